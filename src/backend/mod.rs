@@ -1,0 +1,6 @@
+//! Where connections go: a pool of servers, the balance among them, and connecting. Knows no TLS to clients, no
+//! configuration.
+
+pub mod balance;
+pub mod connect;
+pub mod pool;

@@ -1,0 +1,75 @@
+//! `tlsgate check`: everything that is wrong with a configuration, as far as it shows without binding a socket.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::cli::FAILED;
+use crate::config;
+use crate::config::decode::ConfigError;
+use crate::snapshot::{Built, Snapshot};
+
+#[derive(Serialize)]
+struct Report {
+    ok: bool,
+    errors: Vec<ConfigError>,
+    warnings: Vec<String>,
+    listeners: Vec<Summary>,
+}
+
+/// What a listener would serve.
+#[derive(Serialize)]
+struct Summary {
+    name: String,
+    policy: &'static str,
+    certificates: usize,
+    names: usize,
+}
+
+pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
+    let built = config::load(path).and_then(|config| Snapshot::build(&config, jiff::Timestamp::now()));
+    let report = match built {
+        Ok(Built { snapshot, warnings }) => {
+            let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener)).collect();
+            listeners.sort_by(|a, b| a.name.cmp(&b.name));
+            Report { ok: !strict || warnings.is_empty(), errors: Vec::new(), warnings, listeners }
+        }
+        Err(errors) => Report { ok: false, errors, warnings: Vec::new(), listeners: Vec::new() },
+    };
+    if json {
+        // Made of texts and numbers, which JSON always has a form for.
+        println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+    } else {
+        print(path, &report, strict);
+    }
+    if report.ok { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
+fn summary(listener: &crate::snapshot::Listener) -> Summary {
+    let certificates = listener.terminator.certificates.all();
+    let mut names: Vec<_> = certificates.iter().flat_map(|certificate| &certificate.names).collect();
+    names.sort_unstable();
+    names.dedup();
+    Summary {
+        name: listener.name.to_string(),
+        policy: listener.terminator.policy.name,
+        certificates: certificates.len(),
+        names: names.len(),
+    }
+}
+
+fn print(path: &Path, report: &Report, strict: bool) {
+    let path = path.display();
+    for error in &report.errors {
+        println!("{path}: error: {error}");
+    }
+    let kind = if strict { "error (--strict)" } else { "warning" };
+    for warning in &report.warnings {
+        println!("{path}: {kind}: {warning}");
+    }
+    for Summary { name, policy, certificates, names } in &report.listeners {
+        println!("{path}: listener {name:?}: {certificates} certificates for {names} names, policy {policy}");
+    }
+    println!("{path}: {}", if report.ok { "ok" } else { "not ok" });
+}

@@ -1,0 +1,71 @@
+//! The command line: what was typed → one verb, each in a file of its own. Must not know: how a verb does its work.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+mod check;
+mod demo;
+mod run;
+mod version;
+
+/// A TLS-terminating layer-4 proxy that gives each client the certificate it can use.
+#[derive(Debug, Parser)]
+#[command(name = "tlsgate", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the proxy until a signal ends it.
+    Run {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Say everything that is wrong with a configuration. Loads the certificates, binds nothing.
+    #[command(alias = "validate")]
+    Check {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+        /// Count warnings as errors.
+        #[arg(long)]
+        strict: bool,
+        /// How to say it.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        format: Output,
+    },
+    /// Show the main job on this machine, with nothing to install or to clean up.
+    Demo {
+        /// The port on 127.0.0.1 to listen on; 0 takes any that is free.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
+    /// Print the version and what it is built with.
+    Version,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// Runs the verb that the process was started with. Wrong usage exits with 2 at once.
+pub fn main() -> ExitCode {
+    match Arguments::parse().verb {
+        Verb::Run { config } => run::run(&config),
+        Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
+        Verb::Demo { port } => demo::demo(port),
+        Verb::Version => version::version(),
+    }
+}
+
+/// Bad configuration, or a failed start.
+const FAILED: u8 = 1;
+/// `shutdown_timeout` passed before every connection had ended.
+const CUT: u8 = 3;

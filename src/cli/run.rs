@@ -1,0 +1,32 @@
+//! `tlsgate run`. Must not know: how the server works.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::cli::{CUT, FAILED};
+use crate::config;
+use crate::observe::log;
+use crate::server::{Ended, Server};
+
+pub(super) fn run(path: &Path) -> ExitCode {
+    let config = match config::load(path) {
+        Ok(config) => config,
+        Err(errors) => {
+            for error in errors {
+                eprintln!("{}: {error}", path.display());
+            }
+            return FAILED.into();
+        }
+    };
+    log::start(config.log.level);
+    match Server::start(&config).and_then(Server::run_until_signalled) {
+        Ok(Ended::Orderly) => ExitCode::SUCCESS,
+        Ok(Ended::DeadlinePassed) => CUT.into(),
+        Err(error) => {
+            for line in error.to_string().lines() {
+                eprintln!("{}: {line}", path.display());
+            }
+            FAILED.into()
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Reads TOML tables key by key and collects everything that is wrong, with key path, line and column.
+//!
+//! serde would stop at the first fault; a person mends a file faster when told of all of them.
+//! Must not know: which keys there are.
+
+use std::cell::RefCell;
+
+use serde::Serialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Line and column, both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// One fault: where, what was found, what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfigError {
+    /// `listener "ldaps": idle_timeout`; empty for the file as a whole.
+    pub path: String,
+    #[serde(flatten)]
+    pub position: Option<Position>,
+    pub message: String,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(Position { line, column }) = self.position {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// A value, and where it stands. A default stands where its table begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    pub value: T,
+    pub at: Position,
+    pub path: String,
+}
+
+impl<T> Located<T> {
+    /// A fault of this value.
+    pub fn error(&self, message: impl Into<String>) -> ConfigError {
+        ConfigError { path: self.path.clone(), position: Some(self.at), message: message.into() }
+    }
+}
+
+/// What a key can hold.
+pub trait Value: Sized {
+    /// What to write, for the error: `a duration such as "30s"`.
+    const EXPECTED: &'static str;
+
+    /// `None` where the value is something else.
+    fn read(value: &DeValue<'_>) -> Option<Self>;
+}
+
+/// The text and the faults found in it so far.
+pub struct Faults<'i> {
+    text: &'i str,
+    errors: RefCell<Vec<ConfigError>>,
+}
+
+impl<'i> Faults<'i> {
+    pub fn new(text: &'i str) -> Self {
+        Self { text, errors: RefCell::default() }
+    }
+
+    pub fn add(&self, path: &str, offset: Option<usize>, message: impl Into<String>) {
+        let position = offset.map(|offset| self.position(offset));
+        self.errors.borrow_mut().push(ConfigError { path: path.to_owned(), position, message: message.into() });
+    }
+
+    pub fn into_errors(self) -> Vec<ConfigError> {
+        self.errors.into_inner()
+    }
+
+    fn position(&self, offset: usize) -> Position {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Position { line: before.matches('\n').count() + 1, column: before[start..].chars().count() + 1 }
+    }
+}
+
+/// A table whose keys are taken one by one; [`Table::finish`] reports those that nobody took.
+pub struct Table<'t> {
+    faults: &'t Faults<'t>,
+    entries: &'t DeTable<'t>,
+    offset: usize,
+    path: String,
+    known: Vec<&'static str>,
+}
+
+impl<'t> Table<'t> {
+    pub fn new(faults: &'t Faults<'t>, entries: &'t DeTable<'t>, offset: usize, path: String) -> Self {
+        Self { faults, entries, offset, path, known: Vec::new() }
+    }
+
+    /// The table itself as a place, for what is missing in it.
+    pub fn here(&self) -> Located<()> {
+        Located { value: (), at: self.faults.position(self.offset), path: self.path.clone() }
+    }
+
+    /// Puts a name into the path, once it is known: `listener[0]` becomes `listener "ldaps"`.
+    pub fn rename(&mut self, path: String) {
+        self.path = path;
+    }
+
+    /// The value of a key, if it is there and right.
+    pub fn optional<T: Value>(&mut self, key: &'static str) -> Option<Located<T>> {
+        let value = self.entry(key)?;
+        self.read(value, self.path_to(key))
+    }
+
+    /// The value of a key, or its default.
+    pub fn or<T: Value>(&mut self, key: &'static str, default: T) -> Located<T> {
+        let at = self.faults.position(self.offset);
+        self.optional(key).unwrap_or(Located { value: default, at, path: self.path_to(key) })
+    }
+
+    /// The value of a key that must be there.
+    pub fn required<T: Value>(&mut self, key: &'static str) -> Option<Located<T>> {
+        if !self.entries.contains_key(key) {
+            self.known.push(key);
+            self.faults.add(&self.path, Some(self.offset), format!("\"{key}\" is missing (expected {})", T::EXPECTED));
+            return None;
+        }
+        self.optional(key)
+    }
+
+    /// A list with something in it; a single value counts as a list of one. `None` where the key is absent.
+    pub fn list<T: Value>(&mut self, key: &'static str) -> Option<Vec<Located<T>>> {
+        let value = self.entry(key)?;
+        let DeValue::Array(items) = value.get_ref() else {
+            return Some(self.read(value, self.path_to(key)).into_iter().collect());
+        };
+        if items.is_empty() {
+            let message = format!("found an empty list, expected at least one: {}", T::EXPECTED);
+            self.faults.add(&self.path_to(key), Some(value.span().start), message);
+        }
+        let read = |(index, item)| self.read(item, format!("{}[{index}]", self.path_to(key)));
+        Some(items.iter().enumerate().filter_map(read).collect())
+    }
+
+    /// A sub-table; absent counts as empty.
+    pub fn table<R>(&mut self, key: &'static str, read: impl FnOnce(&mut Table<'_>) -> R) -> R {
+        let empty = DeTable::new();
+        let found = self.entry(key).and_then(|value| match value.get_ref() {
+            DeValue::Table(entries) => Some((entries, value.span().start)),
+            other => {
+                self.faults.add(&self.path_to(key), Some(value.span().start), wrong(other, "a table"));
+                None
+            }
+        });
+        let (entries, offset) = found.unwrap_or((&empty, self.offset));
+        let mut table = Table::new(self.faults, entries, offset, self.path_to(key));
+        let result = read(&mut table);
+        table.finish();
+        result
+    }
+
+    /// The tables of `[[key]]`.
+    pub fn tables<R>(&mut self, key: &'static str, mut read: impl FnMut(&mut Table<'_>) -> R) -> Vec<R> {
+        let Some(value) = self.entry(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            let message = wrong(value.get_ref(), &format!("a list of tables, written [[{key}]]"));
+            self.faults.add(&self.path_to(key), Some(value.span().start), message);
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("{}[{index}]", self.path_to(key));
+            match item.get_ref() {
+                DeValue::Table(entries) => {
+                    let mut table = Table::new(self.faults, entries, item.span().start, path);
+                    all.push(read(&mut table));
+                    table.finish();
+                }
+                other => self.faults.add(&path, Some(item.span().start), wrong(other, "a table")),
+            }
+        }
+        all
+    }
+
+    /// The tables of `[key.NAME]`, each with its name.
+    pub fn named_tables<R>(&mut self, key: &'static str, mut read: impl FnMut(&str, &mut Table<'_>) -> R) -> Vec<R> {
+        let Some(value) = self.entry(key) else { return Vec::new() };
+        let DeValue::Table(named) = value.get_ref() else {
+            let message = wrong(value.get_ref(), &format!("tables with names, written [{key}.NAME]"));
+            self.faults.add(&self.path_to(key), Some(value.span().start), message);
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for (name, item) in named {
+            let path = format!("{key} {:?}", name.get_ref());
+            match item.get_ref() {
+                DeValue::Table(entries) => {
+                    let mut table = Table::new(self.faults, entries, name.span().start, path);
+                    all.push(read(name.get_ref(), &mut table));
+                    table.finish();
+                }
+                other => self.faults.add(&path, Some(item.span().start), wrong(other, "a table")),
+            }
+        }
+        all
+    }
+
+    /// Reports every key that was not asked for.
+    pub fn finish(&mut self) {
+        for key in self.entries.keys() {
+            if !self.known.iter().any(|known| known == key.get_ref()) {
+                let mut known = self.known.clone();
+                known.sort_unstable();
+                let message = format!("unknown key {:?} (expected one of {})", key.get_ref(), known.join(", "));
+                self.faults.add(&self.path, Some(key.span().start), message);
+            }
+        }
+    }
+
+    fn entry(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.known.push(key);
+        self.entries.get(key)
+    }
+
+    fn read<T: Value>(&self, value: &Spanned<DeValue<'_>>, path: String) -> Option<Located<T>> {
+        let offset = value.span().start;
+        match T::read(value.get_ref()) {
+            Some(read) => Some(Located { value: read, at: self.faults.position(offset), path }),
+            None => {
+                self.faults.add(&path, Some(offset), wrong(value.get_ref(), T::EXPECTED));
+                None
+            }
+        }
+    }
+
+    fn path_to(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}: {key}", self.path) }
+    }
+}
+
+/// `found …, expected …`
+fn wrong(found: &DeValue<'_>, expected: &str) -> String {
+    let found = match found {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(_) => "a list".into(),
+        DeValue::Table(_) => "a table".into(),
+    };
+    format!("found {found}, expected {expected}")
+}

@@ -1,0 +1,148 @@
+//! The kinds of value that keys hold, and how each is written. Must not know: which key holds which.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::backend::balance::Algorithm;
+use crate::config::decode::Value;
+use crate::observe::access::{Format, Target};
+use crate::observe::log::Level;
+use crate::tls::select::UnknownName;
+
+/// `"auto"` or a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// One for each processor core.
+    Auto,
+    Count(usize),
+}
+
+/// A certificate source as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CertificateSource {
+    Path(PathBuf),
+    Pair { cert: PathBuf, key: PathBuf, names: Option<Vec<String>>, default: bool },
+}
+
+impl Value for String {
+    const EXPECTED: &'static str = "a text in quotes";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        value.as_str().map(str::to_owned)
+    }
+}
+
+impl Value for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
+impl Value for usize {
+    const EXPECTED: &'static str = "a whole number from 1";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let number = value.as_integer()?;
+        // An address space is the most that anything here counts.
+        usize::from_str_radix(number.as_str(), number.radix()).ok().filter(|count| (1..=u32::MAX as usize).contains(count))
+    }
+}
+
+impl Value for Duration {
+    const EXPECTED: &'static str = "a time with its unit, longer than zero, such as \"500ms\", \"10s\" or \"1h\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let duration = humantime::parse_duration(value.as_str()?).ok()?;
+        // Ten years: beyond that a deadline could not be reckoned.
+        (Duration::from_millis(1)..=Duration::from_secs(315_360_000)).contains(&duration).then_some(duration)
+    }
+}
+
+impl Value for SocketAddr {
+    const EXPECTED: &'static str = "an IP address and a port, such as \"10.0.1.10:389\" or \"[::1]:636\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        value.as_str()?.parse().ok()
+    }
+}
+
+impl Value for CertificateSource {
+    const EXPECTED: &'static str =
+        "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and, if wanted, names = [\"…\"], default = true)";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        if let Some(path) = value.as_str().filter(|path| !path.is_empty()) {
+            return Some(Self::Path(path.into()));
+        }
+        let table = value.as_table()?;
+        if table.keys().any(|key| !["cert", "key", "names", "default"].contains(&key.get_ref().as_ref())) {
+            return None;
+        }
+        let text = |key| table.get(key).and_then(|value| value.get_ref().as_str()).filter(|path| !path.is_empty());
+        let names = match table.get("names") {
+            None => None,
+            Some(value) => {
+                let list = value.get_ref().as_array()?;
+                Some(list.iter().map(|name| name.get_ref().as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?)
+            }
+        };
+        let default = match table.get("default") {
+            None => false,
+            Some(value) => value.get_ref().as_bool()?,
+        };
+        Some(Self::Pair { cert: text("cert")?.into(), key: text("key")?.into(), names, default })
+    }
+}
+
+impl Value for Workers {
+    const EXPECTED: &'static str = "\"auto\" or a number from 1 to 1024";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        match value.as_str() {
+            Some("auto") => Some(Self::Auto),
+            _ => usize::read(value).filter(|count| *count <= 1024).map(Self::Count),
+        }
+    }
+}
+
+impl Value for Target {
+    const EXPECTED: &'static str = "\"stdout\", \"stderr\", \"off\" or a path";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        Some(match value.as_str()? {
+            "" => return None,
+            "stdout" => Self::Stdout,
+            "stderr" => Self::Stderr,
+            "off" => Self::Off,
+            path => Self::File(path.into()),
+        })
+    }
+}
+
+/// A value that is one of a few words.
+macro_rules! words {
+    ($type:ty, $expected:literal, $($word:literal => $value:expr),+ $(,)?) => {
+        impl Value for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn read(value: &DeValue<'_>) -> Option<Self> {
+                match value.as_str()? {
+                    $($word => Some($value),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+    "error" => Level::Error, "warn" => Level::Warn, "info" => Level::Info, "debug" => Level::Debug, "trace" => Level::Trace);
+words!(Format, "\"json\" or \"text\"", "json" => Format::Json, "text" => Format::Text);
+words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);
+words!(Algorithm, "\"round_robin\" or \"least_connections\"",
+    "round_robin" => Algorithm::RoundRobin, "least_connections" => Algorithm::LeastConnections);

@@ -1,0 +1,66 @@
+//! Ways to end a TCP connection, so that the peer reads from the end what it should.
+//! Must not know: TLS.
+
+use std::io;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Writes `last`, ends the sending side, and reads what is left for a moment: closing with unread bytes would send a
+/// reset, which can overtake the last words.
+pub async fn with_last_words(stream: &mut TcpStream, last: &[u8]) {
+    let goodbye = async {
+        stream.write_all(last).await?;
+        stream.shutdown().await?;
+        let mut waste = [0; 4096];
+        let mut left = MOST_WASTE;
+        while left > 0 {
+            match stream.read(&mut waste).await? {
+                0 => break,
+                count => left = left.saturating_sub(count),
+            }
+        }
+        io::Result::Ok(())
+    };
+    // Whatever goes wrong here, the connection is closed next.
+    let _ = timeout(LINGER, goodbye).await;
+}
+
+/// Lets the kernel send what was written, then resets: the peer has every byte, and cannot take this for an end.
+pub async fn reset_after_delivery(stream: TcpStream) {
+    let socket = SockRef::from(&stream);
+    // With this, "writable" means that nothing is waiting to be sent.
+    if socket.set_tcp_notsent_lowat(1).is_ok() {
+        let give_up = Instant::now() + DELIVERY;
+        let mut pause = Duration::from_micros(200);
+        while !is_writable(&stream) && Instant::now() < give_up {
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+    reset(stream);
+}
+
+/// Closes with a reset, at once.
+pub fn reset(stream: TcpStream) {
+    // If the option cannot be set the peer sees an ordinary end; there is no other way to tell it.
+    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+}
+
+fn is_writable(stream: &TcpStream) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::OUT)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // An error here would repeat; it counts as writable so that the wait ends.
+    !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
+}
+
+/// How long a client may take to hear why it is refused.
+const LINGER: Duration = Duration::from_secs(1);
+const MOST_WASTE: usize = 256 * 1024;
+
+/// How long a peer may take to accept the last bytes before it is reset.
+const DELIVERY: Duration = Duration::from_secs(5);

@@ -1,0 +1,5 @@
+//! Sockets below any protocol: options, buffers, ways to close. Knows no TLS policy, no configuration.
+
+pub mod buffer;
+pub mod close;
+pub mod socket;

@@ -1,0 +1,81 @@
+//! How a connection ended: who ended it × in which phase. One enum for the log, the metrics and the tests.
+//! Must not know: how any of it is detected.
+
+use serde::Serialize;
+
+/// The end of a connection. The label (`snake_case` of the variant) is part of the contract with whoever reads the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    // Accepting
+    /// tlsgate refused: the listener has `max_connections` already.
+    ConnectionLimit,
+
+    // Reading the ClientHello
+    /// The client closed before it had sent a whole ClientHello.
+    HelloClosed,
+    /// The client took longer than `handshake_timeout` to send its ClientHello.
+    HelloTimeout,
+    /// What came is not TLS: plain HTTP, SSH, LDAP, noise.
+    NotTls,
+    /// It is TLS, but no valid ClientHello, or too large.
+    HelloInvalid,
+
+    // Agreeing on terms
+    /// The client offers no TLS version that the policy allows.
+    NoCommonVersion,
+    /// The client fell back to an older version although a better one would have worked (RFC 7507).
+    InappropriateFallback,
+    /// The client offers no cipher suite that the policy allows.
+    NoCommonSuite,
+    /// The client gave no server name, and `require_sni` is on.
+    NoServerName,
+    /// No certificate bears the server name, and `unknown_name` is `reject`.
+    UnknownName,
+    /// There are certificates for the name, but none whose key can sign in the client's schemes.
+    NoCommonScheme,
+
+    // The handshake
+    /// The client closed during the handshake.
+    HandshakeClosed,
+    /// The handshake took longer than `handshake_timeout`.
+    HandshakeTimeout,
+    /// The client refused what it was offered, with an alert (`incoming_tls_alert`).
+    HandshakeAlert,
+    /// The client broke the protocol.
+    HandshakeFailed,
+
+    // Connecting to the backend
+    /// No server of the backend could be reached.
+    BackendUnreachable,
+
+    // Relaying
+    /// Both sides ended their data in order.
+    Completed,
+    /// The backend ended its data in order, but did not take all that the client had sent.
+    BackendClosedEarly,
+    /// The client closed without close_notify: what it sent may be cut short.
+    ClientTruncated,
+    /// The client reset the connection.
+    ClientReset,
+    /// The client ended with a fatal alert.
+    ClientAlert,
+    /// The client sent a record that is forged or malformed.
+    ClientBadRecord,
+    /// The backend reset the connection.
+    BackendReset,
+    /// No byte moved for `idle_timeout`.
+    IdleTimeout,
+
+    // tlsgate itself
+    /// tlsgate stopped before the connection had ended.
+    Shutdown,
+    /// A fault in tlsgate ended this connection.
+    InternalError,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}

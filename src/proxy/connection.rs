@@ -1,0 +1,258 @@
+//! The life of one connection, top to bottom: ClientHello → terms and certificate → handshake → backend → relay → one
+//! access-log record. Must not know: listeners' sockets, configuration.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::backend::connect::connect;
+use crate::net::close;
+use crate::observe::access::{AccessLog, Record, Served, Tls};
+use crate::observe::outcome::Outcome;
+use crate::relay::{self, End, Traffic};
+use crate::snapshot::Listener;
+use crate::tls::alert;
+use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
+use crate::tls::hello::{Hello, HelloError, HelloReader};
+use crate::tls::policy;
+use crate::tls::select::Choice;
+
+/// Serves an accepted connection to its end, whatever that is.
+pub async fn serve(client: TcpStream, listener: Arc<Listener>, entry: Entry) {
+    let mut entry = entry;
+    let outcome = live(client, &listener, &mut entry).await;
+    entry.record.outcome = outcome;
+}
+
+async fn live(mut client: TcpStream, listener: &Listener, entry: &mut Entry) -> Outcome {
+    let deadline = Instant::now() + listener.handshake_timeout;
+    let terminator = &listener.terminator;
+
+    let hello = match timeout_at(deadline, read_hello(&mut client)).await {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(failure)) => return entry.no_hello(&mut client, failure).await,
+        Err(_) => return Outcome::HelloTimeout,
+    };
+    if let Some(name) = &hello.server_name {
+        entry.record.server_name.clone_from(name);
+    }
+
+    let began = Instant::now();
+    let choice = match terminator.choose(&hello, Timestamp::now().as_second(), &mut ()) {
+        Ok(choice) => choice,
+        Err(refusal) => {
+            close::with_last_words(&mut client, &alert::plaintext(refusal.alert())).await;
+            return outcome_of(refusal);
+        }
+    };
+    entry.record.certificate = Some(served(&choice));
+    let terminated = match timeout_at(deadline, terminator.accept(&mut client, hello, choice)).await {
+        Ok(Ok(terminated)) => terminated,
+        Ok(Err(error)) => return entry.no_handshake(&mut client, error).await,
+        Err(_) => return Outcome::HandshakeTimeout,
+    };
+    entry.record.tls = agreed(&terminated);
+    entry.record.tls_handshake_time = Some(seconds(began.elapsed()));
+
+    let pool = &listener.backend;
+    entry.record.backend = Some(Arc::clone(&pool.name));
+    let began = Instant::now();
+    let connected = match connect(pool).await {
+        Ok(connected) => connected,
+        Err(error) => {
+            entry.record.reason = Some(error.to_string());
+            // Without close_notify: the client must not take this for an answer that is empty.
+            close::with_last_words(&mut client, &[]).await;
+            return Outcome::BackendUnreachable;
+        }
+    };
+    entry.record.backend_address = Some(connected.address);
+    entry.record.connect_time = Some(seconds(began.elapsed()));
+
+    let Terminated { mut records, early_plain, .. } = terminated;
+    let end = relay::terminated::relay(
+        &client,
+        &connected.stream,
+        &mut records,
+        early_plain,
+        listener.idle_timeout,
+        &mut entry.traffic,
+    )
+    .await;
+    drop(records);
+    let outcome = entry.ended(&end);
+    relay::close_both(&end, client, connected.stream).await;
+    drop(connected.lease);
+    outcome
+}
+
+/// Why there is no hello.
+enum NoHello {
+    Closed,
+    Io(std::io::Error),
+    Bad(HelloError),
+}
+
+async fn read_hello(client: &mut TcpStream) -> Result<Hello, NoHello> {
+    let mut reader = HelloReader::default();
+    loop {
+        match client.read_buf(&mut reader.raw).await {
+            Ok(0) => return Err(NoHello::Closed),
+            Ok(_) => {}
+            Err(error) => return Err(NoHello::Io(error)),
+        }
+        if let Some(hello) = reader.advance().map_err(NoHello::Bad)? {
+            return Ok(hello);
+        }
+    }
+}
+
+/// The record of a connection. It is written when this is dropped, so that a connection that is cut, or that panics, is
+/// logged as well.
+pub struct Entry {
+    record: Record,
+    traffic: Traffic,
+    accepted: Instant,
+    log: AccessLog,
+}
+
+impl Entry {
+    pub fn new(id: String, listener: Arc<str>, client: SocketAddr, log: AccessLog) -> Self {
+        let record = Record {
+            time: Timestamp::now(),
+            connection_id: id,
+            listener,
+            client_address: client.ip().to_canonical(),
+            client_port: client.port(),
+            peer_address: client.ip().to_canonical(),
+            server_name: "-".into(),
+            tls: None,
+            certificate: None,
+            backend: None,
+            backend_address: None,
+            connect_time: None,
+            tls_handshake_time: None,
+            connection_time: 0.0,
+            received_bytes: 0,
+            sent_bytes: 0,
+            incoming_tls_alert: None,
+            outcome: Outcome::Shutdown,
+            reason: None,
+        };
+        Self { record, traffic: Traffic::default(), accepted: Instant::now(), log }
+    }
+
+    /// Ends it before it began.
+    pub fn refuse(mut self, outcome: Outcome) {
+        self.record.outcome = outcome;
+    }
+
+    async fn no_hello(&mut self, client: &mut TcpStream, failure: NoHello) -> Outcome {
+        match failure {
+            NoHello::Closed => Outcome::HelloClosed,
+            NoHello::Io(error) => {
+                self.record.reason = Some(error.to_string());
+                Outcome::HelloClosed
+            }
+            NoHello::Bad(error) => {
+                self.record.reason = Some(error.to_string());
+                close::with_last_words(client, &error.alert()).await;
+                match error {
+                    HelloError::NotTls => Outcome::NotTls,
+                    HelloError::TooLarge | HelloError::Invalid { .. } => Outcome::HelloInvalid,
+                }
+            }
+        }
+    }
+
+    async fn no_handshake(&mut self, client: &mut TcpStream, error: HandshakeError) -> Outcome {
+        self.record.reason = Some(error.to_string());
+        match error {
+            HandshakeError::Closed | HandshakeError::Io(_) => Outcome::HandshakeClosed,
+            HandshakeError::Protocol(error) => match error.received_alert {
+                Some(received) => {
+                    self.record.reason = None;
+                    self.record.incoming_tls_alert = Some(alert::name(received));
+                    Outcome::HandshakeAlert
+                }
+                None => {
+                    // The alert is written; it must not be overtaken by a reset.
+                    close::with_last_words(client, &[]).await;
+                    Outcome::HandshakeFailed
+                }
+            },
+        }
+    }
+
+    fn ended(&mut self, end: &End) -> Outcome {
+        match end {
+            End::Completed => Outcome::Completed,
+            End::BackendClosedEarly => Outcome::BackendClosedEarly,
+            End::ClientTruncated => Outcome::ClientTruncated,
+            End::ClientReset { .. } => Outcome::ClientReset,
+            End::ClientAlert(received) => {
+                self.record.incoming_tls_alert = Some(alert::name(*received));
+                Outcome::ClientAlert
+            }
+            End::ClientBadRecord(reason) => {
+                self.record.reason = Some(reason.clone());
+                Outcome::ClientBadRecord
+            }
+            End::BackendReset => Outcome::BackendReset,
+            End::IdleTimeout => Outcome::IdleTimeout,
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.record.outcome = Outcome::InternalError;
+        }
+        self.record.connection_time = seconds(self.accepted.elapsed());
+        self.record.received_bytes = self.traffic.received;
+        self.record.sent_bytes = self.traffic.sent;
+        self.log.write(self.record.clone());
+    }
+}
+
+fn outcome_of(refusal: Refusal) -> Outcome {
+    match refusal {
+        Refusal::NoCommonVersion => Outcome::NoCommonVersion,
+        Refusal::InappropriateFallback => Outcome::InappropriateFallback,
+        Refusal::NoCommonSuite => Outcome::NoCommonSuite,
+        Refusal::NoServerName { .. } => Outcome::NoServerName,
+        Refusal::UnknownName => Outcome::UnknownName,
+        Refusal::NoCommonScheme => Outcome::NoCommonScheme,
+    }
+}
+
+fn served(choice: &Choice) -> Served {
+    let certificate = &choice.certificate;
+    Served {
+        signature_scheme: policy::scheme_name(choice.scheme),
+        sha256: certificate.fingerprint.iter().map(|byte| format!("{byte:02X}")).collect(),
+        chosen_cert: certificate.label.to_string(),
+        chosen_cert_serial: certificate.serial.to_string(),
+    }
+}
+
+fn agreed(terminated: &Terminated) -> Option<Tls> {
+    let negotiated = terminated.records.negotiated();
+    Some(Tls {
+        version: policy::version_name(negotiated.protocol_version()?),
+        cipher: policy::suite_name(negotiated.negotiated_cipher_suite()?.suite()),
+        group: negotiated.negotiated_key_exchange_group().map(|group| policy::group_name(group.name())),
+        resumed: negotiated.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+    })
+}
+
+/// Whole microseconds: more digits would be noise.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e6
+}

@@ -1,0 +1,133 @@
+//! Accepts connections on one socket, and keeps accepting whatever happens to any of them.
+//! Must not know: what is done with a connection, where the socket came from.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+
+use crate::net::socket;
+use crate::observe::access::AccessLog;
+use crate::observe::outcome::Outcome;
+use crate::proxy::connection::{self, Entry};
+use crate::snapshot::Current;
+
+/// What every connection of this process shares.
+#[derive(Clone)]
+pub struct Shared {
+    pub current: Arc<Current>,
+    pub log: AccessLog,
+    /// Numbers the connections; the prefix tells one run of the process from another.
+    pub ids: Arc<Ids>,
+    /// Held by each connection: when every clone is gone, all have ended.
+    pub alive: mpsc::Sender<()>,
+}
+
+/// Connection identifiers.
+#[derive(Debug)]
+pub struct Ids {
+    prefix: u32,
+    next: AtomicU64,
+}
+
+impl Ids {
+    pub fn new(prefix: u32) -> Self {
+        Self { prefix, next: AtomicU64::new(1) }
+    }
+
+    fn next(&self) -> String {
+        format!("{:08x}-{:08x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Accepts for the listener of that name until `stop` says so or its sender is gone.
+pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
+    let mut trouble = Trouble::default();
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                trouble.over();
+                start(stream, peer, &name, &shared);
+            }
+            Err(error) => {
+                let pause = trouble.met(&error, &name);
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    _ = stop.wait_for(|stop| *stop) => return,
+                }
+            }
+        }
+    }
+}
+
+fn start(stream: TcpStream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
+    let snapshot = shared.current.load();
+    let Some(listener) = snapshot.listener(name) else { return };
+    let entry = Entry::new(shared.ids.next(), Arc::clone(name), peer, shared.log.clone());
+    let Some(permit) = listener.permit() else {
+        return entry.refuse(Outcome::ConnectionLimit);
+    };
+    if let Err(error) = socket::prepare(&stream) {
+        // The peer has gone already; reading will tell.
+        tracing::debug!(listener = %name, %peer, %error, "socket options");
+    }
+    let (listener, alive) = (Arc::clone(listener), shared.alive.clone());
+    // A panic ends this task only; its entry is logged as the unwinding drops it.
+    tokio::spawn(async move {
+        connection::serve(stream, listener, entry).await;
+        drop((permit, alive));
+    });
+}
+
+/// Errors of accept: how long to wait, and how often to say so.
+#[derive(Default)]
+struct Trouble {
+    pause: Duration,
+    told: Option<Instant>,
+}
+
+impl Trouble {
+    fn over(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+
+    fn met(&mut self, error: &io::Error, listener: &str) -> Duration {
+        match Errno::from_io_error(error) {
+            // The peer gave up while it was queued, or the network hiccuped (accept(2)): the next one may be fine.
+            Some(
+                Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::NETDOWN | Errno::NETUNREACH | Errno::HOSTUNREACH,
+            ) => {
+                tracing::debug!(%listener, %error, "accept");
+                return Duration::ZERO;
+            }
+            Some(Errno::MFILE | Errno::NFILE) => {
+                self.tell(listener, error, "no file descriptors left, new connections wait; raise the limit (ulimit -n, LimitNOFILE)");
+            }
+            _ => self.tell(listener, error, "cannot accept, new connections wait"),
+        }
+        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.pause
+    }
+
+    fn tell(&mut self, listener: &str, error: &io::Error, what: &str) {
+        if self.told.is_none_or(|told| told.elapsed() >= QUIET) {
+            self.told = Some(Instant::now());
+            tracing::warn!(%listener, %error, "{what}");
+        }
+    }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// One line a minute.
+const QUIET: Duration = Duration::from_secs(60);

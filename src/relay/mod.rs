@@ -1,0 +1,59 @@
+//! Bytes both ways after the handshake, and how a connection is taken down when they end. Knows no certificate, no
+//! route, no configuration.
+
+use rustls::AlertDescription;
+use tokio::net::TcpStream;
+
+use crate::net::close;
+
+pub mod terminated;
+
+/// Application bytes that were moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// From the client.
+    pub received: u64,
+    /// To the client.
+    pub sent: u64,
+}
+
+/// Why the relaying ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Both sides ended their data in order.
+    Completed,
+    /// The backend ended its data in order, but did not take all that the client had sent.
+    BackendClosedEarly,
+    /// The client closed without close_notify.
+    ClientTruncated,
+    /// The client's connection broke. `ended` tells whether it had ended its data in order before.
+    ClientReset { ended: bool },
+    /// The client sent a fatal alert.
+    ClientAlert(AlertDescription),
+    /// The client sent a record that does not open.
+    ClientBadRecord(String),
+    /// The backend's connection broke.
+    BackendReset,
+    /// No byte moved for too long.
+    IdleTimeout,
+}
+
+/// Closes both connections so that neither peer takes a truncation for an end.
+pub async fn close_both(end: &End, mut client: TcpStream, backend: TcpStream) {
+    match end {
+        End::Completed | End::ClientReset { ended: true } => {}
+        // The client gets what is under way; the missing close_notify tells it that the rest is not.
+        End::BackendReset | End::BackendClosedEarly => {
+            drop(backend);
+            close::with_last_words(&mut client, &[]).await;
+        }
+        // The alert was written by the relay; closing gently lets it arrive.
+        End::ClientBadRecord(_) => {
+            tokio::join!(close::with_last_words(&mut client, &[]), close::reset_after_delivery(backend));
+        }
+        End::ClientTruncated | End::ClientReset { ended: false } | End::ClientAlert(_) | End::IdleTimeout => {
+            drop(client);
+            close::reset_after_delivery(backend).await;
+        }
+    }
+}

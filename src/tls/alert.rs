@@ -1,0 +1,50 @@
+//! An alert as one plaintext record, for what is refused before any key exists (RFC 8446, section 6).
+//! Must not know: why it is sent.
+
+use rustls::AlertDescription;
+
+/// A fatal alert in a TLSPlaintext record, as it goes on the wire before encryption starts.
+///
+/// The record says version TLS 1.2 (0x0303), which every client accepts there (RFC 8446, section 5.1).
+pub fn plaintext(description: AlertDescription) -> [u8; 7] {
+    [CONTENT_TYPE_ALERT, 0x03, 0x03, 0x00, 0x02, LEVEL_FATAL, u8::from(description)]
+}
+
+/// An alert's IANA name: `handshake_failure`.
+pub fn name(description: AlertDescription) -> String {
+    let Some(camel) = description.as_str() else {
+        return format!("alert_{}", u8::from(description));
+    };
+    let mut name = String::with_capacity(camel.len() + 4);
+    let mut previous_lower = false;
+    for letter in camel.chars() {
+        if letter.is_ascii_uppercase() && previous_lower {
+            name.push('_');
+        }
+        previous_lower = letter.is_ascii_lowercase();
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+const CONTENT_TYPE_ALERT: u8 = 21;
+const LEVEL_FATAL: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_is_seven_bytes() {
+        assert_eq!(plaintext(AlertDescription::UnrecognisedName), [21, 3, 3, 0, 2, 2, 112]);
+    }
+
+    #[test]
+    fn names_are_those_of_the_registry() {
+        assert_eq!(name(AlertDescription::HandshakeFailure), "handshake_failure");
+        assert_eq!(name(AlertDescription::UnknownCA), "unknown_ca");
+        assert_eq!(name(AlertDescription::CloseNotify), "close_notify");
+        assert_eq!(name(AlertDescription::BadRecordMac), "bad_record_mac");
+        assert_eq!(name(AlertDescription::from(222)), "alert_222");
+    }
+}

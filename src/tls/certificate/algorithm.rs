@@ -1,0 +1,199 @@
+//! X.509 algorithm identifiers ↔ key types, hashes and TLS signature schemes (RFC 8446 section 4.2.3, RFC 5758,
+//! RFC 8017, RFC 8410). Must not know: anything else of a certificate.
+
+use rustls::SignatureScheme;
+use x509_parser::oid_registry::{
+    OID_EC_P256, OID_HASH_SHA1, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_NIST_HASH_SHA256,
+    OID_NIST_HASH_SHA384, OID_NIST_HASH_SHA512, OID_PKCS1_RSAENCRYPTION, OID_PKCS1_RSASSAPSS, OID_PKCS1_SHA1WITHRSA,
+    OID_PKCS1_SHA256WITHRSA, OID_PKCS1_SHA384WITHRSA, OID_PKCS1_SHA512WITHRSA, OID_SIG_ECDSA_WITH_SHA256,
+    OID_SIG_ECDSA_WITH_SHA384, OID_SIG_ECDSA_WITH_SHA512, OID_SIG_ED25519, Oid,
+};
+use x509_parser::prelude::X509Certificate;
+use x509_parser::public_key::PublicKey;
+use x509_parser::signature_algorithm::SignatureAlgorithm;
+
+use super::CertificateError;
+
+/// The kinds of key that tlsgate signs with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyType {
+    EcdsaP256,
+    EcdsaP384,
+    EcdsaP521,
+    Ed25519,
+    Rsa,
+}
+
+/// The hash in a certificate's signature, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hash {
+    /// MD5, or an algorithm that is not known here.
+    Weakest,
+    Sha1,
+    Sha256,
+    Sha384,
+    /// SHA-512, and Ed25519, which uses it within.
+    Sha512,
+}
+
+impl KeyType {
+    /// The schemes such a key signs with, best first (rustls's own order of preference).
+    pub fn schemes(self) -> &'static [SignatureScheme] {
+        match self {
+            Self::EcdsaP256 => &[SignatureScheme::ECDSA_NISTP256_SHA256],
+            Self::EcdsaP384 => &[SignatureScheme::ECDSA_NISTP384_SHA384],
+            Self::EcdsaP521 => &[SignatureScheme::ECDSA_NISTP521_SHA512],
+            Self::Ed25519 => &[SignatureScheme::ED25519],
+            Self::Rsa => &[
+                SignatureScheme::RSA_PSS_SHA512,
+                SignatureScheme::RSA_PSS_SHA384,
+                SignatureScheme::RSA_PSS_SHA256,
+                SignatureScheme::RSA_PKCS1_SHA512,
+                SignatureScheme::RSA_PKCS1_SHA384,
+                SignatureScheme::RSA_PKCS1_SHA256,
+            ],
+        }
+    }
+
+    pub fn is_rsa(self) -> bool {
+        self == Self::Rsa
+    }
+}
+
+impl std::fmt::Display for KeyType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::EcdsaP256 => "ECDSA P-256",
+            Self::EcdsaP384 => "ECDSA P-384",
+            Self::EcdsaP521 => "ECDSA P-521",
+            Self::Ed25519 => "Ed25519",
+            Self::Rsa => "RSA",
+        })
+    }
+}
+
+/// Type and size in bits of the certificate's key; an error names what it is instead.
+pub(super) fn key_type(certificate: &X509Certificate<'_>) -> Result<(KeyType, u32), CertificateError> {
+    let info = certificate.public_key();
+    let unsupported = |what: String| Err(CertificateError::UnsupportedKey(what));
+    let algorithm = &info.algorithm.algorithm;
+    if *algorithm == OID_PKCS1_RSAENCRYPTION {
+        let bits = match info.parsed() {
+            Ok(PublicKey::RSA(key)) => rsa_bits(key.modulus),
+            _ => return Err(CertificateError::BadCertificate("its RSA key is malformed".into())),
+        };
+        return match bits {
+            2048..=8192 => Ok((KeyType::Rsa, bits)),
+            other => unsupported(format!("RSA of {other} bits")),
+        };
+    }
+    if *algorithm == OID_SIG_ED25519 {
+        return Ok((KeyType::Ed25519, 256));
+    }
+    if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
+        let curve = info.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
+        return match curve {
+            Some(oid) if oid == OID_EC_P256 => Ok((KeyType::EcdsaP256, 256)),
+            Some(oid) if oid == OID_NIST_EC_P384 => Ok((KeyType::EcdsaP384, 384)),
+            Some(oid) if oid == OID_NIST_EC_P521 => Ok((KeyType::EcdsaP521, 521)),
+            Some(oid) => unsupported(format!("ECDSA on curve {oid}")),
+            None => unsupported("ECDSA on a curve without a name".into()),
+        };
+    }
+    unsupported(format!("of algorithm {algorithm}"))
+}
+
+/// The hash of the certificate's own signature.
+pub(super) fn signature_hash(certificate: &X509Certificate<'_>) -> Hash {
+    let algorithm = &certificate.signature_algorithm;
+    if let Ok(SignatureAlgorithm::RSASSA_PSS(parameters)) = SignatureAlgorithm::try_from(algorithm) {
+        return pss_hash(parameters.hash_algorithm_oid());
+    }
+    SIGNATURES.iter().find(|known| known.oid == algorithm.algorithm).map_or(Hash::Weakest, |known| known.hash)
+}
+
+/// The schemes any of which, when offered for certificates, says that the client can verify this signature.
+/// Empty where TLS has no scheme for it.
+pub(super) fn verifying_schemes(certificate: &X509Certificate<'_>) -> &'static [SignatureScheme] {
+    let algorithm = &certificate.signature_algorithm;
+    if algorithm.algorithm == OID_PKCS1_RSASSAPSS {
+        return match signature_hash(certificate) {
+            Hash::Sha256 => PSS_SHA256,
+            Hash::Sha384 => PSS_SHA384,
+            Hash::Sha512 => PSS_SHA512,
+            _ => &[],
+        };
+    }
+    SIGNATURES.iter().find(|known| known.oid == algorithm.algorithm).map_or(&[], |known| known.schemes)
+}
+
+fn pss_hash(oid: &Oid<'_>) -> Hash {
+    match oid {
+        oid if *oid == OID_NIST_HASH_SHA512 => Hash::Sha512,
+        oid if *oid == OID_NIST_HASH_SHA384 => Hash::Sha384,
+        oid if *oid == OID_NIST_HASH_SHA256 => Hash::Sha256,
+        oid if *oid == OID_HASH_SHA1 => Hash::Sha1,
+        _ => Hash::Weakest,
+    }
+}
+
+fn rsa_bits(modulus: &[u8]) -> u32 {
+    let digits: &[u8] = match modulus.iter().position(|byte| *byte != 0) {
+        Some(start) => &modulus[start..],
+        None => return 0,
+    };
+    let whole = u32::try_from(digits.len()).unwrap_or(u32::MAX / 8) * 8;
+    whole - digits[0].leading_zeros()
+}
+
+struct Signature {
+    oid: Oid<'static>,
+    hash: Hash,
+    schemes: &'static [SignatureScheme],
+}
+
+/// ECDSA schemes are matched by their hash alone: in certificates the code points say nothing of the issuer's curve
+/// to a TLS 1.2 client, and TLS 1.3 has none for the other pairs.
+const SIGNATURES: &[Signature] = &[
+    Signature {
+        oid: OID_PKCS1_SHA256WITHRSA,
+        hash: Hash::Sha256,
+        schemes: &[SignatureScheme::RSA_PKCS1_SHA256],
+    },
+    Signature {
+        oid: OID_PKCS1_SHA384WITHRSA,
+        hash: Hash::Sha384,
+        schemes: &[SignatureScheme::RSA_PKCS1_SHA384],
+    },
+    Signature {
+        oid: OID_PKCS1_SHA512WITHRSA,
+        hash: Hash::Sha512,
+        schemes: &[SignatureScheme::RSA_PKCS1_SHA512],
+    },
+    Signature { oid: OID_PKCS1_SHA1WITHRSA, hash: Hash::Sha1, schemes: &[SignatureScheme::RSA_PKCS1_SHA1] },
+    Signature {
+        oid: OID_SIG_ECDSA_WITH_SHA256,
+        hash: Hash::Sha256,
+        schemes: &[SignatureScheme::ECDSA_NISTP256_SHA256],
+    },
+    Signature {
+        oid: OID_SIG_ECDSA_WITH_SHA384,
+        hash: Hash::Sha384,
+        schemes: &[SignatureScheme::ECDSA_NISTP384_SHA384],
+    },
+    Signature {
+        oid: OID_SIG_ECDSA_WITH_SHA512,
+        hash: Hash::Sha512,
+        schemes: &[SignatureScheme::ECDSA_NISTP521_SHA512],
+    },
+    Signature { oid: ECDSA_WITH_SHA1, hash: Hash::Sha1, schemes: &[SignatureScheme::ECDSA_SHA1_Legacy] },
+    Signature { oid: OID_SIG_ED25519, hash: Hash::Sha512, schemes: &[SignatureScheme::ED25519] },
+];
+
+/// ecdsa-with-SHA1, 1.2.840.10045.4.1 (RFC 3279 section 2.2.3), which the registry crate lacks.
+const ECDSA_WITH_SHA1: Oid<'static> = x509_parser::der_parser::oid!(1.2.840 .10045 .4 .1);
+
+/// A PSS signature may stand under an rsaEncryption key (`rsae`) or an RSASSA-PSS key (`pss`, 0x0809 to 0x080b).
+const PSS_SHA256: &[SignatureScheme] = &[SignatureScheme::RSA_PSS_SHA256, SignatureScheme::Unknown(0x0809)];
+const PSS_SHA384: &[SignatureScheme] = &[SignatureScheme::RSA_PSS_SHA384, SignatureScheme::Unknown(0x080a)];
+const PSS_SHA512: &[SignatureScheme] = &[SignatureScheme::RSA_PSS_SHA512, SignatureScheme::Unknown(0x080b)];

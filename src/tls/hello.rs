@@ -1,0 +1,219 @@
+//! Bytes → the facts of a ClientHello, through rustls's `Acceptor`; the raw bytes are kept.
+//! Must not know: sockets, listeners, what will be done with the facts.
+//!
+//! One parser decides what is a ClientHello and what name it carries, for every path. Two extensions that rustls reads
+//! but does not show (`supported_versions`, `signature_algorithms_cert`) are looked up in the same, already accepted
+//! bytes.
+
+use rustls::server::Acceptor;
+use rustls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use thiserror::Error;
+
+use crate::tls::alert;
+
+/// The most bytes that a ClientHello may take on the wire, record headers included.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// A whole ClientHello.
+#[derive(Debug, Clone)]
+pub struct Hello {
+    /// What the client has sent so far: the ClientHello's records, and whatever followed them.
+    pub raw: Vec<u8>,
+    /// Lower-case, as rustls validated it; an IP literal counts as none (RFC 6066 section 3).
+    pub server_name: Option<String>,
+    /// The TLS versions offered.
+    pub versions: Vec<ProtocolVersion>,
+    pub cipher_suites: Vec<CipherSuite>,
+    pub signature_schemes: Vec<SignatureScheme>,
+    /// `signature_algorithms_cert`, where it was sent.
+    pub certificate_schemes: Option<Vec<SignatureScheme>>,
+    pub groups: Vec<NamedGroup>,
+}
+
+/// Why the bytes are no ClientHello. Each carries the alert to send, as a record.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HelloError {
+    #[error("not TLS: the first bytes are no handshake record")]
+    NotTls,
+    #[error("a ClientHello larger than {MAX_BYTES} bytes")]
+    TooLarge,
+    #[error("{reason}")]
+    Invalid { reason: String, alert: Vec<u8> },
+}
+
+impl HelloError {
+    /// What to send to the client before closing.
+    pub fn alert(&self) -> Vec<u8> {
+        match self {
+            Self::NotTls => alert::plaintext(AlertDescription::UnexpectedMessage).to_vec(),
+            Self::TooLarge => alert::plaintext(AlertDescription::RecordOverflow).to_vec(),
+            Self::Invalid { alert, .. } => alert.clone(),
+        }
+    }
+}
+
+/// Takes bytes as they come, in pieces of any size, until the hello is whole.
+pub struct HelloReader {
+    acceptor: Acceptor,
+    /// What was read. The owner of the socket appends to it and then calls [`HelloReader::advance`].
+    pub raw: Vec<u8>,
+    fed: usize,
+}
+
+impl Default for HelloReader {
+    fn default() -> Self {
+        Self { acceptor: Acceptor::default(), raw: Vec::with_capacity(TYPICAL_BYTES), fed: 0 }
+    }
+}
+
+impl HelloReader {
+    /// Looks at what was appended to `raw`. `None` asks for more.
+    pub fn advance(&mut self) -> Result<Option<Hello>, HelloError> {
+        if !looks_like_tls(&self.raw) {
+            return Err(HelloError::NotTls);
+        }
+        while self.fed < self.raw.len() {
+            let mut rest = &self.raw[self.fed..];
+            let taken = self.acceptor.read_tls(&mut rest).map_err(|_| HelloError::TooLarge)?;
+            self.fed += taken;
+            match self.acceptor.accept() {
+                Ok(None) if taken == 0 => return Err(HelloError::TooLarge),
+                Ok(None) => {}
+                Ok(Some(accepted)) => {
+                    let seen = accepted.client_hello();
+                    let hidden = hidden_extensions(&self.raw).unwrap_or_default();
+                    return Ok(Some(Hello {
+                        server_name: seen.server_name().map(str::to_owned),
+                        versions: hidden.versions,
+                        cipher_suites: seen.cipher_suites().to_vec(),
+                        signature_schemes: seen.signature_schemes().to_vec(),
+                        certificate_schemes: hidden.certificate_schemes,
+                        groups: seen.named_groups().unwrap_or_default().to_vec(),
+                        raw: std::mem::take(&mut self.raw),
+                    }));
+                }
+                Err((error, mut accepted_alert)) => {
+                    let mut alert = Vec::new();
+                    // Writing to a Vec cannot fail; were the alert lost, closing would still be right.
+                    let _ = accepted_alert.write_all(&mut alert);
+                    return Err(HelloError::Invalid { reason: error.to_string(), alert });
+                }
+            }
+        }
+        if self.raw.len() >= MAX_BYTES {
+            return Err(HelloError::TooLarge);
+        }
+        Ok(None)
+    }
+}
+
+/// A TLS record of type handshake begins with 22 and major version 3 (RFC 8446 section 5.1).
+fn looks_like_tls(bytes: &[u8]) -> bool {
+    bytes.iter().zip([22, 3]).all(|(found, expected)| *found == expected)
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Hidden {
+    versions: Vec<ProtocolVersion>,
+    certificate_schemes: Option<Vec<SignatureScheme>>,
+}
+
+/// Walks an accepted ClientHello (RFC 8446 section 4.1.2). `None` where the bytes are not what was accepted, which
+/// leaves the facts unknown rather than wrong.
+fn hidden_extensions(raw: &[u8]) -> Option<Hidden> {
+    let message = handshake_payload(raw)?;
+    let mut body = Cursor(&message);
+    let legacy_version = body.u16()?;
+    body.take(32)?; // random
+    body.vector8()?; // legacy_session_id
+    body.vector16()?; // cipher_suites
+    body.vector8()?; // legacy_compression_methods
+    let mut hidden = Hidden::default();
+    let mut versions = None;
+    if !body.0.is_empty() {
+        let mut extensions = body.vector16()?;
+        while !extensions.0.is_empty() {
+            let kind = extensions.u16()?;
+            let mut data = extensions.vector16()?;
+            match kind {
+                SUPPORTED_VERSIONS => versions = Some(data.vector8()?.all_u16(ProtocolVersion::from)?),
+                SIGNATURE_ALGORITHMS_CERT => {
+                    hidden.certificate_schemes = Some(data.vector16()?.all_u16(SignatureScheme::from)?);
+                }
+                _ => {}
+            }
+        }
+    }
+    hidden.versions = versions.unwrap_or_else(|| legacy_versions(legacy_version));
+    Some(hidden)
+}
+
+/// Without `supported_versions` the legacy field names the highest version, and lower ones are meant too (RFC 8446
+/// section 4.2.1 forbids to read TLS 1.3 out of it).
+fn legacy_versions(highest: u16) -> Vec<ProtocolVersion> {
+    (0x0301..=highest.min(0x0303)).rev().map(ProtocolVersion::from).collect()
+}
+
+/// The body of the first handshake message, put together from the records' payloads.
+fn handshake_payload(raw: &[u8]) -> Option<Vec<u8>> {
+    let mut records = Cursor(raw);
+    let mut message = Vec::with_capacity(raw.len());
+    loop {
+        if message.len() >= 4 {
+            let length = usize::from(message[1]) << 16 | usize::from(message[2]) << 8 | usize::from(message[3]);
+            if message.len() >= 4 + length {
+                return Some(message[4..4 + length].to_vec());
+            }
+        }
+        records.take(3)?; // content type, legacy version
+        message.extend_from_slice(records.vector16()?.0);
+    }
+}
+
+/// Reads big-endian fields off the front of a slice.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (front, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(front)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take(2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
+    }
+
+    fn vector8(&mut self) -> Option<Cursor<'a>> {
+        let length = self.u8()?;
+        self.take(length.into()).map(Cursor)
+    }
+
+    fn vector16(&mut self) -> Option<Cursor<'a>> {
+        let length = self.u16()?;
+        self.take(length.into()).map(Cursor)
+    }
+
+    fn all_u16<T>(mut self, make: impl Fn(u16) -> T) -> Option<Vec<T>> {
+        let mut all = Vec::with_capacity(self.0.len() / 2);
+        while !self.0.is_empty() {
+            all.push(make(self.u16()?));
+        }
+        Some(all)
+    }
+}
+
+/// Most hellos with a post-quantum key share take 1.5 to 1.8 KiB.
+const TYPICAL_BYTES: usize = 2048;
+
+/// RFC 8446 section 4.2.1.
+const SUPPORTED_VERSIONS: u16 = 43;
+/// RFC 8446 section 4.2.3.
+const SIGNATURE_ALGORITHMS_CERT: u16 = 50;
+
+#[cfg(test)]
+mod tests;

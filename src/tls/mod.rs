@@ -1,0 +1,13 @@
+//! Everything that knows TLS: policies, certificates, the ClientHello, the choice among certificates, the handshake
+//! and the record layer. Knows no configuration file, no backend and no log.
+
+pub mod alert;
+pub mod certificate;
+pub mod hello;
+pub mod handshake;
+pub mod name;
+pub mod pem;
+pub mod policy;
+pub mod record;
+pub mod select;
+pub mod store;

@@ -1,0 +1,9 @@
+//! The black-box tests: they start the real program, and look at it from outside.
+//!
+//! One binary, a file for each kind of behaviour. Ports are 0, what is waited for is an event, and a tool that is
+//! missing is a failure (`tests/run` installs them all).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+mod smoke;

@@ -1,0 +1,32 @@
+//! Other people's tools. One that is missing is a failure, never a skipped test.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+/// Runs `program` with `input` on standard input (which is then closed), bounded by coreutils' `timeout`.
+pub(crate) fn run(program: &str, arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new("timeout")
+        .args(["--kill-after=5", "120", program])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // A tool may end without having read everything.
+    let feeder = thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    assert!(!matches!(output.status.code(), Some(126 | 127)), "{program} is not installed; tests/run installs it");
+    assert_ne!(output.status.code(), Some(124), "{program} {arguments:?} did not end:\n{}", shown(&output));
+    output
+}
+
+/// Status, standard output and standard error, for a failure's message.
+pub(crate) fn shown(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{}\nstdout:\n{out}\nstderr:\n{err}", output.status)
+}
