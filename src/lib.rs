@@ -8,14 +8,14 @@
 //! | 8 | `main` | exit codes | cli |
 //! | 7 | `cli` | one file for each verb: run, check, demo, version | server, snapshot, config, tls, observe |
 //! | 6 | `server` | wires the parts together; workers, signals, drain | proxy, snapshot, config, net, observe |
-//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, snapshot, observe |
+//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, snapshot, net, observe |
 //! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | snapshot, tls, backend, relay, net, observe |
 //! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, tls, backend |
 //! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, tls, backend, observe |
 //! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, tls, backend, observe |
 //! | 3 | `config::values` | the kinds of value that keys hold | config::decode, tls, backend, observe |
 //! | 3 | `config::decode` | tables → values, with every fault's place | – |
-//! | 3 | `config` | text → `Config` | config |
+//! | 3 | `config` | file → `Config` | – |
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net |
 //! | 2 | `tls::handshake` | terms, choice, termination | tls |
 //! | 2 | `tls::store` | files and folders → certificates | tls |
@@ -27,9 +27,9 @@
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | – |
 //! | 2 | `tls::policy` | policy tables; the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
-//! | 2 | `backend` | pool, balance, connect | backend, net, observe |
+//! | 2 | `backend` | servers, the balance among them, connecting | net |
 //! | 1 | `net` | socket options, buffers, ways to close | – |
-//! | 1 | `observe` | outcomes, access log, diagnostic log | observe |
+//! | 1 | `observe` | outcomes, access log, diagnostic log | – |
 //!
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
 //! its snapshot once, when it is accepted, and keeps it to the end.

@@ -94,33 +94,32 @@ impl Server {
     }
 
     /// Runs until a signal ends it: TERM and INT let connections finish, a second one or QUIT does not.
-    pub fn run_until_signalled(self) -> Result<Ended, StartError> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Worker)?;
-        let mut server = self;
+    pub fn run_until_signalled(mut self, signals: Signals) -> Ended {
+        let Signals { runtime, mut streams } = signals;
         let ended = runtime.block_on(async {
-            let mut signals = Signals::listen().map_err(StartError::Worker)?;
-            if signals.next().await == Asked::Stop {
+            if streams.next().await == Asked::Stop {
                 tracing::info!("stopping now");
-                return Ok(Ended::Orderly);
+                return Ended::Orderly;
             }
-            tracing::info!(timeout = %humantime::format_duration(server.shutdown_timeout), "no longer accepting, waiting for connections to end");
-            // Nobody listens any more only if every worker is gone.
-            let _ = server.stop_accepting.send(true);
+            let patience = humantime::format_duration(self.shutdown_timeout);
+            tracing::info!(timeout = %patience, "no longer accepting, waiting for connections to end");
+            // It fails only if every worker is gone, and then nobody accepts.
+            let _ = self.stop_accepting.send(true);
             tokio::select! {
-                drained = timeout(server.shutdown_timeout, server.all_ended.recv()) => Ok(match drained {
+                drained = timeout(self.shutdown_timeout, self.all_ended.recv()) => match drained {
                     Ok(_) => Ended::Orderly,
                     Err(_) => {
                         tracing::warn!("shutdown_timeout has passed, remaining connections are cut");
                         Ended::DeadlinePassed
                     }
-                }),
-                _ = signals.next() => {
+                },
+                _ = streams.next() => {
                     tracing::info!("signalled again, remaining connections are cut");
-                    Ok(Ended::Orderly)
+                    Ended::Orderly
                 }
             }
         });
-        server.stop();
+        self.stop();
         ended
     }
 
@@ -136,6 +135,37 @@ impl Server {
     }
 }
 
+/// The process's signals. From [`Signals::listen`] on they no longer kill it, but wait to be asked for.
+#[derive(Debug)]
+pub struct Signals {
+    runtime: runtime::Runtime,
+    streams: Streams,
+}
+
+impl Signals {
+    pub fn listen() -> std::io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let streams = {
+            let _inside = runtime.enter();
+            Streams {
+                term: signal(SignalKind::terminate())?,
+                int: signal(SignalKind::interrupt())?,
+                quit: signal(SignalKind::quit())?,
+                hup: signal(SignalKind::hangup())?,
+            }
+        };
+        Ok(Self { runtime, streams })
+    }
+}
+
+#[derive(Debug)]
+struct Streams {
+    term: Signal,
+    int: Signal,
+    quit: Signal,
+    hup: Signal,
+}
+
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
@@ -143,30 +173,16 @@ enum Asked {
     Stop,
 }
 
-struct Signals {
-    term: Signal,
-    int: Signal,
-    quit: Signal,
-    hup: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            hup: signal(SignalKind::hangup())?,
-        })
-    }
-
+impl Streams {
     async fn next(&mut self) -> Asked {
         loop {
             tokio::select! {
                 _ = self.term.recv() => return Asked::Drain,
                 _ = self.int.recv() => return Asked::Drain,
                 _ = self.quit.recv() => return Asked::Stop,
-                _ = self.hup.recv() => tracing::warn!("SIGHUP: this version cannot reload, restart it to apply a changed configuration"),
+                _ = self.hup.recv() => {
+                    tracing::warn!("SIGHUP: this version cannot reload; restart it to apply a changed configuration");
+                }
             }
         }
     }

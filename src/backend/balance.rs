@@ -4,7 +4,7 @@ use std::cmp::Ordering as Comparison;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::backend::pool::Server;
+use crate::backend::server::Server;
 
 /// How the next server is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::backend::pool::{Lease, Pool};
+use crate::backend::pool::Pool;
+use crate::backend::server::Lease;
 use crate::net::socket;
 
 /// A connection to one server, counted while it lives.

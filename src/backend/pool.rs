@@ -1,11 +1,11 @@
-//! A backend's servers, and how many connections each one has. Must not know: why a server is chosen.
+//! A backend: its servers, and how to choose and reach one. Must not know: who connects, or why.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::backend::balance::{Algorithm, Balancer};
+use crate::backend::server::Server;
 
 /// A named group of servers that do the same job.
 #[derive(Debug)]
@@ -19,17 +19,6 @@ pub struct Pool {
     pub connect_attempts: usize,
 }
 
-/// One address of a backend.
-#[derive(Debug)]
-pub struct Server {
-    pub address: SocketAddr,
-    active: AtomicUsize,
-}
-
-/// Counts one connection of a server for as long as it lives.
-#[derive(Debug)]
-pub struct Lease(Arc<Server>);
-
 impl Pool {
     pub fn new(
         name: Arc<str>,
@@ -38,25 +27,7 @@ impl Pool {
         connect_timeout: Duration,
         connect_attempts: usize,
     ) -> Self {
-        let servers = servers.iter().map(|address| Arc::new(Server { address: *address, active: AtomicUsize::new(0) }));
-        Self { name, servers: servers.collect(), balancer: Balancer::new(balance), connect_timeout, connect_attempts }
-    }
-}
-
-impl Server {
-    /// Connections now being made or relayed.
-    pub fn active(&self) -> usize {
-        self.active.load(Ordering::Relaxed)
-    }
-
-    pub fn lease(self: &Arc<Self>) -> Lease {
-        self.active.fetch_add(1, Ordering::Relaxed);
-        Lease(Arc::clone(self))
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
+        let servers = servers.iter().map(|address| Arc::new(Server::new(*address))).collect();
+        Self { name, servers, balancer: Balancer::new(balance), connect_timeout, connect_attempts }
     }
 }

@@ -1,3 +1,114 @@
-//! `tlsgate demo`.
+//! `tlsgate demo`: the main job with nothing to install. A throw-away CA, certificates of both kinds, a backend that
+//! answers with what it saw, the real proxy between them, and commands to paste.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
-pub(super) fn demo(_port: u16) -> ExitCode { ExitCode::SUCCESS }
+
+use crate::cli::{CUT, FAILED};
+use crate::config;
+use crate::observe::log::{self, Level};
+use crate::server::{Ended, Server, Signals};
+
+mod backend;
+mod pki;
+
+pub(super) fn demo(port: u16) -> ExitCode {
+    log::start(Level::Warn);
+    match run(port) {
+        Ok(Ended::Orderly) => ExitCode::SUCCESS,
+        Ok(Ended::DeadlinePassed) => CUT.into(),
+        Err(error) => {
+            eprintln!("demo: {error}");
+            FAILED.into()
+        }
+    }
+}
+
+fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
+    // First of all, so that Ctrl-C at any moment finds somebody who tidies up.
+    let signals = Signals::listen()?;
+    // Its owner alone can look into it, and it goes when this returns.
+    let folder = tempfile::Builder::new().prefix("tlsgate-demo-").tempdir()?;
+    pki::write(folder.path(), NAMES)?;
+    let backend = backend::start()?;
+    let text = configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), backend);
+    let config = config::parse(&text, folder.path()).map_err(|errors| joined(&errors))?;
+    let server = Server::start(&config)?;
+    let Some((_, address)) = server.addresses.first().cloned() else {
+        return Err("no address to listen on".into());
+    };
+    println!("{}", introduction(folder.path(), address, backend));
+    let ended = server.run_until_signalled(signals);
+    folder.close()?;
+    println!("\nThe folder is gone.");
+    Ok(ended)
+}
+
+fn configuration(listen: SocketAddr, backend: SocketAddr) -> String {
+    format!(
+        r#"
+[log]
+access_format = "text"
+
+[runtime]
+shutdown_timeout = "2s"
+
+[[listener]]
+name = "demo"
+listen = "{listen}"
+certificates = ["certs"]
+backend = "answers"
+
+[backend.answers]
+servers = ["{backend}"]
+"#
+    )
+}
+
+fn introduction(folder: &Path, address: SocketAddr, backend: SocketAddr) -> String {
+    let mut text = String::new();
+    let ca = folder.join("ca.pem");
+    let (ca, port) = (ca.display(), address.port());
+    let openssl = |name: &str, sigalgs: &str| {
+        format!(
+            "printf 'hello\\n' | openssl s_client -brief -ign_eof -connect {address} -servername {name} -CAfile {ca} -sigalgs {sigalgs}"
+        )
+    };
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "tlsgate listens on {address} and passes what it decrypts to a small backend on {backend}.\n\
+         Each of these names has an RSA and an ECDSA certificate: {names}.\n\
+         The CA that signed them is {ca}; it and everything else is removed when you press Ctrl-C.\n\
+         \n\
+         Paste these into another terminal, and watch the access log appear below.\n\
+         \n\
+         1. A client that can verify RSA only:\n\
+         \n\
+         {rsa}\n\
+         \n\
+         2. The same name for a client that can verify ECDSA only:\n\
+         \n\
+         {ecdsa}\n\
+         \n\
+         3. curl, under a name that only a wildcard covers:\n\
+         \n\
+         curl --cacert {ca} --resolve any.apps.demo.test:{port}:127.0.0.1 https://any.apps.demo.test:{port}/\n\
+         \n\
+         The access log:",
+        names = NAMES.join(", "),
+        rsa = openssl("ldap.demo.test", "RSA-PSS+SHA256"),
+        ecdsa = openssl("ldap.demo.test", "ECDSA+SHA256"),
+    );
+    text
+}
+
+fn joined(errors: &[config::decode::ConfigError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Reserved for tests (RFC 6761 section 6.2).
+const NAMES: &[&str] = &["ldap.demo.test", "app.demo.test", "*.apps.demo.test"];

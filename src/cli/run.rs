@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli::{CUT, FAILED};
 use crate::config;
 use crate::observe::log;
-use crate::server::{Ended, Server};
+use crate::server::{Ended, Server, Signals};
 
 pub(super) fn run(path: &Path) -> ExitCode {
     let config = match config::load(path) {
@@ -19,7 +19,14 @@ pub(super) fn run(path: &Path) -> ExitCode {
         }
     };
     log::start(config.log.level);
-    match Server::start(&config).and_then(Server::run_until_signalled) {
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("cannot wait for signals: {error}");
+            return FAILED.into();
+        }
+    };
+    match Server::start(&config).map(|server| server.run_until_signalled(signals)) {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),
         Err(error) => {

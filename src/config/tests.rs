@@ -1,0 +1,149 @@
+//! Errors as people read them, and the reference against the code.
+
+use std::path::Path;
+
+use super::*;
+use crate::config::file::File;
+
+const REFERENCE: &str = include_str!("../../config/reference.toml");
+
+/// The keys that have no default, as the reference writes them.
+const REQUIRED: &str = r#"
+[[listener]]
+name = "ldaps"
+listen = ["0.0.0.0:636", "[::]:636"]
+certificates = ["certs"]
+backend = "directory"
+
+[backend.directory]
+servers = ["10.0.1.10:389", "10.0.2.10:389"]
+"#;
+
+fn errors(text: &str) -> Vec<String> {
+    match parse(text, Path::new("/etc/tlsgate")) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// A whole file in which one line of `REQUIRED` is replaced, or one is added to the listener.
+fn with(line: &str) -> String {
+    let key = line.split('=').next().unwrap_or_default();
+    let kept = REQUIRED.lines().filter(|old| !old.starts_with(key)).collect::<Vec<_>>().join("\n");
+    kept.replace("[[listener]]", &format!("[[listener]]\n{line}"))
+}
+
+/// The file without places, which differ between two texts of one meaning.
+fn meaning(text: &str) -> String {
+    let (file, errors) = File::decode(text);
+    assert_eq!(errors, []);
+    without_places(&format!("{file:?}"))
+}
+
+/// Cuts `at: Position { line: 1, column: 2 }` out of a debug text.
+fn without_places(debug: &str) -> String {
+    let mut pieces = debug.split("at: Position {");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + piece.split_once('}').map_or("", |(_, rest)| rest))
+}
+
+#[test]
+fn the_reference_says_what_the_code_does() {
+    assert_eq!(meaning(REFERENCE), meaning(REQUIRED), "a default in config/reference.toml is not the code's");
+}
+
+#[test]
+fn the_reference_holds_every_key_the_code_knows() {
+    // A section's error lists the keys that were asked for.
+    let unknown = format!(
+        "zzz = 1\n[log]\nzzz = 1\n[runtime]\nzzz = 1\n{}",
+        REQUIRED.replace("[[listener]]", "[[listener]]\nzzz = 1").replace("[backend.directory]", "[backend.directory]\nzzz = 1")
+    );
+    let errors = errors(&unknown);
+    assert_eq!(errors.len(), 5, "{errors:#?}");
+    let mut seen = 0;
+    for error in &errors[1..] {
+        let (_, keys) = error.split_once("expected one of ").unwrap_or_default();
+        for key in keys.trim_end_matches(')').split(", ") {
+            assert!(REFERENCE.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key} is not in the reference");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, REFERENCE.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).count());
+}
+
+#[test]
+fn every_fault_has_its_own_words() {
+    let cases: &[(&str, &str)] = &[
+        ("", "no listener (expected at least one [[listener]])"),
+        ("name =", "line 1, column 7: not valid TOML: "),
+        (
+            &with("idle_timeout = 30"),
+            "line 3, column 16: listener \"ldaps\": idle_timeout: found 30, expected a time with its unit, longer than zero, such as \"500ms\", \"10s\" or \"1h\"",
+        ),
+        (&with("idle_timeout = \"0s\""), "found \"0s\", expected a time with its unit"),
+        (&with("idle_timeout = \"1000000 years\""), "expected a time with its unit"),
+        (&with("idle_timout = \"30s\""), "line 3, column 1: listener \"ldaps\": unknown key \"idle_timout\" (expected one of backend, certificates, "),
+        (&with("max_connections = 0"), "max_connections: found 0, expected a whole number from 1"),
+        (&with("max_connections = -1"), "max_connections: found -1, expected a whole number from 1"),
+        (&with("max_connections = 1.5"), "max_connections: found 1.5, expected a whole number from 1"),
+        (&with("require_sni = \"yes\""), "require_sni: found \"yes\", expected true or false"),
+        (&with("unknown_name = \"drop\""), "unknown_name: found \"drop\", expected \"default\" or \"reject\""),
+        (&with("policy = \"tls-old\""), "policy: unknown policy \"tls-old\" (expected one of TLS13-1-3-2021-06, "),
+        (&with("listen = [\"0.0.0.0\"]"), "listen[0]: found \"0.0.0.0\", expected an IP address and a port"),
+        (&with("listen = []"), "listen: found an empty list, expected at least one: an IP address and a port"),
+        (&with("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]"), "listen[1]: 0.0.0.0:1 is taken by listener \"ldaps\" already"),
+        (&with("certificates = []"), "certificates: found an empty list"),
+        (&with("certificates = [{ cert = \"a\" }]"), "certificates[0]: found a table, expected a path, or a table such as"),
+        (
+            &with("certificates = [{ cert = \"a\", key = \"b\", names = [\"a b\"] }]"),
+            "certificates[0]: names: \"a b\" is not a DNS name",
+        ),
+        (
+            &with("certificates = [{ cert = \"a\", key = \"b\", names = [] }]"),
+            "certificates[0]: names: found an empty list, expected at least one name",
+        ),
+        (&with("backend = \"none\""), "backend: unknown backend \"none\" (expected one of directory; "),
+        (&with("name = \"\""), "name: found \"\", expected a name"),
+        (&REQUIRED.replace("name = \"ldaps\"\n", ""), "line 2, column 1: listener[0]: \"name\" is missing (expected a text in quotes)"),
+        (&REQUIRED.replace("servers", "server"), "line 8, column 10: backend \"directory\": \"servers\" is missing"),
+        (&format!("{REQUIRED}balance = \"best\""), "balance: found \"best\", expected \"round_robin\" or \"least_connections\""),
+        (&REQUIRED.replace("10.0.1.10:389", "10.0.1.10:0"), "servers[0]: found port 0, expected the port"),
+        (&REQUIRED.replace("10.0.1.10", "10.0.2.10"), "servers[1]: 10.0.2.10:389 is listed twice"),
+        (&format!("{REQUIRED}\n[log]\nlevel = \"loud\""), "log: level: found \"loud\", expected \"error\", \"warn\""),
+        (&format!("{REQUIRED}\n[runtime]\nworkers = 0"), "workers: found 0, expected \"auto\" or a number from 1 to 1024"),
+        (&format!("log = 3\n{REQUIRED}"), "line 1, column 7: log: found 3, expected a table"),
+        ("listener = 3", "listener: found 3, expected a list of tables, written [[listener]]"),
+        ("backend = 3", "backend: found 3, expected tables with names, written [backend.NAME]"),
+    ];
+    for (text, expected) in cases {
+        let errors = errors(text);
+        assert!(errors.iter().any(|error| error.contains(expected)), "{text}\nwanted: {expected}\ngot: {errors:#?}");
+    }
+}
+
+#[test]
+fn all_faults_are_told_at_once_in_the_order_of_the_file() {
+    let text = with("idle_timeout = 30").replace("backend = \"directory\"", "backend = \"x\"") + "\nbalance = 1\nzzz = 2\n";
+    let errors = errors(&text);
+    let keys = ["idle_timeout", "backend", "balance", "zzz"];
+    assert_eq!(errors.len(), keys.len(), "{errors:#?}");
+    assert!(errors.iter().zip(keys).all(|(error, key)| error.contains(key)), "{errors:#?}");
+}
+
+#[test]
+fn paths_start_from_the_folder_of_the_file() {
+    let text = with("certificates = [\"certs\", \"/abs/x.pem\", { cert = \"a.crt\", key = \"a.key\" }]");
+    let config = parse(&text, Path::new("/etc/tlsgate")).unwrap_or_else(|errors| unreachable!("{errors:?}"));
+    let shown = format!("{:?}", config.listeners[0].certificates);
+    for path in ["/etc/tlsgate/certs", "/abs/x.pem", "/etc/tlsgate/a.crt", "/etc/tlsgate/a.key"] {
+        assert!(shown.contains(&format!("{path:?}")), "{path} is not in {shown}");
+    }
+}
+
+#[test]
+fn no_prefix_of_a_file_panics() {
+    for (end, _) in REFERENCE.char_indices() {
+        let _ = parse(&REFERENCE[..end], Path::new("."));
+    }
+}

@@ -164,6 +164,7 @@ impl Entry {
                 close::with_last_words(client, &error.alert()).await;
                 match error {
                     HelloError::NotTls => Outcome::NotTls,
+                    HelloError::TooOld => Outcome::NoCommonVersion,
                     HelloError::TooLarge | HelloError::Invalid { .. } => Outcome::HelloInvalid,
                 }
             }

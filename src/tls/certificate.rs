@@ -18,7 +18,7 @@ pub use algorithm::{Hash, KeyType};
 /// A certificate that can be served: the leaf's facts, and chain and key as rustls wants them.
 #[derive(Debug)]
 pub struct Certificate {
-    /// Where it comes from, as people would name it: its path, or `cert + key`.
+    /// Where it comes from: the path of the file that holds the certificate.
     pub label: Box<str>,
     /// Leaf first, each certificate followed by its issuer; and the private key.
     pub key: Arc<CertifiedKey>,

@@ -37,6 +37,8 @@ pub enum HelloError {
     NotTls,
     #[error("a ClientHello larger than {MAX_BYTES} bytes")]
     TooLarge,
+    #[error("a client that offers nothing newer than TLS 1.1")]
+    TooOld,
     #[error("{reason}")]
     Invalid { reason: String, alert: Vec<u8> },
 }
@@ -47,6 +49,7 @@ impl HelloError {
         match self {
             Self::NotTls => alert::plaintext(AlertDescription::UnexpectedMessage).to_vec(),
             Self::TooLarge => alert::plaintext(AlertDescription::RecordOverflow).to_vec(),
+            Self::TooOld => alert::plaintext(AlertDescription::ProtocolVersion).to_vec(),
             Self::Invalid { alert, .. } => alert.clone(),
         }
     }
@@ -92,6 +95,8 @@ impl HelloReader {
                         raw: std::mem::take(&mut self.raw),
                     }));
                 }
+                // rustls misses the signature algorithms that an old client does not send before it looks at the version.
+                Err(_) if is_too_old(&self.raw) => return Err(HelloError::TooOld),
                 Err((error, mut accepted_alert)) => {
                     let mut alert = Vec::new();
                     // Writing to a Vec cannot fail; were the alert lost, closing would still be right.
@@ -110,6 +115,11 @@ impl HelloReader {
 /// A TLS record of type handshake begins with 22 and major version 3 (RFC 8446 section 5.1).
 fn looks_like_tls(bytes: &[u8]) -> bool {
     bytes.iter().zip([22, 3]).all(|(found, expected)| *found == expected)
+}
+
+fn is_too_old(raw: &[u8]) -> bool {
+    let newest = hidden_extensions(raw).and_then(|hidden| hidden.versions.into_iter().map(u16::from).max());
+    newest.is_some_and(|newest| newest < u16::from(ProtocolVersion::TLSv1_2))
 }
 
 #[derive(Debug, Default, PartialEq)]

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs as provider;
+use rustls::crypto::aws_lc_rs as crypto;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert, ServerConfig};
@@ -43,17 +43,17 @@ impl Policy {
     ///
     /// Resumption is off: every handshake is a full one until session tickets have a room of their own.
     pub fn server_config(&self, resolver: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, rustls::Error> {
-        let crypto = CryptoProvider {
+        let provider = CryptoProvider {
             cipher_suites: self.suites.iter().filter_map(|suite| supported_suite(*suite)).collect(),
             kx_groups: self.groups.iter().filter_map(|group| supported_group(*group)).collect(),
-            ..provider::default_provider()
+            ..provider()
         };
         let versions: Vec<&'static rustls::SupportedProtocolVersion> = rustls::ALL_VERSIONS
             .iter()
             .copied()
             .filter(|version| self.versions.contains(&version.version))
             .collect();
-        let mut config = ServerConfig::builder_with_provider(Arc::new(crypto))
+        let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&versions)?
             .with_no_client_auth()
             .with_cert_resolver(resolver);
@@ -64,9 +64,14 @@ impl Policy {
     }
 }
 
+/// The crypto provider with everything that it has.
+pub fn provider() -> CryptoProvider {
+    crypto::default_provider()
+}
+
 /// Parses a private key (PKCS#1, SEC1 or PKCS#8) into one that signs.
 pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-    provider::sign::any_supported_type(der)
+    crypto::sign::any_supported_type(der)
 }
 
 /// SHA-256, for fingerprints.
@@ -136,11 +141,11 @@ pub fn version_name(version: ProtocolVersion) -> String {
 }
 
 fn supported_suite(suite: CipherSuite) -> Option<SupportedCipherSuite> {
-    provider::ALL_CIPHER_SUITES.iter().copied().find(|known| known.suite() == suite)
+    crypto::ALL_CIPHER_SUITES.iter().copied().find(|known| known.suite() == suite)
 }
 
 fn supported_group(group: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
-    provider::ALL_KX_GROUPS.iter().copied().find(|known| known.name() == group)
+    crypto::ALL_KX_GROUPS.iter().copied().find(|known| known.name() == group)
 }
 
 /// The policies whose definition tlsgate meets exactly. Lists: AWS, "Security policies for your Application Load

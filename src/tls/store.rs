@@ -60,8 +60,7 @@ pub fn load(source: &Source) -> Result<Loaded, StoreError> {
                 folder(path, &mut loaded)?;
             } else {
                 let contents = read(path, &mut loaded.warnings)?;
-                let certificate = build(&path.display().to_string(), contents, None)?;
-                loaded.push(certificate, false);
+                loaded.push(combined(path, contents)?, false);
             }
         }
     }
@@ -130,7 +129,7 @@ fn candidate(file: &Path, warnings: &mut Vec<String>) -> Result<Option<Certifica
     let contents = read(file, warnings)?;
     match (contents.certificates.is_empty(), contents.keys.is_empty()) {
         (false, true) | (true, false) => Ok(None),
-        _ => build(&file.display().to_string(), contents, None).map(Some),
+        _ => combined(file, contents).map(Some),
     }
 }
 
@@ -149,16 +148,18 @@ fn pair(
     names: Option<Vec<Name>>,
     warnings: &mut Vec<String>,
 ) -> Result<Certificate, StoreError> {
-    let label = format!("{} + {}", cert.display(), key.display());
     let certificates = read(cert, &mut Vec::new())?.certificates;
     let keys = read(key, warnings)?.keys;
     // Only the certificate file's certificates and the key file's key count, so that a pair is never a mix of three.
-    build(&label, Contents { certificates, keys }, names)
+    let label = cert.display().to_string();
+    Certificate::build(&label, certificates, keys, names)
+        .map_err(|error| StoreError::Certificate(format!("{label} with {}", key.display()), error))
 }
 
-fn build(label: &str, contents: Contents, names: Option<Vec<Name>>) -> Result<Certificate, StoreError> {
-    Certificate::build(label, contents.certificates, contents.keys, names)
-        .map_err(|error| StoreError::Certificate(label.to_owned(), error))
+fn combined(path: &Path, contents: Contents) -> Result<Certificate, StoreError> {
+    let label = path.display().to_string();
+    Certificate::build(&label, contents.certificates, contents.keys, None)
+        .map_err(|error| StoreError::Certificate(label, error))
 }
 
 fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Contents, StoreError> {

@@ -6,4 +6,6 @@
 
 mod support;
 
+mod certificates;
+mod layers;
 mod smoke;

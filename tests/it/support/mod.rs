@@ -1,6 +1,7 @@
 //! What every test uses: the program, certificates, backends, other people's tools.
 
 pub(crate) mod backend;
+pub(crate) mod check;
 pub(crate) mod pki;
 pub(crate) mod proxy;
 pub(crate) mod tool;

@@ -1,0 +1,30 @@
+//! The ClientHello reader: whole and in pieces it must say the same, and never panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tlsgate::tls::hello::{Hello, HelloError, HelloReader};
+
+fuzz_target!(|data: &[u8]| {
+    let whole = read(std::iter::once(data));
+    let size = 1 + data.first().map_or(0, |byte| usize::from(*byte) % 7);
+    let pieces = read(data.chunks(size));
+    match (&whole, &pieces) {
+        (Ok(Some(a)), Ok(Some(b))) => assert_eq!(
+            (&a.server_name, &a.versions, &a.signature_schemes, &a.certificate_schemes),
+            (&b.server_name, &b.versions, &b.signature_schemes, &b.certificate_schemes)
+        ),
+        (Ok(None), Ok(None)) | (Err(_), _) | (_, Err(_)) => {}
+        _ => panic!("{whole:?} {pieces:?}"),
+    }
+});
+
+fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Result<Option<Hello>, HelloError> {
+    let mut reader = HelloReader::default();
+    for piece in pieces.filter(|piece| !piece.is_empty()) {
+        reader.raw.extend_from_slice(piece);
+        if let Some(hello) = reader.advance()? {
+            return Ok(Some(hello));
+        }
+    }
+    Ok(None)
+}

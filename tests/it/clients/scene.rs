@@ -1,0 +1,105 @@
+//! tlsgate in front of a small HTTP server, with one client after another, so that the newest access-log record is
+//! always that of the last client. Must not know: what is expected of anybody.
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::Value;
+
+use super::tools::{Client, Seen, sha256};
+use crate::support::backend::Backend;
+use crate::support::pki::Pki;
+use crate::support::proxy::Proxy;
+
+pub(crate) struct Scene {
+    pub(crate) pki: Pki,
+    pub(crate) proxy: Proxy,
+    clients: Cell<usize>,
+}
+
+impl Scene {
+    /// Starts tlsgate with `listeners`: a name and what else stands in its table, `certificates` at least.
+    pub(crate) fn start(pki: Pki, listeners: &[(&str, &str)]) -> Self {
+        let backend = Backend::start(|mut stream| {
+            let mut asked = Vec::new();
+            let mut buffer = [0; 4096];
+            while !asked.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut buffer)? {
+                    0 => return Ok(asked),
+                    count => asked.extend_from_slice(&buffer[..count]),
+                }
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")?;
+            Ok(asked)
+        });
+        let mut config = format!("[backend.web]\nservers = [\"{}\"]\n", backend.address);
+        for (name, rest) in listeners {
+            let head = format!("name = \"{name}\"\nlisten = \"127.0.0.1:0\"\nbackend = \"web\"");
+            write!(config, "\n[[listener]]\n{head}\n{rest}\n").unwrap();
+        }
+        let proxy = Proxy::start(pki.folder(), &config);
+        Self { pki, proxy, clients: Cell::new(0) }
+    }
+
+    /// One connection: what the client says of it, and what the access log does.
+    pub(crate) fn connect(&self, listener: &str, client: &Client<'_>) -> (Seen, Value) {
+        self.observe(|| client.connect(self.proxy.address(listener), &self.pki.ca()))
+    }
+
+    /// The same for anything that makes one connection.
+    pub(crate) fn observe<T>(&self, connect: impl FnOnce() -> T) -> (T, Value) {
+        let seen = connect();
+        self.clients.set(self.clients.get() + 1);
+        let mut records = self.proxy.records(self.clients.get());
+        assert_eq!(records.len(), self.clients.get(), "more connections than clients: {records:#?}");
+        (seen, records.pop().unwrap())
+    }
+
+    /// Connects, and asserts that the client received and trusts the certificate of `folder/stem.crt`, and that the
+    /// access log says the same.
+    pub(crate) fn serves(&self, listener: &str, client: &Client<'_>, stem: &str) {
+        let (seen, record) = self.connect(listener, client);
+        let told = format!("{listener}, {client:?}, expected {stem}\n{record:#}\n{}", seen.output);
+        let (certificate, key) = self.paths(stem);
+        let hash = fingerprint(&certificate);
+        assert_eq!(seen.certificate.as_ref(), Some(&hash), "{told}");
+        assert!(seen.verified, "{told}");
+        let offered: Vec<&str> = client.schemes.iter().map(|scheme| scheme.iana).collect();
+        assert!(offered.contains(&record["tls.signature_scheme"].as_str().unwrap()), "{told}");
+        assert_eq!(record["listener"], listener, "{told}");
+        assert_eq!(record["outcome"], "completed", "{told}");
+        assert_eq!(record["tls.protocol.version"], client.version.shown(), "{told}");
+        assert_eq!(record["tls.server.hash.sha256"], hash, "{told}");
+        assert_eq!(record["chosen_cert"], format!("{} + {}", certificate.display(), key.display()), "{told}");
+    }
+
+    /// Connects, and asserts that the client is refused with that alert and the access log has that outcome.
+    pub(crate) fn refuses(&self, listener: &str, client: &Client<'_>, alert: u8, outcome: &str) {
+        let (seen, record) = self.connect(listener, client);
+        let told = format!("{listener}, {client:?}, expected alert {alert}\n{record:#}\n{}", seen.output);
+        assert_eq!(seen.alert, Some(alert), "{told}");
+        assert_eq!(seen.certificate, None, "{told}");
+        assert_eq!(record["listener"], listener, "{told}");
+        assert_eq!(record["outcome"], outcome, "{told}");
+        assert_eq!(record["server.address"], client.name.unwrap_or("-"), "{told}");
+        for absent in ["chosen_cert", "tls.server.hash.sha256", "tls.protocol.version", "backend"] {
+            assert_eq!(record.get(absent), None, "{told}");
+        }
+    }
+
+    /// `folder/stem.crt` and its key.
+    pub(crate) fn paths(&self, stem: &str) -> (PathBuf, PathBuf) {
+        let folder = self.pki.folder();
+        (folder.join(format!("{stem}.crt")), folder.join(format!("{stem}.key")))
+    }
+}
+
+/// SHA-256 of the certificate in a file.
+pub(crate) fn fingerprint(path: &Path) -> String {
+    sha256(&CertificateDer::from_pem_slice(&fs::read(path).unwrap()).unwrap())
+}

@@ -1,0 +1,54 @@
+//! A backend that the test itself plays, one step after the other.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use super::PATIENCE;
+use super::client::patient;
+
+/// A listening socket; nothing is accepted unless the test says so.
+pub(crate) struct ByHand {
+    pub(crate) address: SocketAddr,
+    listener: TcpListener,
+}
+
+impl ByHand {
+    pub(crate) fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // On Linux accept waits for as long as a read may (socket(7)).
+        SockRef::from(&listener).set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { address: listener.local_addr().unwrap(), listener }
+    }
+
+    /// Waits for the next connection.
+    pub(crate) fn accept(&self) -> TcpStream {
+        let (stream, _) = self.listener.accept().expect("no connection to the backend");
+        patient(&stream);
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    /// Whether no connection came, not even one that is gone again.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.listener.set_nonblocking(true).unwrap();
+        let accepted = self.listener.accept();
+        self.listener.set_nonblocking(false).unwrap();
+        matches!(accepted, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+}
+
+/// An address that refuses connections, and that nobody else can take while this lives.
+pub(crate) struct Refusing {
+    pub(crate) address: SocketAddr,
+    _bound: Socket,
+}
+
+impl Refusing {
+    pub(crate) fn new() -> Self {
+        let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        Self { address: bound.local_addr().unwrap().as_socket().unwrap(), _bound: bound }
+    }
+}

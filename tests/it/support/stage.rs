@@ -1,0 +1,94 @@
+//! A proxy with one listener and one certificate, and clients for it: what most tests of a connection's life begin with.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+use super::client::{Client, Tls, trusting};
+use super::pki::{Extra, Key, Pki};
+use super::proxy::Proxy;
+
+/// The name that the certificate bears.
+pub(crate) const NAME: &str = "main.test";
+
+/// More lines for each part of the configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lines<'a> {
+    pub(crate) top: &'a str,
+    pub(crate) listener: &'a str,
+    pub(crate) backend: &'a str,
+}
+
+pub(crate) struct Stage {
+    pub(crate) proxy: Proxy,
+    pub(crate) pki: Pki,
+    clients: [Arc<ClientConfig>; 2],
+}
+
+impl Stage {
+    /// Every default as it is.
+    pub(crate) fn plain(server: SocketAddr) -> Self {
+        Self::new(&[server], Lines::default())
+    }
+
+    pub(crate) fn new(servers: &[SocketAddr], lines: Lines<'_>) -> Self {
+        let pki = certified();
+        let proxy = Proxy::start(pki.folder(), &config(servers, lines));
+        let clients = Tls::BOTH.map(|tls| Arc::new(trusting(&pki.ca(), tls)));
+        Self { proxy, pki, clients }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.proxy.address("main")
+    }
+
+    pub(crate) fn config(&self, tls: Tls) -> &Arc<ClientConfig> {
+        &self.clients[tls as usize]
+    }
+
+    /// A client that is connected and has said nothing.
+    pub(crate) fn silent(&self, tls: Tls) -> Client {
+        Client::silent(self.address(), self.config(tls), NAME)
+    }
+
+    /// A client whose handshake is done.
+    pub(crate) fn client(&self, tls: Tls) -> Client {
+        let mut client = self.silent(tls);
+        client.handshake().unwrap();
+        client
+    }
+
+    /// Waits for the record of the connection that came from that port; its outcome.
+    pub(crate) fn outcome(&self, port: u16) -> String {
+        let record = self.proxy.record(|record| record["client.port"] == port);
+        record["outcome"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A PKI with the certificate that [`config`] speaks of.
+pub(crate) fn certified() -> Pki {
+    let pki = Pki::new();
+    pki.write("certs", "main", &[NAME], Key::P256, &Extra::default());
+    pki
+}
+
+pub(crate) fn config(servers: &[SocketAddr], lines: Lines<'_>) -> String {
+    let servers: Vec<String> = servers.iter().map(|server| format!("{:?}", server.to_string())).collect();
+    let (servers, Lines { top, listener, backend }) = (servers.join(", "), lines);
+    format!(
+        r#"
+{top}
+[[listener]]
+name = "main"
+listen = "127.0.0.1:0"
+certificates = ["certs"]
+backend = "servers"
+{listener}
+
+[backend.servers]
+servers = [{servers}]
+{backend}
+"#
+    )
+}
