@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
 //! | 7 | `cli` | one file for each verb: run, check, demo, version | server, snapshot, config, tls, observe |
-//! | 6 | `server` | wires the parts together; workers, signals, drain | proxy, snapshot, config, net, observe |
+//! | 6 | `server` | wires the parts together; workers, signals, drain | proxy, snapshot, config, tls::policy, net, observe |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, snapshot, net, observe |
 //! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | snapshot, tls, backend, relay, net, observe |
 //! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, tls, backend |

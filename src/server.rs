@@ -19,6 +19,7 @@ use crate::net::socket;
 use crate::observe::access::{AccessLog, Writer};
 use crate::proxy::listener::{self, Ids, Shared};
 use crate::snapshot::{Current, Snapshot};
+use crate::tls::policy;
 
 /// Why the program did not start. Nothing is left half-started.
 #[derive(Debug, Error)]
@@ -81,7 +82,10 @@ impl Server {
         let mut workers = Vec::with_capacity(count);
         for number in 0..count {
             let sockets = copies(&sockets).map_err(StartError::Worker)?;
-            workers.push(worker(number, sockets, shared.clone(), accepting.clone(), stopping.clone()).map_err(StartError::Worker)?);
+            workers.push(
+                worker(number, sockets, shared.clone(), accepting.clone(), stopping.clone())
+                    .map_err(StartError::Worker)?,
+            );
         }
         let mut addresses = Vec::new();
         for (name, socket) in &sockets {
@@ -227,6 +231,7 @@ fn worker(
         }
     }
     thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        policy::warm_up();
         runtime.block_on(async {
             for (name, socket) in listeners {
                 tokio::spawn(listener::accept(socket, name, shared.clone(), accepting.clone()));

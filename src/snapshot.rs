@@ -154,7 +154,9 @@ fn certificates(
     let overlaps = index.overlaps();
     if !overlaps.is_empty() {
         let names = overlaps.join(", ");
-        warnings.push(at(format!("several certificates of one key type bear the same name, and the preferred one is served: {names}")));
+        warnings.push(at(format!(
+            "several certificates of one key type bear the same name, and the preferred one is served: {names}"
+        )));
     }
     index
 }

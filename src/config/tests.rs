@@ -57,7 +57,9 @@ fn the_reference_holds_every_key_the_code_knows() {
     // A section's error lists the keys that were asked for.
     let unknown = format!(
         "zzz = 1\n[log]\nzzz = 1\n[runtime]\nzzz = 1\n{}",
-        REQUIRED.replace("[[listener]]", "[[listener]]\nzzz = 1").replace("[backend.directory]", "[backend.directory]\nzzz = 1")
+        REQUIRED
+            .replace("[[listener]]", "[[listener]]\nzzz = 1")
+            .replace("[backend.directory]", "[backend.directory]\nzzz = 1")
     );
     let errors = errors(&unknown);
     assert_eq!(errors.len(), 5, "{errors:#?}");
@@ -65,7 +67,10 @@ fn the_reference_holds_every_key_the_code_knows() {
     for error in &errors[1..] {
         let (_, keys) = error.split_once("expected one of ").unwrap_or_default();
         for key in keys.trim_end_matches(')').split(", ") {
-            assert!(REFERENCE.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key} is not in the reference");
+            assert!(
+                REFERENCE.lines().any(|line| line.starts_with(&format!("{key} = "))),
+                "{key} is not in the reference"
+            );
             seen += 1;
         }
     }
@@ -83,7 +88,10 @@ fn every_fault_has_its_own_words() {
         ),
         (&with("idle_timeout = \"0s\""), "found \"0s\", expected a time with its unit"),
         (&with("idle_timeout = \"1000000 years\""), "expected a time with its unit"),
-        (&with("idle_timout = \"30s\""), "line 3, column 1: listener \"ldaps\": unknown key \"idle_timout\" (expected one of backend, certificates, "),
+        (
+            &with("idle_timout = \"30s\""),
+            "line 3, column 1: listener \"ldaps\": unknown key \"idle_timout\" (expected one of backend, certificates, ",
+        ),
         (&with("max_connections = 0"), "max_connections: found 0, expected a whole number from 1"),
         (&with("max_connections = -1"), "max_connections: found -1, expected a whole number from 1"),
         (&with("max_connections = 1.5"), "max_connections: found 1.5, expected a whole number from 1"),
@@ -92,9 +100,15 @@ fn every_fault_has_its_own_words() {
         (&with("policy = \"tls-old\""), "policy: unknown policy \"tls-old\" (expected one of TLS13-1-3-2021-06, "),
         (&with("listen = [\"0.0.0.0\"]"), "listen[0]: found \"0.0.0.0\", expected an IP address and a port"),
         (&with("listen = []"), "listen: found an empty list, expected at least one: an IP address and a port"),
-        (&with("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]"), "listen[1]: 0.0.0.0:1 is taken by listener \"ldaps\" already"),
+        (
+            &with("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]"),
+            "listen[1]: 0.0.0.0:1 is taken by listener \"ldaps\" already",
+        ),
         (&with("certificates = []"), "certificates: found an empty list"),
-        (&with("certificates = [{ cert = \"a\" }]"), "certificates[0]: found a table, expected a path, or a table such as"),
+        (
+            &with("certificates = [{ cert = \"a\" }]"),
+            "certificates[0]: found a table, expected a path, or a table such as",
+        ),
         (
             &with("certificates = [{ cert = \"a\", key = \"b\", names = [\"a b\"] }]"),
             "certificates[0]: names: \"a b\" is not a DNS name",
@@ -105,13 +119,22 @@ fn every_fault_has_its_own_words() {
         ),
         (&with("backend = \"none\""), "backend: unknown backend \"none\" (expected one of directory; "),
         (&with("name = \"\""), "name: found \"\", expected a name"),
-        (&REQUIRED.replace("name = \"ldaps\"\n", ""), "line 2, column 1: listener[0]: \"name\" is missing (expected a text in quotes)"),
+        (
+            &REQUIRED.replace("name = \"ldaps\"\n", ""),
+            "line 2, column 1: listener[0]: \"name\" is missing (expected a text in quotes)",
+        ),
         (&REQUIRED.replace("servers", "server"), "line 8, column 10: backend \"directory\": \"servers\" is missing"),
-        (&format!("{REQUIRED}balance = \"best\""), "balance: found \"best\", expected \"round_robin\" or \"least_connections\""),
+        (
+            &format!("{REQUIRED}balance = \"best\""),
+            "balance: found \"best\", expected \"round_robin\" or \"least_connections\"",
+        ),
         (&REQUIRED.replace("10.0.1.10:389", "10.0.1.10:0"), "servers[0]: found port 0, expected the port"),
         (&REQUIRED.replace("10.0.1.10", "10.0.2.10"), "servers[1]: 10.0.2.10:389 is listed twice"),
         (&format!("{REQUIRED}\n[log]\nlevel = \"loud\""), "log: level: found \"loud\", expected \"error\", \"warn\""),
-        (&format!("{REQUIRED}\n[runtime]\nworkers = 0"), "workers: found 0, expected \"auto\" or a number from 1 to 1024"),
+        (
+            &format!("{REQUIRED}\n[runtime]\nworkers = 0"),
+            "workers: found 0, expected \"auto\" or a number from 1 to 1024",
+        ),
         (&format!("log = 3\n{REQUIRED}"), "line 1, column 7: log: found 3, expected a table"),
         ("listener = 3", "listener: found 3, expected a list of tables, written [[listener]]"),
         ("backend = 3", "backend: found 3, expected tables with names, written [backend.NAME]"),
@@ -124,7 +147,8 @@ fn every_fault_has_its_own_words() {
 
 #[test]
 fn all_faults_are_told_at_once_in_the_order_of_the_file() {
-    let text = with("idle_timeout = 30").replace("backend = \"directory\"", "backend = \"x\"") + "\nbalance = 1\nzzz = 2\n";
+    let text =
+        with("idle_timeout = 30").replace("backend = \"directory\"", "backend = \"x\"") + "\nbalance = 1\nzzz = 2\n";
     let errors = errors(&text);
     let keys = ["idle_timeout", "backend", "balance", "zzz"];
     assert_eq!(errors.len(), keys.len(), "{errors:#?}");

@@ -69,7 +69,8 @@ pub struct Backend {
 /// Validates; relative paths start from `folder`.
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let mut errors = Vec::new();
-    let backends = file.backends.into_iter().filter_map(|backend| self::backend(backend, &mut errors)).collect::<Vec<_>>();
+    let backends =
+        file.backends.into_iter().filter_map(|backend| self::backend(backend, &mut errors)).collect::<Vec<_>>();
     if file.listeners.is_empty() {
         errors.push(ConfigError {
             path: String::new(),
@@ -98,7 +99,13 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
 }
 
 fn backend(backend: file::Backend, errors: &mut Vec<ConfigError>) -> Option<Backend> {
-    let servers = present(backend.servers, "servers", "an IP address and a port, such as \"10.0.1.10:389\"", &backend.here, errors);
+    let servers = present(
+        backend.servers,
+        "servers",
+        "an IP address and a port, such as \"10.0.1.10:389\"",
+        &backend.here,
+        errors,
+    );
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for server in servers.unwrap_or_default() {
         if server.value.port() == 0 {
@@ -137,7 +144,8 @@ impl Listeners<'_> {
                 errors.push(name.error("another listener has this name already"));
             }
         }
-        let listen = present(listener.listen, "listen", "an IP address and a port, such as \"0.0.0.0:636\"", &here, errors);
+        let listen =
+            present(listener.listen, "listen", "an IP address and a port, such as \"0.0.0.0:636\"", &here, errors);
         for address in listen.iter().flatten().filter(|address| address.value.port() != 0) {
             if let Some(other) = self.addresses.insert(address.value, here.path.clone()) {
                 errors.push(address.error(format!("{} is taken by {other} already", address.value)));
@@ -146,20 +154,27 @@ impl Listeners<'_> {
         let policy = policy::named(&listener.policy.value);
         if policy.is_none() {
             let known = policy::ALL.iter().map(|policy| policy.name).collect::<Vec<_>>().join(", ");
-            errors.push(listener.policy.error(format!("unknown policy {:?} (expected one of {known})", listener.policy.value)));
+            errors.push(
+                listener.policy.error(format!("unknown policy {:?} (expected one of {known})", listener.policy.value)),
+            );
         }
         let expected = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";
         let certificates = present(listener.certificates, "certificates", expected, &here, errors)
             .map(|list| list.into_iter().filter_map(|source| certificate(source, self.folder, errors)).collect());
-        let backend = listener.backend.and_then(|name| {
-            let found = self.backends.iter().position(|backend| *backend.name == *name.value);
-            if found.is_none() {
-                let known = self.backends.iter().map(|backend| &*backend.name).collect::<Vec<_>>().join(", ");
-                let known = if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
-                errors.push(name.error(format!("unknown backend {:?} ({known}; a backend is written [backend.NAME])", name.value)));
-            }
-            found
-        });
+        let backend =
+            listener.backend.and_then(|name| {
+                let found = self.backends.iter().position(|backend| *backend.name == *name.value);
+                if found.is_none() {
+                    let known = self.backends.iter().map(|backend| &*backend.name).collect::<Vec<_>>().join(", ");
+                    let known =
+                        if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
+                    errors.push(name.error(format!(
+                        "unknown backend {:?} ({known}; a backend is written [backend.NAME])",
+                        name.value
+                    )));
+                }
+                found
+            });
         Some(Listener {
             here,
             name: listener.name?.value.into(),

@@ -49,7 +49,9 @@ impl Value for usize {
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let number = value.as_integer()?;
         // An address space is the most that anything here counts.
-        usize::from_str_radix(number.as_str(), number.radix()).ok().filter(|count| (1..=u32::MAX as usize).contains(count))
+        usize::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .filter(|count| (1..=u32::MAX as usize).contains(count))
     }
 }
 
@@ -72,8 +74,7 @@ impl Value for SocketAddr {
 }
 
 impl Value for CertificateSource {
-    const EXPECTED: &'static str =
-        "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and, if wanted, names = [\"…\"], default = true)";
+    const EXPECTED: &'static str = "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and, if wanted, names = [\"…\"], default = true)";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         if let Some(path) = value.as_str().filter(|path| !path.is_empty()) {

@@ -105,13 +105,22 @@ impl Trouble {
         match Errno::from_io_error(error) {
             // The peer gave up while it was queued, or the network hiccuped (accept(2)): the next one may be fine.
             Some(
-                Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::NETDOWN | Errno::NETUNREACH | Errno::HOSTUNREACH,
+                Errno::CONNABORTED
+                | Errno::INTR
+                | Errno::PROTO
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTUNREACH,
             ) => {
                 tracing::debug!(%listener, %error, "accept");
                 return Duration::ZERO;
             }
             Some(Errno::MFILE | Errno::NFILE) => {
-                self.tell(listener, error, "no file descriptors left, new connections wait; raise the limit (ulimit -n, LimitNOFILE)");
+                self.tell(
+                    listener,
+                    error,
+                    "no file descriptors left, new connections wait; raise the limit (ulimit -n, LimitNOFILE)",
+                );
             }
             _ => self.tell(listener, error, "cannot accept, new connections wait"),
         }

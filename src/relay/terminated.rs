@@ -88,7 +88,9 @@ enum FromClient {
     /// close_notify came; the backend is told as soon as it has everything.
     Ending,
     /// The backend was told; what else comes from the client is not its data.
-    Ended { ignored: usize },
+    Ended {
+        ignored: usize,
+    },
     /// Ended, and the client has closed, or sends what nobody asked for.
     Closed,
     /// A record did not open, or an alert came: what came before it is delivered first.
@@ -143,6 +145,10 @@ impl Relay<'_> {
             (_, FromBackend::Refused) => End::ClientReset { ended: true },
             _ => End::Completed,
         }
+    }
+
+    fn client_has_ended(&self) -> bool {
+        matches!(self.from_client, FromClient::Ending | FromClient::Ended { .. } | FromClient::Closed)
     }
 
     fn client_to_backend(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
@@ -242,9 +248,11 @@ impl Relay<'_> {
                 Poll::Pending => Ok(Step::Blocked),
                 Poll::Ready(Ok(())) => Ok(Step::Moved),
                 Poll::Ready(Err(_)) => {
-                    // What the client sent before it went is still delivered.
+                    // What the client sent before it went is still delivered. One that had ended and does not wait for our
+                    // close_notify has missed nothing.
                     self.sealed.clear();
-                    self.from_backend = FromBackend::Refused;
+                    let nothing_missed = matches!(self.from_backend, FromBackend::Ending) && self.client_has_ended();
+                    self.from_backend = if nothing_missed { FromBackend::Ended } else { FromBackend::Refused };
                     Ok(Step::Moved)
                 }
             };

@@ -59,9 +59,13 @@ pub enum CertificateError {
     KeyMismatch,
     #[error("a certificate cannot be read: {0}")]
     BadCertificate(String),
-    #[error("the certificate's key is {0} (expected RSA of 2048 to 8192 bits, ECDSA P-256, P-384 or P-521, or Ed25519)")]
+    #[error(
+        "the certificate's key is {0} (expected RSA of 2048 to 8192 bits, ECDSA P-256, P-384 or P-521, or Ed25519)"
+    )]
     UnsupportedKey(String),
-    #[error("the certificate bears no name (no DNS or IP name in its SAN extension, and no common name); give it some with \"names\"")]
+    #[error(
+        "the certificate bears no name (no DNS or IP name in its SAN extension, and no common name); give it some with \"names\""
+    )]
     NoNames,
 }
 

@@ -109,10 +109,16 @@ impl Terminator {
     }
 
     /// Runs the handshake that begins with `hello` on `stream`. On failure the alert has been written.
-    pub async fn accept(&self, stream: &mut TcpStream, hello: Hello, choice: Choice) -> Result<Terminated, HandshakeError> {
+    pub async fn accept(
+        &self,
+        stream: &mut TcpStream,
+        hello: Hello,
+        choice: Choice,
+    ) -> Result<Terminated, HandshakeError> {
         let mut config = self.template.clone();
         config.cert_resolver = Arc::new(Chosen(Arc::clone(&choice.certificate.key)));
-        let connection = UnbufferedServerConnection::new(Arc::new(config)).map_err(|error| HandshakeError::Protocol(error.into()))?;
+        let connection = UnbufferedServerConnection::new(Arc::new(config))
+            .map_err(|error| HandshakeError::Protocol(error.into()))?;
         let mut records = Records::new(connection, hello.raw);
         let (mut early_plain, mut reply) = (Vec::new(), Vec::new());
         loop {
@@ -155,7 +161,8 @@ struct Terms {
 impl Terms {
     fn agree(hello: &Hello, policy: &Policy) -> Result<Self, Refusal> {
         // Greased versions (RFC 8701) are larger than any real one and are no offer.
-        let highest = hello.versions.iter().map(|version| u16::from(*version)).filter(|version| *version <= TLS13).max();
+        let highest =
+            hello.versions.iter().map(|version| u16::from(*version)).filter(|version| *version <= TLS13).max();
         let best = policy.versions.iter().map(|version| u16::from(*version)).max();
         if hello.cipher_suites.contains(&FALLBACK_SCSV) && highest < best {
             return Err(Refusal::InappropriateFallback);

@@ -94,7 +94,9 @@ mod tests {
     fn what_is_no_dns_name_is_refused() {
         let long = "a".repeat(64) + ".example";
         let longer = ["abcdefgh"; 29].join(".");
-        for text in ["", ".", "a..b", "a b.example", "a/b", "-a.example", "a-.example", "a\0b", "*.", "a..", &long, &longer] {
+        for text in
+            ["", ".", "a..b", "a b.example", "a/b", "-a.example", "a-.example", "a\0b", "*.", "a..", &long, &longer]
+        {
             assert!(Name::parse(text).is_err(), "{text:?}");
         }
     }

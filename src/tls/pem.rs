@@ -21,7 +21,9 @@ pub enum PemError {
     Truncated,
     #[error("is not valid PEM: {0}")]
     Syntax(String),
-    #[error("holds a private key that is encrypted with a passphrase, which tlsgate cannot ask for; decrypt it with \"openssl pkey\"")]
+    #[error(
+        "holds a private key that is encrypted with a passphrase, which tlsgate cannot ask for; decrypt it with \"openssl pkey\""
+    )]
     Encrypted,
 }
 

@@ -48,11 +48,8 @@ impl Policy {
             kx_groups: self.groups.iter().filter_map(|group| supported_group(*group)).collect(),
             ..provider()
         };
-        let versions: Vec<&'static rustls::SupportedProtocolVersion> = rustls::ALL_VERSIONS
-            .iter()
-            .copied()
-            .filter(|version| self.versions.contains(&version.version))
-            .collect();
+        let versions: Vec<&'static rustls::SupportedProtocolVersion> =
+            rustls::ALL_VERSIONS.iter().copied().filter(|version| self.versions.contains(&version.version)).collect();
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&versions)?
             .with_no_client_auth()
@@ -72,6 +69,12 @@ pub fn provider() -> CryptoProvider {
 /// Parses a private key (PKCS#1, SEC1 or PKCS#8) into one that signs.
 pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
     crypto::sign::any_supported_type(der)
+}
+
+/// Seeds this thread's random numbers, which takes milliseconds that the first client would have to wait for.
+pub fn warm_up() {
+    // A generator that fails here fails each handshake too, with an error of its own.
+    let _ = aws_lc_rs::rand::fill(&mut [0; 32]);
 }
 
 /// SHA-256, for fingerprints.

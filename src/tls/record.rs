@@ -92,7 +92,10 @@ impl Records {
         &mut self,
         sealed: &mut Vec<u8>,
         room: usize,
-        mut seal: impl FnMut(&mut WriteTraffic<'_, rustls::server::ServerConnectionData>, &mut [u8]) -> Result<usize, EncryptError>,
+        mut seal: impl FnMut(
+            &mut WriteTraffic<'_, rustls::server::ServerConnectionData>,
+            &mut [u8],
+        ) -> Result<usize, EncryptError>,
     ) -> Result<(), RecordError> {
         loop {
             let status = self.connection.process_tls_records(&mut self.wire);

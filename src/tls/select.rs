@@ -162,10 +162,9 @@ impl Certificates {
                 return Err(NoChoice::UnknownName);
             }
             (None, None) => [(Tier::Default, &self.default), (Tier::Default, &[])],
-            (exact, wildcard) => [
-                (Tier::Exact, exact.map_or(&[], Vec::as_slice)),
-                (Tier::Wildcard, wildcard.map_or(&[], Vec::as_slice)),
-            ],
+            (exact, wildcard) => {
+                [(Tier::Exact, exact.map_or(&[], Vec::as_slice)), (Tier::Wildcard, wildcard.map_or(&[], Vec::as_slice))]
+            }
         };
         let mut best: Option<(Rank, SignatureScheme, &Arc<Certificate>)> = None;
         for (tier, list) in tiers {
@@ -190,12 +189,7 @@ impl Certificates {
             }
         }
         let (rank, scheme, certificate) = best.ok_or(NoChoice::NoCommonScheme)?;
-        Ok(Choice {
-            certificate: Arc::clone(certificate),
-            scheme,
-            tier: rank.tier,
-            valid: !rank.outside_validity,
-        })
+        Ok(Choice { certificate: Arc::clone(certificate), scheme, tier: rank.tier, valid: !rank.outside_validity })
     }
 
     /// Every certificate, in file order.

@@ -88,7 +88,8 @@ impl Loaded {
     fn push(&mut self, certificate: Certificate, default: bool) {
         if !certificate.unusable_names.is_empty() {
             let names = certificate.unusable_names.join(", ");
-            self.warnings.push(format!("{}: names that no client can ask for are left out: {names}", certificate.label));
+            self.warnings
+                .push(format!("{}: names that no client can ask for are left out: {names}", certificate.label));
         }
         self.entries.push(Entry { certificate: Arc::new(certificate), default });
     }

@@ -30,7 +30,10 @@ fn answer(client: TcpStream) -> Result<()> {
         request.len(),
         request.escape_ascii().to_string().replace("\\n", "\\n\n")
     );
-    let header = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", seen.len());
+    let header = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        seen.len()
+    );
     (&client).write_all(if is_http { header.as_bytes() } else { b"" })?;
     (&client).write_all(seen.as_bytes())
 }

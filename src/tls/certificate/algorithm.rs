@@ -155,21 +155,9 @@ struct Signature {
 /// ECDSA schemes are matched by their hash alone: in certificates the code points say nothing of the issuer's curve
 /// to a TLS 1.2 client, and TLS 1.3 has none for the other pairs.
 const SIGNATURES: &[Signature] = &[
-    Signature {
-        oid: OID_PKCS1_SHA256WITHRSA,
-        hash: Hash::Sha256,
-        schemes: &[SignatureScheme::RSA_PKCS1_SHA256],
-    },
-    Signature {
-        oid: OID_PKCS1_SHA384WITHRSA,
-        hash: Hash::Sha384,
-        schemes: &[SignatureScheme::RSA_PKCS1_SHA384],
-    },
-    Signature {
-        oid: OID_PKCS1_SHA512WITHRSA,
-        hash: Hash::Sha512,
-        schemes: &[SignatureScheme::RSA_PKCS1_SHA512],
-    },
+    Signature { oid: OID_PKCS1_SHA256WITHRSA, hash: Hash::Sha256, schemes: &[SignatureScheme::RSA_PKCS1_SHA256] },
+    Signature { oid: OID_PKCS1_SHA384WITHRSA, hash: Hash::Sha384, schemes: &[SignatureScheme::RSA_PKCS1_SHA384] },
+    Signature { oid: OID_PKCS1_SHA512WITHRSA, hash: Hash::Sha512, schemes: &[SignatureScheme::RSA_PKCS1_SHA512] },
     Signature { oid: OID_PKCS1_SHA1WITHRSA, hash: Hash::Sha1, schemes: &[SignatureScheme::RSA_PKCS1_SHA1] },
     Signature {
         oid: OID_SIG_ECDSA_WITH_SHA256,
@@ -191,7 +179,7 @@ const SIGNATURES: &[Signature] = &[
 ];
 
 /// ecdsa-with-SHA1, 1.2.840.10045.4.1 (RFC 3279 section 2.2.3), which the registry crate lacks.
-const ECDSA_WITH_SHA1: Oid<'static> = x509_parser::der_parser::oid!(1.2.840 .10045 .4 .1);
+const ECDSA_WITH_SHA1: Oid<'static> = x509_parser::der_parser::oid!(1.2.840.10045.4.1);
 
 /// A PSS signature may stand under an rsaEncryption key (`rsae`) or an RSASSA-PSS key (`pss`, 0x0809 to 0x080b).
 const PSS_SHA256: &[SignatureScheme] = &[SignatureScheme::RSA_PSS_SHA256, SignatureScheme::Unknown(0x0809)];

@@ -36,11 +36,9 @@ fn pkcs1_signs_no_tls13_handshake() {
 
 #[test]
 fn under_tls12_the_suites_decide_who_may_sign() {
-    for (suites, expected) in [
-        (&[T13, RSA12][..], &[PKCS1, PSS][..]),
-        (&[T13, ECDSA12], &[P256]),
-        (&[RSA12, ECDSA12], &[PKCS1, PSS, P256]),
-    ] {
+    for (suites, expected) in
+        [(&[T13, RSA12][..], &[PKCS1, PSS][..]), (&[T13, ECDSA12], &[P256]), (&[RSA12, ECDSA12], &[PKCS1, PSS, P256])]
+    {
         let terms = agree(policy::DEFAULT, &hello(&[0x0303], suites, &[PKCS1, PSS, P256])).unwrap();
         assert_eq!(terms.version, ProtocolVersion::TLSv1_2);
         assert_eq!(terms.schemes, expected);
@@ -60,7 +58,8 @@ fn nothing_in_common_is_told_apart() {
 
 #[test]
 fn a_fallback_is_refused_only_where_something_better_was_there() {
-    let refusal = |policy, versions: &[u16]| agree(policy, &hello(versions, &[T13, RSA12, FALLBACK_SCSV], &[PSS])).err();
+    let refusal =
+        |policy, versions: &[u16]| agree(policy, &hello(versions, &[T13, RSA12, FALLBACK_SCSV], &[PSS])).err();
     assert_eq!(refusal(policy::DEFAULT, &[0x0303]), Some(Refusal::InappropriateFallback));
     assert_eq!(refusal(policy::DEFAULT, &[0x7a7a, 0x0303]), Some(Refusal::InappropriateFallback));
     assert_eq!(refusal(policy::DEFAULT, &[0x0304, 0x0303]), None);

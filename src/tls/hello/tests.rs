@@ -89,10 +89,16 @@ fn a_hello_larger_than_the_cap_is_refused_and_one_below_is_read() {
     let padded = |padding: usize| {
         let hello = client_hello("ldap.example.test");
         // handshake header (4), version, random, session id, suites, compression; then the extensions' length.
-        let extensions = 9 + 2 + 32 + 1 + 32 + {
-            let at = 9 + 2 + 32 + 1 + 32;
-            2 + usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]))
-        } + 2;
+        let extensions = 9
+            + 2
+            + 32
+            + 1
+            + 32
+            + {
+                let at = 9 + 2 + 32 + 1 + 32;
+                2 + usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]))
+            }
+            + 2;
         let mut body = hello[9..].to_vec();
         let length = u16::from_be_bytes([hello[extensions], hello[extensions + 1]]) as usize + 4 + padding;
         body[extensions - 9..extensions - 7].copy_from_slice(&(length as u16).to_be_bytes());
@@ -122,22 +128,16 @@ fn an_old_client_is_told_about_its_version() {
 
 #[test]
 fn the_extensions_that_rustls_hides_are_found() {
-    let extension = |kind: u16, data: &[u8]| {
-        [&kind.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat()
-    };
+    let extension =
+        |kind: u16, data: &[u8]| [&kind.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat();
     let extensions = [
         extension(SIGNATURE_ALGORITHMS_CERT, &[0, 4, 4, 1, 8, 7]),
         extension(SUPPORTED_VERSIONS, &[6, 0x7a, 0x7a, 3, 4, 3, 3]),
     ]
     .concat();
-    let body = [
-        &[3, 3][..],
-        &[7; 32],
-        &[0, 0, 2, 0x13, 1, 1, 0],
-        &(extensions.len() as u16).to_be_bytes(),
-        &extensions,
-    ]
-    .concat();
+    let body =
+        [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0], &(extensions.len() as u16).to_be_bytes(), &extensions]
+            .concat();
     let message = [&[1, 0, 0, body.len() as u8][..], &body].concat();
     let raw = in_records_of(9, &[&[0; 5][..], &message].concat());
     let hidden = hidden_extensions(&raw).unwrap();
