@@ -6,8 +6,9 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, demo, version | server, snapshot, config, tls, observe |
-//! | 6 | `server` | wires the parts together; workers, signals, drain | proxy, snapshot, config, tls::policy, net, observe |
+//! | 7 | `cli` | one file for each verb: run, check, demo, version | server, reload, snapshot, config, tls, observe |
+//! | 6 | `server` | wires the parts together; workers, sockets, signals, drain | proxy, reload, snapshot, config, tls, net, observe |
+//! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, snapshot, net, observe |
 //! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | snapshot, tls, backend, relay, net, observe |
 //! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, tls, backend |
@@ -18,7 +19,8 @@
 //! | 3 | `config` | file → `Config` | – |
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net |
 //! | 2 | `tls::handshake` | terms, choice, termination | tls |
-//! | 2 | `tls::store` | files and folders → certificates | tls |
+//! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls |
+//! | 2 | `tls::stamp` | whether a file may have changed | – |
 //! | 2 | `tls::select` | names + abilities + time → certificate, and why; pure | tls::certificate, tls::name |
 //! | 2 | `tls::certificate` | PEM contents → one certificate with its facts | tls::name, tls::policy |
 //! | 2 | `tls::pem` | PEM text → certificates and keys | – |
@@ -41,6 +43,7 @@ pub mod net;
 pub mod observe;
 pub mod proxy;
 pub mod relay;
+pub mod reload;
 pub mod server;
 pub mod snapshot;
 pub mod tls;

@@ -1,4 +1,4 @@
-//! Wires the parts together: sockets, workers, and an orderly end. Must not know: the command line.
+//! Wires the parts together: workers, sockets, reloads and an orderly end. Must not know: the command line.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,27 +7,29 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
-use tokio::runtime;
+use tokio::runtime::{self, Handle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
 use crate::config::values::Workers;
-use crate::net::socket;
 use crate::observe::access::{AccessLog, Writer};
-use crate::proxy::listener::{self, Ids, Shared};
-use crate::snapshot::{Current, Snapshot};
+use crate::proxy::listener::{Ids, Shared};
+use crate::reload::watch::Watch;
+use crate::reload::{Origin, Reloader};
 use crate::tls::policy;
+use crate::tls::store::Trust;
+
+mod sockets;
+use sockets::Sockets;
 
 /// Why the program did not start. Nothing is left half-started.
 #[derive(Debug, Error)]
 pub enum StartError {
     #[error("{}", lines(.0))]
     Config(Vec<ConfigError>),
-    #[error("listener \"{listener}\": listen: cannot listen on {address}: {error}")]
-    Listen { listener: Arc<str>, address: SocketAddr, error: std::io::Error },
     #[error("log: access: {0}")]
     AccessLog(std::io::Error),
     #[error("cannot start a worker: {0}")]
@@ -45,97 +47,105 @@ pub enum Ended {
 
 /// A running proxy.
 pub struct Server {
-    /// Each listener's name with an address that it listens on; port 0 has become a real one.
-    pub addresses: Vec<(Arc<str>, SocketAddr)>,
-    workers: Vec<JoinHandle<()>>,
-    stop_accepting: watch::Sender<bool>,
-    stop_now: watch::Sender<bool>,
+    reloader: Reloader<Sockets>,
+    workers: Workforce,
     all_ended: mpsc::Receiver<()>,
     writer: Writer,
-    shutdown_timeout: Duration,
 }
 
 impl Server {
     /// Builds, binds and starts to accept; warnings go to the log.
-    pub fn start(config: &Config) -> Result<Self, StartError> {
+    pub fn start(origin: Origin, config: Config) -> Result<Self, StartError> {
         raise_file_limit();
-        let built = Snapshot::build(config, jiff::Timestamp::now()).map_err(StartError::Config)?;
-        for warning in &built.warnings {
-            tracing::warn!("{warning}");
-        }
-        let sockets = bind(config)?;
         let (log, writer) =
             AccessLog::open(&config.log.access, config.log.access_format).map_err(StartError::AccessLog)?;
+        let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (alive, all_ended) = mpsc::channel(1);
-        let shared = Shared {
-            current: Arc::new(Current::new(built.snapshot)),
-            log,
-            ids: Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs())),
-            alive,
-        };
-        let (stop_accepting, accepting) = watch::channel(false);
-        let (stop_now, stopping) = watch::channel(false);
-        let count = match config.runtime.workers {
-            Workers::Count(count) => count,
-            Workers::Auto => thread::available_parallelism().map_or(1, usize::from),
-        };
-        let mut workers = Vec::with_capacity(count);
-        for number in 0..count {
-            let sockets = copies(&sockets).map_err(StartError::Worker)?;
-            workers.push(
-                worker(number, sockets, shared.clone(), accepting.clone(), stopping.clone())
-                    .map_err(StartError::Worker)?,
-            );
-        }
-        let mut addresses = Vec::new();
-        for (name, socket) in &sockets {
-            let address = socket.local_addr().map_err(StartError::Worker)?;
-            tracing::info!(listener = %name, %address, "listening");
-            addresses.push((Arc::clone(name), address));
-        }
-        let shutdown_timeout = config.runtime.shutdown_timeout;
-        Ok(Self { addresses, workers, stop_accepting, stop_now, all_ended, writer, shutdown_timeout })
+        let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
+        let handles = workers.handles.clone();
+        let reloader = Reloader::start(origin, config, |current| {
+            Sockets::new(handles, Shared { current, log, ids, alive })
+        })
+        .map_err(StartError::Config)?;
+        Ok(Self { reloader, workers, all_ended, writer })
     }
 
-    /// Runs until a signal ends it: TERM and INT let connections finish, a second one or QUIT does not.
+    /// Each listener's name with an address that it listens on; port 0 has become a real one.
+    pub fn addresses(&mut self) -> Vec<(Arc<str>, SocketAddr)> {
+        self.reloader.sockets().addresses()
+    }
+
+    /// Runs until a signal ends it: TERM and INT let connections finish, a second one or QUIT does not. HUP, and a change
+    /// of any file that was read, reload.
     pub fn run_until_signalled(mut self, signals: Signals) -> Ended {
         let Signals { runtime, mut streams } = signals;
         let ended = runtime.block_on(async {
-            if streams.next().await == Asked::Stop {
-                tracing::info!("stopping now");
-                return Ended::Orderly;
-            }
-            let patience = humantime::format_duration(self.shutdown_timeout);
-            tracing::info!(timeout = %patience, "no longer accepting, waiting for connections to end");
-            // It fails only if every worker is gone, and then nobody accepts.
-            let _ = self.stop_accepting.send(true);
-            tokio::select! {
-                drained = timeout(self.shutdown_timeout, self.all_ended.recv()) => match drained {
-                    Ok(_) => Ended::Orderly,
-                    Err(_) => {
-                        tracing::warn!("shutdown_timeout has passed, remaining connections are cut");
-                        Ended::DeadlinePassed
-                    }
-                },
-                _ = streams.next() => {
-                    tracing::info!("signalled again, remaining connections are cut");
+            match self.run(&mut streams).await {
+                Asked::Stop => {
+                    tracing::info!("stopping now");
                     Ended::Orderly
                 }
+                _ => self.drain(&mut streams).await,
             }
         });
-        self.stop();
+        self.reloader.sockets().close();
+        self.workers.dismiss();
+        drop(self.reloader);
+        self.writer.finish(LOG_PATIENCE);
         ended
     }
 
-    fn stop(self) {
-        let _ = self.stop_accepting.send(true);
-        let _ = self.stop_now.send(true);
-        for worker in self.workers {
-            if worker.join().is_err() {
-                tracing::error!("a worker had panicked");
+    /// Reloads when asked to, until asked for something else.
+    async fn run(&mut self, streams: &mut Streams) -> Asked {
+        let (nudge, mut nudged) = mpsc::channel(1);
+        let mut watch = Watch::new(nudge);
+        let mut reread = interval_at(tokio::time::Instant::now() + REREAD, REREAD);
+        reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // What changes between reading a folder and watching it would go unnoticed: it is read again.
+            while watch.follow(self.reloader.folders()) {
+                self.reloader.reload(Trust::Stamps, "a file has changed");
+            }
+            let (trust, why) = tokio::select! {
+                asked = streams.next() => match asked {
+                    Asked::Reload => (Trust::Bytes, "SIGHUP"),
+                    other => return other,
+                },
+                _ = nudged.recv() => {
+                    // Several files change together more often than alone.
+                    sleep(SETTLE).await;
+                    while nudged.try_recv().is_ok() {}
+                    (Trust::Stamps, "a file has changed")
+                }
+                _ = reread.tick() => (Trust::Bytes, "read again"),
+            };
+            self.reloader.reload(trust, why);
+        }
+    }
+
+    /// Accepts no more and waits for the connections that there are.
+    async fn drain(&mut self, streams: &mut Streams) -> Ended {
+        let patience = self.reloader.config().runtime.shutdown_timeout;
+        let shown = humantime::format_duration(patience);
+        tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
+        self.reloader.sockets().close();
+        let all_ended = timeout(patience, self.all_ended.recv());
+        tokio::pin!(all_ended);
+        loop {
+            tokio::select! {
+                drained = &mut all_ended => {
+                    if drained.is_ok() {
+                        return Ended::Orderly;
+                    }
+                    tracing::warn!("shutdown_timeout has passed, remaining connections are cut");
+                    return Ended::DeadlinePassed;
+                }
+                asked = streams.next() => if asked != Asked::Reload {
+                    tracing::info!("signalled again, remaining connections are cut");
+                    return Ended::Orderly;
+                }
             }
         }
-        self.writer.finish(LOG_PATIENCE);
     }
 }
 
@@ -175,72 +185,58 @@ struct Streams {
 enum Asked {
     Drain,
     Stop,
+    Reload,
 }
 
 impl Streams {
     async fn next(&mut self) -> Asked {
-        loop {
-            tokio::select! {
-                _ = self.term.recv() => return Asked::Drain,
-                _ = self.int.recv() => return Asked::Drain,
-                _ = self.quit.recv() => return Asked::Stop,
-                _ = self.hup.recv() => {
-                    tracing::warn!("SIGHUP: this version cannot reload; restart it to apply a changed configuration");
-                }
+        tokio::select! {
+            _ = self.term.recv() => Asked::Drain,
+            _ = self.int.recv() => Asked::Drain,
+            _ = self.quit.recv() => Asked::Stop,
+            _ = self.hup.recv() => Asked::Reload,
+        }
+    }
+}
+
+/// The workers: each a thread with a runtime of its own, on which the connections that it accepted stay.
+struct Workforce {
+    handles: Vec<Handle>,
+    threads: Vec<JoinHandle<()>>,
+    dismiss: watch::Sender<bool>,
+}
+
+impl Workforce {
+    fn hire(workers: Workers) -> std::io::Result<Self> {
+        let count = match workers {
+            Workers::Count(count) => count,
+            Workers::Auto => thread::available_parallelism().map_or(1, usize::from),
+        };
+        let (dismiss, dismissed) = watch::channel(false);
+        let mut workforce = Self { handles: Vec::new(), threads: Vec::new(), dismiss };
+        for number in 0..count {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+            workforce.handles.push(runtime.handle().clone());
+            let mut dismissed = dismissed.clone();
+            workforce.threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                policy::warm_up();
+                // That the sender is gone means the same.
+                let _ = runtime.block_on(dismissed.wait_for(|dismissed| *dismissed));
+            })?);
+        }
+        Ok(workforce)
+    }
+
+    /// Cuts every connection and waits for the threads.
+    fn dismiss(self) {
+        // It fails only if no worker listens any more.
+        let _ = self.dismiss.send(true);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker had panicked");
             }
         }
     }
-}
-
-type Socket = (Arc<str>, std::net::TcpListener);
-
-fn bind(config: &Config) -> Result<Vec<Socket>, StartError> {
-    let mut sockets = Vec::new();
-    for listener in &config.listeners {
-        for address in &listener.listen {
-            let bound = socket::listen(address.value).map_err(|error| StartError::Listen {
-                listener: Arc::clone(&listener.name),
-                address: address.value,
-                error,
-            })?;
-            sockets.push((Arc::clone(&listener.name), bound));
-        }
-    }
-    Ok(sockets)
-}
-
-/// Every worker accepts from the same queue, so that none is lost when a worker is busy or gone.
-fn copies(sockets: &[Socket]) -> std::io::Result<Vec<Socket>> {
-    sockets.iter().map(|(name, socket)| Ok((Arc::clone(name), socket.try_clone()?))).collect()
-}
-
-/// A thread with a runtime of its own: connections stay on the thread that accepted them.
-fn worker(
-    number: usize,
-    sockets: Vec<Socket>,
-    shared: Shared,
-    accepting: watch::Receiver<bool>,
-    mut stopping: watch::Receiver<bool>,
-) -> std::io::Result<JoinHandle<()>> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut listeners = Vec::with_capacity(sockets.len());
-    {
-        let _inside = runtime.enter();
-        for (name, socket) in sockets {
-            listeners.push((name, tokio::net::TcpListener::from_std(socket)?));
-        }
-    }
-    thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-        policy::warm_up();
-        runtime.block_on(async {
-            for (name, socket) in listeners {
-                tokio::spawn(listener::accept(socket, name, shared.clone(), accepting.clone()));
-            }
-            drop(shared);
-            // The sender gone means the same.
-            let _ = stopping.wait_for(|stop| *stop).await;
-        });
-    })
 }
 
 /// Raises the soft limit of open files to the hard one: each connection takes two.
@@ -259,3 +255,9 @@ fn lines(errors: &[ConfigError]) -> String {
 
 /// How long the access log may take to write its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a change of files may take before it is looked at.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// How often everything is read again, in case a change was not noticed.
+const REREAD: Duration = Duration::from_secs(60);

@@ -1,7 +1,9 @@
 //! `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` in which control plane and data plane meet.
 //! Must not know: sockets, signals, who asked for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,17 +12,20 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
+use crate::backend::server::Server;
 use crate::config::decode::ConfigError;
 use crate::config::validate::{self, Config};
 use crate::tls::certificate::Certificate;
 use crate::tls::handshake::Terminator;
-use crate::tls::select::Certificates;
-use crate::tls::store;
+use crate::tls::select;
+use crate::tls::store::{self, Loading, Store, Trust};
 
 /// Everything a connection needs to know, fixed at one moment. A connection takes it once and keeps it to its end.
 #[derive(Debug)]
 pub struct Snapshot {
     listeners: HashMap<Arc<str>, Arc<Listener>>,
+    pools: Vec<Arc<Pool>>,
+    store: Store,
 }
 
 /// A listener's part of a snapshot.
@@ -42,6 +47,8 @@ pub struct Listener {
 pub struct Built {
     pub snapshot: Snapshot,
     pub warnings: Vec<String>,
+    /// Certificates of folders that could not be loaded: skipped, or kept at their last good version.
+    pub failures: Vec<String>,
 }
 
 /// The snapshot that new connections get.
@@ -52,17 +59,26 @@ pub struct Current(ArcSwap<Snapshot>);
 #[derive(Debug)]
 pub struct Permit(Arc<AtomicUsize>);
 
+impl Default for Snapshot {
+    /// Nothing: what a first snapshot is built on.
+    fn default() -> Self {
+        Self { listeners: HashMap::new(), pools: Vec::new(), store: Store::default() }
+    }
+}
+
 impl Snapshot {
-    /// Loads every certificate and builds every index. `now` is for warnings about validity.
-    pub fn build(config: &Config, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
-        let pools: Vec<Arc<Pool>> = config.backends.iter().map(|backend| Arc::new(pool(backend))).collect();
-        let (mut listeners, mut warnings, mut errors) = (HashMap::new(), Vec::new(), Vec::new());
+    /// Loads every certificate and builds every index, taking over from `before` what is the same: certificates that did
+    /// not change, and the counts of listeners and servers. `before` stays usable whatever comes of it.
+    pub fn build(config: &Config, before: &Self, trust: Trust, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
+        let pools: Vec<Arc<Pool>> =
+            config.backends.iter().map(|backend| Arc::new(pool(backend, &before.pools))).collect();
+        let mut certificates = Certificates::loading(before, trust, now);
+        let mut listeners = HashMap::new();
         for settings in &config.listeners {
-            let certificates = certificates(settings, now, &mut warnings, &mut errors);
-            let terminator =
-                Terminator::new(*settings.policy, certificates, settings.unknown_name, settings.require_sni);
-            match terminator {
+            let index = certificates.of(settings);
+            match Terminator::new(*settings.policy, index, settings.unknown_name, settings.require_sni) {
                 Ok(terminator) => {
+                    let active = before.listeners.get(&settings.name).map(|same| Arc::clone(&same.active));
                     let listener = Listener {
                         name: Arc::clone(&settings.name),
                         terminator,
@@ -70,17 +86,26 @@ impl Snapshot {
                         handshake_timeout: settings.handshake_timeout,
                         idle_timeout: settings.idle_timeout,
                         backend: Arc::clone(&pools[settings.backend]),
-                        active: Arc::default(),
+                        active: active.unwrap_or_default(),
                     };
                     listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
                 }
-                Err(error) => errors.push(settings.here.error(format!("policy: {error}"))),
+                Err(error) => certificates.errors.push(settings.here.error(format!("policy: {error}"))),
             }
         }
+        let Certificates { loading, warnings, failures, errors, .. } = certificates;
         match errors.is_empty() {
-            true => Ok(Built { snapshot: Self { listeners }, warnings }),
+            true => {
+                let snapshot = Self { listeners, pools, store: loading.finish() };
+                Ok(Built { snapshot, warnings, failures })
+            }
             false => Err(errors),
         }
+    }
+
+    /// The folders in which a change may mean another certificate.
+    pub fn folders(&self) -> BTreeSet<PathBuf> {
+        self.store.folders()
     }
 
     pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
@@ -115,50 +140,72 @@ impl Current {
     pub fn load(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
+
+    /// Publishes: connections accepted from now on get this one.
+    pub fn store(&self, snapshot: Snapshot) {
+        self.0.store(Arc::new(snapshot));
+    }
 }
 
-fn pool(backend: &validate::Backend) -> Pool {
+fn pool(backend: &validate::Backend, before: &[Arc<Pool>]) -> Pool {
+    let known = before.iter().find(|pool| pool.name == backend.name).map_or(&[][..], |pool| &pool.servers);
+    let server = |address: &SocketAddr| {
+        known.iter().find(|server| server.address == *address).map_or_else(|| Arc::new(Server::new(*address)), Arc::clone)
+    };
     Pool::new(
         Arc::clone(&backend.name),
-        &backend.servers,
+        backend.servers.iter().map(server).collect(),
         backend.balance,
         backend.connect_timeout,
         backend.connect_attempts,
     )
 }
 
-fn certificates(
-    listener: &validate::Listener,
+/// Loads the certificates of one listener after the other, and remembers what was wrong.
+struct Certificates<'b> {
+    loading: Loading<'b>,
     now: Timestamp,
-    warnings: &mut Vec<String>,
-    errors: &mut Vec<ConfigError>,
-) -> Certificates {
-    let at = |text: String| format!("listener {:?}: {text}", listener.name);
-    let mut entries = Vec::new();
-    let before = errors.len();
-    for source in &listener.certificates {
-        match store::load(&source.value) {
-            Ok(loaded) => {
-                warnings.extend(loaded.warnings.into_iter().map(at));
-                entries.extend(loaded.entries);
+    warnings: Vec<String>,
+    failures: Vec<String>,
+    errors: Vec<ConfigError>,
+}
+
+impl<'b> Certificates<'b> {
+    fn loading(before: &'b Snapshot, trust: Trust, now: Timestamp) -> Self {
+        let loading = before.store.loading(trust, now.into());
+        Self { loading, now, warnings: Vec::new(), failures: Vec::new(), errors: Vec::new() }
+    }
+
+    fn of(&mut self, listener: &validate::Listener) -> select::Certificates {
+        let at = |text: String| format!("listener {:?}: {text}", listener.name);
+        let mut entries = Vec::new();
+        let before = self.errors.len();
+        for source in &listener.certificates {
+            match self.loading.load(&source.value) {
+                Ok(loaded) => {
+                    self.warnings.extend(loaded.warnings.into_iter().map(at));
+                    self.failures.extend(loaded.failures.into_iter().map(at));
+                    entries.extend(loaded.entries);
+                }
+                Err(error) => self.errors.push(source.error(error.to_string())),
             }
-            Err(error) => errors.push(source.error(error.to_string())),
         }
+        if entries.is_empty() && self.errors.len() == before {
+            let message = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders with tls.crt and tls.key)";
+            self.errors.push(listener.here.error(message));
+        }
+        let index = select::Certificates::new(store::merge(entries));
+        let validity = index.all().iter().filter_map(|certificate| validity_warning(certificate, self.now));
+        self.warnings.extend(validity.map(at));
+        let overlaps = index.overlaps();
+        if !overlaps.is_empty() {
+            let names = overlaps.join(", ");
+            self.warnings.push(at(format!(
+                "several certificates of one key type bear the same name, and the preferred one is served: {names}"
+            )));
+        }
+        index
     }
-    if entries.is_empty() && errors.len() == before {
-        let message = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders with tls.crt and tls.key)";
-        errors.push(listener.here.error(message));
-    }
-    let index = Certificates::new(store::merge(entries));
-    warnings.extend(index.all().iter().filter_map(|certificate| validity_warning(certificate, now)).map(at));
-    let overlaps = index.overlaps();
-    if !overlaps.is_empty() {
-        let names = overlaps.join(", ");
-        warnings.push(at(format!(
-            "several certificates of one key type bear the same name, and the preferred one is served: {names}"
-        )));
-    }
-    index
 }
 
 fn validity_warning(certificate: &Certificate, now: Timestamp) -> Option<String> {

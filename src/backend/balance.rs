@@ -53,8 +53,8 @@ mod tests {
     use crate::backend::pool::Pool;
 
     fn pool(algorithm: Algorithm) -> Pool {
-        let addresses: Vec<_> = (1..=3).map(|port| ([127, 0, 0, 1], port).into()).collect();
-        Pool::new("test".into(), &addresses, algorithm, Duration::from_secs(1), 3)
+        let servers = (1..=3).map(|port| Arc::new(Server::new(([127, 0, 0, 1], port).into()))).collect();
+        Pool::new("test".into(), servers, algorithm, Duration::from_secs(1), 3)
     }
 
     fn picks(pool: &Pool, count: usize) -> Vec<usize> {

@@ -1,6 +1,5 @@
 //! A backend: its servers, and how to choose and reach one. Must not know: who connects, or why.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,12 +21,11 @@ pub struct Pool {
 impl Pool {
     pub fn new(
         name: Arc<str>,
-        servers: &[SocketAddr],
+        servers: Vec<Arc<Server>>,
         balance: Algorithm,
         connect_timeout: Duration,
         connect_attempts: usize,
     ) -> Self {
-        let servers = servers.iter().map(|address| Arc::new(Server::new(*address))).collect();
         Self { name, servers, balancer: Balancer::new(balance), connect_timeout, connect_attempts }
     }
 }

@@ -9,6 +9,7 @@ use crate::cli::FAILED;
 use crate::config;
 use crate::config::decode::ConfigError;
 use crate::snapshot::{Built, Snapshot};
+use crate::tls::store::Trust;
 
 #[derive(Serialize)]
 struct Report {
@@ -28,9 +29,12 @@ struct Summary {
 }
 
 pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
-    let built = config::load(path).and_then(|config| Snapshot::build(&config, jiff::Timestamp::now()));
+    let built = config::load(path).and_then(|config| {
+        Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now())
+    });
     let report = match built {
-        Ok(Built { snapshot, warnings }) => {
+        Ok(Built { snapshot, mut warnings, failures }) => {
+            warnings.extend(failures);
             let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener)).collect();
             listeners.sort_by(|a, b| a.name.cmp(&b.name));
             Report { ok: !strict || warnings.is_empty(), errors: Vec::new(), warnings, listeners }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use crate::cli::{CUT, FAILED};
 use crate::config;
 use crate::observe::log::{self, Level};
+use crate::reload::Origin;
 use crate::server::{Ended, Server, Signals};
 
 mod backend;
@@ -36,8 +37,8 @@ fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
     let backend = backend::start()?;
     let text = configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), backend);
     let config = config::parse(&text, folder.path()).map_err(|errors| joined(&errors))?;
-    let server = Server::start(&config)?;
-    let Some((_, address)) = server.addresses.first().cloned() else {
+    let mut server = Server::start(Origin::Program, config)?;
+    let Some((_, address)) = server.addresses().pop() else {
         return Err("no address to listen on".into());
     };
     println!("{}", introduction(folder.path(), address, backend));

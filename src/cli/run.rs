@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::cli::{CUT, FAILED};
 use crate::config;
 use crate::observe::log;
+use crate::reload::Origin;
 use crate::server::{Ended, Server, Signals};
 
 pub(super) fn run(path: &Path) -> ExitCode {
@@ -26,7 +27,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
-    match Server::start(&config).map(|server| server.run_until_signalled(signals)) {
+    match Server::start(Origin::File(path.to_owned()), config).map(|server| server.run_until_signalled(signals)) {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),
         Err(error) => {

@@ -66,12 +66,16 @@ pub struct Backend {
 }
 
 impl File {
-    /// Reads the text. What could be read is returned along with everything that could not.
-    pub fn decode(text: &str) -> (Self, Vec<ConfigError>) {
+    /// Reads the text. What could be read is returned along with everything that could not; where the text is not TOML,
+    /// only that is told, since what follows from it would mislead.
+    pub fn decode(text: &str) -> Result<(Self, Vec<ConfigError>), Vec<ConfigError>> {
         let faults = Faults::new(text);
         let (root, syntax) = DeTable::parse_recoverable(text);
-        for error in syntax {
+        for error in &syntax {
             faults.add("", error.span().map(|span| span.start), format!("not valid TOML: {}", error.message()));
+        }
+        if !syntax.is_empty() {
+            return Err(faults.into_errors());
         }
         let file = {
             let mut table = Table::new(&faults, root.get_ref(), 0, String::new());
@@ -79,7 +83,7 @@ impl File {
             table.finish();
             file
         };
-        (file, faults.into_errors())
+        Ok((file, faults.into_errors()))
     }
 
     fn read(root: &mut Table<'_>) -> Self {

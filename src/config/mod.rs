@@ -29,7 +29,7 @@ pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
 
 /// The same for a text whose relative paths start from `folder`.
 pub fn parse(text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
-    let (file, mut errors) = file::File::decode(text);
+    let (file, mut errors) = file::File::decode(text)?;
     let validated = validate::validate(file, folder);
     let result = match validated {
         Ok(config) if errors.is_empty() => return Ok(config),

@@ -35,7 +35,7 @@ fn with(line: &str) -> String {
 
 /// The file without places, which differ between two texts of one meaning.
 fn meaning(text: &str) -> String {
-    let (file, errors) = File::decode(text);
+    let (file, errors) = File::decode(text).unwrap();
     assert_eq!(errors, []);
     without_places(&format!("{file:?}"))
 }

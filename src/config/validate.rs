@@ -55,6 +55,7 @@ pub struct Listener {
     pub idle_timeout: Duration,
     /// The index of a backend.
     pub backend: usize,
+    pub backend_name: Arc<str>,
 }
 
 #[derive(Debug, Clone)]
@@ -187,6 +188,7 @@ impl Listeners<'_> {
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             backend: backend?,
+            backend_name: Arc::clone(&self.backends[backend?].name),
         })
     }
 }

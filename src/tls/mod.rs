@@ -10,4 +10,5 @@ pub mod pem;
 pub mod policy;
 pub mod record;
 pub mod select;
+pub mod stamp;
 pub mod store;

@@ -1,19 +1,24 @@
-//! Files and folders → certificates, with every problem told by path.
-//! Must not know: which listener they are for, configuration, what was served before.
+//! Files and folders → certificates, with every problem told by path; remembers what it loaded.
+//!
+//! A file that did not change is not read again, and what can no longer be read keeps its last good version.
+//! Must not know: which listener they are for, configuration.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use thiserror::Error;
 
 use crate::tls::certificate::{Certificate, CertificateError};
 use crate::tls::name::Name;
 use crate::tls::pem::{self, Contents, PemError};
+use crate::tls::policy;
 use crate::tls::select::Entry;
+use crate::tls::stamp::Stamp;
 
 /// Where certificates come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +33,10 @@ pub enum Source {
 #[derive(Debug, Default)]
 pub struct Loaded {
     pub entries: Vec<Entry>,
-    /// One for each certificate of a folder that was skipped, and for what looks wrong but works.
+    /// For what looks wrong but works.
     pub warnings: Vec<String>,
+    /// One for each certificate of a folder that could not be loaded.
+    pub failures: Vec<String>,
 }
 
 /// Why a source that was named cannot be used. The texts begin with the path.
@@ -45,26 +52,190 @@ pub enum StoreError {
     Folder(PathBuf),
 }
 
-/// Loads one source. What was named in so many words must load; of a folder, what cannot be used is skipped with a
-/// warning.
-pub fn load(source: &Source) -> Result<Loaded, StoreError> {
-    let mut loaded = Loaded::default();
-    match source {
-        Source::Pair { cert, key, names, default } => {
-            let certificate = pair(cert, key, names.clone(), &mut loaded.warnings)?;
-            loaded.push(certificate, *default);
-        }
-        Source::Path(path) => {
-            let metadata = fs::metadata(path).map_err(|error| StoreError::Read(path.clone(), error))?;
-            if metadata.is_dir() {
-                folder(path, &mut loaded)?;
-            } else {
-                let contents = read(path, &mut loaded.warnings)?;
-                loaded.push(combined(path, contents)?, false);
+/// Certificates as they were last loaded.
+#[derive(Debug, Default)]
+pub struct Store {
+    kept: HashMap<Origin, Kept>,
+}
+
+/// How far a store believes that a file is what it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// If the kernel says that it has not changed.
+    Stamps,
+    /// Only if its bytes are the same.
+    Bytes,
+}
+
+/// A load under way. The store before it stays as it is: which of the two lives on is decided when it is known whether
+/// everything succeeded.
+#[derive(Debug)]
+pub struct Loading<'s> {
+    before: &'s Store,
+    after: Store,
+    trust: Trust,
+    now: SystemTime,
+}
+
+/// What a certificate is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Origin {
+    cert: PathBuf,
+    /// `None` where the key stands in the same file.
+    key: Option<PathBuf>,
+    names: Option<Vec<Name>>,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    certificate: Arc<Certificate>,
+    warnings: Vec<String>,
+    stamps: Option<(Stamp, Stamp)>,
+    bytes: [u8; 32],
+}
+
+impl Store {
+    /// The folders in which a change may mean another certificate.
+    pub fn folders(&self) -> BTreeSet<PathBuf> {
+        let files = self.kept.keys().flat_map(|origin| std::iter::once(&origin.cert).chain(&origin.key));
+        files.filter_map(|file| file.parent().map(Path::to_owned)).collect()
+    }
+
+    pub fn loading(&self, trust: Trust, now: SystemTime) -> Loading<'_> {
+        Loading { before: self, after: Self::default(), trust, now }
+    }
+}
+
+impl Loading<'_> {
+    /// Loads one source. What was named in so many words must load; of a folder, what cannot be used keeps its last good
+    /// version, or is left out if there is none.
+    pub fn load(&mut self, source: &Source) -> Result<Loaded, StoreError> {
+        let mut loaded = Loaded::default();
+        match source {
+            Source::Pair { cert, key, names, default } => {
+                let origin = Origin { cert: cert.clone(), key: Some(key.clone()), names: names.clone() };
+                let kept = self.current(&origin)?;
+                self.keep(origin, kept, *default, &mut loaded);
+            }
+            Source::Path(path) => {
+                let metadata = fs::metadata(path).map_err(|error| StoreError::Read(path.clone(), error))?;
+                if metadata.is_dir() {
+                    self.folder(path, &mut loaded)?;
+                } else {
+                    let origin = Origin { cert: path.clone(), key: None, names: None };
+                    let kept = self.current(&origin)?;
+                    self.keep(origin, kept, false, &mut loaded);
+                }
             }
         }
+        Ok(loaded)
     }
-    Ok(loaded)
+
+    /// The store as it is after everything was loaded.
+    pub fn finish(self) -> Store {
+        self.after
+    }
+
+    /// Reads a folder in name order: `x.crt` or `x.pem` with `x.key`, combined files, and sub-folders with `tls.crt` and
+    /// `tls.key`. What begins with a dot is not looked at (Kubernetes' `..data`).
+    fn folder(&mut self, path: &Path, loaded: &mut Loaded) -> Result<(), StoreError> {
+        let unreadable = |error| StoreError::Read(path.to_owned(), error);
+        let mut found: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+        for entry in fs::read_dir(path).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+                found.insert(entry.file_name(), entry.path());
+            }
+        }
+        // A certificate that is just being replaced may be gone for a moment while its key is there.
+        for origin in self.before.kept.keys().filter(|origin| origin.cert.parent() == Some(path)) {
+            let key_is_there = origin.key.as_ref().is_some_and(|key| fs::symlink_metadata(key).is_ok());
+            if let Some(name) = origin.cert.file_name().filter(|_| key_is_there) {
+                found.entry(name.to_owned()).or_insert_with(|| origin.cert.clone());
+            }
+        }
+        for file in found.values() {
+            let origin = match file.extension().and_then(|extension| extension.to_str()) {
+                Some("crt" | "pem") => half_of(file),
+                Some("key") => None,
+                _ => kubernetes(file),
+            };
+            let Some(origin) = origin else { continue };
+            match self.current_or_last_good(&origin, loaded) {
+                Ok(Some(kept)) => self.keep(origin, kept, false, loaded),
+                Ok(None) => {}
+                Err(error) => loaded.failures.push(format!("skipped: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn current_or_last_good(&self, origin: &Origin, loaded: &mut Loaded) -> Result<Option<Kept>, StoreError> {
+        // A combined file that lost its key, or a pair whose key is gone, was served before and is not given up.
+        let last_good = self.before.kept.get(origin).or_else(|| self.before.of_certificate(&origin.cert));
+        match self.current(origin) {
+            Ok(kept) => Ok(Some(kept)),
+            // Without a key anywhere it never was one of ours, and without a certificate neither.
+            Err(error) if last_good.is_none() && origin.key.is_none() && error.is_half() => Ok(None),
+            Err(error) => match last_good {
+                Some(kept) => {
+                    loaded.failures.push(format!("keeps its last good version: {error}"));
+                    Ok(Some(Kept { stamps: None, ..kept.clone() }))
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    fn keep(&mut self, origin: Origin, kept: Kept, default: bool, loaded: &mut Loaded) {
+        loaded.warnings.extend(kept.warnings.iter().cloned());
+        loaded.entries.push(Entry { certificate: Arc::clone(&kept.certificate), default });
+        self.after.kept.insert(origin, kept);
+    }
+
+    /// The certificate as it is on disk now; the one from before if that is the same.
+    fn current(&self, origin: &Origin) -> Result<Kept, StoreError> {
+        if let Some(kept) = self.after.kept.get(origin) {
+            return Ok(kept.clone());
+        }
+        let before = self.before.kept.get(origin);
+        let key = origin.key.as_ref().unwrap_or(&origin.cert);
+        // Taken before reading: what changes while it is read will look changed the next time.
+        let stamps = Stamp::of(&origin.cert, self.now).zip(Stamp::of(key, self.now));
+        if let Some(kept) = before
+            && self.trust == Trust::Stamps
+            && stamps.is_some()
+            && kept.stamps == stamps
+        {
+            return Ok(kept.clone());
+        }
+        let cert_file = File::read(&origin.cert)?;
+        let key_file = origin.key.as_deref().map(File::read).transpose()?;
+        let bytes = cert_file.hash_with(key_file.as_ref());
+        if let Some(kept) = before.filter(|kept| kept.bytes == bytes) {
+            return Ok(Kept { stamps, ..kept.clone() });
+        }
+        let (certificate, warnings) = build(origin, &cert_file, key_file.as_ref())?;
+        Ok(Kept { certificate: Arc::new(certificate), warnings, stamps, bytes })
+    }
+}
+
+impl Store {
+    fn of_certificate(&self, cert: &Path) -> Option<&Kept> {
+        self.kept.iter().find(|(origin, _)| origin.cert == cert && origin.names.is_none()).map(|(_, kept)| kept)
+    }
+}
+
+impl StoreError {
+    /// Whether only one half of a certificate was found where both might have been.
+    fn is_half(&self) -> bool {
+        match self {
+            Self::Certificate(_, error) => matches!(error, CertificateError::NoKey | CertificateError::NoCertificate),
+            // It was in the folder a moment ago, or before.
+            Self::Read(_, error) => error.kind() == std::io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
 }
 
 /// The same certificate found twice counts once, at its first place; a later mention may mark it as default.
@@ -84,97 +255,69 @@ pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
     merged
 }
 
-impl Loaded {
-    fn push(&mut self, certificate: Certificate, default: bool) {
-        if !certificate.unusable_names.is_empty() {
-            let names = certificate.unusable_names.join(", ");
-            self.warnings
-                .push(format!("{}: names that no client can ask for are left out: {names}", certificate.label));
-        }
-        self.entries.push(Entry { certificate: Arc::new(certificate), default });
-    }
-}
-
-/// Reads a folder in name order: `x.crt` or `x.pem` with `x.key`, combined files, and sub-folders with `tls.crt` and
-/// `tls.key`. What begins with a dot is not looked at (Kubernetes' `..data`).
-fn folder(path: &Path, loaded: &mut Loaded) -> Result<(), StoreError> {
-    let unreadable = |error| StoreError::Read(path.to_owned(), error);
-    let mut found: BTreeMap<std::ffi::OsString, PathBuf> = BTreeMap::new();
-    for entry in fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            found.insert(entry.file_name(), entry.path());
-        }
-    }
-    for file in found.values() {
-        let result = match file.extension().and_then(|extension| extension.to_str()) {
-            Some("crt" | "pem") => candidate(file, &mut loaded.warnings),
-            Some("key") => Ok(None),
-            _ => kubernetes(file, &mut loaded.warnings),
-        };
-        match result {
-            Ok(Some(certificate)) => loaded.push(certificate, false),
-            Ok(None) => {}
-            Err(error) => loaded.warnings.push(format!("skipped: {error}")),
-        }
-    }
-    Ok(())
-}
-
-/// A file of a folder: half of a pair, a combined file, or a certificate that has no key anywhere, which is no fault.
-fn candidate(file: &Path, warnings: &mut Vec<String>) -> Result<Option<Certificate>, StoreError> {
-    let key = file.with_extension("key");
-    if fs::symlink_metadata(&key).is_ok() {
-        return pair(file, &key, None, warnings).map(Some);
-    }
-    let contents = read(file, warnings)?;
-    match (contents.certificates.is_empty(), contents.keys.is_empty()) {
-        (false, true) | (true, false) => Ok(None),
-        _ => combined(file, contents).map(Some),
-    }
+/// A file of a folder: half of a pair, or a combined file.
+fn half_of(file: &Path) -> Option<Origin> {
+    let key = Some(file.with_extension("key")).filter(|key| fs::symlink_metadata(key).is_ok());
+    Some(Origin { cert: file.to_owned(), key, names: None })
 }
 
 /// A sub-folder as Kubernetes mounts a TLS secret.
-fn kubernetes(file: &Path, warnings: &mut Vec<String>) -> Result<Option<Certificate>, StoreError> {
-    let (cert, key) = (file.join("tls.crt"), file.join("tls.key"));
-    if fs::symlink_metadata(&cert).is_err() && fs::symlink_metadata(&key).is_err() {
-        return Ok(None);
-    }
-    pair(&cert, &key, None, warnings).map(Some)
+fn kubernetes(folder: &Path) -> Option<Origin> {
+    let (cert, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    let either = fs::symlink_metadata(&cert).is_ok() || fs::symlink_metadata(&key).is_ok();
+    either.then_some(Origin { cert, key: Some(key), names: None })
 }
 
-fn pair(
-    cert: &Path,
-    key: &Path,
-    names: Option<Vec<Name>>,
-    warnings: &mut Vec<String>,
-) -> Result<Certificate, StoreError> {
-    let certificates = read(cert, &mut Vec::new())?.certificates;
-    let keys = read(key, warnings)?.keys;
-    // Only the certificate file's certificates and the key file's key count, so that a pair is never a mix of three.
-    let label = cert.display().to_string();
-    Certificate::build(&label, certificates, keys, names)
-        .map_err(|error| StoreError::Certificate(format!("{label} with {}", key.display()), error))
+fn build(origin: &Origin, cert: &File, key: Option<&File>) -> Result<(Certificate, Vec<String>), StoreError> {
+    let mut warnings = Vec::new();
+    let mut contents = cert.contents()?;
+    let mut what = origin.cert.display().to_string();
+    if let Some(key) = key {
+        // Only the certificate file's certificates and the key file's key count, so that a pair is never a mix of three.
+        contents.keys = key.contents()?.keys;
+        what = format!("{what} with {}", key.path.display());
+    }
+    let label = origin.cert.display().to_string();
+    let certificate = Certificate::build(&label, contents.certificates, contents.keys, origin.names.clone())
+        .map_err(|error| StoreError::Certificate(what, error))?;
+    let key = key.unwrap_or(cert);
+    if key.readable_by_all {
+        warnings.push(format!("{}: the private key can be read by everyone (chmod o-r)", key.path.display()));
+    }
+    if !certificate.unusable_names.is_empty() {
+        let names = certificate.unusable_names.join(", ");
+        warnings.push(format!("{label}: names that no client can ask for are left out: {names}"));
+    }
+    Ok((certificate, warnings))
 }
 
-fn combined(path: &Path, contents: Contents) -> Result<Certificate, StoreError> {
-    let label = path.display().to_string();
-    Certificate::build(&label, contents.certificates, contents.keys, None)
-        .map_err(|error| StoreError::Certificate(label, error))
+struct File {
+    path: PathBuf,
+    text: Vec<u8>,
+    readable_by_all: bool,
 }
 
-fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Contents, StoreError> {
-    let unreadable = |error| StoreError::Read(path.to_owned(), error);
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if metadata.is_dir() {
-        return Err(StoreError::Folder(path.to_owned()));
+impl File {
+    fn read(path: &Path) -> Result<Self, StoreError> {
+        let unreadable = |error| StoreError::Read(path.to_owned(), error);
+        let metadata = fs::metadata(path).map_err(unreadable)?;
+        if metadata.is_dir() {
+            return Err(StoreError::Folder(path.to_owned()));
+        }
+        let readable_by_all = metadata.permissions().mode() & READABLE_BY_ALL != 0;
+        Ok(Self { path: path.to_owned(), text: fs::read(path).map_err(unreadable)?, readable_by_all })
     }
-    let text = fs::read(path).map_err(unreadable)?;
-    let contents = pem::read(&text).map_err(|error| StoreError::Pem(path.to_owned(), error))?;
-    if !contents.keys.is_empty() && metadata.permissions().mode() & READABLE_BY_ALL != 0 {
-        warnings.push(format!("{}: the private key can be read by everyone (chmod o-r)", path.display()));
+
+    fn contents(&self) -> Result<Contents, StoreError> {
+        pem::read(&self.text).map_err(|error| StoreError::Pem(self.path.clone(), error))
     }
-    Ok(contents)
+
+    fn hash_with(&self, other: Option<&Self>) -> [u8; 32] {
+        let mode = |file: &Self| [u8::from(file.readable_by_all)];
+        let own = [policy::sha256(&self.text).as_slice(), &mode(self)].concat();
+        let others = other.map(|file| [policy::sha256(&file.text).as_slice(), &mode(file)].concat()).unwrap_or_default();
+        policy::sha256(&[own, others].concat())
+    }
 }
 
 fn io_words(error: &std::io::Error) -> String {

@@ -8,4 +8,5 @@ mod support;
 
 mod certificates;
 mod layers;
+mod reload;
 mod smoke;

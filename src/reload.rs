@@ -1,0 +1,150 @@
+//! Load → validate → build → swap; on failure everything stays as it was. Must not know: who asked, what a socket is.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::config::decode::ConfigError;
+use crate::config::validate::Config;
+use crate::config::{self, validate};
+use crate::snapshot::{Built, Current, Snapshot};
+use crate::tls::store::{Source, Trust};
+
+mod changes;
+pub mod watch;
+
+/// The listening sockets, as far as a reload has to do with them.
+pub trait Sockets {
+    /// What has been bound and does not accept yet; dropping it undoes it.
+    type Prepared;
+
+    /// Binds what the configuration has and is not bound yet. Nothing that accepts is touched.
+    fn prepare(&self, config: &Config) -> Result<Self::Prepared, Vec<ConfigError>>;
+
+    /// Accepts on what was prepared, and no longer on what the configuration does not have.
+    fn commit(&mut self, prepared: Self::Prepared);
+}
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    File(PathBuf),
+    /// It was made by the program, and only its certificates can change.
+    Program,
+}
+
+/// The state that reloads change, and what changes it. Reloads are serial because this is not shared.
+#[derive(Debug)]
+pub struct Reloader<S> {
+    origin: Origin,
+    config: Config,
+    current: Arc<Current>,
+    sockets: S,
+    told: BTreeSet<String>,
+}
+
+/// What came of a reload.
+#[derive(Debug)]
+pub enum Report {
+    /// The new state is published; each line says what is different. Empty where nothing is.
+    Swapped(Vec<String>),
+    /// Nothing was changed.
+    Failed(Vec<ConfigError>),
+}
+
+impl<S: Sockets> Reloader<S> {
+    /// Builds the first snapshot, publishes it through the sockets that `sockets` makes, and starts to accept.
+    pub fn start(
+        origin: Origin,
+        config: Config,
+        sockets: impl FnOnce(Arc<Current>) -> S,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, Timestamp::now())?;
+        let told = tell(&built, &BTreeSet::new());
+        let current = Arc::new(Current::new(built.snapshot));
+        let mut sockets = sockets(Arc::clone(&current));
+        let prepared = sockets.prepare(&config)?;
+        sockets.commit(prepared);
+        Ok(Self { origin, config, current, sockets, told })
+    }
+
+    /// Reads everything again and swaps, or says why not. `why` is for the log.
+    pub fn reload(&mut self, trust: Trust, why: &str) -> Report {
+        match self.attempt(trust) {
+            Ok(changes) => {
+                if !changes.is_empty() {
+                    tracing::info!(%why, "reloaded: {}", changes.join("; "));
+                }
+                Report::Swapped(changes)
+            }
+            Err(errors) => {
+                let said: BTreeSet<String> = errors.iter().map(ToString::to_string).collect();
+                for error in said.difference(&self.told) {
+                    tracing::error!(%why, "not reloaded, everything stays as it is: {error}");
+                }
+                self.told.extend(said);
+                Report::Failed(errors)
+            }
+        }
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn sockets(&mut self) -> &mut S {
+        &mut self.sockets
+    }
+
+    /// The folders in which a change may mean another state.
+    pub fn folders(&self) -> BTreeSet<PathBuf> {
+        let mut folders = self.current.load().folders();
+        if let Origin::File(path) = &self.origin {
+            folders.extend(path.parent().map(|parent| match parent.as_os_str().is_empty() {
+                true => PathBuf::from("."),
+                false => parent.to_owned(),
+            }));
+        }
+        for listener in &self.config.listeners {
+            folders.extend(listener.certificates.iter().filter_map(|source| match &source.value {
+                Source::Path(path) if path.is_dir() => Some(path.clone()),
+                _ => None,
+            }));
+        }
+        folders
+    }
+
+    fn attempt(&mut self, trust: Trust) -> Result<Vec<String>, Vec<ConfigError>> {
+        let config = match &self.origin {
+            Origin::File(path) => config::load(path)?,
+            Origin::Program => self.config.clone(),
+        };
+        let before = self.current.load();
+        let built = Snapshot::build(&config, &before, trust, Timestamp::now())?;
+        let prepared = self.sockets.prepare(&config)?;
+        self.told = tell(&built, &self.told);
+        let mut changes = changes::between(&self.config, &config, &before, &built.snapshot);
+        changes.extend(only_at_start(&self.config, &config));
+        // From here on nothing can fail. The snapshot comes first: who is accepted on a new socket must find its listener.
+        self.current.store(built.snapshot);
+        self.sockets.commit(prepared);
+        self.config = validate::Config { log: self.config.log.clone(), ..config };
+        Ok(changes)
+    }
+}
+
+/// Logs what was not told before, and returns what is known now.
+fn tell(built: &Built, told: &BTreeSet<String>) -> BTreeSet<String> {
+    let now: BTreeSet<String> = built.warnings.iter().chain(&built.failures).cloned().collect();
+    for warning in now.difference(told) {
+        tracing::warn!("{warning}");
+    }
+    now
+}
+
+fn only_at_start(before: &Config, after: &Config) -> Option<String> {
+    let workers = before.runtime.workers != after.runtime.workers;
+    (before.log != after.log || workers).then(|| "[log] and [runtime] workers take effect at the next start".to_owned())
+}

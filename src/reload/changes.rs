@@ -1,0 +1,85 @@
+//! Two states → what is different, in words. Pure. Must not know: how either came about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::config::validate::{Backend, Config, Listener};
+use crate::snapshot::Snapshot;
+use crate::tls::certificate::Certificate;
+
+/// One line for each difference that matters to who operates it.
+pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snapshot) -> Vec<String> {
+    let mut changes = Vec::new();
+    let (old, new) = (by_name(&before.listeners), by_name(&after.listeners));
+    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let line = |what: String| format!("listener {name:?}: {what}");
+        match (old.get(name), new.get(name)) {
+            (Some(old), Some(new)) => changes.extend(listener(old, new).into_iter().map(line)),
+            (None, _) => changes.push(line("added".into())),
+            (_, None) => changes.push(line("removed".into())),
+        }
+        if let (Some(was), Some(is)) = (was.listener(name), is.listener(name)) {
+            let certificates = certificates(was.terminator.certificates.all(), is.terminator.certificates.all());
+            changes.extend(certificates.into_iter().map(line));
+        }
+    }
+    let (old, new) = (backends(&before.backends), backends(&after.backends));
+    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let what = match (old.get(name), new.get(name)) {
+            (None, _) => "added",
+            (_, None) => "removed",
+            (Some(old), Some(new)) if format!("{old:?}") != format!("{new:?}") => "changed",
+            _ => continue,
+        };
+        changes.push(format!("backend {name:?}: {what}"));
+    }
+    changes
+}
+
+fn listener(old: &Listener, new: &Listener) -> Vec<String> {
+    let mut changes = Vec::new();
+    let mut compare = |key: &str, old: &dyn Debug, new: &dyn Debug| {
+        let (old, new) = (format!("{old:?}"), format!("{new:?}"));
+        if old != new {
+            changes.push(format!("{key} is {new} (was {old})"));
+        }
+    };
+    let addresses = |listener: &Listener| listener.listen.iter().map(|address| address.value).collect::<Vec<_>>();
+    compare("listen", &addresses(old), &addresses(new));
+    compare("policy", &old.policy.name, &new.policy.name);
+    compare("unknown_name", &old.unknown_name, &new.unknown_name);
+    compare("require_sni", &old.require_sni, &new.require_sni);
+    compare("max_connections", &old.max_connections, &new.max_connections);
+    compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
+    compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
+    compare("backend", &old.backend_name, &new.backend_name);
+    changes
+}
+
+fn certificates(was: &[Arc<Certificate>], is: &[Arc<Certificate>]) -> Vec<String> {
+    let (was, is) = (by_label(was), by_label(is));
+    let mut changes = Vec::new();
+    for label in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
+        let what = match (was.get(label), is.get(label)) {
+            (None, _) => "added",
+            (_, None) => "removed",
+            (Some(was), Some(is)) if Arc::ptr_eq(was, is) => continue,
+            _ => "replaced",
+        };
+        changes.push(format!("certificate {label} {what}"));
+    }
+    changes
+}
+
+fn by_name(listeners: &[Listener]) -> BTreeMap<&str, &Listener> {
+    listeners.iter().map(|listener| (&*listener.name, listener)).collect()
+}
+
+fn backends(backends: &[Backend]) -> BTreeMap<&str, &Backend> {
+    backends.iter().map(|backend| (&*backend.name, backend)).collect()
+}
+
+fn by_label(certificates: &[Arc<Certificate>]) -> BTreeMap<&str, &Arc<Certificate>> {
+    certificates.iter().map(|certificate| (&*certificate.label, certificate)).collect()
+}
