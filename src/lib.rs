@@ -22,12 +22,14 @@
 //! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls |
 //! | 2 | `tls::stamp` | whether a file may have changed | – |
 //! | 2 | `tls::select` | names + abilities + time → certificate, and why; pure | tls::certificate, tls::name |
-//! | 2 | `tls::certificate` | PEM contents → one certificate with its facts | tls::name, tls::policy |
+//! | 2 | `tls::certificate` | PEM contents → one certificate with its facts | tls::name, tls::crypto |
 //! | 2 | `tls::pem` | PEM text → certificates and keys | – |
 //! | 2 | `tls::name` | names as they are compared | – |
 //! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | – |
-//! | 2 | `tls::policy` | policy tables; the only file that names the crypto provider | – |
+//! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
+//! | 2 | `tls::policy` | policy tables | tls::crypto |
+//! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
 //! | 2 | `backend` | servers, the balance among them, connecting | net |
 //! | 1 | `net` | socket options, buffers, ways to close | – |

@@ -1,7 +1,7 @@
 //! Load → validate → build → swap; on failure everything stays as it was. Must not know: who asked, what a socket is.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -108,6 +108,7 @@ impl<S: Sockets> Reloader<S> {
             }));
         }
         for listener in &self.config.listeners {
+            folders.extend(listener.tickets.keys.iter().filter_map(|file| file.value.parent().map(Path::to_owned)));
             folders.extend(listener.certificates.iter().filter_map(|source| match &source.value {
                 Source::Path(path) if path.is_dir() => Some(path.clone()),
                 _ => None,

@@ -19,7 +19,7 @@ use crate::observe::access::{AccessLog, Writer};
 use crate::proxy::listener::{Ids, Shared};
 use crate::reload::watch::Watch;
 use crate::reload::{Origin, Reloader};
-use crate::tls::policy;
+use crate::tls::crypto;
 use crate::tls::store::Trust;
 
 mod sockets;
@@ -219,7 +219,7 @@ impl Workforce {
             workforce.handles.push(runtime.handle().clone());
             let mut dismissed = dismissed.clone();
             workforce.threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                policy::warm_up();
+                crypto::warm_up();
                 // That the sender is gone means the same.
                 let _ = runtime.block_on(dismissed.wait_for(|dismissed| *dismissed));
             })?);

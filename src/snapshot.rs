@@ -19,6 +19,7 @@ use crate::tls::certificate::Certificate;
 use crate::tls::handshake::Terminator;
 use crate::tls::select;
 use crate::tls::store::{self, Loading, Store, Trust};
+use crate::tls::tickets::{Secret, Tickets};
 
 /// Everything a connection needs to know, fixed at one moment. A connection takes it once and keeps it to its end.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct Listener {
     /// Without a byte in either direction.
     pub idle_timeout: Duration,
     pub backend: Arc<Pool>,
+    tickets: Option<Arc<Tickets>>,
+    ticket_scope: String,
     active: Arc<AtomicUsize>,
 }
 
@@ -76,9 +79,18 @@ impl Snapshot {
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let index = certificates.of(settings);
-            match Terminator::new(*settings.policy, index, settings.unknown_name, settings.require_sni) {
+            let same = before.listeners.get(&settings.name);
+            let tickets = tickets(settings, same.map(Arc::as_ref), &mut certificates.errors).map(Arc::new);
+            let terminator = Terminator::new(
+                *settings.policy,
+                index,
+                settings.unknown_name,
+                settings.require_sni,
+                tickets.clone(),
+            );
+            match terminator {
                 Ok(terminator) => {
-                    let active = before.listeners.get(&settings.name).map(|same| Arc::clone(&same.active));
+                    let active = same.map(|same| Arc::clone(&same.active));
                     let listener = Listener {
                         name: Arc::clone(&settings.name),
                         terminator,
@@ -86,6 +98,8 @@ impl Snapshot {
                         handshake_timeout: settings.handshake_timeout,
                         idle_timeout: settings.idle_timeout,
                         backend: Arc::clone(&pools[settings.backend]),
+                        tickets,
+                        ticket_scope: ticket_scope(settings),
                         active: active.unwrap_or_default(),
                     };
                     listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
@@ -159,6 +173,41 @@ fn pool(backend: &validate::Backend, before: &[Arc<Pool>]) -> Pool {
         backend.connect_timeout,
         backend.connect_attempts,
     )
+}
+
+/// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of
+/// its clients.
+fn tickets(
+    listener: &validate::Listener,
+    same: Option<&Listener>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Tickets> {
+    let validate::Tickets { on, settings, keys } = &listener.tickets;
+    if !on {
+        return None;
+    }
+    if keys.is_empty() {
+        let same = same.filter(|same| same.ticket_scope == ticket_scope(listener));
+        return Some(Tickets::own(*settings, unix_time, same.and_then(|same| same.tickets.as_deref())));
+    }
+    let mut secrets = Vec::new();
+    for file in keys {
+        let read = store::read_secret(&file.value).map_err(|error| error.to_string());
+        match read.and_then(|text| Secret::parse_all(&text).map_err(|error| format!("{}: {error}", file.value.display()))) {
+            Ok(more) => secrets.extend(more),
+            Err(error) => errors.push(file.error(error)),
+        }
+    }
+    Tickets::shared(*settings, unix_time, &secrets, ticket_scope(listener).as_bytes())
+}
+
+/// What a ticket may be used for: this listener, and what its clients have to prove, which is nothing so far.
+fn ticket_scope(listener: &validate::Listener) -> String {
+    format!("listener {}\0client_auth off", listener.name)
+}
+
+fn unix_time() -> i64 {
+    Timestamp::now().as_second()
 }
 
 /// Loads the certificates of one listener after the other, and remembers what was wrong.

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 mod check;
 mod demo;
 mod run;
+mod ticket_key;
 mod version;
 
 /// A TLS-terminating layer-4 proxy that gives each client the certificate it can use.
@@ -45,8 +46,19 @@ enum Verb {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Make keys for session tickets that several machines share.
+    TicketKey {
+        #[command(subcommand)]
+        verb: TicketKeyVerb,
+    },
     /// Print the version and what it is built with.
     Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum TicketKeyVerb {
+    /// Print a new key, to be appended as the last line of a ticket_keys file.
+    New,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,6 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Run { config } => run::run(&config),
         Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
         Verb::Demo { port } => demo::demo(port),
+        Verb::TicketKey { verb: TicketKeyVerb::New } => ticket_key::new(),
         Verb::Version => version::version(),
     }
 }

@@ -51,6 +51,10 @@ pub struct Listener {
     pub max_connections: Located<usize>,
     pub handshake_timeout: Located<Duration>,
     pub idle_timeout: Located<Duration>,
+    pub session_tickets: Located<bool>,
+    pub ticket_lifetime: Located<Duration>,
+    pub ticket_rotation: Located<Duration>,
+    pub ticket_keys: Option<Vec<Located<String>>>,
     pub backend: Option<Located<String>>,
 }
 
@@ -132,6 +136,10 @@ impl Listener {
             max_connections: table.or("max_connections", 10_000),
             handshake_timeout: table.or("handshake_timeout", Duration::from_secs(10)),
             idle_timeout: table.or("idle_timeout", Duration::from_secs(3600)),
+            session_tickets: table.or("session_tickets", true),
+            ticket_lifetime: table.or("ticket_lifetime", Duration::from_secs(12 * 3600)),
+            ticket_rotation: table.or("ticket_rotation", Duration::from_secs(12 * 3600)),
+            ticket_keys: table.list("ticket_keys"),
             backend: table.required("backend"),
         }
     }

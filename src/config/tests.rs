@@ -63,18 +63,22 @@ fn the_reference_holds_every_key_the_code_knows() {
     );
     let errors = errors(&unknown);
     assert_eq!(errors.len(), 5, "{errors:#?}");
-    let mut seen = 0;
+    // A key without a default stands as a comment, which is code but for its first two characters.
+    let documented: Vec<&str> = REFERENCE
+        .lines()
+        .filter_map(|line| line.trim_start_matches("# ").split_once(" = "))
+        .map(|(key, _)| key)
+        .filter(|key| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        .collect();
+    let mut known = 0;
     for error in &errors[1..] {
         let (_, keys) = error.split_once("expected one of ").unwrap_or_default();
         for key in keys.trim_end_matches(')').split(", ") {
-            assert!(
-                REFERENCE.lines().any(|line| line.starts_with(&format!("{key} = "))),
-                "{key} is not in the reference"
-            );
-            seen += 1;
+            assert!(documented.contains(&key), "{key} is not in the reference");
+            known += 1;
         }
     }
-    assert_eq!(seen, REFERENCE.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).count());
+    assert_eq!(known, documented.len(), "{documented:?}");
 }
 
 #[test]

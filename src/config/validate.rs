@@ -17,6 +17,7 @@ use crate::tls::name::Name;
 use crate::tls::policy::{self, Policy};
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
+use crate::tls::tickets;
 
 /// A valid configuration. Paths are resolved, names are parsed, references lead somewhere.
 #[derive(Debug, Clone)]
@@ -53,9 +54,19 @@ pub struct Listener {
     pub max_connections: usize,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
+    pub tickets: Tickets,
     /// The index of a backend.
     pub backend: usize,
     pub backend_name: Arc<str>,
+}
+
+/// Whether and how sessions are resumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tickets {
+    pub on: bool,
+    pub settings: tickets::Settings,
+    /// Files of secrets that other machines have too; none where tlsgate makes its own.
+    pub keys: Vec<Located<PathBuf>>,
 }
 
 #[derive(Debug, Clone)]
@@ -176,6 +187,22 @@ impl Listeners<'_> {
                 }
                 found
             });
+        let tickets = Tickets {
+            on: listener.session_tickets.value,
+            settings: tickets::Settings {
+                lifetime: listener.ticket_lifetime.value,
+                rotation: listener.ticket_rotation.value,
+            },
+            keys: listener
+                .ticket_keys
+                .unwrap_or_default()
+                .into_iter()
+                .map(|file| Located { value: resolved(Path::new(&file.value), self.folder), at: file.at, path: file.path })
+                .collect(),
+        };
+        if tickets.settings.lifetime > LONGEST_TICKET {
+            errors.push(listener.ticket_lifetime.error("is more than seven days, which RFC 8446 section 4.6.1 does not allow"));
+        }
         Some(Listener {
             here,
             name: listener.name?.value.into(),
@@ -187,6 +214,7 @@ impl Listeners<'_> {
             max_connections: listener.max_connections.value,
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
+            tickets,
             backend: backend?,
             backend_name: Arc::clone(&self.backends[backend?].name),
         })
@@ -256,3 +284,5 @@ fn resolved_target(target: Target, folder: &Path) -> Target {
         other => other,
     }
 }
+
+const LONGEST_TICKET: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -53,6 +53,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     compare("max_connections", &old.max_connections, &new.max_connections);
     compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
+    compare("tickets", &ticket_settings(old), &ticket_settings(new));
     compare("backend", &old.backend_name, &new.backend_name);
     changes
 }
@@ -70,6 +71,11 @@ fn certificates(was: &[Arc<Certificate>], is: &[Arc<Certificate>]) -> Vec<String
         changes.push(format!("certificate {label} {what}"));
     }
     changes
+}
+
+fn ticket_settings(listener: &Listener) -> impl Debug + use<'_> {
+    let tickets = &listener.tickets;
+    (tickets.on, tickets.settings, tickets.keys.iter().map(|file| &file.value).collect::<Vec<_>>())
 }
 
 fn by_name(listeners: &[Listener]) -> BTreeMap<&str, &Listener> {

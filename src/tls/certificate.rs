@@ -10,7 +10,7 @@ use thiserror::Error;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::tls::name::Name;
-use crate::tls::policy;
+use crate::tls::crypto;
 
 mod algorithm;
 pub use algorithm::{Hash, KeyType};
@@ -88,7 +88,7 @@ impl Certificate {
         };
         let parsed = certificates.iter().map(|der| parse(der)).collect::<Result<Vec<_>, _>>()?;
         let first = algorithm::key_type(&parsed[0]);
-        let signing = policy::signing_key(&key).map_err(|error| match &first {
+        let signing = crypto::signing_key(&key).map_err(|error| match &first {
             // A key that the provider refuses is best explained by what the certificate says it is.
             Err(unsupported) => unsupported.clone(),
             Ok(_) => CertificateError::BadKey(plain(&error)),
@@ -109,7 +109,7 @@ impl Certificate {
             not_before: tbs.validity.not_before.timestamp(),
             not_after: tbs.validity.not_after.timestamp(),
             serial: serial_hex(tbs.raw_serial()).into(),
-            fingerprint: policy::sha256(&certificates[leaf]),
+            fingerprint: crypto::sha256(&certificates[leaf]),
             hash: algorithm::signature_hash(&parsed[leaf]),
             chain_signatures: order
                 .iter()

@@ -14,6 +14,7 @@ use crate::tls::certificate::KeyType;
 use crate::tls::hello::Hello;
 use crate::tls::policy::{self, Policy};
 use crate::tls::record::{RecordError, Records};
+use crate::tls::tickets::Tickets;
 use crate::tls::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 
 /// What a listener terminates TLS with.
@@ -85,8 +86,14 @@ impl Terminator {
         certificates: Certificates,
         unknown_name: UnknownName,
         require_sni: bool,
+        tickets: Option<Arc<Tickets>>,
     ) -> Result<Self, rustls::Error> {
-        let template = policy.server_config(Arc::new(NoCertificate))?;
+        let mut template = policy.server_config(Arc::new(NoCertificate))?;
+        if let Some(tickets) = tickets {
+            template.ticketer = tickets;
+            // One is enough: a client that opens several connections at once resumes them all with it.
+            template.send_tls13_tickets = 1;
+        }
         Ok(Self { policy, certificates, unknown_name, require_sni, template })
     }
 

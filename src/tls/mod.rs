@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod certificate;
 pub mod handshake;
+pub mod crypto;
 pub mod hello;
 pub mod name;
 pub mod pem;
@@ -12,3 +13,4 @@ pub mod record;
 pub mod select;
 pub mod stamp;
 pub mod store;
+pub mod tickets;

@@ -1,16 +1,15 @@
-//! Policy tables, and the only file that names the crypto provider.
+//! Policy tables.
 //!
 //! A policy's name carries a date and its meaning never changes; each is pinned by a text snapshot in the tests.
 //! Must not know: certificates by name, listeners, connections.
 
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs as crypto;
-use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert, ServerConfig};
-use rustls::sign::SigningKey;
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, SupportedCipherSuite};
+
+use crate::tls::crypto;
 
 /// What a listener lets its clients agree on. Lists are in the server's order of preference, which is the one that
 /// counts.
@@ -41,12 +40,12 @@ pub fn named(name: &str) -> Option<&'static Policy> {
 impl Policy {
     /// A rustls configuration that holds to this policy and asks `resolver` for the certificate.
     ///
-    /// Resumption is off: every handshake is a full one until session tickets have a room of their own.
+    /// Resumption is off: who wants it gives the configuration a ticketer. Sessions are never stored here.
     pub fn server_config(&self, resolver: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, rustls::Error> {
         let provider = CryptoProvider {
-            cipher_suites: self.suites.iter().filter_map(|suite| supported_suite(*suite)).collect(),
-            kx_groups: self.groups.iter().filter_map(|group| supported_group(*group)).collect(),
-            ..provider()
+            cipher_suites: self.suites.iter().filter_map(|suite| crypto::suite(*suite)).collect(),
+            kx_groups: self.groups.iter().filter_map(|group| crypto::group(*group)).collect(),
+            ..crypto::provider()
         };
         let versions: Vec<&'static rustls::SupportedProtocolVersion> =
             rustls::ALL_VERSIONS.iter().copied().filter(|version| self.versions.contains(&version.version)).collect();
@@ -61,37 +60,14 @@ impl Policy {
     }
 }
 
-/// The crypto provider with everything that it has.
-pub fn provider() -> CryptoProvider {
-    crypto::default_provider()
-}
-
-/// Parses a private key (PKCS#1, SEC1 or PKCS#8) into one that signs.
-pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-    crypto::sign::any_supported_type(der)
-}
-
-/// Seeds this thread's random numbers, which takes milliseconds that the first client would have to wait for.
-pub fn warm_up() {
-    // A generator that fails here fails each handshake too, with an error of its own.
-    let _ = aws_lc_rs::rand::fill(&mut [0; 32]);
-}
-
-/// SHA-256, for fingerprints.
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
-    hash
-}
-
 /// Whether the suite is one of TLS 1.3.
 pub fn is_tls13(suite: CipherSuite) -> bool {
-    supported_suite(suite).is_some_and(|known| known.tls13().is_some())
+    crypto::suite(suite).is_some_and(|known| known.tls13().is_some())
 }
 
 /// Whether a signature of this scheme can authenticate the server under this suite.
 pub fn authenticates(suite: CipherSuite, scheme: SignatureScheme) -> bool {
-    match supported_suite(suite) {
+    match crypto::suite(suite) {
         Some(SupportedCipherSuite::Tls12(known)) => known.sign.contains(&scheme),
         Some(SupportedCipherSuite::Tls13(_)) => true,
         None => false,
@@ -141,14 +117,6 @@ pub fn version_name(version: ProtocolVersion) -> String {
         ProtocolVersion::TLSv1_2 => "TLSv1.2".into(),
         other => format!("0x{:04x}", u16::from(other)),
     }
-}
-
-fn supported_suite(suite: CipherSuite) -> Option<SupportedCipherSuite> {
-    crypto::ALL_CIPHER_SUITES.iter().copied().find(|known| known.suite() == suite)
-}
-
-fn supported_group(group: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
-    crypto::ALL_KX_GROUPS.iter().copied().find(|known| known.name() == group)
 }
 
 /// The policies whose definition tlsgate meets exactly. Lists: AWS, "Security policies for your Application Load
@@ -214,8 +182,8 @@ mod tests {
     fn every_entry_of_every_policy_is_one_the_provider_has() {
         assert!(!ALL.is_empty());
         for policy in ALL {
-            assert!(policy.suites.iter().all(|suite| supported_suite(*suite).is_some()), "{}", policy.name);
-            assert!(policy.groups.iter().all(|group| supported_group(*group).is_some()), "{}", policy.name);
+            assert!(policy.suites.iter().all(|suite| crypto::suite(*suite).is_some()), "{}", policy.name);
+            assert!(policy.groups.iter().all(|group| crypto::group(*group).is_some()), "{}", policy.name);
         }
     }
 

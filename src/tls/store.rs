@@ -14,9 +14,9 @@ use std::time::SystemTime;
 use thiserror::Error;
 
 use crate::tls::certificate::{Certificate, CertificateError};
+use crate::tls::crypto;
 use crate::tls::name::Name;
 use crate::tls::pem::{self, Contents, PemError};
-use crate::tls::policy;
 use crate::tls::select::Entry;
 use crate::tls::stamp::Stamp;
 
@@ -50,6 +50,8 @@ pub enum StoreError {
     Certificate(String, CertificateError),
     #[error("{path}: is a folder, expected a file", path = .0.display())]
     Folder(PathBuf),
+    #[error("{path}: can be read by everyone, and what is in it must stay secret (chmod o-r)", path = .0.display())]
+    Exposed(PathBuf),
 }
 
 /// Certificates as they were last loaded.
@@ -238,6 +240,15 @@ impl StoreError {
     }
 }
 
+/// Reads a file of secrets, which nobody but its owner and group may be able to read.
+pub fn read_secret(path: &Path) -> Result<String, StoreError> {
+    let file = File::read(path)?;
+    if file.readable_by_all {
+        return Err(StoreError::Exposed(path.to_owned()));
+    }
+    String::from_utf8(file.text).map_err(|_| StoreError::Pem(path.to_owned(), PemError::Syntax("it is not text".into())))
+}
+
 /// The same certificate found twice counts once, at its first place; a later mention may mark it as default.
 pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
     let mut seen: HashMap<([u8; 32], Vec<Name>), usize> = HashMap::with_capacity(entries.len());
@@ -314,9 +325,9 @@ impl File {
 
     fn hash_with(&self, other: Option<&Self>) -> [u8; 32] {
         let mode = |file: &Self| [u8::from(file.readable_by_all)];
-        let own = [policy::sha256(&self.text).as_slice(), &mode(self)].concat();
-        let others = other.map(|file| [policy::sha256(&file.text).as_slice(), &mode(file)].concat()).unwrap_or_default();
-        policy::sha256(&[own, others].concat())
+        let own = [crypto::sha256(&self.text).as_slice(), &mode(self)].concat();
+        let others = other.map(|file| [crypto::sha256(&file.text).as_slice(), &mode(file)].concat()).unwrap_or_default();
+        crypto::sha256(&[own, others].concat())
     }
 }
 

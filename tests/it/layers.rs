@@ -74,13 +74,13 @@ fn there_is_no_circle() {
 }
 
 #[test]
-fn only_the_policy_names_the_crypto_provider() {
+fn only_one_file_names_the_crypto_provider() {
     let naming: Vec<String> = sources()
         .iter()
         .filter(|file| code(file).lines().any(|line| line.contains("aws_lc_rs") && !line.trim_start().starts_with("//")))
         .map(|file| module_of(file))
         .collect();
-    assert_eq!(naming, ["tls::policy"]);
+    assert_eq!(naming, ["tls::crypto"]);
 }
 
 /// Rows of the table: `//! | 5 | `proxy::listener` | its task | may use |`.

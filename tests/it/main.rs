@@ -10,3 +10,4 @@ mod certificates;
 mod layers;
 mod reload;
 mod smoke;
+mod tickets;

@@ -11,7 +11,7 @@ use super::*;
 
 /// What rustls's own client sends first.
 fn client_hello(name: &str) -> Vec<u8> {
-    let provider: Arc<CryptoProvider> = Arc::new(crate::tls::policy::provider());
+    let provider: Arc<CryptoProvider> = Arc::new(crate::tls::crypto::provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -1,0 +1,90 @@
+//! The crypto provider, and the only file that names it. Must not know: policies, certificates, tickets.
+
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, RandomizedNonceKey};
+use aws_lc_rs::hkdf;
+use rustls::crypto::aws_lc_rs as rustls_side;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::SigningKey;
+use rustls::{CipherSuite, NamedGroup, SupportedCipherSuite};
+
+/// The crypto provider with everything that it has.
+pub fn provider() -> CryptoProvider {
+    rustls_side::default_provider()
+}
+
+/// The provider's implementation of a cipher suite, if it has one.
+pub fn suite(suite: CipherSuite) -> Option<SupportedCipherSuite> {
+    rustls_side::ALL_CIPHER_SUITES.iter().copied().find(|known| known.suite() == suite)
+}
+
+/// The provider's implementation of a key exchange group, if it has one.
+pub fn group(group: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
+    rustls_side::ALL_KX_GROUPS.iter().copied().find(|known| known.name() == group)
+}
+
+/// Parses a private key (PKCS#1, SEC1 or PKCS#8) into one that signs.
+pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    rustls_side::sign::any_supported_type(der)
+}
+
+/// Seeds this thread's random numbers, which takes milliseconds that the first client would have to wait for.
+pub fn warm_up() {
+    // A generator that fails here fails each handshake too, with an error of its own.
+    let _ = aws_lc_rs::rand::fill(&mut [0; 32]);
+}
+
+/// SHA-256, for fingerprints.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
+    hash
+}
+
+/// Fills with random bytes. `false` where the system has none, and then nothing may be built on them.
+#[must_use]
+pub fn random(bytes: &mut [u8]) -> bool {
+    aws_lc_rs::rand::fill(bytes).is_ok()
+}
+
+/// HKDF with SHA-256 (RFC 5869): as many bytes as asked for, at most 8160.
+pub fn derive<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Option<[u8; N]> {
+    struct Length(usize);
+    impl hkdf::KeyType for Length {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let mut derived = [0; N];
+    let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(secret);
+    extracted.expand(&[info], Length(N)).ok()?.fill(&mut derived).ok()?;
+    Some(derived)
+}
+
+/// AES-256-GCM with a random nonce in front of each message.
+#[derive(Debug)]
+pub struct Cipher(RandomizedNonceKey);
+
+impl Cipher {
+    pub fn new(key: &[u8; 32]) -> Option<Self> {
+        RandomizedNonceKey::new(&AES_256_GCM, key).ok().map(Self)
+    }
+
+    /// Nonce, ciphertext and tag. `bound` is authenticated with it, and not in it.
+    pub fn seal(&self, plain: &[u8], bound: &[u8]) -> Option<Vec<u8>> {
+        let mut message = plain.to_vec();
+        let nonce = self.0.seal_in_place_append_tag(Aad::from(bound), &mut message).ok()?;
+        Some([nonce.as_ref().as_slice(), &message].concat())
+    }
+
+    /// The reverse; `None` where anything is not as it was sealed.
+    pub fn open(&self, sealed: &[u8], bound: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, message) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut message = message.to_vec();
+        let length = self.0.open_in_place(nonce.into(), Aad::from(bound), &mut message).ok()?.len();
+        message.truncate(length);
+        Some(message)
+    }
+}

@@ -1,0 +1,215 @@
+//! Session ticket keys of one listener: rotation, separation, sharing.
+//!
+//! A ticket is the session, sealed under a key that is derived from a secret *and* from the scope: the listener's name
+//! and whatever its clients have to prove. So a ticket from one scope does not open in another, even where several
+//! listeners or machines share one file of secrets. Must not know: handshakes, files, which listener it serves.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rustls::server::ProducesTickets;
+use thiserror::Error;
+
+use crate::tls::crypto::{self, Cipher};
+
+/// The clock: seconds since 1970.
+pub type Clock = fn() -> i64;
+
+/// How tickets are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a ticket is good (RFC 8446 section 4.6.1 allows seven days at most).
+    pub lifetime: Duration,
+    /// How often a new key is made, where the secrets are not given.
+    pub rotation: Duration,
+}
+
+/// The keys of one scope.
+#[derive(Debug)]
+pub struct Tickets {
+    settings: Settings,
+    clock: Clock,
+    keys: Keys,
+}
+
+#[derive(Debug)]
+enum Keys {
+    /// Made here, and carried over from one snapshot to the next.
+    Own(Arc<Mutex<Ring>>),
+    /// From a file. The last but one seals: the newest has had time to reach every machine before it is used.
+    Shared { sealing: usize, keys: Vec<Key> },
+}
+
+/// Newest first, each with the time when it was made.
+#[derive(Debug, Default)]
+struct Ring(Vec<(i64, Arc<Key>)>);
+
+/// A secret as HAProxy's `tls-ticket-keys` has it: 48 or 80 bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+/// Why a text is no list of secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SecretError {
+    #[error("holds no key (expected one in base64 on each line, of 48 or 80 bytes)")]
+    Empty,
+    #[error("line {0}: is not base64")]
+    NotBase64(usize),
+    #[error("line {line}: found {found} bytes, expected 48 or 80")]
+    Length { line: usize, found: usize },
+    #[error("line {0}: the same key stands twice")]
+    Twice(usize),
+}
+
+impl Tickets {
+    /// Keys that are made here. Those of `before` are taken over: what they sealed still opens.
+    pub fn own(settings: Settings, clock: Clock, before: Option<&Self>) -> Self {
+        let keys = match before.map(|before| &before.keys) {
+            Some(Keys::Own(ring)) => Keys::Own(Arc::clone(ring)),
+            _ => Keys::Own(Arc::default()),
+        };
+        Self { settings, clock, keys }
+    }
+
+    /// Keys out of secrets that other machines have too, oldest first.
+    pub fn shared(settings: Settings, clock: Clock, secrets: &[Secret], scope: &[u8]) -> Option<Self> {
+        let keys = secrets.iter().map(|secret| Key::derived(secret, scope)).collect::<Option<Vec<_>>>()?;
+        let sealing = keys.len().saturating_sub(2);
+        (!keys.is_empty()).then_some(Self { settings, clock, keys: Keys::Shared { sealing, keys } })
+    }
+}
+
+impl ProducesTickets for Tickets {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        u32::try_from(self.settings.lifetime.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let now = (self.clock)();
+        let stamped = [&now.to_be_bytes()[..], plain].concat();
+        match &self.keys {
+            Keys::Shared { sealing, keys } => keys.get(*sealing)?.seal(&stamped),
+            Keys::Own(ring) => ring.lock().unwrap_or_else(PoisonError::into_inner).sealing(now, &self.settings)?.seal(&stamped),
+        }
+    }
+
+    fn decrypt(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        let now = (self.clock)();
+        let stamped = match &self.keys {
+            Keys::Shared { keys, .. } => keys.iter().find_map(|key| key.open(sealed))?,
+            Keys::Own(ring) => {
+                let key = ring.lock().unwrap_or_else(PoisonError::into_inner).named(sealed)?;
+                key.open(sealed)?
+            }
+        };
+        let (made, plain) = stamped.split_first_chunk::<8>()?;
+        let age = now.checked_sub(i64::from_be_bytes(*made))?;
+        // A machine that shares the secrets may have a clock that is ahead.
+        let good = age >= -SKEW && age <= i64::try_from(self.settings.lifetime.as_secs()).unwrap_or(i64::MAX);
+        good.then(|| plain.to_vec())
+    }
+}
+
+impl Ring {
+    fn sealing(&mut self, now: i64, settings: &Settings) -> Option<Arc<Key>> {
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let due = |made: i64| now.saturating_sub(made) >= seconds(settings.rotation) || made > now.saturating_add(SKEW);
+        if self.0.first().is_none_or(|(made, _)| due(*made)) {
+            self.0.insert(0, (now, Arc::new(Key::random()?)));
+            // A key is needed as long as the last ticket that it may have sealed is good.
+            let useful = seconds(settings.rotation).saturating_add(seconds(settings.lifetime));
+            self.0.retain(|(made, _)| now.saturating_sub(*made) <= useful);
+            self.0.truncate(MOST_KEYS);
+        }
+        self.0.first().map(|(_, key)| Arc::clone(key))
+    }
+
+    fn named(&self, sealed: &[u8]) -> Option<Arc<Key>> {
+        self.0.iter().map(|(_, key)| key).find(|key| sealed.starts_with(&key.name)).map(Arc::clone)
+    }
+}
+
+/// One key; its name stands in front of each ticket.
+#[derive(Debug)]
+struct Key {
+    name: [u8; 16],
+    cipher: Cipher,
+}
+
+impl Key {
+    fn random() -> Option<Self> {
+        let (mut name, mut key) = ([0; 16], [0; 32]);
+        (crypto::random(&mut name) && crypto::random(&mut key)).then_some(())?;
+        Some(Self { name, cipher: Cipher::new(&key)? })
+    }
+
+    fn derived(secret: &Secret, scope: &[u8]) -> Option<Self> {
+        let name = crypto::derive(&secret.0, SALT, &[b"name ", scope].concat())?;
+        let key = crypto::derive(&secret.0, SALT, &[b"key ", scope].concat())?;
+        Some(Self { name, cipher: Cipher::new(&key)? })
+    }
+
+    fn seal(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        Some([&self.name[..], &self.cipher.seal(plain, &self.name)?].concat())
+    }
+
+    fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.cipher.open(sealed.strip_prefix(&self.name)?, &self.name)
+    }
+}
+
+impl Secret {
+    /// A new one, of 80 bytes.
+    pub fn new() -> Option<Self> {
+        let mut bytes = vec![0; 80];
+        crypto::random(&mut bytes).then_some(Self(bytes))
+    }
+
+    /// The line of a file that holds it.
+    pub fn to_base64(&self) -> String {
+        BASE64.encode(&self.0)
+    }
+
+    /// Reads a file's text: one secret on each line, oldest first; empty lines and comments (`#`) are passed over.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, SecretError> {
+        let mut secrets: Vec<Self> = Vec::new();
+        for (index, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let bytes = BASE64.decode(line).map_err(|_| SecretError::NotBase64(index))?;
+            if ![48, 80].contains(&bytes.len()) {
+                return Err(SecretError::Length { line: index, found: bytes.len() });
+            }
+            let secret = Self(bytes);
+            if secrets.contains(&secret) {
+                return Err(SecretError::Twice(index));
+            }
+            secrets.push(secret);
+        }
+        if secrets.is_empty() { Err(SecretError::Empty) } else { Ok(secrets) }
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+const SALT: &[u8] = b"tlsgate session tickets 1";
+
+/// How far the clocks of machines that share secrets may be apart, in seconds.
+const SKEW: i64 = 60;
+
+/// Against settings that rotate every second and keep tickets for a week.
+const MOST_KEYS: usize = 32;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! Sessions are resumed where they may be, across reloads and machines, and nowhere else.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::backend::Backend;
+use crate::support::pki::{Extra, Key, Pki, write_private};
+use crate::support::proxy::{PROGRAM, Proxy};
+use crate::support::tool;
+
+fn answers_once() -> Backend {
+    Backend::start(|mut stream| {
+        let mut request = [0; 100];
+        let count = stream.read(&mut request)?;
+        stream.write_all(&request[..count])?;
+        Ok(Vec::new())
+    })
+}
+
+fn pki() -> Pki {
+    let pki = Pki::new();
+    pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
+    pki
+}
+
+fn config(backend: &Backend, lines: &str) -> String {
+    let listener = |name: &str| {
+        format!("[[listener]]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nbackend = \"echo\"\n{lines}\n")
+    };
+    format!("{}\n{}\n[backend.echo]\nservers = [\"{}\"]\n", listener("one"), listener("two"), backend.address)
+}
+
+/// Connects, keeps the session in `session` if it is not there yet and uses it if it is. Whether it was resumed.
+fn connect(proxy: &Proxy, listener: &str, version: &str, session: &Path) -> bool {
+    let address = proxy.address(listener).to_string();
+    let file = session.to_str().unwrap();
+    let keep = if session.exists() { "-sess_in" } else { "-sess_out" };
+    // The client waits for the backend's end, which comes after the ticket.
+    let arguments = ["s_client", "-ign_eof", "-connect", &address, "-servername", "a.test", version, keep, file];
+    let output = tool::run("openssl", &arguments, b"hello\n");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("New, ") || text.contains("Reused, "), "{}", tool::shown(&output));
+    text.contains("Reused, ")
+}
+
+fn new_key() -> String {
+    let output = Command::new(PROGRAM).args(["ticket-key", "new"]).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const VERSIONS: [&str; 2] = ["-tls1_3", "-tls1_2"];
+
+#[test]
+fn a_session_is_resumed_on_its_own_listener_and_on_no_other() {
+    let (pki, backend) = (pki(), answers_once());
+    let proxy = Proxy::start(pki.folder(), &config(&backend, ""));
+    for version in VERSIONS {
+        let session = pki.folder().join(version);
+        assert!(!connect(&proxy, "one", version, &session));
+        assert!(connect(&proxy, "one", version, &session), "{version}");
+        assert!(!connect(&proxy, "two", version, &session), "{version}");
+    }
+    let records = proxy.records(6);
+    let resumed = records.iter().filter(|record| record["tls.resumed"] == true).count();
+    assert_eq!(resumed, 2);
+}
+
+#[test]
+fn a_session_is_resumed_after_a_reload_and_a_rotation() {
+    let (pki, backend) = (pki(), answers_once());
+    let proxy = Proxy::start(pki.folder(), &config(&backend, "ticket_rotation = \"1s\""));
+    for version in VERSIONS {
+        let session = pki.folder().join(version);
+        connect(&proxy, "one", version, &session);
+        // Each connection asks for a ticket; once the clock has moved on, it is sealed with a new key.
+        let fresh = pki.folder().join(format!("{version}.fresh"));
+        let name = |file: &Path| {
+            let output = tool::run("openssl", &["sess_id", "-noout", "-text", "-in", file.to_str().unwrap()], b"");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            text.lines().find(|line| line.trim_start().starts_with("0000 - ")).unwrap().trim()[..54].to_owned()
+        };
+        while !fresh.exists() || name(&fresh) == name(&session) {
+            let _ = fs::remove_file(&fresh);
+            connect(&proxy, "one", version, &fresh);
+        }
+        assert!(connect(&proxy, "one", version, &session), "{version} after a rotation");
+    }
+    pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
+    proxy.log_line("a.crt replaced");
+    for version in VERSIONS {
+        assert!(connect(&proxy, "one", version, &pki.folder().join(version)), "{version} after a reload");
+    }
+}
+
+#[test]
+fn two_processes_with_the_same_key_file_resume_each_others_sessions() {
+    let (pki, backend) = (pki(), answers_once());
+    write_private(&pki.folder().join("tickets.keys"), &format!("{}{}", new_key(), new_key()));
+    let lines = "ticket_keys = [\"tickets.keys\"]";
+    let first = Proxy::start(pki.folder(), &config(&backend, lines));
+    let second = Proxy::start(pki.folder(), &config(&backend, lines));
+    for version in VERSIONS {
+        let session = pki.folder().join(version);
+        connect(&first, "one", version, &session);
+        assert!(connect(&second, "one", version, &session), "{version}");
+        assert!(!connect(&second, "two", version, &session), "{version}: the same file, another listener");
+    }
+    // The file is rotated: a new last line. What was sealed before still opens.
+    let keys = fs::read_to_string(pki.folder().join("tickets.keys")).unwrap();
+    write_private(&pki.folder().join("tickets.keys"), &format!("{keys}{}", new_key()));
+    second.signal("HUP");
+    for version in VERSIONS {
+        assert!(connect(&second, "one", version, &pki.folder().join(version)), "{version} after the file was rotated");
+    }
+}
+
+#[test]
+fn without_tickets_no_session_is_resumed() {
+    let (pki, backend) = (pki(), answers_once());
+    let proxy = Proxy::start(pki.folder(), &config(&backend, "session_tickets = false"));
+    for version in VERSIONS {
+        let session = pki.folder().join(version);
+        assert!(!connect(&proxy, "one", version, &session));
+        assert!(!session.exists() || !connect(&proxy, "one", version, &session), "{version}");
+    }
+}
+
+#[test]
+fn a_key_file_that_cannot_be_shared_safely_is_refused() {
+    let (pki, backend) = (pki(), answers_once());
+    let path = pki.folder().join("tickets.keys");
+    fs::write(&path, new_key()).unwrap();
+    let config = config(&backend, "ticket_keys = [\"tickets.keys\"]");
+    let log = Proxy::try_start(pki.folder(), &config).err().unwrap();
+    assert!(log.contains("tickets.keys: can be read by everyone"), "{log}");
+    write_private(&path, "c2hvcnQ=\n");
+    let log = Proxy::try_start(pki.folder(), &config).err().unwrap();
+    assert!(log.contains("tickets.keys: line 1: found 5 bytes, expected 48 or 80"), "{log}");
+}
