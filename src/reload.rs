@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::{mpsc, watch as latest};
 
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
 use crate::config::{self, validate};
+use crate::reload::control::{Command, Control, Status};
 use crate::snapshot::{Built, Current, Snapshot};
 use crate::tls::store::{Source, Trust};
 
 mod changes;
+pub mod control;
 pub mod watch;
 
 /// The listening sockets, as far as a reload has to do with them.
@@ -43,6 +46,7 @@ pub struct Reloader<S> {
     current: Arc<Current>,
     sockets: S,
     told: BTreeSet<String>,
+    status: latest::Sender<Arc<Status>>,
 }
 
 /// What came of a reload.
@@ -61,13 +65,25 @@ impl<S: Sockets> Reloader<S> {
         config: Config,
         sockets: impl FnOnce(Arc<Current>) -> S,
     ) -> Result<Self, Vec<ConfigError>> {
-        let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, Timestamp::now())?;
+        let now = Timestamp::now();
+        let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, now)?;
         let told = tell(&built, &BTreeSet::new());
+        let (status, _) = latest::channel(Arc::new(Status {
+            config: Arc::new(config.clone()),
+            started: now,
+            generation: 1,
+            last_success: now,
+            successes: 0,
+            failures: 0,
+            errors: Vec::new(),
+            warnings: told.iter().cloned().collect(),
+            draining: false,
+        }));
         let current = Arc::new(Current::new(built.snapshot));
         let mut sockets = sockets(Arc::clone(&current));
         let prepared = sockets.prepare(&config)?;
         sockets.commit(prepared);
-        Ok(Self { origin, config, current, sockets, told })
+        Ok(Self { origin, config, current, sockets, told, status })
     }
 
     /// Reads everything again and swaps, or says why not. `why` is for the log.
@@ -77,6 +93,12 @@ impl<S: Sockets> Reloader<S> {
                 if !changes.is_empty() {
                     tracing::info!(%why, "reloaded: {}", changes.join("; "));
                 }
+                self.note(|status| {
+                    status.generation += 1;
+                    status.last_success = Timestamp::now();
+                    status.successes += 1;
+                    status.errors.clear();
+                });
                 Report::Swapped(changes)
             }
             Err(errors) => {
@@ -85,6 +107,10 @@ impl<S: Sockets> Reloader<S> {
                     tracing::error!(%why, "not reloaded, everything stays as it is: {error}");
                 }
                 self.told.extend(said);
+                self.note(|status| {
+                    status.failures += 1;
+                    status.errors.clone_from(&errors);
+                });
                 Report::Failed(errors)
             }
         }
@@ -96,6 +122,25 @@ impl<S: Sockets> Reloader<S> {
 
     pub fn sockets(&mut self) -> &mut S {
         &mut self.sockets
+    }
+
+    /// A handle for others, and the end at which its commands arrive.
+    pub fn control(&self) -> (Control, mpsc::Receiver<Command>) {
+        Control::new(Arc::clone(&self.current), self.status.subscribe())
+    }
+
+    /// Lets everybody know that the process is about to end.
+    pub fn draining(&mut self) {
+        self.note(|status| status.draining = true);
+    }
+
+    fn note(&mut self, change: impl FnOnce(&mut Status)) {
+        self.status.send_modify(|status| {
+            let mut next = Status::clone(status);
+            next.config = Arc::new(self.config.clone());
+            change(&mut next);
+            *status = Arc::new(next);
+        });
     }
 
     /// The folders in which a change may mean another state.
@@ -126,12 +171,14 @@ impl<S: Sockets> Reloader<S> {
         let built = Snapshot::build(&config, &before, trust, Timestamp::now())?;
         let prepared = self.sockets.prepare(&config)?;
         self.told = tell(&built, &self.told);
+        let known = self.told.iter().cloned().collect();
         let mut changes = changes::between(&self.config, &config, &before, &built.snapshot);
         changes.extend(only_at_start(&self.config, &config));
         // From here on nothing can fail. The snapshot comes first: who is accepted on a new socket must find its listener.
         self.current.store(built.snapshot);
         self.sockets.commit(prepared);
         self.config = validate::Config { log: self.config.log.clone(), ..config };
+        self.note(|status| status.warnings = known);
         Ok(changes)
     }
 }

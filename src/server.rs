@@ -17,6 +17,7 @@ use crate::config::validate::Config;
 use crate::config::values::Workers;
 use crate::observe::access::{AccessLog, Writer};
 use crate::proxy::listener::{Ids, Shared};
+use crate::reload::control::{Command, Control};
 use crate::reload::watch::Watch;
 use crate::reload::{Origin, Reloader};
 use crate::tls::crypto;
@@ -51,6 +52,8 @@ pub struct Server {
     workers: Workforce,
     all_ended: mpsc::Receiver<()>,
     writer: Writer,
+    control: Control,
+    commands: mpsc::Receiver<Command>,
 }
 
 impl Server {
@@ -67,12 +70,18 @@ impl Server {
             Sockets::new(handles, Shared { current, log, ids, alive })
         })
         .map_err(StartError::Config)?;
-        Ok(Self { reloader, workers, all_ended, writer })
+        let (control, commands) = reloader.control();
+        Ok(Self { reloader, workers, all_ended, writer, control, commands })
     }
 
     /// Each listener's name with an address that it listens on; port 0 has become a real one.
     pub fn addresses(&mut self) -> Vec<(Arc<str>, SocketAddr)> {
         self.reloader.sockets().addresses()
+    }
+
+    /// A handle to look at the state and to ask for a change of it.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Runs until a signal ends it: TERM and INT let connections finish, a second one or QUIT does not. HUP, and a change
@@ -106,7 +115,15 @@ impl Server {
             while watch.follow(self.reloader.folders()) {
                 self.reloader.reload(Trust::Stamps, "a file has changed");
             }
+            let mut waiting = Vec::new();
             let (trust, why) = tokio::select! {
+                Some(command) = self.commands.recv() => match command {
+                    Command::Drain => return Asked::Drain,
+                    Command::Reload(reply) => {
+                        waiting.push(reply);
+                        (Trust::Bytes, "asked to")
+                    }
+                },
                 asked = streams.next() => match asked {
                     Asked::Reload => (Trust::Bytes, "SIGHUP"),
                     other => return other,
@@ -119,7 +136,18 @@ impl Server {
                 }
                 _ = reread.tick() => (Trust::Bytes, "read again"),
             };
-            self.reloader.reload(trust, why);
+            // Who asked meanwhile is answered by the same reload.
+            while let Ok(command) = self.commands.try_recv() {
+                match command {
+                    Command::Drain => return Asked::Drain,
+                    Command::Reload(reply) => waiting.push(reply),
+                }
+            }
+            let report = Arc::new(self.reloader.reload(trust, why));
+            for reply in waiting {
+                // Who no longer waits does not want to know.
+                let _ = reply.send(Arc::clone(&report));
+            }
         }
     }
 
@@ -128,6 +156,7 @@ impl Server {
         let patience = self.reloader.config().runtime.shutdown_timeout;
         let shown = humantime::format_duration(patience);
         tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
+        self.reloader.draining();
         self.reloader.sockets().close();
         let all_ended = timeout(patience, self.all_ended.recv());
         tokio::pin!(all_ended);

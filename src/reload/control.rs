@@ -1,0 +1,73 @@
+//! The handle by which others look at the state and ask for a change of it. Must not know: how a reload works.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config::decode::ConfigError;
+use crate::config::validate::Config;
+use crate::reload::Report;
+use crate::snapshot::Current;
+
+/// Cheap to clone; works from any thread and runtime.
+#[derive(Debug, Clone)]
+pub struct Control {
+    commands: mpsc::Sender<Command>,
+    pub current: Arc<Current>,
+    /// What is known of the last reload; changes after every attempt.
+    pub status: watch::Receiver<Arc<Status>>,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum Command {
+    Reload(oneshot::Sender<Arc<Report>>),
+    Drain,
+}
+
+/// The state of the configuration.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The configuration that is in force.
+    pub config: Arc<Config>,
+    pub started: Timestamp,
+    /// Counts the states that were published, the first one included.
+    pub generation: u64,
+    pub last_success: Timestamp,
+    pub successes: u64,
+    pub failures: u64,
+    /// Why the last attempt failed; empty where it did not.
+    pub errors: Vec<ConfigError>,
+    /// What is not wrong but should be known, and certificates of folders that could not be loaded.
+    pub warnings: Vec<String>,
+    pub draining: bool,
+}
+
+/// The process is about to end and takes no more commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("tlsgate is stopping")]
+pub struct Stopping;
+
+impl Control {
+    /// A handle, and the end at which its commands arrive.
+    pub fn new(current: Arc<Current>, status: watch::Receiver<Arc<Status>>) -> (Self, mpsc::Receiver<Command>) {
+        let (commands, arriving) = mpsc::channel(QUEUED);
+        (Self { commands, current, status }, arriving)
+    }
+
+    /// Reloads, and waits for what comes of it. Reloads that are asked for at the same time are one.
+    pub async fn reload(&self) -> Result<Arc<Report>, Stopping> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Reload(reply)).await.map_err(|_| Stopping)?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// Stops accepting and lets connections end, as SIGTERM does.
+    pub async fn drain(&self) -> Result<(), Stopping> {
+        self.commands.send(Command::Drain).await.map_err(|_| Stopping)
+    }
+}
+
+/// More than that wait for their turn to ask.
+const QUEUED: usize = 16;
