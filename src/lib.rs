@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
 //! | 7 | `cli` | one file for each verb: run, check, demo, version | server, reload, snapshot, config, tls, observe |
-//! | 6 | `server` | wires the parts together; workers, sockets, signals, drain | proxy, reload, snapshot, config, tls, net, observe |
+//! | 6 | `server` | wires the parts together; workers, sockets, signals, drain | proxy, reload, snapshot, config, tls, backend, net, observe |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, snapshot, net, observe |
 //! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | snapshot, tls, backend, relay, net, observe |
@@ -17,7 +17,7 @@
 //! | 3 | `config::values` | the kinds of value that keys hold | config::decode, tls, backend, observe |
 //! | 3 | `config::decode` | tables → values, with every fault's place | – |
 //! | 3 | `config` | file → `Config` | – |
-//! | 3 | `relay` | bytes both ways after the handshake | tls::record, net |
+//! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
 //! | 2 | `tls::handshake` | terms, choice, termination | tls |
 //! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls |
 //! | 2 | `tls::stamp` | whether a file may have changed | – |
@@ -33,7 +33,7 @@
 //! | 2 | `tls::alert` | alerts before any key exists | – |
 //! | 2 | `backend` | servers, the balance among them, connecting | net |
 //! | 1 | `net` | socket options, buffers, ways to close | – |
-//! | 1 | `observe` | outcomes, access log, diagnostic log | – |
+//! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | – |
 //!
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
 //! its snapshot once, when it is accepted, and keeps it to the end.

@@ -16,14 +16,18 @@ use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
 use crate::config::values::Workers;
 use crate::observe::access::{AccessLog, Writer};
+use crate::observe::metrics::Metrics;
 use crate::proxy::listener::{Ids, Shared};
 use crate::reload::control::{Command, Control};
 use crate::reload::watch::Watch;
-use crate::reload::{Origin, Reloader};
+use crate::reload::{Origin, Reloader, Report};
 use crate::tls::crypto;
 use crate::tls::store::Trust;
 
+mod series;
 mod sockets;
+
+use series::Alive;
 use sockets::Sockets;
 
 /// Why the program did not start. Nothing is left half-started.
@@ -33,6 +37,8 @@ pub enum StartError {
     Config(Vec<ConfigError>),
     #[error("log: access: {0}")]
     AccessLog(std::io::Error),
+    #[error("metrics: {0}")]
+    Metrics(prometheus::Error),
     #[error("cannot start a worker: {0}")]
     Worker(std::io::Error),
 }
@@ -52,6 +58,7 @@ pub struct Server {
     workers: Workforce,
     all_ended: mpsc::Receiver<()>,
     writer: Writer,
+    metrics: Arc<Metrics>,
     control: Control,
     commands: mpsc::Receiver<Command>,
 }
@@ -65,13 +72,14 @@ impl Server {
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (alive, all_ended) = mpsc::channel(1);
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
-        let handles = workers.handles.clone();
+        let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
+        let (handles, counted) = (workers.handles.clone(), Arc::clone(&metrics));
         let reloader = Reloader::start(origin, config, |current| {
-            Sockets::new(handles, Shared { current, log, ids, alive })
+            Sockets::new(handles, Shared { current, log, metrics: counted, ids, alive })
         })
         .map_err(StartError::Config)?;
         let (control, commands) = reloader.control();
-        Ok(Self { reloader, workers, all_ended, writer, control, commands })
+        Ok(Self { reloader, workers, all_ended, writer, metrics, control, commands })
     }
 
     /// Each listener's name with an address that it listens on; port 0 has become a real one.
@@ -144,6 +152,11 @@ impl Server {
                 }
             }
             let report = Arc::new(self.reloader.reload(trust, why));
+            if matches!(&*report, Report::Swapped(changes) if !changes.is_empty()) {
+                let snapshot = self.control.current.load();
+                let alive = Alive::of(&snapshot);
+                self.metrics.prune(|labels| alive.has(labels));
+            }
             for reply in waiting {
                 // Who no longer waits does not want to know.
                 let _ = reply.send(Arc::clone(&report));

@@ -126,6 +126,10 @@ impl Snapshot {
         self.listeners.get(name)
     }
 
+    pub fn pools(&self) -> &[Arc<Pool>] {
+        &self.pools
+    }
+
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
     }

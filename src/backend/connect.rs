@@ -1,10 +1,10 @@
 //! Connects to a backend: another server when one cannot be reached, as long as no byte was sent.
 //! Must not know: what will be sent.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-use thiserror::Error;
+use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -20,40 +20,78 @@ pub struct Connected {
     pub lease: Lease,
 }
 
-/// None of the servers that were tried could be reached; the text names each, with its reason.
-#[derive(Debug, Error)]
-#[error("{}", .0.join("; "))]
-pub struct Unreachable(Vec<String>);
+/// One server that could not be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub address: SocketAddr,
+    pub kind: FailureKind,
+    /// In words, for a person.
+    pub reason: String,
+}
 
-/// Tries servers in the balancer's order, at most `connect_attempts` of them.
-pub async fn connect(pool: &Pool) -> Result<Connected, Unreachable> {
+/// Why, in one word, for a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    Refused,
+    Timeout,
+    Unreachable,
+    /// This machine has no port, descriptor or memory left: no fault of the server.
+    Local,
+    Other,
+}
+
+impl FailureKind {
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Local => "local",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Tries servers in the balancer's order, at most `connect_attempts` of them. Every failure is added to `failures`, also
+/// those before a success; `None` where there was nothing but failures.
+pub async fn connect(pool: &Pool, failures: &mut Vec<Failure>) -> Option<Connected> {
     let mut tried = Vec::new();
-    let mut reasons = Vec::new();
     while tried.len() < pool.connect_attempts
         && let Some((index, server)) = pool.balancer.pick(&pool.servers, &tried)
     {
         tried.push(index);
         let lease = server.lease();
-        let attempt = timeout(pool.connect_timeout, TcpStream::connect(server.address)).await;
-        let reason = match attempt {
+        let address = server.address;
+        let attempt = timeout(pool.connect_timeout, TcpStream::connect(address)).await;
+        let failure = match attempt {
             Ok(Ok(stream)) => match socket::prepare(&stream) {
-                Ok(()) => return Ok(Connected { stream, address: server.address, lease }),
-                Err(error) => words(&error),
+                Ok(()) => return Some(Connected { stream, address, lease }),
+                Err(error) => failed(address, &error),
             },
-            Ok(Err(error)) => words(&error),
-            Err(_) => format!("no answer within {}", humantime::format_duration(pool.connect_timeout)),
+            Ok(Err(error)) => failed(address, &error),
+            Err(_) => Failure {
+                address,
+                kind: FailureKind::Timeout,
+                reason: format!("no answer within {}", humantime::format_duration(pool.connect_timeout)),
+            },
         };
-        tracing::debug!(backend = %pool.name, server = %server.address, %reason, "cannot connect");
-        reasons.push(format!("{}: {reason}", server.address));
+        tracing::debug!(backend = %pool.name, server = %address, reason = %failure.reason, "cannot connect");
+        failures.push(failure);
     }
-    Err(Unreachable(reasons))
+    None
 }
 
-fn words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".into(),
-        io::ErrorKind::HostUnreachable => "host unreachable".into(),
-        io::ErrorKind::NetworkUnreachable => "network unreachable".into(),
-        _ => error.to_string(),
-    }
+fn failed(address: SocketAddr, error: &io::Error) -> Failure {
+    let (kind, reason) = match error.kind() {
+        ErrorKind::ConnectionRefused => (FailureKind::Refused, "connection refused".into()),
+        ErrorKind::HostUnreachable => (FailureKind::Unreachable, "host unreachable".into()),
+        ErrorKind::NetworkUnreachable => (FailureKind::Unreachable, "network unreachable".into()),
+        ErrorKind::TimedOut => (FailureKind::Timeout, error.to_string()),
+        ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory => (FailureKind::Local, error.to_string()),
+        _ => match Errno::from_io_error(error) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS) => (FailureKind::Local, error.to_string()),
+            _ => (FailureKind::Other, error.to_string()),
+        },
+    };
+    Failure { address, kind, reason }
 }

@@ -2,4 +2,5 @@
 
 pub mod access;
 pub mod log;
+pub mod metrics;
 pub mod outcome;

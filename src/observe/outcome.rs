@@ -74,6 +74,21 @@ pub enum Outcome {
     InternalError,
 }
 
+impl Outcome {
+    /// Whether it ended before there was a TLS session, and not by being refused on accept.
+    pub fn is_before_handshake(self) -> bool {
+        match self {
+            Self::HelloClosed | Self::HelloTimeout | Self::NotTls | Self::HelloInvalid => true,
+            Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
+            Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
+            Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,
+            Self::ConnectionLimit | Self::BackendUnreachable | Self::Completed | Self::BackendClosedEarly => false,
+            Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,
+            Self::BackendReset | Self::IdleTimeout | Self::Shutdown | Self::InternalError => false,
+        }
+    }
+}
+
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.serialize(f)

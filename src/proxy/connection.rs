@@ -10,17 +10,18 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::connect::connect;
+use crate::backend::connect::{Failure, connect};
 use crate::net::close;
 use crate::observe::access::{AccessLog, Record, Served, Tls};
+use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
-use crate::relay::{self, End, Traffic};
+use crate::relay::{self, End};
 use crate::snapshot::Listener;
 use crate::tls::alert;
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
 use crate::tls::hello::{Hello, HelloError, HelloReader};
 use crate::tls::policy;
-use crate::tls::select::Choice;
+use crate::tls::select::{Choice, Tier};
 
 /// Serves an accepted connection to its end, whatever that is.
 pub async fn serve(client: TcpStream, listener: Arc<Listener>, entry: Entry) {
@@ -51,6 +52,7 @@ async fn live(mut client: TcpStream, listener: &Listener, entry: &mut Entry) -> 
         }
     };
     entry.record.certificate = Some(served(&choice));
+    entry.metrics.selection(&listener.name, &choice.certificate.label, label_of(&choice));
     let terminated = match timeout_at(deadline, terminator.accept(&mut client, hello, choice)).await {
         Ok(Ok(terminated)) => terminated,
         Ok(Err(error)) => return entry.no_handshake(&mut client, error).await,
@@ -58,14 +60,18 @@ async fn live(mut client: TcpStream, listener: &Listener, entry: &mut Entry) -> 
     };
     entry.record.tls = agreed(&terminated);
     entry.record.tls_handshake_time = Some(seconds(began.elapsed()));
+    entry.handshake(began.elapsed());
 
     let pool = &listener.backend;
     entry.record.backend = Some(Arc::clone(&pool.name));
     let began = Instant::now();
-    let connected = match connect(pool).await {
-        Ok(connected) => connected,
-        Err(error) => {
-            entry.record.reason = Some(error.to_string());
+    let mut failures = Vec::new();
+    let connected = connect(pool, &mut failures).await;
+    entry.connect_failures(&pool.name, &failures);
+    let connected = match connected {
+        Some(connected) => connected,
+        None => {
+            entry.record.reason = Some(failures.into_iter().map(|failure| format!("{}: {}", failure.address, failure.reason)).collect::<Vec<_>>().join("; "));
             // Without close_notify: the client must not take this for an answer that is empty.
             close::with_last_words(&mut client, &[]).await;
             return Outcome::BackendUnreachable;
@@ -73,6 +79,7 @@ async fn live(mut client: TcpStream, listener: &Listener, entry: &mut Entry) -> 
     };
     entry.record.backend_address = Some(connected.address);
     entry.record.connect_time = Some(seconds(began.elapsed()));
+    entry.metrics.connected(&pool.name, began.elapsed());
 
     let Terminated { mut records, early_plain, .. } = terminated;
     let end = relay::terminated::relay(
@@ -119,10 +126,13 @@ pub struct Entry {
     traffic: Traffic,
     accepted: Instant,
     log: AccessLog,
+    metrics: Arc<Metrics>,
 }
 
 impl Entry {
-    pub fn new(id: String, listener: Arc<str>, client: SocketAddr, log: AccessLog) -> Self {
+    pub fn new(id: String, listener: Arc<str>, client: SocketAddr, log: AccessLog, metrics: Arc<Metrics>) -> Self {
+        metrics.accepted(&listener);
+        let traffic = metrics.traffic(&listener);
         let record = Record {
             time: Timestamp::now(),
             connection_id: id,
@@ -144,11 +154,29 @@ impl Entry {
             outcome: Outcome::Shutdown,
             reason: None,
         };
-        Self { record, traffic: Traffic::default(), accepted: Instant::now(), log }
+        Self { record, traffic, accepted: Instant::now(), log, metrics }
+    }
+
+    fn connect_failures(&self, backend: &str, failures: &[Failure]) {
+        for failure in failures {
+            self.metrics.connect_failure(backend, &failure.address.to_string(), failure.kind.label());
+        }
+    }
+
+    fn handshake(&self, took: Duration) {
+        let Some(tls) = &self.record.tls else { return };
+        let agreed = Agreed {
+            version: &tls.version,
+            cipher: &tls.cipher,
+            group: tls.group.as_deref().unwrap_or("-"),
+            resumed: tls.resumed,
+        };
+        self.metrics.handshake(&self.record.listener, agreed, took);
     }
 
     /// Ends it before it began.
     pub fn refuse(mut self, outcome: Outcome) {
+        self.metrics.rejected(&self.record.listener, outcome);
         self.record.outcome = outcome;
     }
 
@@ -215,9 +243,11 @@ impl Drop for Entry {
         if std::thread::panicking() {
             self.record.outcome = Outcome::InternalError;
         }
-        self.record.connection_time = seconds(self.accepted.elapsed());
-        self.record.received_bytes = self.traffic.received;
-        self.record.sent_bytes = self.traffic.sent;
+        let lived = self.accepted.elapsed();
+        self.record.connection_time = seconds(lived);
+        self.record.received_bytes = self.traffic.received();
+        self.record.sent_bytes = self.traffic.sent();
+        self.metrics.closed(&self.record.listener, self.record.outcome, lived);
         self.log.write(self.record.clone());
     }
 }
@@ -251,6 +281,18 @@ fn agreed(terminated: &Terminated) -> Option<Tls> {
         group: negotiated.negotiated_key_exchange_group().map(|group| policy::group_name(group.name())),
         resumed: negotiated.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
     })
+}
+
+/// How the name matched; an expired certificate that had to serve is told apart, since each such use should be known.
+fn label_of(choice: &Choice) -> &'static str {
+    match (choice.tier, choice.valid) {
+        (Tier::Exact, true) => "exact",
+        (Tier::Wildcard, true) => "wildcard",
+        (Tier::Default, true) => "default",
+        (Tier::Exact, false) => "exact_invalid",
+        (Tier::Wildcard, false) => "wildcard_invalid",
+        (Tier::Default, false) => "default_invalid",
+    }
 }
 
 /// Whole microseconds: more digits would be noise.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::net::socket;
 use crate::observe::access::AccessLog;
+use crate::observe::metrics::Metrics;
 use crate::observe::outcome::Outcome;
 use crate::proxy::connection::{self, Entry};
 use crate::snapshot::Current;
@@ -23,6 +24,7 @@ use crate::snapshot::Current;
 pub struct Shared {
     pub current: Arc<Current>,
     pub log: AccessLog,
+    pub metrics: Arc<Metrics>,
     /// Numbers the connections; the prefix tells one run of the process from another.
     pub ids: Arc<Ids>,
     /// Held by each connection: when every clone is gone, all have ended.
@@ -73,7 +75,7 @@ pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut sto
 fn start(stream: TcpStream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
     let snapshot = shared.current.load();
     let Some(listener) = snapshot.listener(name) else { return };
-    let entry = Entry::new(shared.ids.next(), Arc::clone(name), peer, shared.log.clone());
+    let entry = Entry::new(shared.ids.next(), Arc::clone(name), peer, shared.log.clone(), Arc::clone(&shared.metrics));
     let Some(permit) = listener.permit() else {
         return entry.refuse(Outcome::ConnectionLimit);
     };

@@ -8,15 +8,6 @@ use crate::net::close;
 
 pub mod terminated;
 
-/// Application bytes that were moved.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// From the client.
-    pub received: u64,
-    /// To the client.
-    pub sent: u64,
-}
-
 /// Why the relaying ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {

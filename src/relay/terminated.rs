@@ -16,7 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use crate::net::buffer;
-use crate::relay::{End, Traffic};
+use crate::observe::metrics::Traffic;
+use crate::relay::End;
 use crate::tls::record::{RecordError, Records};
 
 /// Relays until both directions have ended, or something ends them. `early` is plaintext that came with the handshake.
@@ -29,7 +30,7 @@ pub async fn relay(
     idle: Duration,
     traffic: &mut Traffic,
 ) -> End {
-    traffic.received += early.len() as u64;
+    traffic.receive(early.len());
     let from_client = match records.peer_closed() {
         true => FromClient::Ending,
         false => FromClient::Open,
@@ -208,7 +209,7 @@ impl Relay<'_> {
     fn open_records(&mut self) {
         buffer::ensure(&mut self.plain.bytes);
         let opened = self.records.open(&mut self.plain.bytes, &mut self.sealed.bytes);
-        self.traffic.received += self.plain.bytes.len() as u64;
+        self.traffic.receive(self.plain.bytes.len());
         self.plain.release_if_empty();
         match opened {
             Err(error) => self.from_client = FromClient::Failing(failure(error)),
@@ -286,7 +287,7 @@ impl Relay<'_> {
                     }
                     _ => self.records.seal(&fresh, &mut self.sealed.bytes),
                 };
-                self.traffic.sent += count as u64;
+                self.traffic.send(count);
                 sealed.map(|()| Step::Moved).map_err(failure)
             }
         };

@@ -1,0 +1,41 @@
+//! Which series of the metrics still stand for something. Must not know: what is counted in them.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::snapshot::Snapshot;
+
+/// What a snapshot has, as labels name it.
+pub(super) struct Alive<'s> {
+    certificates: HashMap<&'s str, HashSet<&'s str>>,
+    servers: HashMap<&'s str, HashSet<String>>,
+}
+
+impl<'s> Alive<'s> {
+    pub(super) fn of(snapshot: &'s Snapshot) -> Self {
+        let labels = |listener: &'s crate::snapshot::Listener| {
+            listener.terminator.certificates.all().iter().map(|certificate| &*certificate.label).collect()
+        };
+        let addresses = |pool: &crate::backend::pool::Pool| {
+            pool.servers.iter().map(|server| server.address.to_string()).collect()
+        };
+        Self {
+            certificates: snapshot.listeners().map(|listener| (&*listener.name, labels(listener))).collect(),
+            servers: snapshot.pools().iter().map(|pool| (&*pool.name, addresses(pool))).collect(),
+        }
+    }
+
+    /// Whether the listener, certificate, backend and server that the labels name are all there.
+    pub(super) fn has(&self, labels: &HashMap<&str, &str>) -> bool {
+        if let Some(listener) = labels.get("listener") {
+            let Some(certificates) = self.certificates.get(listener) else { return false };
+            if labels.get("certificate").is_some_and(|certificate| !certificates.contains(certificate)) {
+                return false;
+            }
+        }
+        if let Some(backend) = labels.get("backend") {
+            let Some(servers) = self.servers.get(backend) else { return false };
+            return labels.get("server").is_none_or(|server| servers.contains(*server));
+        }
+        true
+    }
+}
