@@ -71,6 +71,7 @@ impl Server {
             current: Arc::new(Current::new(built.snapshot)),
             log,
             ids: Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs())),
+            told: Arc::default(),
             alive,
         };
         let (stop_accepting, accepting) = watch::channel(false);
@@ -246,6 +247,10 @@ fn worker(
 /// Raises the soft limit of open files to the hard one: each connection takes two.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        tracing::info!(limit = limit.current, "open file limit is as high as it may be");
+        return;
+    }
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => tracing::info!(from = limit.current, to = limit.maximum, "open file limit raised"),

@@ -134,11 +134,12 @@ fn certificates(
     errors: &mut Vec<ConfigError>,
 ) -> Certificates {
     let at = |text: String| format!("listener {:?}: {text}", listener.name);
-    let mut entries = Vec::new();
+    let (mut entries, mut skipped) = (Vec::new(), Vec::new());
     let before = errors.len();
     for source in &listener.certificates {
         match store::load(&source.value) {
             Ok(loaded) => {
+                skipped.extend(loaded.warnings.iter().filter(|warning| warning.starts_with("skipped: ")).cloned());
                 warnings.extend(loaded.warnings.into_iter().map(at));
                 entries.extend(loaded.entries);
             }
@@ -146,7 +147,9 @@ fn certificates(
         }
     }
     if entries.is_empty() && errors.len() == before {
-        let message = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders with tls.crt and tls.key)";
+        let mut message = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders with tls.crt and tls.key)".to_owned();
+        // Without them nobody would know why.
+        message.extend(skipped.iter().map(|reason| format!("; {reason}")));
         errors.push(listener.here.error(message));
     }
     let index = Certificates::new(store::merge(entries));

@@ -10,12 +10,13 @@ use tokio::time::timeout;
 
 use crate::backend::pool::Pool;
 use crate::backend::server::Lease;
+use crate::net::close::Unfinished;
 use crate::net::socket;
 
 /// A connection to one server, counted while it lives.
 #[derive(Debug)]
 pub struct Connected {
-    pub stream: TcpStream,
+    pub stream: Unfinished,
     pub address: SocketAddr,
     pub lease: Lease,
 }
@@ -37,7 +38,7 @@ pub async fn connect(pool: &Pool) -> Result<Connected, Unreachable> {
         let attempt = timeout(pool.connect_timeout, TcpStream::connect(server.address)).await;
         let reason = match attempt {
             Ok(Ok(stream)) => match socket::prepare(&stream) {
-                Ok(()) => return Ok(Connected { stream, address: server.address, lease }),
+                Ok(()) => return Ok(Connected { stream: Unfinished::new(stream), address: server.address, lease }),
                 Err(error) => words(&error),
             },
             Ok(Err(error)) => words(&error),

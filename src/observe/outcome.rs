@@ -28,6 +28,8 @@ pub enum Outcome {
     InappropriateFallback,
     /// The client offers no cipher suite that the policy allows.
     NoCommonSuite,
+    /// The client offers no key exchange group that the policy allows.
+    NoCommonGroup,
     /// The client gave no server name, and `require_sni` is on.
     NoServerName,
     /// No certificate bears the server name, and `unknown_name` is `reject`.

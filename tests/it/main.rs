@@ -7,5 +7,15 @@
 mod support;
 
 mod certificates;
+mod clients;
+mod directory;
+mod ends;
+mod hello;
 mod layers;
+mod names;
+mod process;
+mod refusals;
+mod samba;
+mod selection;
 mod smoke;
+mod transfer;
