@@ -75,7 +75,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
         let (handles, counted) = (workers.handles.clone(), Arc::clone(&metrics));
         let reloader = Reloader::start(origin, config, |current| {
-            Sockets::new(handles, Shared { current, log, metrics: counted, ids, alive })
+            Sockets::new(handles, Shared { current, log, metrics: counted, ids, told: Arc::default(), alive })
         })
         .map_err(StartError::Config)?;
         let (control, commands) = reloader.control();
@@ -284,6 +284,10 @@ impl Workforce {
 /// Raises the soft limit of open files to the hard one: each connection takes two.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        tracing::info!(limit = limit.current, "open file limit is as high as it may be");
+        return;
+    }
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => tracing::info!(from = limit.current, to = limit.maximum, "open file limit raised"),

@@ -231,12 +231,13 @@ impl<'b> Certificates<'b> {
 
     fn of(&mut self, listener: &validate::Listener) -> select::Certificates {
         let at = |text: String| format!("listener {:?}: {text}", listener.name);
-        let mut entries = Vec::new();
+        let (mut entries, mut skipped) = (Vec::new(), Vec::new());
         let before = self.errors.len();
         for source in &listener.certificates {
             match self.loading.load(&source.value) {
                 Ok(loaded) => {
                     self.warnings.extend(loaded.warnings.into_iter().map(at));
+                    skipped.extend(loaded.failures.iter().cloned());
                     self.failures.extend(loaded.failures.into_iter().map(at));
                     entries.extend(loaded.entries);
                 }
@@ -244,7 +245,9 @@ impl<'b> Certificates<'b> {
             }
         }
         if entries.is_empty() && self.errors.len() == before {
-            let message = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders with tls.crt and tls.key)";
+            let mut message = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders with tls.crt and tls.key)".to_owned();
+            // Without them nobody would know why.
+            message.extend(skipped.iter().map(|reason| format!("; {reason}")));
             self.errors.push(listener.here.error(message));
         }
         let index = select::Certificates::new(store::merge(entries));

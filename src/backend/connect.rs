@@ -10,12 +10,13 @@ use tokio::time::timeout;
 
 use crate::backend::pool::Pool;
 use crate::backend::server::Lease;
+use crate::net::close::Unfinished;
 use crate::net::socket;
 
 /// A connection to one server, counted while it lives.
 #[derive(Debug)]
 pub struct Connected {
-    pub stream: TcpStream,
+    pub stream: Unfinished,
     pub address: SocketAddr,
     pub lease: Lease,
 }
@@ -65,7 +66,7 @@ pub async fn connect(pool: &Pool, failures: &mut Vec<Failure>) -> Option<Connect
         let attempt = timeout(pool.connect_timeout, TcpStream::connect(address)).await;
         let failure = match attempt {
             Ok(Ok(stream)) => match socket::prepare(&stream) {
-                Ok(()) => return Some(Connected { stream, address, lease }),
+                Ok(()) => return Some(Connected { stream: Unfinished::new(stream), address, lease }),
                 Err(error) => failed(address, &error),
             },
             Ok(Err(error)) => failed(address, &error),

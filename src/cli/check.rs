@@ -73,7 +73,12 @@ fn print(path: &Path, report: &Report, strict: bool) {
         println!("{path}: {kind}: {warning}");
     }
     for Summary { name, policy, certificates, names } in &report.listeners {
-        println!("{path}: listener {name:?}: {certificates} certificates for {names} names, policy {policy}");
+        let (certificates, names) = (counted(*certificates, "certificate"), counted(*names, "name"));
+        println!("{path}: listener {name:?}: {certificates} for {names}, policy {policy}");
     }
     println!("{path}: {}", if report.ok { "ok" } else { "not ok" });
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

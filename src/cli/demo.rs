@@ -17,7 +17,7 @@ mod backend;
 mod pki;
 
 pub(super) fn demo(port: u16) -> ExitCode {
-    log::start(Level::Warn);
+    let _flush = log::start(Level::Warn);
     match run(port) {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),

@@ -19,7 +19,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
-    log::start(config.log.level);
+    let _flush = log::start(config.log.level);
     let signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {

@@ -10,6 +10,54 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+/// A connection that is reset when it is dropped, unless somebody says that it has ended in order: whoever is cut off in
+/// the middle, by a shutdown or a fault of ours, must not take that for an end.
+#[derive(Debug)]
+pub struct Unfinished {
+    stream: TcpStream,
+    finished: bool,
+}
+
+impl Unfinished {
+    pub fn new(stream: TcpStream) -> Self {
+        Self { stream, finished: false }
+    }
+
+    /// Ends it as an ordinary close does.
+    pub fn finish(mut self) {
+        self.finished = true;
+    }
+
+    /// Lets the kernel send what was written, then resets: the peer has every byte, and cannot take this for an end.
+    pub async fn reset_after_delivery(self) {
+        // With this, "writable" means that nothing is waiting to be sent.
+        if SockRef::from(&self.stream).set_tcp_notsent_lowat(1).is_err() {
+            return;
+        }
+        let give_up = Instant::now() + DELIVERY;
+        let mut pause = Duration::from_micros(200);
+        while !is_writable(&self.stream) && Instant::now() < give_up {
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+}
+
+impl AsRef<TcpStream> for Unfinished {
+    fn as_ref(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.finished {
+            // If the option cannot be set the peer sees an ordinary end; there is no other way to tell it.
+            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
 /// Writes `last`, ends the sending side, and reads what is left for a moment: closing with unread bytes would send a
 /// reset, which can overtake the last words.
 pub async fn with_last_words(stream: &mut TcpStream, last: &[u8]) {
@@ -28,27 +76,6 @@ pub async fn with_last_words(stream: &mut TcpStream, last: &[u8]) {
     };
     // Whatever goes wrong here, the connection is closed next.
     let _ = timeout(LINGER, goodbye).await;
-}
-
-/// Lets the kernel send what was written, then resets: the peer has every byte, and cannot take this for an end.
-pub async fn reset_after_delivery(stream: TcpStream) {
-    let socket = SockRef::from(&stream);
-    // With this, "writable" means that nothing is waiting to be sent.
-    if socket.set_tcp_notsent_lowat(1).is_ok() {
-        let give_up = Instant::now() + DELIVERY;
-        let mut pause = Duration::from_micros(200);
-        while !is_writable(&stream) && Instant::now() < give_up {
-            sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
-    }
-    reset(stream);
-}
-
-/// Closes with a reset, at once.
-pub fn reset(stream: TcpStream) {
-    // If the option cannot be set the peer sees an ordinary end; there is no other way to tell it.
-    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
 }
 
 fn is_writable(stream: &TcpStream) -> bool {

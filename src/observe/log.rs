@@ -1,5 +1,6 @@
 //! The diagnostic log, on standard error. Must not know: what is logged.
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 /// How much is told.
@@ -12,8 +13,16 @@ pub enum Level {
     Trace,
 }
 
-/// Starts logging, once in a process. Colours only on a terminal.
-pub fn start(level: Level) {
+/// Writes what is left when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Flush {
+    _guard: Option<WorkerGuard>,
+}
+
+/// Starts logging, once in a process. Colours only on a terminal. Lines are written by a thread of their own and dropped
+/// where nobody reads them, so that nothing ever waits for the log.
+pub fn start(level: Level) -> Flush {
     let filter = match level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
@@ -22,11 +31,13 @@ pub fn start(level: Level) {
         Level::Trace => LevelFilter::TRACE,
     };
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // A second start, as in tests within one process, keeps the first.
-    let _ = tracing_subscriber::fmt()
+    let (writer, flush) = NonBlockingBuilder::default().lossy(true).finish(std::io::stderr());
+    let started = tracing_subscriber::fmt()
         .with_max_level(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(colours)
         .with_target(false)
         .try_init();
+    // A second start, as in tests within one process, keeps the first.
+    Flush { _guard: started.is_ok().then_some(flush) }
 }

@@ -28,6 +28,8 @@ pub enum Outcome {
     InappropriateFallback,
     /// The client offers no cipher suite that the policy allows.
     NoCommonSuite,
+    /// The client offers no key exchange group that the policy allows.
+    NoCommonGroup,
     /// The client gave no server name, and `require_sni` is on.
     NoServerName,
     /// No certificate bears the server name, and `unknown_name` is `reject`.
@@ -80,7 +82,7 @@ impl Outcome {
         match self {
             Self::HelloClosed | Self::HelloTimeout | Self::NotTls | Self::HelloInvalid => true,
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
-            Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
+            Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
             Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,
             Self::ConnectionLimit | Self::BackendUnreachable | Self::Completed | Self::BackendClosedEarly => false,
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,

@@ -84,7 +84,7 @@ async fn live(mut client: TcpStream, listener: &Listener, entry: &mut Entry) -> 
     let Terminated { mut records, early_plain, .. } = terminated;
     let end = relay::terminated::relay(
         &client,
-        &connected.stream,
+        connected.stream.as_ref(),
         &mut records,
         early_plain,
         listener.idle_timeout,
@@ -257,6 +257,7 @@ fn outcome_of(refusal: Refusal) -> Outcome {
         Refusal::NoCommonVersion => Outcome::NoCommonVersion,
         Refusal::InappropriateFallback => Outcome::InappropriateFallback,
         Refusal::NoCommonSuite => Outcome::NoCommonSuite,
+        Refusal::NoCommonGroup => Outcome::NoCommonGroup,
         Refusal::NoServerName { .. } => Outcome::NoServerName,
         Refusal::UnknownName => Outcome::UnknownName,
         Refusal::NoCommonScheme => Outcome::NoCommonScheme,

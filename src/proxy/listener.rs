@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Numbers the connections; the prefix tells one run of the process from another.
     pub ids: Arc<Ids>,
+    /// When trouble with accepting was last told of, by any worker.
+    pub told: Arc<Mutex<Option<Instant>>>,
     /// Held by each connection: when every clone is gone, all have ended.
     pub alive: mpsc::Sender<()>,
 }
@@ -50,7 +52,7 @@ impl Ids {
 
 /// Accepts for the listener of that name until `stop` says so or its sender is gone.
 pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
-    let mut trouble = Trouble::default();
+    let mut trouble = Trouble { pause: Duration::ZERO, told: Arc::clone(&shared.told) };
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
@@ -92,10 +94,9 @@ fn start(stream: TcpStream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) 
 }
 
 /// Errors of accept: how long to wait, and how often to say so.
-#[derive(Default)]
 struct Trouble {
     pause: Duration,
-    told: Option<Instant>,
+    told: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Trouble {
@@ -130,9 +131,10 @@ impl Trouble {
         self.pause
     }
 
-    fn tell(&mut self, listener: &str, error: &io::Error, what: &str) {
-        if self.told.is_none_or(|told| told.elapsed() >= QUIET) {
-            self.told = Some(Instant::now());
+    fn tell(&self, listener: &str, error: &io::Error, what: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= QUIET) {
+            *told = Some(Instant::now());
             tracing::warn!(%listener, %error, "{what}");
         }
     }

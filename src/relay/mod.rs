@@ -4,7 +4,7 @@
 use rustls::AlertDescription;
 use tokio::net::TcpStream;
 
-use crate::net::close;
+use crate::net::close::{self, Unfinished};
 
 pub mod terminated;
 
@@ -30,21 +30,25 @@ pub enum End {
 }
 
 /// Closes both connections so that neither peer takes a truncation for an end.
-pub async fn close_both(end: &End, mut client: TcpStream, backend: TcpStream) {
+pub async fn close_both(end: &End, mut client: TcpStream, backend: Unfinished) {
     match end {
-        End::Completed | End::ClientReset { ended: true } => {}
+        End::Completed | End::ClientReset { ended: true } => backend.finish(),
         // The client gets what is under way; the missing close_notify tells it that the rest is not.
-        End::BackendReset | End::BackendClosedEarly => {
+        End::BackendReset => {
             drop(backend);
+            close::with_last_words(&mut client, &[]).await;
+        }
+        End::BackendClosedEarly => {
+            backend.finish();
             close::with_last_words(&mut client, &[]).await;
         }
         // The alert was written by the relay; closing gently lets it arrive.
         End::ClientBadRecord(_) => {
-            tokio::join!(close::with_last_words(&mut client, &[]), close::reset_after_delivery(backend));
+            tokio::join!(close::with_last_words(&mut client, &[]), backend.reset_after_delivery());
         }
         End::ClientTruncated | End::ClientReset { ended: false } | End::ClientAlert(_) | End::IdleTimeout => {
             drop(client);
-            close::reset_after_delivery(backend).await;
+            backend.reset_after_delivery().await;
         }
     }
 }

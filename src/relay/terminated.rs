@@ -192,6 +192,10 @@ impl Relay<'_> {
         let read = poll_read(self.client, cx, wire);
         let step = match read {
             Poll::Pending => Ok(Step::Blocked),
+            // The kernel tells of a reset once, and the one who wrote has heard it.
+            Poll::Ready(Ok(0)) if matches!(self.from_backend, FromBackend::Refused) => {
+                Err(End::ClientReset { ended: false })
+            }
             Poll::Ready(Ok(0)) => Err(End::ClientTruncated),
             Poll::Ready(Err(_)) => Err(End::ClientReset { ended: false }),
             Poll::Ready(Ok(_)) => {

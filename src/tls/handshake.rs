@@ -45,6 +45,8 @@ pub enum Refusal {
     InappropriateFallback,
     #[error("no cipher suite in common")]
     NoCommonSuite,
+    #[error("no key exchange group in common")]
+    NoCommonGroup,
     #[error("no server name given")]
     NoServerName { tls13: bool },
     #[error("no certificate for that server name")]
@@ -71,7 +73,7 @@ impl Refusal {
         match self {
             Self::NoCommonVersion => AlertDescription::ProtocolVersion,
             Self::InappropriateFallback => AlertDescription::InappropriateFallback,
-            Self::NoCommonSuite | Self::NoCommonScheme => AlertDescription::HandshakeFailure,
+            Self::NoCommonSuite | Self::NoCommonGroup | Self::NoCommonScheme => AlertDescription::HandshakeFailure,
             // RFC 8446 section 9.2; the alert does not exist before TLS 1.3.
             Self::NoServerName { tls13: true } => AlertDescription::MissingExtension,
             Self::NoServerName { tls13: false } => AlertDescription::HandshakeFailure,
@@ -181,6 +183,10 @@ impl Terms {
         let suites: Vec<CipherSuite> = policy.suites.iter().filter(common).copied().collect();
         if suites.is_empty() {
             return Err(Refusal::NoCommonSuite);
+        }
+        let usable = |group: &NamedGroup| policy::exchanges(*group, version) && hello.groups.contains(group);
+        if !policy.groups.iter().any(usable) {
+            return Err(Refusal::NoCommonGroup);
         }
         let signs = |scheme: &SignatureScheme| match tls13 {
             // RFC 8446 section 4.2.3: PKCS#1 signatures stand in certificates only.

@@ -112,9 +112,10 @@ impl HelloReader {
     }
 }
 
-/// A TLS record of type handshake begins with 22 and major version 3 (RFC 8446 section 5.1).
+/// A TLS record begins with a content type, of which a client may send handshake first (22) or, if it gives up at once,
+/// an alert (21), and the major version 3 (RFC 8446 section 5.1).
 fn looks_like_tls(bytes: &[u8]) -> bool {
-    bytes.iter().zip([22, 3]).all(|(found, expected)| *found == expected)
+    bytes.first().is_none_or(|kind| (21..=22).contains(kind)) && bytes.get(1).is_none_or(|major| *major == 3)
 }
 
 fn is_too_old(raw: &[u8]) -> bool {

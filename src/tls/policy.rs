@@ -65,6 +65,11 @@ pub fn is_tls13(suite: CipherSuite) -> bool {
     crypto::suite(suite).is_some_and(|known| known.tls13().is_some())
 }
 
+/// Whether the group can be used for key exchange under this version: the post-quantum ones are of TLS 1.3.
+pub fn exchanges(group: NamedGroup, version: ProtocolVersion) -> bool {
+    crypto::group(group).is_some_and(|known| known.usable_for_version(version))
+}
+
 /// Whether a signature of this scheme can authenticate the server under this suite.
 pub fn authenticates(suite: CipherSuite, scheme: SignatureScheme) -> bool {
     match crypto::suite(suite) {

@@ -129,10 +129,15 @@ impl Records {
         }
     }
 
-    /// After an error rustls still holds the alert that tells the peer.
+    /// After an error rustls still holds the alert that tells the peer. It is asked for no more than that: with nothing left
+    /// to send it would look at the bad record again.
     fn last_words(&mut self, reply: &mut Vec<u8>) {
-        while let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(&mut self.wire).state {
-            if encode(data, reply).is_err() {
+        while self.connection.wants_write() {
+            let encoded = match self.connection.process_tls_records(&mut self.wire).state {
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, reply).is_ok(),
+                _ => false,
+            };
+            if !encoded {
                 return;
             }
         }

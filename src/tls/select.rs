@@ -124,7 +124,7 @@ type Candidates = Vec<Arc<Certificate>>;
 
 impl Certificates {
     /// Builds the index. The order of `entries` is the last criterion of the choice, and decides the default where
-    /// none is marked: then it is the first one, with its namesakes of other key types.
+    /// none is marked: then it is the first one, with all that bear its first name.
     pub fn new(entries: Vec<Entry>) -> Self {
         let mut index = Self::default();
         for entry in &entries {
@@ -214,7 +214,7 @@ impl Certificates {
     }
 
     fn bearing(&self, name: &str) -> (Option<&Candidates>, Option<&Candidates>) {
-        let parent = name.split_once('.').map(|(_, parent)| parent);
+        let parent = name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, parent)| parent);
         (self.exact.get(name), parent.and_then(|parent| self.wildcard.get(parent)))
     }
 }
@@ -249,9 +249,11 @@ fn defaults(entries: &[Entry]) -> Candidates {
     let Some(first) = entries.first().map(|entry| &entry.certificate) else {
         return Vec::new();
     };
-    let namesakes = entries[1..].iter().map(|entry| &entry.certificate).filter(|other| {
-        other.key_type != first.key_type && first.names.first().is_some_and(|name| other.names.contains(name))
-    });
+    // Also those of its own key type: were it to expire, its renewed copy is what is meant.
+    let namesakes = entries[1..]
+        .iter()
+        .map(|entry| &entry.certificate)
+        .filter(|other| first.names.first().is_some_and(|name| other.names.contains(name)));
     std::iter::once(first).chain(namesakes).cloned().collect()
 }
 

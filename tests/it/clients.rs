@@ -9,8 +9,8 @@ use crate::support::pki::{Extra, Key, Pki};
 use crate::support::tool;
 use scene::{Scene, fingerprint};
 use tools::{
-    Client, ECDSA_P256, ECDSA_P384, ECDSA_P521, ED25519, RSA_PKCS1_SHA256, RSA_PSS_SHA256, Scheme, TOOLS, Tool, VERSIONS,
-    Version,
+    Client, ECDSA_P256, ECDSA_P384, ECDSA_P521, ED25519, RSA_PKCS1_SHA256, RSA_PSS_SHA256, Scheme, TOOLS, Tool,
+    VERSIONS, Version,
 };
 
 /// The ordinary case: 26 names with an RSA and an ECDSA certificate each. Without a marked one, the default is the
@@ -19,7 +19,7 @@ fn twenty_six() -> Scene {
     let pki = Pki::new();
     for number in 0..26 {
         let (stem, name) = match number {
-            25 => ("apps".to_owned(), "*.apps.test".to_owned()),
+            25 => ("wild".to_owned(), "*.apps.test".to_owned()),
             _ => (format!("host{number:02}"), format!("host{number:02}.test")),
         };
         pki.write("certs", &format!("{stem}-rsa"), &[&name], Key::Rsa2048, &Extra::default());
@@ -57,10 +57,7 @@ fn for_every_client(check: impl Fn(Client<'static>, &str)) {
 #[test]
 fn every_client_gets_the_certificate_of_the_name_that_it_can_use() {
     let scene = twenty_six();
-    let cases = [
-        ("host07.test", "host07.test", "host07"),
-        ("any.apps.test", "any.apps.test", "apps"),
-    ];
+    let cases = [("host07.test", "host07.test", "host07"), ("any.apps.test", "any.apps.test", "wild")];
     for_every_client(|client, kind| {
         for (name, verify, stem) in cases {
             for listener in ["default", "reject", "sni"] {
@@ -104,14 +101,7 @@ fn every_one_of_26_names_has_both_its_certificates() {
     for number in 0..25 {
         let name = format!("host{number:02}.test");
         for (kind, schemes) in only(Version::Tls13) {
-            let client = Client {
-                tool: Tool::OpenSsl,
-                version: Version::Tls13,
-                schemes,
-                name: Some(&name),
-                verify: &name,
-                more: &[],
-            };
+            let client = asking(Tool::OpenSsl, Version::Tls13, &name, schemes);
             scene.serves("reject", &client, &format!("certs/host{number:02}-{kind}"));
         }
     }
@@ -124,8 +114,11 @@ fn the_marked_certificates_are_the_default() {
         pki.write("certs", &format!("{stem}-ec"), &[name], Key::P256, &Extra::default());
         pki.write("certs", &format!("{stem}-rsa"), &[name], Key::Rsa2048, &Extra::default());
     }
-    let marked = |kind: &str| format!("{{ cert = \"certs/second-{kind}.crt\", key = \"certs/second-{kind}.key\", default = true }}");
-    let scene = Scene::start(pki, &[("main", &format!("certificates = [\"certs\", {}, {}]", marked("ec"), marked("rsa")))]);
+    let marked = |kind: &str| {
+        format!("{{ cert = \"certs/second-{kind}.crt\", key = \"certs/second-{kind}.key\", default = true }}")
+    };
+    let scene =
+        Scene::start(pki, &[("main", &format!("certificates = [\"certs\", {}, {}]", marked("ec"), marked("rsa")))]);
     for_every_client(|client, kind| {
         for name in [None, Some("nowhere.test")] {
             scene.serves("main", &Client { name, verify: "second.test", ..client }, &format!("certs/second-{kind}"));
@@ -152,19 +145,15 @@ fn every_kind_of_key_goes_to_the_client_that_offers_exactly_its_scheme() {
     let scene = Scene::start(pki, &[("main", "certificates = [\"certs\"]")]);
     for tool in TOOLS {
         for version in VERSIONS {
-            let client = Client { tool, version, schemes: &[], name: None, verify: "", more: &[] };
-            let asking = |name, schemes| Client { name: Some(name), verify: name, schemes, ..client };
             for (stem, _, scheme) in kinds {
-                scene.serves("main", &asking("keys.test", &[scheme]), &format!("certs/{stem}"));
+                scene.serves("main", &asking(tool, version, "keys.test", &[scheme]), &format!("certs/{stem}"));
             }
-            for stem in ["rsa2048", "rsa3072"] {
-                let name = format!("{stem}.test");
-                let client = Client { name: Some(&name), verify: &name, schemes: &[RSA_PSS_SHA256], ..client };
-                scene.serves("main", &client, &format!("certs/{stem}"));
+            for (name, stem) in [("rsa2048.test", "rsa2048"), ("rsa3072.test", "rsa3072")] {
+                scene.serves("main", &asking(tool, version, name, &[RSA_PSS_SHA256]), &format!("certs/{stem}"));
             }
             // Who offers everything gets the largest of the keys that are no RSA keys.
             let all = [RSA_PSS_SHA256, ED25519, ECDSA_P256, ECDSA_P384, ECDSA_P521];
-            scene.serves("main", &asking("keys.test", &all), "certs/p521");
+            scene.serves("main", &asking(tool, version, "keys.test", &all), "certs/p521");
         }
     }
 }
@@ -183,7 +172,7 @@ fn a_tls12_client_gets_an_ecdsa_key_only_on_a_curve_that_it_offers() {
     ];
     for (tool, more) in groups {
         for (version, stem) in [(Version::Tls12, "rsa"), (Version::Tls13, "p256")] {
-            let client = Client { tool, version, schemes, name: Some("curve.test"), verify: "curve.test", more };
+            let client = Client { more, ..asking(tool, version, "curve.test", schemes) };
             scene.serves("main", &client, &format!("certs/{stem}"));
         }
     }
@@ -206,8 +195,7 @@ fn a_chain_that_the_client_can_verify_comes_before_a_larger_key() {
     for tool in TOOLS {
         for version in VERSIONS {
             for (schemes, stem) in [(&keys[..], "by-ecdsa"), (&everything[..], "by-rsa")] {
-                let client = Client { tool, version, schemes, name: Some("chain.test"), verify: "chain.test", more: &[] };
-                scene.serves("main", &client, &format!("certs/{stem}"));
+                scene.serves("main", &asking(tool, version, "chain.test", schemes), &format!("certs/{stem}"));
             }
         }
     }
@@ -217,13 +205,34 @@ fn a_chain_that_the_client_can_verify_comes_before_a_larger_key() {
 fn the_log_has_the_serial_number_and_the_hash_that_openssl_prints() {
     let scene = twenty_six();
     let name = "host03.test";
-    let (version, schemes) = (Version::Tls13, &[ECDSA_P256]);
-    let client = Client { tool: Tool::OpenSsl, version, schemes, name: Some(name), verify: name, more: &[] };
+    let client = asking(Tool::OpenSsl, Version::Tls13, name, &[ECDSA_P256]);
     let (_, record) = scene.connect("default", &client);
-    let (path, _) = scene.paths("certs/host03-ec");
+    let path = scene.path("certs/host03-ec");
     let arguments = ["x509", "-noout", "-serial", "-fingerprint", "-sha256", "-in", path.to_str().unwrap()];
     let printed = String::from_utf8(tool::run("openssl", &arguments, b"").stdout).unwrap().replace(':', "");
     assert!(printed.contains(&format!("serial={}\n", record["chosen_cert_serial"].as_str().unwrap())), "{printed}");
     assert!(printed.contains(record["tls.server.hash.sha256"].as_str().unwrap()), "{printed}");
     assert!(printed.contains(&fingerprint(&path)), "{printed}");
+}
+
+#[test]
+fn the_log_has_the_signature_scheme_that_openssl_saw() {
+    let scene = twenty_six();
+    let both = &[RSA_PKCS1_SHA256, RSA_PSS_SHA256];
+    let cases: [(Version, &[Scheme], Scheme, &str); 4] = [
+        (Version::Tls12, both, RSA_PSS_SHA256, "RSA-PSS"),
+        (Version::Tls13, both, RSA_PSS_SHA256, "RSA-PSS"),
+        (Version::Tls12, &[RSA_PKCS1_SHA256], RSA_PKCS1_SHA256, "RSA"),
+        (Version::Tls12, &[RSA_PSS_SHA256, ECDSA_P256], ECDSA_P256, "ECDSA"),
+    ];
+    for (version, schemes, logged, seen_as) in cases {
+        let (seen, record) = scene.connect("default", &asking(Tool::OpenSsl, version, "host03.test", schemes));
+        assert_eq!(record["tls.signature_scheme"], logged.iana, "{}", seen.output);
+        assert!(seen.output.contains(&format!("Peer signature type: {seen_as}\n")), "{}", seen.output);
+    }
+}
+
+/// A client that asks for `name` and wants a certificate that is good for it.
+fn asking<'a>(tool: Tool, version: Version, name: &'a str, schemes: &'a [Scheme]) -> Client<'a> {
+    Client { tool, version, schemes, name: Some(name), verify: name, more: &[] }
 }

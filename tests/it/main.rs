@@ -7,7 +7,17 @@
 mod support;
 
 mod certificates;
+mod clients;
+mod directory;
+mod ends;
+mod hello;
 mod layers;
+mod names;
+mod process;
+mod refusals;
 mod reload;
+mod samba;
+mod selection;
 mod smoke;
 mod tickets;
+mod transfer;

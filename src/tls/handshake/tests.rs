@@ -52,6 +52,10 @@ fn nothing_in_common_is_told_apart() {
     assert_eq!(refusal("TLS13-1-3-2021-06", &hello(&[0x0303], &[RSA12], &[PSS])), Some(Refusal::NoCommonVersion));
     assert_eq!(refusal("FS-1-2-Res-2020-10", &hello(&[0x0304], &[T13], &[PSS])), Some(Refusal::NoCommonVersion));
     assert_eq!(refusal(policy::DEFAULT, &hello(&[0x0303], &[CBC], &[PSS])), Some(Refusal::NoCommonSuite));
+    let only = |group| Hello { groups: vec![group], ..hello(&[0x0303], &[RSA12], &[PSS]) };
+    assert_eq!(refusal(policy::DEFAULT, &only(NamedGroup::secp521r1)), Some(Refusal::NoCommonGroup));
+    // Post-quantum groups are of TLS 1.3.
+    assert_eq!(refusal(policy::DEFAULT, &only(NamedGroup::X25519MLKEM768)), Some(Refusal::NoCommonGroup));
     // A TLS 1.3 client's TLS 1.2 suites do not help it.
     assert_eq!(refusal(policy::DEFAULT, &hello(&[0x0304], &[RSA12], &[PSS])), Some(Refusal::NoCommonSuite));
 }

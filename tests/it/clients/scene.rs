@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
-use super::tools::{Client, Seen, sha256};
+use super::tools::{Client, Seen, Version, sha256};
 use crate::support::backend::Backend;
 use crate::support::pki::Pki;
 use crate::support::proxy::Proxy;
@@ -65,7 +65,7 @@ impl Scene {
     pub(crate) fn serves(&self, listener: &str, client: &Client<'_>, stem: &str) {
         let (seen, record) = self.connect(listener, client);
         let told = format!("{listener}, {client:?}, expected {stem}\n{record:#}\n{}", seen.output);
-        let (certificate, key) = self.paths(stem);
+        let certificate = self.path(stem);
         let hash = fingerprint(&certificate);
         assert_eq!(seen.certificate.as_ref(), Some(&hash), "{told}");
         assert!(seen.verified, "{told}");
@@ -75,7 +75,7 @@ impl Scene {
         assert_eq!(record["outcome"], "completed", "{told}");
         assert_eq!(record["tls.protocol.version"], client.version.shown(), "{told}");
         assert_eq!(record["tls.server.hash.sha256"], hash, "{told}");
-        assert_eq!(record["chosen_cert"], format!("{} + {}", certificate.display(), key.display()), "{told}");
+        assert_eq!(record["chosen_cert"], certificate.to_str().unwrap(), "{told}");
     }
 
     /// Connects, and asserts that the client is refused with that alert and the access log has that outcome.
@@ -86,16 +86,18 @@ impl Scene {
         assert_eq!(seen.certificate, None, "{told}");
         assert_eq!(record["listener"], listener, "{told}");
         assert_eq!(record["outcome"], outcome, "{told}");
-        assert_eq!(record["server.address"], client.name.unwrap_or("-"), "{told}");
+        // A hello that is too old is refused before its name is read.
+        if client.version != Version::Tls11 {
+            assert_eq!(record["server.address"], client.name.unwrap_or("-"), "{told}");
+        }
         for absent in ["chosen_cert", "tls.server.hash.sha256", "tls.protocol.version", "backend"] {
             assert_eq!(record.get(absent), None, "{told}");
         }
     }
 
-    /// `folder/stem.crt` and its key.
-    pub(crate) fn paths(&self, stem: &str) -> (PathBuf, PathBuf) {
-        let folder = self.pki.folder();
-        (folder.join(format!("{stem}.crt")), folder.join(format!("{stem}.key")))
+    /// `folder/stem.crt`
+    pub(crate) fn path(&self, stem: &str) -> PathBuf {
+        self.pki.folder().join(format!("{stem}.crt"))
     }
 }
 

@@ -130,7 +130,8 @@ impl Client<'_> {
     fn curl(&self, to: SocketAddr, ca: &Path) -> std::process::Output {
         let sigalgs = self.join(|scheme| scheme.openssl);
         let config = ca.with_file_name(format!("{}.cnf", sigalgs.replace([':', '+'], "-")));
-        let text = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n[tls]\nSignatureAlgorithms = ";
+        let text =
+            "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n[tls]\nSignatureAlgorithms = ";
         fs::write(&config, format!("{text}{sigalgs}\n")).unwrap();
         let config = format!("OPENSSL_CONF={}", config.display());
         let (least, most) = match self.version {
@@ -140,7 +141,8 @@ impl Client<'_> {
         };
         // Without a name the URL holds the address, for which no server name is sent.
         let (url, there) = (format!("https://{}/", self.name.unwrap_or(&to.to_string())), format!("::{to}"));
-        let mut arguments = vec![&*config, "curl", "--silent", "--show-error", "--noproxy", "*", "--output", "/dev/null"];
+        let mut arguments =
+            vec![&*config, "curl", "--silent", "--show-error", "--noproxy", "*", "--output", "/dev/null"];
         arguments.extend(["--write-out", "%{certs}\nstatus %{http_code}", "--cacert", ca.to_str().unwrap()]);
         arguments.extend([least, "--tls-max", most, "--connect-to", &there]);
         if self.name != Some(self.verify) {
@@ -186,22 +188,7 @@ macro_rules! scheme {
 
 scheme!(RSA_PKCS1_SHA256, "rsa_pkcs1_sha256", "RSA+SHA256", "+SIGN-RSA-SHA256");
 scheme!(RSA_PSS_SHA256, "rsa_pss_rsae_sha256", "RSA-PSS+SHA256", "+SIGN-RSA-PSS-RSAE-SHA256");
-scheme!(
-    ECDSA_P256,
-    "ecdsa_secp256r1_sha256",
-    "ECDSA+SHA256",
-    "+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SECP256R1-SHA256"
-);
-scheme!(
-    ECDSA_P384,
-    "ecdsa_secp384r1_sha384",
-    "ECDSA+SHA384",
-    "+SIGN-ECDSA-SHA384:+SIGN-ECDSA-SECP384R1-SHA384"
-);
-scheme!(
-    ECDSA_P521,
-    "ecdsa_secp521r1_sha512",
-    "ECDSA+SHA512",
-    "+SIGN-ECDSA-SHA512:+SIGN-ECDSA-SECP521R1-SHA512"
-);
+scheme!(ECDSA_P256, "ecdsa_secp256r1_sha256", "ECDSA+SHA256", "+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SECP256R1-SHA256");
+scheme!(ECDSA_P384, "ecdsa_secp384r1_sha384", "ECDSA+SHA384", "+SIGN-ECDSA-SHA384:+SIGN-ECDSA-SECP384R1-SHA384");
+scheme!(ECDSA_P521, "ecdsa_secp521r1_sha512", "ECDSA+SHA512", "+SIGN-ECDSA-SHA512:+SIGN-ECDSA-SECP521R1-SHA512");
 scheme!(ED25519, "ed25519", "ed25519", "+SIGN-EDDSA-ED25519");

@@ -76,6 +76,15 @@ pub(crate) fn patient(tcp: &TcpStream) {
     tcp.set_write_timeout(Some(PATIENCE)).unwrap();
 }
 
+pub(crate) fn port(tcp: &TcpStream) -> u16 {
+    tcp.local_addr().unwrap().port()
+}
+
+/// Closes, and returns the port, by which the connection's record can be found.
+pub(crate) fn close(tcp: TcpStream) -> u16 {
+    port(&tcp)
+}
+
 /// Closes with a reset.
 pub(crate) fn reset(tcp: TcpStream) {
     SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).unwrap();
@@ -143,8 +152,20 @@ impl Client {
         self.tcp.shutdown(Shutdown::Write).unwrap();
     }
 
-    pub(crate) fn reset(self) {
+    /// Closes with a reset, and returns the port.
+    pub(crate) fn reset(self) -> u16 {
+        let port = port(&self.tcp);
         reset(self.tcp);
+        port
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        port(&self.tcp)
+    }
+
+    /// Closes the TCP connection, and returns its port.
+    pub(crate) fn close(self) -> u16 {
+        close(self.tcp)
     }
 
     /// Reads some application data, or how the other side ended.
@@ -174,7 +195,8 @@ impl Client {
         let mut bytes = vec![0; count];
         let mut filled = 0;
         while filled < count {
-            filled += self.read(&mut bytes[filled..]).unwrap_or_else(|end| panic!("{end:?} after {filled} of {count} bytes"));
+            let read = self.read(&mut bytes[filled..]);
+            filled += read.unwrap_or_else(|ending| panic!("{ending:?} after {filled} of {count} bytes"));
         }
         bytes
     }

@@ -1,9 +1,20 @@
 //! What every test uses: the program, certificates, backends, other people's tools.
 
 pub(crate) mod backend;
+pub(crate) mod bare;
+pub(crate) mod by_hand;
 pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod forge;
+pub(crate) mod hello;
+pub(crate) mod ldap;
+pub(crate) mod nginx;
 pub(crate) mod pki;
+pub(crate) mod procfs;
 pub(crate) mod proxy;
+pub(crate) mod slapd;
+pub(crate) mod stage;
+pub(crate) mod stream;
 pub(crate) mod tool;
 
 use std::time::Duration;

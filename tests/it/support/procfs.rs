@@ -1,6 +1,7 @@
 //! What the kernel tells of a process: its memory, its open files. And waiting for what nobody announces.
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,26 @@ pub(crate) fn resident_kib(pid: u32) -> u64 {
 /// How many files it has open.
 pub(crate) fn open_files(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// What a connection's kernel holds, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Queued {
+    /// Written, and not yet acknowledged by the peer's kernel.
+    pub(crate) unsent: u64,
+    /// Come, and not yet read.
+    pub(crate) unread: u64,
+}
+
+pub(crate) fn queued(tcp: &TcpStream) -> Queued {
+    let table = fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let port = |address: SocketAddr| format!(":{:04X}", address.port());
+    let (local, peer) = (port(tcp.local_addr().unwrap()), port(tcp.peer_addr().unwrap()));
+    let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = rows.find(|columns| columns[1].ends_with(&local) && columns[2].ends_with(&peer)).unwrap();
+    let (unsent, unread) = row[4].split_once(':').unwrap();
+    let bytes = |hex| u64::from_str_radix(hex, 16).unwrap();
+    Queued { unsent: bytes(unsent), unread: bytes(unread) }
 }
 
 /// Looks again and again until `look` finds something. For what comes with no event to wait for.

@@ -1,10 +1,11 @@
 //! A proxy with one listener and one certificate, and clients for it: what most tests of a connection's life begin with.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 
+use super::by_hand::ByHand;
 use super::client::{Client, Tls, trusting};
 use super::pki::{Extra, Key, Pki};
 use super::proxy::Proxy;
@@ -57,6 +58,12 @@ impl Stage {
         let mut client = self.silent(tls);
         client.handshake().unwrap();
         client
+    }
+
+    /// A client whose handshake is done, and the backend's end of its connection.
+    pub(crate) fn joined(&self, backend: &ByHand, tls: Tls) -> (Client, TcpStream) {
+        let client = self.client(tls);
+        (client, backend.accept())
     }
 
     /// Waits for the record of the connection that came from that port; its outcome.

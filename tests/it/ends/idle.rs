@@ -1,0 +1,104 @@
+//! `idle_timeout` ends what no longer moves, and nothing else.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::thread;
+use std::time::Duration;
+
+use crate::support::by_hand::ByHand;
+use crate::support::client::{Ending, Tls, drain};
+use crate::support::stage::{Lines, Stage};
+
+#[test]
+fn an_idle_connection_is_cut_and_neither_side_takes_it_for_an_end() {
+    let backend = ByHand::new();
+    let stage = short(&backend, "300ms");
+    for tls in Tls::BOTH {
+        let (mut client, mut server) = stage.joined(&backend, tls);
+        let port = client.port();
+        client.send(b"last words").unwrap();
+        assert_eq!(drain(&mut server), (b"last words".to_vec(), Ending::Reset), "{tls:?}");
+        assert_ne!(client.read_to_end().1, Ending::CloseNotify, "{tls:?}");
+        assert_eq!(stage.outcome(port), "idle_timeout");
+    }
+}
+
+#[test]
+fn a_connection_that_is_half_closed_may_not_idle_either() {
+    let backend = ByHand::new();
+    let stage = short(&backend, "300ms");
+    for tls in Tls::BOTH {
+        let (mut client, mut server) = stage.joined(&backend, tls);
+        client.close_notify().unwrap();
+        assert_eq!(drain(&mut server), (Vec::new(), Ending::Fin));
+        assert_ne!(client.read_to_end().1, Ending::CloseNotify, "{tls:?}");
+        assert_eq!(stage.outcome(client.close()), "idle_timeout");
+
+        let (mut client, mut server) = stage.joined(&backend, tls);
+        server.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(client.read_to_end(), (Vec::new(), Ending::CloseNotify));
+        assert_eq!(drain(&mut server), (Vec::new(), Ending::Reset), "{tls:?}");
+        assert_eq!(stage.outcome(client.close()), "idle_timeout");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answer_is_cut() {
+    let backend = ByHand::new();
+    let stage = short(&backend, "300ms");
+    for tls in Tls::BOTH {
+        let (client, mut server) = stage.joined(&backend, tls);
+        while server.write_all(&[7; 100_000]).is_ok() {}
+        assert_eq!(stage.outcome(client.close()), "idle_timeout", "{tls:?}");
+    }
+}
+
+#[test]
+fn a_backend_that_does_not_read_is_cut() {
+    let backend = ByHand::new();
+    let stage = short(&backend, "300ms");
+    for tls in Tls::BOTH {
+        let (mut client, _server) = stage.joined(&backend, tls);
+        while client.send(&[7; 100_000]).is_ok() {}
+        assert_eq!(stage.outcome(client.close()), "idle_timeout", "{tls:?}");
+    }
+}
+
+#[test]
+fn bytes_in_one_direction_alone_keep_a_connection() {
+    let backend = ByHand::new();
+    let stage = short(&backend, "2s");
+    thread::scope(|scope| {
+        for tls in Tls::BOTH {
+            let (mut client, mut server) = stage.joined(&backend, tls);
+            scope.spawn(move || {
+                for _ in 0..TICKS {
+                    thread::sleep(TICK);
+                    client.send(b".").unwrap();
+                }
+                server.read_exact(&mut [0; TICKS]).unwrap();
+                server.write_all(b"!").unwrap();
+                assert_eq!(client.read_exact(1), b"!");
+            });
+            let (mut client, mut server) = stage.joined(&backend, tls);
+            scope.spawn(move || {
+                for _ in 0..TICKS {
+                    thread::sleep(TICK);
+                    server.write_all(b".").unwrap();
+                }
+                client.read_exact(TICKS);
+                client.send(b"!").unwrap();
+                server.read_exact(&mut [0]).unwrap();
+            });
+        }
+    });
+}
+
+fn short(backend: &ByHand, idle: &str) -> Stage {
+    let listener = format!("idle_timeout = \"{idle}\"");
+    Stage::new(&[backend.address], Lines { listener: &listener, ..Lines::default() })
+}
+
+// What is tested is time itself: in all half as long again as the limit, in steps that are an eighth of it.
+const TICK: Duration = Duration::from_millis(250);
+const TICKS: usize = 12;

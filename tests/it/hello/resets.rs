@@ -1,0 +1,69 @@
+//! Resets, hundreds of them, at each stage of a connection's life: nothing leaks, nothing is worth an error.
+
+use std::io::Write;
+
+use crate::support::backend::Backend;
+use crate::support::client::{Client, Tls, reset};
+use crate::support::procfs::{eventually, open_files};
+use crate::support::stage::Stage;
+
+#[test]
+fn resets_at_every_stage_leave_nothing_behind() {
+    let stage = Stage::plain(Backend::echo().address);
+    stage.client(Tls::V13).close();
+    let mut ended = 1;
+    stage.proxy.records(ended);
+    let before = open_files(stage.proxy.pid());
+    let stages: [(&str, fn(Client) -> Client); 7] = [
+        ("connected", |client| client),
+        ("within the hello", |mut client| {
+            let hello = client.flight();
+            client.tcp.write_all(&hello[..hello.len() / 2]).unwrap();
+            client
+        }),
+        ("after the hello", |mut client| {
+            let hello = client.flight();
+            client.tcp.write_all(&hello).unwrap();
+            client
+        }),
+        ("after the server's flight", |mut client| {
+            let hello = client.flight();
+            client.tcp.write_all(&hello).unwrap();
+            client.tls.read_tls(&mut client.tcp).unwrap();
+            client
+        }),
+        ("after the handshake", |mut client| {
+            client.handshake().unwrap();
+            client
+        }),
+        ("with data on its way", |mut client| {
+            client.handshake().unwrap();
+            client.send(&[7; 50_000]).unwrap();
+            client
+        }),
+        ("after the end of its data", |mut client| {
+            client.handshake().unwrap();
+            client.send(b"bye").unwrap();
+            client.close_notify().unwrap();
+            client
+        }),
+    ];
+    for (_, up_to) in stages {
+        for round in 0..ROUNDS {
+            reset(up_to(stage.silent(Tls::BOTH[round % 2])).tcp);
+            ended += 1;
+        }
+    }
+    // One that is reset while it waits to be accepted may never be seen: asking for all of them would be wrong.
+    let seen = eventually("all connections have ended", || {
+        (open_files(stage.proxy.pid()) <= before).then(|| stage.proxy.records(ended / 2))
+    });
+    assert!(seen.iter().all(|record| record["outcome"] != "internal_error"));
+    let log = stage.proxy.log();
+    assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
+    let mut good = stage.client(Tls::V13);
+    good.send(b"good").unwrap();
+    assert_eq!(good.read_exact(4), b"good");
+}
+
+const ROUNDS: usize = 100;

@@ -1,0 +1,96 @@
+//! A log that does not take what it is given never holds up traffic (FAULTS.md 39).
+
+use std::io::BufRead;
+use std::sync::mpsc::channel;
+use std::thread;
+
+use crate::support::backend::Backend;
+use crate::support::bare::Bare;
+use crate::support::by_hand::Refusing;
+use crate::support::client::{Client, Tls, connect, reset, trusting};
+use crate::support::pki::Pki;
+use crate::support::procfs::eventually;
+use crate::support::stage::{Lines, NAME, certified, config};
+
+#[test]
+fn an_access_log_that_is_not_read_loses_lines_and_nothing_else() {
+    let pki = certified();
+    let text = config(&[Backend::echo().address], Lines::default());
+    let mut bare = Bare::start(pki.folder(), &text, "");
+    flood(&bare);
+    is_served(&pki, &bare, b"before");
+    // Once it is read again it goes on.
+    let lines = bare.stdout.take().unwrap().lines();
+    let (sender, read) = channel();
+    thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    eventually("a record of a connection that came later", || {
+        is_served(&pki, &bare, b"later");
+        read.try_iter().any(|line| line.contains("\"received_bytes\":5,")).then_some(())
+    });
+    assert_eq!(bare.stop().code(), Some(0));
+}
+
+#[test]
+fn an_access_log_that_stays_blocked_does_not_hold_up_the_end() {
+    let pki = certified();
+    let text = config(&[Backend::echo().address], Lines::default());
+    let mut bare = Bare::start(pki.folder(), &text, "");
+    flood(&bare);
+    is_served(&pki, &bare, b"good");
+    assert_eq!(bare.stop().code(), Some(0));
+}
+
+#[test]
+fn an_access_log_that_is_closed_or_full_is_survived() {
+    for access in ["stdout", "/dev/full"] {
+        let pki = certified();
+        let top = format!("[log]\naccess = \"{access}\"");
+        let text = config(&[Backend::echo().address], Lines { top: &top, ..Lines::default() });
+        let mut bare = Bare::start(pki.folder(), &text, "");
+        bare.stdout = None;
+        for _ in 0..100 {
+            is_served(&pki, &bare, b"good");
+        }
+        assert_eq!(bare.stop().code(), Some(0), "{access}");
+    }
+}
+
+#[test]
+fn a_diagnostic_log_that_is_not_read_does_not_hold_up_traffic() {
+    let (down, up) = (Refusing::new(), Backend::echo());
+    let pki = certified();
+    // A line for each attempt to connect.
+    let lines = Lines { top: "[log]\nlevel = \"debug\"", ..Lines::default() };
+    let mut bare = Bare::start(pki.folder(), &config(&[down.address, up.address], lines), "");
+    for _ in 0..1500 {
+        is_served(&pki, &bare, b"good");
+    }
+    assert_eq!(bare.stop().code(), Some(0));
+}
+
+#[test]
+fn an_access_log_on_a_standard_error_that_is_not_read_does_not_hold_up_the_end() {
+    let pki = certified();
+    let lines = Lines { top: "[log]\naccess = \"stderr\"", ..Lines::default() };
+    let mut bare = Bare::start(pki.folder(), &config(&[Backend::echo().address], lines), "");
+    for _ in 0..500 {
+        is_served(&pki, &bare, b"good");
+    }
+    assert_eq!(bare.stop().code(), Some(0));
+}
+
+/// More connections than the queue and the pipe have room for.
+fn flood(bare: &Bare) {
+    for _ in 0..FLOOD {
+        reset(connect(bare.address));
+    }
+}
+
+fn is_served(pki: &Pki, bare: &Bare, data: &[u8]) {
+    let mut client = Client::silent(bare.address, &trusting(&pki.ca(), Tls::V13).into(), NAME);
+    client.handshake().unwrap();
+    client.send(data).unwrap();
+    assert_eq!(client.read_exact(data.len()), data);
+}
+
+const FLOOD: usize = 10_000;

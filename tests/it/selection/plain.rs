@@ -1,0 +1,162 @@
+//! The choice once more, written from DESIGN.md section 3 alone: slow, plain, one step after the other. It narrows a
+//! list of candidates until one is left; nothing is indexed, sorted or ranked.
+//! Must not know: how `tlsgate::tls::select` does it.
+
+use std::sync::Arc;
+
+use rustls::SignatureScheme;
+use tlsgate::tls::certificate::{Certificate, Hash, KeyType};
+use tlsgate::tls::name::Name;
+use tlsgate::tls::select::{Entry, NoChoice, Offer, Tier, UnknownName};
+
+/// A certificate that is looked at, and the tier for which it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) certificate: Arc<Certificate>,
+    pub(crate) tier: Tier,
+}
+
+/// Step 1: those of the tiers that count for this client, in file order.
+pub(crate) fn candidates(
+    entries: &[Entry],
+    asked: Option<&str>,
+    unknown: UnknownName,
+) -> Result<Vec<Candidate>, NoChoice> {
+    let mut found = Vec::new();
+    if let Some(asked) = asked {
+        for (tier, bears) in [(Tier::Exact, bears_exactly as Bears), (Tier::Wildcard, bears_by_wildcard as Bears)] {
+            for entry in entries {
+                if entry.certificate.names.iter().any(|name| bears(name, &normal(asked))) {
+                    found.push(Candidate { certificate: Arc::clone(&entry.certificate), tier });
+                }
+            }
+        }
+        if found.is_empty() && unknown == UnknownName::Reject {
+            return Err(NoChoice::UnknownName);
+        }
+    }
+    if found.is_empty() {
+        for certificate in defaults(entries) {
+            found.push(Candidate { certificate, tier: Tier::Default });
+        }
+    }
+    Ok(found)
+}
+
+type Bears = fn(&Name, &[String]) -> bool;
+
+/// Steps 1 to 5: who is served.
+pub(crate) fn choose(
+    entries: &[Entry],
+    offer: &Offer<'_>,
+    unknown: UnknownName,
+    now: i64,
+) -> Result<Candidate, NoChoice> {
+    let mut left = candidates(entries, offer.server_name, unknown)?;
+    // 2. In a tier, keep those whose key can sign one of the client's schemes …
+    left.retain(|candidate| can_sign(&candidate.certificate, offer));
+    // 5. A name that is known but with no usable key: not the default certificate.
+    if left.is_empty() {
+        return Err(NoChoice::NoCommonScheme);
+    }
+    // 3. Currently valid before expired or not yet valid, across the name tiers.
+    prefer(&mut left, |one| is_valid(&one.certificate, now));
+    // 1. Exact name, then wildcard.
+    prefer(&mut left, |one| one.tier == Tier::Exact);
+    // 4. A chain whose signatures the client says it can verify before one that it cannot;
+    prefer(&mut left, |one| can_verify(&one.certificate, offer));
+    // ECDSA/Ed25519 before RSA;
+    prefer(&mut left, |one| one.certificate.key_type != KeyType::Rsa);
+    // stronger hash before weaker (SHA-1 and MD5 last);
+    for hash in [Hash::Sha512, Hash::Sha384, Hash::Sha256, Hash::Sha1] {
+        prefer(&mut left, |one| one.certificate.hash == hash);
+    }
+    // larger key;
+    let largest = left.iter().map(|one| one.certificate.key_bits).max();
+    prefer(&mut left, |one| Some(one.certificate.key_bits) == largest);
+    // later expiry;
+    let latest = left.iter().map(|one| one.certificate.not_after).max();
+    prefer(&mut left, |one| Some(one.certificate.not_after) == latest);
+    // then file order.
+    Ok(left.swap_remove(0))
+}
+
+/// Keeps those that have the quality, if there are any.
+fn prefer(left: &mut Vec<Candidate>, has: impl Fn(&Candidate) -> bool) {
+    if left.iter().any(&has) {
+        left.retain(&has);
+    }
+}
+
+/// Names are ASCII lower-cased, one trailing dot dropped. In labels.
+fn normal(name: &str) -> Vec<String> {
+    let mut labels: Vec<String> = name.split('.').map(str::to_ascii_lowercase).collect();
+    if labels.len() > 1 && labels.last().is_some_and(String::is_empty) {
+        labels.pop();
+    }
+    labels
+}
+
+fn bears_exactly(name: &Name, asked: &[String]) -> bool {
+    matches!(name, Name::Exact(name) if normal(name) == asked)
+}
+
+/// `*.example.com` matches `a.example.com`, not `a.b.example.com` nor `example.com`.
+fn bears_by_wildcard(name: &Name, asked: &[String]) -> bool {
+    matches!(name, Name::Wildcard(parent) if asked.len() == normal(parent).len() + 1 && asked[1..] == normal(parent))
+}
+
+/// Those marked `default = true`; where none is, the first one listed with its namesakes, of whatever key type. A
+/// namesake is taken to be one that bears the first one's first name.
+fn defaults(entries: &[Entry]) -> Vec<Arc<Certificate>> {
+    let mut found: Vec<Arc<Certificate>> = Vec::new();
+    for entry in entries {
+        if entry.default {
+            found.push(Arc::clone(&entry.certificate));
+        }
+    }
+    if found.is_empty() {
+        for (place, Entry { certificate, .. }) in entries.iter().enumerate() {
+            let first = &entries[0].certificate;
+            let namesake = first.names.first().is_some_and(|name| certificate.names.contains(name));
+            if place == 0 || namesake {
+                found.push(Arc::clone(certificate));
+            }
+        }
+    }
+    found
+}
+
+/// Exact schemes; under TLS 1.2 the key's curve must be in the client's groups as well.
+pub(crate) fn can_sign(certificate: &Certificate, offer: &Offer<'_>) -> bool {
+    use SignatureScheme as S;
+    let offers = |schemes: &[S]| schemes.iter().any(|scheme| offer.schemes.contains(scheme));
+    let on_curve = offer.curves.is_none_or(|curves| curves.contains(&certificate.key_type));
+    match certificate.key_type {
+        KeyType::EcdsaP256 => on_curve && offers(&[S::ECDSA_NISTP256_SHA256]),
+        KeyType::EcdsaP384 => on_curve && offers(&[S::ECDSA_NISTP384_SHA384]),
+        KeyType::EcdsaP521 => on_curve && offers(&[S::ECDSA_NISTP521_SHA512]),
+        KeyType::Ed25519 => offers(&[S::ED25519]),
+        KeyType::Rsa => offers(&[
+            S::RSA_PSS_SHA256,
+            S::RSA_PSS_SHA384,
+            S::RSA_PSS_SHA512,
+            S::RSA_PKCS1_SHA256,
+            S::RSA_PKCS1_SHA384,
+            S::RSA_PKCS1_SHA512,
+        ]),
+    }
+}
+
+pub(crate) fn is_valid(certificate: &Certificate, now: i64) -> bool {
+    certificate.not_before <= now && now <= certificate.not_after
+}
+
+pub(crate) fn can_verify(certificate: &Certificate, offer: &Offer<'_>) -> bool {
+    for any_of in &certificate.chain_signatures {
+        if !any_of.iter().any(|scheme| offer.certificate_schemes.contains(scheme)) {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,72 @@
+//! The program with output that nobody reads, unless the test does; and behind shell commands such as `ulimit`.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+
+use super::procfs::eventually;
+use super::proxy::PROGRAM;
+
+/// A running `tlsgate run` with one listener. Dropping it kills it.
+pub(crate) struct Bare {
+    pub(crate) address: SocketAddr,
+    /// What it wrote to standard error until it listened.
+    pub(crate) first_lines: String,
+    pub(crate) stdout: Option<BufReader<ChildStdout>>,
+    pub(crate) stderr: Option<BufReader<ChildStderr>>,
+    child: Child,
+}
+
+impl Bare {
+    /// Starts it once the shell command `before` is done. Standard error is read until the program listens, and then no
+    /// more.
+    pub(crate) fn start(folder: &Path, config: &str, before: &str) -> Self {
+        let path = folder.join("tlsgate.toml");
+        std::fs::write(&path, config).unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{before}\nexec \"$0\" run -c \"$1\""), PROGRAM])
+            .arg(&path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().map(BufReader::new);
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut first_lines = String::new();
+        loop {
+            let start = first_lines.len();
+            assert_ne!(stderr.read_line(&mut first_lines).unwrap(), 0, "it did not start:\n{first_lines}");
+            if let Some((_, address)) = first_lines[start..].split_once("listening listener=main address=") {
+                let address = address.trim().parse().unwrap();
+                return Self { address, first_lines, stdout, stderr: Some(stderr), child };
+            }
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        let status = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
+        assert!(status.success());
+        eventually("it ends", || self.child.try_wait().unwrap())
+    }
+
+    /// What else it wrote to standard error. It must have ended.
+    pub(crate) fn last_lines(&mut self) -> String {
+        let mut lines = String::new();
+        self.stderr.take().unwrap().read_to_string(&mut lines).unwrap();
+        lines
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
