@@ -134,6 +134,10 @@ impl Server {
                 },
                 asked = streams.next() => match asked {
                     Asked::Reload => (Trust::Bytes, "SIGHUP"),
+                    Asked::ReopenLogs => {
+                        self.reloader.sockets().reopen_log();
+                        continue;
+                    }
                     other => return other,
                 },
                 _ = nudged.recv() => {
@@ -182,7 +186,7 @@ impl Server {
                     tracing::warn!("shutdown_timeout has passed, remaining connections are cut");
                     return Ended::DeadlinePassed;
                 }
-                asked = streams.next() => if asked != Asked::Reload {
+                asked = streams.next() => if matches!(asked, Asked::Drain | Asked::Stop) {
                     tracing::info!("signalled again, remaining connections are cut");
                     return Ended::Orderly;
                 }
@@ -208,6 +212,7 @@ impl Signals {
                 int: signal(SignalKind::interrupt())?,
                 quit: signal(SignalKind::quit())?,
                 hup: signal(SignalKind::hangup())?,
+                usr1: signal(SignalKind::user_defined1())?,
             }
         };
         Ok(Self { runtime, streams })
@@ -220,6 +225,7 @@ struct Streams {
     int: Signal,
     quit: Signal,
     hup: Signal,
+    usr1: Signal,
 }
 
 /// What a signal asks for.
@@ -228,6 +234,7 @@ enum Asked {
     Drain,
     Stop,
     Reload,
+    ReopenLogs,
 }
 
 impl Streams {
@@ -237,6 +244,7 @@ impl Streams {
             _ = self.int.recv() => Asked::Drain,
             _ = self.quit.recv() => Asked::Stop,
             _ = self.hup.recv() => Asked::Reload,
+            _ = self.usr1.recv() => Asked::ReopenLogs,
         }
     }
 }

@@ -143,7 +143,7 @@ macro_rules! words {
 
 words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
     "error" => Level::Error, "warn" => Level::Warn, "info" => Level::Info, "debug" => Level::Debug, "trace" => Level::Trace);
-words!(Format, "\"json\" or \"text\"", "json" => Format::Json, "text" => Format::Text);
+words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
 words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);
 words!(Algorithm, "\"round_robin\" or \"least_connections\"",
     "round_robin" => Algorithm::RoundRobin, "least_connections" => Algorithm::LeastConnections);

@@ -1,7 +1,7 @@
 //! The access log: one record for each connection, written by a thread of its own so that a slow or full log never
 //! holds up a connection. Must not know: how connections work.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -14,6 +14,8 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::observe::outcome::Outcome;
+
+mod format;
 
 /// Where the lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub enum Format {
     Json,
     /// For people.
     Text,
+    /// The fields of an AWS Network Load Balancer's access log.
+    Nlb,
 }
 
 /// Everything the log tells of a connection. What does not apply is left out of the JSON.
@@ -72,6 +76,9 @@ pub struct Record {
     pub sent_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incoming_tls_alert: Option<String>,
+    /// The same as the number that stands on the wire.
+    #[serde(skip)]
+    pub incoming_tls_alert_code: Option<u8>,
     pub outcome: Outcome,
     /// Why, in words, where the outcome alone does not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,10 +110,16 @@ pub struct Served {
     pub chosen_cert_serial: String,
 }
 
+enum Message {
+    Record(Box<Record>),
+    /// The file was moved away: go on with a new one.
+    Reopen,
+}
+
 /// The sending end; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
-    queue: Option<SyncSender<Record>>,
+    queue: Option<SyncSender<Message>>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -117,26 +130,33 @@ pub struct Writer(Option<thread::JoinHandle<()>>);
 impl AccessLog {
     /// Opens the target and starts the writer.
     pub fn open(target: &Target, format: Format) -> io::Result<(Self, Writer)> {
-        let out: Box<dyn Write + Send> = match target {
-            Target::Off => return Ok((Self { queue: None, dropped: Arc::default() }, Writer(None))),
-            Target::Stdout => Box::new(io::stdout()),
-            Target::Stderr => Box::new(io::stderr()),
-            Target::File(path) => Box::new(append_to(path)?),
-        };
-        let (queue, records) = sync_channel(QUEUED);
+        if *target == Target::Off {
+            return Ok((Self { queue: None, dropped: Arc::default() }, Writer(None)));
+        }
+        let out = target.open()?;
+        let (queue, messages) = sync_channel(QUEUED);
         let dropped = Arc::new(AtomicU64::new(0));
-        let lost = Arc::clone(&dropped);
-        let thread =
-            thread::Builder::new().name("access-log".into()).spawn(move || write_all(&records, out, format, &lost))?;
+        let (lost, target) = (Arc::clone(&dropped), target.clone());
+        let write = move || write_all(&messages, out, &target, format, &lost);
+        let thread = thread::Builder::new().name("access-log".into()).spawn(write)?;
         Ok((Self { queue: Some(queue), dropped }, Writer(Some(thread))))
     }
 
     /// Hands a record over; never waits. If the writer cannot keep up the record is dropped and counted.
     pub fn write(&self, record: Record) {
         if let Some(queue) = &self.queue
-            && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(record)
+            && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(Message::Record(Box::new(record)))
         {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Goes on in a new file of the same name, after what is queued is written to the old one; for those who rotate logs.
+    pub fn reopen(&self) {
+        if let Some(queue) = &self.queue
+            && queue.try_send(Message::Reopen).is_err()
+        {
+            tracing::warn!("the access log is too busy to be reopened, try again");
         }
     }
 
@@ -157,66 +177,46 @@ impl Writer {
     }
 }
 
-fn append_to(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+impl Target {
+    fn open(&self) -> io::Result<Box<dyn Write + Send>> {
+        Ok(match self {
+            Self::Stdout => Box::new(io::stdout()),
+            Self::Stderr => Box::new(io::stderr()),
+            Self::Off => Box::new(io::sink()),
+            Self::File(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
+        })
+    }
 }
 
-fn write_all(records: &Receiver<Record>, out: Box<dyn Write + Send>, format: Format, dropped: &AtomicU64) {
+fn write_all(messages: &Receiver<Message>, out: Box<dyn Write + Send>, target: &Target, format: Format, lost: &AtomicU64) {
     let mut out = BufWriter::new(out);
-    while let Ok(first) = records.recv() {
+    while let Ok(first) = messages.recv() {
         // Whole batches in one write; a line is never left waiting for the next one.
-        for record in std::iter::once(first).chain(records.try_iter().take(QUEUED)) {
-            if out.write_all(line(&record, format).as_bytes()).is_err() {
-                dropped.fetch_add(1, Ordering::Relaxed);
+        for message in std::iter::once(first).chain(messages.try_iter().take(QUEUED)) {
+            match message {
+                Message::Record(record) if out.write_all(format::line(&record, format).as_bytes()).is_ok() => {}
+                Message::Record(_) => drop(lost.fetch_add(1, Ordering::Relaxed)),
+                Message::Reopen => {
+                    flush(&mut out, lost);
+                    match target.open() {
+                        Ok(fresh) => out = BufWriter::new(fresh),
+                        Err(error) => tracing::error!(%error, "the access log cannot be reopened, it goes on as it was"),
+                    }
+                }
             }
         }
-        if out.flush().is_err() {
-            // A BufWriter would try the same bytes again and again; they are given up.
-            dropped.fetch_add(1, Ordering::Relaxed);
-            let (inner, _) = out.into_parts();
-            out = BufWriter::new(inner);
-        }
+        flush(&mut out, lost);
     }
 }
 
-fn line(record: &Record, format: Format) -> String {
-    match format {
-        // A record is made of strings and numbers, which JSON always has a form for.
-        Format::Json => serde_json::to_string(record).unwrap_or_default() + "\n",
-        Format::Text => text(record),
+fn flush(out: &mut BufWriter<Box<dyn Write + Send>>, lost: &AtomicU64) {
+    if out.flush().is_err() {
+        // A BufWriter would try the same bytes again and again; they are given up.
+        lost.fetch_add(1, Ordering::Relaxed);
+        let sink: Box<dyn Write + Send> = Box::new(io::sink());
+        let broken = std::mem::replace(out, BufWriter::new(sink));
+        *out = BufWriter::new(broken.into_parts().0);
     }
-}
-
-fn text(record: &Record) -> String {
-    let or_dash = |value: Option<&str>| value.unwrap_or("-").to_owned();
-    let tls = record.tls.as_ref();
-    let served = record.certificate.as_ref();
-    let mut line = format!(
-        "{time:.3} {listener} {client} name={name} {version} {cipher} {group} {scheme} cert={cert} -> {backend} \
-         in={received} out={sent} {seconds:.3}s {outcome}",
-        time = record.time,
-        listener = record.listener,
-        client = SocketAddr::new(record.client_address, record.client_port),
-        name = record.server_name,
-        version = or_dash(tls.map(|tls| tls.version.as_str())),
-        cipher = or_dash(tls.map(|tls| tls.cipher.as_str())),
-        group = or_dash(tls.and_then(|tls| tls.group.as_deref())),
-        scheme = or_dash(served.map(|served| served.signature_scheme.as_str())),
-        cert = or_dash(served.map(|served| served.chosen_cert.as_str())),
-        backend = record.backend_address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
-        received = record.received_bytes,
-        sent = record.sent_bytes,
-        seconds = record.connection_time,
-        outcome = record.outcome,
-    );
-    if let Some(alert) = &record.incoming_tls_alert {
-        line += &format!(" alert={alert}");
-    }
-    if let Some(reason) = &record.reason {
-        line += &format!(" ({reason})");
-    }
-    line.push('\n');
-    line
 }
 
 fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustls::AlertDescription;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -151,6 +152,7 @@ impl Entry {
             received_bytes: 0,
             sent_bytes: 0,
             incoming_tls_alert: None,
+            incoming_tls_alert_code: None,
             outcome: Outcome::Shutdown,
             reason: None,
         };
@@ -206,7 +208,7 @@ impl Entry {
             HandshakeError::Protocol(error) => match error.received_alert {
                 Some(received) => {
                     self.record.reason = None;
-                    self.record.incoming_tls_alert = Some(alert::name(received));
+                    self.received(received);
                     Outcome::HandshakeAlert
                 }
                 None => {
@@ -218,6 +220,11 @@ impl Entry {
         }
     }
 
+    fn received(&mut self, alert: AlertDescription) {
+        self.record.incoming_tls_alert = Some(alert::name(alert));
+        self.record.incoming_tls_alert_code = Some(alert.into());
+    }
+
     fn ended(&mut self, end: &End) -> Outcome {
         match end {
             End::Completed => Outcome::Completed,
@@ -225,7 +232,7 @@ impl Entry {
             End::ClientTruncated => Outcome::ClientTruncated,
             End::ClientReset { .. } => Outcome::ClientReset,
             End::ClientAlert(received) => {
-                self.record.incoming_tls_alert = Some(alert::name(*received));
+                self.received(*received);
                 Outcome::ClientAlert
             }
             End::ClientBadRecord(reason) => {

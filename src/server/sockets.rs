@@ -46,6 +46,13 @@ impl Sockets {
         self.bound.iter().filter_map(real).collect()
     }
 
+    /// Goes on in a new access log of the same name.
+    pub(super) fn reopen_log(&self) {
+        if let Some(shared) = &self.shared {
+            shared.log.reopen();
+        }
+    }
+
     /// Accepts no more, and holds nothing that would make the process look busy.
     pub(super) fn close(&mut self) {
         self.bound.clear();

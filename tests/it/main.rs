@@ -6,6 +6,7 @@
 
 mod support;
 
+mod access_log;
 mod certificates;
 mod clients;
 mod directory;

@@ -1,0 +1,175 @@
+//! A record → one line. Must not know: where lines go.
+
+use std::net::SocketAddr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::observe::access::{Format, Record};
+
+pub(super) fn line(record: &Record, format: Format) -> String {
+    match format {
+        // A record is made of strings and numbers, which JSON always has a form for.
+        Format::Json => serde_json::to_string(record).unwrap_or_default() + "\n",
+        Format::Text => text(record),
+        Format::Nlb => nlb(record),
+    }
+}
+
+fn text(record: &Record) -> String {
+    let or_dash = |value: Option<&str>| value.unwrap_or("-").to_owned();
+    let tls = record.tls.as_ref();
+    let served = record.certificate.as_ref();
+    let mut line = format!(
+        "{time:.3} {listener} {client} name={name} {version} {cipher} {group} {scheme} cert={cert} -> {backend} \
+         in={received} out={sent} {seconds:.3}s {outcome}",
+        time = record.time,
+        listener = record.listener,
+        client = SocketAddr::new(record.client_address, record.client_port),
+        name = record.server_name,
+        version = or_dash(tls.map(|tls| tls.version.as_str())),
+        cipher = or_dash(tls.map(|tls| tls.cipher.as_str())),
+        group = or_dash(tls.and_then(|tls| tls.group.as_deref())),
+        scheme = or_dash(served.map(|served| served.signature_scheme.as_str())),
+        cert = or_dash(served.map(|served| served.chosen_cert.as_str())),
+        backend = record.backend_address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
+        received = record.received_bytes,
+        sent = record.sent_bytes,
+        seconds = record.connection_time,
+        outcome = record.outcome,
+    );
+    if let Some(alert) = &record.incoming_tls_alert {
+        line += &format!(" alert={alert}");
+    }
+    if let Some(reason) = &record.reason {
+        line += &format!(" ({reason})");
+    }
+    line.push('\n');
+    line
+}
+
+/// The access log of an AWS Network Load Balancer: 22 fields in its order, `-` for what is absent.
+fn nlb(record: &Record) -> String {
+    let dash = || "-".to_owned();
+    let milliseconds = |seconds: Option<f64>| seconds.map_or_else(dash, |seconds| format!("{:.0}", seconds * 1000.0));
+    let tls = record.tls.as_ref();
+    let served = record.certificate.as_ref();
+    let ended = record.time.checked_add(SignedDuration::from_secs_f64(record.connection_time)).unwrap_or(record.time);
+    let fields = [
+        "tls".to_owned(),
+        "2.0".to_owned(),
+        moment(ended),
+        rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        record.listener.to_string(),
+        SocketAddr::new(record.client_address, record.client_port).to_string(),
+        record.backend_address.map_or_else(dash, |address| address.to_string()),
+        milliseconds(Some(record.connection_time)),
+        milliseconds(record.tls_handshake_time),
+        record.received_bytes.to_string(),
+        record.sent_bytes.to_string(),
+        record.incoming_tls_alert_code.map_or_else(dash, |code| code.to_string()),
+        served.map_or_else(dash, |served| served.chosen_cert.clone()),
+        served.map_or_else(dash, |served| served.chosen_cert_serial.clone()),
+        tls.map_or_else(dash, |tls| openssl_name(&tls.cipher)),
+        tls.map_or_else(dash, |tls| tls.version.to_ascii_lowercase().replace('.', "")),
+        tls.and_then(|tls| tls.group.clone()).unwrap_or_else(dash),
+        record.server_name.clone(),
+        // ALPN on either side, and what the client would have preferred: not negotiated yet.
+        dash(),
+        dash(),
+        dash(),
+        moment(record.time),
+    ];
+    // A path may hold a blank, which would shift every field behind it.
+    fields.map(|field| field.replace(char::is_whitespace, "%20")).join(" ") + "\n"
+}
+
+/// Whole seconds without a zone, which is UTC: `2018-12-20T02:59:40`.
+fn moment(time: Timestamp) -> String {
+    time.to_string().chars().take(19).collect()
+}
+
+/// `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` is OpenSSL's `ECDHE-RSA-AES128-GCM-SHA256`; TLS 1.3 suites have one name.
+fn openssl_name(iana: &str) -> String {
+    match iana.strip_prefix("TLS_").and_then(|rest| rest.split_once("_WITH_")) {
+        Some((exchange, cipher)) => format!("{exchange}-{}", cipher.replace("AES_", "AES")).replace('_', "-"),
+        None => iana.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::observe::access::{Served, Tls};
+    use crate::observe::outcome::Outcome;
+
+    fn record() -> Record {
+        let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+        Record {
+            time: "2026-11-24T04:05:06.789Z".parse().unwrap(),
+            connection_id: "1-1".into(),
+            listener: "ldaps".into(),
+            client_address: client,
+            client_port: 50_000,
+            peer_address: client,
+            server_name: "ldap.test".into(),
+            tls: Some(Tls {
+                version: "TLSv1.2".into(),
+                cipher: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into(),
+                group: Some("x25519".into()),
+                resumed: false,
+            }),
+            certificate: Some(Served {
+                signature_scheme: "rsa_pss_rsae_sha256".into(),
+                sha256: "AB".into(),
+                chosen_cert: "/etc/my certs/a.crt".into(),
+                chosen_cert_serial: "0F".into(),
+            }),
+            backend: Some("b".into()),
+            backend_address: Some(([10, 0, 0, 1], 389).into()),
+            connect_time: Some(0.001),
+            tls_handshake_time: Some(0.002),
+            connection_time: 1.5,
+            received_bytes: 3,
+            sent_bytes: 4,
+            incoming_tls_alert: Some("unknown_ca".into()),
+            incoming_tls_alert_code: Some(48),
+            outcome: Outcome::ClientAlert,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn nlb_has_its_fields_in_its_order() {
+        let line = nlb(&record());
+        let fields: Vec<&str> = line.trim_end().split(' ').collect();
+        assert_eq!(fields.len(), 22, "{line}");
+        assert_eq!(fields[..3], ["tls", "2.0", "2026-11-24T04:05:08"]);
+        assert_eq!(
+            fields[4..],
+            [
+                "ldaps", "192.0.2.7:50000", "10.0.0.1:389", "1500", "2", "3", "4", "48", "/etc/my%20certs/a.crt", "0F",
+                "ECDHE-RSA-AES128-GCM-SHA256", "tlsv12", "x25519", "ldap.test", "-", "-", "-", "2026-11-24T04:05:06"
+            ]
+        );
+        let bare = Record { tls: None, certificate: None, backend_address: None, tls_handshake_time: None, incoming_tls_alert_code: None, ..record() };
+        assert_eq!(nlb(&bare).split(' ').count(), 22);
+    }
+
+    #[test]
+    fn json_leaves_out_what_is_absent() {
+        let bare = Record { tls: None, certificate: None, backend: None, incoming_tls_alert: None, ..record() };
+        let value: serde_json::Value = serde_json::from_str(&line(&bare, Format::Json)).unwrap();
+        assert_eq!(value["client.address"], "192.0.2.7");
+        assert_eq!(value["outcome"], "client_alert");
+        for key in ["tls.cipher", "chosen_cert", "backend", "incoming_tls_alert", "reason", "incoming_tls_alert_code"] {
+            assert!(value.get(key).is_none(), "{key}");
+        }
+    }
+
+    #[test]
+    fn text_is_one_line() {
+        assert_eq!(line(&record(), Format::Text).lines().count(), 1);
+    }
+}
