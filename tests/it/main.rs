@@ -20,5 +20,6 @@ mod reload;
 mod samba;
 mod selection;
 mod smoke;
+mod storm;
 mod tickets;
 mod transfer;
