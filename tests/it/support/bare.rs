@@ -33,14 +33,16 @@ impl Bare {
             .spawn()
             .unwrap();
         let stdout = child.stdout.take().map(BufReader::new);
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut first_lines = String::new();
+        let stderr = child.stderr.take().map(BufReader::new);
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut started = Self { address: nowhere, first_lines: String::new(), stdout, stderr, child };
         loop {
-            let start = first_lines.len();
-            assert_ne!(stderr.read_line(&mut first_lines).unwrap(), 0, "it did not start:\n{first_lines}");
-            if let Some((_, address)) = first_lines[start..].split_once("listening listener=main address=") {
-                let address = address.trim().parse().unwrap();
-                return Self { address, first_lines, stdout, stderr: Some(stderr), child };
+            let start = started.first_lines.len();
+            let read = started.stderr.as_mut().map(|stderr| stderr.read_line(&mut started.first_lines).unwrap());
+            assert_ne!(read, Some(0), "it did not start:\n{}", started.first_lines);
+            if let Some((_, address)) = started.first_lines[start..].split_once("listening listener=main address=") {
+                started.address = address.trim().parse().unwrap();
+                return started;
             }
         }
     }
