@@ -40,6 +40,8 @@ pub struct Listener {
     /// Without a byte in either direction.
     pub idle_timeout: Duration,
     pub backend: Arc<Pool>,
+    /// Certificates of its folders that could not be loaded.
+    pub load_failures: usize,
     tickets: Option<Arc<Tickets>>,
     ticket_scope: String,
     active: Arc<AtomicUsize>,
@@ -78,7 +80,9 @@ impl Snapshot {
         let mut certificates = Certificates::loading(before, trust, now);
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
+            let failures = certificates.failures.len();
             let index = certificates.of(settings);
+            let load_failures = certificates.failures.len() - failures;
             let same = before.listeners.get(&settings.name);
             let tickets = tickets(settings, same.map(Arc::as_ref), &mut certificates.errors).map(Arc::new);
             let terminator = Terminator::new(
@@ -98,6 +102,7 @@ impl Snapshot {
                         handshake_timeout: settings.handshake_timeout,
                         idle_timeout: settings.idle_timeout,
                         backend: Arc::clone(&pools[settings.backend]),
+                        load_failures,
                         tickets,
                         ticket_scope: ticket_scope(settings),
                         active: active.unwrap_or_default(),
@@ -136,6 +141,11 @@ impl Snapshot {
 }
 
 impl Listener {
+    /// Connections now.
+    pub fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+
     /// Room for one more connection, if there is any.
     pub fn permit(&self) -> Option<Permit> {
         let permit = Permit(Arc::clone(&self.active));

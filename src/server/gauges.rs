@@ -1,0 +1,88 @@
+//! What can be read off the state, as metrics, at the moment somebody asks. Must not know: who asks.
+
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::observe::access::AccessLog;
+use crate::reload::control::Control;
+
+/// The text format, version 0.0.4. Series of what is no longer there are not in it.
+pub(super) fn text(control: &Control, log: &AccessLog) -> Result<String, prometheus::Error> {
+    let registry = Registry::new_custom(Some("tlsgate".into()), None)?;
+    configuration(&registry, control)?;
+    state(&registry, control)?;
+    let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
+    dropped.with_label_values::<&str>(&[]).inc_by(log.dropped());
+    let mut text = String::new();
+    TextEncoder::new().encode_utf8(&registry.gather(), &mut text)?;
+    Ok(text)
+}
+
+fn configuration(registry: &Registry, control: &Control) -> Result<(), prometheus::Error> {
+    let status = control.status.borrow().clone();
+    gauge(registry, "build_info", "Always 1; the label tells what runs.", &["version"])?
+        .with_label_values(&[env!("CARGO_PKG_VERSION")])
+        .set(1);
+    let reloads = counter(registry, "config_reloads_total", "Reloads that were tried, by result.", &["result"])?;
+    reloads.with_label_values(&["success"]).inc_by(status.successes);
+    reloads.with_label_values(&["failure"]).inc_by(status.failures);
+    let healthy = i64::from(status.errors.is_empty());
+    gauge(registry, "config_last_reload_successful", "1 where the last reload, or the start, succeeded.", &[])?
+        .with_label_values::<&str>(&[])
+        .set(healthy);
+    let when = "config_last_reload_success_timestamp_seconds";
+    gauge(registry, when, "When the configuration in force was taken, in seconds since 1970.", &[])?
+        .with_label_values::<&str>(&[])
+        .set(status.last_success.as_second());
+    Ok(())
+}
+
+fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error> {
+    let snapshot = control.current.load();
+    let active = gauge(registry, "connections_active", "Connections now.", &["listener"])?;
+    let failures = gauge(
+        registry,
+        "certificate_load_failures",
+        "Certificates of folders that could not be loaded: left out, or kept at their last good version.",
+        &["listener"],
+    )?;
+    let expiry = GaugeVec::new(
+        Opts::new("certificate_not_after_timestamp_seconds", "When the certificate expires, in seconds since 1970."),
+        &["listener", "certificate", "key_type", "serial_number"],
+    )?;
+    registry.register(Box::new(expiry.clone()))?;
+    for listener in snapshot.listeners() {
+        active.with_label_values(&[&*listener.name]).set(number(listener.active()));
+        failures.with_label_values(&[&*listener.name]).set(number(listener.load_failures));
+        for certificate in listener.terminator.certificates.all() {
+            let key_type = certificate.key_type.to_string();
+            // Seconds of this and the next centuries are exact in an f64.
+            expiry
+                .with_label_values(&[&*listener.name, &*certificate.label, &*key_type, &*certificate.serial])
+                .set(certificate.not_after as f64);
+        }
+    }
+    let connections =
+        gauge(registry, "backend_connections_active", "Connections to a server now.", &["backend", "server"])?;
+    for pool in snapshot.pools() {
+        for server in &pool.servers {
+            connections.with_label_values(&[&*pool.name, &*server.address.to_string()]).set(number(server.active()));
+        }
+    }
+    Ok(())
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(vec.clone()))?;
+    Ok(vec)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(vec.clone()))?;
+    Ok(vec)
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
