@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 
+use crate::admin::Admin;
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
 use crate::config::values::Workers;
@@ -54,12 +55,15 @@ pub struct Server {
     writer: Writer,
     control: Control,
     commands: mpsc::Receiver<Command>,
+    admin: Option<Admin>,
 }
 
 impl Server {
     /// Builds, binds and starts to accept; warnings go to the log.
     pub fn start(origin: Origin, config: Config) -> Result<Self, StartError> {
         raise_file_limit();
+        // First, so that who asks is told that there is nothing yet, rather than not heard.
+        let admin = Admin::open(&config.admin, None).map_err(|error| StartError::Config(vec![error]))?;
         let (log, writer) =
             AccessLog::open(&config.log.access, config.log.access_format).map_err(StartError::AccessLog)?;
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
@@ -71,7 +75,10 @@ impl Server {
         })
         .map_err(StartError::Config)?;
         let (control, commands) = reloader.control();
-        Ok(Self { reloader, workers, all_ended, writer, control, commands })
+        if let Some(admin) = &admin {
+            admin.ready(control.clone());
+        }
+        Ok(Self { reloader, workers, all_ended, writer, control, commands, admin })
     }
 
     /// Each listener's name with an address that it listens on; port 0 has become a real one.
@@ -97,8 +104,10 @@ impl Server {
                 _ => self.drain(&mut streams).await,
             }
         });
+        self.refuse_commands();
         self.reloader.sockets().close();
         self.workers.dismiss();
+        drop(self.admin);
         drop(self.reloader);
         self.writer.finish(LOG_PATIENCE);
         ended
@@ -151,6 +160,12 @@ impl Server {
         }
     }
 
+    /// Who waits for an answer, and who asks from now on, is told that there will be none.
+    fn refuse_commands(&mut self) {
+        self.commands.close();
+        while self.commands.try_recv().is_ok() {}
+    }
+
     /// Accepts no more and waits for the connections that there are.
     async fn drain(&mut self, streams: &mut Streams) -> Ended {
         let patience = self.reloader.config().runtime.shutdown_timeout;
@@ -158,6 +173,7 @@ impl Server {
         tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
         self.reloader.draining();
         self.reloader.sockets().close();
+        self.refuse_commands();
         let all_ended = timeout(patience, self.all_ended.recv());
         tokio::pin!(all_ended);
         loop {

@@ -129,9 +129,19 @@ impl Snapshot {
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
     }
+
+    /// Every backend, whether a listener uses it or not.
+    pub fn pools(&self) -> &[Arc<Pool>] {
+        &self.pools
+    }
 }
 
 impl Listener {
+    /// Connections that there are now.
+    pub fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+
     /// Room for one more connection, if there is any.
     pub fn permit(&self) -> Option<Permit> {
         let permit = Permit(Arc::clone(&self.active));

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod admin;
 mod certificates;
 mod layers;
 mod reload;

@@ -2,6 +2,7 @@
 
 pub(crate) mod backend;
 pub(crate) mod check;
+pub(crate) mod http;
 pub(crate) mod pki;
 pub(crate) mod proxy;
 pub(crate) mod tool;
