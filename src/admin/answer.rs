@@ -2,9 +2,7 @@
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
@@ -15,7 +13,17 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     content_type: &'static str,
     body: Bytes,
-    extra: Option<(HeaderName, HeaderValue)>,
+    hint: Hint,
+}
+
+/// What the client should know to do better.
+#[derive(Debug)]
+enum Hint {
+    None,
+    /// It should show the token.
+    Authenticate,
+    /// These methods are allowed.
+    Methods(String),
 }
 
 impl Answer {
@@ -25,31 +33,29 @@ impl Answer {
 
     pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
-            Ok(body) => Self { status, content_type: JSON, body: body.into(), extra: None },
+            Ok(body) => Self { status, content_type: JSON, body: body.into(), hint: Hint::None },
             Err(error) => Self::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("no answer can be written: {error}")),
         }
     }
 
     /// What is wrong, in plain words.
     pub(super) fn error(status: StatusCode, said: &str) -> Self {
-        Self { status, content_type: JSON, body: json!({ "error": said }).to_string().into(), extra: None }
+        Self { status, content_type: JSON, body: json!({ "error": said }).to_string().into(), hint: Hint::None }
     }
 
     pub(super) fn unauthorized(said: &str) -> Self {
-        let scheme = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        Self { extra: Some(scheme), ..Self::error(StatusCode::UNAUTHORIZED, said) }
+        Self { hint: Hint::Authenticate, ..Self::error(StatusCode::UNAUTHORIZED, said) }
     }
 
     /// The path is known, and `allowed` is what can be done with it.
-    pub(super) fn not_allowed(allowed: &str) -> Self {
+    pub(super) fn not_allowed(allowed: String) -> Self {
         let said = format!("this method is not allowed here (expected {allowed})");
-        let extra = HeaderValue::from_str(allowed).ok().map(|allowed| (ALLOW, allowed));
-        Self { extra, ..Self::error(StatusCode::METHOD_NOT_ALLOWED, &said) }
+        Self { hint: Hint::Methods(allowed), ..Self::error(StatusCode::METHOD_NOT_ALLOWED, &said) }
     }
 
     /// A text that is ready, of its own type.
     pub(super) fn text(content_type: &'static str, text: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, content_type, body: text.into(), extra: None }
+        Self { status: StatusCode::OK, content_type, body: text.into(), hint: Hint::None }
     }
 
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
@@ -59,7 +65,13 @@ impl Answer {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.extend(self.extra.map(|(name, value)| (name, value)));
+        match self.hint {
+            Hint::None => {}
+            Hint::Authenticate => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Hint::Methods(allowed) => {
+                headers.extend(HeaderValue::try_from(allowed).ok().map(|allowed| (ALLOW, allowed)))
+            }
+        }
         response
     }
 }

@@ -34,7 +34,7 @@ fn admitted(shared: &Shared, parts: &Parts) -> Result<(Operation, Vec<String>), 
     }
     let (operation, values) = match route(&parts.method, parts.uri.path()) {
         Routed::To(operation, values) => (operation, values),
-        Routed::OtherMethod(allowed) => return Err(Answer::not_allowed(&allowed)),
+        Routed::OtherMethod(allowed) => return Err(Answer::not_allowed(allowed)),
         Routed::Nowhere => return Err(Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path")),
     };
     if operation.is_change() {

@@ -175,7 +175,7 @@ fn all_faults_are_told_at_once_in_the_order_of_the_file() {
 #[test]
 fn paths_start_from_the_folder_of_the_file() {
     let text = with("certificates = [\"certs\", \"/abs/x.pem\", { cert = \"a.crt\", key = \"a.key\" }]")
-        + "[admin]\nlisten = \"unix:admin.sock\"\ntoken_file = \"token\"\n";
+        + "\n[admin]\nlisten = \"unix:admin.sock\"\ntoken_file = \"token\"\n";
     let config = parse(&text, Path::new("/etc/tlsgate")).unwrap_or_else(|errors| unreachable!("{errors:?}"));
     let shown = format!("{:?} {:?}", config.listeners[0].certificates, config.admin);
     for path in ["/etc/tlsgate/admin.sock", "/etc/tlsgate/token", "/etc/tlsgate/certs", "/abs/x.pem", "/etc/tlsgate/a.crt", "/etc/tlsgate/a.key"] {
