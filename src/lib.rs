@@ -6,8 +6,9 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, demo, version | server, reload, snapshot, config, tls, observe |
-//! | 6 | `server` | wires the parts together; workers, sockets, signals, drain | proxy, reload, snapshot, config, tls, backend, net, observe |
+//! | 7 | `cli` | one file for each verb: run, check, reload, demo, version | server, admin, reload, snapshot, config, tls, observe |
+//! | 6 | `server` | wires the parts together; workers, sockets, signals, drain | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
+//! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | reload, snapshot, tls, config, backend, observe |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, snapshot, net, observe |
 //! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | snapshot, tls, backend, relay, net, observe |
@@ -38,6 +39,7 @@
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
 //! its snapshot once, when it is accepted, and keeps it to the end.
 
+pub mod admin;
 pub mod backend;
 pub mod cli;
 pub mod config;

@@ -177,7 +177,9 @@ impl<S: Sockets> Reloader<S> {
         // From here on nothing can fail. The snapshot comes first: who is accepted on a new socket must find its listener.
         self.current.store(built.snapshot);
         self.sockets.commit(prepared);
-        self.config = validate::Config { log: self.config.log.clone(), ..config };
+        let before = &self.config;
+        let admin = validate::Admin { token_file: config.admin.token_file.clone(), ..before.admin.clone() };
+        self.config = validate::Config { admin, log: before.log.clone(), ..config };
         self.note(|status| status.warnings = known);
         Ok(changes)
     }
@@ -194,5 +196,9 @@ fn tell(built: &Built, told: &BTreeSet<String>) -> BTreeSet<String> {
 
 fn only_at_start(before: &Config, after: &Config) -> Option<String> {
     let workers = before.runtime.workers != after.runtime.workers;
-    (before.log != after.log || workers).then(|| "[log] and [runtime] workers take effect at the next start".to_owned())
+    let listen = |config: &Config| config.admin.listen.as_ref().map(|listen| listen.value.clone());
+    let admin = listen(before) != listen(after) || before.admin.socket_mode != after.admin.socket_mode;
+    (before.log != after.log || workers || admin).then(|| {
+        "[log], [runtime] workers, and where the admin server listens take effect at the next start".to_owned()
+    })
 }

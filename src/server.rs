@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 
+use crate::admin::Admin;
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
 use crate::config::values::Workers;
@@ -24,6 +25,7 @@ use crate::reload::{Origin, Reloader, Report};
 use crate::tls::crypto;
 use crate::tls::store::Trust;
 
+mod gauges;
 mod series;
 mod sockets;
 
@@ -61,6 +63,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     control: Control,
     commands: mpsc::Receiver<Command>,
+    admin: Option<Admin>,
 }
 
 impl Server {
@@ -69,17 +72,27 @@ impl Server {
         raise_file_limit();
         let (log, writer) =
             AccessLog::open(&config.log.access, config.log.access_format).map_err(StartError::AccessLog)?;
+        let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
+        let (counters, lost) = (Arc::clone(&metrics), log.lost());
+        let exposition = move |control: &Control| {
+            let gauges = gauges::text(control, &lost).unwrap_or_else(|error| format!("# {error}\n"));
+            counters.text() + &gauges
+        };
+        // Before anything is loaded, so that who asks is told that there is nothing yet, rather than not heard.
+        let admin = Admin::open(&config.admin, Box::new(exposition)).map_err(|error| StartError::Config(vec![error]))?;
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (alive, all_ended) = mpsc::channel(1);
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
-        let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
         let (handles, counted) = (workers.handles.clone(), Arc::clone(&metrics));
         let reloader = Reloader::start(origin, config, |current| {
             Sockets::new(handles, Shared { current, log, metrics: counted, ids, told: Arc::default(), alive })
         })
         .map_err(StartError::Config)?;
         let (control, commands) = reloader.control();
-        Ok(Self { reloader, workers, all_ended, writer, metrics, control, commands })
+        if let Some(admin) = &admin {
+            admin.ready(control.clone());
+        }
+        Ok(Self { reloader, workers, all_ended, writer, metrics, control, commands, admin })
     }
 
     /// Each listener's name with an address that it listens on; port 0 has become a real one.
@@ -105,8 +118,10 @@ impl Server {
                 _ => self.drain(&mut streams).await,
             }
         });
+        self.refuse_commands();
         self.reloader.sockets().close();
         self.workers.dismiss();
+        drop(self.admin);
         drop(self.reloader);
         self.writer.finish(LOG_PATIENCE);
         ended
@@ -168,6 +183,12 @@ impl Server {
         }
     }
 
+    /// Who waits for an answer, and who asks from now on, is told that there will be none.
+    fn refuse_commands(&mut self) {
+        self.commands.close();
+        while self.commands.try_recv().is_ok() {}
+    }
+
     /// Accepts no more and waits for the connections that there are.
     async fn drain(&mut self, streams: &mut Streams) -> Ended {
         let patience = self.reloader.config().runtime.shutdown_timeout;
@@ -175,6 +196,7 @@ impl Server {
         tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
         self.reloader.draining();
         self.reloader.sockets().close();
+        self.refuse_commands();
         let all_ended = timeout(patience, self.all_ended.recv());
         tokio::pin!(all_ended);
         loop {

@@ -138,6 +138,8 @@ impl Snapshot {
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
     }
+
+
 }
 
 impl Listener {

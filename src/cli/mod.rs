@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 mod check;
 mod demo;
+mod reload;
 mod run;
 mod ticket_key;
 mod version;
@@ -40,6 +41,11 @@ enum Verb {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         format: Output,
     },
+    /// Have a running tlsgate read everything again, and say what has changed or what is wrong.
+    Reload {
+        #[command(flatten)]
+        whom: reload::Whom,
+    },
     /// Show the main job on this machine, with nothing to install or to clean up.
     Demo {
         /// The port on 127.0.0.1 to listen on; 0 takes any that is free.
@@ -72,6 +78,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Run { config } => run::run(&config),
         Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
+        Verb::Reload { whom } => reload::reload(whom),
         Verb::Demo { port } => demo::demo(port),
         Verb::TicketKey { verb: TicketKeyVerb::New } => ticket_key::new(),
         Verb::Version => version::version(),

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use crate::backend::balance::Algorithm;
 use crate::config::decode::{ConfigError, Faults, Located, Table};
-use crate::config::values::{CertificateSource, Workers};
+use crate::config::values::{AdminAddress, CertificateSource, Mode, Workers};
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::tls::policy;
@@ -17,10 +17,19 @@ use crate::tls::select::UnknownName;
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
+    pub admin: Admin,
     pub log: Log,
     pub runtime: Runtime,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    pub listen: Option<Located<AdminAddress>>,
+    pub socket_mode: Located<Mode>,
+    pub token_file: Option<Located<String>>,
 }
 
 /// `[log]`
@@ -92,10 +101,21 @@ impl File {
 
     fn read(root: &mut Table<'_>) -> Self {
         Self {
+            admin: root.table("admin", Admin::read),
             log: root.table("log", Log::read),
             runtime: root.table("runtime", Runtime::read),
             listeners: root.tables("listener", Listener::read),
             backends: root.named_tables("backend", Backend::read),
+        }
+    }
+}
+
+impl Admin {
+    fn read(table: &mut Table<'_>) -> Self {
+        Self {
+            listen: table.optional("listen"),
+            socket_mode: table.or("socket_mode", Mode(0o600)),
+            token_file: table.optional("token_file"),
         }
     }
 }

@@ -56,13 +56,13 @@ fn the_reference_says_what_the_code_does() {
 fn the_reference_holds_every_key_the_code_knows() {
     // A section's error lists the keys that were asked for.
     let unknown = format!(
-        "zzz = 1\n[log]\nzzz = 1\n[runtime]\nzzz = 1\n{}",
+        "zzz = 1\n[admin]\nzzz = 1\n[log]\nzzz = 1\n[runtime]\nzzz = 1\n{}",
         REQUIRED
             .replace("[[listener]]", "[[listener]]\nzzz = 1")
             .replace("[backend.directory]", "[backend.directory]\nzzz = 1")
     );
     let errors = errors(&unknown);
-    assert_eq!(errors.len(), 5, "{errors:#?}");
+    assert_eq!(errors.len(), 6, "{errors:#?}");
     // A key without a default stands as a comment, which is code but for its first two characters.
     let documented: Vec<&str> = REFERENCE
         .lines()
@@ -134,6 +134,19 @@ fn every_fault_has_its_own_words() {
         ),
         (&REQUIRED.replace("10.0.1.10:389", "10.0.1.10:0"), "servers[0]: found port 0, expected the port"),
         (&REQUIRED.replace("10.0.1.10", "10.0.2.10"), "servers[1]: 10.0.2.10:389 is listed twice"),
+        (
+            &format!("{REQUIRED}\n[admin]\nlisten = \"localhost\""),
+            "admin: listen: found \"localhost\", expected an IP address and a port, such as \"127.0.0.1:9900\", or the path of",
+        ),
+        (&format!("{REQUIRED}\n[admin]\nlisten = \"unix:\""), "admin: listen: found \"unix:\", expected an IP address"),
+        (
+            &format!("{REQUIRED}\n[admin]\nsocket_mode = \"rw\""),
+            "admin: socket_mode: found \"rw\", expected permissions in octal digits, such as \"0600\"",
+        ),
+        (
+            &format!("{REQUIRED}\n[admin]\nlisten = \"0.0.0.0:636\""),
+            "listener \"ldaps\": listen[0]: 0.0.0.0:636 is taken by admin already",
+        ),
         (&format!("{REQUIRED}\n[log]\nlevel = \"loud\""), "log: level: found \"loud\", expected \"error\", \"warn\""),
         (
             &format!("{REQUIRED}\n[runtime]\nworkers = 0"),
@@ -161,10 +174,11 @@ fn all_faults_are_told_at_once_in_the_order_of_the_file() {
 
 #[test]
 fn paths_start_from_the_folder_of_the_file() {
-    let text = with("certificates = [\"certs\", \"/abs/x.pem\", { cert = \"a.crt\", key = \"a.key\" }]");
+    let text = with("certificates = [\"certs\", \"/abs/x.pem\", { cert = \"a.crt\", key = \"a.key\" }]")
+        + "\n[admin]\nlisten = \"unix:admin.sock\"\ntoken_file = \"token\"\n";
     let config = parse(&text, Path::new("/etc/tlsgate")).unwrap_or_else(|errors| unreachable!("{errors:?}"));
-    let shown = format!("{:?}", config.listeners[0].certificates);
-    for path in ["/etc/tlsgate/certs", "/abs/x.pem", "/etc/tlsgate/a.crt", "/etc/tlsgate/a.key"] {
+    let shown = format!("{:?} {:?}", config.listeners[0].certificates, config.admin);
+    for path in ["/etc/tlsgate/admin.sock", "/etc/tlsgate/token", "/etc/tlsgate/certs", "/abs/x.pem", "/etc/tlsgate/a.crt", "/etc/tlsgate/a.key"] {
         assert!(shown.contains(&format!("{path:?}")), "{path} is not in {shown}");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::backend::balance::Algorithm;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file::{self, File};
-use crate::config::values::{CertificateSource, Workers};
+use crate::config::values::{AdminAddress, CertificateSource, Mode, Workers};
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::tls::name::Name;
@@ -22,10 +22,21 @@ use crate::tls::tickets;
 /// A valid configuration. Paths are resolved, names are parsed, references lead somewhere.
 #[derive(Debug, Clone)]
 pub struct Config {
+    pub admin: Admin,
     pub log: Log,
     pub runtime: Runtime,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// There is no admin server without it.
+    pub listen: Option<Located<AdminAddress>>,
+    /// Of the Unix socket.
+    pub socket_mode: Mode,
+    /// What it holds allows changes on TCP.
+    pub token_file: Option<Located<PathBuf>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,9 +102,16 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         });
     }
     let mut check = Listeners { folder, backends: &backends, names: HashMap::new(), addresses: HashMap::new(), errors };
+    let admin = admin(file.admin, folder);
+    if let Some(AdminAddress::Tcp(address)) = admin.listen.as_ref().map(|listen| &listen.value)
+        && address.port() != 0
+    {
+        check.addresses.insert(*address, "admin".to_owned());
+    }
     let listeners = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
     match check.errors {
         errors if errors.is_empty() => Ok(Config {
+            admin,
             log: Log {
                 level: file.log.level.value,
                 access: resolved_target(file.log.access.value, folder),
@@ -108,6 +126,20 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         }),
         errors => Err(errors),
     }
+}
+
+fn admin(admin: file::Admin, folder: &Path) -> Admin {
+    let listen = admin.listen.map(|listen| {
+        let value = match listen.value {
+            AdminAddress::Unix(path) => AdminAddress::Unix(resolved(&path, folder)),
+            tcp @ AdminAddress::Tcp(_) => tcp,
+        };
+        Located { value, at: listen.at, path: listen.path }
+    });
+    let token_file = admin.token_file.map(|file| {
+        Located { value: resolved(Path::new(&file.value), folder), at: file.at, path: file.path }
+    });
+    Admin { listen, socket_mode: admin.socket_mode.value, token_file }
 }
 
 fn backend(backend: file::Backend, errors: &mut Vec<ConfigError>) -> Option<Backend> {

@@ -20,6 +20,17 @@ pub enum Workers {
     Count(usize),
 }
 
+/// Where the admin server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminAddress {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// The permissions of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
 /// A certificate source as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateSource {
@@ -70,6 +81,43 @@ impl Value for SocketAddr {
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         value.as_str()?.parse().ok()
+    }
+}
+
+impl Value for AdminAddress {
+    const EXPECTED: &'static str =
+        "an IP address and a port, such as \"127.0.0.1:9900\", or the path of a Unix socket, such as \"unix:/run/tlsgate/admin.sock\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let text = value.as_str()?;
+        match text.strip_prefix("unix:") {
+            Some(path) => (!path.is_empty()).then(|| Self::Unix(path.into())),
+            None => text.parse().ok().map(Self::Tcp),
+        }
+    }
+}
+
+impl std::fmt::Display for AdminAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Value for Mode {
+    const EXPECTED: &'static str = "permissions in octal digits, such as \"0600\" or \"0660\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let text = value.as_str().filter(|text| text.chars().all(|c| c.is_digit(8)))?;
+        u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777).map(Self)
+    }
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04o}", self.0)
     }
 }
 

@@ -123,6 +123,16 @@ pub struct AccessLog {
     dropped: Arc<AtomicU64>,
 }
 
+/// Counts the records that were lost.
+#[derive(Debug, Clone)]
+pub struct Lost(Arc<AtomicU64>);
+
+impl Lost {
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The writing end: its thread ends when the last [`AccessLog`] is gone.
 #[derive(Debug)]
 pub struct Writer(Option<thread::JoinHandle<()>>);
@@ -160,9 +170,9 @@ impl AccessLog {
         }
     }
 
-    /// How many records were lost so far.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    /// How many records were lost so far, for who does not write any.
+    pub fn lost(&self) -> Lost {
+        Lost(Arc::clone(&self.dropped))
     }
 }
 

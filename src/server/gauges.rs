@@ -2,16 +2,16 @@
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::observe::access::AccessLog;
+use crate::observe::access::Lost;
 use crate::reload::control::Control;
 
 /// The text format, version 0.0.4. Series of what is no longer there are not in it.
-pub(super) fn text(control: &Control, log: &AccessLog) -> Result<String, prometheus::Error> {
+pub(super) fn text(control: &Control, lost: &Lost) -> Result<String, prometheus::Error> {
     let registry = Registry::new_custom(Some("tlsgate".into()), None)?;
     configuration(&registry, control)?;
     state(&registry, control)?;
     let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
-    dropped.with_label_values::<&str>(&[]).inc_by(log.dropped());
+    dropped.with_label_values::<&str>(&[]).inc_by(lost.count());
     let mut text = String::new();
     TextEncoder::new().encode_utf8(&registry.gather(), &mut text)?;
     Ok(text)

@@ -43,6 +43,11 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
+/// Whether two secrets are the same, in a time that says nothing about where they differ.
+pub fn same_secret(one: &[u8], other: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(one, other).is_ok()
+}
+
 /// Fills with random bytes. `false` where the system has none, and then nothing may be built on them.
 #[must_use]
 pub fn random(bytes: &mut [u8]) -> bool {

@@ -7,12 +7,14 @@
 mod support;
 
 mod access_log;
+mod admin;
 mod certificates;
 mod clients;
 mod directory;
 mod ends;
 mod hello;
 mod layers;
+mod metrics;
 mod names;
 mod process;
 mod refusals;

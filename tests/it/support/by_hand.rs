@@ -22,6 +22,12 @@ impl ByHand {
         Self { address: listener.local_addr().unwrap(), listener }
     }
 
+    /// Leaves little room in the kernel for its connections.
+    pub(crate) fn narrow(self) -> Self {
+        narrow(&SockRef::from(&self.listener));
+        self
+    }
+
     /// Waits for the next connection.
     pub(crate) fn accept(&self) -> TcpStream {
         let (stream, _) = self.listener.accept().expect("no connection to the backend");
@@ -37,6 +43,13 @@ impl ByHand {
         self.listener.set_nonblocking(false).unwrap();
         matches!(accepted, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
+}
+
+/// Leaves little room in the kernel, so that it shows what the other side does with what it cannot hand on. This must come
+/// before the connection: to take room away later makes the kernel drop what it has asked for.
+pub(crate) fn narrow(socket: &Socket) {
+    socket.set_recv_buffer_size(256 * 1024).unwrap();
+    socket.set_send_buffer_size(256 * 1024).unwrap();
 }
 
 /// An address that refuses connections, and that nobody else can take while this lives.

@@ -110,9 +110,13 @@ pub(crate) struct Client {
 impl Client {
     /// Connects, and says nothing yet.
     pub(crate) fn silent(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Self {
+        Self::on(connect(address), config, name)
+    }
+
+    /// The same on a connection that is there.
+    pub(crate) fn on(tcp: TcpStream, config: &Arc<ClientConfig>, name: &str) -> Self {
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        let tls = ClientConnection::new(Arc::clone(config), name).unwrap();
-        Self { tcp: connect(address), tls }
+        Self { tcp, tls: ClientConnection::new(Arc::clone(config), name).unwrap() }
     }
 
     /// Takes off everything that TLS wants to send now: at the beginning, the ClientHello.

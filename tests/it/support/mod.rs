@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod forge;
 pub(crate) mod hello;
+pub(crate) mod http;
 pub(crate) mod ldap;
 pub(crate) mod nginx;
 pub(crate) mod pki;

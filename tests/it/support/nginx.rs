@@ -46,17 +46,20 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // Killed outright it would leave its worker behind.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
 }
 
-/// One process in the foreground, and nothing outside its folder.
+/// In the foreground, one worker who may read the folder, and nothing outside it. (With `master_process off` nginx 1.22
+/// crashes on a socket that it takes over.)
 fn configuration(folder: &Path, address: SocketAddr) -> String {
     let folder = folder.display();
     format!(
         "daemon off;
-master_process off;
+worker_processes 1;
+user root;
 pid {folder}/nginx.pid;
 events {{ }}
 http {{

@@ -1,0 +1,163 @@
+//! Certificates are added and removed: checked, then written, then swapped, and taken back where that fails.
+//! Must not know: how files are written, how a reload works.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::admin::answer::Answer;
+use crate::admin::pair::{Change, Pair};
+use crate::admin::{change, folder, listing};
+use crate::reload::Report;
+use crate::reload::control::Control;
+use crate::tls::certificate::Certificate;
+use crate::tls::pem;
+
+/// What is to be added, as it was sent. Not `Debug`: it holds a key.
+struct Sent {
+    name: String,
+    certificate: String,
+    key: String,
+}
+
+/// Adds a certificate to a listener, or replaces the one of that name.
+pub(super) async fn add(control: &Control, listener: &str, body: &[u8]) -> Answer {
+    let config = Arc::clone(&control.status.borrow().config);
+    let checked = Sent::read(body).and_then(|sent| {
+        let (pair, replaces) = folder::to_write(&config, listener, &sent.name)?;
+        let built = sent.built(&pair)?;
+        Ok((sent, pair, replaces, built))
+    });
+    let (sent, pair, replaces, built) = match checked {
+        Ok(checked) => checked,
+        Err(refusal) => return refusal,
+    };
+    let elsewhere = certificates(control, listener).into_iter().find(|other| other.fingerprint == built.fingerprint);
+    if let Some(other) = elsewhere.filter(|other| other.label != built.label) {
+        let said = format!("this certificate is there already, as {}", other.label);
+        return Answer::error(StatusCode::CONFLICT, &said);
+    }
+    let written = match Change::write(&pair, &sent.certificate, &sent.key) {
+        Ok(written) => written,
+        Err(error) => return unwritten(&pair, &error),
+    };
+    drop(sent);
+    let changes =
+        match swapped(control, written, |after| after.iter().any(|other| other.key.cert == built.key.cert), listener)
+            .await
+        {
+            Ok(changes) => changes,
+            Err(refusal) => return refusal,
+        };
+    tracing::info!(listener, certificate = %built.label, "a certificate was added through the admin API");
+    let status = if replaces { StatusCode::OK } else { StatusCode::CREATED };
+    let shown = listing::certificate(&built, Timestamp::now().as_second());
+    Answer::json(status, &json!({ "certificate": shown, "changes": changes }))
+}
+
+/// Removes a certificate from a listener's folder.
+pub(super) async fn remove(control: &Control, listener: &str, name: &str) -> Answer {
+    let config = Arc::clone(&control.status.borrow().config);
+    let pair = match folder::to_remove(&config, listener, name) {
+        Ok(pair) => pair,
+        Err(refusal) => return refusal,
+    };
+    let label = pair.certificate_path().display().to_string();
+    let snapshot = control.current.load();
+    let bereft = snapshot.listeners().find(|other| {
+        let all = other.terminator.certificates.all();
+        !all.is_empty() && all.iter().all(|certificate| *certificate.label == *label)
+    });
+    if let Some(bereft) = bereft {
+        let said = format!("listener {:?} would be left without a certificate", bereft.name);
+        return Answer::error(StatusCode::CONFLICT, &said);
+    }
+    let removed = match Change::remove(&pair) {
+        Ok(removed) => removed,
+        Err(error) => return unwritten(&pair, &error),
+    };
+    let gone = |after: &[Arc<Certificate>]| after.iter().all(|other| *other.label != *label);
+    match swapped(control, removed, gone, listener).await {
+        Ok(changes) => {
+            tracing::info!(listener, certificate = %label, "a certificate was removed through the admin API");
+            Answer::ok(&json!({ "changes": changes }))
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+impl Sent {
+    /// By hand, since the words of a deserializer quote what they did not expect.
+    fn read(body: &[u8]) -> Result<Self, Answer> {
+        let malformed = |said: &str| Answer::error(StatusCode::BAD_REQUEST, said);
+        let value: Value = serde_json::from_slice(body).map_err(|error| {
+            malformed(&format!("the body is not JSON, from line {}, column {}", error.line(), error.column()))
+        })?;
+        let Value::Object(mut fields) = value else { return Err(malformed(EXPECTED)) };
+        let mut text = |name| match fields.remove(name) {
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(malformed(EXPECTED)),
+        };
+        let sent = Self { name: text("name")?, certificate: text("certificate")?, key: text("key")? };
+        if fields.is_empty() { Ok(sent) } else { Err(malformed(EXPECTED)) }
+    }
+
+    /// What a reload will make of it.
+    fn built(&self, pair: &Pair) -> Result<Certificate, Answer> {
+        let wrong = |field: &str, said: &dyn std::fmt::Display| {
+            Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("{field}: {said}"))
+        };
+        // Whatever is called a private key would be written to where everyone may read.
+        if self.certificate.contains("PRIVATE KEY-----") {
+            return Err(wrong("certificate", &"holds a private key, expected certificates only"));
+        }
+        let chain = pem::read(self.certificate.as_bytes()).map_err(|error| wrong("certificate", &error))?;
+        let key = pem::read(self.key.as_bytes()).map_err(|error| wrong("key", &error))?;
+        let label = pair.certificate_path().display().to_string();
+        Certificate::build(&label, chain.certificates, key.keys, None)
+            .map_err(|error| wrong("certificate and key", &error))
+    }
+}
+
+/// Reloads; what changed, if that went well and came to what was meant. Else the files are as they were.
+async fn swapped(
+    control: &Control,
+    made: Change,
+    meant: impl Fn(&[Arc<Certificate>]) -> bool,
+    listener: &str,
+) -> Result<Vec<String>, Answer> {
+    let refusal = match control.reload().await.as_deref() {
+        Ok(Report::Swapped(changes)) if meant(&certificates(control, listener)) => return Ok(changes.clone()),
+        Ok(Report::Swapped(_)) => {
+            let said = "the reload did not take it over, and the warnings in the log say why; nothing was changed";
+            Answer::error(StatusCode::CONFLICT, said)
+        }
+        Ok(Report::Failed(errors)) => change::failed(StatusCode::CONFLICT, errors),
+        Err(stopping) => Answer::error(StatusCode::SERVICE_UNAVAILABLE, &stopping.to_string()),
+    };
+    if let Err(error) = made.take_back() {
+        tracing::error!(%error, "a change of certificate files cannot be taken back");
+        let said = format!("it failed, and what was written cannot be taken back: {error}");
+        return Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &said));
+    }
+    // Where it swapped, it has to swap back; where it failed, this tells that all is well again.
+    if control.reload().await.is_err() {
+        tracing::info!("the certificate files are as they were; tlsgate is stopping");
+    }
+    Err(refusal)
+}
+
+fn certificates(control: &Control, listener: &str) -> Vec<Arc<Certificate>> {
+    let snapshot = control.current.load();
+    snapshot.listener(listener).map(|listener| listener.terminator.certificates.all().to_vec()).unwrap_or_default()
+}
+
+fn unwritten(pair: &Pair, error: &std::io::Error) -> Answer {
+    let said = format!("{} cannot be changed: {error}", pair.folder.display());
+    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &said)
+}
+
+const EXPECTED: &str =
+    "the body is not what is expected: a JSON object with \"name\", \"certificate\" and \"key\", all texts";

@@ -1,0 +1,114 @@
+//! Listeners, certificates, policies and backends → what is shown of them. Must not know: HTTP, how they are used.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::admin::settings;
+use crate::config::validate::Config;
+use crate::snapshot::Snapshot;
+use crate::tls::certificate::{Certificate, KeyType};
+use crate::tls::policy;
+
+/// In the order of the configuration.
+pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
+    let pairs = config.listeners.iter().filter_map(|settings| Some((settings, snapshot.listener(&settings.name)?)));
+    let shown = pairs.map(|(settings, listener)| {
+        json!({
+            "name": listener.name,
+            "listen": settings.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
+            "policy": listener.terminator.policy.name,
+            "unknown_name": settings::unknown_name(listener.terminator.unknown_name),
+            "require_sni": listener.terminator.require_sni,
+            "certificates": listener.terminator.certificates.all().len(),
+            "max_connections": listener.max_connections,
+            "connections_active": listener.active(),
+            "session_tickets": settings.tickets.on,
+            "backend": listener.backend.name,
+        })
+    });
+    json!({ "listeners": shown.collect::<Vec<_>>() })
+}
+
+/// Each listener's, in the order in which they were found.
+pub(super) fn certificates(config: &Config, snapshot: &Snapshot) -> Value {
+    let now = Timestamp::now().as_second();
+    let listeners = config.listeners.iter().filter_map(|settings| snapshot.listener(&settings.name));
+    let shown = listeners.flat_map(|listener| {
+        let all: &[Arc<Certificate>] = listener.terminator.certificates.all();
+        all.iter().map(|found| {
+            let mut shown = certificate(found, now);
+            if let Some(shown) = shown.as_object_mut() {
+                shown.insert("listener".into(), json!(listener.name));
+            }
+            shown
+        })
+    });
+    json!({ "certificates": shown.collect::<Vec<_>>() })
+}
+
+/// One certificate; `now` in seconds since 1970.
+pub(super) fn certificate(certificate: &Certificate, now: i64) -> Value {
+    json!({
+        "certificate": certificate.label,
+        "names": certificate.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "key_type": key_type(certificate.key_type),
+        "key_bits": certificate.key_bits,
+        "serial_number": certificate.serial,
+        "sha256": certificate.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        "chain_length": certificate.key.cert.len(),
+        "not_before": time(certificate.not_before),
+        "not_after": time(certificate.not_after),
+        "valid": certificate.is_valid_at(now),
+    })
+}
+
+/// Every policy, and which listeners use it.
+pub(super) fn policies(config: &Config) -> Value {
+    let shown = policy::ALL.iter().map(|known| {
+        let users = config.listeners.iter().filter(|listener| listener.policy.name == known.name);
+        json!({
+            "name": known.name,
+            "versions": known.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
+            "ciphers": known.suites.iter().map(|suite| policy::suite_name(*suite)).collect::<Vec<_>>(),
+            "groups": known.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
+            "listeners": users.map(|listener| &listener.name).collect::<Vec<_>>(),
+        })
+    });
+    json!({ "policies": shown.collect::<Vec<_>>() })
+}
+
+pub(super) fn backends(config: &Config, snapshot: &Snapshot) -> Value {
+    let pools = config
+        .backends
+        .iter()
+        .filter_map(|settings| Some((settings, snapshot.pools().iter().find(|pool| pool.name == settings.name)?)));
+    let shown = pools.map(|(settings, pool)| {
+        let servers = pool
+            .servers
+            .iter()
+            .map(|server| json!({ "address": server.address, "connections_active": server.active() }));
+        json!({
+            "name": pool.name,
+            "balance": settings::balance(settings.balance),
+            "servers": servers.collect::<Vec<_>>(),
+        })
+    });
+    json!({ "backends": shown.collect::<Vec<_>>() })
+}
+
+fn key_type(key: KeyType) -> &'static str {
+    match key {
+        KeyType::EcdsaP256 => "ECDSA P-256",
+        KeyType::EcdsaP384 => "ECDSA P-384",
+        KeyType::EcdsaP521 => "ECDSA P-521",
+        KeyType::Ed25519 => "Ed25519",
+        KeyType::Rsa => "RSA",
+    }
+}
+
+/// RFC 3339; `null` for a time that has no such form.
+fn time(seconds: i64) -> Option<String> {
+    Timestamp::from_second(seconds).ok().map(|time| time.to_string())
+}

@@ -1,0 +1,101 @@
+//! The admin server: health, state and changes over HTTP, on a thread and a runtime of its own, so that neither it nor the
+//! data path can starve the other. Must not know: how connections are served, how a reload works.
+
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime;
+use tokio::sync::{Mutex, watch};
+
+use crate::config::decode::ConfigError;
+use crate::config::validate;
+use crate::reload::control::Control;
+
+mod answer;
+mod body;
+mod certificates;
+mod change;
+mod folder;
+mod guard;
+mod listing;
+mod openapi;
+mod pair;
+mod route;
+mod serve;
+mod service;
+mod settings;
+mod socket;
+mod state;
+pub mod token;
+
+use guard::Door;
+
+/// Writes the metrics of a state in the text format of Prometheus.
+pub type Metrics = Box<dyn Fn(&Control) -> String + Send + Sync>;
+
+/// A running admin server. Dropping it ends it, after what is being answered.
+#[derive(Debug)]
+pub struct Admin {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What every request may look at.
+struct Shared {
+    door: Door,
+    /// Empty until the first snapshot is there.
+    control: OnceLock<Control>,
+    metrics: Metrics,
+    /// Held by who changes files, or drains: one at a time.
+    changing: Mutex<()>,
+}
+
+impl Admin {
+    /// Listens, and answers that nothing is ready yet. `None` where the configuration does not want an admin server.
+    pub fn open(config: &validate::Admin, metrics: Metrics) -> Result<Option<Self>, ConfigError> {
+        let Some(listen) = &config.listen else { return Ok(None) };
+        // A token that cannot be read is best told of before somebody needs it.
+        config.token_file.as_ref().map(token::read).transpose()?;
+        let refused = |error: std::io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
+        let (socket, door) = {
+            let _inside = runtime.enter();
+            socket::bind(&listen.value, config.socket_mode).map_err(refused)?
+        };
+        tracing::info!(address = %door, "admin API listening");
+        if door.is_open_to_others() {
+            tracing::warn!(address = %door, "the admin API can be reached from other machines, and HTTP does not encrypt");
+        }
+        let shared = Arc::new(Shared { door, control: OnceLock::new(), metrics, changing: Mutex::new(()) });
+        let (stop, stopped) = watch::channel(false);
+        let served = serve::serve(socket, Arc::clone(&shared), stopped);
+        let thread =
+            thread::Builder::new().name("admin".into()).spawn(move || runtime.block_on(served)).map_err(refused)?;
+        Ok(Some(Self { shared, stop, thread: Some(thread) }))
+    }
+
+    /// From here on there is something to look at and to change.
+    pub fn ready(&self, control: Control) {
+        // It is set once: there is one server in a process.
+        let _ = self.shared.control.set(control);
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        // Nobody listens only if the thread has ended.
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the admin server had panicked");
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("door", &self.door).finish_non_exhaustive()
+    }
+}

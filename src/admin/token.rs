@@ -1,0 +1,48 @@
+//! The token that allows changes on TCP. Must not know: HTTP.
+
+use std::path::PathBuf;
+
+use crate::config::decode::{ConfigError, Located};
+use crate::tls::crypto;
+use crate::tls::store;
+
+/// A secret that is never shown.
+pub struct Token(String);
+
+/// Reads the file, in which the token stands alone.
+pub fn read(file: &Located<PathBuf>) -> Result<Token, ConfigError> {
+    let text = store::read_secret(&file.value).map_err(|error| file.error(error.to_string()))?;
+    let token = text.trim();
+    let wrong = |found: String| {
+        let path = file.value.display();
+        file.error(format!("{path}: {found}, expected at least {SHORTEST} visible ASCII characters"))
+    };
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(wrong("found characters that a header cannot carry".into()));
+    }
+    if token.len() < SHORTEST {
+        return Err(wrong(format!("found a token of {} characters", token.len())));
+    }
+    Ok(Token(token.to_owned()))
+}
+
+impl Token {
+    /// Whether `presented` is this token. How long that takes tells nothing but its length.
+    pub fn is(&self, presented: &[u8]) -> bool {
+        crypto::same_secret(self.0.as_bytes(), presented)
+    }
+
+    /// The token itself, for who has to present it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Twelve random bytes in base64; a token that can be guessed guards nothing.
+const SHORTEST: usize = 16;

@@ -1,0 +1,148 @@
+//! `tlsgate reload`: asks a running tlsgate over its admin API, and prints what it answers. Must not know: how a reload works.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, HOST};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use crate::admin::token;
+use crate::cli::FAILED;
+use crate::config;
+use crate::config::decode::{ConfigError, Located, Position};
+use crate::config::values::AdminAddress;
+
+/// How to reach it.
+#[derive(Debug, Args)]
+pub(super) struct Whom {
+    /// Where its admin server listens: unix:/path or http://127.0.0.1:9900.
+    #[arg(long, value_name = "ADDRESS", value_parser = address, required_unless_present = "config")]
+    admin: Option<AdminAddress>,
+    /// Its configuration file, in which that stands.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The file with the token; by default the one that the configuration names.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// Where to ask, and what to show there.
+struct Door {
+    address: AdminAddress,
+    token: Option<token::Token>,
+}
+
+pub(super) fn reload(whom: Whom) -> ExitCode {
+    let asked = door(whom).and_then(|door| {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        runtime.block_on(ask(door))
+    });
+    match asked {
+        Ok(lines) => {
+            println!("{lines}");
+            ExitCode::SUCCESS
+        }
+        Err(said) => {
+            eprintln!("{said}");
+            FAILED.into()
+        }
+    }
+}
+
+fn address(text: &str) -> Result<AdminAddress, String> {
+    if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+        return Ok(AdminAddress::Unix(path.into()));
+    }
+    let bare = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    let parsed = bare.parse().map(AdminAddress::Tcp);
+    parsed.map_err(|_| "expected unix:/path, or http:// with an IP address and a port".to_owned())
+}
+
+/// What was typed comes before what the configuration says.
+fn door(whom: Whom) -> Result<Door, String> {
+    let (mut address, mut token_file) = (whom.admin, None);
+    if let Some(path) = &whom.config {
+        let said = |errors: Vec<ConfigError>| {
+            errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
+        };
+        let admin = config::load(path).map_err(said)?.admin;
+        address = address.or(admin.listen.map(|listen| listen.value));
+        token_file = admin.token_file;
+    }
+    if let Some(path) = whom.token_file {
+        let nowhere = Position { line: 1, column: 1 };
+        token_file = Some(Located { value: path, at: nowhere, path: "--token-file".into() });
+    }
+    let Some(address) = address else {
+        return Err("the configuration has no admin server (expected listen in [admin])".into());
+    };
+    // On a Unix socket nobody asks for it, and it may be somebody else's to read.
+    let token_file = token_file.filter(|_| matches!(address, AdminAddress::Tcp(_)));
+    let token = token_file.as_ref().map(token::read).transpose().map_err(|error| error.message)?;
+    Ok(Door { address, token })
+}
+
+async fn ask(door: Door) -> Result<String, String> {
+    let unreachable = |error: std::io::Error| format!("{}: cannot be reached: {error}", door.address);
+    let late = |_| format!("{}: no answer in time", door.address);
+    match &door.address {
+        AdminAddress::Tcp(address) => {
+            let stream = timeout(CONNECT, TcpStream::connect(address)).await.map_err(late)?.map_err(unreachable)?;
+            timeout(ANSWER, post(stream, &address.to_string(), door.token.as_ref())).await.map_err(late)?
+        }
+        AdminAddress::Unix(path) => {
+            let stream = timeout(CONNECT, UnixStream::connect(path)).await.map_err(late)?.map_err(unreachable)?;
+            timeout(ANSWER, post(stream, "localhost", None)).await.map_err(late)?
+        }
+    }
+}
+
+/// One request, one answer.
+async fn post(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    host: &str,
+    token: Option<&token::Token>,
+) -> Result<String, String> {
+    let broken = |error: hyper::Error| format!("no answer from the admin server: {error}");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    tokio::spawn(connection);
+    let mut request = Request::post("/api/v1/reload").header(HOST, host);
+    if let Some(token) = token {
+        request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
+    let response = sender.send_request(request).await.map_err(broken)?;
+    let status = response.status();
+    let body = response.into_body().collect().await.map_err(broken)?.to_bytes();
+    let answer = serde_json::from_slice(&body).map_err(|_| format!("the answer, {status}, is not from tlsgate"))?;
+    told(status, &answer)
+}
+
+/// The answer in lines, good or bad.
+fn told(status: StatusCode, answer: &Value) -> Result<String, String> {
+    let texts = |list: &Value, text: fn(&Value) -> Option<&str>| {
+        list.as_array().into_iter().flatten().filter_map(text).map(str::to_owned).collect::<Vec<_>>()
+    };
+    if status.is_success() {
+        let changes = texts(&answer["changes"], Value::as_str);
+        return Ok(if changes.is_empty() { "reloaded: nothing has changed".to_owned() } else { changes.join("\n") });
+    }
+    let mut lines = vec![answer["error"].as_str().map_or_else(|| status.to_string(), str::to_owned)];
+    lines.extend(texts(&answer["errors"], |error| error["text"].as_str()));
+    Err(lines.join("\n"))
+}
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// A hundred thousand certificates take a while.
+const ANSWER: Duration = Duration::from_secs(300);
