@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::admin::state;
+use crate::admin::settings;
 use crate::config::validate::Config;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::{Certificate, KeyType};
@@ -19,7 +19,7 @@ pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
             "name": listener.name,
             "listen": settings.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
             "policy": listener.terminator.policy.name,
-            "unknown_name": state::unknown_name(listener.terminator.unknown_name),
+            "unknown_name": settings::unknown_name(listener.terminator.unknown_name),
             "require_sni": listener.terminator.require_sni,
             "certificates": listener.terminator.certificates.all().len(),
             "max_connections": listener.max_connections,
@@ -91,7 +91,7 @@ pub(super) fn backends(config: &Config, snapshot: &Snapshot) -> Value {
             .map(|server| json!({ "address": server.address, "connections_active": server.active() }));
         json!({
             "name": pool.name,
-            "balance": state::balance(settings.balance),
+            "balance": settings::balance(settings.balance),
             "servers": servers.collect::<Vec<_>>(),
         })
     });

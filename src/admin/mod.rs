@@ -23,6 +23,7 @@ mod pair;
 mod route;
 mod serve;
 mod service;
+mod settings;
 mod socket;
 mod state;
 pub mod token;
@@ -46,7 +47,7 @@ struct Shared {
     /// Empty until the first snapshot is there.
     control: OnceLock<Control>,
     metrics: Option<Metrics>,
-    /// Held while files are changed: one change at a time.
+    /// Held by who changes files, or drains: one at a time.
     changing: Mutex<()>,
 }
 

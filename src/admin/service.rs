@@ -9,7 +9,7 @@ use hyper::{Request, Response, StatusCode};
 
 use crate::admin::answer::Answer;
 use crate::admin::route::{Operation, Routed, route};
-use crate::admin::{Shared, body, certificates, change, listing, openapi, state};
+use crate::admin::{Shared, body, certificates, change, listing, openapi, settings, state};
 use crate::reload::control::Control;
 
 pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -82,7 +82,10 @@ async fn changed(
 ) -> Answer {
     match (operation, values.as_slice()) {
         (Operation::Reload, _) => change::reload(&control).await,
-        (Operation::Drain, _) => change::drain(control).await,
+        (Operation::Drain, _) => {
+            let _turn = shared.changing.lock().await;
+            change::drain(control).await
+        }
         (Operation::AddCertificate, [listener]) => {
             if !json {
                 let said = "the body is of another type (expected Content-Type: application/json)";
@@ -105,7 +108,7 @@ fn looked_at(control: &Control, operation: Operation) -> Answer {
     match operation {
         Operation::Ready => state::ready(&status),
         Operation::Status => Answer::ok(&state::status(&status, &snapshot)),
-        Operation::Config => Answer::ok(&state::config(&status.config)),
+        Operation::Config => Answer::ok(&settings::config(&status.config)),
         Operation::Listeners => Answer::ok(&listing::listeners(&status.config, &snapshot)),
         Operation::Certificates => Answer::ok(&listing::certificates(&status.config, &snapshot)),
         Operation::Policies => Answer::ok(&listing::policies(&status.config)),

@@ -1,19 +1,12 @@
-//! The process and its configuration → what is shown of them. Must not know: HTTP methods, paths.
+//! The process → its health, and what is shown of its state. Must not know: HTTP methods, paths.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::admin::answer::Answer;
 use crate::admin::change::Fault;
-use crate::backend::balance::Algorithm;
-use crate::config::validate::{Config, Listener};
-use crate::config::values::Workers;
-use crate::observe::access::{Format, Target};
-use crate::observe::log::Level;
 use crate::reload::control::Status;
 use crate::snapshot::Snapshot;
-use crate::tls::select::UnknownName;
-use crate::tls::store::Source;
 
 /// The process answers, which is all that it takes to be alive.
 pub(super) fn live() -> Answer {
@@ -42,102 +35,4 @@ pub(super) fn status(status: &Status, snapshot: &Snapshot) -> Value {
         "warnings": status.warnings,
         "connections_active": snapshot.listeners().map(|listener| listener.active()).sum::<usize>(),
     })
-}
-
-/// The configuration in force, with every default. Paths of secrets are shown, secrets are not in it.
-pub(super) fn config(config: &Config) -> Value {
-    let admin = &config.admin;
-    json!({
-        "admin": {
-            "listen": admin.listen.as_ref().map(|listen| listen.value.to_string()),
-            "socket_mode": admin.socket_mode.to_string(),
-            "token_file": admin.token_file.as_ref().map(|file| file.value.display().to_string()),
-        },
-        "log": {
-            "level": level(config.log.level),
-            "access": target(&config.log.access),
-            "access_format": match config.log.access_format { Format::Json => "json", Format::Text => "text" },
-        },
-        "runtime": {
-            "workers": match config.runtime.workers { Workers::Auto => json!("auto"), Workers::Count(count) => json!(count) },
-            "shutdown_timeout": humantime::format_duration(config.runtime.shutdown_timeout).to_string(),
-        },
-        "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),
-        "backend": config.backends.iter().map(|backend| (backend.name.to_string(), json!({
-            "servers": backend.servers,
-            "balance": balance(backend.balance),
-            "connect_timeout": humantime::format_duration(backend.connect_timeout).to_string(),
-            "connect_attempts": backend.connect_attempts,
-        }))).collect::<serde_json::Map<_, _>>(),
-    })
-}
-
-fn listener(listener: &Listener) -> Value {
-    let tickets = &listener.tickets;
-    json!({
-        "name": listener.name,
-        "listen": listener.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
-        "policy": listener.policy.name,
-        "certificates": listener.certificates.iter().map(|source| certificate(&source.value)).collect::<Vec<_>>(),
-        "unknown_name": unknown_name(listener.unknown_name),
-        "require_sni": listener.require_sni,
-        "max_connections": listener.max_connections,
-        "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
-        "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
-        "session_tickets": tickets.on,
-        "ticket_lifetime": humantime::format_duration(tickets.settings.lifetime).to_string(),
-        "ticket_rotation": humantime::format_duration(tickets.settings.rotation).to_string(),
-        "ticket_keys": tickets.keys.iter().map(|file| file.value.display().to_string()).collect::<Vec<_>>(),
-        "backend": listener.backend_name,
-    })
-}
-
-fn certificate(source: &Source) -> Value {
-    match source {
-        Source::Path(path) => json!(path.display().to_string()),
-        Source::Pair { cert, key, names, default } => {
-            let mut shown = json!({
-                "cert": cert.display().to_string(),
-                "key": key.display().to_string(),
-                "default": default,
-            });
-            if let (Some(names), Some(shown)) = (names, shown.as_object_mut()) {
-                shown.insert("names".into(), names.iter().map(ToString::to_string).collect());
-            }
-            shown
-        }
-    }
-}
-
-pub(super) fn unknown_name(unknown: UnknownName) -> &'static str {
-    match unknown {
-        UnknownName::Default => "default",
-        UnknownName::Reject => "reject",
-    }
-}
-
-pub(super) fn balance(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::RoundRobin => "round_robin",
-        Algorithm::LeastConnections => "least_connections",
-    }
-}
-
-fn level(level: Level) -> &'static str {
-    match level {
-        Level::Error => "error",
-        Level::Warn => "warn",
-        Level::Info => "info",
-        Level::Debug => "debug",
-        Level::Trace => "trace",
-    }
-}
-
-fn target(target: &Target) -> String {
-    match target {
-        Target::Stdout => "stdout".into(),
-        Target::Stderr => "stderr".into(),
-        Target::Off => "off".into(),
-        Target::File(path) => path.display().to_string(),
-    }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::admin::token;
 use crate::cli::FAILED;
 use crate::config;
 use crate::config::decode::ConfigError;
@@ -30,7 +31,13 @@ struct Summary {
 
 pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
     let built = config::load(path).and_then(|config| {
-        Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now())
+        let token = config.admin.token_file.as_ref().map(token::read).transpose();
+        let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now());
+        match (built, token) {
+            (built, Ok(_)) => built,
+            (Ok(_), Err(error)) => Err(vec![error]),
+            (Err(errors), Err(error)) => Err([vec![error], errors].concat()),
+        }
     });
     let report = match built {
         Ok(Built { snapshot, mut warnings, failures }) => {

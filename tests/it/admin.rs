@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::PATIENCE;
 use crate::support::backend::Backend;
+use crate::support::check::check;
 use crate::support::http::{Door, Response};
 use crate::support::pki::{Extra, Key, Pki, write_private};
 use crate::support::proxy::{PROGRAM, Proxy};
@@ -126,6 +127,14 @@ fn reload(arguments: &[&str]) -> (bool, String) {
     let output = Command::new(PROGRAM).arg("reload").args(arguments).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+/// Asks the same from several threads.
+fn at_once(count: usize, ask: impl Fn() -> Response + Sync) -> Vec<Response> {
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..count).map(|_| scope.spawn(&ask)).collect();
+        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+    })
 }
 
 #[test]
@@ -431,10 +440,7 @@ fn more_than_it_serves_at_once_wait_their_turn() {
 fn reloads_at_once_are_all_answered() {
     let scene = Scene::unix();
     scene.write_config("idle_timeout = \"5m\"");
-    let answers: Vec<Response> = std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| scene.change("POST", "/api/v1/reload", ""))).collect();
-        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
-    });
+    let answers = at_once(8, || scene.change("POST", "/api/v1/reload", ""));
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     assert_eq!(scene.door.get("/api/v1/config").json()["listener"][0]["idle_timeout"], "5m");
 }
@@ -497,7 +503,10 @@ fn a_drain_is_told_by_readiness_and_a_second_one_is_told_so() {
     let mut answer = [0; 6];
     to.write_all(b"first\n").unwrap();
     std::io::Read::read_exact(&mut from, &mut answer).unwrap();
-    assert_eq!(scene.change("POST", "/api/v1/drain", "").status, 202);
+    let answers = at_once(2, || scene.change("POST", "/api/v1/drain", ""));
+    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [202, 409]);
     assert_eq!(scene.door.get("/readyz").status, 503);
     assert_eq!(scene.door.get("/livez").status, 200);
     assert_eq!(scene.change("POST", "/api/v1/drain", "").status, 409);
@@ -519,6 +528,30 @@ fn the_socket_is_its_owners_alone_unless_it_is_said_otherwise() {
         let found = fs::metadata(scene.path("admin.sock")).unwrap().permissions().mode();
         assert_eq!(found & 0o777, mode);
     }
+}
+
+#[test]
+fn where_it_listens_changes_at_the_next_start_and_the_token_at_once() {
+    let scene = Scene::tcp();
+    let other = "another-token-that-is-long-enough";
+    write_private(&scene.path("other"), other);
+    let admin = "listen=\"unix:elsewhere.sock\"\ntoken_file=\"other\"";
+    fs::write(scene.path("tlsgate.toml"), config(&scene.backend, admin, "")).unwrap();
+    scene.proxy.log_line("take effect at the next start");
+    assert!(!scene.path("elsewhere.sock").exists());
+    assert_eq!(scene.change("POST", "/api/v1/reload", "").status, 401);
+    let bearer = format!("Bearer {other}");
+    assert_eq!(scene.door.ask("POST", "/api/v1/reload", &[("Authorization", &bearer)], "").status, 200);
+    assert_eq!(scene.door.get("/api/v1/config").json()["admin"]["listen"], "127.0.0.1:0");
+}
+
+#[test]
+fn check_tells_what_is_wrong_with_the_token() {
+    let pki = Pki::new();
+    pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
+    let backend = Backend::echo();
+    let checked = check(pki.folder(), &config(&backend, "listen=\"127.0.0.1:0\"\ntoken_file=\"none\"", ""));
+    assert!(!checked.ok && checked.errors[0].contains("admin: token_file: "), "{:?}", checked.errors);
 }
 
 #[test]
