@@ -40,7 +40,7 @@ pub(super) async fn serve(socket: Socket, shared: Arc<Shared>, mut stop: watch::
         drop(shared.changing.lock().await);
     };
     if timeout(LAST_WORDS, all_ended).await.is_err() {
-        tracing::warn!("an answer of the admin server is cut short");
+        tracing::warn!("a connection to the admin server is cut");
     }
 }
 
