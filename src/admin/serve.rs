@@ -19,17 +19,21 @@ use crate::admin::{Shared, service};
 /// Serves until told to stop; then what is being answered may come to its end.
 pub(super) async fn serve(socket: Socket, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
+    let mut failing = false;
     while let Some((place, accepted)) = tokio::select! {
         // Who finds no place waits in the kernel's queue.
         next = async { (Arc::clone(&places).acquire_owned().await, socket.accept().await) } => Some(next),
         _ = stop.wait_for(|stop| *stop) => None,
     } {
+        let failed_before = std::mem::replace(&mut failing, accepted.is_err());
         match accepted {
             Ok(Stream::Tcp(stream)) => spawn(stream, &shared, &stop, place),
             Ok(Stream::Unix(stream)) => spawn(stream, &shared, &stop, place),
             Err(error) => {
-                // Out of descriptors, most likely: to try again at once would not help.
-                tracing::warn!(%error, "the admin server cannot accept");
+                // Out of descriptors, most likely: to try again at once would not help, nor to say it again.
+                if !failed_before {
+                    tracing::warn!(%error, "the admin server cannot accept for now");
+                }
                 sleep(AFTER_FAILURE).await;
             }
         }

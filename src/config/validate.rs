@@ -136,8 +136,10 @@ fn admin(admin: file::Admin, folder: &Path) -> Admin {
         };
         Located { value, at: listen.at, path: listen.path }
     });
-    let token_file = admin.token_file.map(|file| {
-        Located { value: resolved(Path::new(&file.value), folder), at: file.at, path: file.path }
+    let token_file = admin.token_file.map(|file| Located {
+        value: resolved(Path::new(&file.value), folder),
+        at: file.at,
+        path: file.path,
     });
     Admin { listen, socket_mode: admin.socket_mode.value, token_file }
 }

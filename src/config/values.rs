@@ -85,8 +85,7 @@ impl Value for SocketAddr {
 }
 
 impl Value for AdminAddress {
-    const EXPECTED: &'static str =
-        "an IP address and a port, such as \"127.0.0.1:9900\", or the path of a Unix socket, such as \"unix:/run/tlsgate/admin.sock\"";
+    const EXPECTED: &'static str = "an IP address and a port, such as \"127.0.0.1:9900\", or the path of a Unix socket, such as \"unix:/run/tlsgate/admin.sock\"";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let text = value.as_str()?;
