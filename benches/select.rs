@@ -13,8 +13,8 @@ use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 use tlsgate::tls::certificate::{Certificate, Hash, KeyType};
-use tlsgate::tls::name::Name;
 use tlsgate::tls::crypto;
+use tlsgate::tls::name::Name;
 use tlsgate::tls::select::{Certificates, Entry, Offer, UnknownName};
 
 const SIZES: [usize; 3] = [25, 1_000, 100_000];

@@ -93,8 +93,9 @@ impl<S: Sockets> Reloader<S> {
                 if !changes.is_empty() {
                     tracing::info!(%why, "reloaded: {}", changes.join("; "));
                 }
+                let changed = !changes.is_empty();
                 self.note(|status| {
-                    status.generation += 1;
+                    status.generation += u64::from(changed);
                     status.last_success = Timestamp::now();
                     status.successes += 1;
                     status.errors.clear();
@@ -154,10 +155,12 @@ impl<S: Sockets> Reloader<S> {
         }
         for listener in &self.config.listeners {
             folders.extend(listener.tickets.keys.iter().filter_map(|file| file.value.parent().map(Path::to_owned)));
-            folders.extend(listener.certificates.iter().filter_map(|source| match &source.value {
-                Source::Path(path) if path.is_dir() => Some(path.clone()),
-                _ => None,
-            }));
+            for source in &listener.certificates {
+                // The folder above tells when this one comes back after it was removed.
+                let (Source::Path(path) | Source::Pair { cert: path, .. }) = &source.value;
+                folders.extend(path.parent().map(Path::to_owned));
+                folders.insert(path.clone());
+            }
         }
         folders
     }

@@ -79,7 +79,8 @@ impl Server {
             counters.text() + &gauges
         };
         // Before anything is loaded, so that who asks is told that there is nothing yet, rather than not heard.
-        let admin = Admin::open(&config.admin, Box::new(exposition)).map_err(|error| StartError::Config(vec![error]))?;
+        let admin =
+            Admin::open(&config.admin, Box::new(exposition)).map_err(|error| StartError::Config(vec![error]))?;
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (alive, all_ended) = mpsc::channel(1);
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));

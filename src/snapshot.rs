@@ -85,13 +85,8 @@ impl Snapshot {
             let load_failures = certificates.failures.len() - failures;
             let same = before.listeners.get(&settings.name);
             let tickets = tickets(settings, same.map(Arc::as_ref), &mut certificates.errors).map(Arc::new);
-            let terminator = Terminator::new(
-                *settings.policy,
-                index,
-                settings.unknown_name,
-                settings.require_sni,
-                tickets.clone(),
-            );
+            let terminator =
+                Terminator::new(*settings.policy, index, settings.unknown_name, settings.require_sni, tickets.clone());
             match terminator {
                 Ok(terminator) => {
                     let active = same.map(|same| Arc::clone(&same.active));
@@ -138,8 +133,6 @@ impl Snapshot {
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
     }
-
-
 }
 
 impl Listener {
@@ -180,7 +173,10 @@ impl Current {
 fn pool(backend: &validate::Backend, before: &[Arc<Pool>]) -> Pool {
     let known = before.iter().find(|pool| pool.name == backend.name).map_or(&[][..], |pool| &pool.servers);
     let server = |address: &SocketAddr| {
-        known.iter().find(|server| server.address == *address).map_or_else(|| Arc::new(Server::new(*address)), Arc::clone)
+        known
+            .iter()
+            .find(|server| server.address == *address)
+            .map_or_else(|| Arc::new(Server::new(*address)), Arc::clone)
     };
     Pool::new(
         Arc::clone(&backend.name),
@@ -193,11 +189,7 @@ fn pool(backend: &validate::Backend, before: &[Arc<Pool>]) -> Pool {
 
 /// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of
 /// its clients.
-fn tickets(
-    listener: &validate::Listener,
-    same: Option<&Listener>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Tickets> {
+fn tickets(listener: &validate::Listener, same: Option<&Listener>, errors: &mut Vec<ConfigError>) -> Option<Tickets> {
     let validate::Tickets { on, settings, keys } = &listener.tickets;
     if !on {
         return None;
@@ -209,7 +201,9 @@ fn tickets(
     let mut secrets = Vec::new();
     for file in keys {
         let read = store::read_secret(&file.value).map_err(|error| error.to_string());
-        match read.and_then(|text| Secret::parse_all(&text).map_err(|error| format!("{}: {error}", file.value.display()))) {
+        match read
+            .and_then(|text| Secret::parse_all(&text).map_err(|error| format!("{}: {error}", file.value.display())))
+        {
             Ok(more) => secrets.extend(more),
             Err(error) => errors.push(file.error(error)),
         }

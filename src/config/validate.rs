@@ -231,11 +231,17 @@ impl Listeners<'_> {
                 .ticket_keys
                 .unwrap_or_default()
                 .into_iter()
-                .map(|file| Located { value: resolved(Path::new(&file.value), self.folder), at: file.at, path: file.path })
+                .map(|file| Located {
+                    value: resolved(Path::new(&file.value), self.folder),
+                    at: file.at,
+                    path: file.path,
+                })
                 .collect(),
         };
         if tickets.settings.lifetime > LONGEST_TICKET {
-            errors.push(listener.ticket_lifetime.error("is more than seven days, which RFC 8446 section 4.6.1 does not allow"));
+            errors.push(
+                listener.ticket_lifetime.error("is more than seven days, which RFC 8446 section 4.6.1 does not allow"),
+            );
         }
         Some(Listener {
             here,

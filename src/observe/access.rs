@@ -155,7 +155,8 @@ impl AccessLog {
     /// Hands a record over; never waits. If the writer cannot keep up the record is dropped and counted.
     pub fn write(&self, record: Record) {
         if let Some(queue) = &self.queue
-            && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(Message::Record(Box::new(record)))
+            && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+                queue.try_send(Message::Record(Box::new(record)))
         {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -198,7 +199,13 @@ impl Target {
     }
 }
 
-fn write_all(messages: &Receiver<Message>, out: Box<dyn Write + Send>, target: &Target, format: Format, lost: &AtomicU64) {
+fn write_all(
+    messages: &Receiver<Message>,
+    out: Box<dyn Write + Send>,
+    target: &Target,
+    format: Format,
+    lost: &AtomicU64,
+) {
     let mut out = BufWriter::new(out);
     while let Ok(first) = messages.recv() {
         // Whole batches in one write; a line is never left waiting for the next one.
@@ -210,7 +217,9 @@ fn write_all(messages: &Receiver<Message>, out: Box<dyn Write + Send>, target: &
                     flush(&mut out, lost);
                     match target.open() {
                         Ok(fresh) => out = BufWriter::new(fresh),
-                        Err(error) => tracing::error!(%error, "the access log cannot be reopened, it goes on as it was"),
+                        Err(error) => {
+                            tracing::error!(%error, "the access log cannot be reopened, it goes on as it was")
+                        }
                     }
                 }
             }

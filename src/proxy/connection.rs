@@ -72,7 +72,13 @@ async fn live(mut client: TcpStream, listener: &Listener, entry: &mut Entry) -> 
     let connected = match connected {
         Some(connected) => connected,
         None => {
-            entry.record.reason = Some(failures.into_iter().map(|failure| format!("{}: {}", failure.address, failure.reason)).collect::<Vec<_>>().join("; "));
+            entry.record.reason = Some(
+                failures
+                    .into_iter()
+                    .map(|failure| format!("{}: {}", failure.address, failure.reason))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            );
             // Without close_notify: the client must not take this for an answer that is empty.
             close::with_last_words(&mut client, &[]).await;
             return Outcome::BackendUnreachable;

@@ -32,7 +32,7 @@ pub struct Status {
     /// The configuration that is in force.
     pub config: Arc<Config>,
     pub started: Timestamp,
-    /// Counts the states that were published, the first one included.
+    /// Counts the states that differed from the one before, the first one included.
     pub generation: u64,
     pub last_success: Timestamp,
     pub successes: u64,

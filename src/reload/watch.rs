@@ -1,7 +1,9 @@
 //! Folders → a nudge when something in them changes. Must not know: what is in them.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -11,8 +13,12 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub struct Watch {
     watcher: Option<RecommendedWatcher>,
-    folders: BTreeSet<PathBuf>,
+    /// With what it was when it was last looked at: a folder that was removed and made again is another one.
+    folders: BTreeMap<PathBuf, Identity>,
 }
+
+/// Device and inode.
+type Identity = (u64, u64);
 
 impl Watch {
     /// Nudges through `nudge`, whose queue may be full: one nudge is as good as many. Where the system cannot watch, the
@@ -26,28 +32,42 @@ impl Watch {
         let watcher = notify::recommended_watcher(told)
             .inspect_err(|error| tracing::warn!(%error, "files cannot be watched, changes are noticed by re-reading"))
             .ok();
-        Self { watcher, folders: BTreeSet::new() }
+        Self { watcher, folders: BTreeMap::new() }
     }
 
     /// Watches these folders and no others. True where one is new: what changed in it before now was not noticed.
     pub fn follow(&mut self, folders: BTreeSet<PathBuf>) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
-        for gone in self.folders.difference(&folders) {
+        let there: BTreeMap<PathBuf, Identity> =
+            folders.into_iter().filter_map(|folder| identity(&folder).map(|identity| (folder, identity))).collect();
+        for (gone, _) in self.folders.iter().filter(|(folder, identity)| there.get(*folder) != Some(*identity)) {
             // A folder that was removed is no longer watched anyway.
             let _ = watcher.unwatch(gone);
         }
-        let mut watched: BTreeSet<PathBuf> = self.folders.intersection(&folders).cloned().collect();
-        let known = watched.len();
-        for folder in folders.difference(&self.folders) {
-            match watcher.watch(folder, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(watched.insert(folder.clone())),
+        let mut fresh = false;
+        let mut watched = BTreeMap::new();
+        for (folder, identity) in there {
+            if self.folders.get(&folder) == Some(&identity) {
+                watched.insert(folder, identity);
+                continue;
+            }
+            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    watched.insert(folder, identity);
+                    fresh = true;
+                }
                 // It is tried again after the next reload.
                 Err(error) => tracing::warn!(folder = %folder.display(), %error, "cannot be watched"),
             }
         }
         self.folders = watched;
-        self.folders.len() > known
+        fresh
     }
+}
+
+fn identity(folder: &Path) -> Option<Identity> {
+    let metadata = fs::metadata(folder).ok().filter(fs::Metadata::is_dir)?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Reading is no change, or reloading would set off itself.

@@ -63,7 +63,8 @@ impl Sockets {
         let Some(shared) = &self.shared else { return Ok(()) };
         let (stop, stopped) = watch::channel(false);
         for worker in &self.workers {
-            let (copy, name, shared, stopped) = (socket.try_clone()?, Arc::clone(&key.0), shared.clone(), stopped.clone());
+            let (copy, name, shared, stopped) =
+                (socket.try_clone()?, Arc::clone(&key.0), shared.clone(), stopped.clone());
             worker.spawn(async move {
                 match tokio::net::TcpListener::from_std(copy) {
                     Ok(socket) => listener::accept(socket, name, shared, stopped).await,

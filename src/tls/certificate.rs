@@ -9,8 +9,8 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use thiserror::Error;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::tls::name::Name;
 use crate::tls::crypto;
+use crate::tls::name::Name;
 
 mod algorithm;
 pub use algorithm::{Hash, KeyType};

@@ -14,8 +14,8 @@ use crate::tls::certificate::KeyType;
 use crate::tls::hello::Hello;
 use crate::tls::policy::{self, Policy};
 use crate::tls::record::{RecordError, Records};
-use crate::tls::tickets::Tickets;
 use crate::tls::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
+use crate::tls::tickets::Tickets;
 
 /// What a listener terminates TLS with.
 #[derive(Debug)]

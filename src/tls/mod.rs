@@ -3,8 +3,8 @@
 
 pub mod alert;
 pub mod certificate;
-pub mod handshake;
 pub mod crypto;
+pub mod handshake;
 pub mod hello;
 pub mod name;
 pub mod pem;

@@ -246,7 +246,8 @@ pub fn read_secret(path: &Path) -> Result<String, StoreError> {
     if file.readable_by_all {
         return Err(StoreError::Exposed(path.to_owned()));
     }
-    String::from_utf8(file.text).map_err(|_| StoreError::Pem(path.to_owned(), PemError::Syntax("it is not text".into())))
+    String::from_utf8(file.text)
+        .map_err(|_| StoreError::Pem(path.to_owned(), PemError::Syntax("it is not text".into())))
 }
 
 /// The same certificate found twice counts once, at its first place; a later mention may mark it as default.
@@ -326,7 +327,8 @@ impl File {
     fn hash_with(&self, other: Option<&Self>) -> [u8; 32] {
         let mode = |file: &Self| [u8::from(file.readable_by_all)];
         let own = [crypto::sha256(&self.text).as_slice(), &mode(self)].concat();
-        let others = other.map(|file| [crypto::sha256(&file.text).as_slice(), &mode(file)].concat()).unwrap_or_default();
+        let others =
+            other.map(|file| [crypto::sha256(&file.text).as_slice(), &mode(file)].concat()).unwrap_or_default();
         crypto::sha256(&[own, others].concat())
     }
 }

@@ -95,7 +95,9 @@ impl ProducesTickets for Tickets {
         let stamped = [&now.to_be_bytes()[..], plain].concat();
         match &self.keys {
             Keys::Shared { sealing, keys } => keys.get(*sealing)?.seal(&stamped),
-            Keys::Own(ring) => ring.lock().unwrap_or_else(PoisonError::into_inner).sealing(now, &self.settings)?.seal(&stamped),
+            Keys::Own(ring) => {
+                ring.lock().unwrap_or_else(PoisonError::into_inner).sealing(now, &self.settings)?.seal(&stamped)
+            }
         }
     }
 

@@ -77,7 +77,9 @@ fn there_is_no_circle() {
 fn only_one_file_names_the_crypto_provider() {
     let naming: Vec<String> = sources()
         .iter()
-        .filter(|file| code(file).lines().any(|line| line.contains("aws_lc_rs") && !line.trim_start().starts_with("//")))
+        .filter(|file| {
+            code(file).lines().any(|line| line.contains("aws_lc_rs") && !line.trim_start().starts_with("//"))
+        })
         .map(|file| module_of(file))
         .collect();
     assert_eq!(naming, ["tls::crypto"]);

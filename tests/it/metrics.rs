@@ -70,7 +70,8 @@ fn what_happens_is_counted_by_what_it_was() {
         let labels = format!("certificate=\"{certificate}\",listener=\"main\",match=\"{matched}\"");
         scene.comes_to(&format!("tlsgate_certificate_selections_total{{{labels}}}"), count);
     }
-    let handshake = "cipher=\"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\",group=\"x25519\",listener=\"main\",resumed=\"false\"";
+    let handshake =
+        "cipher=\"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\",group=\"x25519\",listener=\"main\",resumed=\"false\"";
     scene.comes_to(&format!("tlsgate_tls_handshakes_total{{{handshake},version=\"TLSv1.2\"}}"), 1.0);
     let text = scene.door.get("/metrics").body;
     assert!(text.contains("tlsgate_backend_connect_failures_total{backend=\"echo\",reason=\"refused\""), "{text}");

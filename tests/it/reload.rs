@@ -203,3 +203,46 @@ fn listeners_come_and_go_and_live_connections_stay() {
     live.wait().unwrap();
     assert!(!scene.served("a.test").is_empty());
 }
+
+#[test]
+fn a_folder_that_is_removed_keeps_the_old_state_and_is_taken_up_when_it_is_back() {
+    let scene = Scene::new();
+    let before = scene.served("a.test");
+    fs::rename(scene.path("certs"), scene.path("away")).unwrap();
+    let line = scene.proxy.log_line("not reloaded, everything stays as it is");
+    assert!(line.contains("certs: no such file"), "{line}");
+    assert_eq!(scene.served("a.test"), before);
+    // Another folder of the same name, made in steps.
+    scene.pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
+    scene.proxy.log_line("a.crt replaced");
+    // It is watched as the old one was.
+    scene.pki.write("certs", "b", &["b.test"], Key::P256, &Extra::default());
+    scene.proxy.log_line("b.crt added");
+}
+
+#[test]
+fn of_ten_thousand_certificates_the_bad_ones_stay_as_they_were() {
+    const COUNT: usize = 10_000;
+    let (pki, backend) = (Pki::new(), Backend::echo());
+    // One pair under many names: what is looked at here is how many there are.
+    let names: Vec<String> = (0..COUNT).map(|number| format!("n{number}.test")).collect();
+    let (first, key) = pki.write("certs", "n0", &["n0.test"], Key::P256, &Extra::default());
+    let shared = rcgen::KeyPair::from_pem(&fs::read_to_string(&key).unwrap()).unwrap();
+    for name in &names[1..] {
+        let stem = first.with_file_name(name.trim_end_matches(".test"));
+        fs::write(stem.with_extension("crt"), pki.certificate(&[name], &shared, &Extra::default())).unwrap();
+        fs::hard_link(&key, stem.with_extension("key")).unwrap();
+    }
+    let proxy = Proxy::start(pki.folder(), &config(&backend, "certificates = [\"certs\"]"));
+    let before = served(&proxy, "n77.test");
+    for number in [7, 77, 777] {
+        fs::write(first.with_file_name(format!("n{number}.crt")), "-----BEGIN CERTIFICATE-----\nAAAA\n").unwrap();
+    }
+    for number in [7, 77, 777] {
+        let line = proxy.log_line(&format!("n{number}.crt: is cut short"));
+        assert!(line.contains("keeps its last good version"), "{line}");
+    }
+    assert_eq!(served(&proxy, "n77.test"), before);
+    fs::write(first.with_file_name("n77.crt"), pki.certificate(&["n77.test"], &shared, &Extra::default())).unwrap();
+    proxy.log_line("n77.crt replaced");
+}

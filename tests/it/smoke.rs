@@ -27,8 +27,18 @@ servers = ["{}"]
     let proxy = Proxy::start(pki.folder(), &config);
     let (connect, ca) = (proxy.address("main").to_string(), pki.ca().display().to_string());
     for (sigalgs, expected) in [("ECDSA+SHA256", "ECDSA"), ("RSA-PSS+SHA256:ECDSA+SHA384", "RSA-PSS")] {
-        let arguments =
-            ["s_client", "-connect", &connect, "-servername", "ldap.test", "-CAfile", &ca, "-brief", "-sigalgs", sigalgs];
+        let arguments = [
+            "s_client",
+            "-connect",
+            &connect,
+            "-servername",
+            "ldap.test",
+            "-CAfile",
+            &ca,
+            "-brief",
+            "-sigalgs",
+            sigalgs,
+        ];
         let shown = tool::shown(&tool::run("openssl", &arguments, b""));
         assert!(shown.contains("Verification: OK"), "{shown}");
         assert!(shown.contains(&format!("Signature type: {expected}")), "{shown}");

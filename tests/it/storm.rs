@@ -13,12 +13,14 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Tls, connect, trusting};
+use crate::support::http::Door;
 use crate::support::pki::{Extra, Key, Pki, write_private};
 use crate::support::procfs::{eventually, open_files, resident_kib};
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{PROGRAM, Proxy};
+use crate::support::tool;
 
 /// How many generations one run goes through; each swaps certificates, and every other one the configuration.
-const GENERATIONS: u64 = 60;
+const GENERATIONS: u64 = 100;
 const NAMES: [&str; 2] = ["a.test", "b.test"];
 
 /// A generation is marked in the certificate (its common name) and in the policy: an even one speaks TLS 1.3 only, an odd
@@ -39,7 +41,7 @@ fn certificates(pki: &Pki, generation: u64) {
 /// One step for a reader of the file: a rename.
 fn configuration(pki: &Pki, backend: SocketAddr, generation: u64) -> String {
     let text = format!(
-        "[log]\naccess = \"off\"\n\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\npolicy = \"{}\"\n\
+        "[admin]\nlisten=\"unix:admin.sock\"\n\n[log]\naccess = \"off\"\n\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\npolicy = \"{}\"\n\
          certificates = [\"generation-{generation}\"]\nbackend = \"echo\"\n\n[backend.echo]\nservers = [\"{backend}\"]\n",
         policy(generation)
     );
@@ -63,7 +65,10 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
     certificates(&pki, 0);
     let proxy = Proxy::start(pki.folder(), &configuration(&pki, backend.address, 0));
     let (address, pid) = (proxy.address("main"), proxy.pid());
+    let door = Door::Unix(pki.folder().join("admin.sock"));
+    let admin = format!("unix:{}", pki.folder().join("admin.sock").display());
     let config = Arc::new(both_versions(&pki.ca()));
+    let resumed = AtomicU64::new(0);
     let (done, handshakes, newest) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let before = (resident_kib(pid), open_files(pid));
     thread::scope(|scope| {
@@ -76,7 +81,8 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
                     client.handshake().unwrap_or_else(|error| panic!("a handshake failed: {error}"));
                     let generation = generation_of(&client);
                     let version = client.tls.protocol_version().unwrap();
-                    let expected = if generation.is_multiple_of(2) { ProtocolVersion::TLSv1_3 } else { ProtocolVersion::TLSv1_2 };
+                    let expected =
+                        if generation.is_multiple_of(2) { ProtocolVersion::TLSv1_3 } else { ProtocolVersion::TLSv1_2 };
                     assert_eq!(version, expected, "generation {generation} mixed with another");
                     assert!(generation >= reported, "generation {generation} after {reported} was reported");
                     client.send(b"ping").unwrap();
@@ -86,6 +92,21 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
                 }
             });
         }
+        // Clients that resume where they can, across reloads and policies.
+        scope.spawn(|| {
+            let mut config = both_versions(&pki.ca());
+            config.resumption = rustls::client::Resumption::in_memory_sessions(8);
+            let config = Arc::new(config);
+            while !done.load(Ordering::Acquire) {
+                let mut client = Client::on(connect(address), &config, NAMES[1]);
+                client.handshake().unwrap_or_else(|error| panic!("a resumption failed: {error}"));
+                client.send(b"ping").unwrap();
+                assert_eq!(client.read_exact(4), b"ping");
+                let kind = client.tls.handshake_kind();
+                resumed.fetch_add(u64::from(kind == Some(rustls::HandshakeKind::Resumed)), Ordering::Relaxed);
+                client.close_notify().unwrap();
+            }
+        });
         // A transfer that outlives every swap.
         let (config, done) = (&config, &done);
         scope.spawn(move || {
@@ -100,8 +121,12 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
         for generation in 1..=GENERATIONS {
             certificates(&pki, generation);
             configuration(&pki, backend.address, generation);
-            if generation % 3 == 0 {
-                proxy.signal("HUP");
+            // Every way to ask in turn; where nobody asks, the change of the file is noticed.
+            match generation % 4 {
+                0 => proxy.signal("HUP"),
+                1 => assert_eq!(door.ask("POST", "/api/v1/reload", &[], "").status, 200),
+                2 => assert!(tool::run(PROGRAM, &["reload", "--admin", &admin], b"").status.success()),
+                _ => {}
             }
             // It reports every certificate of the new folder.
             proxy.log_line(&format!("generation-{generation}/b.test.rsa.crt added"));
@@ -111,7 +136,8 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
         done.store(true, Ordering::Release);
     });
     println!("{} handshakes over {GENERATIONS} generations", handshakes.load(Ordering::Relaxed));
-    assert!(handshakes.load(Ordering::Relaxed) > GENERATIONS);
+    println!("{} resumed", resumed.load(Ordering::Relaxed));
+    assert!(handshakes.load(Ordering::Relaxed) > GENERATIONS && resumed.load(Ordering::Relaxed) > 0);
     // The connections are closed by and by.
     let files = eventually("files closed", || Some(open_files(pid)).filter(|files| *files <= before.1 + 4));
     let grown = resident_kib(pid).saturating_sub(before.0);
@@ -174,5 +200,8 @@ fn both_versions(ca: &Path) -> rustls::ClientConfig {
     roots.add(rustls::pki_types::pem::from_buf(&mut pem.as_slice()).unwrap().unwrap().1.into()).unwrap();
     let provider = Arc::new(tlsgate::tls::crypto::provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    builder.with_root_certificates(roots).with_no_client_auth()
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    // A resumed session shows the certificate that it began with.
+    config.resumption = rustls::client::Resumption::disabled();
+    config
 }

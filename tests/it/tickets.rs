@@ -26,7 +26,9 @@ fn pki() -> Pki {
 
 fn config(backend: &Backend, lines: &str) -> String {
     let listener = |name: &str| {
-        format!("[[listener]]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nbackend = \"echo\"\n{lines}\n")
+        format!(
+            "[[listener]]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nbackend = \"echo\"\n{lines}\n"
+        )
     };
     format!("{}\n{}\n[backend.echo]\nservers = [\"{}\"]\n", listener("one"), listener("two"), backend.address)
 }

@@ -149,11 +149,34 @@ mod tests {
         assert_eq!(
             fields[4..],
             [
-                "ldaps", "192.0.2.7:50000", "10.0.0.1:389", "1500", "2", "3", "4", "48", "/etc/my%20certs/a.crt", "0F",
-                "ECDHE-RSA-AES128-GCM-SHA256", "tlsv12", "x25519", "ldap.test", "-", "-", "-", "2026-11-24T04:05:06"
+                "ldaps",
+                "192.0.2.7:50000",
+                "10.0.0.1:389",
+                "1500",
+                "2",
+                "3",
+                "4",
+                "48",
+                "/etc/my%20certs/a.crt",
+                "0F",
+                "ECDHE-RSA-AES128-GCM-SHA256",
+                "tlsv12",
+                "x25519",
+                "ldap.test",
+                "-",
+                "-",
+                "-",
+                "2026-11-24T04:05:06"
             ]
         );
-        let bare = Record { tls: None, certificate: None, backend_address: None, tls_handshake_time: None, incoming_tls_alert_code: None, ..record() };
+        let bare = Record {
+            tls: None,
+            certificate: None,
+            backend_address: None,
+            tls_handshake_time: None,
+            incoming_tls_alert_code: None,
+            ..record()
+        };
         assert_eq!(nlb(&bare).split(' ').count(), 22);
     }
 

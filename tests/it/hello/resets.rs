@@ -14,41 +14,48 @@ fn resets_at_every_stage_leave_nothing_behind() {
     let mut ended = 1;
     stage.proxy.records(ended);
     let before = open_files(stage.proxy.pid());
-    let stages: [(&str, fn(Client) -> Client); 7] = [
-        ("connected", |client| client),
-        ("within the hello", |mut client| {
+    let stages: [fn(Client) -> Client; 7] = [
+        // Connected.
+        |client| client,
+        // Within the hello.
+        |mut client| {
             let hello = client.flight();
             client.tcp.write_all(&hello[..hello.len() / 2]).unwrap();
             client
-        }),
-        ("after the hello", |mut client| {
+        },
+        // After the hello, perhaps before the answer.
+        |mut client| {
             let hello = client.flight();
             client.tcp.write_all(&hello).unwrap();
             client
-        }),
-        ("after the server's flight", |mut client| {
+        },
+        // With the answer read in part.
+        |mut client| {
             let hello = client.flight();
             client.tcp.write_all(&hello).unwrap();
             client.tls.read_tls(&mut client.tcp).unwrap();
             client
-        }),
-        ("after the handshake", |mut client| {
+        },
+        // After the handshake.
+        |mut client| {
             client.handshake().unwrap();
             client
-        }),
-        ("with data on its way", |mut client| {
+        },
+        // With data on its way.
+        |mut client| {
             client.handshake().unwrap();
             client.send(&[7; 50_000]).unwrap();
             client
-        }),
-        ("after the end of its data", |mut client| {
+        },
+        // After the end of its data.
+        |mut client| {
             client.handshake().unwrap();
             client.send(b"bye").unwrap();
             client.close_notify().unwrap();
             client
-        }),
+        },
     ];
-    for (_, up_to) in stages {
+    for up_to in stages {
         for round in 0..ROUNDS {
             reset(up_to(stage.silent(Tls::BOTH[round % 2])).tcp);
             ended += 1;

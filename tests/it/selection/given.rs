@@ -9,8 +9,8 @@ use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 use tlsgate::tls::certificate::{Certificate, Hash, KeyType};
-use tlsgate::tls::name::Name;
 use tlsgate::tls::crypto;
+use tlsgate::tls::name::Name;
 use tlsgate::tls::select::{Entry, Offer, UnknownName};
 
 use crate::support::pki::{Key, generate};

@@ -70,6 +70,11 @@ impl Pki {
     /// A certificate's PEM and its key's (PKCS#8).
     pub(crate) fn pair(&self, names: &[&str], key: Key, extra: &Extra) -> (String, String) {
         let key = generate(key);
+        (self.certificate(names, &key, extra), key.serialize_pem())
+    }
+
+    /// A certificate's PEM, for a key that is there.
+    pub(crate) fn certificate(&self, names: &[&str], key: &KeyPair, extra: &Extra) -> String {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let common_name = extra.common_name.clone().or(names.first().cloned()).unwrap_or_default();
         let mut params = CertificateParams::new(names).unwrap();
@@ -80,11 +85,18 @@ impl Pki {
         params.use_authority_key_identifier_extension = true;
         let (from, to) = extra.validity.unwrap_or((-1, 90));
         (params.not_before, params.not_after) = (in_days(from).into(), in_days(to).into());
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+        params.signed_by(key, &self.issuer).unwrap().pem()
     }
 
     /// Writes `folder/stem.crt` and `folder/stem.key` below the PKI's folder and returns both paths.
-    pub(crate) fn write(&self, folder: &str, stem: &str, names: &[&str], key: Key, extra: &Extra) -> (PathBuf, PathBuf) {
+    pub(crate) fn write(
+        &self,
+        folder: &str,
+        stem: &str,
+        names: &[&str],
+        key: Key,
+        extra: &Extra,
+    ) -> (PathBuf, PathBuf) {
         let (certificate, key) = self.pair(names, key, extra);
         let folder = self.folder().join(folder);
         fs::create_dir_all(&folder).unwrap();

@@ -1,122 +1,141 @@
 //! Peers that do not read for a while: nothing is lost, the other side is slowed down, and memory stays bounded.
 
-use std::io::{ErrorKind, Result, Write};
+use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::sync::RwLock;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, Scope};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{Domain, Socket, Type};
 
+use super::receive;
 use crate::support::PATIENCE;
-use crate::support::by_hand::ByHand;
-use crate::support::client::{Client, Ending, RECORD, Tls, drain, patient};
+use crate::support::by_hand::{ByHand, narrow};
+use crate::support::client::{Client, Ending, RECORD, Tls, patient};
 use crate::support::procfs::resident_kib;
-use crate::support::stage::Stage;
-use crate::support::stream::bytes;
+use crate::support::stage::{NAME, Stage};
+use crate::support::stream::Stream;
 
 #[test]
 fn clients_that_read_late_lose_nothing_and_cost_little_memory() {
-    let backend = ByHand::new();
+    let backend = ByHand::new().narrow();
     let stage = Stage::plain(backend.address);
-    let sent = bytes(SIZE);
-    let before = resident_kib(stage.proxy.pid());
-    thread::scope(|scope| {
-        let (stalled, all_stalled) = channel();
-        let mut late = Vec::new();
-        for round in 0..CONNECTIONS {
-            let (client, server) = stage.joined(&backend, Tls::BOTH[round % 2]);
-            narrow(&client.tcp);
-            narrow(&server);
-            let ((go, gone), stalled, sent) = (channel(), stalled.clone(), &sent);
-            scope.spawn(move || answer(server, sent, &stalled, &gone));
-            late.push((client, go));
-        }
-        wait_for_all(&all_stalled);
-        is_bounded(&stage, before);
-        for (mut client, go) in late {
-            drop(go);
-            let (read, ending) = client.read_to_end();
-            assert!(read == sent, "{} bytes of {SIZE}", read.len());
-            assert_eq!(ending, Ending::CloseNotify);
-        }
+    late(&stage, |scope, round, held, stalled| {
+        let (mut client, server) = joined(&stage, &backend, round);
+        let writer = scope.spawn(move || {
+            let (tcp, mut kept) = (server.try_clone().unwrap(), Kept { tcp: server, rest: Vec::new() });
+            let written = write(&tcp, |piece| kept.send(piece), &stalled, held);
+            tcp.shutdown(Shutdown::Write).unwrap();
+            written
+        });
+        scope.spawn(move || {
+            drop(held.read());
+            let mut ending = None;
+            let read = receive(Stream::new(0), |buffer| {
+                client.read(buffer).unwrap_or_else(|end| {
+                    ending = Some(end);
+                    0
+                })
+            });
+            assert_eq!((read, ending), (writer.join().unwrap(), Some(Ending::CloseNotify)));
+        });
     });
-    is_bounded(&stage, before);
 }
 
 #[test]
 fn a_backend_that_reads_late_loses_nothing_and_costs_little_memory() {
-    let backend = ByHand::new();
+    let backend = ByHand::new().narrow();
     let stage = Stage::plain(backend.address);
-    let sent = bytes(SIZE);
-    let before = resident_kib(stage.proxy.pid());
-    thread::scope(|scope| {
-        let (stalled, all_stalled) = channel();
-        let mut late = Vec::new();
-        for round in 0..CONNECTIONS {
-            let (client, server) = stage.joined(&backend, Tls::BOTH[round % 2]);
-            narrow(&client.tcp);
-            narrow(&server);
-            let ((go, gone), stalled, sent) = (channel(), stalled.clone(), &sent);
-            scope.spawn(move || ask(client, sent, &stalled, &gone));
-            late.push((server, go));
-        }
-        wait_for_all(&all_stalled);
-        is_bounded(&stage, before);
-        for (mut server, go) in late {
-            drop(go);
-            let (read, ending) = drain(&mut server);
-            assert!(read == sent, "{} bytes of {SIZE}", read.len());
-            assert_eq!(ending, Ending::Fin);
-        }
+    late(&stage, |scope, round, held, stalled| {
+        let (mut client, mut server) = joined(&stage, &backend, round);
+        let writer = scope.spawn(move || {
+            let tcp = client.tcp.try_clone().unwrap();
+            let written = write(&tcp, |piece| client.send(piece), &stalled, held);
+            client.close_notify().unwrap();
+            (written, client)
+        });
+        scope.spawn(move || {
+            drop(held.read());
+            let read = receive(Stream::new(0), |buffer| server.read(buffer).unwrap());
+            assert_eq!(read, writer.join().unwrap().0);
+        });
     });
-    is_bounded(&stage, before);
 }
 
-/// The backend's side: writes until nothing goes on, says so, and writes the rest once `gone` is hung up.
-fn answer(mut server: TcpStream, sent: &[u8], stalled: &Sender<()>, gone: &Receiver<()>) {
-    server.set_write_timeout(Some(STALL)).unwrap();
-    let mut written = 0;
-    while !is_stalled(server.write(&sent[written..]).map(|count| written += count)) {}
-    stalled.send(()).unwrap();
-    let _ = gone.recv();
-    patient(&server);
-    server.write_all(&sent[written..]).unwrap();
-    server.shutdown(Shutdown::Write).unwrap();
-}
-
-/// The same on the client's side. A piece that is stalled has been sealed, and goes with the next.
-fn ask(mut client: Client, sent: &[u8], stalled: &Sender<()>, gone: &Receiver<()>) {
-    client.tcp.set_write_timeout(Some(STALL)).unwrap();
-    let mut pieces = sent.chunks(RECORD);
-    while !is_stalled(client.send(pieces.next().expect("nothing holds it up"))) {}
-    stalled.send(()).unwrap();
-    let _ = gone.recv();
-    patient(&client.tcp);
-    pieces.for_each(|piece| client.send(piece).unwrap());
-    client.close_notify().unwrap();
-}
-
-/// Little room in the kernel, so that it shows soon what the proxy does with what it cannot hand on.
-fn narrow(tcp: &TcpStream) {
-    let socket = SockRef::from(tcp);
-    socket.set_recv_buffer_size(64 * 1024).unwrap();
-    socket.set_send_buffer_size(64 * 1024).unwrap();
-}
-
-fn is_stalled(written: Result<()>) -> bool {
-    match written {
-        Ok(()) => false,
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
-            true
+/// Starts a hundred connections, each of which says when it has stalled and then waits until nobody holds it; and looks at the
+/// proxy's memory meanwhile.
+fn late(stage: &Stage, start: impl for<'s> Fn(&'s Scope<'s, '_>, usize, &'s RwLock<()>, Sender<()>)) {
+    let before = resident_kib(stage.proxy.pid());
+    let hold = RwLock::new(());
+    thread::scope(|scope| {
+        let held = hold.write().unwrap();
+        let (stalled, all_stalled) = channel();
+        for round in 0..CONNECTIONS {
+            start(scope, round, &hold, stalled.clone());
         }
-    }
+        for _ in 0..CONNECTIONS {
+            all_stalled.recv_timeout(PATIENCE).expect("a connection does not stall");
+        }
+        is_bounded(stage, before);
+        // All at once: what the kernel has dropped meanwhile it sends again after as long as it has waited already, and
+        // one after the other these times would double and double.
+        drop(held);
+    });
+    is_bounded(stage, before);
 }
 
-fn wait_for_all(stalled: &Receiver<()>) {
-    for _ in 0..CONNECTIONS {
-        stalled.recv_timeout(PATIENCE).expect("a connection does not stall");
+/// A connection with little room in the kernel's buffers at both ends.
+fn joined(stage: &Stage, backend: &ByHand, round: usize) -> (Client, TcpStream) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    narrow(&socket);
+    socket.connect(&stage.address().into()).unwrap();
+    let mut client = Client::on(socket.into(), stage.config(Tls::BOTH[round % 2]), NAME);
+    patient(&client.tcp);
+    client.handshake().unwrap();
+    (client, backend.accept())
+}
+
+/// Writes the stream until nothing goes on, says so, waits until nobody holds it, and writes some more. A piece that stalls is
+/// kept by `send`, and goes with the next. Returns how much it was in all.
+fn write(tcp: &TcpStream, mut send: impl FnMut(&[u8]) -> Result<()>, stalled: &Sender<()>, held: &RwLock<()>) -> usize {
+    let (mut stream, mut written) = (Stream::new(0), 0);
+    let mut more = || {
+        let piece = stream.next(RECORD);
+        written += piece.len();
+        assert!(written < MOST, "nothing holds it up");
+        send(piece)
+    };
+    tcp.set_write_timeout(Some(STALL)).unwrap();
+    let error = loop {
+        if let Err(error) = more() {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+    stalled.send(()).unwrap();
+    drop(held.read());
+    patient(tcp);
+    for _ in 0..MORE {
+        more().unwrap();
+    }
+    written
+}
+
+/// A plain connection that keeps what a stalled write has left, as TLS clients do.
+struct Kept {
+    tcp: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl Kept {
+    fn send(&mut self, piece: &[u8]) -> Result<()> {
+        self.rest.extend_from_slice(piece);
+        while !self.rest.is_empty() {
+            let written = self.tcp.write(&self.rest)?;
+            self.rest.drain(..written);
+        }
+        Ok(())
     }
 }
 
@@ -127,7 +146,9 @@ fn is_bounded(stage: &Stage, before: u64) {
 }
 
 const CONNECTIONS: usize = 100;
-/// For each connection, and more than the kernel has room for on the way.
-const SIZE: usize = 8 << 20;
+/// More than all the kernel's buffers on the way hold.
+const MOST: usize = 128 << 20;
+/// Pieces that are written after the stall.
+const MORE: usize = 100;
 /// A write that does not get on for so long is stalled.
 const STALL: Duration = Duration::from_millis(500);
