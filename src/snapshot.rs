@@ -170,7 +170,7 @@ impl Current {
     }
 }
 
-fn pool(backend: &validate::Backend, before: &[Arc<Pool>]) -> Pool {
+fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>]) -> Pool {
     let known = before.iter().find(|pool| pool.name == backend.name).map_or(&[][..], |pool| &pool.servers);
     let server = |address: &SocketAddr| {
         known
@@ -189,8 +189,12 @@ fn pool(backend: &validate::Backend, before: &[Arc<Pool>]) -> Pool {
 
 /// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of
 /// its clients.
-fn tickets(listener: &validate::Listener, same: Option<&Listener>, errors: &mut Vec<ConfigError>) -> Option<Tickets> {
-    let validate::Tickets { on, settings, keys } = &listener.tickets;
+fn tickets(
+    listener: &validate::listener::Listener,
+    same: Option<&Listener>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Tickets> {
+    let validate::listener::Tickets { on, settings, keys } = &listener.tickets;
     if !on {
         return None;
     }
@@ -212,7 +216,7 @@ fn tickets(listener: &validate::Listener, same: Option<&Listener>, errors: &mut 
 }
 
 /// What a ticket may be used for: this listener, and what its clients have to prove, which is nothing so far.
-fn ticket_scope(listener: &validate::Listener) -> String {
+fn ticket_scope(listener: &validate::listener::Listener) -> String {
     format!("listener {}\0client_auth off", listener.name)
 }
 
@@ -235,7 +239,7 @@ impl<'b> Certificates<'b> {
         Self { loading, now, warnings: Vec::new(), failures: Vec::new(), errors: Vec::new() }
     }
 
-    fn of(&mut self, listener: &validate::Listener) -> select::Certificates {
+    fn of(&mut self, listener: &validate::listener::Listener) -> select::Certificates {
         let at = |text: String| format!("listener {:?}: {text}", listener.name);
         let (mut entries, mut skipped) = (Vec::new(), Vec::new());
         let before = self.errors.len();

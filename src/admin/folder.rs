@@ -8,7 +8,8 @@ use hyper::StatusCode;
 
 use crate::admin::answer::Answer;
 use crate::admin::pair::Pair;
-use crate::config::validate::{Config, Listener};
+use crate::config::validate::Config;
+use crate::config::validate::listener::Listener;
 use crate::tls::store::Source;
 
 /// Where a certificate of that name is written, and whether there is one already.

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::backend::balance::Algorithm;
-use crate::config::validate::{Config, Listener};
+use crate::config::validate::Config;
+use crate::config::validate::listener::Listener;
 use crate::config::values::Workers;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::backend::pool::Pool;
 use crate::backend::server::Lease;
 use crate::net::close::Unfinished;
-use crate::net::socket;
+use crate::net::stream::Stream;
 
 /// A connection to one server, counted while it lives.
 #[derive(Debug)]
@@ -65,8 +65,8 @@ pub async fn connect(pool: &Pool, failures: &mut Vec<Failure>) -> Option<Connect
         let address = server.address;
         let attempt = timeout(pool.connect_timeout, TcpStream::connect(address)).await;
         let failure = match attempt {
-            Ok(Ok(stream)) => match socket::prepare(&stream) {
-                Ok(()) => return Some(Connected { stream: Unfinished::new(stream), address, lease }),
+            Ok(Ok(stream)) => match prepared(Stream::Tcp(stream)) {
+                Ok(stream) => return Some(Connected { stream: Unfinished::new(stream), address, lease }),
                 Err(error) => failed(address, &error),
             },
             Ok(Err(error)) => failed(address, &error),
@@ -95,4 +95,8 @@ fn failed(address: SocketAddr, error: &io::Error) -> Failure {
         },
     };
     Failure { address, kind, reason }
+}
+
+fn prepared(stream: Stream) -> io::Result<Stream> {
+    stream.prepare().map(|()| stream)
 }

@@ -1,18 +1,20 @@
 //! The configuration as written, and every default. `config/reference.toml` says the same, and a test compares them.
 //! Must not know: what depends on what.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use toml::de::DeTable;
 
-use crate::backend::balance::Algorithm;
 use crate::config::decode::{ConfigError, Faults, Located, Table};
-use crate::config::values::{AdminAddress, CertificateSource, Mode, Workers};
+use crate::config::values::{AdminAddress, Mode, Workers};
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
-use crate::tls::policy;
-use crate::tls::select::UnknownName;
+
+pub mod backend;
+pub mod listener;
+
+use backend::Backend;
+use listener::Listener;
 
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,37 +47,6 @@ pub struct Log {
 pub struct Runtime {
     pub workers: Located<Workers>,
     pub shutdown_timeout: Located<Duration>,
-}
-
-/// `[[listener]]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
-    pub here: Located<()>,
-    pub name: Option<Located<String>>,
-    pub listen: Option<Vec<Located<SocketAddr>>>,
-    pub policy: Located<String>,
-    pub certificates: Option<Vec<Located<CertificateSource>>>,
-    pub unknown_name: Located<UnknownName>,
-    pub require_sni: Located<bool>,
-    pub max_connections: Located<usize>,
-    pub handshake_timeout: Located<Duration>,
-    pub idle_timeout: Located<Duration>,
-    pub session_tickets: Located<bool>,
-    pub ticket_lifetime: Located<Duration>,
-    pub ticket_rotation: Located<Duration>,
-    pub ticket_keys: Option<Vec<Located<String>>>,
-    pub backend: Option<Located<String>>,
-}
-
-/// `[backend.NAME]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backend {
-    pub here: Located<()>,
-    pub name: String,
-    pub servers: Option<Vec<Located<SocketAddr>>>,
-    pub balance: Located<Algorithm>,
-    pub connect_timeout: Located<Duration>,
-    pub connect_attempts: Located<usize>,
 }
 
 impl File {
@@ -135,45 +106,6 @@ impl Runtime {
         Self {
             workers: table.or("workers", Workers::Auto),
             shutdown_timeout: table.or("shutdown_timeout", Duration::from_secs(30)),
-        }
-    }
-}
-
-impl Listener {
-    fn read(table: &mut Table<'_>) -> Self {
-        let name = table.required::<String>("name");
-        if let Some(name) = &name {
-            table.rename(format!("listener {:?}", name.value));
-        }
-        Self {
-            here: table.here(),
-            name,
-            listen: table.list("listen"),
-            policy: table.or("policy", policy::DEFAULT.to_owned()),
-            certificates: table.list("certificates"),
-            unknown_name: table.or("unknown_name", UnknownName::Default),
-            require_sni: table.or("require_sni", false),
-            max_connections: table.or("max_connections", 10_000),
-            handshake_timeout: table.or("handshake_timeout", Duration::from_secs(10)),
-            idle_timeout: table.or("idle_timeout", Duration::from_secs(3600)),
-            session_tickets: table.or("session_tickets", true),
-            ticket_lifetime: table.or("ticket_lifetime", Duration::from_secs(12 * 3600)),
-            ticket_rotation: table.or("ticket_rotation", Duration::from_secs(12 * 3600)),
-            ticket_keys: table.list("ticket_keys"),
-            backend: table.required("backend"),
-        }
-    }
-}
-
-impl Backend {
-    fn read(name: &str, table: &mut Table<'_>) -> Self {
-        Self {
-            here: table.here(),
-            name: name.to_owned(),
-            servers: table.list("servers"),
-            balance: table.or("balance", Algorithm::LeastConnections),
-            connect_timeout: table.or("connect_timeout", Duration::from_secs(5)),
-            connect_attempts: table.or("connect_attempts", 3),
         }
     }
 }

@@ -7,19 +7,20 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::net::stream::Stream;
 
 /// A connection that is reset when it is dropped, unless somebody says that it has ended in order: whoever is cut off in
 /// the middle, by a shutdown or a fault of ours, must not take that for an end.
 #[derive(Debug)]
 pub struct Unfinished {
-    stream: TcpStream,
+    stream: Stream,
     finished: bool,
 }
 
 impl Unfinished {
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: Stream) -> Self {
         Self { stream, finished: false }
     }
 
@@ -43,8 +44,8 @@ impl Unfinished {
     }
 }
 
-impl AsRef<TcpStream> for Unfinished {
-    fn as_ref(&self) -> &TcpStream {
+impl AsRef<Stream> for Unfinished {
+    fn as_ref(&self) -> &Stream {
         &self.stream
     }
 }
@@ -53,14 +54,14 @@ impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.finished {
             // If the option cannot be set the peer sees an ordinary end; there is no other way to tell it.
-            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+            let _ = self.stream.reset_on_close();
         }
     }
 }
 
 /// Writes `last`, ends the sending side, and reads what is left for a moment: closing with unread bytes would send a
 /// reset, which can overtake the last words.
-pub async fn with_last_words(stream: &mut TcpStream, last: &[u8]) {
+pub async fn with_last_words(stream: &mut Stream, last: &[u8]) {
     let goodbye = async {
         stream.write_all(last).await?;
         stream.shutdown().await?;
@@ -78,7 +79,7 @@ pub async fn with_last_words(stream: &mut TcpStream, last: &[u8]) {
     let _ = timeout(LINGER, goodbye).await;
 }
 
-fn is_writable(stream: &TcpStream) -> bool {
+fn is_writable(stream: &Stream) -> bool {
     let mut fds = [PollFd::new(stream, PollFlags::OUT)];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     // An error here would repeat; it counts as writable so that the wait ends.

@@ -3,3 +3,4 @@
 pub mod buffer;
 pub mod close;
 pub mod socket;
+pub mod stream;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustls::AlertDescription;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::connect::{Failure, connect};
 use crate::net::close;
+use crate::net::stream::Stream;
 use crate::observe::access::{AccessLog, Record, Served, Tls};
 use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
@@ -25,13 +25,13 @@ use crate::tls::policy;
 use crate::tls::select::{Choice, Tier};
 
 /// Serves an accepted connection to its end, whatever that is.
-pub async fn serve(client: TcpStream, listener: Arc<Listener>, entry: Entry) {
+pub async fn serve(client: Stream, listener: Arc<Listener>, entry: Entry) {
     let mut entry = entry;
     let outcome = live(client, &listener, &mut entry).await;
     entry.record.outcome = outcome;
 }
 
-async fn live(mut client: TcpStream, listener: &Listener, entry: &mut Entry) -> Outcome {
+async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Outcome {
     let deadline = Instant::now() + listener.handshake_timeout;
     let terminator = &listener.terminator;
 
@@ -112,7 +112,7 @@ enum NoHello {
     Bad(HelloError),
 }
 
-async fn read_hello(client: &mut TcpStream) -> Result<Hello, NoHello> {
+async fn read_hello(client: &mut Stream) -> Result<Hello, NoHello> {
     let mut reader = HelloReader::default();
     loop {
         match client.read_buf(&mut reader.raw).await {
@@ -188,7 +188,7 @@ impl Entry {
         self.record.outcome = outcome;
     }
 
-    async fn no_hello(&mut self, client: &mut TcpStream, failure: NoHello) -> Outcome {
+    async fn no_hello(&mut self, client: &mut Stream, failure: NoHello) -> Outcome {
         match failure {
             NoHello::Closed => Outcome::HelloClosed,
             NoHello::Io(error) => {
@@ -207,7 +207,7 @@ impl Entry {
         }
     }
 
-    async fn no_handshake(&mut self, client: &mut TcpStream, error: HandshakeError) -> Outcome {
+    async fn no_handshake(&mut self, client: &mut Stream, error: HandshakeError) -> Outcome {
         self.record.reason = Some(error.to_string());
         match error {
             HandshakeError::Closed | HandshakeError::Io(_) => Outcome::HandshakeClosed,

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
-use crate::net::socket;
+use crate::net::stream::Stream;
 use crate::observe::access::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::observe::outcome::Outcome;
@@ -61,7 +61,7 @@ pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut sto
         match accepted {
             Ok((stream, peer)) => {
                 trouble.over();
-                start(stream, peer, &name, &shared);
+                start(Stream::Tcp(stream), peer, &name, &shared);
             }
             Err(error) => {
                 let pause = trouble.met(&error, &name);
@@ -74,14 +74,14 @@ pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut sto
     }
 }
 
-fn start(stream: TcpStream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
+fn start(stream: Stream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
     let snapshot = shared.current.load();
     let Some(listener) = snapshot.listener(name) else { return };
     let entry = Entry::new(shared.ids.next(), Arc::clone(name), peer, shared.log.clone(), Arc::clone(&shared.metrics));
     let Some(permit) = listener.permit() else {
         return entry.refuse(Outcome::ConnectionLimit);
     };
-    if let Err(error) = socket::prepare(&stream) {
+    if let Err(error) = stream.prepare() {
         // The peer has gone already; reading will tell.
         tracing::debug!(listener = %name, %peer, %error, "socket options");
     }

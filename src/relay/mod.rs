@@ -2,9 +2,9 @@
 //! route, no configuration.
 
 use rustls::AlertDescription;
-use tokio::net::TcpStream;
 
 use crate::net::close::{self, Unfinished};
+use crate::net::stream::Stream;
 
 pub mod terminated;
 
@@ -30,7 +30,7 @@ pub enum End {
 }
 
 /// Closes both connections so that neither peer takes a truncation for an end.
-pub async fn close_both(end: &End, mut client: TcpStream, backend: Unfinished) {
+pub async fn close_both(end: &End, mut client: Stream, backend: Unfinished) {
     match end {
         End::Completed | End::ClientReset { ended: true } => backend.finish(),
         // The client gets what is under way; the missing close_notify tells it that the rest is not.

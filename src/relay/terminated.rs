@@ -6,16 +6,14 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::net::Shutdown;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 use crate::net::buffer;
+use crate::net::stream::Stream;
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
 use crate::tls::record::{RecordError, Records};
@@ -23,8 +21,8 @@ use crate::tls::record::{RecordError, Records};
 /// Relays until both directions have ended, or something ends them. `early` is plaintext that came with the handshake.
 /// `traffic` is kept up to date all the while.
 pub async fn relay(
-    client: &TcpStream,
-    backend: &TcpStream,
+    client: &Stream,
+    backend: &Stream,
     records: &mut Records,
     early: Vec<u8>,
     idle: Duration,
@@ -69,8 +67,8 @@ pub async fn relay(
 }
 
 struct Relay<'a> {
-    client: &'a TcpStream,
-    backend: &'a TcpStream,
+    client: &'a Stream,
+    backend: &'a Stream,
     records: &'a mut Records,
     traffic: &'a mut Traffic,
     /// Opened, not yet written to the backend.
@@ -177,7 +175,7 @@ impl Relay<'_> {
             }
             FromClient::Ending => {
                 // It fails only where the backend is gone already, which reading from it will tell.
-                let _ = SockRef::from(self.backend).shutdown(Shutdown::Write);
+                let _ = self.backend.shutdown_write();
                 self.from_client = FromClient::Ended { ignored: 0 };
                 Ok(Step::Moved)
             }
@@ -268,7 +266,7 @@ impl Relay<'_> {
             FromBackend::Open => self.read_backend(cx),
             FromBackend::Ending => {
                 // It fails only where the client is gone, and then there is nobody to tell.
-                let _ = SockRef::from(self.client).shutdown(Shutdown::Write);
+                let _ = self.client.shutdown_write();
                 self.from_backend = FromBackend::Ended;
                 Ok(Step::Moved)
             }
@@ -324,7 +322,7 @@ impl Pending {
     }
 
     /// Writes some; when all is written the buffer is gone.
-    fn write_to(&mut self, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn write_to(&mut self, stream: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(stream.poll_write_ready(cx))?;
             match stream.try_write(&self.bytes[self.written..]) {
@@ -342,7 +340,7 @@ impl Pending {
     }
 }
 
-fn poll_read(stream: &TcpStream, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<usize>> {
+fn poll_read(stream: &Stream, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<usize>> {
     loop {
         ready!(stream.poll_read_ready(cx))?;
         match stream.try_read_buf(buffer) {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::config::validate::{Backend, Config, Listener};
+use crate::config::validate::Config;
+use crate::config::validate::backend::Backend;
+use crate::config::validate::listener::Listener;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::Certificate;
 

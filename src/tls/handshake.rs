@@ -7,8 +7,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, UnbufferedSe
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::tls::certificate::KeyType;
 use crate::tls::hello::Hello;
@@ -120,7 +119,7 @@ impl Terminator {
     /// Runs the handshake that begins with `hello` on `stream`. On failure the alert has been written.
     pub async fn accept(
         &self,
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         hello: Hello,
         choice: Choice,
     ) -> Result<Terminated, HandshakeError> {

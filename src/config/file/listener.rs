@@ -1,0 +1,55 @@
+//! `[[listener]]` as written. Must not know: what depends on what.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::config::decode::{Located, Table};
+use crate::config::values::CertificateSource;
+use crate::tls::policy;
+use crate::tls::select::UnknownName;
+
+/// `[[listener]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    pub here: Located<()>,
+    pub name: Option<Located<String>>,
+    pub listen: Option<Vec<Located<SocketAddr>>>,
+    pub policy: Located<String>,
+    pub certificates: Option<Vec<Located<CertificateSource>>>,
+    pub unknown_name: Located<UnknownName>,
+    pub require_sni: Located<bool>,
+    pub max_connections: Located<usize>,
+    pub handshake_timeout: Located<Duration>,
+    pub idle_timeout: Located<Duration>,
+    pub session_tickets: Located<bool>,
+    pub ticket_lifetime: Located<Duration>,
+    pub ticket_rotation: Located<Duration>,
+    pub ticket_keys: Option<Vec<Located<String>>>,
+    pub backend: Option<Located<String>>,
+}
+
+impl Listener {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let name = table.required::<String>("name");
+        if let Some(name) = &name {
+            table.rename(format!("listener {:?}", name.value));
+        }
+        Self {
+            here: table.here(),
+            name,
+            listen: table.list("listen"),
+            policy: table.or("policy", policy::DEFAULT.to_owned()),
+            certificates: table.list("certificates"),
+            unknown_name: table.or("unknown_name", UnknownName::Default),
+            require_sni: table.or("require_sni", false),
+            max_connections: table.or("max_connections", 10_000),
+            handshake_timeout: table.or("handshake_timeout", Duration::from_secs(10)),
+            idle_timeout: table.or("idle_timeout", Duration::from_secs(3600)),
+            session_tickets: table.or("session_tickets", true),
+            ticket_lifetime: table.or("ticket_lifetime", Duration::from_secs(12 * 3600)),
+            ticket_rotation: table.or("ticket_rotation", Duration::from_secs(12 * 3600)),
+            ticket_keys: table.list("ticket_keys"),
+            backend: table.required("backend"),
+        }
+    }
+}
