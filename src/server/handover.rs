@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn what_is_no_socket_is_refused() {
         let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-        send(&here, b"ldaps\0127.0.0.1:0", &mut SendAncillaryBuffer::default()).unwrap();
+        send(&here, b"ldaps\x00127.0.0.1:0", &mut SendAncillaryBuffer::default()).unwrap();
         assert_eq!(receive_one(&there).unwrap_err().kind(), ErrorKind::InvalidData);
     }
 }
