@@ -251,7 +251,7 @@ impl Entry {
                 self.received(*received);
                 Outcome::ClientAlert
             }
-            End::ClientBadRecord(reason) => {
+            End::ClientBadRecord { reason, .. } => {
                 self.record.reason = Some(reason.clone());
                 Outcome::ClientBadRecord
             }
