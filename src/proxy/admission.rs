@@ -10,7 +10,7 @@ use crate::snapshot::Listener;
 #[derive(Debug)]
 pub struct Admitted {
     _place: Place,
-    share: Option<Share>,
+    _share: Option<Share>,
 }
 
 impl Admitted {
@@ -18,7 +18,7 @@ impl Admitted {
     pub fn direct(listener: &Listener, client: IpAddr) -> Result<Self, Outcome> {
         let share = listener.admission.client(client).map_err(outcome)?;
         let place = listener.admission.place().map_err(outcome)?;
-        Ok(Self { _place: place, share: Some(share) })
+        Ok(Self { _place: place, _share: Some(share) })
     }
 }
 
