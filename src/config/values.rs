@@ -12,6 +12,8 @@ use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::tls::select::UnknownName;
 
+pub mod limits;
+
 /// `"auto"` or a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workers {
