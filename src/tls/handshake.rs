@@ -94,14 +94,16 @@ impl Terminator {
         unknown_name: UnknownName,
         require_sni: bool,
         tickets: Option<Arc<Tickets>>,
+        layer: Layer,
     ) -> Result<Self, rustls::Error> {
         let mut template = policy.server_config(Arc::new(NoCertificate))?;
+        template.enable_secret_extraction = layer == Layer::Tlsgate;
         if let Some(tickets) = tickets {
             template.ticketer = tickets;
             // One is enough: a client that opens several connections at once resumes them all with it.
             template.send_tls13_tickets = 1;
         }
-        Ok(Self { policy, certificates, unknown_name, require_sni, template, layer: Layer::default() })
+        Ok(Self { policy, certificates, unknown_name, require_sni, template, layer })
     }
 
     /// Chooses the certificate for this hello at `now` (seconds since 1970). Pure.

@@ -11,6 +11,7 @@ use thiserror::Error as ThisError;
 
 pub mod handshaking;
 pub mod library;
+pub mod own;
 
 pub use handshaking::{Finished, Handshaking, Negotiated};
 
@@ -26,6 +27,7 @@ pub enum Layer {
 
 /// One side of a TLS connection whose handshake is done.
 pub enum Records {
+    Tlsgate(Box<own::Records>),
     Rustls(Box<library::Records>),
 }
 
@@ -64,6 +66,7 @@ impl Records {
     /// bytes that are left; they may be moved meanwhile, and more may be appended.
     pub fn open(&mut self, wire: &mut [u8], reply: &mut Vec<u8>) -> Result<Opened, RecordError> {
         match self {
+            Self::Tlsgate(records) => records.open(wire, reply),
             Self::Rustls(records) => records.open(wire, reply),
         }
     }
@@ -71,6 +74,7 @@ impl Records {
     /// The room that each record needs around its plaintext.
     pub fn room(&self) -> Room {
         match self {
+            Self::Tlsgate(records) => records.room(),
             Self::Rustls(records) => records.room(),
         }
     }
@@ -80,6 +84,7 @@ impl Records {
     /// them is appended to `front`. Everything that came must have been opened before, until [`Opened::Incomplete`].
     pub fn seal(&mut self, slots: &mut [u8], count: usize, front: &mut Vec<u8>) -> Result<usize, RecordError> {
         match self {
+            Self::Tlsgate(records) => records.seal(slots, count, front),
             Self::Rustls(records) => records.seal(slots, count, front),
         }
     }
@@ -87,6 +92,7 @@ impl Records {
     /// Appends close_notify, the end of this side's data.
     pub fn seal_close(&mut self, sealed: &mut Vec<u8>) -> Result<(), RecordError> {
         match self {
+            Self::Tlsgate(records) => records.seal_close(sealed),
             Self::Rustls(records) => records.seal_close(sealed),
         }
     }
@@ -95,6 +101,7 @@ impl Records {
 impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Tlsgate(_) => "Records::Tlsgate(…)",
             Self::Rustls(_) => "Records::Rustls(…)",
         })
     }
@@ -107,7 +114,7 @@ impl Room {
     }
 
     /// Where the plaintext of each slot stands, for `count` bytes in all.
-    pub fn pieces(self, count: usize) -> impl Iterator<Item = Range<usize>> {
+    pub fn pieces(self, count: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
         (0..count.div_ceil(MAX_FRAGMENT)).map(move |slot| {
             let start = slot * self.stride() + self.before;
             start..start + (count - slot * MAX_FRAGMENT).min(MAX_FRAGMENT)

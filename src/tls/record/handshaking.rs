@@ -6,6 +6,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion};
 
 use crate::tls::record::library::{self, Connection};
+use crate::tls::record::own;
 use crate::tls::record::{Layer, Opened, RecordError, Records};
 
 /// A handshake under way.
@@ -91,7 +92,8 @@ impl Handshaking {
         let negotiated = Negotiated::of(self.inner.common()).ok_or(rustls::Error::HandshakeNotComplete)?;
         let Self { inner, plain, wire, closed } = self;
         let records = match layer {
-            Layer::Tlsgate | Layer::Rustls => Records::Rustls(Box::new(inner)),
+            Layer::Tlsgate => Records::Tlsgate(Box::new(own::Records::take_over(inner.into_connection())?)),
+            Layer::Rustls => Records::Rustls(Box::new(inner)),
         };
         Ok(Finished { records, negotiated, plain, wire, closed })
     }

@@ -67,7 +67,7 @@ impl Records {
         let mut plain = Vec::with_capacity(count);
         room.pieces(count).for_each(|piece| plain.extend_from_slice(&slots[piece]));
         let mut sealed = Vec::new();
-        let space = count + room.pieces(count).count() * (room.before + room.after);
+        let space = count + room.pieces(count).len() * (room.before + room.after);
         either!(&mut self.connection, inner => write(inner, &mut self.tail, &mut sealed, space, |traffic, out| traffic.encrypt(&plain, out)))?;
         // It is longer than its slots only where a key update rides in front.
         let fits = sealed.len().min(slots.len());
