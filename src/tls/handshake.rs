@@ -7,14 +7,18 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, UnbufferedSe
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::tls::certificate::KeyType;
 use crate::tls::hello::Hello;
 use crate::tls::policy::{self, Policy};
-use crate::tls::record::{RecordError, Records};
+use crate::tls::record::{Finished, Handshaking, Layer, RecordError};
 use crate::tls::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::tickets::Tickets;
+
+mod drive;
+
+pub use drive::drive;
 
 /// What a listener terminates TLS with.
 #[derive(Debug)]
@@ -25,13 +29,15 @@ pub struct Terminator {
     pub require_sni: bool,
     /// The policy as rustls's configuration; each handshake takes a copy that knows its certificate.
     template: ServerConfig,
+    layer: Layer,
 }
 
 /// A handshake that came to its end.
+#[derive(Debug)]
 pub struct Terminated {
-    pub records: Records,
-    /// Plaintext that came along with the last handshake message.
-    pub early_plain: Vec<u8>,
+    pub finished: Finished,
+    /// Session tickets that were not sent yet: they can go along with the first data.
+    pub tickets: Vec<u8>,
     pub choice: Choice,
 }
 
@@ -88,14 +94,16 @@ impl Terminator {
         unknown_name: UnknownName,
         require_sni: bool,
         tickets: Option<Arc<Tickets>>,
+        layer: Layer,
     ) -> Result<Self, rustls::Error> {
         let mut template = policy.server_config(Arc::new(NoCertificate))?;
+        template.enable_secret_extraction = layer == Layer::Tlsgate;
         if let Some(tickets) = tickets {
             template.ticketer = tickets;
             // One is enough: a client that opens several connections at once resumes them all with it.
             template.send_tls13_tickets = 1;
         }
-        Ok(Self { policy, certificates, unknown_name, require_sni, template })
+        Ok(Self { policy, certificates, unknown_name, require_sni, template, layer })
     }
 
     /// Chooses the certificate for this hello at `now` (seconds since 1970). Pure.
@@ -127,33 +135,18 @@ impl Terminator {
         config.cert_resolver = Arc::new(Chosen(Arc::clone(&choice.certificate.key)));
         let connection = UnbufferedServerConnection::new(Arc::new(config))
             .map_err(|error| HandshakeError::Protocol(error.into()))?;
-        let mut records = Records::new(connection, hello.raw);
-        let (mut early_plain, mut reply) = (Vec::new(), Vec::new());
-        loop {
-            let opened = records.open(&mut early_plain, &mut reply);
-            if !reply.is_empty() {
-                let written = stream.write_all(&reply).await;
-                reply.clear();
-                if opened.is_ok() {
-                    written.map_err(HandshakeError::Io)?;
-                }
+        let mut handshaking = Handshaking::server(connection, hello.raw);
+        let last = drive(stream, &mut handshaking).await?;
+        let finished = handshaking.finish(self.layer).map_err(HandshakeError::Protocol)?;
+        // In TLS 1.2 the last flight ends the handshake, and the client waits for it.
+        let tickets = match finished.negotiated.version {
+            ProtocolVersion::TLSv1_3 => last,
+            _ => {
+                stream.write_all(&last).await.map_err(HandshakeError::Io)?;
+                Vec::new()
             }
-            opened.map_err(HandshakeError::Protocol)?;
-            if !records.negotiated().is_handshaking() {
-                return Ok(Terminated { records, early_plain, choice });
-            }
-            let wire = records.wire();
-            if wire.len() >= MAX_WIRE {
-                let error = rustls::Error::InvalidMessage(rustls::InvalidMessage::HandshakePayloadTooLarge);
-                return Err(HandshakeError::Protocol(error.into()));
-            }
-            wire.reserve(READ_SIZE);
-            match stream.read_buf(wire).await {
-                Ok(0) => return Err(HandshakeError::Closed),
-                Ok(_) => {}
-                Err(error) => return Err(HandshakeError::Io(error)),
-            }
-        }
+        };
+        Ok(Terminated { finished, tickets, choice })
     }
 }
 
@@ -241,11 +234,6 @@ const TLS13: u16 = 0x0304;
 
 /// RFC 7507 section 2.
 const FALLBACK_SCSV: CipherSuite = CipherSuite::Unknown(0x5600);
-
-const READ_SIZE: usize = 4096;
-
-/// A client without a certificate has nothing to say that comes near this.
-const MAX_WIRE: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests;
