@@ -45,6 +45,7 @@ pub mod admin;
 pub mod backend;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod limit;
 pub mod net;
 pub mod observe;

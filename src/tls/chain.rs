@@ -1,6 +1,8 @@
 //! Certificates as they stand in a file → which one is the server's, and whether the others lead from it to a root.
 //! Must not know: files, whether a client trusts the root.
 
+use std::collections::HashMap;
+
 use rustls::pki_types::CertificateDer;
 use x509_parser::asn1_rs::{Any, FromDer};
 use x509_parser::prelude::X509Certificate;
@@ -29,17 +31,42 @@ pub enum End {
     SelfSigned,
     /// The last one is a root. Clients have it already, or do not trust it.
     Root,
-    /// The last one's issuer is the trusted root at this place.
-    Anchored(usize),
+    /// The last one's issuer is a trusted root.
+    Anchored,
     /// The last one's issuer is not there.
     Open,
 }
 
-/// Finds the chain from the certificate at `leaf`, or from the first that is no CA; `anchors` are roots that clients have.
+/// Roots that clients have, by their name.
+#[derive(Debug, Default)]
+pub struct Anchors {
+    by_subject: HashMap<Vec<u8>, Vec<CertificateDer<'static>>>,
+}
+
+impl Anchors {
+    /// What cannot be read is nobody's root.
+    pub fn new(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
+        let mut by_subject: HashMap<_, Vec<_>> = HashMap::new();
+        for root in roots {
+            let Ok(subject) = inspect::parse(&root).map(|parsed| parsed.subject().as_raw().to_vec()) else { continue };
+            by_subject.entry(subject).or_default().push(root);
+        }
+        Self { by_subject }
+    }
+
+    /// Whether one of them signed it, as far as that can be verified.
+    fn signed(&self, certificate: &X509Certificate<'_>) -> bool {
+        let namesakes = self.by_subject.get(certificate.issuer().as_raw()).map_or(&[][..], Vec::as_slice);
+        let roots = namesakes.iter().filter_map(|root| inspect::parse(root).ok());
+        roots.map(|root| signed(certificate, &root)).any(|verified| verified != Verified::No)
+    }
+}
+
+/// Finds the chain from the certificate at `leaf`, or from the first that is no CA.
 pub fn chain(
     certificates: &[CertificateDer<'_>],
     leaf: Option<usize>,
-    anchors: &[CertificateDer<'_>],
+    anchors: &Anchors,
 ) -> Result<Option<Chain>, InspectError> {
     let parsed = certificates.iter().map(|der| inspect::parse(der)).collect::<Result<Vec<_>, _>>()?;
     let leaf = leaf.or_else(|| parsed.iter().position(|one| !one.is_ca()));
@@ -61,20 +88,12 @@ pub fn chain(
     let end = match (is_self_issued(last), order.len()) {
         (true, 1) => End::SelfSigned,
         (true, _) => End::Root,
-        (false, _) => anchored(last, anchors).map_or(End::Open, End::Anchored),
+        (false, _) if anchors.signed(last) => End::Anchored,
+        (false, _) => End::Open,
     };
     let strangers: Vec<usize> = (0..parsed.len()).filter(|at| !order.contains(at)).collect();
     let in_order = strangers.is_empty() && order.is_sorted();
     Ok(Some(Chain { order, links, end, in_order, strangers }))
-}
-
-/// The anchor that signed it. What cannot be read is no root of anybody's.
-fn anchored(last: &X509Certificate<'_>, anchors: &[CertificateDer<'_>]) -> Option<usize> {
-    anchors.iter().position(|anchor| {
-        inspect::parse(anchor).is_ok_and(|anchor| {
-            anchor.subject().as_raw() == last.issuer().as_raw() && signed(last, &anchor) != Verified::No
-        })
-    })
 }
 
 fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {

@@ -157,7 +157,11 @@ fn serial(raw: &[u8]) -> String {
 fn printable(text: &str) -> String {
     let invisible = |letter: char| letter.is_control() || ('\u{202a}'..='\u{202e}').contains(&letter) || letter == '\\';
     text.chars().fold(String::with_capacity(text.len()), |mut shown, letter| {
-        if invisible(letter) { shown.extend(letter.escape_default()) } else { shown.push(letter) }
+        if invisible(letter) {
+            shown.extend(letter.escape_default())
+        } else {
+            shown.push(letter)
+        }
         shown
     })
 }

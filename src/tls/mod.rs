@@ -9,6 +9,7 @@ pub mod draft;
 pub mod handshake;
 pub mod hello;
 pub mod inspect;
+pub mod inventory;
 pub mod name;
 pub mod pem;
 pub mod policy;

@@ -36,7 +36,7 @@ fn three() -> [CertificateDer<'static>; 3] {
 
 fn of(certificates: &[&CertificateDer<'static>], anchors: &[CertificateDer<'static>]) -> Chain {
     let certificates: Vec<CertificateDer<'_>> = certificates.iter().map(|one| (*one).clone()).collect();
-    chain(&certificates, None, anchors).unwrap().unwrap()
+    chain(&certificates, None, &Anchors::new(anchors.to_vec())).unwrap().unwrap()
 }
 
 #[test]
@@ -62,9 +62,9 @@ fn where_a_chain_ends_is_told_apart() {
     let (other, _) = self::root("root", &rcgen::PKCS_ECDSA_P384_SHA384);
     assert_eq!(of(&[leaf, middle], &[]).end, End::Open);
     assert_eq!(of(&[leaf], std::slice::from_ref(root)).end, End::Open);
-    assert_eq!(of(&[leaf, middle], std::slice::from_ref(root)).end, End::Anchored(0));
+    assert_eq!(of(&[leaf, middle], std::slice::from_ref(root)).end, End::Anchored);
     // A root of that name with another key is another root.
-    assert_eq!(of(&[leaf, middle], &[other.clone(), root.clone()]).end, End::Anchored(1));
+    assert_eq!(of(&[leaf, middle], &[other.clone(), root.clone()]).end, End::Anchored);
     assert_eq!(of(&[leaf, middle], &[other, CertificateDer::from(vec![0x30, 0])]).end, End::Open);
     assert_eq!(of(&[root], &[]).end, End::SelfSigned);
 }
@@ -105,7 +105,7 @@ fn every_kind_of_issuer_that_tls_knows_is_verified() {
 fn the_leaf_that_is_named_is_the_leaf_that_counts() {
     let [leaf, middle, root] = three();
     let all = [middle, leaf, root];
-    assert_eq!(chain(&all, Some(0), &[]).unwrap().unwrap().order, [0, 2]);
-    assert_eq!(chain(&[], None, &[]), Ok(None));
-    assert_eq!(chain(&[vec![1].into()], None, &[]), Err(InspectError::NotX509));
+    assert_eq!(chain(&all, Some(0), &Anchors::default()).unwrap().unwrap().order, [0, 2]);
+    assert_eq!(chain(&[], None, &Anchors::default()), Ok(None));
+    assert_eq!(chain(&[vec![1].into()], None, &Anchors::default()), Err(InspectError::NotX509));
 }

@@ -55,7 +55,9 @@ fn octet_string(der: &[u8]) -> Option<&[u8]> {
     let (contents, length) = match der {
         [OCTET_STRING, length @ 0..=0x7f, contents @ ..] => (contents, usize::from(*length)),
         [OCTET_STRING, 0x81, length @ 0x80..=0xff, contents @ ..] => (contents, usize::from(*length)),
-        [OCTET_STRING, 0x82, high @ 1..=0xff, low, contents @ ..] => (contents, usize::from(*high) << 8 | usize::from(*low)),
+        [OCTET_STRING, 0x82, high @ 1..=0xff, low, contents @ ..] => {
+            (contents, usize::from(*high) << 8 | usize::from(*low))
+        }
         _ => return None,
     };
     (contents.len() == length).then_some(contents)

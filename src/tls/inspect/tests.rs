@@ -31,9 +31,11 @@ fn what_would_move_a_cursor_is_escaped() {
 #[test]
 fn a_malformed_sct_extension_is_told_and_the_rest_still_read() {
     let oid = [1, 3, 6, 1, 4, 1, 11129, 2, 4, 2];
-    let with = |value: &[u8]| facts(|params| {
-        params.custom_extensions.push(CustomExtension::from_oid_content(&oid, value.to_vec()));
-    });
+    let with = |value: &[u8]| {
+        facts(|params| {
+            params.custom_extensions.push(CustomExtension::from_oid_content(&oid, value.to_vec()));
+        })
+    };
     assert_eq!(with(&[4, 2, 0, 0]).scts, Ok(vec![]));
     let broken = with(&[4, 2, 0, 1]);
     assert_eq!(broken.scts, Err(SctError::Malformed("the list is cut short")));
