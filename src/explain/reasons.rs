@@ -51,7 +51,9 @@ pub(super) fn candidates(seen: &[Seen], hello: &Hello, terms: Option<&Terms>, no
     // Of equals the first.
     let best_at = (0..seen.len()).filter_map(|at| Some((at, ranked(&seen[at])?))).min_by_key(|(_, (_, rank))| *rank);
     let about = About { hello, terms, now };
-    let described = seen.iter().enumerate().map(|(at, (certificate, verdict))| {
+    // One that bears the name and a wildcard for it as well is seen twice; what is thought of it first says it all.
+    let is_new = |at: usize| seen[..at].iter().all(|(earlier, _)| !Arc::ptr_eq(earlier, &seen[at].0));
+    let described = seen.iter().enumerate().filter(|(at, _)| is_new(*at)).map(|(at, (certificate, verdict))| {
         let (matched, verdict, step, reason) = match (verdict, &best_at) {
             (select::Verdict::Usable(rank), Some((best, _))) if *best == at => {
                 (rank.tier, Verdict::Served, 1, about.served(certificate, *rank))

@@ -289,3 +289,6 @@ const MAX_WIRE: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod rehearsed;
