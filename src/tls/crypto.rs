@@ -8,7 +8,7 @@ use aws_lc_rs::aead::{
 use aws_lc_rs::hkdf;
 use rustls::crypto::aws_lc_rs as rustls_side;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::{PrivateKeyDer, SignatureVerificationAlgorithm};
 use rustls::sign::SigningKey;
 use rustls::{CipherSuite, ConnectionTrafficSecrets, NamedGroup, SupportedCipherSuite};
 
@@ -36,6 +36,31 @@ pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustl
 pub fn warm_up() {
     // A generator that fails here fails each handshake too, with an error of its own.
     let _ = aws_lc_rs::rand::fill(&mut [0; 32]);
+}
+
+/// Whether a signature is what it says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verified {
+    Yes,
+    No,
+    /// Not an algorithm that TLS clients of today verify, and so not one that is known here.
+    Unknown,
+}
+
+/// Verifies `signature` over `message`. Both algorithms are the contents of their DER AlgorithmIdentifier.
+pub fn verify(
+    (public_key, key_algorithm): (&[u8], &[u8]),
+    (signature, algorithm): (&[u8], &[u8]),
+    message: &[u8],
+) -> Verified {
+    let known = rustls_side::default_provider().signature_verification_algorithms.all;
+    let of_key = |one: &&dyn SignatureVerificationAlgorithm| one.public_key_alg_id().as_ref() == key_algorithm;
+    let mut fitting = known.iter().copied().filter(of_key).filter(|one| one.signature_alg_id().as_ref() == algorithm);
+    match fitting.next().map(|one| one.verify_signature(public_key, message, signature)) {
+        Some(Ok(())) => Verified::Yes,
+        Some(Err(_)) => Verified::No,
+        None => Verified::Unknown,
+    }
 }
 
 /// SHA-256, for fingerprints.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, UnbufferedServerConnection};
+use rustls::server::{Acceptor, ClientHello, ResolvesServerCert, ServerConfig, UnbufferedServerConnection};
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use thiserror::Error;
@@ -124,6 +124,38 @@ impl Terminator {
         })
     }
 
+    /// What this hello and the policy agree on, which is where [`Terminator::choose`] begins. Pure.
+    pub fn agree(&self, hello: &Hello) -> Result<Terms, Refusal> {
+        Terms::agree(hello, &self.policy)
+    }
+
+    /// Shows rustls the hello as [`Terminator::accept`] would, up to where the client would have to answer. On failure
+    /// there is the alert that the client would get, if any.
+    pub fn rehearse(&self, hello: &Hello, choice: &Choice) -> Result<(), (rustls::Error, Vec<u8>)> {
+        let (mut acceptor, mut alert) = (Acceptor::default(), Vec::new());
+        let incomplete = || (rustls::Error::HandshakeNotComplete, Vec::new());
+        let mut rest = hello.raw.as_slice();
+        while acceptor.read_tls(&mut rest).map_err(|_| incomplete())? > 0 {
+            let accepted = match acceptor.accept() {
+                Ok(None) => continue,
+                Ok(Some(accepted)) => accepted.into_connection(self.config(choice)).map(drop),
+                Err(refused) => Err(refused),
+            };
+            return accepted.map_err(|(error, mut words)| {
+                // Writing to a Vec cannot fail.
+                let _ = words.write_all(&mut alert);
+                (error, alert)
+            });
+        }
+        Err(incomplete())
+    }
+
+    fn config(&self, choice: &Choice) -> Arc<ServerConfig> {
+        let mut config = self.template.clone();
+        config.cert_resolver = Arc::new(Chosen(Arc::clone(&choice.certificate.key)));
+        Arc::new(config)
+    }
+
     /// Runs the handshake that begins with `hello` on `stream`. On failure the alert has been written.
     pub async fn accept(
         &self,
@@ -131,9 +163,7 @@ impl Terminator {
         hello: Hello,
         choice: Choice,
     ) -> Result<Terminated, HandshakeError> {
-        let mut config = self.template.clone();
-        config.cert_resolver = Arc::new(Chosen(Arc::clone(&choice.certificate.key)));
-        let connection = UnbufferedServerConnection::new(Arc::new(config))
+        let connection = UnbufferedServerConnection::new(self.config(&choice))
             .map_err(|error| HandshakeError::Protocol(error.into()))?;
         let mut handshaking = Handshaking::server(connection, hello.raw);
         let last = drive(stream, &mut handshaking).await?;
@@ -150,13 +180,20 @@ impl Terminator {
     }
 }
 
-/// What a hello and a policy agree on, before any key is looked at. rustls comes to the same version and suite by
-/// itself; it is worked out here because the certificate is chosen first, and rustls's own cut of the schemes keeps
+/// What a hello and a policy agree on, before any key is looked at. rustls comes to the same by itself (tests see to
+/// that); it is worked out here because the certificate is chosen first, and rustls's own cut of the schemes keeps
 /// those of the other version.
-struct Terms {
-    version: ProtocolVersion,
-    schemes: Vec<SignatureScheme>,
-    curves: Option<Vec<KeyType>>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    pub version: ProtocolVersion,
+    /// The suites in common, the one to be preferred first.
+    suites: Vec<CipherSuite>,
+    /// The first of the client's that the policy has: rustls goes by the client's order.
+    pub group: NamedGroup,
+    /// What the client offers and this version and these suites can use, in the client's order.
+    pub schemes: Vec<SignatureScheme>,
+    /// See [`Offer::curves`].
+    pub curves: Option<Vec<KeyType>>,
 }
 
 impl Terms {
@@ -176,10 +213,8 @@ impl Terms {
         if suites.is_empty() {
             return Err(Refusal::NoCommonSuite);
         }
-        let usable = |group: &NamedGroup| policy::exchanges(*group, version) && hello.groups.contains(group);
-        if !policy.groups.iter().any(usable) {
-            return Err(Refusal::NoCommonGroup);
-        }
+        let usable = |group: &NamedGroup| policy.groups.contains(group) && policy::exchanges(*group, version);
+        let group = hello.groups.iter().copied().find(usable).ok_or(Refusal::NoCommonGroup)?;
         let signs = |scheme: &SignatureScheme| match tls13 {
             // RFC 8446 section 4.2.3: PKCS#1 signatures stand in certificates only.
             true => !is_pkcs1(*scheme),
@@ -187,7 +222,12 @@ impl Terms {
         };
         let schemes = hello.signature_schemes.iter().copied().filter(signs).collect();
         let curves = (!tls13).then(|| hello.groups.iter().copied().filter_map(curve).collect());
-        Ok(Self { version, schemes, curves })
+        Ok(Self { version, suites, group, schemes, curves })
+    }
+
+    /// The suite, once it is known with which scheme the chosen key signs.
+    pub fn suite(&self, scheme: SignatureScheme) -> Option<CipherSuite> {
+        self.suites.iter().copied().find(|suite| policy::authenticates(*suite, scheme))
     }
 }
 
@@ -237,3 +277,6 @@ const FALLBACK_SCSV: CipherSuite = CipherSuite::Unknown(0x5600);
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod rehearsed;
