@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use clap::Parser;
 
 use crate::load::Fault;
 use crate::material::Material;
 use crate::measure::{Bench, Settings};
-use crate::network::{self, Network};
+use crate::network::Network;
 use crate::peer::running::{Cores, take_files};
 use crate::peer::{KINDS, Kind, Peer};
 use crate::report::{About, Outcome, Report};
@@ -65,27 +65,10 @@ pub(crate) struct Options {
     settings: bool,
     /// Prints the rows and the proxies, and does nothing.
     #[arg(long)]
-    list: bool,
+    pub(crate) list: bool,
     /// What cargo gives to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
-}
-
-/// Runs the benchmark in a network of its own.
-pub(crate) fn main() -> ExitCode {
-    let options = Options::parse();
-    // Before there are other threads.
-    let network = if options.list { None } else { Some(network::enter()) };
-    match run(&options, network) {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("peers: {error}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 /// Returns the tables. Without a network it only lists what there is.

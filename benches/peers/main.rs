@@ -3,6 +3,8 @@
 
 use std::process::ExitCode;
 
+use clap::Parser;
+
 mod command;
 mod load;
 mod material;
@@ -17,14 +19,23 @@ mod states;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.split_first() {
-        Some((first, rest)) if first == peer::naive::ARGUMENT => match peer::naive::main(rest) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::FAILURE
-            }
-        },
-        _ => command::main(),
+    let done = match arguments.split_first() {
+        Some((first, rest)) if first == peer::naive::ARGUMENT => peer::naive::main(rest).map(|()| String::new()),
+        _ => {
+            let options = command::Options::parse();
+            // Before there are other threads.
+            let network = if options.list { None } else { Some(network::enter()) };
+            command::run(&options, network)
+        }
+    };
+    match done {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("peers: {error}");
+            ExitCode::FAILURE
+        }
     }
 }

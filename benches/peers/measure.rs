@@ -28,14 +28,7 @@ pub(crate) type Settings = BTreeMap<String, BTreeMap<String, String>>;
 
 impl Bench {
     pub(crate) fn start(&self, tuning: Tuning) -> Start<'_> {
-        Start {
-            folder: self.folder(),
-            cores: &self.cores,
-            tuning,
-            material: &self.material,
-            many: None,
-            workers: 1,
-        }
+        Start { folder: self.folder(), cores: &self.cores, tuning, material: &self.material, many: None, workers: 1 }
     }
 
     pub(crate) fn folder(&self) -> &Path {

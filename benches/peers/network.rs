@@ -58,11 +58,9 @@ fn leave_the_machines() -> Result<(), String> {
         unshare(CloneFlags::CLONE_NEWNET).map_err(|error| error.to_string())?;
     } else {
         unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(|error| error.to_string())?;
-        for (file, text) in [
-            ("setgroups", "deny".into()),
-            ("uid_map", format!("0 {user} 1")),
-            ("gid_map", format!("0 {group} 1")),
-        ] {
+        for (file, text) in
+            [("setgroups", "deny".into()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))]
+        {
             fs::write(format!("/proc/self/{file}"), text).map_err(|error| format!("{file}: {error}"))?;
         }
     }

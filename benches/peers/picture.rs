@@ -27,7 +27,13 @@ pub(crate) fn svg(report: &Report) -> String {
          font-family=\"system-ui, sans-serif\" role=\"img\">\n<title>Processor time of tlsgate beside other proxies</title>\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
     );
-    text(&mut out, MARGIN, 32.0, "font-size=\"19\" font-weight=\"600\"", "The proxy’s own processor time: shorter is better");
+    text(
+        &mut out,
+        MARGIN,
+        32.0,
+        "font-size=\"19\" font-weight=\"600\"",
+        "The proxy’s own processor time: shorter is better",
+    );
     let machine = format!(
         "tlsgate {}, medians of {} rounds; {}, one core for the proxy, one worker; AES-128-GCM, X25519",
         report.commit, report.rounds, report.processor

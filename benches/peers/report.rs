@@ -168,7 +168,8 @@ impl Report {
             }
             if rivals {
                 let best = outcome.best().map_or("", |(name, _)| name);
-                let ratio = outcome.ratio_to_best().map_or_else(|| "–".into(), |ratio| format!("{} ({best})", said(ratio)));
+                let ratio =
+                    outcome.ratio_to_best().map_or_else(|| "–".into(), |ratio| format!("{} ({best})", said(ratio)));
                 let _ = write!(text, " {ratio} |");
             }
             let _ = writeln!(text, " {} |", outcome.ratio_to_naive().map_or_else(|| "–".into(), said));

@@ -86,12 +86,11 @@ pub(crate) fn all(quick: bool) -> Vec<Row> {
             only_naive: false,
         });
     }
-    rows.push(row("ping-pong", "64 B there and back, 64 connections", Work::Answers {
-        connections: 64,
-        rounds: less(600),
-        request: 64,
-        answer: 64,
-    }));
+    rows.push(row(
+        "ping-pong",
+        "64 B there and back, 64 connections",
+        Work::Answers { connections: 64, rounds: less(600), request: 64, answer: 64 },
+    ));
     for connections in [1, 16] {
         let each = less(512 * MIB) / connections;
         let at = if connections == 1 { String::new() } else { format!(", {connections} connections") };

@@ -44,8 +44,12 @@ impl Bench {
 
     async fn idle_in(&self, peer: &crate::peer::Peer, connections: usize) -> Result<(f64, Vec<f64>), Fault> {
         let proxy = Running::start(peer, &self.start(Tuning::Connections))?;
-        let target =
-            Target { address: proxy.ecdsa, terms: TERMS, sites: [self.material.ecdsa.site.clone()].into(), passthrough: false };
+        let target = Target {
+            address: proxy.ecdsa,
+            terms: TERMS,
+            sites: [self.material.ecdsa.site.clone()].into(),
+            passthrough: false,
+        };
         // What it allocates once is no part of a connection.
         drop(idle_connections(&target, 2 * WAVE).await?);
         proxy.settled(0).await?;
@@ -55,7 +59,8 @@ impl Bench {
         let each = after.saturating_sub(before) as f64 / 1024.0 / connections as f64;
         let mut beside = Vec::new();
         for _ in 0..self.rounds {
-            let work = Work::Answers { connections: 64, rounds: if self.quick { 100 } else { 300 }, request: 64, answer: 64 };
+            let work =
+                Work::Answers { connections: 64, rounds: if self.quick { 100 } else { 300 }, request: 64, answer: 64 };
             let (seconds, units) = cost(&proxy, work, &target).await?;
             beside.push(seconds * 1e6 / units as f64);
         }

@@ -20,8 +20,8 @@ mod tests {
     mod pattern;
     mod picture;
     mod processor;
-    mod relays;
     mod report;
     mod rows;
+    mod scene;
     mod whole;
 }

@@ -37,11 +37,15 @@ pub(crate) struct Opened {
 }
 
 impl Half {
-    pub(crate) fn new((sequence, secrets): &(u64, ConnectionTrafficSecrets), version: ProtocolVersion) -> Result<Self, Fault> {
+    pub(crate) fn new(
+        (sequence, secrets): &(u64, ConnectionTrafficSecrets),
+        version: ProtocolVersion,
+    ) -> Result<Self, Fault> {
         let ConnectionTrafficSecrets::Aes128Gcm { key, iv } = secrets else {
             return Err(Fault::Record("keys for another suite than AES-128-GCM"));
         };
-        let key = UnboundKey::new(&AES_128_GCM, key.as_ref()).map_err(|_| Fault::Record("a key of the wrong length"))?;
+        let key =
+            UnboundKey::new(&AES_128_GCM, key.as_ref()).map_err(|_| Fault::Record("a key of the wrong length"))?;
         let iv = iv.as_ref().try_into().map_err(|_| Fault::Record("an IV of the wrong length"))?;
         let old = version == ProtocolVersion::TLSv1_2;
         Ok(Self { key: LessSafeKey::new(key), iv, sequence: *sequence, old })

@@ -119,7 +119,11 @@ impl Terms {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &'static str, expected: Option<T>, found: Option<T>) -> Result<(), Fault> {
+fn same<T: PartialEq + std::fmt::Debug>(
+    what: &'static str,
+    expected: Option<T>,
+    found: Option<T>,
+) -> Result<(), Fault> {
     if expected == found { Ok(()) } else { differ(what, expected, found) }
 }
 

@@ -54,7 +54,9 @@ impl Work {
                 }
                 return Ok(Ready { work: self, target: target.clone(), clients, sessions: Vec::new() });
             }
-            Self::Push { connections, .. } | Self::Pull { connections, .. } | Self::Answers { connections, .. } => connections,
+            Self::Push { connections, .. } | Self::Pull { connections, .. } | Self::Answers { connections, .. } => {
+                connections
+            }
         };
         let client = target.client()?;
         let mut sessions = Vec::new();
@@ -101,10 +103,10 @@ impl Ready {
             }
             Work::Push { amount, record, .. } => {
                 all(self.sessions.into_iter().map(|mut s| async move { push(&mut s, amount, record).await })).await?
-            },
+            }
             Work::Pull { amount, piece, .. } => {
                 all(self.sessions.into_iter().map(|mut s| async move { pull(&mut s, amount, piece).await })).await?
-            },
+            }
             Work::Answers { rounds, request, answer, .. } => {
                 all(self.sessions.into_iter().map(|s| answers(s, rounds, request, answer))).await?
             }

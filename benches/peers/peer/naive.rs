@@ -66,9 +66,7 @@ pub(crate) fn acceptor(file: &Path) -> io::Result<TlsAcceptor> {
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(io::Error::other)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .and_then(|builder| {
-            builder.with_no_client_auth().with_single_cert(chain.unwrap_or_default(), key)
-        })
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain.unwrap_or_default(), key))
         .map_err(io::Error::other)?;
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(io::Error::other)?;
     Ok(Arc::new(config).into())

@@ -26,7 +26,11 @@ pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Lau
     };
     if let Some(many) = setting.many {
         for (number, name) in many.names.iter().enumerate() {
-            let at = if number == 0 { format!("accept = {}", setting.ecdsa) } else { format!("sni = {}:{name}", many.names[0]) };
+            let at = if number == 0 {
+                format!("accept = {}", setting.ecdsa)
+            } else {
+                format!("sni = {}:{name}", many.names[0])
+            };
             let file = |extension| many.pairs.join(format!("{name}.{extension}"));
             text.push_str(&service(name, at, &file("crt"), &file("key")));
         }

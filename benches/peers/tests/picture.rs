@@ -1,17 +1,13 @@
 //! Picture.
 
-use crate::picture::svg;
-use crate::report::{Outcome, Report};
 use crate::network::Network;
+use crate::picture::svg;
 use crate::report::Cell;
+use crate::report::{Outcome, Report};
 
 #[test]
 fn a_panel_shows_every_figure_with_its_name_and_nothing_that_is_not_there() {
-    let cells = [
-        ("tlsgate", Cell::of(vec![50.0])),
-        ("a<b", Cell::of(vec![100.0])),
-        ("broken", Cell::failed("no")),
-    ];
+    let cells = [("tlsgate", Cell::of(vec![50.0])), ("a<b", Cell::of(vec![100.0])), ("broken", Cell::failed("no"))];
     let outcome = Outcome {
         row: "row".into(),
         what: "what".into(),

@@ -20,12 +20,8 @@ const BURN: &str = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; times";
 
 /// Runs it until it has printed `lines` lines; it must then wait for its input to end.
 fn shell(script: &str, lines: usize) -> (Child, Vec<String>) {
-    let mut child = Command::new("sh")
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let said = BufReader::new(child.stdout.take().unwrap()).lines().take(lines).map(Result::unwrap).collect();
     (child, said)
 }
