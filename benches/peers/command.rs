@@ -105,6 +105,7 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
     processor::pin(&cores.load)?;
     let files = take_files()?;
     let folder = tempfile::tempdir()?;
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
     let material = Material::write(folder.path())?;
     let rounds = options.rounds.unwrap_or(if options.quick { 2 } else { 5 }).max(1);
     let bench = Bench { peers, cores, material, folder, rounds, quick: options.quick };

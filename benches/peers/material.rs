@@ -1,7 +1,9 @@
 //! Certificates and keys: the same for every proxy, each in the form that it reads.
 
 use std::fs;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,6 +70,8 @@ impl Many {
         let name = &self.names[number];
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let written = pair(&self.pairs, &format!("{name}.new"), name, &key, &self.authority)?;
+        // hitch reads them again when it is no longer root.
+        fs::set_permissions(&written.combined, Permissions::from_mode(0o644))?;
         fs::rename(written.combined, self.combined.join(format!("{name}.pem")))?;
         fs::rename(written.key, self.pairs.join(format!("{name}.key")))?;
         fs::rename(written.certificate, self.pairs.join(format!("{name}.crt")))?;
@@ -88,7 +92,7 @@ fn pair(folder: &Path, file: &str, name: &str, key: &KeyPair, authority: &Author
     let both = format!("{}{}", key.serialize_pem(), certificate.pem());
     for (path, text) in [(&crt, &certificate.pem()), (&private, &key.serialize_pem()), (&combined, &both)] {
         fs::write(path, text)?;
-        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
     }
     let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
     let certificates = vec![CertificateDer::from(certificate.der().to_vec())];

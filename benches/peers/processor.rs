@@ -1,6 +1,7 @@
 //! What the operating system says a process and its children have used: processor time and memory. And on which cores
 //! things run.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::time::Duration;
@@ -15,31 +16,43 @@ pub(crate) struct Tree {
 }
 
 /// Processor time of one tree at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Used {
-    /// Threads that have ended are counted too.
-    living: Duration,
+    /// Of each process; threads that have ended are counted too.
+    living: BTreeMap<u32, Duration>,
     /// Of children that have ended and were waited for, in steps of 10 ms.
     pub(crate) ended: Duration,
-    pub(crate) pids: Vec<u32>,
 }
 
 impl Used {
     /// What was used since `before`, if no process began or ended in between: of one that ended, part is lost.
     pub(crate) fn since(&self, before: &Self) -> io::Result<Duration> {
-        if self.pids != before.pids {
-            return Err(io::Error::other(format!("processes ended or began: {:?}, then {:?}", before.pids, self.pids)));
+        if self.pids().ne(before.pids()) {
+            let [before, now] = [before, self].map(|used| used.pids().collect::<Vec<_>>());
+            return Err(io::Error::other(format!("processes ended or began: {before:?}, then {now:?}")));
         }
-        Ok(self.living - before.living)
+        Ok(self.living.values().sum::<Duration>() - before.living.values().sum::<Duration>())
     }
 
-    /// What was used since `before`, with what children used that ended in between.
-    pub(crate) fn since_with_ended(&self, before: &Self) -> Duration {
-        (self.living + self.ended).saturating_sub(before.living + before.ended)
+    /// Adds what can be seen at a later moment; what has ended keeps what it was last seen with.
+    pub(crate) fn see(&mut self, now: &Self) {
+        self.living.extend(&now.living);
+        self.ended = now.ended;
+    }
+
+    /// What was used since `before`, whatever has ended in between, if [`Self::see`] was called often.
+    pub(crate) fn seen_since(&self, before: &Self) -> Duration {
+        let new =
+            |(pid, used): (&u32, &Duration)| used.saturating_sub(before.living.get(pid).copied().unwrap_or_default());
+        self.living.iter().map(new).sum()
     }
 
     pub(crate) fn total(&self) -> Duration {
-        self.living + self.ended
+        self.living.values().sum::<Duration>() + self.ended
+    }
+
+    pub(crate) fn pids(&self) -> impl Iterator<Item = &u32> {
+        self.living.keys()
     }
 }
 
@@ -49,16 +62,18 @@ impl Tree {
     }
 
     pub(crate) fn used(&self) -> io::Result<Used> {
-        let (mut living, mut ended) = (Duration::ZERO, Duration::ZERO);
-        let pids = self.pids()?;
-        for &pid in &pids {
+        let mut used = Used::default();
+        for pid in self.pids()? {
             let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into().map_err(io::Error::other)?));
             // One that ended since it was listed is noticed by its absence.
-            let Ok(now) = clock.and_then(|clock| clock.now()) else { continue };
-            living += Duration::from(now);
-            ended += Duration::from_millis(10 * (field(pid, 15)? + field(pid, 16)?));
+            if let (Ok(now), Ok(user), Ok(system)) =
+                (clock.and_then(|clock| clock.now()), field(pid, 16), field(pid, 17))
+            {
+                used.living.insert(pid, now.into());
+                used.ended += Duration::from_millis(10 * (user + system));
+            }
         }
-        Ok(Used { living, ended, pids })
+        Ok(used)
     }
 
     /// Resident memory, in bytes. Pages that several processes share are divided among them.
@@ -74,7 +89,7 @@ impl Tree {
     }
 
     /// In their order.
-    fn pids(&self) -> io::Result<Vec<u32>> {
+    pub(crate) fn pids(&self) -> io::Result<Vec<u32>> {
         let mut found = vec![self.root];
         let mut at = 0;
         while let Some(&pid) = found.get(at) {
@@ -94,7 +109,7 @@ impl Tree {
 fn field(pid: u32, number: usize) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let rest = text.rsplit(')').next().unwrap_or_default();
-    let field = rest.split_whitespace().nth(number - 2);
+    let field = rest.split_whitespace().nth(number - 3);
     field.and_then(|field| field.parse().ok()).ok_or_else(|| io::Error::other(format!("no field {number} in {text}")))
 }
 

@@ -95,11 +95,15 @@ impl Outcome {
     }
 
     pub(crate) fn ratio_to_best(&self) -> Option<f64> {
-        Some(self.cells.get(OURS)?.median()? / self.best()?.1)
+        self.ratio(self.best()?.1)
     }
 
     pub(crate) fn ratio_to_naive(&self) -> Option<f64> {
-        Some(self.cells.get(OURS)?.median()? / self.cells.get(NAIVE)?.median()?)
+        self.ratio(self.cells.get(NAIVE)?.median()?)
+    }
+
+    fn ratio(&self, other: f64) -> Option<f64> {
+        Some(self.cells.get(OURS)?.median()? / other).filter(|ratio| ratio.is_finite())
     }
 }
 
@@ -129,16 +133,20 @@ impl Report {
                 text.push_str(&self.table(&outcomes));
             }
         }
-        let mut faults = String::new();
+        let mut faults: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
         for outcome in &self.results {
             for (peer, cell) in &outcome.cells {
                 if let Some(fault) = &cell.fault {
-                    let _ = writeln!(faults, "- {}, {peer}: {fault}", outcome.row);
+                    let fault = fault.lines().map(str::trim).collect::<Vec<_>>().join(" / ");
+                    faults.entry((peer, fault)).or_default().push(&outcome.row);
                 }
             }
         }
         if !faults.is_empty() {
-            let _ = write!(text, "\nWithout a figure (–):\n\n{faults}");
+            text.push_str("\nWithout a figure (–):\n\n");
+        }
+        for ((peer, fault), rows) in faults {
+            let _ = writeln!(text, "- {peer}: {fault} ({})", rows.join(", "));
         }
         text
     }

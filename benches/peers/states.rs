@@ -21,6 +21,8 @@ const TERMS: Terms = Terms { version: Version::Tls13, group: Group::X25519, resu
 const EACH_WAY: u64 = 128 * 1024;
 /// How many connections are busy at once while the idle ones are made.
 const WAVE: usize = 16;
+/// How long a reload may take.
+const RELOAD: Duration = Duration::from_secs(60);
 
 impl Bench {
     /// Memory of one idle connection, and what a round trip costs beside all of them.
@@ -148,22 +150,32 @@ async fn reload(proxy: &Running, many: &Many, number: usize, target: &Target) ->
     let site = many.renew(number)?;
     let target = Target { sites: [site].into(), ..target.clone() };
     proxy.signal(signal)?;
-    let began = Instant::now();
-    while let Err(fault) = (Work::Connections { count: 1, at_once: 1 }).prepare(&target).await?.run().await {
-        if began.elapsed() > Duration::from_secs(60) {
-            return Err(fault);
+    // Old processes end in between; they are looked at often, so that little of what they use is lost.
+    let seen = async {
+        let (mut seen, mut quiet) = (before.clone(), Instant::now());
+        let served = async {
+            while (Work::Connections { count: 1, at_once: 1 }).prepare(&target).await?.run().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Ok::<(), Fault>(())
+        };
+        tokio::pin!(served);
+        let mut done = false;
+        while !done || quiet.elapsed() < Duration::from_millis(300) {
+            tokio::select! {
+                end = &mut served, if !done => (done, quiet) = (end.map(|()| true)?, Instant::now()),
+                () = tokio::time::sleep(Duration::from_millis(3)) => {}
+            }
+            let used = seen.seen_since(&before);
+            seen.see(&proxy.tree.used()?);
+            if seen.seen_since(&before) > used + Duration::from_millis(1) {
+                quiet = Instant::now();
+            }
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let mut used = proxy.tree.used()?;
-    loop {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let now = proxy.tree.used()?;
-        if now.since_with_ended(&used) < Duration::from_millis(3) || began.elapsed() > Duration::from_secs(60) {
-            return Ok(now.since_with_ended(&before).as_secs_f64());
-        }
-        used = now;
-    }
+        Ok::<f64, Fault>(seen.seen_since(&before).as_secs_f64())
+    };
+    let late = |_| Fault::Late("the reload", RELOAD);
+    tokio::time::timeout(RELOAD, seen).await.map_err(late)?
 }
 
 /// Makes them, a few at a time, each with data both ways.

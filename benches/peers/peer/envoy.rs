@@ -38,7 +38,7 @@ pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Lau
         listeners.push(listener("passthrough", setting.passthrough, &[inspector], passed));
     }
     let config = json!({
-        "stats_flush_interval": "300s",
+        "stats_flush_interval": "299s",
         "static_resources": {
             "listeners": listeners,
             "clusters": [{

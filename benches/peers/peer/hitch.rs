@@ -1,4 +1,4 @@
-//! hitch: one worker, no log, and a ring of large buffers where data flows.
+//! hitch: one worker, no log. Its buffers cannot be set.
 
 use std::fmt::Write;
 use std::fs;
@@ -6,8 +6,9 @@ use std::io;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 
-use super::{Launch, Setting, Tuning, said};
+use super::{Launch, Setting, said};
 
 pub(super) fn about(program: &Path) -> String {
     let version = said(program, &["--version"]);
@@ -25,8 +26,9 @@ pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Lau
         setting.backend.port(),
         setting.workers
     );
-    if setting.tuning == Tuning::Bulk {
-        text.push_str("ring-slots = 4\nring-data-len = 131072\n");
+    // It refuses to serve as root.
+    if geteuid().is_root() {
+        text.push_str("user = \"nobody\"\n");
     }
     let mut frontend = |address: std::net::SocketAddr, certificates: String| {
         let (host, port) = (address.ip(), address.port());

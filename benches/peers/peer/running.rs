@@ -20,7 +20,8 @@ use crate::processor::{self, Tree, Used};
 
 /// How long a proxy may take to listen.
 const START: Duration = Duration::from_secs(120);
-const STOP: Duration = Duration::from_secs(5);
+/// How long it may take to end of itself.
+const STOP: Duration = Duration::from_secs(1);
 
 pub(crate) struct Running {
     pub(crate) launch: Launch,
@@ -133,7 +134,7 @@ impl Drop for Running {
             std::thread::sleep(Duration::from_millis(5));
         }
         // Its children, too, if it does not end them.
-        for pid in self.tree.used().map(|used| used.pids).unwrap_or_default() {
+        for pid in self.tree.pids().unwrap_or_default() {
             let _ = kill(Pid::from_raw(pid.try_into().unwrap_or(0)), Signal::SIGKILL);
         }
         let _ = self.child.wait();

@@ -37,10 +37,12 @@ pub(super) fn configure(program: &Path, setting: &Setting<'_>, record_layer: &st
                     reload: Some(Signal::SIGHUP),
                 });
             }
-            refused = [check.stdout, check.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+            let said = [check.stdout, check.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+            let fault = said.lines().find_map(|line| line.split_once("error: "));
+            refused = fault.map_or(said.trim(), |(_, fault)| fault).to_owned();
         }
     }
-    Err(io::Error::other(refused.trim().to_owned()))
+    Err(io::Error::other(refused))
 }
 
 fn text(setting: &Setting<'_>, record_layer: Option<&str>, passthrough: bool) -> String {

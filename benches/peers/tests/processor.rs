@@ -55,7 +55,7 @@ fn a_child_that_has_ended_is_counted_and_noticed() {
     let (child, _) = shell("exec 3<&0; sh -c 'echo up; read end' <&3 & read end; wait", 1);
     let tree = Tree::new(child.id());
     let before = tree.used().unwrap();
-    assert_eq!(before.pids.len(), 2);
+    assert_eq!(before.pids().count(), 2);
     end(child);
 
     let (child, said) = shell(&format!("sh -c '{BURN}' >/dev/null; times; read end"), 2);
