@@ -8,11 +8,13 @@ mod support;
 
 mod access_log;
 mod admin;
+mod cert_tools;
 mod certificates;
 mod clients;
 mod demo;
 mod directory;
 mod ends;
+mod explain;
 mod hello;
 mod layers;
 mod limits;

@@ -131,7 +131,8 @@ fn validity(facts: &Facts, now: i64) -> String {
     let days = facts.days_left(now);
     let left = match days {
         _ if facts.not_before > now => "NOT YET VALID".to_owned(),
-        days if days < 0 => format!("EXPIRED {} ago", count(-days)),
+        -1 => "EXPIRED less than a day ago".to_owned(),
+        days if days < 0 => format!("EXPIRED {} ago", count(-days - 1)),
         days if days < SOON => format!("EXPIRES SOON: {} left", count(days)),
         days => format!("{} left", count(days)),
     };
