@@ -270,6 +270,28 @@ fn a_chain_is_followed_and_what_is_wrong_with_it_is_told() {
 }
 
 #[test]
+fn an_intermediate_that_has_expired_stands_out() {
+    let (root_key, leaf_key) = (generate(Key::P384), generate(Key::P256));
+    let mut ca = CertificateParams::new(vec![]).unwrap();
+    ca.distinguished_name.push(DnType::CommonName, "middle");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    (ca.not_before, ca.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    let folder = tempfile::TempDir::new().unwrap();
+    let root = Issuer::new(CertificateParams::new(vec![]).unwrap(), root_key);
+    let middle_key = generate(Key::P256);
+    let middle = ca.signed_by(&middle_key, &root).unwrap().pem();
+    let leaf = CertificateParams::new(vec!["leaf.test".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&leaf_key, &Issuer::new(ca, middle_key)).unwrap().pem();
+    let path = folder.path().join("chain.crt");
+    fs::write(&path, leaf + &middle).unwrap();
+    let shown = cert(&["show", path.to_str().unwrap(), "--expires-within", "0s"]);
+    assert_eq!(shown.status.code(), Some(1));
+    let text = String::from_utf8(shown.stdout).unwrap();
+    let line = text.lines().find(|line| line.contains("CN=middle (ECDSA P-256): signed the one before")).unwrap();
+    assert!(line.contains("2020-01-01T00:00:00Z to 2021-01-01T00:00:00Z, EXPIRED "), "{text}");
+}
+
+#[test]
 fn embedded_scts_are_counted_as_openssl_does() {
     let pki = Pki::new();
     let signature = [0x30, 6, 2, 1, 1, 2, 1, 1];
