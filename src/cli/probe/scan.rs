@@ -224,7 +224,11 @@ impl Scan<'_> {
         })
     }
 
-    fn agree(&mut self, suites: &[u16], groups: Option<&[u16]>) -> Result<Option<(ServerHello, Reply)>, ProbeError> {
+    fn agree(
+        &mut self,
+        suites: &[u16],
+        groups: Option<&[u16]>,
+    ) -> Result<Option<(ServerHello, Box<Reply>)>, ProbeError> {
         Ok(match self.ask(suites, groups)? {
             Answer::Agreed(hello, reply) if hello.version == self.version => Some((hello, reply)),
             _ => None,
@@ -239,7 +243,7 @@ impl Scan<'_> {
         self.asker.ask(&Offer { shares, ..offer })
     }
 
-    fn notice(&mut self, hello: &ServerHello, reply: Reply) {
+    fn notice(&mut self, hello: &ServerHello, reply: Box<Reply>) {
         if self.version < TLS13 && self.version > SSL3 {
             self.seen.secure_renegotiation.get_or_insert(hello.extensions.contains(&RENEGOTIATION_INFO));
             self.seen.extended_master_secret.get_or_insert(hello.extensions.contains(&EXTENDED_MASTER_SECRET));
