@@ -151,7 +151,7 @@ impl Scan<'_> {
                 Answer::Agreed(hello, reply) if hello.version == self.version && left.contains(&hello.suite) => {
                     left.retain(|suite| *suite != hello.suite);
                     found.push((hello.suite, reply.key_exchange.and_then(|exchange| exchange.dh_bits)));
-                    self.notice(&hello, reply);
+                    self.notice(&hello, *reply);
                 }
                 other => return Ok((found, other)),
             }
@@ -243,7 +243,7 @@ impl Scan<'_> {
         self.asker.ask(&Offer { shares, ..offer })
     }
 
-    fn notice(&mut self, hello: &ServerHello, reply: Box<Reply>) {
+    fn notice(&mut self, hello: &ServerHello, reply: Reply) {
         if self.version < TLS13 && self.version > SSL3 {
             self.seen.secure_renegotiation.get_or_insert(hello.extensions.contains(&RENEGOTIATION_INFO));
             self.seen.extended_master_secret.get_or_insert(hello.extensions.contains(&EXTENDED_MASTER_SECRET));
