@@ -6,7 +6,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, reload, demo, version | server, admin, reload, snapshot, config, tls, observe |
+//! | 7 | `cli` | one file for each verb: run, check, reload, policy, demo, version | server, admin, reload, snapshot, config, tls, observe |
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | reload, snapshot, tls, config, backend, observe |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
@@ -29,7 +29,7 @@
 //! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | – |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
-//! | 2 | `tls::policy` | policy tables | tls::crypto |
+//! | 2 | `tls::policy` | AWS's policies, one's own, names | tls::crypto |
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
 //! | 2 | `backend` | servers, the balance among them, connecting | net |

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 mod check;
 mod demo;
+mod policy;
 mod reload;
 mod run;
 mod ticket_key;
@@ -52,6 +53,11 @@ enum Verb {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Show which TLS versions, cipher suites and groups a policy allows.
+    Policy {
+        #[command(subcommand)]
+        verb: policy::Verb,
+    },
     /// Make keys for session tickets that several machines share.
     TicketKey {
         #[command(subcommand)]
@@ -80,6 +86,7 @@ pub fn main() -> ExitCode {
         Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
         Verb::Reload { whom } => reload::reload(whom),
         Verb::Demo { port } => demo::demo(port),
+        Verb::Policy { verb } => policy::policy(verb),
         Verb::TicketKey { verb: TicketKeyVerb::New } => ticket_key::new(),
         Verb::Version => version::version(),
     }

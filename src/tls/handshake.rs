@@ -9,7 +9,7 @@ use rustls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, Signatu
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::tls::certificate::KeyType;
+use crate::tls::certificate::{Certificate, KeyType};
 use crate::tls::hello::Hello;
 use crate::tls::policy::{self, Policy};
 use crate::tls::record::{RecordError, Records};
@@ -19,12 +19,14 @@ use crate::tls::tickets::Tickets;
 /// What a listener terminates TLS with.
 #[derive(Debug)]
 pub struct Terminator {
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     pub certificates: Certificates,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
     /// The policy as rustls's configuration; each handshake takes a copy that knows its certificate.
     template: ServerConfig,
+    /// The same for clients that can do a post-quantum key exchange, where the policy has one.
+    post_quantum: Option<ServerConfig>,
 }
 
 /// A handshake that came to its end.
@@ -81,21 +83,37 @@ impl Refusal {
     }
 }
 
+/// Why a certificate can never be served under a policy, if that is so.
+pub fn never_served(certificate: &Certificate, policy: &Policy) -> Option<String> {
+    let Certificate { label, key_type, .. } = certificate;
+    (!policy.admits(key_type.schemes())).then(|| {
+        format!(
+            "{label}: can never be served under policy {:?}: its key is {key_type}, for which the policy has no cipher suite",
+            policy.name
+        )
+    })
+}
+
 impl Terminator {
     pub fn new(
-        policy: Policy,
+        policy: Arc<Policy>,
         certificates: Certificates,
         unknown_name: UnknownName,
         require_sni: bool,
         tickets: Option<Arc<Tickets>>,
     ) -> Result<Self, rustls::Error> {
-        let mut template = policy.server_config(Arc::new(NoCertificate))?;
-        if let Some(tickets) = tickets {
-            template.ticketer = tickets;
-            // One is enough: a client that opens several connections at once resumes them all with it.
-            template.send_tls13_tickets = 1;
-        }
-        Ok(Self { policy, certificates, unknown_name, require_sni, template })
+        let template = |policy: &Policy| -> Result<ServerConfig, rustls::Error> {
+            let mut template = policy.server_config(Arc::new(NoCertificate))?;
+            if let Some(tickets) = &tickets {
+                template.ticketer = Arc::<Tickets>::clone(tickets);
+                // One is enough: a client that opens several connections at once resumes them all with it.
+                template.send_tls13_tickets = 1;
+            }
+            Ok(template)
+        };
+        let post_quantum = policy.post_quantum().as_ref().map(template).transpose()?;
+        let template = template(&policy)?;
+        Ok(Self { policy, certificates, unknown_name, require_sni, template, post_quantum })
     }
 
     /// Chooses the certificate for this hello at `now` (seconds since 1970). Pure.
@@ -116,6 +134,14 @@ impl Terminator {
         })
     }
 
+    /// Where both sides can do a post-quantum key exchange, the client is asked for it, were it at the price of another round
+    /// trip; rustls by itself goes by the client's order of groups.
+    fn template_for(&self, hello: &Hello) -> &ServerConfig {
+        let able = hello.versions.contains(&ProtocolVersion::TLSv1_3)
+            && self.policy.groups.iter().any(|group| policy::is_post_quantum(*group) && hello.groups.contains(group));
+        self.post_quantum.as_ref().filter(|_| able).unwrap_or(&self.template)
+    }
+
     /// Runs the handshake that begins with `hello` on `stream`. On failure the alert has been written.
     pub async fn accept(
         &self,
@@ -123,7 +149,7 @@ impl Terminator {
         hello: Hello,
         choice: Choice,
     ) -> Result<Terminated, HandshakeError> {
-        let mut config = self.template.clone();
+        let mut config = self.template_for(&hello).clone();
         config.cert_resolver = Arc::new(Chosen(Arc::clone(&choice.certificate.key)));
         let connection = UnbufferedServerConnection::new(Arc::new(config))
             .map_err(|error| HandshakeError::Protocol(error.into()))?;
@@ -189,23 +215,13 @@ impl Terms {
         }
         let signs = |scheme: &SignatureScheme| match tls13 {
             // RFC 8446 section 4.2.3: PKCS#1 signatures stand in certificates only.
-            true => !is_pkcs1(*scheme),
+            true => !policy::is_pkcs1(*scheme),
             false => suites.iter().any(|suite| policy::authenticates(*suite, *scheme)),
         };
         let schemes = hello.signature_schemes.iter().copied().filter(signs).collect();
         let curves = (!tls13).then(|| hello.groups.iter().copied().filter_map(curve).collect());
         Ok(Self { version, schemes, curves })
     }
-}
-
-fn is_pkcs1(scheme: SignatureScheme) -> bool {
-    matches!(
-        scheme,
-        SignatureScheme::RSA_PKCS1_SHA1
-            | SignatureScheme::RSA_PKCS1_SHA256
-            | SignatureScheme::RSA_PKCS1_SHA384
-            | SignatureScheme::RSA_PKCS1_SHA512
-    )
 }
 
 fn curve(group: NamedGroup) -> Option<KeyType> {
