@@ -16,6 +16,7 @@ mod hello;
 mod layers;
 mod metrics;
 mod names;
+mod policies;
 mod process;
 mod refusals;
 mod reload;
