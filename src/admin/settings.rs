@@ -6,9 +6,12 @@ use crate::backend::balance::Algorithm;
 use crate::config::validate::Config;
 use crate::config::validate::listener::Listener;
 use crate::config::values::Workers;
+use crate::config::values::limits;
+use crate::limit::rate::Rate;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::tls::policy::{self, CipherOrder, Policy};
+use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
 
@@ -32,6 +35,7 @@ pub(super) fn config(config: &Config) -> Value {
         },
         "runtime": {
             "workers": match config.runtime.workers { Workers::Auto => json!("auto"), Workers::Count(count) => json!(count) },
+            "record_layer": match config.runtime.record_layer { Layer::Tlsgate => "tlsgate", Layer::Rustls => "rustls" },
             "shutdown_timeout": humantime::format_duration(config.runtime.shutdown_timeout).to_string(),
         },
         "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),
@@ -46,7 +50,7 @@ pub(super) fn config(config: &Config) -> Value {
 }
 
 fn listener(listener: &Listener) -> Value {
-    let tickets = &listener.tickets;
+    let (tickets, limits) = (&listener.tickets, &listener.limits);
     json!({
         "name": listener.name,
         "listen": listener.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
@@ -54,7 +58,17 @@ fn listener(listener: &Listener) -> Value {
         "certificates": listener.certificates.iter().map(|source| certificate(&source.value)).collect::<Vec<_>>(),
         "unknown_name": unknown_name(listener.unknown_name),
         "require_sni": listener.require_sni,
-        "max_connections": listener.max_connections,
+        "allow": limits.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "deny": limits.deny.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "max_connections": limits.max_connections,
+        "max_connections_per_client": limits.max_connections_per_client,
+        "connection_rate": limits.connection_rate.map(rate),
+        "connection_rate_per_client": limits.connection_rate_per_client.map(rate),
+        "handshake_failures": limits.handshake_failures.map(|failures| json!({
+            "limit": failures.rate.count,
+            "window": humantime::format_duration(failures.rate.per).to_string(),
+            "block": humantime::format_duration(failures.block).to_string(),
+        })),
         "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
         "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
         "session_tickets": tickets.on,
@@ -63,6 +77,10 @@ fn listener(listener: &Listener) -> Value {
         "ticket_keys": tickets.keys.iter().map(|file| file.value.display().to_string()).collect::<Vec<_>>(),
         "backend": listener.backend_name,
     })
+}
+
+fn rate(rate: Rate) -> Value {
+    json!({ "rate": limits::shown(rate), "burst": rate.burst })
 }
 
 fn certificate(source: &Source) -> Value {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::cli::{FAILED, Output};
 use crate::config;
 use crate::tls::policy::{self, CipherOrder, Policy, aws};
+use crate::tls::registry;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -56,7 +57,7 @@ struct Shown {
 struct Suite {
     version: String,
     iana: String,
-    openssl: Option<&'static str>,
+    openssl: String,
 }
 
 #[derive(Serialize)]
@@ -138,7 +139,7 @@ impl Shown {
                 .map(|suite| Suite {
                     version: policy::version_of(*suite).map(policy::version_name).unwrap_or_default(),
                     iana: policy::suite_name(*suite),
-                    openssl: policy::openssl_suite_name(*suite),
+                    openssl: registry::openssl_suite_name(*suite),
                 })
                 .collect(),
             groups: policy.groups.iter().map(|group| policy::group_name(*group)).collect(),
@@ -189,7 +190,7 @@ fn print(policy: &Shown) {
     println!("  versions: {}", policy.versions.join(", "));
     println!("  cipher suites, in the {}'s order of preference:", policy.cipher_order);
     for Suite { version, iana, openssl } in &policy.ciphers {
-        println!("    {version}  {iana:<45} {}", openssl.unwrap_or("-"));
+        println!("    {version}  {iana:<45} {openssl}");
     }
     println!("  groups: {}", policy.groups.join(", "));
     for Schemes { version, schemes } in &policy.signature_schemes {

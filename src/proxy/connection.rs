@@ -11,11 +11,13 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::connect::{Failure, connect};
+use crate::limit::admission::Admission;
 use crate::net::close;
 use crate::net::stream::Stream;
 use crate::observe::access::{AccessLog, Record, Served, Tls};
 use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
+use crate::relay::peer::Peer;
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
 use crate::tls::alert;
@@ -28,6 +30,9 @@ use crate::tls::select::{Choice, Tier};
 pub async fn serve(client: Stream, listener: Arc<Listener>, entry: Entry) {
     let mut entry = entry;
     let outcome = live(client, &listener, &mut entry).await;
+    if outcome.is_failed_handshake() {
+        listener.admission.failed(entry.record.client_address);
+    }
     entry.record.outcome = outcome;
 }
 
@@ -59,7 +64,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
         Ok(Err(error)) => return entry.no_handshake(&mut client, error).await,
         Err(_) => return Outcome::HandshakeTimeout,
     };
-    entry.record.tls = agreed(&terminated);
+    entry.record.tls = Some(agreed(&terminated));
     entry.record.tls_handshake_time = Some(seconds(began.elapsed()));
     entry.handshake(began.elapsed());
 
@@ -88,17 +93,14 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
     entry.record.connect_time = Some(seconds(began.elapsed()));
     entry.metrics.connected(&pool.name, began.elapsed());
 
-    let Terminated { mut records, early_plain, .. } = terminated;
+    let Terminated { finished, tickets, .. } = terminated;
     let end = relay::terminated::relay(
-        &client,
-        connected.stream.as_ref(),
-        &mut records,
-        early_plain,
+        Peer::tls(&client, finished, tickets),
+        Peer::plain(connected.stream.as_ref()),
         listener.idle_timeout,
         &mut entry.traffic,
     )
     .await;
-    drop(records);
     let outcome = entry.ended(&end);
     relay::close_both(&end, client, connected.stream).await;
     drop(connected.lease);
@@ -134,6 +136,7 @@ pub struct Entry {
     accepted: Instant,
     log: AccessLog,
     metrics: Arc<Metrics>,
+    unwritten: bool,
 }
 
 impl Entry {
@@ -162,7 +165,7 @@ impl Entry {
             outcome: Outcome::Shutdown,
             reason: None,
         };
-        Self { record, traffic, accepted: Instant::now(), log, metrics }
+        Self { record, traffic, accepted: Instant::now(), log, metrics, unwritten: false }
     }
 
     fn connect_failures(&self, backend: &str, failures: &[Failure]) {
@@ -182,10 +185,15 @@ impl Entry {
         self.metrics.handshake(&self.record.listener, agreed, took);
     }
 
-    /// Ends it before it began.
-    pub fn refuse(mut self, outcome: Outcome) {
+    /// Ends it before it began. It is counted; in a flood of refusals it is not written down.
+    pub fn refuse(mut self, outcome: Outcome, admission: &Admission) {
         self.metrics.rejected(&self.record.listener, outcome);
         self.record.outcome = outcome;
+        self.unwritten = !admission.tells();
+        if self.unwritten && admission.warns() {
+            let listener = &self.record.listener;
+            tracing::warn!(%listener, "more connections are refused than the access log tells of; the metrics count them");
+        }
     }
 
     async fn no_hello(&mut self, client: &mut Stream, failure: NoHello) -> Outcome {
@@ -246,6 +254,19 @@ impl Entry {
                 Outcome::ClientBadRecord
             }
             End::BackendReset => Outcome::BackendReset,
+            End::BackendTruncated => Outcome::BackendTruncated,
+            End::BackendAlert(received) => {
+                self.record.reason = Some(format!("the backend sent {}", alert::name(*received)));
+                Outcome::BackendAlert
+            }
+            End::BackendBadRecord { reason, .. } => {
+                self.record.reason = Some(reason.clone());
+                Outcome::BackendBadRecord
+            }
+            End::KeysExhausted(reason) => {
+                self.record.reason = Some(reason.clone());
+                Outcome::KeysExhausted
+            }
             End::IdleTimeout => Outcome::IdleTimeout,
         }
     }
@@ -261,7 +282,9 @@ impl Drop for Entry {
         self.record.received_bytes = self.traffic.received();
         self.record.sent_bytes = self.traffic.sent();
         self.metrics.closed(&self.record.listener, self.record.outcome, lived);
-        self.log.write(self.record.clone());
+        if !self.unwritten {
+            self.log.write(self.record.clone());
+        }
     }
 }
 
@@ -287,14 +310,14 @@ fn served(choice: &Choice) -> Served {
     }
 }
 
-fn agreed(terminated: &Terminated) -> Option<Tls> {
-    let negotiated = terminated.records.negotiated();
-    Some(Tls {
-        version: policy::version_name(negotiated.protocol_version()?),
-        cipher: policy::suite_name(negotiated.negotiated_cipher_suite()?.suite()),
-        group: negotiated.negotiated_key_exchange_group().map(|group| policy::group_name(group.name())),
-        resumed: negotiated.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
-    })
+fn agreed(terminated: &Terminated) -> Tls {
+    let negotiated = &terminated.finished.negotiated;
+    Tls {
+        version: policy::version_name(negotiated.version),
+        cipher: policy::suite_name(negotiated.suite),
+        group: negotiated.group.map(policy::group_name),
+        resumed: negotiated.resumed,
+    }
 }
 
 /// How the name matched; an expired certificate that had to serve is told apart, since each such use should be known.

@@ -17,9 +17,8 @@ pub mod elb;
 mod names;
 pub mod own;
 
-pub use names::{
-    group_name, openssl_suite_name, parse_group, parse_suite, parse_version, scheme_name, suite_name, version_name,
-};
+pub use crate::tls::registry::{group_name, scheme_name, suite_name, version_name};
+pub use names::{parse_group, parse_suite, parse_version};
 
 /// What a listener lets its clients agree on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 
-use super::{CipherOrder, Policy, PolicyError, exchanges, names, version_of};
+use super::{CipherOrder, Policy, PolicyError, exchanges, version_of};
+use crate::tls::registry;
 
 /// A policy as somebody wants it, not yet known to make sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +36,8 @@ impl Wish {
     /// The policy, if its lists fit each other: each version has suites and groups, each suite and group its version.
     pub fn named(self, name: &str) -> Result<Policy, Vec<Fault>> {
         let mut faults = Vec::new();
-        faults.extend(twice(Part::Versions, &self.versions, |version| names::version_name(*version)));
-        faults.extend(twice(Part::Suites, &self.suites, |suite| names::suite_name(*suite)));
+        faults.extend(twice(Part::Versions, &self.versions, |version| registry::version_name(*version)));
+        faults.extend(twice(Part::Suites, &self.suites, |suite| registry::suite_name(*suite)));
         let mut versions = self.versions.clone();
         versions.sort_by_key(|version| std::cmp::Reverse(u16::from(*version)));
         versions.dedup();
@@ -56,7 +57,7 @@ impl Wish {
         let groups = match self.groups {
             None => EVERY_GROUP.iter().copied().filter(usable).collect(),
             Some(groups) => {
-                faults.extend(twice(Part::Groups, &groups, |group| names::group_name(*group)));
+                faults.extend(twice(Part::Groups, &groups, |group| registry::group_name(*group)));
                 for (index, group) in groups.iter().enumerate().filter(|(_, group)| !usable(group)) {
                     let error = PolicyError::GroupWithoutVersion(*group);
                     faults.push(Fault { part: Part::Groups, index: Some(index), error });
@@ -84,7 +85,8 @@ fn twice<T: PartialEq>(part: Part, list: &[T], name: impl Fn(&T) -> String) -> V
     repeated.map(|(index, entry)| Fault { part, index: Some(index), error: PolicyError::Twice(name(entry)) }).collect()
 }
 
-const EVERY_GROUP: &[NamedGroup] = &[
+/// Those that a policy can have, in the order of a policy that does not say.
+pub(super) const EVERY_GROUP: &[NamedGroup] = &[
     NamedGroup::X25519MLKEM768,
     NamedGroup::secp256r1MLKEM768,
     NamedGroup::X25519,

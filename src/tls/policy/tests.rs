@@ -2,6 +2,7 @@
 
 use super::own::{Fault, Part};
 use super::*;
+use crate::tls::registry;
 
 /// The text that pins every policy: a change here is a change of what a dated name means, and is not allowed.
 fn described() -> String {
@@ -63,7 +64,7 @@ fn every_suite_of_the_provider_is_known_by_both_names() {
     assert_eq!(available.len(), 9);
     for suite in available {
         assert_eq!(parse_suite(&suite_name(suite)), Ok(suite));
-        assert_eq!(parse_suite(openssl_suite_name(suite).unwrap()), Ok(suite));
+        assert_eq!(parse_suite(&registry::openssl_suite_name(suite)), Ok(suite));
     }
     assert_eq!(
         names::every_suite(),
@@ -86,6 +87,7 @@ fn what_is_refused_is_told_from_what_is_unknown() {
         ("ADH-AES128-SHA", "no authentication, CBC mode"),
         ("ECDHE-RSA-RC4-SHA", "RC4"),
         ("NULL-MD5", "no encryption, static RSA key exchange without forward secrecy"),
+        ("EDH-RSA-DES-CBC3-SHA", "finite-field Diffie-Hellman, 3DES, CBC mode"),
         ("EXP-RC4-MD5", "export-grade keys, static RSA key exchange without forward secrecy, RC4"),
         ("ECDHE-ECDSA-AES128-CCM8", "CCM mode"),
         ("ECDHE-PSK-CHACHA20-POLY1305", "pre-shared keys"),
@@ -95,12 +97,14 @@ fn what_is_refused_is_told_from_what_is_unknown() {
     ] {
         assert_eq!(parse_suite(name), Err(PolicyError::RefusedSuite(name.into(), why.into())));
     }
-    for name in ["ECDHE-RSA-AES128-GCM-SHA257", "ecdhe-rsa-aes128-gcm-sha256", "", " ", "HIGH:!aNULL", "ä"] {
+    for name in ["ECDHE-RSA-AES128-GCM-SHA257", "0xc02f", "", " ", "HIGH:!aNULL", "ä"] {
         assert_eq!(parse_suite(name), Err(PolicyError::UnknownSuite(name.into())));
     }
     for name in ["P-521", "secp521r1", "X448", "ffdhe2048", "SecP384r1MLKEM1024"] {
         assert_eq!(parse_group(name), Err(PolicyError::RefusedGroup(name.into())));
     }
+    assert_eq!(parse_suite("ecdhe-rsa-aes128-gcm-sha256"), parse_suite("ECDHE-RSA-AES128-GCM-SHA256"));
+    assert_eq!(parse_group("0x001d"), Err(PolicyError::UnknownGroup("0x001d".into())));
     assert_eq!(parse_group("P-257"), Err(PolicyError::UnknownGroup("P-257".into())));
     assert_eq!(parse_group("X25519"), Ok(NamedGroup::X25519));
     assert_eq!(parse_group("prime256v1"), Ok(NamedGroup::secp256r1));
@@ -176,7 +180,7 @@ fn a_classic_elb_string_is_taken_as_it_is() {
     let policy = elb::parse(text).unwrap().named("own").unwrap();
     assert_eq!(policy.versions, [ProtocolVersion::TLSv1_2]);
     assert_eq!(policy.cipher_order, CipherOrder::Server);
-    let names: Vec<_> = policy.suites.iter().map(|suite| openssl_suite_name(*suite).unwrap()).collect();
+    let names: Vec<_> = policy.suites.iter().map(|suite| registry::openssl_suite_name(*suite)).collect();
     assert_eq!(names, ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256"]);
     let client = elb::parse("ECDHE-RSA-AES128-GCM-SHA256, Protocol-TLSv1.2").unwrap();
     assert_eq!(client.cipher_order, CipherOrder::Client);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ impl Proxy {
     /// The same, but returns what it wrote to standard error if it ends instead of listening.
     pub(crate) fn try_start(folder: &Path, config: &str) -> Result<Self, String> {
         let path = folder.join("tlsgate.toml");
-        std::fs::write(&path, config).unwrap();
+        std::fs::write(&path, with_record_layer(config)).unwrap();
         let mut child = Command::new(PROGRAM)
             .args(["run", "-c"])
             .arg(&path)
@@ -103,13 +103,18 @@ impl Proxy {
     pub(crate) fn wait(&mut self) -> ExitStatus {
         // Its output closes when it ends, so that the wait after this one is short.
         self.log.wait::<()>(|_| None);
+        self.ended()
+    }
+
+    /// The same where another process has its output too.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
             assert!(Instant::now() < deadline, "tlsgate does not end");
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -167,6 +172,17 @@ impl Lines {
 
     fn text(&self) -> String {
         self.seen.lock().unwrap().lines.join("\n")
+    }
+}
+
+/// Every test can be run with either record layer: `TLSGATE_TEST_RECORD_LAYER=rustls`.
+fn with_record_layer(config: &str) -> String {
+    match std::env::var("TLSGATE_TEST_RECORD_LAYER") {
+        Ok(layer) if config.contains("[runtime]\n") => {
+            config.replacen("[runtime]\n", &format!("[runtime]\nrecord_layer = {layer:?}\n"), 1)
+        }
+        Ok(layer) => format!("{config}\n[runtime]\nrecord_layer = {layer:?}\n"),
+        Err(_) => config.to_owned(),
     }
 }
 
