@@ -6,7 +6,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, demo, version | server, admin, explain, reload, snapshot, config, tls, observe |
+//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, demo, version | server, admin, explain, reload, snapshot, config, tls, observe |
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, tls, config, backend, limit, net, observe |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
@@ -36,7 +36,7 @@
 //! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::crypto |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
-//! | 2 | `tls::policy` | policy tables | tls::crypto |
+//! | 2 | `tls::policy` | AWS's policies, and one's own | tls::registry, tls::crypto |
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
 //! | 2 | `backend` | servers, the balance among them, connecting | net |

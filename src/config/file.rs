@@ -14,9 +14,11 @@ use crate::tls::record::Layer;
 pub mod backend;
 pub mod limits;
 pub mod listener;
+pub mod policy;
 
 use backend::Backend;
 use listener::Listener;
+use policy::Policy;
 
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,7 @@ pub struct File {
     pub runtime: Runtime,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
+    pub policies: Vec<Policy>,
 }
 
 /// `[admin]`
@@ -80,6 +83,7 @@ impl File {
             runtime: root.table("runtime", Runtime::read),
             listeners: root.tables("listener", Listener::read),
             backends: root.named_tables("backend", Backend::read),
+            policies: root.named_tables("policy", Policy::read),
         }
     }
 }

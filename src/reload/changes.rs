@@ -52,7 +52,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     };
     let addresses = |listener: &Listener| listener.listen.iter().map(|address| address.value).collect::<Vec<_>>();
     compare("listen", &addresses(old), &addresses(new));
-    compare("policy", &old.policy.name, &new.policy.name);
+    compare("policy", &policy(old, new), &policy(new, old));
     compare("unknown_name", &old.unknown_name, &new.unknown_name);
     compare("require_sni", &old.require_sni, &new.require_sni);
     let (was, is) = (&old.limits, &new.limits);
@@ -68,6 +68,14 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     compare("tickets", &ticket_settings(old), &ticket_settings(new));
     compare("backend", &old.backend_name, &new.backend_name);
     changes
+}
+
+/// A policy's name says it all, unless the other one bears it too.
+fn policy<'p>(one: &'p Listener, other: &Listener) -> Box<dyn Debug + 'p> {
+    match one.policy.name == other.policy.name {
+        true => Box::new(&one.policy),
+        false => Box::new(&one.policy.name),
+    }
 }
 
 fn certificates(was: &[Arc<Certificate>], is: &[Arc<Certificate>]) -> Vec<String> {
