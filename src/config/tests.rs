@@ -117,6 +117,15 @@ fn every_fault_has_its_own_words() {
             &with("handshake_failures = { limit = 0, window = \"1m\", block = \"1m\" }"),
             "handshake_failures: found a table, expected a table such as { limit = 20,",
         ),
+        (&with("proxy_protocol = \"require\""), "proxy_protocol: \"require\" without trusted_proxies"),
+        (
+            &with("trusted_proxies = \"10.0.0.0/8\""),
+            "trusted_proxies: trusted_proxies without proxy_protocol = \"require\"",
+        ),
+        (
+            &format!("{REQUIRED}proxy_protocol = \"require\""),
+            "backend \"directory\": proxy_protocol: found \"require\", expected \"off\", \"v1\" or \"v2\"",
+        ),
         (&with("require_sni = \"yes\""), "require_sni: found \"yes\", expected true or false"),
         (&with("unknown_name = \"drop\""), "unknown_name: found \"drop\", expected \"default\" or \"reject\""),
         (&with("policy = \"tls-old\""), "policy: unknown policy \"tls-old\" (expected one of TLS13-1-3-2021-06, "),

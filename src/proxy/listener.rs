@@ -2,7 +2,6 @@
 //! Must not know: what is done with a connection, where the socket came from.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
+use crate::net::address::Address;
 use crate::net::stream::Stream;
 use crate::observe::access::AccessLog;
 use crate::observe::metrics::Metrics;
@@ -61,7 +61,7 @@ pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut sto
         match accepted {
             Ok((stream, peer)) => {
                 trouble.over();
-                start(Stream::Tcp(stream), peer, &name, &shared);
+                start(Stream::Tcp(stream), peer.into(), &name, &shared);
             }
             Err(error) => {
                 let pause = trouble.met(&error, &name);
@@ -74,11 +74,16 @@ pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut sto
     }
 }
 
-fn start(stream: Stream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
+fn start(stream: Stream, peer: Address, name: &Arc<str>, shared: &Shared) {
     let snapshot = shared.current.load();
     let Some(listener) = snapshot.listener(name) else { return };
-    let entry = Entry::new(shared.ids.next(), Arc::clone(name), peer, shared.log.clone(), Arc::clone(&shared.metrics));
-    let admitted = match Admitted::direct(listener, peer.ip()) {
+    let entry =
+        Entry::new(shared.ids.next(), Arc::clone(name), peer.clone(), shared.log.clone(), Arc::clone(&shared.metrics));
+    let admitted = match &listener.trusted_proxies {
+        Some(trusted) => Admitted::proxied(listener, trusted, &peer),
+        None => Admitted::direct(listener, &peer),
+    };
+    let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(outcome) => return entry.refuse(outcome, &listener.admission),
     };
@@ -89,8 +94,8 @@ fn start(stream: Stream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
     let (listener, alive) = (Arc::clone(listener), shared.alive.clone());
     // A panic ends this task only; its entry is logged as the unwinding drops it.
     tokio::spawn(async move {
-        connection::serve(stream, listener, entry).await;
-        drop((admitted, alive));
+        connection::serve(stream, listener, entry, admitted).await;
+        drop(alive);
     });
 }
 

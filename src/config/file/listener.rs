@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::config::decode::{Located, Table};
 use crate::config::file::limits::Limits;
 use crate::config::values::CertificateSource;
+use crate::config::values::limits::ProxyHeader;
 use crate::tls::policy;
 use crate::tls::select::UnknownName;
 
@@ -20,6 +23,8 @@ pub struct Listener {
     pub unknown_name: Located<UnknownName>,
     pub require_sni: Located<bool>,
     pub limits: Limits,
+    pub proxy_protocol: Located<ProxyHeader>,
+    pub trusted_proxies: Option<Vec<Located<IpNet>>>,
     pub handshake_timeout: Located<Duration>,
     pub idle_timeout: Located<Duration>,
     pub session_tickets: Located<bool>,
@@ -44,6 +49,8 @@ impl Listener {
             unknown_name: table.or("unknown_name", UnknownName::Default),
             require_sni: table.or("require_sni", false),
             limits: Limits::read(table),
+            proxy_protocol: table.or("proxy_protocol", ProxyHeader::Off),
+            trusted_proxies: table.list("trusted_proxies"),
             handshake_timeout: table.or("handshake_timeout", Duration::from_secs(10)),
             idle_timeout: table.or("idle_timeout", Duration::from_secs(3600)),
             session_tickets: table.or("session_tickets", true),

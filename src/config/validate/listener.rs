@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
@@ -29,6 +31,8 @@ pub struct Listener {
     pub unknown_name: UnknownName,
     pub require_sni: bool,
     pub limits: Limits,
+    /// Where a PROXY header is required: those from which one is believed.
+    pub trusted_proxies: Option<Vec<IpNet>>,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub tickets: Tickets,
@@ -97,6 +101,7 @@ impl Listeners<'_> {
                 }
                 found
             });
+        let trusted_proxies = limits::trusted(listener.proxy_protocol, listener.trusted_proxies, errors);
         let limits = limits::validated(listener.limits, errors);
         let tickets = Tickets {
             on: listener.session_tickets.value,
@@ -129,6 +134,7 @@ impl Listeners<'_> {
             unknown_name: listener.unknown_name.value,
             require_sni: listener.require_sni.value,
             limits,
+            trusted_proxies,
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             tickets,

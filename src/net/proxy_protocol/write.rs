@@ -113,7 +113,9 @@ impl Session<'_> {
     fn value(&self) -> Vec<u8> {
         let (flags, verified) = match &self.client {
             None => (CLIENT_SSL, false),
-            Some(client) if client.on_this_connection => (CLIENT_SSL | CERTIFICATE_CONNECTION | CERTIFICATE_SESSION, true),
+            Some(client) if client.on_this_connection => {
+                (CLIENT_SSL | CERTIFICATE_CONNECTION | CERTIFICATE_SESSION, true)
+            }
             Some(_) => (CLIENT_SSL | CERTIFICATE_SESSION, true),
         };
         // Zero is what says that a certificate was verified.
