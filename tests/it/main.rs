@@ -19,6 +19,7 @@ mod limits;
 mod metrics;
 mod names;
 mod process;
+mod proxy_protocol;
 mod refusals;
 mod reload;
 mod samba;
