@@ -11,6 +11,7 @@ use crate::limit::rate::Rate;
 use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
 
@@ -34,6 +35,7 @@ pub(super) fn config(config: &Config) -> Value {
         },
         "runtime": {
             "workers": match config.runtime.workers { Workers::Auto => json!("auto"), Workers::Count(count) => json!(count) },
+            "record_layer": match config.runtime.record_layer { Layer::Tlsgate => "tlsgate", Layer::Rustls => "rustls" },
             "shutdown_timeout": humantime::format_duration(config.runtime.shutdown_timeout).to_string(),
         },
         "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),

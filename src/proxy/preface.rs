@@ -32,7 +32,7 @@ pub(super) fn preface(
         source: &record.client,
         destination,
         server_name: Some(&*record.server_name).filter(|name| *name != "-"),
-        alpn: terminated.and_then(|terminated| terminated.records.negotiated().alpn_protocol()),
+        alpn: terminated.and_then(|terminated| terminated.finished.negotiated.alpn.as_deref()),
         unique_id: &record.connection_id,
         session,
     };
