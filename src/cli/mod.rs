@@ -10,6 +10,7 @@ mod cert;
 mod check;
 mod demo;
 mod explain;
+pub mod probe;
 mod reload;
 mod run;
 mod ticket_key;
@@ -62,6 +63,11 @@ enum Verb {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Show what a live server offers: versions, suites, groups, certificates, resumption, ALPN.
+    Probe {
+        #[command(flatten)]
+        what: Box<probe::What>,
+    },
     /// Make keys for session tickets that several machines share.
     TicketKey {
         #[command(subcommand)]
@@ -92,6 +98,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),
         Verb::Demo { port } => demo::demo(port),
+        Verb::Probe { what } => probe::probe(*what),
         Verb::TicketKey { verb: TicketKeyVerb::New } => ticket_key::new(),
         Verb::Version => version::version(),
     }
