@@ -57,7 +57,8 @@ fn listener(listener: &Listener) -> Value {
     let (tickets, limits) = (&listener.tickets, &listener.limits);
     json!({
         "name": listener.name,
-        "listen": listener.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
+        "listen": listener.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
+        "socket_mode": listener.socket_mode.to_string(),
         "policy": listener.policy.name,
         "certificates": listener.certificates.iter().map(|source| certificate(&source.value)).collect::<Vec<_>>(),
         "unknown_name": unknown_name(listener.unknown_name),

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod buffer;
 pub mod close;
+pub mod listen;
 pub mod proxy_protocol;
 pub mod socket;
 pub mod stream;

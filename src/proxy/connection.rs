@@ -166,7 +166,7 @@ pub struct Entry {
     log: AccessLog,
     metrics: Arc<Metrics>,
     unwritten: bool,
-    /// Where the client connected to, as a proxy says.
+    /// Where the client connected to, as a proxy says, or where the connection itself does not know.
     destination: Option<Address>,
 }
 
@@ -213,6 +213,11 @@ impl Entry {
             resumed: tls.resumed,
         };
         self.metrics.handshake(&self.record.listener, agreed, took);
+    }
+
+    /// Where the client connected to, where the connection itself does not know.
+    pub fn came_to(&mut self, destination: Address) {
+        self.destination = Some(destination);
     }
 
     /// Ends it before it began.

@@ -50,8 +50,10 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
             changes.push(format!("{key} is {new} (was {old})"));
         }
     };
-    let addresses = |listener: &Listener| listener.listen.iter().map(|address| address.value).collect::<Vec<_>>();
+    let addresses =
+        |listener: &Listener| listener.listen.iter().map(|address| address.value.to_string()).collect::<Vec<_>>();
     compare("listen", &addresses(old), &addresses(new));
+    compare("socket_mode", &old.socket_mode, &new.socket_mode);
     compare("policy", &old.policy.name, &new.policy.name);
     compare("unknown_name", &old.unknown_name, &new.unknown_name);
     compare("require_sni", &old.require_sni, &new.require_sni);

@@ -28,3 +28,4 @@ mod smoke;
 mod storm;
 mod tickets;
 mod transfer;
+mod unix_sockets;

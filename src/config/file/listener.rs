@@ -1,14 +1,14 @@
 //! `[[listener]]` as written. Must not know: what depends on what.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::config::decode::{Located, Table};
 use crate::config::file::limits::Limits;
-use crate::config::values::CertificateSource;
 use crate::config::values::limits::ProxyHeader;
+use crate::config::values::{CertificateSource, Mode};
+use crate::net::address::Address;
 use crate::tls::policy;
 use crate::tls::select::UnknownName;
 
@@ -17,7 +17,8 @@ use crate::tls::select::UnknownName;
 pub struct Listener {
     pub here: Located<()>,
     pub name: Option<Located<String>>,
-    pub listen: Option<Vec<Located<SocketAddr>>>,
+    pub listen: Option<Vec<Located<Address>>>,
+    pub socket_mode: Located<Mode>,
     pub policy: Located<String>,
     pub certificates: Option<Vec<Located<CertificateSource>>>,
     pub unknown_name: Located<UnknownName>,
@@ -44,6 +45,7 @@ impl Listener {
             here: table.here(),
             name,
             listen: table.list("listen"),
+            socket_mode: table.or("socket_mode", Mode(0o600)),
             policy: table.or("policy", policy::DEFAULT.to_owned()),
             certificates: table.list("certificates"),
             unknown_name: table.or("unknown_name", UnknownName::Default),

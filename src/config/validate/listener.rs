@@ -1,7 +1,6 @@
 //! A listener, as far as it can be known to be valid without opening a file or a socket.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +11,9 @@ use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::limits::{self, Limits};
-use crate::config::validate::{present, resolved};
-use crate::config::values::CertificateSource;
+use crate::config::validate::{present, resolved, resolved_address};
+use crate::config::values::{CertificateSource, Mode};
+use crate::net::address::Address;
 use crate::tls::name::Name;
 use crate::tls::policy::{self, Policy};
 use crate::tls::select::UnknownName;
@@ -25,7 +25,9 @@ pub struct Listener {
     pub here: Located<()>,
     pub name: Arc<str>,
     /// In the order written, without repetition.
-    pub listen: Vec<Located<SocketAddr>>,
+    pub listen: Vec<Located<Address>>,
+    /// Of its Unix sockets.
+    pub socket_mode: Mode,
     pub policy: &'static Policy,
     pub certificates: Vec<Located<Source>>,
     pub unknown_name: UnknownName,
@@ -55,7 +57,7 @@ pub(super) struct Listeners<'a> {
     pub(super) folder: &'a Path,
     pub(super) backends: &'a [Backend],
     pub(super) names: HashMap<String, ()>,
-    pub(super) addresses: HashMap<SocketAddr, String>,
+    pub(super) addresses: HashMap<Address, String>,
     pub(super) errors: Vec<ConfigError>,
 }
 
@@ -72,8 +74,10 @@ impl Listeners<'_> {
         }
         let listen =
             present(listener.listen, "listen", "an IP address and a port, such as \"0.0.0.0:636\"", &here, errors);
-        for address in listen.iter().flatten().filter(|address| address.value.port() != 0) {
-            if let Some(other) = self.addresses.insert(address.value, here.path.clone()) {
+        let listen = listen
+            .map(|list| list.into_iter().map(|address| resolved_address(address, self.folder)).collect::<Vec<_>>());
+        for address in listen.iter().flatten().filter(|address| address.value.port() != Some(0)) {
+            if let Some(other) = self.addresses.insert(address.value.clone(), here.path.clone()) {
                 errors.push(address.error(format!("{} is taken by {other} already", address.value)));
             }
         }
@@ -129,6 +133,7 @@ impl Listeners<'_> {
             here,
             name: listener.name?.value.into(),
             listen: listen?,
+            socket_mode: listener.socket_mode.value,
             policy: policy?,
             certificates: certificates?,
             unknown_name: listener.unknown_name.value,

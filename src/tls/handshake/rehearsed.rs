@@ -11,6 +11,7 @@ use super::*;
 use crate::tls::draft::Draft;
 use crate::tls::hello::{Cursor, HelloReader};
 use crate::tls::pem;
+use crate::tls::record::Layer;
 use crate::tls::select::Entry;
 
 /// One of each kind of key.
@@ -122,7 +123,7 @@ proptest! {
     ) {
         let entries = held.into_iter().map(|certificate| Entry { certificate, default: false }).collect();
         let terminator =
-            Terminator::new(policy.clone(), Certificates::new(entries), UnknownName::Reject, false, None).unwrap();
+            Terminator::new(policy.clone(), Certificates::new(entries), UnknownName::Reject, false, None, Layer::default()).unwrap();
         let mut reader = HelloReader::default();
         reader.raw = draft.bytes();
         // A hello that is too old is refused before anything is agreed on.
@@ -157,7 +158,7 @@ proptest! {
     fn rustls_refuses_whom_we_refuse(draft in offers(), policy in prop::sample::select(policy::ALL)) {
         let entries = CERTIFICATES.iter().map(|one| Entry { certificate: Arc::clone(one), default: false }).collect();
         let terminator =
-            Terminator::new(policy.clone(), Certificates::new(entries), UnknownName::Reject, false, None).unwrap();
+            Terminator::new(policy.clone(), Certificates::new(entries), UnknownName::Reject, false, None, Layer::default()).unwrap();
         let mut reader = HelloReader::default();
         reader.raw = draft.bytes();
         let Ok(Some(hello)) = reader.advance() else { return Ok(()) };
