@@ -13,6 +13,7 @@ mod processor;
 mod report;
 mod rows;
 mod states;
+mod workers;
 
 mod tests {
     mod load;
