@@ -18,6 +18,7 @@ mod layers;
 mod limits;
 mod metrics;
 mod names;
+mod probe;
 mod process;
 mod refusals;
 mod reload;
