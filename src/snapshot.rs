@@ -2,7 +2,6 @@
 //! Must not know: sockets, signals, who asked for it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +11,6 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
-use crate::backend::server::Server;
 use crate::config::decode::ConfigError;
 use crate::config::validate::{self, Config};
 use crate::tls::certificate::Certificate;
@@ -130,6 +128,10 @@ impl Snapshot {
         &self.pools
     }
 
+    pub fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.pools.iter().find(|pool| **pool.name() == *name)
+    }
+
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
     }
@@ -171,20 +173,8 @@ impl Current {
 }
 
 fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>]) -> Pool {
-    let known = before.iter().find(|pool| pool.name == backend.name).map_or(&[][..], |pool| &pool.servers);
-    let server = |address: &SocketAddr| {
-        known
-            .iter()
-            .find(|server| server.address == *address)
-            .map_or_else(|| Arc::new(Server::new(*address)), Arc::clone)
-    };
-    Pool::new(
-        Arc::clone(&backend.name),
-        backend.servers.iter().map(server).collect(),
-        backend.balance,
-        backend.connect_timeout,
-        backend.connect_attempts,
-    )
+    let before = before.iter().find(|pool| *pool.name() == backend.settings.name);
+    Pool::new(backend.settings.clone(), before.map(Arc::as_ref))
 }
 
 /// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of

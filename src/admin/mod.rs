@@ -22,6 +22,7 @@ mod openapi;
 mod pair;
 mod route;
 mod serve;
+mod servers;
 mod service;
 mod settings;
 mod socket;

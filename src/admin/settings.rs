@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::backend::balance::Algorithm;
+use crate::backend::pool::{OnDown, Settings, WhenAllDown};
 use crate::config::validate::Config;
 use crate::config::validate::listener::Listener;
 use crate::config::values::Workers;
@@ -34,12 +35,8 @@ pub(super) fn config(config: &Config) -> Value {
             "shutdown_timeout": humantime::format_duration(config.runtime.shutdown_timeout).to_string(),
         },
         "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),
-        "backend": config.backends.iter().map(|backend| (backend.name.to_string(), json!({
-            "servers": backend.servers,
-            "balance": balance(backend.balance),
-            "connect_timeout": humantime::format_duration(backend.connect_timeout).to_string(),
-            "connect_attempts": backend.connect_attempts,
-        }))).collect::<serde_json::Map<_, _>>(),
+        "backend": config.backends.iter().map(|one| (one.settings.name.to_string(), backend(&one.settings)))
+            .collect::<serde_json::Map<_, _>>(),
     })
 }
 
@@ -61,6 +58,31 @@ fn listener(listener: &Listener) -> Value {
         "ticket_keys": tickets.keys.iter().map(|file| file.value.display().to_string()).collect::<Vec<_>>(),
         "backend": listener.backend_name,
     })
+}
+
+fn backend(backend: &Settings) -> Value {
+    let time = |time| humantime::format_duration(time).to_string();
+    json!({
+        "servers": backend.servers.iter().map(|entry| json!({
+            "address": entry.address,
+            "weight": entry.weight,
+            "backup": entry.backup,
+            "max_connections": most(entry.max_connections),
+        })).collect::<Vec<_>>(),
+        "balance": balance(backend.balance),
+        "connect_timeout": time(backend.connect_timeout),
+        "connect_attempts": backend.connect_attempts,
+        "fail_timeout": time(backend.pauses.first),
+        "max_fail_timeout": time(backend.pauses.longest),
+        "slow_start": backend.slow_start.map(time),
+        "when_all_down": match backend.when_all_down { WhenAllDown::Fail => "fail", WhenAllDown::Any => "any" },
+        "on_down": match backend.on_down { OnDown::Keep => "keep", OnDown::Close => "close" },
+    })
+}
+
+/// A limit; `null` where there is none.
+pub(super) fn most(limit: usize) -> Option<usize> {
+    (limit != usize::MAX).then_some(limit)
 }
 
 fn certificate(source: &Source) -> Value {
@@ -91,6 +113,9 @@ pub(super) fn balance(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::RoundRobin => "round_robin",
         Algorithm::LeastConnections => "least_connections",
+        Algorithm::RandomTwo => "random_two",
+        Algorithm::SourceIp => "source_ip",
+        Algorithm::First => "first",
     }
 }
 

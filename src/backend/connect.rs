@@ -2,13 +2,14 @@
 //! Must not know: what will be sent.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::backend::pool::Pool;
+use crate::backend::pool::{NoServer, Pool};
 use crate::backend::server::Lease;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
@@ -53,33 +54,51 @@ impl FailureKind {
     }
 }
 
-/// Tries servers in the balancer's order, at most `connect_attempts` of them. Every failure is added to `failures`, also
-/// those before a success; `None` where there was nothing but failures.
-pub async fn connect(pool: &Pool, failures: &mut Vec<Failure>) -> Option<Connected> {
+/// Who connects.
+#[derive(Debug, Clone, Copy)]
+pub struct Client {
+    pub address: IpAddr,
+}
+
+/// Tries servers in the pool's order, at most `connect_attempts` of them. Every failure is added to `failures`, also
+/// those before a success.
+pub async fn connect(pool: &Pool, client: Client, failures: &mut Vec<Failure>) -> Result<Connected, NoServer> {
+    let settings = &pool.settings;
+    let members = pool.members();
     let mut tried = Vec::new();
-    while tried.len() < pool.connect_attempts
-        && let Some((index, server)) = pool.balancer.pick(&pool.servers, &tried)
-    {
+    while tried.len() < settings.connect_attempts {
+        let (index, mut lease) = match pool.pick(&members, client.address, &tried, Instant::now()) {
+            Ok(picked) => picked,
+            Err(reason) if tried.is_empty() => return Err(reason),
+            Err(_) => return Err(NoServer::Tried),
+        };
         tried.push(index);
-        let lease = server.lease();
-        let address = server.address;
-        let attempt = timeout(pool.connect_timeout, TcpStream::connect(address)).await;
+        let address = lease.server().address;
+        let attempt = timeout(settings.connect_timeout, TcpStream::connect(address)).await;
         let failure = match attempt {
             Ok(Ok(stream)) => match prepared(Stream::Tcp(stream)) {
-                Ok(stream) => return Some(Connected { stream: Unfinished::new(stream), address, lease }),
+                Ok(stream) => {
+                    lease.connected();
+                    return Ok(Connected { stream: Unfinished::new(stream), address, lease });
+                }
                 Err(error) => failed(address, &error),
             },
             Ok(Err(error)) => failed(address, &error),
             Err(_) => Failure {
                 address,
                 kind: FailureKind::Timeout,
-                reason: format!("no answer within {}", humantime::format_duration(pool.connect_timeout)),
+                reason: format!("no answer within {}", humantime::format_duration(settings.connect_timeout)),
             },
         };
-        tracing::debug!(backend = %pool.name, server = %address, reason = %failure.reason, "cannot connect");
+        tracing::debug!(backend = %settings.name, server = %address, reason = %failure.reason, "cannot connect");
+        if failure.kind != FailureKind::Local
+            && let Some(pause) = lease.failed(settings.pauses)
+        {
+            tracing::debug!(backend = %settings.name, server = %address, pause = %humantime::format_duration(pause), "passed over");
+        }
         failures.push(failure);
     }
-    None
+    Err(NoServer::Tried)
 }
 
 fn failed(address: SocketAddr, error: &io::Error) -> Failure {

@@ -2,6 +2,7 @@
 //! configuration.
 
 pub mod balance;
+pub mod condition;
 pub mod connect;
 pub mod pool;
 pub mod server;

@@ -47,6 +47,11 @@ fn without_places(debug: &str) -> String {
     pieces.fold(first, |text, piece| text + piece.split_once('}').map_or("", |(_, rest)| rest))
 }
 
+/// A whole file whose first server is a table with that key.
+fn server(key: &str) -> String {
+    REQUIRED.replace("\"10.0.1.10:389\"", &format!("{{ address = \"10.0.1.10:389\", {key} }}"))
+}
+
 #[test]
 fn the_reference_says_what_the_code_does() {
     assert_eq!(meaning(REFERENCE), meaning(REQUIRED), "a default in config/reference.toml is not the code's");
@@ -130,10 +135,18 @@ fn every_fault_has_its_own_words() {
         (&REQUIRED.replace("servers", "server"), "line 8, column 10: backend \"directory\": \"servers\" is missing"),
         (
             &format!("{REQUIRED}balance = \"best\""),
-            "balance: found \"best\", expected \"round_robin\" or \"least_connections\"",
+            "balance: found \"best\", expected \"least_connections\", \"round_robin\", \"random_two\", ",
         ),
         (&REQUIRED.replace("10.0.1.10:389", "10.0.1.10:0"), "servers[0]: found port 0, expected the port"),
         (&REQUIRED.replace("10.0.1.10", "10.0.2.10"), "servers[1]: 10.0.2.10:389 is listed twice"),
+        (&server("weight = 0"), "servers[0]: found a table, expected an IP address and a port, such as"),
+        (&server("weight = 1001"), "(a weight from 1 to 1000)"),
+        (&server("max_connections = 0"), "servers[0]: found a table, expected"),
+        (&server("backup = 1"), "servers[0]: found a table, expected"),
+        (&server("wait = 1"), "servers[0]: found a table, expected"),
+        (&format!("{REQUIRED}fail_timeout = \"2m\""), "max_fail_timeout: is shorter than fail_timeout, which is 2m"),
+        (&format!("{REQUIRED}on_down = \"cut\""), "on_down: found \"cut\", expected \"keep\" or \"close\""),
+        (&format!("{REQUIRED}when_all_down = \"all\""), "when_all_down: found \"all\", expected \"fail\" or \"any\""),
         (
             &format!("{REQUIRED}\n[admin]\nlisten = \"localhost\""),
             "admin: listen: found \"localhost\", expected an IP address and a port, such as \"127.0.0.1:9900\", or the path of",

@@ -50,6 +50,8 @@ pub enum Outcome {
     // Connecting to the backend
     /// No server of the backend could be reached.
     BackendUnreachable,
+    /// Every server of the backend that could be used has its `max_connections`.
+    BackendFull,
 
     // Relaying
     /// Both sides ended their data in order.
@@ -66,6 +68,8 @@ pub enum Outcome {
     ClientBadRecord,
     /// The backend reset the connection.
     BackendReset,
+    /// The server went down, and `on_down` is `close`.
+    BackendDown,
     /// No byte moved for `idle_timeout`.
     IdleTimeout,
 
@@ -84,7 +88,8 @@ impl Outcome {
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
             Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,
-            Self::ConnectionLimit | Self::BackendUnreachable | Self::Completed | Self::BackendClosedEarly => false,
+            Self::ConnectionLimit | Self::Completed | Self::BackendClosedEarly => false,
+            Self::BackendUnreachable | Self::BackendFull | Self::BackendDown => false,
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,
             Self::BackendReset | Self::IdleTimeout | Self::Shutdown | Self::InternalError => false,
         }

@@ -10,7 +10,8 @@ use rustls::AlertDescription;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::connect::{Failure, connect};
+use crate::backend::connect::{Client, Failure, connect};
+use crate::backend::pool::{NoServer, OnDown};
 use crate::net::close;
 use crate::net::stream::Stream;
 use crate::observe::access::{AccessLog, Record, Served, Tls};
@@ -64,40 +65,40 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
     entry.handshake(began.elapsed());
 
     let pool = &listener.backend;
-    entry.record.backend = Some(Arc::clone(&pool.name));
+    entry.record.backend = Some(Arc::clone(pool.name()));
     let began = Instant::now();
     let mut failures = Vec::new();
-    let connected = connect(pool, &mut failures).await;
-    entry.connect_failures(&pool.name, &failures);
+    let connected = connect(pool, Client { address: entry.record.client_address }, &mut failures).await;
+    entry.connect_failures(pool.name(), &failures);
     let connected = match connected {
-        Some(connected) => connected,
-        None => {
-            entry.record.reason = Some(
-                failures
-                    .into_iter()
-                    .map(|failure| format!("{}: {}", failure.address, failure.reason))
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            );
+        Ok(connected) => connected,
+        Err(reason) => {
             // Without close_notify: the client must not take this for an answer that is empty.
             close::with_last_words(&mut client, &[]).await;
-            return Outcome::BackendUnreachable;
+            return entry.no_server(reason, failures);
         }
     };
     entry.record.backend_address = Some(connected.address);
     entry.record.connect_time = Some(seconds(began.elapsed()));
-    entry.metrics.connected(&pool.name, began.elapsed());
+    entry.metrics.connected(pool.name(), began.elapsed());
 
     let Terminated { mut records, early_plain, .. } = terminated;
-    let end = relay::terminated::relay(
+    let relay = relay::terminated::relay(
         &client,
         connected.stream.as_ref(),
         &mut records,
         early_plain,
         listener.idle_timeout,
         &mut entry.traffic,
-    )
-    .await;
+    );
+    let end = match pool.settings.on_down {
+        OnDown::Keep => relay.await,
+        OnDown::Close => tokio::select! {
+            end = relay => end,
+            // As they are dropped the server's side is reset, and the client's ends without close_notify.
+            () = connected.lease.down() => return Outcome::BackendDown,
+        },
+    };
     drop(records);
     let outcome = entry.ended(&end);
     relay::close_both(&end, client, connected.stream).await;
@@ -168,6 +169,16 @@ impl Entry {
     fn connect_failures(&self, backend: &str, failures: &[Failure]) {
         for failure in failures {
             self.metrics.connect_failure(backend, &failure.address.to_string(), failure.kind.label());
+        }
+    }
+
+    fn no_server(&mut self, reason: NoServer, failures: Vec<Failure>) -> Outcome {
+        let said = failures.iter().map(|failure| format!("{}: {}", failure.address, failure.reason));
+        let said = said.collect::<Vec<_>>().join("; ");
+        self.record.reason = Some(if said.is_empty() { reason.to_string() } else { said });
+        match reason {
+            NoServer::Full => Outcome::BackendFull,
+            NoServer::Unknown | NoServer::Tried | NoServer::Down => Outcome::BackendUnreachable,
         }
     }
 

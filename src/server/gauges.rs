@@ -64,8 +64,9 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
     let connections =
         gauge(registry, "backend_connections_active", "Connections to a server now.", &["backend", "server"])?;
     for pool in snapshot.pools() {
-        for server in &pool.servers {
-            connections.with_label_values(&[&*pool.name, &*server.address.to_string()]).set(number(server.active()));
+        for member in &pool.members().list {
+            let labels = [&**pool.name(), &*member.server.address.to_string()];
+            connections.with_label_values(&labels).set(number(member.server.active()));
         }
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! `[backend.NAME]` as written. Must not know: what depends on what.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::backend::balance::Algorithm;
+use crate::backend::pool::{Entry, OnDown, WhenAllDown};
 use crate::config::decode::{Located, Table};
 
 /// `[backend.NAME]`
@@ -11,10 +11,15 @@ use crate::config::decode::{Located, Table};
 pub struct Backend {
     pub here: Located<()>,
     pub name: String,
-    pub servers: Option<Vec<Located<SocketAddr>>>,
+    pub servers: Option<Vec<Located<Entry>>>,
     pub balance: Located<Algorithm>,
     pub connect_timeout: Located<Duration>,
     pub connect_attempts: Located<usize>,
+    pub fail_timeout: Located<Duration>,
+    pub max_fail_timeout: Located<Duration>,
+    pub slow_start: Option<Located<Duration>>,
+    pub when_all_down: Located<WhenAllDown>,
+    pub on_down: Located<OnDown>,
 }
 
 impl Backend {
@@ -26,6 +31,11 @@ impl Backend {
             balance: table.or("balance", Algorithm::LeastConnections),
             connect_timeout: table.or("connect_timeout", Duration::from_secs(5)),
             connect_attempts: table.or("connect_attempts", 3),
+            fail_timeout: table.or("fail_timeout", Duration::from_secs(1)),
+            max_fail_timeout: table.or("max_fail_timeout", Duration::from_secs(60)),
+            slow_start: table.optional("slow_start"),
+            when_all_down: table.or("when_all_down", WhenAllDown::Fail),
+            on_down: table.or("on_down", OnDown::Keep),
         }
     }
 }
