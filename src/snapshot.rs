@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,6 +12,8 @@ use jiff::Timestamp;
 use crate::backend::pool::Pool;
 use crate::config::decode::ConfigError;
 use crate::config::validate::{self, Config};
+use crate::limit::admission::{Admission, Limits};
+use crate::limit::prefixes::Prefixes;
 use crate::tls::certificate::Certificate;
 use crate::tls::handshake::Terminator;
 use crate::tls::select;
@@ -32,7 +33,6 @@ pub struct Snapshot {
 pub struct Listener {
     pub name: Arc<str>,
     pub terminator: Terminator,
-    pub max_connections: usize,
     /// From accept to the end of the handshake.
     pub handshake_timeout: Duration,
     /// Without a byte in either direction.
@@ -42,7 +42,7 @@ pub struct Listener {
     pub load_failures: usize,
     tickets: Option<Arc<Tickets>>,
     ticket_scope: String,
-    active: Arc<AtomicUsize>,
+    pub admission: Admission,
 }
 
 /// A snapshot that was built, and what is not wrong but should be known.
@@ -57,10 +57,6 @@ pub struct Built {
 /// The snapshot that new connections get.
 #[derive(Debug)]
 pub struct Current(ArcSwap<Snapshot>);
-
-/// One of a listener's `max_connections`, given back when dropped.
-#[derive(Debug)]
-pub struct Permit(Arc<AtomicUsize>);
 
 impl Default for Snapshot {
     /// Nothing: what a first snapshot is built on.
@@ -87,18 +83,17 @@ impl Snapshot {
                 Terminator::new(*settings.policy, index, settings.unknown_name, settings.require_sni, tickets.clone());
             match terminator {
                 Ok(terminator) => {
-                    let active = same.map(|same| Arc::clone(&same.active));
+                    let admission = Admission::new(limits(&settings.limits), same.map(|same| &same.admission));
                     let listener = Listener {
                         name: Arc::clone(&settings.name),
                         terminator,
-                        max_connections: settings.max_connections,
                         handshake_timeout: settings.handshake_timeout,
                         idle_timeout: settings.idle_timeout,
                         backend: Arc::clone(&pools[settings.backend]),
                         load_failures,
                         tickets,
                         ticket_scope: ticket_scope(settings),
-                        active: active.unwrap_or_default(),
+                        admission,
                     };
                     listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
                 }
@@ -134,26 +129,6 @@ impl Snapshot {
 
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
-    }
-}
-
-impl Listener {
-    /// Connections now.
-    pub fn active(&self) -> usize {
-        self.active.load(Ordering::Relaxed)
-    }
-
-    /// Room for one more connection, if there is any.
-    pub fn permit(&self) -> Option<Permit> {
-        let permit = Permit(Arc::clone(&self.active));
-        let before = self.active.fetch_add(1, Ordering::Relaxed);
-        (before < self.max_connections).then_some(permit)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -203,6 +178,17 @@ fn tickets(
         }
     }
     Tickets::shared(*settings, unix_time, &secrets, ticket_scope(listener).as_bytes())
+}
+
+fn limits(written: &validate::limits::Limits) -> Limits {
+    Limits {
+        prefixes: Prefixes::new(&written.allow, &written.deny),
+        max_connections: written.max_connections,
+        max_connections_per_client: written.max_connections_per_client,
+        rate: written.connection_rate,
+        rate_per_client: written.connection_rate_per_client,
+        handshake_failures: written.handshake_failures,
+    }
 }
 
 /// What a ticket may be used for: this listener, and what its clients have to prove, which is nothing so far.

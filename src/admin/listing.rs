@@ -23,8 +23,9 @@ pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
             "unknown_name": settings::unknown_name(listener.terminator.unknown_name),
             "require_sni": listener.terminator.require_sni,
             "certificates": listener.terminator.certificates.all().len(),
-            "max_connections": listener.max_connections,
-            "connections_active": listener.active(),
+            "max_connections": listener.admission.limits.max_connections,
+            "connections_active": listener.admission.active(),
+            "clients_blocked": listener.admission.blocked(),
             "session_tickets": settings.tickets.on,
             "backend": listener.backend.name(),
         })

@@ -87,7 +87,7 @@ fn is_writable(stream: &Stream) -> bool {
 }
 
 /// How long a client may take to hear why it is refused.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(2);
 const MOST_WASTE: usize = 256 * 1024;
 
 /// How long a peer may take to accept the last bytes before it is reset.

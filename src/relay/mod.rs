@@ -21,8 +21,9 @@ pub enum End {
     ClientReset { ended: bool },
     /// The client sent a fatal alert.
     ClientAlert(AlertDescription),
-    /// The client sent a record that does not open.
-    ClientBadRecord(String),
+    /// The client sent a record that does not open. `last_words` ends with the alert that tells it so, behind what was on
+    /// its way already.
+    ClientBadRecord { reason: String, last_words: Vec<u8> },
     /// The backend's connection broke.
     BackendReset,
     /// No byte moved for too long.
@@ -42,9 +43,9 @@ pub async fn close_both(end: &End, mut client: Stream, backend: Unfinished) {
             backend.finish();
             close::with_last_words(&mut client, &[]).await;
         }
-        // The alert was written by the relay; closing gently lets it arrive.
-        End::ClientBadRecord(_) => {
-            tokio::join!(close::with_last_words(&mut client, &[]), backend.reset_after_delivery());
+        // Closing gently lets the alert arrive.
+        End::ClientBadRecord { last_words, .. } => {
+            tokio::join!(close::with_last_words(&mut client, last_words), backend.reset_after_delivery());
         }
         End::ClientTruncated | End::ClientReset { ended: false } | End::ClientAlert(_) | End::IdleTimeout => {
             drop(client);

@@ -168,9 +168,11 @@ impl Relay<'_> {
         match &mut self.from_client {
             FromClient::Open => self.read_client(cx),
             FromClient::Failing(end) => {
-                let end = end.clone();
-                // One try to send the alert: if the client does not read, it has no use for it.
-                let _ = self.sealed.write_to(self.client, cx);
+                let mut end = end.clone();
+                if let End::ClientBadRecord { last_words, .. } = &mut end {
+                    // The bytes before the alert have their place before it, however slowly the client takes them.
+                    last_words.extend_from_slice(&self.sealed.bytes[self.sealed.written..]);
+                }
                 Err(end)
             }
             FromClient::Ending => {
@@ -217,7 +219,7 @@ impl Relay<'_> {
             Err(error) => self.from_client = FromClient::Failing(failure(error)),
             Ok(()) if self.records.peer_closed() => self.from_client = FromClient::Ending,
             Ok(()) if self.records.wire().len() >= MAX_UNOPENED => {
-                self.from_client = FromClient::Failing(End::ClientBadRecord("an endless handshake message".into()));
+                self.from_client = FromClient::Failing(bad_record("an endless handshake message".into()));
             }
             Ok(()) => {}
         }
@@ -353,8 +355,12 @@ fn poll_read(stream: &Stream, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Pol
 fn failure(error: RecordError) -> End {
     match error.received_alert {
         Some(alert) => End::ClientAlert(alert),
-        None => End::ClientBadRecord(error.to_string()),
+        None => bad_record(error.to_string()),
     }
+}
+
+fn bad_record(reason: String) -> End {
+    End::ClientBadRecord { reason, last_words: Vec::new() }
 }
 
 /// Steps of one connection before others on the thread have their turn: 1 MiB at most.

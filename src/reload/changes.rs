@@ -45,7 +45,16 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     differences.compare("policy", &old.policy.name, &new.policy.name);
     differences.compare("unknown_name", &old.unknown_name, &new.unknown_name);
     differences.compare("require_sni", &old.require_sni, &new.require_sni);
-    differences.compare("max_connections", &old.max_connections, &new.max_connections);
+    let (was, is) = (&old.limits, &new.limits);
+    differences.compare("allow", &was.allow, &is.allow);
+    differences.compare("deny", &was.deny, &is.deny);
+    differences.compare("max_connections", &was.max_connections, &is.max_connections);
+    let per_client = (&was.max_connections_per_client, &is.max_connections_per_client);
+    differences.compare("max_connections_per_client", per_client.0, per_client.1);
+    differences.compare("connection_rate", &was.connection_rate, &is.connection_rate);
+    let per_client = (&was.connection_rate_per_client, &is.connection_rate_per_client);
+    differences.compare("connection_rate_per_client", per_client.0, per_client.1);
+    differences.compare("handshake_failures", &was.handshake_failures, &is.handshake_failures);
     differences.compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     differences.compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     differences.compare("tickets", &ticket_settings(old), &ticket_settings(new));

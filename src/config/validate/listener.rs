@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::{present, resolved};
 use crate::config::values::CertificateSource;
 use crate::tls::name::Name;
@@ -27,7 +28,7 @@ pub struct Listener {
     pub certificates: Vec<Located<Source>>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
-    pub max_connections: usize,
+    pub limits: Limits,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub tickets: Tickets,
@@ -97,6 +98,7 @@ impl Listeners<'_> {
             }
             found
         });
+        let limits = limits::validated(listener.limits, errors);
         let tickets = Tickets {
             on: listener.session_tickets.value,
             settings: tickets::Settings {
@@ -127,7 +129,7 @@ impl Listeners<'_> {
             certificates: certificates?,
             unknown_name: listener.unknown_name.value,
             require_sni: listener.require_sni.value,
-            max_connections: listener.max_connections.value,
+            limits,
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             tickets,
