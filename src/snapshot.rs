@@ -20,6 +20,8 @@ use crate::tls::select;
 use crate::tls::store::{self, Loading, Store, Trust};
 use crate::tls::tickets::{Secret, Tickets};
 
+mod health;
+
 /// Everything a connection needs to know, fixed at one moment. A connection takes it once and keeps it to its end.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -69,9 +71,12 @@ impl Snapshot {
     /// Loads every certificate and builds every index, taking over from `before` what is the same: certificates that did
     /// not change, and the counts of listeners and servers. `before` stays usable whatever comes of it.
     pub fn build(config: &Config, before: &Self, trust: Trust, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
-        let pools: Vec<Arc<Pool>> =
-            config.backends.iter().map(|backend| Arc::new(pool(backend, &before.pools))).collect();
         let mut certificates = Certificates::loading(before, trust, now);
+        let pools: Vec<Arc<Pool>> = config
+            .backends
+            .iter()
+            .map(|backend| Arc::new(pool(backend, &before.pools, &mut certificates.errors)))
+            .collect();
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let failures = certificates.failures.len();
@@ -147,9 +152,10 @@ impl Current {
     }
 }
 
-fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>]) -> Pool {
+fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>], errors: &mut Vec<ConfigError>) -> Pool {
     let before = before.iter().find(|pool| *pool.name() == backend.settings.name);
-    Pool::new(backend.settings.clone(), before.map(Arc::as_ref))
+    let check = backend.health.as_ref().and_then(|health| health::check(health, errors));
+    Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref))
 }
 
 /// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of

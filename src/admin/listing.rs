@@ -96,6 +96,7 @@ pub(super) fn backends(config: &Config, snapshot: &Snapshot) -> Value {
 /// One server of a backend.
 pub(super) fn server(member: &Member) -> Value {
     let server = &member.server;
+    let verdict = server.verdict();
     json!({
         "address": server.address,
         "weight": member.weight,
@@ -105,6 +106,12 @@ pub(super) fn server(member: &Member) -> Value {
         "state": server.state(),
         "health": server.health(),
         "passed_over_seconds": server.paused().map(|left| left.as_secs_f64()),
+        "last_check": verdict.last.map(|last| json!({
+            "time": last.time.to_string(),
+            "result": last.result,
+            "reason": last.reason,
+        })),
+        "certificate_not_after": verdict.not_after.and_then(time),
     })
 }
 

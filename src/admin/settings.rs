@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::backend::balance::Algorithm;
-use crate::backend::pool::{OnDown, Settings, WhenAllDown};
+use crate::backend::pool::{OnDown, WhenAllDown};
 use crate::config::validate::Config;
+use crate::config::validate::backend::Backend;
+use crate::config::validate::health::Health;
 use crate::config::validate::listener::Listener;
 use crate::config::values::Workers;
 use crate::config::values::limits;
@@ -37,7 +39,7 @@ pub(super) fn config(config: &Config) -> Value {
             "shutdown_timeout": humantime::format_duration(config.runtime.shutdown_timeout).to_string(),
         },
         "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),
-        "backend": config.backends.iter().map(|one| (one.settings.name.to_string(), backend(&one.settings)))
+        "backend": config.backends.iter().map(|one| (one.settings.name.to_string(), backend(one)))
             .collect::<serde_json::Map<_, _>>(),
     })
 }
@@ -72,7 +74,9 @@ fn listener(listener: &Listener) -> Value {
     })
 }
 
-fn backend(backend: &Settings) -> Value {
+fn backend(backend: &Backend) -> Value {
+    let health = backend.health.as_ref().map(health);
+    let backend = &backend.settings;
     let time = |time| humantime::format_duration(time).to_string();
     json!({
         "servers": backend.servers.iter().map(|entry| json!({
@@ -89,7 +93,50 @@ fn backend(backend: &Settings) -> Value {
         "slow_start": backend.slow_start.map(time),
         "when_all_down": match backend.when_all_down { WhenAllDown::Fail => "fail", WhenAllDown::Any => "any" },
         "on_down": match backend.on_down { OnDown::Keep => "keep", OnDown::Close => "close" },
+        "health": health,
     })
+}
+
+fn health(health: &Health) -> Value {
+    let time = |time| humantime::format_duration(time).to_string();
+    let mut shown = json!({
+        "type": health.kind.word(),
+        "interval": time(health.interval),
+        "timeout": time(health.timeout),
+        "rise": health.rise,
+        "fall": health.fall,
+        "jitter": time(health.jitter),
+        "port": health.port,
+    });
+    let mut add = |more: Value| {
+        if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {
+            shown.extend(more);
+        }
+    };
+    let hex = |pin: &[u8; 32]| pin.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    if let Some(tls) = &health.tls {
+        add(json!({
+            "tls": !tls.start_tls,
+            "start_tls": tls.start_tls,
+            "ca": tls.ca.as_ref().map(|file| file.value.display().to_string()),
+            "pins": tls.pins.iter().map(hex).collect::<Vec<_>>(),
+            "server_name": tls.server_name.as_ref().map(|name| name.to_str()),
+            "verify": tls.verify,
+        }));
+    }
+    if let Some(http) = &health.http {
+        add(json!({
+            "method": http.method,
+            "path": http.path,
+            "host": http.host,
+            "status": http.status.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "body": http.body,
+        }));
+    }
+    if let Some(bind) = &health.bind {
+        add(json!({ "bind_dn": bind.dn, "password_file": bind.password_file.value.display().to_string() }));
+    }
+    shown
 }
 
 /// A limit; `null` where there is none.

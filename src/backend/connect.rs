@@ -1,14 +1,14 @@
 //! Connects to a backend: another server when one cannot be reached, as long as no byte was sent.
 //! Must not know: what will be sent.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::backend::failure::{FailureKind, reason};
 use crate::backend::pool::{NoServer, Pool};
 use crate::backend::server::Lease;
 use crate::net::close::Unfinished;
@@ -29,29 +29,6 @@ pub struct Failure {
     pub kind: FailureKind,
     /// In words, for a person.
     pub reason: String,
-}
-
-/// Why, in one word, for a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureKind {
-    Refused,
-    Timeout,
-    Unreachable,
-    /// This machine has no port, descriptor or memory left: no fault of the server.
-    Local,
-    Other,
-}
-
-impl FailureKind {
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Timeout => "timeout",
-            Self::Unreachable => "unreachable",
-            Self::Local => "local",
-            Self::Other => "other",
-        }
-    }
 }
 
 /// Who connects.
@@ -102,17 +79,7 @@ pub async fn connect(pool: &Pool, client: Client, failures: &mut Vec<Failure>) -
 }
 
 fn failed(address: SocketAddr, error: &io::Error) -> Failure {
-    let (kind, reason) = match error.kind() {
-        ErrorKind::ConnectionRefused => (FailureKind::Refused, "connection refused".into()),
-        ErrorKind::HostUnreachable => (FailureKind::Unreachable, "host unreachable".into()),
-        ErrorKind::NetworkUnreachable => (FailureKind::Unreachable, "network unreachable".into()),
-        ErrorKind::TimedOut => (FailureKind::Timeout, error.to_string()),
-        ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory => (FailureKind::Local, error.to_string()),
-        _ => match Errno::from_io_error(error) {
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS) => (FailureKind::Local, error.to_string()),
-            _ => (FailureKind::Other, error.to_string()),
-        },
-    };
+    let (kind, reason) = reason(error);
     Failure { address, kind, reason }
 }
 

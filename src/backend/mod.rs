@@ -4,5 +4,9 @@
 pub mod balance;
 pub mod condition;
 pub mod connect;
+pub mod failure;
+pub mod health;
 pub mod pool;
 pub mod server;
+pub mod upkeep;
+pub mod verdict;

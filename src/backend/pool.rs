@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::backend::balance::{self, Algorithm, Candidate, Turns};
 use crate::backend::condition::{Fitness, Pauses};
+use crate::backend::health::Check;
 use crate::backend::server::{Lease, Server};
 
 /// Everything about a backend that its operator says.
@@ -61,6 +62,8 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Pool {
     pub settings: Settings,
+    /// How its servers' health is checked.
+    pub check: Option<Arc<Check>>,
     members: ArcSwap<Members>,
 }
 
@@ -105,9 +108,9 @@ pub enum NoServer {
 
 impl Pool {
     /// A pool that takes over from the one of its name before it what is known of the servers that they share.
-    pub fn new(settings: Settings, before: Option<&Self>) -> Self {
+    pub fn new(settings: Settings, check: Option<Arc<Check>>, before: Option<&Self>) -> Self {
         let members = Members::new(&settings.servers, before.map(Self::members));
-        Self { settings, members: ArcSwap::new(members) }
+        Self { settings, check, members: ArcSwap::new(members) }
     }
 
     pub fn name(&self) -> &Arc<str> {

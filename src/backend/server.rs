@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::backend::condition::{Condition, Fitness, Health, Pauses, State};
+use crate::backend::health::{Check, CheckError, Passed};
+use crate::backend::verdict::{Judged, Verdict};
 
 /// One address of a backend. It outlives reloads, and being gone for a while, as long as connections to it do.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub struct Server {
     pub address: SocketAddr,
     active: AtomicUsize,
     condition: Mutex<Condition>,
+    verdict: Mutex<Verdict>,
     /// Whether connections to it should end, for those who wait to be told.
     down: watch::Sender<bool>,
 }
@@ -35,7 +38,8 @@ impl Server {
     /// One that came to the others of its backend at that time.
     pub(super) fn since(address: SocketAddr, since: Option<Instant>) -> Self {
         let condition = Mutex::new(Condition::new(since));
-        Self { address, active: AtomicUsize::new(0), condition, down: watch::Sender::new(false) }
+        let verdict = Mutex::default();
+        Self { address, active: AtomicUsize::new(0), condition, verdict, down: watch::Sender::new(false) }
     }
 
     /// Connections now being made or relayed.
@@ -49,6 +53,12 @@ impl Server {
 
     pub fn health(&self) -> Health {
         self.condition().health
+    }
+
+    /// Whether it is ready, and no check says that it is down.
+    pub fn is_up(&self) -> bool {
+        let condition = self.condition();
+        condition.state == State::Ready && condition.health != Health::Down
     }
 
     /// How much longer it is passed over since connecting to it failed.
@@ -65,7 +75,34 @@ impl Server {
         before
     }
 
-    pub fn set_health(&self, health: Health) {
+    /// What health checks have said of it.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Checks of another kind begin.
+    pub(super) fn check_begins(&self) {
+        self.verdict.lock().unwrap_or_else(PoisonError::into_inner).begin();
+    }
+
+    /// Nobody checks it any more.
+    pub(super) fn unchecked(&self) {
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Verdict::default();
+        self.set_health(Health::Unknown);
+    }
+
+    /// Takes the result of a check for what it is worth.
+    pub(super) fn checked(&self, result: &Result<Passed, CheckError>, check: &Check) -> Judged {
+        let now = Instant::now();
+        let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        let judged = verdict.judge(result, check, self.health(), now);
+        if let Some(health) = judged.change {
+            self.set_health(health);
+        }
+        judged
+    }
+
+    pub(super) fn set_health(&self, health: Health) {
         let mut condition = self.condition();
         condition.set_health(health, Instant::now());
         self.tell(&condition);

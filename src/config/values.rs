@@ -13,6 +13,7 @@ use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::tls::select::UnknownName;
 
+pub mod health;
 pub mod limits;
 pub mod server;
 

@@ -34,6 +34,15 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
             (None, _) => changes.push(line("added".into())),
             (_, None) => changes.push(line("removed".into())),
         }
+        let check = |snapshot: &Snapshot| {
+            let pool = snapshot.pool(name)?;
+            Some(pool.check.as_ref().map(|check| check.identity.clone()))
+        };
+        if let (Some(was), Some(is)) = (check(was), check(is))
+            && was != is
+        {
+            changes.push(line("health check changed".into()));
+        }
     }
     changes
 }
@@ -63,8 +72,8 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
 }
 
 fn backend(old: &Backend, new: &Backend) -> Vec<String> {
-    let (old, new) = (&old.settings, &new.settings);
     let mut differences = Differences::default();
+    let (old, new) = (&old.settings, &new.settings);
     differences.compare("servers", &old.servers, &new.servers);
     differences.compare("balance", &old.balance, &new.balance);
     differences.compare("connect_timeout", &old.connect_timeout, &new.connect_timeout);

@@ -14,6 +14,7 @@ mod clients;
 mod demo;
 mod directory;
 mod ends;
+mod health;
 mod hello;
 mod layers;
 mod limits;

@@ -26,7 +26,7 @@ fn three() -> Vec<Entry> {
 }
 
 fn pool(servers: Vec<Entry>) -> Pool {
-    Pool::new(settings(servers), None)
+    Pool::new(settings(servers), None, None)
 }
 
 fn pick(pool: &Pool, tried: &[usize]) -> Result<(usize, Lease), NoServer> {
@@ -83,7 +83,7 @@ fn when_all_are_down_it_is_as_the_operator_wants() {
     let mut settings = settings(three());
     for (wanted, found) in [(WhenAllDown::Fail, Err(NoServer::Down)), (WhenAllDown::Any, Ok(()))] {
         settings.when_all_down = wanted;
-        let pool = Pool::new(settings.clone(), None);
+        let pool = Pool::new(settings.clone(), None, None);
         (0..3).for_each(|index| server(&pool, index).set_health(Health::Down));
         assert_eq!(pick(&pool, &[]).map(drop), found);
         // What the operator has taken out is not among any.
@@ -98,7 +98,7 @@ fn when_all_are_down_it_is_as_the_operator_wants() {
 fn no_server_has_more_than_its_most() {
     for balance in [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::RandomTwo, Algorithm::SourceIp] {
         let servers = (1..=3).map(|port| Entry { max_connections: usize::from(port) * 10, ..entry(port) }).collect();
-        let pool = Pool::new(Settings { balance, ..settings(servers) }, None);
+        let pool = Pool::new(Settings { balance, ..settings(servers) }, None, None);
         let held: Vec<_> = std::thread::scope(|scope| {
             let asking: Vec<_> =
                 (0..4).map(|_| scope.spawn(|| (0..100).filter_map(|_| pick(&pool, &[]).ok()).collect())).collect();
@@ -117,7 +117,7 @@ fn a_server_that_comes_back_starts_slowly() {
     let mut settings = settings(vec![entry(1), entry(2)]);
     settings.slow_start = Some(Duration::from_secs(100));
     for balance in [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::RandomTwo, Algorithm::SourceIp] {
-        let pool = Pool::new(Settings { balance, ..settings.clone() }, None);
+        let pool = Pool::new(Settings { balance, ..settings.clone() }, None, None);
         let back = server(&pool, 1);
         back.set_health(Health::Down);
         back.set_health(Health::Up);
@@ -146,14 +146,14 @@ fn what_is_known_of_a_server_outlives_a_reload() {
     let server = server(&before, 1);
     server.set_state(State::Drain);
     let lease = server.lease(9);
-    let after = Pool::new(settings(vec![entry(9), entry(2)]), Some(&before));
+    let after = Pool::new(settings(vec![entry(9), entry(2)]), None, Some(&before));
     assert!(Arc::ptr_eq(&after.members().list[1].server, &server));
     // Gone and back while it still has a connection, it is the same; after that, another.
-    let without = Pool::new(settings(vec![entry(9)]), Some(&after));
-    let back = Pool::new(settings(three()), Some(&without));
+    let without = Pool::new(settings(vec![entry(9)]), None, Some(&after));
+    let back = Pool::new(settings(three()), None, Some(&without));
     assert!(Arc::ptr_eq(&back.members().list[1].server, &server));
     drop(lease);
-    let back = Pool::new(settings(three()), Some(&Pool::new(settings(vec![entry(9)]), Some(&back))));
+    let back = Pool::new(settings(three()), None, Some(&Pool::new(settings(vec![entry(9)]), None, Some(&back))));
     assert!(!Arc::ptr_eq(&back.members().list[1].server, &server));
 }
 
@@ -161,6 +161,6 @@ fn what_is_known_of_a_server_outlives_a_reload() {
 fn turns_go_on_through_a_reload_that_changes_nothing() {
     let before = pool(three());
     assert_eq!(picks(&before, 2), [0, 1]);
-    let after = Pool::new(settings(three()), Some(&before));
+    let after = Pool::new(settings(three()), None, Some(&before));
     assert_eq!(picks(&after, 2), [2, 0]);
 }

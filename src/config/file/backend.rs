@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::backend::balance::Algorithm;
 use crate::backend::pool::{Entry, OnDown, WhenAllDown};
 use crate::config::decode::{Located, Table};
+use crate::config::file::health::Health;
 
 /// `[backend.NAME]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub struct Backend {
     pub slow_start: Option<Located<Duration>>,
     pub when_all_down: Located<WhenAllDown>,
     pub on_down: Located<OnDown>,
+    pub health: Option<Health>,
 }
 
 impl Backend {
@@ -36,6 +38,7 @@ impl Backend {
             slow_start: table.optional("slow_start"),
             when_all_down: table.or("when_all_down", WhenAllDown::Fail),
             on_down: table.or("on_down", OnDown::Keep),
+            health: table.optional_table("health", Health::read),
         }
     }
 }

@@ -1,18 +1,26 @@
 //! A backend, as far as it can be known to be valid without connecting to it.
 
+use std::path::Path;
+
 use crate::backend::condition::Pauses;
 use crate::backend::pool::{Entry, Settings};
 use crate::config::decode::ConfigError;
 use crate::config::file;
+use crate::config::validate::health::{self, Health};
 use crate::config::validate::present;
 use crate::config::values::server;
 
 #[derive(Debug, Clone)]
 pub struct Backend {
     pub settings: Settings,
+    pub health: Option<Health>,
 }
 
-pub(super) fn validated(backend: file::backend::Backend, errors: &mut Vec<ConfigError>) -> Option<Backend> {
+pub(super) fn validated(
+    backend: file::backend::Backend,
+    folder: &Path,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Backend> {
     let servers = present(backend.servers, "servers", server::EXPECTED, &backend.here, errors);
     let mut entries: Vec<Entry> = Vec::new();
     for server in servers.unwrap_or_default() {
@@ -29,6 +37,7 @@ pub(super) fn validated(backend: file::backend::Backend, errors: &mut Vec<Config
         let first = humantime::format_duration(pauses.first);
         errors.push(backend.max_fail_timeout.error(format!("is shorter than fail_timeout, which is {first}")));
     }
+    let health = backend.health.and_then(|health| health::validated(health, folder, errors));
     Some(Backend {
         settings: Settings {
             name: backend.name.into(),
@@ -41,5 +50,6 @@ pub(super) fn validated(backend: file::backend::Backend, errors: &mut Vec<Config
             when_all_down: backend.when_all_down.value,
             on_down: backend.on_down.value,
         },
+        health,
     })
 }
