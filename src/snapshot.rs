@@ -2,7 +2,6 @@
 //! Must not know: sockets, signals, who asked for it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,6 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
-use crate::backend::server::Server;
 use crate::config::decode::ConfigError;
 use crate::config::validate::{self, Config};
 use crate::limit::admission::{Admission, Limits};
@@ -21,6 +19,8 @@ use crate::tls::handshake::Terminator;
 use crate::tls::select;
 use crate::tls::store::{self, Loading, Store, Trust};
 use crate::tls::tickets::{Secret, Tickets};
+
+mod health;
 
 /// Everything a connection needs to know, fixed at one moment. A connection takes it once and keeps it to its end.
 #[derive(Debug)]
@@ -73,9 +73,12 @@ impl Snapshot {
     /// Loads every certificate and builds every index, taking over from `before` what is the same: certificates that did
     /// not change, and the counts of listeners and servers. `before` stays usable whatever comes of it.
     pub fn build(config: &Config, before: &Self, trust: Trust, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
-        let pools: Vec<Arc<Pool>> =
-            config.backends.iter().map(|backend| Arc::new(pool(backend, &before.pools))).collect();
         let mut certificates = Certificates::loading(before, trust, now);
+        let pools: Vec<Arc<Pool>> = config
+            .backends
+            .iter()
+            .map(|backend| Arc::new(pool(backend, &before.pools, &mut certificates.errors)))
+            .collect();
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let failures = certificates.failures.len();
@@ -134,6 +137,10 @@ impl Snapshot {
         &self.pools
     }
 
+    pub fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.pools.iter().find(|pool| **pool.name() == *name)
+    }
+
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
     }
@@ -154,22 +161,11 @@ impl Current {
     }
 }
 
-fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>]) -> Pool {
-    let known = before.iter().find(|pool| pool.name == backend.name).map_or(&[][..], |pool| &pool.servers);
-    let server = |address: &SocketAddr| {
-        known
-            .iter()
-            .find(|server| server.address == *address)
-            .map_or_else(|| Arc::new(Server::new(*address)), Arc::clone)
-    };
-    let pool = Pool::new(
-        Arc::clone(&backend.name),
-        backend.servers.iter().map(server).collect(),
-        backend.balance,
-        backend.connect_timeout,
-        backend.connect_attempts,
-    );
-    Pool { proxy_protocol: backend.proxy_protocol, ..pool }
+fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>], errors: &mut Vec<ConfigError>) -> Pool {
+    let before = before.iter().find(|pool| *pool.name() == backend.settings.name);
+    let check =
+        backend.health.as_ref().and_then(|health| health::check(health, backend.settings.proxy_protocol, errors));
+    Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref))
 }
 
 /// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of

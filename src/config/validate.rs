@@ -14,6 +14,7 @@ use crate::observe::log::Level;
 use crate::tls::record::Layer;
 
 pub mod backend;
+pub mod health;
 pub mod limits;
 pub mod listener;
 
@@ -57,8 +58,11 @@ pub struct Runtime {
 /// Validates; relative paths start from `folder`.
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let mut errors = Vec::new();
-    let backends =
-        file.backends.into_iter().filter_map(|backend| backend::validated(backend, &mut errors)).collect::<Vec<_>>();
+    let backends = file
+        .backends
+        .into_iter()
+        .filter_map(|backend| backend::validated(backend, folder, &mut errors))
+        .collect::<Vec<_>>();
     if file.listeners.is_empty() {
         errors.push(ConfigError {
             path: String::new(),

@@ -19,3 +19,4 @@ pub mod select;
 pub mod stamp;
 pub mod store;
 pub mod tickets;
+pub mod verify;

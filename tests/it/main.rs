@@ -8,11 +8,13 @@ mod support;
 
 mod access_log;
 mod admin;
+mod balance;
 mod certificates;
 mod clients;
 mod demo;
 mod directory;
 mod ends;
+mod health;
 mod hello;
 mod layers;
 mod limits;

@@ -1,0 +1,43 @@
+//! Why a connection could not be made, from what the system says. Must not know: to whom.
+
+use std::io::{self, ErrorKind};
+
+use rustix::io::Errno;
+
+/// Why, in one word, for a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    Refused,
+    Timeout,
+    Unreachable,
+    /// This machine has no port, descriptor or memory left: no fault of the server.
+    Local,
+    Other,
+}
+
+impl FailureKind {
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Local => "local",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Why connecting failed.
+pub(super) fn reason(error: &io::Error) -> (FailureKind, String) {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => (FailureKind::Refused, "connection refused".into()),
+        ErrorKind::HostUnreachable => (FailureKind::Unreachable, "host unreachable".into()),
+        ErrorKind::NetworkUnreachable => (FailureKind::Unreachable, "network unreachable".into()),
+        ErrorKind::TimedOut => (FailureKind::Timeout, error.to_string()),
+        ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory => (FailureKind::Local, error.to_string()),
+        _ => match Errno::from_io_error(error) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS) => (FailureKind::Local, error.to_string()),
+            _ => (FailureKind::Other, error.to_string()),
+        },
+    }
+}
