@@ -56,7 +56,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
         |listener: &Listener| listener.listen.iter().map(|address| address.value.to_string()).collect::<Vec<_>>();
     differences.compare("listen", &addresses(old), &addresses(new));
     differences.compare("socket_mode", &old.socket_mode, &new.socket_mode);
-    differences.compare("policy", &old.policy.name, &new.policy.name);
+    differences.compare("policy", &policy(old, new), &policy(new, old));
     differences.compare("unknown_name", &old.unknown_name, &new.unknown_name);
     differences.compare("require_sni", &old.require_sni, &new.require_sni);
     let (was, is) = (&old.limits, &new.limits);
@@ -103,6 +103,14 @@ impl Differences {
         if old != new {
             self.0.push(format!("{key} is {new} (was {old})"));
         }
+    }
+}
+
+/// A policy's name says it all, unless the other one bears it too.
+fn policy<'p>(one: &'p Listener, other: &Listener) -> Box<dyn Debug + 'p> {
+    match one.policy.name == other.policy.name {
+        true => Box::new(&one.policy),
+        false => Box::new(&one.policy.name),
     }
 }
 

@@ -11,11 +11,12 @@ use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::limits::{self, Limits};
+use crate::config::validate::policy::Policies;
 use crate::config::validate::{present, resolved, resolved_address};
 use crate::config::values::{CertificateSource, Mode};
 use crate::net::address::Address;
 use crate::tls::name::Name;
-use crate::tls::policy::{self, Policy};
+use crate::tls::policy::Policy;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
 use crate::tls::tickets;
@@ -28,7 +29,7 @@ pub struct Listener {
     pub listen: Vec<Located<Address>>,
     /// Of its Unix sockets.
     pub socket_mode: Mode,
-    pub policy: &'static Policy,
+    pub policy: Arc<Policy>,
     pub certificates: Vec<Located<Source>>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
@@ -56,6 +57,7 @@ pub struct Tickets {
 pub(super) struct Listeners<'a> {
     pub(super) folder: &'a Path,
     pub(super) backends: &'a [Backend],
+    pub(super) policies: &'a Policies,
     pub(super) names: HashMap<String, ()>,
     pub(super) addresses: HashMap<Address, String>,
     pub(super) errors: Vec<ConfigError>,
@@ -81,13 +83,7 @@ impl Listeners<'_> {
                 errors.push(address.error(format!("{} is taken by {other} already", address.value)));
             }
         }
-        let policy = policy::named(&listener.policy.value);
-        if policy.is_none() {
-            let known = policy::ALL.iter().map(|policy| policy.name).collect::<Vec<_>>().join(", ");
-            errors.push(
-                listener.policy.error(format!("unknown policy {:?} (expected one of {known})", listener.policy.value)),
-            );
-        }
+        let policy = self.policies.named(&listener.policy, errors);
         let expected = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";
         let certificates = present(listener.certificates, "certificates", expected, &here, errors)
             .map(|list| list.into_iter().filter_map(|source| certificate(source, self.folder, errors)).collect());
