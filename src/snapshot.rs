@@ -15,11 +15,14 @@ use crate::config::validate::{self, Config};
 use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
 use crate::tls::certificate::Certificate;
+use crate::tls::connect::Connector;
 use crate::tls::handshake::{Terminator, never_served};
+use crate::tls::record::Layer;
 use crate::tls::select;
 use crate::tls::store::{self, Loading, Source, Store, Trust};
 use crate::tls::tickets::{Secret, Tickets};
 
+mod backend_tls;
 mod health;
 
 /// Everything a connection needs to know, fixed at one moment. A connection takes it once and keeps it to its end.
@@ -80,7 +83,10 @@ impl Snapshot {
         let pools: Vec<Arc<Pool>> = config
             .backends
             .iter()
-            .map(|backend| Arc::new(pool(backend, &before.pools, &mut certificates.errors)))
+            .map(|backend| {
+                let connector = certificates.connector(backend, config.runtime.record_layer);
+                Arc::new(pool(backend, connector, &before.pools, &mut certificates.errors))
+            })
             .collect();
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
@@ -165,11 +171,16 @@ impl Current {
     }
 }
 
-fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>], errors: &mut Vec<ConfigError>) -> Pool {
+fn pool(
+    backend: &validate::backend::Backend,
+    connector: Option<Arc<Connector>>,
+    before: &[Arc<Pool>],
+    errors: &mut Vec<ConfigError>,
+) -> Pool {
     let before = before.iter().find(|pool| *pool.name() == backend.settings.name);
     let check =
         backend.health.as_ref().and_then(|health| health::check(health, backend.settings.proxy_protocol, errors));
-    Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref))
+    Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
 }
 
 /// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of
@@ -234,6 +245,16 @@ impl<'b> Certificates<'b> {
     fn loading(before: &'b Snapshot, trust: Trust, now: Timestamp) -> Self {
         let loading = before.store.loading(trust, now.into());
         Self { loading, now, warnings: Vec::new(), failures: Vec::new(), unusable: Vec::new(), errors: Vec::new() }
+    }
+
+    /// What connects to the backend's servers, where they speak TLS.
+    fn connector(&mut self, backend: &validate::backend::Backend, layer: Layer) -> Option<Arc<Connector>> {
+        let tls = backend.tls.as_ref()?;
+        let prepared = backend_tls::prepare(tls, layer, &mut self.loading, &mut self.errors)?;
+        let validity = prepared.certificate.iter().filter_map(|certificate| validity_warning(certificate, self.now));
+        let at = |text: String| format!("backend {:?}: {text}", backend.settings.name);
+        self.warnings.extend(prepared.warnings.into_iter().chain(validity).map(at));
+        Some(prepared.connector)
     }
 
     fn of(&mut self, listener: &validate::listener::Listener) -> select::Certificates {

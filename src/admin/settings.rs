@@ -6,6 +6,7 @@ use crate::backend::balance::Algorithm;
 use crate::backend::pool::{OnDown, WhenAllDown};
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::backend_tls::Tls;
 use crate::config::validate::health::Health;
 use crate::config::validate::listener::Listener;
 use crate::config::values::Workers;
@@ -14,6 +15,7 @@ use crate::limit::rate::Rate;
 use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::connect::Alpn;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
@@ -83,7 +85,7 @@ fn listener(listener: &Listener) -> Value {
 }
 
 fn backend(backend: &Backend) -> Value {
-    let health = backend.health.as_ref().map(health);
+    let (health, tls) = (backend.health.as_ref().map(health), backend.tls.as_ref().map(backend_tls));
     let backend = &backend.settings;
     let time = |time| humantime::format_duration(time).to_string();
     json!({
@@ -107,6 +109,28 @@ fn backend(backend: &Backend) -> Value {
         "when_all_down": match backend.when_all_down { WhenAllDown::Fail => "fail", WhenAllDown::Any => "any" },
         "on_down": match backend.on_down { OnDown::Keep => "keep", OnDown::Close => "close" },
         "health": health,
+        "tls": tls,
+    })
+}
+
+fn backend_tls(tls: &Tls) -> Value {
+    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+    let (cert, key) = match tls.certificate.as_ref().map(|source| &source.value) {
+        Some(Source::Pair { cert, key, .. }) => (Some(cert), Some(key)),
+        _ => (None, None),
+    };
+    let path = |path: &std::path::PathBuf| path.display().to_string();
+    json!({
+        "ca": tls.ca.as_ref().map(|file| path(&file.value)),
+        "pins": tls.pins.iter().map(|pin| pin.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).collect::<Vec<_>>(),
+        "server_name": tls.server_name.to_str(),
+        "cert": cert.map(path),
+        "key": key.map(path),
+        "policy": tls.policy.name,
+        "alpn": match &tls.alpn {
+            Alpn::Client => json!("client"),
+            Alpn::Fixed(protocols) => json!(protocols.iter().map(text).collect::<Vec<_>>()),
+        },
     })
 }
 

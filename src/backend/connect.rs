@@ -9,11 +9,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::backend::failure::{FailureKind, reason};
+use crate::backend::failure::{FailureKind, reason, tls_reason};
 use crate::backend::pool::{NoServer, Pool};
 use crate::backend::server::Lease;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
+use crate::tls::connect::Connector;
+use crate::tls::record::Finished;
 
 /// A connection to one server, counted while it lives.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Connected {
     pub stream: Unfinished,
     pub address: SocketAddr,
     pub lease: Lease,
+    /// Where TLS is spoken.
+    pub session: Option<Finished>,
 }
 
 /// One server that could not be reached.
@@ -39,6 +43,8 @@ pub struct Client<'a> {
     pub address: Option<IpAddr>,
     /// What a server gets to read first.
     pub preface: &'a [u8],
+    /// The application protocol that was agreed on with it.
+    pub alpn: Option<&'a [u8]>,
 }
 
 /// Tries servers in the pool's order, at most `connect_attempts` of them. Every failure is added to `failures`, also
@@ -55,13 +61,13 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
         };
         tried.push(index);
         let address = lease.server().address;
-        let attempt = timeout(settings.connect_timeout, reach(address, client.preface)).await;
+        let attempt = timeout(settings.connect_timeout, reach(address, client, pool.tls.as_deref())).await;
         let failure = match attempt {
-            Ok(Ok(stream)) => {
+            Ok(Ok((stream, session))) => {
                 lease.connected();
-                return Ok(Connected { stream, address, lease });
+                return Ok(Connected { stream, address, lease, session });
             }
-            Ok(Err(error)) => failed(address, &error),
+            Ok(Err((kind, reason))) => Failure { address, kind, reason },
             Err(_) => Failure {
                 address,
                 kind: FailureKind::Timeout,
@@ -79,16 +85,24 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
     Err(NoServer::Tried)
 }
 
-fn failed(address: SocketAddr, error: &io::Error) -> Failure {
-    let (kind, reason) = reason(error);
-    Failure { address, kind, reason }
-}
-
-async fn reach(address: SocketAddr, preface: &[u8]) -> io::Result<Unfinished> {
-    let mut stream = Stream::Tcp(TcpStream::connect(address).await?);
-    stream.prepare()?;
-    stream.write_all(preface).await?;
-    Ok(Unfinished::new(stream))
+/// Up to where the client's first byte can be sent.
+async fn reach(
+    address: SocketAddr,
+    client: Client<'_>,
+    tls: Option<&Connector>,
+) -> Result<(Unfinished, Option<Finished>), (FailureKind, String)> {
+    let open = async {
+        let mut stream = Stream::Tcp(TcpStream::connect(address).await?);
+        stream.prepare()?;
+        stream.write_all(client.preface).await?;
+        io::Result::Ok(stream)
+    };
+    let mut stream = open.await.map_err(|error| reason(&error))?;
+    let session = match tls {
+        Some(tls) => Some(tls.connect(&mut stream, client.alpn).await.map_err(|error| tls_reason(&error))?),
+        None => None,
+    };
+    Ok((Unfinished::new(stream), session))
 }
 
 /// Those who have no address share one.

@@ -12,6 +12,7 @@ use crate::backend::condition::{Fitness, Pauses};
 use crate::backend::health::Check;
 use crate::backend::server::{Lease, Server};
 use crate::net::proxy_protocol::Version;
+use crate::tls::connect::Connector;
 
 /// Everything about a backend that its operator says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct Pool {
     pub settings: Settings,
     /// How its servers' health is checked.
     pub check: Option<Arc<Check>>,
+    /// How its servers are spoken to over TLS; in plain bytes without it.
+    pub tls: Option<Arc<Connector>>,
     members: ArcSwap<Members>,
 }
 
@@ -113,7 +116,12 @@ impl Pool {
     /// A pool that takes over from the one of its name before it what is known of the servers that they share.
     pub fn new(settings: Settings, check: Option<Arc<Check>>, before: Option<&Self>) -> Self {
         let members = Members::new(&settings.servers, before.map(Self::members));
-        Self { settings, check, members: ArcSwap::new(members) }
+        Self { settings, check, tls: None, members: ArcSwap::new(members) }
+    }
+
+    /// The same, with servers that are spoken to over TLS.
+    pub fn over(self, tls: Option<Arc<Connector>>) -> Self {
+        Self { tls, ..self }
     }
 
     pub fn name(&self) -> &Arc<str> {

@@ -59,6 +59,11 @@ fn server(key: &str) -> String {
     REQUIRED.replace("\"10.0.1.10:389\"", &format!("{{ address = \"10.0.1.10:389\", {key} }}"))
 }
 
+/// A whole file with these lines about TLS to the backend.
+fn tls(lines: &str) -> String {
+    format!("{REQUIRED}[backend.directory.tls]\n{lines}\n")
+}
+
 #[test]
 fn the_reference_says_what_the_code_does() {
     assert_eq!(
@@ -75,13 +80,13 @@ fn the_reference_holds_every_key_the_code_knows() {
         "zzz = 1\n[admin]\nzzz = 1\n[log]\nzzz = 1\n[runtime]\nzzz = 1\n[policy.x]\nzzz = 1\n{}",
         REQUIRED.replace("[[listener]]", "[[listener]]\nzzz = 1").replace(
             "[backend.directory]",
-            "[backend.directory.health]\ntype = \"tcp\"\nzzz = 1\n[backend.directory]\nzzz = 1"
+            "[backend.directory.health]\ntype = \"tcp\"\nzzz = 1\n[backend.directory.tls]\nca = \"a\"\nserver_name = \"a\"\nzzz = 1\n[backend.directory]\nzzz = 1"
         )
     );
     let errors = errors(&unknown);
     // The policy lacks two keys besides.
     let errors: Vec<String> = errors.into_iter().filter(|error| !error.contains("is missing")).collect();
-    assert_eq!(errors.len(), 8, "{errors:#?}");
+    assert_eq!(errors.len(), 9, "{errors:#?}");
     // A key without a default stands as a comment, which is code but for its first two characters.
     let documented: Vec<&str> = REFERENCE
         .lines()
@@ -171,6 +176,14 @@ fn every_fault_has_its_own_words() {
             &format!("{REQUIRED}proxy_protocol = \"require\""),
             "backend \"directory\": proxy_protocol: found \"require\", expected \"off\", \"v1\" or \"v2\"",
         ),
+        (&tls(""), "backend \"directory\": tls: nothing is said of whom to trust (expected ca, pins or both)"),
+        (&tls("ca = \"a\""), "backend \"directory\": tls: \"server_name\" is missing (expected the name"),
+        (&tls("server_name = \"a b\""), "tls: server_name: found \"a b\", expected a DNS name or an IP address"),
+        (&tls("pins = \"sha256/AAAA\""), "tls: pins: found \"sha256/AAAA\", expected the SHA-256 of"),
+        (&tls("cert = \"a\""), "tls: cert: stands without its key (expected key = "),
+        (&tls("key = \"a\""), "tls: key: stands without its certificate (expected cert = "),
+        (&tls("policy = \"old\""), "tls: policy: unknown policy \"old\" (expected one of "),
+        (&tls("alpn = \"h2\""), "tls: alpn: found \"h2\", expected a list of protocols such as"),
         (&with("require_sni = \"yes\""), "require_sni: found \"yes\", expected true or false"),
         (&with("unknown_name = \"drop\""), "unknown_name: found \"drop\", expected \"default\" or \"reject\""),
         (&with("policy = \"tls-old\""), "policy: unknown policy \"tls-old\" (expected one of TLS13-1-3-2021-06, "),

@@ -16,6 +16,7 @@ use crate::tls::policy::CipherOrder;
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
 
+pub mod backend_tls;
 pub mod health;
 pub mod limits;
 pub mod server;

@@ -10,6 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::connect::{Client, Failure, connect};
+use crate::backend::failure::FailureKind;
 use crate::backend::pool::{NoServer, OnDown};
 use crate::limit::admission::Admission;
 use crate::net::address::Address;
@@ -95,7 +96,8 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
     let began = Instant::now();
     let mut failures = Vec::new();
     let preface = entry.preface(pool.settings.proxy_protocol, &client, Some(&terminated));
-    let about = Client { address: entry.record.client.ip(), preface: &preface };
+    let alpn = terminated.finished.negotiated.alpn.as_deref();
+    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn };
     let connected = connect(pool, about, &mut failures).await;
     entry.connect_failures(pool.name(), &failures);
     let connected = match connected {
@@ -113,7 +115,10 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
     let Terminated { finished, tickets, .. } = terminated;
     let relay = relay::terminated::relay(
         Peer::tls(&client, finished, tickets),
-        Peer::plain(connected.stream.as_ref()),
+        match connected.session {
+            Some(session) => Peer::tls(connected.stream.as_ref(), session, Vec::new()),
+            None => Peer::plain(connected.stream.as_ref()),
+        },
         listener.idle_timeout,
         &mut entry.traffic,
     );
@@ -125,6 +130,11 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
             () = connected.lease.down() => return Outcome::BackendDown,
         },
     };
+    if matches!(end, End::BackendAlert(_)) && entry.traffic.sent() == 0 {
+        // In TLS 1.3 a server that wants another certificate, or any, says so when the client thinks that all is done.
+        let refused = Failure { address: connected.address, kind: FailureKind::TlsAlert, reason: String::new() };
+        entry.connect_failures(pool.name(), &[refused]);
+    }
     let outcome = entry.ended(&end);
     relay::close_both(&end, client, connected.stream).await;
     drop(connected.lease);

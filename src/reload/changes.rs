@@ -46,6 +46,12 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
         {
             changes.push(line("health check changed".into()));
         }
+        let tls = |snapshot: &Snapshot| snapshot.pool(name).map(|pool| pool.tls.as_ref().map(|tls| tls.identity));
+        if let (Some(was), Some(is)) = (tls(was), tls(is))
+            && was != is
+        {
+            changes.push(line("what TLS to it asks for, or shows, has changed".into()));
+        }
     }
     changes
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::backend::balance::Algorithm;
 use crate::backend::pool::{Entry, OnDown, WhenAllDown};
 use crate::config::decode::{Located, Table};
+use crate::config::file::backend_tls::Tls;
 use crate::config::file::health::Health;
 use crate::net::proxy_protocol::Version;
 
@@ -24,6 +25,7 @@ pub struct Backend {
     pub when_all_down: Located<WhenAllDown>,
     pub on_down: Located<OnDown>,
     pub health: Option<Health>,
+    pub tls: Option<Tls>,
 }
 
 impl Backend {
@@ -42,6 +44,7 @@ impl Backend {
             when_all_down: table.or("when_all_down", WhenAllDown::Fail),
             on_down: table.or("on_down", OnDown::Keep),
             health: table.optional_table("health", Health::read),
+            tls: table.optional_table("tls", Tls::read),
         }
     }
 }
