@@ -8,6 +8,7 @@ mod support;
 
 mod access_log;
 mod admin;
+mod balance;
 mod cert_tools;
 mod certificates;
 mod clients;
@@ -15,6 +16,7 @@ mod demo;
 mod directory;
 mod ends;
 mod explain;
+mod health;
 mod hello;
 mod layers;
 mod limits;
