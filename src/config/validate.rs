@@ -90,7 +90,8 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     }
     let listeners: Vec<Listener> = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
     let errors = check.errors;
-    let (policies, warnings) = policies.into_used(&listeners);
+    let used = listeners.iter().map(|listener| (&*listener.name, &*listener.policy.name));
+    let (policies, warnings) = policies.into_used(used);
     match errors {
         errors if errors.is_empty() => Ok(Config {
             admin,

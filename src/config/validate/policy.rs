@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
-use crate::config::validate::listener::Listener;
 use crate::tls::policy::own::{Fault, Part, Wish};
 use crate::tls::policy::{self, CipherOrder, Policy, PolicyError, aws};
 
@@ -48,11 +47,15 @@ impl Policies {
         found
     }
 
-    /// The own ones, and what is not wrong with the policies but should be known.
-    pub(super) fn into_used(self, listeners: &[Listener]) -> (Vec<Arc<Policy>>, Vec<String>) {
+    /// The own ones, and what is not wrong with the policies but should be known. `used` are pairs of a listener's name and
+    /// its policy's.
+    pub(super) fn into_used<'l>(
+        self,
+        used: impl Iterator<Item = (&'l str, &'l str)>,
+    ) -> (Vec<Arc<Policy>>, Vec<String>) {
         let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for listener in listeners {
-            users.entry(&listener.policy.name).or_default().push(format!("{:?}", listener.name));
+        for (listener, policy) in used {
+            users.entry(policy).or_default().push(format!("{listener:?}"));
         }
         let unused = self.own.iter().filter(|policy| !users.contains_key(&*policy.name));
         let mut warnings: Vec<String> =
