@@ -47,6 +47,10 @@
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
 //! its snapshot once, when it is accepted, and keeps it to the end.
 
+// What the unit tests share with the fuzz targets names the crate as those do.
+#[cfg(test)]
+extern crate self as tlsgate;
+
 pub mod admin;
 pub mod backend;
 pub mod cli;

@@ -19,6 +19,7 @@ mod limits;
 mod metrics;
 mod names;
 mod policies;
+mod probe;
 mod process;
 mod refusals;
 mod reload;
