@@ -2,7 +2,6 @@
 
 use super::scan::{SslScan, TestSsl};
 use super::{EXPECTED, Expected, KINDS, in_parallel, scene, suites};
-use crate::support::proxy::PROGRAM;
 use crate::support::tool;
 
 /// Every policy with certificates of every kind.
@@ -68,34 +67,6 @@ fn openssl_gets_exactly_the_groups_of_each_policy_under_tls12() {
             assert!(got || told.contains("alert handshake failure"), "{told}");
             assert_eq!(got, policy.groups.contains(&name), "{told}");
         }
-    });
-}
-
-#[test]
-fn the_probe_finds_each_policy_to_hold_and_no_other() {
-    let scene = scene();
-    let same: [&[&str]; 3] = [
-        &["TLS13-1-2-Res-2021-06", "TLS13-1-2-2021-06"],
-        &["TLS13-1-2-Res-PQ-2025-09", "TLS13-1-2-PQ-2025-09"],
-        &["FS-1-2-Res-2020-10", "TLS-1-2-2017-01", "TLS-1-1-2017-01", "2016-08"],
-    ];
-    let aws = &EXPECTED[..10];
-    let probes: Vec<_> = aws.iter().flat_map(|policy| KINDS.map(|kind| (policy.name, kind))).collect();
-    in_parallel(&probes, |(name, kind)| {
-        let address = scene.proxy.address(&format!("{name}-{kind}")).to_string();
-        let holds = |expected: &str| {
-            let output = tool::run(PROGRAM, &["probe", &address, "--expect-policy", expected], b"");
-            (output.status.code(), tool::shown(&output))
-        };
-        let (status, told) = holds(name);
-        assert_eq!(status, Some(0), "{name} with {kind}: {told}");
-        // One probe of another policy is enough to know that it can tell.
-        let other = aws
-            .iter()
-            .map(|policy| policy.name)
-            .find(|other| other != name && !same.iter().any(|same| same.contains(other) && same.contains(name)));
-        let (status, told) = holds(other.unwrap());
-        assert_eq!(status, Some(1), "{name} with {kind}: {told}");
     });
 }
 
