@@ -45,6 +45,8 @@ pub struct Listener {
     tickets: Option<Arc<Tickets>>,
     ticket_scope: String,
     pub admission: Admission,
+    /// Where a PROXY header is required: the addresses from which one is believed.
+    pub trusted_proxies: Option<Prefixes>,
 }
 
 /// A snapshot that was built, and what is not wrong but should be known.
@@ -105,6 +107,7 @@ impl Snapshot {
                         tickets,
                         ticket_scope: ticket_scope(settings),
                         admission,
+                        trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
                     };
                     listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
                 }
@@ -163,13 +166,14 @@ fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>]) -> Pool {
             .find(|server| server.address == *address)
             .map_or_else(|| Arc::new(Server::new(*address)), Arc::clone)
     };
-    Pool::new(
+    let pool = Pool::new(
         Arc::clone(&backend.name),
         backend.servers.iter().map(server).collect(),
         backend.balance,
         backend.connect_timeout,
         backend.connect_attempts,
-    )
+    );
+    Pool { proxy_protocol: backend.proxy_protocol, ..pool }
 }
 
 /// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of

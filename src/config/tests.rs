@@ -130,10 +130,24 @@ fn every_fault_has_its_own_words() {
             &with("handshake_failures = { limit = 0, window = \"1m\", block = \"1m\" }"),
             "handshake_failures: found a table, expected a table such as { limit = 20,",
         ),
+        (&with("proxy_protocol = \"require\""), "proxy_protocol: \"require\" without trusted_proxies"),
+        (
+            &with("trusted_proxies = \"10.0.0.0/8\""),
+            "trusted_proxies: trusted_proxies without proxy_protocol = \"require\"",
+        ),
+        (
+            &format!("{REQUIRED}proxy_protocol = \"require\""),
+            "backend \"directory\": proxy_protocol: found \"require\", expected \"off\", \"v1\" or \"v2\"",
+        ),
         (&with("require_sni = \"yes\""), "require_sni: found \"yes\", expected true or false"),
         (&with("unknown_name = \"drop\""), "unknown_name: found \"drop\", expected \"default\" or \"reject\""),
         (&with("policy = \"tls-old\""), "policy: unknown policy \"tls-old\" (expected one of TLS13-1-3-2021-06, "),
         (&with("listen = [\"0.0.0.0\"]"), "listen[0]: found \"0.0.0.0\", expected an IP address and a port"),
+        (&with("listen = [\"unix:\"]"), "listen[0]: found \"unix:\", expected an IP address and a port"),
+        (
+            &with("listen = [\"unix:x.sock\", \"unix:/etc/tlsgate/x.sock\"]"),
+            "listen[1]: unix:/etc/tlsgate/x.sock is taken by listener \"ldaps\" already",
+        ),
         (&with("listen = []"), "listen: found an empty list, expected at least one: an IP address and a port"),
         (
             &with("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]"),
@@ -167,7 +181,7 @@ fn every_fault_has_its_own_words() {
         (&REQUIRED.replace("10.0.1.10", "10.0.2.10"), "servers[1]: 10.0.2.10:389 is listed twice"),
         (
             &format!("{REQUIRED}\n[admin]\nlisten = \"localhost\""),
-            "admin: listen: found \"localhost\", expected an IP address and a port, such as \"127.0.0.1:9900\", or the path of",
+            "admin: listen: found \"localhost\", expected an IP address and a port, such as",
         ),
         (&format!("{REQUIRED}\n[admin]\nlisten = \"unix:\""), "admin: listen: found \"unix:\", expected an IP address"),
         (
