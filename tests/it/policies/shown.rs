@@ -116,7 +116,7 @@ fn what_is_left_out_of_a_policy_is_one_warning_and_with_strict_an_error() {
     proxy.log_line(
         "policy \"2016-08\": only the part that tlsgate allows is served; left out: TLSv1.1, TLSv1 (deprecated",
     );
-    proxy.log_line("policy \"mixed\": no listener uses it");
+    proxy.log_line("policy \"mixed\": no listener or backend uses it");
 }
 
 #[test]
