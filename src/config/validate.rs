@@ -94,7 +94,12 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     }
     let listeners: Vec<Listener> = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
     let errors = check.errors;
-    let (policies, warnings) = policies.into_used(&listeners, &backends);
+    let of_listeners =
+        listeners.iter().map(|listener| (format!("listener {:?}", listener.name), &*listener.policy.name));
+    let of_backends = backends.iter().filter_map(|backend| {
+        Some((format!("backend {:?}", backend.settings.name), &*backend.tls.as_ref()?.policy.name))
+    });
+    let (policies, warnings) = policies.into_used(of_listeners.chain(of_backends));
     match errors {
         errors if errors.is_empty() => Ok(Config {
             admin,
