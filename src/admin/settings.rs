@@ -10,6 +10,7 @@ use crate::config::values::limits;
 use crate::limit::rate::Rate;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::starttls;
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
@@ -67,6 +68,10 @@ fn listener(listener: &Listener) -> Value {
             "window": humantime::format_duration(failures.rate.per).to_string(),
             "block": humantime::format_duration(failures.block).to_string(),
         })),
+        "starttls": listener.starttls.map(|protocol| match protocol {
+            starttls::Protocol::Ldap => "ldap",
+            starttls::Protocol::Postgres => "postgres",
+        }),
         "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
         "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
         "session_tickets": tickets.on,

@@ -10,6 +10,7 @@ use crate::backend::balance::Algorithm;
 use crate::config::decode::Value;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::starttls;
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
 
@@ -195,6 +196,8 @@ words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
     "error" => Level::Error, "warn" => Level::Warn, "info" => Level::Info, "debug" => Level::Debug, "trace" => Level::Trace);
 words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
 words!(Layer, "\"tlsgate\" or \"rustls\"", "tlsgate" => Layer::Tlsgate, "rustls" => Layer::Rustls);
+words!(starttls::Protocol, "\"ldap\" or \"postgres\"",
+    "ldap" => Self::Ldap, "postgres" => Self::Postgres);
 words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);
 words!(Algorithm, "\"round_robin\" or \"least_connections\"",
     "round_robin" => Algorithm::RoundRobin, "least_connections" => Algorithm::LeastConnections);

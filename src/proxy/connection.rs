@@ -20,6 +20,7 @@ use crate::observe::outcome::Outcome;
 use crate::relay::peer::Peer;
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
+use crate::starttls;
 use crate::tls::alert;
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
 use crate::tls::hello::{Hello, HelloError, HelloReader};
@@ -40,7 +41,15 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
     let deadline = Instant::now() + listener.handshake_timeout;
     let terminator = &listener.terminator;
 
-    let hello = match timeout_at(deadline, read_hello(&mut client)).await {
+    let early = match listener.starttls {
+        None => Vec::new(),
+        Some(protocol) => match timeout_at(deadline, starttls::begin(protocol, &mut client)).await {
+            Ok(Ok(early)) => early,
+            Ok(Err(refusal)) => return entry.no_starttls(&refusal),
+            Err(_) => return Outcome::StarttlsTimeout,
+        },
+    };
+    let hello = match timeout_at(deadline, read_hello(&mut client, early)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(failure)) => return entry.no_hello(&mut client, failure).await,
         Err(_) => return Outcome::HelloTimeout,
@@ -114,16 +123,20 @@ enum NoHello {
     Bad(HelloError),
 }
 
-async fn read_hello(client: &mut Stream) -> Result<Hello, NoHello> {
+/// `early` is what was read of it already.
+async fn read_hello(client: &mut Stream, early: Vec<u8>) -> Result<Hello, NoHello> {
     let mut reader = HelloReader::default();
+    reader.raw.extend(early);
     loop {
+        if !reader.raw.is_empty()
+            && let Some(hello) = reader.advance().map_err(NoHello::Bad)?
+        {
+            return Ok(hello);
+        }
         match client.read_buf(&mut reader.raw).await {
             Ok(0) => return Err(NoHello::Closed),
             Ok(_) => {}
             Err(error) => return Err(NoHello::Io(error)),
-        }
-        if let Some(hello) = reader.advance().map_err(NoHello::Bad)? {
-            return Ok(hello);
         }
     }
 }
@@ -193,6 +206,16 @@ impl Entry {
         if self.unwritten && admission.warns() {
             let listener = &self.record.listener;
             tracing::warn!(%listener, "more connections are refused than the access log tells of; the metrics count them");
+        }
+    }
+
+    fn no_starttls(&mut self, refusal: &starttls::Refusal) -> Outcome {
+        self.record.reason = Some(refusal.to_string());
+        match refusal {
+            starttls::Refusal::Closed | starttls::Refusal::Io(_) => Outcome::StarttlsClosed,
+            starttls::Refusal::InTheClear(_) => Outcome::StarttlsRefused,
+            starttls::Refusal::Pipelined => Outcome::StarttlsPipelined,
+            starttls::Refusal::Invalid(_) => Outcome::StarttlsInvalid,
         }
     }
 

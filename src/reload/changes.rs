@@ -63,6 +63,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     compare("connection_rate", &was.connection_rate, &is.connection_rate);
     compare("connection_rate_per_client", &was.connection_rate_per_client, &is.connection_rate_per_client);
     compare("handshake_failures", &was.handshake_failures, &is.handshake_failures);
+    compare("starttls", &old.starttls, &new.starttls);
     compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     compare("tickets", &ticket_settings(old), &ticket_settings(new));

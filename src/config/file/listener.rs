@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::decode::{Located, Table};
 use crate::config::file::limits::Limits;
 use crate::config::values::CertificateSource;
+use crate::starttls;
 use crate::tls::policy;
 use crate::tls::select::UnknownName;
 
@@ -20,6 +21,7 @@ pub struct Listener {
     pub unknown_name: Located<UnknownName>,
     pub require_sni: Located<bool>,
     pub limits: Limits,
+    pub starttls: Option<Located<starttls::Protocol>>,
     pub handshake_timeout: Located<Duration>,
     pub idle_timeout: Located<Duration>,
     pub session_tickets: Located<bool>,
@@ -44,6 +46,7 @@ impl Listener {
             unknown_name: table.or("unknown_name", UnknownName::Default),
             require_sni: table.or("require_sni", false),
             limits: Limits::read(table),
+            starttls: table.optional("starttls"),
             handshake_timeout: table.or("handshake_timeout", Duration::from_secs(10)),
             idle_timeout: table.or("idle_timeout", Duration::from_secs(3600)),
             session_tickets: table.or("session_tickets", true),

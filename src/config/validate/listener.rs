@@ -12,6 +12,7 @@ use crate::config::validate::backend::Backend;
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::{present, resolved};
 use crate::config::values::CertificateSource;
+use crate::starttls;
 use crate::tls::name::Name;
 use crate::tls::policy::{self, Policy};
 use crate::tls::select::UnknownName;
@@ -29,6 +30,8 @@ pub struct Listener {
     pub unknown_name: UnknownName,
     pub require_sni: bool,
     pub limits: Limits,
+    /// What clients say before TLS, if they say anything.
+    pub starttls: Option<starttls::Protocol>,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub tickets: Tickets,
@@ -129,6 +132,7 @@ impl Listeners<'_> {
             unknown_name: listener.unknown_name.value,
             require_sni: listener.require_sni.value,
             limits,
+            starttls: listener.starttls.map(|protocol| protocol.value),
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             tickets,
