@@ -9,7 +9,6 @@ use std::io;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::net::close;
 use crate::net::stream::Stream;
 
 mod ber;
@@ -54,11 +53,21 @@ pub enum Step {
         say: Vec<u8>,
         early: Vec<u8>,
     },
-    /// Nothing comes of it; these are the last words.
-    End {
-        say: Vec<u8>,
-        why: Refusal,
-    },
+    End(End),
+}
+
+/// Nothing comes of it.
+#[derive(Debug)]
+pub struct End {
+    /// The last words to the client.
+    pub say: Vec<u8>,
+    pub why: Refusal,
+}
+
+impl From<Refusal> for End {
+    fn from(why: Refusal) -> Self {
+        Self { say: Vec::new(), why }
+    }
 }
 
 /// One client's conversation. No I/O: whoever has the socket appends to [`Opening::raw`] and asks for the next step.
@@ -109,13 +118,13 @@ impl Opening {
 }
 
 /// Answers until TLS begins. Returns the bytes of TLS that were read already. The caller sets the deadline.
-pub async fn begin(protocol: Protocol, client: &mut Stream) -> Result<Vec<u8>, Refusal> {
+pub async fn begin(protocol: Protocol, client: &mut Stream) -> Result<Vec<u8>, End> {
     let mut opening = Opening::new(protocol);
     let mut step = Step::Read;
     loop {
         step = match step {
             Step::Read => match client.read_buf(opening.raw()).await.map_err(Refusal::Io)? {
-                0 => return Err(opening.closed()),
+                0 => return Err(opening.closed().into()),
                 _ => opening.step(),
             },
             Step::Say(answer) => {
@@ -131,10 +140,7 @@ pub async fn begin(protocol: Protocol, client: &mut Stream) -> Result<Vec<u8>, R
                     return Ok(early);
                 }
             }
-            Step::End { say, why } => {
-                close::with_last_words(client, &say).await;
-                return Err(why);
-            }
+            Step::End(end) => return Err(end),
         };
     }
 }

@@ -45,7 +45,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
         None => Vec::new(),
         Some(protocol) => match timeout_at(deadline, starttls::begin(protocol, &mut client)).await {
             Ok(Ok(early)) => early,
-            Ok(Err(refusal)) => return entry.no_starttls(&refusal),
+            Ok(Err(end)) => return entry.no_starttls(&mut client, end).await,
             Err(_) => return Outcome::StarttlsTimeout,
         },
     };
@@ -209,9 +209,12 @@ impl Entry {
         }
     }
 
-    fn no_starttls(&mut self, refusal: &starttls::Refusal) -> Outcome {
-        self.record.reason = Some(refusal.to_string());
-        match refusal {
+    async fn no_starttls(&mut self, client: &mut Stream, end: starttls::End) -> Outcome {
+        self.record.reason = Some(end.why.to_string());
+        if !end.say.is_empty() {
+            close::with_last_words(client, &end.say).await;
+        }
+        match end.why {
             starttls::Refusal::Closed | starttls::Refusal::Io(_) => Outcome::StarttlsClosed,
             starttls::Refusal::InTheClear(_) => Outcome::StarttlsRefused,
             starttls::Refusal::Pipelined => Outcome::StarttlsPipelined,

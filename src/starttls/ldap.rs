@@ -2,7 +2,7 @@
 //! `confidentialityRequired`, in the kind of response that belongs to it. Must not know: sockets, TLS.
 
 use crate::starttls::ber::{self, Fault, Tag};
-use crate::starttls::{Refusal, Step};
+use crate::starttls::{End, Refusal, Step};
 
 /// A client's LDAP messages so far.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Opening {
             },
             UNBIND_REQUEST => {
                 let why = self.closed();
-                return Step::End { say: Vec::new(), why };
+                return Step::End(why.into());
             }
             // It has no response, and nothing goes on that could be abandoned.
             ABANDON_REQUEST => Step::Say(Vec::new()),
@@ -76,10 +76,10 @@ impl Opening {
     /// The request for TLS is followed by bytes.
     pub(super) fn pipelined(&self) -> Step {
         let text = b"nothing may follow StartTLS before it is answered";
-        Step::End {
+        Step::End(End {
             say: result(self.granted, EXTENDED_RESPONSE, OPERATIONS_ERROR, text, Some(START_TLS)),
             why: Refusal::Pipelined,
-        }
+        })
     }
 
     /// The client is gone, or says that it goes.
@@ -94,7 +94,7 @@ impl Opening {
     fn end(&self, why: String) -> Step {
         let text = b"this server expects StartTLS";
         let say = result(0, EXTENDED_RESPONSE, PROTOCOL_ERROR, text, Some(NOTICE_OF_DISCONNECTION));
-        Step::End { say, why: if self.refused { Refusal::InTheClear(why) } else { Refusal::Invalid(why) } }
+        Step::End(End { say, why: if self.refused { Refusal::InTheClear(why) } else { Refusal::Invalid(why) } })
     }
 }
 

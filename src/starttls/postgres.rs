@@ -1,7 +1,7 @@
 //! PostgreSQL's protocol up to SSLRequest (its documentation, section "SSL Session Encryption"): that request is granted, and
 //! so is TLS without any; GSSENCRequest is declined; everything else gets an ErrorResponse. Must not know: sockets, TLS.
 
-use crate::starttls::{Refusal, Step};
+use crate::starttls::{End, Refusal, Step};
 
 /// A client's first packets so far.
 #[derive(Debug, Default)]
@@ -39,13 +39,11 @@ impl Opening {
             }
             (SSL_REQUEST | GSS_ENC_REQUEST, _) => invalid("a request for encryption that is malformed".into()),
             // Nobody answers a CancelRequest. It is a secret of the session that it names, and came in the clear.
-            (CANCEL_REQUEST, _) => {
-                Step::End { say: Vec::new(), why: Refusal::InTheClear("a CancelRequest in the clear".into()) }
-            }
-            (code, _) if code >> 16 == 3 => Step::End {
+            (CANCEL_REQUEST, _) => Step::End(Refusal::InTheClear("a CancelRequest in the clear".into()).into()),
+            (code, _) if code >> 16 == 3 => Step::End(End {
                 say: error("28000", "TLS is required: connect with sslmode=require or better"),
                 why: Refusal::InTheClear("a StartupMessage in the clear".into()),
-            },
+            }),
             (code, _) => invalid(format!("version {}.{} of PostgreSQL's protocol", code >> 16, code & 0xffff)),
         }
     }
@@ -54,14 +52,14 @@ impl Opening {
 /// A request for encryption that is followed by bytes.
 pub(super) fn pipelined() -> Step {
     let text = "nothing may follow a request for encryption before it is answered";
-    Step::End { say: error(PROTOCOL_VIOLATION, text), why: Refusal::Pipelined }
+    Step::End(End { say: error(PROTOCOL_VIOLATION, text), why: Refusal::Pipelined })
 }
 
 fn invalid(why: String) -> Step {
-    Step::End {
+    Step::End(End {
         say: error(PROTOCOL_VIOLATION, "this server expects an SSLRequest, or TLS"),
         why: Refusal::Invalid(why),
-    }
+    })
 }
 
 /// An ErrorResponse: severity twice, for people and for programs, SQLSTATE, and the text.
@@ -118,21 +116,24 @@ mod tests {
         opening.raw = packet(SSL_REQUEST, &[]);
         assert!(matches!(opening.step(), Step::Begin { say, .. } if say == b"S"));
         opening.raw = packet(GSS_ENC_REQUEST, &[]);
-        assert!(matches!(opening.step(), Step::End { why: Refusal::Invalid(_), .. }));
+        assert!(matches!(opening.step(), Step::End(End { why: Refusal::Invalid(_), .. })));
     }
 
     #[test]
     fn bytes_behind_a_request_are_refused() {
         for code in [SSL_REQUEST, GSS_ENC_REQUEST] {
             let bytes = [packet(code, &[]), b"\x16".to_vec()].concat();
-            assert!(matches!(step(&bytes), Step::End { why: Refusal::Pipelined, say } if say[0] == b'E'), "{code}");
+            assert!(
+                matches!(step(&bytes), Step::End(End { why: Refusal::Pipelined, say }) if say[0] == b'E'),
+                "{code}"
+            );
         }
     }
 
     #[test]
     fn everything_else_ends_with_its_own_words() {
         let says = |step: Step| match step {
-            Step::End { say, why } => (String::from_utf8(say).unwrap(), why.to_string()),
+            Step::End(End { say, why }) => (String::from_utf8(say).unwrap(), why.to_string()),
             other => panic!("{other:?}"),
         };
         let (text, why) = says(step(&packet(3 << 16, b"user\0me\0\0")));

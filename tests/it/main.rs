@@ -25,6 +25,7 @@ mod reload;
 mod samba;
 mod selection;
 mod smoke;
+mod starttls;
 mod storm;
 mod tickets;
 mod transfer;

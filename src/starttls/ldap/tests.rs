@@ -21,7 +21,7 @@ fn step(bytes: &[u8]) -> Step {
 /// The tag of the response, its code, and the message's number.
 #[track_caller]
 fn answer(step: &Step) -> (u8, u8, u32) {
-    let (Step::Say(bytes) | Step::Begin { say: bytes, .. } | Step::End { say: bytes, .. }) = step else {
+    let (Step::Say(bytes) | Step::Begin { say: bytes, .. } | Step::End(End { say: bytes, .. })) = step else {
         panic!("{step:?}")
     };
     let (whole, rest) = ber::element(bytes, 1000).unwrap();
@@ -83,11 +83,11 @@ fn abandon_has_no_answer_and_unbind_is_the_end() {
     let mut opening = Opening { raw: request(2, &tlv(0x50, &[&[1]])), ..Opening::default() };
     assert!(matches!(opening.step(), Step::Say(nothing) if nothing.is_empty()));
     opening.raw = request(3, &tlv(0x42, &[]));
-    assert!(matches!(opening.step(), Step::End { say, why: Refusal::Closed } if say.is_empty()));
+    assert!(matches!(opening.step(), Step::End(End { say, why: Refusal::Closed }) if say.is_empty()));
     let mut opening = Opening { raw: request(2, &tlv(0x60, &[])), ..Opening::default() };
     opening.step();
     opening.raw = request(3, &tlv(0x42, &[]));
-    assert!(matches!(opening.step(), Step::End { why: Refusal::InTheClear(_), .. }));
+    assert!(matches!(opening.step(), Step::End(End { why: Refusal::InTheClear(_), .. })));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn bytes_behind_start_tls_are_refused() {
     for more in [&b"\x16"[..], &request(2, &tlv(0x63, &[]))] {
         let ended = step(&[&start_tls(), more].concat());
         assert_eq!(answer(&ended), (0x78, 1, 1));
-        assert!(matches!(ended, Step::End { why: Refusal::Pipelined, .. }));
+        assert!(matches!(ended, Step::End(End { why: Refusal::Pipelined, .. })));
     }
 }
 
@@ -129,7 +129,7 @@ fn what_is_no_ldap_ends_with_a_notice_of_disconnection() {
     ] {
         let ended = step(bytes);
         assert_eq!(answer(&ended), (0x78, 2, 0), "{bytes:02x?}");
-        assert!(matches!(ended, Step::End { why: Refusal::Invalid(said), .. } if said == why), "{bytes:02x?}");
+        assert!(matches!(ended, Step::End(End { why: Refusal::Invalid(said), .. }) if said == why), "{bytes:02x?}");
     }
 }
 
@@ -139,7 +139,7 @@ fn nobody_goes_on_for_ever() {
     for _ in 0..MAX_MESSAGES {
         assert!(matches!(opening.step(), Step::Say(_)));
     }
-    assert!(matches!(opening.step(), Step::End { why: Refusal::InTheClear(_), .. }));
+    assert!(matches!(opening.step(), Step::End(End { why: Refusal::InTheClear(_), .. })));
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_changed_byte_is_answered_or_refused_and_never_begins_tls_with_bytes_left() 
                         assert!(early.is_empty() && opening.raw.is_empty(), "byte {at} is {wrong}");
                         break;
                     }
-                    Step::Read | Step::End { .. } => break,
+                    Step::Read | Step::End(_) => break,
                 }
             }
         }
