@@ -117,10 +117,12 @@ impl Opening {
     }
 }
 
-/// Answers until TLS begins. Returns the bytes of TLS that were read already. The caller sets the deadline.
-pub async fn begin(protocol: Protocol, client: &mut Stream) -> Result<Vec<u8>, End> {
+/// Answers until TLS begins; `early` has come already. Returns the bytes of TLS that were read. The caller sets the
+/// deadline.
+pub async fn begin(protocol: Protocol, client: &mut Stream, early: Vec<u8>) -> Result<Vec<u8>, End> {
     let mut opening = Opening::new(protocol);
-    let mut step = Step::Read;
+    *opening.raw() = early;
+    let mut step = opening.step();
     loop {
         step = match step {
             Step::Read => match client.read_buf(opening.raw()).await.map_err(Refusal::Io)? {

@@ -8,9 +8,11 @@ use crate::config::validate::listener::Listener;
 use crate::config::values::Workers;
 use crate::config::values::limits;
 use crate::limit::rate::Rate;
+use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::starttls;
+use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
@@ -44,7 +46,13 @@ pub(super) fn config(config: &Config) -> Value {
             "balance": balance(backend.balance),
             "connect_timeout": humantime::format_duration(backend.connect_timeout).to_string(),
             "connect_attempts": backend.connect_attempts,
+            "proxy_protocol": match backend.proxy_protocol {
+                Version::Off => "off",
+                Version::V1 => "v1",
+                Version::V2 => "v2",
+            },
         }))).collect::<serde_json::Map<_, _>>(),
+        "policy": config.policies.iter().map(|own| (own.name.to_string(), policy(own))).collect::<serde_json::Map<_, _>>(),
     })
 }
 
@@ -52,7 +60,8 @@ fn listener(listener: &Listener) -> Value {
     let (tickets, limits) = (&listener.tickets, &listener.limits);
     json!({
         "name": listener.name,
-        "listen": listener.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
+        "listen": listener.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
+        "socket_mode": listener.socket_mode.to_string(),
         "policy": listener.policy.name,
         "certificates": listener.certificates.iter().map(|source| certificate(&source.value)).collect::<Vec<_>>(),
         "unknown_name": unknown_name(listener.unknown_name),
@@ -68,6 +77,8 @@ fn listener(listener: &Listener) -> Value {
             "window": humantime::format_duration(failures.rate.per).to_string(),
             "block": humantime::format_duration(failures.block).to_string(),
         })),
+        "proxy_protocol": if listener.trusted_proxies.is_some() { "require" } else { "off" },
+        "trusted_proxies": listener.trusted_proxies.iter().flatten().map(ToString::to_string).collect::<Vec<_>>(),
         "starttls": listener.starttls.map(|protocol| match protocol {
             starttls::Protocol::Ldap => "ldap",
             starttls::Protocol::Postgres => "postgres",
@@ -100,6 +111,22 @@ fn certificate(source: &Source) -> Value {
             }
             shown
         }
+    }
+}
+
+fn policy(policy: &Policy) -> Value {
+    json!({
+        "versions": policy.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
+        "ciphers": policy.suites.iter().map(|suite| policy::suite_name(*suite)).collect::<Vec<_>>(),
+        "groups": policy.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
+        "cipher_order": cipher_order(policy.cipher_order),
+    })
+}
+
+pub(super) fn cipher_order(order: CipherOrder) -> &'static str {
+    match order {
+        CipherOrder::Server => "server",
+        CipherOrder::Client => "client",
     }
 }
 

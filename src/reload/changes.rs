@@ -50,9 +50,11 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
             changes.push(format!("{key} is {new} (was {old})"));
         }
     };
-    let addresses = |listener: &Listener| listener.listen.iter().map(|address| address.value).collect::<Vec<_>>();
+    let addresses =
+        |listener: &Listener| listener.listen.iter().map(|address| address.value.to_string()).collect::<Vec<_>>();
     compare("listen", &addresses(old), &addresses(new));
-    compare("policy", &old.policy.name, &new.policy.name);
+    compare("socket_mode", &old.socket_mode, &new.socket_mode);
+    compare("policy", &policy(old, new), &policy(new, old));
     compare("unknown_name", &old.unknown_name, &new.unknown_name);
     compare("require_sni", &old.require_sni, &new.require_sni);
     let (was, is) = (&old.limits, &new.limits);
@@ -63,12 +65,21 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     compare("connection_rate", &was.connection_rate, &is.connection_rate);
     compare("connection_rate_per_client", &was.connection_rate_per_client, &is.connection_rate_per_client);
     compare("handshake_failures", &was.handshake_failures, &is.handshake_failures);
+    compare("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies);
     compare("starttls", &old.starttls, &new.starttls);
     compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     compare("tickets", &ticket_settings(old), &ticket_settings(new));
     compare("backend", &old.backend_name, &new.backend_name);
     changes
+}
+
+/// A policy's name says it all, unless the other one bears it too.
+fn policy<'p>(one: &'p Listener, other: &Listener) -> Box<dyn Debug + 'p> {
+    match one.policy.name == other.policy.name {
+        true => Box::new(&one.policy),
+        false => Box::new(&one.policy.name),
+    }
 }
 
 fn certificates(was: &[Arc<Certificate>], is: &[Arc<Certificate>]) -> Vec<String> {

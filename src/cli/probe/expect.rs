@@ -30,11 +30,11 @@ pub(super) struct Expectation {
 impl Expected {
     pub(super) fn named(name: &str) -> Result<Self, String> {
         let Some(policy) = policy::named(name) else {
-            let known: Vec<_> = policy::ALL.iter().map(|policy| policy.name).collect();
+            let known: Vec<_> = policy::built_in().iter().map(|policy| &*policy.name).collect();
             return Err(format!("unknown policy (expected one of {})", known.join(", ")));
         };
         Ok(Self {
-            name: policy.name.into(),
+            name: policy.name.to_string(),
             versions: policy.versions.iter().map(|version| u16::from(*version)).collect(),
             suites: policy.suites.iter().map(|suite| u16::from(*suite)).collect(),
             groups: policy.groups.iter().map(|group| u16::from(*group)).collect(),
