@@ -39,10 +39,12 @@
 //! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::crypto |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
+//! | 2 | `tls::connect` | the client's side of a handshake | tls |
+//! | 2 | `tls::verify` | whom to believe as a client | tls::crypto |
 //! | 2 | `tls::policy` | AWS's policies, and one's own | tls::registry, tls::crypto |
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
-//! | 2 | `backend` | servers, the balance among them, connecting | net |
+//! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::verify, tls::connect, tls::record, net |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
 //! | 1 | `net` | socket options, buffers, ways to close | – |
 //! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | net |

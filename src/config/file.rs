@@ -13,6 +13,8 @@ use crate::observe::log::Level;
 use crate::tls::record::Layer;
 
 pub mod backend;
+pub mod backend_tls;
+pub mod health;
 pub mod limits;
 pub mod listener;
 pub mod policy;

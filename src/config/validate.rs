@@ -16,6 +16,8 @@ use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 
 pub mod backend;
+pub mod backend_tls;
+pub mod health;
 pub mod limits;
 pub mod listener;
 mod policy;
@@ -65,8 +67,12 @@ pub struct Runtime {
 /// Validates; relative paths start from `folder`.
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let mut errors = Vec::new();
-    let backends =
-        file.backends.into_iter().filter_map(|backend| backend::validated(backend, &mut errors)).collect::<Vec<_>>();
+    let policies = Policies::validated(file.policies, &mut errors);
+    let backends = file
+        .backends
+        .into_iter()
+        .filter_map(|backend| backend::validated(backend, folder, &policies, &mut errors))
+        .collect::<Vec<_>>();
     if file.listeners.is_empty() {
         errors.push(ConfigError {
             path: String::new(),
@@ -74,7 +80,6 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
             message: "no listener (expected at least one [[listener]])".into(),
         });
     }
-    let policies = Policies::validated(file.policies, &mut errors);
     let mut check = Listeners {
         folder,
         backends: &backends,
@@ -89,7 +94,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     }
     let listeners: Vec<Listener> = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
     let errors = check.errors;
-    let (policies, warnings) = policies.into_used(&listeners);
+    let (policies, warnings) = policies.into_used(&listeners, &backends);
     match errors {
         errors if errors.is_empty() => Ok(Config {
             admin,

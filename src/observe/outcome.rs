@@ -82,6 +82,8 @@ pub enum Outcome {
     // Connecting to the backend
     /// No server of the backend could be reached.
     BackendUnreachable,
+    /// Every server of the backend that could be used has its `max_connections`.
+    BackendFull,
 
     // Relaying
     /// Both sides ended their data in order.
@@ -106,6 +108,8 @@ pub enum Outcome {
     BackendBadRecord,
     /// The keys have sealed as much as they may; TLS 1.2 cannot change them.
     KeysExhausted,
+    /// The server went down, and `on_down` is `close`.
+    BackendDown,
     /// No byte moved for `idle_timeout`.
     IdleTimeout,
 
@@ -136,7 +140,8 @@ impl Outcome {
             Self::ClientConnectionLimit | Self::ClientConnectionRate => false,
             Self::ProxyUntrusted | Self::ProxyHeaderInvalid => false,
             Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => false,
-            Self::BackendUnreachable | Self::Completed | Self::BackendClosedEarly => false,
+            Self::BackendUnreachable | Self::BackendFull | Self::BackendDown => false,
+            Self::Completed | Self::BackendClosedEarly => false,
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,
             Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => false,
             Self::KeysExhausted | Self::IdleTimeout | Self::Shutdown | Self::InternalError => false,

@@ -9,7 +9,9 @@ use rustls::AlertDescription;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::connect::{Failure, connect};
+use crate::backend::connect::{Client, Failure, connect};
+use crate::backend::failure::FailureKind;
+use crate::backend::pool::{NoServer, OnDown};
 use crate::limit::admission::Admission;
 use crate::net::address::Address;
 use crate::net::close;
@@ -98,39 +100,49 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
     entry.handshake(began.elapsed());
 
     let pool = &listener.backend;
-    entry.record.backend = Some(Arc::clone(&pool.name));
+    entry.record.backend = Some(Arc::clone(pool.name()));
     let began = Instant::now();
     let mut failures = Vec::new();
-    let preface = entry.preface(pool.proxy_protocol, &client, Some(&terminated));
-    let connected = connect(pool, &preface, &mut failures).await;
-    entry.connect_failures(&pool.name, &failures);
+    let preface = entry.preface(pool.settings.proxy_protocol, &client, Some(&terminated));
+    let alpn = terminated.finished.negotiated.alpn.as_deref();
+    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn };
+    let connected = connect(pool, about, &mut failures).await;
+    entry.connect_failures(pool.name(), &failures);
     let connected = match connected {
-        Some(connected) => connected,
-        None => {
-            entry.record.reason = Some(
-                failures
-                    .into_iter()
-                    .map(|failure| format!("{}: {}", failure.address, failure.reason))
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            );
+        Ok(connected) => connected,
+        Err(reason) => {
             // Without close_notify: the client must not take this for an answer that is empty.
             close::with_last_words(&mut client, &[]).await;
-            return Outcome::BackendUnreachable;
+            return entry.no_server(reason, failures);
         }
     };
     entry.record.backend_address = Some(connected.address);
     entry.record.connect_time = Some(seconds(began.elapsed()));
-    entry.metrics.connected(&pool.name, began.elapsed());
+    entry.metrics.connected(pool.name(), began.elapsed());
 
     let Terminated { finished, tickets, .. } = terminated;
-    let end = relay::terminated::relay(
+    let relay = relay::terminated::relay(
         Peer::tls(&client, finished, tickets),
-        Peer::plain(connected.stream.as_ref()),
+        match connected.session {
+            Some(session) => Peer::tls(connected.stream.as_ref(), session, Vec::new()),
+            None => Peer::plain(connected.stream.as_ref()),
+        },
         listener.idle_timeout,
         &mut entry.traffic,
-    )
-    .await;
+    );
+    let end = match pool.settings.on_down {
+        OnDown::Keep => relay.await,
+        OnDown::Close => tokio::select! {
+            end = relay => end,
+            // As they are dropped the server's side is reset, and the client's ends without close_notify.
+            () = connected.lease.down() => return Outcome::BackendDown,
+        },
+    };
+    if matches!(end, End::BackendAlert(_)) && entry.traffic.sent() == 0 {
+        // In TLS 1.3 a server that wants another certificate, or any, says so when the client thinks that all is done.
+        let refused = Failure { address: connected.address, kind: FailureKind::TlsAlert, reason: String::new() };
+        entry.connect_failures(pool.name(), &[refused]);
+    }
     let outcome = entry.ended(&end);
     relay::close_both(&end, client, connected.stream).await;
     drop(connected.lease);
@@ -209,6 +221,16 @@ impl Entry {
     fn connect_failures(&self, backend: &str, failures: &[Failure]) {
         for failure in failures {
             self.metrics.connect_failure(backend, &failure.address.to_string(), failure.kind.label());
+        }
+    }
+
+    fn no_server(&mut self, reason: NoServer, failures: Vec<Failure>) -> Outcome {
+        let said = failures.iter().map(|failure| format!("{}: {}", failure.address, failure.reason));
+        let said = said.collect::<Vec<_>>().join("; ");
+        self.record.reason = Some(if said.is_empty() { reason.to_string() } else { said });
+        match reason {
+            NoServer::Full => Outcome::BackendFull,
+            NoServer::Unknown | NoServer::Tried | NoServer::Down => Outcome::BackendUnreachable,
         }
     }
 

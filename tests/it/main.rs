@@ -8,11 +8,15 @@ mod support;
 
 mod access_log;
 mod admin;
+mod balance;
+mod cert_tools;
 mod certificates;
 mod clients;
 mod demo;
 mod directory;
 mod ends;
+mod explain;
+mod health;
 mod hello;
 mod layers;
 mod limits;

@@ -90,20 +90,21 @@ impl Listeners<'_> {
         let expected = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";
         let certificates = present(listener.certificates, "certificates", expected, &here, errors)
             .map(|list| list.into_iter().filter_map(|source| certificate(source, self.folder, errors)).collect());
-        let backend =
-            listener.backend.and_then(|name| {
-                let found = self.backends.iter().position(|backend| *backend.name == *name.value);
-                if found.is_none() {
-                    let known = self.backends.iter().map(|backend| &*backend.name).collect::<Vec<_>>().join(", ");
-                    let known =
-                        if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
-                    errors.push(name.error(format!(
+        let backend = listener.backend.and_then(|name| {
+            let found = self.backends.iter().position(|backend| *backend.settings.name == *name.value);
+            if found.is_none() {
+                let known = self.backends.iter().map(|backend| &*backend.settings.name).collect::<Vec<_>>().join(", ");
+                let known =
+                    if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
+                errors.push(
+                    name.error(format!(
                         "unknown backend {:?} ({known}; a backend is written [backend.NAME])",
                         name.value
-                    )));
-                }
-                found
-            });
+                    )),
+                );
+            }
+            found
+        });
         let trusted_proxies = limits::trusted(listener.proxy_protocol, listener.trusted_proxies, errors);
         let limits = limits::validated(listener.limits, errors);
         let tickets = Tickets {
@@ -144,7 +145,7 @@ impl Listeners<'_> {
             idle_timeout: listener.idle_timeout.value,
             tickets,
             backend: backend?,
-            backend_name: Arc::clone(&self.backends[backend?].name),
+            backend_name: Arc::clone(&self.backends[backend?].settings.name),
         })
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
+use crate::config::validate::backend::Backend;
 use crate::config::validate::listener::Listener;
 use crate::tls::policy::own::{Fault, Part, Wish};
 use crate::tls::policy::{self, CipherOrder, Policy, PolicyError, aws};
@@ -49,12 +50,15 @@ impl Policies {
     }
 
     /// The own ones, and what is not wrong with the policies but should be known.
-    pub(super) fn into_used(self, listeners: &[Listener]) -> (Vec<Arc<Policy>>, Vec<String>) {
+    pub(super) fn into_used(self, listeners: &[Listener], backends: &[Backend]) -> (Vec<Arc<Policy>>, Vec<String>) {
         let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for listener in listeners {
             users.entry(&listener.policy.name).or_default().push(format!("{:?}", listener.name));
         }
-        let unused = self.own.iter().filter(|policy| !users.contains_key(&*policy.name));
+        let of_backends: Vec<&str> =
+            backends.iter().filter_map(|backend| Some(&*backend.tls.as_ref()?.policy.name)).collect();
+        let used = |name: &str| users.contains_key(name) || of_backends.contains(&name);
+        let unused = self.own.iter().filter(|policy| !used(&policy.name));
         let mut warnings: Vec<String> =
             unused.map(|policy| format!("policy {:?}: no listener uses it", policy.name)).collect();
         for (name, listeners) in users {
