@@ -15,6 +15,7 @@ use crate::limit::rate::Rate;
 use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::starttls;
 use crate::tls::connect::Alpn;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
@@ -74,6 +75,10 @@ fn listener(listener: &Listener) -> Value {
         })),
         "proxy_protocol": if listener.trusted_proxies.is_some() { "require" } else { "off" },
         "trusted_proxies": listener.trusted_proxies.iter().flatten().map(ToString::to_string).collect::<Vec<_>>(),
+        "starttls": listener.starttls.map(|protocol| match protocol {
+            starttls::Protocol::Ldap => "ldap",
+            starttls::Protocol::Postgres => "postgres",
+        }),
         "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
         "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
         "session_tickets": tickets.on,

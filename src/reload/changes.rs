@@ -76,6 +76,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     differences.compare("connection_rate_per_client", per_client.0, per_client.1);
     differences.compare("handshake_failures", &was.handshake_failures, &is.handshake_failures);
     differences.compare("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies);
+    differences.compare("starttls", &old.starttls, &new.starttls);
     differences.compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     differences.compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     differences.compare("tickets", &ticket_settings(old), &ticket_settings(new));

@@ -31,6 +31,7 @@ mod reload;
 mod samba;
 mod selection;
 mod smoke;
+mod starttls;
 mod storm;
 mod tickets;
 mod transfer;

@@ -12,6 +12,7 @@ pub(crate) mod http;
 pub(crate) mod ldap;
 pub(crate) mod nginx;
 pub(crate) mod pki;
+pub(crate) mod postgres;
 pub(crate) mod procfs;
 pub(crate) mod proxy;
 pub(crate) mod recorder;
