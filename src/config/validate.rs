@@ -94,7 +94,9 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     }
     let listeners: Vec<Listener> = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
     let errors = check.errors;
-    let (policies, warnings) = policies.into_used(&listeners, &backends);
+    let of_listeners: Vec<_> = listeners.iter().map(|listener| (&*listener.name, &*listener.policy)).collect();
+    let of_backends: Vec<_> = backends.iter().filter_map(|backend| Some(&*backend.tls.as_ref()?.policy)).collect();
+    let (policies, warnings) = policies.into_used(&of_listeners, &of_backends);
     match errors {
         errors if errors.is_empty() => Ok(Config {
             admin,

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
-use crate::config::validate::backend::Backend;
-use crate::config::validate::listener::Listener;
 use crate::tls::policy::own::{Fault, Part, Wish};
 use crate::tls::policy::{self, CipherOrder, Policy, PolicyError, aws};
 
@@ -50,14 +48,17 @@ impl Policies {
     }
 
     /// The own ones, and what is not wrong with the policies but should be known.
-    pub(super) fn into_used(self, listeners: &[Listener], backends: &[Backend]) -> (Vec<Arc<Policy>>, Vec<String>) {
+    /// `listeners` are names with the policies that they use, `others` are policies that are used elsewhere.
+    pub(super) fn into_used(
+        self,
+        listeners: &[(&str, &Policy)],
+        others: &[&Policy],
+    ) -> (Vec<Arc<Policy>>, Vec<String>) {
         let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for listener in listeners {
-            users.entry(&listener.policy.name).or_default().push(format!("{:?}", listener.name));
+        for (listener, policy) in listeners {
+            users.entry(&policy.name).or_default().push(format!("{listener:?}"));
         }
-        let of_backends: Vec<&str> =
-            backends.iter().filter_map(|backend| Some(&*backend.tls.as_ref()?.policy.name)).collect();
-        let used = |name: &str| users.contains_key(name) || of_backends.contains(&name);
+        let used = |name: &str| users.contains_key(name) || others.iter().any(|policy| *policy.name == *name);
         let unused = self.own.iter().filter(|policy| !used(&policy.name));
         let mut warnings: Vec<String> =
             unused.map(|policy| format!("policy {:?}: no listener uses it", policy.name)).collect();
