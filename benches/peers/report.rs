@@ -111,7 +111,7 @@ impl Report {
     /// Everything, in Markdown.
     pub(crate) fn tables(&self) -> String {
         let mut text = format!(
-            "tlsgate {}; {} ({} cores), Linux {}; {}{}; medians of {} rounds A B … B A\n\n",
+            "tlsgate {}; {} ({} cores), Linux {}; {}{}; medians of {} times A B … B A\n\n",
             self.commit,
             self.processor,
             self.cores,

@@ -14,6 +14,7 @@ pub(crate) mod nginx;
 pub(crate) mod pki;
 pub(crate) mod procfs;
 pub(crate) mod proxy;
+pub(crate) mod recorder;
 pub(crate) mod slapd;
 pub(crate) mod stage;
 pub(crate) mod stream;
