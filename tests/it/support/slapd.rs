@@ -41,13 +41,14 @@ impl Slapd {
         Self::configured(ldif, &tls, "ldap")
     }
 
-    /// One that speaks TLS from the beginning, with a certificate for `localhost`, and wants one of its clients.
+    /// One that speaks TLS from the beginning, with a certificate for `localhost`, wants one of its clients, and refuses
+    /// simple binds without TLS.
     pub(crate) fn start_ldaps(ldif: &str, pki: &Pki) -> Self {
         let (certificate, key) = pki.write("slapd", "ldaps", &["localhost"], Key::P256, &Extra::default());
         let (certificate, key, ca) = (certificate.display(), key.display(), pki.ca());
         let tls = format!(
             "TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\nTLSCACertificateFile {}\n\
-             TLSVerifyClient demand\n",
+             TLSVerifyClient demand\nsecurity simple_bind=128\n",
             ca.display()
         );
         Self::configured(ldif, &tls, "ldaps")
