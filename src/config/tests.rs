@@ -177,6 +177,10 @@ fn every_fault_has_its_own_words() {
             &format!("{REQUIRED}proxy_protocol = \"require\""),
             "backend \"directory\": proxy_protocol: found \"require\", expected \"off\", \"v1\" or \"v2\"",
         ),
+        (
+            &REQUIRED.replace("\"10.0.1.10:389\"", "\"unix:x.sock\", \"unix:/etc/tlsgate/x.sock\""),
+            "servers[1]: unix:/etc/tlsgate/x.sock is listed twice",
+        ),
         (&tls(""), "backend \"directory\": tls: nothing is said of whom to trust (expected ca, pins or both)"),
         (&tls("ca = \"a\""), "backend \"directory\": tls: \"server_name\" is missing (expected the name"),
         (&tls("server_name = \"a b\""), "tls: server_name: found \"a b\", expected a DNS name or an IP address"),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -71,6 +71,11 @@ impl Slapd {
             }
         }
         panic!("slapd did not start:\n{}", fs::read_to_string(folder.path().join("log")).unwrap());
+    }
+
+    /// The Unix socket that it listens on too.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("ldapi")
     }
 
     /// Ends it at once, without a chance to say goodbye.
@@ -149,8 +154,9 @@ fn load(folder: &Path, ldif: &str) {
 /// Starts it on a port that was free a moment ago. `None` if it ends: somebody else was faster.
 fn try_start(folder: &Path, scheme: &str, address: SocketAddr) -> Option<Child> {
     let pidfile = folder.join("pid");
+    let ldapi = folder.join("ldapi").display().to_string().replace('/', "%2F");
     let mut child = Command::new(folder.join("slapd"))
-        .args(["-d", "0", "-h", &format!("{scheme}://{address}"), "-f"])
+        .args(["-d", "0", "-h", &format!("{scheme}://{address} ldapi://{ldapi}"), "-f"])
         .arg(folder.join("slapd.conf"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
