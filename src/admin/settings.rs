@@ -95,7 +95,7 @@ fn backend(backend: &Backend) -> Value {
     let time = |time| humantime::format_duration(time).to_string();
     json!({
         "servers": backend.servers.iter().map(|entry| json!({
-            "address": entry.address,
+            "address": entry.address.to_string(),
             "weight": entry.weight,
             "backup": entry.backup,
             "max_connections": most(entry.max_connections),

@@ -1,6 +1,6 @@
 //! A backend: its settings and its servers, and which of them is next. Must not know: who connects, or why.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use crate::backend::balance::{self, Algorithm, Candidate, Turns};
 use crate::backend::condition::{Fitness, Pauses};
 use crate::backend::health::Check;
 use crate::backend::server::{Lease, Server};
+use crate::net::address::Address;
 use crate::net::proxy_protocol::Version;
 use crate::tls::connect::Connector;
 
@@ -54,7 +55,7 @@ pub enum OnDown {
 /// One entry of the list of servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    pub address: SocketAddr,
+    pub address: Address,
     /// From 1.
     pub weight: u32,
     /// Only used while none of the others can be.
@@ -198,9 +199,9 @@ impl Members {
     fn new(entries: &[Entry], before: Option<Arc<Self>>) -> Arc<Self> {
         // Who comes to others has a slow start; who is there from the beginning has none.
         let since = before.as_ref().map(|_| Instant::now());
-        let known = |address| before.as_ref().and_then(|before| before.server(address));
+        let known = |address: &Address| before.as_ref().and_then(|before| before.server(address));
         let member = |entry: &Entry| Member {
-            server: known(entry.address).unwrap_or_else(|| Arc::new(Server::since(entry.address, since))),
+            server: known(&entry.address).unwrap_or_else(|| Arc::new(Server::since(entry.address.clone(), since))),
             weight: entry.weight,
             tier: Tier { backup: entry.backup },
             max_connections: entry.max_connections,
@@ -219,8 +220,8 @@ impl Members {
     }
 
     /// In use, or on its way out.
-    fn server(&self, address: SocketAddr) -> Option<Arc<Server>> {
-        self.servers().find(|server| server.address == address).cloned()
+    fn server(&self, address: &Address) -> Option<Arc<Server>> {
+        self.servers().find(|server| server.address == *address).cloned()
     }
 
     fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {

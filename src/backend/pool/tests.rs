@@ -4,7 +4,12 @@ use super::*;
 use crate::backend::condition::{Health, State};
 
 fn entry(port: u16) -> Entry {
-    Entry { address: ([127, 0, 0, 1], port).into(), weight: 1, backup: false, max_connections: usize::MAX }
+    Entry {
+        address: Address::Tcp(([127, 0, 0, 1], port).into()),
+        weight: 1,
+        backup: false,
+        max_connections: usize::MAX,
+    }
 }
 
 fn settings(servers: Vec<Entry>) -> Settings {

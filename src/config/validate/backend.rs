@@ -9,8 +9,9 @@ use crate::config::file;
 use crate::config::validate::backend_tls::{self, Tls};
 use crate::config::validate::health::{self, Health};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::present;
+use crate::config::validate::{present, resolved};
 use crate::config::values::server;
+use crate::net::address::Address;
 
 #[derive(Debug, Clone)]
 pub struct Backend {
@@ -28,8 +29,11 @@ pub(super) fn validated(
 ) -> Option<Backend> {
     let servers = present(backend.servers, "servers", server::EXPECTED, &backend.here, errors);
     let mut entries: Vec<Entry> = Vec::new();
-    for server in servers.unwrap_or_default() {
-        if server.value.address.port() == 0 {
+    for mut server in servers.unwrap_or_default() {
+        if let Address::Unix(path) = &server.value.address {
+            server.value.address = Address::Unix(resolved(path, folder));
+        }
+        if server.value.address.port() == Some(0) {
             errors.push(server.error("found port 0, expected the port that the server listens on"));
         } else if entries.iter().any(|entry| entry.address == server.value.address) {
             errors.push(server.error(format!("{} is listed twice", server.value.address)));
