@@ -84,8 +84,14 @@ impl Snapshot {
             let load_failures = certificates.failures.len() - failures;
             let same = before.listeners.get(&settings.name);
             let tickets = tickets(settings, same.map(Arc::as_ref), &mut certificates.errors).map(Arc::new);
-            let terminator =
-                Terminator::new(*settings.policy, index, settings.unknown_name, settings.require_sni, tickets.clone());
+            let terminator = Terminator::new(
+                *settings.policy,
+                index,
+                settings.unknown_name,
+                settings.require_sni,
+                tickets.clone(),
+                config.runtime.record_layer,
+            );
             match terminator {
                 Ok(terminator) => {
                     let admission = Admission::new(limits(&settings.limits), same.map(|same| &same.admission));

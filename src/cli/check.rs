@@ -24,7 +24,7 @@ struct Report {
 #[derive(Serialize)]
 struct Summary {
     name: String,
-    policy: &'static str,
+    policy: String,
     certificates: usize,
     names: usize,
 }
@@ -40,11 +40,12 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
         }
     });
     let report = match built {
-        Ok(Built { snapshot, mut warnings, failures }) => {
+        Ok(Built { snapshot, mut warnings, failures, unusable }) => {
             warnings.extend(failures);
             let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener)).collect();
             listeners.sort_by(|a, b| a.name.cmp(&b.name));
-            Report { ok: !strict || warnings.is_empty(), errors: Vec::new(), warnings, listeners }
+            let ok = unusable.is_empty() && (!strict || warnings.is_empty());
+            Report { ok, errors: unusable, warnings, listeners }
         }
         Err(errors) => Report { ok: false, errors, warnings: Vec::new(), listeners: Vec::new() },
     };
@@ -64,7 +65,7 @@ fn summary(listener: &crate::snapshot::Listener) -> Summary {
     names.dedup();
     Summary {
         name: listener.name.to_string(),
-        policy: listener.terminator.policy.name,
+        policy: listener.terminator.policy.name.to_string(),
         certificates: certificates.len(),
         names: names.len(),
     }
