@@ -6,7 +6,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, demo, version | server, admin, explain, reload, snapshot, config, tls, observe |
+//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, demo, version | server, admin, explain, reload, snapshot, config, tls, observe |
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, tls, config, backend, limit, net, observe |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
@@ -37,7 +37,7 @@
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::crypto |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
 //! | 2 | `tls::verify` | whom to believe as a client | tls::crypto |
-//! | 2 | `tls::policy` | policy tables | tls::crypto |
+//! | 2 | `tls::policy` | AWS's policies, and one's own | tls::registry, tls::crypto |
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
 //! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::verify, net |
@@ -47,6 +47,10 @@
 //!
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
 //! its snapshot once, when it is accepted, and keeps it to the end.
+
+// What the unit tests share with the fuzz targets names the crate as those do.
+#[cfg(test)]
+extern crate self as tlsgate;
 
 pub mod admin;
 pub mod backend;

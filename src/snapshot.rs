@@ -2,7 +2,7 @@
 //! Must not know: sockets, signals, who asked for it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::config::validate::{self, Config};
 use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
 use crate::tls::certificate::Certificate;
-use crate::tls::handshake::Terminator;
+use crate::tls::handshake::{Terminator, never_served};
 use crate::tls::select;
-use crate::tls::store::{self, Loading, Store, Trust};
+use crate::tls::store::{self, Loading, Source, Store, Trust};
 use crate::tls::tickets::{Secret, Tickets};
 
 mod health;
@@ -54,6 +54,9 @@ pub struct Built {
     pub warnings: Vec<String>,
     /// Certificates of folders that could not be loaded: skipped, or kept at their last good version.
     pub failures: Vec<String>,
+    /// Certificates of folders that their listener's policy can never serve. Who writes a configuration must hear of it;
+    /// what runs goes on, since a file that appears in a folder must not keep others from being renewed.
+    pub unusable: Vec<ConfigError>,
 }
 
 /// The snapshot that new connections get.
@@ -85,7 +88,7 @@ impl Snapshot {
             let same = before.listeners.get(&settings.name);
             let tickets = tickets(settings, same.map(Arc::as_ref), &mut certificates.errors).map(Arc::new);
             let terminator = Terminator::new(
-                *settings.policy,
+                Arc::clone(&settings.policy),
                 index,
                 settings.unknown_name,
                 settings.require_sni,
@@ -111,11 +114,12 @@ impl Snapshot {
                 Err(error) => certificates.errors.push(settings.here.error(format!("policy: {error}"))),
             }
         }
-        let Certificates { loading, warnings, failures, errors, .. } = certificates;
+        let Certificates { loading, mut warnings, failures, unusable, errors, .. } = certificates;
+        warnings.splice(..0, config.warnings.iter().cloned());
         match errors.is_empty() {
             true => {
                 let snapshot = Self { listeners, pools, store: loading.finish() };
-                Ok(Built { snapshot, warnings, failures })
+                Ok(Built { snapshot, warnings, failures, unusable })
             }
             false => Err(errors),
         }
@@ -218,18 +222,19 @@ struct Certificates<'b> {
     now: Timestamp,
     warnings: Vec<String>,
     failures: Vec<String>,
+    unusable: Vec<ConfigError>,
     errors: Vec<ConfigError>,
 }
 
 impl<'b> Certificates<'b> {
     fn loading(before: &'b Snapshot, trust: Trust, now: Timestamp) -> Self {
         let loading = before.store.loading(trust, now.into());
-        Self { loading, now, warnings: Vec::new(), failures: Vec::new(), errors: Vec::new() }
+        Self { loading, now, warnings: Vec::new(), failures: Vec::new(), unusable: Vec::new(), errors: Vec::new() }
     }
 
     fn of(&mut self, listener: &validate::listener::Listener) -> select::Certificates {
         let at = |text: String| format!("listener {:?}: {text}", listener.name);
-        let (mut entries, mut skipped) = (Vec::new(), Vec::new());
+        let (mut entries, mut skipped, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
         let before = self.errors.len();
         for source in &listener.certificates {
             match self.loading.load(&source.value) {
@@ -237,6 +242,13 @@ impl<'b> Certificates<'b> {
                     self.warnings.extend(loaded.warnings.into_iter().map(at));
                     skipped.extend(loaded.failures.iter().cloned());
                     self.failures.extend(loaded.failures.into_iter().map(at));
+                    for certificate in loaded.entries.iter().map(|entry| &entry.certificate) {
+                        let Some(said) = never_served(certificate, &listener.policy) else { continue };
+                        let in_a_folder =
+                            matches!(&source.value, Source::Path(path) if path != Path::new(&*certificate.label));
+                        let list = if in_a_folder { &mut unusable } else { &mut self.errors };
+                        list.push(source.error(said));
+                    }
                     entries.extend(loaded.entries);
                 }
                 Err(error) => self.errors.push(source.error(error.to_string())),
@@ -249,6 +261,9 @@ impl<'b> Certificates<'b> {
             self.errors.push(listener.here.error(message));
         }
         let index = select::Certificates::new(store::merge(entries));
+        // With none that can be served, the listener could do nothing but refuse.
+        let none_left = index.all().iter().all(|certificate| never_served(certificate, &listener.policy).is_some());
+        if none_left { &mut self.errors } else { &mut self.unusable }.extend(unusable);
         let validity = index.all().iter().filter_map(|certificate| validity_warning(certificate, self.now));
         self.warnings.extend(validity.map(at));
         let overlaps = index.overlaps();

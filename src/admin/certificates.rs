@@ -13,6 +13,7 @@ use crate::admin::{change, folder, listing};
 use crate::reload::Report;
 use crate::reload::control::Control;
 use crate::tls::certificate::Certificate;
+use crate::tls::handshake::never_served;
 use crate::tls::pem;
 
 /// What is to be added, as it was sent. Not `Debug`: it holds a key.
@@ -28,6 +29,11 @@ pub(super) async fn add(control: &Control, listener: &str, body: &[u8]) -> Answe
     let checked = Sent::read(body).and_then(|sent| {
         let (pair, replaces) = folder::to_write(&config, listener, &sent.name)?;
         let built = sent.built(&pair)?;
+        let snapshot = control.current.load();
+        let policy = snapshot.listener(listener).map(|listener| &listener.terminator.policy);
+        if let Some(said) = policy.and_then(|policy| never_served(&built, policy)) {
+            return Err(Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("certificate: {said}")));
+        }
         Ok((sent, pair, replaces, built))
     });
     let (sent, pair, replaces, built) = match checked {

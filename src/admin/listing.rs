@@ -10,7 +10,7 @@ use crate::backend::pool::Member;
 use crate::config::validate::Config;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::{Certificate, KeyType};
-use crate::tls::policy;
+use crate::tls::policy::{self, Policy};
 
 /// In the order of the configuration.
 pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
@@ -68,17 +68,26 @@ pub(super) fn certificate(certificate: &Certificate, now: i64) -> Value {
 
 /// Every policy, and which listeners use it.
 pub(super) fn policies(config: &Config) -> Value {
-    let shown = policy::ALL.iter().map(|known| {
+    let shown = policy::built_in().iter().chain(&config.policies).map(|known| {
         let users = config.listeners.iter().filter(|listener| listener.policy.name == known.name);
         json!({
             "name": known.name,
             "versions": known.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
             "ciphers": known.suites.iter().map(|suite| policy::suite_name(*suite)).collect::<Vec<_>>(),
+            "cipher_order": settings::cipher_order(known.cipher_order),
             "groups": known.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
+            "built_in": policy::aws::definition(&known.name).is_some(),
+            "left_out": left_out(known),
             "listeners": users.map(|listener| &listener.name).collect::<Vec<_>>(),
         })
     });
     json!({ "policies": shown.collect::<Vec<_>>() })
+}
+
+/// What AWS's policy of that name has and this one does not.
+fn left_out(policy: &Policy) -> Vec<Value> {
+    let all = policy::aws::definition(&policy.name).map(|definition| definition.left_out()).unwrap_or_default();
+    all.into_iter().flat_map(|left_out| left_out.names).map(Value::from).collect()
 }
 
 pub(super) fn backends(config: &Config, snapshot: &Snapshot) -> Value {

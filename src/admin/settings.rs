@@ -13,6 +13,7 @@ use crate::config::values::limits;
 use crate::limit::rate::Rate;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
@@ -43,6 +44,7 @@ pub(super) fn config(config: &Config) -> Value {
         "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),
         "backend": config.backends.iter().map(|one| (one.settings.name.to_string(), backend(one)))
             .collect::<serde_json::Map<_, _>>(),
+        "policy": config.policies.iter().map(|own| (own.name.to_string(), policy(own))).collect::<serde_json::Map<_, _>>(),
     })
 }
 
@@ -164,6 +166,22 @@ fn certificate(source: &Source) -> Value {
             }
             shown
         }
+    }
+}
+
+fn policy(policy: &Policy) -> Value {
+    json!({
+        "versions": policy.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
+        "ciphers": policy.suites.iter().map(|suite| policy::suite_name(*suite)).collect::<Vec<_>>(),
+        "groups": policy.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
+        "cipher_order": cipher_order(policy.cipher_order),
+    })
+}
+
+pub(super) fn cipher_order(order: CipherOrder) -> &'static str {
+    match order {
+        CipherOrder::Server => "server",
+        CipherOrder::Client => "client",
     }
 }
 

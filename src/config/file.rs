@@ -15,9 +15,11 @@ pub mod backend;
 pub mod health;
 pub mod limits;
 pub mod listener;
+pub mod policy;
 
 use backend::Backend;
 use listener::Listener;
+use policy::Policy;
 
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub struct File {
     pub runtime: Runtime,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
+    pub policies: Vec<Policy>,
 }
 
 /// `[admin]`
@@ -81,6 +84,7 @@ impl File {
             runtime: root.table("runtime", Runtime::read),
             listeners: root.tables("listener", Listener::read),
             backends: root.named_tables("backend", Backend::read),
+            policies: root.named_tables("policy", Policy::read),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::decode::{ConfigError, Located};
@@ -10,15 +11,18 @@ use crate::config::file::{self, File};
 use crate::config::values::{AdminAddress, Mode, Workers};
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 
 pub mod backend;
 pub mod health;
 pub mod limits;
 pub mod listener;
+mod policy;
 
 use backend::Backend;
 use listener::{Listener, Listeners};
+use policy::Policies;
 
 /// A valid configuration. Paths are resolved, names are parsed, references lead somewhere.
 #[derive(Debug, Clone)]
@@ -28,6 +32,10 @@ pub struct Config {
     pub runtime: Runtime,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
+    /// Those of `[policy.NAME]`.
+    pub policies: Vec<Arc<Policy>>,
+    /// What is not wrong but should be known.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,15 +77,25 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
             message: "no listener (expected at least one [[listener]])".into(),
         });
     }
-    let mut check = Listeners { folder, backends: &backends, names: HashMap::new(), addresses: HashMap::new(), errors };
+    let policies = Policies::validated(file.policies, &mut errors);
+    let mut check = Listeners {
+        folder,
+        backends: &backends,
+        policies: &policies,
+        names: HashMap::new(),
+        addresses: HashMap::new(),
+        errors,
+    };
     let admin = admin(file.admin, folder);
     if let Some(AdminAddress::Tcp(address)) = admin.listen.as_ref().map(|listen| &listen.value)
         && address.port() != 0
     {
         check.addresses.insert(*address, "admin".to_owned());
     }
-    let listeners = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
-    match check.errors {
+    let listeners: Vec<Listener> = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
+    let errors = check.errors;
+    let (policies, warnings) = policies.into_used(&listeners);
+    match errors {
         errors if errors.is_empty() => Ok(Config {
             admin,
             log: Log {
@@ -92,6 +110,8 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
             },
             listeners,
             backends,
+            policies,
+            warnings,
         }),
         errors => Err(errors),
     }

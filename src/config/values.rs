@@ -11,6 +11,7 @@ use crate::backend::pool::{OnDown, WhenAllDown};
 use crate::config::decode::Value;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::policy::CipherOrder;
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
 
@@ -197,6 +198,7 @@ macro_rules! words {
 words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
     "error" => Level::Error, "warn" => Level::Warn, "info" => Level::Info, "debug" => Level::Debug, "trace" => Level::Trace);
 words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
+words!(CipherOrder, "\"server\" or \"client\"", "server" => CipherOrder::Server, "client" => CipherOrder::Client);
 words!(Layer, "\"tlsgate\" or \"rustls\"", "tlsgate" => Layer::Tlsgate, "rustls" => Layer::Rustls);
 words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);
 words!(Algorithm, "\"least_connections\", \"round_robin\", \"random_two\", \"source_ip\" or \"first\"",

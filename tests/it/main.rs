@@ -20,6 +20,8 @@ mod layers;
 mod limits;
 mod metrics;
 mod names;
+mod policies;
+mod probe;
 mod process;
 mod refusals;
 mod reload;

@@ -10,10 +10,11 @@ use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::limits::{self, Limits};
+use crate::config::validate::policy::Policies;
 use crate::config::validate::{present, resolved};
 use crate::config::values::CertificateSource;
 use crate::tls::name::Name;
-use crate::tls::policy::{self, Policy};
+use crate::tls::policy::Policy;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
 use crate::tls::tickets;
@@ -24,7 +25,7 @@ pub struct Listener {
     pub name: Arc<str>,
     /// In the order written, without repetition.
     pub listen: Vec<Located<SocketAddr>>,
-    pub policy: &'static Policy,
+    pub policy: Arc<Policy>,
     pub certificates: Vec<Located<Source>>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
@@ -50,6 +51,7 @@ pub struct Tickets {
 pub(super) struct Listeners<'a> {
     pub(super) folder: &'a Path,
     pub(super) backends: &'a [Backend],
+    pub(super) policies: &'a Policies,
     pub(super) names: HashMap<String, ()>,
     pub(super) addresses: HashMap<SocketAddr, String>,
     pub(super) errors: Vec<ConfigError>,
@@ -73,13 +75,7 @@ impl Listeners<'_> {
                 errors.push(address.error(format!("{} is taken by {other} already", address.value)));
             }
         }
-        let policy = policy::named(&listener.policy.value);
-        if policy.is_none() {
-            let known = policy::ALL.iter().map(|policy| policy.name).collect::<Vec<_>>().join(", ");
-            errors.push(
-                listener.policy.error(format!("unknown policy {:?} (expected one of {known})", listener.policy.value)),
-            );
-        }
+        let policy = self.policies.named(&listener.policy, errors);
         let expected = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";
         let certificates = present(listener.certificates, "certificates", expected, &here, errors)
             .map(|list| list.into_iter().filter_map(|source| certificate(source, self.folder, errors)).collect());
