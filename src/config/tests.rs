@@ -104,6 +104,7 @@ fn the_reference_holds_every_key_the_code_knows() {
 #[test]
 fn the_reference_says_how_health_is_checked_by_default() {
     let (_, section) = REFERENCE.split_once("# [backend.directory.health]").unwrap();
+    let (section, _) = section.split_once("\n[").unwrap();
     let defaults: Vec<&str> = section
         .lines()
         .filter_map(|line| line.strip_prefix("# "))

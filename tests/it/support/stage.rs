@@ -9,6 +9,7 @@ use super::by_hand::ByHand;
 use super::client::{Client, Tls, trusting};
 use super::http::Door;
 use super::pki::{Extra, Key, Pki};
+use super::procfs::eventually;
 use super::proxy::Proxy;
 
 /// The name that the certificate bears.
@@ -41,7 +42,9 @@ impl Stage {
     /// With the servers as the configuration writes them, and an admin API on a Unix socket.
     pub(crate) fn of(servers: &str, backend: &str) -> Self {
         let lines = Lines { top: "[admin]\nlisten=\"unix:admin.sock\"", listener: "", backend };
-        Self::written(certified(), &listed(servers, lines))
+        let stage = Self::written(certified(), &listed(servers, lines));
+        eventually("it is ready", || (stage.door().get("/readyz").status == 200).then_some(()));
+        stage
     }
 
     fn written(pki: Pki, config: &str) -> Self {
