@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backend::discover;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file::{self, File};
 use crate::config::values::{AdminAddress, Mode, Workers};
@@ -20,6 +21,8 @@ pub mod limits;
 pub mod listener;
 mod policy;
 
+mod resolver;
+
 use backend::Backend;
 use listener::{Listener, Listeners};
 use policy::Policies;
@@ -30,6 +33,7 @@ pub struct Config {
     pub admin: Admin,
     pub log: Log,
     pub runtime: Runtime,
+    pub resolver: Arc<discover::Settings>,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
     /// Those of `[policy.NAME]`.
@@ -77,6 +81,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
             message: "no listener (expected at least one [[listener]])".into(),
         });
     }
+    let resolver = Arc::new(resolver::validated(file.resolver, &mut errors));
     let policies = Policies::validated(file.policies, &mut errors);
     let mut check = Listeners {
         folder,
@@ -108,6 +113,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
                 shutdown_timeout: file.runtime.shutdown_timeout.value,
                 record_layer: file.runtime.record_layer.value,
             },
+            resolver,
             listeners,
             backends,
             policies,

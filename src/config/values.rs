@@ -17,6 +17,7 @@ use crate::tls::select::UnknownName;
 
 pub mod health;
 pub mod limits;
+pub mod resolver;
 pub mod server;
 
 /// `"auto"` or a number.

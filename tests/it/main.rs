@@ -13,6 +13,7 @@ mod certificates;
 mod clients;
 mod demo;
 mod directory;
+mod discovery;
 mod ends;
 mod health;
 mod hello;

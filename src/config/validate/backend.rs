@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::backend::condition::Pauses;
-use crate::backend::pool::{Entry, Settings};
+use crate::backend::pool::{Entry, Place, Settings};
 use crate::config::decode::ConfigError;
 use crate::config::file;
 use crate::config::validate::health::{self, Health};
@@ -24,10 +24,11 @@ pub(super) fn validated(
     let servers = present(backend.servers, "servers", server::EXPECTED, &backend.here, errors);
     let mut entries: Vec<Entry> = Vec::new();
     for server in servers.unwrap_or_default() {
-        if server.value.address.port() == 0 {
+        let place = &server.value.place;
+        if matches!(place, Place::Address(address) if address.port() == 0) {
             errors.push(server.error("found port 0, expected the port that the server listens on"));
-        } else if entries.iter().any(|entry| entry.address == server.value.address) {
-            errors.push(server.error(format!("{} is listed twice", server.value.address)));
+        } else if entries.iter().any(|entry| entry.place == *place) {
+            errors.push(server.error(format!("{place} is listed twice")));
         } else {
             entries.push(server.value);
         }
