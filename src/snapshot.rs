@@ -14,12 +14,16 @@ use crate::config::decode::ConfigError;
 use crate::config::validate::{self, Config};
 use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
+use crate::starttls;
 use crate::tls::certificate::Certificate;
+use crate::tls::connect::Connector;
 use crate::tls::handshake::{Terminator, never_served};
+use crate::tls::record::Layer;
 use crate::tls::select;
 use crate::tls::store::{self, Loading, Source, Store, Trust};
 use crate::tls::tickets::{Secret, Tickets};
 
+mod backend_tls;
 mod health;
 
 /// Everything a connection needs to know, fixed at one moment. A connection takes it once and keeps it to its end.
@@ -35,6 +39,8 @@ pub struct Snapshot {
 pub struct Listener {
     pub name: Arc<str>,
     pub terminator: Terminator,
+    /// What clients say before TLS, if they say anything.
+    pub starttls: Option<starttls::Protocol>,
     /// From accept to the end of the handshake.
     pub handshake_timeout: Duration,
     /// Without a byte in either direction.
@@ -45,6 +51,8 @@ pub struct Listener {
     tickets: Option<Arc<Tickets>>,
     ticket_scope: String,
     pub admission: Admission,
+    /// Where a PROXY header is required: the addresses from which one is believed.
+    pub trusted_proxies: Option<Prefixes>,
 }
 
 /// A snapshot that was built, and what is not wrong but should be known.
@@ -78,7 +86,10 @@ impl Snapshot {
         let pools: Vec<Arc<Pool>> = config
             .backends
             .iter()
-            .map(|backend| Arc::new(pool(backend, &before.pools, &mut certificates.errors)))
+            .map(|backend| {
+                let connector = certificates.connector(backend, config.runtime.record_layer);
+                Arc::new(pool(backend, connector, &before.pools, &mut certificates.errors))
+            })
             .collect();
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
@@ -101,6 +112,7 @@ impl Snapshot {
                     let listener = Listener {
                         name: Arc::clone(&settings.name),
                         terminator,
+                        starttls: settings.starttls,
                         handshake_timeout: settings.handshake_timeout,
                         idle_timeout: settings.idle_timeout,
                         backend: Arc::clone(&pools[settings.backend]),
@@ -108,6 +120,7 @@ impl Snapshot {
                         tickets,
                         ticket_scope: ticket_scope(settings),
                         admission,
+                        trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
                     };
                     listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
                 }
@@ -162,10 +175,16 @@ impl Current {
     }
 }
 
-fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>], errors: &mut Vec<ConfigError>) -> Pool {
+fn pool(
+    backend: &validate::backend::Backend,
+    connector: Option<Arc<Connector>>,
+    before: &[Arc<Pool>],
+    errors: &mut Vec<ConfigError>,
+) -> Pool {
     let before = before.iter().find(|pool| *pool.name() == backend.settings.name);
-    let check = backend.health.as_ref().and_then(|health| health::check(health, errors));
-    Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref))
+    let check =
+        backend.health.as_ref().and_then(|health| health::check(health, backend.settings.proxy_protocol, errors));
+    Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
 }
 
 /// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of
@@ -230,6 +249,16 @@ impl<'b> Certificates<'b> {
     fn loading(before: &'b Snapshot, trust: Trust, now: Timestamp) -> Self {
         let loading = before.store.loading(trust, now.into());
         Self { loading, now, warnings: Vec::new(), failures: Vec::new(), unusable: Vec::new(), errors: Vec::new() }
+    }
+
+    /// What connects to the backend's servers, where they speak TLS.
+    fn connector(&mut self, backend: &validate::backend::Backend, layer: Layer) -> Option<Arc<Connector>> {
+        let tls = backend.tls.as_ref()?;
+        let prepared = backend_tls::prepare(tls, layer, &mut self.loading, &mut self.errors)?;
+        let validity = prepared.certificate.iter().filter_map(|certificate| validity_warning(certificate, self.now));
+        let at = |text: String| format!("backend {:?}: {text}", backend.settings.name);
+        self.warnings.extend(prepared.warnings.into_iter().chain(validity).map(at));
+        Some(prepared.connector)
     }
 
     fn of(&mut self, listener: &validate::listener::Listener) -> select::Certificates {

@@ -18,7 +18,7 @@ pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
     let shown = pairs.map(|(settings, listener)| {
         json!({
             "name": listener.name,
-            "listen": settings.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
+            "listen": settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
             "policy": listener.terminator.policy.name,
             "unknown_name": settings::unknown_name(listener.terminator.unknown_name),
             "require_sni": listener.terminator.require_sni,

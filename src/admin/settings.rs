@@ -6,13 +6,17 @@ use crate::backend::balance::Algorithm;
 use crate::backend::pool::{OnDown, WhenAllDown};
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::backend_tls::Tls;
 use crate::config::validate::health::Health;
 use crate::config::validate::listener::Listener;
 use crate::config::values::Workers;
 use crate::config::values::limits;
 use crate::limit::rate::Rate;
+use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::starttls;
+use crate::tls::connect::Alpn;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
@@ -58,7 +62,8 @@ fn listener(listener: &Listener) -> Value {
     let (tickets, limits) = (&listener.tickets, &listener.limits);
     json!({
         "name": listener.name,
-        "listen": listener.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
+        "listen": listener.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
+        "socket_mode": listener.socket_mode.to_string(),
         "policy": listener.policy.name,
         "certificates": listener.certificates.iter().map(|source| certificate(&source.value)).collect::<Vec<_>>(),
         "unknown_name": unknown_name(listener.unknown_name),
@@ -74,6 +79,12 @@ fn listener(listener: &Listener) -> Value {
             "window": humantime::format_duration(failures.rate.per).to_string(),
             "block": humantime::format_duration(failures.block).to_string(),
         })),
+        "proxy_protocol": if listener.trusted_proxies.is_some() { "require" } else { "off" },
+        "trusted_proxies": listener.trusted_proxies.iter().flatten().map(ToString::to_string).collect::<Vec<_>>(),
+        "starttls": listener.starttls.map(|protocol| match protocol {
+            starttls::Protocol::Ldap => "ldap",
+            starttls::Protocol::Postgres => "postgres",
+        }),
         "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
         "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
         "session_tickets": tickets.on,
@@ -85,7 +96,7 @@ fn listener(listener: &Listener) -> Value {
 }
 
 fn backend(backend: &Backend) -> Value {
-    let health = backend.health.as_ref().map(health);
+    let (health, tls) = (backend.health.as_ref().map(health), backend.tls.as_ref().map(backend_tls));
     let backend = &backend.settings;
     let time = |time| humantime::format_duration(time).to_string();
     json!({
@@ -98,12 +109,39 @@ fn backend(backend: &Backend) -> Value {
         "balance": balance(backend.balance),
         "connect_timeout": time(backend.connect_timeout),
         "connect_attempts": backend.connect_attempts,
+        "proxy_protocol": match backend.proxy_protocol {
+            Version::Off => "off",
+            Version::V1 => "v1",
+            Version::V2 => "v2",
+        },
         "fail_timeout": time(backend.pauses.first),
         "max_fail_timeout": time(backend.pauses.longest),
         "slow_start": backend.slow_start.map(time),
         "when_all_down": match backend.when_all_down { WhenAllDown::Fail => "fail", WhenAllDown::Any => "any" },
         "on_down": match backend.on_down { OnDown::Keep => "keep", OnDown::Close => "close" },
         "health": health,
+        "tls": tls,
+    })
+}
+
+fn backend_tls(tls: &Tls) -> Value {
+    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+    let (cert, key) = match tls.certificate.as_ref().map(|source| &source.value) {
+        Some(Source::Pair { cert, key, .. }) => (Some(cert), Some(key)),
+        _ => (None, None),
+    };
+    let path = |path: &std::path::PathBuf| path.display().to_string();
+    json!({
+        "ca": tls.ca.as_ref().map(|file| path(&file.value)),
+        "pins": tls.pins.iter().map(|pin| pin.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).collect::<Vec<_>>(),
+        "server_name": tls.server_name.to_str(),
+        "cert": cert.map(path),
+        "key": key.map(path),
+        "policy": tls.policy.name,
+        "alpn": match &tls.alpn {
+            Alpn::Client => json!("client"),
+            Alpn::Fixed(protocols) => json!(protocols.iter().map(text).collect::<Vec<_>>()),
+        },
     })
 }
 

@@ -2,17 +2,20 @@
 //! Must not know: what will be sent.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::backend::failure::{FailureKind, reason};
+use crate::backend::failure::{FailureKind, reason, tls_reason};
 use crate::backend::pool::{NoServer, Pool};
 use crate::backend::server::Lease;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
+use crate::tls::connect::Connector;
+use crate::tls::record::Finished;
 
 /// A connection to one server, counted while it lives.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct Connected {
     pub stream: Unfinished,
     pub address: SocketAddr,
     pub lease: Lease,
+    /// Where TLS is spoken.
+    pub session: Option<Finished>,
 }
 
 /// One server that could not be reached.
@@ -33,34 +38,36 @@ pub struct Failure {
 
 /// Who connects.
 #[derive(Debug, Clone, Copy)]
-pub struct Client {
-    pub address: IpAddr,
+pub struct Client<'a> {
+    /// `None` over a Unix socket.
+    pub address: Option<IpAddr>,
+    /// What a server gets to read first.
+    pub preface: &'a [u8],
+    /// The application protocol that was agreed on with it.
+    pub alpn: Option<&'a [u8]>,
 }
 
 /// Tries servers in the pool's order, at most `connect_attempts` of them. Every failure is added to `failures`, also
 /// those before a success.
-pub async fn connect(pool: &Pool, client: Client, failures: &mut Vec<Failure>) -> Result<Connected, NoServer> {
+pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure>) -> Result<Connected, NoServer> {
     let settings = &pool.settings;
     let members = pool.members_found().await;
     let mut tried = Vec::new();
     while tried.len() < settings.connect_attempts {
-        let (index, mut lease) = match pool.pick(&members, client.address, &tried, Instant::now()) {
+        let (index, mut lease) = match pool.pick(&members, client.address.unwrap_or(NOBODY), &tried, Instant::now()) {
             Ok(picked) => picked,
             Err(reason) if tried.is_empty() => return Err(reason),
             Err(_) => return Err(NoServer::Tried),
         };
         tried.push(index);
         let address = lease.server().address;
-        let attempt = timeout(settings.connect_timeout, TcpStream::connect(address)).await;
+        let attempt = timeout(settings.connect_timeout, reach(address, client, pool.tls.as_deref())).await;
         let failure = match attempt {
-            Ok(Ok(stream)) => match prepared(Stream::Tcp(stream)) {
-                Ok(stream) => {
-                    lease.connected();
-                    return Ok(Connected { stream: Unfinished::new(stream), address, lease });
-                }
-                Err(error) => failed(address, &error),
-            },
-            Ok(Err(error)) => failed(address, &error),
+            Ok(Ok((stream, session))) => {
+                lease.connected();
+                return Ok(Connected { stream, address, lease, session });
+            }
+            Ok(Err((kind, reason))) => Failure { address, kind, reason },
             Err(_) => Failure {
                 address,
                 kind: FailureKind::Timeout,
@@ -78,11 +85,25 @@ pub async fn connect(pool: &Pool, client: Client, failures: &mut Vec<Failure>) -
     Err(NoServer::Tried)
 }
 
-fn failed(address: SocketAddr, error: &io::Error) -> Failure {
-    let (kind, reason) = reason(error);
-    Failure { address, kind, reason }
+/// Up to where the client's first byte can be sent.
+async fn reach(
+    address: SocketAddr,
+    client: Client<'_>,
+    tls: Option<&Connector>,
+) -> Result<(Unfinished, Option<Finished>), (FailureKind, String)> {
+    let open = async {
+        let mut stream = Stream::Tcp(TcpStream::connect(address).await?);
+        stream.prepare()?;
+        stream.write_all(client.preface).await?;
+        io::Result::Ok(stream)
+    };
+    let mut stream = open.await.map_err(|error| reason(&error))?;
+    let session = match tls {
+        Some(tls) => Some(tls.connect(&mut stream, client.alpn).await.map_err(|error| tls_reason(&error))?),
+        None => None,
+    };
+    Ok((Unfinished::new(stream), session))
 }
 
-fn prepared(stream: Stream) -> io::Result<Stream> {
-    stream.prepare().map(|()| stream)
-}
+/// Those who have no address share one.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

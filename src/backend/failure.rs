@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
 
+use crate::tls::connect::ConnectError;
+
 /// Why, in one word, for a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
@@ -13,6 +15,22 @@ pub enum FailureKind {
     /// This machine has no port, descriptor or memory left: no fault of the server.
     Local,
     Other,
+    /// Its certificate is from no CA that is trusted.
+    TlsUntrusted,
+    /// Its certificate bears another name.
+    TlsName,
+    /// Its certificate is expired, or not valid yet.
+    TlsExpired,
+    /// Its key is none of those that are pinned.
+    TlsPin,
+    /// It refused the handshake with an alert.
+    TlsAlert,
+    /// It closed in the middle of the handshake.
+    TlsClosed,
+    /// It does not speak the client's application protocol.
+    TlsAlpn,
+    /// The handshake failed for any other reason.
+    TlsFailed,
 }
 
 impl FailureKind {
@@ -23,8 +41,31 @@ impl FailureKind {
             Self::Unreachable => "unreachable",
             Self::Local => "local",
             Self::Other => "other",
+            Self::TlsUntrusted => "tls_untrusted",
+            Self::TlsName => "tls_name",
+            Self::TlsExpired => "tls_expired",
+            Self::TlsPin => "tls_pin",
+            Self::TlsAlert => "tls_alert",
+            Self::TlsClosed => "tls_closed",
+            Self::TlsAlpn => "tls_alpn",
+            Self::TlsFailed => "tls_failed",
         }
     }
+}
+
+/// Why TLS was not agreed on.
+pub(super) fn tls_reason(error: &ConnectError) -> (FailureKind, String) {
+    let kind = match error {
+        ConnectError::Untrusted(_) => FailureKind::TlsUntrusted,
+        ConnectError::Name(_) => FailureKind::TlsName,
+        ConnectError::Expired => FailureKind::TlsExpired,
+        ConnectError::Pin => FailureKind::TlsPin,
+        ConnectError::Alert(_) => FailureKind::TlsAlert,
+        ConnectError::Closed => FailureKind::TlsClosed,
+        ConnectError::Alpn => FailureKind::TlsAlpn,
+        ConnectError::Failed(_) => FailureKind::TlsFailed,
+    };
+    (kind, error.to_string())
 }
 
 /// Why connecting failed.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -25,6 +26,8 @@ mod tls;
 pub struct Check {
     pub kind: Kind,
     pub tls: Option<Tls>,
+    /// What a server gets to read first, where it expects to be told of clients.
+    pub preface: Vec<u8>,
     /// Another port than the one that clients' connections go to.
     pub port: Option<u16>,
     /// From the beginning of one check to that of the next.
@@ -138,11 +141,12 @@ impl Check {
             let (kind, reason) = failure::reason(&error);
             if kind == FailureKind::Local { CheckError::Local(reason) } else { CheckError::Connect(reason) }
         })?;
+        let mut stream = stream;
+        stream.write_all(&self.preface).await.map_err(|error| CheckError::Connect(error.to_string()))?;
         let Some(tls) = &self.tls else {
             self.converse(stream, address).await?;
             return Ok(Passed::default());
         };
-        let mut stream = stream;
         if tls.start_tls {
             ldap::start_tls(&mut stream).await?;
         }

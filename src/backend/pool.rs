@@ -14,6 +14,8 @@ use crate::backend::discover::Source;
 use crate::backend::health::Check;
 use crate::backend::lookup::Lookup;
 use crate::backend::server::{Lease, Server};
+use crate::net::proxy_protocol::Version;
+use crate::tls::connect::Connector;
 
 /// Everything about a backend that its operator says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Settings {
     pub slow_start: Option<Duration>,
     pub when_all_down: WhenAllDown,
     pub on_down: OnDown,
+    /// What a server is told of each client first.
+    pub proxy_protocol: Version,
 }
 
 /// What is done for a client while health checks say that every server is down.
@@ -85,6 +89,8 @@ pub struct Pool {
     pub check: Option<Arc<Check>>,
     /// The sources among its entries.
     pub lookups: Vec<Arc<Lookup>>,
+    /// How its servers are spoken to over TLS; in plain bytes without it.
+    pub tls: Option<Arc<Connector>>,
     members: ArcSwap<Members>,
     /// Held by who makes new members, so that no server is made twice.
     renewing: Mutex<()>,
@@ -144,7 +150,12 @@ impl Pool {
         });
         let lookups: Vec<_> = lookups.collect();
         let members = Members::new(&parts(&settings.servers, &lookups), before.map(Self::members));
-        Self { settings, check, lookups, members: ArcSwap::new(members), renewing: Mutex::default() }
+        Self { settings, check, tls: None, lookups, members: ArcSwap::new(members), renewing: Mutex::default() }
+    }
+
+    /// The same, with servers that are spoken to over TLS.
+    pub fn over(self, tls: Option<Arc<Connector>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Takes up what its sources have found since. Whether any server came or went.

@@ -154,6 +154,7 @@ mod tests {
         Check {
             kind: Kind::Tcp,
             tls: None,
+            preface: Vec::new(),
             port: None,
             interval: Duration::from_secs(5),
             jitter: Duration::ZERO,

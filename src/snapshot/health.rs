@@ -8,12 +8,15 @@ use crate::backend::health::{Check, Http, Kind, Ldap, Password, Tls};
 use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
+use crate::net::proxy_protocol::{self, Version};
 use crate::tls::verify::Trust;
 use crate::tls::{crypto, pem, store};
 
 /// Reads what is needed; everything that is wrong is added to `errors`.
-pub(super) fn check(health: &Health, errors: &mut Vec<ConfigError>) -> Option<Arc<Check>> {
-    let mut identity = format!("{:?}", without_places(health));
+pub(super) fn check(health: &Health, version: Version, errors: &mut Vec<ConfigError>) -> Option<Arc<Check>> {
+    // Another port is not the one on which servers wait to be told of clients.
+    let version = if health.port.is_some() { Version::Off } else { version };
+    let mut identity = format!("{:?} {version:?}", without_places(health));
     let kind = match (health.kind, &health.http) {
         (CheckType::Tcp, _) => Kind::Tcp,
         (CheckType::Tls, _) => Kind::Tls,
@@ -52,6 +55,7 @@ pub(super) fn check(health: &Health, errors: &mut Vec<ConfigError>) -> Option<Ar
     Some(Arc::new(Check {
         kind,
         tls,
+        preface: proxy_protocol::local(version),
         port: health.port,
         interval: health.interval,
         jitter: health.jitter,

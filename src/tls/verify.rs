@@ -7,7 +7,9 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
 use thiserror::Error as ThisError;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -28,23 +30,32 @@ pub struct Trust {
 #[error("a certificate cannot be used as a CA's: {0}")]
 pub struct TrustError(String);
 
+/// Said through rustls, as [`CertificateError::Other`].
+#[derive(Debug, ThisError)]
+#[error("no certificate that the server sent has a pinned key")]
+pub struct NotPinned;
+
 impl Trust {
     /// A client's settings, with every version, suite and group that there is.
     pub fn client_config(&self) -> Result<ClientConfig, TrustError> {
-        let said = |error: &dyn std::fmt::Display| TrustError(error.to_string());
         let provider = Arc::new(crypto::provider());
-        let by_ca = match self.roots.is_empty() {
-            true => None,
-            false => Some(verifier(&self.roots, &provider).map_err(|error| said(&error))?),
-        };
-        let verifier = Verifier { by_ca, pins: self.pins.clone(), provider: Arc::clone(&provider) };
+        let verifier = self.verifier(Arc::clone(&provider))?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| said(&error))?
+            .map_err(|error| TrustError(error.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         Ok(config)
+    }
+
+    /// What looks at a server's certificate.
+    pub fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, TrustError> {
+        let by_ca = match self.roots.is_empty() {
+            true => None,
+            false => Some(verifier(&self.roots, &provider).map_err(TrustError)?),
+        };
+        Ok(Arc::new(Verifier { by_ca, pins: self.pins.clone(), provider }))
     }
 }
 
@@ -102,7 +113,7 @@ impl ServerCertVerifier for Verifier {
         }
         // That a certificate is sent along proves nothing: the server's own must come from it.
         let Some(anchor) = chain.iter().find(|certificate| self.is_pinned(certificate)) else {
-            return Err(Error::General("no certificate that the server sent has a pinned key".into()));
+            return Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into());
         };
         let by_pinned = verifier(&[anchor.clone().into_owned()], &self.provider).map_err(Error::General)?;
         by_pinned.verify_server_cert(leaf, chain, name, ocsp, now)

@@ -23,6 +23,7 @@ fn settings(servers: Vec<Entry>) -> Settings {
         slow_start: None,
         when_all_down: WhenAllDown::Fail,
         on_down: OnDown::Keep,
+        proxy_protocol: Version::Off,
     }
 }
 

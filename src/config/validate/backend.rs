@@ -6,7 +6,9 @@ use crate::backend::condition::Pauses;
 use crate::backend::pool::{Entry, Place, Settings};
 use crate::config::decode::ConfigError;
 use crate::config::file;
+use crate::config::validate::backend_tls::{self, Tls};
 use crate::config::validate::health::{self, Health};
+use crate::config::validate::policy::Policies;
 use crate::config::validate::present;
 use crate::config::values::server;
 
@@ -14,11 +16,14 @@ use crate::config::values::server;
 pub struct Backend {
     pub settings: Settings,
     pub health: Option<Health>,
+    /// Servers are spoken to in plain bytes without it.
+    pub tls: Option<Tls>,
 }
 
 pub(super) fn validated(
     backend: file::backend::Backend,
     folder: &Path,
+    policies: &Policies,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Backend> {
     let servers = present(backend.servers, "servers", server::EXPECTED, &backend.here, errors);
@@ -39,6 +44,7 @@ pub(super) fn validated(
         errors.push(backend.max_fail_timeout.error(format!("is shorter than fail_timeout, which is {first}")));
     }
     let health = backend.health.and_then(|health| health::validated(health, folder, errors));
+    let tls = backend.tls.and_then(|tls| backend_tls::validated(tls, folder, policies, errors));
     Some(Backend {
         settings: Settings {
             name: backend.name.into(),
@@ -50,7 +56,9 @@ pub(super) fn validated(
             slow_start: backend.slow_start.map(|slow_start| slow_start.value),
             when_all_down: backend.when_all_down.value,
             on_down: backend.on_down.value,
+            proxy_protocol: backend.proxy_protocol.value,
         },
         health,
+        tls,
     })
 }

@@ -53,10 +53,11 @@ impl Value for Port {
 pub struct Pinned(pub Pin);
 
 impl Value for Pinned {
-    const EXPECTED: &'static str = "the SHA-256 of a certificate's public key (SubjectPublicKeyInfo), in base64 or hex";
+    const EXPECTED: &'static str = "the SHA-256 of a certificate's public key (SubjectPublicKeyInfo), in base64 or hex, with or without \"sha256/\" before it";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let text = value.as_str()?;
+        let text = text.strip_prefix("sha256/").unwrap_or(text);
         let bytes = match text.len() {
             64 => (0..64).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect(),
             _ => STANDARD.decode(text).ok(),
