@@ -112,7 +112,7 @@ pub(super) fn server(member: &Member) -> Value {
     let server = &member.server;
     let verdict = server.verdict();
     json!({
-        "address": server.address,
+        "address": server.address.to_string(),
         "weight": member.weight,
         "backup": member.tier.backup,
         "max_connections": settings::most(member.max_connections),

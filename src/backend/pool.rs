@@ -1,7 +1,7 @@
 //! A backend: its settings and its servers, and which of them is next. Must not know: who connects, or why.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::backend::discover::Source;
 use crate::backend::health::Check;
 use crate::backend::lookup::Lookup;
 use crate::backend::server::{Lease, Server};
+use crate::net::address::Address;
 use crate::net::proxy_protocol::Version;
 use crate::tls::connect::Connector;
 
@@ -57,7 +58,7 @@ pub enum OnDown {
 /// Where a server is, or servers are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    Address(SocketAddr),
+    Address(Address),
     Source(Source),
 }
 
@@ -257,7 +258,7 @@ impl Pool {
 
 /// A server that a pool is to have.
 struct Part {
-    address: SocketAddr,
+    address: Address,
     weight: u32,
     tier: Tier,
     max_connections: usize,
@@ -267,19 +268,19 @@ struct Part {
 fn parts(entries: &[Entry], lookups: &[Arc<Lookup>]) -> Vec<Part> {
     let mut seen = HashSet::new();
     let mut parts = Vec::new();
-    let mut add = |entry: &Entry, address, weight: u32, priority| {
-        if seen.insert(address) {
+    let mut add = |entry: &Entry, address: Address, weight: u32, priority| {
+        if seen.insert(address.clone()) {
             let (weight, tier) = (entry.weight.saturating_mul(weight), Tier { backup: entry.backup, priority });
             parts.push(Part { address, weight, tier, max_connections: entry.max_connections });
         }
     };
     for entry in entries {
         match &entry.place {
-            Place::Address(address) => add(entry, *address, 1, 0),
+            Place::Address(address) => add(entry, address.clone(), 1, 0),
             Place::Source(source) => {
                 let found = lookups.iter().find(|lookup| lookup.source == *source).map(|lookup| lookup.found());
                 for found in found.iter().flat_map(|found| found.iter()) {
-                    add(entry, found.address, found.weight, found.priority);
+                    add(entry, found.address.into(), found.weight, found.priority);
                 }
             }
         }
@@ -292,9 +293,9 @@ impl Members {
     fn new(parts: &[Part], before: Option<Arc<Self>>) -> Arc<Self> {
         // Who comes to others has a slow start; who is there from the beginning has none.
         let since = before.as_ref().filter(|before| !before.list.is_empty()).map(|_| Instant::now());
-        let known = |address| before.as_ref().and_then(|before| before.server(address));
+        let known = |address: &Address| before.as_ref().and_then(|before| before.server(address));
         let member = |part: &Part| Member {
-            server: known(part.address).unwrap_or_else(|| Arc::new(Server::since(part.address, since))),
+            server: known(&part.address).unwrap_or_else(|| Arc::new(Server::since(part.address.clone(), since))),
             weight: part.weight,
             tier: part.tier,
             max_connections: part.max_connections,
@@ -313,8 +314,8 @@ impl Members {
     }
 
     /// In use, or on its way out.
-    fn server(&self, address: SocketAddr) -> Option<Arc<Server>> {
-        self.servers().find(|server| server.address == address).cloned()
+    fn server(&self, address: &Address) -> Option<Arc<Server>> {
+        self.servers().find(|server| server.address == *address).cloned()
     }
 
     fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -21,6 +20,7 @@ use crate::backend::lookup::Lookup;
 use crate::backend::pool::Pool;
 use crate::backend::server::Server;
 use crate::backend::verdict::Teller;
+use crate::net::address::Address;
 
 /// Ends its thread when dropped.
 #[derive(Debug)]
@@ -168,7 +168,7 @@ async fn look_up_again(backend: Arc<str>, lookup: Arc<Lookup>, settings: Arc<Set
 
 /// The checks that are being made.
 #[derive(Default)]
-struct Checks(HashMap<(Arc<str>, SocketAddr), Running>);
+struct Checks(HashMap<(Arc<str>, Address), Running>);
 
 struct Running {
     server: Arc<Server>,
@@ -190,7 +190,7 @@ impl Checks {
         let mut before = std::mem::take(&mut self.0);
         for pool in pools {
             for member in &pool.members().list {
-                let key = (Arc::clone(pool.name()), member.server.address);
+                let key = (Arc::clone(pool.name()), member.server.address.clone());
                 let running = before.remove(&key).filter(|running| Arc::ptr_eq(&running.server, &member.server));
                 match (&pool.check, running) {
                     (Some(check), Some(running)) if check.identity == running.check.identity => {
@@ -225,7 +225,7 @@ async fn check_on(backend: Arc<str>, server: Arc<Server>, check: Arc<Check>) {
         if server.state() == State::Maint {
             continue;
         }
-        let result = check.run(server.address).await;
+        let result = check.run(&server.address).await;
         let reason = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
         tracing::debug!(%backend, server = %server.address, passed = result.is_ok(), %reason, "checked");
         let before = server.health();

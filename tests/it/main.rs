@@ -8,6 +8,7 @@ mod support;
 
 mod access_log;
 mod admin;
+mod backend_tls;
 mod balance;
 mod cert_tools;
 mod certificates;

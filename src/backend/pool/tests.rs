@@ -5,7 +5,7 @@ use crate::backend::condition::{Health, State};
 
 fn entry(port: u16) -> Entry {
     Entry {
-        place: Place::Address(([127, 0, 0, 1], port).into()),
+        place: Place::Address(Address::Tcp(([127, 0, 0, 1], port).into())),
         weight: 1,
         backup: false,
         max_connections: usize::MAX,
@@ -186,7 +186,7 @@ fn what_a_source_finds_comes_and_goes_with_its_weight_and_its_rank() {
     assert!(pool.lookups[0].learn(Ok(vec![found(1, 0, 5), found(2, 10, 1)])) && pool.renew() && !pool.renew());
     let shown = |pool: &Pool| {
         let members = pool.members();
-        members.list.iter().map(|m| (m.server.address.port(), m.weight, m.tier.priority)).collect::<Vec<_>>()
+        members.list.iter().map(|m| (m.server.address.port().unwrap(), m.weight, m.tier.priority)).collect::<Vec<_>>()
     };
     assert_eq!(shown(&pool), [(1, 1, 0), (1, 10, 0), (2, 2, 10)]);
     let lease = server(&pool, 1).lease(9);

@@ -9,8 +9,9 @@ use crate::config::file;
 use crate::config::validate::backend_tls::{self, Tls};
 use crate::config::validate::health::{self, Health};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::present;
+use crate::config::validate::{present, resolved};
 use crate::config::values::server;
+use crate::net::address::Address;
 
 #[derive(Debug, Clone)]
 pub struct Backend {
@@ -28,9 +29,12 @@ pub(super) fn validated(
 ) -> Option<Backend> {
     let servers = present(backend.servers, "servers", server::EXPECTED, &backend.here, errors);
     let mut entries: Vec<Entry> = Vec::new();
-    for server in servers.unwrap_or_default() {
+    for mut server in servers.unwrap_or_default() {
+        if let Place::Address(Address::Unix(path)) = &server.value.place {
+            server.value.place = Place::Address(Address::Unix(resolved(path, folder)));
+        }
         let place = &server.value.place;
-        if matches!(place, Place::Address(address) if address.port() == 0) {
+        if matches!(place, Place::Address(address) if address.port() == Some(0)) {
             errors.push(server.error("found port 0, expected the port that the server listens on"));
         } else if entries.iter().any(|entry| entry.place == *place) {
             errors.push(server.error(format!("{place} is listed twice")));

@@ -6,6 +6,7 @@ use toml::de::DeValue;
 use crate::backend::discover::Source;
 use crate::backend::pool::{Entry, Place};
 use crate::config::decode::Value;
+use crate::net::address::Address;
 
 impl Value for Entry {
     const EXPECTED: &'static str = EXPECTED;
@@ -44,7 +45,7 @@ fn place(text: &str) -> Option<Place> {
     if let Some(name) = text.strip_prefix("srv:") {
         return is_name(name).then(|| Place::Source(Source::Srv { name: name.to_ascii_lowercase() }));
     }
-    text.parse().ok().map(Place::Address)
+    Address::parse(text).map(Place::Address)
 }
 
 /// Letters, digits, hyphens and underscores in labels of up to 63 (RFC 1035, RFC 2782); a dot at the end keeps search
@@ -58,7 +59,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// What a server may look like.
-pub const EXPECTED: &str = "an IP address and a port, such as \"10.0.1.10:389\", a name to be looked up, such as \"dns:web.internal:8443\" or \"srv:_ldap._tcp.corp.example.com\", or a table such as { address = \"10.0.1.10:389\", weight = 2, backup = true, max_connections = 100 } (a weight from 1 to 1000)";
+pub const EXPECTED: &str = "an IP address and a port, such as \"10.0.1.10:389\", a name to be looked up, such as \"dns:web.internal:8443\" or \"srv:_ldap._tcp.corp.example.com\", the path of a Unix socket, such as \"unix:/run/x.sock\", or a table such as { address = \"10.0.1.10:389\", weight = 2, backup = true, max_connections = 100 } (a weight from 1 to 1000)";
 
 const KEYS: [&str; 4] = ["address", "weight", "backup", "max_connections"];
 const HEAVIEST: usize = 1000;
