@@ -116,7 +116,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
             return entry.no_server(reason, failures);
         }
     };
-    entry.record.backend_address = Some(connected.address);
+    entry.record.backend_address = Some(connected.address.clone());
     entry.record.connect_time = Some(seconds(began.elapsed()));
     entry.metrics.connected(pool.name(), began.elapsed());
 
@@ -140,7 +140,8 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
     };
     if matches!(end, End::BackendAlert(_)) && entry.traffic.sent() == 0 {
         // In TLS 1.3 a server that wants another certificate, or any, says so when the client thinks that all is done.
-        let refused = Failure { address: connected.address, kind: FailureKind::TlsAlert, reason: String::new() };
+        let refused =
+            Failure { address: connected.address.clone(), kind: FailureKind::TlsAlert, reason: String::new() };
         entry.connect_failures(pool.name(), &[refused]);
     }
     let outcome = entry.ended(&end);

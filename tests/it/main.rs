@@ -8,12 +8,14 @@ mod support;
 
 mod access_log;
 mod admin;
+mod backend_tls;
 mod balance;
 mod cert_tools;
 mod certificates;
 mod clients;
 mod demo;
 mod directory;
+mod discovery;
 mod ends;
 mod explain;
 mod health;
