@@ -161,6 +161,29 @@ fn a_flood_from_thousands_of_addresses_leaves_those_who_behave_alone() {
     assert!(served(&stage, good));
 }
 
+/// Silence from more addresses than there are places: who says nothing gives way to who comes.
+#[test]
+fn silence_from_everywhere_keeps_nobody_out() {
+    let stage = stage("max_connections = 50\nhandshake_timeout = \"1m\"");
+    let good = Ipv4Addr::new(127, 0, 0, 1);
+    let mut inside = Client::on(connect_from(good, stage.address()), stage.config(Tls::V12), NAME);
+    inside.handshake().unwrap();
+    let first = connect_from(Ipv4Addr::new(127, 50, 0, 1), stage.address());
+    let mut silent = Vec::new();
+    for number in 0..1000_u32 {
+        let [_, _, high, low] = (number + 2).to_be_bytes();
+        silent.push(connect_from(Ipv4Addr::new(127, 50, high, low), stage.address()));
+        if number % 20 == 0 {
+            assert!(served(&stage, good), "after {number}");
+        }
+    }
+    assert_eq!(stage.outcome(close(first)), "hello_preempted");
+    inside.send(b"hello").unwrap();
+    assert_eq!(inside.read_exact(5), b"hello", "who is served is not touched");
+    drop(silent);
+    assert!(served(&stage, good));
+}
+
 /// Half of the connections come from an address of their own, with noise or without a word; the other half from the
 /// attacker's one address, silent and held. Returns the most memory that was seen.
 fn attack(stage: &Stage, number: u32) -> u64 {
