@@ -14,6 +14,7 @@ use crate::config::decode::ConfigError;
 use crate::config::validate::{self, Config};
 use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
+use crate::starttls;
 use crate::tls::certificate::Certificate;
 use crate::tls::connect::Connector;
 use crate::tls::handshake::{Terminator, never_served};
@@ -38,6 +39,8 @@ pub struct Snapshot {
 pub struct Listener {
     pub name: Arc<str>,
     pub terminator: Terminator,
+    /// What clients say before TLS, if they say anything.
+    pub starttls: Option<starttls::Protocol>,
     /// From accept to the end of the handshake.
     pub handshake_timeout: Duration,
     /// Without a byte in either direction.
@@ -109,6 +112,7 @@ impl Snapshot {
                     let listener = Listener {
                         name: Arc::clone(&settings.name),
                         terminator,
+                        starttls: settings.starttls,
                         handshake_timeout: settings.handshake_timeout,
                         idle_timeout: settings.idle_timeout,
                         backend: Arc::clone(&pools[settings.backend]),

@@ -15,6 +15,7 @@ use crate::limit::rate::Rate;
 use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::starttls;
 use crate::tls::connect::Alpn;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
@@ -43,6 +44,12 @@ pub(super) fn config(config: &Config) -> Value {
             "workers": match config.runtime.workers { Workers::Auto => json!("auto"), Workers::Count(count) => json!(count) },
             "record_layer": match config.runtime.record_layer { Layer::Tlsgate => "tlsgate", Layer::Rustls => "rustls" },
             "shutdown_timeout": humantime::format_duration(config.runtime.shutdown_timeout).to_string(),
+        },
+        "resolver": {
+            "nameservers": config.resolver.name_servers,
+            "timeout": humantime::format_duration(config.resolver.timeout).to_string(),
+            "min_ttl": humantime::format_duration(config.resolver.min_ttl).to_string(),
+            "max_ttl": humantime::format_duration(config.resolver.max_ttl).to_string(),
         },
         "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),
         "backend": config.backends.iter().map(|one| (one.settings.name.to_string(), backend(one)))
@@ -74,6 +81,10 @@ fn listener(listener: &Listener) -> Value {
         })),
         "proxy_protocol": if listener.trusted_proxies.is_some() { "require" } else { "off" },
         "trusted_proxies": listener.trusted_proxies.iter().flatten().map(ToString::to_string).collect::<Vec<_>>(),
+        "starttls": listener.starttls.map(|protocol| match protocol {
+            starttls::Protocol::Ldap => "ldap",
+            starttls::Protocol::Postgres => "postgres",
+        }),
         "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
         "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
         "session_tickets": tickets.on,
@@ -90,7 +101,7 @@ fn backend(backend: &Backend) -> Value {
     let time = |time| humantime::format_duration(time).to_string();
     json!({
         "servers": backend.servers.iter().map(|entry| json!({
-            "address": entry.address,
+            "address": entry.place.to_string(),
             "weight": entry.weight,
             "backup": entry.backup,
             "max_connections": most(entry.max_connections),

@@ -2,16 +2,16 @@
 //! Must not know: what will be sent.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::backend::failure::{FailureKind, reason, tls_reason};
 use crate::backend::pool::{NoServer, Pool};
 use crate::backend::server::Lease;
+use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
 use crate::tls::connect::Connector;
@@ -21,7 +21,7 @@ use crate::tls::record::Finished;
 #[derive(Debug)]
 pub struct Connected {
     pub stream: Unfinished,
-    pub address: SocketAddr,
+    pub address: Address,
     pub lease: Lease,
     /// Where TLS is spoken.
     pub session: Option<Finished>,
@@ -30,7 +30,7 @@ pub struct Connected {
 /// One server that could not be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    pub address: SocketAddr,
+    pub address: Address,
     pub kind: FailureKind,
     /// In words, for a person.
     pub reason: String,
@@ -51,7 +51,7 @@ pub struct Client<'a> {
 /// those before a success.
 pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure>) -> Result<Connected, NoServer> {
     let settings = &pool.settings;
-    let members = pool.members();
+    let members = pool.members_found().await;
     let mut tried = Vec::new();
     while tried.len() < settings.connect_attempts {
         let (index, mut lease) = match pool.pick(&members, client.address.unwrap_or(NOBODY), &tried, Instant::now()) {
@@ -60,16 +60,16 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
             Err(_) => return Err(NoServer::Tried),
         };
         tried.push(index);
-        let address = lease.server().address;
-        let attempt = timeout(settings.connect_timeout, reach(address, client, pool.tls.as_deref())).await;
+        let address = lease.server().address.clone();
+        let attempt = timeout(settings.connect_timeout, reach(&address, client, pool.tls.as_deref())).await;
         let failure = match attempt {
             Ok(Ok((stream, session))) => {
                 lease.connected();
                 return Ok(Connected { stream, address, lease, session });
             }
-            Ok(Err((kind, reason))) => Failure { address, kind, reason },
+            Ok(Err((kind, reason))) => Failure { address: address.clone(), kind, reason },
             Err(_) => Failure {
-                address,
+                address: address.clone(),
                 kind: FailureKind::Timeout,
                 reason: format!("no answer within {}", humantime::format_duration(settings.connect_timeout)),
             },
@@ -87,12 +87,12 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
 
 /// Up to where the client's first byte can be sent.
 async fn reach(
-    address: SocketAddr,
+    address: &Address,
     client: Client<'_>,
     tls: Option<&Connector>,
 ) -> Result<(Unfinished, Option<Finished>), (FailureKind, String)> {
     let open = async {
-        let mut stream = Stream::Tcp(TcpStream::connect(address).await?);
+        let mut stream = Stream::connect(address).await?;
         stream.prepare()?;
         stream.write_all(client.preface).await?;
         io::Result::Ok(stream)

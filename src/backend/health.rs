@@ -9,10 +9,10 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::backend::failure::{self, FailureKind};
+use crate::net::address::Address;
 use crate::net::stream::Stream;
 use crate::tls::verify;
 
@@ -131,33 +131,36 @@ impl CheckError {
 
 impl Check {
     /// Checks a server once.
-    pub async fn run(&self, server: SocketAddr) -> Result<Passed, CheckError> {
+    pub async fn run(&self, server: &Address) -> Result<Passed, CheckError> {
         timeout(self.timeout, self.ask(server)).await.unwrap_or(Err(CheckError::Timeout(self.timeout)))
     }
 
-    async fn ask(&self, server: SocketAddr) -> Result<Passed, CheckError> {
-        let address = SocketAddr::new(server.ip(), self.port.unwrap_or(server.port()));
-        let stream = TcpStream::connect(address).await.map(Stream::Tcp).map_err(|error| {
+    async fn ask(&self, server: &Address) -> Result<Passed, CheckError> {
+        let address = match server {
+            Address::Tcp(server) => Address::Tcp(SocketAddr::new(server.ip(), self.port.unwrap_or(server.port()))),
+            unix @ Address::Unix(_) => unix.clone(),
+        };
+        let stream = Stream::connect(&address).await.map_err(|error| {
             let (kind, reason) = failure::reason(&error);
             if kind == FailureKind::Local { CheckError::Local(reason) } else { CheckError::Connect(reason) }
         })?;
         let mut stream = stream;
         stream.write_all(&self.preface).await.map_err(|error| CheckError::Connect(error.to_string()))?;
         let Some(tls) = &self.tls else {
-            self.converse(stream, address).await?;
+            self.converse(stream, &address).await?;
             return Ok(Passed::default());
         };
         if tls.start_tls {
             ldap::start_tls(&mut stream).await?;
         }
-        let stream = tls::handshake(stream, tls, address).await?;
+        let stream = tls::handshake(stream, tls, &address).await?;
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let not_after = leaf.and_then(|leaf| verify::not_after(leaf));
-        self.converse(stream, address).await?;
+        self.converse(stream, &address).await?;
         Ok(Passed { not_after })
     }
 
-    async fn converse<S>(&self, stream: S, address: SocketAddr) -> Result<(), CheckError>
+    async fn converse<S>(&self, stream: S, address: &Address) -> Result<(), CheckError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {

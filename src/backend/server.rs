@@ -1,7 +1,6 @@
 //! One server of a backend: how many connections it has, and its condition. Must not know: which backend it belongs to,
 //! how much of it that backend uses.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,11 +10,12 @@ use tokio::sync::watch;
 use crate::backend::condition::{Condition, Fitness, Health, Pauses, State};
 use crate::backend::health::{Check, CheckError, Passed};
 use crate::backend::verdict::{Judged, Verdict};
+use crate::net::address::Address;
 
 /// One address of a backend. It outlives reloads, and being gone for a while, as long as connections to it do.
 #[derive(Debug)]
 pub struct Server {
-    pub address: SocketAddr,
+    pub address: Address,
     active: AtomicUsize,
     condition: Mutex<Condition>,
     verdict: Mutex<Verdict>,
@@ -31,12 +31,12 @@ pub struct Lease {
 }
 
 impl Server {
-    pub fn new(address: SocketAddr) -> Self {
+    pub fn new(address: Address) -> Self {
         Self::since(address, None)
     }
 
     /// One that came to the others of its backend at that time.
-    pub(super) fn since(address: SocketAddr, since: Option<Instant>) -> Self {
+    pub(super) fn since(address: Address, since: Option<Instant>) -> Self {
         let condition = Mutex::new(Condition::new(since));
         let verdict = Mutex::default();
         Self { address, active: AtomicUsize::new(0), condition, verdict, down: watch::Sender::new(false) }
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn server() -> Arc<Server> {
-        Arc::new(Server::new(([127, 0, 0, 1], 1).into()))
+        Arc::new(Server::new(Address::Tcp(([127, 0, 0, 1], 1).into())))
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::config::decode::Value;
 use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::starttls;
 use crate::tls::policy::CipherOrder;
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
@@ -19,6 +20,7 @@ use crate::tls::select::UnknownName;
 pub mod backend_tls;
 pub mod health;
 pub mod limits;
+pub mod resolver;
 pub mod server;
 
 /// `"auto"` or a number.
@@ -182,6 +184,8 @@ words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
 words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
 words!(CipherOrder, "\"server\" or \"client\"", "server" => CipherOrder::Server, "client" => CipherOrder::Client);
 words!(Layer, "\"tlsgate\" or \"rustls\"", "tlsgate" => Layer::Tlsgate, "rustls" => Layer::Rustls);
+words!(starttls::Protocol, "\"ldap\" or \"postgres\"",
+    "ldap" => Self::Ldap, "postgres" => Self::Postgres);
 words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);
 words!(Algorithm, "\"least_connections\", \"round_robin\", \"random_two\", \"source_ip\" or \"first\"",
     "round_robin" => Algorithm::RoundRobin, "least_connections" => Algorithm::LeastConnections,

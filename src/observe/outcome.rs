@@ -31,6 +31,18 @@ pub enum Outcome {
     /// A trusted proxy took longer than `handshake_timeout` to send its PROXY header.
     ProxyHeaderTimeout,
 
+    // StartTLS
+    /// The client closed without asking for TLS.
+    StarttlsClosed,
+    /// The client took longer than `handshake_timeout` to ask for TLS.
+    StarttlsTimeout,
+    /// The client wanted to go on in the clear: what it asked for was refused, and it did not ask for TLS.
+    StarttlsRefused,
+    /// More bytes came with the request for TLS, as somebody would add who wants them taken for encrypted ones.
+    StarttlsPipelined,
+    /// What came is not the protocol in which TLS is asked for here.
+    StarttlsInvalid,
+
     // Reading the ClientHello
     /// The client closed before it had sent a whole ClientHello.
     HelloClosed,
@@ -110,14 +122,16 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the client failed to come to a TLS session, so that it counts for `handshake_failures`. To connect and to close
-    /// without a hello is what port checks do, and not a failure.
+    /// without a word is what port checks do, and not a failure.
     pub fn is_failed_handshake(self) -> bool {
-        self.is_before_handshake() && self != Self::HelloClosed
+        self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed)
     }
 
     /// Whether it ended before there was a TLS session, and not by being refused on accept.
     pub fn is_before_handshake(self) -> bool {
         match self {
+            Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => true,
+            Self::StarttlsPipelined | Self::StarttlsInvalid => true,
             Self::HelloClosed | Self::HelloTimeout | Self::NotTls | Self::HelloInvalid => true,
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,

@@ -26,6 +26,7 @@ use crate::proxy::proxied::{self, NoHeader};
 use crate::relay::peer::Peer;
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
+use crate::starttls;
 use crate::tls::alert;
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
 use crate::tls::hello::{Hello, HelloError, HelloReader};
@@ -63,6 +64,13 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
         }
     }
 
+    if let Some(protocol) = listener.starttls {
+        early = match timeout_at(deadline, starttls::begin(protocol, &mut client, early)).await {
+            Ok(Ok(early)) => early,
+            Ok(Err(end)) => return entry.no_starttls(&mut client, end).await,
+            Err(_) => return Outcome::StarttlsTimeout,
+        };
+    }
     let hello = match timeout_at(deadline, read_hello(&mut client, early)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(failure)) => return entry.no_hello(&mut client, failure).await,
@@ -108,7 +116,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
             return entry.no_server(reason, failures);
         }
     };
-    entry.record.backend_address = Some(connected.address);
+    entry.record.backend_address = Some(connected.address.clone());
     entry.record.connect_time = Some(seconds(began.elapsed()));
     entry.metrics.connected(pool.name(), began.elapsed());
 
@@ -132,7 +140,8 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
     };
     if matches!(end, End::BackendAlert(_)) && entry.traffic.sent() == 0 {
         // In TLS 1.3 a server that wants another certificate, or any, says so when the client thinks that all is done.
-        let refused = Failure { address: connected.address, kind: FailureKind::TlsAlert, reason: String::new() };
+        let refused =
+            Failure { address: connected.address.clone(), kind: FailureKind::TlsAlert, reason: String::new() };
         entry.connect_failures(pool.name(), &[refused]);
     }
     let outcome = entry.ended(&end);
@@ -255,6 +264,19 @@ impl Entry {
         if self.unwritten && admission.warns() {
             let listener = &self.record.listener;
             tracing::warn!(%listener, "more connections are refused than the access log tells of; the metrics count them");
+        }
+    }
+
+    async fn no_starttls(&mut self, client: &mut Stream, end: starttls::End) -> Outcome {
+        self.record.reason = Some(end.why.to_string());
+        if !end.say.is_empty() {
+            close::with_last_words(client, &end.say).await;
+        }
+        match end.why {
+            starttls::Refusal::Closed | starttls::Refusal::Io(_) => Outcome::StarttlsClosed,
+            starttls::Refusal::InTheClear(_) => Outcome::StarttlsRefused,
+            starttls::Refusal::Pipelined => Outcome::StarttlsPipelined,
+            starttls::Refusal::Invalid(_) => Outcome::StarttlsInvalid,
         }
     }
 

@@ -29,6 +29,9 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
             changes.extend(certificates.into_iter().map(line));
         }
     }
+    if before.resolver != after.resolver {
+        changes.push(format!("resolver is {:?} (was {:?})", after.resolver, before.resolver));
+    }
     let (old, new) = (backends(&before.backends), backends(&after.backends));
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         let line = |what: String| format!("backend {name:?}: {what}");
@@ -76,6 +79,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     differences.compare("connection_rate_per_client", per_client.0, per_client.1);
     differences.compare("handshake_failures", &was.handshake_failures, &is.handshake_failures);
     differences.compare("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies);
+    differences.compare("starttls", &old.starttls, &new.starttls);
     differences.compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     differences.compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     differences.compare("tickets", &ticket_settings(old), &ticket_settings(new));

@@ -31,9 +31,16 @@ pub struct Trust {
 pub struct TrustError(String);
 
 /// Said through rustls, as [`CertificateError::Other`].
-#[derive(Debug, ThisError)]
+#[derive(ThisError)]
 #[error("no certificate that the server sent has a pinned key")]
 pub struct NotPinned;
+
+/// In words: rustls shows no more of an error that is not its own.
+impl std::fmt::Debug for NotPinned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
 
 impl Trust {
     /// A client's settings, with every version, suite and group that there is.

@@ -1,7 +1,5 @@
 //! A check over HTTP/1.1: a status, and perhaps a text in the body. Must not know: whether TLS lies below.
 
-use std::net::SocketAddr;
-
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::{Bytes, Incoming};
@@ -11,12 +9,13 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend::health::{CheckError, Http};
+use crate::net::address::Address;
 
-pub(super) async fn ask<S>(stream: S, http: &Http, address: SocketAddr) -> Result<(), CheckError>
+pub(super) async fn ask<S>(stream: S, http: &Http, address: &Address) -> Result<(), CheckError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let host = http.host.clone().unwrap_or_else(|| address.to_string());
+    let host = http.host.clone().unwrap_or_else(|| named(address));
     let request = Request::builder()
         .method(http.method.as_str())
         .uri(&http.path)
@@ -71,3 +70,11 @@ fn said(error: &hyper::Error) -> CheckError {
 
 /// Bytes that are searched for the text.
 const MOST_BODY: usize = 64 * 1024;
+
+/// What a server is called by those who do not know its name. A path is no host.
+fn named(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(_) => "localhost".to_owned(),
+    }
+}

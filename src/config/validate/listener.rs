@@ -15,6 +15,7 @@ use crate::config::validate::policy::Policies;
 use crate::config::validate::{present, resolved, resolved_address};
 use crate::config::values::{CertificateSource, Mode};
 use crate::net::address::Address;
+use crate::starttls;
 use crate::tls::name::Name;
 use crate::tls::policy::Policy;
 use crate::tls::select::UnknownName;
@@ -36,6 +37,8 @@ pub struct Listener {
     pub limits: Limits,
     /// Where a PROXY header is required: those from which one is believed.
     pub trusted_proxies: Option<Vec<IpNet>>,
+    /// What clients say before TLS, if they say anything.
+    pub starttls: Option<starttls::Protocol>,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub tickets: Tickets,
@@ -137,6 +140,7 @@ impl Listeners<'_> {
             require_sni: listener.require_sni.value,
             limits,
             trusted_proxies,
+            starttls: listener.starttls.map(|protocol| protocol.value),
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             tickets,

@@ -179,7 +179,7 @@ fn a_captured_hello_is_read_in_every_form() {
     let expected = desk.json(&["--hello", &desk.file(&raw)]);
     assert_eq!(expected["client"]["server_name"], "localhost");
     assert_eq!(expected["result"], "served");
-    for other in [hex.as_bytes(), spaced.as_bytes(), coloned.as_bytes(), &raw[5..], hex[10..].as_bytes()] {
+    for other in [hex.as_bytes(), spaced.as_bytes(), coloned.as_bytes(), &raw[5..], &hex.as_bytes()[10..]] {
         assert_eq!(desk.json(&["--hello", &desk.file(other)]), expected);
     }
     // What comes after it is not looked at.
@@ -214,7 +214,7 @@ fn what_is_wrong_with_a_question_is_told_with_what_there_is() {
     assert_eq!(desk.misused(&["--listener", "other"]), "--listener: unknown listener \"other\" (expected one of main)");
     assert!(
         desk.misused(&["--client", "netscape"])
-            .starts_with("--client: unknown client \"netscape\" (expected one of chrome, curl, ")
+            .starts_with("--client: unknown client \"netscape\" (expected one of android12, chrome, curl, ")
     );
     assert!(
         desk.misused(&["--sigalgs", "RSA+MD5"])

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,22 +24,37 @@ pub(crate) struct Slapd {
     folder: TempDir,
     /// Keeps others from the address while it is not running.
     place: Option<Socket>,
+    scheme: &'static str,
 }
 
 impl Slapd {
     /// A directory that holds the suffix, and the entries of `ldif`.
     pub(crate) fn start(ldif: &str) -> Self {
-        Self::configured(ldif, "")
+        Self::configured(ldif, "", "ldap")
     }
 
     /// One that knows StartTLS, with a certificate for `localhost`.
     pub(crate) fn start_with_tls(ldif: &str, pki: &Pki) -> Self {
         let (certificate, key) = pki.write("slapd", "ldap", &["localhost"], Key::P256, &Extra::default());
         let (certificate, key) = (certificate.display(), key.display());
-        Self::configured(ldif, &format!("TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\n"))
+        let tls = format!("TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\n");
+        Self::configured(ldif, &tls, "ldap")
     }
 
-    fn configured(ldif: &str, tls: &str) -> Self {
+    /// One that speaks TLS from the beginning, with a certificate for `localhost`, wants one of its clients, and refuses
+    /// simple binds without TLS.
+    pub(crate) fn start_ldaps(ldif: &str, pki: &Pki) -> Self {
+        let (certificate, key) = pki.write("slapd", "ldaps", &["localhost"], Key::P256, &Extra::default());
+        let (certificate, key, ca) = (certificate.display(), key.display(), pki.ca());
+        let tls = format!(
+            "TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\nTLSCACertificateFile {}\n\
+             TLSVerifyClient demand\nsecurity simple_bind=128\n",
+            ca.display()
+        );
+        Self::configured(ldif, &tls, "ldaps")
+    }
+
+    fn configured(ldif: &str, tls: &str, scheme: &'static str) -> Self {
         let folder = TempDir::new().unwrap();
         // Some distributions confine /usr/sbin/slapd, by its path, to folders of its own.
         let program = folder.path().join("slapd");
@@ -51,11 +66,16 @@ impl Slapd {
         load(folder.path(), &(suffix + ldif));
         for _ in 0..TRIES {
             let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            if let Some(child) = try_start(folder.path(), address) {
-                return Self { address, child, folder, place: None };
+            if let Some(child) = try_start(folder.path(), scheme, address) {
+                return Self { address, child, folder, place: None, scheme };
             }
         }
         panic!("slapd did not start:\n{}", fs::read_to_string(folder.path().join("log")).unwrap());
+    }
+
+    /// The Unix socket that it listens on too.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("ldapi")
     }
 
     /// Ends it at once, without a chance to say goodbye.
@@ -73,7 +93,7 @@ impl Slapd {
         fs::remove_file(self.folder.path().join("pid")).unwrap();
         fs::write(self.folder.path().join("slapd.conf"), configuration(self.folder.path(), "", password)).unwrap();
         self.place = None;
-        self.child = try_start(self.folder.path(), self.address).expect("slapd did not start again");
+        self.child = try_start(self.folder.path(), self.scheme, self.address).expect("slapd did not start again");
     }
 
     /// Stops it where it is: the kernel still accepts for it.
@@ -92,7 +112,7 @@ impl Slapd {
 
     /// `ldap://…`: the way around tlsgate.
     pub(crate) fn url(&self) -> String {
-        format!("ldap://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 }
 
@@ -132,10 +152,11 @@ fn load(folder: &Path, ldif: &str) {
 }
 
 /// Starts it on a port that was free a moment ago. `None` if it ends: somebody else was faster.
-fn try_start(folder: &Path, address: SocketAddr) -> Option<Child> {
+fn try_start(folder: &Path, scheme: &str, address: SocketAddr) -> Option<Child> {
     let pidfile = folder.join("pid");
+    let ldapi = folder.join("ldapi").display().to_string().replace('/', "%2F");
     let mut child = Command::new(folder.join("slapd"))
-        .args(["-d", "0", "-h", &format!("ldap://{address}"), "-f"])
+        .args(["-d", "0", "-h", &format!("{scheme}://{address} ldapi://{ldapi}"), "-f"])
         .arg(folder.join("slapd.conf"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
