@@ -13,13 +13,19 @@ use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
 use crate::backend::server::Server;
-use crate::config::decode::ConfigError;
-use crate::config::validate::{self, Config};
+use crate::config::decode::{ConfigError, Located};
+use crate::config::validate::{self, Config, route as settings_of};
 use crate::tls::certificate::Certificate;
 use crate::tls::handshake::Terminator;
+use crate::tls::policy::Policy;
+use crate::tls::route::Mode;
 use crate::tls::select;
-use crate::tls::store::{self, Loading, Store, Trust};
+use crate::tls::store::{self, Loading, Source, Store, Trust};
 use crate::tls::tickets::{Secret, Tickets};
+
+pub mod route;
+
+use route::{Route, Termination, Way, Ways};
 
 /// Everything a connection needs to know, fixed at one moment. A connection takes it once and keeps it to its end.
 #[derive(Debug)]
@@ -33,17 +39,14 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Listener {
     pub name: Arc<str>,
-    pub terminator: Terminator,
+    pub ways: Ways,
     pub max_connections: usize,
     /// From accept to the end of the handshake.
     pub handshake_timeout: Duration,
     /// Without a byte in either direction.
     pub idle_timeout: Duration,
-    pub backend: Arc<Pool>,
     /// Certificates of its folders that could not be loaded.
     pub load_failures: usize,
-    tickets: Option<Arc<Tickets>>,
-    ticket_scope: String,
     active: Arc<AtomicUsize>,
 }
 
@@ -81,30 +84,18 @@ impl Snapshot {
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let failures = certificates.failures.len();
-            let index = certificates.of(settings);
-            let load_failures = certificates.failures.len() - failures;
-            let same = before.listeners.get(&settings.name);
-            let tickets = tickets(settings, same.map(Arc::as_ref), &mut certificates.errors).map(Arc::new);
-            let terminator =
-                Terminator::new(*settings.policy, index, settings.unknown_name, settings.require_sni, tickets.clone());
-            match terminator {
-                Ok(terminator) => {
-                    let active = same.map(|same| Arc::clone(&same.active));
-                    let listener = Listener {
-                        name: Arc::clone(&settings.name),
-                        terminator,
-                        max_connections: settings.max_connections,
-                        handshake_timeout: settings.handshake_timeout,
-                        idle_timeout: settings.idle_timeout,
-                        backend: Arc::clone(&pools[settings.backend]),
-                        load_failures,
-                        tickets,
-                        ticket_scope: ticket_scope(settings),
-                        active: active.unwrap_or_default(),
-                    };
-                    listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
-                }
-                Err(error) => certificates.errors.push(settings.here.error(format!("policy: {error}"))),
+            let same = before.listeners.get(&settings.name).map(Arc::as_ref);
+            if let Some(ways) = ways(settings, same, &pools, &mut certificates) {
+                let listener = Listener {
+                    name: Arc::clone(&settings.name),
+                    ways,
+                    max_connections: settings.max_connections,
+                    handshake_timeout: settings.handshake_timeout,
+                    idle_timeout: settings.idle_timeout,
+                    load_failures: certificates.failures.len() - failures,
+                    active: same.map(|same| Arc::clone(&same.active)).unwrap_or_default(),
+                };
+                listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
         }
         let Certificates { loading, warnings, failures, errors, .. } = certificates;
@@ -187,10 +178,96 @@ fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>]) -> Pool {
     )
 }
 
-/// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of
-/// its clients.
+/// Builds a listener's routes, and its own way. `None` where something is wrong, which is told.
+fn ways(
+    listener: &validate::listener::Listener,
+    same: Option<&Listener>,
+    pools: &[Arc<Pool>],
+    certificates: &mut Certificates<'_>,
+) -> Option<Ways> {
+    let pool = |target: &validate::listener::BackendRef| pools.get(target.index).map(Arc::clone);
+    let way = |mode, pool: Option<Arc<Pool>>| match (mode, pool) {
+        (Mode::Passthrough, Some(pool)) => Way::Passthrough(pool),
+        _ => Way::Reject,
+    };
+    let own = match listener.certificates.is_empty() {
+        true => Arc::default(),
+        false => Arc::new(certificates.of(&listener.here, &listener.certificates)),
+    };
+    let terms = |route: Option<&settings_of::Route>, index: Arc<select::Certificates>| Terms {
+        policy: *route.map_or(listener.policy, |route| route.policy),
+        alpn: route.map_or(&listener.alpn, |route| &route.alpn).clone(),
+        scope: ticket_scope(listener, route),
+        index,
+        here: route.map_or(&listener.here, |route| &route.here).clone(),
+    };
+    let mut routes = Vec::with_capacity(listener.routes.len());
+    for route in &listener.routes {
+        let backend = route.backend.as_ref().and_then(pool);
+        let way = match (route.mode, backend) {
+            (Mode::Terminate, Some(backend)) => {
+                let index = match route.certificates.is_empty() {
+                    true => Arc::clone(&own),
+                    false => Arc::new(certificates.of(&route.here, &route.certificates)),
+                };
+                terminate(listener, terms(Some(route), index), backend, same, &mut certificates.errors)
+            }
+            (mode, backend) => Some(way(mode, backend)),
+        };
+        routes.extend(way.map(|way| Route { name: Arc::clone(&route.name), way }));
+    }
+    let backend = listener.backend.as_ref().and_then(pool);
+    let default = match (listener.mode, backend) {
+        (Mode::Terminate, Some(backend)) => {
+            terminate(listener, terms(None, own), backend, same, &mut certificates.errors)
+        }
+        (mode, backend) => Some(way(mode, backend)),
+    };
+    let not_tls = listener.not_tls.as_ref().and_then(pool);
+    let whole = routes.len() == listener.routes.len();
+    default.filter(|_| whole).map(|default| Ways::new(&listener.routes, routes, default, not_tls))
+}
+
+/// What TLS is terminated with.
+struct Terms {
+    policy: Policy,
+    alpn: Vec<Box<[u8]>>,
+    index: Arc<select::Certificates>,
+    scope: String,
+    here: Located<()>,
+}
+
+fn terminate(
+    listener: &validate::listener::Listener,
+    terms: Terms,
+    backend: Arc<Pool>,
+    same: Option<&Listener>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Way> {
+    let tickets = tickets(listener, &terms.scope, same, errors).map(Arc::new);
+    let built = Terminator::new(
+        terms.policy,
+        terms.index,
+        listener.unknown_name,
+        listener.require_sni,
+        tickets.clone(),
+        terms.alpn,
+    );
+    match built {
+        Ok(terminator) => {
+            Some(Way::Terminate(Box::new(Termination { terminator, backend, tickets, ticket_scope: terms.scope })))
+        }
+        Err(error) => {
+            errors.push(terms.here.error(format!("policy: {error}")));
+            None
+        }
+    }
+}
+
+/// A scope's ticket keys: those of the listener's file, or its own, which it keeps as long as the scope is the same.
 fn tickets(
     listener: &validate::listener::Listener,
+    scope: &str,
     same: Option<&Listener>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Tickets> {
@@ -199,7 +276,7 @@ fn tickets(
         return None;
     }
     if keys.is_empty() {
-        let same = same.filter(|same| same.ticket_scope == ticket_scope(listener));
+        let same = same.and_then(|same| same.ways.terminations().find(|same| same.ticket_scope == scope));
         return Some(Tickets::own(*settings, unix_time, same.and_then(|same| same.tickets.as_deref())));
     }
     let mut secrets = Vec::new();
@@ -212,12 +289,14 @@ fn tickets(
             Err(error) => errors.push(file.error(error)),
         }
     }
-    Tickets::shared(*settings, unix_time, &secrets, ticket_scope(listener).as_bytes())
+    Tickets::shared(*settings, unix_time, &secrets, scope.as_bytes())
 }
 
-/// What a ticket may be used for: this listener, and what its clients have to prove, which is nothing so far.
-fn ticket_scope(listener: &validate::listener::Listener) -> String {
-    format!("listener {}\0client_auth off", listener.name)
+/// What a ticket may be used for: this route of this listener, and what its clients have to prove, which is nothing so
+/// far.
+fn ticket_scope(listener: &validate::listener::Listener, route: Option<&settings_of::Route>) -> String {
+    let route = route.map(|route| format!("\0route {}", route.name)).unwrap_or_default();
+    format!("listener {}{route}\0client_auth off", listener.name)
 }
 
 fn unix_time() -> i64 {
@@ -239,11 +318,12 @@ impl<'b> Certificates<'b> {
         Self { loading, now, warnings: Vec::new(), failures: Vec::new(), errors: Vec::new() }
     }
 
-    fn of(&mut self, listener: &validate::listener::Listener) -> select::Certificates {
-        let at = |text: String| format!("listener {:?}: {text}", listener.name);
+    /// Those of a listener or a route, which stands `here`.
+    fn of(&mut self, here: &Located<()>, sources: &[Located<Source>]) -> select::Certificates {
+        let at = |text: String| format!("{}: {text}", here.path);
         let (mut entries, mut skipped) = (Vec::new(), Vec::new());
         let before = self.errors.len();
-        for source in &listener.certificates {
+        for source in sources {
             match self.loading.load(&source.value) {
                 Ok(loaded) => {
                     self.warnings.extend(loaded.warnings.into_iter().map(at));
@@ -258,7 +338,7 @@ impl<'b> Certificates<'b> {
             let mut message = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders with tls.crt and tls.key)".to_owned();
             // Without them nobody would know why.
             message.extend(skipped.iter().map(|reason| format!("; {reason}")));
-            self.errors.push(listener.here.error(message));
+            self.errors.push(here.error(message));
         }
         let index = select::Certificates::new(store::merge(entries));
         let validity = index.all().iter().filter_map(|certificate| validity_warning(certificate, self.now));

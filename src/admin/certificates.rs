@@ -67,8 +67,11 @@ pub(super) async fn remove(control: &Control, listener: &str, name: &str) -> Ans
     let label = pair.certificate_path().display().to_string();
     let snapshot = control.current.load();
     let bereft = snapshot.listeners().find(|other| {
-        let all = other.terminator.certificates.all();
-        !all.is_empty() && all.iter().all(|certificate| *certificate.label == *label)
+        let mut terminators = other.ways.terminators();
+        terminators.any(|terminator| {
+            let all = terminator.certificates.all();
+            !all.is_empty() && all.iter().all(|certificate| *certificate.label == *label)
+        })
     });
     if let Some(bereft) = bereft {
         let said = format!("listener {:?} would be left without a certificate", bereft.name);
@@ -151,7 +154,8 @@ async fn swapped(
 
 fn certificates(control: &Control, listener: &str) -> Vec<Arc<Certificate>> {
     let snapshot = control.current.load();
-    snapshot.listener(listener).map(|listener| listener.terminator.certificates.all().to_vec()).unwrap_or_default()
+    let found = snapshot.listener(listener).map(|listener| listener.ways.certificates().into_iter().cloned().collect());
+    found.unwrap_or_default()
 }
 
 fn unwritten(pair: &Pair, error: &std::io::Error) -> Answer {

@@ -1,7 +1,5 @@
 //! Listeners, certificates, policies and backends → what is shown of them. Must not know: HTTP, how they are used.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -10,6 +8,7 @@ use crate::config::validate::Config;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::{Certificate, KeyType};
 use crate::tls::policy;
+use crate::tls::route::Mode;
 
 /// In the order of the configuration.
 pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
@@ -18,14 +17,23 @@ pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
         json!({
             "name": listener.name,
             "listen": settings.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
-            "policy": listener.terminator.policy.name,
-            "unknown_name": settings::unknown_name(listener.terminator.unknown_name),
-            "require_sni": listener.terminator.require_sni,
-            "certificates": listener.terminator.certificates.all().len(),
+            "policy": settings.policy.name,
+            "unknown_name": settings::unknown_name(settings.unknown_name),
+            "require_sni": settings.require_sni,
+            "certificates": listener.ways.certificates().len(),
             "max_connections": listener.max_connections,
             "connections_active": listener.active(),
             "session_tickets": settings.tickets.on,
-            "backend": listener.backend.name,
+            "mode": settings.mode.name(),
+            "backend": settings.backend.as_ref().map(|backend| &backend.name),
+            "routes": settings.routes.iter().map(|route| json!({
+                "name": route.name,
+                "server_names": route.matching.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "no_server_name": route.matching.nameless,
+                "client_alpn": settings::protocols(&route.matching.protocols),
+                "mode": route.mode.name(),
+                "backend": route.backend.as_ref().map(|backend| &backend.name),
+            })).collect::<Vec<_>>(),
         })
     });
     json!({ "listeners": shown.collect::<Vec<_>>() })
@@ -36,8 +44,7 @@ pub(super) fn certificates(config: &Config, snapshot: &Snapshot) -> Value {
     let now = Timestamp::now().as_second();
     let listeners = config.listeners.iter().filter_map(|settings| snapshot.listener(&settings.name));
     let shown = listeners.flat_map(|listener| {
-        let all: &[Arc<Certificate>] = listener.terminator.certificates.all();
-        all.iter().map(|found| {
+        listener.ways.certificates().into_iter().map(|found| {
             let mut shown = certificate(found, now);
             if let Some(shown) = shown.as_object_mut() {
                 shown.insert("listener".into(), json!(listener.name));
@@ -67,7 +74,11 @@ pub(super) fn certificate(certificate: &Certificate, now: i64) -> Value {
 /// Every policy, and which listeners use it.
 pub(super) fn policies(config: &Config) -> Value {
     let shown = policy::ALL.iter().map(|known| {
-        let users = config.listeners.iter().filter(|listener| listener.policy.name == known.name);
+        let users = config.listeners.iter().filter(|listener| {
+            let own = listener.mode == Mode::Terminate && listener.policy.name == known.name;
+            let terminating = listener.routes.iter().filter(|route| route.mode == Mode::Terminate);
+            own || terminating.into_iter().any(|route| route.policy.name == known.name)
+        });
         json!({
             "name": known.name,
             "versions": known.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),

@@ -4,10 +4,13 @@ use serde_json::{Value, json};
 
 use crate::backend::balance::Algorithm;
 use crate::config::validate::Config;
-use crate::config::validate::listener::Listener;
+use crate::config::validate::listener::{BackendRef, Listener};
+use crate::config::validate::route::Route;
 use crate::config::values::Workers;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls;
+use crate::tls::route::Mode;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
 
@@ -59,8 +62,38 @@ fn listener(listener: &Listener) -> Value {
         "ticket_lifetime": humantime::format_duration(tickets.settings.lifetime).to_string(),
         "ticket_rotation": humantime::format_duration(tickets.settings.rotation).to_string(),
         "ticket_keys": tickets.keys.iter().map(|file| file.value.display().to_string()).collect::<Vec<_>>(),
-        "backend": listener.backend_name,
+        "alpn": protocols(&listener.alpn),
+        "mode": listener.mode.name(),
+        "backend": backend(&listener.backend),
+        "not_tls": backend(&listener.not_tls),
+        "route": listener.routes.iter().map(route).collect::<Vec<_>>(),
     })
+}
+
+fn route(route: &Route) -> Value {
+    let mut shown = json!({
+        "name": route.name,
+        "server_names": route.matching.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "no_server_name": route.matching.nameless,
+        "client_alpn": protocols(&route.matching.protocols),
+        "mode": route.mode.name(),
+        "backend": backend(&route.backend),
+    });
+    if let (Mode::Terminate, Some(shown)) = (route.mode, shown.as_object_mut()) {
+        let certificates = route.certificates.iter().map(|source| certificate(&source.value)).collect();
+        shown.insert("policy".into(), route.policy.name.into());
+        shown.insert("certificates".into(), certificates);
+        shown.insert("alpn".into(), protocols(&route.alpn).into());
+    }
+    shown
+}
+
+pub(super) fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
+    list.iter().map(|protocol| tls::route::shown(protocol)).collect()
+}
+
+fn backend(backend: &Option<BackendRef>) -> Option<&str> {
+    backend.as_ref().map(|backend| &*backend.name)
 }
 
 fn certificate(source: &Source) -> Value {

@@ -10,6 +10,7 @@ use crate::backend::balance::Algorithm;
 use crate::config::decode::Value;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
 
 /// `"auto"` or a number.
@@ -36,6 +37,31 @@ pub struct Mode(pub u32);
 pub enum CertificateSource {
     Path(PathBuf),
     Pair { cert: PathBuf, key: PathBuf, names: Option<Vec<String>>, default: bool },
+}
+
+/// Application protocols (RFC 7301), the preferred one first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Protocols(pub Vec<Box<[u8]>>);
+
+impl Value for Protocols {
+    const EXPECTED: &'static str =
+        "a list of application protocols, each once and of 1 to 255 bytes, such as [\"h2\", \"http/1.1\"]";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let texts = match value {
+            DeValue::Array(items) => items.iter().map(|item| item.get_ref().as_str()).collect::<Option<Vec<_>>>()?,
+            single => vec![single.as_str()?],
+        };
+        let mut protocols: Vec<Box<[u8]>> = Vec::with_capacity(texts.len());
+        for text in texts {
+            let protocol = Box::from(text.as_bytes());
+            if text.is_empty() || text.len() > 255 || protocols.contains(&protocol) {
+                return None;
+            }
+            protocols.push(protocol);
+        }
+        Some(Self(protocols))
+    }
 }
 
 impl Value for String {
@@ -191,6 +217,8 @@ macro_rules! words {
 words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
     "error" => Level::Error, "warn" => Level::Warn, "info" => Level::Info, "debug" => Level::Debug, "trace" => Level::Trace);
 words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
+words!(RouteMode, "\"terminate\", \"passthrough\" or \"reject\"",
+    "terminate" => RouteMode::Terminate, "passthrough" => RouteMode::Passthrough, "reject" => RouteMode::Reject);
 words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);
 words!(Algorithm, "\"round_robin\" or \"least_connections\"",
     "round_robin" => Algorithm::RoundRobin, "least_connections" => Algorithm::LeastConnections);

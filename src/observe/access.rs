@@ -17,6 +17,8 @@ use crate::observe::outcome::Outcome;
 
 mod format;
 
+pub use format::preference_list;
+
 /// Where the lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -54,6 +56,15 @@ pub struct Record {
     /// The server name; `-` where none was given.
     #[serde(rename = "server.address")]
     pub server_name: String,
+    /// The route that took it; `default` for the listener's own way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<Arc<str>>,
+    /// `terminate`, `passthrough` or `reject`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<&'static str>,
+    /// The application protocols that the client offers, the preferred one first, as the AWS load balancers write them.
+    #[serde(rename = "tls.client.alpn", skip_serializing_if = "Option::is_none")]
+    pub client_protocols: Option<String>,
     #[serde(flatten)]
     pub tls: Option<Tls>,
     #[serde(flatten)]
@@ -96,6 +107,9 @@ pub struct Tls {
     pub group: Option<String>,
     #[serde(rename = "tls.resumed")]
     pub resumed: bool,
+    /// The application protocol.
+    #[serde(rename = "tls.next_protocol", skip_serializing_if = "Option::is_none")]
+    pub next_protocol: Option<String>,
 }
 
 /// The certificate that was chosen.

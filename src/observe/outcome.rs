@@ -21,6 +21,12 @@ pub enum Outcome {
     /// It is TLS, but no valid ClientHello, or too large.
     HelloInvalid,
 
+    // Finding the route
+    /// No route takes the server name, and the listener itself terminates nothing.
+    NoRoute,
+    /// A route with `mode = "reject"` took it.
+    RouteRejected,
+
     // Agreeing on terms
     /// The client offers no TLS version that the policy allows.
     NoCommonVersion,
@@ -30,6 +36,9 @@ pub enum Outcome {
     NoCommonSuite,
     /// The client offers no key exchange group that the policy allows.
     NoCommonGroup,
+    /// The client offers no application protocol that the route knows; or it is a certificate authority's challenge
+    /// (`acme-tls/1`), which no route asks for.
+    NoCommonProtocol,
     /// The client gave no server name, and `require_sni` is on.
     NoServerName,
     /// No certificate bears the server name, and `unknown_name` is `reject`.
@@ -81,6 +90,7 @@ impl Outcome {
     pub fn is_before_handshake(self) -> bool {
         match self {
             Self::HelloClosed | Self::HelloTimeout | Self::NotTls | Self::HelloInvalid => true,
+            Self::NoRoute | Self::RouteRejected | Self::NoCommonProtocol => true,
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
             Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,

@@ -1,5 +1,5 @@
-//! The life of one connection, top to bottom: ClientHello → terms and certificate → handshake → backend → relay → one
-//! access-log record. Must not know: listeners' sockets, configuration.
+//! The life of one connection, top to bottom: ClientHello → route → terms and certificate → handshake → backend → relay
+//! (or, passed through: backend → relay) → one access-log record. Must not know: listeners' sockets, configuration.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,18 +10,21 @@ use rustls::AlertDescription;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::connect::{Failure, connect};
-use crate::net::close;
+use crate::backend::connect::{Connected, Failure, connect};
+use crate::backend::pool::Pool;
+use crate::net::close::{self, Unfinished};
 use crate::net::stream::Stream;
-use crate::observe::access::{AccessLog, Record, Served, Tls};
+use crate::observe::access::{self, AccessLog, Record, Served, Tls};
 use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
+use crate::snapshot::route::{Chosen, Route, Termination, Way};
 use crate::tls::alert;
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
 use crate::tls::hello::{Hello, HelloError, HelloReader};
 use crate::tls::policy;
+use crate::tls::route::{self, Mode};
 use crate::tls::select::{Choice, Tier};
 
 /// Serves an accepted connection to its end, whatever that is.
@@ -33,17 +36,57 @@ pub async fn serve(client: Stream, listener: Arc<Listener>, entry: Entry) {
 
 async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Outcome {
     let deadline = Instant::now() + listener.handshake_timeout;
-    let terminator = &listener.terminator;
 
-    let hello = match timeout_at(deadline, read_hello(&mut client)).await {
+    let mut reader = HelloReader::default();
+    let hello = match timeout_at(deadline, read_hello(&mut client, &mut reader)).await {
         Ok(Ok(hello)) => hello,
-        Ok(Err(failure)) => return entry.no_hello(&mut client, failure).await,
+        Ok(Err(failure)) => {
+            return match (&failure, listener.ways.not_tls()) {
+                (NoHello::Bad(HelloError::NotTls), Some(Route { name, way: Way::Passthrough(pool) })) => {
+                    entry.routed(name, Mode::Passthrough);
+                    pass_through(client, reader.raw, pool, listener.idle_timeout, entry).await
+                }
+                _ => entry.no_hello(&mut client, failure).await,
+            };
+        }
         Err(_) => return Outcome::HelloTimeout,
     };
-    if let Some(name) = &hello.server_name {
-        entry.record.server_name.clone_from(name);
-    }
+    entry.greeted(&hello);
 
+    let route = match listener.ways.choose(&hello) {
+        Chosen::Route(route) => route,
+        Chosen::Challenge => {
+            entry.record.reason = Some("a challenge of a certificate authority (acme-tls/1)".into());
+            close::with_last_words(&mut client, &alert::plaintext(AlertDescription::NoApplicationProtocol)).await;
+            return Outcome::NoCommonProtocol;
+        }
+    };
+    entry.routed(&route.name, route.way.mode());
+    match &route.way {
+        Way::Terminate(termination) => terminate(client, listener, termination, hello, deadline, entry).await,
+        Way::Passthrough(pool) => pass_through(client, hello.raw, pool, listener.idle_timeout, entry).await,
+        Way::Reject => {
+            close::with_last_words(&mut client, &alert::plaintext(AlertDescription::UnrecognisedName)).await;
+            match std::ptr::eq(route, listener.ways.default()) {
+                true => Outcome::NoRoute,
+                false => Outcome::RouteRejected,
+            }
+        }
+    }
+}
+
+async fn terminate(
+    mut client: Stream,
+    listener: &Listener,
+    termination: &Termination,
+    hello: Hello,
+    deadline: Instant,
+    entry: &mut Entry,
+) -> Outcome {
+    let terminator = &termination.terminator;
+    if let Some(error) = hello.unacceptable {
+        return entry.no_hello(&mut client, NoHello::Bad(error)).await;
+    }
     let began = Instant::now();
     let choice = match terminator.choose(&hello, Timestamp::now().as_second(), &mut ()) {
         Ok(choice) => choice,
@@ -63,31 +106,11 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
     entry.record.tls_handshake_time = Some(seconds(began.elapsed()));
     entry.handshake(began.elapsed());
 
-    let pool = &listener.backend;
-    entry.record.backend = Some(Arc::clone(&pool.name));
-    let began = Instant::now();
-    let mut failures = Vec::new();
-    let connected = connect(pool, &mut failures).await;
-    entry.connect_failures(&pool.name, &failures);
-    let connected = match connected {
-        Some(connected) => connected,
-        None => {
-            entry.record.reason = Some(
-                failures
-                    .into_iter()
-                    .map(|failure| format!("{}: {}", failure.address, failure.reason))
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            );
-            // Without close_notify: the client must not take this for an answer that is empty.
-            close::with_last_words(&mut client, &[]).await;
-            return Outcome::BackendUnreachable;
-        }
+    let Some(connected) = reach(&termination.backend, entry).await else {
+        // Without close_notify: the client must not take this for an answer that is empty.
+        close::with_last_words(&mut client, &[]).await;
+        return Outcome::BackendUnreachable;
     };
-    entry.record.backend_address = Some(connected.address);
-    entry.record.connect_time = Some(seconds(began.elapsed()));
-    entry.metrics.connected(&pool.name, began.elapsed());
-
     let Terminated { mut records, early_plain, .. } = terminated;
     let end = relay::terminated::relay(
         &client,
@@ -105,6 +128,49 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
     outcome
 }
 
+/// Hands on what came so far, and then everything, as it is.
+async fn pass_through(
+    mut client: Stream,
+    first: Vec<u8>,
+    pool: &Pool,
+    idle_timeout: Duration,
+    entry: &mut Entry,
+) -> Outcome {
+    let Some(connected) = reach(pool, entry).await else {
+        close::with_last_words(&mut client, &[]).await;
+        return Outcome::BackendUnreachable;
+    };
+    let (client, backend) = (Unfinished::new(client), connected.stream);
+    let end =
+        relay::passthrough::relay(client.as_ref(), backend.as_ref(), first, idle_timeout, &mut entry.traffic).await;
+    let outcome = entry.ended(&end);
+    relay::passthrough::close_both(&end, client, backend).await;
+    drop(connected.lease);
+    outcome
+}
+
+/// Connects to a server of the backend, and tells the log how that went.
+async fn reach(pool: &Pool, entry: &mut Entry) -> Option<Connected> {
+    entry.record.backend = Some(Arc::clone(&pool.name));
+    let began = Instant::now();
+    let mut failures = Vec::new();
+    let connected = connect(pool, &mut failures).await;
+    entry.connect_failures(&pool.name, &failures);
+    match connected {
+        Some(connected) => {
+            entry.record.backend_address = Some(connected.address);
+            entry.record.connect_time = Some(seconds(began.elapsed()));
+            entry.metrics.connected(&pool.name, began.elapsed());
+            Some(connected)
+        }
+        None => {
+            let said = failures.into_iter().map(|failure| format!("{}: {}", failure.address, failure.reason));
+            entry.record.reason = Some(said.collect::<Vec<_>>().join("; "));
+            None
+        }
+    }
+}
+
 /// Why there is no hello.
 enum NoHello {
     Closed,
@@ -112,8 +178,7 @@ enum NoHello {
     Bad(HelloError),
 }
 
-async fn read_hello(client: &mut Stream) -> Result<Hello, NoHello> {
-    let mut reader = HelloReader::default();
+async fn read_hello(client: &mut Stream, reader: &mut HelloReader) -> Result<Hello, NoHello> {
     loop {
         match client.read_buf(&mut reader.raw).await {
             Ok(0) => return Err(NoHello::Closed),
@@ -148,6 +213,9 @@ impl Entry {
             client_port: client.port(),
             peer_address: client.ip().to_canonical(),
             server_name: "-".into(),
+            route: None,
+            mode: None,
+            client_protocols: None,
             tls: None,
             certificate: None,
             backend: None,
@@ -163,6 +231,18 @@ impl Entry {
             reason: None,
         };
         Self { record, traffic, accepted: Instant::now(), log, metrics }
+    }
+
+    fn greeted(&mut self, hello: &Hello) {
+        if let Some(name) = &hello.server_name {
+            self.record.server_name.clone_from(name);
+        }
+        self.record.client_protocols = access::preference_list(&hello.protocols);
+    }
+
+    fn routed(&mut self, route: &Arc<str>, mode: Mode) {
+        self.record.route = Some(Arc::clone(route));
+        self.record.mode = Some(mode.name());
     }
 
     fn connect_failures(&self, backend: &str, failures: &[Failure]) {
@@ -271,6 +351,7 @@ fn outcome_of(refusal: Refusal) -> Outcome {
         Refusal::InappropriateFallback => Outcome::InappropriateFallback,
         Refusal::NoCommonSuite => Outcome::NoCommonSuite,
         Refusal::NoCommonGroup => Outcome::NoCommonGroup,
+        Refusal::NoCommonProtocol => Outcome::NoCommonProtocol,
         Refusal::NoServerName { .. } => Outcome::NoServerName,
         Refusal::UnknownName => Outcome::UnknownName,
         Refusal::NoCommonScheme => Outcome::NoCommonScheme,
@@ -294,6 +375,7 @@ fn agreed(terminated: &Terminated) -> Option<Tls> {
         cipher: policy::suite_name(negotiated.negotiated_cipher_suite()?.suite()),
         group: negotiated.negotiated_key_exchange_group().map(|group| policy::group_name(group.name())),
         resumed: negotiated.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+        next_protocol: negotiated.alpn_protocol().map(route::shown),
     })
 }
 

@@ -6,6 +6,7 @@ use rustls::AlertDescription;
 use crate::net::close::{self, Unfinished};
 use crate::net::stream::Stream;
 
+pub mod passthrough;
 pub mod terminated;
 
 /// Why the relaying ended.

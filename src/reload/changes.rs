@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
-use crate::config::validate::listener::Listener;
+use crate::config::validate::listener::{BackendRef, Listener};
+use crate::config::validate::route::Route;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::Certificate;
+use crate::tls::route;
 
 /// One line for each difference that matters to who operates it.
 pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snapshot) -> Vec<String> {
@@ -22,7 +24,7 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
             (_, None) => changes.push(line("removed".into())),
         }
         if let (Some(was), Some(is)) = (was.listener(name), is.listener(name)) {
-            let certificates = certificates(was.terminator.certificates.all(), is.terminator.certificates.all());
+            let certificates = certificates(&was.ways.certificates(), &is.ways.certificates());
             changes.extend(certificates.into_iter().map(line));
         }
     }
@@ -56,11 +58,24 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     compare("tickets", &ticket_settings(old), &ticket_settings(new));
-    compare("backend", &old.backend_name, &new.backend_name);
+    compare("alpn", &protocols(&old.alpn), &protocols(&new.alpn));
+    compare("mode", &old.mode.name(), &new.mode.name());
+    compare("backend", &backend_name(&old.backend), &backend_name(&new.backend));
+    compare("not_tls", &backend_name(&old.not_tls), &backend_name(&new.not_tls));
+    let (old, new) = (routes(&old.routes), routes(&new.routes));
+    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let what = match (old.get(name), new.get(name)) {
+            (None, _) => "added",
+            (_, None) => "removed",
+            (Some(old), Some(new)) if old != new => "changed",
+            _ => continue,
+        };
+        changes.push(format!("route {name:?}: {what}"));
+    }
     changes
 }
 
-fn certificates(was: &[Arc<Certificate>], is: &[Arc<Certificate>]) -> Vec<String> {
+fn certificates(was: &[&Arc<Certificate>], is: &[&Arc<Certificate>]) -> Vec<String> {
     let (was, is) = (by_label(was), by_label(is));
     let mut changes = Vec::new();
     for label in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
@@ -80,6 +95,25 @@ fn ticket_settings(listener: &Listener) -> impl Debug + use<'_> {
     (tickets.on, tickets.settings, tickets.keys.iter().map(|file| &file.value).collect::<Vec<_>>())
 }
 
+fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
+    list.iter().map(|protocol| route::shown(protocol)).collect()
+}
+
+fn backend_name(backend: &Option<BackendRef>) -> Option<&str> {
+    backend.as_ref().map(|backend| &*backend.name)
+}
+
+/// What each route says, without the place in the file where it says so.
+fn routes(routes: &[Route]) -> BTreeMap<&str, impl PartialEq + use<>> {
+    let said = |route: &Route| {
+        let sources: Vec<String> = route.certificates.iter().map(|source| format!("{:?}", source.value)).collect();
+        let policy = route.policy.name;
+        let backend = route.backend.as_ref().map(|target| Arc::clone(&target.name));
+        (route.matching.clone(), route.mode, policy, sources, route.alpn.clone(), backend)
+    };
+    routes.iter().map(|route| (&*route.name, said(route))).collect()
+}
+
 fn by_name(listeners: &[Listener]) -> BTreeMap<&str, &Listener> {
     listeners.iter().map(|listener| (&*listener.name, listener)).collect()
 }
@@ -88,6 +122,6 @@ fn backends(backends: &[Backend]) -> BTreeMap<&str, &Backend> {
     backends.iter().map(|backend| (&*backend.name, backend)).collect()
 }
 
-fn by_label(certificates: &[Arc<Certificate>]) -> BTreeMap<&str, &Arc<Certificate>> {
-    certificates.iter().map(|certificate| (&*certificate.label, certificate)).collect()
+fn by_label<'c>(certificates: &[&'c Arc<Certificate>]) -> BTreeMap<&'c str, &'c Arc<Certificate>> {
+    certificates.iter().map(|certificate| (&*certificate.label, *certificate)).collect()
 }

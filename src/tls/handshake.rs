@@ -20,9 +20,11 @@ use crate::tls::tickets::Tickets;
 #[derive(Debug)]
 pub struct Terminator {
     pub policy: Policy,
-    pub certificates: Certificates,
+    pub certificates: Arc<Certificates>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
+    /// The application protocols to agree on, best first; where there are none, nothing is agreed on.
+    pub alpn: Vec<Box<[u8]>>,
     /// The policy as rustls's configuration; each handshake takes a copy that knows its certificate.
     template: ServerConfig,
 }
@@ -46,6 +48,8 @@ pub enum Refusal {
     NoCommonSuite,
     #[error("no key exchange group in common")]
     NoCommonGroup,
+    #[error("no application protocol in common")]
+    NoCommonProtocol,
     #[error("no server name given")]
     NoServerName { tls13: bool },
     #[error("no certificate for that server name")]
@@ -73,6 +77,7 @@ impl Refusal {
             Self::NoCommonVersion => AlertDescription::ProtocolVersion,
             Self::InappropriateFallback => AlertDescription::InappropriateFallback,
             Self::NoCommonSuite | Self::NoCommonGroup | Self::NoCommonScheme => AlertDescription::HandshakeFailure,
+            Self::NoCommonProtocol => AlertDescription::NoApplicationProtocol,
             // RFC 8446 section 9.2; the alert does not exist before TLS 1.3.
             Self::NoServerName { tls13: true } => AlertDescription::MissingExtension,
             Self::NoServerName { tls13: false } => AlertDescription::HandshakeFailure,
@@ -84,10 +89,11 @@ impl Refusal {
 impl Terminator {
     pub fn new(
         policy: Policy,
-        certificates: Certificates,
+        certificates: Arc<Certificates>,
         unknown_name: UnknownName,
         require_sni: bool,
         tickets: Option<Arc<Tickets>>,
+        alpn: Vec<Box<[u8]>>,
     ) -> Result<Self, rustls::Error> {
         let mut template = policy.server_config(Arc::new(NoCertificate))?;
         if let Some(tickets) = tickets {
@@ -95,12 +101,18 @@ impl Terminator {
             // One is enough: a client that opens several connections at once resumes them all with it.
             template.send_tls13_tickets = 1;
         }
-        Ok(Self { policy, certificates, unknown_name, require_sni, template })
+        template.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(Self { policy, certificates, unknown_name, require_sni, alpn, template })
     }
 
     /// Chooses the certificate for this hello at `now` (seconds since 1970). Pure.
     pub fn choose(&self, hello: &Hello, now: i64, witness: &mut impl Witness) -> Result<Choice, Refusal> {
         let terms = Terms::agree(hello, &self.policy)?;
+        // Who offers none, or is offered none, goes without (RFC 7301 section 3.1).
+        let common = self.alpn.iter().any(|protocol| hello.protocols.contains(protocol));
+        if !common && !self.alpn.is_empty() && !hello.protocols.is_empty() {
+            return Err(Refusal::NoCommonProtocol);
+        }
         if hello.server_name.is_none() && self.require_sni {
             return Err(Refusal::NoServerName { tls13: terms.version == ProtocolVersion::TLSv1_3 });
         }

@@ -10,6 +10,7 @@ pub mod name;
 pub mod pem;
 pub mod policy;
 pub mod record;
+pub mod route;
 pub mod select;
 pub mod stamp;
 pub mod store;

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::config::decode::{Located, Table};
-use crate::config::values::CertificateSource;
+use crate::config::file::route::Route;
+use crate::config::values::{CertificateSource, Protocols};
 use crate::tls::policy;
+use crate::tls::route::Mode;
 use crate::tls::select::UnknownName;
 
 /// `[[listener]]`
@@ -25,7 +27,11 @@ pub struct Listener {
     pub ticket_lifetime: Located<Duration>,
     pub ticket_rotation: Located<Duration>,
     pub ticket_keys: Option<Vec<Located<String>>>,
+    pub alpn: Located<Protocols>,
+    pub mode: Option<Located<Mode>>,
     pub backend: Option<Located<String>>,
+    pub not_tls: Option<Located<String>>,
+    pub routes: Vec<Route>,
 }
 
 impl Listener {
@@ -49,7 +55,11 @@ impl Listener {
             ticket_lifetime: table.or("ticket_lifetime", Duration::from_secs(12 * 3600)),
             ticket_rotation: table.or("ticket_rotation", Duration::from_secs(12 * 3600)),
             ticket_keys: table.list("ticket_keys"),
-            backend: table.required("backend"),
+            alpn: table.or("alpn", Protocols::default()),
+            mode: table.optional("mode"),
+            backend: table.optional("backend"),
+            not_tls: table.optional("not_tls"),
+            routes: table.tables("route", Route::read),
         }
     }
 }

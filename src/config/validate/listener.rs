@@ -9,10 +9,12 @@ use std::time::Duration;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::route::{self, Route};
 use crate::config::validate::{present, resolved};
 use crate::config::values::CertificateSource;
 use crate::tls::name::Name;
 use crate::tls::policy::{self, Policy};
+use crate::tls::route::Mode;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
 use crate::tls::tickets;
@@ -31,9 +33,30 @@ pub struct Listener {
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub tickets: Tickets,
-    /// The index of a backend.
-    pub backend: usize,
-    pub backend_name: Arc<str>,
+    /// The application protocols that it agrees on, best first.
+    pub alpn: Vec<Box<[u8]>>,
+    /// What becomes of what no route takes.
+    pub mode: Mode,
+    /// Where that goes; `None` where it is refused.
+    pub backend: Option<BackendRef>,
+    /// Where what is not TLS goes; `None` where it is refused.
+    pub not_tls: Option<BackendRef>,
+    pub routes: Vec<Route>,
+}
+
+impl Listener {
+    /// Its certificates, and those of its routes.
+    pub fn sources(&self) -> impl Iterator<Item = &Located<Source>> {
+        self.certificates.iter().chain(self.routes.iter().flat_map(|route| &route.certificates))
+    }
+}
+
+/// A backend that a key names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendRef {
+    /// Its index.
+    pub index: usize,
+    pub name: Arc<str>,
 }
 
 /// Whether and how sessions are resumed.
@@ -72,30 +95,40 @@ impl Listeners<'_> {
                 errors.push(address.error(format!("{} is taken by {other} already", address.value)));
             }
         }
-        let policy = policy::named(&listener.policy.value);
-        if policy.is_none() {
-            let known = policy::ALL.iter().map(|policy| policy.name).collect::<Vec<_>>().join(", ");
-            errors.push(
-                listener.policy.error(format!("unknown policy {:?} (expected one of {known})", listener.policy.value)),
-            );
-        }
-        let expected = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";
-        let certificates = present(listener.certificates, "certificates", expected, &here, errors)
+        let policy = known_policy(&listener.policy, errors);
+        let has_routes = !listener.routes.is_empty();
+        let mode = match (&listener.mode, &listener.certificates) {
+            (Some(mode), _) => mode.value,
+            (None, None) if has_routes => Mode::Reject,
+            (None, _) => Mode::Terminate,
+        };
+        let certificates = match mode {
+            Mode::Terminate => present(listener.certificates, "certificates", CERTIFICATES, &here, errors),
+            Mode::Passthrough | Mode::Reject => Some(listener.certificates.unwrap_or_default()),
+        };
+        let certificates: Option<Vec<_>> = certificates
             .map(|list| list.into_iter().filter_map(|source| certificate(source, self.folder, errors)).collect());
-        let backend =
-            listener.backend.and_then(|name| {
-                let found = self.backends.iter().position(|backend| *backend.name == *name.value);
-                if found.is_none() {
-                    let known = self.backends.iter().map(|backend| &*backend.name).collect::<Vec<_>>().join(", ");
-                    let known =
-                        if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
-                    errors.push(name.error(format!(
-                        "unknown backend {:?} ({known}; a backend is written [backend.NAME])",
-                        name.value
-                    )));
-                }
-                found
-            });
+        if mode != Mode::Reject && listener.backend.is_none() {
+            errors.push(here.error("\"backend\" is missing (expected a text in quotes)"));
+        }
+        let backend = listener.backend.as_ref().map(|name| known_backend(name, self.backends, errors));
+        let not_tls = listener.not_tls.as_ref().map(|name| known_backend(name, self.backends, errors));
+        let inherited = route::Inherited {
+            policy,
+            certificates: certificates.as_ref().is_none_or(|list| !list.is_empty()),
+            alpn: &listener.alpn.value,
+            backend: backend.as_ref(),
+            require_sni: listener.require_sni.value,
+            folder: self.folder,
+            backends: self.backends,
+        };
+        let routes = route::validated(listener.routes, &inherited, errors);
+        if mode != Mode::Terminate {
+            unused(&here, &certificates, &routes, errors);
+        }
+        if let Some(error) = route::challenge(&listener.alpn, false) {
+            errors.push(error);
+        }
         let tickets = Tickets {
             on: listener.session_tickets.value,
             settings: tickets::Settings {
@@ -130,13 +163,63 @@ impl Listeners<'_> {
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             tickets,
-            backend: backend?,
-            backend_name: Arc::clone(&self.backends[backend?].name),
+            alpn: listener.alpn.value.0,
+            mode,
+            backend: match backend {
+                Some(found) => Some(found?),
+                None => None,
+            },
+            not_tls: match not_tls {
+                Some(found) => Some(found?),
+                None => None,
+            },
+            routes,
         })
     }
 }
 
-fn certificate(
+/// Certificates that nobody would ever see are a mistake.
+fn unused(
+    here: &Located<()>,
+    certificates: &Option<Vec<Located<Source>>>,
+    routes: &[Route],
+    errors: &mut Vec<ConfigError>,
+) {
+    let takes = |route: &Route| route.mode == Mode::Terminate && route.certificates.is_empty();
+    if certificates.as_ref().is_some_and(|list| !list.is_empty()) && !routes.iter().any(takes) {
+        errors.push(here.error(
+            "certificates: nothing would use them (mode is not \"terminate\", nor does a route take them over)",
+        ));
+    }
+}
+
+pub(super) fn known_policy(name: &Located<String>, errors: &mut Vec<ConfigError>) -> Option<&'static Policy> {
+    let policy = policy::named(&name.value);
+    if policy.is_none() {
+        let known = policy::ALL.iter().map(|policy| policy.name).collect::<Vec<_>>().join(", ");
+        errors.push(name.error(format!("unknown policy {:?} (expected one of {known})", name.value)));
+    }
+    policy
+}
+
+pub(super) fn known_backend(
+    name: &Located<String>,
+    backends: &[Backend],
+    errors: &mut Vec<ConfigError>,
+) -> Option<BackendRef> {
+    let found = backends.iter().position(|backend| *backend.name == *name.value);
+    let Some(index) = found else {
+        let known = backends.iter().map(|backend| &*backend.name).collect::<Vec<_>>().join(", ");
+        let known = if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
+        errors.push(
+            name.error(format!("unknown backend {:?} ({known}; a backend is written [backend.NAME])", name.value)),
+        );
+        return None;
+    };
+    Some(BackendRef { index, name: Arc::clone(&backends[index].name) })
+}
+
+pub(super) fn certificate(
     source: Located<CertificateSource>,
     folder: &Path,
     errors: &mut Vec<ConfigError>,
@@ -174,5 +257,7 @@ fn parsed_names(
     }
     (errors.len() == before).then_some(names)
 }
+
+pub(super) const CERTIFICATES: &str = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";
 
 const LONGEST_TICKET: Duration = Duration::from_secs(7 * 24 * 3600);
