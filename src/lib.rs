@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
 //! | 7 | `cli` | one file for each verb: run, check, reload, demo, version | server, admin, reload, snapshot, config, tls, observe |
-//! | 6 | `server` | wires the parts together; workers, sockets, signals, drain | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
+//! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | reload, snapshot, tls, config, backend, observe |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, snapshot, net, observe |

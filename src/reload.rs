@@ -24,7 +24,7 @@ pub trait Sockets {
     type Prepared;
 
     /// Binds what the configuration has and is not bound yet. Nothing that accepts is touched.
-    fn prepare(&self, config: &Config) -> Result<Self::Prepared, Vec<ConfigError>>;
+    fn prepare(&mut self, config: &Config) -> Result<Self::Prepared, Vec<ConfigError>>;
 
     /// Accepts on what was prepared, and no longer on what the configuration does not have.
     fn commit(&mut self, prepared: Self::Prepared);

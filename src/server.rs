@@ -6,16 +6,16 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::runtime::{self, Handle};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::admin::Admin;
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
-use crate::config::values::Workers;
+use crate::config::values::{AdminAddress, Workers};
 use crate::observe::access::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
 use crate::proxy::listener::{Ids, Shared};
@@ -26,11 +26,17 @@ use crate::tls::crypto;
 use crate::tls::store::Trust;
 
 mod gauges;
+mod handover;
 mod series;
+mod signals;
 mod sockets;
 
+use handover::{Inherited, Name, Successor};
 use series::Alive;
+use signals::{Asked, Streams};
 use sockets::Sockets;
+
+pub use signals::Signals;
 
 /// Why the program did not start. Nothing is left half-started.
 #[derive(Debug, Error)]
@@ -43,6 +49,8 @@ pub enum StartError {
     Metrics(prometheus::Error),
     #[error("cannot start a worker: {0}")]
     Worker(std::io::Error),
+    #[error("cannot take over from the process before this one: {0}")]
+    Handover(std::io::Error),
 }
 
 /// How it ended.
@@ -64,12 +72,15 @@ pub struct Server {
     control: Control,
     commands: mpsc::Receiver<Command>,
     admin: Option<Admin>,
+    /// The process that is about to take over.
+    successor: Option<u32>,
 }
 
 impl Server {
     /// Builds, binds and starts to accept; warnings go to the log.
     pub fn start(origin: Origin, config: Config) -> Result<Self, StartError> {
         raise_file_limit();
+        let mut inherited = Inherited::receive().map_err(StartError::Handover)?;
         let (log, writer) =
             AccessLog::open(&config.log.access, config.log.access_format).map_err(StartError::AccessLog)?;
         let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
@@ -79,21 +90,25 @@ impl Server {
             counters.text() + &gauges
         };
         // Before anything is loaded, so that who asks is told that there is nothing yet, rather than not heard.
-        let admin =
-            Admin::open(&config.admin, Box::new(exposition)).map_err(|error| StartError::Config(vec![error]))?;
+        let its_socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
+        let admin = Admin::open(&config.admin, its_socket, Box::new(exposition))
+            .map_err(|error| StartError::Config(vec![error]))?;
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (alive, all_ended) = mpsc::channel(1);
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
         let (handles, counted) = (workers.handles.clone(), Arc::clone(&metrics));
-        let reloader = Reloader::start(origin, config, |current| {
-            Sockets::new(handles, Shared { current, log, metrics: counted, ids, told: Arc::default(), alive })
+        let mut reloader = Reloader::start(origin, config, |current| {
+            let shared = Shared { current, log, metrics: counted, ids, told: Arc::default(), alive };
+            Sockets::new(handles, shared, inherited)
         })
         .map_err(StartError::Config)?;
+        reloader.sockets().accepting().map_err(StartError::Handover)?;
+        tell_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         let (control, commands) = reloader.control();
         if let Some(admin) = &admin {
             admin.ready(control.clone());
         }
-        Ok(Self { reloader, workers, all_ended, writer, metrics, control, commands, admin })
+        Ok(Self { reloader, workers, all_ended, writer, metrics, control, commands, admin, successor: None })
     }
 
     /// Each listener's name with an address that it listens on; port 0 has become a real one.
@@ -109,7 +124,7 @@ impl Server {
     /// Runs until a signal ends it: TERM and INT let connections finish, a second one or QUIT does not. HUP, and a change
     /// of any file that was read, reload.
     pub fn run_until_signalled(mut self, signals: Signals) -> Ended {
-        let Signals { runtime, mut streams } = signals;
+        let (runtime, mut streams) = signals.into_parts();
         let ended = runtime.block_on(async {
             match self.run(&mut streams).await {
                 Asked::Stop => {
@@ -132,6 +147,7 @@ impl Server {
     async fn run(&mut self, streams: &mut Streams) -> Asked {
         let (nudge, mut nudged) = mpsc::channel(1);
         let mut watch = Watch::new(nudge);
+        let (taken_over, mut successors) = mpsc::channel(1);
         let mut reread = interval_at(tokio::time::Instant::now() + REREAD, REREAD);
         reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -154,7 +170,25 @@ impl Server {
                         self.reloader.sockets().reopen_log();
                         continue;
                     }
+                    Asked::Upgrade => {
+                        self.upgrade(taken_over.clone());
+                        continue;
+                    }
                     other => return other,
+                },
+                Some(taken_over) = successors.recv() => match taken_over {
+                    Ok(pid) => {
+                        tracing::info!(pid, "another process has taken over");
+                        if let Some(admin) = self.admin.take() {
+                            admin.hand_over();
+                        }
+                        return Asked::Drain;
+                    }
+                    Err(error) => {
+                        tracing::error!("nobody has taken over, everything stays as it is: {error}");
+                        self.successor = None;
+                        continue;
+                    }
                 },
                 _ = nudged.recv() => {
                     // Several files change together more often than alone.
@@ -184,6 +218,30 @@ impl Server {
         }
     }
 
+    /// Starts this program's new version with the sockets of this process, and tells `taken_over` what came of it.
+    fn upgrade(&mut self, taken_over: mpsc::Sender<Result<u32, String>>) {
+        if let Some(pid) = self.successor {
+            tracing::warn!(pid, "another process is about to take over already");
+            return;
+        }
+        let admin_name = self.reloader.config().admin.listen.as_ref().map(|listen| admin_name(&listen.value));
+        let mut sockets = self.reloader.sockets().to_hand_over();
+        sockets.extend(admin_name.zip(self.admin.as_ref().map(Admin::socket)));
+        let started = Successor::start(&sockets).and_then(|successor| {
+            let pid = successor.id();
+            let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready()));
+            thread::Builder::new().name("handover".into()).spawn(wait)?;
+            Ok(pid)
+        });
+        match started {
+            Ok(pid) => {
+                tracing::info!(pid, "starting another process to take over");
+                self.successor = Some(pid);
+            }
+            Err(error) => tracing::error!(%error, "no other process can be started, everything stays as it is"),
+        }
+    }
+
     /// Who waits for an answer, and who asks from now on, is told that there will be none.
     fn refuse_commands(&mut self) {
         self.commands.close();
@@ -196,6 +254,9 @@ impl Server {
         let shown = humantime::format_duration(patience);
         tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
         self.reloader.draining();
+        if self.successor.is_none() {
+            tell_service_manager(&[NotifyState::Stopping]);
+        }
         self.reloader.sockets().close();
         self.refuse_commands();
         let all_ended = timeout(patience, self.all_ended.recv());
@@ -214,60 +275,6 @@ impl Server {
                     return Ended::Orderly;
                 }
             }
-        }
-    }
-}
-
-/// The process's signals. From [`Signals::listen`] on they no longer kill it, but wait to be asked for.
-#[derive(Debug)]
-pub struct Signals {
-    runtime: runtime::Runtime,
-    streams: Streams,
-}
-
-impl Signals {
-    pub fn listen() -> std::io::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let streams = {
-            let _inside = runtime.enter();
-            Streams {
-                term: signal(SignalKind::terminate())?,
-                int: signal(SignalKind::interrupt())?,
-                quit: signal(SignalKind::quit())?,
-                hup: signal(SignalKind::hangup())?,
-                usr1: signal(SignalKind::user_defined1())?,
-            }
-        };
-        Ok(Self { runtime, streams })
-    }
-}
-
-#[derive(Debug)]
-struct Streams {
-    term: Signal,
-    int: Signal,
-    quit: Signal,
-    hup: Signal,
-    usr1: Signal,
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Drain,
-    Stop,
-    Reload,
-    ReopenLogs,
-}
-
-impl Streams {
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.term.recv() => Asked::Drain,
-            _ = self.int.recv() => Asked::Drain,
-            _ = self.quit.recv() => Asked::Stop,
-            _ = self.hup.recv() => Asked::Reload,
-            _ = self.usr1.recv() => Asked::ReopenLogs,
         }
     }
 }
@@ -324,6 +331,17 @@ fn raise_file_limit() {
         Ok(()) => tracing::info!(from = limit.current, to = limit.maximum, "open file limit raised"),
         Err(error) => tracing::warn!(limit = limit.current, %error, "the open file limit cannot be raised"),
     }
+}
+
+/// systemd, if it waits to be told (`Type=notify`).
+fn tell_service_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+fn admin_name(address: &AdminAddress) -> Name {
+    Name { listener: String::new(), address: address.to_string() }
 }
 
 fn lines(errors: &[ConfigError]) -> String {

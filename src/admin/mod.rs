@@ -1,6 +1,8 @@
 //! The admin server: health, state and changes over HTTP, on a thread and a runtime of its own, so that neither it nor the
 //! data path can starve the other. Must not know: how connections are served, how a reload works.
 
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
@@ -39,6 +41,9 @@ pub struct Admin {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
+    /// The listening socket, for who takes over.
+    socket: OwnedFd,
+    handed_over: Arc<AtomicBool>,
 }
 
 /// What every request may look at.
@@ -53,16 +58,23 @@ struct Shared {
 
 impl Admin {
     /// Listens, and answers that nothing is ready yet. `None` where the configuration does not want an admin server.
-    pub fn open(config: &validate::Admin, metrics: Metrics) -> Result<Option<Self>, ConfigError> {
+    /// `inherited` is the listening socket of the process before this one.
+    pub fn open(
+        config: &validate::Admin,
+        inherited: Option<OwnedFd>,
+        metrics: Metrics,
+    ) -> Result<Option<Self>, ConfigError> {
         let Some(listen) = &config.listen else { return Ok(None) };
         // A token that cannot be read is best told of before somebody needs it.
         config.token_file.as_ref().map(token::read).transpose()?;
         let refused = |error: std::io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
+        let handed_over = Arc::default();
         let (socket, door) = {
             let _inside = runtime.enter();
-            socket::bind(&listen.value, config.socket_mode).map_err(refused)?
+            socket::bind(&listen.value, config.socket_mode, inherited, &handed_over).map_err(refused)?
         };
+        let copy = socket.as_fd().try_clone_to_owned().map_err(refused)?;
         tracing::info!(address = %door, "admin API listening");
         if door.is_open_to_others() {
             tracing::warn!(address = %door, "the admin API can be reached from other machines, and HTTP does not encrypt");
@@ -72,13 +84,23 @@ impl Admin {
         let served = serve::serve(socket, Arc::clone(&shared), stopped);
         let thread =
             thread::Builder::new().name("admin".into()).spawn(move || runtime.block_on(served)).map_err(refused)?;
-        Ok(Some(Self { shared, stop, thread: Some(thread) }))
+        Ok(Some(Self { shared, stop, thread: Some(thread), socket: copy, handed_over }))
     }
 
     /// From here on there is something to look at and to change.
     pub fn ready(&self, control: Control) {
         // It is set once: there is one server in a process.
         let _ = self.shared.control.set(control);
+    }
+
+    /// The listening socket.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Ends it, and leaves the socket to another process that has it by now.
+    pub fn hand_over(self) {
+        self.handed_over.store(true, Ordering::Release);
     }
 }
 

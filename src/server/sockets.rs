@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -12,6 +13,7 @@ use crate::config::validate::Config;
 use crate::net::socket;
 use crate::proxy::listener::{self, Shared};
 use crate::reload;
+use crate::server::handover::{Inherited, Name};
 
 /// A listener's name and one address as configured: what makes a socket the same one after a reload.
 type Key = (Arc<str>, SocketAddr);
@@ -21,6 +23,7 @@ pub(super) struct Sockets {
     workers: Vec<Handle>,
     shared: Option<Shared>,
     bound: HashMap<Key, Bound>,
+    inherited: Inherited,
 }
 
 struct Bound {
@@ -36,8 +39,18 @@ pub(super) struct Prepared {
 }
 
 impl Sockets {
-    pub(super) fn new(workers: Vec<Handle>, shared: Shared) -> Self {
-        Self { workers, shared: Some(shared), bound: HashMap::new() }
+    pub(super) fn new(workers: Vec<Handle>, shared: Shared, inherited: Inherited) -> Self {
+        Self { workers, shared: Some(shared), bound: HashMap::new(), inherited }
+    }
+
+    /// What another process needs to go on accepting.
+    pub(super) fn to_hand_over(&self) -> Vec<(Name, BorrowedFd<'_>)> {
+        self.bound.iter().map(|(key, bound)| (name_of(key), bound.socket.as_fd())).collect()
+    }
+
+    /// The process before this one is no longer needed.
+    pub(super) fn accepting(&mut self) -> std::io::Result<()> {
+        self.inherited.accepting()
     }
 
     /// Where it really listens: port 0 has become another.
@@ -78,7 +91,10 @@ impl Sockets {
     }
 
     /// A socket for a key that has none: that of a listener which gives this very address up, or a new one.
-    fn socket_for(&self, key: &Key, wanted: &[Key]) -> std::io::Result<TcpListener> {
+    fn socket_for(&mut self, key: &Key, wanted: &[Key]) -> std::io::Result<TcpListener> {
+        if let Some(socket) = self.inherited.take(&name_of(key)) {
+            return Ok(socket.into());
+        }
         let given_up = self.bound.iter().find(|(old, _)| old.1 == key.1 && key.1.port() != 0 && !wanted.contains(old));
         match given_up {
             Some((_, bound)) => bound.socket.try_clone(),
@@ -87,10 +103,14 @@ impl Sockets {
     }
 }
 
+fn name_of((listener, address): &Key) -> Name {
+    Name { listener: listener.to_string(), address: address.to_string() }
+}
+
 impl reload::Sockets for Sockets {
     type Prepared = Prepared;
 
-    fn prepare(&self, config: &Config) -> Result<Prepared, Vec<ConfigError>> {
+    fn prepare(&mut self, config: &Config) -> Result<Prepared, Vec<ConfigError>> {
         let places: Vec<_> = config
             .listeners
             .iter()

@@ -10,6 +10,7 @@ mod access_log;
 mod admin;
 mod certificates;
 mod clients;
+mod demo;
 mod directory;
 mod ends;
 mod hello;

@@ -12,6 +12,7 @@ mod limits;
 mod logs;
 mod servers;
 mod start;
+mod upgrade;
 
 #[test]
 fn asked_to_stop_it_refuses_new_connections_and_finishes_those_it_has() {

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use rustls::ProtocolVersion;
+use rustls::crypto::CryptoProvider;
+use rustls::{ProtocolVersion, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Tls, connect, trusting};
@@ -67,13 +69,15 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
     let (address, pid) = (proxy.address("main"), proxy.pid());
     let door = Door::Unix(pki.folder().join("admin.sock"));
     let admin = format!("unix:{}", pki.folder().join("admin.sock").display());
-    let config = Arc::new(both_versions(&pki.ca()));
+    let (config, rsa_only) = (Arc::new(both_versions(&pki.ca())), Arc::new(rsa_only(&pki.ca())));
     let resumed = AtomicU64::new(0);
     let (done, handshakes, newest) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let before = (resident_kib(pid), open_files(pid));
     thread::scope(|scope| {
-        for name in NAMES {
-            let (config, done, handshakes, newest) = (&config, &done, &handshakes, &newest);
+        for (name, (config, rsa)) in
+            NAMES.into_iter().flat_map(|name| [(name, (&config, false)), (name, (&rsa_only, true))])
+        {
+            let (done, handshakes, newest) = (&done, &handshakes, &newest);
             scope.spawn(move || {
                 while !done.load(Ordering::Acquire) {
                     let reported = newest.load(Ordering::Acquire);
@@ -84,6 +88,7 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
                     let expected =
                         if generation.is_multiple_of(2) { ProtocolVersion::TLSv1_3 } else { ProtocolVersion::TLSv1_2 };
                     assert_eq!(version, expected, "generation {generation} mixed with another");
+                    assert_eq!(has_rsa_key(&client), rsa, "the other key type's certificate");
                     assert!(generation >= reported, "generation {generation} after {reported} was reported");
                     client.send(b"ping").unwrap();
                     assert_eq!(client.read_exact(4), b"ping");
@@ -193,13 +198,33 @@ fn a_link_that_is_swapped_under_load_never_shows_a_mixed_pair() {
     });
 }
 
-/// A client that takes either version.
+fn has_rsa_key(client: &Client) -> bool {
+    let leaf = &client.tls.peer_certificates().unwrap()[0];
+    let (_, certificate) = X509Certificate::from_der(leaf).unwrap();
+    matches!(certificate.public_key().parsed().unwrap(), PublicKey::RSA(_))
+}
+
+/// A client that takes either version and either key type.
 fn both_versions(ca: &Path) -> rustls::ClientConfig {
+    with_provider(ca, tlsgate::tls::crypto::provider())
+}
+
+/// A client that takes either version, and can verify no signature but RSA's on a handshake.
+fn rsa_only(ca: &Path) -> rustls::ClientConfig {
+    let mut provider = tlsgate::tls::crypto::provider();
+    let algorithms = &mut provider.signature_verification_algorithms;
+    let rsa = |scheme: &SignatureScheme| scheme.as_str().is_some_and(|name| name.starts_with("RSA_"));
+    algorithms.mapping =
+        algorithms.mapping.iter().copied().filter(|(scheme, _)| rsa(scheme)).collect::<Vec<_>>().leak();
+    with_provider(ca, provider)
+}
+
+fn with_provider(ca: &Path, provider: CryptoProvider) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     let pem = fs::read(ca).unwrap();
     roots.add(rustls::pki_types::pem::from_buf(&mut pem.as_slice()).unwrap().unwrap().1.into()).unwrap();
-    let provider = Arc::new(tlsgate::tls::crypto::provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let builder =
+        rustls::ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions().unwrap();
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     // A resumed session shows the certificate that it began with.
     config.resumption = rustls::client::Resumption::disabled();

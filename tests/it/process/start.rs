@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 
+use crate::support::PATIENCE;
 use crate::support::backend::Backend;
 use crate::support::bare::Bare;
 use crate::support::proxy::PROGRAM;
@@ -87,4 +90,22 @@ fn the_limit_of_open_files_is_raised_and_reported() {
     assert_eq!(raised.split_whitespace().nth(3), Some("3000"), "{raised}");
     let told = bare.first_lines.lines().any(|line| line.contains("200") && line.contains("3000"));
     assert!(told, "{}", bare.first_lines);
+}
+
+#[test]
+fn a_service_manager_is_told_when_it_accepts_and_when_it_stops() {
+    let pki = certified();
+    let path = pki.folder().join("notify");
+    let told = UnixDatagram::bind(&path).unwrap();
+    told.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut message = [0; 256];
+    let mut next = || {
+        let length = told.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    let text = config(&[Backend::echo().address], Lines::default());
+    let bare = Bare::start(pki.folder(), &text, &format!("export NOTIFY_SOCKET={}", path.display()));
+    assert_eq!(next(), format!("READY=1\nMAINPID={}\n", bare.pid()));
+    assert!(Command::new("kill").arg(bare.pid().to_string()).status().unwrap().success());
+    assert_eq!(next(), "STOPPING=1\n");
 }

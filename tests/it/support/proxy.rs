@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -103,13 +103,18 @@ impl Proxy {
     pub(crate) fn wait(&mut self) -> ExitStatus {
         // Its output closes when it ends, so that the wait after this one is short.
         self.log.wait::<()>(|_| None);
+        self.ended()
+    }
+
+    /// The same where another process has its output too.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
             assert!(Instant::now() < deadline, "tlsgate does not end");
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }

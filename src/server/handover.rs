@@ -1,0 +1,210 @@
+//! Listening sockets go from a running process to the one that takes over, so that no connection is refused in between.
+//!
+//! The successor is started with one end of a socket pair as its standard input: on it come the sockets, each with its name,
+//! and back goes the word that it accepts. Must not know: what is served on the sockets, why a process is replaced.
+
+use std::ffi::OsString;
+use std::io::{self, Error, ErrorKind, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+/// What a socket is known by in both processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Name {
+    /// Empty for the admin server's.
+    pub(super) listener: String,
+    /// As configured.
+    pub(super) address: String,
+}
+
+/// The sockets that a predecessor has handed over, and the way to tell it so.
+#[derive(Debug, Default)]
+pub(super) struct Inherited {
+    sockets: Vec<(Name, OwnedFd)>,
+    from_predecessor: bool,
+}
+
+impl Inherited {
+    /// What the predecessor sends, if there is one.
+    pub(super) fn receive() -> io::Result<Self> {
+        if std::env::var_os(VARIABLE).is_none() {
+            return Ok(Self::default());
+        }
+        let mut sockets = Vec::new();
+        while let Some(socket) = receive_one(rustix::stdio::stdin())? {
+            sockets.push(socket);
+        }
+        Ok(Self { sockets, from_predecessor: true })
+    }
+
+    /// The socket of that name, once.
+    pub(super) fn take(&mut self, name: &Name) -> Option<OwnedFd> {
+        let index = self.sockets.iter().position(|(known, _)| known == name)?;
+        Some(self.sockets.swap_remove(index).1)
+    }
+
+    /// Closes what nobody took, and tells the predecessor that it is no longer needed.
+    pub(super) fn accepting(&mut self) -> io::Result<()> {
+        self.sockets.clear();
+        if std::mem::take(&mut self.from_predecessor) {
+            rustix::io::write(rustix::stdio::stdin(), READY)?;
+        }
+        Ok(())
+    }
+}
+
+/// A process that is about to take over.
+#[derive(Debug)]
+pub(super) struct Successor {
+    child: Child,
+    channel: OwnedFd,
+}
+
+impl Successor {
+    /// Starts this program anew, from the file that it was started from, with the same arguments.
+    pub(super) fn start(sockets: &[(Name, BorrowedFd<'_>)]) -> io::Result<Self> {
+        let (channel, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(Error::from)?;
+        let child = Command::new(program()?)
+            .args(std::env::args_os().skip(1))
+            .env(VARIABLE, "1")
+            .stdin(Stdio::from(theirs))
+            .spawn()?;
+        let mut successor = Self { child, channel };
+        if successor.send_all(sockets).is_err() {
+            // Most likely it has ended already. Waiting for it tells how.
+            let _ = successor.child.kill();
+        }
+        Ok(successor)
+    }
+
+    fn send_all(&self, sockets: &[(Name, BorrowedFd<'_>)]) -> io::Result<()> {
+        for (name, socket) in sockets {
+            send_one(&self.channel, name, *socket)?;
+        }
+        // An empty packet: that was the last one.
+        send(&self.channel, &[], &mut SendAncillaryBuffer::default())
+    }
+
+    /// Its process id.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it accepts. If it ends instead, or takes too long, it is no more, and this says why.
+    pub(super) fn wait_until_ready(mut self) -> Result<u32, String> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut answer = [0; READY.len()];
+        let ready = readable(&self.channel, deadline)
+            && matches!(rustix::io::read(&self.channel, &mut answer), Ok(count) if answer[..count] == *READY);
+        if ready {
+            return Ok(self.id());
+        }
+        let in_time = Instant::now() < deadline;
+        // It has ended, or it is of no use.
+        let _ = self.child.kill();
+        Err(match (in_time, self.child.wait()) {
+            (true, Ok(status)) => format!("it ended before it could accept ({status}); its log says why"),
+            _ => format!("it did not accept within {} s, and was stopped", PATIENCE.as_secs()),
+        })
+    }
+}
+
+/// The file that this process was started from; one that has been replaced since is found under its old name.
+fn program() -> io::Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    Ok(match path.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(bare) => OsString::from_vec(bare.to_vec()).into(),
+        None => path,
+    })
+}
+
+fn send_one(channel: impl AsFd, name: &Name, socket: BorrowedFd<'_>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = SendAncillaryBuffer::new(&mut space);
+    let sockets = [socket];
+    if !rights.push(SendAncillaryMessage::ScmRights(&sockets)) {
+        return Err(Error::other("no room for a descriptor"));
+    }
+    send(channel, format!("{}\0{}", name.listener, name.address).as_bytes(), &mut rights)
+}
+
+fn send(channel: impl AsFd, bytes: &[u8], rights: &mut SendAncillaryBuffer<'_, '_, '_>) -> io::Result<()> {
+    sendmsg(channel, &[IoSlice::new(bytes)], rights, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+fn receive_one(channel: impl AsFd) -> io::Result<Option<(Name, OwnedFd)>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = [0; LONGEST];
+    let received = recvmsg(channel, &mut [IoSliceMut::new(&mut bytes)], &mut rights, RecvFlags::CMSG_CLOEXEC)?;
+    let mut sockets = rights.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
+        _ => None,
+    });
+    let socket = sockets.next().and_then(|mut sockets| sockets.next());
+    let text = bytes.get(..received.bytes).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    match (text.and_then(|text| text.split_once('\0')), socket) {
+        (Some((listener, address)), Some(socket)) => {
+            Ok(Some((Name { listener: listener.to_owned(), address: address.to_owned() }, socket)))
+        }
+        (None, None) if received.bytes == 0 => Ok(None),
+        _ => Err(Error::new(ErrorKind::InvalidData, "what came from the process before this one is no socket")),
+    }
+}
+
+fn readable(channel: impl AsFd, deadline: Instant) -> bool {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&channel, PollFlags::IN)], Some(&left)) {
+            Err(rustix::io::Errno::INTR) => {}
+            polled => return polled.is_ok_and(|count| count > 0),
+        }
+    }
+}
+
+/// Tells a process that its standard input is the channel to the one before it.
+const VARIABLE: &str = "TLSGATE_HANDOVER";
+const READY: &[u8] = b"accepting";
+/// A path of a Unix socket, and a name before it.
+const LONGEST: usize = 8192;
+/// For the successor to load its certificates and to accept.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_and_its_name_arrive_and_then_the_end() {
+        let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let name = Name { listener: "ldaps".into(), address: "127.0.0.1:0".into() };
+        send_one(&here, &name, socket.as_fd()).unwrap();
+        send(&here, &[], &mut SendAncillaryBuffer::default()).unwrap();
+        let (known, received) = receive_one(&there).unwrap().unwrap();
+        assert_eq!(known, name);
+        let received = std::net::TcpListener::from(received);
+        assert_eq!(received.local_addr().unwrap(), socket.local_addr().unwrap());
+        assert!(receive_one(&there).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_no_socket_is_refused() {
+        let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        send(&here, b"ldaps\x00127.0.0.1:0", &mut SendAncillaryBuffer::default()).unwrap();
+        assert_eq!(receive_one(&there).unwrap_err().kind(), ErrorKind::InvalidData);
+    }
+}

@@ -1,0 +1,68 @@
+//! What signals ask for. Must not know: how it is done.
+
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The process's signals. From [`Signals::listen`] on they no longer kill it, but wait to be asked for.
+#[derive(Debug)]
+pub struct Signals {
+    runtime: runtime::Runtime,
+    streams: Streams,
+}
+
+impl Signals {
+    pub fn listen() -> std::io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let streams = {
+            let _inside = runtime.enter();
+            Streams {
+                term: signal(SignalKind::terminate())?,
+                int: signal(SignalKind::interrupt())?,
+                quit: signal(SignalKind::quit())?,
+                hup: signal(SignalKind::hangup())?,
+                usr1: signal(SignalKind::user_defined1())?,
+                usr2: signal(SignalKind::user_defined2())?,
+            }
+        };
+        Ok(Self { runtime, streams })
+    }
+
+    /// The runtime on which they are waited for, and they.
+    pub(super) fn into_parts(self) -> (runtime::Runtime, Streams) {
+        (self.runtime, self.streams)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Streams {
+    term: Signal,
+    int: Signal,
+    quit: Signal,
+    hup: Signal,
+    usr1: Signal,
+    usr2: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Drain,
+    Stop,
+    Reload,
+    ReopenLogs,
+    /// Let this program's new version take over.
+    Upgrade,
+}
+
+impl Streams {
+    pub(super) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.term.recv() => Asked::Drain,
+            _ = self.int.recv() => Asked::Drain,
+            _ = self.quit.recv() => Asked::Stop,
+            _ = self.hup.recv() => Asked::Reload,
+            _ = self.usr1.recv() => Asked::ReopenLogs,
+            _ = self.usr2.recv() => Asked::Upgrade,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! USR2: another process takes over, and nobody who connects meanwhile notices.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use crate::support::backend::Backend;
+use crate::support::client::{Client, Ending, Tls};
+use crate::support::http::Door;
+use crate::support::proxy::Proxy;
+use crate::support::stage::{Lines, NAME, Stage};
+
+/// A process that is not the test's own child, ended with it.
+struct Successor(String);
+
+impl Successor {
+    /// Asks the proxy for one, and waits for it to accept.
+    fn of(proxy: &Proxy) -> Self {
+        proxy.signal("USR2");
+        let line = proxy.log_line("another process has taken over");
+        let pid = line.rsplit_once("pid=").unwrap().1;
+        Self(pid.trim().to_owned())
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", &self.0]).status();
+    }
+}
+
+#[test]
+fn a_new_process_takes_over_under_load_and_no_connection_fails() {
+    let backend = Backend::echo();
+    let lines = Lines { top: "[admin]\nlisten=\"unix:admin.sock\"\n", ..Lines::default() };
+    let mut stage = Stage::new(&[backend.address], lines);
+    let (address, before) = (stage.address(), stage.proxy.pid());
+    let mut old = stage.client(Tls::V13);
+    let (done, served) = (AtomicBool::new(false), AtomicU64::new(0));
+    let successor = thread::scope(|scope| {
+        for tls in Tls::BOTH {
+            let (config, done, served) = (stage.config(tls), &done, &served);
+            scope.spawn(move || {
+                while !done.load(Ordering::Acquire) {
+                    let mut client = Client::silent(address, config, NAME);
+                    client.handshake().unwrap_or_else(|error| panic!("a handshake failed: {error}"));
+                    exchange(&mut client);
+                    client.close_notify().unwrap();
+                    assert_eq!(client.read_to_end().1, Ending::CloseNotify);
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let successor = Successor::of(&stage.proxy);
+        // Some more, which the new one serves alone.
+        let seen = served.load(Ordering::Relaxed);
+        while served.load(Ordering::Relaxed) < seen + 50 {
+            thread::yield_now();
+        }
+        done.store(true, Ordering::Release);
+        successor
+    });
+    // Who is connected to the old one stays with it, and it waits for them.
+    exchange(&mut old);
+    let door = Door::Unix(stage.pki.folder().join("admin.sock"));
+    let status = door.ask("GET", "/api/v1/status", &[], "").json();
+    assert_eq!(status["pid"].to_string(), successor.0);
+    assert_ne!(successor.0, before.to_string());
+    old.close_notify().unwrap();
+    assert_eq!(old.read_to_end().1, Ending::CloseNotify);
+    assert_eq!(stage.proxy.ended().code(), Some(0));
+    // The old one has left the admin socket to the new one.
+    assert_eq!(door.ask("GET", "/readyz", &[], "").status, 200);
+    exchange(&mut stage.client(Tls::V12));
+}
+
+#[test]
+fn where_nobody_can_take_over_everything_stays_as_it_is() {
+    let backend = Backend::echo();
+    let stage = Stage::plain(backend.address);
+    let path = stage.pki.folder().join("tlsgate.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, "[[listener]]\n").unwrap();
+    stage.proxy.signal("USR2");
+    let line = stage.proxy.log_line("nobody has taken over, everything stays as it is");
+    assert!(line.contains("exit status: 1"), "{line}");
+    exchange(&mut stage.client(Tls::V13));
+    // With the file mended, somebody can.
+    std::fs::write(&path, text).unwrap();
+    let _successor = Successor::of(&stage.proxy);
+    exchange(&mut stage.client(Tls::V13));
+}
+
+fn exchange(client: &mut Client) {
+    client.send(b"ping").unwrap();
+    assert_eq!(client.read_exact(4), b"ping");
+}
