@@ -185,7 +185,7 @@ fn ways(
     pools: &[Arc<Pool>],
     certificates: &mut Certificates<'_>,
 ) -> Option<Ways> {
-    let pool = |target: &validate::listener::BackendRef| pools.get(target.index).map(Arc::clone);
+    let pool = |target: &validate::reference::BackendRef| pools.get(target.index).map(Arc::clone);
     let way = |mode, pool: Option<Arc<Pool>>| match (mode, pool) {
         (Mode::Passthrough, Some(pool)) => Way::Passthrough(pool),
         _ => Way::Reject,

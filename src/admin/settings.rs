@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use crate::backend::balance::Algorithm;
 use crate::config::validate::Config;
-use crate::config::validate::listener::{BackendRef, Listener};
+use crate::config::validate::listener::Listener;
+use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
 use crate::config::values::Workers;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
-use crate::tls;
-use crate::tls::route::Mode;
+use crate::tls::route::{Mode, shown};
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
 
@@ -89,7 +89,7 @@ fn route(route: &Route) -> Value {
 }
 
 pub(super) fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
-    list.iter().map(|protocol| tls::route::shown(protocol)).collect()
+    list.iter().map(|protocol| shown(protocol)).collect()
 }
 
 fn backend(backend: &Option<BackendRef>) -> Option<&str> {

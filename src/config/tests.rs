@@ -260,7 +260,11 @@ fn routes_are_checked_against_each_other_and_their_listener() {
             "no_server_name: would never match, since the listener refuses clients without a server name",
         ),
         (whole, &["client_alpn = []"], "client_alpn: found an empty list, expected at least one"),
-        (whole, &["server_names = \"a.test\"\nclient_alpn = [\"\"]"], "client_alpn: found a list, expected a list of application protocols"),
+        (
+            whole,
+            &["server_names = \"a.test\"\nclient_alpn = [\"\"]"],
+            "client_alpn: found a list, expected a list of application protocols",
+        ),
         (
             whole,
             &["server_names = \"a.test\"\nalpn = [\"acme-tls/1\"]"],

@@ -13,6 +13,7 @@ use crate::observe::log::Level;
 
 pub mod backend;
 pub mod listener;
+pub mod reference;
 pub mod route;
 
 use backend::Backend;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
-use crate::config::validate::listener::{BackendRef, Listener};
+use crate::config::validate::listener::Listener;
+use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::Certificate;

@@ -20,6 +20,7 @@ mod names;
 mod process;
 mod refusals;
 mod reload;
+mod routes;
 mod samba;
 mod selection;
 mod smoke;

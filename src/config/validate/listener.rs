@@ -9,11 +9,10 @@ use std::time::Duration;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::reference::{BackendRef, CERTIFICATES, certificate, known_backend, known_policy};
 use crate::config::validate::route::{self, Route};
 use crate::config::validate::{present, resolved};
-use crate::config::values::CertificateSource;
-use crate::tls::name::Name;
-use crate::tls::policy::{self, Policy};
+use crate::tls::policy::Policy;
 use crate::tls::route::Mode;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
@@ -49,14 +48,6 @@ impl Listener {
     pub fn sources(&self) -> impl Iterator<Item = &Located<Source>> {
         self.certificates.iter().chain(self.routes.iter().flat_map(|route| &route.certificates))
     }
-}
-
-/// A backend that a key names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackendRef {
-    /// Its index.
-    pub index: usize,
-    pub name: Arc<str>,
 }
 
 /// Whether and how sessions are resumed.
@@ -192,72 +183,5 @@ fn unused(
         ));
     }
 }
-
-pub(super) fn known_policy(name: &Located<String>, errors: &mut Vec<ConfigError>) -> Option<&'static Policy> {
-    let policy = policy::named(&name.value);
-    if policy.is_none() {
-        let known = policy::ALL.iter().map(|policy| policy.name).collect::<Vec<_>>().join(", ");
-        errors.push(name.error(format!("unknown policy {:?} (expected one of {known})", name.value)));
-    }
-    policy
-}
-
-pub(super) fn known_backend(
-    name: &Located<String>,
-    backends: &[Backend],
-    errors: &mut Vec<ConfigError>,
-) -> Option<BackendRef> {
-    let found = backends.iter().position(|backend| *backend.name == *name.value);
-    let Some(index) = found else {
-        let known = backends.iter().map(|backend| &*backend.name).collect::<Vec<_>>().join(", ");
-        let known = if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
-        errors.push(
-            name.error(format!("unknown backend {:?} ({known}; a backend is written [backend.NAME])", name.value)),
-        );
-        return None;
-    };
-    Some(BackendRef { index, name: Arc::clone(&backends[index].name) })
-}
-
-pub(super) fn certificate(
-    source: Located<CertificateSource>,
-    folder: &Path,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Located<Source>> {
-    let value = match &source.value {
-        CertificateSource::Path(path) => Source::Path(resolved(path, folder)),
-        CertificateSource::Pair { cert, key, names, default } => {
-            let names = match names {
-                None => None,
-                Some(texts) if texts.is_empty() => {
-                    errors.push(source.error("names: found an empty list, expected at least one name"));
-                    return None;
-                }
-                Some(texts) => Some(parsed_names(texts, &source, errors)?),
-            };
-            Source::Pair { cert: resolved(cert, folder), key: resolved(key, folder), names, default: *default }
-        }
-    };
-    Some(Located { value, at: source.at, path: source.path })
-}
-
-fn parsed_names(
-    texts: &[String],
-    source: &Located<CertificateSource>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Vec<Name>> {
-    let mut names: Vec<Name> = Vec::with_capacity(texts.len());
-    let before = errors.len();
-    for text in texts {
-        match Name::parse(text) {
-            Ok(name) if names.contains(&name) => {}
-            Ok(name) => names.push(name),
-            Err(error) => errors.push(source.error(format!("names: {error}"))),
-        }
-    }
-    (errors.len() == before).then_some(names)
-}
-
-pub(super) const CERTIFICATES: &str = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";
 
 const LONGEST_TICKET: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
-use crate::config::validate::listener::{BackendRef, certificate, known_backend, known_policy};
+use crate::config::validate::reference::{BackendRef, certificate, known_backend, known_policy};
 use crate::config::values::Protocols;
 use crate::tls::name::Name;
 use crate::tls::policy::Policy;

@@ -17,12 +17,24 @@ pub(crate) struct Nginx {
 
 impl Nginx {
     pub(crate) fn start() -> Self {
+        Self::with("")
+    }
+
+    /// Serves them over HTTPS, with this certificate and its key.
+    pub(crate) fn start_tls(certificate: &Path, key: &Path) -> Self {
+        let (certificate, key) = (certificate.display(), key.display());
+        Self::with(&format!(
+            "ssl_certificate {certificate};\n        ssl_certificate_key {key};\n        ssl_protocols TLSv1.2 TLSv1.3;"
+        ))
+    }
+
+    fn with(tls: &str) -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("files")).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let conf = folder.path().join("nginx.conf");
-        fs::write(&conf, configuration(folder.path(), address)).unwrap();
+        fs::write(&conf, configuration(folder.path(), address, tls)).unwrap();
         let child = Command::new("nginx")
             .arg("-p")
             .arg(folder.path())
@@ -54,8 +66,9 @@ impl Drop for Nginx {
 
 /// In the foreground, one worker who may read the folder, and nothing outside it. (With `master_process off` nginx 1.22
 /// crashes on a socket that it takes over.)
-fn configuration(folder: &Path, address: SocketAddr) -> String {
+fn configuration(folder: &Path, address: SocketAddr, tls: &str) -> String {
     let folder = folder.display();
+    let ssl = if tls.is_empty() { "" } else { " ssl" };
     format!(
         "daemon off;
 worker_processes 1;
@@ -71,7 +84,8 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen {address};
+        listen {address}{ssl};
+        {tls}
         root {folder}/files;
         dav_methods PUT;
     }}
