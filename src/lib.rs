@@ -8,14 +8,15 @@
 //! | 8 | `main` | exit codes | cli |
 //! | 7 | `cli` | one file for each verb: run, check, reload, demo, version | server, admin, reload, snapshot, config, tls, observe |
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
-//! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | reload, snapshot, tls, config, backend, observe |
+//! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | reload, snapshot, tls, config, backend, limit, net, observe |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
-//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, snapshot, net, observe |
-//! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | snapshot, tls, backend, relay, net, observe |
-//! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, tls, backend |
-//! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, tls, backend, observe |
-//! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, tls, backend, observe |
-//! | 3 | `config::values` | the kinds of value that keys hold | config::decode, tls, backend, observe |
+//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::admission, snapshot, net, observe |
+//! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, observe |
+//! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | snapshot, tls, backend, relay, limit, net, observe |
+//! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, tls, backend, limit, net |
+//! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, tls, backend, limit, net, observe |
+//! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, tls, backend, limit, net, observe |
+//! | 3 | `config::values` | the kinds of value that keys hold | config::decode, tls, backend, limit, net, observe |
 //! | 3 | `config::decode` | tables → values, with every fault's place | – |
 //! | 3 | `config` | file → `Config` | – |
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
@@ -34,6 +35,7 @@
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
 //! | 2 | `backend` | servers, the balance among them, connecting | net |
+//! | 1 | `limit` | who may connect, how many at a time and how often | – |
 //! | 1 | `net` | socket options, buffers, ways to close | – |
 //! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | – |
 //!
@@ -44,6 +46,7 @@ pub mod admin;
 pub mod backend;
 pub mod cli;
 pub mod config;
+pub mod limit;
 pub mod net;
 pub mod observe;
 pub mod proxy;

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,6 +14,8 @@ use crate::backend::pool::Pool;
 use crate::backend::server::Server;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::{self, Config, route as settings_of};
+use crate::limit::admission::{Admission, Limits};
+use crate::limit::prefixes::Prefixes;
 use crate::tls::certificate::Certificate;
 use crate::tls::handshake::Terminator;
 use crate::tls::policy::Policy;
@@ -40,14 +41,13 @@ pub struct Snapshot {
 pub struct Listener {
     pub name: Arc<str>,
     pub ways: Ways,
-    pub max_connections: usize,
     /// From accept to the end of the handshake.
     pub handshake_timeout: Duration,
     /// Without a byte in either direction.
     pub idle_timeout: Duration,
     /// Certificates of its folders that could not be loaded.
     pub load_failures: usize,
-    active: Arc<AtomicUsize>,
+    pub admission: Admission,
 }
 
 /// A snapshot that was built, and what is not wrong but should be known.
@@ -62,10 +62,6 @@ pub struct Built {
 /// The snapshot that new connections get.
 #[derive(Debug)]
 pub struct Current(ArcSwap<Snapshot>);
-
-/// One of a listener's `max_connections`, given back when dropped.
-#[derive(Debug)]
-pub struct Permit(Arc<AtomicUsize>);
 
 impl Default for Snapshot {
     /// Nothing: what a first snapshot is built on.
@@ -89,11 +85,10 @@ impl Snapshot {
                 let listener = Listener {
                     name: Arc::clone(&settings.name),
                     ways,
-                    max_connections: settings.max_connections,
                     handshake_timeout: settings.handshake_timeout,
                     idle_timeout: settings.idle_timeout,
                     load_failures: certificates.failures.len() - failures,
-                    active: same.map(|same| Arc::clone(&same.active)).unwrap_or_default(),
+                    admission: Admission::new(limits(&settings.limits), same.map(|same| &same.admission)),
                 };
                 listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
@@ -123,26 +118,6 @@ impl Snapshot {
 
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
-    }
-}
-
-impl Listener {
-    /// Connections now.
-    pub fn active(&self) -> usize {
-        self.active.load(Ordering::Relaxed)
-    }
-
-    /// Room for one more connection, if there is any.
-    pub fn permit(&self) -> Option<Permit> {
-        let permit = Permit(Arc::clone(&self.active));
-        let before = self.active.fetch_add(1, Ordering::Relaxed);
-        (before < self.max_connections).then_some(permit)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -290,6 +265,17 @@ fn tickets(
         }
     }
     Tickets::shared(*settings, unix_time, &secrets, scope.as_bytes())
+}
+
+fn limits(written: &validate::limits::Limits) -> Limits {
+    Limits {
+        prefixes: Prefixes::new(&written.allow, &written.deny),
+        max_connections: written.max_connections,
+        max_connections_per_client: written.max_connections_per_client,
+        rate: written.connection_rate,
+        rate_per_client: written.connection_rate_per_client,
+        handshake_failures: written.handshake_failures,
+    }
 }
 
 /// What a ticket may be used for: this route of this listener, and what its clients have to prove, which is nothing so

@@ -8,6 +8,8 @@ use crate::config::validate::listener::Listener;
 use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
 use crate::config::values::Workers;
+use crate::config::values::limits;
+use crate::limit::rate::Rate;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::tls::route::{Mode, shown};
@@ -47,7 +49,7 @@ pub(super) fn config(config: &Config) -> Value {
 }
 
 fn listener(listener: &Listener) -> Value {
-    let tickets = &listener.tickets;
+    let (tickets, limits) = (&listener.tickets, &listener.limits);
     json!({
         "name": listener.name,
         "listen": listener.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
@@ -55,7 +57,17 @@ fn listener(listener: &Listener) -> Value {
         "certificates": listener.certificates.iter().map(|source| certificate(&source.value)).collect::<Vec<_>>(),
         "unknown_name": unknown_name(listener.unknown_name),
         "require_sni": listener.require_sni,
-        "max_connections": listener.max_connections,
+        "allow": limits.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "deny": limits.deny.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "max_connections": limits.max_connections,
+        "max_connections_per_client": limits.max_connections_per_client,
+        "connection_rate": limits.connection_rate.map(rate),
+        "connection_rate_per_client": limits.connection_rate_per_client.map(rate),
+        "handshake_failures": limits.handshake_failures.map(|failures| json!({
+            "limit": failures.rate.count,
+            "window": humantime::format_duration(failures.rate.per).to_string(),
+            "block": humantime::format_duration(failures.block).to_string(),
+        })),
         "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
         "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
         "session_tickets": tickets.on,
@@ -94,6 +106,10 @@ pub(super) fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
 
 fn backend(backend: &Option<BackendRef>) -> Option<&str> {
     backend.as_ref().map(|backend| &*backend.name)
+}
+
+fn rate(rate: Rate) -> Value {
+    json!({ "rate": limits::shown(rate), "burst": rate.burst })
 }
 
 fn certificate(source: &Source) -> Value {

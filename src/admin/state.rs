@@ -33,6 +33,6 @@ pub(super) fn status(status: &Status, snapshot: &Snapshot) -> Value {
         "reloads": { "success": status.successes, "failure": status.failures },
         "errors": Fault::all(&status.errors),
         "warnings": status.warnings,
-        "connections_active": snapshot.listeners().map(|listener| listener.active()).sum::<usize>(),
+        "connections_active": snapshot.listeners().map(|listener| listener.admission.active()).sum::<usize>(),
     })
 }

@@ -12,6 +12,7 @@ use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 
 pub mod backend;
+pub mod limits;
 pub mod listener;
 pub mod reference;
 pub mod route;

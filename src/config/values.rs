@@ -13,6 +13,8 @@ use crate::observe::log::Level;
 use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
 
+pub mod limits;
+
 /// `"auto"` or a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workers {

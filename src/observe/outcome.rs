@@ -10,6 +10,16 @@ pub enum Outcome {
     // Accepting
     /// tlsgate refused: the listener has `max_connections` already.
     ConnectionLimit,
+    /// tlsgate refused: connections come faster than the listener's `connection_rate`.
+    ConnectionRate,
+    /// tlsgate refused: the client's address is not one that `allow` and `deny` let in.
+    ClientDenied,
+    /// tlsgate refused: too many handshakes of this client have failed lately (`handshake_failures`).
+    ClientBlocked,
+    /// tlsgate refused: the client has `max_connections_per_client` already.
+    ClientConnectionLimit,
+    /// tlsgate refused: the client connects more often than `connection_rate_per_client`.
+    ClientConnectionRate,
 
     // Reading the ClientHello
     /// The client closed before it had sent a whole ClientHello.
@@ -86,6 +96,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether the client failed to come to a TLS session, so that it counts for `handshake_failures`. To connect and to close
+    /// without a hello is what port checks do, and not a failure.
+    pub fn is_failed_handshake(self) -> bool {
+        self.is_before_handshake() && self != Self::HelloClosed
+    }
+
     /// Whether it ended before there was a TLS session, and not by being refused on accept.
     pub fn is_before_handshake(self) -> bool {
         match self {
@@ -94,7 +110,9 @@ impl Outcome {
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
             Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,
-            Self::ConnectionLimit | Self::BackendUnreachable | Self::Completed | Self::BackendClosedEarly => false,
+            Self::ConnectionLimit | Self::ConnectionRate | Self::ClientDenied | Self::ClientBlocked => false,
+            Self::ClientConnectionLimit | Self::ClientConnectionRate => false,
+            Self::BackendUnreachable | Self::Completed | Self::BackendClosedEarly => false,
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,
             Self::BackendReset | Self::IdleTimeout | Self::Shutdown | Self::InternalError => false,
         }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::backend::connect::{Connected, Failure, connect};
 use crate::backend::pool::Pool;
+use crate::limit::admission::Admission;
 use crate::net::close::{self, Unfinished};
 use crate::net::stream::Stream;
 use crate::observe::access::{self, AccessLog, Record, Served, Tls};
@@ -31,6 +32,9 @@ use crate::tls::select::{Choice, Tier};
 pub async fn serve(client: Stream, listener: Arc<Listener>, entry: Entry) {
     let mut entry = entry;
     let outcome = live(client, &listener, &mut entry).await;
+    if outcome.is_failed_handshake() {
+        listener.admission.failed(entry.record.client_address);
+    }
     entry.record.outcome = outcome;
 }
 
@@ -199,6 +203,7 @@ pub struct Entry {
     accepted: Instant,
     log: AccessLog,
     metrics: Arc<Metrics>,
+    unwritten: bool,
 }
 
 impl Entry {
@@ -230,7 +235,7 @@ impl Entry {
             outcome: Outcome::Shutdown,
             reason: None,
         };
-        Self { record, traffic, accepted: Instant::now(), log, metrics }
+        Self { record, traffic, accepted: Instant::now(), log, metrics, unwritten: false }
     }
 
     fn greeted(&mut self, hello: &Hello) {
@@ -262,10 +267,15 @@ impl Entry {
         self.metrics.handshake(&self.record.listener, agreed, took);
     }
 
-    /// Ends it before it began.
-    pub fn refuse(mut self, outcome: Outcome) {
+    /// Ends it before it began. It is counted; in a flood of refusals it is not written down.
+    pub fn refuse(mut self, outcome: Outcome, admission: &Admission) {
         self.metrics.rejected(&self.record.listener, outcome);
         self.record.outcome = outcome;
+        self.unwritten = !admission.tells();
+        if self.unwritten && admission.warns() {
+            let listener = &self.record.listener;
+            tracing::warn!(%listener, "more connections are refused than the access log tells of; the metrics count them");
+        }
     }
 
     async fn no_hello(&mut self, client: &mut Stream, failure: NoHello) -> Outcome {
@@ -341,7 +351,9 @@ impl Drop for Entry {
         self.record.received_bytes = self.traffic.received();
         self.record.sent_bytes = self.traffic.sent();
         self.metrics.closed(&self.record.listener, self.record.outcome, lived);
-        self.log.write(self.record.clone());
+        if !self.unwritten {
+            self.log.write(self.record.clone());
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::net::stream::Stream;
 use crate::observe::access::AccessLog;
 use crate::observe::metrics::Metrics;
-use crate::observe::outcome::Outcome;
+use crate::proxy::admission::Admitted;
 use crate::proxy::connection::{self, Entry};
 use crate::snapshot::Current;
 
@@ -78,8 +78,9 @@ fn start(stream: Stream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
     let snapshot = shared.current.load();
     let Some(listener) = snapshot.listener(name) else { return };
     let entry = Entry::new(shared.ids.next(), Arc::clone(name), peer, shared.log.clone(), Arc::clone(&shared.metrics));
-    let Some(permit) = listener.permit() else {
-        return entry.refuse(Outcome::ConnectionLimit);
+    let admitted = match Admitted::direct(listener, peer.ip()) {
+        Ok(admitted) => admitted,
+        Err(outcome) => return entry.refuse(outcome, &listener.admission),
     };
     if let Err(error) = stream.prepare() {
         // The peer has gone already; reading will tell.
@@ -89,7 +90,7 @@ fn start(stream: Stream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
     // A panic ends this task only; its entry is logged as the unwinding drops it.
     tokio::spawn(async move {
         connection::serve(stream, listener, entry).await;
-        drop((permit, alive));
+        drop((admitted, alive));
     });
 }
 

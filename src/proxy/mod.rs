@@ -1,4 +1,5 @@
 //! The data plane's flow: accept, and one connection's life.
 
+pub mod admission;
 pub mod connection;
 pub mod listener;

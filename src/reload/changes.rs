@@ -55,7 +55,14 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     compare("policy", &old.policy.name, &new.policy.name);
     compare("unknown_name", &old.unknown_name, &new.unknown_name);
     compare("require_sni", &old.require_sni, &new.require_sni);
-    compare("max_connections", &old.max_connections, &new.max_connections);
+    let (was, is) = (&old.limits, &new.limits);
+    compare("allow", &was.allow, &is.allow);
+    compare("deny", &was.deny, &is.deny);
+    compare("max_connections", &was.max_connections, &is.max_connections);
+    compare("max_connections_per_client", &was.max_connections_per_client, &is.max_connections_per_client);
+    compare("connection_rate", &was.connection_rate, &is.connection_rate);
+    compare("connection_rate_per_client", &was.connection_rate_per_client, &is.connection_rate_per_client);
+    compare("handshake_failures", &was.handshake_failures, &is.handshake_failures);
     compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     compare("tickets", &ticket_settings(old), &ticket_settings(new));

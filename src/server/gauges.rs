@@ -39,6 +39,12 @@ fn configuration(registry: &Registry, control: &Control) -> Result<(), prometheu
 fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error> {
     let snapshot = control.current.load();
     let active = gauge(registry, "connections_active", "Connections now.", &["listener"])?;
+    let blocked = gauge(
+        registry,
+        "clients_blocked",
+        "Clients refused because their handshakes failed too often.",
+        &["listener"],
+    )?;
     let failures = gauge(
         registry,
         "certificate_load_failures",
@@ -51,7 +57,8 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
     )?;
     registry.register(Box::new(expiry.clone()))?;
     for listener in snapshot.listeners() {
-        active.with_label_values(&[&*listener.name]).set(number(listener.active()));
+        active.with_label_values(&[&*listener.name]).set(number(listener.admission.active()));
+        blocked.with_label_values(&[&*listener.name]).set(number(listener.admission.blocked()));
         failures.with_label_values(&[&*listener.name]).set(number(listener.load_failures));
         for certificate in listener.ways.certificates() {
             let key_type = certificate.key_type.to_string();

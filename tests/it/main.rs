@@ -15,6 +15,7 @@ mod directory;
 mod ends;
 mod hello;
 mod layers;
+mod limits;
 mod metrics;
 mod names;
 mod process;

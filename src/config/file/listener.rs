@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::config::decode::{Located, Table};
+use crate::config::file::limits::Limits;
 use crate::config::file::route::Route;
 use crate::config::values::{CertificateSource, Protocols};
 use crate::tls::policy;
@@ -20,7 +21,7 @@ pub struct Listener {
     pub certificates: Option<Vec<Located<CertificateSource>>>,
     pub unknown_name: Located<UnknownName>,
     pub require_sni: Located<bool>,
-    pub max_connections: Located<usize>,
+    pub limits: Limits,
     pub handshake_timeout: Located<Duration>,
     pub idle_timeout: Located<Duration>,
     pub session_tickets: Located<bool>,
@@ -48,7 +49,7 @@ impl Listener {
             certificates: table.list("certificates"),
             unknown_name: table.or("unknown_name", UnknownName::Default),
             require_sni: table.or("require_sni", false),
-            max_connections: table.or("max_connections", 10_000),
+            limits: Limits::read(table),
             handshake_timeout: table.or("handshake_timeout", Duration::from_secs(10)),
             idle_timeout: table.or("idle_timeout", Duration::from_secs(3600)),
             session_tickets: table.or("session_tickets", true),

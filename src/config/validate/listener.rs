@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::reference::{BackendRef, CERTIFICATES, certificate, known_backend, known_policy};
 use crate::config::validate::route::{self, Route};
 use crate::config::validate::{present, resolved};
@@ -28,7 +29,7 @@ pub struct Listener {
     pub certificates: Vec<Located<Source>>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
-    pub max_connections: usize,
+    pub limits: Limits,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub tickets: Tickets,
@@ -120,6 +121,7 @@ impl Listeners<'_> {
         if let Some(error) = route::challenge(&listener.alpn, false) {
             errors.push(error);
         }
+        let limits = limits::validated(listener.limits, errors);
         let tickets = Tickets {
             on: listener.session_tickets.value,
             settings: tickets::Settings {
@@ -150,7 +152,7 @@ impl Listeners<'_> {
             certificates: certificates?,
             unknown_name: listener.unknown_name.value,
             require_sni: listener.require_sni.value,
-            max_connections: listener.max_connections.value,
+            limits,
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             tickets,

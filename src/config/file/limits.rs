@@ -1,0 +1,33 @@
+//! The keys of a `[[listener]]` that say who may connect, and how often, as written.
+//! Must not know: what depends on what.
+
+use ipnet::IpNet;
+
+use crate::config::decode::{Located, Table};
+use crate::limit::admission::Failures;
+use crate::limit::rate::Rate;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    pub allow: Option<Vec<Located<IpNet>>>,
+    pub deny: Option<Vec<Located<IpNet>>>,
+    pub max_connections: Located<usize>,
+    pub max_connections_per_client: Option<Located<usize>>,
+    pub connection_rate: Option<Located<Rate>>,
+    pub connection_rate_per_client: Option<Located<Rate>>,
+    pub handshake_failures: Option<Located<Failures>>,
+}
+
+impl Limits {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        Self {
+            allow: table.list("allow"),
+            deny: table.list("deny"),
+            max_connections: table.or("max_connections", 10_000),
+            max_connections_per_client: table.optional("max_connections_per_client"),
+            connection_rate: table.optional("connection_rate"),
+            connection_rate_per_client: table.optional("connection_rate_per_client"),
+            handshake_failures: table.optional("handshake_failures"),
+        }
+    }
+}

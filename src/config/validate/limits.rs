@@ -1,0 +1,58 @@
+//! A listener's limits, as far as they can be known to be valid.
+
+use ipnet::IpNet;
+
+use crate::config::decode::{ConfigError, Located};
+use crate::config::file;
+use crate::limit::admission::Failures;
+use crate::limit::rate::Rate;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    pub allow: Vec<IpNet>,
+    pub deny: Vec<IpNet>,
+    pub max_connections: usize,
+    pub max_connections_per_client: Option<usize>,
+    pub connection_rate: Option<Rate>,
+    pub connection_rate_per_client: Option<Rate>,
+    pub handshake_failures: Option<Failures>,
+}
+
+pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigError>) -> Limits {
+    let allow = prefixes(limits.allow.unwrap_or_default(), errors);
+    let mut deny = Vec::new();
+    for prefix in limits.deny.unwrap_or_default() {
+        if allow.contains(&prefix.value) {
+            errors.push(prefix.error(format!("{} stands in allow too (expected in one of the two)", prefix.value)));
+        } else {
+            deny.push(prefix);
+        }
+    }
+    Limits {
+        allow,
+        deny: prefixes(deny, errors),
+        max_connections: limits.max_connections.value,
+        max_connections_per_client: limits.max_connections_per_client.map(|most| most.value),
+        connection_rate: limits.connection_rate.map(|rate| rate.value),
+        connection_rate_per_client: limits.connection_rate_per_client.map(|rate| rate.value),
+        handshake_failures: limits.handshake_failures.map(|failures| failures.value),
+    }
+}
+
+/// Prefixes without repetition, in which no bit stands that does not count: who writes one means something else.
+pub(super) fn prefixes(written: Vec<Located<IpNet>>, errors: &mut Vec<ConfigError>) -> Vec<IpNet> {
+    let mut prefixes: Vec<IpNet> = Vec::with_capacity(written.len());
+    for prefix in written {
+        let exact = prefix.value.trunc();
+        if exact != prefix.value {
+            errors.push(prefix.error(format!("found {}, expected {exact}, or a longer prefix", prefix.value)));
+        } else if matches!(exact, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some()) {
+            errors.push(
+                prefix.error(format!("found {exact}, expected its IPv4 form, under which such clients are known")),
+            );
+        } else if !prefixes.contains(&exact) {
+            prefixes.push(exact);
+        }
+    }
+    prefixes
+}

@@ -1,0 +1,82 @@
+//! How limits are written: prefixes of addresses, rates, and what becomes of clients whose handshakes fail.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use toml::de::DeValue;
+
+use crate::config::decode::Value;
+use crate::limit::admission::Failures;
+use crate::limit::rate::Rate;
+
+impl Value for IpNet {
+    const EXPECTED: &'static str =
+        "an IP address or a prefix, such as \"192.0.2.7\", \"10.0.0.0/8\" or \"2001:db8::/32\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let text = value.as_str()?;
+        text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(Self::from))
+    }
+}
+
+impl Value for Rate {
+    const EXPECTED: &'static str =
+        "a number in a time, such as \"100/s\", \"20/m\" or { rate = \"100/s\", burst = 200 }";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        if let Some(text) = value.as_str() {
+            let (count, per) = count_in_time(text)?;
+            return Some(Self { count, per, burst: count });
+        }
+        let table = value.as_table()?;
+        if table.keys().any(|key| !["rate", "burst"].contains(&key.get_ref().as_ref())) {
+            return None;
+        }
+        let (count, per) = count_in_time(table.get("rate")?.get_ref().as_str()?)?;
+        let burst = table.get("burst").map_or(Some(count), |burst| number(burst.get_ref()))?;
+        Some(Self { count, per, burst })
+    }
+}
+
+impl Value for Failures {
+    const EXPECTED: &'static str = "a table such as { limit = 20, window = \"1m\", block = \"10m\" }";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let table = value.as_table()?;
+        if table.keys().any(|key| !["limit", "window", "block"].contains(&key.get_ref().as_ref())) {
+            return None;
+        }
+        let duration = |key| table.get(key).and_then(|value| Duration::read(value.get_ref()));
+        let limit = number(table.get("limit")?.get_ref())?;
+        let rate = Rate { count: limit, per: duration("window")?, burst: limit };
+        Some(Self { rate, block: duration("block")? })
+    }
+}
+
+/// A rate as it is written, without its burst.
+pub fn shown(rate: Rate) -> String {
+    let unit = match rate.per.as_secs() {
+        3600 => "h",
+        60 => "m",
+        _ => "s",
+    };
+    format!("{}/{unit}", rate.count)
+}
+
+fn count_in_time(text: &str) -> Option<(NonZeroU32, Duration)> {
+    let (count, unit) = text.split_once('/')?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    let digits = count.bytes().all(|byte| byte.is_ascii_digit());
+    count.parse().ok().filter(|_| digits).map(|count| (count, Duration::from_secs(seconds)))
+}
+
+fn number(value: &DeValue<'_>) -> Option<NonZeroU32> {
+    usize::read(value).and_then(|number| u32::try_from(number).ok()).and_then(NonZeroU32::new)
+}

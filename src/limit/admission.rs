@@ -1,0 +1,287 @@
+//! Whether one more connection may come in, and counting those that are in.
+//!
+//! Two questions, since behind a proxy the client is known later than the connection: is there a place for it
+//! ([`Admission::place`]), and may this client have it ([`Admission::client`])? Both answers are guards.
+//! Must not know: how a refusal is told, how a handshake can fail.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::limit::client::Client;
+use crate::limit::prefixes::Prefixes;
+use crate::limit::rate::{Limiter, PerClient, Rate, Remembered};
+
+/// What a listener allows.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub prefixes: Prefixes,
+    pub max_connections: usize,
+    pub max_connections_per_client: Option<usize>,
+    pub rate: Option<Rate>,
+    pub rate_per_client: Option<Rate>,
+    pub handshake_failures: Option<Failures>,
+}
+
+/// How many handshakes of one client may fail, and what happens then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failures {
+    /// `count` failures in `per` are none too many.
+    pub rate: Rate,
+    /// How long a client is refused after that.
+    pub block: Duration,
+}
+
+/// Why a connection is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// By prefix.
+    Denied,
+    /// Too many of its handshakes have failed.
+    Blocked,
+    TooManyOfClient,
+    TooOftenByClient,
+    TooMany,
+    TooOften,
+}
+
+/// The limits, and how far they are used up.
+#[derive(Debug)]
+pub struct Admission {
+    pub limits: Limits,
+    active: Arc<AtomicUsize>,
+    /// Of clients that have connections, so that it holds no more than `max_connections`.
+    of_client: Arc<Mutex<HashMap<Client, usize>>>,
+    rate: Option<Arc<Limiter>>,
+    rate_per_client: Option<Arc<PerClient>>,
+    failures: Option<Arc<PerClient>>,
+    blocked: Arc<Remembered<Instant>>,
+    told: Arc<(Limiter, Limiter)>,
+}
+
+/// One of a listener's connections, given back when dropped.
+#[derive(Debug)]
+pub struct Place(Arc<AtomicUsize>);
+
+/// One of a client's connections, given back when dropped.
+#[derive(Debug)]
+pub struct Share(Option<(Arc<Mutex<HashMap<Client, usize>>>, Client)>);
+
+impl Admission {
+    /// Goes on from `before`, the same listener's, as far as the limits are the same: what is active and who is blocked stays
+    /// in any case.
+    pub fn new(limits: Limits, before: Option<&Self>) -> Self {
+        let rate = before.filter(|before| before.limits.rate == limits.rate).and_then(|before| before.rate.clone());
+        let rate_per_client = before
+            .filter(|before| before.limits.rate_per_client == limits.rate_per_client)
+            .and_then(|before| before.rate_per_client.clone());
+        let failures = before
+            .filter(|before| before.limits.handshake_failures == limits.handshake_failures)
+            .and_then(|before| before.failures.clone());
+        Self {
+            active: before.map(|before| Arc::clone(&before.active)).unwrap_or_default(),
+            of_client: before.map(|before| Arc::clone(&before.of_client)).unwrap_or_default(),
+            rate: rate.or_else(|| limits.rate.map(Limiter::new).map(Arc::new)),
+            rate_per_client: rate_per_client.or_else(|| limits.rate_per_client.map(PerClient::new).map(Arc::new)),
+            failures: failures
+                .or_else(|| limits.handshake_failures.map(|failures| PerClient::new(failures.rate)).map(Arc::new)),
+            blocked: before.map(|before| Arc::clone(&before.blocked)).unwrap_or_default(),
+            told: before.map_or_else(
+                || Arc::new((Limiter::new(TOLD), Limiter::new(WARNED))),
+                |before| Arc::clone(&before.told),
+            ),
+            limits,
+        }
+    }
+
+    /// Connections now.
+    pub fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Clients that are blocked now.
+    pub fn blocked(&self) -> usize {
+        let now = Instant::now();
+        self.blocked.count(|until| until > now)
+    }
+
+    /// A place for one more connection, if there is any.
+    pub fn place(&self) -> Result<Place, Refused> {
+        let place = Place(Arc::clone(&self.active));
+        if self.active.fetch_add(1, Ordering::Relaxed) >= self.limits.max_connections {
+            return Err(Refused::TooMany);
+        }
+        match &self.rate {
+            Some(rate) if !rate.permits() => Err(Refused::TooOften),
+            _ => Ok(place),
+        }
+    }
+
+    /// Whether the client may have one more connection.
+    pub fn client(&self, address: IpAddr) -> Result<Share, Refused> {
+        if !self.limits.prefixes.allows(address) {
+            return Err(Refused::Denied);
+        }
+        let client = Client::from(address);
+        if let Some(until) = self.limits.handshake_failures.and_then(|_| self.blocked.find(client)) {
+            if Instant::now() < until {
+                return Err(Refused::Blocked);
+            }
+            self.blocked.forget(client);
+        }
+        let share = self.share(client)?;
+        match &self.rate_per_client {
+            Some(rate) if !rate.permits(client) => Err(Refused::TooOftenByClient),
+            _ => Ok(share),
+        }
+    }
+
+    /// A handshake of that client has failed.
+    pub fn failed(&self, address: IpAddr) {
+        let client = Client::from(address);
+        if let (Some(limit), Some(failures)) = (self.limits.handshake_failures, &self.failures)
+            && !failures.permits(client)
+        {
+            self.blocked.put(client, Instant::now() + limit.block);
+        }
+    }
+
+    /// Whether one more refusal is told one by one. In a flood most are counted only: to write each down would cost more than
+    /// to refuse it.
+    pub fn tells(&self) -> bool {
+        self.told.0.permits()
+    }
+
+    /// Whether it should be said once more that not all are told.
+    pub fn warns(&self) -> bool {
+        self.told.1.permits()
+    }
+
+    fn share(&self, client: Client) -> Result<Share, Refused> {
+        let Some(most) = self.limits.max_connections_per_client else { return Ok(Share(None)) };
+        let mut of_client = self.of_client.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = of_client.entry(client).or_default();
+        if *count >= most {
+            return Err(Refused::TooManyOfClient);
+        }
+        *count += 1;
+        Ok(Share(Some((Arc::clone(&self.of_client), client))))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let Some((of_client, client)) = &self.0 else { return };
+        let mut of_client = of_client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = of_client.get_mut(client) {
+            *count -= 1;
+            if *count == 0 {
+                of_client.remove(client);
+            }
+        }
+    }
+}
+
+/// Refusals of one listener that are told one by one.
+const TOLD: Rate = Rate { count: HUNDRED, per: Duration::from_secs(1), burst: HUNDRED };
+const WARNED: Rate = Rate { count: NonZeroU32::MIN, per: Duration::from_secs(60), burst: NonZeroU32::MIN };
+const HUNDRED: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            prefixes: Prefixes::new(&[], &["192.0.2.0/24".parse().unwrap()]),
+            max_connections: 3,
+            max_connections_per_client: Some(2),
+            rate: None,
+            rate_per_client: None,
+            handshake_failures: None,
+        }
+    }
+
+    fn rate(burst: u32) -> Rate {
+        let (count, burst) = (NonZeroU32::MIN, NonZeroU32::new(burst).unwrap());
+        Rate { count, per: Duration::from_secs(3600), burst }
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn places_and_shares_are_given_back() {
+        let admission = Admission::new(limits(), None);
+        let places: Vec<_> = (0..3).map(|_| admission.place().unwrap()).collect();
+        assert_eq!(admission.place().unwrap_err(), Refused::TooMany);
+        assert_eq!(admission.active(), 3);
+        drop(places);
+        assert_eq!(admission.active(), 0);
+        let shares: Vec<_> = (0..2).map(|_| admission.client(address("10.0.0.1")).unwrap()).collect();
+        assert_eq!(admission.client(address("10.0.0.1")).unwrap_err(), Refused::TooManyOfClient);
+        assert!(admission.client(address("10.0.0.2")).is_ok());
+        drop(shares);
+        assert!(admission.client(address("10.0.0.1")).is_ok());
+        assert!(admission.of_client.lock().unwrap().is_empty(), "nothing is remembered of who is gone");
+        assert_eq!(admission.client(address("192.0.2.1")).unwrap_err(), Refused::Denied);
+    }
+
+    #[test]
+    fn rates_hold_for_the_listener_and_for_each_client() {
+        let limits = Limits { rate: Some(rate(2)), rate_per_client: Some(rate(1)), max_connections: 100, ..limits() };
+        let admission = Admission::new(limits, None);
+        assert!(admission.place().is_ok() && admission.place().is_ok());
+        assert_eq!(admission.place().unwrap_err(), Refused::TooOften);
+        assert_eq!(admission.active(), 0);
+        assert!(admission.client(address("10.0.0.1")).is_ok());
+        assert_eq!(admission.client(address("10.0.0.1")).unwrap_err(), Refused::TooOftenByClient);
+        assert!(admission.client(address("10.0.0.2")).is_ok());
+    }
+
+    #[test]
+    fn too_many_failures_block_for_a_while_and_a_reload_does_not_pardon() {
+        let failures = |block| Some(Failures { rate: rate(3), block });
+        let long = Limits { handshake_failures: failures(Duration::from_secs(3600)), ..limits() };
+        let admission = Admission::new(long.clone(), None);
+        for _ in 0..3 {
+            admission.failed(address("10.0.0.1"));
+            assert!(admission.client(address("10.0.0.1")).is_ok());
+        }
+        admission.failed(address("10.0.0.1"));
+        assert_eq!(admission.client(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
+        assert!(admission.client(address("10.0.0.2")).is_ok());
+        assert_eq!(admission.blocked(), 1);
+        let reloaded = Admission::new(Limits { max_connections: 7, ..long }, Some(&admission));
+        assert_eq!(reloaded.client(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
+        let off = Admission::new(limits(), Some(&admission));
+        assert!(off.client(address("10.0.0.1")).is_ok(), "without the limit nobody is blocked");
+
+        let short = Limits { handshake_failures: failures(Duration::ZERO), ..limits() };
+        let admission = Admission::new(short, None);
+        (0..4).for_each(|_| admission.failed(address("10.0.0.1")));
+        assert!(admission.client(address("10.0.0.1")).is_ok(), "the block is over");
+        assert_eq!(admission.blocked(), 0);
+    }
+
+    #[test]
+    fn a_reload_keeps_what_is_used_up_unless_the_limit_is_another() {
+        let with = |burst| Limits { rate: Some(rate(burst)), max_connections: 100, ..limits() };
+        let admission = Admission::new(with(1), None);
+        let _place = admission.place().unwrap();
+        let same = Admission::new(with(1), Some(&admission));
+        assert_eq!(same.active(), 1);
+        assert_eq!(same.place().unwrap_err(), Refused::TooOften);
+        assert!(Admission::new(with(2), Some(&admission)).place().is_ok());
+    }
+}
