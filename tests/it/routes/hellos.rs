@@ -9,8 +9,9 @@ use std::thread;
 
 use super::{OWN, answers_once, pki, start};
 use crate::support::backend::Backend;
+use crate::support::by_hand::ByHand;
 use crate::support::client::{connect, drain};
-use crate::support::hello::{message, records};
+use crate::support::hello::{SERVER_NAME, message, records, server_names, with_extensions};
 use crate::support::proxy::Proxy;
 
 /// The recorded hellos, each with its file's stem.
@@ -103,4 +104,53 @@ fn the_log_tells_what_can_be_seen_of_a_hello() {
         seen += 1;
     }
     assert!(seen >= 8);
+}
+
+#[test]
+fn odd_server_names_match_no_route_and_reach_no_backend() {
+    let (hand, plain, pki) = (ByHand::new(), answers_once(), pki());
+    let routes = [
+        "server_names = [\"pass.test\", \"*.pass.test\"]\nmode = \"passthrough\"\nbackend = \"hand\"",
+        "client_alpn = [\"h2\"]\nmode = \"passthrough\"\nbackend = \"hand\"",
+    ];
+    let proxy = start(&pki, OWN, &routes, &[("hand", hand.address), ("plain", plain.address)]);
+    let label = [&[b'a'; 64][..], b".pass.test"].concat();
+    let long = [b'a'; 60_000];
+    let names: [&[u8]; 11] = [
+        b"pass.test\0",
+        b"pass.test\n",
+        b"pass.test/x",
+        b"a b.pass.test",
+        "é.pass.test".as_bytes(),
+        b".pass.test",
+        b"pass..test",
+        b"",
+        &label,
+        &long,
+        b"pass.test\xff",
+    ];
+    let (_, hello) = recorded().into_iter().find(|(name, _)| name == "openssl").unwrap();
+    let twice = server_names(&[b"pass.test", b"pass.test"]);
+    let singles = names.map(|name| vec![server_names(&[name])]);
+    let doubles = [vec![twice], vec![server_names(&[b"pass.test"]), server_names(&[b"pass.test"])]];
+    for extensions in singles.iter().chain(&doubles) {
+        let extensions: Vec<&[u8]> = extensions.iter().map(Vec::as_slice).collect();
+        let sent = records(&with_extensions(&message(&hello), SERVER_NAME, &extensions), 16_000);
+        let mut client = connect(proxy.address("main"));
+        client.write_all(&sent).unwrap();
+        let port = client.local_addr().unwrap().port();
+        // At most an alert.
+        assert!(drain(&mut client).0.len() <= 7, "{extensions:?}");
+        let record = proxy.record(|record| record["client.port"] == port);
+        assert_eq!(record["outcome"], "hello_invalid", "{record:#}");
+        assert_eq!((record.get("route"), &record["server.address"]), (None, &"-".into()), "{record:#}");
+    }
+    assert!(hand.is_untouched());
+    // An IP address is no name (RFC 6066 section 3): the route for any name with that protocol takes it.
+    let sent = records(&with_extensions(&message(&hello), SERVER_NAME, &[&server_names(&[b"127.0.0.1"])]), 16_000);
+    let mut client = connect(proxy.address("main"));
+    client.write_all(&sent).unwrap();
+    let mut got = vec![0; sent.len()];
+    hand.accept().read_exact(&mut got).unwrap();
+    assert!(got == sent);
 }
