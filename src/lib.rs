@@ -6,9 +6,10 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, reload, demo, version | server, admin, reload, snapshot, config, tls, observe |
+//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, demo, version | server, admin, explain, reload, snapshot, config, tls, observe |
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
-//! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | reload, snapshot, tls, config, backend, limit, net, observe |
+//! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, tls, config, backend, limit, net, observe |
+//! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::admission, snapshot, net, observe |
 //! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, observe |
@@ -20,6 +21,11 @@
 //! | 3 | `config::decode` | tables → values, with every fault's place | – |
 //! | 3 | `config` | file → `Config` | – |
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
+//! | 2 | `tls::inventory` | a certificate file → facts, chain and whether its key is there | tls::chain, tls::inspect, tls::pem, tls::crypto |
+//! | 2 | `tls::chain` | certificates → the way from the server's to a root | tls::inspect, tls::crypto |
+//! | 2 | `tls::inspect` | DER → what is to be told of any certificate | tls::certificate, tls::crypto |
+//! | 2 | `tls::draft` | a ClientHello taken apart, changed, and put together | tls::hello |
+//! | 2 | `tls::registry` | names ↔ code points of what clients offer | – |
 //! | 2 | `tls::handshake` | terms, choice, termination | tls |
 //! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls |
 //! | 2 | `tls::stamp` | whether a file may have changed | – |
@@ -29,7 +35,7 @@
 //! | 2 | `tls::name` | names as they are compared | – |
 //! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert |
 //! | 2 | `tls::route` | server name and application protocols → which route takes it; pure | tls::name |
-//! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | – |
+//! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::crypto |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
 //! | 2 | `tls::policy` | policy tables | tls::crypto |
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
@@ -46,6 +52,7 @@ pub mod admin;
 pub mod backend;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod limit;
 pub mod net;
 pub mod observe;

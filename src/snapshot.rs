@@ -19,6 +19,7 @@ use crate::limit::prefixes::Prefixes;
 use crate::tls::certificate::Certificate;
 use crate::tls::handshake::Terminator;
 use crate::tls::policy::Policy;
+use crate::tls::record::Layer;
 use crate::tls::route::Mode;
 use crate::tls::select;
 use crate::tls::store::{self, Loading, Source, Store, Trust};
@@ -81,7 +82,7 @@ impl Snapshot {
         for settings in &config.listeners {
             let failures = certificates.failures.len();
             let same = before.listeners.get(&settings.name).map(Arc::as_ref);
-            if let Some(ways) = ways(settings, same, &pools, &mut certificates) {
+            if let Some(ways) = ways(settings, same, &pools, config.runtime.record_layer, &mut certificates) {
                 let listener = Listener {
                     name: Arc::clone(&settings.name),
                     ways,
@@ -158,6 +159,7 @@ fn ways(
     listener: &validate::listener::Listener,
     same: Option<&Listener>,
     pools: &[Arc<Pool>],
+    layer: Layer,
     certificates: &mut Certificates<'_>,
 ) -> Option<Ways> {
     let pool = |target: &validate::reference::BackendRef| pools.get(target.index).map(Arc::clone);
@@ -171,6 +173,7 @@ fn ways(
     };
     let terms = |route: Option<&settings_of::Route>, index: Arc<select::Certificates>| Terms {
         policy: *route.map_or(listener.policy, |route| route.policy),
+        layer,
         alpn: route.map_or(&listener.alpn, |route| &route.alpn).clone(),
         scope: ticket_scope(listener, route),
         index,
@@ -206,6 +209,7 @@ fn ways(
 /// What TLS is terminated with.
 struct Terms {
     policy: Policy,
+    layer: Layer,
     alpn: Vec<Box<[u8]>>,
     index: Arc<select::Certificates>,
     scope: String,
@@ -227,6 +231,7 @@ fn terminate(
         listener.require_sni,
         tickets.clone(),
         terms.alpn,
+        terms.layer,
     );
     match built {
         Ok(terminator) => {

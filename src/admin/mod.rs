@@ -17,6 +17,7 @@ mod answer;
 mod body;
 mod certificates;
 mod change;
+mod explain;
 mod folder;
 mod guard;
 mod listing;

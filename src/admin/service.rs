@@ -9,7 +9,7 @@ use hyper::{Request, Response, StatusCode};
 
 use crate::admin::answer::Answer;
 use crate::admin::route::{Operation, Routed, route};
-use crate::admin::{Shared, body, certificates, change, listing, openapi, settings, state};
+use crate::admin::{Shared, body, certificates, change, explain, listing, openapi, settings, state};
 use crate::reload::control::Control;
 
 pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -71,7 +71,7 @@ async fn perform(
             Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the change broke off, and the log says why")
         });
     }
-    looked_at(&control, operation)
+    looked_at(&control, operation, parts.uri.query())
 }
 
 async fn changed(
@@ -104,7 +104,7 @@ async fn changed(
     }
 }
 
-fn looked_at(control: &Control, operation: Operation) -> Answer {
+fn looked_at(control: &Control, operation: Operation, query: Option<&str>) -> Answer {
     let status = control.status.borrow().clone();
     let snapshot = control.current.load();
     match operation {
@@ -114,6 +114,7 @@ fn looked_at(control: &Control, operation: Operation) -> Answer {
         Operation::Listeners => Answer::ok(&listing::listeners(&status.config, &snapshot)),
         Operation::Certificates => Answer::ok(&listing::certificates(&status.config, &snapshot)),
         Operation::Policies => Answer::ok(&listing::policies(&status.config)),
+        Operation::Explain => explain::explain(query, &snapshot),
         Operation::Backends => Answer::ok(&listing::backends(&status.config, &snapshot)),
         _ => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "this view is not known"),
     }

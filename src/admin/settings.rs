@@ -12,6 +12,7 @@ use crate::config::values::limits;
 use crate::limit::rate::Rate;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::record::Layer;
 use crate::tls::route::{Mode, shown};
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
@@ -36,6 +37,7 @@ pub(super) fn config(config: &Config) -> Value {
         },
         "runtime": {
             "workers": match config.runtime.workers { Workers::Auto => json!("auto"), Workers::Count(count) => json!(count) },
+            "record_layer": match config.runtime.record_layer { Layer::Tlsgate => "tlsgate", Layer::Rustls => "rustls" },
             "shutdown_timeout": humantime::format_duration(config.runtime.shutdown_timeout).to_string(),
         },
         "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),

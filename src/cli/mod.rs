@@ -1,12 +1,16 @@
 //! The command line: what was typed → one verb, each in a file of its own. Must not know: how a verb does its work.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod cert;
 mod check;
 mod demo;
+mod explain;
+pub mod probe;
 mod reload;
 mod run;
 mod ticket_key;
@@ -46,11 +50,23 @@ enum Verb {
         #[command(flatten)]
         whom: reload::Whom,
     },
+    /// Say which certificate, version, cipher and group a client would get, and why. Exits with 1 if it gets nothing.
+    Explain(#[command(flatten)] explain::Question),
+    /// Look at certificates: those of a configuration, or those in files.
+    Cert {
+        #[command(subcommand)]
+        verb: cert::Verb,
+    },
     /// Show the main job on this machine, with nothing to install or to clean up.
     Demo {
         /// The port on 127.0.0.1 to listen on; 0 takes any that is free.
         #[arg(long, default_value_t = 0)]
         port: u16,
+    },
+    /// Show what a live server offers: versions, suites, groups, certificates, resumption, ALPN.
+    Probe {
+        #[command(flatten)]
+        what: Box<probe::What>,
     },
     /// Make keys for session tickets that several machines share.
     TicketKey {
@@ -79,13 +95,23 @@ pub fn main() -> ExitCode {
         Verb::Run { config } => run::run(&config),
         Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
         Verb::Reload { whom } => reload::reload(whom),
+        Verb::Explain(question) => explain::explain(question),
+        Verb::Cert { verb } => cert::cert(verb),
         Verb::Demo { port } => demo::demo(port),
+        Verb::Probe { what } => probe::probe(*what),
         Verb::TicketKey { verb: TicketKeyVerb::New } => ticket_key::new(),
         Verb::Version => version::version(),
     }
 }
 
-/// Bad configuration, or a failed start.
+/// Writes to standard output. A reader that has seen enough (`| head`) is no fault.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// Bad configuration, a failed start, or a `no` to what was asked.
 const FAILED: u8 = 1;
+/// What was typed has no meaning.
+const USAGE: u8 = 2;
 /// `shutdown_timeout` passed before every connection had ended.
 const CUT: u8 = 3;

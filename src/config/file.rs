@@ -9,6 +9,7 @@ use crate::config::decode::{ConfigError, Faults, Located, Table};
 use crate::config::values::{AdminAddress, Mode, Workers};
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::record::Layer;
 
 pub mod backend;
 pub mod limits;
@@ -48,6 +49,7 @@ pub struct Log {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Runtime {
     pub workers: Located<Workers>,
+    pub record_layer: Located<Layer>,
     pub shutdown_timeout: Located<Duration>,
 }
 
@@ -107,6 +109,7 @@ impl Runtime {
     fn read(table: &mut Table<'_>) -> Self {
         Self {
             workers: table.or("workers", Workers::Auto),
+            record_layer: table.or("record_layer", Layer::Tlsgate),
             shutdown_timeout: table.or("shutdown_timeout", Duration::from_secs(30)),
         }
     }

@@ -10,6 +10,7 @@ use crate::config::file::{self, File};
 use crate::config::values::{AdminAddress, Mode, Workers};
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::record::Layer;
 
 pub mod backend;
 pub mod limits;
@@ -51,6 +52,7 @@ pub struct Log {
 pub struct Runtime {
     pub workers: Workers,
     pub shutdown_timeout: Duration,
+    pub record_layer: Layer,
 }
 
 /// Validates; relative paths start from `folder`.
@@ -84,6 +86,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
             runtime: Runtime {
                 workers: file.runtime.workers.value,
                 shutdown_timeout: file.runtime.shutdown_timeout.value,
+                record_layer: file.runtime.record_layer.value,
             },
             listeners,
             backends,

@@ -10,6 +10,7 @@ use crate::backend::balance::Algorithm;
 use crate::config::decode::Value;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::record::Layer;
 use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
 
@@ -219,6 +220,7 @@ macro_rules! words {
 words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
     "error" => Level::Error, "warn" => Level::Warn, "info" => Level::Info, "debug" => Level::Debug, "trace" => Level::Trace);
 words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
+words!(Layer, "\"tlsgate\" or \"rustls\"", "tlsgate" => Layer::Tlsgate, "rustls" => Layer::Rustls);
 words!(RouteMode, "\"terminate\", \"passthrough\" or \"reject\"",
     "terminate" => RouteMode::Terminate, "passthrough" => RouteMode::Passthrough, "reject" => RouteMode::Reject);
 words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);

@@ -1,10 +1,10 @@
 //! A byte stream to a peer, over TCP or a Unix socket. Must not know: what is sent on it.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -47,17 +47,56 @@ impl Stream {
         either!(self, stream => stream.poll_write_ready(cx))
     }
 
-    /// Appends what can be read at once, as far as the buffer has room.
-    pub fn try_read_buf(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        either!(self, stream => stream.try_read_buf(buffer))
+    /// Reads into all of `pieces` with one call. A read that does not fill them has found all that there was: readiness is
+    /// cleared with it, which saves the call that would only hear that there is nothing.
+    pub fn poll_read_pieces(&self, cx: &mut Context<'_>, pieces: &mut [IoSliceMut<'_>]) -> Poll<io::Result<usize>> {
+        let room: usize = pieces.iter().map(|piece| piece.len()).sum();
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            // The end of the stream is told as often as it is asked for.
+            let done = |count| count == 0 || count == room;
+            match self.call(Interest::READABLE, done, || rustix::io::readv(self, pieces)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
     }
 
+    /// Writes as much of `pieces` as the socket takes, with one call. A short write has filled it, and clears readiness.
+    pub fn poll_write_pieces(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            match self.call(Interest::WRITABLE, |count| count == length, || rustix::io::writev(self, pieces)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// One system call that moves bytes; unless it was `done` with it, the socket is no longer taken for ready.
+    fn call(
+        &self,
+        interest: Interest,
+        done: impl Fn(usize) -> bool,
+        mut call: impl FnMut() -> rustix::io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut moved = None;
+        let result = self.try_io(interest, || {
+            let count = rustix::io::retry_on_intr(&mut call)?;
+            moved = Some(count);
+            // tokio clears readiness when it hears this.
+            if done(count) { Ok(()) } else { Err(ErrorKind::WouldBlock.into()) }
+        });
+        match moved {
+            Some(count) => Ok(count),
+            None => result.map(|()| 0),
+        }
+    }
+
+    /// Writes what the socket takes at once.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         either!(self, stream => stream.try_write(bytes))
-    }
-
-    pub fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        either!(self, stream => stream.try_write_vectored(pieces))
     }
 
     /// Does `io`; where it would block, readiness is cleared so that the next poll waits.

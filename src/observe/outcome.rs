@@ -85,6 +85,14 @@ pub enum Outcome {
     ClientBadRecord,
     /// The backend reset the connection.
     BackendReset,
+    /// The backend, over TLS, closed without close_notify: what it sent may be cut short.
+    BackendTruncated,
+    /// The backend, over TLS, ended with a fatal alert.
+    BackendAlert,
+    /// The backend, over TLS, sent a record that is forged or malformed.
+    BackendBadRecord,
+    /// The keys have sealed as much as they may; TLS 1.2 cannot change them.
+    KeysExhausted,
     /// No byte moved for `idle_timeout`.
     IdleTimeout,
 
@@ -114,7 +122,8 @@ impl Outcome {
             Self::ClientConnectionLimit | Self::ClientConnectionRate => false,
             Self::BackendUnreachable | Self::Completed | Self::BackendClosedEarly => false,
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,
-            Self::BackendReset | Self::IdleTimeout | Self::Shutdown | Self::InternalError => false,
+            Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => false,
+            Self::KeysExhausted | Self::IdleTimeout | Self::Shutdown | Self::InternalError => false,
         }
     }
 }

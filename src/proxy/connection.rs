@@ -18,6 +18,7 @@ use crate::net::stream::Stream;
 use crate::observe::access::{self, AccessLog, Record, Served, Tls};
 use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
+use crate::relay::peer::Peer;
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
 use crate::snapshot::route::{Chosen, Route, Termination, Way};
@@ -106,7 +107,7 @@ async fn terminate(
         Ok(Err(error)) => return entry.no_handshake(&mut client, error).await,
         Err(_) => return Outcome::HandshakeTimeout,
     };
-    entry.record.tls = agreed(&terminated);
+    entry.record.tls = Some(agreed(&terminated));
     entry.record.tls_handshake_time = Some(seconds(began.elapsed()));
     entry.handshake(began.elapsed());
 
@@ -115,17 +116,14 @@ async fn terminate(
         close::with_last_words(&mut client, &[]).await;
         return Outcome::BackendUnreachable;
     };
-    let Terminated { mut records, early_plain, .. } = terminated;
+    let Terminated { finished, tickets, .. } = terminated;
     let end = relay::terminated::relay(
-        &client,
-        connected.stream.as_ref(),
-        &mut records,
-        early_plain,
+        Peer::tls(&client, finished, tickets),
+        Peer::plain(connected.stream.as_ref()),
         listener.idle_timeout,
         &mut entry.traffic,
     )
     .await;
-    drop(records);
     let outcome = entry.ended(&end);
     relay::close_both(&end, client, connected.stream).await;
     drop(connected.lease);
@@ -336,6 +334,19 @@ impl Entry {
                 Outcome::ClientBadRecord
             }
             End::BackendReset => Outcome::BackendReset,
+            End::BackendTruncated => Outcome::BackendTruncated,
+            End::BackendAlert(received) => {
+                self.record.reason = Some(format!("the backend sent {}", alert::name(*received)));
+                Outcome::BackendAlert
+            }
+            End::BackendBadRecord { reason, .. } => {
+                self.record.reason = Some(reason.clone());
+                Outcome::BackendBadRecord
+            }
+            End::KeysExhausted(reason) => {
+                self.record.reason = Some(reason.clone());
+                Outcome::KeysExhausted
+            }
             End::IdleTimeout => Outcome::IdleTimeout,
         }
     }
@@ -380,15 +391,15 @@ fn served(choice: &Choice) -> Served {
     }
 }
 
-fn agreed(terminated: &Terminated) -> Option<Tls> {
-    let negotiated = terminated.records.negotiated();
-    Some(Tls {
-        version: policy::version_name(negotiated.protocol_version()?),
-        cipher: policy::suite_name(negotiated.negotiated_cipher_suite()?.suite()),
-        group: negotiated.negotiated_key_exchange_group().map(|group| policy::group_name(group.name())),
-        resumed: negotiated.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
-        next_protocol: negotiated.alpn_protocol().map(route::shown),
-    })
+fn agreed(terminated: &Terminated) -> Tls {
+    let negotiated = &terminated.finished.negotiated;
+    Tls {
+        version: policy::version_name(negotiated.version),
+        cipher: policy::suite_name(negotiated.suite),
+        group: negotiated.group.map(policy::group_name),
+        resumed: negotiated.resumed,
+        next_protocol: negotiated.alpn.as_deref().map(route::shown),
+    }
 }
 
 /// How the name matched; an expired certificate that had to serve is told apart, since each such use should be known.

@@ -6,7 +6,10 @@ use rustls::AlertDescription;
 use crate::net::close::{self, Unfinished};
 use crate::net::stream::Stream;
 
+mod intake;
+mod outlet;
 pub mod passthrough;
+pub mod peer;
 pub mod terminated;
 
 /// Why the relaying ended.
@@ -27,6 +30,14 @@ pub enum End {
     ClientBadRecord { reason: String, last_words: Vec<u8> },
     /// The backend's connection broke.
     BackendReset,
+    /// The backend, over TLS, closed without close_notify.
+    BackendTruncated,
+    /// The backend, over TLS, sent a fatal alert.
+    BackendAlert(AlertDescription),
+    /// The backend, over TLS, sent a record that does not open; see `ClientBadRecord`.
+    BackendBadRecord { reason: String, last_words: Vec<u8> },
+    /// The keys of one side have sealed as much as they may, and TLS 1.2 cannot change them.
+    KeysExhausted(String),
     /// No byte moved for too long.
     IdleTimeout,
 }
@@ -36,9 +47,14 @@ pub async fn close_both(end: &End, mut client: Stream, backend: Unfinished) {
     match end {
         End::Completed | End::ClientReset { ended: true } => backend.finish(),
         // The client gets what is under way; the missing close_notify tells it that the rest is not.
-        End::BackendReset => {
+        End::BackendReset | End::BackendTruncated | End::BackendAlert(_) | End::KeysExhausted(_) => {
             drop(backend);
             close::with_last_words(&mut client, &[]).await;
+        }
+        End::BackendBadRecord { last_words, .. } => {
+            // One try: a backend that does not read has no use for it.
+            let _ = backend.as_ref().try_write(last_words);
+            tokio::join!(close::with_last_words(&mut client, &[]), backend.reset_after_delivery());
         }
         End::BackendClosedEarly => {
             backend.finish();

@@ -5,14 +5,15 @@
 //! Must not know: what the bytes are.
 
 use std::future::poll_fn;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::net::buffer;
+use crate::net::buffer::{Buffer, Size};
 use crate::net::close::{self, Unfinished};
 use crate::net::stream::Stream;
 use crate::observe::metrics::Traffic;
@@ -25,7 +26,7 @@ pub async fn relay(client: &Stream, backend: &Stream, first: Vec<u8>, idle: Dura
         client,
         backend,
         traffic,
-        up: Direction { carrier: Carrier { bytes: first, written: 0 }, state: State::Open },
+        up: Direction { carrier: Carrier::holding(&first), state: State::Open },
         down: Direction { carrier: Carrier::default(), state: State::Open },
         backend_broke: false,
     };
@@ -219,54 +220,61 @@ impl Relay<'_> {
 /// buffer that exists while there is something in it.
 #[derive(Default)]
 struct Carrier {
-    bytes: Vec<u8>,
-    written: usize,
+    buffer: Buffer,
+    /// What of the buffer is to be put.
+    waiting: Range<usize>,
+    /// The last read was one of many bytes: the next one gets a larger buffer.
+    bulk: bool,
 }
 
 impl Carrier {
+    /// Begins with bytes that were taken already, no more than a ClientHello may have.
+    fn holding(bytes: &[u8]) -> Self {
+        let size = if bytes.len() <= Buffer::bytes(Size::Small) { Size::Small } else { Size::Medium };
+        let mut buffer = Buffer::take(size);
+        let length = bytes.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&bytes[..length]);
+        Self { buffer, waiting: 0..length, bulk: false }
+    }
+
     fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.waiting.is_empty()
     }
 
     /// Takes what there is, as far as there is room; 0 is the end.
     fn fill(&mut self, from: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(from.poll_read_ready(cx))?;
-            buffer::ensure(&mut self.bytes);
-            let read = from.try_read_buf(&mut self.bytes);
-            if self.bytes.is_empty() {
-                self.clear();
+        // Without bytes to read, no buffer is taken.
+        ready!(from.poll_read_ready(cx))?;
+        self.buffer = Buffer::take(if self.bulk { Size::Large } else { Size::Small });
+        let read = from.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut self.buffer)]);
+        match &read {
+            Poll::Ready(Ok(count)) if *count > 0 => {
+                self.waiting = 0..*count;
+                self.bulk = if self.bulk { *count >= BULK } else { *count == self.buffer.len() };
             }
-            match read {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
-            }
+            _ => self.clear(),
         }
+        read
     }
 
     /// Puts some of it; when all is put the buffer is gone.
     fn empty(&mut self, to: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(to.poll_write_ready(cx))?;
-            match to.try_write(self.bytes.get(self.written..).unwrap_or_default()) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(count) => {
-                    self.written += count;
-                    if self.written >= self.bytes.len() {
-                        self.clear();
-                    }
-                    return Poll::Ready(Ok(()));
-                }
-            }
+        let count = ready!(to.poll_write_pieces(cx, &[IoSlice::new(&self.buffer[self.waiting.clone()])]))?;
+        self.waiting.start += count;
+        if self.waiting.is_empty() {
+            self.clear();
         }
+        Poll::Ready(Ok(()))
     }
 
     fn clear(&mut self) {
-        self.written = 0;
-        buffer::give_back(&mut self.bytes);
+        self.buffer = Buffer::default();
+        self.waiting = 0..0;
     }
 }
 
-/// Steps of one connection before others on the thread have their turn: 1 MiB at most.
+/// A read of fewer bytes is no sign of a bulk transfer.
+const BULK: usize = 16 * 1024;
+
+/// Steps of one connection before others on the thread have their turn: 4 MiB at most.
 const ROUNDS: usize = 16;

@@ -1,111 +1,98 @@
-//! The relay of a terminated connection: records to and from the client, plain bytes to and from the backend.
+//! The relay of a terminated connection: two peers, each in TLS records or in plain bytes, and two ways between them.
 //!
-//! One task drives both directions. Each has room for one buffer: it reads only when what it read before is written,
-//! so that a peer that does not read stops the other one, and a connection on which nothing moves holds no buffer.
+//! One task drives both ways. Each has room for one buffer: it reads only when what it read before is written, so that a
+//! peer that does not read stops the other one, and a connection on which nothing moves holds no buffer.
 //! Must not know: certificates, how connections are closed.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::net::buffer;
-use crate::net::stream::Stream;
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
-use crate::tls::record::{RecordError, Records};
+use crate::relay::intake::Came;
+use crate::relay::peer::Peer;
+use crate::tls::record::RecordError;
 
-/// Relays until both directions have ended, or something ends them. `early` is plaintext that came with the handshake.
-/// `traffic` is kept up to date all the while.
-pub async fn relay(
-    client: &Stream,
-    backend: &Stream,
-    records: &mut Records,
-    early: Vec<u8>,
-    idle: Duration,
-    traffic: &mut Traffic,
-) -> End {
-    traffic.receive(early.len());
-    let from_client = match records.peer_closed() {
-        true => FromClient::Ending,
-        false => FromClient::Open,
-    };
-    let mut relay = Relay {
-        client,
-        backend,
-        records,
-        traffic,
-        plain: Pending { bytes: early, written: 0 },
-        sealed: Pending::default(),
-        from_client,
-        from_backend: FromBackend::Open,
-        backend_broke: false,
-    };
+/// Relays until both ways have ended, or something ends them. `traffic` is kept up to date all the while.
+pub async fn relay(client: Peer<'_>, backend: Peer<'_>, idle: Duration, traffic: &mut Traffic) -> End {
+    let mut relay = Relay { client, backend, up: Way::default(), down: Way::default(), traffic };
+    if let Err(end) = relay.begin() {
+        return end;
+    }
     let mut last_moved = Instant::now();
-    let mut timer = pin!(sleep_until(last_moved + idle));
+    let first = if relay.client.outlet().is_holding() { HOLD.min(idle) } else { idle };
+    let mut timer = pin!(sleep_until(last_moved + first));
     poll_fn(|cx| {
-        let (end, moved) = relay.advance(cx);
-        if moved {
-            last_moved = Instant::now();
-        }
-        if let Poll::Ready(end) = end {
-            return Poll::Ready(end);
-        }
-        // The timer is set anew only when it fires, not for every byte.
-        while timer.as_mut().poll(cx).is_ready() {
-            if last_moved.elapsed() >= idle {
-                return Poll::Ready(End::IdleTimeout);
+        loop {
+            let (end, moved) = relay.advance(cx);
+            if moved {
+                last_moved = Instant::now();
             }
-            timer.as_mut().reset(last_moved + idle);
+            if let Poll::Ready(end) = end {
+                return Poll::Ready(end);
+            }
+            // The timer is set anew only when it fires, not for every byte.
+            let mut released = false;
+            while timer.as_mut().poll(cx).is_ready() {
+                if relay.client.outlet().is_holding() {
+                    relay.client.outlet().release();
+                    released = true;
+                } else if last_moved.elapsed() >= idle {
+                    return Poll::Ready(End::IdleTimeout);
+                }
+                timer.as_mut().reset(last_moved + idle);
+            }
+            if !released {
+                return Poll::Pending;
+            }
         }
-        Poll::Pending
     })
     .await
 }
 
 struct Relay<'a> {
-    client: &'a Stream,
-    backend: &'a Stream,
-    records: &'a mut Records,
+    client: Peer<'a>,
+    backend: Peer<'a>,
+    /// From the client to the backend.
+    up: Way,
+    /// From the backend to the client.
+    down: Way,
     traffic: &'a mut Traffic,
-    /// Opened, not yet written to the backend.
-    plain: Pending,
-    /// Sealed, not yet written to the client.
-    sealed: Pending,
-    from_client: FromClient,
-    from_backend: FromBackend,
-    /// The backend's connection was reset: an end of its data that is seen later is none.
-    backend_broke: bool,
 }
 
-/// Where the direction from the client stands.
-enum FromClient {
+/// Where one way stands.
+#[derive(Default)]
+struct Way {
+    state: State,
+    /// Who this way leads to has reset its connection: an end of its data that is seen later is none.
+    broke: bool,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
     Open,
-    /// close_notify came; the backend is told as soon as it has everything.
+    /// The source has ended its data; the other peer is told as soon as it has everything.
     Ending,
-    /// The backend was told; what else comes from the client is not its data.
-    Ended {
-        ignored: usize,
-    },
-    /// Ended, and the client has closed, or sends what nobody asked for.
+    /// The other peer was told; what else comes from the source is not its data.
+    Ended { ignored: usize },
+    /// Ended, and the source has closed, or sends what nobody asked for.
     Closed,
     /// A record did not open, or an alert came: what came before it is delivered first.
     Failing(End),
-    /// The backend takes no more.
+    /// The other peer takes no more.
     Refused,
 }
 
-/// Where the direction from the backend stands.
-enum FromBackend {
-    Open,
-    /// The backend ended its data; close_notify is sealed.
-    Ending,
-    Ended,
-    /// The client takes no more.
-    Refused,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Up,
+    Down,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,12 +103,31 @@ enum Step {
     Finished,
 }
 
-impl Relay<'_> {
-    /// Goes on until both directions wait. Also tells whether a byte moved.
+impl<'a> Relay<'a> {
+    /// Takes up what came along with the handshakes.
+    fn begin(&mut self) -> Result<(), End> {
+        for direction in [Direction::Up, Direction::Down] {
+            let Between { from, to, .. } = self.between(direction);
+            let early = from.intake().pieces().map(<[u8]>::len).sum();
+            if early > 0 && !to.is_plain() {
+                to.take_plain(from.intake()).map_err(exhausted)?;
+            }
+            let (closed, unopened) = (from.has_closed(), from.intake().has_unopened());
+            self.count(direction, early);
+            if closed {
+                self.source_ends(direction)?;
+            } else if unopened {
+                self.open(direction)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on until both ways wait. Also tells whether a byte moved.
     fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, bool) {
         let mut moved = false;
         for _ in 0..ROUNDS {
-            let (up, down) = match (self.client_to_backend(cx), self.backend_to_client(cx)) {
+            let (up, down) = match (self.go(Direction::Up, cx), self.go(Direction::Down, cx)) {
                 (Ok(up), Ok(down)) => (up, down),
                 (Err(end), _) | (_, Err(end)) => return (Poll::Ready(end), moved),
             };
@@ -137,237 +143,222 @@ impl Relay<'_> {
         (Poll::Pending, moved)
     }
 
-    /// Both directions are finished: how, all in all?
+    /// Both ways are finished: how, all in all?
     fn end(&self) -> End {
-        match (&self.from_client, &self.from_backend) {
-            (FromClient::Refused, _) => End::BackendClosedEarly,
-            (_, FromBackend::Refused) => End::ClientReset { ended: true },
+        match (&self.up.state, &self.down.state) {
+            (State::Refused, _) => End::BackendClosedEarly,
+            (_, State::Refused) => End::ClientReset { ended: true },
             _ => End::Completed,
         }
     }
 
-    fn client_has_ended(&self) -> bool {
-        matches!(self.from_client, FromClient::Ending | FromClient::Ended { .. } | FromClient::Closed)
-    }
-
-    fn client_to_backend(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
-        if !self.plain.is_empty() {
-            return match self.plain.write_to(self.backend, cx) {
-                Poll::Pending => Ok(Step::Blocked),
-                Poll::Ready(Ok(())) => Ok(Step::Moved),
-                Poll::Ready(Err(error)) => {
-                    // After the backend's end the kernel says EPIPE. Otherwise this is a reset, and having been told here it
-                    // would look like an end to the one who reads.
-                    self.backend_broke |= error.kind() != ErrorKind::BrokenPipe;
-                    self.plain.clear();
-                    self.from_client = FromClient::Refused;
-                    Ok(Step::Moved)
-                }
-            };
+    /// One step of one way.
+    fn go(&mut self, direction: Direction, cx: &mut Context<'_>) -> Result<Step, End> {
+        let Between { from, to, way, back } = self.between(direction);
+        if to.outlet().is_pending() {
+            let written = to.write(cx);
+            return Ok(self.written(direction, written));
         }
-        match &mut self.from_client {
-            FromClient::Open => self.read_client(cx),
-            FromClient::Failing(end) => {
+        if to.is_plain() && from.intake().has_plain() {
+            let written = to.write_from(from.intake(), cx);
+            return Ok(self.written(direction, written));
+        }
+        match &mut way.state {
+            // Nothing can be sealed for who failed; that is told once its last good bytes are delivered.
+            State::Open if matches!(back.state, State::Failing(_)) => Ok(Step::Blocked),
+            State::Open if from.is_plain() => self.read_plain(direction, cx),
+            State::Open => self.read_wire(direction, cx),
+            State::Failing(end) => {
                 let mut end = end.clone();
-                if let End::ClientBadRecord { last_words, .. } = &mut end {
-                    // The bytes before the alert have their place before it, however slowly the client takes them.
-                    last_words.extend_from_slice(&self.sealed.bytes[self.sealed.written..]);
+                if let End::ClientBadRecord { last_words, .. } | End::BackendBadRecord { last_words, .. } = &mut end {
+                    // The bytes before the alert have their place before it, however slowly the peer takes them.
+                    *last_words = from.outlet().remains();
                 }
                 Err(end)
             }
-            FromClient::Ending => {
-                // It fails only where the backend is gone already, which reading from it will tell.
-                let _ = self.backend.shutdown_write();
-                self.from_client = FromClient::Ended { ignored: 0 };
+            State::Ending => {
+                way.state = State::Ended { ignored: 0 };
+                // Closing the connection ends it too.
+                if !back.is_over() {
+                    to.shutdown_write();
+                }
                 Ok(Step::Moved)
             }
-            FromClient::Ended { .. } => self.ignore_client(cx),
-            FromClient::Closed | FromClient::Refused => Ok(Step::Finished),
+            State::Ended { .. } if from.is_plain() || back.is_over() => Ok(Step::Finished),
+            State::Ended { .. } => self.ignore(direction, cx),
+            State::Closed | State::Refused => Ok(Step::Finished),
         }
     }
 
-    fn read_client(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
-        let wire = self.records.wire();
-        buffer::ensure(wire);
-        let read = poll_read(self.client, cx, wire);
-        let step = match read {
-            Poll::Pending => Ok(Step::Blocked),
-            // The kernel tells of a reset once, and the one who wrote has heard it.
-            Poll::Ready(Ok(0)) if matches!(self.from_backend, FromBackend::Refused) => {
-                Err(End::ClientReset { ended: false })
-            }
-            Poll::Ready(Ok(0)) => Err(End::ClientTruncated),
-            Poll::Ready(Err(_)) => Err(End::ClientReset { ended: false }),
-            Poll::Ready(Ok(_)) => {
-                self.open_records();
-                Ok(Step::Moved)
-            }
+    fn written(&mut self, direction: Direction, written: Poll<io::Result<()>>) -> Step {
+        let error = match written {
+            Poll::Pending => return Step::Blocked,
+            Poll::Ready(Ok(())) => return Step::Moved,
+            Poll::Ready(Err(error)) => error,
         };
-        let wire = self.records.wire();
-        if wire.is_empty() {
-            buffer::give_back(wire);
-        }
-        step
+        let Between { from, to, way, back } = self.between(direction);
+        // After the peer's end the kernel says EPIPE. Otherwise this is a reset, and having been told here it would look
+        // like an end to the one who reads.
+        way.broke |= error.kind() != ErrorKind::BrokenPipe;
+        // A peer that had ended and does not wait for our close_notify has missed nothing.
+        let nothing_missed =
+            matches!(way.state, State::Ending) && back.has_ended() && !to.is_plain() && !to.outlet().has_data();
+        way.state = if nothing_missed { State::Ended { ignored: 0 } } else { State::Refused };
+        // What the peer sent before it went is still delivered.
+        from.intake().discard();
+        to.outlet().clear();
+        Step::Moved
     }
 
-    fn open_records(&mut self) {
-        buffer::ensure(&mut self.plain.bytes);
-        let opened = self.records.open(&mut self.plain.bytes, &mut self.sealed.bytes);
-        self.traffic.receive(self.plain.bytes.len());
-        self.plain.release_if_empty();
-        match opened {
-            Err(error) => self.from_client = FromClient::Failing(failure(error)),
-            Ok(()) if self.records.peer_closed() => self.from_client = FromClient::Ending,
-            Ok(()) if self.records.wire().len() >= MAX_UNOPENED => {
-                self.from_client = FromClient::Failing(bad_record("an endless handshake message".into()));
+    fn read_plain(&mut self, direction: Direction, cx: &mut Context<'_>) -> Result<Step, End> {
+        let Between { from, to, back, .. } = self.between(direction);
+        match to.take_from(from, cx) {
+            Poll::Pending => return Ok(Step::Blocked),
+            Poll::Ready(Err(_)) => return Err(direction.reset()),
+            Poll::Ready(Ok(Err(error))) => return Err(exhausted(error)),
+            Poll::Ready(Ok(Ok(0))) if back.broke => return Err(direction.reset()),
+            Poll::Ready(Ok(Ok(0))) => self.source_ends(direction)?,
+            Poll::Ready(Ok(Ok(count))) => self.count(direction, count),
+        }
+        Ok(Step::Moved)
+    }
+
+    fn read_wire(&mut self, direction: Direction, cx: &mut Context<'_>) -> Result<Step, End> {
+        let Between { from, back, .. } = self.between(direction);
+        match from.read_wire(cx) {
+            Poll::Pending => return Ok(Step::Blocked),
+            // The kernel tells of a reset once, and the one who wrote has heard it.
+            Poll::Ready(Ok(0)) if matches!(back.state, State::Refused) => return Err(direction.reset()),
+            Poll::Ready(Ok(0)) => return Err(direction.truncated()),
+            Poll::Ready(Err(_)) => return Err(direction.reset()),
+            Poll::Ready(Ok(_)) => self.open(direction)?,
+        }
+        Ok(Step::Moved)
+    }
+
+    /// Opens what was read, and makes it ready for the other peer.
+    fn open(&mut self, direction: Direction) -> Result<(), End> {
+        let Between { from, to, way, .. } = self.between(direction);
+        let (count, came) = from.open();
+        if count > 0 && !to.is_plain() {
+            to.take_plain(from.intake()).map_err(exhausted)?;
+        }
+        match came {
+            Ok(Came::More) => {}
+            Ok(Came::End) => self.source_ends(direction)?,
+            Ok(Came::TooLong) => {
+                way.state = State::Failing(direction.bad_record("an endless handshake message".into()))
             }
-            Ok(()) => {}
+            Err(error) => way.state = State::Failing(direction.failure(&error)),
         }
+        self.count(direction, count);
+        Ok(())
     }
 
-    /// After close_notify the client has nothing more to say (RFC 8446 section 6.1), but that it goes away must be seen.
-    fn ignore_client(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
-        let FromClient::Ended { ignored } = &mut self.from_client else { return Ok(Step::Finished) };
-        if matches!(self.from_backend, FromBackend::Ended | FromBackend::Refused) {
-            return Ok(Step::Finished);
-        }
-        let mut waste = buffer::take();
-        let read = poll_read(self.client, cx, &mut waste);
-        buffer::give_back(&mut waste);
-        match read {
-            Poll::Pending => Ok(Step::Blocked),
-            Poll::Ready(Err(_)) => Err(End::ClientReset { ended: true }),
+    /// The source of this way has ended its data.
+    fn source_ends(&mut self, direction: Direction) -> Result<(), End> {
+        let Between { to, way, .. } = self.between(direction);
+        way.state = State::Ending;
+        to.seal_close().map_err(exhausted)
+    }
+
+    /// After close_notify a peer has nothing more to say (RFC 8446 section 6.1), but that it goes away must be seen.
+    fn ignore(&mut self, direction: Direction, cx: &mut Context<'_>) -> Result<Step, End> {
+        let Between { from, way, .. } = self.between(direction);
+        let State::Ended { ignored } = &mut way.state else { return Ok(Step::Finished) };
+        match from.ignore(cx) {
+            Poll::Pending => return Ok(Step::Blocked),
+            Poll::Ready(Err(_)) if direction == Direction::Up => return Err(End::ClientReset { ended: true }),
+            // Whether the backend has missed anything, writing to it will tell.
+            Poll::Ready(Err(_)) => way.state = State::Closed,
             Poll::Ready(Ok(count)) => {
                 *ignored += count;
                 if count == 0 || *ignored > MOST_IGNORED {
-                    self.from_client = FromClient::Closed;
-                }
-                Ok(Step::Moved)
-            }
-        }
-    }
-
-    fn backend_to_client(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
-        if !self.sealed.is_empty() {
-            return match self.sealed.write_to(self.client, cx) {
-                Poll::Pending => Ok(Step::Blocked),
-                Poll::Ready(Ok(())) => Ok(Step::Moved),
-                Poll::Ready(Err(_)) => {
-                    // What the client sent before it went is still delivered. One that had ended and does not wait for our
-                    // close_notify has missed nothing.
-                    self.sealed.clear();
-                    let nothing_missed = matches!(self.from_backend, FromBackend::Ending) && self.client_has_ended();
-                    self.from_backend = if nothing_missed { FromBackend::Ended } else { FromBackend::Refused };
-                    Ok(Step::Moved)
-                }
-            };
-        }
-        match self.from_backend {
-            // Nothing can be sealed after a failure; it is told once the client's last good bytes are delivered.
-            FromBackend::Open if matches!(self.from_client, FromClient::Failing(_)) => Ok(Step::Blocked),
-            FromBackend::Open => self.read_backend(cx),
-            FromBackend::Ending => {
-                // It fails only where the client is gone, and then there is nobody to tell.
-                let _ = self.client.shutdown_write();
-                self.from_backend = FromBackend::Ended;
-                Ok(Step::Moved)
-            }
-            FromBackend::Ended | FromBackend::Refused => Ok(Step::Finished),
-        }
-    }
-
-    fn read_backend(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
-        let mut fresh = buffer::take();
-        let step = match poll_read(self.backend, cx, &mut fresh) {
-            Poll::Pending => Ok(Step::Blocked),
-            Poll::Ready(Err(_)) => Err(End::BackendReset),
-            Poll::Ready(Ok(0)) if self.backend_broke => Err(End::BackendReset),
-            Poll::Ready(Ok(count)) => {
-                buffer::ensure(&mut self.sealed.bytes);
-                let sealed = match count {
-                    0 => {
-                        self.from_backend = FromBackend::Ending;
-                        self.records.seal_close(&mut self.sealed.bytes)
-                    }
-                    _ => self.records.seal(&fresh, &mut self.sealed.bytes),
-                };
-                self.traffic.send(count);
-                sealed.map(|()| Step::Moved).map_err(failure)
-            }
-        };
-        buffer::give_back(&mut fresh);
-        step
-    }
-}
-
-/// Bytes on their way to a socket.
-#[derive(Default)]
-struct Pending {
-    bytes: Vec<u8>,
-    written: usize,
-}
-
-impl Pending {
-    fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    fn clear(&mut self) {
-        self.written = 0;
-        buffer::give_back(&mut self.bytes);
-    }
-
-    fn release_if_empty(&mut self) {
-        if self.bytes.is_empty() {
-            self.clear();
-        }
-    }
-
-    /// Writes some; when all is written the buffer is gone.
-    fn write_to(&mut self, stream: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(stream.poll_write_ready(cx))?;
-            match stream.try_write(&self.bytes[self.written..]) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(count) => {
-                    self.written += count;
-                    if self.written >= self.bytes.len() {
-                        self.clear();
-                    }
-                    return Poll::Ready(Ok(()));
+                    way.state = State::Closed;
                 }
             }
         }
+        Ok(Step::Moved)
     }
-}
 
-fn poll_read(stream: &Stream, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<usize>> {
-    loop {
-        ready!(stream.poll_read_ready(cx))?;
-        match stream.try_read_buf(buffer) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            read => return Poll::Ready(read),
+    fn count(&mut self, direction: Direction, count: usize) {
+        match direction {
+            _ if count == 0 => {}
+            Direction::Up => self.traffic.receive(count),
+            Direction::Down => self.traffic.send(count),
+        }
+    }
+
+    fn between(&mut self, direction: Direction) -> Between<'_, 'a> {
+        let Self { client, backend, up, down, .. } = self;
+        match direction {
+            Direction::Up => Between { from: client, to: backend, way: up, back: down },
+            Direction::Down => Between { from: backend, to: client, way: down, back: up },
         }
     }
 }
 
-fn failure(error: RecordError) -> End {
-    match error.received_alert {
-        Some(alert) => End::ClientAlert(alert),
-        None => bad_record(error.to_string()),
+/// The peers that a way lies between, and the way back.
+struct Between<'r, 'a> {
+    from: &'r mut Peer<'a>,
+    to: &'r mut Peer<'a>,
+    way: &'r mut Way,
+    back: &'r Way,
+}
+
+impl Way {
+    /// The source has said that it ends.
+    fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ending | State::Ended { .. } | State::Closed)
+    }
+
+    /// Nothing more is written on this way.
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended { .. } | State::Closed | State::Refused)
     }
 }
 
-fn bad_record(reason: String) -> End {
-    End::ClientBadRecord { reason, last_words: Vec::new() }
+impl Direction {
+    fn reset(self) -> End {
+        match self {
+            Self::Up => End::ClientReset { ended: false },
+            Self::Down => End::BackendReset,
+        }
+    }
+
+    fn truncated(self) -> End {
+        match self {
+            Self::Up => End::ClientTruncated,
+            Self::Down => End::BackendTruncated,
+        }
+    }
+
+    fn failure(self, error: &RecordError) -> End {
+        match (self, error.received_alert) {
+            (Self::Up, Some(alert)) => End::ClientAlert(alert),
+            (Self::Down, Some(alert)) => End::BackendAlert(alert),
+            (_, None) => self.bad_record(error.to_string()),
+        }
+    }
+
+    fn bad_record(self, reason: String) -> End {
+        match self {
+            Self::Up => End::ClientBadRecord { reason, last_words: Vec::new() },
+            Self::Down => End::BackendBadRecord { reason, last_words: Vec::new() },
+        }
+    }
 }
 
-/// Steps of one connection before others on the thread have their turn: 1 MiB at most.
+/// Sealing fails only where the keys may not be used any more, and TLS 1.2 has no way to others.
+fn exhausted(error: RecordError) -> End {
+    End::KeysExhausted(error.to_string())
+}
+
+/// Steps of one connection before others on the thread have their turn: 2 MiB at most.
 const ROUNDS: usize = 16;
 
-/// Records are opened as soon as they are whole, so that only a handshake message cut into many could grow to this.
-const MAX_UNOPENED: usize = 64 * 1024;
+/// How long session tickets wait for data to ride with.
+const HOLD: Duration = Duration::from_millis(20);
 
-/// Bytes after close_notify that are read and thrown away before the client is no longer listened to.
+/// Bytes after close_notify that are read and thrown away before the peer is no longer listened to.
 const MOST_IGNORED: usize = 64 * 1024;

@@ -16,6 +16,9 @@ use crate::tls::route;
 /// One line for each difference that matters to who operates it.
 pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snapshot) -> Vec<String> {
     let mut changes = Vec::new();
+    if before.runtime.record_layer != after.runtime.record_layer {
+        changes.push(format!("runtime: record_layer is {:?}", after.runtime.record_layer));
+    }
     let (old, new) = (by_name(&before.listeners), by_name(&after.listeners));
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         let line = |what: String| format!("listener {name:?}: {what}");

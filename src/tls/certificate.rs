@@ -12,7 +12,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use crate::tls::crypto;
 use crate::tls::name::Name;
 
-mod algorithm;
+pub(super) mod algorithm;
 pub use algorithm::{Hash, KeyType};
 
 /// A certificate that can be served: the leaf's facts, and chain and key as rustls wants them.

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, RandomizedNonceKey};
+use aws_lc_rs::aead::{
+    AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, RandomizedNonceKey, UnboundKey,
+};
 use aws_lc_rs::hkdf;
 use rustls::crypto::aws_lc_rs as rustls_side;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::{PrivateKeyDer, SignatureVerificationAlgorithm};
 use rustls::sign::SigningKey;
-use rustls::{CipherSuite, NamedGroup, SupportedCipherSuite};
+use rustls::{CipherSuite, ConnectionTrafficSecrets, NamedGroup, SupportedCipherSuite};
 
 /// The crypto provider with everything that it has.
 pub fn provider() -> CryptoProvider {
@@ -34,6 +36,31 @@ pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustl
 pub fn warm_up() {
     // A generator that fails here fails each handshake too, with an error of its own.
     let _ = aws_lc_rs::rand::fill(&mut [0; 32]);
+}
+
+/// Whether a signature is what it says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verified {
+    Yes,
+    No,
+    /// Not an algorithm that TLS clients of today verify, and so not one that is known here.
+    Unknown,
+}
+
+/// Verifies `signature` over `message`. Both algorithms are the contents of their DER AlgorithmIdentifier.
+pub fn verify(
+    (public_key, key_algorithm): (&[u8], &[u8]),
+    (signature, algorithm): (&[u8], &[u8]),
+    message: &[u8],
+) -> Verified {
+    let known = rustls_side::default_provider().signature_verification_algorithms.all;
+    let of_key = |one: &&dyn SignatureVerificationAlgorithm| one.public_key_alg_id().as_ref() == key_algorithm;
+    let mut fitting = known.iter().copied().filter(of_key).filter(|one| one.signature_alg_id().as_ref() == algorithm);
+    match fitting.next().map(|one| one.verify_signature(public_key, message, signature)) {
+        Some(Ok(())) => Verified::Yes,
+        Some(Err(_)) => Verified::No,
+        None => Verified::Unknown,
+    }
 }
 
 /// SHA-256, for fingerprints.
@@ -93,3 +120,46 @@ impl Cipher {
         Some(message)
     }
 }
+
+/// A key that protects records, for one direction of one connection. The caller sees to it that no nonce is used twice.
+///
+/// aws-lc's `TlsRecordSealingKey` would watch over the nonces itself, but takes the first one that it sees in TLS 1.3 for
+/// that of sequence number 0, and rustls has sealed the session tickets before this key is made.
+pub struct Aead(LessSafeKey);
+
+impl Aead {
+    /// The key in `secrets`, and the nonces' fixed part. `None` for an algorithm that is not known here.
+    pub fn new(secrets: &ConnectionTrafficSecrets) -> Option<(Self, [u8; NONCE_LEN])> {
+        let (algorithm, key, iv) = match secrets {
+            ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (&AES_128_GCM, key, iv),
+            ConnectionTrafficSecrets::Aes256Gcm { key, iv } => (&AES_256_GCM, key, iv),
+            ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => (&CHACHA20_POLY1305, key, iv),
+            _ => return None,
+        };
+        let key = UnboundKey::new(algorithm, key.as_ref()).ok()?;
+        Some((Self(LessSafeKey::new(key)), iv.as_ref().try_into().ok()?))
+    }
+
+    /// Encrypts in place and returns the tag.
+    pub fn seal(&self, nonce: [u8; NONCE_LEN], bound: &[u8], message: &mut [u8]) -> Option<[u8; TAG_LEN]> {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(bound), message).ok()?;
+        tag.as_ref().try_into().ok()
+    }
+
+    /// Decrypts a message and its tag in place. Returns the length of the plaintext; `None` where anything is not as it was
+    /// sealed, and then nothing of the plaintext is there.
+    pub fn open(&self, nonce: [u8; NONCE_LEN], bound: &[u8], message: &mut [u8]) -> Option<usize> {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.0.open_in_place(nonce, Aad::from(bound), message).ok().map(|plain| plain.len())
+    }
+}
+
+impl std::fmt::Debug for Aead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Aead(…)")
+    }
+}
+
+/// Of every algorithm that TLS uses here.
+pub const TAG_LEN: usize = 16;

@@ -3,18 +3,22 @@
 
 use std::sync::Arc;
 
-use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, UnbufferedServerConnection};
+use rustls::server::{Acceptor, ClientHello, ResolvesServerCert, ServerConfig, UnbufferedServerConnection};
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::tls::certificate::KeyType;
 use crate::tls::hello::Hello;
 use crate::tls::policy::{self, Policy};
-use crate::tls::record::{RecordError, Records};
+use crate::tls::record::{Finished, Handshaking, Layer, RecordError};
 use crate::tls::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::tickets::Tickets;
+
+mod drive;
+
+pub use drive::drive;
 
 /// What a listener terminates TLS with.
 #[derive(Debug)]
@@ -27,13 +31,15 @@ pub struct Terminator {
     pub alpn: Vec<Box<[u8]>>,
     /// The policy as rustls's configuration; each handshake takes a copy that knows its certificate.
     template: ServerConfig,
+    layer: Layer,
 }
 
 /// A handshake that came to its end.
+#[derive(Debug)]
 pub struct Terminated {
-    pub records: Records,
-    /// Plaintext that came along with the last handshake message.
-    pub early_plain: Vec<u8>,
+    pub finished: Finished,
+    /// Session tickets that were not sent yet: they can go along with the first data.
+    pub tickets: Vec<u8>,
     pub choice: Choice,
 }
 
@@ -94,15 +100,17 @@ impl Terminator {
         require_sni: bool,
         tickets: Option<Arc<Tickets>>,
         alpn: Vec<Box<[u8]>>,
+        layer: Layer,
     ) -> Result<Self, rustls::Error> {
         let mut template = policy.server_config(Arc::new(NoCertificate))?;
+        template.enable_secret_extraction = layer == Layer::Tlsgate;
         if let Some(tickets) = tickets {
             template.ticketer = tickets;
             // One is enough: a client that opens several connections at once resumes them all with it.
             template.send_tls13_tickets = 1;
         }
         template.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-        Ok(Self { policy, certificates, unknown_name, require_sni, alpn, template })
+        Ok(Self { policy, certificates, unknown_name, require_sni, alpn, template, layer })
     }
 
     /// Chooses the certificate for this hello at `now` (seconds since 1970). Pure.
@@ -128,6 +136,38 @@ impl Terminator {
         })
     }
 
+    /// What this hello and the policy agree on, which is where [`Terminator::choose`] begins. Pure.
+    pub fn agree(&self, hello: &Hello) -> Result<Terms, Refusal> {
+        Terms::agree(hello, &self.policy)
+    }
+
+    /// Shows rustls the hello as [`Terminator::accept`] would, up to where the client would have to answer. On failure
+    /// there is the alert that the client would get, if any.
+    pub fn rehearse(&self, hello: &Hello, choice: &Choice) -> Result<(), (rustls::Error, Vec<u8>)> {
+        let (mut acceptor, mut alert) = (Acceptor::default(), Vec::new());
+        let incomplete = || (rustls::Error::HandshakeNotComplete, Vec::new());
+        let mut rest = hello.raw.as_slice();
+        while acceptor.read_tls(&mut rest).map_err(|_| incomplete())? > 0 {
+            let accepted = match acceptor.accept() {
+                Ok(None) => continue,
+                Ok(Some(accepted)) => accepted.into_connection(self.config(choice)).map(drop),
+                Err(refused) => Err(refused),
+            };
+            return accepted.map_err(|(error, mut words)| {
+                // Writing to a Vec cannot fail.
+                let _ = words.write_all(&mut alert);
+                (error, alert)
+            });
+        }
+        Err(incomplete())
+    }
+
+    fn config(&self, choice: &Choice) -> Arc<ServerConfig> {
+        let mut config = self.template.clone();
+        config.cert_resolver = Arc::new(Chosen(Arc::clone(&choice.certificate.key)));
+        Arc::new(config)
+    }
+
     /// Runs the handshake that begins with `hello` on `stream`. On failure the alert has been written.
     pub async fn accept(
         &self,
@@ -135,47 +175,37 @@ impl Terminator {
         hello: Hello,
         choice: Choice,
     ) -> Result<Terminated, HandshakeError> {
-        let mut config = self.template.clone();
-        config.cert_resolver = Arc::new(Chosen(Arc::clone(&choice.certificate.key)));
-        let connection = UnbufferedServerConnection::new(Arc::new(config))
+        let connection = UnbufferedServerConnection::new(self.config(&choice))
             .map_err(|error| HandshakeError::Protocol(error.into()))?;
-        let mut records = Records::new(connection, hello.raw);
-        let (mut early_plain, mut reply) = (Vec::new(), Vec::new());
-        loop {
-            let opened = records.open(&mut early_plain, &mut reply);
-            if !reply.is_empty() {
-                let written = stream.write_all(&reply).await;
-                reply.clear();
-                if opened.is_ok() {
-                    written.map_err(HandshakeError::Io)?;
-                }
+        let mut handshaking = Handshaking::server(connection, hello.raw);
+        let last = drive(stream, &mut handshaking).await?;
+        let finished = handshaking.finish(self.layer).map_err(HandshakeError::Protocol)?;
+        // In TLS 1.2 the last flight ends the handshake, and the client waits for it.
+        let tickets = match finished.negotiated.version {
+            ProtocolVersion::TLSv1_3 => last,
+            _ => {
+                stream.write_all(&last).await.map_err(HandshakeError::Io)?;
+                Vec::new()
             }
-            opened.map_err(HandshakeError::Protocol)?;
-            if !records.negotiated().is_handshaking() {
-                return Ok(Terminated { records, early_plain, choice });
-            }
-            let wire = records.wire();
-            if wire.len() >= MAX_WIRE {
-                let error = rustls::Error::InvalidMessage(rustls::InvalidMessage::HandshakePayloadTooLarge);
-                return Err(HandshakeError::Protocol(error.into()));
-            }
-            wire.reserve(READ_SIZE);
-            match stream.read_buf(wire).await {
-                Ok(0) => return Err(HandshakeError::Closed),
-                Ok(_) => {}
-                Err(error) => return Err(HandshakeError::Io(error)),
-            }
-        }
+        };
+        Ok(Terminated { finished, tickets, choice })
     }
 }
 
-/// What a hello and a policy agree on, before any key is looked at. rustls comes to the same version and suite by
-/// itself; it is worked out here because the certificate is chosen first, and rustls's own cut of the schemes keeps
+/// What a hello and a policy agree on, before any key is looked at. rustls comes to the same by itself (tests see to
+/// that); it is worked out here because the certificate is chosen first, and rustls's own cut of the schemes keeps
 /// those of the other version.
-struct Terms {
-    version: ProtocolVersion,
-    schemes: Vec<SignatureScheme>,
-    curves: Option<Vec<KeyType>>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    pub version: ProtocolVersion,
+    /// The suites in common, the one to be preferred first.
+    suites: Vec<CipherSuite>,
+    /// The first of the client's that the policy has: rustls goes by the client's order.
+    pub group: NamedGroup,
+    /// What the client offers and this version and these suites can use, in the client's order.
+    pub schemes: Vec<SignatureScheme>,
+    /// See [`Offer::curves`].
+    pub curves: Option<Vec<KeyType>>,
 }
 
 impl Terms {
@@ -195,10 +225,8 @@ impl Terms {
         if suites.is_empty() {
             return Err(Refusal::NoCommonSuite);
         }
-        let usable = |group: &NamedGroup| policy::exchanges(*group, version) && hello.groups.contains(group);
-        if !policy.groups.iter().any(usable) {
-            return Err(Refusal::NoCommonGroup);
-        }
+        let usable = |group: &NamedGroup| policy.groups.contains(group) && policy::exchanges(*group, version);
+        let group = hello.groups.iter().copied().find(usable).ok_or(Refusal::NoCommonGroup)?;
         let signs = |scheme: &SignatureScheme| match tls13 {
             // RFC 8446 section 4.2.3: PKCS#1 signatures stand in certificates only.
             true => !is_pkcs1(*scheme),
@@ -206,7 +234,12 @@ impl Terms {
         };
         let schemes = hello.signature_schemes.iter().copied().filter(signs).collect();
         let curves = (!tls13).then(|| hello.groups.iter().copied().filter_map(curve).collect());
-        Ok(Self { version, schemes, curves })
+        Ok(Self { version, suites, group, schemes, curves })
+    }
+
+    /// The suite, once it is known with which scheme the chosen key signs.
+    pub fn suite(&self, scheme: SignatureScheme) -> Option<CipherSuite> {
+        self.suites.iter().copied().find(|suite| policy::authenticates(*suite, scheme))
     }
 }
 
@@ -254,10 +287,8 @@ const TLS13: u16 = 0x0304;
 /// RFC 7507 section 2.
 const FALLBACK_SCSV: CipherSuite = CipherSuite::Unknown(0x5600);
 
-const READ_SIZE: usize = 4096;
-
-/// A client without a certificate has nothing to say that comes near this.
-const MAX_WIRE: usize = 64 * 1024;
-
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod rehearsed;

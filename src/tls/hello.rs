@@ -229,7 +229,7 @@ fn legacy_versions(highest: u16) -> Vec<ProtocolVersion> {
 }
 
 /// The body of the first handshake message, put together from the records' payloads.
-fn handshake_payload(raw: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn handshake_payload(raw: &[u8]) -> Option<Vec<u8>> {
     let mut records = Cursor(raw);
     let mut message = Vec::with_capacity(raw.len());
     loop {
@@ -245,34 +245,34 @@ fn handshake_payload(raw: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Reads big-endian fields off the front of a slice.
-struct Cursor<'a>(&'a [u8]);
+pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 
 impl<'a> Cursor<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (front, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(front)
     }
 
-    fn u8(&mut self) -> Option<u8> {
+    pub(super) fn u8(&mut self) -> Option<u8> {
         self.take(1).map(|bytes| bytes[0])
     }
 
-    fn u16(&mut self) -> Option<u16> {
+    pub(super) fn u16(&mut self) -> Option<u16> {
         self.take(2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
-    fn vector8(&mut self) -> Option<Cursor<'a>> {
+    pub(super) fn vector8(&mut self) -> Option<Cursor<'a>> {
         let length = self.u8()?;
         self.take(length.into()).map(Cursor)
     }
 
-    fn vector16(&mut self) -> Option<Cursor<'a>> {
+    pub(super) fn vector16(&mut self) -> Option<Cursor<'a>> {
         let length = self.u16()?;
         self.take(length.into()).map(Cursor)
     }
 
-    fn all_u16<T>(mut self, make: impl Fn(u16) -> T) -> Option<Vec<T>> {
+    pub(super) fn all_u16<T>(mut self, make: impl Fn(u16) -> T) -> Option<Vec<T>> {
         let mut all = Vec::with_capacity(self.0.len() / 2);
         while !self.0.is_empty() {
             all.push(make(self.u16()?));

@@ -3,13 +3,18 @@
 
 pub mod alert;
 pub mod certificate;
+pub mod chain;
 pub mod crypto;
+pub mod draft;
 pub mod handshake;
 pub mod hello;
+pub mod inspect;
+pub mod inventory;
 pub mod name;
 pub mod pem;
 pub mod policy;
 pub mod record;
+pub mod registry;
 pub mod route;
 pub mod select;
 pub mod stamp;

@@ -49,7 +49,7 @@ pub fn read(text: &[u8]) -> Result<Contents, PemError> {
     Ok(contents)
 }
 
-fn said(error: pem::Error) -> PemError {
+pub(super) fn said(error: pem::Error) -> PemError {
     match error {
         pem::Error::MissingSectionEnd { .. } => PemError::Truncated,
         pem::Error::IllegalSectionStart { .. } => PemError::Syntax("a BEGIN line is malformed".into()),

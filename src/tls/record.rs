@@ -1,20 +1,54 @@
-//! The record layer after (and, with rustls, during) the handshake: bytes in, bytes out, no I/O.
-//! Must not know: sockets, certificates, backends.
+//! The record layer: bytes in, bytes out, no I/O. Must not know: sockets, certificates, backends.
 //!
-//! This is the seam at which tlsgate's own record layer will stand beside rustls's.
+//! The handshake is rustls's ([`Handshaking`]). What comes after it is done by one of two [`Layer`]s that give the same
+//! answers: tlsgate's own ([`own`]), which seals and opens in place, or rustls's ([`library`]), which is the reference.
+//! Either serves both sides: the server's towards a client, the client's towards a backend.
 
-use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, WriteTraffic};
+use std::ops::Range;
+
 use rustls::{AlertDescription, Error};
 use thiserror::Error as ThisError;
 
-/// One side of a TLS connection.
-pub struct Records {
-    connection: UnbufferedServerConnection,
-    /// Bytes off the wire that are not opened yet. rustls keeps offsets into it between calls, so that it must be
-    /// shown whole every time and only be appended to from outside.
-    wire: Vec<u8>,
-    peer_closed: bool,
+pub mod handshaking;
+pub mod library;
+pub mod own;
+
+pub use handshaking::{Finished, Handshaking, Negotiated};
+
+/// Who seals and opens records once the handshake is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layer {
+    /// tlsgate's own.
+    #[default]
+    Tlsgate,
+    /// rustls's, for those whose rules demand a library's.
+    Rustls,
+}
+
+/// One side of a TLS connection whose handshake is done.
+pub enum Records {
+    Tlsgate(Box<own::Records>),
+    Rustls(Box<library::Records>),
+}
+
+/// What [`Records::open`] found at the front of the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// Less than a whole record.
+    Incomplete,
+    /// The first `consumed` bytes are done with; the plaintext stands in `plain`, which lies within them.
+    Data { consumed: usize, plain: Range<usize> },
+    /// The first `consumed` bytes are done with, and were not data.
+    Other { consumed: usize },
+    /// close_notify: the peer has ended its data, and what else it sends is to be ignored.
+    Closed,
+}
+
+/// Room that sealing a record takes around its plaintext.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    pub before: usize,
+    pub after: usize,
 }
 
 /// The peer broke the protocol, or sent a fatal alert.
@@ -27,120 +61,64 @@ pub struct RecordError {
 }
 
 impl Records {
-    /// Takes over a connection, with the bytes that it is to see first.
-    pub fn new(connection: UnbufferedServerConnection, wire: Vec<u8>) -> Self {
-        Self { connection, wire, peer_closed: false }
-    }
-
-    /// Where bytes off the wire are appended. Nothing else may be done to it.
-    pub fn wire(&mut self) -> &mut Vec<u8> {
-        &mut self.wire
-    }
-
-    /// The rustls connection, for what was negotiated.
-    pub fn negotiated(&self) -> &UnbufferedServerConnection {
-        &self.connection
-    }
-
-    /// Whether the peer has ended its data with close_notify.
-    pub fn peer_closed(&self) -> bool {
-        self.peer_closed
-    }
-
-    /// Opens every whole record in the wire buffer. Plaintext is appended to `plain`, and what the protocol itself has to
-    /// say (handshake messages, key updates, alerts; the alert also when this fails) to `reply`.
-    pub fn open(&mut self, plain: &mut Vec<u8>, reply: &mut Vec<u8>) -> Result<(), RecordError> {
-        loop {
-            let status = self.connection.process_tls_records(&mut self.wire);
-            let mut discard = status.discard;
-            let mut blocked = false;
-            match status.state {
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    while let Some(record) = traffic.next_record() {
-                        let record = record.map_err(RecordError::from)?;
-                        discard += record.discard;
-                        plain.extend_from_slice(record.payload);
-                    }
-                }
-                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, reply)?,
-                Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
-                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
-                Ok(_) => blocked = true,
-                Err(error) => {
-                    self.last_words(reply);
-                    return Err(error.into());
-                }
-            }
-            self.wire.drain(..discard);
-            if blocked {
-                return Ok(());
-            }
+    /// Opens what stands at the front of `wire`, in place. What the protocol itself has to say (alerts, also the one when
+    /// this fails) is appended to `reply`. Until it says [`Opened::Incomplete`], it is to be called again with the
+    /// bytes that are left; they may be moved meanwhile, and more may be appended.
+    pub fn open(&mut self, wire: &mut [u8], reply: &mut Vec<u8>) -> Result<Opened, RecordError> {
+        match self {
+            Self::Tlsgate(records) => records.open(wire, reply),
+            Self::Rustls(records) => records.open(wire, reply),
         }
     }
 
-    /// Seals `plain` into records appended to `sealed`. All whole records in the wire buffer must have been opened.
-    pub fn seal(&mut self, plain: &[u8], sealed: &mut Vec<u8>) -> Result<(), RecordError> {
-        self.write(sealed, plain.len() + overhead(plain.len()), |traffic, out| traffic.encrypt(plain, out))
+    /// The room that each record needs around its plaintext.
+    pub fn room(&self) -> Room {
+        match self {
+            Self::Tlsgate(records) => records.room(),
+            Self::Rustls(records) => records.room(),
+        }
     }
 
-    /// Seals close_notify: the end of this side's data.
+    /// Seals `count` bytes that stand in `slots`: pieces of [`MAX_FRAGMENT`] bytes (the last one may be shorter), each with
+    /// its [`Room`] around it. Returns how many bytes of sealed records `slots` now begins with. What has to go out before
+    /// them is appended to `front`. Everything that came must have been opened before, until [`Opened::Incomplete`].
+    pub fn seal(&mut self, slots: &mut [u8], count: usize, front: &mut Vec<u8>) -> Result<usize, RecordError> {
+        match self {
+            Self::Tlsgate(records) => records.seal(slots, count, front),
+            Self::Rustls(records) => records.seal(slots, count, front),
+        }
+    }
+
+    /// Appends close_notify, the end of this side's data.
     pub fn seal_close(&mut self, sealed: &mut Vec<u8>) -> Result<(), RecordError> {
-        self.write(sealed, overhead(0), |traffic, out| traffic.queue_close_notify(out))
-    }
-
-    fn write(
-        &mut self,
-        sealed: &mut Vec<u8>,
-        room: usize,
-        mut seal: impl FnMut(
-            &mut WriteTraffic<'_, rustls::server::ServerConnectionData>,
-            &mut [u8],
-        ) -> Result<usize, EncryptError>,
-    ) -> Result<(), RecordError> {
-        loop {
-            let status = self.connection.process_tls_records(&mut self.wire);
-            let discard = status.discard;
-            let mut written = false;
-            match status.state {
-                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    let start = sealed.len();
-                    sealed.resize(start + room, 0);
-                    let mut result = seal(&mut traffic, &mut sealed[start..]);
-                    if let Err(EncryptError::InsufficientSize(short)) = &result {
-                        // A key update that rides in front makes it larger than the estimate.
-                        sealed.resize(start + short.required_size, 0);
-                        result = seal(&mut traffic, &mut sealed[start..]);
-                    }
-                    let length = result.as_ref().copied().unwrap_or(0);
-                    sealed.truncate(start + length);
-                    result.map_err(|error| Error::General(error.to_string()))?;
-                    written = true;
-                }
-                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, sealed)?,
-                Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
-                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
-                Ok(_) => return Err(Error::General("records were sealed before all were opened".into()).into()),
-                Err(error) => return Err(error.into()),
-            }
-            self.wire.drain(..discard);
-            if written {
-                return Ok(());
-            }
+        match self {
+            Self::Tlsgate(records) => records.seal_close(sealed),
+            Self::Rustls(records) => records.seal_close(sealed),
         }
     }
+}
 
-    /// After an error rustls still holds the alert that tells the peer. It is asked for no more than that: with nothing left
-    /// to send it would look at the bad record again.
-    fn last_words(&mut self, reply: &mut Vec<u8>) {
-        while self.connection.wants_write() {
-            let encoded = match self.connection.process_tls_records(&mut self.wire).state {
-                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, reply).is_ok(),
-                _ => false,
-            };
-            if !encoded {
-                return;
-            }
-        }
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tlsgate(_) => "Records::Tlsgate(…)",
+            Self::Rustls(_) => "Records::Rustls(…)",
+        })
+    }
+}
+
+impl Room {
+    /// The distance from one slot to the next.
+    pub fn stride(self) -> usize {
+        self.before + MAX_FRAGMENT + self.after
+    }
+
+    /// Where the plaintext of each slot stands, for `count` bytes in all.
+    pub fn pieces(self, count: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
+        (0..count.div_ceil(MAX_FRAGMENT)).map(move |slot| {
+            let start = slot * self.stride() + self.before;
+            start..start + (count - slot * MAX_FRAGMENT).min(MAX_FRAGMENT)
+        })
     }
 }
 
@@ -154,28 +132,8 @@ impl From<Error> for RecordError {
     }
 }
 
-fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Vec<u8>) -> Result<(), RecordError> {
-    let start = out.len();
-    loop {
-        match data.encode(&mut out[start..]) {
-            Ok(written) => {
-                out.truncate(start + written);
-                return Ok(());
-            }
-            Err(EncodeError::InsufficientSize(short)) => out.resize(start + short.required_size, 0),
-            Err(EncodeError::AlreadyEncoded) => {
-                return Err(Error::General("a handshake record was encoded twice".into()).into());
-            }
-        }
-    }
-}
+/// The longest plaintext of one record (RFC 8446 section 5.1, RFC 5246 section 6.2.1).
+pub const MAX_FRAGMENT: usize = 1 << 14;
 
-/// Header, explicit nonce, inner content type and tag of each record that `length` bytes of plaintext need, plus one
-/// record that may ride in front.
-fn overhead(length: usize) -> usize {
-    const PER_RECORD: usize = 5 + 8 + 1 + 16;
-    (length / MAX_FRAGMENT + 2) * PER_RECORD
-}
-
-/// RFC 8446 section 5.1.
-const MAX_FRAGMENT: usize = 1 << 14;
+/// The longest record on the wire, of either version (RFC 5246 section 6.2.3 allows more than RFC 8446 section 5.2).
+pub const MAX_RECORD: usize = 5 + MAX_FRAGMENT + 2048;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustls::SignatureScheme;
 
-use crate::tls::certificate::{Certificate, KeyType};
+use crate::tls::certificate::{Certificate, Hash, KeyType};
 use crate::tls::name::Name;
 
 /// What one client brings to the choice.
@@ -92,6 +92,44 @@ pub struct Rank {
     pub outside_validity: bool,
     pub tier: Tier,
     pub unverifiable_chain: bool,
+}
+
+/// Step 4 of the choice, as far as it is the certificate's own: ECDSA and Ed25519 before RSA, stronger hash, larger key,
+/// later expiry. Compared field by field, smaller is better; equals stay in file order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Preference {
+    rsa: bool,
+    hash: Reverse<Hash>,
+    key_bits: Reverse<u32>,
+    not_after: Reverse<i64>,
+}
+
+/// What decided between two candidates that can both serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    Validity,
+    Tier,
+    Chain,
+    KeyType,
+    Hash,
+    KeySize,
+    Expiry,
+    FileOrder,
+}
+
+/// Why `one` is preferred to `other`, of which each can serve.
+pub fn decided((one, of_one): (&Certificate, Rank), (other, of_other): (&Certificate, Rank)) -> Decided {
+    let (own, others) = (static_rank(one), static_rank(other));
+    let differing = [
+        (of_one.outside_validity != of_other.outside_validity, Decided::Validity),
+        (of_one.tier != of_other.tier, Decided::Tier),
+        (of_one.unverifiable_chain != of_other.unverifiable_chain, Decided::Chain),
+        (own.rsa != others.rsa, Decided::KeyType),
+        (own.hash != others.hash, Decided::Hash),
+        (own.key_bits != others.key_bits, Decided::KeySize),
+        (own.not_after != others.not_after, Decided::Expiry),
+    ];
+    differing.into_iter().find(|(differs, _)| *differs).map_or(Decided::FileOrder, |(_, decided)| decided)
 }
 
 /// Is told each candidate in the order in which it is looked at. `()` does not listen, and costs nothing.
@@ -229,15 +267,13 @@ impl Offer<'_> {
     }
 }
 
-/// Step 4 of the choice, as far as it is the certificate's own: ECDSA and Ed25519 before RSA, stronger hash, larger
-/// key, later expiry.
-fn static_rank(certificate: &Certificate) -> impl Ord + use<> {
-    (
-        certificate.key_type.is_rsa(),
-        Reverse(certificate.hash),
-        Reverse(certificate.key_bits),
-        Reverse(certificate.not_after),
-    )
+fn static_rank(certificate: &Certificate) -> Preference {
+    Preference {
+        rsa: certificate.key_type.is_rsa(),
+        hash: Reverse(certificate.hash),
+        key_bits: Reverse(certificate.key_bits),
+        not_after: Reverse(certificate.not_after),
+    }
 }
 
 fn defaults(entries: &[Entry]) -> Candidates {

@@ -139,16 +139,9 @@ impl Loading<'_> {
     }
 
     /// Reads a folder in name order: `x.crt` or `x.pem` with `x.key`, combined files, and sub-folders with `tls.crt` and
-    /// `tls.key`. What begins with a dot is not looked at (Kubernetes' `..data`).
+    /// `tls.key`.
     fn folder(&mut self, path: &Path, loaded: &mut Loaded) -> Result<(), StoreError> {
-        let unreadable = |error| StoreError::Read(path.to_owned(), error);
-        let mut found: BTreeMap<OsString, PathBuf> = BTreeMap::new();
-        for entry in fs::read_dir(path).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-                found.insert(entry.file_name(), entry.path());
-            }
-        }
+        let mut found = listed(path)?;
         // A certificate that is just being replaced may be gone for a moment while its key is there.
         for origin in self.before.kept.keys().filter(|origin| origin.cert.parent() == Some(path)) {
             let key_is_there = origin.key.as_ref().is_some_and(|key| fs::symlink_metadata(key).is_ok());
@@ -157,11 +150,7 @@ impl Loading<'_> {
             }
         }
         for file in found.values() {
-            let origin = match file.extension().and_then(|extension| extension.to_str()) {
-                Some("crt" | "pem") => half_of(file),
-                Some("key") => None,
-                _ => kubernetes(file),
-            };
+            let origin = origin_of(file);
             let Some(origin) = origin else { continue };
             match self.current_or_last_good(&origin, loaded) {
                 Ok(Some(kept)) => self.keep(origin, kept, false, loaded),
@@ -265,6 +254,34 @@ pub fn merge(entries: Vec<Entry>) -> Vec<Entry> {
         }
     }
     merged
+}
+
+/// The certificate files of a folder, each with the file that should hold its key, if that is another.
+pub fn files(folder: &Path) -> Result<Vec<(PathBuf, Option<PathBuf>)>, StoreError> {
+    let origins = listed(folder)?.into_values().filter_map(|file| origin_of(&file));
+    Ok(origins.map(|origin| (origin.cert, origin.key)).collect())
+}
+
+/// What stands in a folder, in name order. What begins with a dot is not looked at (Kubernetes' `..data`).
+fn listed(folder: &Path) -> Result<BTreeMap<OsString, PathBuf>, StoreError> {
+    let unreadable = |error| StoreError::Read(folder.to_owned(), error);
+    let mut found: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            found.insert(entry.file_name(), entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// What a file or sub-folder of a folder is a part of, if of anything.
+fn origin_of(file: &Path) -> Option<Origin> {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("crt" | "pem") => half_of(file),
+        Some("key") => None,
+        _ => kubernetes(file),
+    }
 }
 
 /// A file of a folder: half of a pair, or a combined file.

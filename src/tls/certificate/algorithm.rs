@@ -73,7 +73,7 @@ impl std::fmt::Display for KeyType {
 }
 
 /// Type and size in bits of the certificate's key; an error names what it is instead.
-pub(super) fn key_type(certificate: &X509Certificate<'_>) -> Result<(KeyType, u32), CertificateError> {
+pub(in crate::tls) fn key_type(certificate: &X509Certificate<'_>) -> Result<(KeyType, u32), CertificateError> {
     let info = certificate.public_key();
     let unsupported = |what: String| Err(CertificateError::UnsupportedKey(what));
     let algorithm = &info.algorithm.algorithm;
@@ -104,7 +104,7 @@ pub(super) fn key_type(certificate: &X509Certificate<'_>) -> Result<(KeyType, u3
 }
 
 /// The hash of the certificate's own signature.
-pub(super) fn signature_hash(certificate: &X509Certificate<'_>) -> Hash {
+pub(in crate::tls) fn signature_hash(certificate: &X509Certificate<'_>) -> Hash {
     let algorithm = &certificate.signature_algorithm;
     if let Ok(SignatureAlgorithm::RSASSA_PSS(parameters)) = SignatureAlgorithm::try_from(algorithm) {
         return pss_hash(parameters.hash_algorithm_oid());

@@ -34,7 +34,7 @@ impl Proxy {
     /// The same, but returns what it wrote to standard error if it ends instead of listening.
     pub(crate) fn try_start(folder: &Path, config: &str) -> Result<Self, String> {
         let path = folder.join("tlsgate.toml");
-        std::fs::write(&path, config).unwrap();
+        std::fs::write(&path, with_record_layer(config)).unwrap();
         let mut child = Command::new(PROGRAM)
             .args(["run", "-c"])
             .arg(&path)
@@ -172,6 +172,17 @@ impl Lines {
 
     fn text(&self) -> String {
         self.seen.lock().unwrap().lines.join("\n")
+    }
+}
+
+/// Every test can be run with either record layer: `TLSGATE_TEST_RECORD_LAYER=rustls`.
+fn with_record_layer(config: &str) -> String {
+    match std::env::var("TLSGATE_TEST_RECORD_LAYER") {
+        Ok(layer) if config.contains("[runtime]\n") => {
+            config.replacen("[runtime]\n", &format!("[runtime]\nrecord_layer = {layer:?}\n"), 1)
+        }
+        Ok(layer) => format!("{config}\n[runtime]\nrecord_layer = {layer:?}\n"),
+        Err(_) => config.to_owned(),
     }
 }
 

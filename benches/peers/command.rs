@@ -1,0 +1,244 @@
+//! The command: what is wanted, what is there, and the order of things.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Parser;
+
+use crate::load::Fault;
+use crate::material::Material;
+use crate::measure::{Bench, Settings};
+use crate::network::Network;
+use crate::peer::running::{Cores, take_files};
+use crate::peer::{KINDS, Kind, Peer};
+use crate::report::{About, Outcome, Report};
+use crate::{picture, processor, rows};
+
+/// Measures the processor time that tlsgate and other TLS proxies use for the same work.
+///
+/// Proxies that are not installed are left out, with a word on how to get them. Nothing is installed, and no setting of
+/// the machine is changed.
+#[derive(Parser, Debug)]
+#[command(name = "peers")]
+pub(crate) struct Options {
+    /// A few minutes: fewer rounds, less work in each.
+    #[arg(long)]
+    quick: bool,
+    /// How often A B … B A; 5, or 2 with --quick.
+    #[arg(long, value_name = "COUNT")]
+    rounds: Option<usize>,
+    /// Only these rows; a name, or the beginning of names with a star: "full-*,push-1". See --list.
+    #[arg(long, value_delimiter = ',', value_name = "ROWS")]
+    rows: Vec<String>,
+    /// Only these proxies, by the names that the table has.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    peers: Vec<String>,
+    /// Another HAProxy, besides the installed one. May be given again, as all of these.
+    #[arg(long, value_name = "PROGRAM")]
+    haproxy: Vec<PathBuf>,
+    /// Another nginx.
+    #[arg(long, value_name = "PROGRAM")]
+    nginx: Vec<PathBuf>,
+    /// An Envoy that is neither named by the variable ENVOY, nor in target/envoy, nor on the path.
+    #[arg(long, value_name = "PROGRAM")]
+    envoy: Vec<PathBuf>,
+    /// Another tlsgate, such as an earlier one.
+    #[arg(long, value_name = "PROGRAM")]
+    tlsgate: Vec<PathBuf>,
+    /// Idle connections at one time; 9000, or 1000 with --quick.
+    #[arg(long, value_name = "COUNT")]
+    idle: Option<usize>,
+    /// How many certificates are many; 10000, or 1000 with --quick.
+    #[arg(long, value_name = "COUNT")]
+    certificates: Option<usize>,
+    /// Writes everything there, each sample and each proxy's settings too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draws the table there.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Prints the settings that each proxy got.
+    #[arg(long)]
+    settings: bool,
+    /// Prints the rows and the proxies, and does nothing.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// What cargo gives to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Returns the tables. Without a network it only lists what there is.
+pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<String> {
+    let (peers, missing) = options.peers_found();
+    let all = rows::all(options.quick);
+    let (idle, certificates) = options.sizes();
+    let states = [format!("idle-{idle}"), "many".to_owned()];
+    let Some(network) = network else {
+        let mut text = String::from("rows:\n");
+        for name in all.iter().map(|row| &row.name).chain(&states) {
+            text.push_str(&format!("  {name}\n"));
+        }
+        text.push_str("proxies:\n");
+        for peer in &peers {
+            text.push_str(&format!("  {}: {}\n", peer.name, peer.about));
+        }
+        text.extend(missing.iter().map(|missing| format!("  {missing}\n")));
+        return Ok(text);
+    };
+    for line in network.warnings.iter().chain(&missing) {
+        eprintln!("{line}");
+    }
+    let rows: Vec<_> = all.into_iter().filter(|row| options.wants(&row.name)).collect();
+    let [wants_idle, wants_many] = states.map(|name| options.wants(&name));
+    if rows.is_empty() && !wants_idle && !wants_many {
+        return Err(io::Error::other("no row has such a name; --list shows them"));
+    }
+    if peers.is_empty() {
+        return Err(io::Error::other("no proxy has such a name; --list shows them"));
+    }
+
+    let cores = cores()?;
+    processor::pin(&cores.load)?;
+    let files = take_files()?;
+    let folder = tempfile::tempdir()?;
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+    let material = Material::write(folder.path())?;
+    let rounds = options.rounds.unwrap_or(if options.quick { 2 } else { 5 }).max(1);
+    let bench = Bench { peers, cores, material, folder, rounds, quick: options.quick };
+    let mut settings = Settings::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let results = runtime.block_on(async {
+        let mut results = bench.in_turns(&rows, &mut settings).await;
+        if wants_idle {
+            // Each takes two files here and two in the proxy.
+            let room = usize::try_from(files / 2).unwrap_or(usize::MAX).saturating_sub(300);
+            results.extend(bench.idle(idle.min(room)).await);
+        }
+        if wants_many {
+            results.extend(bench.many(certificates).await?);
+        }
+        Ok::<Vec<Outcome>, Fault>(results)
+    });
+    let results = results.map_err(io::Error::other)?;
+    let report = report(&bench, network, missing, settings, results)?;
+    options.write(&report)
+}
+
+impl Options {
+    /// Those that are there, and what is missing.
+    fn peers_found(&self) -> (Vec<Peer>, Vec<String>) {
+        let (mut peers, mut missing) = (Vec::new(), Vec::new());
+        for kind in KINDS {
+            let wanted = |name: &str| self.peers.is_empty() || self.peers.iter().any(|peer| peer == name);
+            let given = match kind {
+                Kind::Haproxy => &self.haproxy[..],
+                Kind::Nginx => &self.nginx[..],
+                Kind::Envoy => &self.envoy[..],
+                Kind::Tlsgate => &self.tlsgate[..],
+                _ => &[],
+            };
+            match kind.find() {
+                _ if kind == Kind::Envoy && !given.is_empty() => {}
+                Some(program) if wanted(kind.name()) => peers.push(Peer::new(kind.name(), kind, program)),
+                None if wanted(kind.name()) => {
+                    missing.push(format!("{} is missing: {}", kind.name(), kind.how_to_get()));
+                }
+                _ => {}
+            }
+            for (number, program) in given.iter().enumerate() {
+                let first = kind == Kind::Envoy && number == 0;
+                let name = if first { kind.name().to_owned() } else { format!("{}-{}", kind.name(), number + 2) };
+                if wanted(&name) {
+                    peers.push(Peer::new(name, kind, program.clone()));
+                }
+            }
+        }
+        (peers, missing)
+    }
+
+    fn wants(&self, row: &str) -> bool {
+        let matches = |wanted: &String| match wanted.strip_suffix('*') {
+            Some(beginning) => row.starts_with(beginning),
+            None => row == wanted,
+        };
+        self.rows.is_empty() || self.rows.iter().any(matches)
+    }
+
+    /// Idle connections, and certificates.
+    fn sizes(&self) -> (usize, usize) {
+        let (idle, certificates) = if self.quick { (1000, 1000) } else { (9000, 10_000) };
+        (self.idle.unwrap_or(idle), self.certificates.unwrap_or(certificates).max(1))
+    }
+
+    fn write(&self, report: &Report) -> io::Result<String> {
+        if let Some(path) = &self.json {
+            fs::write(path, serde_json::to_string_pretty(report)? + "\n")?;
+        }
+        if let Some(path) = &self.svg {
+            fs::write(path, picture::svg(report))?;
+        }
+        let mut text = report.tables();
+        if self.settings {
+            for peer in &report.peers {
+                for (tuning, settings) in &peer.settings {
+                    text.push_str(&format!("\n{}, {tuning}:\n{settings}\n", peer.name));
+                }
+            }
+        }
+        Ok(text)
+    }
+}
+
+fn report(
+    bench: &Bench,
+    network: Network,
+    missing: Vec<String>,
+    mut settings: Settings,
+    results: Vec<Outcome>,
+) -> io::Result<Report> {
+    let seen: BTreeSet<&String> = results.iter().flat_map(|row| row.cells.keys()).collect();
+    let about = |peer: &Peer| About {
+        name: peer.name.clone(),
+        about: peer.about.clone(),
+        settings: settings.remove(&peer.name).unwrap_or_default(),
+    };
+    let peers = bench.peers.iter().filter(|peer| seen.contains(&peer.name)).map(about).collect();
+    let processors = fs::read_to_string("/proc/cpuinfo")?;
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    Ok(Report {
+        commit: commit(),
+        processor: model.map_or("an unknown processor", |(_, model)| model).to_owned(),
+        cores: std::thread::available_parallelism()?.get().max(bench.cores.load.len() + bench.cores.proxy.len()),
+        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+        network,
+        rounds: bench.rounds,
+        quick: bench.quick,
+        peers,
+        missing,
+        results,
+    })
+}
+
+/// The proxies on the last core, and what loads them on the one before.
+fn cores() -> io::Result<Cores> {
+    match processor::cores()?[..] {
+        [.., load, proxy] => Ok(Cores { load: vec![load], proxy: vec![proxy] }),
+        [only] => Ok(Cores { load: vec![only], proxy: vec![only] }),
+        [] => Err(io::Error::other("no core may be used")),
+    }
+}
+
+/// Which version of the source this is.
+fn commit() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else { return "of an unknown commit".into() };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no", "src", "Cargo.lock"]);
+    if changed.is_none_or(|files| files.is_empty()) { commit } else { format!("{commit} with changes") }
+}

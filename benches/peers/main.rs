@@ -1,0 +1,41 @@
+//! tlsgate beside other TLS proxies: what each uses of the processor for the same work. `cargo bench --bench peers --
+//! --quick` takes a few minutes; `--help` tells the rest. How it measures is written in docs/performance.md.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod command;
+mod load;
+mod material;
+mod measure;
+mod network;
+mod peer;
+mod picture;
+mod processor;
+mod report;
+mod rows;
+mod states;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.split_first() {
+        Some((first, rest)) if first == peer::naive::ARGUMENT => peer::naive::main(rest).map(|()| String::new()),
+        _ => {
+            let options = command::Options::parse();
+            // Before there are other threads.
+            let network = if options.list { None } else { Some(network::enter()) };
+            command::run(&options, network)
+        }
+    };
+    match done {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("peers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! hitch: one worker, no log. Its buffers cannot be set.
+
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
+
+use super::{Launch, Setting, said};
+
+pub(super) fn about(program: &Path) -> String {
+    let version = said(program, &["--version"]);
+    // It does not say what it was built with; what it loads is what counts.
+    let library = said(Path::new("openssl"), &["version"]);
+    format!("{}; the system's {}", version.trim(), library.trim())
+}
+
+pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Launch> {
+    let mut text = format!(
+        "backend = \"[{}]:{}\"\nworkers = {}\nbacklog = 4096\ndaemon = off\nsyslog = off\nlog-level = 0\n\
+         tls-protos = TLSv1.2 TLSv1.3\nciphers = \"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256\"\n\
+         ciphersuites = \"TLS_AES_128_GCM_SHA256\"\necdh-curve = \"X25519:prime256v1\"\nocsp-dir = \"\"\n",
+        setting.backend.ip(),
+        setting.backend.port(),
+        setting.workers
+    );
+    // It refuses to serve as root.
+    if geteuid().is_root() {
+        text.push_str("user = \"nobody\"\n");
+    }
+    let mut frontend = |address: std::net::SocketAddr, certificates: String| {
+        let (host, port) = (address.ip(), address.port());
+        let _ = write!(text, "frontend = {{\n  host = \"{host}\"\n  port = \"{port}\"\n{certificates}}}\n");
+    };
+    if let Some(many) = setting.many {
+        frontend(setting.ecdsa, String::new());
+        let _ = writeln!(text, "pem-dir = \"{}\"", many.combined.display());
+    } else {
+        for (address, pair) in [(setting.ecdsa, &setting.material.ecdsa), (setting.rsa, &setting.material.rsa)] {
+            frontend(address, format!("  pem-file = \"{}\"\n", pair.combined.display()));
+        }
+    }
+    let path = setting.folder.join("hitch.conf");
+    fs::write(&path, &text)?;
+    Ok(Launch {
+        program: program.to_owned(),
+        arguments: vec![format!("--config={}", path.display())],
+        settings: text,
+        passthrough: false,
+        reload: Some(Signal::SIGHUP),
+    })
+}

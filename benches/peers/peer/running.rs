@@ -1,0 +1,176 @@
+//! A proxy that runs, beside the backend that is its own.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::{Launch, Peer, Setting, Tuning};
+use crate::load::backend::Backend;
+use crate::material::{Many, Material};
+use crate::processor::{self, Tree, Used};
+
+/// How long a proxy may take to listen.
+const START: Duration = Duration::from_secs(120);
+/// How long it may take to end of itself.
+const STOP: Duration = Duration::from_secs(1);
+
+pub(crate) struct Running {
+    pub(crate) launch: Launch,
+    pub(crate) ecdsa: SocketAddr,
+    pub(crate) rsa: SocketAddr,
+    pub(crate) passthrough: SocketAddr,
+    pub(crate) backend: Backend,
+    pub(crate) tree: Tree,
+    child: Child,
+    log: PathBuf,
+}
+
+/// Where things run.
+#[derive(Clone, Debug)]
+pub(crate) struct Cores {
+    pub(crate) load: Vec<usize>,
+    pub(crate) proxy: Vec<usize>,
+}
+
+/// What a proxy is started with, besides what it is.
+pub(crate) struct Start<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) cores: &'a Cores,
+    pub(crate) tuning: Tuning,
+    pub(crate) material: &'a Material,
+    pub(crate) many: Option<&'a Many>,
+    pub(crate) workers: usize,
+}
+
+impl Running {
+    pub(crate) fn start(peer: &Peer, start: &Start<'_>) -> io::Result<Self> {
+        let (here, folder) = place(start.folder)?;
+        let backend = Backend::start(SocketAddr::new(here, 20_000))?;
+        let [ecdsa, rsa, passthrough] = [20_001, 20_002, 20_003].map(|port| SocketAddr::new(here, port));
+        let launch = peer.configure(&Setting {
+            folder: &folder,
+            ecdsa,
+            rsa,
+            passthrough,
+            backend: backend.address,
+            tuning: start.tuning,
+            material: start.material,
+            many: start.many,
+            workers: start.workers,
+        })?;
+        let log = folder.join("log");
+        let child = spawn(&launch, &log, start.cores)?;
+        let tree = Tree::new(child.id());
+        let mut running = Self { launch, ecdsa, rsa, passthrough, backend, tree, child, log };
+        running.wait_until_listening(start.many.is_some())?;
+        Ok(running)
+    }
+
+    fn wait_until_listening(&mut self, only_one: bool) -> io::Result<()> {
+        let mut addresses = vec![self.ecdsa];
+        if !only_one {
+            addresses.push(self.rsa);
+            addresses.extend(self.launch.passthrough.then_some(self.passthrough));
+        }
+        let began = Instant::now();
+        while !addresses.is_empty() {
+            if let Some(status) = self.child.try_wait()? {
+                let how = status.code().map_or_else(|| format!("{:?}", status.signal()), |code| code.to_string());
+                return Err(io::Error::other(format!("it ended ({how}): {}", self.last_words())));
+            }
+            if began.elapsed() > START {
+                return Err(io::Error::other(format!("it does not listen: {}", self.last_words())));
+            }
+            addresses.retain(|address| TcpStream::connect(address).is_err());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// The end of what it wrote.
+    pub(crate) fn last_words(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(4).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
+    }
+
+    /// Waits until all that was begun has ended, and returns what was used by then.
+    pub(crate) async fn settled(&self, open: usize) -> io::Result<Used> {
+        let began = Instant::now();
+        let mut before = self.tree.used()?;
+        loop {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let now = self.tree.used()?;
+            let quiet = now.since(&before).is_ok_and(|used| used < Duration::from_micros(100));
+            if quiet && self.backend.open() <= open || began.elapsed() > Duration::from_secs(5) {
+                return Ok(now);
+            }
+            before = now;
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill(pid(&self.child), signal)?)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = kill(pid(&self.child), Signal::SIGTERM);
+        let began = Instant::now();
+        while began.elapsed() < STOP {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Its children, too, if it does not end them.
+        for pid in self.tree.pids().unwrap_or_default() {
+            let _ = kill(Pid::from_raw(pid.try_into().unwrap_or(0)), Signal::SIGKILL);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().try_into().unwrap_or(0))
+}
+
+/// Starts it on its cores, to end with this thread.
+fn spawn(launch: &Launch, log: &Path, cores: &Cores) -> io::Result<Child> {
+    let log = File::create(log)?;
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--"]).arg(&launch.program).args(&launch.arguments);
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    processor::pin(&cores.proxy)?;
+    let child = command.spawn();
+    processor::pin(&cores.load)?;
+    child
+}
+
+/// A loopback address and a folder that nobody else has, so that ports can be fixed and tests can run side by side.
+fn place(folder: &Path) -> io::Result<(IpAddr, PathBuf)> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let folder = folder.join(format!("proxy{number}"));
+    fs::create_dir_all(&folder)?;
+    let number = u8::try_from(number % 120).unwrap_or(0);
+    Ok((IpAddr::V4(Ipv4Addr::new(127, 100 + number, high, low.clamp(1, 254))), folder))
+}
+
+/// Takes as many files as this process may have, for itself and for what it starts, and returns how many that is.
+pub(crate) fn take_files() -> io::Result<u64> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    Ok(most)
+}

@@ -1,0 +1,129 @@
+//! What the operating system says a process and its children have used: processor time and memory. And on which cores
+//! things run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
+
+/// A process and all that it has started.
+pub(crate) struct Tree {
+    root: u32,
+}
+
+/// Processor time of one tree at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Used {
+    /// Of each process; threads that have ended are counted too.
+    living: BTreeMap<u32, Duration>,
+    /// Of children that have ended and were waited for, in steps of 10 ms.
+    pub(crate) ended: Duration,
+}
+
+impl Used {
+    /// What was used since `before`, if no process began or ended in between: of one that ended, part is lost.
+    pub(crate) fn since(&self, before: &Self) -> io::Result<Duration> {
+        if self.pids().ne(before.pids()) {
+            let [before, now] = [before, self].map(|used| used.pids().collect::<Vec<_>>());
+            return Err(io::Error::other(format!("processes ended or began: {before:?}, then {now:?}")));
+        }
+        Ok(self.living.values().sum::<Duration>() - before.living.values().sum::<Duration>())
+    }
+
+    /// Adds what can be seen at a later moment; what has ended keeps what it was last seen with.
+    pub(crate) fn see(&mut self, now: &Self) {
+        self.living.extend(&now.living);
+        self.ended = now.ended;
+    }
+
+    /// What was used since `before`, whatever has ended in between, if [`Self::see`] was called often.
+    pub(crate) fn seen_since(&self, before: &Self) -> Duration {
+        let new =
+            |(pid, used): (&u32, &Duration)| used.saturating_sub(before.living.get(pid).copied().unwrap_or_default());
+        self.living.iter().map(new).sum()
+    }
+
+    pub(crate) fn total(&self) -> Duration {
+        self.living.values().sum::<Duration>() + self.ended
+    }
+
+    pub(crate) fn pids(&self) -> impl Iterator<Item = &u32> {
+        self.living.keys()
+    }
+}
+
+impl Tree {
+    pub(crate) fn new(root: u32) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn used(&self) -> io::Result<Used> {
+        let mut used = Used::default();
+        for pid in self.pids()? {
+            let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into().map_err(io::Error::other)?));
+            // One that ended since it was listed is noticed by its absence.
+            if let (Ok(now), Ok(user), Ok(system)) =
+                (clock.and_then(|clock| clock.now()), field(pid, 16), field(pid, 17))
+            {
+                used.living.insert(pid, now.into());
+                used.ended += Duration::from_millis(10 * (user + system));
+            }
+        }
+        Ok(used)
+    }
+
+    /// Resident memory, in bytes. Pages that several processes share are divided among them.
+    pub(crate) fn memory(&self) -> io::Result<u64> {
+        let mut bytes = 0;
+        for pid in self.pids()? {
+            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+            bytes += 1024 * kib.ok_or_else(|| io::Error::other("no Pss in smaps_rollup"))?;
+        }
+        Ok(bytes)
+    }
+
+    /// In their order.
+    pub(crate) fn pids(&self) -> io::Result<Vec<u32>> {
+        let mut found = vec![self.root];
+        let mut at = 0;
+        while let Some(&pid) = found.get(at) {
+            at += 1;
+            let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+            for task in tasks {
+                let children = fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+                found.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+/// The field of that number in `/proc/PID/stat`, as proc(5) counts them.
+fn field(pid: u32, number: usize) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let rest = text.rsplit(')').next().unwrap_or_default();
+    let field = rest.split_whitespace().nth(number - 3);
+    field.and_then(|field| field.parse().ok()).ok_or_else(|| io::Error::other(format!("no field {number} in {text}")))
+}
+
+/// The cores that this process may use.
+pub(crate) fn cores() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect())
+}
+
+/// Binds this thread to `cores`, and with it what it starts from now on.
+pub(crate) fn pin(cores: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for &core in cores {
+        set.set(core)?;
+    }
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}

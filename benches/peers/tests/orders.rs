@@ -1,0 +1,15 @@
+//! Orders.
+
+use crate::load::backend::Order;
+
+#[test]
+fn orders_are_read_as_they_were_written() {
+    for order in [
+        Order::Sink { amount: u64::MAX },
+        Order::Source { amount: 7, piece: 3 },
+        Order::Answer { request: u32::MAX, answer: 9 },
+    ] {
+        assert_eq!(Order::read(&order.bytes().try_into().unwrap()), Some(order));
+    }
+    assert_eq!(Order::read(&[0; Order::SIZE]), None);
+}

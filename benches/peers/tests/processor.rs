@@ -1,0 +1,100 @@
+//! Processor.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use std::time::Duration;
+
+use crate::processor::{Tree, cores, pin};
+
+/// The shell's own count, in its `times`: `0m0.250s 0m0.010s`, for itself and, on the second line, its children.
+fn seconds(line: &str) -> Duration {
+    let part = |text: &str| {
+        let (minutes, seconds) = text.trim_end_matches('s').split_once('m').unwrap();
+        minutes.parse::<f64>().unwrap() * 60.0 + seconds.parse::<f64>().unwrap()
+    };
+    Duration::from_secs_f64(line.split_whitespace().map(part).sum())
+}
+
+const BURN: &str = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; times";
+
+/// Runs it until it has printed `lines` lines; it must then wait for its input to end.
+fn shell(script: &str, lines: usize) -> (Child, Vec<String>) {
+    let mut child =
+        Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(child.stdout.take().unwrap()).lines().take(lines).map(Result::unwrap).collect();
+    (child, said)
+}
+
+fn end(mut child: Child) {
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+fn about(found: Duration, expected: Duration) {
+    assert!(found.abs_diff(expected) < Duration::from_millis(45), "{found:?} instead of {expected:?}");
+    assert!(found > Duration::from_millis(10), "{found:?} is hardly anything");
+}
+
+#[test]
+fn a_process_has_used_what_it_says_itself() {
+    let (child, said) = shell(&format!("{BURN}; read end"), 1);
+    about(Tree::new(child.id()).used().unwrap().total(), seconds(&said[0]));
+    end(child);
+}
+
+#[test]
+fn a_child_is_counted_while_it_lives() {
+    let (child, said) = shell(&format!("exec 3<&0; sh -c '{BURN}; read end' <&3 & wait"), 1);
+    about(Tree::new(child.id()).used().unwrap().total(), seconds(&said[0]));
+    end(child);
+}
+
+#[test]
+fn a_child_that_has_ended_is_counted_and_noticed() {
+    let (child, _) = shell("exec 3<&0; sh -c 'echo up; read end' <&3 & read end; wait", 1);
+    let tree = Tree::new(child.id());
+    let before = tree.used().unwrap();
+    assert_eq!(before.pids().count(), 2);
+    end(child);
+
+    let (child, said) = shell(&format!("sh -c '{BURN}' >/dev/null; times; read end"), 2);
+    let after = Tree::new(child.id()).used().unwrap();
+    about(after.ended, seconds(&said[1]));
+    assert!(after.since(&before).is_err());
+    end(child);
+}
+
+#[test]
+fn memory_is_what_a_process_holds() {
+    // dd reads its block of 64 MiB and waits for someone to read it.
+    let mut holder = Command::new("dd")
+        .args(["if=/dev/zero", "bs=64M", "count=1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let tree = Tree::new(holder.id());
+    let began = std::time::Instant::now();
+    let mut memory = 0;
+    while memory < 64 << 20 && began.elapsed() < Duration::from_secs(60) {
+        memory = tree.memory().unwrap();
+        std::thread::yield_now();
+    }
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert!((64 << 20..72 << 20).contains(&memory), "{memory} bytes");
+}
+
+#[test]
+fn what_is_pinned_stays_on_its_core() {
+    let core = *cores().unwrap().last().unwrap();
+    std::thread::spawn(move || {
+        pin(&[core]).unwrap();
+        assert_eq!(cores().unwrap(), [core]);
+        let child = Command::new("nproc").output().unwrap();
+        assert_eq!(String::from_utf8(child.stdout).unwrap().trim(), "1");
+    })
+    .join()
+    .unwrap();
+}

@@ -1,0 +1,17 @@
+//! Rows.
+
+use crate::rows::{Unit, all};
+
+#[test]
+fn names_of_rows_are_unique_and_quick_ones_are_among_all() {
+    let names = |quick| -> std::collections::BTreeSet<String> { all(quick).into_iter().map(|row| row.name).collect() };
+    assert_eq!(names(false).len(), all(false).len());
+    assert!(names(true).is_subset(&names(false)));
+    assert!(all(true).iter().all(|row| row.work.units() > 0));
+}
+
+#[test]
+fn units_are_what_they_are_called() {
+    assert_eq!(Unit::Microseconds.value(0.5, 1000), 500.0);
+    assert_eq!(Unit::SecondsPerGigabyte.value(0.5, 500_000_000), 1.0);
+}

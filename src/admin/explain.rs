@@ -1,0 +1,67 @@
+//! A query's parameters → the explanation that they ask for. Must not know: HTTP methods, how it is found out.
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
+
+use crate::admin::answer::Answer;
+use crate::explain;
+use crate::explain::ask::Ask;
+use crate::snapshot::Snapshot;
+
+/// What the client that the query describes would get now.
+pub(super) fn explain(query: Option<&str>, snapshot: &Snapshot) -> Answer {
+    let bad = |said: String| Answer::error(StatusCode::BAD_REQUEST, &said);
+    let (listener, ask) = match question(query.unwrap_or_default()) {
+        Ok(question) => question,
+        Err(said) => return bad(said),
+    };
+    let raw = match ask.client_hello() {
+        Ok(raw) => raw,
+        // A text, as it should be, that has no meaning.
+        Err(error) => return Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
+    };
+    match explain::listener(snapshot, listener.as_deref()) {
+        Ok(listener) => Answer::ok(&explain::explain(listener, raw, Timestamp::now().as_second())),
+        Err(said) if listener.is_some() => Answer::error(StatusCode::NOT_FOUND, &format!("listener: {said}")),
+        Err(said) => bad(format!("listener: {said}")),
+    }
+}
+
+/// Which listener, if it is said, and which client.
+fn question(query: &str) -> Result<(Option<String>, Ask), String> {
+    let (mut listener, mut ask) = (None, Ask::default());
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // A "+" is a plus here: signature schemes have it in their names, and nothing has a space.
+        let decode = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
+        let (Ok(key), Ok(value)) = (decode(key), decode(value)) else {
+            return Err("the query is not UTF-8 when decoded".into());
+        };
+        let place = match key.as_str() {
+            "listener" => &mut listener,
+            "sni" => &mut ask.sni,
+            "sigalgs" => &mut ask.sigalgs,
+            "client" => &mut ask.client,
+            "tls" => &mut ask.tls,
+            "ciphers" => &mut ask.ciphers,
+            "groups" => &mut ask.groups,
+            "alpn" => &mut ask.alpn,
+            "hello" => match ask.hello.replace(value.into_bytes()) {
+                None => continue,
+                Some(_) => return Err(twice("hello")),
+            },
+            other => return Err(format!("unknown parameter {other:?} (expected one of {PARAMETERS})")),
+        };
+        if place.replace(value).is_some() {
+            return Err(twice(&key));
+        }
+    }
+    Ok((listener, ask))
+}
+
+fn twice(key: &str) -> String {
+    format!("the parameter {key:?} stands twice in the query")
+}
+
+const PARAMETERS: &str = "listener, sni, sigalgs, client, tls, ciphers, groups, alpn, hello";

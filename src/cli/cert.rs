@@ -1,0 +1,180 @@
+//! `tlsgate cert`: the certificates of a configuration, or of files, and what is to be known of them.
+//! Must not know: how certificates are read.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::cli::{FAILED, Output, say};
+use crate::config;
+use crate::snapshot::Snapshot;
+use crate::tls::chain::Anchors;
+use crate::tls::inventory::{self, InventoryError, Item, Key};
+use crate::tls::store::{self, Trust};
+
+mod shape;
+mod text;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List every certificate of a configuration, by listener.
+    List {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Show all that there is to know of the certificates in files and folders. No key is needed.
+    Show {
+        /// A certificate, a combined file, the .crt of a pair, or a folder of any of them.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct How {
+    /// Exit with 1 if one of them is not valid now, or expires within that time, such as 14d.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    expires_within: Option<Duration>,
+    /// The roots that clients trust, in PEM; without it, those of the system.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// How to say it.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    format: Output,
+}
+
+/// Certificates with where they come from.
+struct Shown {
+    path: String,
+    /// Where it is served, and under which names there.
+    served: Option<Served>,
+    item: Item,
+}
+
+struct Served {
+    listener: String,
+    names: Vec<String>,
+}
+
+pub(super) fn cert(verb: Verb) -> ExitCode {
+    let (how, shown) = match &verb {
+        Verb::List { config, how } => (how, roots(how).and_then(|roots| list(config, &roots))),
+        Verb::Show { paths, how } => (how, roots(how).map(|roots| show(paths, &roots))),
+    };
+    let (shown, errors) = match shown {
+        Ok(shown) => shown,
+        Err(errors) => (Vec::new(), errors),
+    };
+    let now = Timestamp::now().as_second();
+    match (how.format, &verb) {
+        (Output::Json, _) => {
+            let all: Vec<_> = shown.iter().map(|shown| shape::shown(shown, now)).collect();
+            let report = json!({ "certificates": all, "errors": errors });
+            // Made of texts and numbers, which JSON always has a form for.
+            say(&(serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"));
+        }
+        (Output::Text, Verb::List { .. }) => say(&text::list(&shown, now)),
+        (Output::Text, Verb::Show { .. }) => say(&text::show(&shown, now)),
+    }
+    if how.format == Output::Text {
+        errors.iter().for_each(|error| eprintln!("error: {error}"));
+    }
+    let expiring = how.expires_within.is_some_and(|within| {
+        let until = now.saturating_add(i64::try_from(within.as_secs()).unwrap_or(i64::MAX));
+        let lasting = |shown: &Shown| shown.item.leaf().is_valid_at(now) && shown.item.leaf().not_after >= until;
+        !shown.iter().all(lasting)
+    });
+    if errors.is_empty() && !expiring { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
+type Found = (Vec<Shown>, Vec<String>);
+
+/// Whom clients trust.
+fn roots(how: &How) -> Result<Anchors, Vec<String>> {
+    match &how.ca {
+        Some(given) => inventory::anchors(given).map_err(|error| vec![format!("--ca: {error}")]),
+        None => {
+            let system = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
+            // A system whose roots cannot be read is one without.
+            Ok(system.and_then(|path| inventory::anchors(path).ok()).unwrap_or_default())
+        }
+    }
+}
+
+fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
+    let at = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let told = |errors: Vec<config::decode::ConfigError>| errors.iter().map(|error| at(error)).collect::<Vec<_>>();
+    let config = config::load(path).map_err(told)?;
+    let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, Timestamp::now()).map_err(told)?;
+    let mut errors: Vec<String> = built.failures.iter().map(|failure| at(failure)).collect();
+    let mut all = Vec::new();
+    for settings in &config.listeners {
+        let Some(listener) = built.snapshot.listener(&settings.name) else { continue };
+        for certificate in listener.ways.certificates() {
+            // What is served has its key, and stands first.
+            let key = Key::Matches(PathBuf::from(&*certificate.label));
+            match Item::of(&certificate.key.cert, Some(0), key, roots) {
+                Ok(Some(item)) => all.push(Shown {
+                    path: certificate.label.to_string(),
+                    served: Some(Served {
+                        listener: settings.name.to_string(),
+                        names: certificate.names.iter().map(ToString::to_string).collect(),
+                    }),
+                    item,
+                }),
+                Ok(None) => {}
+                Err(error) => errors.push(format!("{}: {error}", certificate.label)),
+            }
+        }
+    }
+    Ok((all, errors))
+}
+
+fn show(paths: &[PathBuf], roots: &Anchors) -> Found {
+    let (mut all, mut errors) = (Vec::new(), Vec::new());
+    for path in paths {
+        let before = all.len() + errors.len();
+        let in_folder = path.is_dir();
+        let files = match in_folder {
+            true => store::files(path).map_err(|error| error.to_string()),
+            false => Ok(vec![(path.clone(), beside(path))]),
+        };
+        match files {
+            Err(error) => errors.push(error),
+            Ok(files) => {
+                for (file, key) in files {
+                    match Item::read(&file, key.as_deref(), roots) {
+                        Ok(item) => all.push(Shown { path: file.display().to_string(), served: None, item }),
+                        // A folder may hold keys and parameters, too.
+                        Err(InventoryError::NoCertificate(_)) if in_folder => {}
+                        Err(error) => errors.push(error.to_string()),
+                    }
+                }
+                if all.len() + errors.len() == before {
+                    errors.push(format!("{}: {NOTHING_THERE}", path.display()));
+                }
+            }
+        }
+    }
+    (all, errors)
+}
+
+/// The other half of a pair, if it is there.
+fn beside(path: &Path) -> Option<PathBuf> {
+    Some(path.with_extension("key")).filter(|key| key != path && key.exists())
+}
+
+const NOTHING_THERE: &str = "no certificate found (expected x.crt or x.pem, or folders with tls.crt)";
+
+/// Debian and its like, Red Hat and its like, Alpine.
+const SYSTEM_ROOTS: &[&str] =
+    &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];

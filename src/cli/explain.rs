@@ -1,0 +1,120 @@
+//! `tlsgate explain`: what a client would get, and why. Must not know: how it is found out.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::cli::{FAILED, Output, USAGE, say};
+use crate::config;
+use crate::explain::ask::Ask;
+use crate::explain::{self, Outcome};
+use crate::snapshot::Snapshot;
+use crate::tls::hello;
+use crate::tls::store::Trust;
+
+#[derive(Debug, Args)]
+pub(super) struct Question {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// The listener to ask. May be left out where there is only one.
+    #[arg(short, long, value_name = "NAME")]
+    listener: Option<String>,
+    /// The server name that the client asks for; without it, the client gives none.
+    #[arg(long, value_name = "NAME")]
+    sni: Option<String>,
+    /// The signature schemes that it offers, in IANA's or OpenSSL's words, such as rsa_pss_rsae_sha256:ECDSA+SHA256.
+    #[arg(long, value_name = "LIST")]
+    sigalgs: Option<String>,
+    /// A client that is known: chrome, curl, firefox, gnutls, java17, ldapsearch, openssl3 …
+    #[arg(long, value_name = "CLIENT", conflicts_with = "hello")]
+    client: Option<String>,
+    /// The only TLS version that it offers: 1.2 or 1.3 (1.0 and 1.1 are understood, and refused).
+    #[arg(long, value_name = "VERSION")]
+    tls: Option<String>,
+    /// The cipher suites that it offers, of all versions, in IANA's or OpenSSL's words.
+    #[arg(long, value_name = "LIST")]
+    ciphers: Option<String>,
+    /// The key exchange groups that it offers, such as x25519:P-256.
+    #[arg(long, value_name = "LIST")]
+    groups: Option<String>,
+    /// The application protocols that it offers, the preferred one first, such as h2,http/1.1.
+    #[arg(long, value_name = "LIST")]
+    alpn: Option<String>,
+    /// A file with a captured ClientHello, as bytes or as hex digits; "-" reads standard input.
+    #[arg(long, value_name = "FILE")]
+    hello: Option<PathBuf>,
+    /// How to say it.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    format: Output,
+}
+
+pub(super) fn explain(question: Question) -> ExitCode {
+    let hello = match question.hello.as_ref().map(captured).transpose() {
+        Ok(hello) => hello,
+        Err(error) => return misused("--hello", &error),
+    };
+    let ask = Ask {
+        sni: question.sni,
+        sigalgs: question.sigalgs,
+        client: question.client,
+        tls: question.tls,
+        ciphers: question.ciphers,
+        groups: question.groups,
+        alpn: question.alpn,
+        hello,
+    };
+    let raw = match ask.client_hello() {
+        Ok(raw) => raw,
+        Err(error) => return misused(&format!("--{}", error.part), &error.said),
+    };
+    let path = &question.config;
+    let now = Timestamp::now();
+    let built = config::load(path).and_then(|config| Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, now));
+    let built = match built {
+        Ok(built) => built,
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("{}: error: {error}", path.display()));
+            return FAILED.into();
+        }
+    };
+    // Of what is not there, the answer cannot speak.
+    built.failures.iter().for_each(|failure| eprintln!("{}: warning: {failure}", path.display()));
+    let listener = match explain::listener(&built.snapshot, question.listener.as_deref()) {
+        Ok(listener) => listener,
+        Err(said) => return misused("--listener", &said),
+    };
+    let explanation = explain::explain(listener, raw, now.as_second());
+    match question.format {
+        Output::Text => say(&explanation.to_string()),
+        // Made of texts and numbers, which JSON always has a form for.
+        Output::Json => say(&(serde_json::to_string_pretty(&explanation).unwrap_or_default() + "\n")),
+    }
+    match explanation.result {
+        Outcome::Served(_) | Outcome::PassedThrough => ExitCode::SUCCESS,
+        Outcome::Refused(_) => FAILED.into(),
+    }
+}
+
+/// A little more than can be of use, so that too much is told apart from enough.
+fn captured(path: &PathBuf) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let most = 4 * hello::MAX_BYTES as u64 + 1;
+    let read = match path.as_os_str() == "-" {
+        true => io::stdin().lock().take(most).read_to_end(&mut bytes),
+        false => File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
+    };
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
+    }
+}
+
+fn misused(flag: &str, said: &str) -> ExitCode {
+    eprintln!("{flag}: {said}");
+    USAGE.into()
+}

@@ -1,0 +1,135 @@
+//! One raw ClientHello on a connection of its own, and what comes back. Must not know: what the question is about.
+
+use std::io::{ErrorKind, Read, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use super::connect::{ConnectError, Target};
+use super::hello::Offer;
+use super::reply::{Reply, ReplyError, ReplyReader, ServerHello};
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A ServerHello, with what else of the flight came.
+    Agreed(ServerHello, Reply),
+    Alert(u8),
+    Closed,
+    Reset,
+    Silent,
+    Garbage(ReplyError),
+}
+
+/// Why there is nothing to tell of a server.
+#[derive(Debug, Error)]
+pub(super) enum ProbeError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("{0}: {1}")]
+    Server(String, String),
+    #[error("{0} (after it had answered {1} ClientHellos)")]
+    Later(ConnectError, usize),
+    #[error("{0}: the probe would take longer than {1} (a longer --timeout allows more)")]
+    TooLong(String, String),
+    #[error("the system has no random numbers")]
+    NoRandom,
+}
+
+/// Asks one server again and again, and gives up on one that only wastes time.
+#[derive(Debug)]
+pub(super) struct Asker {
+    pub(super) target: Target,
+    until: Instant,
+    answered: usize,
+    silent: u32,
+}
+
+impl Asker {
+    pub(super) fn new(target: Target) -> Self {
+        let until = Instant::now() + target.timeout.saturating_mul(WHOLE);
+        Self { target, until, answered: 0, silent: 0 }
+    }
+
+    /// Sends the hello on a connection of its own.
+    pub(super) fn ask(&mut self, offer: &Offer<'_>) -> Result<Answer, ProbeError> {
+        let hello = offer.to_bytes().ok_or(ProbeError::NoRandom)?;
+        let answer = self.exchange(&hello)?;
+        match &answer {
+            Answer::Silent => {
+                self.silent += 1;
+                if self.silent >= PATIENCE {
+                    let why = format!("no answer to {PATIENCE} ClientHellos, for {:?} each", self.target.timeout);
+                    return Err(ProbeError::Server(self.target.text.clone(), why));
+                }
+            }
+            // Who has never sent anything in TLS is not going to.
+            Answer::Garbage(error) if self.answered == 0 => {
+                return Err(ProbeError::Server(self.target.text.clone(), error.to_string()));
+            }
+            Answer::Agreed(..) | Answer::Alert(_) => {
+                self.silent = 0;
+                self.answered += 1;
+            }
+            _ => self.silent = 0,
+        }
+        Ok(answer)
+    }
+
+    /// A connection, for more than a hello.
+    pub(super) fn connect(&mut self) -> Result<super::connect::Line, ProbeError> {
+        if Instant::now() >= self.until {
+            let most = format!("{:?}", self.target.timeout.saturating_mul(WHOLE));
+            return Err(ProbeError::TooLong(self.target.text.clone(), most));
+        }
+        let first = match self.target.connect() {
+            Ok(line) => return Ok(line),
+            Err(error) => error,
+        };
+        if self.answered == 0 {
+            return Err(first.into());
+        }
+        // It did answer: perhaps it only counts connections.
+        thread::sleep(BREATH);
+        self.target.connect().map_err(|error| ProbeError::Later(error, self.answered))
+    }
+
+    fn exchange(&mut self, hello: &[u8]) -> Result<Answer, ProbeError> {
+        let mut line = self.connect()?;
+        let mut reader = ReplyReader::default();
+        let mut buffer = [0; 8192];
+        // Whoever refuses early may have closed already, and what it said is still to be read.
+        let written = line.write_all(hello);
+        let end = loop {
+            match line.read(&mut buffer) {
+                Ok(0) => break Answer::Closed,
+                Ok(count) => {
+                    reader.raw.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                    match reader.advance() {
+                        Ok(true) => break Answer::Closed,
+                        Ok(false) => {}
+                        Err(error) => break Answer::Garbage(error),
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut && written.is_ok() => break Answer::Silent,
+                Err(_) => break Answer::Reset,
+            }
+        };
+        let reply = reader.into_reply();
+        Ok(match (end, &reply.hello, reply.alert) {
+            (Answer::Garbage(error), ..) => Answer::Garbage(error),
+            (_, _, Some(alert)) => Answer::Alert(alert),
+            (_, Some(hello), None) => Answer::Agreed(hello.clone(), reply),
+            (end, None, None) => end,
+        })
+    }
+}
+
+/// The whole probe may take this many times the limit of one connection.
+const WHOLE: u32 = 24;
+/// How many hellos in a row may stay without an answer.
+const PATIENCE: u32 = 3;
+/// For a server that limits connections by time.
+const BREATH: Duration = Duration::from_millis(250);

@@ -1,0 +1,183 @@
+//! A certificate that a server showed → what a person wants to know of it, and whether it can be trusted.
+//! Must not know: how it was obtained.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use serde::Serialize;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::public_key::PublicKey;
+
+use crate::tls::crypto;
+
+/// The facts of a leaf certificate.
+#[derive(Debug, Serialize)]
+pub(super) struct Facts {
+    /// SHA-256 of its DER, upper-case hex.
+    pub(super) sha256: String,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub(super) spki_sha256: String,
+    pub(super) subject: String,
+    pub(super) issuer: String,
+    pub(super) names: Vec<String>,
+    /// `RSA 2048`, `ECDSA P-256`.
+    pub(super) key: String,
+    pub(super) not_before: String,
+    pub(super) not_after: String,
+    /// Whole days until it expires; negative once it has.
+    pub(super) days_left: i64,
+    pub(super) serial: String,
+    /// How many certificates came with it.
+    pub(super) chain_length: usize,
+    pub(super) trust: Trust,
+    /// The hellos that got it.
+    pub(super) shown_to: Vec<String>,
+}
+
+/// Whether a client that trusts these roots, and asked for this name, would accept it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Trust {
+    pub(super) verified: bool,
+    /// Against what, and why not.
+    pub(super) reason: String,
+}
+
+/// Whom to trust, for saying whether a certificate is good.
+#[derive(Debug)]
+pub(super) struct Roots {
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+    /// `the system's roots`, `ca.pem`.
+    whose: String,
+}
+
+impl Roots {
+    /// The certificates of that file, or of the system.
+    pub(super) fn load(file: Option<&Path>) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        let whose = match file {
+            Some(path) => {
+                let bad = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+                let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
+                    .and_then(Iterator::collect)
+                    .map_err(|error: rustls::pki_types::pem::Error| bad(&error))?;
+                let (added, _) = roots.add_parsable_certificates(certificates);
+                if added == 0 {
+                    return Err(bad(&"no certificate found (expected CA certificates in PEM)"));
+                }
+                path.display().to_string()
+            }
+            None => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                "the system's roots".into()
+            }
+        };
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(crypto::provider())).build();
+        Ok(Self { verifier: verifier.ok(), whose })
+    }
+
+    fn judge(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Trust {
+        let whose = &self.whose;
+        let no = |why: String| Trust { verified: false, reason: format!("{why} (looked at with {whose})") };
+        let Some(verifier) = &self.verifier else { return no("there are no roots to trust".into()) };
+        let Some((leaf, rest)) = chain.split_first() else { return no("there is no certificate".into()) };
+        match verifier.verify_server_cert(leaf, rest, name, &[], UnixTime::now()) {
+            Ok(_) => Trust { verified: true, reason: format!("by {whose}, for {}", name.to_str()) },
+            Err(error) => no(error.to_string()),
+        }
+    }
+}
+
+/// SHA-256 of the certificate and of its public key. `None` where it is no X.509.
+pub(super) fn fingerprints(der: &[u8]) -> Option<(String, String)> {
+    let (_, parsed) = X509Certificate::from_der(der).ok()?;
+    Some((hex(&crypto::sha256(der)), hex(&crypto::sha256(parsed.public_key().raw))))
+}
+
+/// Reads a chain, leaf first. `None` where the leaf is no X.509.
+pub(super) fn facts(
+    chain: &[CertificateDer<'_>],
+    roots: &Roots,
+    name: &ServerName<'_>,
+    now: i64,
+    shown_to: String,
+) -> Option<Facts> {
+    let leaf = chain.first()?;
+    let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
+    let validity = &parsed.tbs_certificate.validity;
+    let not_after = validity.not_after.timestamp();
+    Some(Facts {
+        sha256: hex(&crypto::sha256(leaf)),
+        spki_sha256: hex(&crypto::sha256(parsed.public_key().raw)),
+        subject: visible(&parsed.subject().to_string()),
+        issuer: visible(&parsed.issuer().to_string()),
+        names: names(&parsed),
+        key: key(&parsed),
+        not_before: time(validity.not_before.timestamp()),
+        not_after: time(not_after),
+        days_left: not_after.saturating_sub(now).div_euclid(86_400),
+        serial: hex(parsed.raw_serial()),
+        chain_length: chain.len(),
+        trust: roots.judge(chain, name),
+        shown_to: vec![shown_to],
+    })
+}
+
+fn names(parsed: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = parsed.subject_alternative_name() else { return Vec::new() };
+    let text = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(visible(name)),
+        GeneralName::URI(uri) => Some(visible(uri)),
+        GeneralName::RFC822Name(mail) => Some(visible(mail)),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes).ok().map(|octets| std::net::Ipv4Addr::from(octets).to_string()),
+            _ => <[u8; 16]>::try_from(*bytes).ok().map(|octets| std::net::Ipv6Addr::from(octets).to_string()),
+        },
+        _ => None,
+    };
+    extension.value.general_names.iter().filter_map(text).take(MAX_NAMES).collect()
+}
+
+/// Key type and size.
+fn key(parsed: &X509Certificate<'_>) -> String {
+    let info = parsed.public_key();
+    let curve = info.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok()).map(|oid| oid.to_id_string());
+    match info.parsed() {
+        Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
+        Ok(PublicKey::EC(_)) => match curve.as_deref() {
+            Some("1.2.840.10045.3.1.7") => "ECDSA P-256".into(),
+            Some("1.3.132.0.34") => "ECDSA P-384".into(),
+            Some("1.3.132.0.35") => "ECDSA P-521".into(),
+            other => format!("ECDSA on curve {}", other.unwrap_or("without a name")),
+        },
+        Ok(PublicKey::DSA(_)) => "DSA".into(),
+        _ => match info.algorithm.algorithm.to_id_string().as_str() {
+            "1.3.101.112" => "Ed25519".into(),
+            "1.3.101.113" => "Ed448".into(),
+            other => format!("algorithm {other}"),
+        },
+    }
+}
+
+fn time(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| "out of range".into(), |time| time.to_string())
+}
+
+/// What a stranger wrote must not steer the terminal.
+fn visible(text: &str) -> String {
+    text.chars()
+        .flat_map(|letter| if letter.is_control() { letter.escape_default().collect() } else { vec![letter] })
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// More names than this are not shown.
+const MAX_NAMES: usize = 200;

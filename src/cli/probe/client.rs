@@ -1,0 +1,279 @@
+//! A real TLS client, for what only shows inside a session: certificates of TLS 1.3, resumption, ALPN. It accepts any
+//! certificate and writes it down, so that nothing it says means trust; but the server's signature over the handshake
+//! is verified, and whether it holds is written down too. Must not know: what the findings are for.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, NamedGroup,
+    SignatureScheme,
+};
+
+use super::connect::Line;
+use super::hello::TLS13;
+use crate::tls::crypto;
+
+/// A client that offers one version and these schemes. It keeps the sessions it is given.
+#[derive(Debug)]
+pub(super) struct Client {
+    config: Arc<ClientConfig>,
+    recorder: Arc<Recorder>,
+    sessions: Arc<Sessions>,
+}
+
+/// A handshake that was completed.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    /// Leaf first; what came with the session that was resumed, if it was.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) signature: Signature,
+    pub(super) resumed: bool,
+    pub(super) alpn: Option<Vec<u8>>,
+    /// Whether it got a ticket, or could be resumed by its ID.
+    pub(super) resumable: bool,
+}
+
+/// The server's signature over the handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Signature {
+    /// It is good, by the key in the certificate.
+    Valid(SignatureScheme),
+    Invalid(String),
+    /// There is none in a resumed session.
+    None,
+}
+
+/// Why a handshake was not completed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Alert(AlertDescription),
+    Io(io::Error),
+    Tls(Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alert(alert) => write!(f, "alert {}", crate::tls::alert::name(*alert)),
+            Self::Io(error) => f.write_str(&super::connect::plain(error)),
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Client {
+    /// `schemes` are offered as signature algorithms, `alpn` as protocols.
+    pub(super) fn new(version: u16, schemes: &[SignatureScheme], alpn: &[&str], with_name: bool) -> Option<Self> {
+        let provider = Arc::new(crypto::provider());
+        let recorder =
+            Arc::new(Recorder { schemes: schemes.to_vec(), provider: Arc::clone(&provider), last: Mutex::default() });
+        let versions = if version == TLS13 { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS12] };
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .ok()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&recorder) as Arc<dyn ServerCertVerifier>)
+            .with_no_client_auth();
+        let sessions = Arc::new(Sessions::default());
+        config.resumption = rustls::client::Resumption::store(Arc::clone(&sessions) as Arc<dyn ClientSessionStore>);
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        config.enable_sni = with_name;
+        Some(Self { config: Arc::new(config), recorder, sessions })
+    }
+
+    /// Completes a handshake, resuming a session if one is kept, and waits a moment for tickets.
+    pub(super) fn handshake(&self, mut line: Line, name: &ServerName<'static>) -> Result<Session, Failure> {
+        self.recorder.clear();
+        let before = self.sessions.count();
+        let mut tls = ClientConnection::new(Arc::clone(&self.config), name.clone()).map_err(Failure::Tls)?;
+        while tls.is_handshaking() || tls.wants_write() {
+            tls.complete_io(&mut line).map_err(failure)?;
+        }
+        let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        if tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) && self.sessions.count() <= before {
+            line.hurry(TICKETS);
+            // A server that has none waits for us, or closes: either way there is nothing to come.
+            while self.sessions.count() <= before {
+                match tls.read_tls(&mut line) {
+                    Ok(1..) if tls.process_new_packets().is_ok() => {}
+                    _ => break,
+                }
+            }
+        }
+        let signature = match self.recorder.taken() {
+            Some(signature) => signature,
+            None => Signature::None,
+        };
+        let session = Session {
+            chain: tls.peer_certificates().unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect(),
+            signature,
+            resumed,
+            alpn: tls.alpn_protocol().map(<[u8]>::to_vec),
+            resumable: self.sessions.count() > before,
+        };
+        tls.send_close_notify();
+        // The session is over, whether or not the server hears of it.
+        let _ = tls.write_tls(&mut line);
+        Ok(session)
+    }
+
+    /// Forgets every session, so that the next handshake is a full one.
+    pub(super) fn forget(&self) {
+        self.sessions.clear();
+    }
+}
+
+fn failure(error: io::Error) -> Failure {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::AlertReceived(alert)) => Failure::Alert(*alert),
+        Some(other) => Failure::Tls(other.clone()),
+        None => Failure::Io(error),
+    }
+}
+
+/// Verifies signatures, and nothing else.
+#[derive(Debug)]
+struct Recorder {
+    schemes: Vec<SignatureScheme>,
+    provider: Arc<CryptoProvider>,
+    last: Mutex<Option<Signature>>,
+}
+
+impl Recorder {
+    fn clear(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn taken(&self) -> Option<Signature> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn record(
+        &self,
+        scheme: SignatureScheme,
+        result: Result<HandshakeSignatureValid, Error>,
+    ) -> HandshakeSignatureValid {
+        let signature = match result {
+            Ok(_) => Signature::Valid(scheme),
+            Err(error) => Signature::Invalid(error.to_string()),
+        };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
+        HandshakeSignatureValid::assertion()
+    }
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _rest: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        Ok(self.record(signed.scheme, verify_tls12_signature(message, leaf, signed, algorithms)))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        Ok(self.record(signed.scheme, verify_tls13_signature(message, leaf, signed, algorithms)))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes.clone()
+    }
+}
+
+/// The sessions of one client, for whichever server: a session is offered wherever the next connection goes, which is
+/// what tells servers apart.
+#[derive(Debug, Default)]
+struct Sessions(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    tls12: Option<Tls12ClientSessionValue>,
+    tls13: Vec<Tls13ClientSessionValue>,
+    /// How many were ever given.
+    count: usize,
+}
+
+impl Sessions {
+    fn count(&self) -> usize {
+        self.with(|kept| kept.count)
+    }
+
+    fn clear(&self) {
+        self.with(|kept| (kept.tls12, kept.tls13) = (None, Vec::new()));
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Kept) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientSessionStore for Sessions {
+    fn set_kx_hint(&self, _name: ServerName<'static>, _group: NamedGroup) {}
+
+    fn kx_hint(&self, _name: &ServerName<'_>) -> Option<NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(&self, _name: ServerName<'static>, value: Tls12ClientSessionValue) {
+        self.with(|kept| {
+            kept.tls12 = Some(value);
+            kept.count += 1;
+        });
+    }
+
+    fn tls12_session(&self, _name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.with(|kept| kept.tls12.clone())
+    }
+
+    fn remove_tls12_session(&self, _name: &ServerName<'static>) {
+        self.with(|kept| kept.tls12 = None);
+    }
+
+    fn insert_tls13_ticket(&self, _name: ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.with(|kept| {
+            kept.count += 1;
+            // The newest is the one to use.
+            kept.tls13 = vec![value];
+        });
+    }
+
+    fn take_tls13_ticket(&self, _name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.with(|kept| kept.tls13.pop())
+    }
+}
+
+impl Failure {
+    /// Whether the server refused what was offered, rather than break the protocol.
+    pub(super) fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Tls(_))
+    }
+}
+
+/// How long to wait for a ticket that may not come.
+const TICKETS: Duration = Duration::from_secs(2);

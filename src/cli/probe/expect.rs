@@ -1,0 +1,126 @@
+//! Findings against a policy: every difference, in words. Must not know: how either came about.
+
+use serde::Serialize;
+
+use super::findings::Findings;
+use super::hello::{TLS12, TLS13};
+use super::scan::{Order, Version};
+use super::suites::{self, Authentication};
+use super::{groups, version_name};
+use crate::tls::policy;
+
+/// What a policy says, in numbers. This is all that the probe knows of policies.
+#[derive(Debug, Clone)]
+pub(super) struct Expected {
+    name: String,
+    versions: Vec<u16>,
+    suites: Vec<u16>,
+    groups: Vec<u16>,
+    order: Order,
+}
+
+/// Whether a policy holds.
+#[derive(Debug, Serialize)]
+pub(super) struct Expectation {
+    pub(super) policy: String,
+    pub(super) holds: bool,
+    pub(super) differences: Vec<String>,
+}
+
+impl Expected {
+    pub(super) fn named(name: &str) -> Result<Self, String> {
+        let Some(policy) = policy::named(name) else {
+            let known: Vec<_> = policy::ALL.iter().map(|policy| policy.name).collect();
+            return Err(format!("unknown policy (expected one of {})", known.join(", ")));
+        };
+        Ok(Self {
+            name: policy.name.into(),
+            versions: policy.versions.iter().map(|version| u16::from(*version)).collect(),
+            suites: policy.suites.iter().map(|suite| u16::from(*suite)).collect(),
+            groups: policy.groups.iter().map(|group| u16::from(*group)).collect(),
+            order: Order::Server,
+        })
+    }
+}
+
+/// Compares. A suite that needs a kind of certificate which the server did not show is not missed.
+pub(super) fn compare(expected: &Expected, found: &Findings) -> Expectation {
+    let mut differences = Vec::new();
+    for version in &found.versions {
+        let (name, wanted) = (version_name(version.version), expected.versions.contains(&version.version));
+        match (version.accepted, wanted) {
+            (true, false) => differences.push(format!("{name} is accepted, and the policy does not have it")),
+            (false, true) => differences.push(format!("{name} is not accepted, and the policy has it")),
+            _ => {}
+        }
+        if version.accepted {
+            suites_of(version, wanted, expected, found, &mut differences);
+        }
+        if version.accepted && wanted {
+            groups_of(version, expected, &mut differences);
+        }
+    }
+    Expectation { policy: expected.name.clone(), holds: differences.is_empty(), differences }
+}
+
+fn suites_of(version: &Version, wanted: bool, expected: &Expected, found: &Findings, to: &mut Vec<String>) {
+    let name = version_name(version.version);
+    let accepted: Vec<u16> = version.suites.iter().map(|suite| suite.id).collect();
+    let allowed: Vec<u16> = expected.suites.iter().copied().filter(|suite| belongs(*suite, version.version)).collect();
+    for suite in accepted.iter().filter(|suite| !allowed.contains(suite)) {
+        to.push(format!("{name}: {} is accepted, and the policy does not have it", suites::name(*suite)));
+    }
+    if !wanted {
+        return;
+    }
+    for suite in allowed.iter().filter(|suite| !accepted.contains(suite) && is_possible(**suite, found)) {
+        to.push(format!("{name}: {} is not accepted, and the policy has it", suites::name(*suite)));
+    }
+    let (is, should): (Vec<u16>, Vec<u16>) = (
+        accepted.iter().copied().filter(|suite| allowed.contains(suite)).collect(),
+        allowed.iter().copied().filter(|suite| accepted.contains(suite)).collect(),
+    );
+    match version.cipher_order {
+        None => {}
+        Some(order) if order != expected.order => {
+            let whose = |order| if order == Order::Server { "server's" } else { "client's" };
+            let (is, should) = (whose(order), whose(expected.order));
+            to.push(format!("{name}: the {is} order of suites decides, and by the policy it is the {should}"));
+        }
+        Some(Order::Server) if is != should => {
+            let list = |suites: &[u16]| suites.iter().map(|suite| suites::name(*suite)).collect::<Vec<_>>().join(", ");
+            to.push(format!("{name}: the order of suites is {}, and by the policy {}", list(&is), list(&should)));
+        }
+        Some(_) => {}
+    }
+}
+
+fn groups_of(version: &Version, expected: &Expected, to: &mut Vec<String>) {
+    let name = version_name(version.version);
+    let allowed: Vec<u16> =
+        expected.groups.iter().copied().filter(|group| version.version == TLS13 || *group < 0x0100).collect();
+    for group in version.groups.iter().filter(|group| !allowed.contains(group)) {
+        to.push(format!("{name}: group {} is accepted, and the policy does not have it", groups::name(*group)));
+    }
+    if !version.groups_complete {
+        return;
+    }
+    for group in allowed.iter().filter(|group| !version.groups.contains(group)) {
+        to.push(format!("{name}: group {} is not accepted, and the policy has it", groups::name(*group)));
+    }
+}
+
+fn belongs(suite: u16, version: u16) -> bool {
+    suites::is_tls13(suite) == (version == TLS13) && version >= TLS12 || version < TLS12 && !suites::is_tls13(suite)
+}
+
+/// Whether the server showed a certificate that this suite could be used with.
+fn is_possible(suite: u16, found: &Findings) -> bool {
+    let shown =
+        |kinds: &[&str]| found.certificates.iter().any(|one| kinds.iter().any(|kind| one.key.starts_with(kind)));
+    match suites::authentication(suite) {
+        Authentication::Rsa => shown(&["RSA"]),
+        Authentication::Ecdsa => shown(&["ECDSA", "Ed25519", "Ed448"]),
+        Authentication::Other => true,
+    }
+}

@@ -1,0 +1,158 @@
+//! `tlsgate probe`: what a live server offers, and whether TLS passes through to a backend untouched.
+//! Must not know: how a proxy works.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use rustls::pki_types::ServerName;
+use serde::Serialize;
+
+use crate::cli::{FAILED, Output};
+use ask::{Asker, ProbeError};
+use certificate::Roots;
+use connect::{StartTls, Target};
+use expect::Expected;
+
+mod ask;
+mod certificate;
+mod client;
+mod connect;
+mod expect;
+mod findings;
+mod groups;
+mod hello;
+pub mod reply;
+mod same;
+mod scan;
+mod show;
+mod suites;
+
+/// What to probe, and how.
+#[derive(Debug, Args)]
+#[command(after_long_help = same::REASONING)]
+pub(super) struct What {
+    /// The server.
+    #[arg(value_name = "HOST:PORT", value_parser = target)]
+    target: String,
+    /// The server name to ask for; by default HOST, unless that is an IP address.
+    #[arg(long, value_name = "NAME", value_parser = server_name)]
+    sni: Option<String>,
+    /// What to say before TLS begins.
+    #[arg(long, value_enum, default_value_t = StartTls::No)]
+    starttls: StartTls,
+    /// How to say it.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    format: Output,
+    /// Fail, and say each difference, unless the server does exactly what this policy says.
+    #[arg(long, value_name = "NAME", value_parser = expected, conflicts_with = "same_as")]
+    expect_policy: Option<Expected>,
+    /// Find out whether TLS passes through HOST:PORT to this backend untouched, or is terminated on the way.
+    #[arg(long, value_name = "BACKEND", value_parser = target)]
+    same_as: Option<String>,
+    /// With --same-as: take it as given that nobody but the backend holds the certificate's key. Then a backend that
+    /// resumes no sessions can be told apart as well.
+    #[arg(long, requires = "same_as")]
+    assume_sole_key: bool,
+    /// CA certificates to trust instead of the system's, for saying whether a certificate is good.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// How long one connection may take; the whole probe may take 24 times that.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    timeout: Duration,
+}
+
+/// What is printed where the probe itself failed.
+#[derive(Serialize)]
+struct Failed {
+    ok: bool,
+    error: String,
+}
+
+pub(super) fn probe(what: What) -> ExitCode {
+    let json = what.format == Output::Json;
+    let (ok, text) = match probed(&what) {
+        Ok(answer) => answer,
+        Err(error) if json => (false, pretty(&Failed { ok: false, error })),
+        Err(error) => {
+            eprintln!("tlsgate probe: {error}");
+            return FAILED.into();
+        }
+    };
+    println!("{}", text.trim_end());
+    if ok { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
+/// Whether all is as it should be, and what to print.
+fn probed(what: &What) -> Result<(bool, String), String> {
+    let text = |error: ProbeError| error.to_string();
+    let roots = Roots::load(what.ca.as_deref())?;
+    let target = Target::resolve(&what.target, what.starttls, what.timeout).map_err(|error| error.to_string())?;
+    let name = what.sni.clone().or_else(|| is_dns_name(&target.host).then(|| target.host.clone()));
+    let json = what.format == Output::Json;
+    match &what.same_as {
+        Some(backend) => {
+            let backend = Target::resolve(backend, what.starttls, what.timeout).map_err(|error| error.to_string())?;
+            let verdict =
+                same::compare(Asker::new(target), Asker::new(backend), name, what.assume_sole_key).map_err(text)?;
+            Ok((verdict.passes_through, if json { pretty(&verdict) } else { show::verdict(&verdict) }))
+        }
+        None => {
+            let mut asker = Asker::new(target);
+            let mut found = findings::gather(&mut asker, name, &roots).map_err(text)?;
+            if let Some(expected) = &what.expect_policy {
+                found.expectation = Some(expect::compare(expected, &found));
+            }
+            let ok = found.expectation.as_ref().is_none_or(|expectation| expectation.holds);
+            Ok((ok, if json { pretty(&found) } else { show::findings(&found) }))
+        }
+    }
+}
+
+/// The name that a certificate must be good for.
+fn reference(name: Option<&str>, host: &str) -> Option<ServerName<'static>> {
+    ServerName::try_from(name.unwrap_or(host).to_owned()).ok()
+}
+
+fn is_dns_name(host: &str) -> bool {
+    matches!(ServerName::try_from(host), Ok(ServerName::DnsName(_)))
+}
+
+fn target(text: &str) -> Result<String, String> {
+    connect::host_and_port(text).map(|_| text.to_owned())
+}
+
+fn server_name(text: &str) -> Result<String, String> {
+    if is_dns_name(text) { Ok(text.to_owned()) } else { Err("expected a DNS name".into()) }
+}
+
+fn expected(name: &str) -> Result<Expected, String> {
+    Expected::named(name)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if !time.is_zero() && time <= MAX_TIMEOUT => Ok(time),
+        _ => Err("expected a time with its unit, from \"1ms\" to \"5m\"".into()),
+    }
+}
+
+/// A version's usual name.
+fn version_name(version: u16) -> String {
+    match version {
+        0x0300 => "SSLv3".into(),
+        0x0301 => "TLSv1.0".into(),
+        0x0302 => "TLSv1.1".into(),
+        0x0303 => "TLSv1.2".into(),
+        0x0304 => "TLSv1.3".into(),
+        other => format!("0x{other:04x}"),
+    }
+}
+
+fn pretty(value: &impl Serialize) -> String {
+    // Made of texts and numbers, which JSON always has a form for.
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+const MAX_TIMEOUT: Duration = Duration::from_secs(300);

@@ -1,0 +1,307 @@
+//! Bytes → what a server answers to a ClientHello, as far as that is sent in the clear: an alert; a ServerHello or
+//! HelloRetryRequest; up to TLS 1.2 also the certificates and what ServerKeyExchange says.
+//! Must not know: sockets, what was asked and why.
+
+use thiserror::Error;
+
+use super::suites::{self, Exchange};
+
+mod cursor;
+use cursor::Cursor;
+
+/// A server's answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The first fatal alert, or close_notify.
+    pub alert: Option<u8>,
+    /// Warnings that came before, such as `unrecognized_name`.
+    pub warnings: Vec<u8>,
+    pub hello: Option<ServerHello>,
+    /// DER, leaf first.
+    pub certificates: Vec<Vec<u8>>,
+    pub key_exchange: Option<KeyExchange>,
+    pub asks_for_certificate: bool,
+    /// The types of the handshake messages, in order.
+    pub messages: Vec<u8>,
+}
+
+/// A ServerHello or HelloRetryRequest (RFC 8446 sections 4.1.3 and 4.1.4, RFC 5246 section 7.4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerHello {
+    /// What was agreed on, wherever it stands.
+    pub version: u16,
+    pub is_retry: bool,
+    pub suite: u16,
+    pub compression: u8,
+    pub session_id_length: usize,
+    /// Numbers of the extensions, in the server's order.
+    pub extensions: Vec<u16>,
+    /// From `key_share`.
+    pub group: Option<u16>,
+    pub alpn: Option<Vec<u8>>,
+}
+
+/// What ServerKeyExchange tells (RFC 8422 section 5.4, RFC 5246 section 7.4.3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyExchange {
+    pub group: Option<u16>,
+    /// Bits of the prime.
+    pub dh_bits: Option<usize>,
+    /// The signature scheme, in TLS 1.2.
+    pub scheme: Option<u16>,
+}
+
+/// Why the bytes are no answer in TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReplyError {
+    #[error("it does not speak TLS: {0}")]
+    NotTls(String),
+    #[error("a record that says it holds {0} bytes (expected at most {MAX_RECORD})")]
+    LongRecord(usize),
+    #[error("a handshake message that says it holds {0} bytes (expected at most {MAX_MESSAGE})")]
+    LongMessage(usize),
+    #[error("more than {MAX_BYTES} bytes without an end of the server's first flight")]
+    LongFlight,
+    #[error("a malformed {0}")]
+    Malformed(&'static str),
+    #[error("{0} where it has no place")]
+    Misplaced(&'static str),
+}
+
+/// Takes bytes as they come, in pieces of any size.
+#[derive(Debug, Default)]
+pub struct ReplyReader {
+    /// What was read. The owner of the socket appends to it and then calls [`ReplyReader::advance`].
+    pub raw: Vec<u8>,
+    /// How much of `raw` is read.
+    read: usize,
+    handshake: Vec<u8>,
+    parsed: usize,
+    reply: Reply,
+}
+
+impl ReplyReader {
+    /// Looks at what was appended to `raw`. `true` once the answer is whole; `false` asks for more.
+    pub fn advance(&mut self) -> Result<bool, ReplyError> {
+        loop {
+            if self.messages()? || self.reply.alert.is_some() {
+                return Ok(true);
+            }
+            if self.raw.len() > MAX_BYTES {
+                return Err(ReplyError::LongFlight);
+            }
+            let rest = self.raw.get(self.read..).unwrap_or_default();
+            self.check_start(rest)?;
+            let [kind, _, _, high, low, after @ ..] = rest else { return Ok(false) };
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            if length > MAX_RECORD {
+                return Err(ReplyError::LongRecord(length));
+            }
+            let Some(payload) = after.get(..length) else { return Ok(false) };
+            self.read += 5 + length;
+            match *kind {
+                HANDSHAKE => self.handshake.extend_from_slice(payload),
+                ALERT => match payload {
+                    [WARNING, description] if *description != CLOSE_NOTIFY => {
+                        if self.reply.warnings.len() >= MAX_WARNINGS {
+                            return Err(ReplyError::Misplaced("another warning"));
+                        }
+                        self.reply.warnings.push(*description);
+                    }
+                    [WARNING | FATAL, description] => self.reply.alert = Some(*description),
+                    _ => return Err(ReplyError::Malformed("alert")),
+                },
+                _ => return Err(ReplyError::Misplaced("a record that only an agreed session has")),
+            }
+        }
+    }
+
+    /// What is known so far, or all, if [`ReplyReader::advance`] said so.
+    pub fn into_reply(self) -> Reply {
+        self.reply
+    }
+
+    /// A record's first three bytes, as far as they are there. What is not TLS is told apart by the first one.
+    fn check_start(&self, rest: &[u8]) -> Result<(), ReplyError> {
+        let kind = rest.first().is_none_or(|kind| (20..=23).contains(kind));
+        let major = rest.get(1).is_none_or(|major| *major == 3);
+        match kind && major {
+            true => Ok(()),
+            false if self.read == 0 => Err(ReplyError::NotTls(impression(rest))),
+            false => Err(ReplyError::Malformed("record header")),
+        }
+    }
+
+    /// Parses the whole messages. `true` after the one that ends what is sent in the clear.
+    fn messages(&mut self) -> Result<bool, ReplyError> {
+        loop {
+            let mut rest = Cursor(self.handshake.get(self.parsed..).unwrap_or_default());
+            let (Some(kind), Some(length)) = (rest.u8(), rest.u24()) else { return Ok(false) };
+            if length > MAX_MESSAGE {
+                return Err(ReplyError::LongMessage(length));
+            }
+            if self.reply.hello.is_none() && !matches!(kind, HELLO_REQUEST | SERVER_HELLO) {
+                return Err(ReplyError::Misplaced("a handshake message other than ServerHello"));
+            }
+            let Some(body) = rest.take(length) else { return Ok(false) };
+            self.parsed += 4 + length;
+            if self.reply.messages.len() >= MAX_MESSAGES {
+                return Err(ReplyError::Misplaced("another handshake message"));
+            }
+            self.reply.messages.push(kind);
+            let body = Cursor(body);
+            let malformed = ReplyError::Malformed;
+            match kind {
+                SERVER_HELLO if self.reply.hello.is_some() => {
+                    return Err(ReplyError::Misplaced("a second ServerHello"));
+                }
+                SERVER_HELLO => {
+                    let hello = server_hello(body).ok_or(malformed("ServerHello"))?;
+                    let ends_here = hello.version >= TLS13;
+                    self.reply.hello = Some(hello);
+                    if ends_here {
+                        return Ok(true);
+                    }
+                }
+                CERTIFICATE => self.reply.certificates = certificates(body).ok_or(malformed("Certificate"))?,
+                SERVER_KEY_EXCHANGE => {
+                    let Some(hello) = &self.reply.hello else { continue };
+                    let exchange = key_exchange(body, hello).ok_or(malformed("ServerKeyExchange"))?;
+                    self.reply.key_exchange = Some(exchange);
+                }
+                CERTIFICATE_REQUEST => self.reply.asks_for_certificate = true,
+                SERVER_HELLO_DONE => return Ok(true),
+                HELLO_REQUEST | CERTIFICATE_STATUS => {}
+                _ => return Err(ReplyError::Misplaced("a handshake message of another flight")),
+            }
+        }
+    }
+}
+
+fn server_hello(mut body: Cursor<'_>) -> Option<ServerHello> {
+    let legacy_version = body.u16()?;
+    let random = body.take(32)?;
+    let session_id_length = body.vector8()?.0.len();
+    let suite = body.u16()?;
+    let compression = body.u8()?;
+    let mut hello = ServerHello {
+        version: legacy_version,
+        is_retry: random == RETRY_RANDOM,
+        suite,
+        compression,
+        session_id_length,
+        extensions: Vec::new(),
+        group: None,
+        alpn: None,
+    };
+    // Before extensions there were none, not an empty list.
+    if body.0.is_empty() {
+        return Some(hello);
+    }
+    let mut extensions = body.vector16()?;
+    if !body.0.is_empty() || session_id_length > 32 {
+        return None;
+    }
+    while !extensions.0.is_empty() {
+        let kind = extensions.u16()?;
+        let mut data = extensions.vector16()?;
+        if hello.extensions.contains(&kind) {
+            return None;
+        }
+        hello.extensions.push(kind);
+        match kind {
+            SUPPORTED_VERSIONS => hello.version = data.u16()?,
+            KEY_SHARE => hello.group = Some(data.u16()?),
+            ALPN => hello.alpn = Some(data.vector16()?.vector8()?.0.to_vec()),
+            _ => {}
+        }
+    }
+    Some(hello)
+}
+
+fn certificates(mut body: Cursor<'_>) -> Option<Vec<Vec<u8>>> {
+    let mut list = body.vector24()?;
+    let mut all = Vec::new();
+    while !list.0.is_empty() {
+        all.push(list.vector24()?.0.to_vec());
+    }
+    body.0.is_empty().then_some(all)
+}
+
+fn key_exchange(mut body: Cursor<'_>, hello: &ServerHello) -> Option<KeyExchange> {
+    let mut told = KeyExchange::default();
+    match suites::exchange(hello.suite) {
+        Exchange::Ecdhe => {
+            if body.u8()? != NAMED_CURVE {
+                return Some(told);
+            }
+            told.group = Some(body.u16()?);
+            body.vector8()?;
+        }
+        Exchange::Dhe => {
+            let prime = body.vector16()?.0;
+            let digits = prime.iter().position(|byte| *byte != 0).and_then(|zeros| prime.get(zeros..)).unwrap_or(&[]);
+            let unused = digits.first().map_or(0, |first| first.leading_zeros() as usize);
+            told.dh_bits = Some(digits.len() * 8 - unused);
+            body.vector16()?;
+            body.vector16()?;
+        }
+        Exchange::Other => return Some(told),
+    }
+    if hello.version == TLS12 && !suites::is_anonymous(hello.suite) {
+        told.scheme = Some(body.u16()?);
+    }
+    Some(told)
+}
+
+/// What bytes that are no TLS look like to a person.
+fn impression(bytes: &[u8]) -> String {
+    let start = bytes.get(..bytes.len().min(16)).unwrap_or_default();
+    let starts = |with: &[u8]| start.starts_with(with) || with.starts_with(start);
+    match start {
+        _ if starts(b"HTTP/") => "it answers in plain HTTP".into(),
+        _ if starts(b"SSH-") => "it speaks SSH".into(),
+        _ if starts(b"220 ") || starts(b"220-") => "it greets in plain text, as SMTP and FTP do".into(),
+        _ => format!("its answer begins with \"{}\"", start.escape_ascii()),
+    }
+}
+
+/// RFC 8446 section 5.2, and what older implementations were allowed on top (RFC 5246 section 6.2.3).
+pub const MAX_RECORD: usize = (1 << 14) + 2048;
+/// The longest chains of certificates are shorter by far.
+pub const MAX_MESSAGE: usize = 192 * 1024;
+/// The most bytes that a server's first flight may take.
+pub const MAX_BYTES: usize = 256 * 1024;
+const MAX_WARNINGS: usize = 8;
+const MAX_MESSAGES: usize = 16;
+
+const TLS12: u16 = 0x0303;
+const TLS13: u16 = 0x0304;
+
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const WARNING: u8 = 1;
+const FATAL: u8 = 2;
+const CLOSE_NOTIFY: u8 = 0;
+const NAMED_CURVE: u8 = 3;
+
+const HELLO_REQUEST: u8 = 0;
+const SERVER_HELLO: u8 = 2;
+const CERTIFICATE: u8 = 11;
+const SERVER_KEY_EXCHANGE: u8 = 12;
+const CERTIFICATE_REQUEST: u8 = 13;
+const SERVER_HELLO_DONE: u8 = 14;
+const CERTIFICATE_STATUS: u8 = 22;
+
+const ALPN: u16 = 16;
+const SUPPORTED_VERSIONS: u16 = 43;
+const KEY_SHARE: u16 = 51;
+
+/// A HelloRetryRequest is a ServerHello with this random (RFC 8446 section 4.1.3).
+const RETRY_RANDOM: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
+    0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+#[cfg(test)]
+mod tests;

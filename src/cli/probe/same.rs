@@ -1,0 +1,305 @@
+//! Does TLS pass through to that backend, or is it terminated on the way? Everything that a client can find out.
+//! Must not know: what stands in the middle.
+
+use rustls::SignatureScheme;
+use rustls::pki_types::ServerName;
+use serde::Serialize;
+
+use super::ask::{Asker, ProbeError};
+use super::client::{Client, Failure, Session, Signature};
+use super::hello::{TLS12, TLS13};
+use super::{certificate, reference, version_name};
+use crate::tls::{crypto, policy};
+
+mod behaviour;
+
+/// The answer, and what it rests on.
+#[derive(Debug, Serialize)]
+pub(super) struct Verdict {
+    pub(super) target: String,
+    pub(super) backend: String,
+    pub(super) server_name: Option<String>,
+    pub(super) passes_through: bool,
+    pub(super) conclusion: String,
+    pub(super) evidence: Vec<Evidence>,
+    pub(super) limits: &'static str,
+}
+
+/// One thing that was found out.
+#[derive(Debug, Serialize)]
+pub(super) struct Evidence {
+    pub(super) check: &'static str,
+    /// Whether it speaks for passing through; nothing where it says nothing.
+    pub(super) speaks_for: Option<bool>,
+    pub(super) finding: String,
+}
+
+pub(super) fn compare(
+    front: Asker,
+    backend: Asker,
+    name: Option<String>,
+    assume_sole_key: bool,
+) -> Result<Verdict, ProbeError> {
+    let mut pair = Pair { front, backend, name, evidence: Vec::new() };
+    let (passes_through, conclusion) = pair.conclude(assume_sole_key)?;
+    Ok(Verdict {
+        target: pair.front.target.text,
+        backend: pair.backend.target.text,
+        server_name: pair.name,
+        passes_through,
+        conclusion,
+        evidence: pair.evidence,
+        limits: LIMITS,
+    })
+}
+
+struct Pair {
+    front: Asker,
+    backend: Asker,
+    name: Option<String>,
+    evidence: Vec<Evidence>,
+}
+
+/// At which of the two.
+#[derive(Clone, Copy)]
+enum Side {
+    Front,
+    Backend,
+}
+
+impl Pair {
+    fn conclude(&mut self, assume_sole_key: bool) -> Result<(bool, String), ProbeError> {
+        let backend = self.backend.target.text.clone();
+        let terminated = |why: &str| Ok((false, format!("terminated here, {why}")));
+        let versions = self.versions()?;
+        let Some(version) = versions.first().copied() else {
+            return terminated(&format!("or led elsewhere: it completes no handshake that {backend} completes"));
+        };
+        match self.certificates(version)? {
+            Match::Same => {}
+            Match::SameKey => return terminated(&format!("with {backend}'s key in another certificate")),
+            Match::Different => return terminated(&format!("with another key than {backend}'s")),
+        }
+        if !self.signature(version)? {
+            return terminated("by somebody who cannot sign for the certificate that is shown");
+        }
+        let alike = behaviour::compare(&mut self.front, &mut self.backend, self.name.as_deref())?;
+        let is_alike = alike.speaks_for == Some(true);
+        self.evidence.push(alike);
+        let mut crossed = None;
+        for version in versions {
+            crossed = self.crossing(version)?;
+            if crossed.is_some() {
+                break;
+            }
+        }
+        Ok(match (crossed, is_alike) {
+            (Some(true), true) => (true, format!("TLS passes through to {backend}")),
+            (Some(true), false) => {
+                let why = "sessions pass through, but not every ClientHello reaches it as it was sent";
+                (false, format!("not untouched: to {backend} {why}"))
+            }
+            (Some(false), _) => {
+                let why = format!("with a copy of {backend}'s certificate and key");
+                return terminated(&format!("{why} (or led to another server that has them)"));
+            }
+            (None, false) => {
+                return terminated(&format!("by another server than {backend}, with its certificate and key"));
+            }
+            (None, true) if assume_sole_key => {
+                (true, format!("TLS passes through to {backend}, if nobody else holds its key"))
+            }
+            (None, true) => {
+                let why = "since it resumes no sessions, it cannot be told from a copy of itself";
+                let how = "turn on session tickets there, or take it as given with --assume-sole-key";
+                (false, format!("not proven: {backend} or somebody who holds its key answers; {why} ({how})"))
+            }
+        })
+    }
+
+    /// The versions in which the backend completes a handshake, and the front too.
+    fn versions(&mut self) -> Result<Vec<u16>, ProbeError> {
+        let (mut both, mut why) = (Vec::new(), Vec::new());
+        let mut backend_can = false;
+        for version in [TLS13, TLS12] {
+            let client = self.client(version, &every_scheme())?;
+            let shown = version_name(version);
+            if let Err(failure) = self.handshake(Side::Backend, &client)? {
+                why.push(format!("{shown}: {failure}"));
+                continue;
+            }
+            backend_can = true;
+            client.forget();
+            match self.handshake(Side::Front, &client)? {
+                Ok(_) => both.push(version),
+                Err(failure) => {
+                    let finding = format!("{shown}: a handshake that the backend completes fails: {failure}");
+                    self.tell("handshake", Some(false), finding);
+                }
+            }
+        }
+        if !backend_can {
+            let text = self.backend.target.text.clone();
+            return Err(ProbeError::Server(text, format!("no handshake is completed: {}", why.join("; "))));
+        }
+        Ok(both)
+    }
+
+    /// The certificates for the same hellos, one for each kind of key.
+    fn certificates(&mut self, version: u16) -> Result<Match, ProbeError> {
+        let mut verdict = Match::Same;
+        let mut seen = 0;
+        for (kind, schemes) in KINDS {
+            let schemes: Vec<_> = schemes.iter().map(|scheme| SignatureScheme::from(*scheme)).collect();
+            let client = self.client(version, &schemes)?;
+            let there = self.handshake(Side::Backend, &client)?;
+            client.forget();
+            let here = self.handshake(Side::Front, &client)?;
+            let (one, finding) = match (here, there) {
+                (Ok(here), Ok(there)) => {
+                    seen += 1;
+                    matched(&here, &there)
+                }
+                (Err(_), Err(_)) => continue,
+                (Ok(_), Err(failure)) => {
+                    (Match::Different, format!("there is a certificate here, and at the backend {failure}"))
+                }
+                (Err(failure), Ok(_)) => {
+                    (Match::Different, format!("{failure} here, and a certificate at the backend"))
+                }
+            };
+            self.tell("certificate", Some(one == Match::Same), format!("{kind}: {finding}"));
+            verdict = verdict.max(one);
+        }
+        Ok(if seen == 0 { Match::Different } else { verdict })
+    }
+
+    /// A handshake of which every byte is vouched for by the certificate's key.
+    fn signature(&mut self, version: u16) -> Result<bool, ProbeError> {
+        let client = self.client(version, &every_scheme())?;
+        let session = self.handshake(Side::Front, &client)?;
+        let (good, finding) = match session.map(|session| session.signature) {
+            Ok(Signature::Valid(scheme)) => {
+                let (version, scheme) = (version_name(version), policy::scheme_name(scheme));
+                let finding = format!(
+                    "{version}: the key signed this very handshake ({scheme}), with the hello as it was sent here"
+                );
+                (true, finding)
+            }
+            Ok(Signature::Invalid(why)) => (false, format!("the signature over the handshake is wrong: {why}")),
+            Ok(Signature::None) => (false, "there is no signature over the handshake".into()),
+            Err(failure) => (false, format!("a handshake failed: {failure}")),
+        };
+        self.tell("signature", Some(good), finding);
+        Ok(good)
+    }
+
+    /// Sessions begun at one and resumed at the other. `None` where the backend does not even resume its own.
+    fn crossing(&mut self, version: u16) -> Result<Option<bool>, ProbeError> {
+        let shown = version_name(version);
+        let client = self.client(version, &every_scheme())?;
+        if !self.resumes(&client, Side::Backend, Side::Backend)? {
+            self.tell("resumption", None, format!("{shown}: the backend resumes no sessions, not even its own"));
+            return Ok(None);
+        }
+        let mut all = true;
+        for (from, to, way) in [
+            (Side::Front, Side::Backend, "begun here is resumed by the backend"),
+            (Side::Backend, Side::Front, "begun at the backend is resumed here"),
+        ] {
+            let mut crossed = false;
+            for _ in 0..ATTEMPTS {
+                crossed = crossed || self.resumes(&client, from, to)?;
+            }
+            let finding = if crossed { format!("a session {way}") } else { format!("no session {way}") };
+            self.tell("resumption", Some(crossed), format!("{shown}: {finding}"));
+            all &= crossed;
+        }
+        Ok(Some(all))
+    }
+
+    fn resumes(&mut self, client: &Client, from: Side, to: Side) -> Result<bool, ProbeError> {
+        client.forget();
+        Ok(match self.handshake(from, client)? {
+            Ok(first) if first.resumable => self.handshake(to, client)?.is_ok_and(|second| second.resumed),
+            _ => false,
+        })
+    }
+
+    fn client(&self, version: u16, schemes: &[SignatureScheme]) -> Result<Client, ProbeError> {
+        Client::new(version, schemes, &[], self.name.is_some()).ok_or(ProbeError::NoRandom)
+    }
+
+    fn handshake(&mut self, side: Side, client: &Client) -> Result<Result<Session, Failure>, ProbeError> {
+        // One name for both, so that a session of one is offered to the other.
+        let name = reference(self.name.as_deref(), &self.front.target.host);
+        let name = name.unwrap_or(ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
+        let asker = match side {
+            Side::Front => &mut self.front,
+            Side::Backend => &mut self.backend,
+        };
+        Ok(client.handshake(asker.connect()?, &name))
+    }
+
+    fn tell(&mut self, check: &'static str, speaks_for: Option<bool>, finding: String) {
+        self.evidence.push(Evidence { check, speaks_for, finding });
+    }
+}
+
+/// How far two certificates are one; the worse is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Match {
+    Same,
+    SameKey,
+    Different,
+}
+
+fn matched(here: &Session, there: &Session) -> (Match, String) {
+    let of = |session: &Session| session.chain.first().and_then(|leaf| certificate::fingerprints(leaf));
+    match (of(here), of(there)) {
+        (Some((here, key)), Some((there, _))) if here == there => {
+            (Match::Same, format!("the same certificate (SHA-256 {here}) and key (SPKI SHA-256 {key})"))
+        }
+        (Some((here, key)), Some((there, other))) if key == other => {
+            (Match::SameKey, format!("the same key, but another certificate: {here} here, {there} at the backend"))
+        }
+        (Some((here, _)), Some((there, _))) => {
+            (Match::Different, format!("another certificate and key: {here} here, {there} at the backend"))
+        }
+        _ => (Match::Different, "a certificate that is no X.509".into()),
+    }
+}
+
+fn every_scheme() -> Vec<SignatureScheme> {
+    crypto::provider().signature_verification_algorithms.supported_schemes()
+}
+
+const KINDS: &[(&str, &[u16])] = &[
+    ("for clients that verify RSA", &[0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601]),
+    ("for clients that verify ECDSA P-256", &[0x0403]),
+    ("for clients that verify ECDSA P-384", &[0x0503]),
+    ("for clients that verify ECDSA P-521", &[0x0603]),
+    ("for clients that verify Ed25519", &[0x0807]),
+];
+
+/// A backend may be several servers, of which each new connection reaches another.
+const ATTEMPTS: usize = 4;
+
+const LIMITS: &str = "This holds for this client, this server name and this moment. It cannot tell the backend from \
+somebody who has both its private key and its session ticket keys.";
+
+/// What `--same-as` proves, for `--help`.
+pub(super) const REASONING: &str = "\
+What --same-as proves:
+  1. For the same ClientHello, the same certificate and key are shown here and at the backend.
+  2. The server signs the handshake: in TLS 1.3 everything that was sent, from our random numbers and key share to the
+     server's own; in TLS 1.2 both randoms and the server's key share, while Finished covers the rest. So who holds the
+     certificate's key took part in this very handshake, with the ClientHello as it was sent here. Whoever is in between
+     and does not hold the key can neither have changed it nor read what follows.
+  3. A session begun here is resumed by the backend, and the reverse. That needs the secrets of the very session: a proxy
+     that terminates TLS with a copy of the certificate and key has sessions of its own, which the backend does not know.
+  4. Ordinary ClientHellos of many kinds get the same answers from both.
+What it cannot prove: that nobody else holds both the key and the session ticket keys; that another client, another name
+or another moment is treated alike. A backend that resumes no sessions leaves only 1, 2 and 4, which a copy of the
+backend meets as well: then the answer is \"not proven\", unless --assume-sole-key says that there is no other copy.
+Exit status: 0 if TLS passes through, 1 if it does not or that is not proven, 2 for wrong usage.";

@@ -1,0 +1,294 @@
+//! What a server agrees to, found by asking: each version's suites and groups, one ClientHello after the other, until
+//! it refuses what is left. Must not know: certificates, how findings are shown.
+
+use serde::{Serialize, Serializer};
+
+use super::ask::{Answer, Asker, ProbeError};
+use super::hello::{Offer, SSL3, TLS13};
+use super::reply::{Reply, ServerHello};
+use super::suites::{self, Authentication, Exchange};
+use super::{groups, version_name};
+
+/// What a server does under one version.
+#[derive(Debug, Serialize)]
+pub(super) struct Version {
+    #[serde(serialize_with = "as_version")]
+    pub(super) version: u16,
+    pub(super) accepted: bool,
+    /// In the order in which it chooses them.
+    pub(super) suites: Vec<Suite>,
+    /// Whose order decides, where there is a choice.
+    pub(super) cipher_order: Option<Order>,
+    #[serde(serialize_with = "as_groups")]
+    pub(super) groups: Vec<u16>,
+    pub(super) group_order: Option<Order>,
+    /// Whether there can be no other groups: some hide behind the curve of an ECDSA certificate (RFC 8422 section 5.1).
+    pub(super) groups_complete: bool,
+    /// How it refuses a hello in which there is nothing for it.
+    pub(super) refusal: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Suite {
+    #[serde(serialize_with = "as_number")]
+    pub(super) id: u16,
+    pub(super) name: String,
+    pub(super) openssl_name: Option<&'static str>,
+    /// What is wrong with it.
+    pub(super) weakness: Option<&'static str>,
+    /// Bits of the prime, where it is DHE.
+    pub(super) dh_bits: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Order {
+    Server,
+    Client,
+}
+
+/// What was seen besides, in passing.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Leaf and rest, from Certificate messages in the clear, with the version.
+    pub(super) chains: Vec<(u16, Vec<Vec<u8>>)>,
+    pub(super) secure_renegotiation: Option<bool>,
+    pub(super) extended_master_secret: Option<bool>,
+    pub(super) asks_for_certificate: bool,
+}
+
+/// Asks about every version, newest first.
+pub(super) fn versions(asker: &mut Asker, name: Option<&str>) -> Result<(Vec<Version>, Seen), ProbeError> {
+    let mut seen = Seen::default();
+    let mut versions = Vec::new();
+    for version in (SSL3..=TLS13).rev() {
+        versions.push(Scan { asker, name, version, shares: &[], seen: &mut seen }.version()?);
+    }
+    Ok((versions, seen))
+}
+
+/// Whether the server stops a client that fell back to a version that is not its best (RFC 7507); `None` where it has
+/// but one.
+pub(super) fn stops_fallback(
+    asker: &mut Asker,
+    name: Option<&str>,
+    versions: &[Version],
+) -> Result<Option<bool>, ProbeError> {
+    let mut accepted = versions.iter().filter(|version| version.accepted);
+    let (Some(_), Some(lower)) = (accepted.next(), accepted.next()) else { return Ok(None) };
+    let ids: Vec<u16> = lower.suites.iter().map(|suite| suite.id).collect();
+    let curves = groups::of_tls12();
+    let offer = Offer { is_fallback: true, ..plain_offer(lower.version, name, &ids, &curves) };
+    Ok(Some(matches!(asker.ask(&offer)?, Answer::Alert(INAPPROPRIATE_FALLBACK))))
+}
+
+/// A hello with nothing special about it.
+pub(super) fn plain_offer<'a>(version: u16, name: Option<&'a str>, suites: &'a [u16], groups: &'a [u16]) -> Offer<'a> {
+    Offer {
+        version,
+        suites,
+        groups,
+        schemes: groups::SCHEMES,
+        server_name: name,
+        alpn: &[],
+        shares: &[],
+        is_fallback: false,
+    }
+}
+
+struct Scan<'a> {
+    asker: &'a mut Asker,
+    name: Option<&'a str>,
+    version: u16,
+    shares: &'a [u16],
+    seen: &'a mut Seen,
+}
+
+impl Scan<'_> {
+    fn version(&mut self) -> Result<Version, ProbeError> {
+        let all = suites::of(self.version);
+        let (mut found, mut end) = self.suites(&all)?;
+        if found.is_empty() && self.version == TLS13 && end != Answer::Alert(PROTOCOL_VERSION) {
+            // Not everybody answers a hello without a key share with a retry request.
+            self.shares = &[groups::X25519];
+            (found, end) = self.suites(&all)?;
+        }
+        // There are servers that refuse, or fail to read, a hello with so many suites.
+        if found.is_empty() && !matches!(end, Answer::Alert(PROTOCOL_VERSION) | Answer::Agreed(..)) {
+            for chunk in all.chunks(CHUNK) {
+                found.append(&mut self.suites(chunk)?.0);
+            }
+            let ids: Vec<u16> = found.iter().map(|(suite, _)| *suite).collect();
+            if ids.len() > 1 {
+                let (ordered, _) = self.suites(&ids)?;
+                found = if ordered.len() == found.len() { ordered } else { found };
+            }
+        }
+        let ids: Vec<u16> = found.iter().map(|(suite, _)| *suite).collect();
+        let cipher_order = self.order(&ids, |scan, list| Ok(scan.agree(list, None)?.map(|(hello, _)| hello.suite)))?;
+        let (groups, groups_complete) = self.groups(&ids)?;
+        let group_order = self.order(&groups, |scan, list| scan.group(&ids, list))?;
+        let refusal = found.is_empty().then(|| refusal(&end));
+        Ok(Version {
+            version: self.version,
+            accepted: !found.is_empty(),
+            suites: found.into_iter().map(|(id, dh_bits)| suite(id, dh_bits)).collect(),
+            cipher_order,
+            groups,
+            group_order,
+            groups_complete,
+            refusal,
+        })
+    }
+
+    /// Takes what the server chooses from the offer, and offers the rest, until it refuses. What it said then.
+    fn suites(&mut self, offered: &[u16]) -> Result<(Vec<(u16, Option<usize>)>, Answer), ProbeError> {
+        let mut left = offered.to_vec();
+        let mut found = Vec::new();
+        loop {
+            let answer = self.ask(&left, None)?;
+            match answer {
+                Answer::Agreed(hello, reply) if hello.version == self.version && left.contains(&hello.suite) => {
+                    left.retain(|suite| *suite != hello.suite);
+                    found.push((hello.suite, reply.key_exchange.and_then(|exchange| exchange.dh_bits)));
+                    self.notice(&hello, reply);
+                }
+                other => return Ok((found, other)),
+            }
+            if left.is_empty() {
+                return Ok((found, Answer::Closed));
+            }
+        }
+    }
+
+    /// The groups, and whether those are all.
+    fn groups(&mut self, accepted: &[u16]) -> Result<(Vec<u16>, bool), ProbeError> {
+        let known = if self.version == TLS13 { groups::of_tls13() } else { groups::of_tls12() };
+        let suites = self.group_suites(accepted);
+        let (mut left, mut found) = (known, Vec::new());
+        if suites.is_empty() || self.version == SSL3 {
+            return Ok((found, true));
+        }
+        // The server's own certificate may need its curve in the list: what is found stands behind what is sought.
+        let needs_curve = suites.iter().all(|suite| suites::authentication(*suite) == Authentication::Ecdsa);
+        loop {
+            let mut chosen = self.group(&suites, &left)?;
+            if chosen.is_none() && needs_curve && !found.is_empty() {
+                chosen = self.group(&suites, &[&left[..], &found[..]].concat())?;
+            }
+            match chosen.filter(|group| left.contains(group)) {
+                Some(group) => {
+                    left.retain(|other| *other != group);
+                    found.push(group);
+                }
+                None => return Ok((found, !needs_curve)),
+            }
+        }
+    }
+
+    /// The suites among which the choice shows a group: any of TLS 1.3, else those with ECDHE, and of those the ones
+    /// whose certificate has no curve.
+    fn group_suites(&self, accepted: &[u16]) -> Vec<u16> {
+        if self.version == TLS13 {
+            return accepted.to_vec();
+        }
+        let with_curve = |suite: &&u16| suites::exchange(**suite) == Exchange::Ecdhe;
+        let (bound, free): (Vec<u16>, Vec<u16>) = accepted
+            .iter()
+            .filter(with_curve)
+            .partition(|suite| suites::authentication(**suite) == Authentication::Ecdsa);
+        if free.is_empty() { bound } else { free }
+    }
+
+    /// The group that the server chooses.
+    fn group(&mut self, suites: &[u16], groups: &[u16]) -> Result<Option<u16>, ProbeError> {
+        let suites = self.group_suites(suites);
+        let agreed = self.agree(&suites, Some(groups))?;
+        Ok(agreed.and_then(|(hello, reply)| hello.group.or(reply.key_exchange.and_then(|exchange| exchange.group))))
+    }
+
+    /// Whose order counts: offers what was found the other way round.
+    fn order(
+        &mut self,
+        found: &[u16],
+        choose: impl Fn(&mut Self, &[u16]) -> Result<Option<u16>, ProbeError>,
+    ) -> Result<Option<Order>, ProbeError> {
+        let (Some(first), Some(last)) = (found.first(), found.last().filter(|_| found.len() > 1)) else {
+            return Ok(None);
+        };
+        let reversed: Vec<u16> = found.iter().rev().copied().collect();
+        Ok(match choose(self, &reversed)? {
+            Some(chosen) if chosen == *first => Some(Order::Server),
+            Some(chosen) if chosen == *last => Some(Order::Client),
+            _ => None,
+        })
+    }
+
+    fn agree(&mut self, suites: &[u16], groups: Option<&[u16]>) -> Result<Option<(ServerHello, Reply)>, ProbeError> {
+        Ok(match self.ask(suites, groups)? {
+            Answer::Agreed(hello, reply) if hello.version == self.version => Some((hello, reply)),
+            _ => None,
+        })
+    }
+
+    fn ask(&mut self, suites: &[u16], groups: Option<&[u16]>) -> Result<Answer, ProbeError> {
+        let all = if self.version == TLS13 { groups::of_tls13() } else { groups::of_tls12() };
+        let offer = plain_offer(self.version, self.name, suites, groups.unwrap_or(&all));
+        // A share for a group that is not offered would be a fault of ours.
+        let shares = if offer.groups.contains(&groups::X25519) { self.shares } else { &[] };
+        self.asker.ask(&Offer { shares, ..offer })
+    }
+
+    fn notice(&mut self, hello: &ServerHello, reply: Reply) {
+        if self.version < TLS13 && self.version > SSL3 {
+            self.seen.secure_renegotiation.get_or_insert(hello.extensions.contains(&RENEGOTIATION_INFO));
+            self.seen.extended_master_secret.get_or_insert(hello.extensions.contains(&EXTENDED_MASTER_SECRET));
+        }
+        self.seen.asks_for_certificate |= reply.asks_for_certificate;
+        let chain = (self.version, reply.certificates);
+        let room = self.seen.chains.len() < MAX_CHAINS;
+        if room && !chain.1.is_empty() && !self.seen.chains.iter().any(|(_, known)| known.first() == chain.1.first()) {
+            self.seen.chains.push(chain);
+        }
+    }
+}
+
+fn suite(id: u16, dh_bits: Option<usize>) -> Suite {
+    let (name, openssl_name, weakness) = (suites::name(id), suites::openssl_name(id), suites::weakness(id));
+    Suite { id, name, openssl_name, weakness, dh_bits }
+}
+
+/// A refusal in words.
+pub(super) fn refusal(answer: &Answer) -> String {
+    match answer {
+        Answer::Agreed(hello, _) => format!("it answers with {}", version_name(hello.version)),
+        Answer::Alert(alert) => format!("alert {}", crate::tls::alert::name((*alert).into())),
+        Answer::Closed => "it closes the connection".into(),
+        Answer::Reset => "it resets the connection".into(),
+        Answer::Silent => "it does not answer".into(),
+        Answer::Garbage(error) => error.to_string(),
+    }
+}
+
+fn as_version<S: Serializer>(version: &u16, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&version_name(*version))
+}
+
+fn as_number<S: Serializer>(number: &u16, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&format!("0x{number:04x}"))
+}
+
+fn as_groups<S: Serializer>(list: &[u16], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(list.iter().map(|group| groups::name(*group)))
+}
+
+/// A hello with fewer than 64 suites is what every server is used to.
+const CHUNK: usize = 56;
+
+/// A server with more certificates than this is not told apart further.
+const MAX_CHAINS: usize = 32;
+
+const PROTOCOL_VERSION: u8 = 70;
+const INAPPROPRIATE_FALLBACK: u8 = 86;
+const EXTENDED_MASTER_SECRET: u16 = 23;
+const RENEGOTIATION_INFO: u16 = 0xff01;

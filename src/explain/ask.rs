@@ -1,0 +1,210 @@
+//! A question as it was typed → the ClientHello of the client that it is about.
+//! Must not know: listeners, what the answer is.
+
+use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use thiserror::Error;
+
+use crate::explain::{capture, clients};
+use crate::tls::draft::Draft;
+use crate::tls::name::Name;
+use crate::tls::registry;
+
+/// Which client is meant. What is not said is as the client – one of the known, a captured one, or else one that can do
+/// everything – has it by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ask {
+    pub sni: Option<String>,
+    /// Signature schemes, separated by `:` or `,`.
+    pub sigalgs: Option<String>,
+    /// One of [`clients::ALL`].
+    pub client: Option<String>,
+    /// `1.2`
+    pub tls: Option<String>,
+    /// Cipher suites of all versions, separated by `:` or `,`.
+    pub ciphers: Option<String>,
+    /// Key exchange groups, separated by `:` or `,`.
+    pub groups: Option<String>,
+    /// Application protocols, the preferred one first, separated by `,`.
+    pub alpn: Option<String>,
+    /// A captured ClientHello.
+    pub hello: Option<Vec<u8>>,
+}
+
+/// What is wrong with a question.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{part}: {said}")]
+pub struct AskError {
+    /// The part of the question: `sni`, `sigalgs` …
+    pub part: &'static str,
+    pub said: String,
+}
+
+impl Ask {
+    /// What this client says first.
+    pub fn client_hello(&self) -> Result<Vec<u8>, AskError> {
+        let raw = match (&self.client, &self.hello) {
+            (Some(_), Some(_)) => {
+                return Err(wrong("client", "found together with a captured hello, expected one of the two".into()));
+            }
+            (Some(name), None) => {
+                let names = || clients::ALL.iter().map(|client| client.name).collect::<Vec<_>>().join(", ");
+                let unknown = || wrong("client", format!("unknown client {name:?} (expected one of {})", names()));
+                Some(clients::named(name).ok_or_else(unknown)?.hello().map_err(|said| wrong("client", said))?)
+            }
+            (None, Some(captured)) => Some(capture::read(captured).map_err(|said| wrong("hello", said))?),
+            (None, None) => None,
+        };
+        // What was captured is shown as it is, also where it cannot be taken apart.
+        if let Some(raw) = raw.as_ref().filter(|_| self.client.is_none() && self.changes_nothing()) {
+            return Ok(raw.clone());
+        }
+        let mut draft = match raw {
+            Some(raw) => Draft::parse(&raw).ok_or_else(|| {
+                wrong("hello", "it is cut short or malformed, so that nothing about it can be changed".into())
+            })?,
+            None => able(),
+        };
+        self.apply(&mut draft)?;
+        Ok(draft.bytes())
+    }
+
+    fn changes_nothing(&self) -> bool {
+        [&self.sni, &self.sigalgs, &self.tls, &self.ciphers, &self.groups, &self.alpn].iter().all(|part| part.is_none())
+    }
+
+    fn apply(&self, draft: &mut Draft) -> Result<(), AskError> {
+        match &self.sni {
+            Some(name) => draft.server_name(Some(&server_name(name)?)),
+            // A known client was recorded with a name that is nobody's.
+            None if self.hello.is_none() => draft.server_name(None),
+            None => {}
+        }
+        if let Some(version) = &self.tls {
+            draft.versions(&[tls_version(version)?]);
+        }
+        if let Some(names) = &self.groups {
+            let known = || registry::group_names().collect();
+            draft.groups(&list("groups", "group", names, registry::group, known)?);
+        }
+        if let Some(names) = &self.alpn {
+            draft.protocols(&protocols(names)?);
+        }
+        if let Some(names) = &self.sigalgs {
+            let known = || registry::scheme_names().collect();
+            draft.schemes(&list("sigalgs", "signature scheme", names, registry::scheme, known)?);
+        }
+        if let Some(names) = &self.ciphers {
+            let known = || vec!["IANA's or OpenSSL's names", "numbers such as 0xc02f"];
+            draft.suites(&list("ciphers", "cipher suite", names, registry::suite, known)?);
+        }
+        Ok(())
+    }
+}
+
+/// A client that can do all that any server of ours may want.
+fn able() -> Draft {
+    let mut draft = Draft::blank();
+    draft.versions(&[ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2]);
+    draft.suites(SUITES);
+    draft.groups(GROUPS);
+    draft.schemes(SCHEMES);
+    draft
+}
+
+fn server_name(text: &str) -> Result<String, AskError> {
+    if text.parse::<std::net::IpAddr>().is_ok() {
+        return Err(wrong("sni", format!("{text:?} is an address, for which clients send no server name")));
+    }
+    match Name::parse(text) {
+        Ok(Name::Exact(name)) => Ok(name.into()),
+        Ok(Name::Wildcard(_)) => Err(wrong("sni", format!("{text:?} is a wildcard, expected the name of one server"))),
+        Err(error) => Err(wrong("sni", error.to_string())),
+    }
+}
+
+fn protocols(text: &str) -> Result<Vec<&[u8]>, AskError> {
+    let names = text.split(',').map(str::trim);
+    names
+        .map(|name| match name.len() {
+            1..=255 if text.len() <= LONGEST => Ok(name.as_bytes()),
+            _ => {
+                Err(wrong("alpn", format!("found {name:?}, expected protocols of 1 to 255 bytes, such as h2,http/1.1")))
+            }
+        })
+        .collect()
+}
+
+fn tls_version(text: &str) -> Result<ProtocolVersion, AskError> {
+    match text {
+        "1.3" => Ok(ProtocolVersion::TLSv1_3),
+        "1.2" => Ok(ProtocolVersion::TLSv1_2),
+        "1.1" => Ok(ProtocolVersion::TLSv1_1),
+        "1.0" => Ok(ProtocolVersion::TLSv1_0),
+        other => Err(wrong("tls", format!("unknown version {other:?} (expected one of 1.0, 1.1, 1.2, 1.3)"))),
+    }
+}
+
+fn list<T>(
+    part: &'static str,
+    what: &str,
+    text: &str,
+    find: impl Fn(&str) -> Option<T>,
+    known: impl Fn() -> Vec<&'static str>,
+) -> Result<Vec<T>, AskError> {
+    let expected = || format!("expected {}", known().join(", "));
+    if text.len() > LONGEST {
+        return Err(wrong(part, format!("found {} bytes, expected at most {LONGEST}", text.len())));
+    }
+    let words = text.split([':', ',']).map(str::trim);
+    words
+        .map(|word| {
+            let found = || match word {
+                "" => format!("found no name where a {what} should stand ({})", expected()),
+                word => format!("unknown {what} {word:?} ({})", expected()),
+            };
+            find(word).ok_or_else(|| wrong(part, found()))
+        })
+        .collect()
+}
+
+fn wrong(part: &'static str, said: String) -> AskError {
+    AskError { part, said }
+}
+
+/// Bytes of a list. Every suite that there is takes half of it.
+const LONGEST: usize = 32 * 1024;
+
+const SUITES: &[CipherSuite] = &[
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS13_AES_256_GCM_SHA384,
+    CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
+const GROUPS: &[NamedGroup] = &[
+    NamedGroup::X25519MLKEM768,
+    NamedGroup::secp256r1MLKEM768,
+    NamedGroup::X25519,
+    NamedGroup::secp256r1,
+    NamedGroup::secp384r1,
+    NamedGroup::secp521r1,
+];
+const SCHEMES: &[SignatureScheme] = &[
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Real clients, as they introduce themselves: ClientHellos, each with where and when it was taken.
+//! Must not know: what becomes of them.
+
+use crate::explain::capture;
+
+/// A client whose first words are known.
+#[derive(Debug, Clone, Copy)]
+pub struct Client {
+    /// What it is asked for by.
+    pub name: &'static str,
+    /// What it is, and where its words come from.
+    pub source: &'static str,
+    hex: &'static str,
+}
+
+impl Client {
+    /// The ClientHello in its records.
+    pub fn hello(&self) -> Result<Vec<u8>, String> {
+        capture::read(self.hex.as_bytes())
+    }
+}
+
+/// The client of that name.
+pub fn named(name: &str) -> Option<&'static Client> {
+    ALL.iter().find(|client| client.name == name)
+}
+
+macro_rules! client {
+    ($name:literal, $source:literal) => {
+        Client { name: $name, source: $source, hex: include_str!(concat!("clients/", $name, ".hex")) }
+    };
+}
+
+pub const ALL: &[Client] = &[
+    client!("chrome", "Chromium 156.0.8078.79 of Debian 12, headless, recorded on 2026-11-24"),
+    client!("curl", "curl 7.88.1 with OpenSSL 3.0.19 of Debian 12, recorded on 2026-11-24"),
+    client!("firefox", "Firefox 153.7.0esr of Debian 12, headless, with its own NSS, recorded on 2026-11-24"),
+    client!("gnutls", "gnutls-cli 3.7.9 of Debian 12, recorded on 2026-11-24"),
+    client!("java17", "OpenJDK 17.0.15 of Debian 12, an SSLSocket with every default, recorded on 2026-11-24"),
+    client!("ldapsearch", "ldapsearch 2.5.13 with GnuTLS 3.7.9 of Debian 12, recorded on 2026-11-24"),
+    client!("openssl3", "openssl s_client 3.0.19 of Debian 12, recorded on 2026-11-24"),
+    client!(
+        "openssl-ecdsa-only",
+        "openssl s_client 3.0.19 -sigalgs ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512, recorded on 2026-11-24"
+    ),
+    client!(
+        "openssl-rsa-only",
+        "openssl s_client 3.0.19 with -sigalgs of RSA-PSS and RSA with SHA-256, SHA-384 and SHA-512, recorded on 2026-11-24"
+    ),
+    client!(
+        "safari16",
+        "Safari 16.0: not recorded, but written after its description in uTLS (u_parrots.go, as of 2025-06-24)"
+    ),
+];

@@ -1,0 +1,221 @@
+//! What the choice saw → sentences that name the step which decided (docs/tools.md lists the steps).
+//! Must not know: how the choice is made.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::ProtocolVersion;
+use serde::Serialize;
+
+use crate::explain::tier_name;
+use crate::tls::certificate::{Certificate, KeyType};
+use crate::tls::handshake::{Refusal, Terminator, Terms};
+use crate::tls::hello::Hello;
+use crate::tls::name::Name;
+use crate::tls::select::{self, Decided, Rank, Tier};
+use crate::tls::{policy, registry, route};
+
+/// One certificate that was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Candidate {
+    pub certificate: String,
+    pub key_type: String,
+    pub key_bits: u32,
+    /// `exact`, `wildcard` or `default`.
+    #[serde(rename = "match")]
+    pub matched: &'static str,
+    pub verdict: Verdict,
+    /// The step that decided, 1 to 5.
+    pub step: u8,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Served,
+    /// It could serve, and another is preferred.
+    Outranked,
+    /// It cannot serve this client.
+    Dropped,
+}
+
+type Seen = (Arc<Certificate>, select::Verdict);
+
+/// Every candidate with what was thought of it, at `now` (seconds since 1970).
+pub(super) fn candidates(seen: &[Seen], hello: &Hello, terms: Option<&Terms>, now: i64) -> Vec<Candidate> {
+    let ranked = |(certificate, verdict): &Seen| match verdict {
+        select::Verdict::Usable(rank) => Some((Arc::clone(certificate), *rank)),
+        _ => None,
+    };
+    // Of equals the first.
+    let best_at = (0..seen.len()).filter_map(|at| Some((at, ranked(&seen[at])?))).min_by_key(|(_, (_, rank))| *rank);
+    let about = About { hello, terms, now };
+    // One that bears the name and a wildcard for it as well is seen twice; what is thought of it first says it all.
+    let is_new = |at: usize| seen[..at].iter().all(|(earlier, _)| !Arc::ptr_eq(earlier, &seen[at].0));
+    let described = seen.iter().enumerate().filter(|(at, _)| is_new(*at)).map(|(at, (certificate, verdict))| {
+        let (matched, verdict, step, reason) = match (verdict, &best_at) {
+            (select::Verdict::Usable(rank), Some((best, _))) if *best == at => {
+                (rank.tier, Verdict::Served, 1, about.served(certificate, *rank))
+            }
+            (select::Verdict::Usable(rank), Some((_, (best, of_best)))) => {
+                let (step, reason) = about.outranked((best, *of_best), (certificate, *rank));
+                (rank.tier, Verdict::Outranked, step, reason)
+            }
+            (select::Verdict::CurveNotOffered, _) => {
+                (about.tier(certificate), Verdict::Dropped, 2, about.curve(certificate))
+            }
+            (select::Verdict::NoCommonScheme | select::Verdict::Usable(_), _) => {
+                (about.tier(certificate), Verdict::Dropped, 2, about.scheme(certificate))
+            }
+        };
+        Candidate {
+            certificate: certificate.label.to_string(),
+            key_type: certificate.key_type.to_string(),
+            key_bits: certificate.key_bits,
+            matched: tier_name(matched),
+            verdict,
+            step,
+            reason,
+        }
+    });
+    described.collect()
+}
+
+/// What stood against what, for a client that gets nothing.
+pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) -> String {
+    let policy = &terminator.policy;
+    let against = |offered: Vec<String>, allowed: Vec<String>| {
+        format!("the client offers {}; the policy has {}", listed(&offered), listed(&allowed))
+    };
+    match refusal {
+        Refusal::NoCommonVersion => against(
+            hello.versions.iter().map(|version| registry::version_name(*version)).collect(),
+            policy.versions.iter().map(|version| registry::version_name(*version)).collect(),
+        ),
+        Refusal::NoCommonSuite => against(
+            hello.cipher_suites.iter().map(|suite| registry::suite_name(*suite)).collect(),
+            policy.suites.iter().map(|suite| registry::suite_name(*suite)).collect(),
+        ),
+        Refusal::NoCommonGroup => against(
+            hello.groups.iter().map(|group| registry::group_name(*group)).collect(),
+            policy.groups.iter().map(|group| registry::group_name(*group)).collect(),
+        ),
+        Refusal::NoCommonProtocol => {
+            let shown = |list: &[Box<[u8]>]| listed(&list.iter().map(|one| route::shown(one)).collect::<Vec<_>>());
+            format!("the client offers {}; alpn has {}", shown(&hello.protocols), shown(&terminator.alpn))
+        }
+        Refusal::InappropriateFallback => String::new(),
+        Refusal::NoServerName { .. } => "require_sni is on".into(),
+        Refusal::UnknownName => "step 1: no certificate bears it, and unknown_name is \"reject\"".into(),
+        Refusal::NoCommonScheme => {
+            "step 5: where the name is known and no key fits, no other certificate is served".into()
+        }
+    }
+}
+
+struct About<'a> {
+    hello: &'a Hello,
+    terms: Option<&'a Terms>,
+    now: i64,
+}
+
+impl About<'_> {
+    fn served(&self, certificate: &Certificate, rank: Rank) -> String {
+        let named = match (rank.tier, &self.hello.server_name) {
+            (Tier::Exact, _) => "it bears the name".to_owned(),
+            (Tier::Wildcard, _) => "it bears a wildcard that covers the name".to_owned(),
+            (Tier::Default, Some(_)) => "no certificate bears the name, and it is a default one".to_owned(),
+            (Tier::Default, None) => "the client gives no name, and it is a default one".to_owned(),
+        };
+        let scheme = self.terms.and_then(|terms| certificate.scheme_for(&terms.schemes));
+        let signs = scheme.map(|scheme| format!("; it can sign in {} (step 2)", policy::scheme_name(scheme)));
+        let invalid = rank
+            .outside_validity
+            .then(|| format!("; it {}, and nothing valid is left (step 3)", validity(certificate, self.now)));
+        let chain = rank.unverifiable_chain.then_some("; the client does not say that it can verify its chain");
+        [named, signs.unwrap_or_default(), invalid.unwrap_or_default(), chain.unwrap_or_default().to_owned()].concat()
+    }
+
+    fn outranked(
+        &self,
+        (best, of_best): (&Certificate, Rank),
+        (certificate, rank): (&Certificate, Rank),
+    ) -> (u8, String) {
+        match select::decided((best, of_best), (certificate, rank)) {
+            Decided::Validity => {
+                (3, format!("it {}, and the one that is served is valid", validity(certificate, self.now)))
+            }
+            Decided::Tier => (1, "only a wildcard of it covers the name, and the one that is served bears it".into()),
+            Decided::Chain => (4, self.chain(certificate)),
+            Decided::KeyType => (4, "ECDSA and Ed25519 come before RSA".into()),
+            Decided::Hash => (4, "its own signature has a weaker hash".into()),
+            Decided::KeySize => (4, format!("its key of {} bits is smaller", certificate.key_bits)),
+            Decided::Expiry => (4, format!("it expires earlier, at {}", time(certificate.not_after))),
+            Decided::FileOrder => (4, "it is as good, and comes later in the configuration".into()),
+        }
+    }
+
+    fn scheme(&self, certificate: &Certificate) -> String {
+        let own: Vec<String> =
+            certificate.key_type.schemes().iter().map(|scheme| policy::scheme_name(*scheme)).collect();
+        let left: Vec<String> = self
+            .terms
+            .map(|terms| terms.schemes.iter().map(|scheme| registry::scheme_name(*scheme)).collect())
+            .unwrap_or_default();
+        let under = match self.terms.map(|terms| terms.version) {
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2 and the cipher suites in common leave",
+            _ => "TLS 1.3 leaves",
+        };
+        format!("its key can sign in {}; of what the client offers, {under} {}", listed(&own), listed(&left))
+    }
+
+    fn curve(&self, certificate: &Certificate) -> String {
+        let curves = self.terms.and_then(|terms| terms.curves.as_deref()).unwrap_or_default();
+        let offered: Vec<String> = curves.iter().map(KeyType::to_string).collect();
+        let own = certificate.key_type;
+        format!("under TLS 1.2 its curve ({own}) must be among the client's groups, which have {}", listed(&offered))
+    }
+
+    fn chain(&self, certificate: &Certificate) -> String {
+        let accepted = self.hello.certificate_schemes.as_deref().unwrap_or(&self.hello.signature_schemes);
+        let missing = certificate.chain_signatures.iter().find(|any| !any.iter().any(|one| accepted.contains(one)));
+        let needs = match missing.and_then(|any| any.first()) {
+            Some(scheme) => format!(" ({} is not offered)", registry::scheme_name(*scheme)),
+            None => " (TLS has no name for a signature in it)".into(),
+        };
+        format!("the client does not say that it can verify its chain{needs}")
+    }
+
+    /// How the name leads to it.
+    fn tier(&self, certificate: &Certificate) -> Tier {
+        let name = self.hello.server_name.as_deref().and_then(|name| Name::parse(name).ok());
+        let Some(Name::Exact(name)) = name else { return Tier::Default };
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        let bears = |wanted: &Name| certificate.names.contains(wanted);
+        match parent {
+            _ if bears(&Name::Exact(name.clone())) => Tier::Exact,
+            Some(parent) if bears(&Name::Wildcard(parent.into())) => Tier::Wildcard,
+            _ => Tier::Default,
+        }
+    }
+}
+
+fn validity(certificate: &Certificate, now: i64) -> String {
+    match certificate.not_after < now {
+        true => format!("expired at {}", time(certificate.not_after)),
+        false => format!("is not valid before {}", time(certificate.not_before)),
+    }
+}
+
+fn time(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
+}
+
+fn listed(words: &[String]) -> String {
+    match words.split_last() {
+        None => "nothing".into(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}

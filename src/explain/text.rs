@@ -1,0 +1,90 @@
+//! An explanation → text for people. Must not know: how it came about.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::explain::{Candidate, Explanation, Offered, Outcome, Refused, Served, Verdict};
+
+impl Display for Explanation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.policy {
+            Some(policy) => writeln!(f, "listener     {} ({policy})", self.listener)?,
+            None => writeln!(f, "listener     {}", self.listener)?,
+        }
+        if let Some(client) = &self.client {
+            writeln!(f, "server name  {}", client.server_name.as_deref().unwrap_or("- (the client gives none)"))?;
+            offered(client, f)?;
+        }
+        if let Some(route) = &self.route {
+            let backend = route.backend.as_ref().map(|name| format!(", backend {name}")).unwrap_or_default();
+            writeln!(f, "route        {}: {}{backend}", route.name, route.mode)?;
+        }
+        match &self.result {
+            Outcome::Served(served) => write!(f, "{served}")?,
+            Outcome::PassedThrough => writeln!(f, "PASSED ON    as it is; the backend chooses the certificate")?,
+            Outcome::Refused(refused) => write!(f, "{refused}")?,
+        }
+        if !self.candidates.is_empty() {
+            writeln!(f, "candidates")?;
+        }
+        self.candidates.iter().try_for_each(|candidate| write!(f, "{candidate}"))
+    }
+}
+
+/// What matters for the choice; the whole is in the JSON.
+fn offered(client: &Offered, f: &mut Formatter<'_>) -> fmt::Result {
+    writeln!(f, "offers       {}", client.versions.join(" "))?;
+    writeln!(f, "             {} cipher suites, groups {}", client.ciphers.len(), client.groups.join(" "))?;
+    writeln!(f, "             {}", client.signature_schemes.join(" "))?;
+    if !client.application_protocols.is_empty() {
+        writeln!(f, "             ALPN {}", client.application_protocols.join(" "))?;
+    }
+    match &client.certificate_signature_schemes {
+        Some(schemes) if *schemes != client.signature_schemes => {
+            writeln!(f, "             in certificates {}", schemes.join(" "))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Display for Served {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "version      {}", self.version)?;
+        writeln!(f, "cipher       {}", self.cipher)?;
+        writeln!(f, "group        {}", self.group)?;
+        writeln!(f, "signature    {}", self.signature_scheme)?;
+        let key = key(&self.key_type, self.key_bits);
+        writeln!(f, "certificate  {} ({key}, serial {})", self.certificate, self.serial_number)?;
+        match self.valid {
+            true => Ok(()),
+            false => writeln!(f, "             NOT VALID NOW, and nothing valid is left"),
+        }
+    }
+}
+
+impl Display for Refused {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "REFUSED      {}", self.reason)?;
+        match (&self.alert, self.alert_code) {
+            (Some(alert), Some(code)) => writeln!(f, "alert        {alert} ({code})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Display for Candidate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Served => "served",
+            Verdict::Outranked => "outranked",
+            Verdict::Dropped => "dropped",
+        };
+        let key = key(&self.key_type, self.key_bits);
+        writeln!(f, "  {verdict:<9}  {} ({key}, {})", self.certificate, self.matched)?;
+        writeln!(f, "             step {}: {}", self.step, self.reason)
+    }
+}
+
+/// A curve's name says how large it is.
+fn key(kind: &str, bits: u32) -> String {
+    if kind == "RSA" { format!("RSA {bits}") } else { kind.to_owned() }
+}

@@ -1,0 +1,161 @@
+//! What is on its way to a peer: sealed records, or plain bytes, and the few words of the protocol itself before and
+//! behind them. Must not know: where it comes from.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::ops::Range;
+use std::task::{Context, Poll, ready};
+
+use crate::net::buffer::{Buffer, Size};
+use crate::net::stream::Stream;
+use crate::tls::record::{MAX_FRAGMENT, RecordError, Records, Room};
+
+/// One buffer at most, and none while nothing is in it.
+#[derive(Debug, Default)]
+pub(super) struct Outlet {
+    front: Vec<u8>,
+    buffer: Buffer,
+    /// What of the buffer has to go out.
+    ready: Range<usize>,
+    back: Vec<u8>,
+    /// `front` can wait for something to ride with.
+    held: bool,
+    /// The last read was one of many bytes: the next one gets a larger buffer.
+    bulk: bool,
+}
+
+impl Outlet {
+    /// Begins with words that can wait for the first data.
+    pub(super) fn holding(words: Vec<u8>) -> Self {
+        Self { held: !words.is_empty(), front: words, ..Self::default() }
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        !self.ready.is_empty() || !self.back.is_empty() || (!self.held && !self.front.is_empty())
+    }
+
+    /// Whether more than the protocol's own words is there.
+    pub(super) fn has_data(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(super) fn is_holding(&self) -> bool {
+        self.held
+    }
+
+    /// Lets go what could wait so far.
+    pub(super) fn release(&mut self) {
+        self.held = false;
+    }
+
+    /// Lets `write` add words of the protocol behind everything that is there.
+    pub(super) fn words<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let words = if self.ready.is_empty() && self.back.is_empty() { &mut self.front } else { &mut self.back };
+        let before = words.len();
+        let result = write(words);
+        if words.len() > before {
+            self.held = false;
+        }
+        result
+    }
+
+    /// Reads from `source` into slots with `room` around each. Nothing may be pending.
+    pub(super) fn read(&mut self, source: &Stream, cx: &mut Context<'_>, room: Room) -> Poll<io::Result<usize>> {
+        let slots = self.slots(self.bulk);
+        let mut pieces = slots
+            .chunks_exact_mut(room.stride())
+            .filter_map(|slot| slot.get_mut(room.before..room.before + MAX_FRAGMENT));
+        let mut slices: [IoSliceMut<'_>; SLOTS] =
+            std::array::from_fn(|_| IoSliceMut::new(pieces.next().unwrap_or_default()));
+        let used = slices.iter().take_while(|slice| !slice.is_empty()).count();
+        let read = source.poll_read_pieces(cx, &mut slices[..used]);
+        match &read {
+            Poll::Ready(Ok(count)) if *count > 0 => self.bulk = *count >= MAX_FRAGMENT,
+            _ => self.rest(),
+        }
+        read
+    }
+
+    /// Copies pieces into slots. Returns how many bytes they were.
+    pub(super) fn copy<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>, room: Room) -> usize {
+        let slots = self.slots(true);
+        let mut count = 0;
+        for mut piece in pieces {
+            while !piece.is_empty() {
+                let at = count % MAX_FRAGMENT;
+                let (now, later) = piece.split_at(piece.len().min(MAX_FRAGMENT - at));
+                let start = count / MAX_FRAGMENT * room.stride() + room.before + at;
+                slots[start..start + now.len()].copy_from_slice(now);
+                count += now.len();
+                piece = later;
+            }
+        }
+        count
+    }
+
+    /// Seals `count` bytes that stand in the slots; where there is nothing to seal with, they go out as they are.
+    pub(super) fn seal(&mut self, records: Option<&mut Records>, count: usize) -> Result<(), RecordError> {
+        let length = match records {
+            Some(records) => records.seal(&mut self.buffer, count, &mut self.front)?,
+            None => count,
+        };
+        self.ready = 0..length;
+        self.held = false;
+        Ok(())
+    }
+
+    /// Writes some, in one call; when all is written the buffer is gone.
+    pub(super) fn write(&mut self, stream: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let slices = self.slices();
+        let used = slices.iter().rposition(|slice| !slice.is_empty()).map_or(0, |last| last + 1);
+        let skip = slices.iter().position(|slice| !slice.is_empty()).unwrap_or(0);
+        let mut count = ready!(stream.poll_write_pieces(cx, &slices[skip..used]))?;
+        count -= take(&mut self.front, count);
+        let taken = count.min(self.ready.len());
+        self.ready.start += taken;
+        take(&mut self.back, count - taken);
+        if !self.is_pending() {
+            self.clear();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// What was not written.
+    pub(super) fn remains(&self) -> Vec<u8> {
+        self.slices().iter().flat_map(|slice| slice.iter().copied()).collect()
+    }
+
+    /// Throws everything away.
+    pub(super) fn clear(&mut self) {
+        let bulk = self.bulk;
+        *self = Self { bulk, ..Self::default() };
+    }
+
+    fn slices(&self) -> [IoSlice<'_>; 3] {
+        [&self.front, &self.buffer[self.ready.clone()], &self.back].map(IoSlice::new)
+    }
+
+    fn slots(&mut self, many: bool) -> &mut Buffer {
+        let size = if many { Size::Large } else { Size::Small };
+        if self.buffer.len() < Buffer::bytes(size) {
+            self.buffer = Buffer::take(size);
+        }
+        &mut self.buffer
+    }
+
+    fn rest(&mut self) {
+        self.buffer = Buffer::default();
+        self.ready = 0..0;
+    }
+}
+
+/// Takes up to `count` bytes from the front.
+fn take(words: &mut Vec<u8>, count: usize) -> usize {
+    let taken = count.min(words.len());
+    words.drain(..taken);
+    taken
+}
+
+/// In the largest buffer, with the largest room.
+const SLOTS: usize = Buffer::bytes(Size::Large) / MAX_FRAGMENT;
+
+const _: () = assert!(SLOTS == 16);

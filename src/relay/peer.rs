@@ -1,0 +1,138 @@
+//! One of the two peers of a relay: its connection, in plain bytes or in TLS records, and what is on its way from and to
+//! it. Must not know: which peer it is, what the other one is.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::task::{Context, Poll, ready};
+
+use crate::net::buffer::{Buffer, Size};
+use crate::net::stream::Stream;
+use crate::relay::intake::{Came, Intake};
+use crate::relay::outlet::Outlet;
+use crate::tls::record::{Finished, RecordError, Records, Room};
+
+/// A peer, and at most one buffer for each direction.
+#[derive(Debug)]
+pub struct Peer<'a> {
+    stream: &'a Stream,
+    /// `None` where it speaks plain bytes.
+    records: Option<Records>,
+    /// It ended its data along with the handshake.
+    closed: bool,
+    intake: Intake,
+    outlet: Outlet,
+}
+
+impl<'a> Peer<'a> {
+    /// One that speaks plain bytes.
+    pub fn plain(stream: &'a Stream) -> Self {
+        Self { stream, records: None, closed: false, intake: Intake::default(), outlet: Outlet::default() }
+    }
+
+    /// One that speaks TLS. `words` are records that were sealed for it and can wait a moment for data to ride with.
+    pub fn tls(stream: &'a Stream, finished: Finished, words: Vec<u8>) -> Self {
+        let Finished { records, plain, wire, closed, .. } = finished;
+        let intake = Intake::new(&plain, if closed { &[] } else { &wire });
+        Self { stream, records: Some(records), closed, intake, outlet: Outlet::holding(words) }
+    }
+
+    pub(super) fn has_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        self.records.is_none()
+    }
+
+    /// Plaintext that came from it and has to be passed on.
+    pub(super) fn intake(&mut self) -> &mut Intake {
+        &mut self.intake
+    }
+
+    /// What has to be written to it.
+    pub(super) fn outlet(&mut self) -> &mut Outlet {
+        &mut self.outlet
+    }
+
+    /// Ends the sending side of the TCP connection.
+    pub(super) fn shutdown_write(&self) {
+        // It fails only where the peer is gone already, which reading from it will tell.
+        let _ = self.stream.shutdown_write();
+    }
+
+    /// Writes some of what is in the outlet.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outlet.write(self.stream, cx)
+    }
+
+    /// Writes plaintext that has come from `source`, with as little copying as there can be: none.
+    pub(super) fn write_from(&mut self, source: &mut Intake, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut slices = [IoSlice::new(&[]); PIECES];
+        let used = source.plain(&mut slices);
+        let count = ready!(self.stream.poll_write_pieces(cx, &slices[..used]))?;
+        source.pass(count);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads off the wire.
+    pub(super) fn read_wire(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // Without bytes to read, no buffer is taken.
+        ready!(self.stream.poll_read_ready(cx))?;
+        let read = self.stream.poll_read_pieces(cx, &mut [IoSliceMut::new(self.intake.space())]);
+        match &read {
+            Poll::Ready(Ok(count)) => self.intake.filled(*count),
+            _ => self.intake.rest(),
+        }
+        read
+    }
+
+    /// Opens what has come. Returns how much plaintext that was, and what else.
+    pub(super) fn open(&mut self) -> (usize, Result<Came, RecordError>) {
+        let (intake, records) = (&mut self.intake, &mut self.records);
+        match records {
+            Some(records) => self.outlet.words(|words| intake.open(records, words)),
+            None => (0, Ok(Came::More)),
+        }
+    }
+
+    /// Reads plain bytes from `source` and makes them ready to be written to this peer.
+    pub(super) fn take_from(
+        &mut self,
+        source: &Self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Result<usize, RecordError>>> {
+        ready!(source.stream.poll_read_ready(cx))?;
+        let room = self.room();
+        match ready!(self.outlet.read(source.stream, cx, room))? {
+            0 => Poll::Ready(Ok(Ok(0))),
+            count => Poll::Ready(Ok(self.outlet.seal(self.records.as_mut(), count).map(|()| count))),
+        }
+    }
+
+    /// Makes plaintext that has come from `source` ready to be written to this peer.
+    pub(super) fn take_plain(&mut self, source: &mut Intake) -> Result<(), RecordError> {
+        let count = self.outlet.copy(source.pieces(), self.room());
+        source.discard();
+        self.outlet.seal(self.records.as_mut(), count)
+    }
+
+    /// Makes the end of the data ready to be written to this peer.
+    pub(super) fn seal_close(&mut self) -> Result<(), RecordError> {
+        match &mut self.records {
+            Some(records) => self.outlet.words(|words| records.seal_close(words)),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads and throws away.
+    pub(super) fn ignore(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.stream.poll_read_ready(cx))?;
+        self.stream.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut Buffer::take(Size::Small))])
+    }
+
+    fn room(&self) -> Room {
+        self.records.as_ref().map_or(Room { before: 0, after: 0 }, Records::room)
+    }
+}
+
+/// As many as a buffer has if records are a few kilobytes long; of shorter ones it takes a few calls.
+const PIECES: usize = 32;

@@ -1,0 +1,152 @@
+//! A file → the certificates in it, their chain, and whether their key is there.
+//! Must not know: listeners, configuration, how any of it is shown.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use thiserror::Error;
+
+use crate::tls::chain::{self, Anchors, Chain};
+use crate::tls::inspect::{self, Facts, InspectError};
+use crate::tls::{crypto, pem};
+
+/// Certificates that stand together.
+#[derive(Debug)]
+pub struct Item {
+    /// In the order in which they stand there; at least one.
+    pub facts: Vec<Facts>,
+    pub chain: Chain,
+    pub key: Key,
+}
+
+/// What was found of a private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    None,
+    /// In that file, and it belongs to the first certificate of the chain.
+    Matches(PathBuf),
+    /// In that file, and it belongs to none of the certificates.
+    Strange(PathBuf),
+    Unusable(PathBuf, String),
+}
+
+/// Why nothing can be told of a file. The texts begin with its path.
+#[derive(Debug, Error)]
+pub enum InventoryError {
+    #[error("{path}: {said}", path = .0.display(), said = io_words(.1))]
+    Read(PathBuf, io::Error),
+    #[error("{path}: {1}", path = .0.display())]
+    Pem(PathBuf, pem::PemError),
+    #[error("{path}: {1}", path = .0.display())]
+    Certificate(PathBuf, InspectError),
+    #[error(
+        "{path}: no certificate found (expected a \"-----BEGIN CERTIFICATE-----\" section, or one certificate in DER)",
+        path = .0.display()
+    )]
+    NoCertificate(PathBuf),
+}
+
+impl Item {
+    /// Reads a certificate file. Its key is looked for in `key`, or else in the file itself.
+    pub fn read(path: &Path, key: Option<&Path>, anchors: &Anchors) -> Result<Self, InventoryError> {
+        let text = contents(path).map_err(|error| InventoryError::Read(path.to_owned(), error))?;
+        let certificates = certificates(path, &text)?;
+        let (leaf, key) = match key {
+            Some(other) => match contents(other) {
+                Ok(text) => found(other, &text, &certificates),
+                Err(error) => (None, Key::Unusable(other.to_owned(), io_words(&error))),
+            },
+            None => found(path, &text, &certificates),
+        };
+        let unreadable = |error| InventoryError::Certificate(path.to_owned(), error);
+        Self::of(&certificates, leaf, key, anchors)
+            .map_err(unreadable)?
+            .ok_or_else(|| InventoryError::NoCertificate(path.to_owned()))
+    }
+
+    /// The same of certificates that were read already; `leaf` is where the one stands that has the key.
+    pub fn of(
+        certificates: &[CertificateDer<'_>],
+        leaf: Option<usize>,
+        key: Key,
+        anchors: &Anchors,
+    ) -> Result<Option<Self>, InspectError> {
+        let facts = certificates.iter().map(|der| Facts::of(der)).collect::<Result<Vec<_>, _>>()?;
+        Ok(chain::chain(certificates, leaf, anchors)?.map(|chain| Self { facts, chain, key }))
+    }
+
+    /// The certificate that a server shows for itself.
+    pub fn leaf(&self) -> &Facts {
+        &self.facts[self.chain.order[0]]
+    }
+}
+
+/// The roots in a PEM file.
+pub fn anchors(path: &Path) -> Result<Anchors, InventoryError> {
+    let text = contents(path).map_err(|error| InventoryError::Read(path.to_owned(), error))?;
+    let roots = certificates(path, &text)?;
+    match roots.is_empty() {
+        true => Err(InventoryError::NoCertificate(path.to_owned())),
+        false => Ok(Anchors::new(roots)),
+    }
+}
+
+fn certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, InventoryError> {
+    // DER begins with a SEQUENCE, which no text does.
+    if text.first() == Some(&0x30) && inspect::parse(text).is_ok() {
+        return Ok(vec![CertificateDer::from(text.to_vec())]);
+    }
+    CertificateDer::pem_slice_iter(text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| InventoryError::Pem(path.to_owned(), pem::said(error)))
+}
+
+/// The key in `text`, and which certificate it belongs to.
+fn found(path: &Path, text: &[u8], certificates: &[CertificateDer<'_>]) -> (Option<usize>, Key) {
+    let unusable = |said: String| (None, Key::Unusable(path.to_owned(), said));
+    let mut keys = match pem::read(text) {
+        Ok(contents) => contents.keys,
+        Err(pem::PemError::Encrypted) => return unusable("is encrypted with a passphrase".into()),
+        // A file in DER, or one whose certificates are fine and that has something else in it.
+        Err(_) => return (None, Key::None),
+    };
+    let key = match (keys.pop(), keys.is_empty()) {
+        (None, _) => return (None, Key::None),
+        (Some(_), false) => return unusable(format!("holds {} keys", keys.len() + 1)),
+        (Some(key), true) => key,
+    };
+    let Some(public) = crypto::signing_key(&key).ok().and_then(|key| key.public_key().map(|public| public.to_vec()))
+    else {
+        return unusable("is of a kind that cannot be used".into());
+    };
+    let bears =
+        |der: &CertificateDer<'_>| inspect::parse(der).is_ok_and(|parsed| parsed.public_key().raw == public.as_slice());
+    match certificates.iter().position(bears) {
+        Some(leaf) => (Some(leaf), Key::Matches(path.to_owned())),
+        None => (None, Key::Strange(path.to_owned())),
+    }
+}
+
+fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("is larger than {} MiB", LARGEST >> 20)));
+    }
+    Ok(bytes)
+}
+
+fn io_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file".into(),
+        io::ErrorKind::PermissionDenied => "not readable for this user".into(),
+        io::ErrorKind::IsADirectory => "is a folder, expected a file".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// Bytes. The largest bundles of roots take a quarter of one MiB.
+const LARGEST: u64 = 16 << 20;

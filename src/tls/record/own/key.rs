@@ -1,0 +1,137 @@
+//! Keys, nonces and sequence numbers of one direction, and what a protected record looks like. Must not know: what is in
+//! the records.
+
+use rustls::{ConnectionTrafficSecrets, Error, ProtocolVersion};
+
+use crate::tls::crypto::{Aead, TAG_LEN};
+use crate::tls::record::Room;
+use crate::tls::record::own::HEADER;
+
+/// What stands around the content of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// RFC 8446 section 5.2: the content type is inside, after the content; the nonce is not sent.
+    Tls13,
+    /// RFC 5288 section 3: eight bytes of the nonce stand in front.
+    Tls12Gcm,
+    /// RFC 7905 section 2: the nonce is not sent.
+    Tls12ChaCha,
+}
+
+impl Format {
+    pub(super) fn of(version: ProtocolVersion, secrets: &ConnectionTrafficSecrets) -> Option<Self> {
+        match (version, secrets) {
+            (ProtocolVersion::TLSv1_3, _) => Some(Self::Tls13),
+            (ProtocolVersion::TLSv1_2, ConnectionTrafficSecrets::Chacha20Poly1305 { .. }) => Some(Self::Tls12ChaCha),
+            (ProtocolVersion::TLSv1_2, _) => Some(Self::Tls12Gcm),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_tls13(self) -> bool {
+        self == Self::Tls13
+    }
+
+    pub(super) fn room(self) -> Room {
+        match self {
+            Self::Tls13 => Room { before: HEADER, after: 1 + TAG_LEN },
+            Self::Tls12Gcm => Room { before: HEADER + EXPLICIT_NONCE, after: TAG_LEN },
+            Self::Tls12ChaCha => Room { before: HEADER, after: TAG_LEN },
+        }
+    }
+
+    /// The longest that a header may say. RFC 8446 section 5.2 and RFC 5246 section 6.2.3.
+    pub(super) fn longest(self) -> usize {
+        match self {
+            Self::Tls13 => (1 << 14) + 256,
+            _ => (1 << 14) + 2048,
+        }
+    }
+}
+
+/// A key and how often it was used.
+#[derive(Debug)]
+pub(super) struct Key {
+    aead: Aead,
+    /// Padded to twelve bytes and exclusive-ored with the sequence number it is the nonce (RFC 8446 section 5.3, RFC 7905
+    /// section 2). TLS 1.2 with AES-GCM only asks that the explicit part never repeats (RFC 5288 section 3), and rustls
+    /// has begun in the same manner.
+    iv: [u8; 12],
+    sequence: u64,
+    /// So many records may be sealed.
+    limit: u64,
+}
+
+impl Key {
+    pub(super) fn new(secrets: &ConnectionTrafficSecrets, sequence: u64) -> Result<Self, Error> {
+        let (aead, iv) = Aead::new(secrets).ok_or(Error::EncryptError)?;
+        let limit = match secrets {
+            // RFC 8446 section 5.5 has 2^24.5 full records for AES-GCM, and for ChaCha20 no limit that can be reached.
+            ConnectionTrafficSecrets::Chacha20Poly1305 { .. } => u64::MAX,
+            _ => 1 << 24,
+        };
+        Ok(Self { aead, iv, sequence, limit })
+    }
+
+    /// Under the same limit as the key that it follows.
+    pub(super) fn with_limit_of(self, other: &Self) -> Self {
+        Self { limit: other.limit, ..self }
+    }
+
+    /// How many records may still be sealed.
+    pub(super) fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.sequence)
+    }
+
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The nonce of the next record, of which TLS 1.2 with AES-GCM sends the last eight bytes.
+    pub(super) fn nonce(&self) -> [u8; 12] {
+        let mut nonce = self.iv;
+        nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()).for_each(|(byte, number)| *byte ^= number);
+        nonce
+    }
+
+    /// The nonce of a record of which the sender has chosen the last eight bytes.
+    pub(super) fn nonce_with(&self, explicit: [u8; EXPLICIT_NONCE]) -> [u8; 12] {
+        let mut nonce = self.iv;
+        nonce[4..].copy_from_slice(&explicit);
+        nonce
+    }
+
+    /// Seals the next record under its [`nonce`](Self::nonce). Sequence numbers never wrap (RFC 8446 section 5.3).
+    pub(super) fn seal(&mut self, bound: &[u8], message: &mut [u8]) -> Result<[u8; TAG_LEN], Error> {
+        let next = self.sequence.checked_add(1).ok_or(Error::EncryptError)?;
+        let tag = self.aead.seal(self.nonce(), bound, message).ok_or(Error::EncryptError)?;
+        self.sequence = next;
+        Ok(tag)
+    }
+
+    /// Opens the next record in place; returns the length of the plaintext.
+    pub(super) fn open(&mut self, nonce: [u8; 12], bound: &[u8], message: &mut [u8]) -> Option<usize> {
+        let next = self.sequence.checked_add(1)?;
+        let length = self.aead.open(nonce, bound, message)?;
+        self.sequence = next;
+        Some(length)
+    }
+
+    #[cfg(test)]
+    pub(super) fn set(&mut self, sequence: u64, limit: u64) {
+        (self.sequence, self.limit) = (sequence, limit);
+    }
+}
+
+/// The additional data of TLS 1.2 (RFC 5246 section 6.2.3.3): sequence number, type, version, length of the content.
+pub(super) fn tls12_bound(sequence: u64, kind: u8, version: [u8; 2], length: usize) -> [u8; 13] {
+    let mut bound = [0; 13];
+    bound[..8].copy_from_slice(&sequence.to_be_bytes());
+    bound[8] = kind;
+    bound[9..11].copy_from_slice(&version);
+    let [.., high, low] = length.to_be_bytes();
+    bound[11..].copy_from_slice(&[high, low]);
+    bound
+}
+
+pub(super) const EXPLICIT_NONCE: usize = 8;

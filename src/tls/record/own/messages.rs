@@ -1,0 +1,133 @@
+//! Handshake messages that come after the handshake: key updates, session tickets, renegotiation, each whole or in parts.
+//! Must not know: records.
+
+use rustls::{AlertDescription, Error, InvalidMessage, PeerMisbehaved};
+
+use crate::tls::record::own::{ALERT, Fault, KEY_UPDATE, Kernel, Records, Side, WARNING, unexpected};
+
+/// The beginning of a message whose end has not come yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fragment {
+    None,
+    /// Kept until it is whole.
+    Kept(Vec<u8>),
+    /// Of no use; so many bytes of it are still to come.
+    Skipped(usize),
+}
+
+impl Fragment {
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+impl Records {
+    /// Takes the content of one record.
+    pub(super) fn handshake(&mut self, content: &[u8], reply: &mut Vec<u8>) -> Result<(), Fault> {
+        let joined;
+        let mut rest = match std::mem::replace(&mut self.fragment, Fragment::None) {
+            Fragment::None => content,
+            Fragment::Skipped(left) if left > content.len() => {
+                self.fragment = Fragment::Skipped(left - content.len());
+                return Ok(());
+            }
+            Fragment::Skipped(left) => &content[left..],
+            Fragment::Kept(mut begun) => {
+                begun.extend_from_slice(content);
+                joined = begun;
+                &joined
+            }
+        };
+        while let Some(kind) = rest.first() {
+            // What is not allowed is refused as soon as it shows.
+            self.expect_message(*kind)?;
+            let Some((&[kind, high, middle, low], body)) = rest.split_first_chunk::<4>() else {
+                self.fragment = Fragment::Kept(rest.to_vec());
+                return Ok(());
+            };
+            let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+            if length > longest(kind) {
+                return Err((AlertDescription::DecodeError, InvalidMessage::HandshakePayloadTooLarge.into()));
+            }
+            let Some((message, others)) = body.split_at_checked(length) else {
+                self.fragment = match kind {
+                    CLIENT_HELLO => {
+                        self.renegotiation(reply)?;
+                        Fragment::Skipped(length - body.len())
+                    }
+                    _ => Fragment::Kept(rest.to_vec()),
+                };
+                return Ok(());
+            };
+            match kind {
+                KEY_UPDATE => self.key_update(message, others.is_empty())?,
+                NEW_SESSION_TICKET => self.ticket(message)?,
+                _ => self.renegotiation(reply)?,
+            }
+            rest = others;
+        }
+        Ok(())
+    }
+
+    /// What may come to which side: RFC 8446 section 4.6, RFC 5246 sections 7.4.1.1 and 7.4.1.2.
+    fn expect_message(&self, kind: u8) -> Result<(), Fault> {
+        let expected = match (self.format.is_tls13(), self.side) {
+            (true, Side::Server) => kind == KEY_UPDATE,
+            (true, Side::Client) => kind == KEY_UPDATE || kind == NEW_SESSION_TICKET,
+            (false, Side::Server) => kind == CLIENT_HELLO,
+            (false, Side::Client) => kind == HELLO_REQUEST,
+        };
+        let error = || Error::General(format!("a handshake message of type {kind} after the handshake"));
+        if expected { Ok(()) } else { Err((AlertDescription::UnexpectedMessage, error())) }
+    }
+
+    /// RFC 8446 section 4.6.3. The answer goes out before the next data; until then one is enough for many requests.
+    fn key_update(&mut self, message: &[u8], last: bool) -> Result<(), Fault> {
+        let &[request] = message else {
+            return Err((AlertDescription::DecodeError, InvalidMessage::InvalidKeyUpdate.into()));
+        };
+        // RFC 8446 section 5.1: no message may span a change of keys.
+        if !last {
+            return Err(unexpected(PeerMisbehaved::KeyEpochWithPendingFragment));
+        }
+        let left = self.allowed.key_updates.checked_sub(1);
+        self.allowed.key_updates = left.ok_or_else(|| unexpected(PeerMisbehaved::TooManyKeyUpdateRequests))?;
+        match request {
+            0 => {}
+            1 => self.update_owed = true,
+            _ => return Err((AlertDescription::IllegalParameter, InvalidMessage::InvalidKeyUpdate.into())),
+        }
+        self.update_opening().map_err(|error| (AlertDescription::InternalError, error))
+    }
+
+    /// RFC 8446 section 4.6.1: kept, for the next connection to that server.
+    fn ticket(&mut self, message: &[u8]) -> Result<(), Fault> {
+        match &mut self.kernel {
+            Some(Kernel::Client(kernel)) => {
+                kernel.handle_new_session_ticket(message).map_err(|error| (AlertDescription::DecodeError, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// RFC 5246 section 7.2.2: refused with a warning, once.
+    fn renegotiation(&mut self, reply: &mut Vec<u8>) -> Result<(), Fault> {
+        let left = self.allowed.renegotiations.checked_sub(1);
+        self.allowed.renegotiations = left.ok_or_else(|| unexpected(PeerMisbehaved::TooManyRenegotiationRequests))?;
+        self.seal_record(ALERT, &[WARNING, AlertDescription::NoRenegotiation.into()], reply)
+            .map_err(|error| (AlertDescription::InternalError, error))
+    }
+}
+
+fn longest(kind: u8) -> usize {
+    match kind {
+        // A ticket of 64 KiB (RFC 8446 section 4.6.1) with its lifetime, nonce and extensions; rustls takes no more either.
+        NEW_SESSION_TICKET | CLIENT_HELLO => 0xffff,
+        KEY_UPDATE => 1,
+        _ => 0,
+    }
+}
+
+const HELLO_REQUEST: u8 = 0;
+const CLIENT_HELLO: u8 = 1;
+const NEW_SESSION_TICKET: u8 = 4;

@@ -1,0 +1,106 @@
+//! Sealing: content and its type → records. Must not know: what the content is.
+
+use rustls::Error;
+
+use crate::tls::crypto::TAG_LEN;
+use crate::tls::record::RecordError;
+use crate::tls::record::own::key::{EXPLICIT_NONCE, Format, tls12_bound};
+use crate::tls::record::own::{
+    ALERT, APPLICATION_DATA, HANDSHAKE, HEADER, KEY_UPDATE, Records, State, VERSION, WARNING,
+};
+
+impl Records {
+    /// See [`Records::seal`](crate::tls::record::Records::seal).
+    pub(in crate::tls::record) fn seal(
+        &mut self,
+        slots: &mut [u8],
+        count: usize,
+        front: &mut Vec<u8>,
+    ) -> Result<usize, RecordError> {
+        if self.state == State::Dead {
+            return Err(Error::General("the connection has ended with an alert".into()).into());
+        }
+        let room = self.room();
+        let records = room.pieces(count).len();
+        // One more is kept in hand, for the alert or the key update that comes last.
+        let spent = self.sealing.left() <= records as u64;
+        if self.format.is_tls13() && (spent || self.update_owed) {
+            self.update_keys(front)?;
+        } else if spent {
+            // RFC 5246 has no way to new keys but renegotiation.
+            return Err(Error::General("the keys have sealed as many records as they may".into()).into());
+        }
+        let mut length = 0;
+        for piece in room.pieces(count) {
+            let record = piece.start - room.before..piece.end + room.after;
+            length = record.end;
+            self.seal_in_place(APPLICATION_DATA, &mut slots[record])?;
+        }
+        Ok(length)
+    }
+
+    /// Appends close_notify (RFC 8446 section 6.1).
+    pub(in crate::tls::record) fn seal_close(&mut self, sealed: &mut Vec<u8>) -> Result<(), RecordError> {
+        if self.state == State::Dead {
+            return Ok(());
+        }
+        if self.update_owed {
+            self.update_keys(sealed)?;
+        }
+        const CLOSE_NOTIFY: u8 = 0;
+        Ok(self.seal_record(ALERT, &[WARNING, CLOSE_NOTIFY], sealed)?)
+    }
+
+    /// Says that new keys follow, as the last record under the old ones (RFC 8446 section 4.6.3).
+    fn update_keys(&mut self, sealed: &mut Vec<u8>) -> Result<(), Error> {
+        const UPDATE_NOT_REQUESTED: u8 = 0;
+        self.seal_record(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, UPDATE_NOT_REQUESTED], sealed)?;
+        self.update_owed = false;
+        self.update_sealing()
+    }
+
+    /// Appends one record with a few words of the protocol itself.
+    pub(super) fn seal_record(&mut self, kind: u8, content: &[u8], sealed: &mut Vec<u8>) -> Result<(), Error> {
+        let room = self.room();
+        let start = sealed.len();
+        sealed.resize(start + room.before + content.len() + room.after, 0);
+        sealed[start + room.before..][..content.len()].copy_from_slice(content);
+        let result = self.seal_in_place(kind, &mut sealed[start..]);
+        if result.is_err() {
+            sealed.truncate(start);
+        }
+        result
+    }
+
+    /// `record` is the whole record; its content stands in the middle already.
+    fn seal_in_place(&mut self, kind: u8, record: &mut [u8]) -> Result<(), Error> {
+        let length = record.len() - HEADER;
+        let (header, body) = record.split_at_mut(HEADER);
+        let (message, tag) = body.split_at_mut(length - TAG_LEN);
+        let sealed = match self.format {
+            Format::Tls13 => {
+                // TLSInnerPlaintext without padding; the header is what is authenticated (RFC 8446 section 5.2).
+                if let Some(inner) = message.last_mut() {
+                    *inner = kind;
+                }
+                header.copy_from_slice(&head(APPLICATION_DATA, length));
+                self.sealing.seal(header, message)?
+            }
+            Format::Tls12Gcm | Format::Tls12ChaCha => {
+                let explicit = if self.format == Format::Tls12Gcm { EXPLICIT_NONCE } else { 0 };
+                header.copy_from_slice(&head(kind, length));
+                let (nonce, content) = message.split_at_mut(explicit);
+                nonce.copy_from_slice(&self.sealing.nonce()[12 - explicit..]);
+                let bound = tls12_bound(self.sealing.sequence(), kind, VERSION, content.len());
+                self.sealing.seal(&bound, content)?
+            }
+        };
+        tag.copy_from_slice(&sealed);
+        Ok(())
+    }
+}
+
+fn head(kind: u8, length: usize) -> [u8; HEADER] {
+    let [.., high, low] = length.to_be_bytes();
+    [kind, VERSION[0], VERSION[1], high, low]
+}
