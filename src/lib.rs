@@ -6,14 +6,16 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, demo, version | server, admin, explain, reload, snapshot, config, tls, observe |
+//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, demo, version | server, admin, explain, reload, snapshot, config, tls, net, observe |
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, tls, config, backend, limit, net, observe |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::admission, snapshot, net, observe |
-//! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, observe |
-//! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | snapshot, tls, backend, relay, limit, net, observe |
+//! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, net, observe |
+//! | 5 | `proxy::proxied` | the PROXY header of a proxy in front | net |
+//! | 5 | `proxy::preface` | the PROXY header for a backend | tls, net, observe |
+//! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | proxy::admission, proxy::proxied, proxy::preface, snapshot, tls, backend, relay, limit, net, observe |
 //! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, tls, backend, limit, net |
 //! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, tls, backend, limit, net, observe |
 //! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, tls, backend, limit, net, observe |
@@ -37,16 +39,20 @@
 //! | 2 | `tls::route` | server name and application protocols → which route takes it; pure | tls::name |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::crypto |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
-//! | 2 | `tls::policy` | policy tables | tls::crypto |
+//! | 2 | `tls::policy` | AWS's policies, and one's own | tls::registry, tls::crypto |
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
 //! | 2 | `backend` | servers, the balance among them, connecting | net |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
 //! | 1 | `net` | socket options, buffers, ways to close | – |
-//! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | – |
+//! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | net |
 //!
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
 //! its snapshot once, when it is accepted, and keeps it to the end.
+
+// What the unit tests share with the fuzz targets names the crate as those do.
+#[cfg(test)]
+extern crate self as tlsgate;
 
 pub mod admin;
 pub mod backend;

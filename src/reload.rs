@@ -190,7 +190,8 @@ impl<S: Sockets> Reloader<S> {
 
 /// Logs what was not told before, and returns what is known now.
 fn tell(built: &Built, told: &BTreeSet<String>) -> BTreeSet<String> {
-    let now: BTreeSet<String> = built.warnings.iter().chain(&built.failures).cloned().collect();
+    let unusable = built.unusable.iter().map(|error| format!("{error}; it serves nobody"));
+    let now: BTreeSet<String> = built.warnings.iter().chain(&built.failures).cloned().chain(unusable).collect();
     for warning in now.difference(told) {
         tracing::warn!("{warning}");
     }

@@ -1,6 +1,5 @@
 //! Wires the parts together: workers, sockets, reloads and an orderly end. Must not know: the command line.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -15,7 +14,8 @@ use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 use crate::admin::Admin;
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
-use crate::config::values::{AdminAddress, Workers};
+use crate::config::values::Workers;
+use crate::net::address::Address;
 use crate::observe::access::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
 use crate::proxy::listener::{Ids, Shared};
@@ -112,7 +112,7 @@ impl Server {
     }
 
     /// Each listener's name with an address that it listens on; port 0 has become a real one.
-    pub fn addresses(&mut self) -> Vec<(Arc<str>, SocketAddr)> {
+    pub fn addresses(&mut self) -> Vec<(Arc<str>, Address)> {
         self.reloader.sockets().addresses()
     }
 
@@ -179,6 +179,7 @@ impl Server {
                 Some(taken_over) = successors.recv() => match taken_over {
                     Ok(pid) => {
                         tracing::info!(pid, "another process has taken over");
+                        self.reloader.sockets().hand_over();
                         if let Some(admin) = self.admin.take() {
                             admin.hand_over();
                         }
@@ -340,7 +341,7 @@ fn tell_service_manager(states: &[NotifyState<'_>]) {
     }
 }
 
-fn admin_name(address: &AdminAddress) -> Name {
+fn admin_name(address: &Address) -> Name {
     Name { listener: String::new(), address: address.to_string() }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::config::validate::{self, Config, route as settings_of};
 use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
 use crate::tls::certificate::Certificate;
-use crate::tls::handshake::Terminator;
+use crate::tls::handshake::{Terminator, never_served};
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 use crate::tls::route::Mode;
@@ -49,6 +49,8 @@ pub struct Listener {
     /// Certificates of its folders that could not be loaded.
     pub load_failures: usize,
     pub admission: Admission,
+    /// Where a PROXY header is required: the addresses from which one is believed.
+    pub trusted_proxies: Option<Prefixes>,
 }
 
 /// A snapshot that was built, and what is not wrong but should be known.
@@ -58,6 +60,9 @@ pub struct Built {
     pub warnings: Vec<String>,
     /// Certificates of folders that could not be loaded: skipped, or kept at their last good version.
     pub failures: Vec<String>,
+    /// Certificates of folders that their listener's policy can never serve. Who writes a configuration must hear of it;
+    /// what runs goes on, since a file that appears in a folder must not keep others from being renewed.
+    pub unusable: Vec<ConfigError>,
 }
 
 /// The snapshot that new connections get.
@@ -90,15 +95,17 @@ impl Snapshot {
                     idle_timeout: settings.idle_timeout,
                     load_failures: certificates.failures.len() - failures,
                     admission: Admission::new(limits(&settings.limits), same.map(|same| &same.admission)),
+                    trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
                 };
                 listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
         }
-        let Certificates { loading, warnings, failures, errors, .. } = certificates;
+        let Certificates { loading, mut warnings, failures, unusable, errors, .. } = certificates;
+        warnings.splice(..0, config.warnings.iter().cloned());
         match errors.is_empty() {
             true => {
                 let snapshot = Self { listeners, pools, store: loading.finish() };
-                Ok(Built { snapshot, warnings, failures })
+                Ok(Built { snapshot, warnings, failures, unusable })
             }
             false => Err(errors),
         }
@@ -145,13 +152,14 @@ fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>]) -> Pool {
             .find(|server| server.address == *address)
             .map_or_else(|| Arc::new(Server::new(*address)), Arc::clone)
     };
-    Pool::new(
+    let pool = Pool::new(
         Arc::clone(&backend.name),
         backend.servers.iter().map(server).collect(),
         backend.balance,
         backend.connect_timeout,
         backend.connect_attempts,
-    )
+    );
+    Pool { proxy_protocol: backend.proxy_protocol, ..pool }
 }
 
 /// Builds a listener's routes, and its own way. `None` where something is wrong, which is told.
@@ -169,10 +177,10 @@ fn ways(
     };
     let own = match listener.certificates.is_empty() {
         true => Arc::default(),
-        false => Arc::new(certificates.of(&listener.here, &listener.certificates)),
+        false => Arc::new(certificates.of(&listener.here, &listener.policy, &listener.certificates)),
     };
     let terms = |route: Option<&settings_of::Route>, index: Arc<select::Certificates>| Terms {
-        policy: *route.map_or(listener.policy, |route| route.policy),
+        policy: Arc::clone(route.map_or(&listener.policy, |route| &route.policy)),
         layer,
         alpn: route.map_or(&listener.alpn, |route| &route.alpn).clone(),
         scope: ticket_scope(listener, route),
@@ -185,8 +193,11 @@ fn ways(
         let way = match (route.mode, backend) {
             (Mode::Terminate, Some(backend)) => {
                 let index = match route.certificates.is_empty() {
-                    true => Arc::clone(&own),
-                    false => Arc::new(certificates.of(&route.here, &route.certificates)),
+                    true => {
+                        certificates.unserved(&route.here, &route.policy, &own);
+                        Arc::clone(&own)
+                    }
+                    false => Arc::new(certificates.of(&route.here, &route.policy, &route.certificates)),
                 };
                 terminate(listener, terms(Some(route), index), backend, same, &mut certificates.errors)
             }
@@ -208,7 +219,7 @@ fn ways(
 
 /// What TLS is terminated with.
 struct Terms {
-    policy: Policy,
+    policy: Arc<Policy>,
     layer: Layer,
     alpn: Vec<Box<[u8]>>,
     index: Arc<select::Certificates>,
@@ -300,19 +311,20 @@ struct Certificates<'b> {
     now: Timestamp,
     warnings: Vec<String>,
     failures: Vec<String>,
+    unusable: Vec<ConfigError>,
     errors: Vec<ConfigError>,
 }
 
 impl<'b> Certificates<'b> {
     fn loading(before: &'b Snapshot, trust: Trust, now: Timestamp) -> Self {
         let loading = before.store.loading(trust, now.into());
-        Self { loading, now, warnings: Vec::new(), failures: Vec::new(), errors: Vec::new() }
+        Self { loading, now, warnings: Vec::new(), failures: Vec::new(), unusable: Vec::new(), errors: Vec::new() }
     }
 
     /// Those of a listener or a route, which stands `here`.
-    fn of(&mut self, here: &Located<()>, sources: &[Located<Source>]) -> select::Certificates {
+    fn of(&mut self, here: &Located<()>, policy: &Policy, sources: &[Located<Source>]) -> select::Certificates {
         let at = |text: String| format!("{}: {text}", here.path);
-        let (mut entries, mut skipped) = (Vec::new(), Vec::new());
+        let (mut entries, mut skipped, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
         let before = self.errors.len();
         for source in sources {
             match self.loading.load(&source.value) {
@@ -320,6 +332,13 @@ impl<'b> Certificates<'b> {
                     self.warnings.extend(loaded.warnings.into_iter().map(at));
                     skipped.extend(loaded.failures.iter().cloned());
                     self.failures.extend(loaded.failures.into_iter().map(at));
+                    for certificate in loaded.entries.iter().map(|entry| &entry.certificate) {
+                        let Some(said) = never_served(certificate, policy) else { continue };
+                        let in_a_folder =
+                            matches!(&source.value, Source::Path(path) if path != Path::new(&*certificate.label));
+                        let list = if in_a_folder { &mut unusable } else { &mut self.errors };
+                        list.push(source.error(said));
+                    }
                     entries.extend(loaded.entries);
                 }
                 Err(error) => self.errors.push(source.error(error.to_string())),
@@ -332,6 +351,9 @@ impl<'b> Certificates<'b> {
             self.errors.push(here.error(message));
         }
         let index = select::Certificates::new(store::merge(entries));
+        // With none that can be served, the listener could do nothing but refuse.
+        let none_left = index.all().iter().all(|certificate| never_served(certificate, policy).is_some());
+        if none_left { &mut self.errors } else { &mut self.unusable }.extend(unusable);
         let validity = index.all().iter().filter_map(|certificate| validity_warning(certificate, self.now));
         self.warnings.extend(validity.map(at));
         let overlaps = index.overlaps();
@@ -342,6 +364,16 @@ impl<'b> Certificates<'b> {
             )));
         }
         index
+    }
+}
+
+impl Certificates<'_> {
+    /// A route that could do nothing but refuse, under a policy of its own, is a mistake.
+    fn unserved(&mut self, here: &Located<()>, policy: &Policy, index: &select::Certificates) {
+        let mut said = index.all().iter().map(|certificate| never_served(certificate, policy));
+        if let (Some(Some(said)), true) = (said.next(), said.all(|said| said.is_some())) {
+            self.errors.push(here.error(format!("certificates: {said}")));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::admin::{change, folder, listing};
 use crate::reload::Report;
 use crate::reload::control::Control;
 use crate::tls::certificate::Certificate;
+use crate::tls::handshake::never_served;
 use crate::tls::pem;
 
 /// What is to be added, as it was sent. Not `Debug`: it holds a key.
@@ -28,6 +29,12 @@ pub(super) async fn add(control: &Control, listener: &str, body: &[u8]) -> Answe
     let checked = Sent::read(body).and_then(|sent| {
         let (pair, replaces) = folder::to_write(&config, listener, &sent.name)?;
         let built = sent.built(&pair)?;
+        let snapshot = control.current.load();
+        let terminators = snapshot.listener(listener).into_iter().flat_map(|listener| listener.ways.terminators());
+        let said: Option<Vec<_>> = terminators.map(|terminator| never_served(&built, &terminator.policy)).collect();
+        if let Some(said) = said.and_then(|said| said.into_iter().next()) {
+            return Err(Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("certificate: {said}")));
+        }
         Ok((sent, pair, replaces, built))
     });
     let (sent, pair, replaces, built) = match checked {

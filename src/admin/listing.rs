@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use crate::admin::settings;
 use crate::config::validate::Config;
+use crate::config::validate::listener::Listener;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::{Certificate, KeyType};
-use crate::tls::policy;
-use crate::tls::route::Mode;
+use crate::tls::policy::{self, Policy};
 
 /// In the order of the configuration.
 pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
@@ -16,7 +16,7 @@ pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
     let shown = pairs.map(|(settings, listener)| {
         json!({
             "name": listener.name,
-            "listen": settings.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
+            "listen": settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
             "policy": settings.policy.name,
             "unknown_name": settings::unknown_name(settings.unknown_name),
             "require_sni": settings.require_sni,
@@ -74,21 +74,27 @@ pub(super) fn certificate(certificate: &Certificate, now: i64) -> Value {
 
 /// Every policy, and which listeners use it.
 pub(super) fn policies(config: &Config) -> Value {
-    let shown = policy::ALL.iter().map(|known| {
-        let users = config.listeners.iter().filter(|listener| {
-            let own = listener.mode == Mode::Terminate && listener.policy.name == known.name;
-            let terminating = listener.routes.iter().filter(|route| route.mode == Mode::Terminate);
-            own || terminating.into_iter().any(|route| route.policy.name == known.name)
-        });
+    let shown = policy::built_in().iter().chain(&config.policies).map(|known| {
+        let uses = |listener: &&Listener| listener.policies().any(|(_, policy)| policy.name == known.name);
+        let users = config.listeners.iter().filter(uses);
         json!({
             "name": known.name,
             "versions": known.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
             "ciphers": known.suites.iter().map(|suite| policy::suite_name(*suite)).collect::<Vec<_>>(),
+            "cipher_order": settings::cipher_order(known.cipher_order),
             "groups": known.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
+            "built_in": policy::aws::definition(&known.name).is_some(),
+            "left_out": left_out(known),
             "listeners": users.map(|listener| &listener.name).collect::<Vec<_>>(),
         })
     });
     json!({ "policies": shown.collect::<Vec<_>>() })
+}
+
+/// What AWS's policy of that name has and this one does not.
+fn left_out(policy: &Policy) -> Vec<Value> {
+    let all = policy::aws::definition(&policy.name).map(|definition| definition.left_out()).unwrap_or_default();
+    all.into_iter().flat_map(|left_out| left_out.names).map(Value::from).collect()
 }
 
 pub(super) fn backends(config: &Config, snapshot: &Snapshot) -> Value {

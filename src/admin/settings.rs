@@ -10,8 +10,10 @@ use crate::config::validate::route::Route;
 use crate::config::values::Workers;
 use crate::config::values::limits;
 use crate::limit::rate::Rate;
+use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
 use crate::tls::route::{Mode, shown};
 use crate::tls::select::UnknownName;
@@ -46,7 +48,13 @@ pub(super) fn config(config: &Config) -> Value {
             "balance": balance(backend.balance),
             "connect_timeout": humantime::format_duration(backend.connect_timeout).to_string(),
             "connect_attempts": backend.connect_attempts,
+            "proxy_protocol": match backend.proxy_protocol {
+                Version::Off => "off",
+                Version::V1 => "v1",
+                Version::V2 => "v2",
+            },
         }))).collect::<serde_json::Map<_, _>>(),
+        "policy": config.policies.iter().map(|own| (own.name.to_string(), policy(own))).collect::<serde_json::Map<_, _>>(),
     })
 }
 
@@ -54,7 +62,8 @@ fn listener(listener: &Listener) -> Value {
     let (tickets, limits) = (&listener.tickets, &listener.limits);
     json!({
         "name": listener.name,
-        "listen": listener.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
+        "listen": listener.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
+        "socket_mode": listener.socket_mode.to_string(),
         "policy": listener.policy.name,
         "certificates": listener.certificates.iter().map(|source| certificate(&source.value)).collect::<Vec<_>>(),
         "unknown_name": unknown_name(listener.unknown_name),
@@ -70,6 +79,8 @@ fn listener(listener: &Listener) -> Value {
             "window": humantime::format_duration(failures.rate.per).to_string(),
             "block": humantime::format_duration(failures.block).to_string(),
         })),
+        "proxy_protocol": if listener.trusted_proxies.is_some() { "require" } else { "off" },
+        "trusted_proxies": listener.trusted_proxies.iter().flatten().map(ToString::to_string).collect::<Vec<_>>(),
         "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
         "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
         "session_tickets": tickets.on,
@@ -95,7 +106,7 @@ fn route(route: &Route) -> Value {
     });
     if let (Mode::Terminate, Some(shown)) = (route.mode, shown.as_object_mut()) {
         let certificates = route.certificates.iter().map(|source| certificate(&source.value)).collect();
-        shown.insert("policy".into(), route.policy.name.into());
+        shown.insert("policy".into(), (&*route.policy.name).into());
         shown.insert("certificates".into(), certificates);
         shown.insert("alpn".into(), protocols(&route.alpn).into());
     }
@@ -128,6 +139,22 @@ fn certificate(source: &Source) -> Value {
             }
             shown
         }
+    }
+}
+
+fn policy(policy: &Policy) -> Value {
+    json!({
+        "versions": policy.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
+        "ciphers": policy.suites.iter().map(|suite| policy::suite_name(*suite)).collect::<Vec<_>>(),
+        "groups": policy.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
+        "cipher_order": cipher_order(policy.cipher_order),
+    })
+}
+
+pub(super) fn cipher_order(order: CipherOrder) -> &'static str {
+    match order {
+        CipherOrder::Server => "server",
+        CipherOrder::Client => "client",
     }
 }
 

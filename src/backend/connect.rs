@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
 use rustix::io::Errno;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -53,9 +54,11 @@ impl FailureKind {
     }
 }
 
+/// `preface` is what a server gets to read first.
+///
 /// Tries servers in the balancer's order, at most `connect_attempts` of them. Every failure is added to `failures`, also
 /// those before a success; `None` where there was nothing but failures.
-pub async fn connect(pool: &Pool, failures: &mut Vec<Failure>) -> Option<Connected> {
+pub async fn connect(pool: &Pool, preface: &[u8], failures: &mut Vec<Failure>) -> Option<Connected> {
     let mut tried = Vec::new();
     while tried.len() < pool.connect_attempts
         && let Some((index, server)) = pool.balancer.pick(&pool.servers, &tried)
@@ -63,12 +66,9 @@ pub async fn connect(pool: &Pool, failures: &mut Vec<Failure>) -> Option<Connect
         tried.push(index);
         let lease = server.lease();
         let address = server.address;
-        let attempt = timeout(pool.connect_timeout, TcpStream::connect(address)).await;
+        let attempt = timeout(pool.connect_timeout, reach(address, preface)).await;
         let failure = match attempt {
-            Ok(Ok(stream)) => match prepared(Stream::Tcp(stream)) {
-                Ok(stream) => return Some(Connected { stream: Unfinished::new(stream), address, lease }),
-                Err(error) => failed(address, &error),
-            },
+            Ok(Ok(stream)) => return Some(Connected { stream, address, lease }),
             Ok(Err(error)) => failed(address, &error),
             Err(_) => Failure {
                 address,
@@ -97,6 +97,9 @@ fn failed(address: SocketAddr, error: &io::Error) -> Failure {
     Failure { address, kind, reason }
 }
 
-fn prepared(stream: Stream) -> io::Result<Stream> {
-    stream.prepare().map(|()| stream)
+async fn reach(address: SocketAddr, preface: &[u8]) -> io::Result<Unfinished> {
+    let mut stream = Stream::Tcp(TcpStream::connect(address).await?);
+    stream.prepare()?;
+    stream.write_all(preface).await?;
+    Ok(Unfinished::new(stream))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::backend::balance::{Algorithm, Balancer};
 use crate::backend::server::Server;
+use crate::net::proxy_protocol::Version;
 
 /// A named group of servers that do the same job.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Pool {
     pub connect_timeout: Duration,
     /// How many servers are tried for one client, the first included.
     pub connect_attempts: usize,
+    /// What a server is told of each client first.
+    pub proxy_protocol: Version,
 }
 
 impl Pool {
@@ -26,6 +29,13 @@ impl Pool {
         connect_timeout: Duration,
         connect_attempts: usize,
     ) -> Self {
-        Self { name, servers, balancer: Balancer::new(balance), connect_timeout, connect_attempts }
+        Self {
+            name,
+            servers,
+            balancer: Balancer::new(balance),
+            connect_timeout,
+            connect_attempts,
+            proxy_protocol: Version::Off,
+        }
     }
 }

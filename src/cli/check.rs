@@ -26,7 +26,7 @@ struct Report {
 struct Summary {
     name: String,
     /// Of the listener itself; `null` where only its routes terminate, or nothing does.
-    policy: Option<&'static str>,
+    policy: Option<String>,
     certificates: usize,
     names: usize,
     routes: usize,
@@ -45,11 +45,12 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
         }
     });
     let report = match built {
-        Ok(Built { snapshot, mut warnings, failures }) => {
+        Ok(Built { snapshot, mut warnings, failures, unusable }) => {
             warnings.extend(failures);
             let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener)).collect();
             listeners.sort_by(|a, b| a.name.cmp(&b.name));
-            Report { ok: !strict || warnings.is_empty(), errors: Vec::new(), warnings, listeners }
+            let ok = unusable.is_empty() && (!strict || warnings.is_empty());
+            Report { ok, errors: unusable, warnings, listeners }
         }
         Err(errors) => Report { ok: false, errors, warnings: Vec::new(), listeners: Vec::new() },
     };
@@ -71,7 +72,7 @@ fn summary(listener: &crate::snapshot::Listener) -> Summary {
     Summary {
         name: listener.name.to_string(),
         policy: match way {
-            Way::Terminate(termination) => Some(termination.terminator.policy.name),
+            Way::Terminate(termination) => Some(termination.terminator.policy.name.to_string()),
             Way::Passthrough(_) | Way::Reject => None,
         },
         certificates: certificates.len(),
@@ -92,7 +93,7 @@ fn print(path: &Path, report: &Report, strict: bool) {
     }
     for Summary { name, policy, certificates, names, routes, mode } in &report.listeners {
         let (certificates, names) = (counted(*certificates, "certificate"), counted(*names, "name"));
-        let policy = policy.map(|policy| format!(", policy {policy}")).unwrap_or_default();
+        let policy = policy.as_ref().map(|policy| format!(", policy {policy}")).unwrap_or_default();
         let routes = match routes {
             0 if *mode == "terminate" => String::new(),
             count => format!("; {}, what none of them takes: {mode}", counted(*count, "route")),

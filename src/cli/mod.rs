@@ -10,6 +10,7 @@ mod cert;
 mod check;
 mod demo;
 mod explain;
+mod policy;
 pub mod probe;
 mod reload;
 mod run;
@@ -63,6 +64,11 @@ enum Verb {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Show which TLS versions, cipher suites and groups a policy allows.
+    Policy {
+        #[command(subcommand)]
+        verb: policy::Verb,
+    },
     /// Show what a live server offers: versions, suites, groups, certificates, resumption, ALPN.
     Probe {
         #[command(flatten)]
@@ -98,6 +104,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),
         Verb::Demo { port } => demo::demo(port),
+        Verb::Policy { verb } => policy::policy(verb),
         Verb::Probe { what } => probe::probe(*what),
         Verb::TicketKey { verb: TicketKeyVerb::New } => ticket_key::new(),
         Verb::Version => version::version(),

@@ -6,7 +6,8 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::config::decode::{ConfigError, Faults, Located, Table};
-use crate::config::values::{AdminAddress, Mode, Workers};
+use crate::config::values::{Mode, Workers};
+use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::tls::record::Layer;
@@ -14,10 +15,12 @@ use crate::tls::record::Layer;
 pub mod backend;
 pub mod limits;
 pub mod listener;
+pub mod policy;
 pub mod route;
 
 use backend::Backend;
 use listener::Listener;
+use policy::Policy;
 
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +30,13 @@ pub struct File {
     pub runtime: Runtime,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
+    pub policies: Vec<Policy>,
 }
 
 /// `[admin]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
-    pub listen: Option<Located<AdminAddress>>,
+    pub listen: Option<Located<Address>>,
     pub socket_mode: Located<Mode>,
     pub token_file: Option<Located<String>>,
 }
@@ -81,6 +85,7 @@ impl File {
             runtime: root.table("runtime", Runtime::read),
             listeners: root.tables("listener", Listener::read),
             backends: root.named_tables("backend", Backend::read),
+            policies: root.named_tables("policy", Policy::read),
         }
     }
 }

@@ -3,23 +3,28 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file::{self, File};
-use crate::config::values::{AdminAddress, Mode, Workers};
+use crate::config::values::{Mode, Workers};
+use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 
 pub mod backend;
 pub mod limits;
 pub mod listener;
+mod policy;
 pub mod reference;
 pub mod route;
 
 use backend::Backend;
 use listener::{Listener, Listeners};
+use policy::Policies;
 
 /// A valid configuration. Paths are resolved, names are parsed, references lead somewhere.
 #[derive(Debug, Clone)]
@@ -29,12 +34,16 @@ pub struct Config {
     pub runtime: Runtime,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
+    /// Those of `[policy.NAME]`.
+    pub policies: Vec<Arc<Policy>>,
+    /// What is not wrong but should be known.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     /// There is no admin server without it.
-    pub listen: Option<Located<AdminAddress>>,
+    pub listen: Option<Located<Address>>,
     /// Of the Unix socket.
     pub socket_mode: Mode,
     /// What it holds allows changes on TCP.
@@ -67,15 +76,23 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
             message: "no listener (expected at least one [[listener]])".into(),
         });
     }
-    let mut check = Listeners { folder, backends: &backends, names: HashMap::new(), addresses: HashMap::new(), errors };
+    let policies = Policies::validated(file.policies, &mut errors);
+    let mut check = Listeners {
+        folder,
+        backends: &backends,
+        policies: &policies,
+        names: HashMap::new(),
+        addresses: HashMap::new(),
+        errors,
+    };
     let admin = admin(file.admin, folder);
-    if let Some(AdminAddress::Tcp(address)) = admin.listen.as_ref().map(|listen| &listen.value)
-        && address.port() != 0
-    {
-        check.addresses.insert(*address, "admin".to_owned());
+    if let Some(listen) = admin.listen.as_ref().filter(|listen| listen.value.port() != Some(0)) {
+        check.addresses.insert(listen.value.clone(), "admin".to_owned());
     }
-    let listeners = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
-    match check.errors {
+    let listeners: Vec<Listener> = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
+    let errors = check.errors;
+    let (policies, warnings) = policies.into_used(listeners.iter().flat_map(Listener::policies));
+    match errors {
         errors if errors.is_empty() => Ok(Config {
             admin,
             log: Log {
@@ -90,19 +107,15 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
             },
             listeners,
             backends,
+            policies,
+            warnings,
         }),
         errors => Err(errors),
     }
 }
 
 fn admin(admin: file::Admin, folder: &Path) -> Admin {
-    let listen = admin.listen.map(|listen| {
-        let value = match listen.value {
-            AdminAddress::Unix(path) => AdminAddress::Unix(resolved(&path, folder)),
-            tcp @ AdminAddress::Tcp(_) => tcp,
-        };
-        Located { value, at: listen.at, path: listen.path }
-    });
+    let listen = admin.listen.map(|listen| resolved_address(listen, folder));
     let token_file = admin.token_file.map(|file| Located {
         value: resolved(Path::new(&file.value), folder),
         at: file.at,
@@ -127,6 +140,14 @@ fn present<T>(
 
 fn resolved(path: &Path, folder: &Path) -> PathBuf {
     folder.join(path)
+}
+
+fn resolved_address(address: Located<Address>, folder: &Path) -> Located<Address> {
+    let value = match address.value {
+        Address::Unix(path) => Address::Unix(resolved(&path, folder)),
+        tcp @ Address::Tcp(_) => tcp,
+    };
+    Located { value, at: address.at, path: address.path }
 }
 
 fn resolved_target(target: Target, folder: &Path) -> Target {

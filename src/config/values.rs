@@ -8,8 +8,10 @@ use toml::de::DeValue;
 
 use crate::backend::balance::Algorithm;
 use crate::config::decode::Value;
+use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::policy::CipherOrder;
 use crate::tls::record::Layer;
 use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
@@ -22,13 +24,6 @@ pub enum Workers {
     /// One for each processor core.
     Auto,
     Count(usize),
-}
-
-/// Where the admin server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AdminAddress {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
 }
 
 /// The permissions of a file.
@@ -113,24 +108,11 @@ impl Value for SocketAddr {
     }
 }
 
-impl Value for AdminAddress {
-    const EXPECTED: &'static str = "an IP address and a port, such as \"127.0.0.1:9900\", or the path of a Unix socket, such as \"unix:/run/tlsgate/admin.sock\"";
+impl Value for Address {
+    const EXPECTED: &'static str = "an IP address and a port, such as \"10.0.1.10:389\" or \"[::1]:636\", or the path of a Unix socket, such as \"unix:/run/x.sock\"";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
-        let text = value.as_str()?;
-        match text.strip_prefix("unix:") {
-            Some(path) => (!path.is_empty()).then(|| Self::Unix(path.into())),
-            None => text.parse().ok().map(Self::Tcp),
-        }
-    }
-}
-
-impl std::fmt::Display for AdminAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
+        Self::parse(value.as_str()?)
     }
 }
 
@@ -220,6 +202,7 @@ macro_rules! words {
 words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
     "error" => Level::Error, "warn" => Level::Warn, "info" => Level::Info, "debug" => Level::Debug, "trace" => Level::Trace);
 words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
+words!(CipherOrder, "\"server\" or \"client\"", "server" => CipherOrder::Server, "client" => CipherOrder::Client);
 words!(Layer, "\"tlsgate\" or \"rustls\"", "tlsgate" => Layer::Tlsgate, "rustls" => Layer::Rustls);
 words!(RouteMode, "\"terminate\", \"passthrough\" or \"reject\"",
     "terminate" => RouteMode::Terminate, "passthrough" => RouteMode::Passthrough, "reject" => RouteMode::Reject);

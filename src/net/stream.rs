@@ -1,8 +1,9 @@
 //! A byte stream to a peer, over TCP or a Unix socket. Must not know: what is sent on it.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
-use std::net::Shutdown;
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::net::address::Address;
 use crate::net::socket;
 
 /// A connected socket.
@@ -36,6 +38,17 @@ impl Stream {
         match self {
             Self::Tcp(stream) => socket::prepare(stream),
             Self::Unix(_) => Ok(()),
+        }
+    }
+
+    /// This end's address. Where the kernel does not say, it is one that nobody has.
+    pub fn local_address(&self) -> Address {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().map_or(NOWHERE, Address::Tcp),
+            Self::Unix(stream) => {
+                let path = stream.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+                Address::Unix(path.unwrap_or_default())
+            }
         }
     }
 
@@ -140,3 +153,5 @@ impl AsyncWrite for Stream {
         either!(self.get_mut(), stream => Pin::new(stream).poll_shutdown(cx))
     }
 }
+
+const NOWHERE: Address = Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));

@@ -21,6 +21,16 @@ pub enum Outcome {
     /// tlsgate refused: the client connects more often than `connection_rate_per_client`.
     ClientConnectionRate,
 
+    // Reading the PROXY header
+    /// tlsgate refused: the peer is none of `trusted_proxies`.
+    ProxyUntrusted,
+    /// What a trusted proxy sent is no valid PROXY header.
+    ProxyHeaderInvalid,
+    /// A trusted proxy closed before it had sent a whole PROXY header.
+    ProxyHeaderClosed,
+    /// A trusted proxy took longer than `handshake_timeout` to send its PROXY header.
+    ProxyHeaderTimeout,
+
     // Reading the ClientHello
     /// The client closed before it had sent a whole ClientHello.
     HelloClosed,
@@ -120,6 +130,8 @@ impl Outcome {
             Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,
             Self::ConnectionLimit | Self::ConnectionRate | Self::ClientDenied | Self::ClientBlocked => false,
             Self::ClientConnectionLimit | Self::ClientConnectionRate => false,
+            Self::ProxyUntrusted | Self::ProxyHeaderInvalid => false,
+            Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => false,
             Self::BackendUnreachable | Self::Completed | Self::BackendClosedEarly => false,
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,
             Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => false,

@@ -1,7 +1,7 @@
-//! The life of one connection, top to bottom: ClientHello → route → terms and certificate → handshake → backend → relay
-//! (or, passed through: backend → relay) → one access-log record. Must not know: listeners' sockets, configuration.
+//! The life of one connection, top to bottom: PROXY header, where one is due → ClientHello → route → terms and
+//! certificate → handshake → backend → relay (or, passed through: backend → relay) → one access-log record.
+//! Must not know: listeners' sockets, configuration.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +13,16 @@ use tokio::time::{Instant, timeout_at};
 use crate::backend::connect::{Connected, Failure, connect};
 use crate::backend::pool::Pool;
 use crate::limit::admission::Admission;
+use crate::net::address::Address;
 use crate::net::close::{self, Unfinished};
+use crate::net::proxy_protocol::{Header, Version};
 use crate::net::stream::Stream;
 use crate::observe::access::{self, AccessLog, Record, Served, Tls};
 use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
+use crate::proxy::admission::Admitted;
+use crate::proxy::preface::preface;
+use crate::proxy::proxied::{self, NoHeader};
 use crate::relay::peer::Peer;
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
@@ -30,19 +35,35 @@ use crate::tls::route::{self, Mode};
 use crate::tls::select::{Choice, Tier};
 
 /// Serves an accepted connection to its end, whatever that is.
-pub async fn serve(client: Stream, listener: Arc<Listener>, entry: Entry) {
-    let mut entry = entry;
-    let outcome = live(client, &listener, &mut entry).await;
-    if outcome.is_failed_handshake() {
-        listener.admission.failed(entry.record.client_address);
+pub async fn serve(client: Stream, listener: Arc<Listener>, entry: Entry, admitted: Admitted) {
+    let (mut entry, mut admitted) = (entry, admitted);
+    let outcome = live(client, &listener, &mut entry, &mut admitted).await;
+    if let Some(address) = entry.record.client.ip().filter(|_| outcome.is_failed_handshake()) {
+        listener.admission.failed(address);
     }
     entry.record.outcome = outcome;
 }
 
-async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Outcome {
+async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitted: &mut Admitted) -> Outcome {
     let deadline = Instant::now() + listener.handshake_timeout;
 
     let mut reader = HelloReader::default();
+    if listener.trusted_proxies.is_some() {
+        let header = match timeout_at(deadline, proxied::read(&mut client)).await {
+            Ok(Ok((header, rest))) => {
+                reader.raw.extend_from_slice(&rest);
+                header
+            }
+            Ok(Err(failure)) => return entry.no_header(failure, &listener.admission),
+            Err(_) => return Outcome::ProxyHeaderTimeout,
+        };
+        entry.believe(header);
+        if let Err(outcome) = admitted.client(listener, &entry.record.client) {
+            entry.refused(outcome, &listener.admission);
+            return outcome;
+        }
+    }
+
     let hello = match timeout_at(deadline, read_hello(&mut client, &mut reader)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(failure)) => {
@@ -111,7 +132,8 @@ async fn terminate(
     entry.record.tls_handshake_time = Some(seconds(began.elapsed()));
     entry.handshake(began.elapsed());
 
-    let Some(connected) = reach(&termination.backend, entry).await else {
+    let preface = entry.preface(termination.backend.proxy_protocol, &client, Some(&terminated));
+    let Some(connected) = reach(&termination.backend, &preface, entry).await else {
         // Without close_notify: the client must not take this for an answer that is empty.
         close::with_last_words(&mut client, &[]).await;
         return Outcome::BackendUnreachable;
@@ -138,7 +160,8 @@ async fn pass_through(
     idle_timeout: Duration,
     entry: &mut Entry,
 ) -> Outcome {
-    let Some(connected) = reach(pool, entry).await else {
+    let preface = entry.preface(pool.proxy_protocol, &client, None);
+    let Some(connected) = reach(pool, &preface, entry).await else {
         close::with_last_words(&mut client, &[]).await;
         return Outcome::BackendUnreachable;
     };
@@ -152,11 +175,11 @@ async fn pass_through(
 }
 
 /// Connects to a server of the backend, and tells the log how that went.
-async fn reach(pool: &Pool, entry: &mut Entry) -> Option<Connected> {
+async fn reach(pool: &Pool, preface: &[u8], entry: &mut Entry) -> Option<Connected> {
     entry.record.backend = Some(Arc::clone(&pool.name));
     let began = Instant::now();
     let mut failures = Vec::new();
-    let connected = connect(pool, &mut failures).await;
+    let connected = connect(pool, preface, &mut failures).await;
     entry.connect_failures(&pool.name, &failures);
     match connected {
         Some(connected) => {
@@ -180,7 +203,13 @@ enum NoHello {
     Bad(HelloError),
 }
 
+/// The reader may have something already.
 async fn read_hello(client: &mut Stream, reader: &mut HelloReader) -> Result<Hello, NoHello> {
+    if !reader.raw.is_empty()
+        && let Some(hello) = reader.advance().map_err(NoHello::Bad)?
+    {
+        return Ok(hello);
+    }
     loop {
         match client.read_buf(&mut reader.raw).await {
             Ok(0) => return Err(NoHello::Closed),
@@ -202,19 +231,20 @@ pub struct Entry {
     log: AccessLog,
     metrics: Arc<Metrics>,
     unwritten: bool,
+    /// Where the client connected to, as a proxy says, or where the connection itself does not know.
+    destination: Option<Address>,
 }
 
 impl Entry {
-    pub fn new(id: String, listener: Arc<str>, client: SocketAddr, log: AccessLog, metrics: Arc<Metrics>) -> Self {
+    pub fn new(id: String, listener: Arc<str>, peer: Address, log: AccessLog, metrics: Arc<Metrics>) -> Self {
         metrics.accepted(&listener);
         let traffic = metrics.traffic(&listener);
         let record = Record {
             time: Timestamp::now(),
             connection_id: id,
             listener,
-            client_address: client.ip().to_canonical(),
-            client_port: client.port(),
-            peer_address: client.ip().to_canonical(),
+            client: peer.clone(),
+            peer,
             server_name: "-".into(),
             route: None,
             mode: None,
@@ -233,7 +263,7 @@ impl Entry {
             outcome: Outcome::Shutdown,
             reason: None,
         };
-        Self { record, traffic, accepted: Instant::now(), log, metrics, unwritten: false }
+        Self { record, traffic, accepted: Instant::now(), log, metrics, unwritten: false, destination: None }
     }
 
     fn greeted(&mut self, hello: &Hello) {
@@ -265,14 +295,53 @@ impl Entry {
         self.metrics.handshake(&self.record.listener, agreed, took);
     }
 
-    /// Ends it before it began. It is counted; in a flood of refusals it is not written down.
+    /// Where the client connected to, where the connection itself does not know.
+    pub fn came_to(&mut self, destination: Address) {
+        self.destination = Some(destination);
+    }
+
+    /// Ends it before it began.
     pub fn refuse(mut self, outcome: Outcome, admission: &Admission) {
+        self.refused(outcome, admission);
+    }
+
+    /// It is counted; in a flood of refusals it is not written down.
+    fn refused(&mut self, outcome: Outcome, admission: &Admission) {
         self.metrics.rejected(&self.record.listener, outcome);
         self.record.outcome = outcome;
         self.unwritten = !admission.tells();
         if self.unwritten && admission.warns() {
             let listener = &self.record.listener;
             tracing::warn!(%listener, "more connections are refused than the access log tells of; the metrics count them");
+        }
+    }
+
+    /// From here on the client is whom the proxy has named, if it has named one.
+    fn believe(&mut self, header: Header) {
+        if let Some((client, destination)) = header.addresses {
+            self.record.client = client;
+            self.destination = Some(destination);
+        }
+    }
+
+    /// What the backend is told before the client's first byte.
+    fn preface(&self, version: Version, client: &Stream, terminated: Option<&Terminated>) -> Vec<u8> {
+        let destination = self.destination.clone().unwrap_or_else(|| client.local_address());
+        preface(version, &self.record, &destination, terminated)
+    }
+
+    fn no_header(&mut self, failure: NoHeader, admission: &Admission) -> Outcome {
+        match failure {
+            NoHeader::Closed => Outcome::ProxyHeaderClosed,
+            NoHeader::Io(error) => {
+                self.record.reason = Some(error.to_string());
+                Outcome::ProxyHeaderClosed
+            }
+            NoHeader::Bad(error) => {
+                self.record.reason = Some(error.to_string());
+                self.refused(Outcome::ProxyHeaderInvalid, admission);
+                Outcome::ProxyHeaderInvalid
+            }
         }
     }
 

@@ -2,16 +2,17 @@
 //! Must not know: what is done with a connection, where the socket came from.
 
 use std::io;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
+use crate::net::address::Address;
+use crate::net::listen::Acceptor;
 use crate::net::stream::Stream;
 use crate::observe::access::AccessLog;
 use crate::observe::metrics::Metrics;
@@ -51,7 +52,7 @@ impl Ids {
 }
 
 /// Accepts for the listener of that name until `stop` says so or its sender is gone.
-pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
+pub async fn accept(socket: Acceptor, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
     let mut trouble = Trouble { pause: Duration::ZERO, told: Arc::clone(&shared.told) };
     loop {
         let accepted = tokio::select! {
@@ -61,7 +62,7 @@ pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut sto
         match accepted {
             Ok((stream, peer)) => {
                 trouble.over();
-                start(Stream::Tcp(stream), peer, &name, &shared);
+                start(stream, peer, socket.path(), &name, &shared);
             }
             Err(error) => {
                 let pause = trouble.met(&error, &name);
@@ -74,11 +75,19 @@ pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut sto
     }
 }
 
-fn start(stream: Stream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
+fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, shared: &Shared) {
     let snapshot = shared.current.load();
     let Some(listener) = snapshot.listener(name) else { return };
-    let entry = Entry::new(shared.ids.next(), Arc::clone(name), peer, shared.log.clone(), Arc::clone(&shared.metrics));
-    let admitted = match Admitted::direct(listener, peer.ip()) {
+    let mut entry =
+        Entry::new(shared.ids.next(), Arc::clone(name), peer.clone(), shared.log.clone(), Arc::clone(&shared.metrics));
+    if let Some(path) = path {
+        entry.came_to(Address::Unix(path.to_owned()));
+    }
+    let admitted = match &listener.trusted_proxies {
+        Some(trusted) => Admitted::proxied(listener, trusted, &peer),
+        None => Admitted::direct(listener, &peer),
+    };
+    let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(outcome) => return entry.refuse(outcome, &listener.admission),
     };
@@ -89,8 +98,8 @@ fn start(stream: Stream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
     let (listener, alive) = (Arc::clone(listener), shared.alive.clone());
     // A panic ends this task only; its entry is logged as the unwinding drops it.
     tokio::spawn(async move {
-        connection::serve(stream, listener, entry).await;
-        drop((admitted, alive));
+        connection::serve(stream, listener, entry, admitted).await;
+        drop(alive);
     });
 }
 

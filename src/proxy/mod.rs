@@ -3,3 +3,5 @@
 pub mod admission;
 pub mod connection;
 pub mod listener;
+mod preface;
+mod proxied;

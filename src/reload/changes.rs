@@ -53,9 +53,11 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
             changes.push(format!("{key} is {new} (was {old})"));
         }
     };
-    let addresses = |listener: &Listener| listener.listen.iter().map(|address| address.value).collect::<Vec<_>>();
+    let addresses =
+        |listener: &Listener| listener.listen.iter().map(|address| address.value.to_string()).collect::<Vec<_>>();
     compare("listen", &addresses(old), &addresses(new));
-    compare("policy", &old.policy.name, &new.policy.name);
+    compare("socket_mode", &old.socket_mode, &new.socket_mode);
+    compare("policy", &policy(old, new), &policy(new, old));
     compare("unknown_name", &old.unknown_name, &new.unknown_name);
     compare("require_sni", &old.require_sni, &new.require_sni);
     let (was, is) = (&old.limits, &new.limits);
@@ -66,6 +68,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     compare("connection_rate", &was.connection_rate, &is.connection_rate);
     compare("connection_rate_per_client", &was.connection_rate_per_client, &is.connection_rate_per_client);
     compare("handshake_failures", &was.handshake_failures, &is.handshake_failures);
+    compare("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies);
     compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     compare("tickets", &ticket_settings(old), &ticket_settings(new));
@@ -84,6 +87,14 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
         changes.push(format!("route {name:?}: {what}"));
     }
     changes
+}
+
+/// A policy's name says it all, unless the other one bears it too.
+fn policy<'p>(one: &'p Listener, other: &Listener) -> Box<dyn Debug + 'p> {
+    match one.policy.name == other.policy.name {
+        true => Box::new(&one.policy),
+        false => Box::new(&one.policy.name),
+    }
 }
 
 fn certificates(was: &[&Arc<Certificate>], is: &[&Arc<Certificate>]) -> Vec<String> {
@@ -118,7 +129,7 @@ fn backend_name(backend: &Option<BackendRef>) -> Option<&str> {
 fn routes(routes: &[Route]) -> BTreeMap<&str, impl PartialEq + use<>> {
     let said = |route: &Route| {
         let sources: Vec<String> = route.certificates.iter().map(|source| format!("{:?}", source.value)).collect();
-        let policy = route.policy.name;
+        let policy = Arc::clone(&route.policy);
         let backend = route.backend.as_ref().map(|target| Arc::clone(&target.name));
         (route.matching.clone(), route.mode, policy, sources, route.alpn.clone(), backend)
     };

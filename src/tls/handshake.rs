@@ -9,9 +9,9 @@ use rustls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, Signatu
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::tls::certificate::KeyType;
+use crate::tls::certificate::{Certificate, KeyType};
 use crate::tls::hello::Hello;
-use crate::tls::policy::{self, Policy};
+use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::{Finished, Handshaking, Layer, RecordError};
 use crate::tls::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::tickets::Tickets;
@@ -23,7 +23,7 @@ pub use drive::drive;
 /// What a listener terminates TLS with.
 #[derive(Debug)]
 pub struct Terminator {
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     pub certificates: Arc<Certificates>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
@@ -31,6 +31,8 @@ pub struct Terminator {
     pub alpn: Vec<Box<[u8]>>,
     /// The policy as rustls's configuration; each handshake takes a copy that knows its certificate.
     template: ServerConfig,
+    /// The same for clients that can do a post-quantum key exchange, where the policy has one.
+    post_quantum: Option<ServerConfig>,
     layer: Layer,
 }
 
@@ -92,9 +94,20 @@ impl Refusal {
     }
 }
 
+/// Why a certificate can never be served under a policy, if that is so.
+pub fn never_served(certificate: &Certificate, policy: &Policy) -> Option<String> {
+    let Certificate { label, key_type, .. } = certificate;
+    (!policy.admits(key_type.schemes())).then(|| {
+        format!(
+            "{label}: can never be served under policy {:?}: its key is {key_type}, for which the policy has no cipher suite",
+            policy.name
+        )
+    })
+}
+
 impl Terminator {
     pub fn new(
-        policy: Policy,
+        policy: Arc<Policy>,
         certificates: Arc<Certificates>,
         unknown_name: UnknownName,
         require_sni: bool,
@@ -102,15 +115,20 @@ impl Terminator {
         alpn: Vec<Box<[u8]>>,
         layer: Layer,
     ) -> Result<Self, rustls::Error> {
-        let mut template = policy.server_config(Arc::new(NoCertificate))?;
-        template.enable_secret_extraction = layer == Layer::Tlsgate;
-        if let Some(tickets) = tickets {
-            template.ticketer = tickets;
-            // One is enough: a client that opens several connections at once resumes them all with it.
-            template.send_tls13_tickets = 1;
-        }
-        template.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-        Ok(Self { policy, certificates, unknown_name, require_sni, alpn, template, layer })
+        let template = |policy: &Policy| -> Result<ServerConfig, rustls::Error> {
+            let mut template = policy.server_config(Arc::new(NoCertificate))?;
+            template.enable_secret_extraction = layer == Layer::Tlsgate;
+            if let Some(tickets) = &tickets {
+                template.ticketer = Arc::<Tickets>::clone(tickets);
+                // One is enough: a client that opens several connections at once resumes them all with it.
+                template.send_tls13_tickets = 1;
+            }
+            template.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+            Ok(template)
+        };
+        let post_quantum = policy.post_quantum().as_ref().map(template).transpose()?;
+        let template = template(&policy)?;
+        Ok(Self { policy, certificates, unknown_name, require_sni, alpn, template, post_quantum, layer })
     }
 
     /// Chooses the certificate for this hello at `now` (seconds since 1970). Pure.
@@ -150,7 +168,7 @@ impl Terminator {
         while acceptor.read_tls(&mut rest).map_err(|_| incomplete())? > 0 {
             let accepted = match acceptor.accept() {
                 Ok(None) => continue,
-                Ok(Some(accepted)) => accepted.into_connection(self.config(choice)).map(drop),
+                Ok(Some(accepted)) => accepted.into_connection(self.config(hello, choice)).map(drop),
                 Err(refused) => Err(refused),
             };
             return accepted.map_err(|(error, mut words)| {
@@ -162,8 +180,9 @@ impl Terminator {
         Err(incomplete())
     }
 
-    fn config(&self, choice: &Choice) -> Arc<ServerConfig> {
-        let mut config = self.template.clone();
+    fn config(&self, hello: &Hello, choice: &Choice) -> Arc<ServerConfig> {
+        let post_quantum = self.post_quantum.as_ref().filter(|_| post_quantum_group(hello, &self.policy).is_some());
+        let mut config = post_quantum.unwrap_or(&self.template).clone();
         config.cert_resolver = Arc::new(Chosen(Arc::clone(&choice.certificate.key)));
         Arc::new(config)
     }
@@ -175,7 +194,7 @@ impl Terminator {
         hello: Hello,
         choice: Choice,
     ) -> Result<Terminated, HandshakeError> {
-        let connection = UnbufferedServerConnection::new(self.config(&choice))
+        let connection = UnbufferedServerConnection::new(self.config(&hello, &choice))
             .map_err(|error| HandshakeError::Protocol(error.into()))?;
         let mut handshaking = Handshaking::server(connection, hello.raw);
         let last = drive(stream, &mut handshaking).await?;
@@ -200,7 +219,7 @@ pub struct Terms {
     pub version: ProtocolVersion,
     /// The suites in common, the one to be preferred first.
     suites: Vec<CipherSuite>,
-    /// The first of the client's that the policy has: rustls goes by the client's order.
+    /// The first of the client's that the policy has, after any post-quantum one.
     pub group: NamedGroup,
     /// What the client offers and this version and these suites can use, in the client's order.
     pub schemes: Vec<SignatureScheme>,
@@ -221,15 +240,19 @@ impl Terms {
         let version = versions.find(|version| hello.versions.contains(version)).ok_or(Refusal::NoCommonVersion)?;
         let tls13 = version == ProtocolVersion::TLSv1_3;
         let common = |suite: &&CipherSuite| policy::is_tls13(**suite) == tls13 && hello.cipher_suites.contains(suite);
-        let suites: Vec<CipherSuite> = policy.suites.iter().filter(common).copied().collect();
+        let mut suites: Vec<CipherSuite> = policy.suites.iter().filter(common).copied().collect();
+        if policy.cipher_order == CipherOrder::Client {
+            suites.sort_by_key(|suite| hello.cipher_suites.iter().position(|offered| offered == suite));
+        }
         if suites.is_empty() {
             return Err(Refusal::NoCommonSuite);
         }
         let usable = |group: &NamedGroup| policy.groups.contains(group) && policy::exchanges(*group, version);
-        let group = hello.groups.iter().copied().find(usable).ok_or(Refusal::NoCommonGroup)?;
+        let first = || hello.groups.iter().copied().find(usable);
+        let group = post_quantum_group(hello, policy).or_else(first).ok_or(Refusal::NoCommonGroup)?;
         let signs = |scheme: &SignatureScheme| match tls13 {
             // RFC 8446 section 4.2.3: PKCS#1 signatures stand in certificates only.
-            true => !is_pkcs1(*scheme),
+            true => !policy::is_pkcs1(*scheme),
             false => suites.iter().any(|suite| policy::authenticates(*suite, *scheme)),
         };
         let schemes = hello.signature_schemes.iter().copied().filter(signs).collect();
@@ -243,14 +266,13 @@ impl Terms {
     }
 }
 
-fn is_pkcs1(scheme: SignatureScheme) -> bool {
-    matches!(
-        scheme,
-        SignatureScheme::RSA_PKCS1_SHA1
-            | SignatureScheme::RSA_PKCS1_SHA256
-            | SignatureScheme::RSA_PKCS1_SHA384
-            | SignatureScheme::RSA_PKCS1_SHA512
-    )
+/// The post-quantum group that this client is asked for, were it at the price of another round trip. rustls by itself goes
+/// by the client's order of groups, and so it is shown no other ones.
+fn post_quantum_group(hello: &Hello, policy: &Policy) -> Option<NamedGroup> {
+    let both = |version| policy.versions.contains(&version) && hello.versions.contains(&version);
+    let wanted = policy.cipher_order == CipherOrder::Server && both(ProtocolVersion::TLSv1_3);
+    let in_common = |group: &NamedGroup| policy::is_post_quantum(*group) && policy.groups.contains(group);
+    hello.groups.iter().copied().find(in_common).filter(|_| wanted)
 }
 
 fn curve(group: NamedGroup) -> Option<KeyType> {

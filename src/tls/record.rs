@@ -137,3 +137,6 @@ pub const MAX_FRAGMENT: usize = 1 << 14;
 
 /// The longest record on the wire, of either version (RFC 5246 section 6.2.3 allows more than RFC 8446 section 5.2).
 pub const MAX_RECORD: usize = 5 + MAX_FRAGMENT + 2048;
+
+#[cfg(test)]
+mod tests;

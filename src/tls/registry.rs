@@ -1,6 +1,7 @@
 //! Names ↔ code points of what a client may offer: IANA's names, OpenSSL's, and the bare number.
 //! Must not know: which of them anybody uses.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
@@ -46,6 +47,11 @@ pub fn suite_name(suite: CipherSuite) -> String {
         Ok(at) => SUITES[at].1.clone(),
         Err(_) => unnamed(code),
     }
+}
+
+/// OpenSSL's name of a cipher suite; IANA's where it has none.
+pub fn openssl_suite_name(suite: CipherSuite) -> String {
+    OPENSSL_SUITES.get(&u16::from(suite)).map_or_else(|| suite_name(suite), |name| (*name).to_owned())
 }
 
 /// A TLS version as OpenSSL and the AWS logs write it: `TLSv1.3`.
@@ -95,41 +101,20 @@ static SUITES: LazyLock<Vec<(u16, String, String)>> = LazyLock::new(|| {
     let named = |code: u16| {
         // rustls writes `TLS13_` where the registry has `TLS_`.
         let iana = CipherSuite::from(code).as_str()?.replacen("TLS13_", "TLS_", 1);
-        let openssl = openssl_suite(&iana);
+        let openssl = OPENSSL_SUITES.get(&code).map_or_else(|| iana.clone(), |name| (*name).to_owned());
         Some((code, iana, openssl))
     };
     (0..=u16::MAX).filter_map(named).collect()
 });
 
-/// OpenSSL's way to write a cipher suite: the same parts, each in other words. TLS 1.3's suites have IANA's names, and
-/// those with a pre-shared key or SRP, which no client here offers, are left with them.
-fn openssl_suite(iana: &str) -> String {
-    let parts = iana.strip_prefix("TLS_").and_then(|rest| rest.split_once("_WITH_"));
-    let Some((exchange, cipher)) = parts.filter(|(exchange, _)| !exchange.contains("PSK") && !exchange.contains("SRP"))
-    else {
-        return iana.to_owned();
+/// OpenSSL's name of a suite, where that is another one.
+static OPENSSL_SUITES: LazyLock<HashMap<u16, &'static str>> = LazyLock::new(|| {
+    let row = |line: &'static str| {
+        let (code, names) = line.split_once(' ')?;
+        Some((u16::from_str_radix(code, 16).ok()?, names.split(' ').next()?))
     };
-    let exchange = match exchange {
-        // Static RSA goes without saying, and with ARIA the authentication by RSA does too.
-        "RSA" => String::new(),
-        "ECDHE_RSA" if cipher.starts_with("ARIA") => "ECDHE-".into(),
-        "DH_anon" => "ADH-".into(),
-        "ECDH_anon" => "AECDH-".into(),
-        other => format!("{}-", other.replace('_', "-")),
-    };
-    let words = [
-        ("3DES_EDE_CBC", "DES-CBC3"),
-        ("AES_", "AES"),
-        ("CAMELLIA_", "CAMELLIA"),
-        ("ARIA_", "ARIA"),
-        ("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305"),
-        ("RC4_128", "RC4"),
-        ("CCM_8", "CCM8"),
-        ("_CBC", ""),
-        ("_", "-"),
-    ];
-    words.iter().fold(exchange + cipher, |name, (theirs, ours)| name.replace(theirs, ours))
-}
+    include_str!("registry/suites.txt").lines().filter_map(row).collect()
+});
 
 macro_rules! rows {
     ($($code:literal $($name:literal)+;)+) => { &[$(Row { code: $code, names: &[$($name),+] }),+] };
@@ -218,6 +203,13 @@ mod tests {
             assert_eq!(suite(&suite_name((*code).into())).map(u16::from), Some(*code));
         }
         assert!(SUITES.len() > 300);
+        // Every row was read, and says of its number what rustls does.
+        let rows: Vec<_> = include_str!("registry/suites.txt").lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(OPENSSL_SUITES.len(), rows.len());
+        for row in rows {
+            let mut names = row.split(' ').skip(1);
+            assert_eq!(names.next().and_then(suite), names.next().and_then(suite), "{row}");
+        }
         assert_eq!(suite_name(0x0a0a.into()), "GREASE_0x0a0a");
         assert_eq!(suite_name(0x7777.into()), "0x7777");
     }

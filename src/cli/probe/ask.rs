@@ -14,7 +14,7 @@ use super::reply::{Reply, ReplyError, ReplyReader, ServerHello};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// A ServerHello, with what else of the flight came.
-    Agreed(ServerHello, Reply),
+    Agreed(ServerHello, Box<Reply>),
     Alert(u8),
     Closed,
     Reset,
@@ -121,7 +121,7 @@ impl Asker {
         Ok(match (end, &reply.hello, reply.alert) {
             (Answer::Garbage(error), ..) => Answer::Garbage(error),
             (_, _, Some(alert)) => Answer::Alert(alert),
-            (_, Some(hello), None) => Answer::Agreed(hello.clone(), reply),
+            (_, Some(hello), None) => Answer::Agreed(hello.clone(), Box::new(reply)),
             (end, None, None) => end,
         })
     }

@@ -151,7 +151,7 @@ impl Scan<'_> {
                 Answer::Agreed(hello, reply) if hello.version == self.version && left.contains(&hello.suite) => {
                     left.retain(|suite| *suite != hello.suite);
                     found.push((hello.suite, reply.key_exchange.and_then(|exchange| exchange.dh_bits)));
-                    self.notice(&hello, reply);
+                    self.notice(&hello, *reply);
                 }
                 other => return Ok((found, other)),
             }
@@ -224,7 +224,11 @@ impl Scan<'_> {
         })
     }
 
-    fn agree(&mut self, suites: &[u16], groups: Option<&[u16]>) -> Result<Option<(ServerHello, Reply)>, ProbeError> {
+    fn agree(
+        &mut self,
+        suites: &[u16],
+        groups: Option<&[u16]>,
+    ) -> Result<Option<(ServerHello, Box<Reply>)>, ProbeError> {
         Ok(match self.ask(suites, groups)? {
             Answer::Agreed(hello, reply) if hello.version == self.version => Some((hello, reply)),
             _ => None,

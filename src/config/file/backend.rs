@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::backend::balance::Algorithm;
 use crate::config::decode::{Located, Table};
+use crate::net::proxy_protocol::Version;
 
 /// `[backend.NAME]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,7 @@ pub struct Backend {
     pub balance: Located<Algorithm>,
     pub connect_timeout: Located<Duration>,
     pub connect_attempts: Located<usize>,
+    pub proxy_protocol: Located<Version>,
 }
 
 impl Backend {
@@ -26,6 +28,7 @@ impl Backend {
             balance: table.or("balance", Algorithm::LeastConnections),
             connect_timeout: table.or("connect_timeout", Duration::from_secs(5)),
             connect_attempts: table.or("connect_attempts", 3),
+            proxy_protocol: table.or("proxy_protocol", Version::Off),
         }
     }
 }

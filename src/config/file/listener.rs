@@ -1,14 +1,17 @@
 //! `[[listener]]` as written. Must not know: what depends on what.
 
-use std::net::SocketAddr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::config::decode::{Located, Table};
 use crate::config::file::limits::Limits;
 use crate::config::file::route::Route;
-use crate::config::values::{CertificateSource, Protocols};
+use crate::config::values::limits::ProxyHeader;
+use crate::config::values::{CertificateSource, Mode, Protocols};
+use crate::net::address::Address;
 use crate::tls::policy;
-use crate::tls::route::Mode;
+use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
 
 /// `[[listener]]`
@@ -16,12 +19,15 @@ use crate::tls::select::UnknownName;
 pub struct Listener {
     pub here: Located<()>,
     pub name: Option<Located<String>>,
-    pub listen: Option<Vec<Located<SocketAddr>>>,
+    pub listen: Option<Vec<Located<Address>>>,
+    pub socket_mode: Located<Mode>,
     pub policy: Located<String>,
     pub certificates: Option<Vec<Located<CertificateSource>>>,
     pub unknown_name: Located<UnknownName>,
     pub require_sni: Located<bool>,
     pub limits: Limits,
+    pub proxy_protocol: Located<ProxyHeader>,
+    pub trusted_proxies: Option<Vec<Located<IpNet>>>,
     pub handshake_timeout: Located<Duration>,
     pub idle_timeout: Located<Duration>,
     pub session_tickets: Located<bool>,
@@ -29,7 +35,7 @@ pub struct Listener {
     pub ticket_rotation: Located<Duration>,
     pub ticket_keys: Option<Vec<Located<String>>>,
     pub alpn: Located<Protocols>,
-    pub mode: Option<Located<Mode>>,
+    pub mode: Option<Located<RouteMode>>,
     pub backend: Option<Located<String>>,
     pub not_tls: Option<Located<String>>,
     pub routes: Vec<Route>,
@@ -45,11 +51,14 @@ impl Listener {
             here: table.here(),
             name,
             listen: table.list("listen"),
+            socket_mode: table.or("socket_mode", Mode(0o600)),
             policy: table.or("policy", policy::DEFAULT.to_owned()),
             certificates: table.list("certificates"),
             unknown_name: table.or("unknown_name", UnknownName::Default),
             require_sni: table.or("require_sni", false),
             limits: Limits::read(table),
+            proxy_protocol: table.or("proxy_protocol", ProxyHeader::Off),
+            trusted_proxies: table.list("trusted_proxies"),
             handshake_timeout: table.or("handshake_timeout", Duration::from_secs(10)),
             idle_timeout: table.or("idle_timeout", Duration::from_secs(3600)),
             session_tickets: table.or("session_tickets", true),

@@ -8,6 +8,7 @@ use crate::backend::balance::Algorithm;
 use crate::config::decode::ConfigError;
 use crate::config::file;
 use crate::config::validate::present;
+use crate::net::proxy_protocol::Version;
 
 #[derive(Debug, Clone)]
 pub struct Backend {
@@ -16,6 +17,7 @@ pub struct Backend {
     pub balance: Algorithm,
     pub connect_timeout: Duration,
     pub connect_attempts: usize,
+    pub proxy_protocol: Version,
 }
 
 pub(super) fn validated(backend: file::backend::Backend, errors: &mut Vec<ConfigError>) -> Option<Backend> {
@@ -42,5 +44,6 @@ pub(super) fn validated(backend: file::backend::Backend, errors: &mut Vec<Config
         balance: backend.balance.value,
         connect_timeout: backend.connect_timeout.value,
         connect_attempts: backend.connect_attempts.value,
+        proxy_protocol: backend.proxy_protocol.value,
     })
 }

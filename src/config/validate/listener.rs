@@ -1,20 +1,24 @@
 //! A listener, as far as it can be known to be valid without opening a file or a socket.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::limits::{self, Limits};
-use crate::config::validate::reference::{BackendRef, CERTIFICATES, certificate, known_backend, known_policy};
+use crate::config::validate::policy::Policies;
+use crate::config::validate::reference::{BackendRef, CERTIFICATES, certificate, known_backend};
 use crate::config::validate::route::{self, Route};
-use crate::config::validate::{present, resolved};
+use crate::config::validate::{present, resolved, resolved_address};
+use crate::config::values::Mode;
+use crate::net::address::Address;
 use crate::tls::policy::Policy;
-use crate::tls::route::Mode;
+use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
 use crate::tls::tickets;
@@ -24,19 +28,23 @@ pub struct Listener {
     pub here: Located<()>,
     pub name: Arc<str>,
     /// In the order written, without repetition.
-    pub listen: Vec<Located<SocketAddr>>,
-    pub policy: &'static Policy,
+    pub listen: Vec<Located<Address>>,
+    /// Of its Unix sockets.
+    pub socket_mode: Mode,
+    pub policy: Arc<Policy>,
     pub certificates: Vec<Located<Source>>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
     pub limits: Limits,
+    /// Where a PROXY header is required: those from which one is believed.
+    pub trusted_proxies: Option<Vec<IpNet>>,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub tickets: Tickets,
     /// The application protocols that it agrees on, best first.
     pub alpn: Vec<Box<[u8]>>,
     /// What becomes of what no route takes.
-    pub mode: Mode,
+    pub mode: RouteMode,
     /// Where that goes; `None` where it is refused.
     pub backend: Option<BackendRef>,
     /// Where what is not TLS goes; `None` where it is refused.
@@ -45,6 +53,13 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Its policies, its routes' among them, each with its own name: those under which TLS is terminated.
+    pub fn policies(&self) -> impl Iterator<Item = (&str, &Policy)> {
+        let own = (self.mode == RouteMode::Terminate).then_some(&self.policy);
+        let terminating = self.routes.iter().filter(|route| route.mode == RouteMode::Terminate);
+        own.into_iter().chain(terminating.map(|route| &route.policy)).map(|policy| (&*self.name, &**policy))
+    }
+
     /// Its certificates, and those of its routes.
     pub fn sources(&self) -> impl Iterator<Item = &Located<Source>> {
         self.certificates.iter().chain(self.routes.iter().flat_map(|route| &route.certificates))
@@ -64,8 +79,9 @@ pub struct Tickets {
 pub(super) struct Listeners<'a> {
     pub(super) folder: &'a Path,
     pub(super) backends: &'a [Backend],
+    pub(super) policies: &'a Policies,
     pub(super) names: HashMap<String, ()>,
-    pub(super) addresses: HashMap<SocketAddr, String>,
+    pub(super) addresses: HashMap<Address, String>,
     pub(super) errors: Vec<ConfigError>,
 }
 
@@ -82,31 +98,34 @@ impl Listeners<'_> {
         }
         let listen =
             present(listener.listen, "listen", "an IP address and a port, such as \"0.0.0.0:636\"", &here, errors);
-        for address in listen.iter().flatten().filter(|address| address.value.port() != 0) {
-            if let Some(other) = self.addresses.insert(address.value, here.path.clone()) {
+        let listen = listen
+            .map(|list| list.into_iter().map(|address| resolved_address(address, self.folder)).collect::<Vec<_>>());
+        for address in listen.iter().flatten().filter(|address| address.value.port() != Some(0)) {
+            if let Some(other) = self.addresses.insert(address.value.clone(), here.path.clone()) {
                 errors.push(address.error(format!("{} is taken by {other} already", address.value)));
             }
         }
-        let policy = known_policy(&listener.policy, errors);
+        let policy = self.policies.named(&listener.policy, errors);
         let has_routes = !listener.routes.is_empty();
         let mode = match (&listener.mode, &listener.certificates) {
             (Some(mode), _) => mode.value,
-            (None, None) if has_routes => Mode::Reject,
-            (None, _) => Mode::Terminate,
+            (None, None) if has_routes => RouteMode::Reject,
+            (None, _) => RouteMode::Terminate,
         };
         let certificates = match mode {
-            Mode::Terminate => present(listener.certificates, "certificates", CERTIFICATES, &here, errors),
-            Mode::Passthrough | Mode::Reject => Some(listener.certificates.unwrap_or_default()),
+            RouteMode::Terminate => present(listener.certificates, "certificates", CERTIFICATES, &here, errors),
+            RouteMode::Passthrough | RouteMode::Reject => Some(listener.certificates.unwrap_or_default()),
         };
         let certificates: Option<Vec<_>> = certificates
             .map(|list| list.into_iter().filter_map(|source| certificate(source, self.folder, errors)).collect());
-        if mode != Mode::Reject && listener.backend.is_none() {
+        if mode != RouteMode::Reject && listener.backend.is_none() {
             errors.push(here.error("\"backend\" is missing (expected a text in quotes)"));
         }
         let backend = listener.backend.as_ref().map(|name| known_backend(name, self.backends, errors));
         let not_tls = listener.not_tls.as_ref().map(|name| known_backend(name, self.backends, errors));
         let inherited = route::Inherited {
-            policy,
+            policy: policy.as_ref(),
+            policies: self.policies,
             certificates: certificates.as_ref().is_none_or(|list| !list.is_empty()),
             alpn: &listener.alpn.value,
             backend: backend.as_ref(),
@@ -115,12 +134,13 @@ impl Listeners<'_> {
             backends: self.backends,
         };
         let routes = route::validated(listener.routes, &inherited, errors);
-        if mode != Mode::Terminate {
+        if mode != RouteMode::Terminate {
             unused(&here, &certificates, &routes, errors);
         }
         if let Some(error) = route::challenge(&listener.alpn, false) {
             errors.push(error);
         }
+        let trusted_proxies = limits::trusted(listener.proxy_protocol, listener.trusted_proxies, errors);
         let limits = limits::validated(listener.limits, errors);
         let tickets = Tickets {
             on: listener.session_tickets.value,
@@ -148,11 +168,13 @@ impl Listeners<'_> {
             here,
             name: listener.name?.value.into(),
             listen: listen?,
+            socket_mode: listener.socket_mode.value,
             policy: policy?,
             certificates: certificates?,
             unknown_name: listener.unknown_name.value,
             require_sni: listener.require_sni.value,
             limits,
+            trusted_proxies,
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             tickets,
@@ -178,7 +200,7 @@ fn unused(
     routes: &[Route],
     errors: &mut Vec<ConfigError>,
 ) {
-    let takes = |route: &Route| route.mode == Mode::Terminate && route.certificates.is_empty();
+    let takes = |route: &Route| route.mode == RouteMode::Terminate && route.certificates.is_empty();
     if certificates.as_ref().is_some_and(|list| !list.is_empty()) && !routes.iter().any(takes) {
         errors.push(here.error(
             "certificates: nothing would use them (mode is not \"terminate\", nor does a route take them over)",

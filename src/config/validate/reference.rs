@@ -8,7 +8,6 @@ use crate::config::validate::backend::Backend;
 use crate::config::validate::resolved;
 use crate::config::values::CertificateSource;
 use crate::tls::name::Name;
-use crate::tls::policy::{self, Policy};
 use crate::tls::store::Source;
 
 /// A backend that a key names.
@@ -17,15 +16,6 @@ pub struct BackendRef {
     /// Its index.
     pub index: usize,
     pub name: Arc<str>,
-}
-
-pub(super) fn known_policy(name: &Located<String>, errors: &mut Vec<ConfigError>) -> Option<&'static Policy> {
-    let policy = policy::named(&name.value);
-    if policy.is_none() {
-        let known = policy::ALL.iter().map(|policy| policy.name).collect::<Vec<_>>().join(", ");
-        errors.push(name.error(format!("unknown policy {:?} (expected one of {known})", name.value)));
-    }
-    policy
 }
 
 pub(super) fn known_backend(

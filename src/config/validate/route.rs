@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
-use crate::config::validate::reference::{BackendRef, certificate, known_backend, known_policy};
+use crate::config::validate::policy::Policies;
+use crate::config::validate::reference::{BackendRef, certificate, known_backend};
 use crate::config::values::Protocols;
 use crate::tls::name::Name;
 use crate::tls::policy::Policy;
@@ -21,7 +22,7 @@ pub struct Route {
     pub name: Arc<str>,
     pub matching: Match,
     pub mode: Mode,
-    pub policy: &'static Policy,
+    pub policy: Arc<Policy>,
     /// Its own; where there are none and it terminates, the listener's.
     pub certificates: Vec<Located<Source>>,
     /// The application protocols that it agrees on, best first.
@@ -33,7 +34,8 @@ pub struct Route {
 /// What routes take from their listener.
 pub(super) struct Inherited<'a> {
     /// `None` where it is wrong, which was told.
-    pub(super) policy: Option<&'static Policy>,
+    pub(super) policy: Option<&'a Arc<Policy>>,
+    pub(super) policies: &'a Policies,
     /// Whether it has any.
     pub(super) certificates: bool,
     pub(super) alpn: &'a Protocols,
@@ -111,8 +113,8 @@ fn one(
         errors.extend(stray("alpn", route.alpn.is_some()));
     }
     let policy = match &route.policy {
-        Some(name) => known_policy(name, errors),
-        None => inherited.policy,
+        Some(name) => inherited.policies.named(name, errors),
+        None => inherited.policy.map(Arc::clone),
     };
     let sources = route.certificates.into_iter().flatten();
     let certificates: Vec<_> = sources.filter_map(|source| certificate(source, inherited.folder, errors)).collect();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::net::address::Address;
 use crate::observe::access::{Format, Record};
 
 pub(super) fn line(record: &Record, format: Format) -> String {
@@ -24,7 +25,7 @@ fn text(record: &Record) -> String {
          in={received} out={sent} {seconds:.3}s {outcome}",
         time = record.time,
         listener = record.listener,
-        client = SocketAddr::new(record.client_address, record.client_port),
+        client = shown(&record.client),
         name = record.server_name,
         version = or_dash(tls.map(|tls| tls.version.as_str())),
         cipher = or_dash(tls.map(|tls| tls.cipher.as_str())),
@@ -66,7 +67,7 @@ fn nlb(record: &Record) -> String {
         moment(ended),
         rustix::system::uname().nodename().to_string_lossy().into_owned(),
         record.listener.to_string(),
-        SocketAddr::new(record.client_address, record.client_port).to_string(),
+        shown(&record.client),
         record.backend_address.map_or_else(dash, |address| address.to_string()),
         milliseconds(Some(record.connection_time)),
         milliseconds(record.tls_handshake_time),
@@ -112,13 +113,21 @@ pub fn preference_list(protocols: &[Box<[u8]>]) -> Option<String> {
     (!list.is_empty()).then_some(list)
 }
 
+/// Host and port, with an IPv4 address as such.
+fn shown(address: &Address) -> String {
+    match (address.ip(), address.port()) {
+        (Some(ip), Some(port)) => SocketAddr::new(ip, port).to_string(),
+        _ => address.to_string(),
+    }
+}
+
 /// Whole seconds without a zone, which is UTC: `2018-12-20T02:59:40`.
 fn moment(time: Timestamp) -> String {
     time.to_string().chars().take(19).collect()
 }
 
 /// `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` is OpenSSL's `ECDHE-RSA-AES128-GCM-SHA256`; TLS 1.3 suites have one name.
-fn openssl_name(iana: &str) -> String {
+pub fn openssl_name(iana: &str) -> String {
     match iana.strip_prefix("TLS_").and_then(|rest| rest.split_once("_WITH_")) {
         Some((exchange, cipher)) => format!("{exchange}-{}", cipher.replace("AES_", "AES")).replace('_', "-"),
         None => iana.to_owned(),
@@ -129,21 +138,18 @@ const LONGEST_LIST: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
     use super::*;
     use crate::observe::access::{Served, Tls};
     use crate::observe::outcome::Outcome;
 
     fn record() -> Record {
-        let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+        let client = Address::Tcp(([192, 0, 2, 7], 50_000).into());
         Record {
             time: "2026-11-24T04:05:06.789Z".parse().unwrap(),
             connection_id: "1-1".into(),
             listener: "ldaps".into(),
-            client_address: client,
-            client_port: 50_000,
-            peer_address: client,
+            client: client.clone(),
+            peer: client,
             server_name: "ldap.test".into(),
             route: Some("default".into()),
             mode: Some("terminate"),

@@ -17,7 +17,7 @@ fn hello(versions: &[u16], suites: &[CipherSuite], schemes: &[SignatureScheme]) 
 }
 
 fn agree(policy: &str, hello: &Hello) -> Result<Terms, Refusal> {
-    Terms::agree(hello, policy::named(policy).unwrap())
+    Terms::agree(hello, &policy::named(policy).unwrap())
 }
 
 const T13: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;

@@ -87,6 +87,11 @@ impl Handshaking {
         advanced
     }
 
+    /// rustls's connection, for who has other plans with it, and the bytes that it has not used.
+    pub fn into_connection(self) -> (Connection, Vec<u8>) {
+        (self.inner.into_connection(), self.wire)
+    }
+
     /// Hands over to `layer`. Fails where the handshake is not done.
     pub fn finish(self, layer: Layer) -> Result<Finished, RecordError> {
         let negotiated = Negotiated::of(self.inner.common()).ok_or(rustls::Error::HandshakeNotComplete)?;

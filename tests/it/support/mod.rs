@@ -6,6 +6,7 @@ pub(crate) mod by_hand;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod forge;
+pub(crate) mod haproxy;
 pub(crate) mod hello;
 pub(crate) mod http;
 pub(crate) mod ldap;
@@ -17,6 +18,7 @@ pub(crate) mod slapd;
 pub(crate) mod stage;
 pub(crate) mod stream;
 pub(crate) mod tool;
+pub(crate) mod varnish;
 
 use std::time::Duration;
 

@@ -17,24 +17,26 @@ pub(crate) struct Nginx {
 
 impl Nginx {
     pub(crate) fn start() -> Self {
-        Self::with("")
+        Self::with("127.0.0.1:0", |folder, address| configuration(folder, address, ""))
     }
 
     /// Serves them over HTTPS, with this certificate and its key.
     pub(crate) fn start_tls(certificate: &Path, key: &Path) -> Self {
         let (certificate, key) = (certificate.display(), key.display());
-        Self::with(&format!(
+        let tls = format!(
             "ssl_certificate {certificate};\n        ssl_certificate_key {key};\n        ssl_protocols TLSv1.2 TLSv1.3;"
-        ))
+        );
+        Self::with("127.0.0.1:0", |folder, address| configuration(folder, address, &tls))
     }
 
-    fn with(tls: &str) -> Self {
+    /// On an address of one's own choice, and with another configuration, given folder and address.
+    pub(crate) fn with(listen: &str, configuration: impl FnOnce(&Path, SocketAddr) -> String) -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("files")).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind(listen).unwrap();
         let address = listener.local_addr().unwrap();
         let conf = folder.path().join("nginx.conf");
-        fs::write(&conf, configuration(folder.path(), address, tls)).unwrap();
+        fs::write(&conf, configuration(folder.path(), address)).unwrap();
         let child = Command::new("nginx")
             .arg("-p")
             .arg(folder.path())
@@ -67,15 +69,11 @@ impl Drop for Nginx {
 /// In the foreground, one worker who may read the folder, and nothing outside it. (With `master_process off` nginx 1.22
 /// crashes on a socket that it takes over.)
 fn configuration(folder: &Path, address: SocketAddr, tls: &str) -> String {
+    let head = head(folder);
     let folder = folder.display();
     let ssl = if tls.is_empty() { "" } else { " ssl" };
     format!(
-        "daemon off;
-worker_processes 1;
-user root;
-pid {folder}/nginx.pid;
-events {{ }}
-http {{
+        "{head}http {{
     access_log off;
     client_body_temp_path {folder}/body;
     client_max_body_size 0;
@@ -92,4 +90,10 @@ http {{
 }}
 "
     )
+}
+
+/// What every configuration begins with.
+pub(crate) fn head(folder: &Path) -> String {
+    let folder = folder.display();
+    format!("daemon off;\nworker_processes 1;\nuser root;\npid {folder}/nginx.pid;\nevents {{ }}\n")
 }

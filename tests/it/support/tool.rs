@@ -3,11 +3,17 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::thread;
+use std::time::Duration;
 
-/// Runs `program` with `input` on standard input (which is then closed), bounded by coreutils' `timeout`.
+/// Runs `program` with `input` on standard input (which is then closed), for two minutes at most.
 pub(crate) fn run(program: &str, arguments: &[&str], input: &[u8]) -> Output {
+    run_for(Duration::from_secs(120), program, arguments, input)
+}
+
+/// The same for a tool that may take longer, bounded by coreutils' `timeout`.
+pub(crate) fn run_for(limit: Duration, program: &str, arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new("timeout")
-        .args(["--kill-after=5", "120", program])
+        .args(["--kill-after=5", &limit.as_secs().to_string(), program])
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -107,7 +107,11 @@ fn a_changed_byte_is_read_or_refused_and_never_panics() {
             let right = flight[at];
             for wrong in [0, 1, right.wrapping_add(1), 0x7f, 0x80, 0xff] {
                 flight[at] = wrong;
-                assert_eq!(read(&flight, flight.len()), read(&flight, 5), "byte {at} is {wrong}");
+                match (read(&flight, flight.len()), read(&flight, 5)) {
+                    // What is shown of it is what has come.
+                    (Err(ReplyError::NotTls(_)), Err(ReplyError::NotTls(_))) => {}
+                    (whole, pieces) => assert_eq!(whole, pieces, "byte {at} is {wrong}"),
+                }
             }
             flight[at] = right;
         }

@@ -118,8 +118,13 @@ impl Key {
     }
 
     #[cfg(test)]
-    pub(super) fn set(&mut self, sequence: u64, limit: u64) {
-        (self.sequence, self.limit) = (sequence, limit);
+    pub(super) fn set(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+
+    #[cfg(test)]
+    pub(super) fn limit(&mut self, limit: u64) {
+        self.limit = limit;
     }
 }
 

@@ -1,0 +1,207 @@
+//! `tlsgate policy`: which policies there are, and what one of them lets a client agree on. Must not know: how it is done.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use rustls::ProtocolVersion;
+use serde::Serialize;
+
+use crate::cli::{FAILED, Output};
+use crate::config;
+use crate::tls::policy::{self, CipherOrder, Policy, aws};
+use crate::tls::registry;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List the built-in policies and those of a configuration.
+    List {
+        /// A configuration file with policies of its own.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<std::path::PathBuf>,
+        /// How to say it.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        format: Output,
+    },
+    /// Show everything that a policy allows, and how it differs from AWS's of that name.
+    Show {
+        /// Its name, with or without the ELBSecurityPolicy- prefix.
+        name: String,
+        /// A configuration file with policies of its own.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<std::path::PathBuf>,
+        /// How to say it.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        format: Output,
+    },
+}
+
+/// A policy in everybody's words.
+#[derive(Serialize)]
+struct Shown {
+    name: String,
+    /// AWS's name, for one of AWS's policies.
+    aws_name: Option<String>,
+    default: bool,
+    versions: Vec<String>,
+    cipher_order: &'static str,
+    ciphers: Vec<Suite>,
+    groups: Vec<String>,
+    signature_schemes: Vec<Schemes>,
+    /// What AWS's policy of that name has besides.
+    left_out: Vec<LeftOut>,
+}
+
+#[derive(Serialize)]
+struct Suite {
+    version: String,
+    iana: String,
+    openssl: String,
+}
+
+#[derive(Serialize)]
+struct Schemes {
+    version: String,
+    schemes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct LeftOut {
+    what: &'static str,
+    names: Vec<String>,
+    why: String,
+}
+
+pub(super) fn policy(verb: Verb) -> ExitCode {
+    let (name, path, format) = match &verb {
+        Verb::List { config, format } => (None, config, *format),
+        Verb::Show { name, config, format } => (Some(name), config, *format),
+    };
+    let all = match known(path.as_deref()) {
+        Ok(all) => all,
+        Err(said) => {
+            eprintln!("{said}");
+            return FAILED.into();
+        }
+    };
+    let Some(name) = name else {
+        list(&all, format);
+        return ExitCode::SUCCESS;
+    };
+    let bare = name.strip_prefix(aws::PREFIX).unwrap_or(name);
+    // An own one bears no built-in name, with or without the prefix.
+    match all.iter().find(|policy| *policy.name == *bare) {
+        Some(policy) => {
+            let shown = Shown::new(policy);
+            if format == Output::Json {
+                json(&shown)
+            } else {
+                print(&shown)
+            }
+            ExitCode::SUCCESS
+        }
+        None => {
+            let known = all.iter().map(|policy| &*policy.name).collect::<Vec<_>>().join(", ");
+            eprintln!("unknown policy {name:?} (expected one of {known})");
+            FAILED.into()
+        }
+    }
+}
+
+fn known(path: Option<&Path>) -> Result<Vec<Arc<Policy>>, String> {
+    let mut all = policy::built_in().to_vec();
+    if let Some(path) = path {
+        let config = config::load(path).map_err(|errors| {
+            errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
+        })?;
+        all.extend(config.policies);
+    }
+    Ok(all)
+}
+
+impl Shown {
+    fn new(policy: &Policy) -> Self {
+        let definition = aws::definition(&policy.name);
+        let left_out = definition.map(|definition| definition.left_out()).unwrap_or_default();
+        Self {
+            name: policy.name.to_string(),
+            aws_name: definition.map(|definition| format!("{}{}", aws::PREFIX, definition.name)),
+            default: &*policy.name == policy::DEFAULT,
+            versions: policy.versions.iter().map(|version| policy::version_name(*version)).collect(),
+            cipher_order: match policy.cipher_order {
+                CipherOrder::Server => "server",
+                CipherOrder::Client => "client",
+            },
+            ciphers: policy
+                .suites
+                .iter()
+                .map(|suite| Suite {
+                    version: policy::version_of(*suite).map(policy::version_name).unwrap_or_default(),
+                    iana: policy::suite_name(*suite),
+                    openssl: registry::openssl_suite_name(*suite),
+                })
+                .collect(),
+            groups: policy.groups.iter().map(|group| policy::group_name(*group)).collect(),
+            signature_schemes: policy.versions.iter().map(|version| schemes(policy, *version)).collect(),
+            left_out: left_out
+                .into_iter()
+                .map(|aws::LeftOut { what, names, why }| LeftOut { what: what.plural(), names, why })
+                .collect(),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let cut = self.left_out.iter().any(|left_out| left_out.what != aws::What::Groups.plural());
+        let kind = match (&self.aws_name, cut) {
+            (None, _) => "your own",
+            (Some(_), false) if self.default => "AWS's, the default",
+            (Some(_), false) => "AWS's",
+            (Some(_), true) => "AWS's, in part",
+        };
+        format!("{:<26} {:<16} {}", self.name, self.versions.join(" "), kind)
+    }
+}
+
+fn schemes(policy: &Policy, version: ProtocolVersion) -> Schemes {
+    let schemes = policy.signature_schemes(version).into_iter().map(policy::scheme_name).collect();
+    Schemes { version: policy::version_name(version), schemes }
+}
+
+fn list(all: &[Arc<Policy>], format: Output) {
+    let shown: Vec<Shown> = all.iter().map(|policy| Shown::new(policy)).collect();
+    if format == Output::Json {
+        json(&shown);
+    } else {
+        shown.iter().for_each(|policy| println!("{}", policy.summary()));
+    }
+}
+
+fn json(value: &impl Serialize) {
+    // Made of texts, which JSON always has a form for.
+    println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+fn print(policy: &Shown) {
+    println!("{}", policy.name);
+    if let Some(name) = &policy.aws_name {
+        println!("  AWS's name: {name}");
+    }
+    println!("  versions: {}", policy.versions.join(", "));
+    println!("  cipher suites, in the {}'s order of preference:", policy.cipher_order);
+    for Suite { version, iana, openssl } in &policy.ciphers {
+        println!("    {version}  {iana:<45} {openssl}");
+    }
+    println!("  groups: {}", policy.groups.join(", "));
+    for Schemes { version, schemes } in &policy.signature_schemes {
+        println!("  signature schemes, {version}: {}", schemes.join(", "));
+    }
+    match (&policy.aws_name, policy.left_out.is_empty()) {
+        (None, _) => {}
+        (Some(_), true) => println!("  the same as AWS's"),
+        (Some(_), false) => println!("  AWS's has besides:"),
+    }
+    for LeftOut { what, names, why } in &policy.left_out {
+        println!("    {what}: {} ({why})", names.join(", "));
+    }
+}

@@ -1,0 +1,184 @@
+//! `[policy.NAME]` → a policy; which policy a listener means; and what should be known of those that are used.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::decode::{ConfigError, Located};
+use crate::config::file;
+use crate::tls::policy::own::{Fault, Part, Wish};
+use crate::tls::policy::{self, CipherOrder, Policy, PolicyError, aws};
+
+/// The policies that a listener can name.
+#[derive(Debug, Default)]
+pub(super) struct Policies {
+    own: Vec<Arc<Policy>>,
+    /// Declared, and wrong: whoever names one of these is not told that it is unknown.
+    wrong: Vec<String>,
+}
+
+impl Policies {
+    pub(super) fn validated(policies: Vec<file::policy::Policy>, errors: &mut Vec<ConfigError>) -> Self {
+        let mut all = Self::default();
+        for policy in policies {
+            let name = policy.name.clone();
+            match own(policy) {
+                Ok(policy) => all.own.push(Arc::new(policy)),
+                Err(more) => {
+                    all.wrong.push(name);
+                    errors.extend(more);
+                }
+            }
+        }
+        all
+    }
+
+    /// The policy of that name; none without an error.
+    pub(super) fn named(&self, name: &Located<String>, errors: &mut Vec<ConfigError>) -> Option<Arc<Policy>> {
+        let own = self.own.iter().find(|policy| *policy.name == *name.value);
+        let found = own.map(Arc::clone).or_else(|| policy::named(&name.value));
+        if found.is_none() && !self.wrong.contains(&name.value) {
+            let known = policy::built_in().iter().chain(&self.own).map(|policy| &*policy.name);
+            let known = known.collect::<Vec<_>>().join(", ");
+            errors.push(name.error(format!(
+                "unknown policy {:?} (expected one of {known}; your own is written [policy.NAME])",
+                name.value
+            )));
+        }
+        found
+    }
+
+    /// The own ones, and what is not wrong with the policies but should be known.
+    /// `used` names each listener, and each of its policies.
+    pub(super) fn into_used<'u>(
+        self,
+        used: impl Iterator<Item = (&'u str, &'u Policy)>,
+    ) -> (Vec<Arc<Policy>>, Vec<String>) {
+        let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (listener, policy) in used {
+            let listeners = users.entry(&policy.name).or_default();
+            let listener = format!("{listener:?}");
+            if !listeners.contains(&listener) {
+                listeners.push(listener);
+            }
+        }
+        let unused = self.own.iter().filter(|policy| !users.contains_key(&*policy.name));
+        let mut warnings: Vec<String> =
+            unused.map(|policy| format!("policy {:?}: no listener uses it", policy.name)).collect();
+        for (name, listeners) in users {
+            // An own policy never bears such a name.
+            let Some(definition) = aws::definition(name).filter(|definition| definition.is_cut()) else { continue };
+            let left_out = definition.left_out().into_iter().filter(|left_out| left_out.what != aws::What::Groups);
+            let left_out = left_out.map(|left_out| left_out.to_string()).collect::<Vec<_>>().join("; ");
+            let listeners = listeners.join(", ");
+            warnings.push(format!(
+                "listener {listeners}: policy {name:?}: only the part that tlsgate allows is served; left out: {left_out}"
+            ));
+        }
+        (self.own, warnings)
+    }
+}
+
+fn own(policy: file::policy::Policy) -> Result<Policy, Vec<ConfigError>> {
+    let here = &policy.here;
+    let mut errors = Vec::new();
+    if policy.name.is_empty() {
+        errors.push(here.error("found \"\", expected a name"));
+    } else if policy::named(&policy.name).is_some() {
+        errors.push(here.error("is the name of a built-in policy, which never changes (expected a name of your own)"));
+    } else if policy.name.starts_with(aws::PREFIX) {
+        errors
+            .push(here.error(format!("begins as AWS's names do, with {} (expected a name of your own)", aws::PREFIX)));
+    }
+    let wish = match &policy.elb {
+        Some(elb) => from_elb(&policy, elb),
+        None => from_lists(&policy),
+    };
+    match wish.and_then(|wish| wish.named(&policy.name).map_err(|faults| placed(faults, &policy))) {
+        Ok(own) if errors.is_empty() => return Ok(own),
+        Ok(_) => {}
+        Err(more) => errors.extend(more),
+    }
+    Err(errors)
+}
+
+fn from_elb(policy: &file::policy::Policy, elb: &Located<String>) -> Result<Wish, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let beside = [
+        ("versions", policy.versions.is_some()),
+        ("ciphers", policy.ciphers.is_some()),
+        ("cipher_order", policy.cipher_order.is_some()),
+    ];
+    for (key, _) in beside.into_iter().filter(|(_, there)| *there) {
+        errors.push(elb.error(format!("says what \"{key}\" says as well (expected one of the two)")));
+    }
+    let groups = read(policy.groups.as_deref(), policy::parse_group, &mut errors);
+    match policy::elb::parse(&elb.value) {
+        Ok(wish) if errors.is_empty() => return Ok(Wish { groups, ..wish }),
+        Ok(_) => {}
+        Err(more) => errors.extend(more.into_iter().map(|error| elb.error(error.to_string()))),
+    }
+    Err(errors)
+}
+
+fn from_lists(policy: &file::policy::Policy) -> Result<Wish, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    for (key, there, expected) in [
+        ("versions", policy.versions.is_some(), "\"TLSv1.2\", \"TLSv1.3\" or both, or \"elb\" instead"),
+        ("ciphers", policy.ciphers.is_some(), "cipher suites, best first, or \"elb\" instead"),
+    ] {
+        if !there {
+            errors.push(policy.here.error(format!("\"{key}\" is missing (expected {expected})")));
+        }
+    }
+    let versions = read(policy.versions.as_deref(), policy::parse_version, &mut errors);
+    let suites = read(policy.ciphers.as_deref(), policy::parse_suite, &mut errors);
+    let groups = read(policy.groups.as_deref(), policy::parse_group, &mut errors);
+    // An empty list was told of when it was read.
+    let full = |there: usize| there > 0;
+    match (versions, suites) {
+        (Some(versions), Some(suites)) if errors.is_empty() && full(versions.len()) && full(suites.len()) => {
+            let cipher_order = policy.cipher_order.as_ref().map_or(CipherOrder::Server, |order| order.value);
+            Ok(Wish { versions, suites, groups, cipher_order })
+        }
+        _ => Err(errors),
+    }
+}
+
+fn read<T>(
+    list: Option<&[Located<String>]>,
+    parse: fn(&str) -> Result<T, PolicyError>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Vec<T>> {
+    let mut read = Vec::new();
+    for text in list? {
+        match parse(&text.value) {
+            Ok(value) => read.push(value),
+            Err(error) => errors.push(text.error(error.to_string())),
+        }
+    }
+    Some(read)
+}
+
+/// Puts what is wrong where it was written.
+fn placed(faults: Vec<Fault>, policy: &file::policy::Policy) -> Vec<ConfigError> {
+    let place = |fault: Fault| {
+        let (key, list) = match fault.part {
+            Part::Versions => ("versions", &policy.versions),
+            Part::Suites => ("ciphers", &policy.ciphers),
+            Part::Groups => ("groups", &policy.groups),
+        };
+        let message = fault.error.to_string();
+        match (&policy.elb, list.as_deref().unwrap_or_default()) {
+            (Some(elb), _) if fault.part != Part::Groups || policy.groups.is_none() => elb.error(message),
+            (_, list) => match (fault.index.and_then(|index| list.get(index)), list.first()) {
+                (Some(entry), _) => entry.error(message),
+                (None, Some(first)) => {
+                    let path = format!("{}: {key}", policy.here.path);
+                    ConfigError { path, position: Some(first.at), message }
+                }
+                (None, None) => policy.here.error(message),
+            },
+        }
+    };
+    faults.into_iter().map(place).collect()
+}

@@ -1,0 +1,91 @@
+//! Names → what a policy can have, and why it cannot have the rest. Must not know: which policy has what.
+
+use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
+
+use super::{PolicyError, own};
+use crate::tls::{crypto, registry};
+
+/// The cipher suite of that name, OpenSSL's or IANA's, if a policy can have it.
+pub fn parse_suite(text: &str) -> Result<CipherSuite, PolicyError> {
+    match any_suite(text) {
+        Some(suite) if crypto::suite(suite).is_some() => Ok(suite),
+        Some(suite) => Err(PolicyError::RefusedSuite(text.to_owned(), why_no_suite(suite))),
+        None => Err(PolicyError::UnknownSuite(text.to_owned())),
+    }
+}
+
+/// The cipher suite of that name, whatever comes of it.
+pub(super) fn any_suite(text: &str) -> Option<CipherSuite> {
+    registry::suite(text).filter(|_| is_name(text))
+}
+
+/// Why tlsgate does not have a suite.
+pub(super) fn why_no_suite(suite: CipherSuite) -> String {
+    let name = registry::suite_name(suite);
+    let reasons: Vec<&str> =
+        SUITE_REASONS.iter().filter(|(mark, _)| name.contains(mark)).map(|(_, why)| *why).collect();
+    if reasons.is_empty() { "rustls does not have it".to_owned() } else { reasons.join(", ") }
+}
+
+/// The group of that name, if a policy can have it.
+pub fn parse_group(text: &str) -> Result<NamedGroup, PolicyError> {
+    match registry::group(text).filter(|_| is_name(text)) {
+        Some(group) if crypto::group(group).is_some() => Ok(group),
+        Some(_) => Err(PolicyError::RefusedGroup(text.to_owned())),
+        None => Err(PolicyError::UnknownGroup(text.to_owned())),
+    }
+}
+
+/// The version of that name, if a policy can have it.
+pub fn parse_version(text: &str) -> Result<ProtocolVersion, PolicyError> {
+    match text {
+        "TLSv1.3" => Ok(ProtocolVersion::TLSv1_3),
+        "TLSv1.2" => Ok(ProtocolVersion::TLSv1_2),
+        "TLSv1.1" | "TLSv1" | "TLSv1.0" | "SSLv3" | "SSLv2" => Err(PolicyError::RefusedVersion(text.to_owned())),
+        _ => Err(PolicyError::UnknownVersion(text.to_owned())),
+    }
+}
+
+/// The registry knows numbers too, which say nothing to whoever reads a configuration.
+fn is_name(text: &str) -> bool {
+    !text.contains("0x")
+}
+
+/// Every cipher suite that a policy can have: TLS 1.3's first, ChaCha20 under TLS 1.2 last.
+pub(super) fn every_suite() -> String {
+    let available = (0..=u16::MAX).map(CipherSuite::from).filter(|suite| crypto::suite(*suite).is_some());
+    let mut names: Vec<String> = available.map(registry::openssl_suite_name).collect();
+    names.sort_by_key(|name| (!name.starts_with("TLS_"), name.contains("CHACHA20")));
+    names.join(", ")
+}
+
+/// Every group that a policy can have.
+pub(super) fn every_group() -> String {
+    own::EVERY_GROUP.iter().map(|group| registry::group_name(*group)).collect::<Vec<_>>().join(", ")
+}
+
+/// What in a suite's IANA name tells why it is not to be had.
+const SUITE_REASONS: &[(&str, &str)] = &[
+    ("_SCSV", "a signal, not a suite"),
+    ("_anon_", "no authentication"),
+    ("_NULL_", "no encryption"),
+    ("_EXPORT_", "export-grade keys"),
+    ("TLS_RSA_", "static RSA key exchange without forward secrecy"),
+    ("TLS_DH_RSA_", "static Diffie-Hellman without forward secrecy"),
+    ("TLS_DH_DSS_", "static Diffie-Hellman without forward secrecy"),
+    ("TLS_ECDH_RSA_", "static Diffie-Hellman without forward secrecy"),
+    ("TLS_ECDH_ECDSA_", "static Diffie-Hellman without forward secrecy"),
+    ("TLS_DHE_", "finite-field Diffie-Hellman"),
+    ("_DSS_", "DSA"),
+    ("_PSK_", "pre-shared keys"),
+    ("_SRP_", "passwords"),
+    ("_KRB5_", "Kerberos"),
+    ("_RC4_", "RC4"),
+    ("_DES_", "DES"),
+    ("_DES40_", "DES"),
+    ("_3DES_", "3DES"),
+    ("_CBC_", "CBC mode"),
+    ("_CCM", "CCM mode"),
+    ("_CAMELLIA_", "Camellia"),
+    ("_ARIA_", "ARIA"),
+];

@@ -1,0 +1,95 @@
+//! Lists that somebody wrote → a policy of their own, with everything that is wrong with them.
+//! Must not know: AWS's policies, where the lists stood.
+
+use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
+
+use super::{CipherOrder, Policy, PolicyError, exchanges, version_of};
+use crate::tls::registry;
+
+/// A policy as somebody wants it, not yet known to make sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    pub versions: Vec<ProtocolVersion>,
+    pub suites: Vec<CipherSuite>,
+    /// `None` takes every group that the versions can use.
+    pub groups: Option<Vec<NamedGroup>>,
+    pub cipher_order: CipherOrder,
+}
+
+/// The list that is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Versions,
+    Suites,
+    Groups,
+}
+
+/// What is wrong with a wish: the list, and its entry where it is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub part: Part,
+    pub index: Option<usize>,
+    pub error: PolicyError,
+}
+
+impl Wish {
+    /// The policy, if its lists fit each other: each version has suites and groups, each suite and group its version.
+    pub fn named(self, name: &str) -> Result<Policy, Vec<Fault>> {
+        let mut faults = Vec::new();
+        faults.extend(twice(Part::Versions, &self.versions, |version| registry::version_name(*version)));
+        faults.extend(twice(Part::Suites, &self.suites, |suite| registry::suite_name(*suite)));
+        let mut versions = self.versions.clone();
+        versions.sort_by_key(|version| std::cmp::Reverse(u16::from(*version)));
+        versions.dedup();
+        for (index, suite) in self.suites.iter().enumerate() {
+            if let Some(version) = version_of(*suite).filter(|version| !versions.contains(version)) {
+                let error = PolicyError::SuiteWithoutVersion(*suite, version);
+                faults.push(Fault { part: Part::Suites, index: Some(index), error });
+            }
+        }
+        for version in &versions {
+            if !self.suites.iter().any(|suite| version_of(*suite) == Some(*version)) {
+                let error = PolicyError::VersionWithoutSuite(*version);
+                faults.push(Fault { part: Part::Versions, index: None, error });
+            }
+        }
+        let usable = |group: &NamedGroup| versions.iter().any(|version| exchanges(*group, *version));
+        let groups = match self.groups {
+            None => EVERY_GROUP.iter().copied().filter(usable).collect(),
+            Some(groups) => {
+                faults.extend(twice(Part::Groups, &groups, |group| registry::group_name(*group)));
+                for (index, group) in groups.iter().enumerate().filter(|(_, group)| !usable(group)) {
+                    let error = PolicyError::GroupWithoutVersion(*group);
+                    faults.push(Fault { part: Part::Groups, index: Some(index), error });
+                }
+                for version in &versions {
+                    if !groups.iter().any(|group| exchanges(*group, *version)) {
+                        let error = PolicyError::VersionWithoutGroup(*version);
+                        faults.push(Fault { part: Part::Groups, index: None, error });
+                    }
+                }
+                groups
+            }
+        };
+        match faults.is_empty() {
+            true => {
+                Ok(Policy { name: name.into(), versions, suites: self.suites, groups, cipher_order: self.cipher_order })
+            }
+            false => Err(faults),
+        }
+    }
+}
+
+fn twice<T: PartialEq>(part: Part, list: &[T], name: impl Fn(&T) -> String) -> Vec<Fault> {
+    let repeated = list.iter().enumerate().filter(|(index, entry)| list[..*index].contains(entry));
+    repeated.map(|(index, entry)| Fault { part, index: Some(index), error: PolicyError::Twice(name(entry)) }).collect()
+}
+
+/// Those that a policy can have, in the order of a policy that does not say.
+pub(super) const EVERY_GROUP: &[NamedGroup] = &[
+    NamedGroup::X25519MLKEM768,
+    NamedGroup::secp256r1MLKEM768,
+    NamedGroup::X25519,
+    NamedGroup::secp256r1,
+    NamedGroup::secp384r1,
+];

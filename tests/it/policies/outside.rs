@@ -1,0 +1,138 @@
+//! What scanners find is what the policy says, no more and no less.
+
+use super::scan::{SslScan, TestSsl};
+use super::{EXPECTED, Expected, KINDS, in_parallel, scene, suites};
+use crate::support::tool;
+
+/// Every policy with certificates of every kind.
+fn every_listener() -> Vec<(&'static Expected, &'static str)> {
+    EXPECTED.iter().flat_map(|policy| KINDS.map(|kind| (policy, kind))).collect()
+}
+
+fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort_unstable();
+    list
+}
+
+#[test]
+fn sslscan_finds_exactly_what_each_policy_has() {
+    let scene = scene();
+    in_parallel(&every_listener(), |(policy, kind)| {
+        let address = scene.proxy.address(&format!("{}-{kind}", policy.name));
+        let scan = SslScan::run(address, &["--no-groups", "--timeout=60"]);
+        let told = format!("{} with {kind}:\n{}", policy.name, scan.text());
+        assert_eq!(sorted(scan.versions()), sorted(policy.versions.to_vec()), "{told}");
+        let mut expected_suites = 0;
+        for version in policy.versions {
+            let expected = suites(policy, version, kind);
+            expected_suites += expected.len();
+            match policy.server_order {
+                true => assert_eq!(scan.suites(version), expected, "{told}"),
+                false => assert_eq!(sorted(scan.suites(version)), sorted(expected), "{told}"),
+            }
+        }
+        assert_eq!(scan.every_suite(), expected_suites, "{told}");
+        assert!(!scan.renegotiates(), "{told}");
+        assert!(!scan.bleeds(), "{told}");
+    });
+}
+
+#[test]
+fn sslscan_finds_exactly_the_groups_of_each_policy() {
+    let scene = scene();
+    let policies: Vec<_> = EXPECTED.iter().filter(|policy| policy.versions.contains(&"TLSv1.3")).collect();
+    in_parallel(&policies, |policy| {
+        let address = scene.proxy.address(&format!("{}-dual", policy.name));
+        // For each group that it finds it waits until its time is up.
+        let only = ["--no-ciphersuites", "--no-heartbleed", "--no-renegotiation", "--no-fallback", "--timeout=5"];
+        let scan = SslScan::run(address, &only);
+        let found = scan.groups("TLSv1.3").into_iter().map(|name| name.split(' ').next().unwrap()).collect();
+        assert_eq!(sorted(found), sorted(policy.groups.to_vec()), "{}:\n{}", policy.name, scan.text());
+    });
+}
+
+/// sslscan sees no groups of TLS 1.2 on a server that sends several messages in one record.
+#[test]
+fn openssl_gets_exactly_the_groups_of_each_policy_under_tls12() {
+    let scene = scene();
+    let policies: Vec<_> = EXPECTED.iter().filter(|policy| policy.versions.contains(&"TLSv1.2")).collect();
+    in_parallel(&policies, |policy| {
+        // With an ECDSA certificate the client would need the key's curve as well.
+        let address = scene.proxy.address(&format!("{}-rsa", policy.name)).to_string();
+        let asked = [("x25519", "X25519"), ("secp256r1", "P-256"), ("secp384r1", "P-384"), ("", "P-521"), ("", "X448")];
+        for (name, group) in asked.into_iter().chain([("", "brainpoolP256r1")]) {
+            let output = tool::run("openssl", &["s_client", "-connect", &address, "-tls1_2", "-groups", group], b"");
+            let told = format!("{} {group}: {}", policy.name, tool::shown(&output));
+            let got = told.contains("Cipher is ECDHE-");
+            assert!(got || told.contains("alert handshake failure"), "{told}");
+            assert_eq!(got, policy.groups.contains(&name), "{told}");
+        }
+    });
+}
+
+/// One scan takes testssl.sh some seconds of processor time. These are all that differ in what testssl.sh can see; the
+/// others are known from sslscan to be the same.
+#[test]
+fn testssl_finds_exactly_what_a_policy_has() {
+    let different =
+        ["TLS13-1-3-2021-06", "TLS13-1-2-Res-PQ-2025-09", "FS-1-2-Res-2020-10", "mixed", "classic", "theirs"];
+    let both_kinds = |policy: &Expected, kind: &str| kind == "dual" && different.contains(&policy.name);
+    let wanted = |policy: &Expected, kind: &str| both_kinds(policy, kind) || policy.name == "TLS13-1-2-Res-PQ-2025-09";
+    testssl(every_listener().into_iter().filter(|(policy, kind)| wanted(policy, kind)).collect());
+}
+
+#[test]
+#[ignore = "39 scans take minutes; run it with --ignored after a change of the tables"]
+fn testssl_finds_exactly_what_every_policy_has() {
+    testssl(every_listener());
+}
+
+fn testssl(listeners: Vec<(&Expected, &str)>) {
+    let scene = scene();
+    in_parallel(&listeners, |(policy, kind)| {
+        let name = format!("{}-{kind}", policy.name);
+        let options: &[&str] = match policy.server_order {
+            true => &["--protocols", "--server-preference"],
+            // It does not list the order of others; it asks for each of the 370 suites that it knows.
+            false => &["--protocols", "--cipher-per-proto"],
+        };
+        let report = scene.pki.folder().join(format!("{name}.json"));
+        let scan = TestSsl::run(scene.proxy.address(&name), options, &report);
+        for (id, version) in [("TLS1_2", "TLSv1.2"), ("TLS1_3", "TLSv1.3")] {
+            let offered = scan.finding(id).starts_with("offered");
+            assert_eq!(offered, policy.versions.contains(&version), "{name}: {}", scan.finding(id));
+            let expected = if offered { suites(policy, version, kind) } else { Vec::new() };
+            match policy.server_order {
+                true => assert_eq!(scan.order(version), expected, "{name}"),
+                false => assert_eq!(sorted(scan.each(version)), sorted(expected), "{name}"),
+            }
+        }
+        for id in ["SSLv2", "SSLv3", "TLS1", "TLS1_1"] {
+            assert_eq!(scan.finding(id), "not offered", "{name}: {id}");
+        }
+        if policy.server_order {
+            assert!(scan.finding("cipher_order").starts_with("server"), "{name}: {}", scan.finding("cipher_order"));
+        } else {
+            assert_eq!(
+                scan.every_suite(),
+                suites(policy, "TLSv1.3", kind).len() + suites(policy, "TLSv1.2", kind).len()
+            );
+        }
+    });
+}
+
+#[test]
+fn testssl_finds_no_vulnerability() {
+    let scene = scene();
+    let address = scene.proxy.address("TLS13-1-2-Res-PQ-2025-09-dual");
+    let scan = TestSsl::run(address, &["--vulnerable", "--std"], &scene.pki.folder().join("full.json"));
+    assert_eq!(scan.complaints(), Vec::<&serde_json::Value>::new());
+    for id in ["heartbleed", "CCS", "secure_client_renego", "CRIME_TLS", "ROBOT", "SWEET32", "BEAST", "LUCKY13", "RC4"]
+    {
+        assert!(scan.finding(id).starts_with("not vulnerable"), "{id}: {}", scan.finding(id));
+    }
+    // CBC is what it calls average.
+    for list in ["NULL", "aNULL", "EXPORT", "LOW", "3DES_IDEA", "AVERAGE"] {
+        assert_eq!(scan.finding(&format!("cipherlist_{list}")), "not offered", "{list}");
+    }
+}

@@ -1,0 +1,125 @@
+//! sslscan and testssl.sh: how they are run, and what they found. Must not know: what they should find.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::tool;
+
+/// sslscan's report, as XML.
+pub(super) struct SslScan(String);
+
+impl SslScan {
+    pub(super) fn run(address: SocketAddr, options: &[&str]) -> Self {
+        let address = address.to_string();
+        let output = tool::run("sslscan", &[options, &["--xml=-", "--no-colour", &address]].concat(), b"");
+        assert!(output.status.success(), "{}", tool::shown(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("</ssltest>"), "not a whole report:\n{text}");
+        Self(text)
+    }
+
+    /// An attribute of each element of that kind for which `wanted` attributes have those values.
+    fn all(&self, element: &str, wanted: &[(&str, &str)], attribute: &str) -> Vec<&str> {
+        let elements = self.0.lines().map(str::trim).filter(|line| line.starts_with(&format!("<{element} ")));
+        let fit = elements.filter(|line| wanted.iter().all(|(name, value)| value_of(line, name) == Some(*value)));
+        fit.map(|line| value_of(line, attribute).unwrap()).collect()
+    }
+
+    /// `SSLv2`, `TLSv1.2` …
+    pub(super) fn versions(&self) -> Vec<String> {
+        let versions = |kind: &str, shown: &str| -> Vec<String> {
+            let found = self.all("protocol", &[("type", kind), ("enabled", "1")], "version");
+            found.iter().map(|version| format!("{shown}v{version}")).collect()
+        };
+        assert_eq!(self.all("protocol", &[], "version").len(), 6, "{}", self.0);
+        [versions("ssl", "SSL"), versions("tls", "TLS")].concat()
+    }
+
+    /// In the order in which the server chose them.
+    pub(super) fn suites(&self, version: &str) -> Vec<&str> {
+        self.all("cipher", &[("sslversion", version)], "cipher")
+    }
+
+    pub(super) fn every_suite(&self) -> usize {
+        self.all("cipher", &[], "cipher").len()
+    }
+
+    pub(super) fn groups(&self, version: &str) -> Vec<&str> {
+        self.all("group", &[("sslversion", version)], "name")
+    }
+
+    pub(super) fn renegotiates(&self) -> bool {
+        let found = self.all("renegotiation", &[], "supported");
+        assert_eq!(found.len(), 1, "{}", self.0);
+        found != ["0"]
+    }
+
+    pub(super) fn bleeds(&self) -> bool {
+        let found = self.all("heartbleed", &[], "vulnerable");
+        assert!(!found.is_empty(), "{}", self.0);
+        found.iter().any(|vulnerable| *vulnerable != "0")
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A whole scan takes testssl.sh half a minute, and where others work as well, several times that.
+const LIMIT: Duration = Duration::from_secs(900);
+
+fn value_of<'l>(line: &'l str, attribute: &str) -> Option<&'l str> {
+    line.split_once(&format!(" {attribute}=\""))?.1.split('"').next()
+}
+
+/// testssl.sh's findings.
+pub(super) struct TestSsl(Vec<Value>);
+
+impl TestSsl {
+    /// `report` is where it may write them.
+    pub(super) fn run(address: SocketAddr, options: &[&str], report: &Path) -> Self {
+        let (address, report) = (address.to_string(), report.to_str().unwrap());
+        let quiet = ["--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1"];
+        let output =
+            tool::run_for(LIMIT, "testssl", &[&quiet, options, &["--jsonfile", report, &address]].concat(), b"");
+        let text = std::fs::read_to_string(report).unwrap_or_else(|error| panic!("{error}: {}", tool::shown(&output)));
+        let findings: Vec<Value> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert!(findings.iter().any(|finding| finding["id"] == "scanTime"), "not a whole report: {text}");
+        Self(findings)
+    }
+
+    pub(super) fn finding(&self, id: &str) -> &str {
+        let found = self.0.iter().find(|finding| finding["id"] == id);
+        found.unwrap_or_else(|| panic!("no {id} in {:#?}", self.0))["finding"].as_str().unwrap()
+    }
+
+    /// The suites of one version in the server's order.
+    pub(super) fn order(&self, version: &str) -> Vec<&str> {
+        let id = format!("cipherorder_{}", version.replace('.', "_"));
+        let found = self.0.iter().find(|finding| finding["id"] == id.as_str());
+        found.map_or_else(Vec::new, |finding| finding["finding"].as_str().unwrap().split_whitespace().collect())
+    }
+
+    /// Every suite that it found when it asked for each of those it knows.
+    pub(super) fn each(&self, version: &str) -> Vec<&str> {
+        let prefix = format!("cipher-{}_", version.to_lowercase().replace("v1.", "1_"));
+        let found = self.0.iter().filter(|finding| finding["id"].as_str().unwrap().starts_with(&prefix));
+        // `TLS 1.2   xc030   ECDHE-RSA-AES256-GCM-SHA384   …`
+        found.map(|finding| finding["finding"].as_str().unwrap().split_whitespace().nth(3).unwrap()).collect()
+    }
+
+    pub(super) fn every_suite(&self) -> usize {
+        self.0.iter().filter(|finding| finding["id"].as_str().unwrap().starts_with("cipher-")).count()
+    }
+
+    /// What it holds to be worth a remedy: findings of some severity.
+    pub(super) fn complaints(&self) -> Vec<&Value> {
+        let grave = ["LOW", "MEDIUM", "HIGH", "CRITICAL", "WARN"];
+        let found = self.0.iter().filter(|finding| grave.contains(&finding["severity"].as_str().unwrap()));
+        // About the tool's own OpenSSL.
+        found.filter(|finding| finding["id"] != "engine_problem").collect()
+    }
+}

@@ -1,0 +1,116 @@
+//! Certificates that a policy can never serve: an error of `check`, and no reason for what runs to stop.
+
+use std::fs;
+
+use crate::support::backend::Backend;
+use crate::support::check::check;
+use crate::support::pki::{Extra, Key, Pki};
+use crate::support::proxy::Proxy;
+use crate::support::tool;
+
+/// A listener whose policy has suites for RSA keys alone.
+fn config(certificates: &str) -> String {
+    let backend = Backend::echo();
+    format!(
+        r#"
+[[listener]]
+name = "main"
+listen = "127.0.0.1:0"
+certificates = {certificates}
+policy = "only-rsa"
+backend = "echo"
+
+[policy.only-rsa]
+versions = ["TLSv1.2"]
+ciphers = ["ECDHE-RSA-AES128-GCM-SHA256"]
+
+[backend.echo]
+servers = ["{}"]
+"#,
+        backend.address
+    )
+}
+
+fn written(kinds: &[(&str, Key)]) -> Pki {
+    let pki = Pki::new();
+    for (stem, key) in kinds {
+        pki.write("certs", stem, &[&format!("{stem}.test")], *key, &Extra::default());
+    }
+    pki
+}
+
+/// What must be said of `certs/stem.crt`.
+fn said(pki: &Pki, stem: &str, kind: &str) -> String {
+    let path = pki.folder().join(format!("certs/{stem}.crt"));
+    format!(
+        "listener \"main\": certificates[0]: {}: can never be served under policy \"only-rsa\": its key is {kind}, for which the policy has no cipher suite",
+        path.display()
+    )
+}
+
+const PAIR: &str = r#"[{ cert = "certs/ec.crt", key = "certs/ec.key" }, "certs"]"#;
+
+#[test]
+fn a_certificate_that_is_named_is_an_error_everywhere() {
+    let pki = written(&[("ec", Key::P256), ("rsa", Key::Rsa2048)]);
+    let checked = check(pki.folder(), &config(PAIR));
+    assert!(!checked.ok);
+    assert_eq!(checked.errors[0], said(&pki, "ec", "ECDSA P-256"));
+    let log = Proxy::try_start(pki.folder(), &config(PAIR)).err().unwrap();
+    assert!(log.contains(&said(&pki, "ec", "ECDSA P-256")), "{log}");
+}
+
+#[test]
+fn in_a_folder_it_is_an_error_of_check_and_a_warning_of_what_runs() {
+    let pki = written(&[("ec", Key::P256), ("ed", Key::Ed25519), ("rsa", Key::Rsa2048)]);
+    let checked = check(pki.folder(), &config("[\"certs\"]"));
+    assert!(!checked.ok);
+    assert_eq!(checked.errors, [said(&pki, "ec", "ECDSA P-256"), said(&pki, "ed", "Ed25519")]);
+    let proxy = Proxy::start(pki.folder(), &config("[\"certs\"]"));
+    proxy.log_line(&said(&pki, "ec", "ECDSA P-256"));
+    let address = proxy.address("main").to_string();
+    let asked =
+        |name| tool::shown(&tool::run("openssl", &["s_client", "-connect", &address, "-servername", name], b""));
+    assert!(asked("rsa.test").contains("Cipher is ECDHE-RSA-AES128-GCM-SHA256"));
+    // A name that is known gets no other certificate instead.
+    assert!(asked("ec.test").contains("alert handshake failure"));
+}
+
+#[test]
+fn with_nothing_that_can_be_served_nothing_starts() {
+    let pki = written(&[("ec", Key::P256)]);
+    let checked = check(pki.folder(), &config("[\"certs\"]"));
+    assert_eq!(checked.errors, [said(&pki, "ec", "ECDSA P-256")]);
+    let log = Proxy::try_start(pki.folder(), &config("[\"certs\"]")).err().unwrap();
+    assert!(log.contains(&said(&pki, "ec", "ECDSA P-256")), "{log}");
+}
+
+#[test]
+fn one_that_appears_in_a_folder_does_not_hold_up_the_others() {
+    let pki = written(&[("rsa", Key::Rsa2048)]);
+    let proxy = Proxy::start(pki.folder(), &config("[\"certs\"]"));
+    pki.write("certs", "ec", &["ec.test"], Key::P384, &Extra::default());
+    proxy.log_line(&said(&pki, "ec", "ECDSA P-384"));
+    pki.write("certs", "new", &["new.test"], Key::Rsa2048, &Extra::default());
+    proxy.log_line("new.crt added");
+    // Named, it is refused, and everything stays as it is.
+    fs::write(pki.folder().join("tlsgate.toml"), config(PAIR)).unwrap();
+    proxy.log_line("not reloaded, everything stays as it is");
+    let address = proxy.address("main").to_string();
+    let shown = tool::shown(&tool::run("openssl", &["s_client", "-connect", &address, "-servername", "new.test"], b""));
+    assert!(shown.contains("Cipher is ECDHE-RSA-AES128-GCM-SHA256"), "{shown}");
+}
+
+#[test]
+fn a_policy_of_ones_own_can_be_changed_while_it_runs() {
+    let pki = written(&[("rsa", Key::Rsa2048)]);
+    let before = config("[\"certs\"]");
+    let proxy = Proxy::start(pki.folder(), &before);
+    let address = proxy.address("main").to_string();
+    let negotiated = || tool::shown(&tool::run("openssl", &["s_client", "-connect", &address], b""));
+    assert!(negotiated().contains("Cipher is ECDHE-RSA-AES128-GCM-SHA256"));
+    fs::write(pki.folder().join("tlsgate.toml"), before.replace("AES128-GCM-SHA256", "CHACHA20-POLY1305")).unwrap();
+    let line = proxy.log_line("listener \"main\": policy is ");
+    assert!(line.contains("only-rsa") && line.contains("CHACHA20"), "{line}");
+    assert!(negotiated().contains("Cipher is ECDHE-RSA-CHACHA20-POLY1305"));
+}

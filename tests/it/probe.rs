@@ -1,0 +1,63 @@
+//! `tlsgate probe`: what it says of other people's servers and of tlsgate, compared with what sslscan says and with what
+//! is known to stand in the middle.
+
+mod agreement;
+mod garbage;
+mod policies;
+mod same;
+mod servers;
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::support::proxy::PROGRAM;
+use crate::support::tool;
+
+/// The server name that is asked for.
+const NAME: &str = "probe.test";
+
+/// What a probe printed.
+struct Probed {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Probed {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
+    }
+}
+
+impl std::fmt::Debug for Probed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit {}\n{}\n{}", self.code, self.out, self.err)
+    }
+}
+
+/// Asks the server at that address for [`NAME`]. Nothing waits long unless `more` says so.
+fn probe(address: SocketAddr, more: &[&str]) -> Probed {
+    let address = address.to_string();
+    let output = tool::run(PROGRAM, &[&["probe", &address, "--sni", NAME, "--timeout", "30s"], more].concat(), b"");
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    Probed { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for arguments in [
+        &["probe"][..],
+        &["probe", "a.test"],
+        &["probe", "127.0.0.1:0"],
+        &["probe", "127.0.0.1:1", "--sni", "127.0.0.1"],
+        &["probe", "127.0.0.1:1", "--expect-policy", "none-such"],
+        &["probe", "127.0.0.1:1", "--same-as", "b"],
+        &["probe", "127.0.0.1:1", "--assume-sole-key"],
+        &["probe", "127.0.0.1:1", "--timeout", "10"],
+        &["probe", "127.0.0.1:1", "--starttls", "smtp"],
+    ] {
+        let output = tool::run(PROGRAM, arguments, b"");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", tool::shown(&output));
+    }
+}
