@@ -13,21 +13,19 @@ use jiff::Timestamp;
 use crate::backend::pool::Pool;
 use crate::backend::server::Server;
 use crate::config::decode::{ConfigError, Located};
-use crate::config::validate::{self, Config, route as settings_of};
+use crate::config::validate::{self, Config};
 use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
 use crate::tls::certificate::Certificate;
-use crate::tls::handshake::{Terminator, never_served};
+use crate::tls::handshake::never_served;
 use crate::tls::policy::Policy;
-use crate::tls::record::Layer;
-use crate::tls::route::Mode;
 use crate::tls::select;
 use crate::tls::store::{self, Loading, Source, Store, Trust};
-use crate::tls::tickets::{Secret, Tickets};
 
 pub mod route;
+mod ways;
 
-use route::{Route, Termination, Way, Ways};
+use route::Ways;
 
 /// Everything a connection needs to know, fixed at one moment. A connection takes it once and keeps it to its end.
 #[derive(Debug)]
@@ -87,7 +85,7 @@ impl Snapshot {
         for settings in &config.listeners {
             let failures = certificates.failures.len();
             let same = before.listeners.get(&settings.name).map(Arc::as_ref);
-            if let Some(ways) = ways(settings, same, &pools, config.runtime.record_layer, &mut certificates) {
+            if let Some(ways) = ways::build(settings, same, &pools, config.runtime.record_layer, &mut certificates) {
                 let listener = Listener {
                     name: Arc::clone(&settings.name),
                     ways,
@@ -162,127 +160,6 @@ fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>]) -> Pool {
     Pool { proxy_protocol: backend.proxy_protocol, ..pool }
 }
 
-/// Builds a listener's routes, and its own way. `None` where something is wrong, which is told.
-fn ways(
-    listener: &validate::listener::Listener,
-    same: Option<&Listener>,
-    pools: &[Arc<Pool>],
-    layer: Layer,
-    certificates: &mut Certificates<'_>,
-) -> Option<Ways> {
-    let pool = |target: &validate::reference::BackendRef| pools.get(target.index).map(Arc::clone);
-    let way = |mode, pool: Option<Arc<Pool>>| match (mode, pool) {
-        (Mode::Passthrough, Some(pool)) => Way::Passthrough(pool),
-        _ => Way::Reject,
-    };
-    let own = match listener.certificates.is_empty() {
-        true => Arc::default(),
-        false => Arc::new(certificates.of(&listener.here, &listener.policy, &listener.certificates)),
-    };
-    let terms = |route: Option<&settings_of::Route>, index: Arc<select::Certificates>| Terms {
-        policy: Arc::clone(route.map_or(&listener.policy, |route| &route.policy)),
-        layer,
-        alpn: route.map_or(&listener.alpn, |route| &route.alpn).clone(),
-        scope: ticket_scope(listener, route),
-        index,
-        here: route.map_or(&listener.here, |route| &route.here).clone(),
-    };
-    let mut routes = Vec::with_capacity(listener.routes.len());
-    for route in &listener.routes {
-        let backend = route.backend.as_ref().and_then(pool);
-        let way = match (route.mode, backend) {
-            (Mode::Terminate, Some(backend)) => {
-                let index = match route.certificates.is_empty() {
-                    true => {
-                        certificates.unserved(&route.here, &route.policy, &own);
-                        Arc::clone(&own)
-                    }
-                    false => Arc::new(certificates.of(&route.here, &route.policy, &route.certificates)),
-                };
-                terminate(listener, terms(Some(route), index), backend, same, &mut certificates.errors)
-            }
-            (mode, backend) => Some(way(mode, backend)),
-        };
-        routes.extend(way.map(|way| Route { name: Arc::clone(&route.name), way }));
-    }
-    let backend = listener.backend.as_ref().and_then(pool);
-    let default = match (listener.mode, backend) {
-        (Mode::Terminate, Some(backend)) => {
-            terminate(listener, terms(None, own), backend, same, &mut certificates.errors)
-        }
-        (mode, backend) => Some(way(mode, backend)),
-    };
-    let not_tls = listener.not_tls.as_ref().and_then(pool);
-    let whole = routes.len() == listener.routes.len();
-    default.filter(|_| whole).map(|default| Ways::new(&listener.routes, routes, default, not_tls))
-}
-
-/// What TLS is terminated with.
-struct Terms {
-    policy: Arc<Policy>,
-    layer: Layer,
-    alpn: Vec<Box<[u8]>>,
-    index: Arc<select::Certificates>,
-    scope: String,
-    here: Located<()>,
-}
-
-fn terminate(
-    listener: &validate::listener::Listener,
-    terms: Terms,
-    backend: Arc<Pool>,
-    same: Option<&Listener>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Way> {
-    let tickets = tickets(listener, &terms.scope, same, errors).map(Arc::new);
-    let built = Terminator::new(
-        terms.policy,
-        terms.index,
-        listener.unknown_name,
-        listener.require_sni,
-        tickets.clone(),
-        terms.alpn,
-        terms.layer,
-    );
-    match built {
-        Ok(terminator) => {
-            Some(Way::Terminate(Box::new(Termination { terminator, backend, tickets, ticket_scope: terms.scope })))
-        }
-        Err(error) => {
-            errors.push(terms.here.error(format!("policy: {error}")));
-            None
-        }
-    }
-}
-
-/// A scope's ticket keys: those of the listener's file, or its own, which it keeps as long as the scope is the same.
-fn tickets(
-    listener: &validate::listener::Listener,
-    scope: &str,
-    same: Option<&Listener>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Tickets> {
-    let validate::listener::Tickets { on, settings, keys } = &listener.tickets;
-    if !on {
-        return None;
-    }
-    if keys.is_empty() {
-        let same = same.and_then(|same| same.ways.terminations().find(|same| same.ticket_scope == scope));
-        return Some(Tickets::own(*settings, unix_time, same.and_then(|same| same.tickets.as_deref())));
-    }
-    let mut secrets = Vec::new();
-    for file in keys {
-        let read = store::read_secret(&file.value).map_err(|error| error.to_string());
-        match read
-            .and_then(|text| Secret::parse_all(&text).map_err(|error| format!("{}: {error}", file.value.display())))
-        {
-            Ok(more) => secrets.extend(more),
-            Err(error) => errors.push(file.error(error)),
-        }
-    }
-    Tickets::shared(*settings, unix_time, &secrets, scope.as_bytes())
-}
-
 fn limits(written: &validate::limits::Limits) -> Limits {
     Limits {
         prefixes: Prefixes::new(&written.allow, &written.deny),
@@ -292,13 +169,6 @@ fn limits(written: &validate::limits::Limits) -> Limits {
         rate_per_client: written.connection_rate_per_client,
         handshake_failures: written.handshake_failures,
     }
-}
-
-/// What a ticket may be used for: this route of this listener, and what its clients have to prove, which is nothing so
-/// far.
-fn ticket_scope(listener: &validate::listener::Listener, route: Option<&settings_of::Route>) -> String {
-    let route = route.map(|route| format!("\0route {}", route.name)).unwrap_or_default();
-    format!("listener {}{route}\0client_auth off", listener.name)
 }
 
 fn unix_time() -> i64 {

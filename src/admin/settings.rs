@@ -1,9 +1,13 @@
 //! The configuration in force → what is shown of it, with the words in which it is written. Must not know: HTTP.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use crate::backend::balance::Algorithm;
+use crate::config::decode::Located;
 use crate::config::validate::Config;
+use crate::config::validate::client_auth::{ClientAuth, shown_pin};
 use crate::config::validate::listener::Listener;
 use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
@@ -13,6 +17,7 @@ use crate::limit::rate::Rate;
 use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::client_auth::{Demand, ExpiredCrl};
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
 use crate::tls::route::{Mode, shown};
@@ -87,6 +92,7 @@ fn listener(listener: &Listener) -> Value {
         "ticket_lifetime": humantime::format_duration(tickets.settings.lifetime).to_string(),
         "ticket_rotation": humantime::format_duration(tickets.settings.rotation).to_string(),
         "ticket_keys": tickets.keys.iter().map(|file| file.value.display().to_string()).collect::<Vec<_>>(),
+        "client_auth": client_auth(listener.client_auth.as_ref()),
         "alpn": protocols(&listener.alpn),
         "mode": listener.mode.name(),
         "backend": backend(&listener.backend),
@@ -108,9 +114,30 @@ fn route(route: &Route) -> Value {
         let certificates = route.certificates.iter().map(|source| certificate(&source.value)).collect();
         shown.insert("policy".into(), (&*route.policy.name).into());
         shown.insert("certificates".into(), certificates);
+        shown.insert("client_auth".into(), client_auth(route.client_auth.as_ref()));
         shown.insert("alpn".into(), protocols(&route.alpn).into());
     }
     shown
+}
+
+fn client_auth(auth: Option<&ClientAuth>) -> Value {
+    let Some(auth) = auth else { return json!({ "mode": "off" }) };
+    let paths =
+        |files: &[Located<PathBuf>]| files.iter().map(|file| file.value.display().to_string()).collect::<Vec<_>>();
+    json!({
+        "mode": match auth.settings.demand {
+            Demand::Optional => "optional",
+            Demand::Require => "require",
+        },
+        "ca": paths(&auth.ca),
+        "crl": paths(&auth.crl),
+        "crl_expired": match auth.settings.expired_crl {
+            ExpiredCrl::Refuse => "refuse",
+            ExpiredCrl::Ignore => "ignore",
+        },
+        "names": auth.settings.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "pins": auth.settings.pins.iter().map(shown_pin).collect::<Vec<_>>(),
+    })
 }
 
 pub(super) fn protocols(list: &[Box<[u8]>]) -> Vec<String> {

@@ -171,6 +171,15 @@ impl<'t> Table<'t> {
         result
     }
 
+    /// A sub-table that may be absent.
+    pub fn optional_table<R>(&mut self, key: &'static str, read: impl FnOnce(&mut Table<'_>) -> R) -> Option<R> {
+        let there = self.entries.contains_key(key);
+        if !there {
+            self.known.push(key);
+        }
+        there.then(|| self.table(key, read))
+    }
+
     /// The tables of `[[key]]`.
     pub fn tables<R>(&mut self, key: &'static str, mut read: impl FnMut(&mut Table<'_>) -> R) -> Vec<R> {
         let Some(value) = self.entry(key) else { return Vec::new() };

@@ -13,6 +13,7 @@ use crate::observe::log::Level;
 use crate::tls::record::Layer;
 
 pub mod backend;
+pub mod client_auth;
 pub mod limits;
 pub mod listener;
 pub mod policy;

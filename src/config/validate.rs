@@ -16,6 +16,7 @@ use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 
 pub mod backend;
+pub mod client_auth;
 pub mod limits;
 pub mod listener;
 mod policy;

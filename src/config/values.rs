@@ -11,6 +11,7 @@ use crate::config::decode::Value;
 use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::tls::client_auth::{Demand, ExpiredCrl};
 use crate::tls::policy::CipherOrder;
 use crate::tls::record::Layer;
 use crate::tls::route::Mode as RouteMode;
@@ -36,6 +37,10 @@ pub enum CertificateSource {
     Path(PathBuf),
     Pair { cert: PathBuf, key: PathBuf, names: Option<Vec<String>>, default: bool },
 }
+
+/// What is asked of clients: `None` for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demanded(pub Option<Demand>);
 
 /// Application protocols (RFC 7301), the preferred one first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -204,6 +209,9 @@ words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
 words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
 words!(CipherOrder, "\"server\" or \"client\"", "server" => CipherOrder::Server, "client" => CipherOrder::Client);
 words!(Layer, "\"tlsgate\" or \"rustls\"", "tlsgate" => Layer::Tlsgate, "rustls" => Layer::Rustls);
+words!(Demanded, "\"off\", \"optional\" or \"require\"",
+    "off" => Demanded(None), "optional" => Demanded(Some(Demand::Optional)), "require" => Demanded(Some(Demand::Require)));
+words!(ExpiredCrl, "\"refuse\" or \"ignore\"", "refuse" => ExpiredCrl::Refuse, "ignore" => ExpiredCrl::Ignore);
 words!(RouteMode, "\"terminate\", \"passthrough\" or \"reject\"",
     "terminate" => RouteMode::Terminate, "passthrough" => RouteMode::Passthrough, "reject" => RouteMode::Reject);
 words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);

@@ -103,7 +103,7 @@ pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) 
         ),
         Refusal::NoCommonProtocol => {
             let shown = |list: &[Box<[u8]>]| listed(&list.iter().map(|one| route::shown(one)).collect::<Vec<_>>());
-            format!("the client offers {}; alpn has {}", shown(&hello.protocols), shown(&terminator.alpn))
+            format!("the client offers {}; alpn has {}", shown(&hello.protocols), shown(terminator.alpn()))
         }
         Refusal::InappropriateFallback => String::new(),
         Refusal::NoServerName { .. } => "require_sni is on".into(),

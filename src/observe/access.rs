@@ -71,6 +71,8 @@ pub struct Record {
     pub tls: Option<Tls>,
     #[serde(flatten)]
     pub certificate: Option<Served>,
+    #[serde(flatten)]
+    pub client_certificate: Option<ClientCertificate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<Arc<str>>,
     #[serde(rename = "backend.address", skip_serializing_if = "Option::is_none")]
@@ -112,6 +114,17 @@ pub struct Tls {
     /// The application protocol.
     #[serde(rename = "tls.next_protocol", skip_serializing_if = "Option::is_none")]
     pub next_protocol: Option<String>,
+}
+
+/// The certificate that the client showed.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClientCertificate {
+    /// As RFC 4514 writes it.
+    #[serde(rename = "tls.client.subject")]
+    pub subject: String,
+    /// Whether it is one of those that are let in.
+    #[serde(rename = "tls.client.verified")]
+    pub verified: bool,
 }
 
 /// The certificate that was chosen.

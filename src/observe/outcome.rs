@@ -76,6 +76,22 @@ pub enum Outcome {
     /// The client broke the protocol.
     HandshakeFailed,
 
+    // The client's certificate
+    /// The client showed none, and one is required.
+    ClientCertificateMissing,
+    /// It has expired, or is not valid yet.
+    ClientCertificateExpired,
+    /// It, or one above it, is revoked.
+    ClientCertificateRevoked,
+    /// It leads to none of the CAs.
+    ClientCertificateUnknownCa,
+    /// There is no list, or none that is up to date, that would tell whether it is revoked.
+    ClientCertificateRevocationUnknown,
+    /// It bears none of the allowed names, or its key is not pinned.
+    ClientCertificateDenied,
+    /// It is malformed, made for something else, or its signature is wrong.
+    ClientCertificateInvalid,
+
     // Connecting to the backend
     /// No server of the backend could be reached.
     BackendUnreachable,
@@ -124,6 +140,9 @@ impl Outcome {
     pub fn is_before_handshake(self) -> bool {
         match self {
             Self::HelloClosed | Self::HelloTimeout | Self::NotTls | Self::HelloInvalid => true,
+            Self::ClientCertificateMissing | Self::ClientCertificateExpired | Self::ClientCertificateRevoked => true,
+            Self::ClientCertificateUnknownCa | Self::ClientCertificateRevocationUnknown => true,
+            Self::ClientCertificateDenied | Self::ClientCertificateInvalid => true,
             Self::NoRoute | Self::RouteRejected | Self::NoCommonProtocol => true,
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,

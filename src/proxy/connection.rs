@@ -17,7 +17,7 @@ use crate::net::address::Address;
 use crate::net::close::{self, Unfinished};
 use crate::net::proxy_protocol::{Header, Version};
 use crate::net::stream::Stream;
-use crate::observe::access::{self, AccessLog, Record, Served, Tls};
+use crate::observe::access::{self, AccessLog, ClientCertificate, Record, Served, Tls};
 use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
 use crate::proxy::admission::Admitted;
@@ -28,6 +28,7 @@ use crate::relay::{self, End};
 use crate::snapshot::Listener;
 use crate::snapshot::route::{Chosen, Route, Termination, Way};
 use crate::tls::alert;
+use crate::tls::client_auth::{Fault, Identity};
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
 use crate::tls::hello::{Hello, HelloError, HelloReader};
 use crate::tls::policy;
@@ -129,6 +130,7 @@ async fn terminate(
         Err(_) => return Outcome::HandshakeTimeout,
     };
     entry.record.tls = Some(agreed(&terminated));
+    entry.showed(terminated.client.as_ref(), true);
     entry.record.tls_handshake_time = Some(seconds(began.elapsed()));
     entry.handshake(began.elapsed());
 
@@ -249,6 +251,7 @@ impl Entry {
             route: None,
             mode: None,
             client_protocols: None,
+            client_certificate: None,
             tls: None,
             certificate: None,
             backend: None,
@@ -368,6 +371,12 @@ impl Entry {
         self.record.reason = Some(error.to_string());
         match error {
             HandshakeError::Closed | HandshakeError::Io(_) => Outcome::HandshakeClosed,
+            HandshakeError::Client { fault, shown, .. } => {
+                self.showed(shown.as_ref(), false);
+                // The alert is written; it must not be overtaken by a reset.
+                close::with_last_words(client, &[]).await;
+                outcome_of_client(fault)
+            }
             HandshakeError::Protocol(error) => match error.received_alert {
                 Some(received) => {
                     self.record.reason = None;
@@ -381,6 +390,11 @@ impl Entry {
                 }
             },
         }
+    }
+
+    fn showed(&mut self, client: Option<&Identity>, verified: bool) {
+        let subject = client.map(|client| client.subject.clone());
+        self.record.client_certificate = subject.map(|subject| ClientCertificate { subject, verified });
     }
 
     fn received(&mut self, alert: AlertDescription) {
@@ -447,6 +461,18 @@ fn outcome_of(refusal: Refusal) -> Outcome {
         Refusal::NoServerName { .. } => Outcome::NoServerName,
         Refusal::UnknownName => Outcome::UnknownName,
         Refusal::NoCommonScheme => Outcome::NoCommonScheme,
+    }
+}
+
+fn outcome_of_client(fault: Fault) -> Outcome {
+    match fault {
+        Fault::Missing => Outcome::ClientCertificateMissing,
+        Fault::Expired => Outcome::ClientCertificateExpired,
+        Fault::Revoked => Outcome::ClientCertificateRevoked,
+        Fault::UnknownCa => Outcome::ClientCertificateUnknownCa,
+        Fault::RevocationUnknown => Outcome::ClientCertificateRevocationUnknown,
+        Fault::Denied => Outcome::ClientCertificateDenied,
+        Fault::Invalid => Outcome::ClientCertificateInvalid,
     }
 }
 

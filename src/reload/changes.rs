@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::client_auth::ClientAuth;
 use crate::config::validate::listener::Listener;
 use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::Certificate;
+use crate::tls::client_auth::Settings;
 use crate::tls::route;
 
 /// One line for each difference that matters to who operates it.
@@ -72,6 +75,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     compare("tickets", &ticket_settings(old), &ticket_settings(new));
+    compare("client_auth", &client_auth(&old.client_auth), &client_auth(&new.client_auth));
     compare("alpn", &protocols(&old.alpn), &protocols(&new.alpn));
     compare("mode", &old.mode.name(), &new.mode.name());
     compare("backend", &backend_name(&old.backend), &backend_name(&new.backend));
@@ -121,6 +125,12 @@ fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
     list.iter().map(|protocol| route::shown(protocol)).collect()
 }
 
+/// What it says, without the place in the file where it says so.
+fn client_auth(auth: &Option<ClientAuth>) -> Option<(&Settings, Vec<&PathBuf>)> {
+    let auth = auth.as_ref()?;
+    Some((&auth.settings, auth.ca.iter().chain(&auth.crl).map(|file| &file.value).collect()))
+}
+
 fn backend_name(backend: &Option<BackendRef>) -> Option<&str> {
     backend.as_ref().map(|backend| &*backend.name)
 }
@@ -130,8 +140,9 @@ fn routes(routes: &[Route]) -> BTreeMap<&str, impl PartialEq + use<>> {
     let said = |route: &Route| {
         let sources: Vec<String> = route.certificates.iter().map(|source| format!("{:?}", source.value)).collect();
         let policy = Arc::clone(&route.policy);
+        let client_auth = format!("{:?}", client_auth(&route.client_auth));
         let backend = route.backend.as_ref().map(|target| Arc::clone(&target.name));
-        (route.matching.clone(), route.mode, policy, sources, route.alpn.clone(), backend)
+        (route.matching.clone(), route.mode, policy, sources, route.alpn.clone(), client_auth, backend)
     };
     routes.iter().map(|route| (&*route.name, said(route))).collect()
 }

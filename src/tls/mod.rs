@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod certificate;
 pub mod chain;
+pub mod client_auth;
 pub mod crypto;
 pub mod draft;
 pub mod handshake;

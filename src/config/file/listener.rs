@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::config::decode::{Located, Table};
+use crate::config::file::client_auth::ClientAuth;
 use crate::config::file::limits::Limits;
 use crate::config::file::route::Route;
 use crate::config::values::limits::ProxyHeader;
@@ -34,6 +35,7 @@ pub struct Listener {
     pub ticket_lifetime: Located<Duration>,
     pub ticket_rotation: Located<Duration>,
     pub ticket_keys: Option<Vec<Located<String>>>,
+    pub client_auth: ClientAuth,
     pub alpn: Located<Protocols>,
     pub mode: Option<Located<RouteMode>>,
     pub backend: Option<Located<String>>,
@@ -65,6 +67,7 @@ impl Listener {
             ticket_lifetime: table.or("ticket_lifetime", Duration::from_secs(12 * 3600)),
             ticket_rotation: table.or("ticket_rotation", Duration::from_secs(12 * 3600)),
             ticket_keys: table.list("ticket_keys"),
+            client_auth: table.table("client_auth", ClientAuth::read),
             alpn: table.or("alpn", Protocols::default()),
             mode: table.optional("mode"),
             backend: table.optional("backend"),

@@ -1,6 +1,7 @@
 //! `[[listener.route]]` as written. Must not know: what depends on what.
 
 use crate::config::decode::{Located, Table};
+use crate::config::file::client_auth::ClientAuth;
 use crate::config::values::{CertificateSource, Protocols};
 use crate::tls::route::Mode;
 
@@ -17,6 +18,7 @@ pub struct Route {
     pub policy: Option<Located<String>>,
     pub certificates: Option<Vec<Located<CertificateSource>>>,
     pub alpn: Option<Located<Protocols>>,
+    pub client_auth: Option<ClientAuth>,
 }
 
 impl Route {
@@ -39,6 +41,7 @@ impl Route {
             policy: table.optional("policy"),
             certificates: table.list("certificates"),
             alpn: table.optional("alpn"),
+            client_auth: table.optional_table("client_auth", ClientAuth::read),
         }
     }
 }

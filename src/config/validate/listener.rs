@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{BackendRef, CERTIFICATES, certificate, known_backend};
@@ -43,6 +44,8 @@ pub struct Listener {
     pub tickets: Tickets,
     /// The application protocols that it agrees on, best first.
     pub alpn: Vec<Box<[u8]>>,
+    /// What its clients have to show; `None` for nothing.
+    pub client_auth: Option<ClientAuth>,
     /// What becomes of what no route takes.
     pub mode: RouteMode,
     /// Where that goes; `None` where it is refused.
@@ -63,6 +66,12 @@ impl Listener {
     /// Its certificates, and those of its routes.
     pub fn sources(&self) -> impl Iterator<Item = &Located<Source>> {
         self.certificates.iter().chain(self.routes.iter().flat_map(|route| &route.certificates))
+    }
+
+    /// The files by which its clients, and its routes', are judged.
+    pub fn client_auth_files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
+        let all = self.client_auth.iter().chain(self.routes.iter().filter_map(|route| route.client_auth.as_ref()));
+        all.flat_map(|auth| auth.ca.iter().chain(&auth.crl))
     }
 }
 
@@ -123,11 +132,13 @@ impl Listeners<'_> {
         }
         let backend = listener.backend.as_ref().map(|name| known_backend(name, self.backends, errors));
         let not_tls = listener.not_tls.as_ref().map(|name| known_backend(name, self.backends, errors));
+        let client_auth = client_auth::validated(listener.client_auth, self.folder, errors);
         let inherited = route::Inherited {
             policy: policy.as_ref(),
             policies: self.policies,
             certificates: certificates.as_ref().is_none_or(|list| !list.is_empty()),
             alpn: &listener.alpn.value,
+            client_auth: client_auth.as_ref(),
             backend: backend.as_ref(),
             require_sni: listener.require_sni.value,
             folder: self.folder,
@@ -179,6 +190,7 @@ impl Listeners<'_> {
             idle_timeout: listener.idle_timeout.value,
             tickets,
             alpn: listener.alpn.value.0,
+            client_auth,
             mode,
             backend: match backend {
                 Some(found) => Some(found?),

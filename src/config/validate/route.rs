@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{BackendRef, certificate, known_backend};
 use crate::config::values::Protocols;
@@ -27,6 +28,8 @@ pub struct Route {
     pub certificates: Vec<Located<Source>>,
     /// The application protocols that it agrees on, best first.
     pub alpn: Vec<Box<[u8]>>,
+    /// What its clients have to show; `None` for nothing.
+    pub client_auth: Option<ClientAuth>,
     /// `None` where it rejects.
     pub backend: Option<BackendRef>,
 }
@@ -39,6 +42,7 @@ pub(super) struct Inherited<'a> {
     /// Whether it has any.
     pub(super) certificates: bool,
     pub(super) alpn: &'a Protocols,
+    pub(super) client_auth: Option<&'a ClientAuth>,
     /// The inner `None` stands for one that is wrong, which was told.
     pub(super) backend: Option<&'a Option<BackendRef>>,
     pub(super) require_sni: bool,
@@ -111,6 +115,7 @@ fn one(
         errors.extend(stray("policy", route.policy.is_some()));
         errors.extend(stray("certificates", route.certificates.is_some()));
         errors.extend(stray("alpn", route.alpn.is_some()));
+        errors.extend(stray("client_auth", route.client_auth.is_some()));
     }
     let policy = match &route.policy {
         Some(name) => inherited.policies.named(name, errors),
@@ -140,13 +145,27 @@ fn one(
             None
         }
     };
+    let client_auth = match route.client_auth {
+        Some(own) => client_auth::validated(own, inherited.folder, errors),
+        None => inherited.client_auth.cloned().filter(|_| mode == Mode::Terminate),
+    };
     let has_certificates = inherited.certificates || !certificates.is_empty();
     if mode == Mode::Terminate && !has_certificates && errors.len() == before {
         errors.push(
             here.error("\"certificates\" is missing here and in the listener, and TLS cannot be terminated without"),
         );
     }
-    Some(Route { here: route.here, name, matching, mode, policy: policy?, certificates, alpn: alpn.0, backend })
+    Some(Route {
+        here: route.here,
+        name,
+        matching,
+        mode,
+        policy: policy?,
+        certificates,
+        alpn: alpn.0,
+        client_auth,
+        backend,
+    })
 }
 
 fn matching(route: &file::route::Route, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Match {

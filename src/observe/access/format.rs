@@ -41,6 +41,9 @@ fn text(record: &Record) -> String {
     if let Some(protocol) = tls.and_then(|tls| tls.next_protocol.as_deref()) {
         line += &format!(" alpn={protocol}");
     }
+    if let Some(client) = &record.client_certificate {
+        line += &format!(" client={:?} verified={}", client.subject, client.verified);
+    }
     if let (Some(route), Some(mode)) = (&record.route, record.mode) {
         line += &format!(" route={route:?} mode={mode}");
     }
@@ -161,6 +164,7 @@ mod tests {
                 resumed: false,
                 next_protocol: Some("h2".into()),
             }),
+            client_certificate: None,
             certificate: Some(Served {
                 signature_scheme: "rsa_pss_rsae_sha256".into(),
                 sha256: "AB".into(),
