@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
-use crate::config::validate::client_auth::ClientAuth;
+use crate::config::validate::client_auth::ClientAuth as Asked;
 use crate::config::validate::listener::Listener;
 use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
 use crate::snapshot::Snapshot;
+use crate::snapshot::route::Ways;
 use crate::tls::certificate::Certificate;
-use crate::tls::client_auth::Settings;
+use crate::tls::client_auth::{ClientAuth, Settings};
 use crate::tls::route;
 
 /// One line for each difference that matters to who operates it.
@@ -33,6 +34,7 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
         if let (Some(was), Some(is)) = (was.listener(name), is.listener(name)) {
             let certificates = certificates(&was.ways.certificates(), &is.ways.certificates());
             changes.extend(certificates.into_iter().map(line));
+            changes.extend(judges(&was.ways, &is.ways).into_iter().map(line));
         }
     }
     let (old, new) = (backends(&before.backends), backends(&after.backends));
@@ -101,6 +103,19 @@ fn policy<'p>(one: &'p Listener, other: &Listener) -> Box<dyn Debug + 'p> {
     }
 }
 
+/// Where the same is asked of clients, and they are judged by other files.
+fn judges(was: &Ways, is: &Ways) -> Vec<String> {
+    let before: BTreeMap<_, _> = was.client_auths().collect();
+    let other = |(route, auth): &(&str, &Arc<ClientAuth>)| {
+        let same = before.get(route).filter(|before| before.settings() == auth.settings());
+        same.is_some_and(|before| before.fingerprint() != auth.fingerprint())
+    };
+    let changed = is.client_auths().filter(other);
+    changed
+        .map(|(route, _)| format!("route {route:?}: client_auth: CAs or lists of revoked certificates changed"))
+        .collect()
+}
+
 fn certificates(was: &[&Arc<Certificate>], is: &[&Arc<Certificate>]) -> Vec<String> {
     let (was, is) = (by_label(was), by_label(is));
     let mut changes = Vec::new();
@@ -126,7 +141,7 @@ fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
 }
 
 /// What it says, without the place in the file where it says so.
-fn client_auth(auth: &Option<ClientAuth>) -> Option<(&Settings, Vec<&PathBuf>)> {
+fn client_auth(auth: &Option<Asked>) -> Option<(&Settings, Vec<&PathBuf>)> {
     let auth = auth.as_ref()?;
     Some((&auth.settings, auth.ca.iter().chain(&auth.crl).map(|file| &file.value).collect()))
 }

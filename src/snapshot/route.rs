@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::backend::pool::Pool;
 use crate::config::validate::route as valid;
 use crate::tls::certificate::Certificate;
+use crate::tls::client_auth::ClientAuth;
 use crate::tls::handshake::Terminator;
 use crate::tls::hello::Hello;
 use crate::tls::route::{Found, Mode, Routes};
@@ -103,6 +104,14 @@ impl Ways {
     /// What TLS is terminated with on each of them.
     pub fn terminators(&self) -> impl Iterator<Item = &Terminator> {
         self.terminations().map(|termination| &termination.terminator)
+    }
+
+    /// What clients are judged by, where they are, by the route's name.
+    pub fn client_auths(&self) -> impl Iterator<Item = (&str, &Arc<ClientAuth>)> {
+        self.all().filter_map(|route| match &route.way {
+            Way::Terminate(termination) => Some((&*route.name, termination.terminator.client_auth()?)),
+            Way::Passthrough(_) | Way::Reject => None,
+        })
     }
 
     /// Every certificate that may be served, each once: the listener's own first.

@@ -78,7 +78,7 @@ pub enum ClientAuthError {
 /// What is wrong with a client's certificate. Each has its alert (RFC 8446 section 6.2), which rustls sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// There is none: `certificate_required`, and under TLS 1.2 `handshake_failure`.
+    /// There is none: `certificate_required`, also under TLS 1.2, where RFC 5246 knows only `handshake_failure`.
     Missing,
     /// `certificate_expired`, also where it is not valid yet.
     Expired,
@@ -173,7 +173,11 @@ impl Session {
             // It is set once: a client shows its certificate once.
             let _ = self.shown.set(identity.clone());
         }
-        let verified = self.auth.chain.verify_client_cert(leaf, others, now)?;
+        let verified = self.auth.chain.verify_client_cert(leaf, others, now).map_err(|error| match error {
+            // RFC 8446 section 6.2 has bad_certificate for it; decrypt_error is for the handshake's own signature.
+            Error::InvalidCertificate(CertificateError::BadSignature) => CertificateError::BadEncoding.into(),
+            other => other,
+        })?;
         let identity = identity.ok_or(CertificateError::BadEncoding)?;
         let Settings { names, pins, .. } = &self.auth.settings;
         let named = names.is_empty() || names.iter().any(|allowed| identity.bears(allowed));
@@ -262,6 +266,22 @@ impl ProducesTickets for Bounded {
         // The next ticket of a resumed session is good no longer than this one.
         self.session.good_until.store(good_until, Ordering::Relaxed);
         (good_until >= (self.clock)()).then(|| plain.to_vec())
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "the client showed no certificate",
+            Self::Expired => "the client's certificate has expired or is not valid yet",
+            Self::Revoked => "the client's certificate, or one above it, is revoked",
+            Self::UnknownCa => "the client's certificate leads to none of the CAs",
+            Self::RevocationUnknown => {
+                "there is no current list that tells whether the client's certificate is revoked"
+            }
+            Self::Denied => "the client's certificate bears no allowed name, or its key is not pinned",
+            Self::Invalid => "the client's certificate is malformed, wrongly signed or made for something else",
+        })
     }
 }
 

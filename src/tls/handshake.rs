@@ -113,7 +113,7 @@ pub enum HandshakeError {
     #[error("{0}")]
     Protocol(RecordError),
     /// What the client showed of itself is not good enough.
-    #[error("{}{}", .error, .shown.as_ref().map(|shown| format!(" (the client's certificate is that of {:?})", shown.subject)).unwrap_or_default())]
+    #[error("{fault}{}", .shown.as_ref().map(|shown| format!(": {:?}", shown.subject)).unwrap_or_default())]
     Client { fault: Fault, error: RecordError, shown: Option<Identity> },
     #[error("the client closed the connection during the handshake")]
     Closed,

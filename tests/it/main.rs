@@ -9,6 +9,7 @@ mod support;
 mod access_log;
 mod admin;
 mod certificates;
+mod client_certificates;
 mod clients;
 mod demo;
 mod directory;
