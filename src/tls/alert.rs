@@ -12,6 +12,10 @@ pub fn plaintext(description: AlertDescription) -> [u8; 7] {
 
 /// An alert's IANA name: `handshake_failure`.
 pub fn name(description: AlertDescription) -> String {
+    // The registry spells it the other way.
+    if description == AlertDescription::UnrecognisedName {
+        return "unrecognized_name".to_owned();
+    }
     let Some(camel) = description.as_str() else {
         return format!("alert_{}", u8::from(description));
     };
@@ -45,6 +49,7 @@ mod tests {
         assert_eq!(name(AlertDescription::UnknownCA), "unknown_ca");
         assert_eq!(name(AlertDescription::CloseNotify), "close_notify");
         assert_eq!(name(AlertDescription::BadRecordMac), "bad_record_mac");
+        assert_eq!(name(AlertDescription::UnrecognisedName), "unrecognized_name");
         assert_eq!(name(AlertDescription::from(222)), "alert_222");
     }
 }

@@ -21,6 +21,7 @@ use crate::support::pki::Pki;
 use crate::support::proxy::Proxy;
 use crate::support::tool;
 
+mod elsewhere;
 mod tickets;
 
 const STACKS: [&str; 2] = ["openssl", "gnutls"];

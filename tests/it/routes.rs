@@ -10,6 +10,7 @@ use crate::support::tool;
 
 mod alpn;
 mod ends;
+mod explained;
 mod hellos;
 mod old;
 mod one_port;
