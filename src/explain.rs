@@ -154,7 +154,7 @@ impl Route {
             Way::Passthrough(pool) => Some(pool),
             Way::Reject => None,
         };
-        let backend = backend.map(|pool| pool.name.to_string());
+        let backend = backend.map(|pool| pool.name().to_string());
         Self { name: route.name.to_string(), mode: route.way.mode().name(), backend }
     }
 }

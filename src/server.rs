@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::admin::Admin;
+use crate::backend::upkeep::Upkeep;
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
 use crate::config::values::Workers;
@@ -72,6 +73,7 @@ pub struct Server {
     control: Control,
     commands: mpsc::Receiver<Command>,
     admin: Option<Admin>,
+    upkeep: Upkeep,
     /// The process that is about to take over.
     successor: Option<u32>,
 }
@@ -102,13 +104,15 @@ impl Server {
             Sockets::new(handles, shared, inherited)
         })
         .map_err(StartError::Config)?;
+        let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         reloader.sockets().accepting().map_err(StartError::Handover)?;
         tell_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         let (control, commands) = reloader.control();
+        upkeep.follow(control.current.load().pools());
         if let Some(admin) = &admin {
             admin.ready(control.clone());
         }
-        Ok(Self { reloader, workers, all_ended, writer, metrics, control, commands, admin, successor: None })
+        Ok(Self { reloader, workers, all_ended, writer, metrics, control, commands, admin, upkeep, successor: None })
     }
 
     /// Each listener's name with an address that it listens on; port 0 has become a real one.
@@ -138,6 +142,7 @@ impl Server {
         self.reloader.sockets().close();
         self.workers.dismiss();
         drop(self.admin);
+        drop(self.upkeep);
         drop(self.reloader);
         self.writer.finish(LOG_PATIENCE);
         ended
@@ -207,6 +212,9 @@ impl Server {
                 }
             }
             let report = Arc::new(self.reloader.reload(trust, why));
+            if matches!(&*report, Report::Swapped(_)) {
+                self.upkeep.follow(self.control.current.load().pools());
+            }
             if matches!(&*report, Report::Swapped(changes) if !changes.is_empty()) {
                 let snapshot = self.control.current.load();
                 let alive = Alive::of(&snapshot);

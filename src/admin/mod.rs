@@ -25,6 +25,7 @@ mod openapi;
 mod pair;
 mod route;
 mod serve;
+mod servers;
 mod service;
 mod settings;
 mod socket;

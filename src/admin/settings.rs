@@ -5,9 +5,13 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::backend::balance::Algorithm;
+use crate::backend::pool::{OnDown, WhenAllDown};
 use crate::config::decode::Located;
 use crate::config::validate::Config;
+use crate::config::validate::backend::Backend;
+use crate::config::validate::backend_tls::Tls;
 use crate::config::validate::client_auth::{ClientAuth, shown_pin};
+use crate::config::validate::health::Health;
 use crate::config::validate::listener::Listener;
 use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
@@ -17,7 +21,9 @@ use crate::limit::rate::Rate;
 use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::starttls;
 use crate::tls::client_auth::{Demand, ExpiredCrl};
+use crate::tls::connect::Alpn;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
 use crate::tls::route::{Mode, shown};
@@ -48,17 +54,8 @@ pub(super) fn config(config: &Config) -> Value {
             "shutdown_timeout": humantime::format_duration(config.runtime.shutdown_timeout).to_string(),
         },
         "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),
-        "backend": config.backends.iter().map(|backend| (backend.name.to_string(), json!({
-            "servers": backend.servers,
-            "balance": balance(backend.balance),
-            "connect_timeout": humantime::format_duration(backend.connect_timeout).to_string(),
-            "connect_attempts": backend.connect_attempts,
-            "proxy_protocol": match backend.proxy_protocol {
-                Version::Off => "off",
-                Version::V1 => "v1",
-                Version::V2 => "v2",
-            },
-        }))).collect::<serde_json::Map<_, _>>(),
+        "backend": config.backends.iter().map(|one| (one.settings.name.to_string(), backend(one)))
+            .collect::<serde_json::Map<_, _>>(),
         "policy": config.policies.iter().map(|own| (own.name.to_string(), policy(own))).collect::<serde_json::Map<_, _>>(),
     })
 }
@@ -86,6 +83,10 @@ fn listener(listener: &Listener) -> Value {
         })),
         "proxy_protocol": if listener.trusted_proxies.is_some() { "require" } else { "off" },
         "trusted_proxies": listener.trusted_proxies.iter().flatten().map(ToString::to_string).collect::<Vec<_>>(),
+        "starttls": listener.starttls.map(|protocol| match protocol {
+            starttls::Protocol::Ldap => "ldap",
+            starttls::Protocol::Postgres => "postgres",
+        }),
         "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
         "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
         "session_tickets": tickets.on,
@@ -95,8 +96,8 @@ fn listener(listener: &Listener) -> Value {
         "client_auth": client_auth(listener.client_auth.as_ref()),
         "alpn": protocols(&listener.alpn),
         "mode": listener.mode.name(),
-        "backend": backend(&listener.backend),
-        "not_tls": backend(&listener.not_tls),
+        "backend": backend_name(&listener.backend),
+        "not_tls": backend_name(&listener.not_tls),
         "route": listener.routes.iter().map(route).collect::<Vec<_>>(),
     })
 }
@@ -108,7 +109,7 @@ fn route(route: &Route) -> Value {
         "no_server_name": route.matching.nameless,
         "client_alpn": protocols(&route.matching.protocols),
         "mode": route.mode.name(),
-        "backend": backend(&route.backend),
+        "backend": backend_name(&route.backend),
     });
     if let (Mode::Terminate, Some(shown)) = (route.mode, shown.as_object_mut()) {
         let certificates = route.certificates.iter().map(|source| certificate(&source.value)).collect();
@@ -116,6 +117,98 @@ fn route(route: &Route) -> Value {
         shown.insert("certificates".into(), certificates);
         shown.insert("client_auth".into(), client_auth(route.client_auth.as_ref()));
         shown.insert("alpn".into(), protocols(&route.alpn).into());
+    }
+    shown
+}
+
+fn backend(backend: &Backend) -> Value {
+    let (health, tls) = (backend.health.as_ref().map(health), backend.tls.as_ref().map(backend_tls));
+    let backend = &backend.settings;
+    let time = |time| humantime::format_duration(time).to_string();
+    json!({
+        "servers": backend.servers.iter().map(|entry| json!({
+            "address": entry.address.to_string(),
+            "weight": entry.weight,
+            "backup": entry.backup,
+            "max_connections": most(entry.max_connections),
+        })).collect::<Vec<_>>(),
+        "balance": balance(backend.balance),
+        "connect_timeout": time(backend.connect_timeout),
+        "connect_attempts": backend.connect_attempts,
+        "proxy_protocol": match backend.proxy_protocol {
+            Version::Off => "off",
+            Version::V1 => "v1",
+            Version::V2 => "v2",
+        },
+        "fail_timeout": time(backend.pauses.first),
+        "max_fail_timeout": time(backend.pauses.longest),
+        "slow_start": backend.slow_start.map(time),
+        "when_all_down": match backend.when_all_down { WhenAllDown::Fail => "fail", WhenAllDown::Any => "any" },
+        "on_down": match backend.on_down { OnDown::Keep => "keep", OnDown::Close => "close" },
+        "health": health,
+        "tls": tls,
+    })
+}
+
+fn backend_tls(tls: &Tls) -> Value {
+    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+    let (cert, key) = match tls.certificate.as_ref().map(|source| &source.value) {
+        Some(Source::Pair { cert, key, .. }) => (Some(cert), Some(key)),
+        _ => (None, None),
+    };
+    let path = |path: &std::path::PathBuf| path.display().to_string();
+    json!({
+        "ca": tls.ca.as_ref().map(|file| path(&file.value)),
+        "pins": tls.pins.iter().map(|pin| pin.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).collect::<Vec<_>>(),
+        "server_name": tls.server_name.to_str(),
+        "cert": cert.map(path),
+        "key": key.map(path),
+        "policy": tls.policy.name,
+        "alpn": match &tls.alpn {
+            Alpn::Client => json!("client"),
+            Alpn::Fixed(protocols) => json!(protocols.iter().map(text).collect::<Vec<_>>()),
+        },
+    })
+}
+
+fn health(health: &Health) -> Value {
+    let time = |time| humantime::format_duration(time).to_string();
+    let mut shown = json!({
+        "type": health.kind.word(),
+        "interval": time(health.interval),
+        "timeout": time(health.timeout),
+        "rise": health.rise,
+        "fall": health.fall,
+        "jitter": time(health.jitter),
+        "port": health.port,
+    });
+    let mut add = |more: Value| {
+        if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {
+            shown.extend(more);
+        }
+    };
+    let hex = |pin: &[u8; 32]| pin.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    if let Some(tls) = &health.tls {
+        add(json!({
+            "tls": !tls.start_tls,
+            "start_tls": tls.start_tls,
+            "ca": tls.ca.as_ref().map(|file| file.value.display().to_string()),
+            "pins": tls.pins.iter().map(hex).collect::<Vec<_>>(),
+            "server_name": tls.server_name.as_ref().map(|name| name.to_str()),
+            "verify": tls.verify,
+        }));
+    }
+    if let Some(http) = &health.http {
+        add(json!({
+            "method": http.method,
+            "path": http.path,
+            "host": http.host,
+            "status": http.status.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "body": http.body,
+        }));
+    }
+    if let Some(bind) = &health.bind {
+        add(json!({ "bind_dn": bind.dn, "password_file": bind.password_file.value.display().to_string() }));
     }
     shown
 }
@@ -144,8 +237,13 @@ pub(super) fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
     list.iter().map(|protocol| shown(protocol)).collect()
 }
 
-fn backend(backend: &Option<BackendRef>) -> Option<&str> {
+fn backend_name(backend: &Option<BackendRef>) -> Option<&str> {
     backend.as_ref().map(|backend| &*backend.name)
+}
+
+/// A limit; `null` where there is none.
+pub(super) fn most(limit: usize) -> Option<usize> {
+    (limit != usize::MAX).then_some(limit)
 }
 
 fn rate(rate: Rate) -> Value {
@@ -196,6 +294,9 @@ pub(super) fn balance(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::RoundRobin => "round_robin",
         Algorithm::LeastConnections => "least_connections",
+        Algorithm::RandomTwo => "random_two",
+        Algorithm::SourceIp => "source_ip",
+        Algorithm::First => "first",
     }
 }
 

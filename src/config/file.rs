@@ -13,7 +13,9 @@ use crate::observe::log::Level;
 use crate::tls::record::Layer;
 
 pub mod backend;
+pub mod backend_tls;
 pub mod client_auth;
+pub mod health;
 pub mod limits;
 pub mod listener;
 pub mod policy;

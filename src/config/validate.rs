@@ -16,7 +16,9 @@ use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 
 pub mod backend;
+pub mod backend_tls;
 pub mod client_auth;
+pub mod health;
 pub mod limits;
 pub mod listener;
 mod policy;
@@ -68,8 +70,12 @@ pub struct Runtime {
 /// Validates; relative paths start from `folder`.
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let mut errors = Vec::new();
-    let backends =
-        file.backends.into_iter().filter_map(|backend| backend::validated(backend, &mut errors)).collect::<Vec<_>>();
+    let policies = Policies::validated(file.policies, &mut errors);
+    let backends = file
+        .backends
+        .into_iter()
+        .filter_map(|backend| backend::validated(backend, folder, &policies, &mut errors))
+        .collect::<Vec<_>>();
     if file.listeners.is_empty() {
         errors.push(ConfigError {
             path: String::new(),
@@ -77,7 +83,6 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
             message: "no listener (expected at least one [[listener]])".into(),
         });
     }
-    let policies = Policies::validated(file.policies, &mut errors);
     let mut check = Listeners {
         folder,
         backends: &backends,
@@ -92,7 +97,12 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     }
     let listeners: Vec<Listener> = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
     let errors = check.errors;
-    let (policies, warnings) = policies.into_used(listeners.iter().flat_map(Listener::policies));
+    let of_listeners = listeners.iter().flat_map(Listener::policies);
+    let of_listeners = of_listeners.map(|(listener, policy)| (format!("listener {listener:?}"), &*policy.name));
+    let of_backends = backends.iter().filter_map(|backend| {
+        Some((format!("backend {:?}", backend.settings.name), &*backend.tls.as_ref()?.policy.name))
+    });
+    let (policies, warnings) = policies.into_used(of_listeners.chain(of_backends));
     match errors {
         errors if errors.is_empty() => Ok(Config {
             admin,

@@ -7,17 +7,22 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::backend::balance::Algorithm;
+use crate::backend::pool::{OnDown, WhenAllDown};
 use crate::config::decode::Value;
 use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::starttls;
 use crate::tls::client_auth::{Demand, ExpiredCrl};
 use crate::tls::policy::CipherOrder;
 use crate::tls::record::Layer;
 use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
 
+pub mod backend_tls;
+pub mod health;
 pub mod limits;
+pub mod server;
 
 /// `"auto"` or a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,6 +219,11 @@ words!(Demanded, "\"off\", \"optional\" or \"require\"",
 words!(ExpiredCrl, "\"refuse\" or \"ignore\"", "refuse" => ExpiredCrl::Refuse, "ignore" => ExpiredCrl::Ignore);
 words!(RouteMode, "\"terminate\", \"passthrough\" or \"reject\"",
     "terminate" => RouteMode::Terminate, "passthrough" => RouteMode::Passthrough, "reject" => RouteMode::Reject);
+words!(starttls::Protocol, "\"ldap\" or \"postgres\"",
+    "ldap" => Self::Ldap, "postgres" => Self::Postgres);
 words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);
-words!(Algorithm, "\"round_robin\" or \"least_connections\"",
-    "round_robin" => Algorithm::RoundRobin, "least_connections" => Algorithm::LeastConnections);
+words!(Algorithm, "\"least_connections\", \"round_robin\", \"random_two\", \"source_ip\" or \"first\"",
+    "round_robin" => Algorithm::RoundRobin, "least_connections" => Algorithm::LeastConnections,
+    "random_two" => Algorithm::RandomTwo, "source_ip" => Algorithm::SourceIp, "first" => Algorithm::First);
+words!(WhenAllDown, "\"fail\" or \"any\"", "fail" => WhenAllDown::Fail, "any" => WhenAllDown::Any);
+words!(OnDown, "\"keep\" or \"close\"", "keep" => OnDown::Keep, "close" => OnDown::Close);

@@ -33,6 +33,14 @@ macro_rules! either {
 }
 
 impl Stream {
+    /// Connects. The deadline is the caller's.
+    pub async fn connect(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(address) => TcpStream::connect(address).await.map(Self::Tcp),
+            Address::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
+        }
+    }
+
     /// Sets the options that every connection gets; see [`socket::prepare`].
     pub fn prepare(&self) -> io::Result<()> {
         match self {

@@ -3,7 +3,6 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,8 +74,8 @@ pub struct Record {
     pub client_certificate: Option<ClientCertificate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<Arc<str>>,
-    #[serde(rename = "backend.address", skip_serializing_if = "Option::is_none")]
-    pub backend_address: Option<SocketAddr>,
+    #[serde(rename = "backend.address", skip_serializing_if = "Option::is_none", serialize_with = "whole")]
+    pub backend_address: Option<Address>,
     /// Seconds to connect to the backend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_time: Option<f64>,
@@ -280,6 +279,10 @@ fn client<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::E
 
 fn host<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&address.host())
+}
+
+fn whole<S: Serializer>(address: &Option<Address>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&address.as_ref().map(ToString::to_string).unwrap_or_default())
 }
 
 fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

@@ -31,6 +31,18 @@ pub enum Outcome {
     /// A trusted proxy took longer than `handshake_timeout` to send its PROXY header.
     ProxyHeaderTimeout,
 
+    // StartTLS
+    /// The client closed without asking for TLS.
+    StarttlsClosed,
+    /// The client took longer than `handshake_timeout` to ask for TLS.
+    StarttlsTimeout,
+    /// The client wanted to go on in the clear: what it asked for was refused, and it did not ask for TLS.
+    StarttlsRefused,
+    /// More bytes came with the request for TLS, as somebody would add who wants them taken for encrypted ones.
+    StarttlsPipelined,
+    /// What came is not the protocol in which TLS is asked for here.
+    StarttlsInvalid,
+
     // Reading the ClientHello
     /// The client closed before it had sent a whole ClientHello.
     HelloClosed,
@@ -95,6 +107,8 @@ pub enum Outcome {
     // Connecting to the backend
     /// No server of the backend could be reached.
     BackendUnreachable,
+    /// Every server of the backend that could be used has its `max_connections`.
+    BackendFull,
 
     // Relaying
     /// Both sides ended their data in order.
@@ -119,6 +133,8 @@ pub enum Outcome {
     BackendBadRecord,
     /// The keys have sealed as much as they may; TLS 1.2 cannot change them.
     KeysExhausted,
+    /// The server went down, and `on_down` is `close`.
+    BackendDown,
     /// No byte moved for `idle_timeout`.
     IdleTimeout,
 
@@ -131,14 +147,16 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the client failed to come to a TLS session, so that it counts for `handshake_failures`. To connect and to close
-    /// without a hello is what port checks do, and not a failure.
+    /// without a word is what port checks do, and not a failure.
     pub fn is_failed_handshake(self) -> bool {
-        self.is_before_handshake() && self != Self::HelloClosed
+        self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed)
     }
 
     /// Whether it ended before there was a TLS session, and not by being refused on accept.
     pub fn is_before_handshake(self) -> bool {
         match self {
+            Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => true,
+            Self::StarttlsPipelined | Self::StarttlsInvalid => true,
             Self::HelloClosed | Self::HelloTimeout | Self::NotTls | Self::HelloInvalid => true,
             Self::ClientCertificateMissing | Self::ClientCertificateExpired | Self::ClientCertificateRevoked => true,
             Self::ClientCertificateUnknownCa | Self::ClientCertificateRevocationUnknown => true,
@@ -151,7 +169,8 @@ impl Outcome {
             Self::ClientConnectionLimit | Self::ClientConnectionRate => false,
             Self::ProxyUntrusted | Self::ProxyHeaderInvalid => false,
             Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => false,
-            Self::BackendUnreachable | Self::Completed | Self::BackendClosedEarly => false,
+            Self::BackendUnreachable | Self::BackendFull | Self::BackendDown => false,
+            Self::Completed | Self::BackendClosedEarly => false,
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,
             Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => false,
             Self::KeysExhausted | Self::IdleTimeout | Self::Shutdown | Self::InternalError => false,

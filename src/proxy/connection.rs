@@ -10,8 +10,9 @@ use rustls::AlertDescription;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::connect::{Connected, Failure, connect};
-use crate::backend::pool::Pool;
+use crate::backend::connect::{Client, Connected, Failure, connect};
+use crate::backend::failure::FailureKind;
+use crate::backend::pool::{NoServer, OnDown, Pool};
 use crate::limit::admission::Admission;
 use crate::net::address::Address;
 use crate::net::close::{self, Unfinished};
@@ -27,6 +28,7 @@ use crate::relay::peer::Peer;
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
 use crate::snapshot::route::{Chosen, Route, Termination, Way};
+use crate::starttls;
 use crate::tls::alert;
 use crate::tls::client_auth::{Fault, Identity};
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
@@ -65,6 +67,14 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
         }
     }
 
+    if let Some(protocol) = listener.starttls {
+        let early = std::mem::take(&mut reader.raw);
+        reader.raw = match timeout_at(deadline, starttls::begin(protocol, &mut client, early)).await {
+            Ok(Ok(early)) => early,
+            Ok(Err(end)) => return entry.no_starttls(&mut client, end).await,
+            Err(_) => return Outcome::StarttlsTimeout,
+        };
+    }
     let hello = match timeout_at(deadline, read_hello(&mut client, &mut reader)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(failure)) => {
@@ -134,20 +144,42 @@ async fn terminate(
     entry.record.tls_handshake_time = Some(seconds(began.elapsed()));
     entry.handshake(began.elapsed());
 
-    let preface = entry.preface(termination.backend.proxy_protocol, &client, Some(&terminated));
-    let Some(connected) = reach(&termination.backend, &preface, entry).await else {
-        // Without close_notify: the client must not take this for an answer that is empty.
-        close::with_last_words(&mut client, &[]).await;
-        return Outcome::BackendUnreachable;
+    let pool = &termination.backend;
+    let preface = entry.preface(pool.settings.proxy_protocol, &client, Some(&terminated));
+    let alpn = terminated.finished.negotiated.alpn.as_deref();
+    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn };
+    let connected = match reach(pool, about, entry).await {
+        Ok(connected) => connected,
+        Err(outcome) => {
+            // Without close_notify: the client must not take this for an answer that is empty.
+            close::with_last_words(&mut client, &[]).await;
+            return outcome;
+        }
     };
     let Terminated { finished, tickets, .. } = terminated;
-    let end = relay::terminated::relay(
+    let relay = relay::terminated::relay(
         Peer::tls(&client, finished, tickets),
-        Peer::plain(connected.stream.as_ref()),
+        match connected.session {
+            Some(session) => Peer::tls(connected.stream.as_ref(), session, Vec::new()),
+            None => Peer::plain(connected.stream.as_ref()),
+        },
         listener.idle_timeout,
         &mut entry.traffic,
-    )
-    .await;
+    );
+    let end = match pool.settings.on_down {
+        OnDown::Keep => relay.await,
+        OnDown::Close => tokio::select! {
+            end = relay => end,
+            // As they are dropped the server's side is reset, and the client's ends without close_notify.
+            () = connected.lease.down() => return Outcome::BackendDown,
+        },
+    };
+    if matches!(end, End::BackendAlert(_)) && entry.traffic.sent() == 0 {
+        // In TLS 1.3 a server that wants another certificate, or any, says so when the client thinks that all is done.
+        let refused =
+            Failure { address: connected.address.clone(), kind: FailureKind::TlsAlert, reason: String::new() };
+        entry.connect_failures(pool.name(), &[refused]);
+    }
     let outcome = entry.ended(&end);
     relay::close_both(&end, client, connected.stream).await;
     drop(connected.lease);
@@ -162,14 +194,25 @@ async fn pass_through(
     idle_timeout: Duration,
     entry: &mut Entry,
 ) -> Outcome {
-    let preface = entry.preface(pool.proxy_protocol, &client, None);
-    let Some(connected) = reach(pool, &preface, entry).await else {
-        close::with_last_words(&mut client, &[]).await;
-        return Outcome::BackendUnreachable;
+    let preface = entry.preface(pool.settings.proxy_protocol, &client, None);
+    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn: None };
+    let connected = match reach(pool, about, entry).await {
+        Ok(connected) => connected,
+        Err(outcome) => {
+            close::with_last_words(&mut client, &[]).await;
+            return outcome;
+        }
     };
     let (client, backend) = (Unfinished::new(client), connected.stream);
-    let end =
-        relay::passthrough::relay(client.as_ref(), backend.as_ref(), first, idle_timeout, &mut entry.traffic).await;
+    let relay = relay::passthrough::relay(client.as_ref(), backend.as_ref(), first, idle_timeout, &mut entry.traffic);
+    let end = match pool.settings.on_down {
+        OnDown::Keep => relay.await,
+        OnDown::Close => tokio::select! {
+            end = relay => end,
+            // As they are dropped both sides are reset.
+            () = connected.lease.down() => return Outcome::BackendDown,
+        },
+    };
     let outcome = entry.ended(&end);
     relay::passthrough::close_both(&end, client, backend).await;
     drop(connected.lease);
@@ -177,25 +220,17 @@ async fn pass_through(
 }
 
 /// Connects to a server of the backend, and tells the log how that went.
-async fn reach(pool: &Pool, preface: &[u8], entry: &mut Entry) -> Option<Connected> {
-    entry.record.backend = Some(Arc::clone(&pool.name));
+async fn reach(pool: &Pool, client: Client<'_>, entry: &mut Entry) -> Result<Connected, Outcome> {
+    entry.record.backend = Some(Arc::clone(pool.name()));
     let began = Instant::now();
     let mut failures = Vec::new();
-    let connected = connect(pool, preface, &mut failures).await;
-    entry.connect_failures(&pool.name, &failures);
-    match connected {
-        Some(connected) => {
-            entry.record.backend_address = Some(connected.address);
-            entry.record.connect_time = Some(seconds(began.elapsed()));
-            entry.metrics.connected(&pool.name, began.elapsed());
-            Some(connected)
-        }
-        None => {
-            let said = failures.into_iter().map(|failure| format!("{}: {}", failure.address, failure.reason));
-            entry.record.reason = Some(said.collect::<Vec<_>>().join("; "));
-            None
-        }
-    }
+    let connected = connect(pool, client, &mut failures).await;
+    entry.connect_failures(pool.name(), &failures);
+    let connected = connected.map_err(|reason| entry.no_server(reason, failures))?;
+    entry.record.backend_address = Some(connected.address.clone());
+    entry.record.connect_time = Some(seconds(began.elapsed()));
+    entry.metrics.connected(pool.name(), began.elapsed());
+    Ok(connected)
 }
 
 /// Why there is no hello.
@@ -287,6 +322,16 @@ impl Entry {
         }
     }
 
+    fn no_server(&mut self, reason: NoServer, failures: Vec<Failure>) -> Outcome {
+        let said = failures.iter().map(|failure| format!("{}: {}", failure.address, failure.reason));
+        let said = said.collect::<Vec<_>>().join("; ");
+        self.record.reason = Some(if said.is_empty() { reason.to_string() } else { said });
+        match reason {
+            NoServer::Full => Outcome::BackendFull,
+            NoServer::Unknown | NoServer::Tried | NoServer::Down => Outcome::BackendUnreachable,
+        }
+    }
+
     fn handshake(&self, took: Duration) {
         let Some(tls) = &self.record.tls else { return };
         let agreed = Agreed {
@@ -316,6 +361,19 @@ impl Entry {
         if self.unwritten && admission.warns() {
             let listener = &self.record.listener;
             tracing::warn!(%listener, "more connections are refused than the access log tells of; the metrics count them");
+        }
+    }
+
+    async fn no_starttls(&mut self, client: &mut Stream, end: starttls::End) -> Outcome {
+        self.record.reason = Some(end.why.to_string());
+        if !end.say.is_empty() {
+            close::with_last_words(client, &end.say).await;
+        }
+        match end.why {
+            starttls::Refusal::Closed | starttls::Refusal::Io(_) => Outcome::StarttlsClosed,
+            starttls::Refusal::InTheClear(_) => Outcome::StarttlsRefused,
+            starttls::Refusal::Pipelined => Outcome::StarttlsPipelined,
+            starttls::Refusal::Invalid(_) => Outcome::StarttlsInvalid,
         }
     }
 

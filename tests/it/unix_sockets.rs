@@ -1,11 +1,13 @@
 //! Unix sockets to listen on: reached by who may, replaced when left behind, handed on by reloads, gone at the end.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
@@ -13,11 +15,16 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use crate::support::backend::Backend;
 use crate::support::client::{Tls, trusting};
 use crate::support::haproxy::Haproxy;
+use crate::support::http::Door;
+use crate::support::ldap;
 use crate::support::nginx::{self, Nginx};
-use crate::support::pki::Pki;
+use crate::support::pki::{Extra, Key, Pki};
 use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
+use crate::support::slapd::{SUFFIX, Slapd};
 use crate::support::stage::{NAME, certified};
+use crate::support::stream::bytes;
+use crate::support::tool;
 
 fn config(listener: &str, backend: &str) -> String {
     format!(
@@ -111,6 +118,62 @@ fn what_stands_in_its_place_is_not_touched() {
     let nowhere = config("", servers).replace("unix:main.sock", "unix:no/such/folder/x.sock");
     let said = Proxy::try_start(pki.folder(), &nowhere).err().unwrap();
     assert!(said.contains("cannot listen on unix:") && said.contains("No such file"), "{said}");
+}
+
+/// slapd listens on a Unix socket of its own (ldapi).
+#[test]
+fn a_directory_behind_one_is_served_checked_and_logged_by_its_path() {
+    let pki = Pki::new();
+    pki.write("certs", "main", &[NAME, "127.0.0.1"], Key::P256, &Extra::default());
+    let mut slapd = Slapd::start("");
+    let path = slapd.socket();
+    let backend =
+        format!("servers = [\"unix:{}\"]\n\n[backend.b.health]\ntype = \"ldap\"\ninterval = \"100ms\"", path.display());
+    let text = config("", &backend).replace("[[listener]]", "[admin]\nlisten=\"unix:admin.sock\"\n\n[[listener]]");
+    let proxy = Proxy::start(pki.folder(), &text);
+    let url = format!("ldaps://{}", proxy.address("main"));
+    let output = ldap::run("ldapsearch", &url, &pki.ca(), &["-x", "-b", SUFFIX, "-s", "base", "dc"]);
+    assert!(output.status.success(), "{}", tool::shown(&output));
+    let shown = format!("unix:{}", path.display());
+    assert_eq!(proxy.record(|record| record["outcome"] == "completed")["backend.address"], shown);
+    let door = Door::Unix(pki.folder().join("admin.sock"));
+    let up = format!("tlsgate_backend_up{{backend=\"b\",server=\"{shown}\"}} 1");
+    eventually("it is up", || door.get("/metrics").body.contains(&up).then_some(()));
+    assert_eq!(door.get("/api/v1/backends").json()["backends"][0]["servers"][0]["address"], shown);
+    slapd.kill();
+    let down = up.replace("} 1", "} 0");
+    eventually("it is down", || door.get("/metrics").body.contains(&down).then_some(()));
+}
+
+#[test]
+fn both_ways_through_one_and_every_end_handed_on() {
+    let pki = certified();
+    let path = pki.folder().join("echo.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut reading = client.try_clone().unwrap();
+            thread::spawn(move || {
+                let _ = io::copy(&mut reading, &mut client);
+                let _ = client.shutdown(Shutdown::Write);
+            });
+        }
+    });
+    let proxy = Proxy::start(pki.folder(), &config("", "servers = [\"unix:echo.sock\"]"));
+    let sent = bytes(3_000_000);
+    for tls in Tls::BOTH {
+        let mut client = connect(&pki, &pki.folder().join("main.sock"), tls);
+        for piece in sent.chunks(16_000) {
+            client.write_all(piece).unwrap();
+            let mut came = vec![0; piece.len()];
+            client.read_exact(&mut came).unwrap();
+            assert!(came == piece);
+        }
+        echoes(client);
+    }
+    let records = proxy.records(2);
+    assert!(records.iter().all(|record| record["outcome"] == "completed"), "{records:?}");
+    assert!(records.iter().all(|record| record["sent_bytes"] == 3_000_005), "{records:?}");
 }
 
 /// HAProxy 2.6 takes version 1 only from such a client: it loses its way in a version 2 header of any family but IPv4 and

@@ -2,6 +2,7 @@
 
 use crate::config::decode::{Located, Table};
 use crate::config::values::Demanded;
+use crate::config::values::health::Pinned;
 use crate::tls::client_auth::ExpiredCrl;
 
 /// `client_auth`
@@ -13,7 +14,7 @@ pub struct ClientAuth {
     pub crl: Option<Vec<Located<String>>>,
     pub crl_expired: Located<ExpiredCrl>,
     pub names: Option<Vec<Located<String>>>,
-    pub pins: Option<Vec<Located<String>>>,
+    pub pins: Option<Vec<Located<Pinned>>>,
 }
 
 impl ClientAuth {

@@ -11,6 +11,7 @@ use crate::config::file::route::Route;
 use crate::config::values::limits::ProxyHeader;
 use crate::config::values::{CertificateSource, Mode, Protocols};
 use crate::net::address::Address;
+use crate::starttls;
 use crate::tls::policy;
 use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
@@ -29,6 +30,7 @@ pub struct Listener {
     pub limits: Limits,
     pub proxy_protocol: Located<ProxyHeader>,
     pub trusted_proxies: Option<Vec<Located<IpNet>>>,
+    pub starttls: Option<Located<starttls::Protocol>>,
     pub handshake_timeout: Located<Duration>,
     pub idle_timeout: Located<Duration>,
     pub session_tickets: Located<bool>,
@@ -61,6 +63,7 @@ impl Listener {
             limits: Limits::read(table),
             proxy_protocol: table.or("proxy_protocol", ProxyHeader::Off),
             trusted_proxies: table.list("trusted_proxies"),
+            starttls: table.optional("starttls"),
             handshake_timeout: table.or("handshake_timeout", Duration::from_secs(10)),
             idle_timeout: table.or("idle_timeout", Duration::from_secs(3600)),
             session_tickets: table.or("session_tickets", true),

@@ -44,33 +44,22 @@ pub(super) fn validated(
             Err(fault) => errors.push(name.error(fault.to_string())),
         }
     }
-    let mut keys = Vec::new();
-    for pin in pins.iter().flatten() {
-        match parsed_pin(&pin.value) {
-            Some(key) => keys.push(key),
-            None => errors.push(pin.error(format!(
-                "found {:?}, expected \"sha256/\" and the SHA-256 of a certificate's public key in base64",
-                pin.value
-            ))),
-        }
-    }
     let demand = mode.value.0?;
     if ca.is_empty() && errors.len() == before {
         errors.push(
             here.error("\"ca\" is missing (expected a file with the certificates of those who issue to clients)"),
         );
     }
-    let settings = Settings { demand, expired_crl: crl_expired.value, names: allowed, pins: keys };
+    let settings = Settings {
+        demand,
+        expired_crl: crl_expired.value,
+        names: allowed,
+        pins: pins.into_iter().flatten().map(|pin| pin.value.0).collect(),
+    };
     Some(ClientAuth { here, settings, ca, crl })
 }
 
-/// As curl's `--pinnedpubkey` and HPKP (RFC 7469) have it.
-fn parsed_pin(text: &str) -> Option<[u8; 32]> {
-    let encoded = text.strip_prefix("sha256/")?.trim_start_matches('/');
-    BASE64.decode(encoded).ok()?.try_into().ok()
-}
-
-/// The reverse.
+/// A key's hash as curl's `--pinnedpubkey` and HPKP (RFC 7469) have it.
 pub fn shown_pin(pin: &[u8; 32]) -> String {
     format!("sha256/{}", BASE64.encode(pin))
 }

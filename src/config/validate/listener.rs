@@ -13,11 +13,12 @@ use crate::config::validate::backend::Backend;
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::reference::{BackendRef, CERTIFICATES, certificate, known_backend};
+use crate::config::validate::reference::{BackendRef, CERTIFICATES, certificate, known_backend, known_bare_backend};
 use crate::config::validate::route::{self, Route};
 use crate::config::validate::{present, resolved, resolved_address};
 use crate::config::values::Mode;
 use crate::net::address::Address;
+use crate::starttls;
 use crate::tls::policy::Policy;
 use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
@@ -39,6 +40,8 @@ pub struct Listener {
     pub limits: Limits,
     /// Where a PROXY header is required: those from which one is believed.
     pub trusted_proxies: Option<Vec<IpNet>>,
+    /// What clients say before TLS, if they say anything.
+    pub starttls: Option<starttls::Protocol>,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub tickets: Tickets,
@@ -130,8 +133,11 @@ impl Listeners<'_> {
         if mode != RouteMode::Reject && listener.backend.is_none() {
             errors.push(here.error("\"backend\" is missing (expected a text in quotes)"));
         }
-        let backend = listener.backend.as_ref().map(|name| known_backend(name, self.backends, errors));
-        let not_tls = listener.not_tls.as_ref().map(|name| known_backend(name, self.backends, errors));
+        let backend = listener.backend.as_ref().map(|name| match mode {
+            RouteMode::Passthrough => known_bare_backend(name, self.backends, errors),
+            RouteMode::Terminate | RouteMode::Reject => known_backend(name, self.backends, errors),
+        });
+        let not_tls = listener.not_tls.as_ref().map(|name| known_bare_backend(name, self.backends, errors));
         let client_auth = client_auth::validated(listener.client_auth, self.folder, errors);
         let inherited = route::Inherited {
             policy: policy.as_ref(),
@@ -186,6 +192,7 @@ impl Listeners<'_> {
             require_sni: listener.require_sni.value,
             limits,
             trusted_proxies,
+            starttls: listener.starttls.map(|protocol| protocol.value),
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             tickets,

@@ -23,16 +23,30 @@ pub(super) fn known_backend(
     backends: &[Backend],
     errors: &mut Vec<ConfigError>,
 ) -> Option<BackendRef> {
-    let found = backends.iter().position(|backend| *backend.name == *name.value);
+    let found = backends.iter().position(|backend| *backend.settings.name == *name.value);
     let Some(index) = found else {
-        let known = backends.iter().map(|backend| &*backend.name).collect::<Vec<_>>().join(", ");
+        let known = backends.iter().map(|backend| &*backend.settings.name).collect::<Vec<_>>().join(", ");
         let known = if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
         errors.push(
             name.error(format!("unknown backend {:?} ({known}; a backend is written [backend.NAME])", name.value)),
         );
         return None;
     };
-    Some(BackendRef { index, name: Arc::clone(&backends[index].name) })
+    Some(BackendRef { index, name: Arc::clone(&backends[index].settings.name) })
+}
+
+/// What is passed on as it is cannot be sealed on the way.
+pub(super) fn known_bare_backend(
+    name: &Located<String>,
+    backends: &[Backend],
+    errors: &mut Vec<ConfigError>,
+) -> Option<BackendRef> {
+    let found = known_backend(name, backends, errors);
+    if found.as_ref().and_then(|found| backends.get(found.index)).is_some_and(|backend| backend.tls.is_some()) {
+        let said = format!("backend {:?} has tls, which would seal once more what is passed on as it is", name.value);
+        errors.push(name.error(said));
+    }
+    found
 }
 
 pub(super) fn certificate(

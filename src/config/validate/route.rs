@@ -9,7 +9,7 @@ use crate::config::file;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::reference::{BackendRef, certificate, known_backend};
+use crate::config::validate::reference::{BackendRef, certificate, known_backend, known_bare_backend};
 use crate::config::values::Protocols;
 use crate::tls::name::Name;
 use crate::tls::policy::Policy;
@@ -138,8 +138,20 @@ fn one(
             errors.extend(stray("backend", written.is_some()));
             None
         }
-        (_, Some(written), _) => Some(known_backend(written, inherited.backends, errors)?),
-        (_, None, Some(listeners)) => Some(listeners.clone()?),
+        (Mode::Passthrough, Some(written), _) => Some(known_bare_backend(written, inherited.backends, errors)?),
+        (Mode::Terminate, Some(written), _) => Some(known_backend(written, inherited.backends, errors)?),
+        (_, None, Some(listeners)) => {
+            let listeners = listeners.clone()?;
+            let sealed = inherited.backends.get(listeners.index).is_some_and(|backend| backend.tls.is_some());
+            if mode == Mode::Passthrough && sealed {
+                let said = format!(
+                    "backend {:?}, which is the listener's, has tls, and would seal once more what is passed on as it is",
+                    listeners.name
+                );
+                errors.push(here.error(said));
+            }
+            Some(listeners)
+        }
         (_, None, None) => {
             errors.push(here.error("\"backend\" is missing here and in the listener (expected a text in quotes)"));
             None
