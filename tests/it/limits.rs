@@ -62,8 +62,12 @@ fn the_most_specific_prefix_decides_who_may_connect() {
 fn a_client_has_its_share_and_another_one_its_own() {
     let stage = stage("max_connections_per_client = 2");
     let (one, other) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
-    let first = connect_from(one, stage.address());
-    let second = connect_from(one, stage.address());
+    let let_in = || {
+        let mut client = Client::on(connect_from(one, stage.address()), stage.config(Tls::V13), NAME);
+        client.handshake().unwrap();
+        client
+    };
+    let (first, second) = (let_in(), let_in());
     assert_eq!(refused(&stage, one), "client_connection_limit");
     assert!(served(&stage, other));
     drop((first, second));

@@ -16,6 +16,7 @@ mod client_certificates;
 mod clients;
 mod demo;
 mod directory;
+mod discovery;
 mod ends;
 mod explain;
 mod health;
