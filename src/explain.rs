@@ -4,10 +4,12 @@
 use rustls::AlertDescription;
 use serde::Serialize;
 
-use crate::snapshot::{Listener, Snapshot};
+use crate::snapshot::route::{Chosen, Way};
+use crate::snapshot::{self, Listener, Snapshot};
 use crate::tls::handshake::{Refusal, Terminator, Terms};
 use crate::tls::hello::{Hello, HelloError, HelloReader};
 use crate::tls::registry;
+use crate::tls::route;
 use crate::tls::select::{Choice, Tier};
 use crate::tls::{alert, policy};
 
@@ -23,7 +25,8 @@ pub use reasons::{Candidate, Verdict};
 #[derive(Debug, Clone, Serialize)]
 pub struct Explanation {
     pub listener: String,
-    pub policy: String,
+    /// Of the route; `None` where TLS does not end here.
+    pub policy: Option<String>,
     /// What the client says, as far as it can be read.
     pub client: Option<Offered>,
     pub route: Option<Route>,
@@ -43,6 +46,7 @@ pub struct Offered {
     pub signature_schemes: Vec<String>,
     /// Where it says something else of certificates than of handshakes.
     pub certificate_signature_schemes: Option<Vec<String>>,
+    pub application_protocols: Vec<String>,
 }
 
 /// Where the connection goes.
@@ -51,13 +55,16 @@ pub struct Route {
     /// `default` is where goes what no route takes.
     pub name: String,
     pub mode: &'static str,
-    pub backend: String,
+    /// `None` where it refuses.
+    pub backend: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Outcome {
     Served(Served),
+    /// To a backend that has certificates of its own.
+    PassedThrough,
     Refused(Refused),
 }
 
@@ -108,7 +115,7 @@ pub fn listener<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s Li
 pub fn explain(listener: &Listener, raw: Vec<u8>, now: i64) -> Explanation {
     let mut explanation = Explanation {
         listener: listener.name.to_string(),
-        policy: listener.terminator.policy.name.to_string(),
+        policy: None,
         client: None,
         route: None,
         result: Outcome::Refused(Refused::without_alert("the ClientHello is not whole".into())),
@@ -125,19 +132,52 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, now: i64) -> Explanation {
         }
     };
     explanation.client = Some(Offered::of(&hello));
-    let (route, terminator) = route(listener, &hello);
-    explanation.route = Some(route);
-    explanation.terminated(terminator, &hello, now);
+    match listener.ways.choose(&hello) {
+        Chosen::Challenge => {
+            let said =
+                "only a route that names acme-tls/1 in its client_alpn takes a certificate authority's challenge";
+            let refused = Refused::without_alert(said.into());
+            explanation.result = Outcome::Refused(refused.with_alert(u8::from(Refusal::NoCommonProtocol.alert())));
+        }
+        Chosen::Route(route) => {
+            explanation.route = Some(Route::of(route));
+            explanation.routed(route, &hello, now);
+        }
+    }
     explanation
 }
 
-/// The route, and who terminates TLS there: each listener has one.
-fn route<'l>(listener: &'l Listener, _: &Hello) -> (Route, &'l Terminator) {
-    let route = Route { name: "default".into(), mode: "terminate", backend: listener.backend.name().to_string() };
-    (route, &listener.terminator)
+impl Route {
+    fn of(route: &snapshot::route::Route) -> Self {
+        let backend = match &route.way {
+            Way::Terminate(termination) => Some(&termination.backend),
+            Way::Passthrough(pool) => Some(pool),
+            Way::Reject => None,
+        };
+        let backend = backend.map(|pool| pool.name().to_string());
+        Self { name: route.name.to_string(), mode: route.way.mode().name(), backend }
+    }
 }
 
 impl Explanation {
+    fn routed(&mut self, route: &snapshot::route::Route, hello: &Hello, now: i64) {
+        self.result = match (&route.way, &hello.unacceptable) {
+            (Way::Reject, _) => {
+                let refused = Refused::without_alert("the route refuses whom it takes".into());
+                Outcome::Refused(refused.with_alert(u8::from(AlertDescription::UnrecognisedName)))
+            }
+            (Way::Passthrough(_), _) => Outcome::PassedThrough,
+            (Way::Terminate(termination), unacceptable) => {
+                let terminator = &termination.terminator;
+                self.policy = Some(terminator.policy.name.to_string());
+                match unacceptable {
+                    Some(error) => Outcome::Refused(Refused::unreadable(error)),
+                    None => return self.terminated(terminator, hello, now),
+                }
+            }
+        };
+    }
+
     fn terminated(&mut self, terminator: &Terminator, hello: &Hello, now: i64) {
         let mut seen = Vec::new();
         let terms = terminator.agree(hello);
@@ -165,6 +205,7 @@ impl Offered {
             groups: hello.groups.iter().map(|group| registry::group_name(*group)).collect(),
             signature_schemes: schemes(&hello.signature_schemes),
             certificate_signature_schemes: hello.certificate_schemes.as_deref().map(schemes),
+            application_protocols: hello.protocols.iter().map(|protocol| route::shown(protocol)).collect(),
         }
     }
 }

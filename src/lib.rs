@@ -37,6 +37,8 @@
 //! | 2 | `tls::pem` | PEM text → certificates and keys | – |
 //! | 2 | `tls::name` | names as they are compared | – |
 //! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert |
+//! | 2 | `tls::client_auth` | clients' certificates: whether they are good, and whose they are | tls::name, tls::crypto, tls::tickets |
+//! | 2 | `tls::route` | server name and application protocols → which route takes it; pure | tls::name |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::crypto |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
 //! | 2 | `tls::connect` | the client's side of a handshake | tls |

@@ -155,7 +155,8 @@ impl<S: Sockets> Reloader<S> {
         }
         for listener in &self.config.listeners {
             folders.extend(listener.tickets.keys.iter().filter_map(|file| file.value.parent().map(Path::to_owned)));
-            for source in &listener.certificates {
+            folders.extend(listener.client_auth_files().filter_map(|file| file.value.parent().map(Path::to_owned)));
+            for source in listener.sources() {
                 // The folder above tells when this one comes back after it was removed.
                 let (Source::Path(path) | Source::Pair { cert: path, .. }) = &source.value;
                 folders.extend(path.parent().map(Path::to_owned));

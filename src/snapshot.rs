@@ -10,18 +10,23 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
-use crate::config::decode::ConfigError;
+use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::{self, Config};
 use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
 use crate::starttls;
 use crate::tls::certificate::Certificate;
 use crate::tls::connect::Connector;
-use crate::tls::handshake::{Terminator, never_served};
+use crate::tls::handshake::never_served;
+use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 use crate::tls::select;
 use crate::tls::store::{self, Loading, Source, Store, Trust};
-use crate::tls::tickets::{Secret, Tickets};
+
+pub mod route;
+mod ways;
+
+use route::Ways;
 
 mod backend_tls;
 mod health;
@@ -38,18 +43,15 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Listener {
     pub name: Arc<str>,
-    pub terminator: Terminator,
+    pub ways: Ways,
     /// What clients say before TLS, if they say anything.
     pub starttls: Option<starttls::Protocol>,
     /// From accept to the end of the handshake.
     pub handshake_timeout: Duration,
     /// Without a byte in either direction.
     pub idle_timeout: Duration,
-    pub backend: Arc<Pool>,
     /// Certificates of its folders that could not be loaded.
     pub load_failures: usize,
-    tickets: Option<Arc<Tickets>>,
-    ticket_scope: String,
     pub admission: Admission,
     /// Where a PROXY header is required: the addresses from which one is believed.
     pub trusted_proxies: Option<Prefixes>,
@@ -94,37 +96,19 @@ impl Snapshot {
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let failures = certificates.failures.len();
-            let index = certificates.of(settings);
-            let load_failures = certificates.failures.len() - failures;
-            let same = before.listeners.get(&settings.name);
-            let tickets = tickets(settings, same.map(Arc::as_ref), &mut certificates.errors).map(Arc::new);
-            let terminator = Terminator::new(
-                Arc::clone(&settings.policy),
-                index,
-                settings.unknown_name,
-                settings.require_sni,
-                tickets.clone(),
-                config.runtime.record_layer,
-            );
-            match terminator {
-                Ok(terminator) => {
-                    let admission = Admission::new(limits(&settings.limits), same.map(|same| &same.admission));
-                    let listener = Listener {
-                        name: Arc::clone(&settings.name),
-                        terminator,
-                        starttls: settings.starttls,
-                        handshake_timeout: settings.handshake_timeout,
-                        idle_timeout: settings.idle_timeout,
-                        backend: Arc::clone(&pools[settings.backend]),
-                        load_failures,
-                        tickets,
-                        ticket_scope: ticket_scope(settings),
-                        admission,
-                        trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
-                    };
-                    listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
-                }
-                Err(error) => certificates.errors.push(settings.here.error(format!("policy: {error}"))),
+            let same = before.listeners.get(&settings.name).map(Arc::as_ref);
+            if let Some(ways) = ways::build(settings, same, &pools, config.runtime.record_layer, &mut certificates) {
+                let listener = Listener {
+                    name: Arc::clone(&settings.name),
+                    ways,
+                    starttls: settings.starttls,
+                    handshake_timeout: settings.handshake_timeout,
+                    idle_timeout: settings.idle_timeout,
+                    load_failures: certificates.failures.len() - failures,
+                    admission: Admission::new(limits(&settings.limits), same.map(|same| &same.admission)),
+                    trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
+                };
+                listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
         }
         let Certificates { loading, mut warnings, failures, unusable, errors, .. } = certificates;
@@ -187,34 +171,6 @@ fn pool(
     Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
 }
 
-/// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of
-/// its clients.
-fn tickets(
-    listener: &validate::listener::Listener,
-    same: Option<&Listener>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Tickets> {
-    let validate::listener::Tickets { on, settings, keys } = &listener.tickets;
-    if !on {
-        return None;
-    }
-    if keys.is_empty() {
-        let same = same.filter(|same| same.ticket_scope == ticket_scope(listener));
-        return Some(Tickets::own(*settings, unix_time, same.and_then(|same| same.tickets.as_deref())));
-    }
-    let mut secrets = Vec::new();
-    for file in keys {
-        let read = store::read_secret(&file.value).map_err(|error| error.to_string());
-        match read
-            .and_then(|text| Secret::parse_all(&text).map_err(|error| format!("{}: {error}", file.value.display())))
-        {
-            Ok(more) => secrets.extend(more),
-            Err(error) => errors.push(file.error(error)),
-        }
-    }
-    Tickets::shared(*settings, unix_time, &secrets, ticket_scope(listener).as_bytes())
-}
-
 fn limits(written: &validate::limits::Limits) -> Limits {
     Limits {
         prefixes: Prefixes::new(&written.allow, &written.deny),
@@ -224,11 +180,6 @@ fn limits(written: &validate::limits::Limits) -> Limits {
         rate_per_client: written.connection_rate_per_client,
         handshake_failures: written.handshake_failures,
     }
-}
-
-/// What a ticket may be used for: this listener, and what its clients have to prove, which is nothing so far.
-fn ticket_scope(listener: &validate::listener::Listener) -> String {
-    format!("listener {}\0client_auth off", listener.name)
 }
 
 fn unix_time() -> i64 {
@@ -261,18 +212,19 @@ impl<'b> Certificates<'b> {
         Some(prepared.connector)
     }
 
-    fn of(&mut self, listener: &validate::listener::Listener) -> select::Certificates {
-        let at = |text: String| format!("listener {:?}: {text}", listener.name);
+    /// Those of a listener or a route, which stands `here`.
+    fn of(&mut self, here: &Located<()>, policy: &Policy, sources: &[Located<Source>]) -> select::Certificates {
+        let at = |text: String| format!("{}: {text}", here.path);
         let (mut entries, mut skipped, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
         let before = self.errors.len();
-        for source in &listener.certificates {
+        for source in sources {
             match self.loading.load(&source.value) {
                 Ok(loaded) => {
                     self.warnings.extend(loaded.warnings.into_iter().map(at));
                     skipped.extend(loaded.failures.iter().cloned());
                     self.failures.extend(loaded.failures.into_iter().map(at));
                     for certificate in loaded.entries.iter().map(|entry| &entry.certificate) {
-                        let Some(said) = never_served(certificate, &listener.policy) else { continue };
+                        let Some(said) = never_served(certificate, policy) else { continue };
                         let in_a_folder =
                             matches!(&source.value, Source::Path(path) if path != Path::new(&*certificate.label));
                         let list = if in_a_folder { &mut unusable } else { &mut self.errors };
@@ -287,11 +239,11 @@ impl<'b> Certificates<'b> {
             let mut message = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders with tls.crt and tls.key)".to_owned();
             // Without them nobody would know why.
             message.extend(skipped.iter().map(|reason| format!("; {reason}")));
-            self.errors.push(listener.here.error(message));
+            self.errors.push(here.error(message));
         }
         let index = select::Certificates::new(store::merge(entries));
         // With none that can be served, the listener could do nothing but refuse.
-        let none_left = index.all().iter().all(|certificate| never_served(certificate, &listener.policy).is_some());
+        let none_left = index.all().iter().all(|certificate| never_served(certificate, policy).is_some());
         if none_left { &mut self.errors } else { &mut self.unusable }.extend(unusable);
         let validity = index.all().iter().filter_map(|certificate| validity_warning(certificate, self.now));
         self.warnings.extend(validity.map(at));
@@ -303,6 +255,16 @@ impl<'b> Certificates<'b> {
             )));
         }
         index
+    }
+}
+
+impl Certificates<'_> {
+    /// A route that could do nothing but refuse, under a policy of its own, is a mistake.
+    fn unserved(&mut self, here: &Located<()>, policy: &Policy, index: &select::Certificates) {
+        let mut said = index.all().iter().map(|certificate| never_served(certificate, policy));
+        if let (Some(Some(said)), true) = (said.next(), said.all(|said| said.is_some())) {
+            self.errors.push(here.error(format!("certificates: {said}")));
+        }
     }
 }
 

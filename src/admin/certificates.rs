@@ -30,8 +30,9 @@ pub(super) async fn add(control: &Control, listener: &str, body: &[u8]) -> Answe
         let (pair, replaces) = folder::to_write(&config, listener, &sent.name)?;
         let built = sent.built(&pair)?;
         let snapshot = control.current.load();
-        let policy = snapshot.listener(listener).map(|listener| &listener.terminator.policy);
-        if let Some(said) = policy.and_then(|policy| never_served(&built, policy)) {
+        let terminators = snapshot.listener(listener).into_iter().flat_map(|listener| listener.ways.terminators());
+        let said: Option<Vec<_>> = terminators.map(|terminator| never_served(&built, &terminator.policy)).collect();
+        if let Some(said) = said.and_then(|said| said.into_iter().next()) {
             return Err(Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("certificate: {said}")));
         }
         Ok((sent, pair, replaces, built))
@@ -73,8 +74,11 @@ pub(super) async fn remove(control: &Control, listener: &str, name: &str) -> Ans
     let label = pair.certificate_path().display().to_string();
     let snapshot = control.current.load();
     let bereft = snapshot.listeners().find(|other| {
-        let all = other.terminator.certificates.all();
-        !all.is_empty() && all.iter().all(|certificate| *certificate.label == *label)
+        let mut terminators = other.ways.terminators();
+        terminators.any(|terminator| {
+            let all = terminator.certificates.all();
+            !all.is_empty() && all.iter().all(|certificate| *certificate.label == *label)
+        })
     });
     if let Some(bereft) = bereft {
         let said = format!("listener {:?} would be left without a certificate", bereft.name);
@@ -157,7 +161,8 @@ async fn swapped(
 
 fn certificates(control: &Control, listener: &str) -> Vec<Arc<Certificate>> {
     let snapshot = control.current.load();
-    snapshot.listener(listener).map(|listener| listener.terminator.certificates.all().to_vec()).unwrap_or_default()
+    let found = snapshot.listener(listener).map(|listener| listener.ways.certificates().into_iter().cloned().collect());
+    found.unwrap_or_default()
 }
 
 fn unwritten(pair: &Pair, error: &std::io::Error) -> Answer {

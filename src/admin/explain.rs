@@ -46,6 +46,7 @@ fn question(query: &str) -> Result<(Option<String>, Ask), String> {
             "tls" => &mut ask.tls,
             "ciphers" => &mut ask.ciphers,
             "groups" => &mut ask.groups,
+            "alpn" => &mut ask.alpn,
             "hello" => match ask.hello.replace(value.into_bytes()) {
                 None => continue,
                 Some(_) => return Err(twice("hello")),
@@ -63,4 +64,4 @@ fn twice(key: &str) -> String {
     format!("the parameter {key:?} stands twice in the query")
 }
 
-const PARAMETERS: &str = "listener, sni, sigalgs, client, tls, ciphers, groups, hello";
+const PARAMETERS: &str = "listener, sni, sigalgs, client, tls, ciphers, groups, alpn, hello";

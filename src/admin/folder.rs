@@ -73,7 +73,7 @@ fn plain(name: &str) -> Result<&str, Answer> {
 }
 
 fn folders(listener: &Listener) -> impl Iterator<Item = &Path> {
-    listener.certificates.iter().filter_map(|source| match &source.value {
+    listener.sources().filter_map(|source| match &source.value {
         Source::Path(path) if path.is_dir() => Some(path.as_path()),
         _ => None,
     })

@@ -1,13 +1,12 @@
 //! Listeners, certificates, policies and backends → what is shown of them. Must not know: HTTP, how they are used.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::admin::settings;
 use crate::backend::pool::Member;
 use crate::config::validate::Config;
+use crate::config::validate::listener::Listener;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::{Certificate, KeyType};
 use crate::tls::policy::{self, Policy};
@@ -19,15 +18,24 @@ pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
         json!({
             "name": listener.name,
             "listen": settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
-            "policy": listener.terminator.policy.name,
-            "unknown_name": settings::unknown_name(listener.terminator.unknown_name),
-            "require_sni": listener.terminator.require_sni,
-            "certificates": listener.terminator.certificates.all().len(),
+            "policy": settings.policy.name,
+            "unknown_name": settings::unknown_name(settings.unknown_name),
+            "require_sni": settings.require_sni,
+            "certificates": listener.ways.certificates().len(),
             "max_connections": listener.admission.limits.max_connections,
             "connections_active": listener.admission.active(),
             "clients_blocked": listener.admission.blocked(),
             "session_tickets": settings.tickets.on,
-            "backend": listener.backend.name(),
+            "mode": settings.mode.name(),
+            "backend": settings.backend.as_ref().map(|backend| &backend.name),
+            "routes": settings.routes.iter().map(|route| json!({
+                "name": route.name,
+                "server_names": route.matching.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "no_server_name": route.matching.nameless,
+                "client_alpn": settings::protocols(&route.matching.protocols),
+                "mode": route.mode.name(),
+                "backend": route.backend.as_ref().map(|backend| &backend.name),
+            })).collect::<Vec<_>>(),
         })
     });
     json!({ "listeners": shown.collect::<Vec<_>>() })
@@ -38,8 +46,7 @@ pub(super) fn certificates(config: &Config, snapshot: &Snapshot) -> Value {
     let now = Timestamp::now().as_second();
     let listeners = config.listeners.iter().filter_map(|settings| snapshot.listener(&settings.name));
     let shown = listeners.flat_map(|listener| {
-        let all: &[Arc<Certificate>] = listener.terminator.certificates.all();
-        all.iter().map(|found| {
+        listener.ways.certificates().into_iter().map(|found| {
             let mut shown = certificate(found, now);
             if let Some(shown) = shown.as_object_mut() {
                 shown.insert("listener".into(), json!(listener.name));
@@ -69,7 +76,8 @@ pub(super) fn certificate(certificate: &Certificate, now: i64) -> Value {
 /// Every policy, and which listeners use it.
 pub(super) fn policies(config: &Config) -> Value {
     let shown = policy::built_in().iter().chain(&config.policies).map(|known| {
-        let users = config.listeners.iter().filter(|listener| listener.policy.name == known.name);
+        let uses = |listener: &&Listener| listener.policies().any(|(_, policy)| policy.name == known.name);
+        let users = config.listeners.iter().filter(uses);
         json!({
             "name": known.name,
             "versions": known.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),

@@ -1,14 +1,20 @@
 //! The configuration in force → what is shown of it, with the words in which it is written. Must not know: HTTP.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use crate::backend::balance::Algorithm;
 use crate::backend::pool::{OnDown, WhenAllDown};
+use crate::config::decode::Located;
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::backend_tls::Tls;
+use crate::config::validate::client_auth::{ClientAuth, shown_pin};
 use crate::config::validate::health::Health;
 use crate::config::validate::listener::Listener;
+use crate::config::validate::reference::BackendRef;
+use crate::config::validate::route::Route;
 use crate::config::values::Workers;
 use crate::config::values::limits;
 use crate::limit::rate::Rate;
@@ -16,9 +22,11 @@ use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::starttls;
+use crate::tls::client_auth::{Demand, ExpiredCrl};
 use crate::tls::connect::Alpn;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
+use crate::tls::route::{Mode, shown};
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
 
@@ -91,8 +99,32 @@ fn listener(listener: &Listener) -> Value {
         "ticket_lifetime": humantime::format_duration(tickets.settings.lifetime).to_string(),
         "ticket_rotation": humantime::format_duration(tickets.settings.rotation).to_string(),
         "ticket_keys": tickets.keys.iter().map(|file| file.value.display().to_string()).collect::<Vec<_>>(),
-        "backend": listener.backend_name,
+        "client_auth": client_auth(listener.client_auth.as_ref()),
+        "alpn": protocols(&listener.alpn),
+        "mode": listener.mode.name(),
+        "backend": backend_name(&listener.backend),
+        "not_tls": backend_name(&listener.not_tls),
+        "route": listener.routes.iter().map(route).collect::<Vec<_>>(),
     })
+}
+
+fn route(route: &Route) -> Value {
+    let mut shown = json!({
+        "name": route.name,
+        "server_names": route.matching.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "no_server_name": route.matching.nameless,
+        "client_alpn": protocols(&route.matching.protocols),
+        "mode": route.mode.name(),
+        "backend": backend_name(&route.backend),
+    });
+    if let (Mode::Terminate, Some(shown)) = (route.mode, shown.as_object_mut()) {
+        let certificates = route.certificates.iter().map(|source| certificate(&source.value)).collect();
+        shown.insert("policy".into(), (&*route.policy.name).into());
+        shown.insert("certificates".into(), certificates);
+        shown.insert("client_auth".into(), client_auth(route.client_auth.as_ref()));
+        shown.insert("alpn".into(), protocols(&route.alpn).into());
+    }
+    shown
 }
 
 fn backend(backend: &Backend) -> Value {
@@ -185,6 +217,34 @@ fn health(health: &Health) -> Value {
         add(json!({ "bind_dn": bind.dn, "password_file": bind.password_file.value.display().to_string() }));
     }
     shown
+}
+
+fn client_auth(auth: Option<&ClientAuth>) -> Value {
+    let Some(auth) = auth else { return json!({ "mode": "off" }) };
+    let paths =
+        |files: &[Located<PathBuf>]| files.iter().map(|file| file.value.display().to_string()).collect::<Vec<_>>();
+    json!({
+        "mode": match auth.settings.demand {
+            Demand::Optional => "optional",
+            Demand::Require => "require",
+        },
+        "ca": paths(&auth.ca),
+        "crl": paths(&auth.crl),
+        "crl_expired": match auth.settings.expired_crl {
+            ExpiredCrl::Refuse => "refuse",
+            ExpiredCrl::Ignore => "ignore",
+        },
+        "names": auth.settings.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "pins": auth.settings.pins.iter().map(shown_pin).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
+    list.iter().map(|protocol| shown(protocol)).collect()
+}
+
+fn backend_name(backend: &Option<BackendRef>) -> Option<&str> {
+    backend.as_ref().map(|backend| &*backend.name)
 }
 
 /// A limit; `null` where there is none.

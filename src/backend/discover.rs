@@ -68,7 +68,7 @@ pub(super) async fn look_up(source: &Source, settings: &Settings, before: &[Foun
     let limit = settings.timeout * QUESTIONS;
     let asked = async {
         match source {
-            Source::Dns { name, port } => asking.addresses(name, *port).await.map(|(found, ttl)| (found, ttl)),
+            Source::Dns { name, port } => asking.addresses(name, *port).await,
             Source::Srv { name } => asking.services(name).await,
         }
     };

@@ -120,7 +120,7 @@ fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
     let mut all = Vec::new();
     for settings in &config.listeners {
         let Some(listener) = built.snapshot.listener(&settings.name) else { continue };
-        for certificate in listener.terminator.certificates.all() {
+        for certificate in listener.ways.certificates() {
             // What is served has its key, and stands first.
             let key = Key::Matches(PathBuf::from(&*certificate.label));
             match Item::of(&certificate.key.cert, Some(0), key, roots) {

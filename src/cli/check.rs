@@ -9,6 +9,7 @@ use crate::admin::token;
 use crate::cli::FAILED;
 use crate::config;
 use crate::config::decode::ConfigError;
+use crate::snapshot::route::Way;
 use crate::snapshot::{Built, Snapshot};
 use crate::tls::store::Trust;
 
@@ -24,9 +25,13 @@ struct Report {
 #[derive(Serialize)]
 struct Summary {
     name: String,
-    policy: String,
+    /// Of the listener itself; `null` where only its routes terminate, or nothing does.
+    policy: Option<String>,
     certificates: usize,
     names: usize,
+    routes: usize,
+    /// What becomes of what no route takes.
+    mode: &'static str,
 }
 
 pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
@@ -59,15 +64,21 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
 }
 
 fn summary(listener: &crate::snapshot::Listener) -> Summary {
-    let certificates = listener.terminator.certificates.all();
+    let certificates = listener.ways.certificates();
+    let way = &listener.ways.default().way;
     let mut names: Vec<_> = certificates.iter().flat_map(|certificate| &certificate.names).collect();
     names.sort_unstable();
     names.dedup();
     Summary {
         name: listener.name.to_string(),
-        policy: listener.terminator.policy.name.to_string(),
+        policy: match way {
+            Way::Terminate(termination) => Some(termination.terminator.policy.name.to_string()),
+            Way::Passthrough(_) | Way::Reject => None,
+        },
         certificates: certificates.len(),
         names: names.len(),
+        routes: listener.ways.all().count() - 1,
+        mode: way.mode().name(),
     }
 }
 
@@ -80,9 +91,14 @@ fn print(path: &Path, report: &Report, strict: bool) {
     for warning in &report.warnings {
         println!("{path}: {kind}: {warning}");
     }
-    for Summary { name, policy, certificates, names } in &report.listeners {
+    for Summary { name, policy, certificates, names, routes, mode } in &report.listeners {
         let (certificates, names) = (counted(*certificates, "certificate"), counted(*names, "name"));
-        println!("{path}: listener {name:?}: {certificates} for {names}, policy {policy}");
+        let policy = policy.as_ref().map(|policy| format!(", policy {policy}")).unwrap_or_default();
+        let routes = match routes {
+            0 if *mode == "terminate" => String::new(),
+            count => format!("; {}, what none of them takes: {mode}", counted(*count, "route")),
+        };
+        println!("{path}: listener {name:?}: {certificates} for {names}{policy}{routes}");
     }
     println!("{path}: {}", if report.ok { "ok" } else { "not ok" });
 }

@@ -42,6 +42,9 @@ pub(super) struct Question {
     /// The key exchange groups that it offers, such as x25519:P-256.
     #[arg(long, value_name = "LIST")]
     groups: Option<String>,
+    /// The application protocols that it offers, the preferred one first, such as h2,http/1.1.
+    #[arg(long, value_name = "LIST")]
+    alpn: Option<String>,
     /// A file with a captured ClientHello, as bytes or as hex digits; "-" reads standard input.
     #[arg(long, value_name = "FILE")]
     hello: Option<PathBuf>,
@@ -62,6 +65,7 @@ pub(super) fn explain(question: Question) -> ExitCode {
         tls: question.tls,
         ciphers: question.ciphers,
         groups: question.groups,
+        alpn: question.alpn,
         hello,
     };
     let raw = match ask.client_hello() {
@@ -91,7 +95,7 @@ pub(super) fn explain(question: Question) -> ExitCode {
         Output::Json => say(&(serde_json::to_string_pretty(&explanation).unwrap_or_default() + "\n")),
     }
     match explanation.result {
-        Outcome::Served(_) => ExitCode::SUCCESS,
+        Outcome::Served(_) | Outcome::PassedThrough => ExitCode::SUCCESS,
         Outcome::Refused(_) => FAILED.into(),
     }
 }

@@ -113,6 +113,11 @@ impl<'t> Table<'t> {
         Located { value: (), at: self.faults.position(self.offset), path: self.path.clone() }
     }
 
+    /// Where the table stands: `listener[0]`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Puts a name into the path, once it is known: `listener[0]` becomes `listener "ldaps"`.
     pub fn rename(&mut self, path: String) {
         self.path = path;

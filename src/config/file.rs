@@ -14,11 +14,13 @@ use crate::tls::record::Layer;
 
 pub mod backend;
 pub mod backend_tls;
+pub mod client_auth;
 pub mod health;
 pub mod limits;
 pub mod listener;
 pub mod policy;
 pub mod resolver;
+pub mod route;
 
 use backend::Backend;
 use listener::Listener;

@@ -19,6 +19,14 @@ backend = "directory"
 servers = ["10.0.1.10:389", "10.0.2.10:389"]
 "#;
 
+/// The sections of the listener in the reference, without what they need not say.
+const SECTIONS: &str = r#"
+[listener.client_auth]
+
+[[listener.route]]
+server_names = ["*.apps.example.com"]
+"#;
+
 /// The policy that stands in the reference as a comment, without what it need not say.
 const POLICY: &str = r#"
 [policy.partners]
@@ -84,23 +92,28 @@ fn servers_looked_up_under_one_name_bear_it() {
 
 #[test]
 fn the_reference_says_what_the_code_does() {
-    assert_eq!(meaning(REFERENCE), meaning(REQUIRED), "a default in config/reference.toml is not the code's");
+    assert_eq!(
+        meaning(REFERENCE),
+        meaning(&(REQUIRED.to_owned() + SECTIONS)),
+        "a default in config/reference.toml is not the code's"
+    );
 }
 
 #[test]
 fn the_reference_holds_every_key_the_code_knows() {
     // A section's error lists the keys that were asked for.
     let unknown = format!(
-        "zzz = 1\n[admin]\nzzz = 1\n[log]\nzzz = 1\n[runtime]\nzzz = 1\n[resolver]\nzzz = 1\n[policy.x]\nzzz = 1\n{}",
+        "zzz = 1\n[admin]\nzzz = 1\n[log]\nzzz = 1\n[runtime]\nzzz = 1\n[resolver]\nzzz = 1\n[policy.x]\nzzz = 1\n{}{}",
         REQUIRED.replace("[[listener]]", "[[listener]]\nzzz = 1").replace(
             "[backend.directory]",
             "[backend.directory.health]\ntype = \"tcp\"\nzzz = 1\n[backend.directory.tls]\nca = \"a\"\nserver_name = \"a\"\nzzz = 1\n[backend.directory]\nzzz = 1"
-        )
+        ),
+        SECTIONS.replace("auth]\n", "auth]\nzzz = 1\n").replace("]]\n", "]]\nzzz = 1\n")
     );
     let errors = errors(&unknown);
     // The policy lacks two keys besides.
     let errors: Vec<String> = errors.into_iter().filter(|error| !error.contains("is missing")).collect();
-    assert_eq!(errors.len(), 10, "{errors:#?}");
+    assert_eq!(errors.len(), 12, "{errors:#?}");
     // A key without a default stands as a comment, which is code but for its first two characters.
     let documented: Vec<&str> = REFERENCE
         .lines()
@@ -112,7 +125,10 @@ fn the_reference_holds_every_key_the_code_knows() {
     let mut known = 0;
     for error in &errors[1..] {
         let (_, keys) = error.split_once("expected one of ").unwrap_or_default();
-        for key in keys.trim_end_matches(')').split(", ") {
+        // Sections of the listener stand there as such.
+        let of_listener = error.contains("listener \"ldaps\": unknown key");
+        let written = |key: &&str| !of_listener || !REFERENCE.contains(&format!("[listener.{key}]"));
+        for key in keys.trim_end_matches(')').split(", ").filter(written) {
             assert!(documented.contains(&key), "{key} is not in the reference");
             known += 1;
         }
@@ -159,7 +175,7 @@ fn every_fault_has_its_own_words() {
         (&with("idle_timeout = \"1000000 years\""), "expected a time with its unit"),
         (
             &with("idle_timout = \"30s\""),
-            "line 3, column 1: listener \"ldaps\": unknown key \"idle_timout\" (expected one of allow, backend, certificates, ",
+            "line 3, column 1: listener \"ldaps\": unknown key \"idle_timout\" (expected one of allow, alpn, backend, certificates, ",
         ),
         (&with("max_connections = 0"), "max_connections: found 0, expected a whole number from 1"),
         (&with("max_connections = -1"), "max_connections: found -1, expected a whole number from 1"),
@@ -503,4 +519,145 @@ fn no_prefix_of_a_file_panics() {
     for (end, _) in REFERENCE.char_indices() {
         let _ = parse(&REFERENCE[..end], Path::new("."));
     }
+}
+
+/// A listener's lines and its routes'.
+fn routed(listener: &str, routes: &[&str]) -> String {
+    let routes: String = routes.iter().map(|route| format!("[[listener.route]]\n{route}\n")).collect();
+    let head = "[[listener]]\nname = \"l\"\nlisten = \"127.0.0.1:0\"\n";
+    format!(
+        "{head}{listener}\n{routes}\n[backend.a]\nservers = [\"127.0.0.1:1\"]\n[backend.b]\nservers = [\"127.0.0.1:2\"]\n"
+    )
+}
+
+#[test]
+fn routes_are_checked_against_each_other_and_their_listener() {
+    let whole = "certificates = [\"certs\"]\nbackend = \"a\"";
+    let cases: &[(&str, &[&str], &str)] = &[
+        (
+            whole,
+            &["server_names = [\"a.test\"]", "name = \"second\"\nserver_names = [\"A.test.\"]"],
+            "line 8, column 1: listener \"l\": route \"second\": would never match for a.test, which route \"a.test\" takes already",
+        ),
+        (
+            whole,
+            &[
+                "server_names = [\"*.a.test\"]\nclient_alpn = [\"h2\"]",
+                "server_names = [\"*.A.test\"]\nclient_alpn = \"h2\"",
+            ],
+            "route \"*.A.test\": would never match for *.a.test with ALPN \"h2\", which route \"*.a.test\" takes already",
+        ),
+        (
+            whole,
+            &["no_server_name = true", "no_server_name = true\nserver_names = \"x.test\""],
+            "route \"x.test\": would never match for no server name, which route \"no server name\" takes already",
+        ),
+        (whole, &["server_names = [\"a.test\", \"a.TEST\"]"], "server_names[1]: a.test is listed twice"),
+        (whole, &["server_names = [\"a*.test\"]"], "server_names[0]: \"a*.test\": a wildcard stands for"),
+        (whole, &["mode = \"reject\""], "listener \"l\": route[0]: matches nothing in particular"),
+        (whole, &["server_names = \"a.test\"\nmode = \"drop\""], "mode: found \"drop\", expected \"terminate\""),
+        (
+            whole,
+            &["server_names = \"a.test\"\nmode = \"passthrough\"\ncertificates = \"x\""],
+            "route \"a.test\": certificates: means nothing where mode is \"passthrough\"",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nmode = \"reject\"\nbackend = \"b\""],
+            "route \"a.test\": backend: means nothing where mode is \"reject\"",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nbackend = \"c\""],
+            "backend: unknown backend \"c\" (expected one of a, b;",
+        ),
+        (whole, &["server_names = \"a.test\"\npolicy = \"x\""], "policy: unknown policy \"x\""),
+        (whole, &["name = \"default\"\nserver_names = \"a.test\""], "name: \"default\" is what tlsgate itself"),
+        (
+            whole,
+            &["name = \"x\"\nserver_names = \"a.test\"", "name = \"x\"\nserver_names = \"b.test\""],
+            "name: another route has this name already",
+        ),
+        (
+            &format!("{whole}\nrequire_sni = true"),
+            &["no_server_name = true"],
+            "no_server_name: would never match, since the listener refuses clients without a server name",
+        ),
+        (whole, &["client_alpn = []"], "client_alpn: found an empty list, expected at least one"),
+        (
+            whole,
+            &["server_names = \"a.test\"\nclient_alpn = [\"\"]"],
+            "client_alpn: found a list, expected a list of application protocols",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nalpn = [\"acme-tls/1\"]"],
+            "alpn: \"acme-tls/1\" would never be agreed on",
+        ),
+        (&format!("{whole}\nalpn = [\"acme-tls/1\"]"), &[], "alpn: \"acme-tls/1\" would never be agreed on"),
+        (&format!("{whole}\nalpn = [\"h2\", \"h2\"]"), &[], "alpn: found a list, expected a list of application"),
+        (&format!("{whole}\nnot_tls = \"c\""), &[], "not_tls: unknown backend \"c\""),
+        ("backend = \"a\"", &[], "listener \"l\": \"certificates\" is missing"),
+        ("certificates = [\"certs\"]", &[], "listener \"l\": \"backend\" is missing"),
+        ("mode = \"passthrough\"", &[], "listener \"l\": \"backend\" is missing"),
+        (
+            "",
+            &["server_names = \"a.test\"\nmode = \"passthrough\""],
+            "route \"a.test\": \"backend\" is missing here and in",
+        ),
+        (
+            "backend = \"a\"",
+            &["server_names = \"a.test\""],
+            "route \"a.test\": \"certificates\" is missing here and in",
+        ),
+        (
+            &format!("{whole}\nmode = \"reject\""),
+            &["server_names = \"a.test\"\nmode = \"passthrough\""],
+            "listener \"l\": certificates: nothing would use them",
+        ),
+    ];
+    for (listener, routes, expected) in cases {
+        let errors = errors(&routed(listener, routes));
+        assert_eq!(errors.len(), 1, "{listener}\n{routes:#?}\nwanted: {expected}\ngot: {errors:#?}");
+        assert!(errors[0].contains(expected), "{listener}\n{routes:#?}\nwanted: {expected}\ngot: {errors:#?}");
+    }
+}
+
+#[test]
+fn routes_that_differ_stand_side_by_side_and_a_listener_needs_only_what_is_used() {
+    let fine: &[(&str, &[&str])] = &[
+        ("", &["server_names = \"a.test\"\nmode = \"passthrough\"\nbackend = \"a\""]),
+        (
+            "backend = \"a\"",
+            &["server_names = \"a.test\"\nmode = \"passthrough\"", "no_server_name = true\nmode = \"reject\""],
+        ),
+        ("mode = \"passthrough\"\nbackend = \"a\"", &[]),
+        ("mode = \"passthrough\"\nbackend = \"a\"\ncertificates = \"c\"", &["server_names = \"a.test\""]),
+        ("", &["server_names = \"a.test\"\ncertificates = \"c\"\nbackend = \"b\""]),
+        (
+            "certificates = \"c\"\nbackend = \"a\"\nalpn = [\"h2\"]",
+            &[
+                "server_names = [\"a.test\", \"*.a.test\"]",
+                "server_names = [\"a.test\"]\nclient_alpn = [\"imap\"]",
+                "server_names = [\"a.test\"]\nclient_alpn = [\"acme-tls/1\"]\nmode = \"passthrough\"",
+                "client_alpn = [\"imap\"]\nalpn = [\"imap\", \"pop3\"]",
+                "no_server_name = true\nclient_alpn = [\"imap\"]\nalpn = []",
+            ],
+        ),
+    ];
+    for (listener, routes) in fine {
+        assert_eq!(errors(&routed(listener, routes)), Vec::<String>::new(), "{listener}\n{routes:#?}");
+    }
+    let config =
+        parse(&routed(fine[5].0, fine[5].1), Path::new("")).unwrap_or_else(|errors| unreachable!("{errors:?}"));
+    let listener = &config.listeners[0];
+    let shown: Vec<_> = listener.routes.iter().map(|route| (&*route.name, route.alpn.concat())).collect();
+    let expected = [
+        ("a.test", &b"h2"[..]),
+        ("a.test (2)", b"imap"),
+        ("a.test (3)", b"acme-tls/1"),
+        ("imap", b"imappop3"),
+        ("no server name", b""),
+    ];
+    assert_eq!(shown, expected.map(|(name, alpn)| (name, alpn.to_vec())));
 }

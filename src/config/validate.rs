@@ -18,10 +18,13 @@ use crate::tls::record::Layer;
 
 pub mod backend;
 pub mod backend_tls;
+pub mod client_auth;
 pub mod health;
 pub mod limits;
 pub mod listener;
 mod policy;
+pub mod reference;
+pub mod route;
 
 mod resolver;
 
@@ -99,8 +102,8 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     }
     let listeners: Vec<Listener> = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
     let errors = check.errors;
-    let of_listeners =
-        listeners.iter().map(|listener| (format!("listener {:?}", listener.name), &*listener.policy.name));
+    let of_listeners = listeners.iter().flat_map(Listener::policies);
+    let of_listeners = of_listeners.map(|(listener, policy)| (format!("listener {listener:?}"), &*policy.name));
     let of_backends = backends.iter().filter_map(|backend| {
         Some((format!("backend {:?}", backend.settings.name), &*backend.tls.as_ref()?.policy.name))
     });

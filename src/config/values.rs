@@ -13,8 +13,10 @@ use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::starttls;
+use crate::tls::client_auth::{Demand, ExpiredCrl};
 use crate::tls::policy::CipherOrder;
 use crate::tls::record::Layer;
+use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
 
 pub mod backend_tls;
@@ -40,6 +42,35 @@ pub struct Mode(pub u32);
 pub enum CertificateSource {
     Path(PathBuf),
     Pair { cert: PathBuf, key: PathBuf, names: Option<Vec<String>>, default: bool },
+}
+
+/// What is asked of clients: `None` for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demanded(pub Option<Demand>);
+
+/// Application protocols (RFC 7301), the preferred one first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Protocols(pub Vec<Box<[u8]>>);
+
+impl Value for Protocols {
+    const EXPECTED: &'static str =
+        "a list of application protocols, each once and of 1 to 255 bytes, such as [\"h2\", \"http/1.1\"]";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let texts = match value {
+            DeValue::Array(items) => items.iter().map(|item| item.get_ref().as_str()).collect::<Option<Vec<_>>>()?,
+            single => vec![single.as_str()?],
+        };
+        let mut protocols: Vec<Box<[u8]>> = Vec::with_capacity(texts.len());
+        for text in texts {
+            let protocol = Box::from(text.as_bytes());
+            if text.is_empty() || text.len() > 255 || protocols.contains(&protocol) {
+                return None;
+            }
+            protocols.push(protocol);
+        }
+        Some(Self(protocols))
+    }
 }
 
 impl Value for String {
@@ -184,6 +215,11 @@ words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
 words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
 words!(CipherOrder, "\"server\" or \"client\"", "server" => CipherOrder::Server, "client" => CipherOrder::Client);
 words!(Layer, "\"tlsgate\" or \"rustls\"", "tlsgate" => Layer::Tlsgate, "rustls" => Layer::Rustls);
+words!(Demanded, "\"off\", \"optional\" or \"require\"",
+    "off" => Demanded(None), "optional" => Demanded(Some(Demand::Optional)), "require" => Demanded(Some(Demand::Require)));
+words!(ExpiredCrl, "\"refuse\" or \"ignore\"", "refuse" => ExpiredCrl::Refuse, "ignore" => ExpiredCrl::Ignore);
+words!(RouteMode, "\"terminate\", \"passthrough\" or \"reject\"",
+    "terminate" => RouteMode::Terminate, "passthrough" => RouteMode::Passthrough, "reject" => RouteMode::Reject);
 words!(starttls::Protocol, "\"ldap\" or \"postgres\"",
     "ldap" => Self::Ldap, "postgres" => Self::Postgres);
 words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);

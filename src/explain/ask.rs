@@ -24,6 +24,8 @@ pub struct Ask {
     pub ciphers: Option<String>,
     /// Key exchange groups, separated by `:` or `,`.
     pub groups: Option<String>,
+    /// Application protocols, the preferred one first, separated by `,`.
+    pub alpn: Option<String>,
     /// A captured ClientHello.
     pub hello: Option<Vec<u8>>,
 }
@@ -67,7 +69,7 @@ impl Ask {
     }
 
     fn changes_nothing(&self) -> bool {
-        [&self.sni, &self.sigalgs, &self.tls, &self.ciphers, &self.groups].iter().all(|part| part.is_none())
+        [&self.sni, &self.sigalgs, &self.tls, &self.ciphers, &self.groups, &self.alpn].iter().all(|part| part.is_none())
     }
 
     fn apply(&self, draft: &mut Draft) -> Result<(), AskError> {
@@ -83,6 +85,9 @@ impl Ask {
         if let Some(names) = &self.groups {
             let known = || registry::group_names().collect();
             draft.groups(&list("groups", "group", names, registry::group, known)?);
+        }
+        if let Some(names) = &self.alpn {
+            draft.protocols(&protocols(names)?);
         }
         if let Some(names) = &self.sigalgs {
             let known = || registry::scheme_names().collect();
@@ -115,6 +120,18 @@ fn server_name(text: &str) -> Result<String, AskError> {
         Ok(Name::Wildcard(_)) => Err(wrong("sni", format!("{text:?} is a wildcard, expected the name of one server"))),
         Err(error) => Err(wrong("sni", error.to_string())),
     }
+}
+
+fn protocols(text: &str) -> Result<Vec<&[u8]>, AskError> {
+    let names = text.split(',').map(str::trim);
+    names
+        .map(|name| match name.len() {
+            1..=255 if text.len() <= LONGEST => Ok(name.as_bytes()),
+            _ => {
+                Err(wrong("alpn", format!("found {name:?}, expected protocols of 1 to 255 bytes, such as h2,http/1.1")))
+            }
+        })
+        .collect()
 }
 
 fn tls_version(text: &str) -> Result<ProtocolVersion, AskError> {

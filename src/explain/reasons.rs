@@ -13,7 +13,7 @@ use crate::tls::handshake::{Refusal, Terminator, Terms};
 use crate::tls::hello::Hello;
 use crate::tls::name::Name;
 use crate::tls::select::{self, Decided, Rank, Tier};
-use crate::tls::{policy, registry};
+use crate::tls::{policy, registry, route};
 
 /// One certificate that was looked at.
 #[derive(Debug, Clone, Serialize)]
@@ -101,6 +101,10 @@ pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) 
             hello.groups.iter().map(|group| registry::group_name(*group)).collect(),
             policy.groups.iter().map(|group| registry::group_name(*group)).collect(),
         ),
+        Refusal::NoCommonProtocol => {
+            let shown = |list: &[Box<[u8]>]| listed(&list.iter().map(|one| route::shown(one)).collect::<Vec<_>>());
+            format!("the client offers {}; alpn has {}", shown(&hello.protocols), shown(terminator.alpn()))
+        }
         Refusal::InappropriateFallback => String::new(),
         Refusal::NoServerName { .. } => "require_sni is on".into(),
         Refusal::UnknownName => "step 1: no certificate bears it, and unknown_name is \"reject\"".into(),

@@ -6,16 +6,21 @@ use crate::explain::{Candidate, Explanation, Offered, Outcome, Refused, Served, 
 
 impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "listener     {} ({})", self.listener, self.policy)?;
+        match &self.policy {
+            Some(policy) => writeln!(f, "listener     {} ({policy})", self.listener)?,
+            None => writeln!(f, "listener     {}", self.listener)?,
+        }
         if let Some(client) = &self.client {
             writeln!(f, "server name  {}", client.server_name.as_deref().unwrap_or("- (the client gives none)"))?;
             offered(client, f)?;
         }
         if let Some(route) = &self.route {
-            writeln!(f, "route        {}: {}, backend {}", route.name, route.mode, route.backend)?;
+            let backend = route.backend.as_ref().map(|name| format!(", backend {name}")).unwrap_or_default();
+            writeln!(f, "route        {}: {}{backend}", route.name, route.mode)?;
         }
         match &self.result {
             Outcome::Served(served) => write!(f, "{served}")?,
+            Outcome::PassedThrough => writeln!(f, "PASSED ON    as it is; the backend chooses the certificate")?,
             Outcome::Refused(refused) => write!(f, "{refused}")?,
         }
         if !self.candidates.is_empty() {
@@ -30,6 +35,9 @@ fn offered(client: &Offered, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "offers       {}", client.versions.join(" "))?;
     writeln!(f, "             {} cipher suites, groups {}", client.ciphers.len(), client.groups.join(" "))?;
     writeln!(f, "             {}", client.signature_schemes.join(" "))?;
+    if !client.application_protocols.is_empty() {
+        writeln!(f, "             ALPN {}", client.application_protocols.join(" "))?;
+    }
     match &client.certificate_signature_schemes {
         Some(schemes) if *schemes != client.signature_schemes => {
             writeln!(f, "             in certificates {}", schemes.join(" "))

@@ -50,6 +50,12 @@ impl AsRef<Stream> for Unfinished {
     }
 }
 
+impl AsMut<Stream> for Unfinished {
+    fn as_mut(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+}
+
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.finished {

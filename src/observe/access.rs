@@ -18,6 +18,8 @@ use crate::observe::outcome::Outcome;
 mod format;
 pub use format::openssl_name;
 
+pub use format::preference_list;
+
 /// Where the lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -55,10 +57,21 @@ pub struct Record {
     /// The server name; `-` where none was given.
     #[serde(rename = "server.address")]
     pub server_name: String,
+    /// The route that took it; `default` for the listener's own way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<Arc<str>>,
+    /// `terminate`, `passthrough` or `reject`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<&'static str>,
+    /// The application protocols that the client offers, the preferred one first, as the AWS load balancers write them.
+    #[serde(rename = "tls.client.alpn", skip_serializing_if = "Option::is_none")]
+    pub client_protocols: Option<String>,
     #[serde(flatten)]
     pub tls: Option<Tls>,
     #[serde(flatten)]
     pub certificate: Option<Served>,
+    #[serde(flatten)]
+    pub client_certificate: Option<ClientCertificate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<Arc<str>>,
     #[serde(rename = "backend.address", skip_serializing_if = "Option::is_none", serialize_with = "whole")]
@@ -97,6 +110,20 @@ pub struct Tls {
     pub group: Option<String>,
     #[serde(rename = "tls.resumed")]
     pub resumed: bool,
+    /// The application protocol.
+    #[serde(rename = "tls.next_protocol", skip_serializing_if = "Option::is_none")]
+    pub next_protocol: Option<String>,
+}
+
+/// The certificate that the client showed.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClientCertificate {
+    /// As RFC 4514 writes it.
+    #[serde(rename = "tls.client.subject")]
+    pub subject: String,
+    /// Whether it is one of those that are let in.
+    #[serde(rename = "tls.client.verified")]
+    pub verified: bool,
 }
 
 /// The certificate that was chosen.

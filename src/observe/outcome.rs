@@ -55,6 +55,12 @@ pub enum Outcome {
     /// It is TLS, but no valid ClientHello, or too large.
     HelloInvalid,
 
+    // Finding the route
+    /// No route takes the server name, and the listener itself terminates nothing.
+    NoRoute,
+    /// A route with `mode = "reject"` took it.
+    RouteRejected,
+
     // Agreeing on terms
     /// The client offers no TLS version that the policy allows.
     NoCommonVersion,
@@ -64,6 +70,9 @@ pub enum Outcome {
     NoCommonSuite,
     /// The client offers no key exchange group that the policy allows.
     NoCommonGroup,
+    /// The client offers no application protocol that the route knows; or it is a certificate authority's challenge
+    /// (`acme-tls/1`), which no route asks for.
+    NoCommonProtocol,
     /// The client gave no server name, and `require_sni` is on.
     NoServerName,
     /// No certificate bears the server name, and `unknown_name` is `reject`.
@@ -80,6 +89,22 @@ pub enum Outcome {
     HandshakeAlert,
     /// The client broke the protocol.
     HandshakeFailed,
+
+    // The client's certificate
+    /// The client showed none, and one is required.
+    ClientCertificateMissing,
+    /// It has expired, or is not valid yet.
+    ClientCertificateExpired,
+    /// It, or one above it, is revoked.
+    ClientCertificateRevoked,
+    /// It leads to none of the CAs.
+    ClientCertificateUnknownCa,
+    /// There is no list, or none that is up to date, that would tell whether it is revoked.
+    ClientCertificateRevocationUnknown,
+    /// It bears none of the allowed names, or its key is not pinned.
+    ClientCertificateDenied,
+    /// It is malformed, made for something else, or its signature is wrong.
+    ClientCertificateInvalid,
 
     // Connecting to the backend
     /// No server of the backend could be reached.
@@ -136,6 +161,10 @@ impl Outcome {
             Self::StarttlsPipelined | Self::StarttlsInvalid => true,
             Self::HelloClosed | Self::HelloTimeout | Self::HelloPreempted => true,
             Self::NotTls | Self::HelloInvalid => true,
+            Self::ClientCertificateMissing | Self::ClientCertificateExpired | Self::ClientCertificateRevoked => true,
+            Self::ClientCertificateUnknownCa | Self::ClientCertificateRevocationUnknown => true,
+            Self::ClientCertificateDenied | Self::ClientCertificateInvalid => true,
+            Self::NoRoute | Self::RouteRejected | Self::NoCommonProtocol => true,
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
             Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,

@@ -1,5 +1,6 @@
-//! The life of one connection, top to bottom: PROXY header, where one is due → ClientHello → terms and certificate → handshake → backend → relay → one
-//! access-log record. Must not know: listeners' sockets, configuration.
+//! The life of one connection, top to bottom: PROXY header, where one is due → ClientHello → route → terms and
+//! certificate → handshake → backend → relay (or, passed through: backend → relay) → one access-log record.
+//! Must not know: listeners' sockets, configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +10,15 @@ use rustls::AlertDescription;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::connect::{Client, Failure, connect};
+use crate::backend::connect::{Client, Connected, Failure, connect};
 use crate::backend::failure::FailureKind;
-use crate::backend::pool::{NoServer, OnDown};
+use crate::backend::pool::{NoServer, OnDown, Pool};
 use crate::limit::admission::Admission;
 use crate::net::address::Address;
-use crate::net::close;
+use crate::net::close::{self, Unfinished};
 use crate::net::proxy_protocol::{Header, Version};
 use crate::net::stream::Stream;
-use crate::observe::access::{AccessLog, Record, Served, Tls};
+use crate::observe::access::{self, AccessLog, ClientCertificate, Record, Served, Tls};
 use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
 use crate::proxy::admission::Admitted;
@@ -26,11 +27,14 @@ use crate::proxy::proxied::{self, NoHeader};
 use crate::relay::peer::Peer;
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
+use crate::snapshot::route::{Chosen, Route, Termination, Way};
 use crate::starttls;
 use crate::tls::alert;
+use crate::tls::client_auth::{Fault, Identity};
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
 use crate::tls::hello::{Hello, HelloError, HelloReader};
 use crate::tls::policy;
+use crate::tls::route::{self, Mode};
 use crate::tls::select::{Choice, Tier};
 
 /// Serves an accepted connection to its end, whatever that is.
@@ -45,9 +49,8 @@ pub async fn serve(client: Stream, listener: Arc<Listener>, entry: Entry, admitt
 
 async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitted: &mut Admitted) -> Outcome {
     let deadline = Instant::now() + listener.handshake_timeout;
-    let terminator = &listener.terminator;
 
-    let mut early = Vec::new();
+    let mut reader = HelloReader::default();
     if listener.trusted_proxies.is_some() {
         let read = tokio::select! {
             read = timeout_at(deadline, proxied::read(&mut client)) => read,
@@ -55,7 +58,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
         };
         let header = match read {
             Ok(Ok((header, rest))) => {
-                early = rest;
+                reader.raw.extend_from_slice(&rest);
                 header
             }
             Ok(Err(failure)) => return entry.no_header(failure, &listener.admission),
@@ -69,30 +72,71 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
     }
 
     if let Some(protocol) = listener.starttls {
+        let early = std::mem::take(&mut reader.raw);
         let begun = tokio::select! {
             begun = timeout_at(deadline, starttls::begin(protocol, &mut client, early)) => begun,
             () = admitted.called() => return Outcome::HelloPreempted,
         };
-        early = match begun {
+        reader.raw = match begun {
             Ok(Ok(early)) => early,
             Ok(Err(end)) => return entry.no_starttls(&mut client, end).await,
             Err(_) => return Outcome::StarttlsTimeout,
         };
     }
     let read = tokio::select! {
-        read = timeout_at(deadline, read_hello(&mut client, early)) => read,
+        read = timeout_at(deadline, read_hello(&mut client, &mut reader)) => read,
         () = admitted.called() => return Outcome::HelloPreempted,
     };
     admitted.heard();
     let hello = match read {
         Ok(Ok(hello)) => hello,
-        Ok(Err(failure)) => return entry.no_hello(&mut client, failure).await,
+        Ok(Err(failure)) => {
+            return match (&failure, listener.ways.not_tls()) {
+                (NoHello::Bad(HelloError::NotTls), Some(Route { name, way: Way::Passthrough(pool) })) => {
+                    entry.routed(name, Mode::Passthrough);
+                    pass_through(client, reader.raw, pool, listener.idle_timeout, entry).await
+                }
+                _ => entry.no_hello(&mut client, failure).await,
+            };
+        }
         Err(_) => return Outcome::HelloTimeout,
     };
-    if let Some(name) = &hello.server_name {
-        entry.record.server_name.clone_from(name);
-    }
+    entry.greeted(&hello);
 
+    let route = match listener.ways.choose(&hello) {
+        Chosen::Route(route) => route,
+        Chosen::Challenge => {
+            entry.record.reason = Some("a challenge of a certificate authority (acme-tls/1)".into());
+            close::with_last_words(&mut client, &alert::plaintext(AlertDescription::NoApplicationProtocol)).await;
+            return Outcome::NoCommonProtocol;
+        }
+    };
+    entry.routed(&route.name, route.way.mode());
+    match &route.way {
+        Way::Terminate(termination) => terminate(client, listener, termination, hello, deadline, entry).await,
+        Way::Passthrough(pool) => pass_through(client, hello.raw, pool, listener.idle_timeout, entry).await,
+        Way::Reject => {
+            close::with_last_words(&mut client, &alert::plaintext(AlertDescription::UnrecognisedName)).await;
+            match std::ptr::eq(route, listener.ways.default()) {
+                true => Outcome::NoRoute,
+                false => Outcome::RouteRejected,
+            }
+        }
+    }
+}
+
+async fn terminate(
+    mut client: Stream,
+    listener: &Listener,
+    termination: &Termination,
+    hello: Hello,
+    deadline: Instant,
+    entry: &mut Entry,
+) -> Outcome {
+    let terminator = &termination.terminator;
+    if let Some(error) = hello.unacceptable {
+        return entry.no_hello(&mut client, NoHello::Bad(error)).await;
+    }
     let began = Instant::now();
     let choice = match terminator.choose(&hello, Timestamp::now().as_second(), &mut ()) {
         Ok(choice) => choice,
@@ -109,30 +153,22 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
         Err(_) => return Outcome::HandshakeTimeout,
     };
     entry.record.tls = Some(agreed(&terminated));
+    entry.showed(terminated.client.as_ref(), true);
     entry.record.tls_handshake_time = Some(seconds(began.elapsed()));
     entry.handshake(began.elapsed());
 
-    let pool = &listener.backend;
-    entry.record.backend = Some(Arc::clone(pool.name()));
-    let began = Instant::now();
-    let mut failures = Vec::new();
+    let pool = &termination.backend;
     let preface = entry.preface(pool.settings.proxy_protocol, &client, Some(&terminated));
     let alpn = terminated.finished.negotiated.alpn.as_deref();
     let about = Client { address: entry.record.client.ip(), preface: &preface, alpn };
-    let connected = connect(pool, about, &mut failures).await;
-    entry.connect_failures(pool.name(), &failures);
-    let connected = match connected {
+    let connected = match reach(pool, about, entry).await {
         Ok(connected) => connected,
-        Err(reason) => {
+        Err(outcome) => {
             // Without close_notify: the client must not take this for an answer that is empty.
             close::with_last_words(&mut client, &[]).await;
-            return entry.no_server(reason, failures);
+            return outcome;
         }
     };
-    entry.record.backend_address = Some(connected.address.clone());
-    entry.record.connect_time = Some(seconds(began.elapsed()));
-    entry.metrics.connected(pool.name(), began.elapsed());
-
     let Terminated { finished, tickets, .. } = terminated;
     let relay = relay::terminated::relay(
         Peer::tls(&client, finished, tickets),
@@ -163,6 +199,53 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
     outcome
 }
 
+/// Hands on what came so far, and then everything, as it is.
+async fn pass_through(
+    mut client: Stream,
+    first: Vec<u8>,
+    pool: &Pool,
+    idle_timeout: Duration,
+    entry: &mut Entry,
+) -> Outcome {
+    let preface = entry.preface(pool.settings.proxy_protocol, &client, None);
+    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn: None };
+    let connected = match reach(pool, about, entry).await {
+        Ok(connected) => connected,
+        Err(outcome) => {
+            close::with_last_words(&mut client, &[]).await;
+            return outcome;
+        }
+    };
+    let (client, backend) = (Unfinished::new(client), connected.stream);
+    let relay = relay::passthrough::relay(client.as_ref(), backend.as_ref(), first, idle_timeout, &mut entry.traffic);
+    let end = match pool.settings.on_down {
+        OnDown::Keep => relay.await,
+        OnDown::Close => tokio::select! {
+            end = relay => end,
+            // As they are dropped both sides are reset.
+            () = connected.lease.down() => return Outcome::BackendDown,
+        },
+    };
+    let outcome = entry.ended(&end);
+    relay::passthrough::close_both(&end, client, backend).await;
+    drop(connected.lease);
+    outcome
+}
+
+/// Connects to a server of the backend, and tells the log how that went.
+async fn reach(pool: &Pool, client: Client<'_>, entry: &mut Entry) -> Result<Connected, Outcome> {
+    entry.record.backend = Some(Arc::clone(pool.name()));
+    let began = Instant::now();
+    let mut failures = Vec::new();
+    let connected = connect(pool, client, &mut failures).await;
+    entry.connect_failures(pool.name(), &failures);
+    let connected = connected.map_err(|reason| entry.no_server(reason, failures))?;
+    entry.record.backend_address = Some(connected.address.clone());
+    entry.record.connect_time = Some(seconds(began.elapsed()));
+    entry.metrics.connected(pool.name(), began.elapsed());
+    Ok(connected)
+}
+
 /// Why there is no hello.
 enum NoHello {
     Closed,
@@ -170,11 +253,9 @@ enum NoHello {
     Bad(HelloError),
 }
 
-/// `early` has come already.
-async fn read_hello(client: &mut Stream, early: Vec<u8>) -> Result<Hello, NoHello> {
-    let mut reader = HelloReader::default();
-    reader.raw.extend_from_slice(&early);
-    if !early.is_empty()
+/// The reader may have something already.
+async fn read_hello(client: &mut Stream, reader: &mut HelloReader) -> Result<Hello, NoHello> {
+    if !reader.raw.is_empty()
         && let Some(hello) = reader.advance().map_err(NoHello::Bad)?
     {
         return Ok(hello);
@@ -215,6 +296,10 @@ impl Entry {
             client: peer.clone(),
             peer,
             server_name: "-".into(),
+            route: None,
+            mode: None,
+            client_protocols: None,
+            client_certificate: None,
             tls: None,
             certificate: None,
             backend: None,
@@ -230,6 +315,18 @@ impl Entry {
             reason: None,
         };
         Self { record, traffic, accepted: Instant::now(), log, metrics, unwritten: false, destination: None }
+    }
+
+    fn greeted(&mut self, hello: &Hello) {
+        if let Some(name) = &hello.server_name {
+            self.record.server_name.clone_from(name);
+        }
+        self.record.client_protocols = access::preference_list(&hello.protocols);
+    }
+
+    fn routed(&mut self, route: &Arc<str>, mode: Mode) {
+        self.record.route = Some(Arc::clone(route));
+        self.record.mode = Some(mode.name());
     }
 
     fn connect_failures(&self, backend: &str, failures: &[Failure]) {
@@ -345,6 +442,12 @@ impl Entry {
         self.record.reason = Some(error.to_string());
         match error {
             HandshakeError::Closed | HandshakeError::Io(_) => Outcome::HandshakeClosed,
+            HandshakeError::Client { fault, shown, .. } => {
+                self.showed(shown.as_ref(), false);
+                // The alert is written; it must not be overtaken by a reset.
+                close::with_last_words(client, &[]).await;
+                outcome_of_client(fault)
+            }
             HandshakeError::Protocol(error) => match error.received_alert {
                 Some(received) => {
                     self.record.reason = None;
@@ -358,6 +461,11 @@ impl Entry {
                 }
             },
         }
+    }
+
+    fn showed(&mut self, client: Option<&Identity>, verified: bool) {
+        let subject = client.map(|client| client.subject.clone());
+        self.record.client_certificate = subject.map(|subject| ClientCertificate { subject, verified });
     }
 
     fn received(&mut self, alert: AlertDescription) {
@@ -420,9 +528,22 @@ fn outcome_of(refusal: Refusal) -> Outcome {
         Refusal::InappropriateFallback => Outcome::InappropriateFallback,
         Refusal::NoCommonSuite => Outcome::NoCommonSuite,
         Refusal::NoCommonGroup => Outcome::NoCommonGroup,
+        Refusal::NoCommonProtocol => Outcome::NoCommonProtocol,
         Refusal::NoServerName { .. } => Outcome::NoServerName,
         Refusal::UnknownName => Outcome::UnknownName,
         Refusal::NoCommonScheme => Outcome::NoCommonScheme,
+    }
+}
+
+fn outcome_of_client(fault: Fault) -> Outcome {
+    match fault {
+        Fault::Missing => Outcome::ClientCertificateMissing,
+        Fault::Expired => Outcome::ClientCertificateExpired,
+        Fault::Revoked => Outcome::ClientCertificateRevoked,
+        Fault::UnknownCa => Outcome::ClientCertificateUnknownCa,
+        Fault::RevocationUnknown => Outcome::ClientCertificateRevocationUnknown,
+        Fault::Denied => Outcome::ClientCertificateDenied,
+        Fault::Invalid => Outcome::ClientCertificateInvalid,
     }
 }
 
@@ -443,6 +564,7 @@ fn agreed(terminated: &Terminated) -> Tls {
         cipher: policy::suite_name(negotiated.suite),
         group: negotiated.group.map(policy::group_name),
         resumed: negotiated.resumed,
+        next_protocol: negotiated.alpn.as_deref().map(route::shown),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a backend is told of a client before the client's first byte: a PROXY header. Must not know: how it is sent.
 
 use crate::net::address::Address;
-use crate::net::proxy_protocol::{Facts, Session, Version};
+use crate::net::proxy_protocol::{self, Facts, Session, Version};
 use crate::observe::access::{Record, openssl_name};
 use crate::tls::certificate::{Certificate, Hash, KeyType};
 use crate::tls::handshake::Terminated;
@@ -24,7 +24,10 @@ pub(super) fn preface(
             cipher,
             signature: signature_name(&terminated.choice.certificate),
             key,
-            client: None,
+            client: terminated.client.as_ref().map(|client| proxy_protocol::Certificate {
+                common_name: client.common_name.as_deref(),
+                on_this_connection: !terminated.finished.negotiated.resumed,
+            }),
         }),
         _ => None,
     };

@@ -8,6 +8,7 @@ use crate::net::stream::Stream;
 
 mod intake;
 mod outlet;
+pub mod passthrough;
 pub mod peer;
 pub mod terminated;
 

@@ -2,13 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::client_auth::ClientAuth as Asked;
 use crate::config::validate::listener::Listener;
+use crate::config::validate::reference::BackendRef;
+use crate::config::validate::route::Route;
 use crate::snapshot::Snapshot;
+use crate::snapshot::route::Ways;
 use crate::tls::certificate::Certificate;
+use crate::tls::client_auth::{ClientAuth, Settings};
+use crate::tls::route;
 
 /// One line for each difference that matters to who operates it.
 pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snapshot) -> Vec<String> {
@@ -25,8 +32,9 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
             (_, None) => changes.push(line("removed".into())),
         }
         if let (Some(was), Some(is)) = (was.listener(name), is.listener(name)) {
-            let certificates = certificates(was.terminator.certificates.all(), is.terminator.certificates.all());
+            let certificates = certificates(&was.ways.certificates(), &is.ways.certificates());
             changes.extend(certificates.into_iter().map(line));
+            changes.extend(judges(&was.ways, &is.ways).into_iter().map(line));
         }
     }
     if before.resolver != after.resolver {
@@ -83,7 +91,21 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     differences.compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     differences.compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     differences.compare("tickets", &ticket_settings(old), &ticket_settings(new));
-    differences.compare("backend", &old.backend_name, &new.backend_name);
+    differences.compare("client_auth", &client_auth(&old.client_auth), &client_auth(&new.client_auth));
+    differences.compare("alpn", &protocols(&old.alpn), &protocols(&new.alpn));
+    differences.compare("mode", &old.mode.name(), &new.mode.name());
+    differences.compare("backend", &backend_name(&old.backend), &backend_name(&new.backend));
+    differences.compare("not_tls", &backend_name(&old.not_tls), &backend_name(&new.not_tls));
+    let (old, new) = (routes(&old.routes), routes(&new.routes));
+    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let what = match (old.get(name), new.get(name)) {
+            (None, _) => "added",
+            (_, None) => "removed",
+            (Some(old), Some(new)) if old != new => "changed",
+            _ => continue,
+        };
+        differences.0.push(format!("route {name:?}: {what}"));
+    }
     differences.0
 }
 
@@ -124,7 +146,20 @@ fn policy<'p>(one: &'p Listener, other: &Listener) -> Box<dyn Debug + 'p> {
     }
 }
 
-fn certificates(was: &[Arc<Certificate>], is: &[Arc<Certificate>]) -> Vec<String> {
+/// Where the same is asked of clients, and they are judged by other files.
+fn judges(was: &Ways, is: &Ways) -> Vec<String> {
+    let before: BTreeMap<_, _> = was.client_auths().collect();
+    let other = |(route, auth): &(&str, &Arc<ClientAuth>)| {
+        let same = before.get(route).filter(|before| before.settings() == auth.settings());
+        same.is_some_and(|before| before.fingerprint() != auth.fingerprint())
+    };
+    let changed = is.client_auths().filter(other);
+    changed
+        .map(|(route, _)| format!("route {route:?}: client_auth: CAs or lists of revoked certificates changed"))
+        .collect()
+}
+
+fn certificates(was: &[&Arc<Certificate>], is: &[&Arc<Certificate>]) -> Vec<String> {
     let (was, is) = (by_label(was), by_label(is));
     let mut changes = Vec::new();
     for label in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
@@ -144,6 +179,32 @@ fn ticket_settings(listener: &Listener) -> impl Debug + use<'_> {
     (tickets.on, tickets.settings, tickets.keys.iter().map(|file| &file.value).collect::<Vec<_>>())
 }
 
+fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
+    list.iter().map(|protocol| route::shown(protocol)).collect()
+}
+
+/// What it says, without the place in the file where it says so.
+fn client_auth(auth: &Option<Asked>) -> Option<(&Settings, Vec<&PathBuf>)> {
+    let auth = auth.as_ref()?;
+    Some((&auth.settings, auth.ca.iter().chain(&auth.crl).map(|file| &file.value).collect()))
+}
+
+fn backend_name(backend: &Option<BackendRef>) -> Option<&str> {
+    backend.as_ref().map(|backend| &*backend.name)
+}
+
+/// What each route says, without the place in the file where it says so.
+fn routes(routes: &[Route]) -> BTreeMap<&str, impl PartialEq + use<>> {
+    let said = |route: &Route| {
+        let sources: Vec<String> = route.certificates.iter().map(|source| format!("{:?}", source.value)).collect();
+        let policy = Arc::clone(&route.policy);
+        let client_auth = format!("{:?}", client_auth(&route.client_auth));
+        let backend = route.backend.as_ref().map(|target| Arc::clone(&target.name));
+        (route.matching.clone(), route.mode, policy, sources, route.alpn.clone(), client_auth, backend)
+    };
+    routes.iter().map(|route| (&*route.name, said(route))).collect()
+}
+
 fn by_name(listeners: &[Listener]) -> BTreeMap<&str, &Listener> {
     listeners.iter().map(|listener| (&*listener.name, listener)).collect()
 }
@@ -152,6 +213,6 @@ fn backends(backends: &[Backend]) -> BTreeMap<&str, &Backend> {
     backends.iter().map(|backend| (&*backend.settings.name, backend)).collect()
 }
 
-fn by_label(certificates: &[Arc<Certificate>]) -> BTreeMap<&str, &Arc<Certificate>> {
-    certificates.iter().map(|certificate| (&*certificate.label, certificate)).collect()
+fn by_label<'c>(certificates: &[&'c Arc<Certificate>]) -> BTreeMap<&'c str, &'c Arc<Certificate>> {
+    certificates.iter().map(|certificate| (&*certificate.label, *certificate)).collect()
 }

@@ -60,7 +60,7 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
         active.with_label_values(&[&*listener.name]).set(number(listener.admission.active()));
         blocked.with_label_values(&[&*listener.name]).set(number(listener.admission.blocked()));
         failures.with_label_values(&[&*listener.name]).set(number(listener.load_failures));
-        for certificate in listener.terminator.certificates.all() {
+        for certificate in listener.ways.certificates() {
             let key_type = certificate.key_type.to_string();
             // Seconds of this and the next centuries are exact in an f64.
             expiry

@@ -13,7 +13,7 @@ pub(super) struct Alive<'s> {
 impl<'s> Alive<'s> {
     pub(super) fn of(snapshot: &'s Snapshot) -> Self {
         let labels = |listener: &'s crate::snapshot::Listener| {
-            listener.terminator.certificates.all().iter().map(|certificate| &*certificate.label).collect()
+            listener.ways.certificates().into_iter().map(|certificate| &*certificate.label).collect()
         };
         let addresses = |pool: &crate::backend::pool::Pool| {
             pool.members().list.iter().map(|member| member.server.address.to_string()).collect()

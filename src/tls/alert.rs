@@ -12,6 +12,10 @@ pub fn plaintext(description: AlertDescription) -> [u8; 7] {
 
 /// An alert's IANA name: `handshake_failure`.
 pub fn name(description: AlertDescription) -> String {
+    // The registry spells it the other way.
+    if description == AlertDescription::UnrecognisedName {
+        return "unrecognized_name".to_owned();
+    }
     let Some(camel) = description.as_str() else {
         return format!("alert_{}", u8::from(description));
     };

@@ -127,7 +127,7 @@ impl Connector {
     fn said(&self, error: HandshakeError) -> ConnectError {
         let error = match error {
             HandshakeError::Closed | HandshakeError::Io(_) => return ConnectError::Closed,
-            HandshakeError::Protocol(error) => error,
+            HandshakeError::Protocol(error) | HandshakeError::Client { error, .. } => error,
         };
         match (error.received_alert, error.error) {
             (Some(alert), _) => ConnectError::Alert(alert),

@@ -105,6 +105,12 @@ impl Draft {
         self.set(KEY_SHARE, vector(&kept));
     }
 
+    /// Application protocols, the preferred one first.
+    pub fn protocols(&mut self, protocols: &[&[u8]]) {
+        let list: Vec<u8> = protocols.iter().flat_map(|protocol| short_vector(protocol)).collect();
+        self.set(ALPN, vector(&list));
+    }
+
     /// For the handshake and for certificates alike.
     pub fn schemes(&mut self, schemes: &[SignatureScheme]) {
         let codes: Vec<u16> = schemes.iter().map(|scheme| u16::from(*scheme)).collect();
@@ -176,6 +182,7 @@ const SERVER_NAME: u16 = 0;
 const SUPPORTED_GROUPS: u16 = 10;
 const EC_POINT_FORMATS: u16 = 11;
 const SIGNATURE_ALGORITHMS: u16 = 13;
+const ALPN: u16 = 16;
 const EXTENDED_MASTER_SECRET: u16 = 23;
 const PRE_SHARED_KEY: u16 = 41;
 const EARLY_DATA: u16 = 42;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{Acceptor, ClientHello, ResolvesServerCert, ServerConfig, UnbufferedServerConnection};
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
@@ -10,6 +11,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::tls::certificate::{Certificate, KeyType};
+use crate::tls::client_auth::{Bounded, ClientAuth, Fault, Identity, Session};
 use crate::tls::hello::Hello;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::{Finished, Handshaking, Layer, RecordError};
@@ -24,14 +26,15 @@ pub use drive::drive;
 #[derive(Debug)]
 pub struct Terminator {
     pub policy: Arc<Policy>,
-    pub certificates: Certificates,
+    pub certificates: Arc<Certificates>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
-    /// The policy as rustls's configuration; each handshake takes a copy that knows its certificate.
+    settings: Settings,
+    /// The policy as rustls's configuration; each handshake takes a copy that knows its certificate. Where clients have to
+    /// show something, it is made anew for each, with a verifier that belongs to it alone.
     template: ServerConfig,
     /// The same for clients that can do a post-quantum key exchange, where the policy has one.
-    post_quantum: Option<ServerConfig>,
-    layer: Layer,
+    post_quantum: Option<(Policy, ServerConfig)>,
 }
 
 /// A handshake that came to its end.
@@ -41,6 +44,45 @@ pub struct Terminated {
     /// Session tickets that were not sent yet: they can go along with the first data.
     pub tickets: Vec<u8>,
     pub choice: Choice,
+    /// Whose certificate the client showed, now or when the session began; `None` where it showed none.
+    pub client: Option<Identity>,
+}
+
+/// What TLS is terminated with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub policy: Arc<Policy>,
+    pub certificates: Arc<Certificates>,
+    pub unknown_name: UnknownName,
+    pub require_sni: bool,
+    /// The application protocols to agree on, best first.
+    pub alpn: Vec<Box<[u8]>>,
+    pub client_auth: Option<Arc<ClientAuth>>,
+    pub tickets: Option<Arc<Tickets>>,
+    pub layer: Layer,
+}
+
+impl Settings {
+    /// rustls's configuration, without a certificate.
+    fn config(&self, policy: &Policy, session: Option<&Arc<Session>>) -> Result<ServerConfig, rustls::Error> {
+        let clients = session.map(|session| Arc::<Session>::clone(session) as Arc<dyn ClientCertVerifier>);
+        let mut config = policy.server_config(Arc::new(NoCertificate), clients)?;
+        config.enable_secret_extraction = self.layer == Layer::Tlsgate;
+        if let Some(tickets) = &self.tickets {
+            let tickets = Arc::<Tickets>::clone(tickets);
+            config.ticketer = match session {
+                None => tickets,
+                Some(session) => {
+                    let clock = tickets.clock();
+                    Arc::new(Bounded { tickets, session: Arc::clone(session), clock })
+                }
+            };
+            // One is enough: a client that opens several connections at once resumes them all with it.
+            config.send_tls13_tickets = 1;
+        }
+        config.alpn_protocols = self.alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(config)
+    }
 }
 
 /// Why a client is refused before any certificate is sent.
@@ -54,6 +96,8 @@ pub enum Refusal {
     NoCommonSuite,
     #[error("no key exchange group in common")]
     NoCommonGroup,
+    #[error("no application protocol in common")]
+    NoCommonProtocol,
     #[error("no server name given")]
     NoServerName { tls13: bool },
     #[error("no certificate for that server name")]
@@ -68,10 +112,25 @@ pub enum HandshakeError {
     /// The client broke the protocol or sent an alert.
     #[error("{0}")]
     Protocol(RecordError),
+    /// What the client showed of itself is not good enough.
+    #[error("{fault}{}", .shown.as_ref().map(|shown| format!(": {:?}", shown.subject)).unwrap_or_default())]
+    Client { fault: Fault, error: RecordError, shown: Option<Identity> },
     #[error("the client closed the connection during the handshake")]
     Closed,
     #[error("{0}")]
     Io(std::io::Error),
+}
+
+impl HandshakeError {
+    fn of_client(self, session: Option<&Session>) -> Self {
+        match self {
+            Self::Protocol(error) => match session.and_then(|_| Fault::of(&error.error)) {
+                Some(fault) => Self::Client { fault, error, shown: session.and_then(Session::shown).cloned() },
+                None => Self::Protocol(error),
+            },
+            other => other,
+        }
+    }
 }
 
 impl Refusal {
@@ -81,6 +140,7 @@ impl Refusal {
             Self::NoCommonVersion => AlertDescription::ProtocolVersion,
             Self::InappropriateFallback => AlertDescription::InappropriateFallback,
             Self::NoCommonSuite | Self::NoCommonGroup | Self::NoCommonScheme => AlertDescription::HandshakeFailure,
+            Self::NoCommonProtocol => AlertDescription::NoApplicationProtocol,
             // RFC 8446 section 9.2; the alert does not exist before TLS 1.3.
             Self::NoServerName { tls13: true } => AlertDescription::MissingExtension,
             Self::NoServerName { tls13: false } => AlertDescription::HandshakeFailure,
@@ -101,32 +161,41 @@ pub fn never_served(certificate: &Certificate, policy: &Policy) -> Option<String
 }
 
 impl Terminator {
-    pub fn new(
-        policy: Arc<Policy>,
-        certificates: Certificates,
-        unknown_name: UnknownName,
-        require_sni: bool,
-        tickets: Option<Arc<Tickets>>,
-        layer: Layer,
-    ) -> Result<Self, rustls::Error> {
-        let template = |policy: &Policy| -> Result<ServerConfig, rustls::Error> {
-            let mut template = policy.server_config(Arc::new(NoCertificate))?;
-            template.enable_secret_extraction = layer == Layer::Tlsgate;
-            if let Some(tickets) = &tickets {
-                template.ticketer = Arc::<Tickets>::clone(tickets);
-                // One is enough: a client that opens several connections at once resumes them all with it.
-                template.send_tls13_tickets = 1;
-            }
-            Ok(template)
-        };
-        let post_quantum = policy.post_quantum().as_ref().map(template).transpose()?;
-        let template = template(&policy)?;
-        Ok(Self { policy, certificates, unknown_name, require_sni, template, post_quantum, layer })
+    pub fn new(settings: Settings) -> Result<Self, rustls::Error> {
+        let template = |policy: &Policy| settings.config(policy, None);
+        let narrowed = settings.policy.post_quantum();
+        let post_quantum = narrowed.as_ref().map(template).transpose()?;
+        let template = template(&settings.policy)?;
+        let Settings { policy, certificates, unknown_name, require_sni, .. } = &settings;
+        Ok(Self {
+            policy: Arc::clone(policy),
+            certificates: Arc::clone(certificates),
+            unknown_name: *unknown_name,
+            require_sni: *require_sni,
+            template,
+            post_quantum: narrowed.zip(post_quantum),
+            settings,
+        })
+    }
+
+    /// The application protocols to agree on, best first; where there are none, nothing is agreed on.
+    pub fn alpn(&self) -> &[Box<[u8]>] {
+        &self.settings.alpn
+    }
+
+    /// What clients have to show, if anything.
+    pub fn client_auth(&self) -> Option<&Arc<ClientAuth>> {
+        self.settings.client_auth.as_ref()
     }
 
     /// Chooses the certificate for this hello at `now` (seconds since 1970). Pure.
     pub fn choose(&self, hello: &Hello, now: i64, witness: &mut impl Witness) -> Result<Choice, Refusal> {
         let terms = Terms::agree(hello, &self.policy)?;
+        // Who offers none, or is offered none, goes without (RFC 7301 section 3.1).
+        let common = self.settings.alpn.iter().any(|protocol| hello.protocols.contains(protocol));
+        if !common && !self.settings.alpn.is_empty() && !hello.protocols.is_empty() {
+            return Err(Refusal::NoCommonProtocol);
+        }
         if hello.server_name.is_none() && self.require_sni {
             return Err(Refusal::NoServerName { tls13: terms.version == ProtocolVersion::TLSv1_3 });
         }
@@ -152,11 +221,13 @@ impl Terminator {
     pub fn rehearse(&self, hello: &Hello, choice: &Choice) -> Result<(), (rustls::Error, Vec<u8>)> {
         let (mut acceptor, mut alert) = (Acceptor::default(), Vec::new());
         let incomplete = || (rustls::Error::HandshakeNotComplete, Vec::new());
+        let session = self.settings.client_auth.as_ref().map(ClientAuth::session);
+        let config = self.config(hello, choice, session.as_ref()).map_err(|error| (error, Vec::new()))?;
         let mut rest = hello.raw.as_slice();
         while acceptor.read_tls(&mut rest).map_err(|_| incomplete())? > 0 {
             let accepted = match acceptor.accept() {
                 Ok(None) => continue,
-                Ok(Some(accepted)) => accepted.into_connection(self.config(hello, choice)).map(drop),
+                Ok(Some(accepted)) => accepted.into_connection(Arc::clone(&config)).map(drop),
                 Err(refused) => Err(refused),
             };
             return accepted.map_err(|(error, mut words)| {
@@ -168,11 +239,21 @@ impl Terminator {
         Err(incomplete())
     }
 
-    fn config(&self, hello: &Hello, choice: &Choice) -> Arc<ServerConfig> {
+    fn config(
+        &self,
+        hello: &Hello,
+        choice: &Choice,
+        session: Option<&Arc<Session>>,
+    ) -> Result<Arc<ServerConfig>, rustls::Error> {
         let post_quantum = self.post_quantum.as_ref().filter(|_| post_quantum_group(hello, &self.policy).is_some());
-        let mut config = post_quantum.unwrap_or(&self.template).clone();
+        let mut config = match (session, post_quantum) {
+            (None, None) => self.template.clone(),
+            (None, Some((_, template))) => template.clone(),
+            (Some(_), None) => self.settings.config(&self.policy, session)?,
+            (Some(_), Some((narrowed, _))) => self.settings.config(narrowed, session)?,
+        };
         config.cert_resolver = Arc::new(Chosen(Arc::clone(&choice.certificate.key)));
-        Arc::new(config)
+        Ok(Arc::new(config))
     }
 
     /// Runs the handshake that begins with `hello` on `stream`. On failure the alert has been written.
@@ -182,11 +263,14 @@ impl Terminator {
         hello: Hello,
         choice: Choice,
     ) -> Result<Terminated, HandshakeError> {
-        let connection = UnbufferedServerConnection::new(self.config(&hello, &choice))
+        let session = self.settings.client_auth.as_ref().map(ClientAuth::session);
+        let connection = self
+            .config(&hello, &choice, session.as_ref())
+            .and_then(UnbufferedServerConnection::new)
             .map_err(|error| HandshakeError::Protocol(error.into()))?;
         let mut handshaking = Handshaking::server(connection, hello.raw);
-        let last = drive(stream, &mut handshaking).await?;
-        let finished = handshaking.finish(self.layer).map_err(HandshakeError::Protocol)?;
+        let last = drive(stream, &mut handshaking).await.map_err(|error| error.of_client(session.as_deref()))?;
+        let finished = handshaking.finish(self.settings.layer).map_err(HandshakeError::Protocol)?;
         // In TLS 1.2 the last flight ends the handshake, and the client waits for it.
         let tickets = match finished.negotiated.version {
             ProtocolVersion::TLSv1_3 => last,
@@ -195,7 +279,8 @@ impl Terminator {
                 Vec::new()
             }
         };
-        Ok(Terminated { finished, tickets, choice })
+        let client = finished.negotiated.peer_certificates.first().and_then(Identity::of);
+        Ok(Terminated { finished, tickets, choice, client })
     }
 }
 

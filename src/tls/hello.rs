@@ -3,10 +3,13 @@
 //!
 //! One parser decides what is a ClientHello and what name it carries, for every path. Two extensions that rustls reads
 //! but does not show (`supported_versions`, `signature_algorithms_cert`) are looked up in the same, already accepted
-//! bytes.
+//! bytes. A hello that rustls refuses only because it lacks `signature_algorithms` (clients before TLS 1.2) can still be
+//! passed through: it is shown to rustls once more with that extension added, so that here, too, rustls reads the name.
 
-use rustls::server::Acceptor;
-use rustls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use rustls::server::{Accepted, Acceptor};
+use rustls::{
+    AlertDescription, CipherSuite, Error as TlsError, NamedGroup, PeerIncompatible, ProtocolVersion, SignatureScheme,
+};
 use thiserror::Error;
 
 use crate::tls::alert;
@@ -28,6 +31,10 @@ pub struct Hello {
     /// `signature_algorithms_cert`, where it was sent.
     pub certificate_schemes: Option<Vec<SignatureScheme>>,
     pub groups: Vec<NamedGroup>,
+    /// The application protocols offered (RFC 7301), the one that the client likes best first.
+    pub protocols: Vec<Box<[u8]>>,
+    /// Why TLS cannot be terminated with it, though it can be passed through: it lacks what rustls insists on.
+    pub unacceptable: Option<HelloError>,
 }
 
 /// Why the bytes are no ClientHello. Each carries the alert to send, as a record.
@@ -83,25 +90,24 @@ impl HelloReader {
                 Ok(None) if taken == 0 => return Err(HelloError::TooLarge),
                 Ok(None) => {}
                 Ok(Some(accepted)) => {
-                    let seen = accepted.client_hello();
-                    let hidden = hidden_extensions(&self.raw).unwrap_or_default();
-                    return Ok(Some(Hello {
-                        server_name: seen.server_name().map(str::to_owned),
-                        versions: hidden.versions,
-                        cipher_suites: seen.cipher_suites().to_vec(),
-                        signature_schemes: seen.signature_schemes().to_vec(),
-                        certificate_schemes: hidden.certificate_schemes,
-                        groups: seen.named_groups().unwrap_or_default().to_vec(),
-                        raw: std::mem::take(&mut self.raw),
-                    }));
+                    return Ok(Some(Hello::of(&accepted, std::mem::take(&mut self.raw))));
                 }
-                // rustls misses the signature algorithms that an old client does not send before it looks at the version.
-                Err(_) if is_too_old(&self.raw) => return Err(HelloError::TooOld),
                 Err((error, mut accepted_alert)) => {
+                    let lacks_schemes = error == NO_SIGNATURE_ALGORITHMS;
                     let mut alert = Vec::new();
                     // Writing to a Vec cannot fail; were the alert lost, closing would still be right.
                     let _ = accepted_alert.write_all(&mut alert);
-                    return Err(HelloError::Invalid { reason: error.to_string(), alert });
+                    let error = match is_too_old(&self.raw) {
+                        true => HelloError::TooOld,
+                        false => HelloError::Invalid { reason: error.to_string(), alert },
+                    };
+                    // It is the last thing that rustls looks at: all else about the hello is as it should be.
+                    let completed = lacks_schemes.then(|| with_signature_algorithms(&self.raw)).flatten();
+                    let Some(accepted) = completed.and_then(|completed| accept(&completed)) else { return Err(error) };
+                    let mut hello = Hello::of(&accepted, std::mem::take(&mut self.raw));
+                    hello.signature_schemes.clear();
+                    hello.unacceptable = Some(error);
+                    return Ok(Some(hello));
                 }
             }
         }
@@ -110,6 +116,57 @@ impl HelloReader {
         }
         Ok(None)
     }
+}
+
+impl Hello {
+    fn of(accepted: &Accepted, raw: Vec<u8>) -> Self {
+        let seen = accepted.client_hello();
+        let hidden = hidden_extensions(&raw).unwrap_or_default();
+        Self {
+            server_name: seen.server_name().map(str::to_owned),
+            versions: hidden.versions,
+            cipher_suites: seen.cipher_suites().to_vec(),
+            signature_schemes: seen.signature_schemes().to_vec(),
+            certificate_schemes: hidden.certificate_schemes,
+            groups: seen.named_groups().unwrap_or_default().to_vec(),
+            protocols: seen.alpn().into_iter().flatten().map(Box::from).collect(),
+            unacceptable: None,
+            raw,
+        }
+    }
+}
+
+fn accept(records: &[u8]) -> Option<Accepted> {
+    let mut acceptor = Acceptor::default();
+    let mut rest = records;
+    while !rest.is_empty() {
+        let taken = acceptor.read_tls(&mut rest).ok()?;
+        match acceptor.accept().ok()? {
+            Some(accepted) => return Some(accepted),
+            None if taken == 0 => return None,
+            None => {}
+        }
+    }
+    None
+}
+
+/// The ClientHello in records of its own, with a `signature_algorithms` extension in front of its others. What else it
+/// says is not touched.
+fn with_signature_algorithms(raw: &[u8]) -> Option<Vec<u8>> {
+    let body = handshake_payload(raw)?;
+    let mut after = Cursor(&body);
+    skip_to_extensions(&mut after)?;
+    let front = &body[..body.len() - after.0.len()];
+    let extensions = if after.0.is_empty() { &[][..] } else { after.vector16()?.0 };
+    let length = u16::try_from(extensions.len() + ANY_SCHEME.len()).ok()?;
+    let completed = [front, &length.to_be_bytes(), ANY_SCHEME, extensions].concat();
+    let [0, length @ ..] = u32::try_from(completed.len()).ok()?.to_be_bytes() else { return None };
+    let message = [&[CLIENT_HELLO], &length[..], &completed].concat();
+    let record = |payload: &[u8]| {
+        let length = u16::try_from(payload.len()).unwrap_or(0).to_be_bytes();
+        [&[HANDSHAKE, 3, 1], &length[..], payload].concat()
+    };
+    Some(message.chunks(LONGEST_FRAGMENT).flat_map(record).collect())
 }
 
 /// A TLS record begins with a content type, of which a client may send handshake first (22) or, if it gives up at once,
@@ -134,11 +191,7 @@ struct Hidden {
 fn hidden_extensions(raw: &[u8]) -> Option<Hidden> {
     let message = handshake_payload(raw)?;
     let mut body = Cursor(&message);
-    let legacy_version = body.u16()?;
-    body.take(32)?; // random
-    body.vector8()?; // legacy_session_id
-    body.vector16()?; // cipher_suites
-    body.vector8()?; // legacy_compression_methods
+    let legacy_version = skip_to_extensions(&mut body)?;
     let mut hidden = Hidden::default();
     let mut versions = None;
     if !body.0.is_empty() {
@@ -157,6 +210,16 @@ fn hidden_extensions(raw: &[u8]) -> Option<Hidden> {
     }
     hidden.versions = versions.unwrap_or_else(|| legacy_versions(legacy_version));
     Some(hidden)
+}
+
+/// Steps over what stands before the extensions, and returns the version that stands first.
+fn skip_to_extensions(body: &mut Cursor<'_>) -> Option<u16> {
+    let legacy_version = body.u16()?;
+    body.take(32)?; // random
+    body.vector8()?; // legacy_session_id
+    body.vector16()?; // cipher_suites
+    body.vector8()?; // legacy_compression_methods
+    Some(legacy_version)
 }
 
 /// Without `supported_versions` the legacy field names the highest version, and lower ones are meant too (RFC 8446
@@ -220,6 +283,17 @@ impl<'a> Cursor<'a> {
 
 /// Most hellos with a post-quantum key share take 1.5 to 1.8 KiB.
 const TYPICAL_BYTES: usize = 2048;
+
+const NO_SIGNATURE_ALGORITHMS: TlsError =
+    TlsError::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired);
+
+/// The extension with one scheme in it (RFC 8446 section 4.2.3).
+const ANY_SCHEME: &[u8] = &[0, 13, 0, 4, 0, 2, 4, 3];
+
+/// RFC 8446 section 5.1.
+const LONGEST_FRAGMENT: usize = 1 << 14;
+const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
 
 /// RFC 8446 section 4.2.1.
 const SUPPORTED_VERSIONS: u16 = 43;

@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod certificate;
 pub mod chain;
+pub mod client_auth;
 pub mod connect;
 pub mod crypto;
 pub mod draft;
@@ -16,6 +17,7 @@ pub mod pem;
 pub mod policy;
 pub mod record;
 pub mod registry;
+pub mod route;
 pub mod select;
 pub mod stamp;
 pub mod store;

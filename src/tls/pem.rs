@@ -2,7 +2,7 @@
 //! Must not know: files, names, which certificate goes with which key.
 
 use rustls::pki_types::pem::{self, SectionKind};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use thiserror::Error;
 
 /// What a PEM text holds that matters to a TLS server; other sections (parameters, CRLs) are passed over.
@@ -47,6 +47,28 @@ pub fn read(text: &[u8]) -> Result<Contents, PemError> {
         }
     }
     Ok(contents)
+}
+
+/// Reads lists of revoked certificates: PEM, or one in DER, as CAs publish it.
+pub fn read_crls(bytes: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
+    // A DER structure begins with the tag of a sequence, which in PEM would be a zero.
+    if bytes.first() == Some(&0x30) {
+        return Ok(vec![bytes.to_vec().into()]);
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(PemError::Empty);
+    }
+    let mut lists = Vec::new();
+    let mut rest = bytes;
+    while let Some((kind, der)) = pem::from_buf(&mut rest).map_err(said)? {
+        if kind == SectionKind::Crl {
+            lists.push(der.into());
+        }
+    }
+    match lists.is_empty() {
+        true => Err(PemError::Syntax("there is no list of revoked certificates (X509 CRL) in it".into())),
+        false => Ok(lists),
+    }
 }
 
 pub(super) fn said(error: pem::Error) -> PemError {

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::server::{NoServerSessionStorage, ResolvesServerCert, ServerConfig};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert, ServerConfig, WebPkiClientVerifier};
 use rustls::{
     CipherSuite, ClientConfig, ConfigBuilder, NamedGroup, ProtocolVersion, SignatureScheme, SupportedCipherSuite,
     WantsVerifier,
@@ -91,13 +92,17 @@ pub fn named(name: &str) -> Option<Arc<Policy>> {
 }
 
 impl Policy {
-    /// A rustls configuration that holds to this policy and asks `resolver` for the certificate.
+    /// A rustls configuration that holds to this policy and asks `resolver` for the certificate, and `clients` whether theirs are good.
     ///
     /// Resumption is off: who wants it gives the configuration a ticketer. Sessions are never stored here.
-    pub fn server_config(&self, resolver: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, rustls::Error> {
+    pub fn server_config(
+        &self,
+        resolver: Arc<dyn ResolvesServerCert>,
+        clients: Option<Arc<dyn ClientCertVerifier>>,
+    ) -> Result<ServerConfig, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(self.provider())
             .with_protocol_versions(&self.supported_versions())?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
             .with_cert_resolver(resolver);
         config.ignore_client_order = self.cipher_order == CipherOrder::Server;
         config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -58,6 +58,14 @@ pub enum StoreError {
 #[derive(Debug, Default)]
 pub struct Store {
     kept: HashMap<Origin, Kept>,
+    plain: HashMap<PathBuf, Plain>,
+}
+
+/// A file that is none of ours to take apart.
+#[derive(Debug, Clone)]
+struct Plain {
+    bytes: Arc<[u8]>,
+    stamp: Option<Stamp>,
 }
 
 /// How far a store believes that a file is what it was.
@@ -100,7 +108,7 @@ impl Store {
     /// The folders in which a change may mean another certificate.
     pub fn folders(&self) -> BTreeSet<PathBuf> {
         let files = self.kept.keys().flat_map(|origin| std::iter::once(&origin.cert).chain(&origin.key));
-        files.filter_map(|file| file.parent().map(Path::to_owned)).collect()
+        files.chain(self.plain.keys()).filter_map(|file| file.parent().map(Path::to_owned)).collect()
     }
 
     pub fn loading(&self, trust: Trust, now: SystemTime) -> Loading<'_> {
@@ -131,6 +139,26 @@ impl Loading<'_> {
             }
         }
         Ok(loaded)
+    }
+
+    /// The bytes of a file that nobody need keep secret; the very same where it did not change.
+    pub fn plain(&mut self, path: &Path) -> Result<Arc<[u8]>, StoreError> {
+        if let Some(plain) = self.after.plain.get(path) {
+            return Ok(Arc::clone(&plain.bytes));
+        }
+        let before = self.before.plain.get(path);
+        let stamp = Stamp::of(path, self.now);
+        let unchanged = |plain: &&Plain| self.trust == Trust::Stamps && stamp.is_some() && plain.stamp == stamp;
+        let bytes = match before.filter(unchanged) {
+            Some(plain) => Arc::clone(&plain.bytes),
+            None => {
+                let read = File::read(path)?.text;
+                let same = before.filter(|plain| *plain.bytes == *read);
+                same.map_or_else(|| read.into(), |plain| Arc::clone(&plain.bytes))
+            }
+        };
+        self.after.plain.insert(path.to_owned(), Plain { bytes: Arc::clone(&bytes), stamp });
+        Ok(bytes)
     }
 
     /// The store as it is after everything was loaded.

@@ -81,6 +81,12 @@ impl Tickets {
     }
 }
 
+impl Tickets {
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+}
+
 impl ProducesTickets for Tickets {
     fn enabled(&self) -> bool {
         true

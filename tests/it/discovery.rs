@@ -1,16 +1,20 @@
 //! Servers that are found by name: they follow the records, whatever the name server does, and no client notices.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::backend::Backend;
-use crate::support::client::{Client, Ending, Tls};
+use crate::support::client::{Client, Ending, Tls, trusting};
 use crate::support::dns::{Dns, Mood, Record};
+use crate::support::http::Door;
 use crate::support::procfs::{eventually, resident_kib};
-use crate::support::stage::Stage;
+use crate::support::proxy::Proxy;
+use crate::support::stage::{NAME, Stage, certified};
 
 /// Servers that listen on one port of several loopback addresses.
 struct Fleet {
@@ -21,6 +25,10 @@ struct Fleet {
 
 impl Fleet {
     fn new(network: u8, count: u8) -> Self {
+        Self::of(network, count, Backend::echo_on)
+    }
+
+    fn of(network: u8, count: u8, serve: impl Fn(TcpListener) -> Backend) -> Self {
         let addresses: Vec<_> = (1..=count).map(|host| Ipv4Addr::new(127, 9, network, host)).collect();
         for _ in 0..100 {
             let first = TcpListener::bind((addresses[0], 0)).unwrap();
@@ -28,7 +36,7 @@ impl Fleet {
             let rest: Result<Vec<_>, _> =
                 addresses[1..].iter().map(|address| TcpListener::bind((*address, port))).collect();
             if let Ok(rest) = rest {
-                let servers = std::iter::once(first).chain(rest).map(Backend::echo_on).collect();
+                let servers = std::iter::once(first).chain(rest).map(&serve).collect();
                 return Self { port, addresses, _servers: servers };
             }
         }
@@ -277,6 +285,58 @@ fn records_that_come_and_go_lose_no_connection() {
     become_known(&stage, &fleet.servers(&[1]));
     let text = stage.door().get("/metrics").body;
     assert_eq!(text.lines().filter(|line| line.starts_with("tlsgate_backend_up{")).count(), 1, "{text}");
+}
+
+#[test]
+fn the_shipped_configuration_for_containers_follows_them() {
+    let container = |listener| {
+        Backend::on(listener, |mut stream| {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte)?;
+                request.extend_from_slice(&byte);
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+        })
+    };
+    let (dns, fleet) = (Dns::start(600), Fleet::of(9, 3, container));
+    dns.set("web", &fleet.records(&[0, 1]));
+    let mut config = include_str!("../../config/containers.toml").to_owned();
+    for (shipped, here) in [
+        ("listen = \"0.0.0.0:9900\"", "listen=\"unix:admin.sock\"".to_owned()),
+        ("listen = [\"0.0.0.0:8443\", \"[::]:8443\"]", "listen = \"127.0.0.1:0\"".to_owned()),
+        ("dns:web:8080", format!("dns:web:{}", fleet.port)),
+        ("max_ttl = \"5s\"", format!("max_ttl = \"1s\"\nnameservers = \"{}\"", dns.address)),
+    ] {
+        assert!(config.contains(shipped), "{shipped}");
+        config = config.replace(shipped, &here);
+    }
+    let pki = certified();
+    let proxy = Proxy::start(pki.folder(), &config);
+    let door = Door::Unix(pki.folder().join("admin.sock"));
+    let up = |indices: &[usize]| {
+        let wanted = fleet.servers(indices);
+        eventually(&format!("{wanted:?} are up"), || {
+            let servers = door.get("/api/v1/backends").json()["backends"][0]["servers"].as_array()?.clone();
+            let up = servers.iter().filter(|server| server["health"] == "up");
+            (up.map(|server| server["address"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>() == wanted)
+                .then_some(())
+        });
+    };
+    let clients = Arc::new(trusting(&pki.ca(), Tls::V13));
+    let visit = || {
+        let mut client = Client::silent(proxy.address("https"), &clients, NAME);
+        client.handshake().unwrap();
+        client.send(b"GET / HTTP/1.1\r\nHost: main.test\r\n\r\n").unwrap();
+        let (answer, ending) = client.read_to_end();
+        assert!(answer.ends_with(b"hello") && ending == Ending::CloseNotify, "{ending:?}");
+    };
+    for indices in [&[0, 1][..], &[0, 1, 2], &[2]] {
+        dns.set("web", &fleet.records(indices));
+        up(indices);
+        (0..4).for_each(|_| visit());
+    }
 }
 
 #[test]

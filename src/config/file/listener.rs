@@ -5,12 +5,15 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::config::decode::{Located, Table};
+use crate::config::file::client_auth::ClientAuth;
 use crate::config::file::limits::Limits;
+use crate::config::file::route::Route;
 use crate::config::values::limits::ProxyHeader;
-use crate::config::values::{CertificateSource, Mode};
+use crate::config::values::{CertificateSource, Mode, Protocols};
 use crate::net::address::Address;
 use crate::starttls;
 use crate::tls::policy;
+use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
 
 /// `[[listener]]`
@@ -34,7 +37,12 @@ pub struct Listener {
     pub ticket_lifetime: Located<Duration>,
     pub ticket_rotation: Located<Duration>,
     pub ticket_keys: Option<Vec<Located<String>>>,
+    pub client_auth: ClientAuth,
+    pub alpn: Located<Protocols>,
+    pub mode: Option<Located<RouteMode>>,
     pub backend: Option<Located<String>>,
+    pub not_tls: Option<Located<String>>,
+    pub routes: Vec<Route>,
 }
 
 impl Listener {
@@ -62,7 +70,12 @@ impl Listener {
             ticket_lifetime: table.or("ticket_lifetime", Duration::from_secs(12 * 3600)),
             ticket_rotation: table.or("ticket_rotation", Duration::from_secs(12 * 3600)),
             ticket_keys: table.list("ticket_keys"),
-            backend: table.required("backend"),
+            client_auth: table.table("client_auth", ClientAuth::read),
+            alpn: table.or("alpn", Protocols::default()),
+            mode: table.optional("mode"),
+            backend: table.optional("backend"),
+            not_tls: table.optional("not_tls"),
+            routes: table.tables("route", Route::read),
         }
     }
 }

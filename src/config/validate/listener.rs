@@ -10,14 +10,17 @@ use ipnet::IpNet;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
+use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::policy::Policies;
+use crate::config::validate::reference::{BackendRef, CERTIFICATES, certificate, known_backend, known_bare_backend};
+use crate::config::validate::route::{self, Route};
 use crate::config::validate::{present, resolved, resolved_address};
-use crate::config::values::{CertificateSource, Mode};
+use crate::config::values::Mode;
 use crate::net::address::Address;
 use crate::starttls;
-use crate::tls::name::Name;
 use crate::tls::policy::Policy;
+use crate::tls::route::Mode as RouteMode;
 use crate::tls::select::UnknownName;
 use crate::tls::store::Source;
 use crate::tls::tickets;
@@ -42,9 +45,37 @@ pub struct Listener {
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub tickets: Tickets,
-    /// The index of a backend.
-    pub backend: usize,
-    pub backend_name: Arc<str>,
+    /// The application protocols that it agrees on, best first.
+    pub alpn: Vec<Box<[u8]>>,
+    /// What its clients have to show; `None` for nothing.
+    pub client_auth: Option<ClientAuth>,
+    /// What becomes of what no route takes.
+    pub mode: RouteMode,
+    /// Where that goes; `None` where it is refused.
+    pub backend: Option<BackendRef>,
+    /// Where what is not TLS goes; `None` where it is refused.
+    pub not_tls: Option<BackendRef>,
+    pub routes: Vec<Route>,
+}
+
+impl Listener {
+    /// Its policies, its routes' among them, each with its own name: those under which TLS is terminated.
+    pub fn policies(&self) -> impl Iterator<Item = (&str, &Policy)> {
+        let own = (self.mode == RouteMode::Terminate).then_some(&self.policy);
+        let terminating = self.routes.iter().filter(|route| route.mode == RouteMode::Terminate);
+        own.into_iter().chain(terminating.map(|route| &route.policy)).map(|policy| (&*self.name, &**policy))
+    }
+
+    /// Its certificates, and those of its routes.
+    pub fn sources(&self) -> impl Iterator<Item = &Located<Source>> {
+        self.certificates.iter().chain(self.routes.iter().flat_map(|route| &route.certificates))
+    }
+
+    /// The files by which its clients, and its routes', are judged.
+    pub fn client_auth_files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
+        let all = self.client_auth.iter().chain(self.routes.iter().filter_map(|route| route.client_auth.as_ref()));
+        all.flat_map(|auth| auth.ca.iter().chain(&auth.crl))
+    }
 }
 
 /// Whether and how sessions are resumed.
@@ -87,24 +118,45 @@ impl Listeners<'_> {
             }
         }
         let policy = self.policies.named(&listener.policy, errors);
-        let expected = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";
-        let certificates = present(listener.certificates, "certificates", expected, &here, errors)
+        let has_routes = !listener.routes.is_empty();
+        let mode = match (&listener.mode, &listener.certificates) {
+            (Some(mode), _) => mode.value,
+            (None, None) if has_routes => RouteMode::Reject,
+            (None, _) => RouteMode::Terminate,
+        };
+        let certificates = match mode {
+            RouteMode::Terminate => present(listener.certificates, "certificates", CERTIFICATES, &here, errors),
+            RouteMode::Passthrough | RouteMode::Reject => Some(listener.certificates.unwrap_or_default()),
+        };
+        let certificates: Option<Vec<_>> = certificates
             .map(|list| list.into_iter().filter_map(|source| certificate(source, self.folder, errors)).collect());
-        let backend = listener.backend.and_then(|name| {
-            let found = self.backends.iter().position(|backend| *backend.settings.name == *name.value);
-            if found.is_none() {
-                let known = self.backends.iter().map(|backend| &*backend.settings.name).collect::<Vec<_>>().join(", ");
-                let known =
-                    if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
-                errors.push(
-                    name.error(format!(
-                        "unknown backend {:?} ({known}; a backend is written [backend.NAME])",
-                        name.value
-                    )),
-                );
-            }
-            found
+        if mode != RouteMode::Reject && listener.backend.is_none() {
+            errors.push(here.error("\"backend\" is missing (expected a text in quotes)"));
+        }
+        let backend = listener.backend.as_ref().map(|name| match mode {
+            RouteMode::Passthrough => known_bare_backend(name, self.backends, errors),
+            RouteMode::Terminate | RouteMode::Reject => known_backend(name, self.backends, errors),
         });
+        let not_tls = listener.not_tls.as_ref().map(|name| known_bare_backend(name, self.backends, errors));
+        let client_auth = client_auth::validated(listener.client_auth, self.folder, errors);
+        let inherited = route::Inherited {
+            policy: policy.as_ref(),
+            policies: self.policies,
+            certificates: certificates.as_ref().is_none_or(|list| !list.is_empty()),
+            alpn: &listener.alpn.value,
+            client_auth: client_auth.as_ref(),
+            backend: backend.as_ref(),
+            require_sni: listener.require_sni.value,
+            folder: self.folder,
+            backends: self.backends,
+        };
+        let routes = route::validated(listener.routes, &inherited, errors);
+        if mode != RouteMode::Terminate {
+            unused(&here, &certificates, &routes, errors);
+        }
+        if let Some(error) = route::challenge(&listener.alpn, false) {
+            errors.push(error);
+        }
         let trusted_proxies = limits::trusted(listener.proxy_protocol, listener.trusted_proxies, errors);
         let limits = limits::validated(listener.limits, errors);
         let tickets = Tickets {
@@ -144,49 +196,35 @@ impl Listeners<'_> {
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             tickets,
-            backend: backend?,
-            backend_name: Arc::clone(&self.backends[backend?].settings.name),
+            alpn: listener.alpn.value.0,
+            client_auth,
+            mode,
+            backend: match backend {
+                Some(found) => Some(found?),
+                None => None,
+            },
+            not_tls: match not_tls {
+                Some(found) => Some(found?),
+                None => None,
+            },
+            routes,
         })
     }
 }
 
-fn certificate(
-    source: Located<CertificateSource>,
-    folder: &Path,
+/// Certificates that nobody would ever see are a mistake.
+fn unused(
+    here: &Located<()>,
+    certificates: &Option<Vec<Located<Source>>>,
+    routes: &[Route],
     errors: &mut Vec<ConfigError>,
-) -> Option<Located<Source>> {
-    let value = match &source.value {
-        CertificateSource::Path(path) => Source::Path(resolved(path, folder)),
-        CertificateSource::Pair { cert, key, names, default } => {
-            let names = match names {
-                None => None,
-                Some(texts) if texts.is_empty() => {
-                    errors.push(source.error("names: found an empty list, expected at least one name"));
-                    return None;
-                }
-                Some(texts) => Some(parsed_names(texts, &source, errors)?),
-            };
-            Source::Pair { cert: resolved(cert, folder), key: resolved(key, folder), names, default: *default }
-        }
-    };
-    Some(Located { value, at: source.at, path: source.path })
-}
-
-fn parsed_names(
-    texts: &[String],
-    source: &Located<CertificateSource>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Vec<Name>> {
-    let mut names: Vec<Name> = Vec::with_capacity(texts.len());
-    let before = errors.len();
-    for text in texts {
-        match Name::parse(text) {
-            Ok(name) if names.contains(&name) => {}
-            Ok(name) => names.push(name),
-            Err(error) => errors.push(source.error(format!("names: {error}"))),
-        }
+) {
+    let takes = |route: &Route| route.mode == RouteMode::Terminate && route.certificates.is_empty();
+    if certificates.as_ref().is_some_and(|list| !list.is_empty()) && !routes.iter().any(takes) {
+        errors.push(here.error(
+            "certificates: nothing would use them (mode is not \"terminate\", nor does a route take them over)",
+        ));
     }
-    (errors.len() == before).then_some(names)
 }
 
 const LONGEST_TICKET: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -55,7 +55,10 @@ impl Policies {
     ) -> (Vec<Arc<Policy>>, Vec<String>) {
         let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (user, policy) in used {
-            users.entry(policy).or_default().push(user);
+            let users = users.entry(policy).or_default();
+            if !users.contains(&user) {
+                users.push(user);
+            }
         }
         let unused = self.own.iter().filter(|policy| !users.contains_key(&*policy.name));
         let mut warnings: Vec<String> =

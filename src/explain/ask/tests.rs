@@ -56,6 +56,7 @@ fn what_is_asked_for_replaces_what_the_client_has() {
         tls: text("1.3"),
         ciphers: text("TLS_AES_256_GCM_SHA384:ECDHE-RSA-AES128-GCM-SHA256"),
         groups: text("P-384: x25519"),
+        alpn: Some("h2,http/1.1".into()),
         hello: None,
     };
     let hello = hello(&ask);
@@ -67,6 +68,7 @@ fn what_is_asked_for_replaces_what_the_client_has() {
     let suites = [CipherSuite::TLS13_AES_256_GCM_SHA384, CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256];
     assert_eq!(hello.cipher_suites, suites);
     assert_eq!(hello.groups, [NamedGroup::secp384r1, NamedGroup::X25519]);
+    assert_eq!(hello.protocols, [Box::from(&b"h2"[..]), Box::from(&b"http/1.1"[..])]);
 }
 
 #[test]

@@ -38,6 +38,15 @@ fn text(record: &Record) -> String {
         seconds = record.connection_time,
         outcome = record.outcome,
     );
+    if let Some(protocol) = tls.and_then(|tls| tls.next_protocol.as_deref()) {
+        line += &format!(" alpn={protocol}");
+    }
+    if let Some(client) = &record.client_certificate {
+        line += &format!(" client={:?} verified={}", client.subject, client.verified);
+    }
+    if let (Some(route), Some(mode)) = (&record.route, record.mode) {
+        line += &format!(" route={route:?} mode={mode}");
+    }
     if let Some(alert) = &record.incoming_tls_alert {
         line += &format!(" alert={alert}");
     }
@@ -74,14 +83,37 @@ fn nlb(record: &Record) -> String {
         tls.map_or_else(dash, |tls| tls.version.to_ascii_lowercase().replace('.', "")),
         tls.and_then(|tls| tls.group.clone()).unwrap_or_else(dash),
         record.server_name.clone(),
-        // ALPN on either side, and what the client would have preferred: not negotiated yet.
+        // ALPN on either side (plaintext to the backend has none), and what the client would have preferred.
+        tls.and_then(|tls| tls.next_protocol.clone()).unwrap_or_else(dash),
         dash(),
-        dash(),
-        dash(),
+        record.client_protocols.clone().unwrap_or_else(dash),
         moment(record.time),
     ];
     // A path may hold a blank, which would shift every field behind it.
     fields.map(|field| field.replace(char::is_whitespace, "%20")).join(" ") + "\n"
+}
+
+/// What a client offers, as the AWS load balancers write it: in quotes, URL-encoded, and no more than 256 bytes of it.
+pub fn preference_list(protocols: &[Box<[u8]>]) -> Option<String> {
+    let mut list = String::new();
+    for protocol in protocols {
+        list += if list.is_empty() { "\"" } else { ",\"" };
+        for byte in protocol.iter() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                    list.push(char::from(*byte))
+                }
+                other => list += &format!("%{other:02X}"),
+            }
+        }
+        list.push('"');
+        if list.len() >= LONGEST_LIST {
+            break;
+        }
+    }
+    // It is ASCII, so that it can be cut anywhere.
+    list.truncate(LONGEST_LIST);
+    (!list.is_empty()).then_some(list)
 }
 
 /// Host and port, with an IPv4 address as such.
@@ -105,6 +137,8 @@ pub fn openssl_name(iana: &str) -> String {
     }
 }
 
+const LONGEST_LIST: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,12 +154,17 @@ mod tests {
             client: client.clone(),
             peer: client,
             server_name: "ldap.test".into(),
+            route: Some("default".into()),
+            mode: Some("terminate"),
+            client_protocols: Some("\"h2\",\"http/1.1\"".into()),
             tls: Some(Tls {
                 version: "TLSv1.2".into(),
                 cipher: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into(),
                 group: Some("x25519".into()),
                 resumed: false,
+                next_protocol: Some("h2".into()),
             }),
+            client_certificate: None,
             certificate: Some(Served {
                 signature_scheme: "rsa_pss_rsae_sha256".into(),
                 sha256: "AB".into(),
@@ -169,14 +208,15 @@ mod tests {
                 "tlsv12",
                 "x25519",
                 "ldap.test",
+                "h2",
                 "-",
-                "-",
-                "-",
+                "\"h2\",\"http/1.1\"",
                 "2026-11-24T04:05:06"
             ]
         );
         let bare = Record {
             tls: None,
+            client_protocols: None,
             certificate: None,
             backend_address: None,
             tls_handshake_time: None,
@@ -195,6 +235,16 @@ mod tests {
         for key in ["tls.cipher", "chosen_cert", "backend", "incoming_tls_alert", "reason", "incoming_tls_alert_code"] {
             assert!(value.get(key).is_none(), "{key}");
         }
+    }
+
+    #[test]
+    fn what_a_client_offers_is_bounded_and_harmless() {
+        let list = |protocols: &[&[u8]]| preference_list(&protocols.iter().map(|p| Box::from(*p)).collect::<Vec<_>>());
+        assert_eq!(list(&[]), None);
+        assert_eq!(list(&[b"h2", b"http/1.1"]).unwrap(), "\"h2\",\"http/1.1\"");
+        assert_eq!(list(&[b"\n\"\xff", b"\x0a\x0a"]).unwrap(), "\"%0A%22%FF\",\"%0A%0A\"");
+        assert_eq!(list(&[&[b'x'; 255], &[b'y'; 255]]).unwrap().len(), 256);
+        assert_eq!(list(&[&[b'x'; 1][..]; 1000]).unwrap().len(), 256);
     }
 
     #[test]

@@ -120,6 +120,19 @@ fn policies() -> Vec<Arc<Policy>> {
     all.cloned().chain(theirs).collect()
 }
 
+fn terminator(policy: Arc<Policy>, entries: Vec<Entry>) -> Result<Terminator, rustls::Error> {
+    Terminator::new(Settings {
+        policy,
+        certificates: Arc::new(Certificates::new(entries)),
+        unknown_name: UnknownName::Reject,
+        require_sni: false,
+        alpn: Vec::new(),
+        client_auth: None,
+        tickets: None,
+        layer: Layer::default(),
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
@@ -131,7 +144,7 @@ proptest! {
     ) {
         let entries = held.into_iter().map(|certificate| Entry { certificate, default: false }).collect();
         let terminator =
-            Terminator::new(policy.clone(), Certificates::new(entries), UnknownName::Reject, false, None, Layer::default()).unwrap();
+            terminator(policy, entries).unwrap();
         let mut reader = HelloReader::default();
         reader.raw = draft.bytes();
         // A hello that is too old is refused before anything is agreed on.
@@ -144,7 +157,7 @@ proptest! {
         let mut acceptor = Acceptor::default();
         acceptor.read_tls(&mut hello.raw.as_slice()).unwrap();
         let accepted = acceptor.accept().unwrap().unwrap();
-        let mut connection = accepted.into_connection(terminator.config(&hello, &choice)).unwrap();
+        let mut connection = accepted.into_connection(terminator.config(&hello, &choice, None).unwrap()).unwrap();
         let mut wire = Vec::new();
         while connection.wants_write() {
             connection.write_tls(&mut wire).unwrap();
@@ -166,7 +179,7 @@ proptest! {
     fn rustls_refuses_whom_we_refuse(draft in offers(), policy in prop::sample::select(policies())) {
         let entries = CERTIFICATES.iter().map(|one| Entry { certificate: Arc::clone(one), default: false }).collect();
         let terminator =
-            Terminator::new(policy.clone(), Certificates::new(entries), UnknownName::Reject, false, None, Layer::default()).unwrap();
+            terminator(policy, entries).unwrap();
         let mut reader = HelloReader::default();
         reader.raw = draft.bytes();
         let Ok(Some(hello)) = reader.advance() else { return Ok(()) };

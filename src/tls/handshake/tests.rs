@@ -11,6 +11,8 @@ fn hello(versions: &[u16], suites: &[CipherSuite], schemes: &[SignatureScheme]) 
         signature_schemes: schemes.to_vec(),
         certificate_schemes: None,
         groups: vec![NamedGroup::X25519, NamedGroup::secp384r1],
+        protocols: Vec::new(),
+        unacceptable: None,
     }
 }
 

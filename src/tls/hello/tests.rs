@@ -121,9 +121,70 @@ fn an_old_client_is_told_about_its_version() {
     // TLS 1.1, one suite, no extensions: what `openssl s_client -tls1_1` amounts to.
     let body = [&[3, 2][..], &[7; 32], &[0, 0, 2, 0, 47, 1, 0]].concat();
     let message = [&[1, 0, 0, body.len() as u8][..], &body].concat();
-    let error = read_in(std::iter::once(in_records_of(100, &[&[0; 5][..], &message].concat()))).unwrap_err();
+    let raw = in_records_of(100, &[&[0; 5][..], &message].concat());
+    let hello = read_in(std::iter::once(raw.clone())).unwrap().unwrap();
+    assert_eq!((hello.raw, hello.server_name), (raw, None));
+    let error = hello.unacceptable.unwrap();
     assert_eq!(error, HelloError::TooOld);
     assert_eq!(error.alert(), [21, 3, 3, 0, 2, 2, 70]);
+}
+
+#[test]
+fn an_old_clients_name_is_read_by_rustls_or_not_at_all() {
+    let extension =
+        |kind: u16, data: &[u8]| [&kind.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat();
+    let name = |name: &[u8]| {
+        let entry = [&[0][..], &(name.len() as u16).to_be_bytes(), name].concat();
+        extension(0, &[&(entry.len() as u16).to_be_bytes()[..], &entry].concat())
+    };
+    let hello = |version: u8, extensions: &[u8]| {
+        let body = [
+            &[3, version][..],
+            &[7; 32],
+            &[0, 0, 2, 0, 47, 1, 0],
+            &(extensions.len() as u16).to_be_bytes(),
+            extensions,
+        ]
+        .concat();
+        let message = [&[1, 0, 0, body.len() as u8][..], &body].concat();
+        in_records_of(11, &[&[0; 5][..], &message].concat())
+    };
+    let alpn = extension(16, &[0, 3, 2, b'h', b'2']);
+    // Before TLS 1.2 nobody sends signature algorithms; under TLS 1.2 they may be left out (RFC 5246 section 7.4.1.4.1).
+    for (version, too_old) in [(1, true), (2, true), (3, false)] {
+        let raw = hello(version, &[name(b"OLD.test"), alpn.clone()].concat());
+        for size in [1, 7, raw.len()] {
+            let hello = read_in(raw.chunks(size).map(<[u8]>::to_vec)).unwrap().unwrap();
+            assert_eq!(hello.raw, raw);
+            assert_eq!(hello.server_name.as_deref(), Some("old.test"));
+            assert_eq!(hello.protocols, [Box::from(&b"h2"[..])]);
+            assert_eq!(hello.unacceptable == Some(HelloError::TooOld), too_old);
+            assert!(hello.unacceptable.is_some() && hello.signature_schemes.is_empty());
+        }
+    }
+    // Two names, one twice, and what is no name.
+    let twice = [name(b"a.test"), name(b"b.test")].concat();
+    for extensions in [twice, name(b"a\0b.test"), name(b""), extension(0, &[0, 9, 0])] {
+        assert!(read_in(std::iter::once(hello(2, &extensions))).is_err(), "{extensions:?}");
+    }
+}
+
+#[test]
+fn the_application_protocols_are_read_in_the_clients_order() {
+    let provider: Arc<CryptoProvider> = Arc::new(crate::tls::crypto::provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"postgresql".to_vec(), b"h2".to_vec()];
+    let mut connection = ClientConnection::new(Arc::new(config), ServerName::try_from("a.test").unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    connection.write_tls(&mut bytes).unwrap();
+    let hello = read_in(std::iter::once(bytes)).unwrap().unwrap();
+    assert_eq!(hello.protocols, [Box::from(&b"postgresql"[..]), Box::from(&b"h2"[..])]);
+    assert_eq!(hello.unacceptable, None);
+    assert!(read_in(std::iter::once(client_hello("a.test"))).unwrap().unwrap().protocols.is_empty());
 }
 
 #[test]

@@ -19,7 +19,7 @@ impl Backend {
     }
 
     /// The same on a socket that is there.
-    fn on<T>(listener: TcpListener, serve: impl Fn(TcpStream) -> Result<T> + Send + Sync + 'static) -> Self {
+    pub(crate) fn on<T>(listener: TcpListener, serve: impl Fn(TcpStream) -> Result<T> + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let serve = Arc::new(serve);
         thread::spawn(move || {

@@ -17,7 +17,16 @@ pub(crate) struct Nginx {
 
 impl Nginx {
     pub(crate) fn start() -> Self {
-        Self::with("127.0.0.1:0", configuration)
+        Self::with("127.0.0.1:0", |folder, address| configuration(folder, address, ""))
+    }
+
+    /// Serves them over HTTPS, with this certificate and its key.
+    pub(crate) fn start_tls(certificate: &Path, key: &Path) -> Self {
+        let (certificate, key) = (certificate.display(), key.display());
+        let tls = format!(
+            "ssl_certificate {certificate};\n        ssl_certificate_key {key};\n        ssl_protocols TLSv1.2 TLSv1.3;"
+        );
+        Self::with("127.0.0.1:0", |folder, address| configuration(folder, address, &tls))
     }
 
     /// On an address of one's own choice, and with another configuration, given folder and address.
@@ -59,9 +68,10 @@ impl Drop for Nginx {
 
 /// In the foreground, one worker who may read the folder, and nothing outside it. (With `master_process off` nginx 1.22
 /// crashes on a socket that it takes over.)
-fn configuration(folder: &Path, address: SocketAddr) -> String {
+fn configuration(folder: &Path, address: SocketAddr, tls: &str) -> String {
     let head = head(folder);
     let folder = folder.display();
+    let ssl = if tls.is_empty() { "" } else { " ssl" };
     format!(
         "{head}http {{
     access_log off;
@@ -72,7 +82,8 @@ fn configuration(folder: &Path, address: SocketAddr) -> String {
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen {address};
+        listen {address}{ssl};
+        {tls}
         root {folder}/files;
         dav_methods PUT;
     }}

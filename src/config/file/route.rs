@@ -1,0 +1,47 @@
+//! `[[listener.route]]` as written. Must not know: what depends on what.
+
+use crate::config::decode::{Located, Table};
+use crate::config::file::client_auth::ClientAuth;
+use crate::config::values::{CertificateSource, Protocols};
+use crate::tls::route::Mode;
+
+/// `[[listener.route]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pub here: Located<()>,
+    pub name: Option<Located<String>>,
+    pub server_names: Option<Vec<Located<String>>>,
+    pub no_server_name: Located<bool>,
+    pub client_alpn: Option<Located<Protocols>>,
+    pub mode: Located<Mode>,
+    pub backend: Option<Located<String>>,
+    pub policy: Option<Located<String>>,
+    pub certificates: Option<Vec<Located<CertificateSource>>>,
+    pub alpn: Option<Located<Protocols>>,
+    pub client_auth: Option<ClientAuth>,
+}
+
+impl Route {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let name = table.optional::<String>("name");
+        let server_names = table.list::<String>("server_names");
+        let first = || server_names.as_ref().and_then(|names| names.first());
+        if let Some(name) = name.as_ref().or_else(first) {
+            let (listener, _) = table.path().rsplit_once(": ").unwrap_or_default();
+            table.rename(format!("{listener}: route {:?}", name.value));
+        }
+        Self {
+            here: table.here(),
+            name,
+            server_names,
+            no_server_name: table.or("no_server_name", false),
+            client_alpn: table.optional("client_alpn"),
+            mode: table.or("mode", Mode::Terminate),
+            backend: table.optional("backend"),
+            policy: table.optional("policy"),
+            certificates: table.list("certificates"),
+            alpn: table.optional("alpn"),
+            client_auth: table.optional_table("client_auth", ClientAuth::read),
+        }
+    }
+}

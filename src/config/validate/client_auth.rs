@@ -1,0 +1,65 @@
+//! What clients have to show, as far as it can be known to be valid without opening a file.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::config::decode::{ConfigError, Located};
+use crate::config::file;
+use crate::config::validate::resolved;
+use crate::tls::client_auth::{Allowed, Settings};
+
+#[derive(Debug, Clone)]
+pub struct ClientAuth {
+    pub here: Located<()>,
+    pub settings: Settings,
+    /// Files with the certificates of CAs.
+    pub ca: Vec<Located<PathBuf>>,
+    /// Files with lists of revoked certificates.
+    pub crl: Vec<Located<PathBuf>>,
+}
+
+/// `None` where nothing is asked of clients.
+pub(super) fn validated(
+    written: file::client_auth::ClientAuth,
+    folder: &Path,
+    errors: &mut Vec<ConfigError>,
+) -> Option<ClientAuth> {
+    let file::client_auth::ClientAuth { here, mode, ca, crl, crl_expired, names, pins } = written;
+    let paths = |list: Option<Vec<Located<String>>>| -> Vec<Located<PathBuf>> {
+        let path = |file: Located<String>| Located {
+            value: resolved(Path::new(&file.value), folder),
+            at: file.at,
+            path: file.path,
+        };
+        list.into_iter().flatten().map(path).collect()
+    };
+    let (ca, crl) = (paths(ca), paths(crl));
+    let before = errors.len();
+    let mut allowed = Vec::new();
+    for name in names.iter().flatten() {
+        match Allowed::parse(&name.value) {
+            Ok(rule) => allowed.push(rule),
+            Err(fault) => errors.push(name.error(fault.to_string())),
+        }
+    }
+    let demand = mode.value.0?;
+    if ca.is_empty() && errors.len() == before {
+        errors.push(
+            here.error("\"ca\" is missing (expected a file with the certificates of those who issue to clients)"),
+        );
+    }
+    let settings = Settings {
+        demand,
+        expired_crl: crl_expired.value,
+        names: allowed,
+        pins: pins.into_iter().flatten().map(|pin| pin.value.0).collect(),
+    };
+    Some(ClientAuth { here, settings, ca, crl })
+}
+
+/// A key's hash as curl's `--pinnedpubkey` and HPKP (RFC 7469) have it.
+pub fn shown_pin(pin: &[u8; 32]) -> String {
+    format!("sha256/{}", BASE64.encode(pin))
+}

@@ -1,0 +1,223 @@
+//! The routes of a listener, as far as they can be known to be valid without opening a file.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::decode::{ConfigError, Located};
+use crate::config::file;
+use crate::config::validate::backend::Backend;
+use crate::config::validate::client_auth::{self, ClientAuth};
+use crate::config::validate::policy::Policies;
+use crate::config::validate::reference::{BackendRef, certificate, known_backend, known_bare_backend};
+use crate::config::values::Protocols;
+use crate::tls::name::Name;
+use crate::tls::policy::Policy;
+use crate::tls::route::{self, Match, Mode, Routes};
+use crate::tls::store::Source;
+
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub here: Located<()>,
+    /// Unique in its listener.
+    pub name: Arc<str>,
+    pub matching: Match,
+    pub mode: Mode,
+    pub policy: Arc<Policy>,
+    /// Its own; where there are none and it terminates, the listener's.
+    pub certificates: Vec<Located<Source>>,
+    /// The application protocols that it agrees on, best first.
+    pub alpn: Vec<Box<[u8]>>,
+    /// What its clients have to show; `None` for nothing.
+    pub client_auth: Option<ClientAuth>,
+    /// `None` where it rejects.
+    pub backend: Option<BackendRef>,
+}
+
+/// What routes take from their listener.
+pub(super) struct Inherited<'a> {
+    /// `None` where it is wrong, which was told.
+    pub(super) policy: Option<&'a Arc<Policy>>,
+    pub(super) policies: &'a Policies,
+    /// Whether it has any.
+    pub(super) certificates: bool,
+    pub(super) alpn: &'a Protocols,
+    pub(super) client_auth: Option<&'a ClientAuth>,
+    /// The inner `None` stands for one that is wrong, which was told.
+    pub(super) backend: Option<&'a Option<BackendRef>>,
+    pub(super) require_sni: bool,
+    pub(super) folder: &'a Path,
+    pub(super) backends: &'a [Backend],
+}
+
+pub(super) fn validated(
+    routes: Vec<file::route::Route>,
+    inherited: &Inherited<'_>,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<Route> {
+    let mut names: HashMap<Arc<str>, ()> = RESERVED.iter().map(|name| (Arc::from(*name), ())).collect();
+    let mut valid: Vec<Route> = Vec::with_capacity(routes.len());
+    for written in routes {
+        let name = name(&written, &mut names, errors);
+        valid.extend(one(written, name, inherited, errors));
+    }
+    let matches: Vec<Match> = valid.iter().map(|route| route.matching.clone()).collect();
+    for conflict in Routes::new(&matches).err().into_iter().flatten() {
+        let (first, second) = (&valid[conflict.first], &valid[conflict.second]);
+        let said = format!("would never match for {}, which route {:?} takes already", conflict.what, first.name);
+        errors.push(second.here.error(said));
+    }
+    valid
+}
+
+/// By what it is called in the log: its name, or what it matches first.
+fn name(route: &file::route::Route, names: &mut HashMap<Arc<str>, ()>, errors: &mut Vec<ConfigError>) -> Arc<str> {
+    if let Some(written) = &route.name {
+        let name: Arc<str> = written.value.as_str().into();
+        if name.is_empty() {
+            errors.push(written.error("found \"\", expected a name"));
+        } else if RESERVED.contains(&&*name) {
+            errors.push(written.error(format!("{name:?} is what tlsgate itself calls a way, expected another name")));
+        } else if names.insert(Arc::clone(&name), ()).is_some() {
+            errors.push(written.error("another route has this name already"));
+        }
+        return name;
+    }
+    let server_name = route.server_names.iter().flatten().map(|name| name.value.clone()).next();
+    let protocol =
+        route.client_alpn.iter().flat_map(|list| &list.value.0).map(|protocol| route::shown(protocol)).next();
+    let stem = match (server_name, protocol) {
+        (Some(name), _) => name,
+        (None, _) if route.no_server_name.value => "no server name".to_owned(),
+        (None, protocol) => protocol.unwrap_or_default(),
+    };
+    let numbered = (2..).map(|number| format!("{stem} ({number})"));
+    let mut free = std::iter::once(stem.clone()).chain(numbered).map(Arc::from);
+    // Endless, so that one is found.
+    let name = free.find(|name: &Arc<str>| !names.contains_key(name)).unwrap_or_default();
+    names.insert(Arc::clone(&name), ());
+    name
+}
+
+fn one(
+    route: file::route::Route,
+    name: Arc<str>,
+    inherited: &Inherited<'_>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Route> {
+    let (here, mode) = (&route.here, route.mode.value);
+    let before = errors.len();
+    let matching = matching(&route, inherited, errors);
+    let stray = |key: &str, there: bool| {
+        there.then(|| here.error(format!("{key}: means nothing where mode is {:?}", mode.name())))
+    };
+    if mode != Mode::Terminate {
+        errors.extend(stray("policy", route.policy.is_some()));
+        errors.extend(stray("certificates", route.certificates.is_some()));
+        errors.extend(stray("alpn", route.alpn.is_some()));
+        errors.extend(stray("client_auth", route.client_auth.is_some()));
+    }
+    let policy = match &route.policy {
+        Some(name) => inherited.policies.named(name, errors),
+        None => inherited.policy.map(Arc::clone),
+    };
+    let sources = route.certificates.into_iter().flatten();
+    let certificates: Vec<_> = sources.filter_map(|source| certificate(source, inherited.folder, errors)).collect();
+    let alpn = match (&route.alpn, &route.client_alpn) {
+        (Some(own), matched) => {
+            let named = matched.as_ref().is_some_and(|matched| names_challenge(&matched.value));
+            errors.extend(challenge(own, named));
+            own.value.clone()
+        }
+        // Who is chosen for a protocol speaks it.
+        (None, Some(matched)) => matched.value.clone(),
+        (None, None) => inherited.alpn.clone(),
+    };
+    let backend = match (mode, &route.backend, inherited.backend) {
+        (Mode::Reject, written, _) => {
+            errors.extend(stray("backend", written.is_some()));
+            None
+        }
+        (Mode::Passthrough, Some(written), _) => Some(known_bare_backend(written, inherited.backends, errors)?),
+        (Mode::Terminate, Some(written), _) => Some(known_backend(written, inherited.backends, errors)?),
+        (_, None, Some(listeners)) => {
+            let listeners = listeners.clone()?;
+            let sealed = inherited.backends.get(listeners.index).is_some_and(|backend| backend.tls.is_some());
+            if mode == Mode::Passthrough && sealed {
+                let said = format!(
+                    "backend {:?}, which is the listener's, has tls, and would seal once more what is passed on as it is",
+                    listeners.name
+                );
+                errors.push(here.error(said));
+            }
+            Some(listeners)
+        }
+        (_, None, None) => {
+            errors.push(here.error("\"backend\" is missing here and in the listener (expected a text in quotes)"));
+            None
+        }
+    };
+    let client_auth = match route.client_auth {
+        Some(own) => client_auth::validated(own, inherited.folder, errors),
+        None => inherited.client_auth.cloned().filter(|_| mode == Mode::Terminate),
+    };
+    let has_certificates = inherited.certificates || !certificates.is_empty();
+    if mode == Mode::Terminate && !has_certificates && errors.len() == before {
+        errors.push(
+            here.error("\"certificates\" is missing here and in the listener, and TLS cannot be terminated without"),
+        );
+    }
+    Some(Route {
+        here: route.here,
+        name,
+        matching,
+        mode,
+        policy: policy?,
+        certificates,
+        alpn: alpn.0,
+        client_auth,
+        backend,
+    })
+}
+
+fn matching(route: &file::route::Route, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Match {
+    let mut names: Vec<Name> = Vec::new();
+    for written in route.server_names.iter().flatten() {
+        match Name::parse(&written.value) {
+            Ok(name) if names.contains(&name) => errors.push(written.error(format!("{name} is listed twice"))),
+            Ok(name) => names.push(name),
+            Err(error) => errors.push(written.error(error.to_string())),
+        }
+    }
+    let nameless = route.no_server_name.value;
+    if nameless && inherited.require_sni && route.mode.value == Mode::Terminate {
+        let said = "would never match, since the listener refuses clients without a server name (require_sni = true)";
+        errors.push(route.no_server_name.error(said));
+    }
+    let protocols = route.client_alpn.as_ref().map(|list| list.value.0.clone()).unwrap_or_default();
+    if let Some(list) = route.client_alpn.as_ref().filter(|list| list.value.0.is_empty()) {
+        errors.push(list.error("found an empty list, expected at least one application protocol"));
+    }
+    if route.server_names.is_none() && !nameless && route.client_alpn.is_none() {
+        errors.push(route.here.error(
+            "matches nothing in particular (expected server_names, no_server_name = true or client_alpn; what no route takes goes the listener's own way)",
+        ));
+    }
+    Match { names, nameless, protocols }
+}
+
+/// A certificate authority that checks a name must not end up, unnoticed, at somebody who knows nothing of it.
+pub(super) fn challenge(offered: &Located<Protocols>, named: bool) -> Option<ConfigError> {
+    (names_challenge(&offered.value) && !named).then(|| {
+        offered.error("\"acme-tls/1\" would never be agreed on: only a route with client_alpn = [\"acme-tls/1\"] gets such clients")
+    })
+}
+
+fn names_challenge(protocols: &Protocols) -> bool {
+    protocols.0.iter().any(|protocol| **protocol == *route::ACME)
+}
+
+/// The listener's own way, and that of what is not TLS.
+pub const RESERVED: [&str; 2] = [DEFAULT, NOT_TLS];
+pub const DEFAULT: &str = "default";
+pub const NOT_TLS: &str = "not_tls";

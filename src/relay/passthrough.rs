@@ -1,0 +1,280 @@
+//! The relay of a connection that is passed through: bytes both ways, as they are.
+//!
+//! One task drives both directions, as for a terminated connection; each holds at most one buffer, and none while nothing
+//! moves. What TLS would make of an end is the peers' business: a FIN is handed on as a FIN, a reset as a reset.
+//! Must not know: what the bytes are.
+
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::ops::Range;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::net::buffer::{Buffer, Size};
+use crate::net::close::{self, Unfinished};
+use crate::net::stream::Stream;
+use crate::observe::metrics::Traffic;
+use crate::relay::End;
+
+/// Relays until both directions have ended, or something ends them. `first` is what the client has sent already.
+pub async fn relay(client: &Stream, backend: &Stream, first: Vec<u8>, idle: Duration, traffic: &mut Traffic) -> End {
+    traffic.receive(first.len());
+    let mut relay = Relay {
+        client,
+        backend,
+        traffic,
+        up: Direction { carrier: Carrier::holding(&first), state: State::Open },
+        down: Direction { carrier: Carrier::default(), state: State::Open },
+        backend_broke: false,
+    };
+    let mut last_moved = Instant::now();
+    let mut timer = pin!(sleep_until(last_moved + idle));
+    poll_fn(|cx| {
+        let (end, moved) = relay.advance(cx);
+        if moved {
+            last_moved = Instant::now();
+        }
+        if let Poll::Ready(end) = end {
+            return Poll::Ready(end);
+        }
+        // The timer is set anew only when it fires, not for every byte.
+        while timer.as_mut().poll(cx).is_ready() {
+            if last_moved.elapsed() >= idle {
+                return Poll::Ready(End::IdleTimeout);
+            }
+            timer.as_mut().reset(last_moved + idle);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Closes both connections as the peers did: an end as an end, anything else as a reset.
+pub async fn close_both(end: &End, mut client: Unfinished, backend: Unfinished) {
+    match end {
+        End::Completed => {
+            client.finish();
+            backend.finish();
+        }
+        // It has its answer and its end; what it still sends is wanted by nobody.
+        End::BackendClosedEarly => {
+            backend.finish();
+            close::with_last_words(client.as_mut(), &[]).await;
+            client.finish();
+        }
+        End::BackendReset => {
+            drop(backend);
+            client.reset_after_delivery().await;
+        }
+        _ => {
+            drop(client);
+            backend.reset_after_delivery().await;
+        }
+    }
+}
+
+struct Relay<'a> {
+    client: &'a Stream,
+    backend: &'a Stream,
+    traffic: &'a mut Traffic,
+    up: Direction,
+    down: Direction,
+    /// The backend's connection was reset: an end of its data that is seen later is none.
+    backend_broke: bool,
+}
+
+/// One way, from one peer to the other.
+struct Direction {
+    carrier: Carrier,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The sender has ended; the receiver is told as soon as it has everything.
+    Ending,
+    Ended,
+    /// The receiver takes no more.
+    Refused,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Moved,
+    /// So many bytes were taken from the sender.
+    Took(usize),
+    /// Waits for a socket, which will wake the task.
+    Blocked,
+    Finished,
+}
+
+/// What went wrong, and on whose side.
+enum Broken {
+    Sender,
+    Receiver(io::Error),
+}
+
+impl Direction {
+    fn step(&mut self, from: &Stream, to: &Stream, cx: &mut Context<'_>) -> Result<Step, Broken> {
+        if !self.carrier.is_empty() {
+            return match self.carrier.empty(to, cx) {
+                Poll::Pending => Ok(Step::Blocked),
+                Poll::Ready(Ok(())) => Ok(Step::Moved),
+                Poll::Ready(Err(error)) => {
+                    self.carrier.clear();
+                    self.state = State::Refused;
+                    Err(Broken::Receiver(error))
+                }
+            };
+        }
+        match self.state {
+            State::Open => match self.carrier.fill(from, cx) {
+                Poll::Pending => Ok(Step::Blocked),
+                Poll::Ready(Ok(0)) => {
+                    self.state = State::Ending;
+                    Ok(Step::Moved)
+                }
+                Poll::Ready(Ok(count)) => Ok(Step::Took(count)),
+                Poll::Ready(Err(_)) => Err(Broken::Sender),
+            },
+            State::Ending => {
+                // It fails only where the receiver is gone already, which reading from it will tell.
+                let _ = to.shutdown_write();
+                self.state = State::Ended;
+                Ok(Step::Moved)
+            }
+            State::Ended | State::Refused => Ok(Step::Finished),
+        }
+    }
+}
+
+impl Relay<'_> {
+    /// Goes on until both directions wait. Also tells whether a byte moved.
+    fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, bool) {
+        let mut moved = false;
+        for _ in 0..ROUNDS {
+            let (up, down) = match (self.client_to_backend(cx), self.backend_to_client(cx)) {
+                (Ok(up), Ok(down)) => (up, down),
+                (Err(end), _) | (_, Err(end)) => return (Poll::Ready(end), moved),
+            };
+            let waits = |step| matches!(step, Step::Blocked | Step::Finished);
+            moved |= !waits(up) || !waits(down);
+            match (up, down) {
+                (Step::Finished, Step::Finished) => return (Poll::Ready(self.end()), moved),
+                _ if waits(up) && waits(down) => return (Poll::Pending, moved),
+                _ => {}
+            }
+        }
+        // Others on this thread have their turn first.
+        cx.waker().wake_by_ref();
+        (Poll::Pending, moved)
+    }
+
+    /// Both directions are finished: how, all in all?
+    fn end(&self) -> End {
+        match (self.up.state, self.down.state) {
+            (_, State::Refused) => End::ClientReset { ended: true },
+            (State::Refused, _) if self.backend_broke => End::BackendReset,
+            (State::Refused, _) => End::BackendClosedEarly,
+            _ => End::Completed,
+        }
+    }
+
+    fn client_to_backend(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
+        match self.up.step(self.client, self.backend, cx) {
+            Ok(Step::Took(count)) => {
+                self.traffic.receive(count);
+                // The kernel tells of a reset once, and the one who wrote to the client has heard it.
+                Ok(Step::Moved)
+            }
+            Ok(step) => Ok(step),
+            Err(Broken::Sender) => Err(End::ClientReset { ended: false }),
+            // The backend may have answered before it went, and that is still to be delivered. After its end the kernel
+            // says EPIPE; anything else is a reset.
+            Err(Broken::Receiver(error)) => {
+                self.backend_broke |= error.kind() != ErrorKind::BrokenPipe;
+                Ok(Step::Moved)
+            }
+        }
+    }
+
+    fn backend_to_client(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
+        match self.down.step(self.backend, self.client, cx) {
+            Ok(Step::Took(count)) => {
+                self.traffic.send(count);
+                Ok(Step::Moved)
+            }
+            Ok(step) => Ok(step),
+            Err(Broken::Sender) => Err(End::BackendReset),
+            // What the client sent before it went is still delivered.
+            Err(Broken::Receiver(_)) => Ok(Step::Moved),
+        }
+    }
+}
+
+/// Takes bytes from one socket and puts them into another. This is the only place that knows how: by copying, through a
+/// buffer that exists while there is something in it.
+#[derive(Default)]
+struct Carrier {
+    buffer: Buffer,
+    /// What of the buffer is to be put.
+    waiting: Range<usize>,
+    /// The last read was one of many bytes: the next one gets a larger buffer.
+    bulk: bool,
+}
+
+impl Carrier {
+    /// Begins with bytes that were taken already, no more than a ClientHello may have.
+    fn holding(bytes: &[u8]) -> Self {
+        let size = if bytes.len() <= Buffer::bytes(Size::Small) { Size::Small } else { Size::Medium };
+        let mut buffer = Buffer::take(size);
+        let length = bytes.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&bytes[..length]);
+        Self { buffer, waiting: 0..length, bulk: false }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Takes what there is, as far as there is room; 0 is the end.
+    fn fill(&mut self, from: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // Without bytes to read, no buffer is taken.
+        ready!(from.poll_read_ready(cx))?;
+        self.buffer = Buffer::take(if self.bulk { Size::Large } else { Size::Small });
+        let read = from.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut self.buffer)]);
+        match &read {
+            Poll::Ready(Ok(count)) if *count > 0 => {
+                self.waiting = 0..*count;
+                self.bulk = if self.bulk { *count >= BULK } else { *count == self.buffer.len() };
+            }
+            _ => self.clear(),
+        }
+        read
+    }
+
+    /// Puts some of it; when all is put the buffer is gone.
+    fn empty(&mut self, to: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let count = ready!(to.poll_write_pieces(cx, &[IoSlice::new(&self.buffer[self.waiting.clone()])]))?;
+        self.waiting.start += count;
+        if self.waiting.is_empty() {
+            self.clear();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn clear(&mut self) {
+        self.buffer = Buffer::default();
+        self.waiting = 0..0;
+    }
+}
+
+/// A read of fewer bytes is no sign of a bulk transfer.
+const BULK: usize = 16 * 1024;
+
+/// Steps of one connection before others on the thread have their turn: 4 MiB at most.
+const ROUNDS: usize = 16;

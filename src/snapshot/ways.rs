@@ -1,0 +1,221 @@
+//! A listener's settings → its ways: certificates, what clients have to show, ticket keys. Must not know: sockets, how a way
+//! is gone.
+
+use std::sync::Arc;
+
+use crate::backend::pool::Pool;
+use crate::config::decode::{ConfigError, Located};
+use crate::config::validate::client_auth as asked;
+use crate::config::validate::listener::{self, Listener as Settings};
+use crate::config::validate::reference::BackendRef;
+use crate::config::validate::route as written;
+use crate::snapshot::route::{Route, Termination, Way, Ways};
+use crate::snapshot::{Certificates, Listener, unix_time};
+use crate::tls::client_auth::{self, ClientAuth};
+use crate::tls::handshake::{self, Terminator};
+use crate::tls::policy::Policy;
+use crate::tls::record::Layer;
+use crate::tls::route::Mode;
+use crate::tls::select;
+use crate::tls::tickets::{Secret, Tickets};
+use crate::tls::{pem, store};
+
+/// Builds a listener's routes, and its own way. `None` where something is wrong, which is told.
+pub(super) fn build(
+    listener: &Settings,
+    same: Option<&Listener>,
+    pools: &[Arc<Pool>],
+    layer: Layer,
+    certificates: &mut Certificates<'_>,
+) -> Option<Ways> {
+    let pool = |backend: &BackendRef| pools.get(backend.index).map(Arc::clone);
+    let own = match listener.certificates.is_empty() {
+        true => Arc::default(),
+        false => Arc::new(certificates.of(&listener.here, &listener.policy, &listener.certificates)),
+    };
+    let mut making = Making { listener, same, layer, certificates };
+    let mut routes = Vec::with_capacity(listener.routes.len());
+    for route in &listener.routes {
+        let way = match (route.mode, route.backend.as_ref().and_then(pool)) {
+            (Mode::Terminate, Some(backend)) => {
+                let index = match route.certificates.is_empty() {
+                    true => {
+                        making.certificates.unserved(&route.here, &route.policy, &own);
+                        Arc::clone(&own)
+                    }
+                    false => Arc::new(making.certificates.of(&route.here, &route.policy, &route.certificates)),
+                };
+                let terms = Terms {
+                    here: &route.here,
+                    route: Some(route),
+                    policy: &route.policy,
+                    alpn: &route.alpn,
+                    client_auth: route.client_auth.as_ref(),
+                };
+                making.terminate(terms, index, backend)
+            }
+            (mode, backend) => Some(untouched(mode, backend)),
+        };
+        routes.extend(way.map(|way| Route { name: Arc::clone(&route.name), way }));
+    }
+    let default = match (listener.mode, listener.backend.as_ref().and_then(pool)) {
+        (Mode::Terminate, Some(backend)) => {
+            let terms = Terms {
+                here: &listener.here,
+                route: None,
+                policy: &listener.policy,
+                alpn: &listener.alpn,
+                client_auth: listener.client_auth.as_ref(),
+            };
+            making.terminate(terms, own, backend)
+        }
+        (mode, backend) => Some(untouched(mode, backend)),
+    };
+    let not_tls = listener.not_tls.as_ref().and_then(pool);
+    let whole = routes.len() == listener.routes.len();
+    default.filter(|_| whole).map(|default| Ways::new(&listener.routes, routes, default, not_tls))
+}
+
+/// A way on which TLS does not end.
+fn untouched(mode: Mode, pool: Option<Arc<Pool>>) -> Way {
+    match (mode, pool) {
+        (Mode::Passthrough, Some(pool)) => Way::Passthrough(pool),
+        _ => Way::Reject,
+    }
+}
+
+/// A listener that is being built.
+struct Making<'a, 'b> {
+    listener: &'a Settings,
+    same: Option<&'a Listener>,
+    layer: Layer,
+    certificates: &'a mut Certificates<'b>,
+}
+
+/// What TLS is terminated with, as it is written in a route or, without one, in the listener.
+struct Terms<'a> {
+    here: &'a Located<()>,
+    route: Option<&'a written::Route>,
+    policy: &'a Arc<Policy>,
+    alpn: &'a [Box<[u8]>],
+    client_auth: Option<&'a asked::ClientAuth>,
+}
+
+impl Making<'_, '_> {
+    fn terminate(&mut self, terms: Terms<'_>, index: Arc<select::Certificates>, backend: Arc<Pool>) -> Option<Way> {
+        let client_auth = match terms.client_auth {
+            Some(asked) => Some(self.client_auth(asked)?),
+            None => None,
+        };
+        let scope = ticket_scope(self.listener, terms.route, client_auth.as_deref());
+        let tickets = tickets(self.listener, &scope, self.same, &mut self.certificates.errors).map(Arc::new);
+        let built = Terminator::new(handshake::Settings {
+            policy: Arc::clone(terms.policy),
+            certificates: index,
+            unknown_name: self.listener.unknown_name,
+            require_sni: self.listener.require_sni,
+            alpn: terms.alpn.to_vec(),
+            client_auth,
+            tickets: tickets.clone(),
+            layer: self.layer,
+        });
+        match built {
+            Ok(terminator) => {
+                Some(Way::Terminate(Box::new(Termination { terminator, backend, tickets, ticket_scope: scope })))
+            }
+            Err(error) => {
+                self.certificates.errors.push(terms.here.error(format!("policy: {error}")));
+                None
+            }
+        }
+    }
+
+    /// Reads what clients are judged by. What did not change is taken over, since long lists take their time.
+    fn client_auth(&mut self, asked: &asked::ClientAuth) -> Option<Arc<ClientAuth>> {
+        let (mut ca, mut crls) = (Vec::new(), Vec::new());
+        let errors = self.certificates.errors.len();
+        for file in &asked.ca {
+            let said = |error: String| file.error(format!("{}: {error}", file.value.display()));
+            match self.certificates.loading.plain(&file.value) {
+                Ok(bytes) => match pem::read(&bytes) {
+                    Ok(contents) if contents.certificates.is_empty() => {
+                        self.certificates.errors.push(said("there is no certificate in it".into()));
+                    }
+                    Ok(contents) => ca.extend(contents.certificates),
+                    Err(error) => self.certificates.errors.push(said(error.to_string())),
+                },
+                Err(error) => self.certificates.errors.push(file.error(error.to_string())),
+            }
+        }
+        for file in &asked.crl {
+            match self.certificates.loading.plain(&file.value) {
+                Ok(bytes) => match pem::read_crls(&bytes) {
+                    Ok(lists) => crls.extend(lists),
+                    Err(error) => {
+                        let said = format!("{}: {error}", file.value.display());
+                        self.certificates.errors.push(file.error(said));
+                    }
+                },
+                Err(error) => self.certificates.errors.push(file.error(error.to_string())),
+            }
+        }
+        if self.certificates.errors.len() > errors {
+            return None;
+        }
+        let fingerprint = client_auth::fingerprint(&asked.settings, &ca, &crls);
+        let same = self.same.into_iter().flat_map(|same| same.ways.terminators());
+        let same = same.filter_map(Terminator::client_auth).find(|same| *same.fingerprint() == fingerprint);
+        let auth = match same {
+            Some(same) => Arc::clone(same),
+            None => match ClientAuth::new(asked.settings.clone(), ca, crls) {
+                Ok(auth) => Arc::new(auth),
+                Err(error) => {
+                    self.certificates.errors.push(asked.here.error(error.to_string()));
+                    return None;
+                }
+            },
+        };
+        if auth.lists_good_until() < self.certificates.now.as_second() {
+            let here = &asked.here.path;
+            self.certificates.warnings.push(format!("{here}: crl: a list is out of date, and clients are refused"));
+        }
+        Some(auth)
+    }
+}
+
+/// A scope's ticket keys: those of the listener's file, or its own, which it keeps as long as the scope is the same.
+fn tickets(
+    listener: &Settings,
+    scope: &str,
+    same: Option<&Listener>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Tickets> {
+    let listener::Tickets { on, settings, keys } = &listener.tickets;
+    if !on {
+        return None;
+    }
+    if keys.is_empty() {
+        let same = same.and_then(|same| same.ways.terminations().find(|same| same.ticket_scope == scope));
+        return Some(Tickets::own(*settings, unix_time, same.and_then(|same| same.tickets.as_deref())));
+    }
+    let mut secrets = Vec::new();
+    for file in keys {
+        let read = store::read_secret(&file.value).map_err(|error| error.to_string());
+        match read
+            .and_then(|text| Secret::parse_all(&text).map_err(|error| format!("{}: {error}", file.value.display())))
+        {
+            Ok(more) => secrets.extend(more),
+            Err(error) => errors.push(file.error(error)),
+        }
+    }
+    Tickets::shared(*settings, unix_time, &secrets, scope.as_bytes())
+}
+
+/// What a ticket may be used for: this route of this listener, and what its clients have to show. Where any of it is another,
+/// the ticket opens no more.
+fn ticket_scope(listener: &Settings, route: Option<&written::Route>, client_auth: Option<&ClientAuth>) -> String {
+    let route = route.map(|route| format!("\0route {}", route.name)).unwrap_or_default();
+    let hex = |bytes: &[u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let client_auth = client_auth.map_or_else(|| "off".to_owned(), |auth| hex(auth.fingerprint()));
+    format!("listener {}{route}\0client_auth {client_auth}", listener.name)
+}

@@ -1,0 +1,108 @@
+//! A ticket is no way around a check: it opens only while everything that it was given for is the same.
+
+use std::fs;
+
+use super::{Gate, STRICT, VERSIONS, rustls, say};
+use crate::support::clients_pki::{ClientCa, Kind};
+
+#[test]
+fn a_session_is_resumed_and_its_owner_is_still_known() {
+    let gate = Gate::open(STRICT);
+    let good = gate.ca.issue("good", &Kind::default());
+    let mut count = 0;
+    for version in VERSIONS {
+        let session = gate.pki.folder().join(format!("{version}.session"));
+        let file = session.to_str().unwrap();
+        for (keep, resumed) in [("-sess_out", false), ("-sess_in", true), ("-sess_in", true)] {
+            let told = gate.openssl(version, Some(&good), &[keep, file]);
+            assert_eq!(told.contains("Reused, "), resumed, "{version}: {told}");
+            let record = gate.record(&mut count);
+            assert_eq!(record["tls.resumed"], resumed, "{record:#}");
+            let told = (&record["tls.client.subject"], &record["tls.client.verified"]);
+            assert_eq!(told, (&"CN=alice".into(), &true.into()), "{record:#}");
+        }
+        let config = rustls(&gate, version, &good);
+        for resumed in [false, true, true] {
+            assert_eq!(say(&gate, &config), Ok(resumed), "{version}");
+            assert_eq!(gate.record(&mut count)["tls.client.subject"], "CN=alice");
+        }
+    }
+}
+
+#[test]
+fn whoever_is_revoked_is_out_with_the_next_connection_also_with_a_ticket() {
+    let gate = Gate::open(STRICT);
+    let alice = gate.ca.issue("alice", &Kind { serial: 21, ..Kind::default() });
+    let sessions = VERSIONS.map(|version| gate.pki.folder().join(format!("{version}.session")));
+    let configs = VERSIONS.map(|version| rustls(&gate, version, &alice));
+    let mut count = 0;
+    for (at, version) in VERSIONS.into_iter().enumerate() {
+        let file = sessions[at].to_str().unwrap();
+        for (keep, resumed) in [("-sess_out", false), ("-sess_in", true)] {
+            let told = gate.openssl(version, Some(&alice), &[keep, file]);
+            assert_eq!(told.contains("Reused, "), resumed, "{version}: {told}");
+            assert_eq!(gate.record(&mut count)["outcome"], "completed");
+            assert_eq!(say(&gate, &configs[at]), Ok(resumed), "{version}");
+            gate.record(&mut count);
+        }
+    }
+    fs::write(gate.pki.folder().join("ca.crl"), gate.ca.list(&[21], 30)).unwrap();
+    // Reading it again is what SIGHUP, the watch on the folder and the API do alike.
+    gate.proxy.signal("HUP");
+    gate.proxy.log_line("client_auth: CAs or lists of revoked certificates changed");
+    for (at, version) in VERSIONS.into_iter().enumerate() {
+        let told = gate.openssl(version, Some(&alice), &["-sess_in", sessions[at].to_str().unwrap()]);
+        assert!(told.contains("SSL alert number 44\n"), "{version}: {told}");
+        assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revoked");
+        let refused = say(&gate, &configs[at]).unwrap_err();
+        assert!(refused.contains("CertificateRevoked"), "{version}: {refused}");
+        assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revoked");
+    }
+}
+
+#[test]
+fn a_ticket_opens_no_more_once_anything_else_is_asked_for() {
+    let gate = Gate::open("mode = \"off\"");
+    let alice = gate.ca.issue("alice", &Kind::default());
+    ClientCa::new(gate.pki.folder(), "other");
+    fs::write(gate.pki.folder().join("both.pem"), {
+        let ca = |name: &str| fs::read_to_string(gate.pki.folder().join(name)).unwrap();
+        ca("client-ca.pem") + &ca("other.pem")
+    })
+    .unwrap();
+    // Each differs from the one before in one thing. The last column: what the certificate itself is worth now.
+    let steps = [
+        ("mode = \"off\"", "client-ca.pem", "", "completed"),
+        ("mode = \"require\"", "client-ca.pem", "", "completed"),
+        ("mode = \"optional\"", "client-ca.pem", "", "completed"),
+        ("mode = \"optional\"", "both.pem", "", "completed"),
+        ("mode = \"optional\"", "both.pem", ", names = \"cn:alice\"", "completed"),
+        ("mode = \"optional\"", "other.pem", ", names = \"cn:alice\"", "client_certificate_unknown_ca"),
+    ];
+    let sessions = VERSIONS.map(|version| gate.pki.folder().join(format!("{version}.session")));
+    let mut count = 0;
+    for (number, (asked, ca, names, outcome)) in steps.into_iter().enumerate() {
+        if number > 0 {
+            // Another name for the same file tells when the reload is done.
+            let file = format!("ca-{number}.pem");
+            fs::copy(gate.pki.folder().join(ca), gate.pki.folder().join(&file)).unwrap();
+            gate.rewrite(&format!("{asked}, ca = \"{file}\"{names}"));
+            gate.proxy.log_line(&file);
+        }
+        for (version, session) in VERSIONS.into_iter().zip(&sessions) {
+            let file = session.to_str().unwrap();
+            if session.exists() {
+                let told = gate.openssl(version, Some(&alice), &["-sess_in", file]);
+                assert!(!told.contains("Reused, "), "{version}, {asked}: {told}");
+                assert_eq!(gate.record(&mut count)["outcome"], outcome, "{version}, {asked}: {told}");
+            }
+            let told = gate.openssl(version, Some(&alice), &["-sess_out", file]);
+            let record = gate.record(&mut count);
+            assert_eq!(record["outcome"], outcome, "{version}, {asked}: {told}");
+            if outcome == "completed" {
+                assert!(gate.openssl(version, Some(&alice), &["-sess_in", file]).contains("Reused, "), "{asked}");
+                assert_eq!(gate.record(&mut count)["outcome"], "completed");
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! One port for a terminated name, one that is passed through, one that is refused, and everything else; used at once by
+//! clients of five makes. Who terminated shows in the certificate that the client got, and in who answered.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tempfile::TempDir;
+
+use super::start;
+use crate::clients::scene::fingerprint;
+use crate::clients::tools::{Client, ECDSA_P256, TOOLS, VERSIONS};
+use crate::support::nginx::Nginx;
+use crate::support::pki::{Extra, Key, Pki};
+use crate::support::proxy::Proxy;
+use crate::support::tool;
+
+const HERE: &str = "terminated-here";
+const THERE: &str = "terminated-there";
+
+struct Port {
+    pki: Pki,
+    proxy: Proxy,
+    _here: Nginx,
+    _there: Nginx,
+}
+
+/// What a client should get for a name: whose certificate, and whose answer. `None` is unrecognized_name.
+const EXPECTED: [(&str, Option<(&str, &str)>); 4] = [
+    ("term.test", Some(("own/term", HERE))),
+    ("pass.test", Some(("container/pass", THERE))),
+    ("no.test", None),
+    ("other.test", Some(("certs/main", HERE))),
+];
+
+impl Port {
+    fn open() -> Self {
+        let pki = Pki::new();
+        pki.write("certs", "main", &["main.test"], Key::P256, &Extra::default());
+        pki.write("own", "term", &["term.test"], Key::P256, &Extra::default());
+        let (certificate, key) = pki.write("container", "pass", &["pass.test"], Key::P256, &Extra::default());
+        let (here, there) = (Nginx::start(), Nginx::start_tls(&certificate, &key));
+        for (nginx, text) in [(&here, HERE), (&there, THERE)] {
+            for file in ["who", "index.html"] {
+                fs::write(nginx.file(file), text).unwrap();
+            }
+        }
+        let routes = [
+            "server_names = [\"term.test\"]\ncertificates = [\"own\"]",
+            "server_names = [\"pass.test\"]\nmode = \"passthrough\"\nbackend = \"there\"",
+            "server_names = [\"no.test\"]\nmode = \"reject\"",
+        ];
+        let own = "certificates = [\"certs\"]\nbackend = \"here\"";
+        let proxy = start(&pki, own, &routes, &[("here", here.address), ("there", there.address)]);
+        Self { pki, proxy, _here: here, _there: there }
+    }
+
+    fn certificate(&self, stem: &str) -> PathBuf {
+        self.pki.folder().join(format!("{stem}.crt"))
+    }
+}
+
+#[test]
+fn clients_of_five_makes_get_what_the_name_says_all_at_once() {
+    let port = Port::open();
+    thread::scope(|scope| {
+        for tool in TOOLS {
+            let port = &port;
+            scope.spawn(move || {
+                for version in VERSIONS {
+                    for (name, expected) in EXPECTED {
+                        let schemes = &[ECDSA_P256];
+                        let verify = if name == "other.test" { "main.test" } else { name };
+                        let client = Client { tool, version, schemes, name: Some(name), verify, more: &[] };
+                        let seen = client.connect(port.proxy.address("main"), &port.pki.ca());
+                        let wanted = expected.map(|(stem, _)| fingerprint(&port.certificate(stem)));
+                        assert_eq!(seen.certificate, wanted, "{client:?}: {}", seen.output);
+                        assert_eq!(seen.alert, expected.is_none().then_some(112), "{client:?}: {}", seen.output);
+                        assert!(seen.verified || expected.is_none(), "{client:?}: {}", seen.output);
+                    }
+                }
+            });
+        }
+        scope.spawn(|| java(&port));
+        scope.spawn(|| chromium(&port));
+    });
+    // Chromium may open more connections than it needs.
+    let least = (TOOLS.len() * VERSIONS.len() + 2) * EXPECTED.len();
+    for record in port.proxy.records(least) {
+        let (mode, route) = match record["server.address"].as_str().unwrap() {
+            "term.test" => ("terminate", "term.test"),
+            "pass.test" => ("passthrough", "pass.test"),
+            "no.test" => ("reject", "no.test"),
+            "-" => continue,
+            _ => ("terminate", "default"),
+        };
+        assert_eq!((&record["mode"], &record["route"]), (&mode.into(), &route.into()), "{record:#}");
+        assert_eq!(record.get("chosen_cert").is_some(), mode == "terminate", "{record:#}");
+    }
+}
+
+fn java(port: &Port) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/routes/Names.java");
+    let (to, ca) = (port.proxy.address("main"), port.pki.ca());
+    let (host, number) = (to.ip().to_string(), to.port().to_string());
+    let mut arguments = vec![source.to_str().unwrap(), &host, &number, ca.to_str().unwrap()];
+    arguments.extend(EXPECTED.map(|(name, _)| name));
+    let output = tool::run("java", &arguments, b"");
+    let told = tool::shown(&output);
+    for (name, expected) in EXPECTED {
+        let wanted = match expected {
+            Some((stem, answer)) => format!("{name} {} {answer}\n", fingerprint(&port.certificate(stem))),
+            None => format!("{name} Received fatal alert: unrecognized_name\n"),
+        };
+        assert!(told.contains(&wanted), "wanted {wanted}{told}");
+    }
+}
+
+/// A page is shown only if the certificate has the key that the browser is told to trust.
+fn chromium(port: &Port) {
+    let show = |name: &str, stem: &str| {
+        let home = TempDir::new().unwrap();
+        let url = format!("https://{name}:{}/who", port.proxy.address("main").port());
+        let arguments = [
+            format!("HOME={}", home.path().display()),
+            "chromium".to_owned(),
+            format!("--user-data-dir={}", home.path().join("profile").display()),
+            format!("--ignore-certificate-errors-spki-list={}", key_hash(&port.certificate(stem))),
+        ];
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(CHROMIUM).chain([&*url]).collect();
+        tool::shown(&tool::run("env", &arguments, b""))
+    };
+    for (name, expected) in EXPECTED {
+        match expected {
+            Some((stem, answer)) => {
+                let told = show(name, stem);
+                assert!(told.contains(&format!(">{answer}<")), "{name}: {told}");
+            }
+            None => {
+                let told = show(name, "certs/main");
+                assert!(told.contains("net::ERR_SSL_UNRECOGNIZED_NAME_ALERT"), "{name}: {told}");
+            }
+        }
+    }
+    let told = show("pass.test", "own/term");
+    assert!(told.contains("net::ERR_CERT_AUTHORITY_INVALID") && !told.contains(THERE), "{told}");
+}
+
+/// SHA-256 of the certificate's public key, in base64.
+fn key_hash(certificate: &Path) -> String {
+    let der = CertificateDer::from_pem_file(certificate).unwrap();
+    let (_, parsed) = x509_parser::parse_x509_certificate(&der).unwrap();
+    BASE64.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, parsed.public_key().raw))
+}
+
+const CHROMIUM: [&str; 12] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+    "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
+    "--dump-dom",
+];

@@ -1,0 +1,126 @@
+//! CAs that issue to clients, and certificates of every kind from them: good, expired, revoked, of somebody else.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SanType, SerialNumber,
+};
+
+use super::pki::write_private;
+
+/// A CA for clients, with its certificate in `NAME.pem`.
+pub(crate) struct ClientCa {
+    folder: PathBuf,
+    name: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A client's certificate (with the chain behind it) and key, as files.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    pub(crate) chain: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// What is in a certificate.
+#[derive(Debug, Clone)]
+pub(crate) struct Kind<'a> {
+    pub(crate) serial: u64,
+    pub(crate) common_name: &'a str,
+    pub(crate) names: Vec<SanType>,
+    /// Days from today.
+    pub(crate) validity: (i64, i64),
+    pub(crate) purpose: ExtendedKeyUsagePurpose,
+}
+
+impl Default for Kind<'_> {
+    fn default() -> Self {
+        let purpose = ExtendedKeyUsagePurpose::ClientAuth;
+        Self { serial: 1, common_name: "alice", names: Vec::new(), validity: (-1, 90), purpose }
+    }
+}
+
+impl ClientCa {
+    pub(crate) fn new(folder: &Path, name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let params = ca(name, 100);
+        fs::write(folder.join(format!("{name}.pem")), params.self_signed(&key).unwrap().pem()).unwrap();
+        Self { folder: folder.to_owned(), name: name.to_owned(), issuer: Issuer::new(params, key) }
+    }
+
+    /// A CA below this one. Its certificate is behind those that it issues.
+    pub(crate) fn below(&self, name: &str, serial: u64) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let params = ca(name, serial);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        fs::write(self.folder.join(format!("{name}.pem")), certificate).unwrap();
+        Self { folder: self.folder.clone(), name: name.to_owned(), issuer: Issuer::new(params, key) }
+    }
+
+    /// Its certificate's file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.join(format!("{}.pem", self.name))
+    }
+
+    pub(crate) fn issue(&self, stem: &str, kind: &Kind<'_>) -> Credentials {
+        self.issue_with(stem, kind, &[])
+    }
+
+    /// The same with the certificates of `above` behind it.
+    pub(crate) fn issue_with(&self, stem: &str, kind: &Kind<'_>, above: &[&Self]) -> Credentials {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, kind.common_name);
+        params.subject_alt_names.clone_from(&kind.names);
+        params.serial_number = Some(SerialNumber::from(kind.serial));
+        (params.not_before, params.not_after) = (in_days(kind.validity.0).into(), in_days(kind.validity.1).into());
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![kind.purpose.clone()];
+        params.use_authority_key_identifier_extension = true;
+        let mut chain = params.signed_by(&key, &self.issuer).unwrap().pem();
+        for ca in above {
+            chain += &fs::read_to_string(ca.file()).unwrap();
+        }
+        let files = [".crt", ".key"].map(|end| self.folder.join(format!("{stem}{end}")));
+        fs::write(&files[0], chain).unwrap();
+        write_private(&files[1], &key.serialize_pem());
+        let [chain, key] = files;
+        Credentials { chain, key }
+    }
+
+    /// A list of these serial numbers, good until so many days from today, as PEM.
+    pub(crate) fn list(&self, revoked: &[u64], until: i64) -> String {
+        let entry = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: in_days(-1).into(),
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: in_days(-2).into(),
+            next_update: in_days(until).into(),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+}
+
+fn ca(name: &str, serial: u64) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.serial_number = Some(SerialNumber::from(serial));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn in_days(days: i64) -> SystemTime {
+    let shift = Duration::from_secs(days.unsigned_abs() * 86_400);
+    if days < 0 { SystemTime::now() - shift } else { SystemTime::now() + shift }
+}
