@@ -73,6 +73,24 @@ fn tls(lines: &str) -> String {
 }
 
 #[test]
+fn servers_looked_up_under_one_name_bear_it() {
+    let looked_up = |servers: &str| {
+        let text = tls("ca = \"a\"").replace("\"10.0.1.10:389\", \"10.0.2.10:389\"", servers);
+        parse(&text, Path::new("/"))
+            .map(|config| config.backends[0].tls.as_ref().unwrap().server_name.to_str().into_owned())
+    };
+    assert_eq!(looked_up("\"dns:web.internal.:636\", \"dns:web.internal:637\"").unwrap(), "web.internal");
+    for others in [
+        "\"dns:web.internal:636\", \"dns:other.internal:636\"",
+        "\"dns:web.internal:636\", \"10.0.0.1:636\"",
+        "\"srv:_ldaps._tcp.test\"",
+    ] {
+        let errors = looked_up(others).unwrap_err();
+        assert!(errors[0].message.contains("\"server_name\" is missing"), "{others}: {errors:?}");
+    }
+}
+
+#[test]
 fn the_reference_says_what_the_code_does() {
     assert_eq!(
         meaning(REFERENCE),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::backend::condition::Pauses;
+use crate::backend::discover::Source;
 use crate::backend::pool::{Entry, Place, Settings};
 use crate::config::decode::ConfigError;
 use crate::config::file;
@@ -48,7 +49,7 @@ pub(super) fn validated(
         errors.push(backend.max_fail_timeout.error(format!("is shorter than fail_timeout, which is {first}")));
     }
     let health = backend.health.and_then(|health| health::validated(health, folder, errors));
-    let tls = backend.tls.and_then(|tls| backend_tls::validated(tls, folder, policies, errors));
+    let tls = backend.tls.and_then(|tls| backend_tls::validated(tls, one_name(&entries), folder, policies, errors));
     Some(Backend {
         settings: Settings {
             name: backend.name.into(),
@@ -65,4 +66,14 @@ pub(super) fn validated(
         health,
         tls,
     })
+}
+
+/// The name under which all servers are looked up, if it is one.
+fn one_name(entries: &[Entry]) -> Option<&str> {
+    let mut names = entries.iter().map(|entry| match &entry.place {
+        Place::Source(Source::Dns { name, .. }) => Some(name.trim_end_matches('.')),
+        _ => None,
+    });
+    let first = names.next()??;
+    names.all(|name| name == Some(first)).then_some(first)
 }

@@ -39,6 +39,7 @@ impl Tls {
 
 pub(super) fn validated(
     tls: file::backend_tls::Tls,
+    default_name: Option<&str>,
     folder: &Path,
     policies: &Policies,
     errors: &mut Vec<ConfigError>,
@@ -48,13 +49,14 @@ pub(super) fn validated(
     if tls.ca.is_none() && tls.pins.is_none() {
         errors.push(here.error("nothing is said of whom to trust (expected ca, pins or both)"));
     }
-    let server_name = match &tls.server_name {
-        None => {
+    let server_name = match (&tls.server_name, default_name.map(|name| ServerName::try_from(name.to_owned()))) {
+        (None, Some(Ok(name))) => Some(name),
+        (None, _) => {
             errors
                 .push(here.error("\"server_name\" is missing (expected the name that the servers' certificate bears)"));
             None
         }
-        Some(name) => {
+        (Some(name), _) => {
             let parsed = ServerName::try_from(name.value.clone()).ok();
             if parsed.is_none() {
                 errors.push(name.error(format!("found {:?}, expected a DNS name or an IP address", name.value)));

@@ -1,14 +1,21 @@
 //! USR2: another process takes over, and nobody who connects meanwhile notices.
 
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
 use crate::support::backend::Backend;
-use crate::support::client::{Client, Ending, Tls};
+use crate::support::client::{Client, Ending, Tls, trusting};
 use crate::support::http::Door;
 use crate::support::proxy::Proxy;
-use crate::support::stage::{Lines, NAME, Stage};
+use crate::support::stage::{Lines, NAME, Stage, certified, config};
 
 /// A process that is not the test's own child, ended with it.
 struct Successor(String);
@@ -89,6 +96,33 @@ fn where_nobody_can_take_over_everything_stays_as_it_is() {
     std::fs::write(&path, text).unwrap();
     let _successor = Successor::of(&stage.proxy);
     exchange(&mut stage.client(Tls::V13));
+}
+
+/// A Unix socket is never gone, and whoever waits in it is served by the new process.
+#[test]
+fn a_unix_socket_goes_over_too() {
+    let (pki, backend) = (certified(), Backend::echo());
+    let text = config(&[backend.address], Lines::default())
+        .replace("listen = \"127.0.0.1:0\"", "listen = [\"127.0.0.1:0\", \"unix:main.sock\"]");
+    let mut proxy = Proxy::start(pki.folder(), &text);
+    let path = pki.folder().join("main.sock");
+    let trust: Arc<ClientConfig> = trusting(&pki.ca(), Tls::V13).into();
+    let served = || {
+        let connection = ClientConnection::new(Arc::clone(&trust), ServerName::try_from(NAME).unwrap()).unwrap();
+        let mut client = StreamOwned::new(connection, UnixStream::connect(&path).unwrap());
+        client.write_all(b"ping").unwrap();
+        client.read_exact(&mut [0; 4]).unwrap();
+        client.conn.send_close_notify();
+        client.flush().unwrap();
+    };
+    let inode = || std::fs::metadata(&path).unwrap().ino();
+    served();
+    let before = inode();
+    let _successor = Successor::of(&proxy);
+    served();
+    assert_eq!(proxy.ended().code(), Some(0));
+    assert_eq!(inode(), before);
+    served();
 }
 
 fn exchange(client: &mut Client) {
