@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::SendFlags;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -68,6 +69,19 @@ impl Stream {
         loop {
             ready!(self.poll_write_ready(cx))?;
             match self.call(Interest::WRITABLE, |count| count == length, || rustix::io::writev(self, pieces)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Writes the last bytes before the end of the sending side, which is to follow at once: both travel together.
+    pub fn poll_write_last(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            match self.call(Interest::WRITABLE, |count| count == bytes.len(), || rustix::net::send(self, bytes, flags))
+            {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }

@@ -40,7 +40,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
     let deadline = Instant::now() + listener.handshake_timeout;
     let terminator = &listener.terminator;
 
-    let hello = match timeout_at(deadline, read_hello(&mut client)).await {
+    let hello = match timeout_at(deadline, Box::pin(read_hello(&mut client))).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(failure)) => return entry.no_hello(&mut client, failure).await,
         Err(_) => return Outcome::HelloTimeout,
@@ -59,7 +59,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
     };
     entry.record.certificate = Some(served(&choice));
     entry.metrics.selection(&listener.name, &choice.certificate.label, label_of(&choice));
-    let terminated = match timeout_at(deadline, terminator.accept(&mut client, hello, choice)).await {
+    let terminated = match timeout_at(deadline, Box::pin(terminator.accept(&mut client, hello, choice))).await {
         Ok(Ok(terminated)) => terminated,
         Ok(Err(error)) => return entry.no_handshake(&mut client, error).await,
         Err(_) => return Outcome::HandshakeTimeout,
@@ -72,7 +72,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
     entry.record.backend = Some(Arc::clone(&pool.name));
     let began = Instant::now();
     let mut failures = Vec::new();
-    let connected = connect(pool, &mut failures).await;
+    let connected = Box::pin(connect(pool, &mut failures)).await;
     entry.connect_failures(&pool.name, &failures);
     let connected = match connected {
         Some(connected) => connected,

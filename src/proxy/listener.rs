@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
@@ -17,6 +17,7 @@ use crate::observe::access::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::admission::Admitted;
 use crate::proxy::connection::{self, Entry};
+use crate::proxy::workers::Workers;
 use crate::snapshot::Current;
 
 /// What every connection of this process shares.
@@ -25,6 +26,7 @@ pub struct Shared {
     pub current: Arc<Current>,
     pub log: AccessLog,
     pub metrics: Arc<Metrics>,
+    pub workers: Workers,
     /// Numbers the connections; the prefix tells one run of the process from another.
     pub ids: Arc<Ids>,
     /// When trouble with accepting was last told of, by any worker.
@@ -50,8 +52,8 @@ impl Ids {
     }
 }
 
-/// Accepts for the listener of that name until `stop` says so or its sender is gone.
-pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
+/// Accepts for the listener of that name, on worker number `here`, until `stop` says so or its sender is gone.
+pub async fn accept(socket: TcpListener, here: usize, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
     let mut trouble = Trouble { pause: Duration::ZERO, told: Arc::clone(&shared.told) };
     loop {
         let accepted = tokio::select! {
@@ -61,7 +63,7 @@ pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut sto
         match accepted {
             Ok((stream, peer)) => {
                 trouble.over();
-                start(Stream::Tcp(stream), peer, &name, &shared);
+                start(stream, peer, &name, here, &shared);
             }
             Err(error) => {
                 let pause = trouble.met(&error, &name);
@@ -74,7 +76,7 @@ pub async fn accept(socket: TcpListener, name: Arc<str>, shared: Shared, mut sto
     }
 }
 
-fn start(stream: Stream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
+fn start(stream: TcpStream, peer: SocketAddr, name: &Arc<str>, here: usize, shared: &Shared) {
     let snapshot = shared.current.load();
     let Some(listener) = snapshot.listener(name) else { return };
     let entry = Entry::new(shared.ids.next(), Arc::clone(name), peer, shared.log.clone(), Arc::clone(&shared.metrics));
@@ -82,16 +84,28 @@ fn start(stream: Stream, peer: SocketAddr, name: &Arc<str>, shared: &Shared) {
         Ok(admitted) => admitted,
         Err(outcome) => return entry.refuse(outcome, &listener.admission),
     };
-    if let Err(error) = stream.prepare() {
-        // The peer has gone already; reading will tell.
-        tracing::debug!(listener = %name, %peer, %error, "socket options");
-    }
-    let (listener, alive) = (Arc::clone(listener), shared.alive.clone());
+    let (listener, alive, seat) = (Arc::clone(listener), shared.alive.clone(), shared.workers.seat(here));
     // A panic ends this task only; its entry is logged as the unwinding drops it.
-    tokio::spawn(async move {
-        connection::serve(stream, listener, entry).await;
+    let serve = async move |stream| {
+        connection::serve(Stream::Tcp(stream), listener, entry).await;
         drop((admitted, alive));
-    });
+    };
+    match seat.elsewhere() {
+        None => drop(tokio::spawn(async move {
+            serve(stream).await;
+            drop(seat);
+        })),
+        Some(worker) => {
+            let moved = stream.into_std();
+            worker.spawn(async move {
+                match moved.and_then(TcpStream::from_std) {
+                    Ok(stream) => serve(stream).await,
+                    Err(error) => tracing::error!(%peer, %error, "cannot serve on another worker"),
+                }
+                drop(seat);
+            });
+        }
+    }
 }
 
 /// Errors of accept: how long to wait, and how often to say so.

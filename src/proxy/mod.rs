@@ -3,3 +3,4 @@
 pub mod admission;
 pub mod connection;
 pub mod listener;
+pub mod workers;

@@ -75,12 +75,14 @@ impl Sockets {
     fn start(&mut self, key: Key, socket: TcpListener) -> std::io::Result<()> {
         let Some(shared) = &self.shared else { return Ok(()) };
         let (stop, stopped) = watch::channel(false);
-        for worker in &self.workers {
+        // Also one that was inherited may lack them.
+        socket::prepare_listening(&socket)?;
+        for (number, worker) in self.workers.iter().enumerate() {
             let (copy, name, shared, stopped) =
                 (socket.try_clone()?, Arc::clone(&key.0), shared.clone(), stopped.clone());
             worker.spawn(async move {
                 match tokio::net::TcpListener::from_std(copy) {
-                    Ok(socket) => listener::accept(socket, name, shared, stopped).await,
+                    Ok(socket) => listener::accept(socket, number, name, shared, stopped).await,
                     Err(error) => tracing::error!(listener = %name, %error, "a worker cannot accept"),
                 }
             });
