@@ -133,7 +133,7 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, now: i64) -> Explanation {
 
 /// The route, and who terminates TLS there: each listener has one.
 fn route<'l>(listener: &'l Listener, _: &Hello) -> (Route, &'l Terminator) {
-    let route = Route { name: "default".into(), mode: "terminate", backend: listener.backend.name.to_string() };
+    let route = Route { name: "default".into(), mode: "terminate", backend: listener.backend.name().to_string() };
     (route, &listener.terminator)
 }
 

@@ -6,22 +6,25 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, demo, version | server, admin, explain, reload, snapshot, config, tls, observe |
+//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, demo, version | server, admin, explain, reload, snapshot, config, tls, net, observe |
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
-//! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, tls, config, backend, limit, net, observe |
+//! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::workers, proxy::admission, snapshot, net, observe |
 //! | 5 | `proxy::workers` | which worker serves a connection | – |
-//! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, observe |
-//! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | snapshot, tls, backend, relay, limit, net, observe |
-//! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, tls, backend, limit, net |
-//! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, tls, backend, limit, net, observe |
-//! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, tls, backend, limit, net, observe |
-//! | 3 | `config::values` | the kinds of value that keys hold | config::decode, tls, backend, limit, net, observe |
+//! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, net, observe |
+//! | 5 | `proxy::proxied` | the PROXY header of a proxy in front | net |
+//! | 5 | `proxy::preface` | the PROXY header for a backend | tls, net, observe |
+//! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | proxy::admission, proxy::proxied, proxy::preface, snapshot, starttls, tls, backend, relay, limit, net, observe |
+//! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, starttls, tls, backend, limit, net |
+//! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, starttls, tls, backend, limit, net, observe |
+//! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, starttls, tls, backend, limit, net, observe |
+//! | 3 | `config::values` | the kinds of value that keys hold | config::decode, starttls, tls, backend, limit, net, observe |
 //! | 3 | `config::decode` | tables → values, with every fault's place | – |
 //! | 3 | `config` | file → `Config` | – |
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
+//! | 2 | `starttls` | what is said in the clear before TLS begins | net |
 //! | 2 | `tls::inventory` | a certificate file → facts, chain and whether its key is there | tls::chain, tls::inspect, tls::pem, tls::crypto |
 //! | 2 | `tls::chain` | certificates → the way from the server's to a root | tls::inspect, tls::crypto |
 //! | 2 | `tls::inspect` | DER → what is to be told of any certificate | tls::certificate, tls::crypto |
@@ -37,13 +40,15 @@
 //! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::crypto |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
+//! | 2 | `tls::connect` | the client's side of a handshake | tls |
+//! | 2 | `tls::verify` | whom to believe as a client | tls::crypto |
 //! | 2 | `tls::policy` | AWS's policies, and one's own | tls::registry, tls::crypto |
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
-//! | 2 | `backend` | servers, the balance among them, connecting | net |
+//! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::verify, tls::connect, tls::record, net |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
 //! | 1 | `net` | socket options, buffers, ways to close | – |
-//! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | – |
+//! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | net |
 //!
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
 //! its snapshot once, when it is accepted, and keeps it to the end.
@@ -65,4 +70,5 @@ pub mod relay;
 pub mod reload;
 pub mod server;
 pub mod snapshot;
+pub mod starttls;
 pub mod tls;

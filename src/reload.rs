@@ -162,6 +162,12 @@ impl<S: Sockets> Reloader<S> {
                 folders.insert(path.clone());
             }
         }
+        for tls in self.config.backends.iter().filter_map(|backend| backend.tls.as_ref()) {
+            folders.extend(tls.files().filter_map(Path::parent).map(Path::to_owned));
+        }
+        for health in self.config.backends.iter().filter_map(|backend| backend.health.as_ref()) {
+            folders.extend(health.files().filter_map(Path::parent).map(Path::to_owned));
+        }
         folders
     }
 

@@ -1,6 +1,5 @@
 //! Wires the parts together: workers, sockets, reloads and an orderly end. Must not know: the command line.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -13,9 +12,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::admin::Admin;
+use crate::backend::upkeep::Upkeep;
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
-use crate::config::values::{AdminAddress, Workers};
+use crate::config::values::Workers;
+use crate::net::address::Address;
 use crate::observe::access::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
 use crate::proxy::listener::{Ids, Shared};
@@ -73,6 +74,7 @@ pub struct Server {
     control: Control,
     commands: mpsc::Receiver<Command>,
     admin: Option<Admin>,
+    upkeep: Upkeep,
     /// The process that is about to take over.
     successor: Option<u32>,
 }
@@ -104,17 +106,19 @@ impl Server {
             Sockets::new(handles, shared, inherited)
         })
         .map_err(StartError::Config)?;
+        let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         reloader.sockets().accepting().map_err(StartError::Handover)?;
         tell_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         let (control, commands) = reloader.control();
+        upkeep.follow(control.current.load().pools());
         if let Some(admin) = &admin {
             admin.ready(control.clone());
         }
-        Ok(Self { reloader, workers, all_ended, writer, metrics, control, commands, admin, successor: None })
+        Ok(Self { reloader, workers, all_ended, writer, metrics, control, commands, admin, upkeep, successor: None })
     }
 
     /// Each listener's name with an address that it listens on; port 0 has become a real one.
-    pub fn addresses(&mut self) -> Vec<(Arc<str>, SocketAddr)> {
+    pub fn addresses(&mut self) -> Vec<(Arc<str>, Address)> {
         self.reloader.sockets().addresses()
     }
 
@@ -140,6 +144,7 @@ impl Server {
         self.reloader.sockets().close();
         self.workers.dismiss();
         drop(self.admin);
+        drop(self.upkeep);
         drop(self.reloader);
         self.writer.finish(LOG_PATIENCE);
         ended
@@ -181,6 +186,7 @@ impl Server {
                 Some(taken_over) = successors.recv() => match taken_over {
                     Ok(pid) => {
                         tracing::info!(pid, "another process has taken over");
+                        self.reloader.sockets().hand_over();
                         if let Some(admin) = self.admin.take() {
                             admin.hand_over();
                         }
@@ -208,6 +214,9 @@ impl Server {
                 }
             }
             let report = Arc::new(self.reloader.reload(trust, why));
+            if matches!(&*report, Report::Swapped(_)) {
+                self.upkeep.follow(self.control.current.load().pools());
+            }
             if matches!(&*report, Report::Swapped(changes) if !changes.is_empty()) {
                 let snapshot = self.control.current.load();
                 let alive = Alive::of(&snapshot);
@@ -342,7 +351,7 @@ fn tell_service_manager(states: &[NotifyState<'_>]) {
     }
 }
 
-fn admin_name(address: &AdminAddress) -> Name {
+fn admin_name(address: &Address) -> Name {
     Name { listener: String::new(), address: address.to_string() }
 }
 

@@ -2,7 +2,6 @@
 //! Must not know: sockets, signals, who asked for it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +10,21 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
-use crate::backend::server::Server;
 use crate::config::decode::ConfigError;
 use crate::config::validate::{self, Config};
 use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
+use crate::starttls;
 use crate::tls::certificate::Certificate;
+use crate::tls::connect::Connector;
 use crate::tls::handshake::{Terminator, never_served};
+use crate::tls::record::Layer;
 use crate::tls::select;
 use crate::tls::store::{self, Loading, Source, Store, Trust};
 use crate::tls::tickets::{Secret, Tickets};
+
+mod backend_tls;
+mod health;
 
 /// Everything a connection needs to know, fixed at one moment. A connection takes it once and keeps it to its end.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Snapshot {
 pub struct Listener {
     pub name: Arc<str>,
     pub terminator: Terminator,
+    /// What clients say before TLS, if they say anything.
+    pub starttls: Option<starttls::Protocol>,
     /// From accept to the end of the handshake.
     pub handshake_timeout: Duration,
     /// Without a byte in either direction.
@@ -45,6 +51,8 @@ pub struct Listener {
     tickets: Option<Arc<Tickets>>,
     ticket_scope: String,
     pub admission: Admission,
+    /// Where a PROXY header is required: the addresses from which one is believed.
+    pub trusted_proxies: Option<Prefixes>,
 }
 
 /// A snapshot that was built, and what is not wrong but should be known.
@@ -74,9 +82,15 @@ impl Snapshot {
     /// Loads every certificate and builds every index, taking over from `before` what is the same: certificates that did
     /// not change, and the counts of listeners and servers. `before` stays usable whatever comes of it.
     pub fn build(config: &Config, before: &Self, trust: Trust, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
-        let pools: Vec<Arc<Pool>> =
-            config.backends.iter().map(|backend| Arc::new(pool(backend, &before.pools))).collect();
         let mut certificates = Certificates::loading(before, trust, now);
+        let pools: Vec<Arc<Pool>> = config
+            .backends
+            .iter()
+            .map(|backend| {
+                let connector = certificates.connector(backend, config.runtime.record_layer);
+                Arc::new(pool(backend, connector, &before.pools, &mut certificates.errors))
+            })
+            .collect();
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let failures = certificates.failures.len();
@@ -98,6 +112,7 @@ impl Snapshot {
                     let listener = Listener {
                         name: Arc::clone(&settings.name),
                         terminator,
+                        starttls: settings.starttls,
                         handshake_timeout: settings.handshake_timeout,
                         idle_timeout: settings.idle_timeout,
                         backend: Arc::clone(&pools[settings.backend]),
@@ -105,6 +120,7 @@ impl Snapshot {
                         tickets,
                         ticket_scope: ticket_scope(settings),
                         admission,
+                        trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
                     };
                     listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
                 }
@@ -135,6 +151,10 @@ impl Snapshot {
         &self.pools
     }
 
+    pub fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.pools.iter().find(|pool| **pool.name() == *name)
+    }
+
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
     }
@@ -155,21 +175,16 @@ impl Current {
     }
 }
 
-fn pool(backend: &validate::backend::Backend, before: &[Arc<Pool>]) -> Pool {
-    let known = before.iter().find(|pool| pool.name == backend.name).map_or(&[][..], |pool| &pool.servers);
-    let server = |address: &SocketAddr| {
-        known
-            .iter()
-            .find(|server| server.address == *address)
-            .map_or_else(|| Arc::new(Server::new(*address)), Arc::clone)
-    };
-    Pool::new(
-        Arc::clone(&backend.name),
-        backend.servers.iter().map(server).collect(),
-        backend.balance,
-        backend.connect_timeout,
-        backend.connect_attempts,
-    )
+fn pool(
+    backend: &validate::backend::Backend,
+    connector: Option<Arc<Connector>>,
+    before: &[Arc<Pool>],
+    errors: &mut Vec<ConfigError>,
+) -> Pool {
+    let before = before.iter().find(|pool| *pool.name() == backend.settings.name);
+    let check =
+        backend.health.as_ref().and_then(|health| health::check(health, backend.settings.proxy_protocol, errors));
+    Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
 }
 
 /// The listener's ticket keys: those of its file, or its own, which it keeps as long as it has its name and asks the same of
@@ -234,6 +249,16 @@ impl<'b> Certificates<'b> {
     fn loading(before: &'b Snapshot, trust: Trust, now: Timestamp) -> Self {
         let loading = before.store.loading(trust, now.into());
         Self { loading, now, warnings: Vec::new(), failures: Vec::new(), unusable: Vec::new(), errors: Vec::new() }
+    }
+
+    /// What connects to the backend's servers, where they speak TLS.
+    fn connector(&mut self, backend: &validate::backend::Backend, layer: Layer) -> Option<Arc<Connector>> {
+        let tls = backend.tls.as_ref()?;
+        let prepared = backend_tls::prepare(tls, layer, &mut self.loading, &mut self.errors)?;
+        let validity = prepared.certificate.iter().filter_map(|certificate| validity_warning(certificate, self.now));
+        let at = |text: String| format!("backend {:?}: {text}", backend.settings.name);
+        self.warnings.extend(prepared.warnings.into_iter().chain(validity).map(at));
+        Some(prepared.connector)
     }
 
     fn of(&mut self, listener: &validate::listener::Listener) -> select::Certificates {

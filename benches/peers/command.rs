@@ -76,7 +76,7 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
     let (peers, missing) = options.peers_found();
     let all = rows::all(options.quick);
     let (idle, certificates) = options.sizes();
-    let states = [format!("idle-{idle}"), "many".to_owned()];
+    let states = [format!("idle-{idle}"), "many".to_owned(), "workers".to_owned()];
     let Some(network) = network else {
         let mut text = String::from("rows:\n");
         for name in all.iter().map(|row| &row.name).chain(&states) {
@@ -93,8 +93,8 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
         eprintln!("{line}");
     }
     let rows: Vec<_> = all.into_iter().filter(|row| options.wants(&row.name)).collect();
-    let [wants_idle, wants_many] = states.map(|name| options.wants(&name));
-    if rows.is_empty() && !wants_idle && !wants_many {
+    let [wants_idle, wants_many, wants_workers] = states.map(|name| options.wants(&name));
+    if rows.is_empty() && !wants_idle && !wants_many && !wants_workers {
         return Err(io::Error::other("no row has such a name; --list shows them"));
     }
     if peers.is_empty() {
@@ -120,6 +120,9 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
         }
         if wants_many {
             results.extend(bench.many(certificates).await?);
+        }
+        if wants_workers {
+            results.extend(bench.workers().await);
         }
         Ok::<Vec<Outcome>, Fault>(results)
     });

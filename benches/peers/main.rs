@@ -16,6 +16,7 @@ mod processor;
 mod report;
 mod rows;
 mod states;
+mod workers;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -35,7 +35,7 @@ pub(crate) fn svg(report: &Report) -> String {
         "The proxy’s own processor time: shorter is better",
     );
     let machine = format!(
-        "tlsgate {}, medians of {} rounds; {}, one core for the proxy, one worker; AES-128-GCM, X25519",
+        "tlsgate {}, medians of {} × A B … B A; {}, one core for the proxy, one worker; AES-128-GCM, X25519",
         report.commit, report.rounds, report.processor
     );
     text(&mut out, MARGIN, 54.0, "font-size=\"12\" fill=\"#57606a\"", &machine);

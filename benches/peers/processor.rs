@@ -76,6 +76,21 @@ impl Tree {
         Ok(used)
     }
 
+    /// Of each thread that lives.
+    pub(crate) fn threads(&self) -> io::Result<BTreeMap<u32, Duration>> {
+        let mut threads = BTreeMap::new();
+        for pid in self.pids()? {
+            for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+                let task = task?;
+                let text = fs::read_to_string(task.path().join("schedstat"))?;
+                let nanoseconds = text.split_whitespace().next().and_then(|text| text.parse().ok());
+                let thread = task.file_name().to_string_lossy().parse().map_err(io::Error::other)?;
+                threads.insert(thread, Duration::from_nanos(nanoseconds.unwrap_or_default()));
+            }
+        }
+        Ok(threads)
+    }
+
     /// Resident memory, in bytes. Pages that several processes share are divided among them.
     pub(crate) fn memory(&self) -> io::Result<u64> {
         let mut bytes = 0;

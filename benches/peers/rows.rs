@@ -68,7 +68,7 @@ pub(crate) fn all(quick: bool) -> Vec<Row> {
         ("resumed-1.2", "resumed, TLS 1.2", Listener::Ecdsa, Terms { resumed: true, ..TLS12 }, 1600),
         (
             "full-mlkem-1.3",
-            "full handshake, ECDSA, TLS 1.3, X25519MLKEM768",
+            "full, ECDSA, TLS 1.3, X25519MLKEM768",
             Listener::Ecdsa,
             Terms { group: Group::X25519MlKem768, ..TLS13 },
             1200,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::admin::settings;
+use crate::backend::pool::Member;
 use crate::config::validate::Config;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::{Certificate, KeyType};
@@ -17,7 +18,7 @@ pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
     let shown = pairs.map(|(settings, listener)| {
         json!({
             "name": listener.name,
-            "listen": settings.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
+            "listen": settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
             "policy": listener.terminator.policy.name,
             "unknown_name": settings::unknown_name(listener.terminator.unknown_name),
             "require_sni": listener.terminator.require_sni,
@@ -26,7 +27,7 @@ pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
             "connections_active": listener.admission.active(),
             "clients_blocked": listener.admission.blocked(),
             "session_tickets": settings.tickets.on,
-            "backend": listener.backend.name,
+            "backend": listener.backend.name(),
         })
     });
     json!({ "listeners": shown.collect::<Vec<_>>() })
@@ -90,22 +91,37 @@ fn left_out(policy: &Policy) -> Vec<Value> {
 }
 
 pub(super) fn backends(config: &Config, snapshot: &Snapshot) -> Value {
-    let pools = config
-        .backends
-        .iter()
-        .filter_map(|settings| Some((settings, snapshot.pools().iter().find(|pool| pool.name == settings.name)?)));
-    let shown = pools.map(|(settings, pool)| {
-        let servers = pool
-            .servers
-            .iter()
-            .map(|server| json!({ "address": server.address, "connections_active": server.active() }));
+    let pools = config.backends.iter().filter_map(|backend| snapshot.pool(&backend.settings.name));
+    let shown = pools.map(|pool| {
         json!({
-            "name": pool.name,
-            "balance": settings::balance(settings.balance),
-            "servers": servers.collect::<Vec<_>>(),
+            "name": pool.name(),
+            "balance": settings::balance(pool.settings.balance),
+            "servers": pool.members().list.iter().map(server).collect::<Vec<_>>(),
         })
     });
     json!({ "backends": shown.collect::<Vec<_>>() })
+}
+
+/// One server of a backend.
+pub(super) fn server(member: &Member) -> Value {
+    let server = &member.server;
+    let verdict = server.verdict();
+    json!({
+        "address": server.address.to_string(),
+        "weight": member.weight,
+        "backup": member.tier.backup,
+        "max_connections": settings::most(member.max_connections),
+        "connections_active": server.active(),
+        "state": server.state(),
+        "health": server.health(),
+        "passed_over_seconds": server.paused().map(|left| left.as_secs_f64()),
+        "last_check": verdict.last.map(|last| json!({
+            "time": last.time.to_string(),
+            "result": last.result,
+            "reason": last.reason,
+        })),
+        "certificate_not_after": verdict.not_after.and_then(time),
+    })
 }
 
 fn key_type(key: KeyType) -> &'static str {

@@ -2,7 +2,6 @@
 //! data path can starve the other. Must not know: how connections are served, how a reload works.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
@@ -11,6 +10,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::config::decode::ConfigError;
 use crate::config::validate;
+use crate::net::listen::{Acceptor, Listening};
 use crate::reload::control::Control;
 
 mod answer;
@@ -25,6 +25,7 @@ mod openapi;
 mod pair;
 mod route;
 mod serve;
+mod servers;
 mod service;
 mod settings;
 mod socket;
@@ -43,8 +44,7 @@ pub struct Admin {
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
     /// The listening socket, for who takes over.
-    socket: OwnedFd,
-    handed_over: Arc<AtomicBool>,
+    socket: Listening,
 }
 
 /// What every request may look at.
@@ -70,22 +70,21 @@ impl Admin {
         config.token_file.as_ref().map(token::read).transpose()?;
         let refused = |error: std::io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
-        let handed_over = Arc::default();
-        let (socket, door) = {
+        let (socket, door) = socket::bind(&listen.value, config.socket_mode, inherited).map_err(refused)?;
+        let acceptor = {
             let _inside = runtime.enter();
-            socket::bind(&listen.value, config.socket_mode, inherited, &handed_over).map_err(refused)?
+            Acceptor::new(&socket).map_err(refused)?
         };
-        let copy = socket.as_fd().try_clone_to_owned().map_err(refused)?;
         tracing::info!(address = %door, "admin API listening");
         if door.is_open_to_others() {
             tracing::warn!(address = %door, "the admin API can be reached from other machines, and HTTP does not encrypt");
         }
         let shared = Arc::new(Shared { door, control: OnceLock::new(), metrics, changing: Mutex::new(()) });
         let (stop, stopped) = watch::channel(false);
-        let served = serve::serve(socket, Arc::clone(&shared), stopped);
+        let served = serve::serve(acceptor, Arc::clone(&shared), stopped);
         let thread =
             thread::Builder::new().name("admin".into()).spawn(move || runtime.block_on(served)).map_err(refused)?;
-        Ok(Some(Self { shared, stop, thread: Some(thread), socket: copy, handed_over }))
+        Ok(Some(Self { shared, stop, thread: Some(thread), socket }))
     }
 
     /// From here on there is something to look at and to change.
@@ -101,7 +100,7 @@ impl Admin {
 
     /// Ends it, and leaves the socket to another process that has it by now.
     pub fn hand_over(self) {
-        self.handed_over.store(true, Ordering::Release);
+        self.socket.hand_over();
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) enum Operation {
     Drain,
     AddCertificate,
     RemoveCertificate,
+    ServerState,
 }
 
 /// A path with `{…}` for what varies, the method, and what is meant by both.
@@ -41,6 +42,7 @@ pub(super) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/api/v1/drain", Method::POST, Operation::Drain),
     ("/api/v1/listeners/{listener}/certificates", Method::POST, Operation::AddCertificate),
     ("/api/v1/listeners/{listener}/certificates/{name}", Method::DELETE, Operation::RemoveCertificate),
+    ("/api/v1/backends/{name}/{server}/state", Method::PUT, Operation::ServerState),
 ];
 
 /// Where a request leads.
@@ -56,7 +58,8 @@ pub(super) enum Routed {
 impl Operation {
     /// Whether the state may be another one afterwards.
     pub(super) fn is_change(self) -> bool {
-        matches!(self, Self::Reload | Self::Drain | Self::AddCertificate | Self::RemoveCertificate)
+        let certificates = matches!(self, Self::AddCertificate | Self::RemoveCertificate);
+        certificates || matches!(self, Self::Reload | Self::Drain | Self::ServerState)
     }
 }
 
@@ -99,7 +102,8 @@ mod tests {
         assert!(ROUTES.len() > 10);
         for (pattern, method, operation) in ROUTES {
             let path = pattern.replace("{listener}", "a%20b%2Fc").replace("{name}", "www");
-            let expected = [("{listener}", "a b/c"), ("{name}", "www")];
+            let path = path.replace("{server}", "[::1]:389");
+            let expected = [("{listener}", "a b/c"), ("{name}", "www"), ("{server}", "[::1]:389")];
             let values = expected.iter().filter(|(key, _)| pattern.contains(key)).map(|(_, value)| (*value).to_owned());
             assert_eq!(route(method, &path), Routed::To(*operation, values.collect()));
         }

@@ -13,11 +13,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::admin::socket::{Socket, Stream};
 use crate::admin::{Shared, service};
+use crate::net::listen::Acceptor;
+use crate::net::stream::Stream;
 
 /// Serves until told to stop; then what is being answered may come to its end.
-pub(super) async fn serve(socket: Socket, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn serve(socket: Acceptor, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
     let mut failing = false;
     while let Some((place, accepted)) = tokio::select! {
@@ -27,8 +28,8 @@ pub(super) async fn serve(socket: Socket, shared: Arc<Shared>, mut stop: watch::
     } {
         let failed_before = std::mem::replace(&mut failing, accepted.is_err());
         match accepted {
-            Ok(Stream::Tcp(stream)) => spawn(stream, &shared, &stop, place),
-            Ok(Stream::Unix(stream)) => spawn(stream, &shared, &stop, place),
+            Ok((Stream::Tcp(stream), _)) => spawn(stream, &shared, &stop, place),
+            Ok((Stream::Unix(stream), _)) => spawn(stream, &shared, &stop, place),
             Err(error) => {
                 // Out of descriptors, most likely: to try again at once would not help, nor to say it again.
                 if !failed_before {

@@ -9,7 +9,7 @@ use hyper::{Request, Response, StatusCode};
 
 use crate::admin::answer::Answer;
 use crate::admin::route::{Operation, Routed, route};
-use crate::admin::{Shared, body, certificates, change, explain, listing, openapi, settings, state};
+use crate::admin::{Shared, body, certificates, change, explain, listing, openapi, servers, settings, state};
 use crate::reload::control::Control;
 
 pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -88,11 +88,14 @@ async fn changed(
             let _turn = shared.changing.lock().await;
             change::drain(control).await
         }
+        (Operation::AddCertificate | Operation::ServerState, _) if !json => {
+            let said = "the body is of another type (expected Content-Type: application/json)";
+            Answer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said)
+        }
+        (Operation::ServerState, [backend, server]) => {
+            servers::set_state(&control.current.load(), backend, server, body)
+        }
         (Operation::AddCertificate, [listener]) => {
-            if !json {
-                let said = "the body is of another type (expected Content-Type: application/json)";
-                return Answer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, said);
-            }
             let _turn = shared.changing.lock().await;
             certificates::add(&control, listener, body).await
         }

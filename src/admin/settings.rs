@@ -3,13 +3,20 @@
 use serde_json::{Value, json};
 
 use crate::backend::balance::Algorithm;
+use crate::backend::pool::{OnDown, WhenAllDown};
 use crate::config::validate::Config;
+use crate::config::validate::backend::Backend;
+use crate::config::validate::backend_tls::Tls;
+use crate::config::validate::health::Health;
 use crate::config::validate::listener::Listener;
 use crate::config::values::Workers;
 use crate::config::values::limits;
 use crate::limit::rate::Rate;
+use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::starttls;
+use crate::tls::connect::Alpn;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
@@ -39,12 +46,8 @@ pub(super) fn config(config: &Config) -> Value {
             "shutdown_timeout": humantime::format_duration(config.runtime.shutdown_timeout).to_string(),
         },
         "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),
-        "backend": config.backends.iter().map(|backend| (backend.name.to_string(), json!({
-            "servers": backend.servers,
-            "balance": balance(backend.balance),
-            "connect_timeout": humantime::format_duration(backend.connect_timeout).to_string(),
-            "connect_attempts": backend.connect_attempts,
-        }))).collect::<serde_json::Map<_, _>>(),
+        "backend": config.backends.iter().map(|one| (one.settings.name.to_string(), backend(one)))
+            .collect::<serde_json::Map<_, _>>(),
         "policy": config.policies.iter().map(|own| (own.name.to_string(), policy(own))).collect::<serde_json::Map<_, _>>(),
     })
 }
@@ -53,7 +56,8 @@ fn listener(listener: &Listener) -> Value {
     let (tickets, limits) = (&listener.tickets, &listener.limits);
     json!({
         "name": listener.name,
-        "listen": listener.listen.iter().map(|listen| listen.value).collect::<Vec<_>>(),
+        "listen": listener.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
+        "socket_mode": listener.socket_mode.to_string(),
         "policy": listener.policy.name,
         "certificates": listener.certificates.iter().map(|source| certificate(&source.value)).collect::<Vec<_>>(),
         "unknown_name": unknown_name(listener.unknown_name),
@@ -69,6 +73,12 @@ fn listener(listener: &Listener) -> Value {
             "window": humantime::format_duration(failures.rate.per).to_string(),
             "block": humantime::format_duration(failures.block).to_string(),
         })),
+        "proxy_protocol": if listener.trusted_proxies.is_some() { "require" } else { "off" },
+        "trusted_proxies": listener.trusted_proxies.iter().flatten().map(ToString::to_string).collect::<Vec<_>>(),
+        "starttls": listener.starttls.map(|protocol| match protocol {
+            starttls::Protocol::Ldap => "ldap",
+            starttls::Protocol::Postgres => "postgres",
+        }),
         "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
         "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
         "session_tickets": tickets.on,
@@ -77,6 +87,103 @@ fn listener(listener: &Listener) -> Value {
         "ticket_keys": tickets.keys.iter().map(|file| file.value.display().to_string()).collect::<Vec<_>>(),
         "backend": listener.backend_name,
     })
+}
+
+fn backend(backend: &Backend) -> Value {
+    let (health, tls) = (backend.health.as_ref().map(health), backend.tls.as_ref().map(backend_tls));
+    let backend = &backend.settings;
+    let time = |time| humantime::format_duration(time).to_string();
+    json!({
+        "servers": backend.servers.iter().map(|entry| json!({
+            "address": entry.address.to_string(),
+            "weight": entry.weight,
+            "backup": entry.backup,
+            "max_connections": most(entry.max_connections),
+        })).collect::<Vec<_>>(),
+        "balance": balance(backend.balance),
+        "connect_timeout": time(backend.connect_timeout),
+        "connect_attempts": backend.connect_attempts,
+        "proxy_protocol": match backend.proxy_protocol {
+            Version::Off => "off",
+            Version::V1 => "v1",
+            Version::V2 => "v2",
+        },
+        "fail_timeout": time(backend.pauses.first),
+        "max_fail_timeout": time(backend.pauses.longest),
+        "slow_start": backend.slow_start.map(time),
+        "when_all_down": match backend.when_all_down { WhenAllDown::Fail => "fail", WhenAllDown::Any => "any" },
+        "on_down": match backend.on_down { OnDown::Keep => "keep", OnDown::Close => "close" },
+        "health": health,
+        "tls": tls,
+    })
+}
+
+fn backend_tls(tls: &Tls) -> Value {
+    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+    let (cert, key) = match tls.certificate.as_ref().map(|source| &source.value) {
+        Some(Source::Pair { cert, key, .. }) => (Some(cert), Some(key)),
+        _ => (None, None),
+    };
+    let path = |path: &std::path::PathBuf| path.display().to_string();
+    json!({
+        "ca": tls.ca.as_ref().map(|file| path(&file.value)),
+        "pins": tls.pins.iter().map(|pin| pin.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).collect::<Vec<_>>(),
+        "server_name": tls.server_name.to_str(),
+        "cert": cert.map(path),
+        "key": key.map(path),
+        "policy": tls.policy.name,
+        "alpn": match &tls.alpn {
+            Alpn::Client => json!("client"),
+            Alpn::Fixed(protocols) => json!(protocols.iter().map(text).collect::<Vec<_>>()),
+        },
+    })
+}
+
+fn health(health: &Health) -> Value {
+    let time = |time| humantime::format_duration(time).to_string();
+    let mut shown = json!({
+        "type": health.kind.word(),
+        "interval": time(health.interval),
+        "timeout": time(health.timeout),
+        "rise": health.rise,
+        "fall": health.fall,
+        "jitter": time(health.jitter),
+        "port": health.port,
+    });
+    let mut add = |more: Value| {
+        if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {
+            shown.extend(more);
+        }
+    };
+    let hex = |pin: &[u8; 32]| pin.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    if let Some(tls) = &health.tls {
+        add(json!({
+            "tls": !tls.start_tls,
+            "start_tls": tls.start_tls,
+            "ca": tls.ca.as_ref().map(|file| file.value.display().to_string()),
+            "pins": tls.pins.iter().map(hex).collect::<Vec<_>>(),
+            "server_name": tls.server_name.as_ref().map(|name| name.to_str()),
+            "verify": tls.verify,
+        }));
+    }
+    if let Some(http) = &health.http {
+        add(json!({
+            "method": http.method,
+            "path": http.path,
+            "host": http.host,
+            "status": http.status.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "body": http.body,
+        }));
+    }
+    if let Some(bind) = &health.bind {
+        add(json!({ "bind_dn": bind.dn, "password_file": bind.password_file.value.display().to_string() }));
+    }
+    shown
+}
+
+/// A limit; `null` where there is none.
+pub(super) fn most(limit: usize) -> Option<usize> {
+    (limit != usize::MAX).then_some(limit)
 }
 
 fn rate(rate: Rate) -> Value {
@@ -127,6 +234,9 @@ pub(super) fn balance(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::RoundRobin => "round_robin",
         Algorithm::LeastConnections => "least_connections",
+        Algorithm::RandomTwo => "random_two",
+        Algorithm::SourceIp => "source_ip",
+        Algorithm::First => "first",
     }
 }
 

@@ -1,98 +1,145 @@
-//! Which server next: the order in which a connection tries them. Must not know: how to connect.
+//! Which of several servers is next. Pure but for whose turn it is. Must not know: how to connect, why a server is not
+//! among those to choose from.
 
-use std::cmp::Ordering as Comparison;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use crate::backend::server::Server;
+use std::cmp::Ordering;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 /// How the next server is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
-    /// One after the other.
+    /// One after the other, each as often as its weight says, evenly spread.
     RoundRobin,
-    /// The one with the fewest connections; among equals, one after the other.
+    /// The one with the fewest connections for its weight; among equals, one after the other.
     LeastConnections,
+    /// Two by chance, and of these the one with fewer connections for its weight.
+    RandomTwo,
+    /// The same one for a client's address as long as it can be used.
+    SourceIp,
+    /// The first one that has room.
+    First,
 }
 
-/// An algorithm and where it stands.
+/// A server to choose from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate {
+    pub(super) index: usize,
+    /// Never zero.
+    pub(super) weight: u64,
+    pub(super) active: usize,
+    /// Stands for its address.
+    pub(super) key: u64,
+}
+
+/// How far each server's turn has come, by index.
 #[derive(Debug)]
-pub struct Balancer {
-    algorithm: Algorithm,
-    turn: AtomicUsize,
+pub(super) struct Turns(Mutex<Vec<i64>>);
+
+impl Turns {
+    pub(super) fn new(servers: usize) -> Self {
+        Self(Mutex::new(vec![0; servers]))
+    }
+
+    /// nginx's smooth weighted round robin: each gains its weight, the richest is chosen and pays what all have gained.
+    fn next<'c>(&self, candidates: impl Iterator<Item = &'c Candidate>) -> Option<usize> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut total, mut richest) = (0, None::<usize>);
+        for candidate in candidates {
+            let weight = i64::try_from(candidate.weight).unwrap_or(i64::MAX);
+            total += weight;
+            let Some(turn) = turns.get_mut(candidate.index) else { continue };
+            *turn += weight;
+            let turn = *turn;
+            if richest.is_none_or(|other| turns.get(other).is_some_and(|other| turn > *other)) {
+                richest = Some(candidate.index);
+            }
+        }
+        if let Some(turn) = richest.and_then(|index| turns.get_mut(index)) {
+            *turn -= total;
+        }
+        richest
+    }
 }
 
-impl Balancer {
-    pub fn new(algorithm: Algorithm) -> Self {
-        Self { algorithm, turn: AtomicUsize::new(0) }
+impl Algorithm {
+    /// The index of the next server; `None` only where there is none to choose from.
+    pub(super) fn choose(
+        self,
+        candidates: &[Candidate],
+        client: IpAddr,
+        turns: &Turns,
+        random: &mut fastrand::Rng,
+    ) -> Option<usize> {
+        match self {
+            Self::RoundRobin => turns.next(candidates.iter()),
+            Self::LeastConnections => {
+                let least = candidates.iter().min_by(|a, b| compare_load(a, b))?;
+                turns.next(candidates.iter().filter(|other| compare_load(other, least).is_eq()))
+            }
+            Self::RandomTwo => {
+                let one = draw(candidates.iter(), random)?;
+                let other = draw(candidates.iter().filter(|other| other.index != one.index), random);
+                Some(other.filter(|other| compare_load(other, one).is_lt()).unwrap_or(one).index)
+            }
+            Self::SourceIp => rendezvous(candidates, client),
+            Self::First => candidates.first().map(|first| first.index),
+        }
     }
+}
 
-    /// The best server among those whose index is not in `tried`, with its index.
-    pub fn pick<'a>(&self, servers: &'a [Arc<Server>], tried: &[usize]) -> Option<(usize, &'a Arc<Server>)> {
-        let start = match tried.is_empty() {
-            true => self.turn.fetch_add(1, Ordering::Relaxed),
-            // Another attempt for the same client goes on from where the first one began.
-            false => self.turn.load(Ordering::Relaxed),
-        };
-        let count = servers.len();
-        let untried = (0..count).map(|step| start.wrapping_add(step) % count).filter(|index| !tried.contains(index));
-        let better = |a: &usize, b: &usize| match self.algorithm {
-            Algorithm::RoundRobin => Comparison::Equal,
-            Algorithm::LeastConnections => servers[*a].active().cmp(&servers[*b].active()),
-        };
-        // Of equals min_by keeps the first, which is the one whose turn it is.
-        untried.min_by(better).map(|index| (index, &servers[index]))
+fn compare_load(a: &Candidate, b: &Candidate) -> Ordering {
+    (a.active as u128 * u128::from(b.weight)).cmp(&(b.active as u128 * u128::from(a.weight)))
+}
+
+/// One by chance, each with its weight.
+fn draw<'c>(
+    candidates: impl Iterator<Item = &'c Candidate> + Clone,
+    random: &mut fastrand::Rng,
+) -> Option<&'c Candidate> {
+    let total: u64 = candidates.clone().map(|candidate| candidate.weight).sum();
+    if total == 0 {
+        return None;
     }
+    let mut left = random.u64(0..total);
+    for candidate in candidates {
+        match left.checked_sub(candidate.weight) {
+            Some(rest) => left = rest,
+            None => return Some(candidate),
+        }
+    }
+    None
+}
+
+/// Weighted rendezvous hashing: each server has a score for each client that depends on nothing else, so that one server
+/// more or less moves only its own share.
+fn rendezvous(candidates: &[Candidate], client: IpAddr) -> Option<usize> {
+    let client = client_key(client);
+    let score = |candidate: &Candidate| {
+        // Evenly spread in (0, 1): the upper 53 bits, and a half so that it is never zero.
+        let uniform = ((mix(client ^ candidate.key) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+        -uniform.ln() / candidate.weight as f64
+    };
+    candidates.iter().min_by(|a, b| score(a).total_cmp(&score(b))).map(|candidate| candidate.index)
+}
+
+fn client_key(client: IpAddr) -> u64 {
+    match client.to_canonical() {
+        IpAddr::V4(ip) => key(&ip.octets()),
+        IpAddr::V6(ip) => key(&ip.octets()),
+    }
+}
+
+/// A number for some bytes, the same in every process and every version: FNV-1a, then mixed.
+pub(super) fn key(bytes: &[u8]) -> u64 {
+    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
+}
+
+/// The end of SplitMix64: every bit of the result depends on every bit of the input.
+fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::backend::pool::Pool;
-
-    fn pool(algorithm: Algorithm) -> Pool {
-        let servers = (1..=3).map(|port| Arc::new(Server::new(([127, 0, 0, 1], port).into()))).collect();
-        Pool::new("test".into(), servers, algorithm, Duration::from_secs(1), 3)
-    }
-
-    fn picks(pool: &Pool, count: usize) -> Vec<usize> {
-        (0..count).filter_map(|_| pool.balancer.pick(&pool.servers, &[]).map(|(index, _)| index)).collect()
-    }
-
-    #[test]
-    fn round_robin_goes_round() {
-        assert_eq!(picks(&pool(Algorithm::RoundRobin), 6), [0, 1, 2, 0, 1, 2]);
-    }
-
-    #[test]
-    fn least_connections_prefers_the_idle_and_takes_turns_among_equals() {
-        let pool = pool(Algorithm::LeastConnections);
-        assert_eq!(picks(&pool, 3), [0, 1, 2]);
-        let _busy = (pool.servers[0].lease(), pool.servers[1].lease());
-        assert_eq!(picks(&pool, 3), [2, 2, 2]);
-        let _busier = (pool.servers[2].lease(), pool.servers[2].lease());
-        assert_eq!(picks(&pool, 2), [0, 1]);
-    }
-
-    #[test]
-    fn a_server_is_tried_once_and_then_there_is_none_left() {
-        let pool = pool(Algorithm::RoundRobin);
-        let mut tried = Vec::new();
-        while let Some((index, _)) = pool.balancer.pick(&pool.servers, &tried) {
-            tried.push(index);
-        }
-        tried.sort_unstable();
-        assert_eq!(tried, [0, 1, 2]);
-    }
-
-    #[test]
-    fn a_lease_counts_while_it_lives() {
-        let pool = pool(Algorithm::RoundRobin);
-        let lease = pool.servers[0].lease();
-        assert_eq!(pool.servers[0].active(), 1);
-        drop(lease);
-        assert_eq!(pool.servers[0].active(), 0);
-    }
-}
+mod tests;

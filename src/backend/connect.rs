@@ -1,102 +1,109 @@
 //! Connects to a backend: another server when one cannot be reached, as long as no byte was sent.
 //! Must not know: what will be sent.
 
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
 
-use rustix::io::Errno;
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use crate::backend::pool::Pool;
+use crate::backend::failure::{FailureKind, reason, tls_reason};
+use crate::backend::pool::{NoServer, Pool};
 use crate::backend::server::Lease;
+use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
+use crate::tls::connect::Connector;
+use crate::tls::record::Finished;
 
 /// A connection to one server, counted while it lives.
 #[derive(Debug)]
 pub struct Connected {
     pub stream: Unfinished,
-    pub address: SocketAddr,
+    pub address: Address,
     pub lease: Lease,
+    /// Where TLS is spoken.
+    pub session: Option<Finished>,
 }
 
 /// One server that could not be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    pub address: SocketAddr,
+    pub address: Address,
     pub kind: FailureKind,
     /// In words, for a person.
     pub reason: String,
 }
 
-/// Why, in one word, for a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureKind {
-    Refused,
-    Timeout,
-    Unreachable,
-    /// This machine has no port, descriptor or memory left: no fault of the server.
-    Local,
-    Other,
+/// Who connects.
+#[derive(Debug, Clone, Copy)]
+pub struct Client<'a> {
+    /// `None` over a Unix socket.
+    pub address: Option<IpAddr>,
+    /// What a server gets to read first.
+    pub preface: &'a [u8],
+    /// The application protocol that was agreed on with it.
+    pub alpn: Option<&'a [u8]>,
 }
 
-impl FailureKind {
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Timeout => "timeout",
-            Self::Unreachable => "unreachable",
-            Self::Local => "local",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// Tries servers in the balancer's order, at most `connect_attempts` of them. Every failure is added to `failures`, also
-/// those before a success; `None` where there was nothing but failures.
-pub async fn connect(pool: &Pool, failures: &mut Vec<Failure>) -> Option<Connected> {
+/// Tries servers in the pool's order, at most `connect_attempts` of them. Every failure is added to `failures`, also
+/// those before a success.
+pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure>) -> Result<Connected, NoServer> {
+    let settings = &pool.settings;
+    let members = pool.members();
     let mut tried = Vec::new();
-    while tried.len() < pool.connect_attempts
-        && let Some((index, server)) = pool.balancer.pick(&pool.servers, &tried)
-    {
+    while tried.len() < settings.connect_attempts {
+        let (index, mut lease) = match pool.pick(&members, client.address.unwrap_or(NOBODY), &tried, Instant::now()) {
+            Ok(picked) => picked,
+            Err(reason) if tried.is_empty() => return Err(reason),
+            Err(_) => return Err(NoServer::Tried),
+        };
         tried.push(index);
-        let lease = server.lease();
-        let address = server.address;
-        let attempt = timeout(pool.connect_timeout, TcpStream::connect(address)).await;
+        let address = lease.server().address.clone();
+        let attempt = timeout(settings.connect_timeout, reach(&address, client, pool.tls.as_deref())).await;
         let failure = match attempt {
-            Ok(Ok(stream)) => match prepared(Stream::Tcp(stream)) {
-                Ok(stream) => return Some(Connected { stream: Unfinished::new(stream), address, lease }),
-                Err(error) => failed(address, &error),
-            },
-            Ok(Err(error)) => failed(address, &error),
+            Ok(Ok((stream, session))) => {
+                lease.connected();
+                return Ok(Connected { stream, address, lease, session });
+            }
+            Ok(Err((kind, reason))) => Failure { address: address.clone(), kind, reason },
             Err(_) => Failure {
-                address,
+                address: address.clone(),
                 kind: FailureKind::Timeout,
-                reason: format!("no answer within {}", humantime::format_duration(pool.connect_timeout)),
+                reason: format!("no answer within {}", humantime::format_duration(settings.connect_timeout)),
             },
         };
-        tracing::debug!(backend = %pool.name, server = %address, reason = %failure.reason, "cannot connect");
+        tracing::debug!(backend = %settings.name, server = %address, reason = %failure.reason, "cannot connect");
+        if failure.kind != FailureKind::Local
+            && let Some(pause) = lease.failed(settings.pauses)
+        {
+            tracing::debug!(backend = %settings.name, server = %address, pause = %humantime::format_duration(pause), "passed over");
+        }
         failures.push(failure);
     }
-    None
+    Err(NoServer::Tried)
 }
 
-fn failed(address: SocketAddr, error: &io::Error) -> Failure {
-    let (kind, reason) = match error.kind() {
-        ErrorKind::ConnectionRefused => (FailureKind::Refused, "connection refused".into()),
-        ErrorKind::HostUnreachable => (FailureKind::Unreachable, "host unreachable".into()),
-        ErrorKind::NetworkUnreachable => (FailureKind::Unreachable, "network unreachable".into()),
-        ErrorKind::TimedOut => (FailureKind::Timeout, error.to_string()),
-        ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory => (FailureKind::Local, error.to_string()),
-        _ => match Errno::from_io_error(error) {
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS) => (FailureKind::Local, error.to_string()),
-            _ => (FailureKind::Other, error.to_string()),
-        },
+/// Up to where the client's first byte can be sent.
+async fn reach(
+    address: &Address,
+    client: Client<'_>,
+    tls: Option<&Connector>,
+) -> Result<(Unfinished, Option<Finished>), (FailureKind, String)> {
+    let open = async {
+        let mut stream = Stream::connect(address).await?;
+        stream.prepare()?;
+        stream.write_all(client.preface).await?;
+        io::Result::Ok(stream)
     };
-    Failure { address, kind, reason }
+    let mut stream = open.await.map_err(|error| reason(&error))?;
+    let session = match tls {
+        Some(tls) => Some(tls.connect(&mut stream, client.alpn).await.map_err(|error| tls_reason(&error))?),
+        None => None,
+    };
+    Ok((Unfinished::new(stream), session))
 }
 
-fn prepared(stream: Stream) -> io::Result<Stream> {
-    stream.prepare().map(|()| stream)
-}
+/// Those who have no address share one.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

@@ -2,6 +2,11 @@
 //! configuration.
 
 pub mod balance;
+pub mod condition;
 pub mod connect;
+pub mod failure;
+pub mod health;
 pub mod pool;
 pub mod server;
+pub mod upkeep;
+pub mod verdict;

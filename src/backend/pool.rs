@@ -1,31 +1,240 @@
-//! A backend: its servers, and how to choose and reach one. Must not know: who connects, or why.
+//! A backend: its settings and its servers, and which of them is next. Must not know: who connects, or why.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::backend::balance::{Algorithm, Balancer};
-use crate::backend::server::Server;
+use arc_swap::ArcSwap;
+use thiserror::Error;
 
-/// A named group of servers that do the same job.
-#[derive(Debug)]
-pub struct Pool {
+use crate::backend::balance::{self, Algorithm, Candidate, Turns};
+use crate::backend::condition::{Fitness, Pauses};
+use crate::backend::health::Check;
+use crate::backend::server::{Lease, Server};
+use crate::net::address::Address;
+use crate::net::proxy_protocol::Version;
+use crate::tls::connect::Connector;
+
+/// Everything about a backend that its operator says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
     pub name: Arc<str>,
-    pub servers: Vec<Arc<Server>>,
-    pub balancer: Balancer,
+    pub servers: Vec<Entry>,
+    pub balance: Algorithm,
     /// The longest that one server may take to accept a connection.
     pub connect_timeout: Duration,
     /// How many servers are tried for one client, the first included.
     pub connect_attempts: usize,
+    /// How long a server is passed over after connecting to it failed.
+    pub pauses: Pauses,
+    /// How long a server that comes back takes to get its whole weight.
+    pub slow_start: Option<Duration>,
+    pub when_all_down: WhenAllDown,
+    pub on_down: OnDown,
+    /// What a server is told of each client first.
+    pub proxy_protocol: Version,
+}
+
+/// What is done for a client while health checks say that every server is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenAllDown {
+    /// It is refused.
+    Fail,
+    /// Any server is tried, as if all were up.
+    Any,
+}
+
+/// What becomes of a server's connections when it goes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDown {
+    Keep,
+    /// They are cut.
+    Close,
+}
+
+/// One entry of the list of servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub address: Address,
+    /// From 1.
+    pub weight: u32,
+    /// Only used while none of the others can be.
+    pub backup: bool,
+    pub max_connections: usize,
+}
+
+/// A named group of servers that do the same job.
+#[derive(Debug)]
+pub struct Pool {
+    pub settings: Settings,
+    /// How its servers' health is checked.
+    pub check: Option<Arc<Check>>,
+    /// How its servers are spoken to over TLS; in plain bytes without it.
+    pub tls: Option<Arc<Connector>>,
+    members: ArcSwap<Members>,
+}
+
+/// The servers of a pool at one time.
+#[derive(Debug)]
+pub struct Members {
+    pub list: Vec<Member>,
+    turns: Turns,
+    /// Servers that are no longer in use, but that still have connections.
+    leaving: Vec<Arc<Server>>,
+}
+
+/// How a pool uses a server.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub server: Arc<Server>,
+    pub weight: u32,
+    /// Servers of the lowest tier that can be used are.
+    pub tier: Tier,
+    pub max_connections: usize,
+    key: u64,
+}
+
+/// Backups come after all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tier {
+    pub backup: bool,
+}
+
+/// Why there is no server for a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NoServer {
+    #[error("no server is known")]
+    Unknown,
+    #[error("every server that could be tried failed")]
+    Tried,
+    #[error("every server is down or taken out of service")]
+    Down,
+    #[error("every server has max_connections")]
+    Full,
 }
 
 impl Pool {
-    pub fn new(
-        name: Arc<str>,
-        servers: Vec<Arc<Server>>,
-        balance: Algorithm,
-        connect_timeout: Duration,
-        connect_attempts: usize,
-    ) -> Self {
-        Self { name, servers, balancer: Balancer::new(balance), connect_timeout, connect_attempts }
+    /// A pool that takes over from the one of its name before it what is known of the servers that they share.
+    pub fn new(settings: Settings, check: Option<Arc<Check>>, before: Option<&Self>) -> Self {
+        let members = Members::new(&settings.servers, before.map(Self::members));
+        Self { settings, check, tls: None, members: ArcSwap::new(members) }
+    }
+
+    /// The same, with servers that are spoken to over TLS.
+    pub fn over(self, tls: Option<Arc<Connector>>) -> Self {
+        Self { tls, ..self }
+    }
+
+    pub fn name(&self) -> &Arc<str> {
+        &self.settings.name
+    }
+
+    pub fn members(&self) -> Arc<Members> {
+        self.members.load_full()
+    }
+
+    /// The next server for a client among those whose index is not in `tried`, with its index.
+    pub(super) fn pick(
+        &self,
+        members: &Members,
+        client: IpAddr,
+        tried: &[usize],
+        now: Instant,
+    ) -> Result<(usize, Lease), NoServer> {
+        // A server that fills up between being looked at and being taken is passed over the next time.
+        for _ in 0..=members.list.len() {
+            let candidates = self.candidates(members, tried, now)?;
+            let chosen = self.settings.balance.choose(&candidates, client, &members.turns, &mut fastrand::Rng::new());
+            let Some((index, member)) = chosen.and_then(|index| Some((index, members.list.get(index)?))) else { break };
+            if let Some(lease) = member.server.lease(member.max_connections) {
+                return Ok((index, lease));
+            }
+        }
+        Err(NoServer::Full)
+    }
+
+    /// The fittest servers of the lowest tier.
+    fn candidates(&self, members: &Members, tried: &[usize], now: Instant) -> Result<Vec<Candidate>, NoServer> {
+        let mut best: Option<(Fitness, Tier)> = None;
+        let mut candidates = Vec::with_capacity(members.list.len());
+        let (mut full, mut down) = (false, false);
+        for (index, member) in members.list.iter().enumerate().filter(|(index, _)| !tried.contains(index)) {
+            let (fitness, warmth) = member.server.look(self.settings.slow_start, now);
+            let Some(fitness) = fitness.filter(|fitness| self.is_used(*fitness)) else {
+                down = true;
+                continue;
+            };
+            let active = member.server.active();
+            if active >= member.max_connections {
+                full = true;
+                continue;
+            }
+            let rank = (fitness, member.tier);
+            if best.is_some_and(|best| rank > best) {
+                continue;
+            }
+            if best.is_none_or(|best| rank < best) {
+                best = Some(rank);
+                candidates.clear();
+            }
+            let weight = u64::from(member.weight) * u64::from(warmth);
+            candidates.push(Candidate { index, weight, active, key: member.key });
+        }
+        match (candidates.is_empty(), full, down) {
+            (false, ..) => Ok(candidates),
+            (_, true, _) => Err(NoServer::Full),
+            (_, _, true) => Err(NoServer::Down),
+            _ if members.list.is_empty() => Err(NoServer::Unknown),
+            _ => Err(NoServer::Tried),
+        }
+    }
+
+    fn is_used(&self, fitness: Fitness) -> bool {
+        fitness != Fitness::Down || self.settings.when_all_down == WhenAllDown::Any
     }
 }
+
+impl Members {
+    /// The same as before where nothing is different, so that whose turn it is goes on.
+    fn new(entries: &[Entry], before: Option<Arc<Self>>) -> Arc<Self> {
+        // Who comes to others has a slow start; who is there from the beginning has none.
+        let since = before.as_ref().map(|_| Instant::now());
+        let known = |address: &Address| before.as_ref().and_then(|before| before.server(address));
+        let member = |entry: &Entry| Member {
+            server: known(&entry.address).unwrap_or_else(|| Arc::new(Server::since(entry.address.clone(), since))),
+            weight: entry.weight,
+            tier: Tier { backup: entry.backup },
+            max_connections: entry.max_connections,
+            key: balance::key(entry.address.to_string().as_bytes()),
+        };
+        let list: Vec<Member> = entries.iter().map(member).collect();
+        let Some(before) = before else {
+            return Arc::new(Self { turns: Turns::new(list.len()), list, leaving: Vec::new() });
+        };
+        if list.len() == before.list.len() && list.iter().zip(&before.list).all(|(new, old)| new.is(old)) {
+            return before;
+        }
+        let stays = |server: &Arc<Server>| list.iter().any(|member| Arc::ptr_eq(&member.server, server));
+        let leaving = before.servers().filter(|server| server.active() > 0 && !stays(server)).cloned().collect();
+        Arc::new(Self { turns: Turns::new(list.len()), list, leaving })
+    }
+
+    /// In use, or on its way out.
+    fn server(&self, address: &Address) -> Option<Arc<Server>> {
+        self.servers().find(|server| server.address == *address).cloned()
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.list.iter().map(|member| &member.server).chain(&self.leaving)
+    }
+}
+
+impl Member {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.server, &other.server)
+            && (self.weight, self.tier, self.max_connections) == (other.weight, other.tier, other.max_connections)
+    }
+}
+
+#[cfg(test)]
+mod tests;

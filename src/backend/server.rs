@@ -1,23 +1,45 @@
-//! One server of a backend, and how many connections it has. Must not know: which backend it belongs to.
+//! One server of a backend: how many connections it has, and its condition. Must not know: which backend it belongs to,
+//! how much of it that backend uses.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// One address of a backend.
+use tokio::sync::watch;
+
+use crate::backend::condition::{Condition, Fitness, Health, Pauses, State};
+use crate::backend::health::{Check, CheckError, Passed};
+use crate::backend::verdict::{Judged, Verdict};
+use crate::net::address::Address;
+
+/// One address of a backend. It outlives reloads, and being gone for a while, as long as connections to it do.
 #[derive(Debug)]
 pub struct Server {
-    pub address: SocketAddr,
+    pub address: Address,
     active: AtomicUsize,
+    condition: Mutex<Condition>,
+    verdict: Mutex<Verdict>,
+    /// Whether connections to it should end, for those who wait to be told.
+    down: watch::Sender<bool>,
 }
 
 /// Counts one connection of a server for as long as it lives.
 #[derive(Debug)]
-pub struct Lease(Arc<Server>);
+pub struct Lease {
+    server: Arc<Server>,
+    tries: bool,
+}
 
 impl Server {
-    pub fn new(address: SocketAddr) -> Self {
-        Self { address, active: AtomicUsize::new(0) }
+    pub fn new(address: Address) -> Self {
+        Self::since(address, None)
+    }
+
+    /// One that came to the others of its backend at that time.
+    pub(super) fn since(address: Address, since: Option<Instant>) -> Self {
+        let condition = Mutex::new(Condition::new(since));
+        let verdict = Mutex::default();
+        Self { address, active: AtomicUsize::new(0), condition, verdict, down: watch::Sender::new(false) }
     }
 
     /// Connections now being made or relayed.
@@ -25,14 +47,162 @@ impl Server {
         self.active.load(Ordering::Relaxed)
     }
 
-    pub fn lease(self: &Arc<Self>) -> Lease {
-        self.active.fetch_add(1, Ordering::Relaxed);
-        Lease(Arc::clone(self))
+    pub fn state(&self) -> State {
+        self.condition().state
+    }
+
+    pub fn health(&self) -> Health {
+        self.condition().health
+    }
+
+    /// Whether it is ready, and no check says that it is down.
+    pub fn is_up(&self) -> bool {
+        let condition = self.condition();
+        condition.state == State::Ready && condition.health != Health::Down
+    }
+
+    /// How much longer it is passed over since connecting to it failed.
+    pub fn paused(&self) -> Option<Duration> {
+        self.condition().paused(Instant::now())
+    }
+
+    /// Changes what is wanted of it, and returns what was.
+    pub fn set_state(&self, state: State) -> State {
+        let mut condition = self.condition();
+        let before = condition.state;
+        condition.set_state(state, Instant::now());
+        self.tell(&condition);
+        before
+    }
+
+    /// What health checks have said of it.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Checks of another kind begin.
+    pub(super) fn check_begins(&self) {
+        self.verdict.lock().unwrap_or_else(PoisonError::into_inner).begin();
+    }
+
+    /// Nobody checks it any more.
+    pub(super) fn unchecked(&self) {
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Verdict::default();
+        self.set_health(Health::Unknown);
+    }
+
+    /// Takes the result of a check for what it is worth.
+    pub(super) fn checked(&self, result: &Result<Passed, CheckError>, check: &Check) -> Judged {
+        let now = Instant::now();
+        let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        let judged = verdict.judge(result, check, self.health(), now);
+        if let Some(health) = judged.change {
+            self.set_health(health);
+        }
+        judged
+    }
+
+    pub(super) fn set_health(&self, health: Health) {
+        let mut condition = self.condition();
+        condition.set_health(health, Instant::now());
+        self.tell(&condition);
+    }
+
+    /// Its fitness, and the share of its weight that it has, in thousandths.
+    pub(super) fn look(&self, slow_start: Option<Duration>, now: Instant) -> (Option<Fitness>, u32) {
+        let condition = self.condition();
+        (condition.fitness(now), condition.warmth(slow_start, now))
+    }
+
+    /// Room for one more connection, if it has fewer than `most`.
+    pub fn lease(self: &Arc<Self>, most: usize) -> Option<Lease> {
+        let more = |active| (active < most).then_some(active + 1);
+        self.active.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Lease { server: Arc::clone(self), tries: self.condition().connecting() })
+    }
+
+    fn tell(&self, condition: &Condition) {
+        let down = condition.is_down();
+        self.down.send_if_modified(|told| std::mem::replace(told, down) != down);
+    }
+
+    fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease {
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The connection was made.
+    pub(super) fn connected(&mut self) {
+        self.server.condition().connected(Instant::now());
+        self.tries = false;
+    }
+
+    /// It could not be made, and that is the server's fault. How long the server is passed over, where that is new.
+    pub(super) fn failed(&mut self, pauses: Pauses) -> Option<Duration> {
+        self.tries = false;
+        self.server.condition().failed(pauses, Instant::now())
+    }
+
+    /// Waits until nobody should have a connection to this server.
+    pub async fn down(&self) {
+        let mut down = self.server.down.subscribe();
+        // The sender lives as long as the lease.
+        let _ = down.wait_for(|down| *down).await;
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
+        self.server.active.fetch_sub(1, Ordering::Relaxed);
+        if self.tries {
+            self.server.condition().broke_off();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> Arc<Server> {
+        Arc::new(Server::new(Address::Tcp(([127, 0, 0, 1], 1).into())))
+    }
+
+    #[test]
+    fn a_lease_counts_while_it_lives() {
+        let server = server();
+        let lease = server.lease(1);
+        assert!(lease.is_some() && server.lease(1).is_none());
+        assert_eq!(server.active(), 1);
+        drop(lease);
+        assert_eq!(server.active(), 0);
+    }
+
+    #[test]
+    fn a_lease_that_tried_and_broke_off_lets_the_next_one_try() {
+        let server = server();
+        let pauses = Pauses { first: Duration::ZERO, longest: Duration::ZERO };
+        server.lease(9).unwrap().failed(pauses);
+        let trying = server.lease(9);
+        assert_eq!(server.look(None, Instant::now()).0, Some(Fitness::Paused));
+        drop(trying);
+        assert_eq!(server.look(None, Instant::now()).0, Some(Fitness::Fit));
+    }
+
+    #[test]
+    fn never_more_than_the_most_however_many_ask_at_once() {
+        let server = server();
+        let held: Vec<_> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| (0..1000).filter_map(|_| server.lease(500)).collect::<Vec<_>>()))
+                .collect();
+            asking.into_iter().flat_map(|asked| asked.join().unwrap()).collect()
+        });
+        assert_eq!((held.len(), server.active()), (500, 500));
     }
 }

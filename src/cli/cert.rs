@@ -41,7 +41,7 @@ pub(super) enum Verb {
 
 #[derive(Debug, Args)]
 pub(super) struct How {
-    /// Exit with 1 if one of them is not valid now, or expires within that time, such as 14d.
+    /// Exit with 1 if one of them, or of its chain, is not valid now or expires within that time, such as 14d.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     expires_within: Option<Duration>,
     /// The roots that clients trust, in PEM; without it, those of the system.
@@ -90,7 +90,8 @@ pub(super) fn cert(verb: Verb) -> ExitCode {
     }
     let expiring = how.expires_within.is_some_and(|within| {
         let until = now.saturating_add(i64::try_from(within.as_secs()).unwrap_or(i64::MAX));
-        let lasting = |shown: &Shown| shown.item.leaf().is_valid_at(now) && shown.item.leaf().not_after >= until;
+        let lasting =
+            |shown: &Shown| shown.item.judged().all(|facts| facts.is_valid_at(now) && facts.not_after >= until);
         !shown.iter().all(lasting)
     });
     if errors.is_empty() && !expiring { ExitCode::SUCCESS } else { FAILED.into() }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use crate::cli::{CUT, FAILED};
 use crate::config;
+use crate::net::address::Address;
 use crate::observe::log::{self, Level};
 use crate::reload::Origin;
 use crate::server::{Ended, Server, Signals};
@@ -38,7 +39,7 @@ fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
     let text = configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), backend);
     let config = config::parse(&text, folder.path()).map_err(|errors| joined(&errors))?;
     let mut server = Server::start(Origin::Program, config)?;
-    let Some((_, address)) = server.addresses().pop() else {
+    let Some((_, Address::Tcp(address))) = server.addresses().pop() else {
         return Err("no address to listen on".into());
     };
     println!("{}", introduction(folder.path(), address, backend));

@@ -30,7 +30,7 @@ pub(super) struct Question {
     /// The signature schemes that it offers, in IANA's or OpenSSL's words, such as rsa_pss_rsae_sha256:ECDSA+SHA256.
     #[arg(long, value_name = "LIST")]
     sigalgs: Option<String>,
-    /// A client that is known: chrome, curl, firefox, gnutls, java17, ldapsearch, openssl3 …
+    /// A client that is known: chrome, java8, ldapsearch, openssl3, windows10 … (an unknown one is answered with them all).
     #[arg(long, value_name = "CLIENT", conflicts_with = "hello")]
     client: Option<String>,
     /// The only TLS version that it offers: 1.2 or 1.3 (1.0 and 1.1 are understood, and refused).

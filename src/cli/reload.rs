@@ -20,14 +20,14 @@ use crate::admin::token;
 use crate::cli::FAILED;
 use crate::config;
 use crate::config::decode::{ConfigError, Located, Position};
-use crate::config::values::AdminAddress;
+use crate::net::address::Address;
 
 /// How to reach it.
 #[derive(Debug, Args)]
 pub(super) struct Whom {
     /// Where its admin server listens: unix:/path or http://127.0.0.1:9900.
     #[arg(long, value_name = "ADDRESS", value_parser = address, required_unless_present = "config")]
-    admin: Option<AdminAddress>,
+    admin: Option<Address>,
     /// Its configuration file, in which that stands.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -38,7 +38,7 @@ pub(super) struct Whom {
 
 /// Where to ask, and what to show there.
 struct Door {
-    address: AdminAddress,
+    address: Address,
     token: Option<token::Token>,
 }
 
@@ -60,12 +60,12 @@ pub(super) fn reload(whom: Whom) -> ExitCode {
     }
 }
 
-fn address(text: &str) -> Result<AdminAddress, String> {
+fn address(text: &str) -> Result<Address, String> {
     if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
-        return Ok(AdminAddress::Unix(path.into()));
+        return Ok(Address::Unix(path.into()));
     }
     let bare = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-    let parsed = bare.parse().map(AdminAddress::Tcp);
+    let parsed = bare.parse().map(Address::Tcp);
     parsed.map_err(|_| "expected unix:/path, or http:// with an IP address and a port".to_owned())
 }
 
@@ -88,7 +88,7 @@ fn door(whom: Whom) -> Result<Door, String> {
         return Err("the configuration has no admin server (expected listen in [admin])".into());
     };
     // On a Unix socket nobody asks for it, and it may be somebody else's to read.
-    let token_file = token_file.filter(|_| matches!(address, AdminAddress::Tcp(_)));
+    let token_file = token_file.filter(|_| matches!(address, Address::Tcp(_)));
     let token = token_file.as_ref().map(token::read).transpose().map_err(|error| error.message)?;
     Ok(Door { address, token })
 }
@@ -97,11 +97,11 @@ async fn ask(door: Door) -> Result<String, String> {
     let unreachable = |error: std::io::Error| format!("{}: cannot be reached: {error}", door.address);
     let late = |_| format!("{}: no answer in time", door.address);
     match &door.address {
-        AdminAddress::Tcp(address) => {
+        Address::Tcp(address) => {
             let stream = timeout(CONNECT, TcpStream::connect(address)).await.map_err(late)?.map_err(unreachable)?;
             timeout(ANSWER, post(stream, &address.to_string(), door.token.as_ref())).await.map_err(late)?
         }
-        AdminAddress::Unix(path) => {
+        Address::Unix(path) => {
             let stream = timeout(CONNECT, UnixStream::connect(path)).await.map_err(late)?.map_err(unreachable)?;
             timeout(ANSWER, post(stream, "localhost", None)).await.map_err(late)?
         }

@@ -47,6 +47,11 @@ pub struct Located<T> {
 }
 
 impl<T> Located<T> {
+    /// Where it stands, without what it is.
+    pub fn place(&self) -> Located<()> {
+        Located { value: (), at: self.at, path: self.path.clone() }
+    }
+
     /// A fault of this value.
     pub fn error(&self, message: impl Into<String>) -> ConfigError {
         ConfigError { path: self.path.clone(), position: Some(self.at), message: message.into() }
@@ -164,6 +169,15 @@ impl<'t> Table<'t> {
         let result = read(&mut table);
         table.finish();
         result
+    }
+
+    /// A sub-table that may be absent.
+    pub fn optional_table<R>(&mut self, key: &'static str, read: impl FnOnce(&mut Table<'_>) -> R) -> Option<R> {
+        if !self.entries.contains_key(key) {
+            self.known.push(key);
+            return None;
+        }
+        Some(self.table(key, read))
     }
 
     /// The tables of `[[key]]`.

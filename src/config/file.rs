@@ -6,12 +6,15 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::config::decode::{ConfigError, Faults, Located, Table};
-use crate::config::values::{AdminAddress, Mode, Workers};
+use crate::config::values::{Mode, Workers};
+use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::tls::record::Layer;
 
 pub mod backend;
+pub mod backend_tls;
+pub mod health;
 pub mod limits;
 pub mod listener;
 pub mod policy;
@@ -34,7 +37,7 @@ pub struct File {
 /// `[admin]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
-    pub listen: Option<Located<AdminAddress>>,
+    pub listen: Option<Located<Address>>,
     pub socket_mode: Located<Mode>,
     pub token_file: Option<Located<String>>,
 }

@@ -19,7 +19,7 @@ backend = "directory"
 servers = ["10.0.1.10:389", "10.0.2.10:389"]
 "#;
 
-/// The policy of the reference, without what it need not say.
+/// The policy that stands in the reference as a comment, without what it need not say.
 const POLICY: &str = r#"
 [policy.partners]
 versions = ["TLSv1.3", "TLSv1.2"]
@@ -54,13 +54,19 @@ fn without_places(debug: &str) -> String {
     pieces.fold(first, |text, piece| text + piece.split_once('}').map_or("", |(_, rest)| rest))
 }
 
+/// A whole file whose first server is a table with that key.
+fn server(key: &str) -> String {
+    REQUIRED.replace("\"10.0.1.10:389\"", &format!("{{ address = \"10.0.1.10:389\", {key} }}"))
+}
+
+/// A whole file with these lines about TLS to the backend.
+fn tls(lines: &str) -> String {
+    format!("{REQUIRED}[backend.directory.tls]\n{lines}\n")
+}
+
 #[test]
 fn the_reference_says_what_the_code_does() {
-    assert_eq!(
-        meaning(REFERENCE),
-        meaning(&(REQUIRED.to_owned() + POLICY)),
-        "a default in config/reference.toml is not the code's"
-    );
+    assert_eq!(meaning(REFERENCE), meaning(REQUIRED), "a default in config/reference.toml is not the code's");
 }
 
 #[test]
@@ -68,20 +74,22 @@ fn the_reference_holds_every_key_the_code_knows() {
     // A section's error lists the keys that were asked for.
     let unknown = format!(
         "zzz = 1\n[admin]\nzzz = 1\n[log]\nzzz = 1\n[runtime]\nzzz = 1\n[policy.x]\nzzz = 1\n{}",
-        REQUIRED
-            .replace("[[listener]]", "[[listener]]\nzzz = 1")
-            .replace("[backend.directory]", "[backend.directory]\nzzz = 1")
+        REQUIRED.replace("[[listener]]", "[[listener]]\nzzz = 1").replace(
+            "[backend.directory]",
+            "[backend.directory.health]\ntype = \"tcp\"\nzzz = 1\n[backend.directory.tls]\nca = \"a\"\nserver_name = \"a\"\nzzz = 1\n[backend.directory]\nzzz = 1"
+        )
     );
     let errors = errors(&unknown);
     // The policy lacks two keys besides.
     let errors: Vec<String> = errors.into_iter().filter(|error| !error.contains("is missing")).collect();
-    assert_eq!(errors.len(), 7, "{errors:#?}");
+    assert_eq!(errors.len(), 9, "{errors:#?}");
     // A key without a default stands as a comment, which is code but for its first two characters.
     let documented: Vec<&str> = REFERENCE
         .lines()
         .filter_map(|line| line.trim_start_matches("# ").split_once(" = "))
         .map(|(key, _)| key)
         .filter(|key| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        .chain(REFERENCE.lines().filter_map(|line| line.strip_prefix("# [backend.directory.")?.strip_suffix(']')))
         .collect();
     let mut known = 0;
     for error in &errors[1..] {
@@ -92,6 +100,32 @@ fn the_reference_holds_every_key_the_code_knows() {
         }
     }
     assert_eq!(known, documented.len(), "{documented:?}");
+}
+
+#[test]
+fn the_reference_says_how_health_is_checked_by_default() {
+    let (_, section) = REFERENCE.split_once("# [backend.directory.health]").unwrap();
+    let section = section.split_once("# One section for").map_or(section, |(section, _)| section);
+    let defaults: Vec<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| {
+            ["type", "interval", "timeout", "rise", "fall"].iter().any(|key| line.starts_with(&format!("{key} = ")))
+        })
+        .collect();
+    assert_eq!(defaults.len(), 5);
+    let said = format!("{REQUIRED}[backend.directory.health]\n{}", defaults.join("\n"));
+    assert_eq!(meaning(&said), meaning(&health("type = \"ldap\"")));
+    // All that stands there is taken, though not all at once.
+    for line in section.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = ")) {
+        let error = errors(&health(line)).concat();
+        assert!(!error.contains("expected a") && !error.contains("unknown key"), "{line}: {error}");
+    }
+}
+
+/// A whole file with these lines for the health check.
+fn health(lines: &str) -> String {
+    format!("{REQUIRED}[backend.directory.health]\n{lines}\n")
 }
 
 #[test]
@@ -130,10 +164,36 @@ fn every_fault_has_its_own_words() {
             &with("handshake_failures = { limit = 0, window = \"1m\", block = \"1m\" }"),
             "handshake_failures: found a table, expected a table such as { limit = 20,",
         ),
+        (&with("proxy_protocol = \"require\""), "proxy_protocol: \"require\" without trusted_proxies"),
+        (
+            &with("trusted_proxies = \"10.0.0.0/8\""),
+            "trusted_proxies: trusted_proxies without proxy_protocol = \"require\"",
+        ),
+        (
+            &format!("{REQUIRED}proxy_protocol = \"require\""),
+            "backend \"directory\": proxy_protocol: found \"require\", expected \"off\", \"v1\" or \"v2\"",
+        ),
+        (
+            &REQUIRED.replace("\"10.0.1.10:389\"", "\"unix:x.sock\", \"unix:/etc/tlsgate/x.sock\""),
+            "servers[1]: unix:/etc/tlsgate/x.sock is listed twice",
+        ),
+        (&tls(""), "backend \"directory\": tls: nothing is said of whom to trust (expected ca, pins or both)"),
+        (&tls("ca = \"a\""), "backend \"directory\": tls: \"server_name\" is missing (expected the name"),
+        (&tls("server_name = \"a b\""), "tls: server_name: found \"a b\", expected a DNS name or an IP address"),
+        (&tls("pins = \"sha256/AAAA\""), "tls: pins: found \"sha256/AAAA\", expected the SHA-256 of"),
+        (&tls("cert = \"a\""), "tls: cert: stands without its key (expected key = "),
+        (&tls("key = \"a\""), "tls: key: stands without its certificate (expected cert = "),
+        (&tls("policy = \"old\""), "tls: policy: unknown policy \"old\" (expected one of "),
+        (&tls("alpn = \"h2\""), "tls: alpn: found \"h2\", expected a list of protocols such as"),
         (&with("require_sni = \"yes\""), "require_sni: found \"yes\", expected true or false"),
         (&with("unknown_name = \"drop\""), "unknown_name: found \"drop\", expected \"default\" or \"reject\""),
         (&with("policy = \"tls-old\""), "policy: unknown policy \"tls-old\" (expected one of TLS13-1-3-2021-06, "),
         (&with("listen = [\"0.0.0.0\"]"), "listen[0]: found \"0.0.0.0\", expected an IP address and a port"),
+        (&with("listen = [\"unix:\"]"), "listen[0]: found \"unix:\", expected an IP address and a port"),
+        (
+            &with("listen = [\"unix:x.sock\", \"unix:/etc/tlsgate/x.sock\"]"),
+            "listen[1]: unix:/etc/tlsgate/x.sock is taken by listener \"ldaps\" already",
+        ),
         (&with("listen = []"), "listen: found an empty list, expected at least one: an IP address and a port"),
         (
             &with("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]"),
@@ -161,13 +221,55 @@ fn every_fault_has_its_own_words() {
         (&REQUIRED.replace("servers", "server"), "line 8, column 10: backend \"directory\": \"servers\" is missing"),
         (
             &format!("{REQUIRED}balance = \"best\""),
-            "balance: found \"best\", expected \"round_robin\" or \"least_connections\"",
+            "balance: found \"best\", expected \"least_connections\", \"round_robin\", \"random_two\", ",
         ),
         (&REQUIRED.replace("10.0.1.10:389", "10.0.1.10:0"), "servers[0]: found port 0, expected the port"),
         (&REQUIRED.replace("10.0.1.10", "10.0.2.10"), "servers[1]: 10.0.2.10:389 is listed twice"),
+        (&server("weight = 0"), "servers[0]: found a table, expected an IP address and a port, such as"),
+        (&server("weight = 1001"), "(a weight from 1 to 1000)"),
+        (&server("max_connections = 0"), "servers[0]: found a table, expected"),
+        (&server("backup = 1"), "servers[0]: found a table, expected"),
+        (&server("wait = 1"), "servers[0]: found a table, expected"),
+        (&format!("{REQUIRED}fail_timeout = \"2m\""), "max_fail_timeout: is shorter than fail_timeout, which is 2m"),
+        (
+            &health("interval = \"1s\""),
+            "backend \"directory\": health: \"type\" is missing (expected \"tcp\", \"tls\", ",
+        ),
+        (&health("type = \"icmp\""), "health: type: found \"icmp\", expected \"tcp\", \"tls\", \"http\" or \"ldap\""),
+        (&health("type = \"tcp\"\nport = 65536"), "health: port: found 65536, expected a port from 1 to 65535"),
+        (&health("type = \"tcp\"\npath = \"/\""), "health: path: is only for the type \"http\""),
+        (&health("type = \"http\"\nbind_dn = \"cn=a\""), "health: bind_dn: is only for the type \"ldap\""),
+        (&health("type = \"http\"\nca = \"x\""), "health: ca: is only for checks that speak TLS"),
+        (&health("type = \"http\"\nstart_tls = true"), "health: start_tls: is only for the type \"ldap\""),
+        (
+            &health("type = \"tls\""),
+            "health: the server's certificate cannot be verified (expected ca, pins or verify = false)",
+        ),
+        (&health("type = \"tls\"\nca = \"x\"\nverify = false"), "health: verify: stands beside ca or pins"),
+        (
+            &health("type = \"ldap\"\ntls = true\nstart_tls = true\nverify = false"),
+            "start_tls: stands beside tls = true",
+        ),
+        (&health("type = \"tls\"\npins = [\"abc\"]"), "health: pins[0]: found \"abc\", expected the SHA-256 of"),
+        (
+            &health("type = \"tls\"\nverify = false\nserver_name = \"a b\""),
+            "server_name: found \"a b\", expected a DNS name",
+        ),
+        (
+            &health("type = \"http\"\nstatus = [\"300-200\"]"),
+            "status[0]: found \"300-200\", expected a status such as 200",
+        ),
+        (&health("type = \"http\"\npath = \"health\""), "health: path: found \"health\", expected a path"),
+        (&health("type = \"http\"\nmethod = \"G ET\""), "health: method: found \"G ET\", expected a method"),
+        (&health("type = \"http\"\nhost = \"a\\nb\""), "health: host: found \"a\\nb\", expected a host name"),
+        (&health("type = \"http\"\nbody = \"\""), "health: body: found \"\", expected a text"),
+        (&health("type = \"ldap\"\nbind_dn = \"cn=a\""), "health: bind_dn: needs the password too"),
+        (&health("type = \"ldap\"\npassword_file = \"a\""), "health: password_file: is of no use alone"),
+        (&format!("{REQUIRED}on_down = \"cut\""), "on_down: found \"cut\", expected \"keep\" or \"close\""),
+        (&format!("{REQUIRED}when_all_down = \"all\""), "when_all_down: found \"all\", expected \"fail\" or \"any\""),
         (
             &format!("{REQUIRED}\n[admin]\nlisten = \"localhost\""),
-            "admin: listen: found \"localhost\", expected an IP address and a port, such as \"127.0.0.1:9900\", or the path of",
+            "admin: listen: found \"localhost\", expected an IP address and a port, such as",
         ),
         (&format!("{REQUIRED}\n[admin]\nlisten = \"unix:\""), "admin: listen: found \"unix:\", expected an IP address"),
         (
@@ -200,17 +302,18 @@ fn a_policy_of_ones_own_is_what_its_lists_say() {
             parse(&format!("{REQUIRED}\n{text}"), Path::new(".")).unwrap_or_else(|errors| unreachable!("{errors:?}"));
         config.policies[0].clone()
     };
-    let uncommented: String = REFERENCE
+    let (_, section) = REFERENCE.split_once("# [policy.partners]\n").unwrap();
+    let (section, _) = section.split_once("\n[backend.directory]").unwrap();
+    let keys = ["versions = ", "ciphers = ", "groups = ", "cipher_order = "];
+    let lines: Vec<&str> = section
         .lines()
-        .map(|line| {
-            line.strip_prefix("# ")
-                .filter(|rest| rest.starts_with("groups") || rest.starts_with("cipher_order"))
-                .unwrap_or(line)
-        })
-        .fold(String::new(), |text, line| text + line + "\n");
-    let section = uncommented.split_once("[policy.partners]").map_or("", |(_, section)| section);
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| keys.iter().any(|key| line.starts_with(key)))
+        .collect();
+    assert_eq!(lines.len(), keys.len());
+    let section = lines.join("\n");
     assert_eq!(
-        policy(&format!("[policy.partners]{section}")),
+        policy(&format!("[policy.partners]\n{section}")),
         policy(POLICY),
         "a default in the reference is not the code's"
     );
@@ -333,8 +436,8 @@ fn what_should_be_known_of_policies_is_told_once() {
     assert_eq!(
         config.warnings,
         [
-            "policy \"partners\": no listener uses it",
-            "listener \"b\", \"ldaps\": policy \"TLS-1-1-2017-01\": only the part that tlsgate allows is served; left out: TLSv1.1 (deprecated by RFC 8996); ECDHE-ECDSA-AES128-SHA256, ECDHE-RSA-AES128-SHA256, ECDHE-ECDSA-AES128-SHA, ECDHE-RSA-AES128-SHA, ECDHE-ECDSA-AES256-SHA384, ECDHE-RSA-AES256-SHA384, ECDHE-RSA-AES256-SHA, ECDHE-ECDSA-AES256-SHA (CBC mode); AES128-GCM-SHA256, AES256-GCM-SHA384 (static RSA key exchange without forward secrecy); AES128-SHA256, AES128-SHA, AES256-SHA256, AES256-SHA (static RSA key exchange without forward secrecy, CBC mode)",
+            "policy \"partners\": no listener or backend uses it",
+            "listener \"b\", listener \"ldaps\": policy \"TLS-1-1-2017-01\": only the part that tlsgate allows is served; left out: TLSv1.1 (deprecated by RFC 8996); ECDHE-ECDSA-AES128-SHA256, ECDHE-RSA-AES128-SHA256, ECDHE-ECDSA-AES128-SHA, ECDHE-RSA-AES128-SHA, ECDHE-ECDSA-AES256-SHA384, ECDHE-RSA-AES256-SHA384, ECDHE-RSA-AES256-SHA, ECDHE-ECDSA-AES256-SHA (CBC mode); AES128-GCM-SHA256, AES256-GCM-SHA384 (static RSA key exchange without forward secrecy); AES128-SHA256, AES128-SHA, AES256-SHA256, AES256-SHA (static RSA key exchange without forward secrecy, CBC mode)",
         ]
     );
 }

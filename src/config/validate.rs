@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file::{self, File};
-use crate::config::values::{AdminAddress, Mode, Workers};
+use crate::config::values::{Mode, Workers};
+use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 
 pub mod backend;
+pub mod backend_tls;
+pub mod health;
 pub mod limits;
 pub mod listener;
 mod policy;
@@ -40,7 +43,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     /// There is no admin server without it.
-    pub listen: Option<Located<AdminAddress>>,
+    pub listen: Option<Located<Address>>,
     /// Of the Unix socket.
     pub socket_mode: Mode,
     /// What it holds allows changes on TCP.
@@ -64,8 +67,12 @@ pub struct Runtime {
 /// Validates; relative paths start from `folder`.
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let mut errors = Vec::new();
-    let backends =
-        file.backends.into_iter().filter_map(|backend| backend::validated(backend, &mut errors)).collect::<Vec<_>>();
+    let policies = Policies::validated(file.policies, &mut errors);
+    let backends = file
+        .backends
+        .into_iter()
+        .filter_map(|backend| backend::validated(backend, folder, &policies, &mut errors))
+        .collect::<Vec<_>>();
     if file.listeners.is_empty() {
         errors.push(ConfigError {
             path: String::new(),
@@ -73,7 +80,6 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
             message: "no listener (expected at least one [[listener]])".into(),
         });
     }
-    let policies = Policies::validated(file.policies, &mut errors);
     let mut check = Listeners {
         folder,
         backends: &backends,
@@ -83,14 +89,17 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         errors,
     };
     let admin = admin(file.admin, folder);
-    if let Some(AdminAddress::Tcp(address)) = admin.listen.as_ref().map(|listen| &listen.value)
-        && address.port() != 0
-    {
-        check.addresses.insert(*address, "admin".to_owned());
+    if let Some(listen) = admin.listen.as_ref().filter(|listen| listen.value.port() != Some(0)) {
+        check.addresses.insert(listen.value.clone(), "admin".to_owned());
     }
     let listeners: Vec<Listener> = file.listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
     let errors = check.errors;
-    let (policies, warnings) = policies.into_used(&listeners);
+    let of_listeners =
+        listeners.iter().map(|listener| (format!("listener {:?}", listener.name), &*listener.policy.name));
+    let of_backends = backends.iter().filter_map(|backend| {
+        Some((format!("backend {:?}", backend.settings.name), &*backend.tls.as_ref()?.policy.name))
+    });
+    let (policies, warnings) = policies.into_used(of_listeners.chain(of_backends));
     match errors {
         errors if errors.is_empty() => Ok(Config {
             admin,
@@ -114,13 +123,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
 }
 
 fn admin(admin: file::Admin, folder: &Path) -> Admin {
-    let listen = admin.listen.map(|listen| {
-        let value = match listen.value {
-            AdminAddress::Unix(path) => AdminAddress::Unix(resolved(&path, folder)),
-            tcp @ AdminAddress::Tcp(_) => tcp,
-        };
-        Located { value, at: listen.at, path: listen.path }
-    });
+    let listen = admin.listen.map(|listen| resolved_address(listen, folder));
     let token_file = admin.token_file.map(|file| Located {
         value: resolved(Path::new(&file.value), folder),
         at: file.at,
@@ -145,6 +148,14 @@ fn present<T>(
 
 fn resolved(path: &Path, folder: &Path) -> PathBuf {
     folder.join(path)
+}
+
+fn resolved_address(address: Located<Address>, folder: &Path) -> Located<Address> {
+    let value = match address.value {
+        Address::Unix(path) => Address::Unix(resolved(&path, folder)),
+        tcp @ Address::Tcp(_) => tcp,
+    };
+    Located { value, at: address.at, path: address.path }
 }
 
 fn resolved_target(target: Target, folder: &Path) -> Target {

@@ -7,14 +7,20 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::backend::balance::Algorithm;
+use crate::backend::pool::{OnDown, WhenAllDown};
 use crate::config::decode::Value;
+use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::starttls;
 use crate::tls::policy::CipherOrder;
 use crate::tls::record::Layer;
 use crate::tls::select::UnknownName;
 
+pub mod backend_tls;
+pub mod health;
 pub mod limits;
+pub mod server;
 
 /// `"auto"` or a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +28,6 @@ pub enum Workers {
     /// One for each processor core.
     Auto,
     Count(usize),
-}
-
-/// Where the admin server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AdminAddress {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
 }
 
 /// The permissions of a file.
@@ -88,24 +87,11 @@ impl Value for SocketAddr {
     }
 }
 
-impl Value for AdminAddress {
-    const EXPECTED: &'static str = "an IP address and a port, such as \"127.0.0.1:9900\", or the path of a Unix socket, such as \"unix:/run/tlsgate/admin.sock\"";
+impl Value for Address {
+    const EXPECTED: &'static str = "an IP address and a port, such as \"10.0.1.10:389\" or \"[::1]:636\", or the path of a Unix socket, such as \"unix:/run/x.sock\"";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
-        let text = value.as_str()?;
-        match text.strip_prefix("unix:") {
-            Some(path) => (!path.is_empty()).then(|| Self::Unix(path.into())),
-            None => text.parse().ok().map(Self::Tcp),
-        }
-    }
-}
-
-impl std::fmt::Display for AdminAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
+        Self::parse(value.as_str()?)
     }
 }
 
@@ -197,6 +183,11 @@ words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
 words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
 words!(CipherOrder, "\"server\" or \"client\"", "server" => CipherOrder::Server, "client" => CipherOrder::Client);
 words!(Layer, "\"tlsgate\" or \"rustls\"", "tlsgate" => Layer::Tlsgate, "rustls" => Layer::Rustls);
+words!(starttls::Protocol, "\"ldap\" or \"postgres\"",
+    "ldap" => Self::Ldap, "postgres" => Self::Postgres);
 words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);
-words!(Algorithm, "\"round_robin\" or \"least_connections\"",
-    "round_robin" => Algorithm::RoundRobin, "least_connections" => Algorithm::LeastConnections);
+words!(Algorithm, "\"least_connections\", \"round_robin\", \"random_two\", \"source_ip\" or \"first\"",
+    "round_robin" => Algorithm::RoundRobin, "least_connections" => Algorithm::LeastConnections,
+    "random_two" => Algorithm::RandomTwo, "source_ip" => Algorithm::SourceIp, "first" => Algorithm::First);
+words!(WhenAllDown, "\"fail\" or \"any\"", "fail" => WhenAllDown::Fail, "any" => WhenAllDown::Any);
+words!(OnDown, "\"keep\" or \"close\"", "keep" => OnDown::Keep, "close" => OnDown::Close);

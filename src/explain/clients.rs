@@ -32,12 +32,16 @@ macro_rules! client {
 }
 
 pub const ALL: &[Client] = &[
+    client!("android12", "Android 12 without a browser, recorded by testssl.sh (version 3.0.8 of 2022)"),
     client!("chrome", "Chromium 156.0.8078.79 of Debian 12, headless, recorded on 2026-11-24"),
     client!("curl", "curl 7.88.1 with OpenSSL 3.0.19 of Debian 12, recorded on 2026-11-24"),
     client!("firefox", "Firefox 153.7.0esr of Debian 12, headless, with its own NSS, recorded on 2026-11-24"),
     client!("gnutls", "gnutls-cli 3.7.9 of Debian 12, recorded on 2026-11-24"),
+    client!("java8", "Java 8u161, recorded by SSL Labs, from testssl.sh 3.0.8 of 2022"),
+    client!("java11", "OpenJDK 11.0.2, recorded by SSL Labs, from testssl.sh 3.0.8 of 2022"),
     client!("java17", "OpenJDK 17.0.15 of Debian 12, an SSLSocket with every default, recorded on 2026-11-24"),
     client!("ldapsearch", "ldapsearch 2.5.13 with GnuTLS 3.7.9 of Debian 12, recorded on 2026-11-24"),
+    client!("openssl1.0", "OpenSSL 1.0.2e, recorded by SSL Labs, from testssl.sh 3.0.8 of 2022"),
     client!("openssl3", "openssl s_client 3.0.19 of Debian 12, recorded on 2026-11-24"),
     client!(
         "openssl-ecdsa-only",
@@ -47,8 +51,9 @@ pub const ALL: &[Client] = &[
         "openssl-rsa-only",
         "openssl s_client 3.0.19 with -sigalgs of RSA-PSS and RSA with SHA-256, SHA-384 and SHA-512, recorded on 2026-11-24"
     ),
+    client!("safari15", "Safari 15.4 on macOS 12.3.1, recorded by testssl.sh (version 3.0.8 of 2022)"),
     client!(
-        "safari16",
-        "Safari 16.0: not recorded, but written after its description in uTLS (u_parrots.go, as of 2025-06-24)"
+        "windows10",
+        "Schannel of Windows 10, as Internet Explorer 11 uses it, recorded by SSL Labs, from testssl.sh 3.0.8 of 2022"
     ),
 ];

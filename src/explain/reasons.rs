@@ -129,8 +129,8 @@ impl About<'_> {
         let invalid = rank
             .outside_validity
             .then(|| format!("; it {}, and nothing valid is left (step 3)", validity(certificate, self.now)));
-        let chain = rank.unverifiable_chain.then_some("; the client does not say that it can verify its chain");
-        [named, signs.unwrap_or_default(), invalid.unwrap_or_default(), chain.unwrap_or_default().to_owned()].concat()
+        let chain = rank.unverifiable_chain.then(|| format!("; {}", self.chain(certificate)));
+        [named, signs.unwrap_or_default(), invalid.unwrap_or_default(), chain.unwrap_or_default()].concat()
     }
 
     fn outranked(

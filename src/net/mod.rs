@@ -1,6 +1,10 @@
-//! Sockets below any protocol: options, buffers, ways to close. Knows no TLS policy, no configuration.
+//! Sockets below any protocol: addresses, options, buffers, ways to close; and what proxies tell each other. Knows no TLS
+//! policy, no configuration.
 
+pub mod address;
 pub mod buffer;
 pub mod close;
+pub mod listen;
+pub mod proxy_protocol;
 pub mod socket;
 pub mod stream;

@@ -1,8 +1,9 @@
 //! A byte stream to a peer, over TCP or a Unix socket. Must not know: what is sent on it.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
-use std::net::Shutdown;
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::net::address::Address;
 use crate::net::socket;
 
 /// A connected socket.
@@ -19,6 +21,23 @@ use crate::net::socket;
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+/// A socket that belongs to no runtime.
+#[derive(Debug)]
+pub enum Parked {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Parked {
+    /// Goes on in the runtime in which this is called.
+    pub fn resume(self) -> io::Result<Stream> {
+        Ok(match self {
+            Self::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)?),
+            Self::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
+        })
+    }
 }
 
 /// Does the same with either kind.
@@ -32,12 +51,39 @@ macro_rules! either {
 }
 
 impl Stream {
+    /// Connects. The deadline is the caller's.
+    pub async fn connect(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(address) => TcpStream::connect(address).await.map(Self::Tcp),
+            Address::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
+        }
+    }
+
     /// Sets the options that every connection gets; see [`socket::prepare`].
     pub fn prepare(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => socket::prepare(stream),
             Self::Unix(_) => Ok(()),
         }
+    }
+
+    /// This end's address. Where the kernel does not say, it is one that nobody has.
+    pub fn local_address(&self) -> Address {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().map_or(NOWHERE, Address::Tcp),
+            Self::Unix(stream) => {
+                let path = stream.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+                Address::Unix(path.unwrap_or_default())
+            }
+        }
+    }
+
+    /// Takes it out of its runtime, so that another one can go on with it.
+    pub fn park(self) -> io::Result<Parked> {
+        Ok(match self {
+            Self::Tcp(stream) => Parked::Tcp(stream.into_std()?),
+            Self::Unix(stream) => Parked::Unix(stream.into_std()?),
+        })
     }
 
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -154,3 +200,5 @@ impl AsyncWrite for Stream {
         either!(self.get_mut(), stream => Pin::new(stream).poll_shutdown(cx))
     }
 }
+
+const NOWHERE: Address = Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));

@@ -3,7 +3,6 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,9 +12,11 @@ use std::thread;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use crate::net::address::Address;
 use crate::observe::outcome::Outcome;
 
 mod format;
+pub use format::openssl_name;
 
 /// Where the lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,12 +46,12 @@ pub struct Record {
     #[serde(rename = "connection.id")]
     pub connection_id: String,
     pub listener: Arc<str>,
-    #[serde(rename = "client.address")]
-    pub client_address: IpAddr,
-    #[serde(rename = "client.port")]
-    pub client_port: u16,
-    #[serde(rename = "network.peer.address")]
-    pub peer_address: IpAddr,
+    /// The client, as far as it is known: behind a proxy, whom the proxy has named.
+    #[serde(flatten, serialize_with = "client")]
+    pub client: Address,
+    /// The other end of the connection.
+    #[serde(rename = "network.peer.address", serialize_with = "host")]
+    pub peer: Address,
     /// The server name; `-` where none was given.
     #[serde(rename = "server.address")]
     pub server_name: String,
@@ -60,8 +61,8 @@ pub struct Record {
     pub certificate: Option<Served>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<Arc<str>>,
-    #[serde(rename = "backend.address", skip_serializing_if = "Option::is_none")]
-    pub backend_address: Option<SocketAddr>,
+    #[serde(rename = "backend.address", skip_serializing_if = "Option::is_none", serialize_with = "whole")]
+    pub backend_address: Option<Address>,
     /// Seconds to connect to the backend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_time: Option<f64>,
@@ -236,6 +237,25 @@ fn flush(out: &mut BufWriter<Box<dyn Write + Send>>, lost: &AtomicU64) {
         let broken = std::mem::replace(out, BufWriter::new(sink));
         *out = BufWriter::new(broken.into_parts().0);
     }
+}
+
+fn client<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Client {
+        #[serde(rename = "client.address")]
+        address: String,
+        #[serde(rename = "client.port", skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
+    }
+    Client { address: address.host(), port: address.port() }.serialize(serializer)
+}
+
+fn host<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&address.host())
+}
+
+fn whole<S: Serializer>(address: &Option<Address>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&address.as_ref().map(ToString::to_string).unwrap_or_default())
 }
 
 fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

@@ -21,6 +21,28 @@ pub enum Outcome {
     /// tlsgate refused: the client connects more often than `connection_rate_per_client`.
     ClientConnectionRate,
 
+    // Reading the PROXY header
+    /// tlsgate refused: the peer is none of `trusted_proxies`.
+    ProxyUntrusted,
+    /// What a trusted proxy sent is no valid PROXY header.
+    ProxyHeaderInvalid,
+    /// A trusted proxy closed before it had sent a whole PROXY header.
+    ProxyHeaderClosed,
+    /// A trusted proxy took longer than `handshake_timeout` to send its PROXY header.
+    ProxyHeaderTimeout,
+
+    // StartTLS
+    /// The client closed without asking for TLS.
+    StarttlsClosed,
+    /// The client took longer than `handshake_timeout` to ask for TLS.
+    StarttlsTimeout,
+    /// The client wanted to go on in the clear: what it asked for was refused, and it did not ask for TLS.
+    StarttlsRefused,
+    /// More bytes came with the request for TLS, as somebody would add who wants them taken for encrypted ones.
+    StarttlsPipelined,
+    /// What came is not the protocol in which TLS is asked for here.
+    StarttlsInvalid,
+
     // Reading the ClientHello
     /// The client closed before it had sent a whole ClientHello.
     HelloClosed,
@@ -60,6 +82,8 @@ pub enum Outcome {
     // Connecting to the backend
     /// No server of the backend could be reached.
     BackendUnreachable,
+    /// Every server of the backend that could be used has its `max_connections`.
+    BackendFull,
 
     // Relaying
     /// Both sides ended their data in order.
@@ -84,6 +108,8 @@ pub enum Outcome {
     BackendBadRecord,
     /// The keys have sealed as much as they may; TLS 1.2 cannot change them.
     KeysExhausted,
+    /// The server went down, and `on_down` is `close`.
+    BackendDown,
     /// No byte moved for `idle_timeout`.
     IdleTimeout,
 
@@ -96,21 +122,26 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the client failed to come to a TLS session, so that it counts for `handshake_failures`. To connect and to close
-    /// without a hello is what port checks do, and not a failure.
+    /// without a word is what port checks do, and not a failure.
     pub fn is_failed_handshake(self) -> bool {
-        self.is_before_handshake() && self != Self::HelloClosed
+        self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed)
     }
 
     /// Whether it ended before there was a TLS session, and not by being refused on accept.
     pub fn is_before_handshake(self) -> bool {
         match self {
+            Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => true,
+            Self::StarttlsPipelined | Self::StarttlsInvalid => true,
             Self::HelloClosed | Self::HelloTimeout | Self::NotTls | Self::HelloInvalid => true,
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
             Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,
             Self::ConnectionLimit | Self::ConnectionRate | Self::ClientDenied | Self::ClientBlocked => false,
             Self::ClientConnectionLimit | Self::ClientConnectionRate => false,
-            Self::BackendUnreachable | Self::Completed | Self::BackendClosedEarly => false,
+            Self::ProxyUntrusted | Self::ProxyHeaderInvalid => false,
+            Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => false,
+            Self::BackendUnreachable | Self::BackendFull | Self::BackendDown => false,
+            Self::Completed | Self::BackendClosedEarly => false,
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,
             Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => false,
             Self::KeysExhausted | Self::IdleTimeout | Self::Shutdown | Self::InternalError => false,

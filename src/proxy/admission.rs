@@ -1,8 +1,8 @@
 //! Lets a connection in, or says with which outcome it is refused. Must not know: sockets, what a connection does.
 
-use std::net::IpAddr;
-
 use crate::limit::admission::{Place, Refused, Share};
+use crate::limit::prefixes::Prefixes;
+use crate::net::address::Address;
 use crate::observe::outcome::Outcome;
 use crate::snapshot::Listener;
 
@@ -10,16 +10,37 @@ use crate::snapshot::Listener;
 #[derive(Debug)]
 pub struct Admitted {
     _place: Place,
-    _share: Option<Share>,
+    share: Option<Share>,
 }
 
 impl Admitted {
     /// Asks for the client first: one that is refused must not use up what all have together.
-    pub fn direct(listener: &Listener, client: IpAddr) -> Result<Self, Outcome> {
-        let share = listener.admission.client(client).map_err(outcome)?;
+    pub fn direct(listener: &Listener, client: &Address) -> Result<Self, Outcome> {
+        let share = share(listener, client)?;
         let place = listener.admission.place().map_err(outcome)?;
-        Ok(Self { _place: place, _share: Some(share) })
+        Ok(Self { _place: place, share })
     }
+
+    /// Behind a proxy: who the client is will be known later, but the proxy must be one that is trusted.
+    pub fn proxied(listener: &Listener, trusted: &Prefixes, proxy: &Address) -> Result<Self, Outcome> {
+        // Who may write to a Unix socket is trusted.
+        if proxy.ip().is_some_and(|address| !trusted.allows(address)) {
+            return Err(Outcome::ProxyUntrusted);
+        }
+        let place = listener.admission.place().map_err(outcome)?;
+        Ok(Self { _place: place, share: None })
+    }
+
+    /// Asks for the client that the proxy has named.
+    pub fn client(&mut self, listener: &Listener, client: &Address) -> Result<(), Outcome> {
+        self.share = share(listener, client)?;
+        Ok(())
+    }
+}
+
+/// Clients over Unix sockets have no address to be limited by; the permissions of the socket say who they are.
+fn share(listener: &Listener, client: &Address) -> Result<Option<Share>, Outcome> {
+    client.ip().map(|address| listener.admission.client(address)).transpose().map_err(outcome)
 }
 
 fn outcome(refused: Refused) -> Outcome {

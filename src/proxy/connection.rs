@@ -1,7 +1,6 @@
-//! The life of one connection, top to bottom: ClientHello → terms and certificate → handshake → backend → relay → one
+//! The life of one connection, top to bottom: PROXY header, where one is due → ClientHello → terms and certificate → handshake → backend → relay → one
 //! access-log record. Must not know: listeners' sockets, configuration.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +9,24 @@ use rustls::AlertDescription;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::connect::{Failure, connect};
+use crate::backend::connect::{Client, Failure, connect};
+use crate::backend::failure::FailureKind;
+use crate::backend::pool::{NoServer, OnDown};
 use crate::limit::admission::Admission;
+use crate::net::address::Address;
 use crate::net::close;
+use crate::net::proxy_protocol::{Header, Version};
 use crate::net::stream::Stream;
 use crate::observe::access::{AccessLog, Record, Served, Tls};
 use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
+use crate::proxy::admission::Admitted;
+use crate::proxy::preface::preface;
+use crate::proxy::proxied::{self, NoHeader};
 use crate::relay::peer::Peer;
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
+use crate::starttls;
 use crate::tls::alert;
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
 use crate::tls::hello::{Hello, HelloError, HelloReader};
@@ -27,20 +34,44 @@ use crate::tls::policy;
 use crate::tls::select::{Choice, Tier};
 
 /// Serves an accepted connection to its end, whatever that is.
-pub async fn serve(client: Stream, listener: Arc<Listener>, entry: Entry) {
-    let mut entry = entry;
-    let outcome = live(client, &listener, &mut entry).await;
-    if outcome.is_failed_handshake() {
-        listener.admission.failed(entry.record.client_address);
+pub async fn serve(client: Stream, listener: Arc<Listener>, entry: Entry, admitted: Admitted) {
+    let (mut entry, mut admitted) = (entry, admitted);
+    let outcome = live(client, &listener, &mut entry, &mut admitted).await;
+    if let Some(address) = entry.record.client.ip().filter(|_| outcome.is_failed_handshake()) {
+        listener.admission.failed(address);
     }
     entry.record.outcome = outcome;
 }
 
-async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Outcome {
+async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitted: &mut Admitted) -> Outcome {
     let deadline = Instant::now() + listener.handshake_timeout;
     let terminator = &listener.terminator;
 
-    let hello = match timeout_at(deadline, Box::pin(read_hello(&mut client))).await {
+    let mut early = Vec::new();
+    if listener.trusted_proxies.is_some() {
+        let header = match timeout_at(deadline, Box::pin(proxied::read(&mut client))).await {
+            Ok(Ok((header, rest))) => {
+                early = rest;
+                header
+            }
+            Ok(Err(failure)) => return entry.no_header(failure, &listener.admission),
+            Err(_) => return Outcome::ProxyHeaderTimeout,
+        };
+        entry.believe(header);
+        if let Err(outcome) = admitted.client(listener, &entry.record.client) {
+            entry.refused(outcome, &listener.admission);
+            return outcome;
+        }
+    }
+
+    if let Some(protocol) = listener.starttls {
+        early = match timeout_at(deadline, Box::pin(starttls::begin(protocol, &mut client, early))).await {
+            Ok(Ok(early)) => early,
+            Ok(Err(end)) => return entry.no_starttls(&mut client, end).await,
+            Err(_) => return Outcome::StarttlsTimeout,
+        };
+    }
+    let hello = match timeout_at(deadline, Box::pin(read_hello(&mut client, early))).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(failure)) => return entry.no_hello(&mut client, failure).await,
         Err(_) => return Outcome::HelloTimeout,
@@ -69,38 +100,50 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry) -> Out
     entry.handshake(began.elapsed());
 
     let pool = &listener.backend;
-    entry.record.backend = Some(Arc::clone(&pool.name));
+    entry.record.backend = Some(Arc::clone(pool.name()));
     let began = Instant::now();
     let mut failures = Vec::new();
-    let connected = Box::pin(connect(pool, &mut failures)).await;
-    entry.connect_failures(&pool.name, &failures);
+    let preface = entry.preface(pool.settings.proxy_protocol, &client, Some(&terminated));
+    let alpn = terminated.finished.negotiated.alpn.as_deref();
+    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn };
+    let connected = Box::pin(connect(pool, about, &mut failures)).await;
+    entry.connect_failures(pool.name(), &failures);
     let connected = match connected {
-        Some(connected) => connected,
-        None => {
-            entry.record.reason = Some(
-                failures
-                    .into_iter()
-                    .map(|failure| format!("{}: {}", failure.address, failure.reason))
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            );
+        Ok(connected) => connected,
+        Err(reason) => {
             // Without close_notify: the client must not take this for an answer that is empty.
             close::with_last_words(&mut client, &[]).await;
-            return Outcome::BackendUnreachable;
+            return entry.no_server(reason, failures);
         }
     };
-    entry.record.backend_address = Some(connected.address);
+    entry.record.backend_address = Some(connected.address.clone());
     entry.record.connect_time = Some(seconds(began.elapsed()));
-    entry.metrics.connected(&pool.name, began.elapsed());
+    entry.metrics.connected(pool.name(), began.elapsed());
 
     let Terminated { finished, tickets, .. } = terminated;
-    let end = relay::terminated::relay(
+    let relay = relay::terminated::relay(
         Peer::tls(&client, finished, tickets),
-        Peer::plain(connected.stream.as_ref()),
+        match connected.session {
+            Some(session) => Peer::tls(connected.stream.as_ref(), session, Vec::new()),
+            None => Peer::plain(connected.stream.as_ref()),
+        },
         listener.idle_timeout,
         &mut entry.traffic,
-    )
-    .await;
+    );
+    let end = match pool.settings.on_down {
+        OnDown::Keep => relay.await,
+        OnDown::Close => tokio::select! {
+            end = relay => end,
+            // As they are dropped the server's side is reset, and the client's ends without close_notify.
+            () = connected.lease.down() => return Outcome::BackendDown,
+        },
+    };
+    if matches!(end, End::BackendAlert(_)) && entry.traffic.sent() == 0 {
+        // In TLS 1.3 a server that wants another certificate, or any, says so when the client thinks that all is done.
+        let refused =
+            Failure { address: connected.address.clone(), kind: FailureKind::TlsAlert, reason: String::new() };
+        entry.connect_failures(pool.name(), &[refused]);
+    }
     let outcome = entry.ended(&end);
     relay::close_both(&end, client, connected.stream).await;
     drop(connected.lease);
@@ -114,8 +157,15 @@ enum NoHello {
     Bad(HelloError),
 }
 
-async fn read_hello(client: &mut Stream) -> Result<Hello, NoHello> {
+/// `early` has come already.
+async fn read_hello(client: &mut Stream, early: Vec<u8>) -> Result<Hello, NoHello> {
     let mut reader = HelloReader::default();
+    reader.raw.extend_from_slice(&early);
+    if !early.is_empty()
+        && let Some(hello) = reader.advance().map_err(NoHello::Bad)?
+    {
+        return Ok(hello);
+    }
     loop {
         match client.read_buf(&mut reader.raw).await {
             Ok(0) => return Err(NoHello::Closed),
@@ -137,19 +187,20 @@ pub struct Entry {
     log: AccessLog,
     metrics: Arc<Metrics>,
     unwritten: bool,
+    /// Where the client connected to, as a proxy says, or where the connection itself does not know.
+    destination: Option<Address>,
 }
 
 impl Entry {
-    pub fn new(id: String, listener: Arc<str>, client: SocketAddr, log: AccessLog, metrics: Arc<Metrics>) -> Self {
+    pub fn new(id: String, listener: Arc<str>, peer: Address, log: AccessLog, metrics: Arc<Metrics>) -> Self {
         metrics.accepted(&listener);
         let traffic = metrics.traffic(&listener);
         let record = Record {
             time: Timestamp::now(),
             connection_id: id,
             listener,
-            client_address: client.ip().to_canonical(),
-            client_port: client.port(),
-            peer_address: client.ip().to_canonical(),
+            client: peer.clone(),
+            peer,
             server_name: "-".into(),
             tls: None,
             certificate: None,
@@ -165,12 +216,22 @@ impl Entry {
             outcome: Outcome::Shutdown,
             reason: None,
         };
-        Self { record, traffic, accepted: Instant::now(), log, metrics, unwritten: false }
+        Self { record, traffic, accepted: Instant::now(), log, metrics, unwritten: false, destination: None }
     }
 
     fn connect_failures(&self, backend: &str, failures: &[Failure]) {
         for failure in failures {
             self.metrics.connect_failure(backend, &failure.address.to_string(), failure.kind.label());
+        }
+    }
+
+    fn no_server(&mut self, reason: NoServer, failures: Vec<Failure>) -> Outcome {
+        let said = failures.iter().map(|failure| format!("{}: {}", failure.address, failure.reason));
+        let said = said.collect::<Vec<_>>().join("; ");
+        self.record.reason = Some(if said.is_empty() { reason.to_string() } else { said });
+        match reason {
+            NoServer::Full => Outcome::BackendFull,
+            NoServer::Unknown | NoServer::Tried | NoServer::Down => Outcome::BackendUnreachable,
         }
     }
 
@@ -185,14 +246,66 @@ impl Entry {
         self.metrics.handshake(&self.record.listener, agreed, took);
     }
 
-    /// Ends it before it began. It is counted; in a flood of refusals it is not written down.
+    /// Where the client connected to, where the connection itself does not know.
+    pub fn came_to(&mut self, destination: Address) {
+        self.destination = Some(destination);
+    }
+
+    /// Ends it before it began.
     pub fn refuse(mut self, outcome: Outcome, admission: &Admission) {
+        self.refused(outcome, admission);
+    }
+
+    /// It is counted; in a flood of refusals it is not written down.
+    fn refused(&mut self, outcome: Outcome, admission: &Admission) {
         self.metrics.rejected(&self.record.listener, outcome);
         self.record.outcome = outcome;
         self.unwritten = !admission.tells();
         if self.unwritten && admission.warns() {
             let listener = &self.record.listener;
             tracing::warn!(%listener, "more connections are refused than the access log tells of; the metrics count them");
+        }
+    }
+
+    async fn no_starttls(&mut self, client: &mut Stream, end: starttls::End) -> Outcome {
+        self.record.reason = Some(end.why.to_string());
+        if !end.say.is_empty() {
+            close::with_last_words(client, &end.say).await;
+        }
+        match end.why {
+            starttls::Refusal::Closed | starttls::Refusal::Io(_) => Outcome::StarttlsClosed,
+            starttls::Refusal::InTheClear(_) => Outcome::StarttlsRefused,
+            starttls::Refusal::Pipelined => Outcome::StarttlsPipelined,
+            starttls::Refusal::Invalid(_) => Outcome::StarttlsInvalid,
+        }
+    }
+
+    /// From here on the client is whom the proxy has named, if it has named one.
+    fn believe(&mut self, header: Header) {
+        if let Some((client, destination)) = header.addresses {
+            self.record.client = client;
+            self.destination = Some(destination);
+        }
+    }
+
+    /// What the backend is told before the client's first byte.
+    fn preface(&self, version: Version, client: &Stream, terminated: Option<&Terminated>) -> Vec<u8> {
+        let destination = self.destination.clone().unwrap_or_else(|| client.local_address());
+        preface(version, &self.record, &destination, terminated)
+    }
+
+    fn no_header(&mut self, failure: NoHeader, admission: &Admission) -> Outcome {
+        match failure {
+            NoHeader::Closed => Outcome::ProxyHeaderClosed,
+            NoHeader::Io(error) => {
+                self.record.reason = Some(error.to_string());
+                Outcome::ProxyHeaderClosed
+            }
+            NoHeader::Bad(error) => {
+                self.record.reason = Some(error.to_string());
+                self.refused(Outcome::ProxyHeaderInvalid, admission);
+                Outcome::ProxyHeaderInvalid
+            }
         }
     }
 

@@ -2,17 +2,18 @@
 //! Must not know: what is done with a connection, where the socket came from.
 
 use std::io;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
-use crate::net::stream::Stream;
+use crate::net::address::Address;
+use crate::net::listen::Acceptor;
+use crate::net::stream::{Parked, Stream};
 use crate::observe::access::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::admission::Admitted;
@@ -53,7 +54,7 @@ impl Ids {
 }
 
 /// Accepts for the listener of that name, on worker number `here`, until `stop` says so or its sender is gone.
-pub async fn accept(socket: TcpListener, here: usize, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
+pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
     let mut trouble = Trouble { pause: Duration::ZERO, told: Arc::clone(&shared.told) };
     loop {
         let accepted = tokio::select! {
@@ -63,7 +64,7 @@ pub async fn accept(socket: TcpListener, here: usize, name: Arc<str>, shared: Sh
         match accepted {
             Ok((stream, peer)) => {
                 trouble.over();
-                start(stream, peer, &name, here, &shared);
+                start(stream, peer, socket.path(), &name, here, &shared);
             }
             Err(error) => {
                 let pause = trouble.met(&error, &name);
@@ -76,19 +77,27 @@ pub async fn accept(socket: TcpListener, here: usize, name: Arc<str>, shared: Sh
     }
 }
 
-fn start(stream: TcpStream, peer: SocketAddr, name: &Arc<str>, here: usize, shared: &Shared) {
+fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, here: usize, shared: &Shared) {
     let snapshot = shared.current.load();
     let Some(listener) = snapshot.listener(name) else { return };
-    let entry = Entry::new(shared.ids.next(), Arc::clone(name), peer, shared.log.clone(), Arc::clone(&shared.metrics));
-    let admitted = match Admitted::direct(listener, peer.ip()) {
+    let mut entry =
+        Entry::new(shared.ids.next(), Arc::clone(name), peer.clone(), shared.log.clone(), Arc::clone(&shared.metrics));
+    if let Some(path) = path {
+        entry.came_to(Address::Unix(path.to_owned()));
+    }
+    let admitted = match &listener.trusted_proxies {
+        Some(trusted) => Admitted::proxied(listener, trusted, &peer),
+        None => Admitted::direct(listener, &peer),
+    };
+    let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(outcome) => return entry.refuse(outcome, &listener.admission),
     };
     let (listener, alive, seat) = (Arc::clone(listener), shared.alive.clone(), shared.workers.seat(here));
     // A panic ends this task only; its entry is logged as the unwinding drops it.
     let serve = async move |stream| {
-        connection::serve(Stream::Tcp(stream), listener, entry).await;
-        drop((admitted, alive));
+        connection::serve(stream, listener, entry, admitted).await;
+        drop(alive);
     };
     match seat.elsewhere() {
         None => drop(tokio::spawn(async move {
@@ -96,11 +105,11 @@ fn start(stream: TcpStream, peer: SocketAddr, name: &Arc<str>, here: usize, shar
             drop(seat);
         })),
         Some(worker) => {
-            let moved = stream.into_std();
+            let parked = stream.park();
             worker.spawn(async move {
-                match moved.and_then(TcpStream::from_std) {
+                match parked.and_then(Parked::resume) {
                     Ok(stream) => serve(stream).await,
-                    Err(error) => tracing::error!(%peer, %error, "cannot serve on another worker"),
+                    Err(error) => tracing::error!(%error, "cannot serve on another worker"),
                 }
                 drop(seat);
             });

@@ -3,4 +3,6 @@
 pub mod admission;
 pub mod connection;
 pub mod listener;
+mod preface;
+mod proxied;
 pub mod workers;

@@ -70,9 +70,36 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
     }
     let connections =
         gauge(registry, "backend_connections_active", "Connections to a server now.", &["backend", "server"])?;
+    let up = gauge(
+        registry,
+        "backend_up",
+        "1 where a server is ready and no health check says that it is down.",
+        &["backend", "server"],
+    )?;
+    let checks = counter(
+        registry,
+        "backend_health_checks_total",
+        "Health checks, by result.",
+        &["backend", "server", "result"],
+    )?;
+    let server_expiry = gauge(
+        registry,
+        "backend_certificate_not_after_timestamp_seconds",
+        "When the certificate that a health check saw expires, in seconds since 1970.",
+        &["backend", "server"],
+    )?;
     for pool in snapshot.pools() {
-        for server in &pool.servers {
-            connections.with_label_values(&[&*pool.name, &*server.address.to_string()]).set(number(server.active()));
+        for member in &pool.members().list {
+            let labels = [&**pool.name(), &*member.server.address.to_string()];
+            connections.with_label_values(&labels).set(number(member.server.active()));
+            up.with_label_values(&labels).set(i64::from(member.server.is_up()));
+            let verdict = member.server.verdict();
+            for (result, count) in verdict.counts {
+                checks.with_label_values(&[labels[0], labels[1], result]).inc_by(count);
+            }
+            if let Some(not_after) = verdict.not_after {
+                server_expiry.with_label_values(&labels).set(not_after);
+            }
         }
     }
     Ok(())

@@ -15,11 +15,12 @@ impl<'s> Alive<'s> {
         let labels = |listener: &'s crate::snapshot::Listener| {
             listener.terminator.certificates.all().iter().map(|certificate| &*certificate.label).collect()
         };
-        let addresses =
-            |pool: &crate::backend::pool::Pool| pool.servers.iter().map(|server| server.address.to_string()).collect();
+        let addresses = |pool: &crate::backend::pool::Pool| {
+            pool.members().list.iter().map(|member| member.server.address.to_string()).collect()
+        };
         Self {
             certificates: snapshot.listeners().map(|listener| (&*listener.name, labels(listener))).collect(),
-            servers: snapshot.pools().iter().map(|pool| (&*pool.name, addresses(pool))).collect(),
+            servers: snapshot.pools().iter().map(|pool| (&**pool.name(), addresses(pool))).collect(),
         }
     }
 

@@ -1,22 +1,23 @@
 //! The listening sockets and the workers that accept on them. Must not know: why they change.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::config::decode::ConfigError;
+use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::Config;
+use crate::net::address::Address;
+use crate::net::listen::{Acceptor, Listening};
 use crate::net::socket;
 use crate::proxy::listener::{self, Shared};
 use crate::reload;
 use crate::server::handover::{Inherited, Name};
 
 /// A listener's name and one address as configured: what makes a socket the same one after a reload.
-type Key = (Arc<str>, SocketAddr);
+type Key = (Arc<str>, Address);
 
 /// Every socket accepts on every worker: one queue, so that no connection waits in it for a worker that is busy or gone.
 pub(super) struct Sockets {
@@ -27,15 +28,17 @@ pub(super) struct Sockets {
 }
 
 struct Bound {
-    socket: TcpListener,
+    socket: Listening,
     /// Dropped or sent true, it ends the accepting.
     stop: watch::Sender<bool>,
 }
 
 /// Bound, and not accepting yet.
 pub(super) struct Prepared {
-    fresh: Vec<(Key, TcpListener)>,
+    fresh: Vec<(Key, Listening)>,
     wanted: Vec<Key>,
+    /// The permissions of Unix sockets.
+    modes: HashMap<Key, u32>,
 }
 
 impl Sockets {
@@ -48,14 +51,19 @@ impl Sockets {
         self.bound.iter().map(|(key, bound)| (name_of(key), bound.socket.as_fd())).collect()
     }
 
+    /// Another process goes on with every socket.
+    pub(super) fn hand_over(&self) {
+        self.bound.values().for_each(|bound| bound.socket.hand_over());
+    }
+
     /// The process before this one is no longer needed.
     pub(super) fn accepting(&mut self) -> std::io::Result<()> {
         self.inherited.accepting()
     }
 
     /// Where it really listens: port 0 has become another.
-    pub(super) fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
-        let real = |((name, _), bound): (&Key, &Bound)| Some((Arc::clone(name), bound.socket.local_addr().ok()?));
+    pub(super) fn addresses(&self) -> Vec<(Arc<str>, Address)> {
+        let real = |((name, _), bound): (&Key, &Bound)| Some((Arc::clone(name), bound.socket.address().ok()?));
         self.bound.iter().filter_map(real).collect()
     }
 
@@ -72,35 +80,38 @@ impl Sockets {
         self.shared = None;
     }
 
-    fn start(&mut self, key: Key, socket: TcpListener) -> std::io::Result<()> {
+    fn start(&mut self, key: Key, socket: Listening) -> std::io::Result<()> {
         let Some(shared) = &self.shared else { return Ok(()) };
         let (stop, stopped) = watch::channel(false);
         // Also one that was inherited may lack them.
-        socket::prepare_listening(&socket)?;
+        if let Listening::Tcp(socket) = &socket {
+            socket::prepare_listening(socket)?;
+        }
         for (number, worker) in self.workers.iter().enumerate() {
             let (copy, name, shared, stopped) =
                 (socket.try_clone()?, Arc::clone(&key.0), shared.clone(), stopped.clone());
             worker.spawn(async move {
-                match tokio::net::TcpListener::from_std(copy) {
+                match Acceptor::new(&copy) {
                     Ok(socket) => listener::accept(socket, number, name, shared, stopped).await,
                     Err(error) => tracing::error!(listener = %name, %error, "a worker cannot accept"),
                 }
             });
         }
-        tracing::info!(listener = %key.0, address = %socket.local_addr()?, "listening");
+        tracing::info!(listener = %key.0, address = %socket.address()?, "listening");
         self.bound.insert(key, Bound { socket, stop });
         Ok(())
     }
 
     /// A socket for a key that has none: that of a listener which gives this very address up, or a new one.
-    fn socket_for(&mut self, key: &Key, wanted: &[Key]) -> std::io::Result<TcpListener> {
+    fn socket_for(&mut self, key: &Key, wanted: &[Key], mode: u32) -> std::io::Result<Listening> {
         if let Some(socket) = self.inherited.take(&name_of(key)) {
-            return Ok(socket.into());
+            return Listening::inherited(socket, &key.1, mode);
         }
-        let given_up = self.bound.iter().find(|(old, _)| old.1 == key.1 && key.1.port() != 0 && !wanted.contains(old));
+        let given_up =
+            self.bound.iter().find(|(old, _)| old.1 == key.1 && key.1.port() != Some(0) && !wanted.contains(old));
         match given_up {
             Some((_, bound)) => bound.socket.try_clone(),
-            None => socket::listen(key.1),
+            None => Listening::bind(&key.1, mode),
         }
     }
 }
@@ -116,20 +127,24 @@ impl reload::Sockets for Sockets {
         let places: Vec<_> = config
             .listeners
             .iter()
-            .flat_map(|listener| listener.listen.iter().map(|place| ((Arc::clone(&listener.name), place.value), place)))
+            .flat_map(|listener| {
+                let key = |place: &Located<Address>| (Arc::clone(&listener.name), place.value.clone());
+                listener.listen.iter().map(move |place| (key(place), place, listener.socket_mode.0))
+            })
             .collect();
-        let wanted: Vec<Key> = places.iter().map(|(key, _)| key.clone()).collect();
+        let wanted: Vec<Key> = places.iter().map(|(key, ..)| key.clone()).collect();
+        let modes = places.iter().map(|(key, _, mode)| (key.clone(), *mode)).collect();
         let (mut fresh, mut errors) = (Vec::new(), Vec::new());
-        for (key, place) in places {
+        for (key, place, mode) in places {
             if self.bound.contains_key(&key) {
                 continue;
             }
-            match self.socket_for(&key, &wanted) {
+            match self.socket_for(&key, &wanted, mode) {
                 Ok(socket) => fresh.push((key, socket)),
                 Err(error) => errors.push(place.error(format!("cannot listen on {}: {error}", place.value))),
             }
         }
-        if errors.is_empty() { Ok(Prepared { fresh, wanted }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Prepared { fresh, wanted, modes }) } else { Err(errors) }
     }
 
     fn commit(&mut self, prepared: Prepared) {
@@ -145,6 +160,9 @@ impl reload::Sockets for Sockets {
                 // Nobody listens only if the workers are gone.
                 let _ = bound.stop.send(true);
                 tracing::info!(listener = %key.0, address = %key.1, "no longer listening; its connections go on");
+            }
+            if let Some(Err(error)) = prepared.modes.get(key).map(|mode| bound.socket.set_mode(*mode)) {
+                tracing::error!(listener = %key.0, address = %key.1, %error, "its permissions cannot be set");
             }
             stays
         });

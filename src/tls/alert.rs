@@ -15,6 +15,10 @@ pub fn name(description: AlertDescription) -> String {
     let Some(camel) = description.as_str() else {
         return format!("alert_{}", u8::from(description));
     };
+    // Where rustls spells otherwise than the registry.
+    if description == AlertDescription::UnrecognisedName {
+        return "unrecognized_name".into();
+    }
     let mut name = String::with_capacity(camel.len() + 4);
     let mut previous_lower = false;
     for letter in camel.chars() {
@@ -45,6 +49,7 @@ mod tests {
         assert_eq!(name(AlertDescription::UnknownCA), "unknown_ca");
         assert_eq!(name(AlertDescription::CloseNotify), "close_notify");
         assert_eq!(name(AlertDescription::BadRecordMac), "bad_record_mac");
+        assert_eq!(name(AlertDescription::UnrecognisedName), "unrecognized_name");
         assert_eq!(name(AlertDescription::from(222)), "alert_222");
     }
 }

@@ -155,7 +155,9 @@ fn serial(raw: &[u8]) -> String {
 
 /// A certificate's texts are whoever's made it; what would move the cursor of a terminal is written as an escape.
 fn printable(text: &str) -> String {
-    let invisible = |letter: char| letter.is_control() || ('\u{202a}'..='\u{202e}').contains(&letter) || letter == '\\';
+    let turns =
+        |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let invisible = |letter: char| letter.is_control() || turns(letter) || letter == '\\';
     text.chars().fold(String::with_capacity(text.len()), |mut shown, letter| {
         if invisible(letter) {
             shown.extend(letter.escape_default())

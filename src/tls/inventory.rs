@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
-use crate::tls::chain::{self, Anchors, Chain};
+use crate::tls::chain::{self, Anchors, Chain, End};
 use crate::tls::inspect::{self, Facts, InspectError};
 use crate::tls::{crypto, pem};
 
@@ -76,6 +76,12 @@ impl Item {
     ) -> Result<Option<Self>, InspectError> {
         let facts = certificates.iter().map(|der| Facts::of(der)).collect::<Result<Vec<_>, _>>()?;
         Ok(chain::chain(certificates, leaf, anchors)?.map(|chain| Self { facts, chain, key }))
+    }
+
+    /// Those whose validity a client looks at: all of the chain but for a root, which it has or has not.
+    pub fn judged(&self) -> impl Iterator<Item = &Facts> {
+        let count = self.chain.order.len() - usize::from(self.chain.end == End::Root);
+        self.chain.order.iter().take(count).map(|at| &self.facts[*at])
     }
 
     /// The certificate that a server shows for itself.

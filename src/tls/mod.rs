@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod certificate;
 pub mod chain;
+pub mod connect;
 pub mod crypto;
 pub mod draft;
 pub mod handshake;
@@ -19,3 +20,4 @@ pub mod select;
 pub mod stamp;
 pub mod store;
 pub mod tickets;
+pub mod verify;

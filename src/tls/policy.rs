@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert, ServerConfig};
-use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, SupportedCipherSuite};
+use rustls::{
+    CipherSuite, ClientConfig, ConfigBuilder, NamedGroup, ProtocolVersion, SignatureScheme, SupportedCipherSuite,
+    WantsVerifier,
+};
 use thiserror::Error;
 
 use crate::tls::crypto;
@@ -92,21 +95,31 @@ impl Policy {
     ///
     /// Resumption is off: who wants it gives the configuration a ticketer. Sessions are never stored here.
     pub fn server_config(&self, resolver: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, rustls::Error> {
-        let provider = CryptoProvider {
-            cipher_suites: self.suites.iter().filter_map(|suite| crypto::suite(*suite)).collect(),
-            kx_groups: self.groups.iter().filter_map(|group| crypto::group(*group)).collect(),
-            ..crypto::provider()
-        };
-        let versions: Vec<&'static rustls::SupportedProtocolVersion> =
-            rustls::ALL_VERSIONS.iter().copied().filter(|version| self.versions.contains(&version.version)).collect();
-        let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
-            .with_protocol_versions(&versions)?
+        let mut config = ServerConfig::builder_with_provider(self.provider())
+            .with_protocol_versions(&self.supported_versions())?
             .with_no_client_auth()
             .with_cert_resolver(resolver);
         config.ignore_client_order = self.cipher_order == CipherOrder::Server;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(config)
+    }
+
+    /// The beginning of a client's configuration that holds to this policy.
+    pub fn client_builder(&self) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
+        ClientConfig::builder_with_provider(self.provider()).with_protocol_versions(&self.supported_versions())
+    }
+
+    fn provider(&self) -> Arc<CryptoProvider> {
+        Arc::new(CryptoProvider {
+            cipher_suites: self.suites.iter().filter_map(|suite| crypto::suite(*suite)).collect(),
+            kx_groups: self.groups.iter().filter_map(|group| crypto::group(*group)).collect(),
+            ..crypto::provider()
+        })
+    }
+
+    fn supported_versions(&self) -> Vec<&'static rustls::SupportedProtocolVersion> {
+        rustls::ALL_VERSIONS.iter().copied().filter(|version| self.versions.contains(&version.version)).collect()
     }
 
     /// What is left of it for a client that can do a post-quantum key exchange, where the server's preference counts:

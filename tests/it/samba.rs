@@ -10,7 +10,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::pki::{Extra, Key, Pki};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::http::Door;
+use crate::support::pki::{Extra, Key, Pki, write_private};
+use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 use crate::support::{PATIENCE, ldap, tool};
 
@@ -32,6 +37,15 @@ fn a_simple_bind_is_taken_where_strong_auth_is_not_required() {
         assert!(through == direct, "the answers differ");
         let records = site.proxy.records(3);
         assert!(records.iter().all(|record| record["outcome"] == "completed"), "{records:?}");
+        // Health checks by the root entry, and by a bind with a DN or a principal's name.
+        assert_eq!(site.checked("")["health"], "up");
+        for name in [ADMIN, &format!("CN=Administrator,CN=Users,{SUFFIX}")] {
+            let server = site.checked(&format!("bind_dn = \"{name}\", password_file = \"password\""));
+            assert_eq!(server["health"], "up", "{server}");
+        }
+        let server = site.checked(&format!("bind_dn = \"{ADMIN}\", password_file = \"wrong\""));
+        let reason = server["last_check"]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("bind: invalidCredentials (49)"), "{server}");
     });
 }
 
@@ -46,6 +60,10 @@ fn a_simple_bind_is_refused_where_strong_auth_is_required_but_the_root_entry_is_
         let (through, direct) = site.both_ways(&["-x", "-LLL", "-b", "", "-s", "base", "defaultNamingContext"]);
         assert!(text(&through.stdout).contains(SUFFIX), "{}", tool::shown(&through));
         assert_eq!(through, direct);
+        assert_eq!(site.checked("")["health"], "up");
+        let server = site.checked(&format!("bind_dn = \"{ADMIN}\", password_file = \"password\""));
+        let reason = server["last_check"]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("bind: strongerAuthRequired (8)"), "{server}");
     });
 }
 
@@ -77,6 +95,37 @@ servers = ["{}"]
         );
         let proxy = Proxy::start(pki.folder(), &config);
         Self { pki, samba, proxy }
+    }
+
+    /// What a health check with these keys says of the domain controller.
+    fn checked(&self, keys: &str) -> Value {
+        let folder = TempDir::new().unwrap();
+        write_private(&folder.path().join("password"), PASSWORD);
+        write_private(&folder.path().join("wrong"), "wrong");
+        let (certificates, server) = (self.pki.folder().join("certs"), self.samba.address);
+        let separator = if keys.is_empty() { "" } else { ", " };
+        let config = format!(
+            r#"
+[admin]
+listen="unix:admin.sock"
+
+[[listener]]
+name = "ldaps"
+listen = "127.0.0.1:0"
+certificates = [{certificates:?}]
+backend = "directory"
+
+[backend.directory]
+servers = ["{server}"]
+health = {{ type = "ldap", timeout = "1m"{separator}{keys} }}
+"#
+        );
+        let _proxy = Proxy::start(folder.path(), &config);
+        let door = Door::Unix(folder.path().join("admin.sock"));
+        eventually("it is checked", || {
+            let server = door.get("/api/v1/backends").json()["backends"][0]["servers"][0].clone();
+            ["up", "down"].contains(&server["health"].as_str()?).then_some(server)
+        })
     }
 
     /// Searches as the administrator, through tlsgate and directly.

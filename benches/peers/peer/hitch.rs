@@ -12,9 +12,21 @@ use super::{Launch, Setting, said};
 
 pub(super) fn about(program: &Path) -> String {
     let version = said(program, &["--version"]);
-    // It does not say what it was built with; what it loads is what counts.
-    let library = said(Path::new("openssl"), &["version"]);
-    format!("{}; the system's {}", version.trim(), library.trim())
+    let library = library(program).unwrap_or_else(|| "an unknown library".into());
+    format!("{}; running on {library}", version.trim())
+}
+
+/// It does not say what it runs on, but the library that it loads does.
+fn library(program: &Path) -> Option<String> {
+    let loaded = said(Path::new("ldd"), &[&program.display().to_string()]);
+    let path = loaded.lines().find(|line| line.contains("libcrypto"))?.split_whitespace().nth(2)?;
+    let bytes = fs::read(path).ok()?;
+    let version = |rest: &[u8]| {
+        let text = rest.strip_prefix(b"OpenSSL ").filter(|text| text.first().is_some_and(u8::is_ascii_digit))?;
+        let text = text.iter().take_while(|byte| (b' '..=b'~').contains(byte)).copied().collect();
+        String::from_utf8(text).ok()
+    };
+    (0..bytes.len()).find_map(|at| version(&bytes[at..])).map(|version| format!("OpenSSL {version}"))
 }
 
 pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Launch> {

@@ -18,8 +18,8 @@ use crate::load::backend::Backend;
 use crate::material::{Many, Material};
 use crate::processor::{self, Tree, Used};
 
-/// How long a proxy may take to listen.
-const START: Duration = Duration::from_secs(120);
+/// How long a proxy may take to listen: with few certificates, and with many.
+const START: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(120)];
 /// How long it may take to end of itself.
 const STOP: Duration = Duration::from_secs(1);
 
@@ -71,11 +71,12 @@ impl Running {
         let child = spawn(&launch, &log, start.cores)?;
         let tree = Tree::new(child.id());
         let mut running = Self { launch, ecdsa, rsa, passthrough, backend, tree, child, log };
-        running.wait_until_listening(start.many.is_some())?;
+        let many = start.many.is_some();
+        running.wait_until_listening(many, START[usize::from(many)])?;
         Ok(running)
     }
 
-    fn wait_until_listening(&mut self, only_one: bool) -> io::Result<()> {
+    fn wait_until_listening(&mut self, only_one: bool, limit: Duration) -> io::Result<()> {
         let mut addresses = vec![self.ecdsa];
         if !only_one {
             addresses.push(self.rsa);
@@ -87,7 +88,7 @@ impl Running {
                 let how = status.code().map_or_else(|| format!("{:?}", status.signal()), |code| code.to_string());
                 return Err(io::Error::other(format!("it ended ({how}): {}", self.last_words())));
             }
-            if began.elapsed() > START {
+            if began.elapsed() > limit {
                 return Err(io::Error::other(format!("it does not listen: {}", self.last_words())));
             }
             addresses.retain(|address| TcpStream::connect(address).is_err());

@@ -34,13 +34,14 @@ fn a_row_comes_with_its_samples_and_what_was_set() {
 }
 
 #[test]
-fn idle_connections_and_certificates_are_measured() {
-    let sizes = ["--idle", "40", "--certificates", "20", "--rows", "idle-40,many"];
+fn idle_connections_certificates_and_workers_are_measured() {
+    let sizes = ["--idle", "40", "--certificates", "20", "--rows", "idle-40,many,workers"];
     let (text, report, _) = ran(&sizes).unwrap();
     let rows: Vec<&str> =
         report["results"].as_array().unwrap().iter().map(|row| row["row"].as_str().unwrap()).collect();
-    let expected = ["idle-40", "beside-40", "many-start", "many-memory", "many-one", "many-random", "many-reload"];
-    assert_eq!(rows, expected);
+    let states = ["idle-40", "beside-40", "many-start", "many-memory", "many-one", "many-random", "many-reload"];
+    let workers = ["workers-short-1", "workers-short-2", "workers-long-1", "workers-long-2"];
+    assert_eq!(rows, [&states[..], &workers].concat());
     for row in report["results"].as_array().unwrap() {
         assert_eq!(row["cells"]["tlsgate"]["fault"], Value::Null, "{text}");
     }

@@ -25,7 +25,7 @@ pub(super) fn list(all: &[Shown], now: i64) -> String {
             last = listener;
         }
         let leaf = shown.item.leaf();
-        let (name, key, chain) = (self::names(shown), self::key(shown), short_end(&shown.item.chain));
+        let (name, key, chain) = (self::names(shown), self::key(shown), short_end(&shown.item, now));
         let validity = match leaf.days_left(now) {
             _ if leaf.not_before > now => "NOT YET VALID".to_owned(),
             days if days < 0 => format!("EXPIRED {}", date(leaf.not_after)),
@@ -107,9 +107,10 @@ fn end(chain: &Chain, facts: &[Facts]) -> String {
     format!("{count}{order}; {end}")
 }
 
-fn short_end(chain: &Chain) -> &'static str {
-    match chain.end {
-        _ if chain.links.contains(&Verified::No) => "BROKEN",
+fn short_end(item: &Item, now: i64) -> &'static str {
+    match item.chain.end {
+        _ if item.chain.links.contains(&Verified::No) => "BROKEN",
+        _ if !item.judged().skip(1).all(|issuer| issuer.is_valid_at(now)) => "EXPIRED",
         End::SelfSigned => "self-signed",
         End::Root => "root incl.",
         End::Anchored => "complete",
@@ -131,7 +132,8 @@ fn validity(facts: &Facts, now: i64) -> String {
     let days = facts.days_left(now);
     let left = match days {
         _ if facts.not_before > now => "NOT YET VALID".to_owned(),
-        days if days < 0 => format!("EXPIRED {} ago", count(-days)),
+        -1 => "EXPIRED less than a day ago".to_owned(),
+        days if days < 0 => format!("EXPIRED {} ago", count(-days - 1)),
         days if days < SOON => format!("EXPIRES SOON: {} left", count(days)),
         days => format!("{} left", count(days)),
     };

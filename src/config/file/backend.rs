@@ -1,20 +1,31 @@
 //! `[backend.NAME]` as written. Must not know: what depends on what.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::backend::balance::Algorithm;
+use crate::backend::pool::{Entry, OnDown, WhenAllDown};
 use crate::config::decode::{Located, Table};
+use crate::config::file::backend_tls::Tls;
+use crate::config::file::health::Health;
+use crate::net::proxy_protocol::Version;
 
 /// `[backend.NAME]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
     pub here: Located<()>,
     pub name: String,
-    pub servers: Option<Vec<Located<SocketAddr>>>,
+    pub servers: Option<Vec<Located<Entry>>>,
     pub balance: Located<Algorithm>,
     pub connect_timeout: Located<Duration>,
     pub connect_attempts: Located<usize>,
+    pub proxy_protocol: Located<Version>,
+    pub fail_timeout: Located<Duration>,
+    pub max_fail_timeout: Located<Duration>,
+    pub slow_start: Option<Located<Duration>>,
+    pub when_all_down: Located<WhenAllDown>,
+    pub on_down: Located<OnDown>,
+    pub health: Option<Health>,
+    pub tls: Option<Tls>,
 }
 
 impl Backend {
@@ -26,6 +37,14 @@ impl Backend {
             balance: table.or("balance", Algorithm::LeastConnections),
             connect_timeout: table.or("connect_timeout", Duration::from_secs(5)),
             connect_attempts: table.or("connect_attempts", 3),
+            proxy_protocol: table.or("proxy_protocol", Version::Off),
+            fail_timeout: table.or("fail_timeout", Duration::from_secs(1)),
+            max_fail_timeout: table.or("max_fail_timeout", Duration::from_secs(60)),
+            slow_start: table.optional("slow_start"),
+            when_all_down: table.or("when_all_down", WhenAllDown::Fail),
+            on_down: table.or("on_down", OnDown::Keep),
+            health: table.optional_table("health", Health::read),
+            tls: table.optional_table("tls", Tls::read),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! `[[listener]]` as written. Must not know: what depends on what.
 
-use std::net::SocketAddr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::config::decode::{Located, Table};
 use crate::config::file::limits::Limits;
-use crate::config::values::CertificateSource;
+use crate::config::values::limits::ProxyHeader;
+use crate::config::values::{CertificateSource, Mode};
+use crate::net::address::Address;
+use crate::starttls;
 use crate::tls::policy;
 use crate::tls::select::UnknownName;
 
@@ -14,12 +18,16 @@ use crate::tls::select::UnknownName;
 pub struct Listener {
     pub here: Located<()>,
     pub name: Option<Located<String>>,
-    pub listen: Option<Vec<Located<SocketAddr>>>,
+    pub listen: Option<Vec<Located<Address>>>,
+    pub socket_mode: Located<Mode>,
     pub policy: Located<String>,
     pub certificates: Option<Vec<Located<CertificateSource>>>,
     pub unknown_name: Located<UnknownName>,
     pub require_sni: Located<bool>,
     pub limits: Limits,
+    pub proxy_protocol: Located<ProxyHeader>,
+    pub trusted_proxies: Option<Vec<Located<IpNet>>>,
+    pub starttls: Option<Located<starttls::Protocol>>,
     pub handshake_timeout: Located<Duration>,
     pub idle_timeout: Located<Duration>,
     pub session_tickets: Located<bool>,
@@ -39,11 +47,15 @@ impl Listener {
             here: table.here(),
             name,
             listen: table.list("listen"),
+            socket_mode: table.or("socket_mode", Mode(0o600)),
             policy: table.or("policy", policy::DEFAULT.to_owned()),
             certificates: table.list("certificates"),
             unknown_name: table.or("unknown_name", UnknownName::Default),
             require_sni: table.or("require_sni", false),
             limits: Limits::read(table),
+            proxy_protocol: table.or("proxy_protocol", ProxyHeader::Off),
+            trusted_proxies: table.list("trusted_proxies"),
+            starttls: table.optional("starttls"),
             handshake_timeout: table.or("handshake_timeout", Duration::from_secs(10)),
             idle_timeout: table.or("idle_timeout", Duration::from_secs(3600)),
             session_tickets: table.or("session_tickets", true),

@@ -1,46 +1,67 @@
 //! A backend, as far as it can be known to be valid without connecting to it.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::Path;
 
-use crate::backend::balance::Algorithm;
+use crate::backend::condition::Pauses;
+use crate::backend::pool::{Entry, Settings};
 use crate::config::decode::ConfigError;
 use crate::config::file;
-use crate::config::validate::present;
+use crate::config::validate::backend_tls::{self, Tls};
+use crate::config::validate::health::{self, Health};
+use crate::config::validate::policy::Policies;
+use crate::config::validate::{present, resolved};
+use crate::config::values::server;
+use crate::net::address::Address;
 
 #[derive(Debug, Clone)]
 pub struct Backend {
-    pub name: Arc<str>,
-    pub servers: Vec<SocketAddr>,
-    pub balance: Algorithm,
-    pub connect_timeout: Duration,
-    pub connect_attempts: usize,
+    pub settings: Settings,
+    pub health: Option<Health>,
+    /// Servers are spoken to in plain bytes without it.
+    pub tls: Option<Tls>,
 }
 
-pub(super) fn validated(backend: file::backend::Backend, errors: &mut Vec<ConfigError>) -> Option<Backend> {
-    let servers = present(
-        backend.servers,
-        "servers",
-        "an IP address and a port, such as \"10.0.1.10:389\"",
-        &backend.here,
-        errors,
-    );
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for server in servers.unwrap_or_default() {
-        if server.value.port() == 0 {
+pub(super) fn validated(
+    backend: file::backend::Backend,
+    folder: &Path,
+    policies: &Policies,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Backend> {
+    let servers = present(backend.servers, "servers", server::EXPECTED, &backend.here, errors);
+    let mut entries: Vec<Entry> = Vec::new();
+    for mut server in servers.unwrap_or_default() {
+        if let Address::Unix(path) = &server.value.address {
+            server.value.address = Address::Unix(resolved(path, folder));
+        }
+        if server.value.address.port() == Some(0) {
             errors.push(server.error("found port 0, expected the port that the server listens on"));
-        } else if addresses.contains(&server.value) {
-            errors.push(server.error(format!("{} is listed twice", server.value)));
+        } else if entries.iter().any(|entry| entry.address == server.value.address) {
+            errors.push(server.error(format!("{} is listed twice", server.value.address)));
         } else {
-            addresses.push(server.value);
+            entries.push(server.value);
         }
     }
+    let pauses = Pauses { first: backend.fail_timeout.value, longest: backend.max_fail_timeout.value };
+    if pauses.longest < pauses.first {
+        let first = humantime::format_duration(pauses.first);
+        errors.push(backend.max_fail_timeout.error(format!("is shorter than fail_timeout, which is {first}")));
+    }
+    let health = backend.health.and_then(|health| health::validated(health, folder, errors));
+    let tls = backend.tls.and_then(|tls| backend_tls::validated(tls, folder, policies, errors));
     Some(Backend {
-        name: backend.name.into(),
-        servers: addresses,
-        balance: backend.balance.value,
-        connect_timeout: backend.connect_timeout.value,
-        connect_attempts: backend.connect_attempts.value,
+        settings: Settings {
+            name: backend.name.into(),
+            servers: entries,
+            balance: backend.balance.value,
+            connect_timeout: backend.connect_timeout.value,
+            connect_attempts: backend.connect_attempts.value,
+            pauses,
+            slow_start: backend.slow_start.map(|slow_start| slow_start.value),
+            when_all_down: backend.when_all_down.value,
+            on_down: backend.on_down.value,
+            proxy_protocol: backend.proxy_protocol.value,
+        },
+        health,
+        tls,
     })
 }

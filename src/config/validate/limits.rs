@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
+use crate::config::values::limits::ProxyHeader;
 use crate::limit::admission::Failures;
 use crate::limit::rate::Rate;
 
@@ -36,6 +37,31 @@ pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigErr
         connection_rate: limits.connection_rate.map(|rate| rate.value),
         connection_rate_per_client: limits.connection_rate_per_client.map(|rate| rate.value),
         handshake_failures: limits.handshake_failures.map(|failures| failures.value),
+    }
+}
+
+/// The proxies whose headers are believed, where one is required.
+pub(super) fn trusted(
+    header: Located<ProxyHeader>,
+    proxies: Option<Vec<Located<IpNet>>>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Vec<IpNet>> {
+    match (header.value, proxies) {
+        (ProxyHeader::Require, Some(proxies)) => Some(prefixes(proxies, errors)),
+        (ProxyHeader::Require, None) => {
+            errors.push(header.error(
+                "\"require\" without trusted_proxies (expected the addresses or prefixes of the proxies whose headers are believed)",
+            ));
+            None
+        }
+        (ProxyHeader::Off, Some(proxies)) => {
+            // Who writes it believes that headers are read.
+            if let Some(first) = proxies.first() {
+                errors.push(first.error("trusted_proxies without proxy_protocol = \"require\""));
+            }
+            None
+        }
+        (ProxyHeader::Off, None) => None,
     }
 }
 

@@ -1,18 +1,21 @@
 //! A listener, as far as it can be known to be valid without opening a file or a socket.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::{present, resolved};
-use crate::config::values::CertificateSource;
+use crate::config::validate::{present, resolved, resolved_address};
+use crate::config::values::{CertificateSource, Mode};
+use crate::net::address::Address;
+use crate::starttls;
 use crate::tls::name::Name;
 use crate::tls::policy::Policy;
 use crate::tls::select::UnknownName;
@@ -24,12 +27,18 @@ pub struct Listener {
     pub here: Located<()>,
     pub name: Arc<str>,
     /// In the order written, without repetition.
-    pub listen: Vec<Located<SocketAddr>>,
+    pub listen: Vec<Located<Address>>,
+    /// Of its Unix sockets.
+    pub socket_mode: Mode,
     pub policy: Arc<Policy>,
     pub certificates: Vec<Located<Source>>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
     pub limits: Limits,
+    /// Where a PROXY header is required: those from which one is believed.
+    pub trusted_proxies: Option<Vec<IpNet>>,
+    /// What clients say before TLS, if they say anything.
+    pub starttls: Option<starttls::Protocol>,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub tickets: Tickets,
@@ -53,7 +62,7 @@ pub(super) struct Listeners<'a> {
     pub(super) backends: &'a [Backend],
     pub(super) policies: &'a Policies,
     pub(super) names: HashMap<String, ()>,
-    pub(super) addresses: HashMap<SocketAddr, String>,
+    pub(super) addresses: HashMap<Address, String>,
     pub(super) errors: Vec<ConfigError>,
 }
 
@@ -70,8 +79,10 @@ impl Listeners<'_> {
         }
         let listen =
             present(listener.listen, "listen", "an IP address and a port, such as \"0.0.0.0:636\"", &here, errors);
-        for address in listen.iter().flatten().filter(|address| address.value.port() != 0) {
-            if let Some(other) = self.addresses.insert(address.value, here.path.clone()) {
+        let listen = listen
+            .map(|list| list.into_iter().map(|address| resolved_address(address, self.folder)).collect::<Vec<_>>());
+        for address in listen.iter().flatten().filter(|address| address.value.port() != Some(0)) {
+            if let Some(other) = self.addresses.insert(address.value.clone(), here.path.clone()) {
                 errors.push(address.error(format!("{} is taken by {other} already", address.value)));
             }
         }
@@ -79,20 +90,22 @@ impl Listeners<'_> {
         let expected = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";
         let certificates = present(listener.certificates, "certificates", expected, &here, errors)
             .map(|list| list.into_iter().filter_map(|source| certificate(source, self.folder, errors)).collect());
-        let backend =
-            listener.backend.and_then(|name| {
-                let found = self.backends.iter().position(|backend| *backend.name == *name.value);
-                if found.is_none() {
-                    let known = self.backends.iter().map(|backend| &*backend.name).collect::<Vec<_>>().join(", ");
-                    let known =
-                        if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
-                    errors.push(name.error(format!(
+        let backend = listener.backend.and_then(|name| {
+            let found = self.backends.iter().position(|backend| *backend.settings.name == *name.value);
+            if found.is_none() {
+                let known = self.backends.iter().map(|backend| &*backend.settings.name).collect::<Vec<_>>().join(", ");
+                let known =
+                    if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
+                errors.push(
+                    name.error(format!(
                         "unknown backend {:?} ({known}; a backend is written [backend.NAME])",
                         name.value
-                    )));
-                }
-                found
-            });
+                    )),
+                );
+            }
+            found
+        });
+        let trusted_proxies = limits::trusted(listener.proxy_protocol, listener.trusted_proxies, errors);
         let limits = limits::validated(listener.limits, errors);
         let tickets = Tickets {
             on: listener.session_tickets.value,
@@ -120,16 +133,19 @@ impl Listeners<'_> {
             here,
             name: listener.name?.value.into(),
             listen: listen?,
+            socket_mode: listener.socket_mode.value,
             policy: policy?,
             certificates: certificates?,
             unknown_name: listener.unknown_name.value,
             require_sni: listener.require_sni.value,
             limits,
+            trusted_proxies,
+            starttls: listener.starttls.map(|protocol| protocol.value),
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
             tickets,
             backend: backend?,
-            backend_name: Arc::clone(&self.backends[backend?].name),
+            backend_name: Arc::clone(&self.backends[backend?].settings.name),
         })
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
-use crate::config::validate::listener::Listener;
 use crate::tls::policy::own::{Fault, Part, Wish};
 use crate::tls::policy::{self, CipherOrder, Policy, PolicyError, aws};
 
@@ -48,23 +47,27 @@ impl Policies {
         found
     }
 
-    /// The own ones, and what is not wrong with the policies but should be known.
-    pub(super) fn into_used(self, listeners: &[Listener]) -> (Vec<Arc<Policy>>, Vec<String>) {
+    /// The own ones, and what is not wrong with the policies but should be known. `used` are pairs: who uses a policy, and its
+    /// name.
+    pub(super) fn into_used<'l>(
+        self,
+        used: impl Iterator<Item = (String, &'l str)>,
+    ) -> (Vec<Arc<Policy>>, Vec<String>) {
         let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for listener in listeners {
-            users.entry(&listener.policy.name).or_default().push(format!("{:?}", listener.name));
+        for (user, policy) in used {
+            users.entry(policy).or_default().push(user);
         }
         let unused = self.own.iter().filter(|policy| !users.contains_key(&*policy.name));
         let mut warnings: Vec<String> =
-            unused.map(|policy| format!("policy {:?}: no listener uses it", policy.name)).collect();
-        for (name, listeners) in users {
+            unused.map(|policy| format!("policy {:?}: no listener or backend uses it", policy.name)).collect();
+        for (name, users) in users {
             // An own policy never bears such a name.
             let Some(definition) = aws::definition(name).filter(|definition| definition.is_cut()) else { continue };
             let left_out = definition.left_out().into_iter().filter(|left_out| left_out.what != aws::What::Groups);
             let left_out = left_out.map(|left_out| left_out.to_string()).collect::<Vec<_>>().join("; ");
-            let listeners = listeners.join(", ");
+            let users = users.join(", ");
             warnings.push(format!(
-                "listener {listeners}: policy {name:?}: only the part that tlsgate allows is served; left out: {left_out}"
+                "{users}: policy {name:?}: only the part that tlsgate allows is served; left out: {left_out}"
             ));
         }
         (self.own, warnings)

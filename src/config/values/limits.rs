@@ -1,4 +1,5 @@
-//! How limits are written: prefixes of addresses, rates, and what becomes of clients whose handshakes fail.
+//! How it is written who may connect, and who is believed to have connected: prefixes of addresses, rates, what becomes of
+//! clients whose handshakes fail, PROXY headers.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -10,6 +11,39 @@ use toml::de::DeValue;
 use crate::config::decode::Value;
 use crate::limit::admission::Failures;
 use crate::limit::rate::Rate;
+use crate::net::proxy_protocol::Version;
+
+/// Whether a PROXY header comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyHeader {
+    Off,
+    Require,
+}
+
+impl Value for ProxyHeader {
+    const EXPECTED: &'static str = "\"off\" or \"require\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        match value.as_str()? {
+            "off" => Some(Self::Off),
+            "require" => Some(Self::Require),
+            _ => None,
+        }
+    }
+}
+
+impl Value for Version {
+    const EXPECTED: &'static str = "\"off\", \"v1\" or \"v2\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        match value.as_str()? {
+            "off" => Some(Self::Off),
+            "v1" => Some(Self::V1),
+            "v2" => Some(Self::V2),
+            _ => None,
+        }
+    }
+}
 
 impl Value for IpNet {
     const EXPECTED: &'static str =

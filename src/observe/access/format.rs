@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::net::address::Address;
 use crate::observe::access::{Format, Record};
 
 pub(super) fn line(record: &Record, format: Format) -> String {
@@ -24,14 +25,14 @@ fn text(record: &Record) -> String {
          in={received} out={sent} {seconds:.3}s {outcome}",
         time = record.time,
         listener = record.listener,
-        client = SocketAddr::new(record.client_address, record.client_port),
+        client = shown(&record.client),
         name = record.server_name,
         version = or_dash(tls.map(|tls| tls.version.as_str())),
         cipher = or_dash(tls.map(|tls| tls.cipher.as_str())),
         group = or_dash(tls.and_then(|tls| tls.group.as_deref())),
         scheme = or_dash(served.map(|served| served.signature_scheme.as_str())),
         cert = or_dash(served.map(|served| served.chosen_cert.as_str())),
-        backend = record.backend_address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
+        backend = record.backend_address.as_ref().map_or_else(|| "-".to_owned(), |address| address.to_string()),
         received = record.received_bytes,
         sent = record.sent_bytes,
         seconds = record.connection_time,
@@ -60,8 +61,8 @@ fn nlb(record: &Record) -> String {
         moment(ended),
         rustix::system::uname().nodename().to_string_lossy().into_owned(),
         record.listener.to_string(),
-        SocketAddr::new(record.client_address, record.client_port).to_string(),
-        record.backend_address.map_or_else(dash, |address| address.to_string()),
+        shown(&record.client),
+        record.backend_address.as_ref().map_or_else(dash, |address| address.to_string()),
         milliseconds(Some(record.connection_time)),
         milliseconds(record.tls_handshake_time),
         record.received_bytes.to_string(),
@@ -83,13 +84,21 @@ fn nlb(record: &Record) -> String {
     fields.map(|field| field.replace(char::is_whitespace, "%20")).join(" ") + "\n"
 }
 
+/// Host and port, with an IPv4 address as such.
+fn shown(address: &Address) -> String {
+    match (address.ip(), address.port()) {
+        (Some(ip), Some(port)) => SocketAddr::new(ip, port).to_string(),
+        _ => address.to_string(),
+    }
+}
+
 /// Whole seconds without a zone, which is UTC: `2018-12-20T02:59:40`.
 fn moment(time: Timestamp) -> String {
     time.to_string().chars().take(19).collect()
 }
 
 /// `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` is OpenSSL's `ECDHE-RSA-AES128-GCM-SHA256`; TLS 1.3 suites have one name.
-fn openssl_name(iana: &str) -> String {
+pub fn openssl_name(iana: &str) -> String {
     match iana.strip_prefix("TLS_").and_then(|rest| rest.split_once("_WITH_")) {
         Some((exchange, cipher)) => format!("{exchange}-{}", cipher.replace("AES_", "AES")).replace('_', "-"),
         None => iana.to_owned(),
@@ -98,21 +107,18 @@ fn openssl_name(iana: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
     use super::*;
     use crate::observe::access::{Served, Tls};
     use crate::observe::outcome::Outcome;
 
     fn record() -> Record {
-        let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+        let client = Address::Tcp(([192, 0, 2, 7], 50_000).into());
         Record {
             time: "2026-11-24T04:05:06.789Z".parse().unwrap(),
             connection_id: "1-1".into(),
             listener: "ldaps".into(),
-            client_address: client,
-            client_port: 50_000,
-            peer_address: client,
+            client: client.clone(),
+            peer: client,
             server_name: "ldap.test".into(),
             tls: Some(Tls {
                 version: "TLSv1.2".into(),
@@ -127,7 +133,7 @@ mod tests {
                 chosen_cert_serial: "0F".into(),
             }),
             backend: Some("b".into()),
-            backend_address: Some(([10, 0, 0, 1], 389).into()),
+            backend_address: Some(Address::Tcp(([10, 0, 0, 1], 389).into())),
             connect_time: Some(0.001),
             tls_handshake_time: Some(0.002),
             connection_time: 1.5,

@@ -58,6 +58,48 @@ fn every_word_of_every_definition_is_served_or_explained() {
 }
 
 #[test]
+fn the_documentations_table_says_the_same() {
+    let document = include_str!("../../../docs/policies.md");
+    let names = [
+        ["TLS13-1-3-2021-06", "TLS13-1-3-PQ-2025-09"],
+        ["TLS13-1-2-Res-2021-06", "TLS13-1-2-Res-PQ-2025-09"],
+        ["FS-1-2-Res-2020-10"; 2],
+        ["TLS13-1-2-2021-06", "TLS13-1-2-PQ-2025-09"],
+        ["TLS-1-2-2017-01"; 2],
+        ["TLS-1-1-2017-01"; 2],
+        ["2016-08"; 2],
+    ];
+    let mut named: Vec<&str> = names.concat();
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(named.len(), built_in().len());
+    let mut entries: Vec<&str> = Vec::new();
+    for definition in built_in().iter().map(|policy| aws::definition(&policy.name).unwrap()) {
+        entries.extend(definition.versions.iter().chain(definition.suites));
+    }
+    entries.sort_unstable();
+    entries.dedup();
+    assert_eq!(entries.len(), 4 + 21);
+    for entry in entries {
+        let cell = |name: &str| {
+            let definition = aws::definition(name).unwrap();
+            let has = definition.versions.contains(&entry) || definition.suites.contains(&entry);
+            match has {
+                true if parse_suite(entry).is_ok() || parse_version(entry).is_ok() => "✓",
+                true => "AWS",
+                false => "–",
+            }
+        };
+        let cells = names.map(|[one, other]| {
+            assert_eq!(cell(one), cell(other));
+            cell(one)
+        });
+        let row = format!("| {entry} | {} |", cells.join(" | "));
+        assert!(document.lines().any(|line| line == row), "{row}");
+    }
+}
+
+#[test]
 fn every_suite_of_the_provider_is_known_by_both_names() {
     let available: Vec<CipherSuite> =
         (0..=u16::MAX).map(CipherSuite::from).filter(|suite| crypto::suite(*suite).is_some()).collect();

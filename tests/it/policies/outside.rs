@@ -93,7 +93,7 @@ fn testssl(listeners: Vec<(&Expected, &str)>) {
         let name = format!("{}-{kind}", policy.name);
         let options: &[&str] = match policy.server_order {
             true => &["--protocols", "--server-preference"],
-            // It does not list the order of others; it asks for each of the 370 suites that it knows.
+            // It does not list the order of others; it asks for every suite that it knows.
             false => &["--protocols", "--cipher-per-proto"],
         };
         let report = scene.pki.folder().join(format!("{name}.json"));

@@ -97,7 +97,7 @@ fn list_has_them_all_and_an_unknown_one_is_told_with_them() {
 fn what_is_left_out_of_a_policy_is_one_warning_and_with_strict_an_error() {
     let pki = pki();
     for policy in ["TLS13-1-2-2021-06", "TLS13-1-2-PQ-2025-09", "TLS-1-2-2017-01", "TLS-1-1-2017-01", "2016-08"] {
-        let checked = check(pki.folder(), &config(policy).split(OWN).next().unwrap().to_owned());
+        let checked = check(pki.folder(), config(policy).split(OWN).next().unwrap());
         assert!(checked.ok, "{:?}", checked.errors);
         assert_eq!(checked.warnings.len(), 1, "{:?}", checked.warnings);
         let begin =
@@ -109,14 +109,14 @@ fn what_is_left_out_of_a_policy_is_one_warning_and_with_strict_an_error() {
         assert_eq!(strict.status.code(), Some(1), "{}", tool::shown(&strict));
     }
     for policy in EXPECTED[..5].iter().map(|policy| policy.name) {
-        let checked = check(pki.folder(), &config(policy).split(OWN).next().unwrap().to_owned());
+        let checked = check(pki.folder(), config(policy).split(OWN).next().unwrap());
         assert_eq!(checked.warnings, Vec::<String>::new());
     }
     let proxy = Proxy::start(pki.folder(), &config("2016-08"));
     proxy.log_line(
         "policy \"2016-08\": only the part that tlsgate allows is served; left out: TLSv1.1, TLSv1 (deprecated",
     );
-    proxy.log_line("policy \"mixed\": no listener uses it");
+    proxy.log_line("policy \"mixed\": no listener or backend uses it");
 }
 
 #[test]

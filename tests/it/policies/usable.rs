@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::support::backend::Backend;
 use crate::support::check::check;
+use crate::support::http::Door;
 use crate::support::pki::{Extra, Key, Pki};
 use crate::support::proxy::Proxy;
 use crate::support::tool;
@@ -113,4 +114,24 @@ fn a_policy_of_ones_own_can_be_changed_while_it_runs() {
     let line = proxy.log_line("listener \"main\": policy is ");
     assert!(line.contains("only-rsa") && line.contains("CHACHA20"), "{line}");
     assert!(negotiated().contains("Cipher is ECDHE-RSA-CHACHA20-POLY1305"));
+}
+
+#[test]
+fn the_admin_api_adds_none_that_can_never_be_served() {
+    let pki = written(&[("rsa", Key::Rsa2048)]);
+    let proxy = Proxy::start(pki.folder(), &format!("[admin]\nlisten=\"unix:admin.sock\"\n{}", config("[\"certs\"]")));
+    let door = Door::Unix(pki.folder().join("admin.sock"));
+    let add = |name: &str, key: Key| {
+        let (certificate, key) = pki.pair(&[&format!("{name}.test")], key, &Extra::default());
+        let body = serde_json::json!({ "name": name, "certificate": certificate, "key": key }).to_string();
+        let answer =
+            door.ask("POST", "/api/v1/listeners/main/certificates", &[("Content-Type", "application/json")], &body);
+        (answer.status, answer.body)
+    };
+    let (status, said) = add("ec", Key::P256);
+    assert_eq!(status, 422, "{said}");
+    assert!(said.contains("can never be served under policy \\\"only-rsa\\\": its key is ECDSA P-256"), "{said}");
+    assert!(!pki.folder().join("certs/ec.crt").exists());
+    assert_eq!(add("more", Key::Rsa2048).0, 201);
+    drop(proxy);
 }

@@ -6,17 +6,21 @@ pub(crate) mod by_hand;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod forge;
+pub(crate) mod haproxy;
 pub(crate) mod hello;
 pub(crate) mod http;
 pub(crate) mod ldap;
 pub(crate) mod nginx;
 pub(crate) mod pki;
+pub(crate) mod postgres;
 pub(crate) mod procfs;
 pub(crate) mod proxy;
+pub(crate) mod recorder;
 pub(crate) mod slapd;
 pub(crate) mod stage;
 pub(crate) mod stream;
 pub(crate) mod tool;
+pub(crate) mod varnish;
 
 use std::time::Duration;
 

@@ -17,9 +17,14 @@ pub(crate) struct Nginx {
 
 impl Nginx {
     pub(crate) fn start() -> Self {
+        Self::with("127.0.0.1:0", configuration)
+    }
+
+    /// On an address of one's own choice, and with another configuration, given folder and address.
+    pub(crate) fn with(listen: &str, configuration: impl FnOnce(&Path, SocketAddr) -> String) -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("files")).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind(listen).unwrap();
         let address = listener.local_addr().unwrap();
         let conf = folder.path().join("nginx.conf");
         fs::write(&conf, configuration(folder.path(), address)).unwrap();
@@ -55,14 +60,10 @@ impl Drop for Nginx {
 /// In the foreground, one worker who may read the folder, and nothing outside it. (With `master_process off` nginx 1.22
 /// crashes on a socket that it takes over.)
 fn configuration(folder: &Path, address: SocketAddr) -> String {
+    let head = head(folder);
     let folder = folder.display();
     format!(
-        "daemon off;
-worker_processes 1;
-user root;
-pid {folder}/nginx.pid;
-events {{ }}
-http {{
+        "{head}http {{
     access_log off;
     client_body_temp_path {folder}/body;
     client_max_body_size 0;
@@ -78,4 +79,10 @@ http {{
 }}
 "
     )
+}
+
+/// What every configuration begins with.
+pub(crate) fn head(folder: &Path) -> String {
+    let folder = folder.display();
+    format!("daemon off;\nworker_processes 1;\nuser root;\npid {folder}/nginx.pid;\nevents {{ }}\n")
 }

@@ -38,6 +38,8 @@ pub(crate) struct Extra {
     pub(crate) validity: Option<(i64, i64)>,
     /// The subject's common name; by default the first name.
     pub(crate) common_name: Option<String>,
+    /// It is to be shown by a client.
+    pub(crate) client: bool,
 }
 
 impl Pki {
@@ -81,7 +83,9 @@ impl Pki {
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let usage =
+            if extra.client { ExtendedKeyUsagePurpose::ClientAuth } else { ExtendedKeyUsagePurpose::ServerAuth };
+        params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
         let (from, to) = extra.validity.unwrap_or((-1, 90));
         (params.not_before, params.not_after) = (in_days(from).into(), in_days(to).into());

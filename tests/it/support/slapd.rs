@@ -2,13 +2,15 @@
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
+use super::pki::{Extra, Key, Pki};
 use super::{PATIENCE, tool};
 
 pub(crate) const SUFFIX: &str = "dc=example,dc=com";
@@ -19,32 +21,98 @@ pub(crate) const PASSWORD: &str = "a secret";
 pub(crate) struct Slapd {
     pub(crate) address: SocketAddr,
     child: Child,
-    _folder: TempDir,
+    folder: TempDir,
+    /// Keeps others from the address while it is not running.
+    place: Option<Socket>,
+    scheme: &'static str,
 }
 
 impl Slapd {
     /// A directory that holds the suffix, and the entries of `ldif`.
     pub(crate) fn start(ldif: &str) -> Self {
+        Self::configured(ldif, "", "ldap")
+    }
+
+    /// One that knows StartTLS, with a certificate for `localhost`.
+    pub(crate) fn start_with_tls(ldif: &str, pki: &Pki) -> Self {
+        let (certificate, key) = pki.write("slapd", "ldap", &["localhost"], Key::P256, &Extra::default());
+        let (certificate, key) = (certificate.display(), key.display());
+        let tls = format!("TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\n");
+        Self::configured(ldif, &tls, "ldap")
+    }
+
+    /// One that speaks TLS from the beginning, with a certificate for `localhost`, wants one of its clients, and refuses
+    /// simple binds without TLS.
+    pub(crate) fn start_ldaps(ldif: &str, pki: &Pki) -> Self {
+        let (certificate, key) = pki.write("slapd", "ldaps", &["localhost"], Key::P256, &Extra::default());
+        let (certificate, key, ca) = (certificate.display(), key.display(), pki.ca());
+        let tls = format!(
+            "TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\nTLSCACertificateFile {}\n\
+             TLSVerifyClient demand\nsecurity simple_bind=128\n",
+            ca.display()
+        );
+        Self::configured(ldif, &tls, "ldaps")
+    }
+
+    fn configured(ldif: &str, tls: &str, scheme: &'static str) -> Self {
         let folder = TempDir::new().unwrap();
         // Some distributions confine /usr/sbin/slapd, by its path, to folders of its own.
         let program = folder.path().join("slapd");
         fs::copy("/usr/sbin/slapd", &program).expect("slapd is not installed; tests/run installs it");
         fs::create_dir(folder.path().join("data")).unwrap();
-        fs::write(folder.path().join("slapd.conf"), configuration(folder.path())).unwrap();
+        fs::write(folder.path().join("slapd.conf"), configuration(folder.path(), tls, PASSWORD)).unwrap();
         let suffix =
             format!("dn: {SUFFIX}\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: Example\n\n");
         load(folder.path(), &(suffix + ldif));
         for _ in 0..TRIES {
-            if let Some((child, address)) = try_start(folder.path()) {
-                return Self { address, child, _folder: folder };
+            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            if let Some(child) = try_start(folder.path(), scheme, address) {
+                return Self { address, child, folder, place: None, scheme };
             }
         }
         panic!("slapd did not start:\n{}", fs::read_to_string(folder.path().join("log")).unwrap());
     }
 
+    /// The Unix socket that it listens on too.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("ldapi")
+    }
+
+    /// Ends it at once, without a chance to say goodbye.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let place = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        place.set_reuse_address(true).unwrap();
+        place.bind(&self.address.into()).unwrap();
+        self.place = Some(place);
+    }
+
+    /// Starts it again after [`Slapd::kill`], with that password for the administrator.
+    pub(crate) fn restart(&mut self, password: &str) {
+        fs::remove_file(self.folder.path().join("pid")).unwrap();
+        fs::write(self.folder.path().join("slapd.conf"), configuration(self.folder.path(), "", password)).unwrap();
+        self.place = None;
+        self.child = try_start(self.folder.path(), self.scheme, self.address).expect("slapd did not start again");
+    }
+
+    /// Stops it where it is: the kernel still accepts for it.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
     /// `ldap://…`: the way around tlsgate.
     pub(crate) fn url(&self) -> String {
-        format!("ldap://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 }
 
@@ -55,7 +123,7 @@ impl Drop for Slapd {
     }
 }
 
-fn configuration(folder: &Path) -> String {
+fn configuration(folder: &Path, tls: &str, password: &str) -> String {
     let folder = folder.display();
     format!(
         "include /etc/ldap/schema/core.schema
@@ -64,14 +132,14 @@ include /etc/ldap/schema/inetorgperson.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {folder}/pid
-sizelimit unlimited
+{tls}sizelimit unlimited
 database mdb
 maxsize 268435456
 dbnosync
 directory {folder}/data
 suffix \"{SUFFIX}\"
 rootdn \"{ADMIN}\"
-rootpw \"{PASSWORD}\"
+rootpw \"{password}\"
 "
     )
 }
@@ -84,11 +152,11 @@ fn load(folder: &Path, ldif: &str) {
 }
 
 /// Starts it on a port that was free a moment ago. `None` if it ends: somebody else was faster.
-fn try_start(folder: &Path) -> Option<(Child, SocketAddr)> {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+fn try_start(folder: &Path, scheme: &str, address: SocketAddr) -> Option<Child> {
     let pidfile = folder.join("pid");
+    let ldapi = folder.join("ldapi").display().to_string().replace('/', "%2F");
     let mut child = Command::new(folder.join("slapd"))
-        .args(["-d", "0", "-h", &format!("ldap://{address}"), "-f"])
+        .args(["-d", "0", "-h", &format!("{scheme}://{address} ldapi://{ldapi}"), "-f"])
         .arg(folder.join("slapd.conf"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -99,7 +167,7 @@ fn try_start(folder: &Path) -> Option<(Child, SocketAddr)> {
     loop {
         // It writes its pid once the port is its own, so that whoever answers after that is slapd.
         if pidfile.exists() && TcpStream::connect(address).is_ok() {
-            return Some((child, address));
+            return Some(child);
         }
         if child.try_wait().unwrap().is_some() {
             return None;

@@ -7,7 +7,9 @@ use rustls::ClientConfig;
 
 use super::by_hand::ByHand;
 use super::client::{Client, Tls, trusting};
+use super::http::Door;
 use super::pki::{Extra, Key, Pki};
+use super::procfs::eventually;
 use super::proxy::Proxy;
 
 /// The name that the certificate bears.
@@ -34,10 +36,34 @@ impl Stage {
     }
 
     pub(crate) fn new(servers: &[SocketAddr], lines: Lines<'_>) -> Self {
-        let pki = certified();
-        let proxy = Proxy::start(pki.folder(), &config(servers, lines));
+        Self::written(certified(), &config(servers, lines))
+    }
+
+    /// With the servers as the configuration writes them, and an admin API on a Unix socket.
+    pub(crate) fn of(servers: &str, backend: &str) -> Self {
+        let lines = Lines { top: "[admin]\nlisten=\"unix:admin.sock\"", listener: "", backend };
+        let stage = Self::written(certified(), &listed(servers, lines));
+        eventually("it is ready", || (stage.door().get("/readyz").status == 200).then_some(()));
+        stage
+    }
+
+    fn written(pki: Pki, config: &str) -> Self {
+        let proxy = Proxy::start(pki.folder(), config);
         let clients = Tls::BOTH.map(|tls| Arc::new(trusting(&pki.ca(), tls)));
         Self { proxy, pki, clients }
+    }
+
+    /// The admin API of [`Stage::of`].
+    pub(crate) fn door(&self) -> Door {
+        Door::Unix(self.pki.folder().join("admin.sock"))
+    }
+
+    /// Writes the configuration of [`Stage::of`] anew, and reloads.
+    pub(crate) fn reload(&self, servers: &str, backend: &str) {
+        let lines = Lines { top: "[admin]\nlisten=\"unix:admin.sock\"", listener: "", backend };
+        std::fs::write(self.pki.folder().join("tlsgate.toml"), listed(servers, lines)).unwrap();
+        let answer = self.door().ask("POST", "/api/v1/reload", &[], "");
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -82,7 +108,11 @@ pub(crate) fn certified() -> Pki {
 
 pub(crate) fn config(servers: &[SocketAddr], lines: Lines<'_>) -> String {
     let servers: Vec<String> = servers.iter().map(|server| format!("{:?}", server.to_string())).collect();
-    let (servers, Lines { top, listener, backend }) = (servers.join(", "), lines);
+    listed(&servers.join(", "), lines)
+}
+
+fn listed(servers: &str, lines: Lines<'_>) -> String {
+    let Lines { top, listener, backend } = lines;
     format!(
         r#"
 {top}

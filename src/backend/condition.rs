@@ -1,0 +1,238 @@
+//! What is known of a server: what its operator wants of it, what health checks say, what connecting to it says. Pure:
+//! the time is given. Must not know: how any of it was found out.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// What the operator wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    #[default]
+    Ready,
+    /// No new connections; those that there are go on.
+    Drain,
+    /// Out of service: no new connections, no health checks.
+    Maint,
+}
+
+impl State {
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Drain, Self::Maint];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Drain => "drain",
+            Self::Maint => "maint",
+        }
+    }
+}
+
+/// What health checks say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// There is no check, or none has ended yet: the server is used.
+    #[default]
+    Unknown,
+    Up,
+    Down,
+}
+
+/// How fit a server is for one more connection, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fitness {
+    Fit,
+    /// Connecting failed a moment ago: only where nothing else is left.
+    Paused,
+    /// Health checks say that it is down.
+    Down,
+}
+
+/// How long a server is passed over after connecting to it failed: so long the first time, twice as long each time after
+/// that, up to a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pauses {
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+impl Pauses {
+    fn after(self, failures: u32) -> Duration {
+        let doubled = 2_u32.checked_pow(failures.saturating_sub(1)).and_then(|times| self.first.checked_mul(times));
+        doubled.unwrap_or(self.longest).min(self.longest)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Condition {
+    pub(super) state: State,
+    pub(super) health: Health,
+    /// Connections in a row that could not be made.
+    failures: u32,
+    paused_until: Option<Instant>,
+    /// After a pause one connection tries the server; until it is known what comes of that, others pass it over.
+    trying: bool,
+    /// When it came back, or came to the others.
+    since: Option<Instant>,
+}
+
+impl Condition {
+    /// Of a server that is there from the beginning, or came to the others at that time.
+    pub(super) fn new(since: Option<Instant>) -> Self {
+        Self { since, ..Self::default() }
+    }
+
+    /// `None` where its operator does not want new connections.
+    pub(super) fn fitness(&self, now: Instant) -> Option<Fitness> {
+        if self.state != State::Ready {
+            return None;
+        }
+        if self.health == Health::Down {
+            return Some(Fitness::Down);
+        }
+        let paused = self.trying || self.paused_until.is_some_and(|until| now < until);
+        Some(if paused { Fitness::Paused } else { Fitness::Fit })
+    }
+
+    /// Whether nobody should have a connection to it.
+    pub(super) fn is_down(&self) -> bool {
+        self.health == Health::Down || self.state == State::Maint
+    }
+
+    /// A connection is about to be made. True where it is the one that tries the server after a pause.
+    pub(super) fn connecting(&mut self) -> bool {
+        let tries = self.failures > 0 && !self.trying;
+        self.trying |= tries;
+        tries
+    }
+
+    /// Whoever tried it got no result.
+    pub(super) fn broke_off(&mut self) {
+        self.trying = false;
+    }
+
+    pub(super) fn connected(&mut self, now: Instant) {
+        if self.failures > 0 {
+            self.since = Some(now);
+            (self.failures, self.paused_until, self.trying) = (0, None, false);
+        }
+    }
+
+    /// Connecting failed. How long it is passed over from now on, where it was not passed over already.
+    pub(super) fn failed(&mut self, pauses: Pauses, now: Instant) -> Option<Duration> {
+        self.trying = false;
+        // Those that were under way when the first one failed tell nothing new.
+        if self.paused_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.failures = self.failures.saturating_add(1);
+        let pause = pauses.after(self.failures);
+        self.paused_until = now.checked_add(pause);
+        Some(pause)
+    }
+
+    /// How much longer it is passed over.
+    pub(super) fn paused(&self, now: Instant) -> Option<Duration> {
+        self.paused_until.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    pub(super) fn set_state(&mut self, state: State, now: Instant) {
+        if self.state == State::Maint && state != State::Maint {
+            self.since = Some(now);
+            self.forget_failures();
+        }
+        self.state = state;
+    }
+
+    pub(super) fn set_health(&mut self, health: Health, now: Instant) {
+        if self.health == Health::Down && health == Health::Up {
+            self.since = Some(now);
+            self.forget_failures();
+        }
+        self.health = health;
+    }
+
+    /// The share of its weight that it has at this time, in thousandths: it grows evenly through `slow_start`.
+    pub(super) fn warmth(&self, slow_start: Option<Duration>, now: Instant) -> u32 {
+        let (Some(whole), Some(since)) = (slow_start, self.since) else { return FULL };
+        let passed = now.saturating_duration_since(since).as_millis() * u128::from(FULL);
+        let share = passed / whole.as_millis().max(1);
+        u32::try_from(share).unwrap_or(FULL).clamp(COLD, FULL)
+    }
+
+    fn forget_failures(&mut self) {
+        (self.failures, self.paused_until) = (0, None);
+    }
+}
+
+/// Thousandths.
+pub(super) const FULL: u32 = 1000;
+/// What a server has in the first moment: with nothing it would never be chosen.
+const COLD: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSES: Pauses = Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(5) };
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_end_with_a_connection() {
+        let (mut condition, mut now) = (Condition::default(), Instant::now());
+        for seconds in [1, 2, 4, 5, 5] {
+            assert_eq!(condition.fitness(now), Some(Fitness::Fit));
+            let tries = condition.connecting();
+            assert_eq!(tries, seconds > 1);
+            assert_eq!(condition.failed(PAUSES, now), Some(Duration::from_secs(seconds)));
+            assert_eq!(condition.fitness(now), Some(Fitness::Paused));
+            // The others that were connecting at the time.
+            assert_eq!(condition.failed(PAUSES, now), None);
+            now += Duration::from_secs(seconds);
+        }
+        condition.connected(now);
+        assert_eq!((condition.fitness(now), condition.paused(now)), (Some(Fitness::Fit), None));
+        assert_eq!(condition.failed(PAUSES, now), Some(Duration::from_secs(1)));
+        assert_eq!(PAUSES.after(u32::MAX), PAUSES.longest);
+    }
+
+    #[test]
+    fn after_a_pause_one_connection_tries_and_the_others_wait_for_it() {
+        let (mut condition, now) = (Condition::default(), Instant::now());
+        assert!(!condition.connecting());
+        condition.failed(PAUSES, now);
+        let later = now + PAUSES.first;
+        assert_eq!(condition.fitness(later), Some(Fitness::Fit));
+        assert!(condition.connecting());
+        assert_eq!(condition.fitness(later), Some(Fitness::Paused));
+        assert!(!condition.connecting());
+        condition.broke_off();
+        assert_eq!(condition.fitness(later), Some(Fitness::Fit));
+    }
+
+    #[test]
+    fn a_server_that_comes_back_warms_up() {
+        let (mut condition, now) = (Condition::default(), Instant::now());
+        let slow = Some(Duration::from_secs(30));
+        assert_eq!(condition.warmth(slow, now), FULL);
+        condition.set_health(Health::Down, now);
+        assert_eq!(condition.fitness(now), Some(Fitness::Down));
+        condition.set_health(Health::Up, now);
+        let warmth = |seconds| condition.warmth(slow, now + Duration::from_secs(seconds));
+        assert_eq!([0, 3, 15, 27, 30, 3000].map(warmth), [COLD, 100, 500, 900, FULL, FULL]);
+        assert_eq!(condition.warmth(None, now), FULL);
+    }
+
+    #[test]
+    fn the_operator_has_the_last_word() {
+        let (mut condition, now) = (Condition::default(), Instant::now());
+        condition.set_health(Health::Up, now);
+        for (state, down) in [(State::Drain, false), (State::Maint, true)] {
+            condition.set_state(state, now);
+            assert_eq!((condition.fitness(now), condition.is_down()), (None, down));
+        }
+        condition.set_state(State::Ready, now);
+        assert_eq!(condition.fitness(now), Some(Fitness::Fit));
+    }
+}

@@ -1,0 +1,172 @@
+//! Which servers are chosen from, and what is carried over.
+
+use super::*;
+use crate::backend::condition::{Health, State};
+
+fn entry(port: u16) -> Entry {
+    Entry {
+        address: Address::Tcp(([127, 0, 0, 1], port).into()),
+        weight: 1,
+        backup: false,
+        max_connections: usize::MAX,
+    }
+}
+
+fn settings(servers: Vec<Entry>) -> Settings {
+    Settings {
+        name: "test".into(),
+        servers,
+        balance: Algorithm::RoundRobin,
+        connect_timeout: Duration::from_secs(1),
+        connect_attempts: 3,
+        pauses: Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
+        slow_start: None,
+        when_all_down: WhenAllDown::Fail,
+        on_down: OnDown::Keep,
+        proxy_protocol: Version::Off,
+    }
+}
+
+fn three() -> Vec<Entry> {
+    (1..=3).map(entry).collect()
+}
+
+fn pool(servers: Vec<Entry>) -> Pool {
+    Pool::new(settings(servers), None, None)
+}
+
+fn pick(pool: &Pool, tried: &[usize]) -> Result<(usize, Lease), NoServer> {
+    pool.pick(&pool.members(), [127, 0, 0, 1].into(), tried, Instant::now())
+}
+
+fn picks(pool: &Pool, count: usize) -> Vec<usize> {
+    (0..count).map(|_| pick(pool, &[]).unwrap().0).collect()
+}
+
+fn server(pool: &Pool, index: usize) -> Arc<Server> {
+    Arc::clone(&pool.members().list[index].server)
+}
+
+#[test]
+fn a_server_is_tried_once_and_then_there_is_none_left() {
+    let pool = pool(three());
+    let mut tried = Vec::new();
+    while let Ok((index, _)) = pick(&pool, &tried) {
+        tried.push(index);
+    }
+    assert_eq!(pick(&pool, &tried).unwrap_err(), NoServer::Tried);
+    tried.sort_unstable();
+    assert_eq!(tried, [0, 1, 2]);
+    assert_eq!(pick(&self::pool(Vec::new()), &[]).unwrap_err(), NoServer::Unknown);
+}
+
+#[test]
+fn backups_serve_while_no_other_can() {
+    let pool = pool(vec![entry(1), Entry { backup: true, ..entry(2) }]);
+    assert_eq!(picks(&pool, 3), [0, 0, 0]);
+    assert_eq!(pick(&pool, &[0]).unwrap().0, 1);
+    let first = server(&pool, 0);
+    first.set_state(State::Drain);
+    assert_eq!(picks(&pool, 3), [1, 1, 1]);
+    first.set_state(State::Ready);
+    first.lease(9).unwrap().failed(pool.settings.pauses);
+    assert_eq!(picks(&pool, 3), [1, 1, 1]);
+}
+
+#[test]
+fn a_server_that_failed_is_the_last_resort() {
+    let pool = pool(three());
+    for index in [0, 1] {
+        server(&pool, index).lease(9).unwrap().failed(pool.settings.pauses);
+    }
+    assert_eq!(picks(&pool, 3), [2, 2, 2]);
+    server(&pool, 2).set_health(Health::Down);
+    assert!(picks(&pool, 4).iter().all(|index| *index < 2));
+}
+
+#[test]
+fn when_all_are_down_it_is_as_the_operator_wants() {
+    let mut settings = settings(three());
+    for (wanted, found) in [(WhenAllDown::Fail, Err(NoServer::Down)), (WhenAllDown::Any, Ok(()))] {
+        settings.when_all_down = wanted;
+        let pool = Pool::new(settings.clone(), None, None);
+        (0..3).for_each(|index| server(&pool, index).set_health(Health::Down));
+        assert_eq!(pick(&pool, &[]).map(drop), found);
+        // What the operator has taken out is not among any.
+        for index in 0..3 {
+            server(&pool, index).set_state(State::Maint);
+        }
+        assert_eq!(pick(&pool, &[]).map(drop), Err(NoServer::Down));
+    }
+}
+
+#[test]
+fn no_server_has_more_than_its_most() {
+    for balance in [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::RandomTwo, Algorithm::SourceIp] {
+        let servers = (1..=3).map(|port| Entry { max_connections: usize::from(port) * 10, ..entry(port) }).collect();
+        let pool = Pool::new(Settings { balance, ..settings(servers) }, None, None);
+        let held: Vec<_> = std::thread::scope(|scope| {
+            let asking: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| (0..100).filter_map(|_| pick(&pool, &[]).ok()).collect())).collect();
+            asking.into_iter().flat_map(|asked| -> Vec<(usize, Lease)> { asked.join().unwrap() }).collect()
+        });
+        assert_eq!(held.len(), 60, "{balance:?}");
+        assert_eq!([0, 1, 2].map(|index| server(&pool, index).active()), [10, 20, 30]);
+        assert_eq!(pick(&pool, &[]).unwrap_err(), NoServer::Full);
+        drop(held);
+        assert_eq!([0, 1, 2].map(|index| server(&pool, index).active()), [0; 3]);
+    }
+}
+
+#[test]
+fn a_server_that_comes_back_starts_slowly() {
+    let mut settings = settings(vec![entry(1), entry(2)]);
+    settings.slow_start = Some(Duration::from_secs(100));
+    for balance in [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::RandomTwo, Algorithm::SourceIp] {
+        let pool = Pool::new(Settings { balance, ..settings.clone() }, None, None);
+        let back = server(&pool, 1);
+        back.set_health(Health::Down);
+        back.set_health(Health::Up);
+        let began = Instant::now();
+        // Its share is that of its warmth: 0.1 to 0.9 beside 1.0.
+        for (seconds, wanted) in [(10, 0.1 / 1.1), (50, 0.5 / 1.5), (90, 0.9 / 1.9), (100, 0.5), (500, 0.5)] {
+            let (members, now) = (pool.members(), began + Duration::from_secs(seconds));
+            let client = |number: u32| IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + number));
+            // Each holds its connection, as those of a directory do; a random draw does so by itself.
+            let mut held = Vec::new();
+            let mut came = 0;
+            for number in 0..10_000 {
+                let (index, lease) = pool.pick(&members, client(number), &[], now).unwrap();
+                came += index;
+                held.push(lease);
+            }
+            let share = came as f64 / 10_000.0;
+            assert!((share - wanted).abs() < 0.02, "{balance:?} after {seconds} s: {share}, wanted {wanted}");
+        }
+    }
+}
+
+#[test]
+fn what_is_known_of_a_server_outlives_a_reload() {
+    let before = pool(three());
+    let server = server(&before, 1);
+    server.set_state(State::Drain);
+    let lease = server.lease(9);
+    let after = Pool::new(settings(vec![entry(9), entry(2)]), None, Some(&before));
+    assert!(Arc::ptr_eq(&after.members().list[1].server, &server));
+    // Gone and back while it still has a connection, it is the same; after that, another.
+    let without = Pool::new(settings(vec![entry(9)]), None, Some(&after));
+    let back = Pool::new(settings(three()), None, Some(&without));
+    assert!(Arc::ptr_eq(&back.members().list[1].server, &server));
+    drop(lease);
+    let back = Pool::new(settings(three()), None, Some(&Pool::new(settings(vec![entry(9)]), None, Some(&back))));
+    assert!(!Arc::ptr_eq(&back.members().list[1].server, &server));
+}
+
+#[test]
+fn turns_go_on_through_a_reload_that_changes_nothing() {
+    let before = pool(three());
+    assert_eq!(picks(&before, 2), [0, 1]);
+    let after = Pool::new(settings(three()), None, Some(&before));
+    assert_eq!(picks(&after, 2), [2, 0]);
+}

@@ -1,0 +1,33 @@
+//! `tls` of a `[backend.NAME]` as written. Must not know: what depends on what.
+
+use crate::config::decode::{Located, Table};
+use crate::config::values::health::Pinned;
+use crate::tls::connect::Alpn;
+use crate::tls::policy;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub here: Located<()>,
+    pub ca: Option<Located<String>>,
+    pub pins: Option<Vec<Located<Pinned>>>,
+    pub server_name: Option<Located<String>>,
+    pub cert: Option<Located<String>>,
+    pub key: Option<Located<String>>,
+    pub policy: Located<String>,
+    pub alpn: Located<Alpn>,
+}
+
+impl Tls {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        Self {
+            here: table.here(),
+            ca: table.optional("ca"),
+            pins: table.list("pins"),
+            server_name: table.optional("server_name"),
+            cert: table.optional("cert"),
+            key: table.optional("key"),
+            policy: table.or("policy", policy::DEFAULT.to_owned()),
+            alpn: table.or("alpn", Alpn::Fixed(Vec::new())),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! TLS to a backend, as far as it can be known to be valid without opening a file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+
+use crate::config::decode::{ConfigError, Located};
+use crate::config::file;
+use crate::config::validate::policy::Policies;
+use crate::config::validate::resolved;
+use crate::tls::connect::Alpn;
+use crate::tls::policy::Policy;
+use crate::tls::store::Source;
+use crate::tls::verify::Pin;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub here: Located<()>,
+    pub ca: Option<Located<PathBuf>>,
+    pub pins: Vec<Pin>,
+    pub server_name: ServerName<'static>,
+    /// Shown to servers that ask for a certificate.
+    pub certificate: Option<Located<Source>>,
+    pub policy: Arc<Policy>,
+    pub alpn: Alpn,
+}
+
+impl Tls {
+    /// The files that are read for it.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let pair = self.certificate.iter().flat_map(|source| match &source.value {
+            Source::Pair { cert, key, .. } => vec![cert.as_path(), key.as_path()],
+            Source::Path(path) => vec![path.as_path()],
+        });
+        self.ca.iter().map(|file| file.value.as_path()).chain(pair)
+    }
+}
+
+pub(super) fn validated(
+    tls: file::backend_tls::Tls,
+    folder: &Path,
+    policies: &Policies,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Tls> {
+    let here = tls.here;
+    let found = errors.len();
+    if tls.ca.is_none() && tls.pins.is_none() {
+        errors.push(here.error("nothing is said of whom to trust (expected ca, pins or both)"));
+    }
+    let server_name = match &tls.server_name {
+        None => {
+            errors
+                .push(here.error("\"server_name\" is missing (expected the name that the servers' certificate bears)"));
+            None
+        }
+        Some(name) => {
+            let parsed = ServerName::try_from(name.value.clone()).ok();
+            if parsed.is_none() {
+                errors.push(name.error(format!("found {:?}, expected a DNS name or an IP address", name.value)));
+            }
+            parsed
+        }
+    };
+    let certificate = match (tls.cert, tls.key) {
+        (Some(cert), Some(key)) => {
+            let path = |file: &Located<String>| resolved(Path::new(&file.value), folder);
+            // Nobody asks for it by a name.
+            let value = Source::Pair { cert: path(&cert), key: path(&key), names: Some(Vec::new()), default: false };
+            Some(Located { value, at: cert.at, path: cert.path })
+        }
+        (Some(alone), None) => {
+            errors.push(alone.error("stands without its key (expected key = \"x.key\" beside it)"));
+            None
+        }
+        (None, Some(alone)) => {
+            errors.push(alone.error("stands without its certificate (expected cert = \"x.crt\" beside it)"));
+            None
+        }
+        (None, None) => None,
+    };
+    let policy = policies.named(&tls.policy, errors);
+    let ca =
+        tls.ca.map(|file| Located { value: resolved(Path::new(&file.value), folder), at: file.at, path: file.path });
+    let pins = tls.pins.into_iter().flatten().map(|pinned| pinned.value.0).collect();
+    let (server_name, policy) = (server_name?, policy?);
+    (errors.len() == found).then_some(Tls { here, ca, pins, server_name, certificate, policy, alpn: tls.alpn.value })
+}

@@ -1,0 +1,21 @@
+//! How it is written which application protocols a server is offered. Must not know: which key holds it.
+
+use toml::de::DeValue;
+
+use crate::config::decode::Value;
+use crate::tls::connect::Alpn;
+
+impl Value for Alpn {
+    const EXPECTED: &'static str = "a list of protocols such as [\"h2\", \"http/1.1\"], or \"client\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        if value.as_str() == Some("client") {
+            return Some(Self::Client);
+        }
+        let protocol = |item: &toml::Spanned<DeValue<'_>>| {
+            let text = item.get_ref().as_str()?;
+            (1..=255).contains(&text.len()).then(|| text.as_bytes().to_vec())
+        };
+        value.as_array()?.iter().map(protocol).collect::<Option<_>>().map(Self::Fixed)
+    }
+}

@@ -1,0 +1,92 @@
+//! The kinds of value that a health check's keys hold. Must not know: which key holds which.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use toml::de::DeValue;
+
+use crate::config::decode::Value;
+use crate::tls::verify::Pin;
+
+/// What is asked of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckType {
+    Tcp,
+    Tls,
+    Http,
+    Ldap,
+}
+
+impl CheckType {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Http => "http",
+            Self::Ldap => "ldap",
+        }
+    }
+}
+
+impl Value for CheckType {
+    const EXPECTED: &'static str = "\"tcp\", \"tls\", \"http\" or \"ldap\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let word = value.as_str()?;
+        [Self::Tcp, Self::Tls, Self::Http, Self::Ldap].into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// A port, never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port(pub u16);
+
+impl Value for Port {
+    const EXPECTED: &'static str = "a port from 1 to 65535";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        u16::try_from(usize::read(value)?).ok().map(Self)
+    }
+}
+
+/// The SHA-256 of a public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pinned(pub Pin);
+
+impl Value for Pinned {
+    const EXPECTED: &'static str = "the SHA-256 of a certificate's public key (SubjectPublicKeyInfo), in base64 or hex, with or without \"sha256/\" before it";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let text = value.as_str()?;
+        let text = text.strip_prefix("sha256/").unwrap_or(text);
+        let bytes = match text.len() {
+            64 => (0..64).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect(),
+            _ => STANDARD.decode(text).ok(),
+        };
+        bytes?.try_into().ok().map(Self)
+    }
+}
+
+/// Status codes, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusRange(pub u16, pub u16);
+
+impl Value for StatusRange {
+    const EXPECTED: &'static str = "a status such as 200, or a range such as \"200-299\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let status = |status: u16| (100..=599).contains(&status).then_some(status);
+        if value.as_str().is_none() {
+            let one = status(u16::try_from(usize::read(value)?).ok()?)?;
+            return Some(Self(one, one));
+        }
+        let (from, to) = value.as_str()?.split_once('-')?;
+        let (from, to) = (status(from.parse().ok()?)?, status(to.parse().ok()?)?);
+        (from <= to).then_some(Self(from, to))
+    }
+}
+
+impl std::fmt::Display for StatusRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0 == self.1 { write!(f, "{}", self.0) } else { write!(f, "{}-{}", self.0, self.1) }
+    }
+}

@@ -1,0 +1,81 @@
+//! Where a socket is: an IP address and port, or a path. Must not know: who is there.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// An address of either kind. The path of a peer that has bound none is empty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// As it is written: `192.0.2.1:636`, `[2001:db8::1]:636` or `unix:/run/x.sock`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("unix:") {
+            Some(path) => (!path.is_empty() && !path.contains('\0')).then(|| Self::Unix(path.into())),
+            None => text.parse().ok().map(Self::Tcp),
+        }
+    }
+
+    /// The IP address, in its IPv4 form where it has one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip().to_canonical()),
+            Self::Unix(_) => None,
+        }
+    }
+
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(address) => Some(address.port()),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// The same without the port, for those who show it on its own.
+    pub fn host(&self) -> String {
+        self.ip().map_or_else(|| self.to_string(), |ip| ip.to_string())
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => {
+                f.write_str("unix:")?;
+                // A peer chooses its own path; it must not write lines into logs.
+                path.to_string_lossy().chars().try_for_each(|c| match c.is_control() {
+                    true => write!(f, "{}", c.escape_default()),
+                    false => f.write_char(c),
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_shown_as_it_is_written() {
+        for text in ["192.0.2.1:636", "[2001:db8::1]:636", "unix:/run/x.sock", "unix:x"] {
+            assert_eq!(Address::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "unix:", "unix:a\0b", "192.0.2.1", "host:1", "/run/x.sock"] {
+            assert_eq!(Address::parse(text), None, "{text}");
+        }
+        assert_eq!(Address::Unix("/a\nb".into()).to_string(), "unix:/a\\nb");
+        assert_eq!(Address::parse("[::ffff:192.0.2.1]:1").unwrap().host(), "192.0.2.1");
+    }
+}

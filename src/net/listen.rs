@@ -1,0 +1,181 @@
+//! Address → a socket that listens; and the file by which a Unix socket is found. Must not know: who listens, or why.
+
+use std::fs::{self, Permissions};
+use std::io::{Error, ErrorKind, Result};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::net::address::Address;
+use crate::net::socket;
+use crate::net::stream::Stream;
+
+/// A listening socket, not blocking.
+#[derive(Debug)]
+pub enum Listening {
+    Tcp(TcpListener),
+    Unix { listener: UnixListener, file: Arc<SocketFile> },
+}
+
+/// The file by which a Unix socket is found; removed when the last who holds it lets go, unless another process has put its
+/// own there, or goes on with this one.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    inode: u64,
+    handed_over: AtomicBool,
+}
+
+impl Listening {
+    /// Binds. A Unix socket gets these permissions, and one that a killed process left behind is replaced.
+    pub fn bind(address: &Address, mode: u32) -> Result<Self> {
+        match address {
+            Address::Tcp(address) => socket::listen(*address).map(Self::Tcp),
+            Address::Unix(path) => {
+                let (listener, inode) = bind_unix(path, mode)?;
+                Ok(Self::unix(listener, path, inode))
+            }
+        }
+    }
+
+    /// Goes on with a socket that another process has bound to that address; a Unix socket that cannot be found any more is
+    /// bound anew.
+    pub fn inherited(socket: OwnedFd, address: &Address, mode: u32) -> Result<Self> {
+        match address {
+            Address::Tcp(_) => Ok(Self::Tcp(socket.into())),
+            Address::Unix(path) => match fs::symlink_metadata(path) {
+                Ok(found) => Ok(Self::unix(socket.into(), path, found.ino())),
+                Err(_) => Self::bind(address, mode),
+            },
+        }
+    }
+
+    fn unix(listener: UnixListener, path: &Path, inode: u64) -> Self {
+        let file = SocketFile { path: path.to_owned(), inode, handed_over: AtomicBool::new(false) };
+        Self::Unix { listener, file: Arc::new(file) }
+    }
+
+    /// Where it really listens: port 0 has become another.
+    pub fn address(&self) -> Result<Address> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            // What the kernel says is where it was before it was moved to its place.
+            Self::Unix { file, .. } => Ok(Address::Unix(file.path.clone())),
+        }
+    }
+
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
+            Self::Unix { listener, file } => Self::Unix { listener: listener.try_clone()?, file: Arc::clone(file) },
+        })
+    }
+
+    /// Another process goes on with it: the file stays.
+    pub fn hand_over(&self) {
+        if let Self::Unix { file, .. } = self {
+            file.handed_over.store(true, Ordering::Release);
+        }
+    }
+
+    /// Sets the permissions of a Unix socket that listens already.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        match self {
+            Self::Tcp(_) => Ok(()),
+            Self::Unix { file, .. } => fs::set_permissions(&file.path, Permissions::from_mode(mode)),
+        }
+    }
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix { listener, .. } => listener.as_fd(),
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let is_ours = || fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode);
+        if !self.handed_over.load(Ordering::Acquire) && is_ours() {
+            // What is left is replaced at the next start.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The same within a runtime. It holds no file: who bound the socket does.
+#[derive(Debug)]
+pub enum Acceptor {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener, PathBuf),
+}
+
+impl Acceptor {
+    /// Must be called within a runtime.
+    pub fn new(socket: &Listening) -> Result<Self> {
+        Ok(match socket {
+            Listening::Tcp(listener) => Self::Tcp(tokio::net::TcpListener::from_std(listener.try_clone()?)?),
+            Listening::Unix { listener, file } => {
+                Self::Unix(tokio::net::UnixListener::from_std(listener.try_clone()?)?, file.path.clone())
+            }
+        })
+    }
+
+    /// The next connection, and who is at its other end: over a Unix socket nobody has a name, unless it has bound one, and
+    /// goes by the name of the socket.
+    pub async fn accept(&self) -> Result<(Stream, Address)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), Address::Tcp(peer)))
+            }
+            Self::Unix(listener, path) => {
+                let (stream, peer) = listener.accept().await?;
+                let peer = peer.as_pathname().unwrap_or(path).to_owned();
+                Ok((Stream::Unix(stream), Address::Unix(peer)))
+            }
+        }
+    }
+
+    /// Where a client has connected to, as far as only the listener knows.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(_, path) => Some(path),
+        }
+    }
+}
+
+/// Binds in a folder that nobody else can enter, sets the permissions there, and moves the socket to its place: at no
+/// moment can it be reached by who should not, and one that a killed process left behind is replaced.
+fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, u64)> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(Error::new(ErrorKind::AlreadyExists, "a file that is no socket is in its place"));
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => {
+            return Err(Error::new(ErrorKind::AddrInUse, "another process listens there"));
+        }
+        _ => {}
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let private = tempfile::Builder::new()
+        .prefix(".")
+        .rand_bytes(4)
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(parent)?;
+    let aside = private.path().join("s");
+    let listener = UnixListener::bind(&aside)?;
+    listener.set_nonblocking(true)?;
+    fs::set_permissions(&aside, Permissions::from_mode(mode))?;
+    let inode = fs::symlink_metadata(&aside)?.ino();
+    fs::rename(&aside, path)?;
+    Ok((listener, inode))
+}

@@ -1,0 +1,146 @@
+//! Version 2: binary, with TLVs (section 2.2).
+
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+
+use super::{CRC32C, Header, HeaderError, kind};
+use crate::net::address::Address;
+
+pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
+pub(super) fn read(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
+    let local = match bytes.get(12) {
+        None => return Ok(None),
+        Some(&LOCAL) => true,
+        Some(&PROXY) => false,
+        Some(_) => return Err(HeaderError::Invalid("version and command are unknown")),
+    };
+    let Some(&[family, high, low]) = bytes.get(13..16) else { return Ok(None) };
+    let length = 16 + usize::from(u16::from_be_bytes([high, low]));
+    let block = match family {
+        UNSPEC => 0,
+        TCP4 => 12,
+        TCP6 => 36,
+        UNIX => 216,
+        // LOCAL may say anything here, and is to be ignored but for its length.
+        _ if local => length - 16,
+        _ => return Err(HeaderError::Invalid("family and transport are none of TCP over IPv4, IPv6 or a Unix socket")),
+    };
+    if length > MAX_BYTES {
+        return Err(HeaderError::TooLarge(MAX_BYTES));
+    }
+    if length < 16 + block && !local {
+        return Err(HeaderError::Invalid("addresses are cut short"));
+    }
+    let Some(header) = bytes.get(..length) else { return Ok(None) };
+    let (block, tlvs) = header[16..].split_at(block.min(length - 16));
+    let addresses = match family {
+        _ if local => None,
+        TCP4 => ip_addresses::<4>(block),
+        TCP6 => ip_addresses::<16>(block),
+        UNIX => {
+            let (source, destination) = block.split_at(108);
+            Some((path(source), path(destination)))
+        }
+        _ => None,
+    };
+    check(header, tlvs)?;
+    Ok(Some(Header { addresses, length }))
+}
+
+fn ip_addresses<const N: usize>(block: &[u8]) -> Option<(Address, Address)>
+where
+    IpAddr: FromBytes<N>,
+{
+    let (source, rest) = block.split_first_chunk::<N>()?;
+    let (destination, rest) = rest.split_first_chunk::<N>()?;
+    let (from, rest) = rest.split_first_chunk()?;
+    let (to, _) = rest.split_first_chunk()?;
+    let address = |ip: &[u8; N], port: &[u8; 2]| {
+        Address::Tcp(SocketAddr::new(IpAddr::from_bytes(*ip), u16::from_be_bytes(*port)))
+    };
+    Some((address(source, from), address(destination, to)))
+}
+
+trait FromBytes<const N: usize> {
+    fn from_bytes(bytes: [u8; N]) -> Self;
+}
+
+impl FromBytes<4> for IpAddr {
+    fn from_bytes(bytes: [u8; 4]) -> Self {
+        Self::V4(Ipv4Addr::from(bytes))
+    }
+}
+
+impl FromBytes<16> for IpAddr {
+    fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self::V6(Ipv6Addr::from(bytes))
+    }
+}
+
+/// Up to the first NUL.
+fn path(field: &[u8]) -> Address {
+    let bytes = field.split(|byte| *byte == 0).next().unwrap_or_default();
+    Address::Unix(OsStr::from_bytes(bytes).into())
+}
+
+/// TLVs must fill their room exactly, also within the one about TLS, and the checksum must be right where there is one.
+fn check(header: &[u8], mut tlvs: &[u8]) -> Result<(), HeaderError> {
+    let mut checked = false;
+    while let Some((kind, value, rest)) = next(tlvs)? {
+        match kind {
+            kind::CRC32C => {
+                if checked {
+                    return Err(HeaderError::Invalid("checksum is there twice"));
+                }
+                checked = true;
+                let Ok(sum) = value.try_into() else { return Err(HeaderError::Invalid("checksum has not four bytes")) };
+                let at = header.len() - rest.len() - 4;
+                let mut digest = CRC32C.digest();
+                digest.update(&header[..at]);
+                digest.update(&[0; 4]);
+                digest.update(&header[at + 4..]);
+                if digest.finalize() != u32::from_be_bytes(sum) {
+                    return Err(HeaderError::Invalid("checksum is wrong"));
+                }
+            }
+            kind::SSL => {
+                let Some(mut inner) = value.get(5..) else { return Err(HeaderError::Invalid("TLV is cut short")) };
+                while let Some((_, _, rest)) = next(inner)? {
+                    inner = rest;
+                }
+            }
+            kind::UNIQUE_ID if value.len() > 128 => return Err(HeaderError::Invalid("unique id is over 128 bytes")),
+            _ => {}
+        }
+        tlvs = rest;
+    }
+    Ok(())
+}
+
+type Tlv<'a> = (u8, &'a [u8], &'a [u8]);
+
+/// Kind, value and what follows.
+fn next(tlvs: &[u8]) -> Result<Option<Tlv<'_>>, HeaderError> {
+    let (kind, high, low, rest) = match tlvs {
+        [] => return Ok(None),
+        [kind, high, low, rest @ ..] => (*kind, *high, *low, rest),
+        _ => return Err(HeaderError::Invalid("TLV is cut short")),
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    match rest.split_at_checked(length) {
+        Some((value, rest)) => Ok(Some((kind, value, rest))),
+        None => Err(HeaderError::Invalid("TLV goes past the end")),
+    }
+}
+
+pub(super) const LOCAL: u8 = 0x20;
+pub(super) const PROXY: u8 = 0x21;
+pub(super) const UNSPEC: u8 = 0x00;
+pub(super) const TCP4: u8 = 0x11;
+pub(super) const TCP6: u8 = 0x21;
+pub(super) const UNIX: u8 = 0x31;
+
+/// Room for everything that is in use, a client certificate included; a header that says it is larger is refused at once.
+const MAX_BYTES: usize = 8192;

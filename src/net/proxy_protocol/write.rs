@@ -1,0 +1,212 @@
+//! Facts → a header.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::{CRC32C, Version, kind, v2};
+use crate::net::address::Address;
+
+/// What is told of a connection. Version 1 has room for the addresses only.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    pub source: &'a Address,
+    pub destination: &'a Address,
+    pub server_name: Option<&'a str>,
+    pub alpn: Option<&'a [u8]>,
+    pub unique_id: &'a str,
+    /// Where TLS was terminated.
+    pub session: Option<Session<'a>>,
+}
+
+/// What is told of the TLS session, in the words of OpenSSL, as HAProxy does.
+#[derive(Debug, Clone)]
+pub struct Session<'a> {
+    /// `TLSv1.3`
+    pub version: &'a str,
+    /// `ECDHE-RSA-AES128-GCM-SHA256`
+    pub cipher: &'a str,
+    /// How the served certificate is signed: `RSA-SHA256`.
+    pub signature: Option<&'a str>,
+    /// The served certificate's key: `RSA2048`, `EC256`.
+    pub key: &'a str,
+    /// The client's certificate, if it showed one.
+    pub client: Option<Certificate<'a>>,
+}
+
+/// A client's certificate. Only one that was verified gets so far.
+#[derive(Debug, Clone)]
+pub struct Certificate<'a> {
+    pub common_name: Option<&'a str>,
+    /// Whether it was shown on this connection, or on the one that this one resumes.
+    pub on_this_connection: bool,
+}
+
+impl Facts<'_> {
+    /// The header, which is empty where none is sent.
+    pub fn header(&self, version: Version) -> Vec<u8> {
+        match version {
+            Version::Off => Vec::new(),
+            Version::V1 => self.line(),
+            Version::V2 => self.binary(),
+        }
+    }
+
+    fn line(&self) -> Vec<u8> {
+        match Pair::of(self.source, self.destination) {
+            Pair::V4(source, destination) => line("TCP4", source, destination),
+            Pair::V6(source, destination) => line("TCP6", source, destination),
+            Pair::Unix(..) => b"PROXY UNKNOWN\r\n".to_vec(),
+        }
+    }
+
+    fn binary(&self) -> Vec<u8> {
+        let mut block = Vec::new();
+        let family = match Pair::of(self.source, self.destination) {
+            Pair::V4(source, destination) | Pair::V6(source, destination) => {
+                for ip in [source.ip(), destination.ip()] {
+                    match ip {
+                        IpAddr::V4(ip) => block.extend_from_slice(&ip.octets()),
+                        IpAddr::V6(ip) => block.extend_from_slice(&ip.octets()),
+                    }
+                }
+                block.extend_from_slice(&source.port().to_be_bytes());
+                block.extend_from_slice(&destination.port().to_be_bytes());
+                if source.is_ipv4() { v2::TCP4 } else { v2::TCP6 }
+            }
+            Pair::Unix(source, destination) => {
+                for path in [source, destination] {
+                    let mut field = [0; 108];
+                    let bytes = path.as_os_str().as_bytes();
+                    let length = bytes.len().min(field.len());
+                    field[..length].copy_from_slice(&bytes[..length]);
+                    block.extend_from_slice(&field);
+                }
+                v2::UNIX
+            }
+        };
+        let mut tlvs = Vec::new();
+        if let Some(alpn) = self.alpn {
+            put(&mut tlvs, kind::ALPN, alpn);
+        }
+        if let Some(name) = self.server_name {
+            put(&mut tlvs, kind::AUTHORITY, name.as_bytes());
+        }
+        put(&mut tlvs, kind::UNIQUE_ID, self.unique_id.as_bytes());
+        if let Some(session) = &self.session {
+            put(&mut tlvs, kind::SSL, &session.value());
+        }
+        finished(v2::PROXY, family, &block, tlvs)
+    }
+}
+
+/// What a proxy sends on connections of its own, such as health checks: no client is behind them.
+pub fn local(version: Version) -> Vec<u8> {
+    match version {
+        Version::Off => Vec::new(),
+        Version::V1 => b"PROXY UNKNOWN\r\n".to_vec(),
+        Version::V2 => finished(v2::LOCAL, v2::UNSPEC, &[], Vec::new()),
+    }
+}
+
+impl Session<'_> {
+    fn value(&self) -> Vec<u8> {
+        let (flags, verified) = match &self.client {
+            None => (CLIENT_SSL, false),
+            Some(client) if client.on_this_connection => {
+                (CLIENT_SSL | CERTIFICATE_CONNECTION | CERTIFICATE_SESSION, true)
+            }
+            Some(_) => (CLIENT_SSL | CERTIFICATE_SESSION, true),
+        };
+        // Zero is what says that a certificate was verified.
+        let mut value = [&[flags][..], &u32::from(!verified).to_be_bytes()].concat();
+        put(&mut value, kind::SSL_VERSION, self.version.as_bytes());
+        if let Some(name) = self.client.as_ref().and_then(|client| client.common_name) {
+            put(&mut value, kind::SSL_CN, name.as_bytes());
+        }
+        put(&mut value, kind::SSL_CIPHER, self.cipher.as_bytes());
+        if let Some(signature) = self.signature {
+            put(&mut value, kind::SSL_SIG_ALG, signature.as_bytes());
+        }
+        put(&mut value, kind::SSL_KEY_ALG, self.key.as_bytes());
+        value
+    }
+}
+
+/// Both addresses in one family.
+enum Pair<'a> {
+    V4(SocketAddr, SocketAddr),
+    V6(SocketAddr, SocketAddr),
+    Unix(&'a Path, &'a Path),
+}
+
+impl<'a> Pair<'a> {
+    fn of(source: &'a Address, destination: &'a Address) -> Self {
+        match (source, destination) {
+            (Address::Tcp(source), Address::Tcp(destination)) => {
+                let canonical = |address: &SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+                let (source, destination) = (canonical(source), canonical(destination));
+                match source.is_ipv4() && destination.is_ipv4() {
+                    true => Self::V4(source, destination),
+                    false => Self::V6(mapped(source), mapped(destination)),
+                }
+            }
+            (Address::Unix(source), Address::Unix(destination)) => Self::Unix(source, destination),
+            // A proxy spoke of a client that came over a Unix socket, or came over one and spoke of another.
+            (Address::Tcp(source), Address::Unix(_)) => Self::alone(*source),
+            (Address::Unix(source), Address::Tcp(_)) => Self::Unix(source, Path::new("")),
+        }
+    }
+
+    /// The client's address is what matters; where it connected to has no address in its family.
+    fn alone(source: SocketAddr) -> Self {
+        match SocketAddr::new(source.ip().to_canonical(), source.port()) {
+            source @ SocketAddr::V4(_) => Self::V4(source, ([0, 0, 0, 0], 0).into()),
+            source @ SocketAddr::V6(_) => Self::V6(source, (Ipv6Addr::UNSPECIFIED, 0).into()),
+        }
+    }
+}
+
+fn mapped(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
+        IpAddr::V6(_) => address,
+    }
+}
+
+fn line(family: &str, source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
+    let (from, to) = (source.port(), destination.port());
+    format!("PROXY {family} {} {} {from} {to}\r\n", source.ip(), destination.ip()).into_bytes()
+}
+
+/// One TLV. A value that has no room is left out, as if nobody had known it.
+fn put(tlvs: &mut Vec<u8>, kind: u8, value: &[u8]) {
+    if value.len() <= LONGEST_VALUE {
+        // It fits, as was just seen.
+        let length = u16::try_from(value.len()).unwrap_or_default();
+        tlvs.push(kind);
+        tlvs.extend_from_slice(&length.to_be_bytes());
+        tlvs.extend_from_slice(value);
+    }
+}
+
+/// The whole header. The checksum comes before all other TLVs, so that no damage to them can hide it.
+fn finished(command: u8, family: u8, block: &[u8], tlvs: Vec<u8>) -> Vec<u8> {
+    let mut checked = Vec::new();
+    put(&mut checked, kind::CRC32C, &[0; 4]);
+    // Seven values of at most LONGEST_VALUE bytes are far from the end of a u16.
+    let length = u16::try_from(block.len() + checked.len() + tlvs.len()).unwrap_or(u16::MAX);
+    let mut header = [v2::SIGNATURE, &[command, family], &length.to_be_bytes(), block, &checked].concat();
+    let end = header.len();
+    header.extend_from_slice(&tlvs);
+    let checksum = CRC32C.checksum(&header).to_be_bytes();
+    header[end - checksum.len()..end].copy_from_slice(&checksum);
+    header
+}
+
+const CLIENT_SSL: u8 = 0x01;
+const CERTIFICATE_CONNECTION: u8 = 0x02;
+const CERTIFICATE_SESSION: u8 = 0x04;
+
+/// Names have 255 bytes at most; the value about TLS holds a few of them.
+const LONGEST_VALUE: usize = 1024;

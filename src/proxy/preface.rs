@@ -1,0 +1,71 @@
+//! What a backend is told of a client before the client's first byte: a PROXY header. Must not know: how it is sent.
+
+use crate::net::address::Address;
+use crate::net::proxy_protocol::{Facts, Session, Version};
+use crate::observe::access::{Record, openssl_name};
+use crate::tls::certificate::{Certificate, Hash, KeyType};
+use crate::tls::handshake::Terminated;
+
+/// The header about the connection that `record` speaks of; empty where none is sent. `terminated` where TLS ends here.
+pub(super) fn preface(
+    version: Version,
+    record: &Record,
+    destination: &Address,
+    terminated: Option<&Terminated>,
+) -> Vec<u8> {
+    if version == Version::Off {
+        return Vec::new();
+    }
+    let cipher = record.tls.as_ref().map(|tls| openssl_name(&tls.cipher));
+    let key = terminated.map(|terminated| key_name(&terminated.choice.certificate));
+    let session = match (&record.tls, &cipher, &key, terminated) {
+        (Some(tls), Some(cipher), Some(key), Some(terminated)) => Some(Session {
+            version: &tls.version,
+            cipher,
+            signature: signature_name(&terminated.choice.certificate),
+            key,
+            client: None,
+        }),
+        _ => None,
+    };
+    let facts = Facts {
+        source: &record.client,
+        destination,
+        server_name: Some(&*record.server_name).filter(|name| *name != "-"),
+        alpn: terminated.and_then(|terminated| terminated.finished.negotiated.alpn.as_deref()),
+        unique_id: &record.connection_id,
+        session,
+    };
+    facts.header(version)
+}
+
+/// As HAProxy writes it.
+fn key_name(certificate: &Certificate) -> String {
+    let bits = certificate.key_bits;
+    match certificate.key_type {
+        KeyType::Rsa => format!("RSA{bits}"),
+        KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521 => format!("EC{bits}"),
+        KeyType::Ed25519 => "ED25519".to_owned(),
+    }
+}
+
+/// As OpenSSL calls the algorithm with which the served certificate is signed. A self-signed one has nothing to say.
+fn signature_name(certificate: &Certificate) -> Option<&'static str> {
+    use rustls::SignatureScheme as Scheme;
+    Some(match certificate.chain_signatures.first()?.first()? {
+        Scheme::RSA_PKCS1_SHA1 => "RSA-SHA1",
+        Scheme::RSA_PKCS1_SHA256 => "RSA-SHA256",
+        Scheme::RSA_PKCS1_SHA384 => "RSA-SHA384",
+        Scheme::RSA_PKCS1_SHA512 => "RSA-SHA512",
+        Scheme::RSA_PSS_SHA256 | Scheme::RSA_PSS_SHA384 | Scheme::RSA_PSS_SHA512 => "RSASSA-PSS",
+        Scheme::ED25519 => "ED25519",
+        // These say the hash only, whatever the curve.
+        _ => match certificate.hash {
+            Hash::Sha1 => "ecdsa-with-SHA1",
+            Hash::Sha256 => "ecdsa-with-SHA256",
+            Hash::Sha384 => "ecdsa-with-SHA384",
+            Hash::Sha512 => "ecdsa-with-SHA512",
+            Hash::Weakest => return None,
+        },
+    })
+}

@@ -1,0 +1,37 @@
+//! What a proxy in front says of the client: reads its header before anything else, and believes it, since the listener
+//! trusts that proxy. Must not know: TLS, what is done with the connection.
+
+use tokio::io::AsyncReadExt;
+
+use crate::net::proxy_protocol::{self, Header, HeaderError};
+use crate::net::stream::Stream;
+
+/// Why there is no header.
+#[derive(Debug)]
+pub(super) enum NoHeader {
+    Closed,
+    Io(std::io::Error),
+    Bad(HeaderError),
+}
+
+/// Reads a header, and with it, maybe, the beginning of what follows.
+pub(super) async fn read(client: &mut Stream) -> Result<(Header, Vec<u8>), NoHeader> {
+    let mut bytes = Vec::with_capacity(READ_SIZE);
+    loop {
+        // No header is as large as twice this, and what is no header is seen at once.
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(READ_SIZE);
+        }
+        match client.read_buf(&mut bytes).await {
+            Ok(0) => return Err(NoHeader::Closed),
+            Ok(_) => {}
+            Err(error) => return Err(NoHeader::Io(error)),
+        }
+        if let Some(header) = proxy_protocol::read(&bytes).map_err(NoHeader::Bad)? {
+            bytes.drain(..header.length);
+            return Ok((header, bytes));
+        }
+    }
+}
+
+const READ_SIZE: usize = 4096;

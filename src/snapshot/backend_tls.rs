@@ -1,0 +1,65 @@
+//! TLS to a backend: its settings, and the files that they name → what connects. Must not know: who connects.
+
+use std::fs;
+use std::sync::Arc;
+
+use crate::config::decode::{ConfigError, Located};
+use crate::config::validate::backend_tls::Tls;
+use crate::tls::certificate::Certificate;
+use crate::tls::connect::{Connector, Terms};
+use crate::tls::pem;
+use crate::tls::record::Layer;
+use crate::tls::store::Loading;
+use crate::tls::verify::Trust;
+
+/// What came of it, besides what is wrong.
+pub(super) struct Prepared {
+    pub(super) connector: Arc<Connector>,
+    /// The one that servers are shown.
+    pub(super) certificate: Option<Arc<Certificate>>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads what is needed; everything that is wrong is added to `errors`.
+pub(super) fn prepare(
+    tls: &Tls,
+    layer: Layer,
+    loading: &mut Loading<'_>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Prepared> {
+    let mut trust = Trust { roots: Vec::new(), pins: tls.pins.clone() };
+    if let Some(file) = &tls.ca {
+        let said = |error: &dyn std::fmt::Display| format!("{}: {error}", file.value.display());
+        let read = fs::read(&file.value).map_err(|error| said(&error));
+        let contents = told(file, read.and_then(|text| pem::read(&text).map_err(|error| said(&error))), errors)?;
+        if contents.certificates.is_empty() {
+            errors.push(file.error(said(&"holds no certificate")));
+            return None;
+        }
+        trust.roots = contents.certificates;
+    }
+    let (mut certificate, mut warnings) = (None, Vec::new());
+    if let Some(source) = &tls.certificate {
+        let loaded = told(source, loading.load(&source.value), errors)?;
+        warnings = loaded.warnings;
+        certificate = loaded.entries.into_iter().next().map(|entry| entry.certificate);
+    }
+    let connector = Connector::new(Terms {
+        policy: &tls.policy,
+        trust: &trust,
+        server_name: tls.server_name.clone(),
+        certificate: certificate.as_ref().map(|certificate| &*certificate.key),
+        alpn: tls.alpn.clone(),
+        layer,
+    });
+    let connector = Arc::new(told(&tls.here, connector, errors)?);
+    Some(Prepared { connector, certificate, warnings })
+}
+
+fn told<T, P, E: std::fmt::Display>(
+    place: &Located<P>,
+    result: Result<T, E>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<T> {
+    result.map_err(|error| errors.push(place.error(error.to_string()))).ok()
+}

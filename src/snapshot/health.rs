@@ -1,0 +1,113 @@
+//! A health check's settings, and the files that they name → a check that can be made. Must not know: who makes it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::sync::Arc;
+
+use crate::backend::health::{Check, Http, Kind, Ldap, Password, Tls};
+use crate::config::decode::{ConfigError, Located};
+use crate::config::validate::health::{Health, Tls as TlsSettings};
+use crate::config::values::health::CheckType;
+use crate::net::proxy_protocol::{self, Version};
+use crate::tls::verify::Trust;
+use crate::tls::{crypto, pem, store};
+
+/// Reads what is needed; everything that is wrong is added to `errors`.
+pub(super) fn check(health: &Health, version: Version, errors: &mut Vec<ConfigError>) -> Option<Arc<Check>> {
+    // Another port is not the one on which servers wait to be told of clients.
+    let version = if health.port.is_some() { Version::Off } else { version };
+    let mut identity = format!("{:?} {version:?}", without_places(health));
+    let kind = match (health.kind, &health.http) {
+        (CheckType::Tcp, _) => Kind::Tcp,
+        (CheckType::Tls, _) => Kind::Tls,
+        (CheckType::Http, Some(http)) => Kind::Http(Http {
+            method: http.method.clone(),
+            path: http.path.clone(),
+            host: http.host.clone(),
+            status: http.status.iter().map(|range| (range.0, range.1)).collect(),
+            body: http.body.clone(),
+        }),
+        (CheckType::Http, None) => return None,
+        (CheckType::Ldap, _) => {
+            let bind = match &health.bind {
+                Some(bind) => {
+                    let text = told(&bind.password_file, store::read_secret(&bind.password_file.value), errors)?;
+                    // A line's end is an editor's, not the password's.
+                    let password = text.strip_suffix('\n').unwrap_or(&text);
+                    let password = password.strip_suffix('\r').unwrap_or(password);
+                    if password.is_empty() {
+                        // A bind without a password is an anonymous one, which succeeds (RFC 4513 section 5.1.2).
+                        errors.push(bind.password_file.error("holds no password"));
+                        return None;
+                    }
+                    mark(&mut identity, password.as_bytes());
+                    Some((bind.dn.clone(), Password(password.as_bytes().to_vec())))
+                }
+                None => None,
+            };
+            Kind::Ldap(Ldap { bind })
+        }
+    };
+    let tls = match &health.tls {
+        Some(settings) => Some(tls(health, settings, &mut identity, errors)?),
+        None => None,
+    };
+    Some(Arc::new(Check {
+        kind,
+        tls,
+        preface: proxy_protocol::local(version),
+        port: health.port,
+        interval: health.interval,
+        jitter: health.jitter,
+        timeout: health.timeout,
+        rise: health.rise,
+        fall: health.fall,
+        identity,
+    }))
+}
+
+fn tls(health: &Health, settings: &TlsSettings, identity: &mut String, errors: &mut Vec<ConfigError>) -> Option<Tls> {
+    let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone() };
+    if let Some(file) = &settings.ca {
+        let text = told(file, fs::read(&file.value).map_err(|error| said(file, &error)), errors)?;
+        let contents = told(file, pem::read(&text).map_err(|error| said(file, &error)), errors)?;
+        if contents.certificates.is_empty() {
+            errors.push(file.error(said(file, &"holds no certificate")));
+            return None;
+        }
+        trust.roots = contents.certificates;
+        mark(identity, &text);
+    }
+    let place = settings.ca.as_ref().map_or_else(|| health.here.clone(), Located::place);
+    let config = told(&place, trust.client_config(), errors)?;
+    Some(Tls { config: Arc::new(config), server_name: settings.server_name.clone(), start_tls: settings.start_tls })
+}
+
+/// A line that moves in the file does not make another check.
+fn without_places(health: &Health) -> impl std::fmt::Debug + use<'_> {
+    let tls = health.tls.as_ref();
+    let tls = tls.map(|tls| (tls.start_tls, tls.ca.as_ref().map(|ca| &ca.value), &tls.pins, &tls.server_name));
+    let bind = health.bind.as_ref().map(|bind| (&bind.dn, &bind.password_file.value));
+    let times = (health.interval, health.jitter, health.timeout, health.rise, health.fall);
+    (health.kind, health.port, times, tls, &health.http, bind)
+}
+
+/// Adds the contents of a file to what makes a check the same one, and keeps them secret.
+fn mark(identity: &mut String, contents: &[u8]) {
+    for byte in crypto::sha256(contents) {
+        // Writing to a String does not fail.
+        let _ = write!(identity, "{byte:02x}");
+    }
+}
+
+fn said(file: &Located<std::path::PathBuf>, error: &dyn std::fmt::Display) -> String {
+    format!("{}: {error}", file.value.display())
+}
+
+fn told<T, P, E: std::fmt::Display>(
+    place: &Located<P>,
+    result: Result<T, E>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<T> {
+    result.map_err(|error| errors.push(place.error(error.to_string()))).ok()
+}

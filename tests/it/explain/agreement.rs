@@ -1,0 +1,138 @@
+//! OpenSSL, GnuTLS and curl with offers at random: each client's own words are recorded on their way, explained, and
+//! compared with what the client then says it got, and with the access log.
+
+use serde_json::Value;
+use tlsgate::tls::registry;
+
+use super::scene::{Dice, NAMES, Scene, listeners};
+use crate::clients::tools::{
+    Client, ECDSA_P256, ECDSA_P384, ECDSA_P521, ED25519, RSA_PKCS1_SHA256, RSA_PSS_SHA256, Scheme, Seen, TOOLS, Tool,
+    VERSIONS, Version,
+};
+
+const SCHEMES: [Scheme; 6] = [ECDSA_P256, ECDSA_P384, ECDSA_P521, ED25519, RSA_PKCS1_SHA256, RSA_PSS_SHA256];
+/// OpenSSL's, GnuTLS's and IANA's names.
+const GROUPS: [(&str, &str, &str); 4] = [
+    ("X25519", "GROUP-X25519", "x25519"),
+    ("P-256", "GROUP-SECP256R1", "secp256r1"),
+    ("P-384", "GROUP-SECP384R1", "secp384r1"),
+    ("P-521", "GROUP-SECP521R1", "secp521r1"),
+];
+
+#[test]
+fn what_is_explained_is_what_openssl_gnutls_and_curl_get() {
+    let scene = Scene::start();
+    let mut dice = Dice(0x7157_6a7e_2026_1124);
+    let listeners: Vec<&str> = listeners().collect();
+    let (mut served, mut refused, mut silent, mut by_flags) = (0, 0, 0, 0);
+    for round in 0..360 {
+        let listener = dice.one(&listeners);
+        let tool = TOOLS[round % TOOLS.len()];
+        let name = (dice.below(8) > 0).then(|| dice.one(&NAMES));
+        let schemes = dice.some(&SCHEMES);
+        let groups = if dice.below(2) == 0 { Vec::new() } else { dice.some(&GROUPS) };
+        let version = dice.one(&VERSIONS);
+        let more = options(tool, &groups);
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        let client =
+            Client { tool, version, schemes: &schemes, name, verify: name.unwrap_or("first.test"), more: &more };
+        let (seen, heard) =
+            scene.connecting(listener, || client.connect(scene.recorder(listener).address, &scene.pki.ca()));
+        // Some offers make no sense to the client itself, which then says nothing.
+        let Some(heard) = heard else {
+            silent += 1;
+            continue;
+        };
+        let explained = scene.explained(listener, &heard.hello);
+        let told = format!("round {round}: {listener}, {client:?}\n{}", seen.output);
+        match explained["result"].as_str() {
+            Some("served") => {
+                served += 1;
+                served_agrees(tool, &seen, &explained, &told);
+            }
+            _ => {
+                refused += 1;
+                assert_eq!(seen.certificate, None, "{told}\n{explained:#}");
+                assert_eq!(seen.alert.map(Value::from), Some(explained["alert_code"].clone()), "{told}\n{explained:#}");
+            }
+        }
+        scene.record_agrees(&heard, &explained, &told);
+        if tool == Tool::OpenSsl {
+            by_flags += 1;
+            flags_agree(&scene, listener, &client, &groups, &explained);
+        }
+        if round % 12 == 0 {
+            assert_eq!(scene.explained_by_program(listener, &heard.hello), explained, "{told}");
+        }
+    }
+    // The dice are loaded the same way each time; a change that makes this test say nothing shows here.
+    assert!(served > 120 && refused > 60 && silent < 90 && by_flags > 80, "{served} {refused} {silent} {by_flags}");
+}
+
+fn options(tool: Tool, groups: &[(&str, &str, &str)]) -> Vec<String> {
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let openssl = groups.iter().map(|group| group.0).collect::<Vec<_>>().join(":");
+    match tool {
+        Tool::OpenSsl => vec!["-groups".into(), openssl],
+        Tool::Curl => vec!["--curves".into(), openssl],
+        Tool::GnuTls => {
+            let all: String = groups.iter().map(|group| format!(":+{}", group.1)).collect();
+            vec![format!(":-GROUP-ALL{all}")]
+        }
+    }
+}
+
+/// What the client itself says it got.
+fn served_agrees(tool: Tool, seen: &Seen, explained: &Value, told: &str) {
+    let told = format!("{told}\n{explained:#}");
+    let hash = explained["sha256"].as_str().unwrap().to_uppercase();
+    // curl tells the certificate only where it went through with the handshake.
+    if seen.certificate.is_some() || tool != Tool::Curl {
+        assert_eq!(seen.certificate.as_ref(), Some(&hash), "{told}");
+    }
+    if tool != Tool::OpenSsl {
+        return;
+    }
+    let after = |words: &str| seen.output.split_once(words).map(|(_, rest)| rest.split([',', '\n']).next().unwrap());
+    let cipher = after("Cipher is ").unwrap();
+    assert_eq!(registry::suite(cipher).map(registry::suite_name).as_deref(), explained["cipher"].as_str(), "{told}");
+    assert!(seen.output.contains(&format!("New, {}, Cipher", explained["version"].as_str().unwrap())), "{told}");
+    // "X25519" or "ECDH, prime256v1", as OpenSSL has it.
+    let key = seen.output.split_once("Server Temp Key: ").map(|(_, rest)| rest.lines().next().unwrap()).unwrap();
+    let group = key.split(", ").find_map(registry::group).map(registry::group_name);
+    assert_eq!(group.as_deref(), explained["group"].as_str(), "{told}");
+    let kind = match explained["signature_scheme"].as_str().unwrap() {
+        "ed25519" => "ed25519",
+        scheme if scheme.starts_with("ecdsa") => "ECDSA",
+        scheme if scheme.starts_with("rsa_pss") => "RSA-PSS",
+        _ => "RSA",
+    };
+    assert!(after("Peer signature type: ").is_some_and(|seen| seen.eq_ignore_ascii_case(kind)), "{told}");
+}
+
+/// The same client by what was typed, instead of by what was recorded.
+fn flags_agree(scene: &Scene, listener: &str, client: &Client<'_>, groups: &[(&str, &str, &str)], explained: &Value) {
+    let tls = if client.version == Version::Tls13 { "1.3" } else { "1.2" };
+    let sigalgs = client.schemes.iter().map(|scheme| scheme.iana).collect::<Vec<_>>().join(":");
+    let mut query = format!("listener={listener}&client=openssl3&tls={tls}&sigalgs={sigalgs}");
+    if let Some(name) = client.name {
+        query += &format!("&sni={name}");
+    }
+    if !groups.is_empty() {
+        query += &format!("&groups={}", groups.iter().map(|group| group.2).collect::<Vec<_>>().join(","));
+    }
+    let answer = scene.ask(&query);
+    assert_eq!(answer.status, 200, "{query}\n{}", answer.body);
+    let by_flags = answer.json();
+    for part in ["result", "certificate", "version", "cipher", "group", "signature_scheme", "match", "valid", "alert"] {
+        assert_eq!(by_flags[part], explained[part], "{part} of {query}\n{explained:#}");
+    }
+    // What the client sends beside that differs (OpenSSL leaves out what its version cannot use), and the reasons name it.
+    let verdicts = |explained: &Value| {
+        let all = explained["candidates"].as_array().unwrap().clone();
+        all.iter().map(|one| (one["certificate"].clone(), one["verdict"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts(&by_flags), verdicts(explained), "{query}");
+}
