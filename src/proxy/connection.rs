@@ -417,7 +417,7 @@ fn served(choice: &Choice) -> Served {
     let certificate = &choice.certificate;
     Served {
         signature_scheme: policy::scheme_name(choice.scheme),
-        sha256: certificate.fingerprint.iter().map(|byte| format!("{byte:02X}")).collect(),
+        sha256: hex(&certificate.fingerprint),
         chosen_cert: certificate.label.to_string(),
         chosen_cert_serial: certificate.serial.to_string(),
     }
@@ -431,6 +431,11 @@ fn agreed(terminated: &Terminated) -> Tls {
         group: negotiated.group.map(policy::group_name),
         resumed: negotiated.resumed,
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect()
 }
 
 /// How the name matched; an expired certificate that had to serve is told apart, since each such use should be known.
