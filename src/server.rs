@@ -110,7 +110,7 @@ impl Server {
         reloader.sockets().accepting().map_err(StartError::Handover)?;
         tell_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         let (control, commands) = reloader.control();
-        upkeep.follow(control.current.load().pools());
+        upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
         if let Some(admin) = &admin {
             admin.ready(control.clone());
         }
@@ -153,6 +153,7 @@ impl Server {
     /// Reloads when asked to, until asked for something else.
     async fn run(&mut self, streams: &mut Streams) -> Asked {
         let (nudge, mut nudged) = mpsc::channel(1);
+        let mut moved = self.upkeep.moved();
         let mut watch = Watch::new(nudge);
         let (taken_over, mut successors) = mpsc::channel(1);
         let mut reread = interval_at(tokio::time::Instant::now() + REREAD, REREAD);
@@ -162,8 +163,14 @@ impl Server {
             while watch.follow(self.reloader.folders()) {
                 self.reloader.reload(Trust::Stamps, "a file has changed");
             }
+            self.upkeep.follow(self.control.current.load().pools(), &self.reloader.config().resolver);
             let mut waiting = Vec::new();
             let (trust, why) = tokio::select! {
+                // It ends only with the process.
+                Ok(()) = moved.changed() => {
+                    self.forget_what_is_gone();
+                    continue;
+                }
                 Some(command) = self.commands.recv() => match command {
                     Command::Drain => return Asked::Drain,
                     Command::Reload(reply) => {
@@ -214,19 +221,21 @@ impl Server {
                 }
             }
             let report = Arc::new(self.reloader.reload(trust, why));
-            if matches!(&*report, Report::Swapped(_)) {
-                self.upkeep.follow(self.control.current.load().pools());
-            }
             if matches!(&*report, Report::Swapped(changes) if !changes.is_empty()) {
-                let snapshot = self.control.current.load();
-                let alive = Alive::of(&snapshot);
-                self.metrics.prune(|labels| alive.has(labels));
+                self.forget_what_is_gone();
             }
             for reply in waiting {
                 // Who no longer waits does not want to know.
                 let _ = reply.send(Arc::clone(&report));
             }
         }
+    }
+
+    /// Ends the series of what is no longer there.
+    fn forget_what_is_gone(&self) {
+        let snapshot = self.control.current.load();
+        let alive = Alive::of(&snapshot);
+        self.metrics.prune(|labels| alive.has(labels));
     }
 
     /// Starts this program's new version with the sockets of this process, and tells `taken_over` what came of it.

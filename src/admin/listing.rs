@@ -97,6 +97,11 @@ pub(super) fn backends(config: &Config, snapshot: &Snapshot) -> Value {
             "name": pool.name(),
             "balance": settings::balance(pool.settings.balance),
             "servers": pool.members().list.iter().map(server).collect::<Vec<_>>(),
+            "sources": pool.lookups.iter().map(|lookup| json!({
+                "source": lookup.source.to_string(),
+                "servers": lookup.found().len(),
+                "trouble": lookup.trouble(),
+            })).collect::<Vec<_>>(),
         })
     });
     json!({ "backends": shown.collect::<Vec<_>>() })

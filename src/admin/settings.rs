@@ -45,6 +45,12 @@ pub(super) fn config(config: &Config) -> Value {
             "record_layer": match config.runtime.record_layer { Layer::Tlsgate => "tlsgate", Layer::Rustls => "rustls" },
             "shutdown_timeout": humantime::format_duration(config.runtime.shutdown_timeout).to_string(),
         },
+        "resolver": {
+            "nameservers": config.resolver.name_servers,
+            "timeout": humantime::format_duration(config.resolver.timeout).to_string(),
+            "min_ttl": humantime::format_duration(config.resolver.min_ttl).to_string(),
+            "max_ttl": humantime::format_duration(config.resolver.max_ttl).to_string(),
+        },
         "listener": config.listeners.iter().map(listener).collect::<Vec<_>>(),
         "backend": config.backends.iter().map(|one| (one.settings.name.to_string(), backend(one)))
             .collect::<serde_json::Map<_, _>>(),
@@ -95,7 +101,7 @@ fn backend(backend: &Backend) -> Value {
     let time = |time| humantime::format_duration(time).to_string();
     json!({
         "servers": backend.servers.iter().map(|entry| json!({
-            "address": entry.address.to_string(),
+            "address": entry.place.to_string(),
             "weight": entry.weight,
             "backup": entry.backup,
             "max_connections": most(entry.max_connections),

@@ -51,7 +51,7 @@ pub struct Client<'a> {
 /// those before a success.
 pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure>) -> Result<Connected, NoServer> {
     let settings = &pool.settings;
-    let members = pool.members();
+    let members = pool.members_found().await;
     let mut tried = Vec::new();
     while tried.len() < settings.connect_attempts {
         let (index, mut lease) = match pool.pick(&members, client.address.unwrap_or(NOBODY), &tried, Instant::now()) {

@@ -82,3 +82,21 @@ pub(super) fn reason(error: &io::Error) -> (FailureKind, String) {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_short_on_this_machine_is_told_apart() {
+        let kind = |errno: Errno| reason(&errno.into()).0;
+        for errno in [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert_eq!(kind(errno), FailureKind::Local, "{errno:?}");
+        }
+        assert_eq!(kind(Errno::CONNREFUSED), FailureKind::Refused);
+        assert_eq!(kind(Errno::HOSTUNREACH), FailureKind::Unreachable);
+        assert_eq!(kind(Errno::NETUNREACH), FailureKind::Unreachable);
+        assert_eq!(kind(Errno::TIMEDOUT), FailureKind::Timeout);
+        assert_eq!(kind(Errno::CONNRESET), FailureKind::Other);
+    }
+}

@@ -4,8 +4,10 @@
 pub mod balance;
 pub mod condition;
 pub mod connect;
+pub mod discover;
 pub mod failure;
 pub mod health;
+pub mod lookup;
 pub mod pool;
 pub mod server;
 pub mod upkeep;

@@ -1,7 +1,8 @@
 //! A backend: its settings and its servers, and which of them is next. Must not know: who connects, or why.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -9,7 +10,9 @@ use thiserror::Error;
 
 use crate::backend::balance::{self, Algorithm, Candidate, Turns};
 use crate::backend::condition::{Fitness, Pauses};
+use crate::backend::discover::Source;
 use crate::backend::health::Check;
+use crate::backend::lookup::Lookup;
 use crate::backend::server::{Lease, Server};
 use crate::net::address::Address;
 use crate::net::proxy_protocol::Version;
@@ -52,10 +55,26 @@ pub enum OnDown {
     Close,
 }
 
+/// Where a server is, or servers are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Address(Address),
+    Source(Source),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Source(source) => source.fmt(f),
+        }
+    }
+}
+
 /// One entry of the list of servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    pub address: Address,
+    pub place: Place,
     /// From 1.
     pub weight: u32,
     /// Only used while none of the others can be.
@@ -69,9 +88,13 @@ pub struct Pool {
     pub settings: Settings,
     /// How its servers' health is checked.
     pub check: Option<Arc<Check>>,
+    /// The sources among its entries.
+    pub lookups: Vec<Arc<Lookup>>,
     /// How its servers are spoken to over TLS; in plain bytes without it.
     pub tls: Option<Arc<Connector>>,
     members: ArcSwap<Members>,
+    /// Held by who makes new members, so that no server is made twice.
+    renewing: Mutex<()>,
 }
 
 /// The servers of a pool at one time.
@@ -98,6 +121,8 @@ pub struct Member {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tier {
     pub backup: bool,
+    /// That of an SRV record.
+    pub priority: u16,
 }
 
 /// Why there is no server for a client.
@@ -116,13 +141,50 @@ pub enum NoServer {
 impl Pool {
     /// A pool that takes over from the one of its name before it what is known of the servers that they share.
     pub fn new(settings: Settings, check: Option<Arc<Check>>, before: Option<&Self>) -> Self {
-        let members = Members::new(&settings.servers, before.map(Self::members));
-        Self { settings, check, tls: None, members: ArcSwap::new(members) }
+        let known = |source: &Source| {
+            let lookup = before?.lookups.iter().find(|lookup| lookup.source == *source)?;
+            Some(Arc::clone(lookup))
+        };
+        let lookups = settings.servers.iter().filter_map(|entry| match &entry.place {
+            Place::Address(_) => None,
+            Place::Source(source) => Some(known(source).unwrap_or_else(|| Arc::new(Lookup::new(source.clone())))),
+        });
+        let lookups: Vec<_> = lookups.collect();
+        let members = Members::new(&parts(&settings.servers, &lookups), before.map(Self::members));
+        Self { settings, check, tls: None, lookups, members: ArcSwap::new(members), renewing: Mutex::default() }
     }
 
     /// The same, with servers that are spoken to over TLS.
     pub fn over(self, tls: Option<Arc<Connector>>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// Takes up what its sources have found since. Whether any server came or went.
+    pub(super) fn renew(&self) -> bool {
+        let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.members();
+        let members = Members::new(&parts(&self.settings.servers, &self.lookups), Some(Arc::clone(&before)));
+        let different = !Arc::ptr_eq(&before, &members);
+        self.members.store(members);
+        different
+    }
+
+    /// The servers; where there is none yet because no source was looked up, waits for that, as long as a server may take
+    /// to accept a connection.
+    pub(super) async fn members_found(&self) -> Arc<Members> {
+        let members = self.members();
+        if !members.list.is_empty() || self.lookups.iter().all(|lookup| lookup.is_settled()) {
+            return members;
+        }
+        let all = async {
+            for lookup in &self.lookups {
+                lookup.settled().await;
+            }
+        };
+        // Whatever was found until then will do.
+        let _ = tokio::time::timeout(self.settings.connect_timeout, all).await;
+        self.renew();
+        self.members()
     }
 
     pub fn name(&self) -> &Arc<str> {
@@ -194,20 +256,52 @@ impl Pool {
     }
 }
 
+/// A server that a pool is to have.
+struct Part {
+    address: Address,
+    weight: u32,
+    tier: Tier,
+    max_connections: usize,
+}
+
+/// Entries, and what was found for them; an address that is there twice counts once.
+fn parts(entries: &[Entry], lookups: &[Arc<Lookup>]) -> Vec<Part> {
+    let mut seen = HashSet::new();
+    let mut parts = Vec::new();
+    let mut add = |entry: &Entry, address: Address, weight: u32, priority| {
+        if seen.insert(address.clone()) {
+            let (weight, tier) = (entry.weight.saturating_mul(weight), Tier { backup: entry.backup, priority });
+            parts.push(Part { address, weight, tier, max_connections: entry.max_connections });
+        }
+    };
+    for entry in entries {
+        match &entry.place {
+            Place::Address(address) => add(entry, address.clone(), 1, 0),
+            Place::Source(source) => {
+                let found = lookups.iter().find(|lookup| lookup.source == *source).map(|lookup| lookup.found());
+                for found in found.iter().flat_map(|found| found.iter()) {
+                    add(entry, found.address.into(), found.weight, found.priority);
+                }
+            }
+        }
+    }
+    parts
+}
+
 impl Members {
     /// The same as before where nothing is different, so that whose turn it is goes on.
-    fn new(entries: &[Entry], before: Option<Arc<Self>>) -> Arc<Self> {
+    fn new(parts: &[Part], before: Option<Arc<Self>>) -> Arc<Self> {
         // Who comes to others has a slow start; who is there from the beginning has none.
-        let since = before.as_ref().map(|_| Instant::now());
+        let since = before.as_ref().filter(|before| !before.list.is_empty()).map(|_| Instant::now());
         let known = |address: &Address| before.as_ref().and_then(|before| before.server(address));
-        let member = |entry: &Entry| Member {
-            server: known(&entry.address).unwrap_or_else(|| Arc::new(Server::since(entry.address.clone(), since))),
-            weight: entry.weight,
-            tier: Tier { backup: entry.backup },
-            max_connections: entry.max_connections,
-            key: balance::key(entry.address.to_string().as_bytes()),
+        let member = |part: &Part| Member {
+            server: known(&part.address).unwrap_or_else(|| Arc::new(Server::since(part.address.clone(), since))),
+            weight: part.weight,
+            tier: part.tier,
+            max_connections: part.max_connections,
+            key: balance::key(part.address.to_string().as_bytes()),
         };
-        let list: Vec<Member> = entries.iter().map(member).collect();
+        let list: Vec<Member> = parts.iter().map(member).collect();
         let Some(before) = before else {
             return Arc::new(Self { turns: Turns::new(list.len()), list, leaving: Vec::new() });
         };

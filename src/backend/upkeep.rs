@@ -9,56 +9,160 @@ use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::backend::condition::{Health, State};
+use crate::backend::discover::{self, Settings, Source};
 use crate::backend::health::Check;
+use crate::backend::lookup::Lookup;
 use crate::backend::pool::Pool;
 use crate::backend::server::Server;
+use crate::backend::verdict::Teller;
 use crate::net::address::Address;
 
 /// Ends its thread when dropped.
 #[derive(Debug)]
 pub struct Upkeep {
     /// Only the newest matters, and one comes with each reload.
-    pools: Option<UnboundedSender<Vec<Arc<Pool>>>>,
+    orders: Option<UnboundedSender<Order>>,
     thread: Option<JoinHandle<()>>,
+    moved: watch::Receiver<()>,
+}
+
+/// What is to be kept current.
+struct Order {
+    pools: Vec<Arc<Pool>>,
+    resolver: Arc<Settings>,
 }
 
 impl Upkeep {
     pub fn start() -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let (pools, coming) = mpsc::unbounded_channel();
-        let thread = thread::Builder::new().name("upkeep".into()).spawn(move || runtime.block_on(keep(coming)))?;
-        Ok(Self { pools: Some(pools), thread: Some(thread) })
+        let (orders, coming) = mpsc::unbounded_channel();
+        let (moves, moved) = watch::channel(());
+        let kept = move || runtime.block_on(keep(coming, moves));
+        let thread = thread::Builder::new().name("upkeep".into()).spawn(kept)?;
+        Ok(Self { orders: Some(orders), thread: Some(thread), moved })
     }
 
-    /// From now on these pools are kept, and no others. Checks that are the same go on as if nothing had happened.
-    pub fn follow(&self, pools: &[Arc<Pool>]) {
-        if let Some(sender) = &self.pools
-            && sender.send(pools.to_vec()).is_err()
+    /// From now on these pools are kept, and no others. Checks and look-ups that are the same go on as if nothing had
+    /// happened.
+    pub fn follow(&self, pools: &[Arc<Pool>], resolver: &Arc<Settings>) {
+        let order = Order { pools: pools.to_vec(), resolver: Arc::clone(resolver) };
+        if let Some(orders) = &self.orders
+            && orders.send(order).is_err()
         {
-            tracing::error!("health checks have ended");
+            tracing::error!("health checks and look-ups have ended");
         }
+    }
+
+    /// Changes when servers were found, or are gone, without a reload.
+    pub fn moved(&self) -> watch::Receiver<()> {
+        self.moved.clone()
     }
 }
 
 impl Drop for Upkeep {
     fn drop(&mut self) {
-        self.pools = None;
+        self.orders = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("health checks had panicked");
+            tracing::error!("health checks and look-ups had panicked");
         }
     }
 }
 
-async fn keep(mut coming: UnboundedReceiver<Vec<Arc<Pool>>>) {
-    let mut checks = Checks::default();
-    while let Some(pools) = coming.recv().await {
+async fn keep(mut orders: UnboundedReceiver<Order>, moves: watch::Sender<()>) {
+    let (news, mut learned) = mpsc::channel(QUEUED);
+    let (mut checks, mut lookups) = (Checks::default(), Lookups { running: HashMap::new(), news });
+    let mut pools = Vec::new();
+    loop {
+        tokio::select! {
+            order = orders.recv() => {
+                let Some(order) = order else { return };
+                pools = order.pools;
+                lookups.follow(&pools, &order.resolver);
+                // What was found while the reload was under way.
+                for pool in &pools {
+                    pool.renew();
+                }
+            }
+            // The queue's other end is held here.
+            Some(backend) = learned.recv() => {
+                let different = pools.iter().filter(|pool| *pool.name() == backend).any(|pool| pool.renew());
+                if !different {
+                    continue;
+                }
+                moves.send_replace(());
+            }
+        }
         checks.follow(&pools);
+    }
+}
+
+/// The sources that are looked up.
+struct Lookups {
+    running: HashMap<(Arc<str>, Source), (Arc<Settings>, Arc<Lookup>, Task)>,
+    /// Names of backends whose sources have found something else.
+    news: mpsc::Sender<Arc<str>>,
+}
+
+impl Lookups {
+    fn follow(&mut self, pools: &[Arc<Pool>], resolver: &Arc<Settings>) {
+        let mut before = std::mem::take(&mut self.running);
+        for pool in pools {
+            for lookup in &pool.lookups {
+                let key = (Arc::clone(pool.name()), lookup.source.clone());
+                let same = before.remove(&key).filter(|same| same.0 == *resolver && Arc::ptr_eq(&same.1, lookup));
+                let running = same.unwrap_or_else(|| {
+                    let backend = Arc::clone(pool.name());
+                    let asking = look_up_again(backend, Arc::clone(lookup), Arc::clone(resolver), self.news.clone());
+                    let task = Task(tokio::spawn(asking).abort_handle());
+                    (Arc::clone(resolver), Arc::clone(lookup), task)
+                });
+                self.running.insert(key, running);
+            }
+        }
+    }
+}
+
+/// Looks a source up again and again.
+async fn look_up_again(backend: Arc<str>, lookup: Arc<Lookup>, settings: Arc<Settings>, news: mpsc::Sender<Arc<str>>) {
+    let (mut teller, mut pause) = (Teller::default(), settings.min_ttl);
+    loop {
+        let before = lookup.found();
+        let result = discover::look_up(&lookup.source, &settings, &before).await;
+        let had_trouble = lookup.trouble().is_some();
+        let good = match result {
+            Ok(answer) => {
+                pause = settings.min_ttl;
+                let different = lookup.learn(Ok(answer.servers));
+                if (different || had_trouble)
+                    && let Some(unsaid) = teller.change(Instant::now().into_std())
+                {
+                    let (source, servers) = (&lookup.source, lookup.found().len());
+                    tracing::info!(%backend, %source, servers, unsaid, "servers found");
+                }
+                // Who receives it ends only with this task.
+                if different && news.send(Arc::clone(&backend)).await.is_err() {
+                    return;
+                }
+                answer.ttl
+            }
+            Err(reason) => {
+                lookup.learn(Err(reason.clone()));
+                if !had_trouble && let Some(unsaid) = teller.change(Instant::now().into_std()) {
+                    let (source, servers) = (&lookup.source, before.len());
+                    tracing::warn!(%backend, %source, servers, %reason, unsaid, "cannot be looked up, the servers found before stay");
+                }
+                pause = (pause * 2).min(settings.max_ttl);
+                pause
+            }
+        };
+        sleep_until(Instant::now() + good).await;
     }
 }
 
@@ -145,3 +249,6 @@ async fn check_on(backend: Arc<str>, server: Arc<Server>, check: Arc<Check>) {
 fn by_chance(most: Duration) -> Duration {
     most.mul_f64(fastrand::f64())
 }
+
+/// News wait for their turn.
+const QUEUED: usize = 64;

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use rustls::ProtocolVersion;
 use serde::Serialize;
 
-use crate::cli::{FAILED, Output};
+use crate::cli::{FAILED, Output, USAGE, say};
 use crate::config;
 use crate::tls::policy::{self, CipherOrder, Policy, aws};
 use crate::tls::registry;
@@ -95,16 +95,16 @@ pub(super) fn policy(verb: Verb) -> ExitCode {
         Some(policy) => {
             let shown = Shown::new(policy);
             if format == Output::Json {
-                json(&shown)
+                json(&shown);
             } else {
-                print(&shown)
+                say(&text(&shown));
             }
             ExitCode::SUCCESS
         }
         None => {
             let known = all.iter().map(|policy| &*policy.name).collect::<Vec<_>>().join(", ");
             eprintln!("unknown policy {name:?} (expected one of {known})");
-            FAILED.into()
+            USAGE.into()
         }
     }
 }
@@ -173,35 +173,34 @@ fn list(all: &[Arc<Policy>], format: Output) {
     if format == Output::Json {
         json(&shown);
     } else {
-        shown.iter().for_each(|policy| println!("{}", policy.summary()));
+        shown.iter().for_each(|policy| say(&format!("{}\n", policy.summary())));
     }
 }
 
 fn json(value: &impl Serialize) {
     // Made of texts, which JSON always has a form for.
-    println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
+    say(&format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default()));
 }
 
-fn print(policy: &Shown) {
-    println!("{}", policy.name);
-    if let Some(name) = &policy.aws_name {
-        println!("  AWS's name: {name}");
-    }
-    println!("  versions: {}", policy.versions.join(", "));
-    println!("  cipher suites, in the {}'s order of preference:", policy.cipher_order);
+fn text(policy: &Shown) -> String {
+    let mut lines = vec![policy.name.clone()];
+    lines.extend(policy.aws_name.as_ref().map(|name| format!("  AWS's name: {name}")));
+    lines.push(format!("  versions: {}", policy.versions.join(", ")));
+    lines.push(format!("  cipher suites, in the {}'s order of preference:", policy.cipher_order));
     for Suite { version, iana, openssl } in &policy.ciphers {
-        println!("    {version}  {iana:<45} {openssl}");
+        lines.push(format!("    {version}  {iana:<45} {openssl}"));
     }
-    println!("  groups: {}", policy.groups.join(", "));
+    lines.push(format!("  groups: {}", policy.groups.join(", ")));
     for Schemes { version, schemes } in &policy.signature_schemes {
-        println!("  signature schemes, {version}: {}", schemes.join(", "));
+        lines.push(format!("  signature schemes, {version}: {}", schemes.join(", ")));
     }
     match (&policy.aws_name, policy.left_out.is_empty()) {
         (None, _) => {}
-        (Some(_), true) => println!("  the same as AWS's"),
-        (Some(_), false) => println!("  AWS's has besides:"),
+        (Some(_), true) => lines.push("  the same as AWS's".into()),
+        (Some(_), false) => lines.push("  AWS's has besides:".into()),
     }
     for LeftOut { what, names, why } in &policy.left_out {
-        println!("    {what}: {} ({why})", names.join(", "));
+        lines.push(format!("    {what}: {} ({why})", names.join(", ")));
     }
+    lines.join("\n") + "\n"
 }

@@ -18,10 +18,12 @@ pub mod health;
 pub mod limits;
 pub mod listener;
 pub mod policy;
+pub mod resolver;
 
 use backend::Backend;
 use listener::Listener;
 use policy::Policy;
+use resolver::Resolver;
 
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,7 @@ pub struct File {
     pub admin: Admin,
     pub log: Log,
     pub runtime: Runtime,
+    pub resolver: Resolver,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
     pub policies: Vec<Policy>,
@@ -84,6 +87,7 @@ impl File {
             admin: root.table("admin", Admin::read),
             log: root.table("log", Log::read),
             runtime: root.table("runtime", Runtime::read),
+            resolver: root.table("resolver", Resolver::read),
             listeners: root.tables("listener", Listener::read),
             backends: root.named_tables("backend", Backend::read),
             policies: root.named_tables("policy", Policy::read),

@@ -73,7 +73,7 @@ fn the_reference_says_what_the_code_does() {
 fn the_reference_holds_every_key_the_code_knows() {
     // A section's error lists the keys that were asked for.
     let unknown = format!(
-        "zzz = 1\n[admin]\nzzz = 1\n[log]\nzzz = 1\n[runtime]\nzzz = 1\n[policy.x]\nzzz = 1\n{}",
+        "zzz = 1\n[admin]\nzzz = 1\n[log]\nzzz = 1\n[runtime]\nzzz = 1\n[resolver]\nzzz = 1\n[policy.x]\nzzz = 1\n{}",
         REQUIRED.replace("[[listener]]", "[[listener]]\nzzz = 1").replace(
             "[backend.directory]",
             "[backend.directory.health]\ntype = \"tcp\"\nzzz = 1\n[backend.directory.tls]\nca = \"a\"\nserver_name = \"a\"\nzzz = 1\n[backend.directory]\nzzz = 1"
@@ -82,7 +82,7 @@ fn the_reference_holds_every_key_the_code_knows() {
     let errors = errors(&unknown);
     // The policy lacks two keys besides.
     let errors: Vec<String> = errors.into_iter().filter(|error| !error.contains("is missing")).collect();
-    assert_eq!(errors.len(), 9, "{errors:#?}");
+    assert_eq!(errors.len(), 10, "{errors:#?}");
     // A key without a default stands as a comment, which is code but for its first two characters.
     let documented: Vec<&str> = REFERENCE
         .lines()
@@ -225,6 +225,22 @@ fn every_fault_has_its_own_words() {
         ),
         (&REQUIRED.replace("10.0.1.10:389", "10.0.1.10:0"), "servers[0]: found port 0, expected the port"),
         (&REQUIRED.replace("10.0.1.10", "10.0.2.10"), "servers[1]: 10.0.2.10:389 is listed twice"),
+        (
+            &REQUIRED.replace("10.0.1.10:389", "dns:web"),
+            "servers[0]: found \"dns:web\", expected an IP address and a port",
+        ),
+        (&REQUIRED.replace("10.0.1.10:389", "dns:web:0"), "servers[0]: found \"dns:web:0\", expected an IP address"),
+        (&REQUIRED.replace("10.0.1.10:389", "dns:a..b:1"), "servers[0]: found \"dns:a..b:1\", expected an IP address"),
+        (&REQUIRED.replace("10.0.1.10:389", "srv:a b"), "servers[0]: found \"srv:a b\", expected an IP address"),
+        (
+            &REQUIRED.replace("10.0.1.10:389\", \"10.0.2.10:389", "srv:A\", \"srv:a"),
+            "servers[1]: srv:a is listed twice",
+        ),
+        (
+            &format!("{REQUIRED}[resolver]\nnameservers = \"ns\""),
+            "resolver: nameservers: found \"ns\", expected the IP",
+        ),
+        (&format!("{REQUIRED}[resolver]\nmin_ttl = \"1m\""), "resolver: max_ttl: is shorter than min_ttl, which is 1m"),
         (&server("weight = 0"), "servers[0]: found a table, expected an IP address and a port, such as"),
         (&server("weight = 1001"), "(a weight from 1 to 1000)"),
         (&server("max_connections = 0"), "servers[0]: found a table, expected"),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backend::discover;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file::{self, File};
 use crate::config::values::{Mode, Workers};
@@ -22,6 +23,8 @@ pub mod limits;
 pub mod listener;
 mod policy;
 
+mod resolver;
+
 use backend::Backend;
 use listener::{Listener, Listeners};
 use policy::Policies;
@@ -32,6 +35,7 @@ pub struct Config {
     pub admin: Admin,
     pub log: Log,
     pub runtime: Runtime,
+    pub resolver: Arc<discover::Settings>,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
     /// Those of `[policy.NAME]`.
@@ -80,6 +84,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
             message: "no listener (expected at least one [[listener]])".into(),
         });
     }
+    let resolver = Arc::new(resolver::validated(file.resolver, &mut errors));
     let mut check = Listeners {
         folder,
         backends: &backends,
@@ -113,6 +118,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
                 shutdown_timeout: file.runtime.shutdown_timeout.value,
                 record_layer: file.runtime.record_layer.value,
             },
+            resolver,
             listeners,
             backends,
             policies,

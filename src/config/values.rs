@@ -20,6 +20,7 @@ use crate::tls::select::UnknownName;
 pub mod backend_tls;
 pub mod health;
 pub mod limits;
+pub mod resolver;
 pub mod server;
 
 /// `"auto"` or a number.

@@ -11,9 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::limit::client::Client;
 use crate::limit::prefixes::Prefixes;
 use crate::limit::rate::{Limiter, PerClient, Rate, Remembered};
+use crate::limit::waiting::{Ticket, Waiting};
 
 /// What a listener allows.
 #[derive(Debug, Clone)]
@@ -53,6 +56,7 @@ pub enum Refused {
 pub struct Admission {
     pub limits: Limits,
     active: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
     /// Of clients that have connections, so that it holds no more than `max_connections`.
     of_client: Arc<Mutex<HashMap<Client, usize>>>,
     rate: Option<Arc<Limiter>>,
@@ -64,7 +68,11 @@ pub struct Admission {
 
 /// One of a listener's connections, given back when dropped.
 #[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
+pub struct Place {
+    active: Arc<AtomicUsize>,
+    /// Held until the connection has said what it wants.
+    ticket: Option<Ticket>,
+}
 
 /// One of a client's connections, given back when dropped.
 #[derive(Debug)]
@@ -83,6 +91,7 @@ impl Admission {
             .and_then(|before| before.failures.clone());
         Self {
             active: before.map(|before| Arc::clone(&before.active)).unwrap_or_default(),
+            waiting: before.map(|before| Arc::clone(&before.waiting)).unwrap_or_default(),
             of_client: before.map(|before| Arc::clone(&before.of_client)).unwrap_or_default(),
             rate: rate.or_else(|| limits.rate.map(Limiter::new).map(Arc::new)),
             rate_per_client: rate_per_client.or_else(|| limits.rate_per_client.map(PerClient::new).map(Arc::new)),
@@ -108,16 +117,18 @@ impl Admission {
         self.blocked.count(|until| until > now)
     }
 
-    /// A place for one more connection, if there is any.
+    /// A place for one more connection, if there is any, or if one that has said nothing yet can give way.
     pub fn place(&self) -> Result<Place, Refused> {
-        let place = Place(Arc::clone(&self.active));
-        if self.active.fetch_add(1, Ordering::Relaxed) >= self.limits.max_connections {
+        if self.rate.as_ref().is_some_and(|rate| !rate.permits()) {
+            return Err(Refused::TooOften);
+        }
+        let mut place = Place { active: Arc::clone(&self.active), ticket: None };
+        let full = self.active.fetch_add(1, Ordering::Relaxed) >= self.limits.max_connections;
+        if full && !self.waiting.call() {
             return Err(Refused::TooMany);
         }
-        match &self.rate {
-            Some(rate) if !rate.permits() => Err(Refused::TooOften),
-            _ => Ok(place),
-        }
+        place.ticket = Some(self.waiting.join());
+        Ok(place)
     }
 
     /// Whether the client may have one more connection.
@@ -172,9 +183,21 @@ impl Admission {
     }
 }
 
+impl Place {
+    /// The connection has said what it wants: from now on it gives way to nobody.
+    pub fn heard(&mut self) {
+        self.ticket = None;
+    }
+
+    /// Tells when the connection has to give way. `None` where it need not.
+    pub fn called(&self) -> Option<Arc<Notify>> {
+        self.ticket.as_ref().map(Ticket::called)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -198,6 +221,8 @@ const HUNDRED: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn limits() -> Limits {
@@ -223,7 +248,8 @@ mod tests {
     #[test]
     fn places_and_shares_are_given_back() {
         let admission = Admission::new(limits(), None);
-        let places: Vec<_> = (0..3).map(|_| admission.place().unwrap()).collect();
+        let mut places: Vec<_> = (0..3).map(|_| admission.place().unwrap()).collect();
+        places.iter_mut().for_each(Place::heard);
         assert_eq!(admission.place().unwrap_err(), Refused::TooMany);
         assert_eq!(admission.active(), 3);
         drop(places);
@@ -235,6 +261,23 @@ mod tests {
         assert!(admission.client(address("10.0.0.1")).is_ok());
         assert!(admission.of_client.lock().unwrap().is_empty(), "nothing is remembered of who is gone");
         assert_eq!(admission.client(address("192.0.2.1")).unwrap_err(), Refused::Denied);
+    }
+
+    #[test]
+    fn who_has_said_nothing_gives_way_and_who_has_does_not() {
+        let admission = Admission::new(limits(), None);
+        let mut places: Vec<_> = (0..3).map(|_| admission.place().unwrap()).collect();
+        places[0].heard();
+        let called = |place: &Place| {
+            let called = place.called().unwrap();
+            let mut called = std::pin::pin!(called.notified());
+            called.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        };
+        let newcomer = admission.place().unwrap();
+        assert!(places[0].called().is_none() && called(&places[1]) && !called(&places[2]));
+        drop(places.remove(1));
+        assert_eq!(admission.active(), 3);
+        drop(newcomer);
     }
 
     #[test]

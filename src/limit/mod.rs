@@ -6,3 +6,4 @@ pub mod admission;
 pub mod client;
 pub mod prefixes;
 pub mod rate;
+mod waiting;

@@ -48,6 +48,8 @@ pub enum Outcome {
     HelloClosed,
     /// The client took longer than `handshake_timeout` to send its ClientHello.
     HelloTimeout,
+    /// The client had not sent its ClientHello when a newcomer found the listener full, and had waited longest of all such.
+    HelloPreempted,
     /// What came is not TLS: plain HTTP, SSH, LDAP, noise.
     NotTls,
     /// It is TLS, but no valid ClientHello, or too large.
@@ -122,9 +124,9 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the client failed to come to a TLS session, so that it counts for `handshake_failures`. To connect and to close
-    /// without a word is what port checks do, and not a failure.
+    /// without a word is what port checks do, and not a failure; nor is to have given way.
     pub fn is_failed_handshake(self) -> bool {
-        self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed)
+        self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted)
     }
 
     /// Whether it ended before there was a TLS session, and not by being refused on accept.
@@ -132,7 +134,8 @@ impl Outcome {
         match self {
             Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => true,
             Self::StarttlsPipelined | Self::StarttlsInvalid => true,
-            Self::HelloClosed | Self::HelloTimeout | Self::NotTls | Self::HelloInvalid => true,
+            Self::HelloClosed | Self::HelloTimeout | Self::HelloPreempted => true,
+            Self::NotTls | Self::HelloInvalid => true,
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
             Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,

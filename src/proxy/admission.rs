@@ -9,7 +9,7 @@ use crate::snapshot::Listener;
 /// Held by a connection that was let in.
 #[derive(Debug)]
 pub struct Admitted {
-    _place: Place,
+    place: Place,
     share: Option<Share>,
 }
 
@@ -18,7 +18,7 @@ impl Admitted {
     pub fn direct(listener: &Listener, client: &Address) -> Result<Self, Outcome> {
         let share = share(listener, client)?;
         let place = listener.admission.place().map_err(outcome)?;
-        Ok(Self { _place: place, share })
+        Ok(Self { place, share })
     }
 
     /// Behind a proxy: who the client is will be known later, but the proxy must be one that is trusted.
@@ -28,7 +28,23 @@ impl Admitted {
             return Err(Outcome::ProxyUntrusted);
         }
         let place = listener.admission.place().map_err(outcome)?;
-        Ok(Self { _place: place, share: None })
+        Ok(Self { place, share: None })
+    }
+
+    /// The client has said what it wants.
+    pub fn heard(&mut self) {
+        self.place.heard();
+    }
+
+    /// Returns when the connection has to give way to another, which may be never.
+    pub fn called(&self) -> impl Future<Output = ()> + use<> {
+        let called = self.place.called();
+        async move {
+            match called {
+                Some(called) => called.notified().await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Asks for the client that the proxy has named.

@@ -49,7 +49,11 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
 
     let mut early = Vec::new();
     if listener.trusted_proxies.is_some() {
-        let header = match timeout_at(deadline, Box::pin(proxied::read(&mut client))).await {
+        let read = tokio::select! {
+            read = timeout_at(deadline, Box::pin(proxied::read(&mut client))) => read,
+            () = admitted.called() => return Outcome::HelloPreempted,
+        };
+        let header = match read {
             Ok(Ok((header, rest))) => {
                 early = rest;
                 header
@@ -65,13 +69,22 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
     }
 
     if let Some(protocol) = listener.starttls {
-        early = match timeout_at(deadline, Box::pin(starttls::begin(protocol, &mut client, early))).await {
+        let begun = tokio::select! {
+            begun = timeout_at(deadline, Box::pin(starttls::begin(protocol, &mut client, early))) => begun,
+            () = admitted.called() => return Outcome::HelloPreempted,
+        };
+        early = match begun {
             Ok(Ok(early)) => early,
             Ok(Err(end)) => return entry.no_starttls(&mut client, end).await,
             Err(_) => return Outcome::StarttlsTimeout,
         };
     }
-    let hello = match timeout_at(deadline, Box::pin(read_hello(&mut client, early))).await {
+    let read = tokio::select! {
+        read = timeout_at(deadline, Box::pin(read_hello(&mut client, early))) => read,
+        () = admitted.called() => return Outcome::HelloPreempted,
+    };
+    admitted.heard();
+    let hello = match read {
         Ok(Ok(hello)) => hello,
         Ok(Err(failure)) => return entry.no_hello(&mut client, failure).await,
         Err(_) => return Outcome::HelloTimeout,

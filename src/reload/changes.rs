@@ -29,6 +29,9 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
             changes.extend(certificates.into_iter().map(line));
         }
     }
+    if before.resolver != after.resolver {
+        changes.push(format!("resolver is {:?} (was {:?})", after.resolver, before.resolver));
+    }
     let (old, new) = (backends(&before.backends), backends(&after.backends));
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         let line = |what: String| format!("backend {name:?}: {what}");

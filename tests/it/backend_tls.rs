@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Ending, Tls, connect, trusting};
+use crate::support::haproxy::Haproxy;
 use crate::support::http::Door;
 use crate::support::ldap;
 use crate::support::nginx::{self, Nginx};
@@ -113,27 +114,30 @@ fn nginx_behind_it_is_spoken_to_in_either_version_under_the_name_that_is_set() {
 #[test]
 fn a_proxy_header_comes_before_tls() {
     let pki = certified_server(&[SERVER], &Extra::default());
-    let folder = pki.folder().join("servers/server");
-    let nginx = Nginx::with("127.0.0.1:0", move |place, address| {
-        let (head, place, pair) = (nginx::head(place), place.display(), folder.display());
-        format!(
-            "{head}http {{ access_log off; client_body_temp_path {place}/body; proxy_temp_path {place}/proxy; \
-             fastcgi_temp_path {place}/fastcgi; uwsgi_temp_path {place}/uwsgi; scgi_temp_path {place}/scgi; server {{ \
-             listen {address} ssl proxy_protocol; ssl_certificate {pair}.crt; ssl_certificate_key {pair}.key; return 200 \
-             \"$ssl_protocol $proxy_protocol_port\"; }} }}\n"
-        )
-    });
+    let both =
+        ["crt", "key"].map(|end| fs::read_to_string(pki.folder().join(format!("servers/server.{end}"))).unwrap());
+    fs::write(pki.folder().join("both.pem"), both.concat()).unwrap();
+    let haproxy = Haproxy::start(
+        "127.0.0.1:0",
+        &format!(
+            "frontend told\n    mode http\n    bind fd@0 accept-proxy ssl crt {}\n    http-request return status 200 \
+             content-type text/plain lf-string \"%[src_port] %[fc_pp_authority] %[ssl_fc]\"\n",
+            pki.folder().join("both.pem").display()
+        ),
+    );
     let tls = format!("ca = \"ca.pem\"\nserver_name = \"{SERVER}\"");
-    let text =
-        config(&[nginx.address], "", &tls).replace("[backend.b.tls]", "proxy_protocol = \"v2\"\n\n[backend.b.tls]");
-    let proxy = Proxy::start(pki.folder(), &text);
-    let trust = Arc::new(trusting(&pki.ca(), Tls::V13));
-    let mut client = Client::on(connect(proxy.address("main")), &trust, NAME);
-    client.handshake().unwrap();
-    client.send(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-    let (answer, _) = client.read_to_end();
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.ends_with(&format!("TLSv1.2 {}", client.port())), "{answer}");
+    for (version, name) in [("v1", ""), ("v2", NAME)] {
+        let send = format!("proxy_protocol = \"{version}\"\n\n[backend.b.tls]");
+        let text = config(&[haproxy.address], "", &tls).replace("[backend.b.tls]", &send);
+        let proxy = Proxy::start(pki.folder(), &text);
+        let trust = Arc::new(trusting(&pki.ca(), Tls::V13));
+        let mut client = Client::on(connect(proxy.address("main")), &trust, NAME);
+        client.handshake().unwrap();
+        client.send(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let (answer, _) = client.read_to_end();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.ends_with(&format!("\r\n\r\n{} {name} 1", client.port())), "{version}: {answer}");
+    }
 }
 
 /// One tlsgate in front of another, each way five megabytes at once, and every end handed on.

@@ -62,8 +62,12 @@ fn the_most_specific_prefix_decides_who_may_connect() {
 fn a_client_has_its_share_and_another_one_its_own() {
     let stage = stage("max_connections_per_client = 2");
     let (one, other) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
-    let first = connect_from(one, stage.address());
-    let second = connect_from(one, stage.address());
+    let let_in = || {
+        let mut client = Client::on(connect_from(one, stage.address()), stage.config(Tls::V13), NAME);
+        client.handshake().unwrap();
+        client
+    };
+    let (first, second) = (let_in(), let_in());
     assert_eq!(refused(&stage, one), "client_connection_limit");
     assert!(served(&stage, other));
     drop((first, second));
@@ -154,6 +158,29 @@ fn a_flood_from_thousands_of_addresses_leaves_those_who_behave_alone() {
     eventually("every file is closed", || (open_files(stage.proxy.pid()) <= files).then_some(()));
     // Written down at a bounded rate; the metrics have them all.
     stage.proxy.log_line("more connections are refused than the access log tells of");
+    assert!(served(&stage, good));
+}
+
+/// Silence from more addresses than there are places: who says nothing gives way to who comes.
+#[test]
+fn silence_from_everywhere_keeps_nobody_out() {
+    let stage = stage("max_connections = 50\nhandshake_timeout = \"1m\"");
+    let good = Ipv4Addr::new(127, 0, 0, 1);
+    let mut inside = Client::on(connect_from(good, stage.address()), stage.config(Tls::V12), NAME);
+    inside.handshake().unwrap();
+    let first = connect_from(Ipv4Addr::new(127, 50, 0, 1), stage.address());
+    let mut silent = Vec::new();
+    for number in 0..1000_u32 {
+        let [_, _, high, low] = (number + 2).to_be_bytes();
+        silent.push(connect_from(Ipv4Addr::new(127, 50, high, low), stage.address()));
+        if number % 20 == 0 {
+            assert!(served(&stage, good), "after {number}");
+        }
+    }
+    assert_eq!(stage.outcome(close(first)), "hello_preempted");
+    inside.send(b"hello").unwrap();
+    assert_eq!(inside.read_exact(5), b"hello", "who is served is not touched");
+    drop(silent);
     assert!(served(&stage, good));
 }
 

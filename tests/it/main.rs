@@ -15,6 +15,7 @@ mod certificates;
 mod clients;
 mod demo;
 mod directory;
+mod discovery;
 mod ends;
 mod explain;
 mod health;

@@ -9,7 +9,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 
 use super::{Launch, Setting, Tuning, lines, said};
-use crate::material::NAME;
+use crate::material::{Many, NAME};
 
 pub(super) fn about(program: &Path) -> String {
     let text = said(program, &["-vv"]);
@@ -22,10 +22,12 @@ pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Lau
     let mut answer = String::new();
     // The second is for a crypto library without the post-quantum group.
     for curves in ["X25519MLKEM768:X25519:P-256", "X25519:P-256"] {
-        let text = text(setting, curves);
-        fs::write(&path, &text)?;
+        // Few certificates are enough to find out, and thousands take it a long time.
+        fs::write(&path, text(setting, None, curves))?;
         let check = Command::new(program).arg("-c").arg("-f").arg(&path).output()?;
         if check.status.success() {
+            let text = text(setting, setting.many, curves);
+            fs::write(&path, &text)?;
             let master = setting.many.map(|_| "-W".to_owned());
             return Ok(Launch {
                 program: program.to_owned(),
@@ -40,7 +42,7 @@ pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Lau
     Err(io::Error::other(answer))
 }
 
-fn text(setting: &Setting<'_>, curves: &str) -> String {
+fn text(setting: &Setting<'_>, many: Option<&Many>, curves: &str) -> String {
     let Setting { ecdsa, rsa, passthrough, backend, material, workers, .. } = setting;
     let buffers = match setting.tuning {
         Tuning::Connections => "",
@@ -71,7 +73,7 @@ backend backend
     let listen = |name: &str, address, crt: String| {
         format!("\nfrontend {name}\n  bind {address} ssl crt {crt} curves {curves}\n")
     };
-    if let Some(many) = setting.many {
+    if let Some(many) = many {
         text.push_str(&listen("ecdsa", ecdsa, many.combined.display().to_string()));
         return text;
     }

@@ -5,7 +5,7 @@ use crate::backend::condition::{Health, State};
 
 fn entry(port: u16) -> Entry {
     Entry {
-        address: Address::Tcp(([127, 0, 0, 1], port).into()),
+        place: Place::Address(Address::Tcp(([127, 0, 0, 1], port).into())),
         weight: 1,
         backup: false,
         max_connections: usize::MAX,
@@ -169,4 +169,34 @@ fn turns_go_on_through_a_reload_that_changes_nothing() {
     assert_eq!(picks(&before, 2), [0, 1]);
     let after = Pool::new(settings(three()), None, Some(&before));
     assert_eq!(picks(&after, 2), [2, 0]);
+}
+
+#[test]
+fn what_a_source_finds_comes_and_goes_with_its_weight_and_its_rank() {
+    let source = Source::Srv { name: "_ldap._tcp.test".into() };
+    let found = |port: u16, priority, weight| crate::backend::discover::Found {
+        priority,
+        address: ([127, 0, 0, 9], port).into(),
+        weight,
+        target: "a".into(),
+    };
+    let entries = vec![entry(1), Entry { place: Place::Source(source), weight: 2, ..entry(0) }];
+    let pool = pool(entries.clone());
+    assert_eq!(pool.members().list.len(), 1);
+    assert!(pool.lookups[0].learn(Ok(vec![found(1, 0, 5), found(2, 10, 1)])) && pool.renew() && !pool.renew());
+    let shown = |pool: &Pool| {
+        let members = pool.members();
+        members.list.iter().map(|m| (m.server.address.port().unwrap(), m.weight, m.tier.priority)).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&pool), [(1, 1, 0), (1, 10, 0), (2, 2, 10)]);
+    let lease = server(&pool, 1).lease(9);
+    assert!(pool.lookups[0].learn(Ok(vec![found(2, 10, 1)])) && pool.renew());
+    assert_eq!(shown(&pool), [(1, 1, 0), (2, 2, 10)]);
+    // Through a reload, too, and back while it still has a connection, it is the same.
+    let after = Pool::new(settings(entries), None, Some(&pool));
+    assert_eq!(shown(&after), [(1, 1, 0), (2, 2, 10)]);
+    assert!(after.lookups[0].learn(Ok(vec![found(1, 0, 5)])) && after.renew());
+    assert_eq!(server(&after, 1).active(), 1);
+    drop(lease);
+    assert_eq!(server(&after, 1).active(), 0);
 }

@@ -1,5 +1,7 @@
 //! Findings against a policy: every difference, in words. Must not know: how either came about.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::findings::Findings;
@@ -7,7 +9,7 @@ use super::hello::{TLS12, TLS13};
 use super::scan::{Order, Version};
 use super::suites::{self, Authentication};
 use super::{groups, version_name};
-use crate::tls::policy;
+use crate::tls::policy::{self, CipherOrder, Policy};
 
 /// What a policy says, in numbers. This is all that the probe knows of policies.
 #[derive(Debug, Clone)]
@@ -28,17 +30,22 @@ pub(super) struct Expectation {
 }
 
 impl Expected {
-    pub(super) fn named(name: &str) -> Result<Self, String> {
-        let Some(policy) = policy::named(name) else {
-            let known: Vec<_> = policy::built_in().iter().map(|policy| &*policy.name).collect();
-            return Err(format!("unknown policy (expected one of {})", known.join(", ")));
+    /// The built-in policy of that name, or one of these.
+    pub(super) fn named(name: &str, own: &[Arc<Policy>]) -> Result<Self, String> {
+        let found = policy::named(name).or_else(|| own.iter().find(|policy| *policy.name == *name).map(Arc::clone));
+        let Some(policy) = found else {
+            let known: Vec<_> = policy::built_in().iter().chain(own).map(|policy| &*policy.name).collect();
+            return Err(format!("unknown policy {name:?} (expected one of {})", known.join(", ")));
         };
         Ok(Self {
             name: policy.name.to_string(),
             versions: policy.versions.iter().map(|version| u16::from(*version)).collect(),
             suites: policy.suites.iter().map(|suite| u16::from(*suite)).collect(),
             groups: policy.groups.iter().map(|group| u16::from(*group)).collect(),
-            order: Order::Server,
+            order: match policy.cipher_order {
+                CipherOrder::Server => Order::Server,
+                CipherOrder::Client => Order::Client,
+            },
         })
     }
 }

@@ -10,6 +10,7 @@ use rustls::pki_types::ServerName;
 use serde::Serialize;
 
 use crate::cli::{FAILED, Output};
+use crate::config;
 use ask::{Asker, ProbeError};
 use certificate::Roots;
 use connect::{StartTls, Target};
@@ -46,8 +47,11 @@ pub(super) struct What {
     #[arg(long, value_enum, default_value_t = Output::Text)]
     format: Output,
     /// Fail, and say each difference, unless the server does exactly what this policy says.
-    #[arg(long, value_name = "NAME", value_parser = expected, conflicts_with = "same_as")]
-    expect_policy: Option<Expected>,
+    #[arg(long, value_name = "NAME", conflicts_with = "same_as")]
+    expect_policy: Option<String>,
+    /// The configuration in which that policy stands, where it is none of the built-in ones.
+    #[arg(short, long, value_name = "FILE", requires = "expect_policy")]
+    config: Option<PathBuf>,
     /// Find out whether TLS passes through HOST:PORT to this backend untouched, or is terminated on the way.
     #[arg(long, value_name = "BACKEND", value_parser = target)]
     same_as: Option<String>,
@@ -72,7 +76,14 @@ struct Failed {
 
 pub(super) fn probe(what: What) -> ExitCode {
     let json = what.format == Output::Json;
-    let (ok, text) = match probed(&what) {
+    let expected = match expected(&what) {
+        Ok(expected) => expected,
+        Err((why, code)) => {
+            eprintln!("{why}");
+            return code.into();
+        }
+    };
+    let (ok, text) = match probed(&what, expected.as_ref()) {
         Ok(answer) => answer,
         Err(error) if json => (false, pretty(&Failed { ok: false, error })),
         Err(error) => {
@@ -85,7 +96,7 @@ pub(super) fn probe(what: What) -> ExitCode {
 }
 
 /// Whether all is as it should be, and what to print.
-fn probed(what: &What) -> Result<(bool, String), String> {
+fn probed(what: &What, expected: Option<&Expected>) -> Result<(bool, String), String> {
     let text = |error: ProbeError| error.to_string();
     let roots = Roots::load(what.ca.as_deref())?;
     let target = Target::resolve(&what.target, what.starttls, what.timeout).map_err(|error| error.to_string())?;
@@ -101,7 +112,7 @@ fn probed(what: &What) -> Result<(bool, String), String> {
         None => {
             let mut asker = Asker::new(target);
             let mut found = findings::gather(&mut asker, name, &roots).map_err(text)?;
-            if let Some(expected) = &what.expect_policy {
+            if let Some(expected) = expected {
                 found.expectation = Some(expect::compare(expected, &found));
             }
             let ok = found.expectation.as_ref().is_none_or(|expectation| expectation.holds);
@@ -127,8 +138,20 @@ fn server_name(text: &str) -> Result<String, String> {
     if is_dns_name(text) { Ok(text.to_owned()) } else { Err("expected a DNS name".into()) }
 }
 
-fn expected(name: &str) -> Result<Expected, String> {
-    Expected::named(name)
+/// The policy to compare with; or what is wrong with the question, and the exit code for that.
+fn expected(what: &What) -> Result<Option<Expected>, (String, u8)> {
+    let Some(name) = &what.expect_policy else { return Ok(None) };
+    let own = match &what.config {
+        None => Vec::new(),
+        Some(path) => match config::load(path) {
+            Ok(config) => config.policies,
+            Err(errors) => {
+                let lines: Vec<_> = errors.iter().map(|error| format!("{}: error: {error}", path.display())).collect();
+                return Err((lines.join("\n"), FAILED));
+            }
+        },
+    };
+    Expected::named(name, &own).map(Some).map_err(|error| (format!("error: --expect-policy: {error}"), USAGE))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -154,5 +177,8 @@ fn pretty(value: &impl Serialize) -> String {
     // Made of texts and numbers, which JSON always has a form for.
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
+
+/// As for everything else that is typed wrong.
+const USAGE: u8 = 2;
 
 const MAX_TIMEOUT: Duration = Duration::from_secs(300);

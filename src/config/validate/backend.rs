@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::backend::condition::Pauses;
-use crate::backend::pool::{Entry, Settings};
+use crate::backend::pool::{Entry, Place, Settings};
 use crate::config::decode::ConfigError;
 use crate::config::file;
 use crate::config::validate::backend_tls::{self, Tls};
@@ -30,13 +30,14 @@ pub(super) fn validated(
     let servers = present(backend.servers, "servers", server::EXPECTED, &backend.here, errors);
     let mut entries: Vec<Entry> = Vec::new();
     for mut server in servers.unwrap_or_default() {
-        if let Address::Unix(path) = &server.value.address {
-            server.value.address = Address::Unix(resolved(path, folder));
+        if let Place::Address(Address::Unix(path)) = &server.value.place {
+            server.value.place = Place::Address(Address::Unix(resolved(path, folder)));
         }
-        if server.value.address.port() == Some(0) {
+        let place = &server.value.place;
+        if matches!(place, Place::Address(address) if address.port() == Some(0)) {
             errors.push(server.error("found port 0, expected the port that the server listens on"));
-        } else if entries.iter().any(|entry| entry.address == server.value.address) {
-            errors.push(server.error(format!("{} is listed twice", server.value.address)));
+        } else if entries.iter().any(|entry| entry.place == *place) {
+            errors.push(server.error(format!("{place} is listed twice")));
         } else {
             entries.push(server.value);
         }

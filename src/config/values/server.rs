@@ -1,8 +1,10 @@
-//! A server in the list of a backend, and how it is written. Must not know: which keys stand beside the list.
+//! A server in the list of a backend, or where servers are found, and how that is written. Must not know: which keys
+//! stand beside the list.
 
 use toml::de::DeValue;
 
-use crate::backend::pool::Entry;
+use crate::backend::discover::Source;
+use crate::backend::pool::{Entry, Place};
 use crate::config::decode::Value;
 use crate::net::address::Address;
 
@@ -11,12 +13,7 @@ impl Value for Entry {
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         if let Some(text) = value.as_str() {
-            return Some(Self {
-                address: Address::parse(text)?,
-                weight: 1,
-                backup: false,
-                max_connections: usize::MAX,
-            });
+            return Some(Self { place: place(text)?, weight: 1, backup: false, max_connections: usize::MAX });
         }
         let table = value.as_table()?;
         if table.keys().any(|key| !KEYS.contains(&key.get_ref().as_ref())) {
@@ -31,7 +28,7 @@ impl Value for Entry {
             Some(value) => value.get_ref().as_bool()?,
         };
         Some(Self {
-            address: Address::parse(table.get("address")?.get_ref().as_str()?)?,
+            place: place(table.get("address")?.get_ref().as_str()?)?,
             weight: u32::try_from(number("weight", 1, HEAVIEST)?).ok()?,
             backup,
             max_connections: number("max_connections", usize::MAX, usize::MAX)?,
@@ -39,8 +36,30 @@ impl Value for Entry {
     }
 }
 
+fn place(text: &str) -> Option<Place> {
+    if let Some(rest) = text.strip_prefix("dns:") {
+        let (name, port) = rest.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        return is_name(name).then(|| Place::Source(Source::Dns { name: name.to_ascii_lowercase(), port }));
+    }
+    if let Some(name) = text.strip_prefix("srv:") {
+        return is_name(name).then(|| Place::Source(Source::Srv { name: name.to_ascii_lowercase() }));
+    }
+    Address::parse(text).map(Place::Address)
+}
+
+/// Letters, digits, hyphens and underscores in labels of up to 63 (RFC 1035, RFC 2782); a dot at the end keeps search
+/// domains away.
+fn is_name(name: &str) -> bool {
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    labels.len() <= 253 && labels.split('.').all(is_label)
+}
+
 /// What a server may look like.
-pub const EXPECTED: &str = "an IP address and a port, such as \"10.0.1.10:389\", the path of a Unix socket, such as \"unix:/run/x.sock\", or a table such as { address = \"10.0.1.10:389\", weight = 2, backup = true, max_connections = 100 } (a weight from 1 to 1000)";
+pub const EXPECTED: &str = "an IP address and a port, such as \"10.0.1.10:389\", a name to be looked up, such as \"dns:web.internal:8443\" or \"srv:_ldap._tcp.corp.example.com\", the path of a Unix socket, such as \"unix:/run/x.sock\", or a table such as { address = \"10.0.1.10:389\", weight = 2, backup = true, max_connections = 100 } (a weight from 1 to 1000)";
 
 const KEYS: [&str; 4] = ["address", "weight", "backup", "max_connections"];
 const HEAVIEST: usize = 1000;

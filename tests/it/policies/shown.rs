@@ -123,7 +123,7 @@ fn what_is_left_out_of_a_policy_is_one_warning_and_with_strict_an_error() {
 fn the_admin_api_has_ones_own_too() {
     let pki = pki();
     let proxy = Proxy::start(pki.folder(), &config("mixed"));
-    let door = Door::Unix(pki.folder().join("admin.sock"));
+    let door = Door::unix(pki.folder());
     let shown = door.get("/api/v1/policies").json();
     let mixed = shown["policies"].as_array().unwrap().iter().find(|policy| policy["name"] == "mixed").unwrap();
     assert_eq!(mixed["listeners"], serde_json::json!(["main"]));

@@ -120,7 +120,7 @@ fn a_policy_of_ones_own_can_be_changed_while_it_runs() {
 fn the_admin_api_adds_none_that_can_never_be_served() {
     let pki = written(&[("rsa", Key::Rsa2048)]);
     let proxy = Proxy::start(pki.folder(), &format!("[admin]\nlisten=\"unix:admin.sock\"\n{}", config("[\"certs\"]")));
-    let door = Door::Unix(pki.folder().join("admin.sock"));
+    let door = Door::unix(pki.folder());
     let add = |name: &str, key: Key| {
         let (certificate, key) = pki.pair(&[&format!("{name}.test")], key, &Extra::default());
         let body = serde_json::json!({ "name": name, "certificate": certificate, "key": key }).to_string();

@@ -41,6 +41,41 @@ fn each_policy_holds_on_a_listener_that_has_it_and_on_no_other() {
 }
 
 #[test]
+fn a_policy_of_ones_own_is_taken_from_the_configuration() {
+    const POLICY: &str = r#"
+[policy.mine]
+versions = ["TLSv1.3", "TLSv1.2"]
+ciphers = ["TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]
+groups = ["secp256r1", "x25519"]
+cipher_order = "ORDER"
+"#;
+    let pki = Pki::new();
+    pair(&pki, "ec", Key::P256);
+    for (order, other) in [("server", "client"), ("client", "server")] {
+        let own = |order: &str| format!("policy = \"mine\"\n{}", POLICY.replace("ORDER", order));
+        let proxy = proxy(&pki, &own(order));
+        let file = pki.folder().join("other.toml");
+        let running = std::fs::read_to_string(pki.folder().join("tlsgate.toml")).unwrap();
+        for (written, holds) in [(order, true), (other, false)] {
+            std::fs::write(&file, running.replace(&format!("\"{order}\""), &format!("\"{written}\""))).unwrap();
+            let expected = ["--format", "json", "--expect-policy", "mine", "-c", file.to_str().unwrap()];
+            let found = probe(proxy.address("main"), &expected);
+            let differences = differences(&found);
+            assert_eq!(differences.is_empty(), holds, "{order}, {written}: {differences:#?}");
+            assert!(
+                holds || differences.iter().all(|text| text.contains("order of suites decides")),
+                "{differences:#?}"
+            );
+        }
+        let unknown = probe(proxy.address("main"), &["--expect-policy", "none", "-c", file.to_str().unwrap()]);
+        assert!(unknown.code == 2 && unknown.err.contains(", mine)"), "{unknown:?}");
+        std::fs::write(&file, "[listner]").unwrap();
+        let broken = probe(proxy.address("main"), &["--expect-policy", "mine", "-c", file.to_str().unwrap()]);
+        assert!(broken.code == 1 && broken.err.contains("error: line 1"), "{broken:?}");
+    }
+}
+
+#[test]
 fn every_difference_is_said() {
     let pki = Pki::new();
     let rsa = pair(&pki, "rsa", Key::Rsa2048);

@@ -134,6 +134,23 @@ fn what_follows_start_tls_is_never_taken_for_what_came_through_it() {
 }
 
 #[test]
+fn a_request_may_come_right_behind_a_proxy_header() {
+    let backend = Recorded::start();
+    let stage = stage("ldap", &backend, "proxy_protocol = \"require\"\ntrusted_proxies = [\"127.0.0.1\"]");
+    let header = b"PROXY TCP4 192.0.2.7 192.0.2.8 40000 389\r\n";
+    let mut tcp = connect(stage.address());
+    assert_eq!(asked(&mut tcp, &[header, START_TLS].concat(), GRANTED.len()), GRANTED);
+    inside(&stage, tcp, Tls::V13, b"encrypted");
+    let record = stage.proxy.record(|record| record["client.port"] == 40000);
+    assert_eq!((&record["outcome"], &record["client.address"]), (&"completed".into(), &"192.0.2.7".into()));
+    let mut tcp = connect(stage.address());
+    tcp.write_all(&[header, START_TLS, b"more"].concat()).unwrap();
+    let (answer, _) = drain(&mut tcp);
+    assert_eq!(answer[7..10], [0x0a, 1, 1], "{answer:02x?}");
+    assert_eq!(backend.bytes(), b"encrypted");
+}
+
+#[test]
 fn one_byte_at_a_time_is_enough() {
     let backend = Recorded::start();
     let stage = stage("ldap", &backend, "");

@@ -15,7 +15,11 @@ pub(crate) struct Backend {
 impl Backend {
     /// Runs `serve` for each connection.
     pub(crate) fn start<T>(serve: impl Fn(TcpStream) -> Result<T> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), serve)
+    }
+
+    /// The same on a socket that is there.
+    pub(crate) fn on<T>(listener: TcpListener, serve: impl Fn(TcpStream) -> Result<T> + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let serve = Arc::new(serve);
         thread::spawn(move || {
@@ -31,7 +35,11 @@ impl Backend {
 
     /// Sends back what it gets, and ends when the other side does.
     pub(crate) fn echo() -> Self {
-        Self::start(|mut stream| {
+        Self::echo_on(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    pub(crate) fn echo_on(listener: TcpListener) -> Self {
+        Self::on(listener, |mut stream| {
             let mut buffer = vec![0; 64 * 1024];
             loop {
                 match stream.read(&mut buffer)? {

@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -41,6 +42,16 @@ impl Door {
                 Box::new(stream)
             }
         }
+    }
+
+    /// A Unix socket in that folder, once there is a state to ask about: it listens before that.
+    pub(crate) fn unix(folder: &Path) -> Self {
+        let door = Self::Unix(folder.join("admin.sock"));
+        let deadline = Instant::now() + PATIENCE;
+        while door.get("/readyz").status != 200 {
+            assert!(Instant::now() < deadline, "never ready");
+        }
+        door
     }
 
     pub(crate) fn get(&self, path: &str) -> Response {

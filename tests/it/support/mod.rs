@@ -5,6 +5,7 @@ pub(crate) mod bare;
 pub(crate) mod by_hand;
 pub(crate) mod check;
 pub(crate) mod client;
+pub(crate) mod dns;
 pub(crate) mod forge;
 pub(crate) mod haproxy;
 pub(crate) mod hello;

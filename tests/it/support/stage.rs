@@ -41,10 +41,20 @@ impl Stage {
 
     /// With the servers as the configuration writes them, and an admin API on a Unix socket.
     pub(crate) fn of(servers: &str, backend: &str) -> Self {
-        let lines = Lines { top: "[admin]\nlisten=\"unix:admin.sock\"", listener: "", backend };
-        let stage = Self::written(certified(), &listed(servers, lines));
+        Self::with("", servers, backend)
+    }
+
+    /// The same with more for the configuration as a whole.
+    pub(crate) fn with(top: &str, servers: &str, backend: &str) -> Self {
+        let stage = Self::unready(top, servers, backend);
         eventually("it is ready", || (stage.door().get("/readyz").status == 200).then_some(()));
         stage
+    }
+
+    /// The same as soon as it listens.
+    pub(crate) fn unready(top: &str, servers: &str, backend: &str) -> Self {
+        let top = format!("{ADMIN}{top}");
+        Self::written(certified(), &listed(servers, Lines { top: &top, listener: "", backend }))
     }
 
     fn written(pki: Pki, config: &str) -> Self {
@@ -60,8 +70,14 @@ impl Stage {
 
     /// Writes the configuration of [`Stage::of`] anew, and reloads.
     pub(crate) fn reload(&self, servers: &str, backend: &str) {
-        let lines = Lines { top: "[admin]\nlisten=\"unix:admin.sock\"", listener: "", backend };
-        std::fs::write(self.pki.folder().join("tlsgate.toml"), listed(servers, lines)).unwrap();
+        self.reload_with("", servers, backend);
+    }
+
+    /// The same for [`Stage::with`].
+    pub(crate) fn reload_with(&self, top: &str, servers: &str, backend: &str) {
+        let top = format!("{ADMIN}{top}");
+        let config = listed(servers, Lines { top: &top, listener: "", backend });
+        std::fs::write(self.pki.folder().join("tlsgate.toml"), config).unwrap();
         let answer = self.door().ask("POST", "/api/v1/reload", &[], "");
         assert_eq!(answer.status, 200, "{answer:?}");
     }
@@ -129,3 +145,5 @@ servers = [{servers}]
 "#
     )
 }
+
+const ADMIN: &str = "[admin]\nlisten=\"unix:admin.sock\"\n";

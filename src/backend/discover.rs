@@ -1,0 +1,207 @@
+//! Names → the servers that they stand for now, and for how long. Must not know: pools, what becomes of a server that is
+//! no longer found.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use tokio::time::timeout;
+
+/// Where servers are found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Every address of a name is a server, on that port.
+    Dns { name: String, port: u16 },
+    /// Servers with ports, priorities and weights (RFC 2782).
+    Srv { name: String },
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Dns { name, port } => write!(f, "dns:{name}:{port}"),
+            Self::Srv { name } => write!(f, "srv:{name}"),
+        }
+    }
+}
+
+/// How names are resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// With none, those of /etc/resolv.conf, with its search domains.
+    pub name_servers: Vec<SocketAddr>,
+    /// For one question to one server.
+    pub timeout: Duration,
+    pub min_ttl: Duration,
+    pub max_ttl: Duration,
+}
+
+/// A server that was found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// The lower, the sooner.
+    pub priority: u16,
+    pub address: SocketAddr,
+    /// From 1.
+    pub weight: u32,
+    /// The name whose address it is.
+    pub target: String,
+}
+
+/// What was found, and how long that is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// In an order that does not depend on the answer's.
+    pub(super) servers: Vec<Found>,
+    pub(super) ttl: Duration,
+}
+
+/// Asks once. `before` is what was found the last time: where only a part of the questions is answered, the rest of it
+/// stays.
+pub(super) async fn look_up(source: &Source, settings: &Settings, before: &[Found]) -> Result<Answer, String> {
+    // The files of the system are read anew each time, so that a change of them is noticed.
+    let asking = Asking { resolver: resolver(settings)?, before };
+    let limit = settings.timeout * QUESTIONS;
+    let asked = async {
+        match source {
+            Source::Dns { name, port } => asking.addresses(name, *port).await,
+            Source::Srv { name } => asking.services(name).await,
+        }
+    };
+    let (mut servers, ttl) = timeout(limit, asked).await.map_err(|_| "no answer in time".to_owned())??;
+    if servers.is_empty() {
+        return Err("no address".into());
+    }
+    servers.sort_unstable();
+    servers.dedup_by(|one, other| one.address == other.address);
+    servers.truncate(MOST);
+    let ttl = Duration::from_secs(ttl.into()).clamp(settings.min_ttl, settings.max_ttl);
+    Ok(Answer { servers, ttl })
+}
+
+struct Asking<'a> {
+    resolver: TokioResolver,
+    before: &'a [Found],
+}
+
+impl Asking<'_> {
+    /// Every address of a name, and the shortest time that one is good, in seconds.
+    async fn addresses(&self, name: &str, port: u16) -> Result<(Vec<Found>, u32), String> {
+        let parsed = parsed(name)?;
+        let (v4, v6) = tokio::join!(self.ask(&parsed, RecordType::A), self.ask(&parsed, RecordType::AAAA));
+        let server = |ip| Found { priority: 0, address: SocketAddr::new(ip, port), weight: 1, target: name.to_owned() };
+        // A family that cannot be asked about keeps what it had; one that has no records has none.
+        let kept = |is_v4: bool| {
+            let of_family = move |found: &&Found| found.target == *name && found.address.is_ipv4() == is_v4;
+            self.before.iter().filter(of_family).cloned().map(|found| Found { priority: 0, weight: 1, ..found })
+        };
+        let trouble = match (&v4, &v6) {
+            (Err(error), Err(_) | Ok((None, _))) | (Ok((None, _)), Err(error)) => Some(error.clone()),
+            _ => None,
+        };
+        if let Some(error) = trouble {
+            return Err(error);
+        }
+        let (mut found, mut shortest) = (Vec::new(), u32::MAX);
+        for (answer, is_v4) in [(v4, true), (v6, false)] {
+            match answer {
+                Ok((Some(records), ttl)) => {
+                    found.extend(records.into_iter().filter_map(ip).map(server));
+                    shortest = shortest.min(ttl);
+                }
+                Ok((None, _)) => {}
+                Err(_) => found.extend(kept(is_v4)),
+            }
+        }
+        Ok((found, shortest))
+    }
+
+    async fn services(&self, name: &str) -> Result<(Vec<Found>, u32), String> {
+        let (records, mut shortest) = self.ask(&parsed(name)?, RecordType::SRV).await?;
+        let (mut found, mut trouble) = (Vec::new(), None);
+        let services = records.into_iter().flatten().filter_map(|data| match data {
+            // A target of "." says that there is no such service.
+            RData::SRV(service) if !service.target.is_root() => Some(service),
+            _ => None,
+        });
+        for service in services.take(MOST_TARGETS) {
+            let target = service.target.to_string();
+            match self.addresses(&target, service.port).await {
+                Ok((addresses, ttl)) => {
+                    shortest = shortest.min(ttl);
+                    // A weight of 0 is a small one.
+                    let weight = u32::from(service.weight).max(1);
+                    found.extend(addresses.into_iter().map(|one| Found { priority: service.priority, weight, ..one }));
+                }
+                Err(error) => {
+                    found.extend(self.before.iter().filter(|found| found.target == target).cloned());
+                    trouble = Some(format!("{target}: {error}"));
+                }
+            }
+        }
+        match trouble {
+            Some(trouble) if found.is_empty() => Err(trouble),
+            _ => Ok((found, shortest)),
+        }
+    }
+
+    /// The records of that type, and the shortest time that one is good. None where the name has none, or is none.
+    async fn ask(&self, name: &Name, kind: RecordType) -> Result<(Option<Vec<RData>>, u32), String> {
+        match self.resolver.lookup(name.clone(), kind).await {
+            Ok(answer) => {
+                let records = answer.answers();
+                let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
+                let data =
+                    records.iter().filter(|record| record.record_type() == kind).map(|record| record.data.clone());
+                Ok((Some(data.collect()), ttl))
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(_))) => Ok((None, 0)),
+            Err(NetError::Dns(DnsError::ResponseCode(code))) => Err(format!("the name server says {code}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+fn ip(data: RData) -> Option<IpAddr> {
+    match data {
+        RData::A(address) => Some(address.0.into()),
+        RData::AAAA(address) => Some(address.0.into()),
+        _ => None,
+    }
+}
+
+fn parsed(name: &str) -> Result<Name, String> {
+    Name::from_str_relaxed(name).map_err(|error| error.to_string())
+}
+
+fn resolver(settings: &Settings) -> Result<TokioResolver, String> {
+    let mut builder = if settings.name_servers.is_empty() {
+        TokioResolver::builder_tokio().map_err(|error| error.to_string())?
+    } else {
+        let server = |address: &SocketAddr| {
+            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                connection.port = address.port();
+                connection
+            });
+            NameServerConfig::new(address.ip(), true, connections.into())
+        };
+        let servers = settings.name_servers.iter().map(server).collect();
+        TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), TokioRuntimeProvider::default())
+    };
+    let options = builder.options_mut();
+    options.timeout = settings.timeout;
+    options.attempts = 1;
+    // What is asked is asked because the last answer is no longer good.
+    options.cache_size = 0;
+    builder.build().map_err(|error| error.to_string())
+}
+
+/// Servers of one source: no answer can make a pool grow beyond that.
+const MOST: usize = 1024;
+const MOST_TARGETS: usize = 64;
+/// How many times the timeout of one question all of them together may take.
+const QUESTIONS: u32 = 4;

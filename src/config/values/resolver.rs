@@ -1,0 +1,23 @@
+//! A name server, and how it is written. Must not know: which key holds it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use toml::de::DeValue;
+
+use crate::config::decode::Value;
+
+/// An address with the port of DNS, or another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameServer(pub SocketAddr);
+
+impl Value for NameServer {
+    const EXPECTED: &'static str = "the IP address of a name server, such as \"10.0.0.2\" or \"127.0.0.1:5353\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let text = value.as_str()?;
+        let alone = || text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, DNS));
+        text.parse().ok().or_else(alone).filter(|address: &SocketAddr| address.port() != 0).map(Self)
+    }
+}
+
+const DNS: u16 = 53;
