@@ -20,6 +20,7 @@ use crate::net::address::Address;
 use crate::observe::access::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
 use crate::proxy::listener::{Ids, Shared};
+use crate::proxy::workers::Workers as Spread;
 use crate::reload::control::{Command, Control};
 use crate::reload::watch::Watch;
 use crate::reload::{Origin, Reloader, Report};
@@ -100,7 +101,8 @@ impl Server {
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
         let (handles, counted) = (workers.handles.clone(), Arc::clone(&metrics));
         let mut reloader = Reloader::start(origin, config, |current| {
-            let shared = Shared { current, log, metrics: counted, ids, told: Arc::default(), alive };
+            let spread = Spread::new(&handles);
+            let shared = Shared { current, log, metrics: counted, workers: spread, ids, told: Arc::default(), alive };
             Sockets::new(handles, shared, inherited)
         })
         .map_err(StartError::Config)?;

@@ -9,10 +9,19 @@ use tokio::net::TcpStream;
 
 /// What every connection gets, on both sides: no delay for small writes, and keepalive probes.
 pub fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+    set_options(SockRef::from(stream))
+}
+
+/// Has every connection that is accepted inherit the same (accept(2) does so on Linux), which saves it five calls.
+pub fn prepare_listening(socket: &std::net::TcpListener) -> io::Result<()> {
+    set_options(SockRef::from(socket))
+}
+
+fn set_options(socket: SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
     let probes =
         TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
-    SockRef::from(stream).set_tcp_keepalive(&probes)
+    socket.set_tcp_keepalive(&probes)
 }
 
 /// A listening socket, not blocking. An IPv6 address takes IPv6 only, so that `0.0.0.0` and `[::]` can stand side by

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::SendFlags;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -20,6 +21,23 @@ use crate::net::socket;
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+/// A socket that belongs to no runtime.
+#[derive(Debug)]
+pub enum Parked {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Parked {
+    /// Goes on in the runtime in which this is called.
+    pub fn resume(self) -> io::Result<Stream> {
+        Ok(match self {
+            Self::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)?),
+            Self::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
+        })
+    }
 }
 
 /// Does the same with either kind.
@@ -60,6 +78,14 @@ impl Stream {
         }
     }
 
+    /// Takes it out of its runtime, so that another one can go on with it.
+    pub fn park(self) -> io::Result<Parked> {
+        Ok(match self {
+            Self::Tcp(stream) => Parked::Tcp(stream.into_std()?),
+            Self::Unix(stream) => Parked::Unix(stream.into_std()?),
+        })
+    }
+
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, stream => stream.poll_read_ready(cx))
     }
@@ -89,6 +115,19 @@ impl Stream {
         loop {
             ready!(self.poll_write_ready(cx))?;
             match self.call(Interest::WRITABLE, |count| count == length, || rustix::io::writev(self, pieces)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Writes the last bytes before the end of the sending side, which is to follow at once: both travel together.
+    pub fn poll_write_last(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            match self.call(Interest::WRITABLE, |count| count == bytes.len(), || rustix::net::send(self, bytes, flags))
+            {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }

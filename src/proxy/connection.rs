@@ -53,7 +53,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
     let mut reader = HelloReader::default();
     if listener.trusted_proxies.is_some() {
         let read = tokio::select! {
-            read = timeout_at(deadline, proxied::read(&mut client)) => read,
+            read = timeout_at(deadline, Box::pin(proxied::read(&mut client))) => read,
             () = admitted.called() => return Outcome::HelloPreempted,
         };
         let header = match read {
@@ -74,7 +74,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
     if let Some(protocol) = listener.starttls {
         let early = std::mem::take(&mut reader.raw);
         let begun = tokio::select! {
-            begun = timeout_at(deadline, starttls::begin(protocol, &mut client, early)) => begun,
+            begun = timeout_at(deadline, Box::pin(starttls::begin(protocol, &mut client, early))) => begun,
             () = admitted.called() => return Outcome::HelloPreempted,
         };
         reader.raw = match begun {
@@ -84,7 +84,7 @@ async fn live(mut client: Stream, listener: &Listener, entry: &mut Entry, admitt
         };
     }
     let read = tokio::select! {
-        read = timeout_at(deadline, read_hello(&mut client, &mut reader)) => read,
+        read = timeout_at(deadline, Box::pin(read_hello(&mut client, &mut reader))) => read,
         () = admitted.called() => return Outcome::HelloPreempted,
     };
     admitted.heard();
@@ -147,7 +147,7 @@ async fn terminate(
     };
     entry.record.certificate = Some(served(&choice));
     entry.metrics.selection(&listener.name, &choice.certificate.label, label_of(&choice));
-    let terminated = match timeout_at(deadline, terminator.accept(&mut client, hello, choice)).await {
+    let terminated = match timeout_at(deadline, Box::pin(terminator.accept(&mut client, hello, choice))).await {
         Ok(Ok(terminated)) => terminated,
         Ok(Err(error)) => return entry.no_handshake(&mut client, error).await,
         Err(_) => return Outcome::HandshakeTimeout,
@@ -161,7 +161,7 @@ async fn terminate(
     let preface = entry.preface(pool.settings.proxy_protocol, &client, Some(&terminated));
     let alpn = terminated.finished.negotiated.alpn.as_deref();
     let about = Client { address: entry.record.client.ip(), preface: &preface, alpn };
-    let connected = match reach(pool, about, entry).await {
+    let connected = match Box::pin(reach(pool, about, entry)).await {
         Ok(connected) => connected,
         Err(outcome) => {
             // Without close_notify: the client must not take this for an answer that is empty.
@@ -551,7 +551,7 @@ fn served(choice: &Choice) -> Served {
     let certificate = &choice.certificate;
     Served {
         signature_scheme: policy::scheme_name(choice.scheme),
-        sha256: certificate.fingerprint.iter().map(|byte| format!("{byte:02X}")).collect(),
+        sha256: hex(&certificate.fingerprint),
         chosen_cert: certificate.label.to_string(),
         chosen_cert_serial: certificate.serial.to_string(),
     }
@@ -566,6 +566,11 @@ fn agreed(terminated: &Terminated) -> Tls {
         resumed: negotiated.resumed,
         next_protocol: negotiated.alpn.as_deref().map(route::shown),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect()
 }
 
 /// How the name matched; an expired certificate that had to serve is told apart, since each such use should be known.

@@ -13,11 +13,12 @@ use tokio::time::{Instant, sleep};
 
 use crate::net::address::Address;
 use crate::net::listen::Acceptor;
-use crate::net::stream::Stream;
+use crate::net::stream::{Parked, Stream};
 use crate::observe::access::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::admission::Admitted;
 use crate::proxy::connection::{self, Entry};
+use crate::proxy::workers::Workers;
 use crate::snapshot::Current;
 
 /// What every connection of this process shares.
@@ -26,6 +27,7 @@ pub struct Shared {
     pub current: Arc<Current>,
     pub log: AccessLog,
     pub metrics: Arc<Metrics>,
+    pub workers: Workers,
     /// Numbers the connections; the prefix tells one run of the process from another.
     pub ids: Arc<Ids>,
     /// When trouble with accepting was last told of, by any worker.
@@ -51,8 +53,8 @@ impl Ids {
     }
 }
 
-/// Accepts for the listener of that name until `stop` says so or its sender is gone.
-pub async fn accept(socket: Acceptor, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
+/// Accepts for the listener of that name, on worker number `here`, until `stop` says so or its sender is gone.
+pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
     let mut trouble = Trouble { pause: Duration::ZERO, told: Arc::clone(&shared.told) };
     loop {
         let accepted = tokio::select! {
@@ -62,7 +64,7 @@ pub async fn accept(socket: Acceptor, name: Arc<str>, shared: Shared, mut stop: 
         match accepted {
             Ok((stream, peer)) => {
                 trouble.over();
-                start(stream, peer, socket.path(), &name, &shared);
+                start(stream, peer, socket.path(), &name, here, &shared);
             }
             Err(error) => {
                 let pause = trouble.met(&error, &name);
@@ -75,7 +77,7 @@ pub async fn accept(socket: Acceptor, name: Arc<str>, shared: Shared, mut stop: 
     }
 }
 
-fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, shared: &Shared) {
+fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, here: usize, shared: &Shared) {
     let snapshot = shared.current.load();
     let Some(listener) = snapshot.listener(name) else { return };
     let mut entry =
@@ -91,16 +93,28 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, sh
         Ok(admitted) => admitted,
         Err(outcome) => return entry.refuse(outcome, &listener.admission),
     };
-    if let Err(error) = stream.prepare() {
-        // The peer has gone already; reading will tell.
-        tracing::debug!(listener = %name, %peer, %error, "socket options");
-    }
-    let (listener, alive) = (Arc::clone(listener), shared.alive.clone());
+    let (listener, alive, seat) = (Arc::clone(listener), shared.alive.clone(), shared.workers.seat(here));
     // A panic ends this task only; its entry is logged as the unwinding drops it.
-    tokio::spawn(async move {
+    let serve = async move |stream| {
         connection::serve(stream, listener, entry, admitted).await;
         drop(alive);
-    });
+    };
+    match seat.elsewhere() {
+        None => drop(tokio::spawn(async move {
+            serve(stream).await;
+            drop(seat);
+        })),
+        Some(worker) => {
+            let parked = stream.park();
+            worker.spawn(async move {
+                match parked.and_then(Parked::resume) {
+                    Ok(stream) => serve(stream).await,
+                    Err(error) => tracing::error!(%error, "cannot serve on another worker"),
+                }
+                drop(seat);
+            });
+        }
+    }
 }
 
 /// Errors of accept: how long to wait, and how often to say so.

@@ -5,3 +5,4 @@ pub mod connection;
 pub mod listener;
 mod preface;
 mod proxied;
+pub mod workers;

@@ -103,12 +103,15 @@ impl Outlet {
         Ok(())
     }
 
-    /// Writes some, in one call; when all is written the buffer is gone.
-    pub(super) fn write(&mut self, stream: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Writes some, in one call; when all is written the buffer is gone. With `last`, the end of the sending side follows.
+    pub(super) fn write(&mut self, stream: &Stream, last: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let slices = self.slices();
         let used = slices.iter().rposition(|slice| !slice.is_empty()).map_or(0, |last| last + 1);
         let skip = slices.iter().position(|slice| !slice.is_empty()).unwrap_or(0);
-        let mut count = ready!(stream.poll_write_pieces(cx, &slices[skip..used]))?;
+        let mut count = match &slices[skip..used] {
+            [words] if last => ready!(stream.poll_write_last(cx, words))?,
+            slices => ready!(stream.poll_write_pieces(cx, slices))?,
+        };
         count -= take(&mut self.front, count);
         let taken = count.min(self.ready.len());
         self.ready.start += taken;

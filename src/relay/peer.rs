@@ -59,9 +59,9 @@ impl<'a> Peer<'a> {
         let _ = self.stream.shutdown_write();
     }
 
-    /// Writes some of what is in the outlet.
-    pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outlet.write(self.stream, cx)
+    /// Writes some of what is in the outlet. With `last`, the end of the sending side follows.
+    pub(super) fn write(&mut self, last: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outlet.write(self.stream, last, cx)
     }
 
     /// Writes plaintext that has come from `source`, with as little copying as there can be: none.

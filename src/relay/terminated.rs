@@ -156,7 +156,7 @@ impl<'a> Relay<'a> {
     fn go(&mut self, direction: Direction, cx: &mut Context<'_>) -> Result<Step, End> {
         let Between { from, to, way, back } = self.between(direction);
         if to.outlet().is_pending() {
-            let written = to.write(cx);
+            let written = to.write(matches!(way.state, State::Ending), cx);
             return Ok(self.written(direction, written));
         }
         if to.is_plain() && from.intake().has_plain() {

@@ -11,6 +11,7 @@ use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::Config;
 use crate::net::address::Address;
 use crate::net::listen::{Acceptor, Listening};
+use crate::net::socket;
 use crate::proxy::listener::{self, Shared};
 use crate::reload;
 use crate::server::handover::{Inherited, Name};
@@ -82,12 +83,16 @@ impl Sockets {
     fn start(&mut self, key: Key, socket: Listening) -> std::io::Result<()> {
         let Some(shared) = &self.shared else { return Ok(()) };
         let (stop, stopped) = watch::channel(false);
-        for worker in &self.workers {
+        // Also one that was inherited may lack them.
+        if let Listening::Tcp(socket) = &socket {
+            socket::prepare_listening(socket)?;
+        }
+        for (number, worker) in self.workers.iter().enumerate() {
             let (copy, name, shared, stopped) =
                 (socket.try_clone()?, Arc::clone(&key.0), shared.clone(), stopped.clone());
             worker.spawn(async move {
                 match Acceptor::new(&copy) {
-                    Ok(socket) => listener::accept(socket, name, shared, stopped).await,
+                    Ok(socket) => listener::accept(socket, number, name, shared, stopped).await,
                     Err(error) => tracing::error!(listener = %name, %error, "a worker cannot accept"),
                 }
             });

@@ -11,6 +11,7 @@ use crate::support::stage::{Lines, Stage};
 mod limits;
 mod logs;
 mod servers;
+mod spread;
 mod start;
 mod upgrade;
 

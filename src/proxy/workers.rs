@@ -1,0 +1,99 @@
+//! Which worker serves a connection: the one that accepted it, unless another has fewer. Must not know: what a worker
+//! does with it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::runtime::Handle;
+
+/// The workers; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Workers(Arc<[Worker]>);
+
+#[derive(Debug)]
+struct Worker {
+    handle: Handle,
+    connections: AtomicUsize,
+}
+
+/// One connection's place at a worker, given back when dropped.
+#[derive(Debug)]
+pub struct Seat {
+    workers: Workers,
+    index: usize,
+    moved: bool,
+}
+
+impl Workers {
+    pub fn new(handles: &[Handle]) -> Self {
+        let worker = |handle: &Handle| Worker { handle: handle.clone(), connections: AtomicUsize::new(0) };
+        Self(handles.iter().map(worker).collect())
+    }
+
+    /// A place for a connection that worker number `here` accepted. Moving it to another thread costs about as much as
+    /// accepting it; a few more here than elsewhere cost nothing.
+    pub fn seat(&self, here: usize) -> Seat {
+        let connections = |index: usize| self.0[index].connections.load(Ordering::Relaxed);
+        let least = (0..self.0.len()).min_by_key(|index| connections(*index)).unwrap_or(here);
+        let most_here = connections(least) + connections(least) / SLACK;
+        let index = if connections(here) <= most_here { here } else { least };
+        self.0[index].connections.fetch_add(1, Ordering::Relaxed);
+        Seat { workers: self.clone(), index, moved: index != here }
+    }
+}
+
+impl Seat {
+    /// Where the connection is to be served, if not where it was accepted.
+    pub fn elsewhere(&self) -> Option<Handle> {
+        self.moved.then(|| self.workers.0[self.index].handle.clone())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.workers.0[self.index].connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A worker may have an eighth more than the one that has least.
+const SLACK: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workers(count: usize) -> Workers {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Workers::new(&vec![runtime.handle().clone(); count])
+    }
+
+    fn spread(workers: &Workers) -> Vec<usize> {
+        workers.0.iter().map(|worker| worker.connections.load(Ordering::Relaxed)).collect()
+    }
+
+    #[test]
+    fn few_long_lived_connections_are_spread_evenly_whoever_accepts_them() {
+        let workers = workers(4);
+        let seats: Vec<Seat> = (0..8).map(|_| workers.seat(2)).collect();
+        assert_eq!(spread(&workers), [2, 2, 2, 2]);
+        drop(seats);
+        assert_eq!(spread(&workers), [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn of_many_most_stay_where_they_were_accepted() {
+        let workers = workers(2);
+        let seats: Vec<Seat> = (0..1000).map(|number| workers.seat(number % 2)).collect();
+        let stayed = seats.iter().enumerate().filter(|(number, seat)| seat.index == number % 2).count();
+        assert_eq!(stayed, 1000);
+    }
+
+    #[test]
+    fn no_worker_gets_far_more_than_another() {
+        let workers = workers(3);
+        let _seats: Vec<Seat> = (0..1000).map(|_| workers.seat(0)).collect();
+        let spread = spread(&workers);
+        let (least, most) = (spread.iter().min().unwrap(), spread.iter().max().unwrap());
+        assert!(most - least <= least / SLACK + 1, "{spread:?}");
+    }
+}
