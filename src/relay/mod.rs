@@ -6,6 +6,7 @@ use rustls::AlertDescription;
 use crate::net::close::{self, Unfinished};
 use crate::net::stream::Stream;
 
+mod carrier;
 mod intake;
 mod outlet;
 pub mod passthrough;

@@ -1,23 +1,22 @@
 //! The relay of a connection that is passed through: bytes both ways, as they are.
 //!
-//! One task drives both directions, as for a terminated connection; each holds at most one buffer, and none while nothing
-//! moves. What TLS would make of an end is the peers' business: a FIN is handed on as a FIN, a reset as a reset.
+//! One task drives both directions, as for a terminated connection; each holds at most one buffer or pipe, and none while
+//! nothing moves. What TLS would make of an end is the peers' business: a FIN is handed on as a FIN, a reset as a reset.
 //! Must not know: what the bytes are.
 
 use std::future::poll_fn;
-use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
-use std::ops::Range;
+use std::io::{self, ErrorKind};
 use std::pin::pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::net::buffer::{Buffer, Size};
 use crate::net::close::{self, Unfinished};
 use crate::net::stream::Stream;
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
+use crate::relay::carrier::Carrier;
 
 /// Relays until both directions have ended, or something ends them. `first` is what the client has sent already.
 pub async fn relay(client: &Stream, backend: &Stream, first: Vec<u8>, idle: Duration, traffic: &mut Traffic) -> End {
@@ -215,66 +214,6 @@ impl Relay<'_> {
         }
     }
 }
-
-/// Takes bytes from one socket and puts them into another. This is the only place that knows how: by copying, through a
-/// buffer that exists while there is something in it.
-#[derive(Default)]
-struct Carrier {
-    buffer: Buffer,
-    /// What of the buffer is to be put.
-    waiting: Range<usize>,
-    /// The last read was one of many bytes: the next one gets a larger buffer.
-    bulk: bool,
-}
-
-impl Carrier {
-    /// Begins with bytes that were taken already, no more than a ClientHello may have.
-    fn holding(bytes: &[u8]) -> Self {
-        let size = if bytes.len() <= Buffer::bytes(Size::Small) { Size::Small } else { Size::Medium };
-        let mut buffer = Buffer::take(size);
-        let length = bytes.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&bytes[..length]);
-        Self { buffer, waiting: 0..length, bulk: false }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// Takes what there is, as far as there is room; 0 is the end.
-    fn fill(&mut self, from: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // Without bytes to read, no buffer is taken.
-        ready!(from.poll_read_ready(cx))?;
-        self.buffer = Buffer::take(if self.bulk { Size::Large } else { Size::Small });
-        let read = from.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut self.buffer)]);
-        match &read {
-            Poll::Ready(Ok(count)) if *count > 0 => {
-                self.waiting = 0..*count;
-                self.bulk = if self.bulk { *count >= BULK } else { *count == self.buffer.len() };
-            }
-            _ => self.clear(),
-        }
-        read
-    }
-
-    /// Puts some of it; when all is put the buffer is gone.
-    fn empty(&mut self, to: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let count = ready!(to.poll_write_pieces(cx, &[IoSlice::new(&self.buffer[self.waiting.clone()])]))?;
-        self.waiting.start += count;
-        if self.waiting.is_empty() {
-            self.clear();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn clear(&mut self) {
-        self.buffer = Buffer::default();
-        self.waiting = 0..0;
-    }
-}
-
-/// A read of fewer bytes is no sign of a bulk transfer.
-const BULK: usize = 16 * 1024;
 
 /// Steps of one connection before others on the thread have their turn: 4 MiB at most.
 const ROUNDS: usize = 16;

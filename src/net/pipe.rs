@@ -1,0 +1,236 @@
+//! Pipes through which the kernel hands bytes from one socket to another, so that nobody copies them; small
+//! last-in-first-out pools for each thread. Must not know: what the bytes are.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll, ready};
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice};
+use tokio::io::Interest;
+
+use crate::net::stream::Stream;
+
+/// A pipe from this thread's pool, to which it goes back when dropped, if it is empty. With bytes in it it is closed.
+#[derive(Debug)]
+pub struct Pipe {
+    /// None only while it is dropped.
+    ends: Option<Ends>,
+    /// Bytes in it.
+    held: usize,
+}
+
+#[derive(Debug)]
+struct Ends {
+    out: OwnedFd,
+    into: OwnedFd,
+}
+
+impl Pipe {
+    /// What is asked of the kernel, and the most that is taken from a socket at once.
+    pub const BYTES: usize = 512 * 1024;
+
+    /// An empty one; none where the thread has as many as it may, or the kernel gives none that is worth it.
+    pub fn take() -> Option<Self> {
+        POOL.with_borrow_mut(Pool::take).map(|ends| Self { ends: Some(ends), held: 0 })
+    }
+
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Takes from the socket what it has, into a pipe that is empty; 0 is the end.
+    pub fn poll_fill(&mut self, from: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // Elsewhere "would block" might mean that the pipe is full, and readiness would be cleared for no reason, never to
+        // be told again. Why a splice was short is not known either, so that it clears nothing.
+        debug_assert_eq!(self.held, 0);
+        let into = &self.ends()?.into;
+        loop {
+            ready!(from.poll_read_ready(cx))?;
+            let spliced = from.try_io(Interest::READABLE, || {
+                Ok(retry_on_intr(|| splice(from, None, into, None, Self::BYTES, FLAGS))?)
+            });
+            match spliced {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Ok(count) => {
+                    self.held = count;
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Gives the socket as much as it takes of what is in the pipe, which must be something.
+    pub fn poll_empty(&mut self, to: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        debug_assert_ne!(self.held, 0);
+        let out = &self.ends()?.out;
+        loop {
+            ready!(to.poll_write_ready(cx))?;
+            // Were more asked for than there is, the kernel would hold back the last segment for what is to follow.
+            let spliced =
+                to.try_io(Interest::WRITABLE, || Ok(retry_on_intr(|| splice(out, None, to, None, self.held, FLAGS))?));
+            match spliced {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                Ok(count) => {
+                    self.held = self.held.saturating_sub(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Takes bytes out of the pipe as a copy, for a socket that gets nothing out of a pipe.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let out = &self.ends()?.out;
+        match retry_on_intr(|| rustix::io::read(out, &mut *buffer))? {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            count => {
+                self.held = self.held.saturating_sub(count);
+                Ok(count)
+            }
+        }
+    }
+
+    fn ends(&self) -> io::Result<&Ends> {
+        self.ends.as_ref().ok_or_else(|| ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        let Some(ends) = self.ends.take() else { return };
+        let empty = self.held == 0;
+        // It fails while the thread ends, and then the pipe is closed.
+        let _ = POOL.try_with(|pool| {
+            if let Ok(mut pool) = pool.try_borrow_mut() {
+                pool.give_back(ends, empty);
+            }
+        });
+    }
+}
+
+/// Whether this says that there is no splicing from or to that socket, or none at all. What else may be meant by it shows
+/// when the same is tried by copying.
+pub fn cannot_splice(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM))
+}
+
+/// One thread's.
+struct Pool {
+    idle: Vec<Ends>,
+    /// Those that are idle and those that are in use.
+    made: usize,
+    /// So many times no pipe is made, since the kernel gave none the last time.
+    pause: u32,
+}
+
+impl Pool {
+    fn take(&mut self) -> Option<Ends> {
+        if let Some(ends) = self.idle.pop() {
+            return Some(ends);
+        }
+        if self.made == MOST {
+            return None;
+        }
+        if self.pause > 0 {
+            self.pause -= 1;
+            return None;
+        }
+        let ends = make();
+        match ends {
+            Some(_) => self.made += 1,
+            None => self.pause = PAUSE,
+        }
+        ends
+    }
+
+    fn give_back(&mut self, ends: Ends, empty: bool) {
+        if empty && self.idle.len() < KEPT {
+            self.idle.push(ends);
+        } else {
+            self.made = self.made.saturating_sub(1);
+        }
+    }
+}
+
+/// The kernel may allow less than is asked for: a user's pipes share what `/proc/sys/fs/pipe-user-pages-soft` says.
+fn make() -> Option<Ends> {
+    let (out, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+    let size = fcntl_setpipe_size(&into, Pipe::BYTES).or_else(|_| fcntl_getpipe_size(&into)).ok()?;
+    (size >= LEAST).then_some(Ends { out, into })
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { idle: Vec::new(), made: 0, pause: 0 }) };
+}
+
+const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
+
+/// Pipes of one thread, 128 descriptors. A connection for which there is none copies.
+const MOST: usize = 64;
+
+/// Of these, so many are kept while nobody uses them.
+const KEPT: usize = 16;
+
+/// What a pipe has to hold if it is to be better than a buffer.
+const LEAST: usize = 64 * 1024;
+
+/// Long enough that the calls in vain cost nothing, short enough to see better times.
+const PAUSE: u32 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    fn number(pipe: &Pipe) -> i32 {
+        pipe.ends().unwrap().out.as_raw_fd()
+    }
+
+    fn idle() -> usize {
+        POOL.with_borrow(|pool| pool.idle.len())
+    }
+
+    #[test]
+    fn an_empty_pipe_is_used_again_by_the_next_one() {
+        let (first, second) = (Pipe::take().unwrap(), Pipe::take().unwrap());
+        let last = number(&first);
+        drop(second);
+        drop(first);
+        assert_eq!(number(&Pipe::take().unwrap()), last);
+        assert_eq!(idle(), 2);
+    }
+
+    #[test]
+    fn a_pipe_with_bytes_in_it_is_closed() {
+        let mut pipe = Pipe::take().unwrap();
+        rustix::io::write(&pipe.ends().unwrap().into, b"left").unwrap();
+        pipe.held = 4;
+        drop(pipe);
+        assert_eq!(POOL.with_borrow(|pool| (pool.idle.len(), pool.made)), (0, 0));
+    }
+
+    #[test]
+    fn a_thread_has_and_keeps_no_more_than_said() {
+        // Whoever is root has no limit of pages, so that all of them are there; others may get fewer.
+        let taken: Vec<Pipe> = (0..MOST + 10).map_while(|_| Pipe::take()).collect();
+        assert!(taken.len() <= MOST && !taken.is_empty(), "{}", taken.len());
+        let count = taken.len();
+        drop(taken);
+        assert_eq!(POOL.with_borrow(|pool| (pool.idle.len(), pool.made)), (count.min(KEPT), count.min(KEPT)));
+        assert!(Pipe::take().is_some());
+    }
+
+    #[test]
+    fn where_the_kernel_gives_none_it_is_asked_again_only_later() {
+        let mut pool = Pool { idle: Vec::new(), made: 0, pause: 2 };
+        assert!(pool.take().is_none() && pool.take().is_none());
+        assert!(pool.take().is_some());
+    }
+}

@@ -1,0 +1,192 @@
+//! Takes bytes from one socket and puts them into another: a few by copying, many by splicing them through a pipe. A buffer
+//! or a pipe is held while there is something in it, and only then; where there is no pipe, or a socket cannot be spliced,
+//! many are copied as well. Must not know: what the bytes are.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::ops::Range;
+use std::task::{Context, Poll, ready};
+
+use crate::net::buffer::{Buffer, Size};
+use crate::net::pipe::{Pipe, cannot_splice};
+use crate::net::stream::Stream;
+
+#[derive(Default)]
+pub(super) struct Carrier {
+    buffer: Buffer,
+    /// What of the buffer is to be put.
+    waiting: Range<usize>,
+    /// What is in it is to be put behind what is in the buffer.
+    pipe: Option<Pipe>,
+    /// The last read was one of many bytes: the next one gets a pipe or a larger buffer.
+    bulk: bool,
+    /// One of the sockets cannot be spliced.
+    copies: bool,
+}
+
+impl Carrier {
+    /// Begins with bytes that were taken already, no more than a ClientHello may have.
+    pub(super) fn holding(bytes: &[u8]) -> Self {
+        let size = if bytes.len() <= Buffer::bytes(Size::Small) { Size::Small } else { Size::Medium };
+        let mut buffer = Buffer::take(size);
+        let length = bytes.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&bytes[..length]);
+        Self { buffer, waiting: 0..length, ..Self::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.pipe.is_none()
+    }
+
+    /// Takes what there is, as far as there is room; 0 is the end. It must be empty.
+    pub(super) fn fill(&mut self, from: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // Without bytes to read, neither buffer nor pipe is taken.
+        ready!(from.poll_read_ready(cx))?;
+        if self.bulk
+            && !self.copies
+            && let Some(mut pipe) = Pipe::take()
+        {
+            match ready!(pipe.poll_fill(from, cx)) {
+                Err(error) if cannot_splice(&error) => self.copies = true,
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(count) => {
+                    self.bulk = count >= BULK;
+                    self.pipe = (count > 0).then_some(pipe);
+                    return Poll::Ready(Ok(count));
+                }
+            }
+        }
+        self.buffer = Buffer::take(if self.bulk { Size::Large } else { Size::Small });
+        let read = from.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut self.buffer)]);
+        match &read {
+            Poll::Ready(Ok(count)) if *count > 0 => {
+                self.waiting = 0..*count;
+                self.bulk = if self.bulk { *count >= BULK } else { *count == self.buffer.len() };
+            }
+            _ => self.clear(),
+        }
+        read
+    }
+
+    /// Puts some of it; when all is put, buffer and pipe are gone.
+    pub(super) fn empty(&mut self, to: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.waiting.is_empty()
+            && let Some(pipe) = &mut self.pipe
+        {
+            if !self.copies {
+                match ready!(pipe.poll_empty(to, cx)) {
+                    Err(error) if cannot_splice(&error) => self.copies = true,
+                    Err(error) => return Poll::Ready(Err(error)),
+                    Ok(()) => {
+                        self.pipe.take_if(|pipe| pipe.held() == 0);
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+            self.buffer = Buffer::take(Size::Large);
+            self.waiting = 0..pipe.read(&mut self.buffer)?;
+            self.pipe.take_if(|pipe| pipe.held() == 0);
+        }
+        let count = ready!(to.poll_write_pieces(cx, &[IoSlice::new(&self.buffer[self.waiting.clone()])]))?;
+        self.waiting.start += count;
+        if self.waiting.is_empty() {
+            self.buffer = Buffer::default();
+            self.waiting = 0..0;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// What is in it is wanted by nobody.
+    pub(super) fn clear(&mut self) {
+        self.buffer = Buffer::default();
+        self.waiting = 0..0;
+        self.pipe = None;
+    }
+}
+
+/// A read of fewer bytes is no sign of a bulk transfer.
+const BULK: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+    use super::*;
+
+    /// Two ends of one connection.
+    async fn pair(unix: bool) -> (Stream, Stream) {
+        if unix {
+            let (here, there) = UnixStream::pair().unwrap();
+            return (Stream::Unix(here), Stream::Unix(there));
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Stream::Tcp(here), Stream::Tcp(listener.accept().await.unwrap().0))
+    }
+
+    fn bytes(count: usize) -> Vec<u8> {
+        (0..count).map(|place| (place.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+    }
+
+    /// Carries all that one end sends to another; `each` is called whenever bytes were taken.
+    async fn carry(unix: [bool; 2], count: usize, mut each: impl FnMut(&mut Carrier)) {
+        let (mut source, from) = pair(unix[0]).await;
+        let (to, mut sink) = pair(unix[1]).await;
+        let sent = bytes(count);
+        let sending = async {
+            source.write_all(&sent).await.unwrap();
+            source.shutdown_write().unwrap();
+        };
+        let carrying = async {
+            let mut carrier = Carrier::default();
+            let mut taken = 0;
+            loop {
+                let filled = poll_fn(|cx| carrier.fill(&from, cx)).await.unwrap();
+                if filled == 0 {
+                    break;
+                }
+                taken += filled;
+                each(&mut carrier);
+                while !carrier.is_empty() {
+                    poll_fn(|cx| carrier.empty(&to, cx)).await.unwrap();
+                }
+                assert!(carrier.buffer.is_none() && carrier.pipe.is_none(), "held while there is nothing in it");
+            }
+            to.shutdown_write().unwrap();
+            taken
+        };
+        let mut came = Vec::new();
+        let ((), taken, _) = tokio::join!(sending, carrying, sink.read_to_end(&mut came));
+        assert_eq!(taken, count);
+        assert!(came == sent, "{} bytes of {count}", came.len());
+    }
+
+    #[tokio::test]
+    async fn many_bytes_go_through_a_pipe_between_sockets_of_either_kind() {
+        for unix in [[false, false], [false, true], [true, false], [true, true]] {
+            let mut spliced = 0;
+            carry(unix, 5_000_000, |carrier| spliced += carrier.pipe.as_ref().map_or(0, Pipe::held)).await;
+            assert!(spliced > 1_000_000, "{unix:?}: only {spliced} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn few_are_copied() {
+        carry([false, false], 10_000, |carrier| assert!(carrier.pipe.is_none())).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_in_a_pipe_is_copied_out_of_it_where_it_cannot_be_spliced() {
+        let mut copied = 0;
+        carry([false, false], 5_000_000, |carrier| {
+            if carrier.pipe.is_some() && !carrier.copies {
+                copied += 1;
+                carrier.copies = true;
+            }
+        })
+        .await;
+        assert_eq!(copied, 1, "never a pipe, or another one after that");
+    }
+}
