@@ -27,6 +27,7 @@ pub async fn relay(client: &Stream, backend: &Stream, first: Vec<u8>, idle: Dura
         traffic,
         up: Direction { carrier: Carrier::holding(&first), state: State::Open },
         down: Direction { carrier: Carrier::default(), state: State::Open },
+        client_broke: false,
         backend_broke: false,
     };
     let mut last_moved = Instant::now();
@@ -81,7 +82,9 @@ struct Relay<'a> {
     traffic: &'a mut Traffic,
     up: Direction,
     down: Direction,
-    /// The backend's connection was reset: an end of its data that is seen later is none.
+    /// The client's connection was reset, which the kernel tells once: after that it looks like an end of its data.
+    client_broke: bool,
+    /// The same of the backend's.
     backend_broke: bool,
 }
 
@@ -118,7 +121,8 @@ enum Broken {
 }
 
 impl Direction {
-    fn step(&mut self, from: &Stream, to: &Stream, cx: &mut Context<'_>) -> Result<Step, Broken> {
+    /// An end of what `from` sends is none where it `broke`.
+    fn step(&mut self, from: &Stream, broke: bool, to: &Stream, cx: &mut Context<'_>) -> Result<Step, Broken> {
         if !self.carrier.is_empty() {
             return match self.carrier.empty(to, cx) {
                 Poll::Pending => Ok(Step::Blocked),
@@ -134,7 +138,7 @@ impl Direction {
             State::Open => match self.carrier.fill(from, cx) {
                 Poll::Pending => Ok(Step::Blocked),
                 Poll::Ready(Ok(0)) => {
-                    self.state = State::Ending;
+                    self.state = if broke { State::Ended } else { State::Ending };
                     Ok(Step::Moved)
                 }
                 Poll::Ready(Ok(count)) => Ok(Step::Took(count)),
@@ -184,7 +188,7 @@ impl Relay<'_> {
     }
 
     fn client_to_backend(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
-        match self.up.step(self.client, self.backend, cx) {
+        match self.up.step(self.client, self.client_broke, self.backend, cx) {
             Ok(Step::Took(count)) => {
                 self.traffic.receive(count);
                 // The kernel tells of a reset once, and the one who wrote to the client has heard it.
@@ -202,7 +206,7 @@ impl Relay<'_> {
     }
 
     fn backend_to_client(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
-        match self.down.step(self.backend, self.client, cx) {
+        match self.down.step(self.backend, self.backend_broke, self.client, cx) {
             Ok(Step::Took(count)) => {
                 self.traffic.send(count);
                 Ok(Step::Moved)
@@ -210,7 +214,10 @@ impl Relay<'_> {
             Ok(step) => Ok(step),
             Err(Broken::Sender) => Err(End::BackendReset),
             // What the client sent before it went is still delivered.
-            Err(Broken::Receiver(_)) => Ok(Step::Moved),
+            Err(Broken::Receiver(error)) => {
+                self.client_broke |= error.kind() != ErrorKind::BrokenPipe;
+                Ok(Step::Moved)
+            }
         }
     }
 }
