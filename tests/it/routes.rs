@@ -14,6 +14,7 @@ mod explained;
 mod hellos;
 mod old;
 mod one_port;
+mod splice;
 mod swap;
 
 /// A proxy with one listener, `main`, that has a certificate for `main.test` if `own` says so.
