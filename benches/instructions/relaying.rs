@@ -1,0 +1,76 @@
+//! Messages through a relay, one after the other. What the two ends and the runtime take is counted too, since they run in
+//! the same process; what the kernel takes is not.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use rustls::CipherSuite;
+use tlsgate::net::stream::Stream;
+use tlsgate::observe::metrics::Metrics;
+use tlsgate::relay::peer::Peer;
+use tlsgate::relay::{passthrough, terminated};
+use tlsgate::tls::record::Layer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::runtime::Builder;
+
+use crate::single::sealed;
+use crate::{MOST, scripted};
+
+const IDLE: Duration = Duration::from_secs(3600);
+
+pub(crate) fn terminated_64(count: usize) {
+    terminate(64, count);
+}
+
+pub(crate) fn terminated_16384(count: usize) {
+    terminate(16_384, count);
+}
+
+pub(crate) fn passed_64(count: usize) {
+    pass(64, count);
+}
+
+pub(crate) fn passed_131072(count: usize) {
+    pass(128 * 1024, count);
+}
+
+fn terminate(length: usize, count: usize) {
+    let (server, client) = scripted::shaken(CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let sealed = sealed(&mut client.finish(Layer::Tlsgate).unwrap().records, length);
+    let finished = server.finish(Layer::Tlsgate).unwrap();
+    relay(sealed.chunks(sealed.len() / MOST).take(count), length, async |client, backend| {
+        let mut traffic = Metrics::new().unwrap().traffic("bench");
+        let client = Peer::tls(client, finished, Vec::new());
+        terminated::relay(client, Peer::plain(backend), IDLE, &mut traffic).await;
+    });
+}
+
+fn pass(length: usize, count: usize) {
+    let message = vec![0; length];
+    relay(std::iter::repeat_n(&message[..], count), length, async |client, backend| {
+        let mut traffic = Metrics::new().unwrap().traffic("bench");
+        passthrough::relay(client, backend, Vec::new(), IDLE, &mut traffic).await;
+    });
+}
+
+/// Sends each message when the one before it has arrived.
+fn relay<'a>(messages: impl Iterator<Item = &'a [u8]>, length: usize, relay: impl AsyncFnOnce(&Stream, &Stream)) {
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let (mut source, client) = UnixStream::pair().unwrap();
+        let (mut sink, backend) = UnixStream::pair().unwrap();
+        let (client, backend) = (Stream::Unix(client), Stream::Unix(backend));
+        let relaying = pin!(relay(&client, &backend));
+        let mut came = vec![0; length];
+        let driving = pin!(async {
+            for message in messages {
+                source.write_all(message).await.unwrap();
+                sink.read_exact(&mut came).await.unwrap();
+            }
+        });
+        tokio::select! {
+            () = driving => {}
+            () = relaying => unreachable!("a relay that ends by itself"),
+        }
+    });
+}
