@@ -16,6 +16,7 @@ mod policy;
 pub mod probe;
 mod reload;
 mod run;
+mod schema;
 mod ticket_key;
 mod version;
 
@@ -81,6 +82,8 @@ enum Verb {
         #[command(subcommand)]
         verb: TicketKeyVerb,
     },
+    /// Print a JSON Schema of the configuration, for editors.
+    Schema,
     /// Print what a shell needs to complete this program's verbs and options.
     Completion { shell: Shell },
     /// Print the manual page, for `man -l -`.
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Verb::Policy { verb } => policy::policy(verb),
         Verb::Probe { what } => probe::probe(*what),
         Verb::TicketKey { verb: TicketKeyVerb::New } => ticket_key::new(),
+        Verb::Schema => schema::schema(),
         Verb::Completion { shell } => completion::completion(shell, Arguments::command()),
         Verb::Manpage => completion::manpage(Arguments::command()),
         Verb::Version => version::version(),
