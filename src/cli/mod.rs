@@ -4,16 +4,19 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 mod cert;
 mod check;
+mod completion;
 mod demo;
 mod explain;
 mod policy;
 pub mod probe;
 mod reload;
 mod run;
+mod schema;
 mod ticket_key;
 mod version;
 
@@ -79,6 +82,12 @@ enum Verb {
         #[command(subcommand)]
         verb: TicketKeyVerb,
     },
+    /// Print a JSON Schema of the configuration, for editors.
+    Schema,
+    /// Print what a shell needs to complete this program's verbs and options.
+    Completion { shell: Shell },
+    /// Print the manual page, for `man -l -`.
+    Manpage,
     /// Print the version and what it is built with.
     Version,
 }
@@ -107,6 +116,9 @@ pub fn main() -> ExitCode {
         Verb::Policy { verb } => policy::policy(verb),
         Verb::Probe { what } => probe::probe(*what),
         Verb::TicketKey { verb: TicketKeyVerb::New } => ticket_key::new(),
+        Verb::Schema => schema::schema(),
+        Verb::Completion { shell } => completion::completion(shell, Arguments::command()),
+        Verb::Manpage => completion::manpage(Arguments::command()),
         Verb::Version => version::version(),
     }
 }

@@ -9,6 +9,10 @@ use serde::Serialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub mod outline;
+
+use outline::{Key, Kind, Outline, Shape};
+
 /// Line and column, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
@@ -63,6 +67,9 @@ pub trait Value: Sized {
     /// What to write, for the error: `a duration such as "30s"`.
     const EXPECTED: &'static str;
 
+    /// The types of JSON Schema that it may be written as.
+    const TYPES: &'static [&'static str] = &["string"];
+
     /// `None` where the value is something else.
     fn read(value: &DeValue<'_>) -> Option<Self>;
 }
@@ -71,11 +78,18 @@ pub trait Value: Sized {
 pub struct Faults<'i> {
     text: &'i str,
     errors: RefCell<Vec<ConfigError>>,
+    /// Nothing is read: every table is gone through once, to see what it would ask for.
+    rehearsed: bool,
 }
 
 impl<'i> Faults<'i> {
     pub fn new(text: &'i str) -> Self {
-        Self { text, errors: RefCell::default() }
+        Self { text, errors: RefCell::default(), rehearsed: false }
+    }
+
+    /// For [`Table::outline_of`].
+    fn rehearsed() -> Self {
+        Self { rehearsed: true, ..Self::new("") }
     }
 
     pub fn add(&self, path: &str, offset: Option<usize>, message: impl Into<String>) {
@@ -101,11 +115,20 @@ pub struct Table<'t> {
     offset: usize,
     path: String,
     known: Vec<&'static str>,
+    outline: Outline,
 }
 
 impl<'t> Table<'t> {
     pub fn new(faults: &'t Faults<'t>, entries: &'t DeTable<'t>, offset: usize, path: String) -> Self {
-        Self { faults, entries, offset, path, known: Vec::new() }
+        Self { faults, entries, offset, path, known: Vec::new(), outline: Outline::default() }
+    }
+
+    /// What `read` asks a table for.
+    pub fn outline_of<R>(read: impl FnOnce(&mut Table<'_>) -> R) -> Outline {
+        let (faults, empty) = (Faults::rehearsed(), DeTable::new());
+        let mut table = Table::new(&faults, &empty, 0, String::new());
+        read(&mut table);
+        table.outline
     }
 
     /// The table itself as a place, for what is missing in it.
@@ -125,6 +148,7 @@ impl<'t> Table<'t> {
 
     /// The value of a key, if it is there and right.
     pub fn optional<T: Value>(&mut self, key: &'static str) -> Option<Located<T>> {
+        self.asks(key, false, Shape::Value(kind::<T>()));
         let value = self.entry(key)?;
         self.read(value, self.path_to(key))
     }
@@ -137,6 +161,7 @@ impl<'t> Table<'t> {
 
     /// The value of a key that must be there.
     pub fn required<T: Value>(&mut self, key: &'static str) -> Option<Located<T>> {
+        self.asks(key, true, Shape::Value(kind::<T>()));
         if !self.entries.contains_key(key) {
             self.known.push(key);
             self.faults.add(&self.path, Some(self.offset), format!("\"{key}\" is missing (expected {})", T::EXPECTED));
@@ -147,6 +172,7 @@ impl<'t> Table<'t> {
 
     /// A list with something in it; a single value counts as a list of one. `None` where the key is absent.
     pub fn list<T: Value>(&mut self, key: &'static str) -> Option<Vec<Located<T>>> {
+        self.asks(key, false, Shape::List(kind::<T>()));
         let value = self.entry(key)?;
         let DeValue::Array(items) = value.get_ref() else {
             return Some(self.read(value, self.path_to(key)).into_iter().collect());
@@ -173,12 +199,14 @@ impl<'t> Table<'t> {
         let mut table = Table::new(self.faults, entries, offset, self.path_to(key));
         let result = read(&mut table);
         table.finish();
+        let outline = table.outline;
+        self.asks(key, false, Shape::Table(outline));
         result
     }
 
     /// A sub-table that may be absent.
     pub fn optional_table<R>(&mut self, key: &'static str, read: impl FnOnce(&mut Table<'_>) -> R) -> Option<R> {
-        if !self.entries.contains_key(key) {
+        if !self.entries.contains_key(key) && !self.faults.rehearsed {
             self.known.push(key);
             return None;
         }
@@ -187,6 +215,9 @@ impl<'t> Table<'t> {
 
     /// The tables of `[[key]]`.
     pub fn tables<R>(&mut self, key: &'static str, mut read: impl FnMut(&mut Table<'_>) -> R) -> Vec<R> {
+        if self.faults.rehearsed {
+            self.asks(key, false, Shape::Tables(Self::outline_of(&mut read)));
+        }
         let Some(value) = self.entry(key) else { return Vec::new() };
         let DeValue::Array(items) = value.get_ref() else {
             let message = wrong(value.get_ref(), &format!("a list of tables, written [[{key}]]"));
@@ -210,6 +241,9 @@ impl<'t> Table<'t> {
 
     /// The tables of `[key.NAME]`, each with its name.
     pub fn named_tables<R>(&mut self, key: &'static str, mut read: impl FnMut(&str, &mut Table<'_>) -> R) -> Vec<R> {
+        if self.faults.rehearsed {
+            self.asks(key, false, Shape::Named(Self::outline_of(|table| read("", table))));
+        }
         let Some(value) = self.entry(key) else { return Vec::new() };
         let DeValue::Table(named) = value.get_ref() else {
             let message = wrong(value.get_ref(), &format!("tables with names, written [{key}.NAME]"));
@@ -243,6 +277,13 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// Remembered only where somebody wants to know.
+    fn asks(&mut self, key: &'static str, required: bool, shape: Shape) {
+        if self.faults.rehearsed {
+            self.outline.0.entry(key).or_insert(Key { required, shape });
+        }
+    }
+
     fn entry(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
         self.known.push(key);
         self.entries.get(key)
@@ -262,6 +303,10 @@ impl<'t> Table<'t> {
     fn path_to(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}: {key}", self.path) }
     }
+}
+
+fn kind<T: Value>() -> Kind {
+    Kind { expected: T::EXPECTED, types: T::TYPES }
 }
 
 /// `found …, expected …`

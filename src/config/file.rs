@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use crate::config::decode::outline::Outline;
 use crate::config::decode::{ConfigError, Faults, Located, Table};
 use crate::config::values::{Mode, Workers};
 use crate::net::address::Address;
@@ -82,6 +83,11 @@ impl File {
             file
         };
         Ok((file, faults.into_errors()))
+    }
+
+    /// Every key that a file may have.
+    pub fn outline() -> Outline {
+        Table::outline_of(Self::read)
     }
 
     fn read(root: &mut Table<'_>) -> Self {

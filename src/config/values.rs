@@ -56,6 +56,8 @@ impl Value for Protocols {
     const EXPECTED: &'static str =
         "a list of application protocols, each once and of 1 to 255 bytes, such as [\"h2\", \"http/1.1\"]";
 
+    const TYPES: &'static [&'static str] = &["string", "array"];
+
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let texts = match value {
             DeValue::Array(items) => items.iter().map(|item| item.get_ref().as_str()).collect::<Option<Vec<_>>>()?,
@@ -84,6 +86,8 @@ impl Value for String {
 impl Value for bool {
     const EXPECTED: &'static str = "true or false";
 
+    const TYPES: &'static [&'static str] = &["boolean"];
+
     fn read(value: &DeValue<'_>) -> Option<Self> {
         value.as_bool()
     }
@@ -91,6 +95,8 @@ impl Value for bool {
 
 impl Value for usize {
     const EXPECTED: &'static str = "a whole number from 1";
+
+    const TYPES: &'static [&'static str] = &["integer"];
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let number = value.as_integer()?;
@@ -145,6 +151,8 @@ impl std::fmt::Display for Mode {
 impl Value for CertificateSource {
     const EXPECTED: &'static str = "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and, if wanted, names = [\"…\"], default = true)";
 
+    const TYPES: &'static [&'static str] = &["string", "object"];
+
     fn read(value: &DeValue<'_>) -> Option<Self> {
         if let Some(path) = value.as_str().filter(|path| !path.is_empty()) {
             return Some(Self::Path(path.into()));
@@ -171,6 +179,8 @@ impl Value for CertificateSource {
 
 impl Value for Workers {
     const EXPECTED: &'static str = "\"auto\" or a number from 1 to 1024";
+
+    const TYPES: &'static [&'static str] = &["string", "integer"];
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         match value.as_str() {

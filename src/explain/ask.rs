@@ -1,13 +1,13 @@
 //! A question as it was typed → the ClientHello of the client that it is about.
 //! Must not know: listeners, what the answer is.
 
-use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 use thiserror::Error;
 
 use crate::explain::{capture, clients};
 use crate::tls::draft::Draft;
 use crate::tls::name::Name;
-use crate::tls::registry;
+use crate::tls::{policy, registry};
 
 /// Which client is meant. What is not said is as the client – one of the known, a captured one, or else one that can do
 /// everything – has it by itself.
@@ -107,7 +107,7 @@ fn able() -> Draft {
     draft.versions(&[ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2]);
     draft.suites(SUITES);
     draft.groups(GROUPS);
-    draft.schemes(SCHEMES);
+    draft.schemes(policy::SCHEMES);
     draft
 }
 
@@ -192,18 +192,6 @@ const GROUPS: &[NamedGroup] = &[
     NamedGroup::secp256r1,
     NamedGroup::secp384r1,
     NamedGroup::secp521r1,
-];
-const SCHEMES: &[SignatureScheme] = &[
-    SignatureScheme::ECDSA_NISTP256_SHA256,
-    SignatureScheme::ECDSA_NISTP384_SHA384,
-    SignatureScheme::ECDSA_NISTP521_SHA512,
-    SignatureScheme::ED25519,
-    SignatureScheme::RSA_PSS_SHA256,
-    SignatureScheme::RSA_PSS_SHA384,
-    SignatureScheme::RSA_PSS_SHA512,
-    SignatureScheme::RSA_PKCS1_SHA256,
-    SignatureScheme::RSA_PKCS1_SHA384,
-    SignatureScheme::RSA_PKCS1_SHA512,
 ];
 
 #[cfg(test)]

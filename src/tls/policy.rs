@@ -196,7 +196,7 @@ pub fn is_pkcs1(scheme: SignatureScheme) -> bool {
 }
 
 /// Everything that a key of some kind signs in.
-const SCHEMES: &[SignatureScheme] = &[
+pub const SCHEMES: &[SignatureScheme] = &[
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,
     SignatureScheme::ECDSA_NISTP521_SHA512,

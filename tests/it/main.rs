@@ -14,6 +14,7 @@ mod cert_tools;
 mod certificates;
 mod client_certificates;
 mod clients;
+mod command_line;
 mod demo;
 mod directory;
 mod discovery;

@@ -8,6 +8,8 @@ use crate::tls::connect::Alpn;
 impl Value for Alpn {
     const EXPECTED: &'static str = "a list of protocols such as [\"h2\", \"http/1.1\"], or \"client\"";
 
+    const TYPES: &'static [&'static str] = &["string", "array"];
+
     fn read(value: &DeValue<'_>) -> Option<Self> {
         if value.as_str() == Some("client") {
             return Some(Self::Client);

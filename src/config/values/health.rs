@@ -43,6 +43,8 @@ pub struct Port(pub u16);
 impl Value for Port {
     const EXPECTED: &'static str = "a port from 1 to 65535";
 
+    const TYPES: &'static [&'static str] = &["integer"];
+
     fn read(value: &DeValue<'_>) -> Option<Self> {
         u16::try_from(usize::read(value)?).ok().map(Self)
     }
@@ -72,6 +74,8 @@ pub struct StatusRange(pub u16, pub u16);
 
 impl Value for StatusRange {
     const EXPECTED: &'static str = "a status such as 200, or a range such as \"200-299\"";
+
+    const TYPES: &'static [&'static str] = &["integer", "string"];
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let status = |status: u16| (100..=599).contains(&status).then_some(status);

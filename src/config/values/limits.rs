@@ -59,6 +59,8 @@ impl Value for Rate {
     const EXPECTED: &'static str =
         "a number in a time, such as \"100/s\", \"20/m\" or { rate = \"100/s\", burst = 200 }";
 
+    const TYPES: &'static [&'static str] = &["string", "object"];
+
     fn read(value: &DeValue<'_>) -> Option<Self> {
         if let Some(text) = value.as_str() {
             let (count, per) = count_in_time(text)?;
@@ -76,6 +78,8 @@ impl Value for Rate {
 
 impl Value for Failures {
     const EXPECTED: &'static str = "a table such as { limit = 20, window = \"1m\", block = \"10m\" }";
+
+    const TYPES: &'static [&'static str] = &["object"];
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let table = value.as_table()?;

@@ -11,6 +11,8 @@ use crate::net::address::Address;
 impl Value for Entry {
     const EXPECTED: &'static str = EXPECTED;
 
+    const TYPES: &'static [&'static str] = &["string", "object"];
+
     fn read(value: &DeValue<'_>) -> Option<Self> {
         if let Some(text) = value.as_str() {
             return Some(Self { place: place(text)?, weight: 1, backup: false, max_connections: usize::MAX });

@@ -1,5 +1,7 @@
 //! Questions, and what is wrong with some.
 
+use rustls::SignatureScheme;
+
 use super::*;
 use crate::tls::hello::{Hello, HelloReader};
 
