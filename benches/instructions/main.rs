@@ -1,4 +1,4 @@
-//! Instructions that the hot functions take, counted by valgrind: the same from run to run, to be compared from commit to
+//! Instructions that the hot functions take, counted by valgrind: nearly the same in every run, to be compared from commit to
 //! commit. Prints; asserts nothing. Must not know: what the functions do.
 //!
 //! `cargo bench --bench instructions` (needs Debian's `valgrind`). Each task is run twice, in a process of its own, with
