@@ -1,15 +1,21 @@
 //! How connections are spread over the servers of a backend, and what an operator can do about it while it runs.
 
 use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
 use crate::support::backend::Backend;
 use crate::support::by_hand::ByHand;
-use crate::support::client::{Client, Ending, Tls, patient};
+use crate::support::client::{Client, Ending, Tls, connect, patient};
+use crate::support::http::Door;
 use crate::support::procfs::eventually;
+use crate::support::proxy::Proxy;
 use crate::support::stage::{NAME, Stage};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -87,6 +93,58 @@ fn connections_are_spread_by_weight() {
         eventually("no connection is counted any more", || {
             self::servers(&stage).iter().all(|server| server["connections_active"] == 0).then_some(())
         });
+    }
+}
+
+#[test]
+fn ten_thousand_connections_are_spread_within_two_percent_of_the_weights() {
+    const CONNECTIONS: usize = 10_000;
+    const TOGETHER: usize = 1_000;
+    let hello = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/hellos/openssl.bin")).unwrap();
+    for balance in ["round_robin", "least_connections", "random_two"] {
+        let counts: [Arc<AtomicUsize>; 3] = Default::default();
+        let servers: Vec<String> = [1, 2, 5]
+            .iter()
+            .zip(&counts)
+            .map(|(weight, count)| {
+                let count = Arc::clone(count);
+                let backend = Backend::start(move |mut stream| {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    stream.write_all(b"!")?;
+                    io::copy(&mut stream, &mut io::sink())
+                });
+                format!("{{ address = \"{}\", weight = {weight} }}", backend.address)
+            })
+            .collect();
+        // Without TLS of its own, so that it is the spreading that takes the time.
+        let text = format!(
+            "[admin]\nlisten=\"unix:admin.sock\"\n[log]\naccess = \"off\"\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\nmode = \"passthrough\"\n\
+             backend = \"servers\"\n[backend.servers]\nservers = [{}]\nbalance = \"{balance}\"\n",
+            servers.join(", ")
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let proxy = Proxy::start(folder.path(), &text);
+        let (address, door) = (proxy.address("main"), Door::Unix(folder.path().join("admin.sock")));
+        // What goes by the load needs a load: a thousand are open together.
+        for _ in 0..CONNECTIONS / TOGETHER {
+            let open: Vec<TcpStream> = (0..TOGETHER)
+                .map(|_| {
+                    let mut client = connect(address);
+                    client.write_all(&hello).unwrap();
+                    client.read_exact(&mut [0]).unwrap();
+                    client
+                })
+                .collect();
+            drop(open);
+            eventually("all are over", || (door.get("/api/v1/status").json()["connections_active"] == 0).then_some(()));
+        }
+        let counts = counts.map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(counts.iter().sum::<usize>(), CONNECTIONS);
+        for (count, weight) in counts.iter().zip([1, 2, 5]) {
+            let off = count.abs_diff(CONNECTIONS * weight / 8);
+            assert!(off <= CONNECTIONS / 50, "{balance}: {counts:?} for weights 1, 2 and 5");
+        }
+        println!("{balance}: {counts:?} for weights 1, 2 and 5");
     }
 }
 
