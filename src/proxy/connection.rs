@@ -2,7 +2,7 @@
 //! certificate → handshake → backend → relay (or, passed through: backend → relay) → one access-log record.
 //! Must not know: listeners' sockets, configuration.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +36,8 @@ pub async fn serve(client: Stream, listener: Arc<Listener>, mut entry: Box<Entry
     // Most connections are idle most of the time: what only the beginning needs is gone, and what a relay does not need it
     // does not have, since each has a box of its own size.
     let begun = Box::pin(begin(client, &listener, &mut entry, &mut admitted)).await;
-    let outcome = match begun {
-        Ok(Begun::Terminated(begun)) => Box::pin(begun.relay(listener.idle_timeout, &mut entry)).await,
-        Ok(Begun::PassedThrough(begun)) => Box::pin(begun.relay(listener.idle_timeout, &mut entry)).await,
+    let outcome = match begun.map(|begun| begun.relay(listener.idle_timeout, &mut entry)) {
+        Ok(relay) => relay.await,
         Err(outcome) => outcome,
     };
     if let Some(address) = entry.record.client.ip().filter(|_| outcome.is_failed_handshake()) {
@@ -51,6 +50,17 @@ pub async fn serve(client: Stream, listener: Arc<Listener>, mut entry: Box<Entry
 enum Begun<'l> {
     Terminated(Terminating<'l>),
     PassedThrough(PassingThrough<'l>),
+}
+
+type Relay<'l> = Pin<Box<dyn Future<Output = Outcome> + Send + 'l>>;
+
+impl<'l> Begun<'l> {
+    fn relay(self, idle_timeout: Duration, entry: &'l mut Entry) -> Relay<'l> {
+        match self {
+            Self::Terminated(begun) => Box::pin(begun.relay(idle_timeout, entry)),
+            Self::PassedThrough(begun) => Box::pin(begun.relay(idle_timeout, entry)),
+        }
+    }
 }
 
 struct Terminating<'l> {
@@ -199,35 +209,38 @@ async fn terminate<'l>(
     Ok(Begun::Terminated(Terminating { client, session, tickets, connected, pool }))
 }
 
-impl Terminating<'_> {
-    async fn relay(self, idle_timeout: Duration, entry: &mut Entry) -> Outcome {
+impl<'l> Terminating<'l> {
+    /// Taken apart out here: an async fn would keep its arguments beside what becomes of them.
+    fn relay(self, idle_timeout: Duration, entry: &'l mut Entry) -> impl Future<Output = Outcome> + use<'l> {
         let Self { client, session, tickets, connected, pool } = self;
         let Connected { stream, address, lease, session: inner } = connected;
-        let end = {
-            let inner = match inner {
-                Some(session) => Peer::tls(stream.as_ref(), session, Vec::new()),
-                None => Peer::plain(stream.as_ref()),
+        async move {
+            let end = {
+                let inner = match inner {
+                    Some(session) => Peer::tls(stream.as_ref(), session, Vec::new()),
+                    None => Peer::plain(stream.as_ref()),
+                };
+                let client = Peer::tls(&client, session, tickets);
+                let mut relay = pin!(relay::terminated::relay(client, inner, idle_timeout, &mut entry.traffic));
+                match pool.settings.on_down {
+                    OnDown::Keep => relay.as_mut().await,
+                    OnDown::Close => tokio::select! {
+                        end = relay.as_mut() => end,
+                        // As they are dropped the server's side is reset, and the client's ends without close_notify.
+                        () = Box::pin(lease.down()) => return Outcome::BackendDown,
+                    },
+                }
             };
-            let client = Peer::tls(&client, session, tickets);
-            let mut relay = pin!(relay::terminated::relay(client, inner, idle_timeout, &mut entry.traffic));
-            match pool.settings.on_down {
-                OnDown::Keep => relay.as_mut().await,
-                OnDown::Close => tokio::select! {
-                    end = relay.as_mut() => end,
-                    // As they are dropped the server's side is reset, and the client's ends without close_notify.
-                    () = lease.down() => return Outcome::BackendDown,
-                },
+            if matches!(end, End::BackendAlert(_)) && entry.traffic.sent() == 0 {
+                // In TLS 1.3 a server that wants another certificate, or any, says so when the client thinks that all is done.
+                let refused = Failure { address, kind: FailureKind::TlsAlert, reason: String::new() };
+                entry.connect_failures(pool.name(), &[refused]);
             }
-        };
-        if matches!(end, End::BackendAlert(_)) && entry.traffic.sent() == 0 {
-            // In TLS 1.3 a server that wants another certificate, or any, says so when the client thinks that all is done.
-            let refused = Failure { address, kind: FailureKind::TlsAlert, reason: String::new() };
-            entry.connect_failures(pool.name(), &[refused]);
+            let outcome = entry.ended(&end);
+            Box::pin(relay::close_both(&end, client, stream)).await;
+            drop(lease);
+            outcome
         }
-        let outcome = entry.ended(&end);
-        relay::close_both(&end, client, stream).await;
-        drop(lease);
-        outcome
     }
 }
 
@@ -261,7 +274,7 @@ impl PassingThrough<'_> {
                 OnDown::Close => tokio::select! {
                     end = relay.as_mut() => end,
                     // As they are dropped both sides are reset.
-                    () = lease.down() => return Outcome::BackendDown,
+                    () = Box::pin(lease.down()) => return Outcome::BackendDown,
                 },
             }
         };
@@ -302,5 +315,23 @@ async fn read_hello(client: &mut Stream, reader: &mut HelloReader) -> Result<Hel
         if let Some(hello) = reader.advance().map_err(NoHello::Bad)? {
             return Ok(hello);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_an_idle_connection_keeps_is_small() {
+        let serve = size(|(client, listener, entry, admitted)| serve(client, listener, entry, admitted));
+        let relay =
+            size(|(begun, entry): (Terminating<'static>, &'static mut Entry)| begun.relay(Duration::ZERO, entry));
+        assert!(serve <= 384 && relay <= 1408, "serve {serve}, relay {relay}");
+        assert!(size_of::<Entry>() <= 768, "entry {}", size_of::<Entry>());
     }
 }
