@@ -11,12 +11,13 @@
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
-//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::workers, proxy::admission, snapshot, net, observe |
+//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::entry, proxy::workers, proxy::admission, snapshot, net, observe |
 //! | 5 | `proxy::workers` | which worker serves a connection | – |
 //! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, net, observe |
 //! | 5 | `proxy::proxied` | the PROXY header of a proxy in front | net |
 //! | 5 | `proxy::preface` | the PROXY header for a backend | tls, net, observe |
-//! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | proxy::admission, proxy::proxied, proxy::preface, snapshot, starttls, tls, backend, relay, limit, net, observe |
+//! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | proxy::admission, proxy::entry, proxy::proxied, snapshot, starttls, tls, backend, relay, limit, net, observe |
+//! | 5 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::preface, proxy::proxied, starttls, tls, backend, relay, limit, net, observe |
 //! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, starttls, tls, backend, limit, net |
 //! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, starttls, tls, backend, limit, net, observe |
 //! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, starttls, tls, backend, limit, net, observe |

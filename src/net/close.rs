@@ -71,7 +71,7 @@ pub async fn with_last_words(stream: &mut Stream, last: &[u8]) {
     let goodbye = async {
         stream.write_all(last).await?;
         stream.shutdown().await?;
-        let mut waste = [0; 4096];
+        let mut waste = vec![0; 4096];
         let mut left = MOST_WASTE;
         while left > 0 {
             match stream.read(&mut waste).await? {
@@ -81,8 +81,8 @@ pub async fn with_last_words(stream: &mut Stream, last: &[u8]) {
         }
         io::Result::Ok(())
     };
-    // Whatever goes wrong here, the connection is closed next.
-    let _ = timeout(LINGER, goodbye).await;
+    // Whatever goes wrong here, the connection is closed next. Boxed, since few come here and all would have room for it.
+    let _ = timeout(LINGER, Box::pin(goodbye)).await;
 }
 
 fn is_writable(stream: &Stream) -> bool {

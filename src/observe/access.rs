@@ -180,6 +180,11 @@ impl AccessLog {
         Ok((Self { queue: Some(queue), dropped }, Writer(Some(thread))))
     }
 
+    /// Whether records go anywhere.
+    pub fn is_on(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// Hands a record over; never waits. If the writer cannot keep up the record is dropped and counted.
     pub fn write(&self, record: Record) {
         if let Some(queue) = &self.queue

@@ -17,7 +17,8 @@ use crate::net::stream::{Parked, Stream};
 use crate::observe::access::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::admission::Admitted;
-use crate::proxy::connection::{self, Entry};
+use crate::proxy::connection;
+use crate::proxy::entry::Entry;
 use crate::proxy::workers::Workers;
 use crate::snapshot::Current;
 
@@ -80,8 +81,8 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
 fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, here: usize, shared: &Shared) {
     let snapshot = shared.current.load();
     let Some(listener) = snapshot.listener(name) else { return };
-    let mut entry =
-        Entry::new(shared.ids.next(), Arc::clone(name), peer.clone(), shared.log.clone(), Arc::clone(&shared.metrics));
+    let (log, metrics) = (shared.log.clone(), Arc::clone(&shared.metrics));
+    let mut entry = Box::new(Entry::new(shared.ids.next(), Arc::clone(name), peer.clone(), log, metrics));
     if let Some(path) = path {
         entry.came_to(Address::Unix(path.to_owned()));
     }

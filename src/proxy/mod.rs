@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod connection;
+pub mod entry;
 pub mod listener;
 mod preface;
 mod proxied;

@@ -19,8 +19,18 @@ use crate::relay::peer::Peer;
 use crate::tls::record::RecordError;
 
 /// Relays until both ways have ended, or something ends them. `traffic` is kept up to date all the while.
-pub async fn relay(client: Peer<'_>, backend: Peer<'_>, idle: Duration, traffic: &mut Traffic) -> End {
+pub fn relay<'a>(
+    client: Peer<'a>,
+    backend: Peer<'a>,
+    idle: Duration,
+    traffic: &'a mut Traffic,
+) -> impl Future<Output = End> + use<'a> {
+    // Put together out here: an async fn would keep its arguments beside what becomes of them.
     let mut relay = Relay { client, backend, up: Way::default(), down: Way::default(), traffic };
+    async move { run(&mut relay, idle).await }
+}
+
+async fn run(relay: &mut Relay<'_>, idle: Duration) -> End {
     if let Err(end) = relay.begin() {
         return end;
     }

@@ -29,7 +29,24 @@ pub fn group(group: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
 
 /// Parses a private key (PKCS#1, SEC1 or PKCS#8) into one that signs.
 pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-    rustls_side::sign::any_supported_type(der)
+    // Otherwise it is taken for an RSA key first, and parsing a key checks it, which costs as much as to sign with it.
+    match is_elliptic(der).then(|| rustls_side::sign::any_ecdsa_type(der)) {
+        Some(Ok(key)) => Ok(key),
+        _ => rustls_side::sign::any_supported_type(der),
+    }
+}
+
+/// Whether a key says of itself that it is one for ECDSA. In PKCS#8 (RFC 5208 section 5) the algorithm stands in front.
+fn is_elliptic(der: &PrivateKeyDer<'_>) -> bool {
+    match der {
+        PrivateKeyDer::Sec1(_) => true,
+        PrivateKeyDer::Pkcs8(key) => {
+            let front = key.secret_pkcs8_der();
+            let front = front.get(..PKCS8_FRONT).unwrap_or(front);
+            front.windows(EC_PUBLIC_KEY.len()).any(|window| window == EC_PUBLIC_KEY)
+        }
+        _ => false,
+    }
 }
 
 /// Seeds this thread's random numbers, which takes milliseconds that the first client would have to wait for.
@@ -163,3 +180,9 @@ impl std::fmt::Debug for Aead {
 
 /// Of every algorithm that TLS uses here.
 pub const TAG_LEN: usize = 16;
+
+/// The object identifier id-ecPublicKey, in DER (RFC 5480 section 2.1.1).
+const EC_PUBLIC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+
+/// Within which it stands: two headers of a sequence, the version, the identifier.
+const PKCS8_FRONT: usize = 24;

@@ -32,7 +32,7 @@ pub fn read(text: &[u8]) -> Result<Contents, PemError> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(PemError::Empty);
     }
-    if contains(text, b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(text, b"Proc-Type: 4,ENCRYPTED") {
+    if contains(text, "-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(text, "Proc-Type: 4,ENCRYPTED") {
         return Err(PemError::Encrypted);
     }
     let mut contents = Contents::default();
@@ -80,8 +80,12 @@ pub(super) fn said(error: pem::Error) -> PemError {
     }
 }
 
-fn contains(text: &[u8], needle: &[u8]) -> bool {
-    text.windows(needle.len()).any(|window| window == needle)
+fn contains(text: &[u8], needle: &str) -> bool {
+    match std::str::from_utf8(text) {
+        // Many times faster than to look at each place.
+        Ok(text) => text.contains(needle),
+        Err(_) => text.windows(needle.len()).any(|window| window == needle.as_bytes()),
+    }
 }
 
 #[cfg(test)]

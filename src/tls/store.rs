@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -357,12 +358,16 @@ struct File {
 impl File {
     fn read(path: &Path) -> Result<Self, StoreError> {
         let unreadable = |error| StoreError::Read(path.to_owned(), error);
-        let metadata = fs::metadata(path).map_err(unreadable)?;
+        let mut file = fs::File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
         if metadata.is_dir() {
             return Err(StoreError::Folder(path.to_owned()));
         }
         let readable_by_all = metadata.permissions().mode() & READABLE_BY_ALL != 0;
-        Ok(Self { path: path.to_owned(), text: fs::read(path).map_err(unreadable)?, readable_by_all })
+        // `fs::read` would ask the kernel for the length once more.
+        let mut text = Vec::with_capacity(usize::try_from(metadata.len()).map_or(0, |length| length.min(BELIEVED) + 1));
+        file.by_ref().take(u64::MAX).read_to_end(&mut text).map_err(unreadable)?;
+        Ok(Self { path: path.to_owned(), text, readable_by_all })
     }
 
     fn contents(&self) -> Result<Contents, StoreError> {
@@ -387,3 +392,6 @@ fn io_words(error: &std::io::Error) -> String {
 }
 
 const READABLE_BY_ALL: u32 = 0o004;
+
+/// Room that is made for a file because of the length it says it has.
+const BELIEVED: usize = 1 << 20;
