@@ -108,6 +108,7 @@ impl Server {
         .map_err(StartError::Config)?;
         let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         reloader.sockets().accepting().map_err(StartError::Handover)?;
+        admin.iter().for_each(Admin::take_over);
         tell_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         let (control, commands) = reloader.control();
         upkeep.follow(control.current.load().pools(), &reloader.config().resolver);

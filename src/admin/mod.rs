@@ -98,6 +98,11 @@ impl Admin {
         self.socket.as_fd()
     }
 
+    /// The process before this one has left the socket to it.
+    pub fn take_over(&self) {
+        self.socket.take_over();
+    }
+
     /// Ends it, and leaves the socket to another process that has it by now.
     pub fn hand_over(self) {
         self.socket.hand_over();

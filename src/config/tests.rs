@@ -597,6 +597,7 @@ fn routes_are_checked_against_each_other_and_their_listener() {
         (&format!("{whole}\nalpn = [\"acme-tls/1\"]"), &[], "alpn: \"acme-tls/1\" would never be agreed on"),
         (&format!("{whole}\nalpn = [\"h2\", \"h2\"]"), &[], "alpn: found a list, expected a list of application"),
         (&format!("{whole}\nnot_tls = \"c\""), &[], "not_tls: unknown backend \"c\""),
+        (&format!("{whole}\nstarttls = \"ldap\"\nnot_tls = \"a\""), &[], "not_tls: cannot stand beside starttls"),
         ("backend = \"a\"", &[], "listener \"l\": \"certificates\" is missing"),
         ("certificates = [\"certs\"]", &[], "listener \"l\": \"backend\" is missing"),
         ("mode = \"passthrough\"", &[], "listener \"l\": \"backend\" is missing"),

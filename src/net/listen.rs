@@ -43,12 +43,16 @@ impl Listening {
     }
 
     /// Goes on with a socket that another process has bound to that address; a Unix socket that cannot be found any more is
-    /// bound anew.
+    /// bound anew. The file stays the other one's until [`Listening::take_over`].
     pub fn inherited(socket: OwnedFd, address: &Address, mode: u32) -> Result<Self> {
         match address {
             Address::Tcp(_) => Ok(Self::Tcp(socket.into())),
             Address::Unix(path) => match fs::symlink_metadata(path) {
-                Ok(found) => Ok(Self::unix(socket.into(), path, found.ino())),
+                Ok(found) => {
+                    let listening = Self::unix(socket.into(), path, found.ino());
+                    listening.hand_over();
+                    Ok(listening)
+                }
                 Err(_) => Self::bind(address, mode),
             },
         }
@@ -79,6 +83,13 @@ impl Listening {
     pub fn hand_over(&self) {
         if let Self::Unix { file, .. } = self {
             file.handed_over.store(true, Ordering::Release);
+        }
+    }
+
+    /// This process is who goes on with it: the file is removed with it in the end.
+    pub fn take_over(&self) {
+        if let Self::Unix { file, .. } = self {
+            file.handed_over.store(false, Ordering::Release);
         }
     }
 

@@ -103,7 +103,10 @@ async fn begin<'l>(
             Err(_) => return Err(Outcome::ProxyHeaderTimeout),
         };
         entry.believe(header);
-        if let Err(outcome) = admitted.client(listener, &entry.record.client) {
+        // A client without an IP address that a proxy speaks for is limited as the proxy is.
+        let (named, peer) = (&entry.record.client, &entry.record.peer);
+        let limited = if named.ip().is_some() { named } else { peer };
+        if let Err(outcome) = admitted.client(listener, limited) {
             entry.refused(outcome, &listener.admission);
             return Err(outcome);
         }
@@ -117,7 +120,11 @@ async fn begin<'l>(
         };
         reader.raw = match begun {
             Ok(Ok(early)) => early,
-            Ok(Err(end)) => return Err(entry.no_starttls(&mut client, end).await),
+            Ok(Err(end)) => {
+                // Its place is not free before it has gone.
+                admitted.heard();
+                return Err(entry.no_starttls(&mut client, end).await);
+            }
             Err(_) => return Err(Outcome::StarttlsTimeout),
         };
     }
@@ -129,7 +136,9 @@ async fn begin<'l>(
     let hello = match read {
         Ok(Ok(hello)) => hello,
         Ok(Err(failure)) => {
-            return match (&failure, listener.ways.not_tls()) {
+            // Who was granted StartTLS must not go on in the clear.
+            let not_tls = listener.ways.not_tls().filter(|_| listener.starttls.is_none());
+            return match (&failure, not_tls) {
                 (NoHello::Bad(HelloError::NotTls), Some(Route { name, way: Way::Passthrough(pool) })) => {
                     entry.routed(name, Mode::Passthrough);
                     pass_through(client, reader.raw, pool, entry).await

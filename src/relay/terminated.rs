@@ -114,23 +114,20 @@ enum Step {
 }
 
 impl<'a> Relay<'a> {
-    /// Takes up what came along with the handshakes.
+    /// Takes up what came along with the handshakes. All of it is opened before any of it is sealed for the other peer: what
+    /// is sealed has to be written before there is room for more.
     fn begin(&mut self) -> Result<(), End> {
-        for direction in [Direction::Up, Direction::Down] {
-            let Between { from, to, .. } = self.between(direction);
-            let early = from.intake().pieces().map(<[u8]>::len).sum();
-            if early > 0 && !to.is_plain() {
-                to.take_plain(from.intake()).map_err(exhausted)?;
-            }
-            let (closed, unopened) = (from.has_closed(), from.intake().has_unopened());
-            self.count(direction, early);
-            if closed {
-                self.source_ends(direction)?;
-            } else if unopened {
-                self.open(direction)?;
-            }
-        }
-        Ok(())
+        let opened = [Direction::Up, Direction::Down].map(|direction| {
+            let from = self.between(direction).from;
+            let early: usize = from.intake().pieces().map(<[u8]>::len).sum();
+            let (count, came) = match (from.has_closed(), from.intake().has_unopened()) {
+                (true, _) => (0, Ok(Came::End)),
+                (false, true) => from.open(),
+                (false, false) => (0, Ok(Came::More)),
+            };
+            (direction, early + count, came)
+        });
+        opened.into_iter().try_for_each(|(direction, count, came)| self.opened(direction, count, came))
     }
 
     /// Goes on until both ways wait. Also tells whether a byte moved.
@@ -246,10 +243,15 @@ impl<'a> Relay<'a> {
         Ok(Step::Moved)
     }
 
-    /// Opens what was read, and makes it ready for the other peer.
+    /// Opens what was read.
     fn open(&mut self, direction: Direction) -> Result<(), End> {
+        let (count, came) = self.between(direction).from.open();
+        self.opened(direction, count, came)
+    }
+
+    /// Makes `count` bytes of plaintext ready for the other peer.
+    fn opened(&mut self, direction: Direction, count: usize, came: Result<Came, RecordError>) -> Result<(), End> {
         let Between { from, to, way, .. } = self.between(direction);
-        let (count, came) = from.open();
         if count > 0 && !to.is_plain() {
             to.take_plain(from.intake()).map_err(exhausted)?;
         }

@@ -58,7 +58,9 @@ impl Sockets {
 
     /// The process before this one is no longer needed.
     pub(super) fn accepting(&mut self) -> std::io::Result<()> {
-        self.inherited.accepting()
+        self.inherited.accepting()?;
+        self.bound.values().for_each(|bound| bound.socket.take_over());
+        Ok(())
     }
 
     /// Where it really listens: port 0 has become another.

@@ -183,6 +183,54 @@ fn what_goes_in_comes_out_by_either_record_layer() {
     }
 }
 
+/// Where nothing answers the client's Finished, its first data is opened along with it, and the rest waits in the same bytes.
+#[test]
+fn data_that_comes_in_one_flight_with_the_clients_finished_is_passed_on_whole() {
+    let pki = certified_server(&[SERVER], &Extra::default());
+    let settings = server_config(pki.folder(), &rustls::version::TLS13);
+    let backend = Backend::start(move |stream| {
+        let connection = ServerConnection::new(Arc::clone(&settings)).map_err(std::io::Error::other)?;
+        let mut tls = StreamOwned::new(connection, stream);
+        let mut all = Vec::new();
+        tls.read_to_end(&mut all)?;
+        tls.write_all(&all)?;
+        tls.conn.send_close_notify();
+        tls.flush()
+    });
+    let tls = format!("ca = \"ca.pem\"\nserver_name = \"{SERVER}\"");
+    for layer in ["tlsgate", "rustls"] {
+        for session_tickets in [false, true] {
+            let text = config(&[backend.address], &format!("[runtime]\nrecord_layer = \"{layer}\""), &tls)
+                .replace("name = \"main\"\n", &format!("name = \"main\"\nsession_tickets = {session_tickets}\n"));
+            let proxy = Proxy::start(pki.folder(), &text);
+            let trust = Arc::new(trusting(&pki.ca(), Tls::V13));
+            let mut client = Client::on(connect(proxy.address("main")), &trust, NAME);
+            loop {
+                let flight = client.flight();
+                client.tcp.write_all(&flight).unwrap();
+                client.tls.read_tls(&mut client.tcp).unwrap();
+                client.tls.process_new_packets().unwrap();
+                if !client.tls.is_handshaking() {
+                    break;
+                }
+            }
+            let mut flight = Vec::new();
+            for piece in [&b"one, "[..], b"two, ", b"three"] {
+                client.tls.writer().write_all(piece).unwrap();
+                flight.extend(client.flight());
+            }
+            client.tls.send_close_notify();
+            flight.extend(client.flight());
+            client.tcp.write_all(&flight).unwrap();
+            let (answer, ending) = client.read_to_end();
+            assert_eq!(String::from_utf8_lossy(&answer), "one, two, three", "{layer}, tickets {session_tickets}");
+            assert_eq!(ending, Ending::CloseNotify);
+            let port = client.close();
+            assert_eq!(proxy.record(|record| record["client.port"] == port)["outcome"], "completed");
+        }
+    }
+}
+
 #[test]
 fn a_backend_that_ends_without_close_notify_has_not_ended() {
     let pki = certified_server(&[SERVER], &Extra::default());

@@ -137,6 +137,11 @@ impl Listeners<'_> {
             RouteMode::Passthrough => known_bare_backend(name, self.backends, errors),
             RouteMode::Terminate | RouteMode::Reject => known_backend(name, self.backends, errors),
         });
+        if let (Some(_), Some(not_tls)) = (&listener.starttls, &listener.not_tls) {
+            errors.push(
+                not_tls.error("cannot stand beside starttls: what comes in the clear would reach a backend after all"),
+            );
+        }
         let not_tls = listener.not_tls.as_ref().map(|name| known_bare_backend(name, self.backends, errors));
         let client_auth = client_auth::validated(listener.client_auth, self.folder, errors);
         let inherited = route::Inherited {

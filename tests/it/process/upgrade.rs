@@ -1,6 +1,7 @@
 //! USR2: another process takes over, and nobody who connects meanwhile notices.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -123,6 +124,27 @@ fn a_unix_socket_goes_over_too() {
     assert_eq!(proxy.ended().code(), Some(0));
     assert_eq!(inode(), before);
     served();
+}
+
+#[test]
+fn a_successor_that_fails_late_leaves_the_unix_sockets_alone() {
+    let backend = Backend::echo();
+    let lines = Lines { top: "[admin]\nlisten=\"unix:admin.sock\"\n", ..Lines::default() };
+    let stage = Stage::new(&[backend.address], lines);
+    let door = Door::Unix(stage.pki.folder().join("admin.sock"));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = stage.pki.folder().join("tlsgate.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let more = text.replace(
+        "listen = \"127.0.0.1:0\"",
+        &format!("listen = [\"127.0.0.1:0\", \"{}\"]", taken.local_addr().unwrap()),
+    );
+    assert_ne!(more, text);
+    std::fs::write(&path, more).unwrap();
+    stage.proxy.signal("USR2");
+    stage.proxy.log_line("nobody has taken over, everything stays as it is");
+    assert_eq!(door.get("/readyz").status, 200);
+    exchange(&mut stage.client(Tls::V13));
 }
 
 fn exchange(client: &mut Client) {
