@@ -15,6 +15,7 @@ use rustls::sign::CertifiedKey;
 use tlsgate::tls::certificate::{Certificate, Hash, KeyType};
 use tlsgate::tls::crypto;
 use tlsgate::tls::name::Name;
+use tlsgate::tls::policy::SCHEMES;
 use tlsgate::tls::select::{Certificates, Entry, Offer, UnknownName};
 
 const SIZES: [usize; 3] = [25, 1_000, 100_000];
@@ -139,20 +140,6 @@ fn listener(size: usize) -> (usize, Certificates) {
     let entries = (0..size).map(|place| Entry { certificate: Arc::new(certificate(place)), default: false }).collect();
     (size / 2, Certificates::new(entries))
 }
-
-/// What OpenSSL 3 offers of what tlsgate knows, in its order.
-const SCHEMES: &[SignatureScheme] = &[
-    SignatureScheme::ECDSA_NISTP256_SHA256,
-    SignatureScheme::ECDSA_NISTP384_SHA384,
-    SignatureScheme::ECDSA_NISTP521_SHA512,
-    SignatureScheme::ED25519,
-    SignatureScheme::RSA_PSS_SHA256,
-    SignatureScheme::RSA_PSS_SHA384,
-    SignatureScheme::RSA_PSS_SHA512,
-    SignatureScheme::RSA_PKCS1_SHA256,
-    SignatureScheme::RSA_PKCS1_SHA384,
-    SignatureScheme::RSA_PKCS1_SHA512,
-];
 
 /// xorshift64: the same numbers in every run.
 struct Random(u64);

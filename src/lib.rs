@@ -6,7 +6,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, demo, version | server, admin, explain, reload, snapshot, config, tls, net, observe |
+//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | server, admin, explain, reload, snapshot, config, tls, net, observe |
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
@@ -29,7 +29,8 @@
 //! | 2 | `tls::inventory` | a certificate file → facts, chain and whether its key is there | tls::chain, tls::inspect, tls::pem, tls::crypto |
 //! | 2 | `tls::chain` | certificates → the way from the server's to a root | tls::inspect, tls::crypto |
 //! | 2 | `tls::inspect` | DER → what is to be told of any certificate | tls::certificate, tls::crypto |
-//! | 2 | `tls::draft` | a ClientHello taken apart, changed, and put together | tls::hello |
+//! | 1 | `tls::cursor` | big-endian fields off the front of bytes | – |
+//! | 2 | `tls::draft` | a ClientHello taken apart, changed, and put together | tls::hello, tls::cursor |
 //! | 2 | `tls::registry` | names ↔ code points of what clients offer | – |
 //! | 2 | `tls::handshake` | terms, choice, termination | tls |
 //! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls |
@@ -38,7 +39,7 @@
 //! | 2 | `tls::certificate` | PEM contents → one certificate with its facts | tls::name, tls::crypto |
 //! | 2 | `tls::pem` | PEM text → certificates and keys | – |
 //! | 2 | `tls::name` | names as they are compared | – |
-//! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert |
+//! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert, tls::cursor |
 //! | 2 | `tls::client_auth` | clients' certificates: whether they are good, and whose they are | tls::name, tls::crypto, tls::tickets |
 //! | 2 | `tls::route` | server name and application protocols → which route takes it; pure | tls::name |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::crypto |

@@ -3,7 +3,8 @@
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
-use crate::tls::hello::{self, Cursor};
+use crate::tls::cursor::Cursor;
+use crate::tls::hello;
 
 /// A ClientHello that can be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use rustls::{
 use thiserror::Error;
 
 use crate::tls::alert;
+use crate::tls::cursor::Cursor;
 
 /// The most bytes that a ClientHello may take on the wire, record headers included.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -241,43 +242,6 @@ pub(super) fn handshake_payload(raw: &[u8]) -> Option<Vec<u8>> {
         }
         records.take(3)?; // content type, legacy version
         message.extend_from_slice(records.vector16()?.0);
-    }
-}
-
-/// Reads big-endian fields off the front of a slice.
-pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
-
-impl<'a> Cursor<'a> {
-    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (front, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(front)
-    }
-
-    pub(super) fn u8(&mut self) -> Option<u8> {
-        self.take(1).map(|bytes| bytes[0])
-    }
-
-    pub(super) fn u16(&mut self) -> Option<u16> {
-        self.take(2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
-    }
-
-    pub(super) fn vector8(&mut self) -> Option<Cursor<'a>> {
-        let length = self.u8()?;
-        self.take(length.into()).map(Cursor)
-    }
-
-    pub(super) fn vector16(&mut self) -> Option<Cursor<'a>> {
-        let length = self.u16()?;
-        self.take(length.into()).map(Cursor)
-    }
-
-    pub(super) fn all_u16<T>(mut self, make: impl Fn(u16) -> T) -> Option<Vec<T>> {
-        let mut all = Vec::with_capacity(self.0.len() / 2);
-        while !self.0.is_empty() {
-            all.push(make(self.u16()?));
-        }
-        Some(all)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod chain;
 pub mod client_auth;
 pub mod connect;
 pub mod crypto;
+pub(crate) mod cursor;
 pub mod draft;
 pub mod handshake;
 pub mod hello;

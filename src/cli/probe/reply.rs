@@ -5,9 +5,7 @@
 use thiserror::Error;
 
 use super::suites::{self, Exchange};
-
-mod cursor;
-use cursor::Cursor;
+use crate::tls::cursor::Cursor;
 
 /// A server's answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

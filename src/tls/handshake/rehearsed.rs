@@ -8,8 +8,9 @@ use proptest::sample::subsequence;
 use rcgen::{CertificateParams, KeyPair, RsaKeySize};
 
 use super::*;
+use crate::tls::cursor::Cursor;
 use crate::tls::draft::Draft;
-use crate::tls::hello::{Cursor, HelloReader};
+use crate::tls::hello::HelloReader;
 use crate::tls::pem;
 use crate::tls::record::Layer;
 use crate::tls::select::Entry;
