@@ -1,0 +1,145 @@
+//! Routes against each other and their listener.
+
+use super::*;
+
+/// A listener's lines and its routes'.
+fn routed(listener: &str, routes: &[&str]) -> String {
+    let routes: String = routes.iter().map(|route| format!("[[listener.route]]\n{route}\n")).collect();
+    let head = "[[listener]]\nname = \"l\"\nlisten = \"127.0.0.1:0\"\n";
+    format!(
+        "{head}{listener}\n{routes}\n[backend.a]\nservers = [\"127.0.0.1:1\"]\n[backend.b]\nservers = [\"127.0.0.1:2\"]\n"
+    )
+}
+
+#[test]
+fn routes_are_checked_against_each_other_and_their_listener() {
+    let whole = "certificates = [\"certs\"]\nbackend = \"a\"";
+    let cases: &[(&str, &[&str], &str)] = &[
+        (
+            whole,
+            &["server_names = [\"a.test\"]", "name = \"second\"\nserver_names = [\"A.test.\"]"],
+            "line 8, column 1: listener \"l\": route \"second\": would never match for a.test, which route \"a.test\" takes already",
+        ),
+        (
+            whole,
+            &[
+                "server_names = [\"*.a.test\"]\nclient_alpn = [\"h2\"]",
+                "server_names = [\"*.A.test\"]\nclient_alpn = \"h2\"",
+            ],
+            "route \"*.A.test\": would never match for *.a.test with ALPN \"h2\", which route \"*.a.test\" takes already",
+        ),
+        (
+            whole,
+            &["no_server_name = true", "no_server_name = true\nserver_names = \"x.test\""],
+            "route \"x.test\": would never match for no server name, which route \"no server name\" takes already",
+        ),
+        (whole, &["server_names = [\"a.test\", \"a.TEST\"]"], "server_names[1]: a.test is listed twice"),
+        (whole, &["server_names = [\"a*.test\"]"], "server_names[0]: \"a*.test\": a wildcard stands for"),
+        (whole, &["mode = \"reject\""], "listener \"l\": route[0]: matches nothing in particular"),
+        (whole, &["server_names = \"a.test\"\nmode = \"drop\""], "mode: found \"drop\", expected \"terminate\""),
+        (
+            whole,
+            &["server_names = \"a.test\"\nmode = \"passthrough\"\ncertificates = \"x\""],
+            "route \"a.test\": certificates: means nothing where mode is \"passthrough\"",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nmode = \"reject\"\nbackend = \"b\""],
+            "route \"a.test\": backend: means nothing where mode is \"reject\"",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nbackend = \"c\""],
+            "backend: unknown backend \"c\" (expected one of a, b;",
+        ),
+        (whole, &["server_names = \"a.test\"\npolicy = \"x\""], "policy: unknown policy \"x\""),
+        (whole, &["name = \"default\"\nserver_names = \"a.test\""], "name: \"default\" is what tlsgate itself"),
+        (
+            whole,
+            &["name = \"x\"\nserver_names = \"a.test\"", "name = \"x\"\nserver_names = \"b.test\""],
+            "name: another route has this name already",
+        ),
+        (
+            &format!("{whole}\nrequire_sni = true"),
+            &["no_server_name = true"],
+            "no_server_name: would never match, since the listener refuses clients without a server name",
+        ),
+        (whole, &["client_alpn = []"], "client_alpn: found an empty list, expected at least one"),
+        (
+            whole,
+            &["server_names = \"a.test\"\nclient_alpn = [\"\"]"],
+            "client_alpn: found a list, expected a list of application protocols",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nalpn = [\"acme-tls/1\"]"],
+            "alpn: \"acme-tls/1\" would never be agreed on",
+        ),
+        (&format!("{whole}\nalpn = [\"acme-tls/1\"]"), &[], "alpn: \"acme-tls/1\" would never be agreed on"),
+        (&format!("{whole}\nalpn = [\"h2\", \"h2\"]"), &[], "alpn: found a list, expected a list of application"),
+        (&format!("{whole}\nnot_tls = \"c\""), &[], "not_tls: unknown backend \"c\""),
+        (&format!("{whole}\nstarttls = \"ldap\"\nnot_tls = \"a\""), &[], "not_tls: cannot stand beside starttls"),
+        ("backend = \"a\"", &[], "listener \"l\": \"certificates\" is missing"),
+        ("certificates = [\"certs\"]", &[], "listener \"l\": \"backend\" is missing"),
+        ("mode = \"passthrough\"", &[], "listener \"l\": \"backend\" is missing"),
+        (
+            "",
+            &["server_names = \"a.test\"\nmode = \"passthrough\""],
+            "route \"a.test\": \"backend\" is missing here and in",
+        ),
+        (
+            "backend = \"a\"",
+            &["server_names = \"a.test\""],
+            "route \"a.test\": \"certificates\" is missing here and in",
+        ),
+        (
+            &format!("{whole}\nmode = \"reject\""),
+            &["server_names = \"a.test\"\nmode = \"passthrough\""],
+            "listener \"l\": certificates: nothing would use them",
+        ),
+    ];
+    for (listener, routes, expected) in cases {
+        let errors = errors(&routed(listener, routes));
+        assert_eq!(errors.len(), 1, "{listener}\n{routes:#?}\nwanted: {expected}\ngot: {errors:#?}");
+        assert!(errors[0].contains(expected), "{listener}\n{routes:#?}\nwanted: {expected}\ngot: {errors:#?}");
+    }
+}
+
+#[test]
+fn routes_that_differ_stand_side_by_side_and_a_listener_needs_only_what_is_used() {
+    let fine: &[(&str, &[&str])] = &[
+        ("", &["server_names = \"a.test\"\nmode = \"passthrough\"\nbackend = \"a\""]),
+        (
+            "backend = \"a\"",
+            &["server_names = \"a.test\"\nmode = \"passthrough\"", "no_server_name = true\nmode = \"reject\""],
+        ),
+        ("mode = \"passthrough\"\nbackend = \"a\"", &[]),
+        ("mode = \"passthrough\"\nbackend = \"a\"\ncertificates = \"c\"", &["server_names = \"a.test\""]),
+        ("", &["server_names = \"a.test\"\ncertificates = \"c\"\nbackend = \"b\""]),
+        (
+            "certificates = \"c\"\nbackend = \"a\"\nalpn = [\"h2\"]",
+            &[
+                "server_names = [\"a.test\", \"*.a.test\"]",
+                "server_names = [\"a.test\"]\nclient_alpn = [\"imap\"]",
+                "server_names = [\"a.test\"]\nclient_alpn = [\"acme-tls/1\"]\nmode = \"passthrough\"",
+                "client_alpn = [\"imap\"]\nalpn = [\"imap\", \"pop3\"]",
+                "no_server_name = true\nclient_alpn = [\"imap\"]\nalpn = []",
+            ],
+        ),
+    ];
+    for (listener, routes) in fine {
+        assert_eq!(errors(&routed(listener, routes)), Vec::<String>::new(), "{listener}\n{routes:#?}");
+    }
+    let config =
+        parse(&routed(fine[5].0, fine[5].1), Path::new("")).unwrap_or_else(|errors| unreachable!("{errors:?}"));
+    let listener = &config.listeners[0];
+    let shown: Vec<_> = listener.routes.iter().map(|route| (&*route.name, route.alpn.concat())).collect();
+    let expected = [
+        ("a.test", &b"h2"[..]),
+        ("a.test (2)", b"imap"),
+        ("a.test (3)", b"acme-tls/1"),
+        ("imap", b"imappop3"),
+        ("no server name", b""),
+    ];
+    assert_eq!(shown, expected.map(|(name, alpn)| (name, alpn.to_vec())));
+}
