@@ -82,7 +82,7 @@ fn testssl_finds_exactly_what_a_policy_has() {
 }
 
 #[test]
-#[ignore = "39 scans take minutes; run it with --ignored after a change of the tables"]
+#[ignore = "39 scans take minutes: tests/run gives them the machine to themselves"]
 fn testssl_finds_exactly_what_every_policy_has() {
     testssl(every_listener());
 }
