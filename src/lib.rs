@@ -16,7 +16,7 @@
 //! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, net, observe |
 //! | 5 | `proxy::proxied` | the PROXY header of a proxy in front | net |
 //! | 5 | `proxy::preface` | the PROXY header for a backend | tls, net, observe |
-//! | 5 | `proxy::connection` | the life of one connection, one async fn, top to bottom | proxy::admission, proxy::entry, proxy::proxied, snapshot, starttls, tls, backend, relay, limit, net, observe |
+//! | 5 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::admission, proxy::entry, proxy::proxied, snapshot, starttls, tls, backend, relay, limit, net, observe |
 //! | 5 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::preface, proxy::proxied, starttls, tls, backend, relay, limit, net, observe |
 //! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, starttls, tls, backend, limit, net |
 //! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, starttls, tls, backend, limit, net, observe |
