@@ -75,6 +75,9 @@ pub struct Server {
     commands: mpsc::Receiver<Command>,
     admin: Option<Admin>,
     upkeep: Upkeep,
+    watch: Watch,
+    /// A file has changed.
+    nudged: mpsc::Receiver<()>,
     /// The process that is about to take over.
     successor: Option<u32>,
 }
@@ -100,22 +103,38 @@ impl Server {
         let (alive, all_ended) = mpsc::channel(1);
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
         let (handles, counted) = (workers.handles.clone(), Arc::clone(&metrics));
+        // All that takes descriptors is there before anybody is told that it listens.
+        let upkeep = Upkeep::start().map_err(StartError::Worker)?;
+        let (nudge, nudged) = mpsc::channel(1);
+        let watch = Watch::new(nudge);
         let mut reloader = Reloader::start(origin, config, |current| {
             let spread = Spread::new(&handles);
             let shared = Shared { current, log, metrics: counted, workers: spread, ids, told: Arc::default(), alive };
             Sockets::new(handles, shared, inherited)
         })
         .map_err(StartError::Config)?;
-        let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         reloader.sockets().accepting().map_err(StartError::Handover)?;
         admin.iter().for_each(Admin::take_over);
-        tell_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         let (control, commands) = reloader.control();
         upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
         if let Some(admin) = &admin {
             admin.ready(control.clone());
         }
-        Ok(Self { reloader, workers, all_ended, writer, metrics, control, commands, admin, upkeep, successor: None })
+        tell_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
+        Ok(Self {
+            reloader,
+            workers,
+            all_ended,
+            writer,
+            metrics,
+            control,
+            commands,
+            admin,
+            upkeep,
+            watch,
+            nudged,
+            successor: None,
+        })
     }
 
     /// Each listener's name with an address that it listens on; port 0 has become a real one.
@@ -153,15 +172,13 @@ impl Server {
 
     /// Reloads when asked to, until asked for something else.
     async fn run(&mut self, streams: &mut Streams) -> Asked {
-        let (nudge, mut nudged) = mpsc::channel(1);
         let mut moved = self.upkeep.moved();
-        let mut watch = Watch::new(nudge);
         let (taken_over, mut successors) = mpsc::channel(1);
         let mut reread = interval_at(tokio::time::Instant::now() + REREAD, REREAD);
         reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // What changes between reading a folder and watching it would go unnoticed: it is read again.
-            while watch.follow(self.reloader.folders()) {
+            while self.watch.follow(self.reloader.folders()) {
                 self.reloader.reload(Trust::Stamps, "a file has changed");
             }
             self.upkeep.follow(self.control.current.load().pools(), &self.reloader.config().resolver);
@@ -206,10 +223,10 @@ impl Server {
                         continue;
                     }
                 },
-                _ = nudged.recv() => {
+                _ = self.nudged.recv() => {
                     // Several files change together more often than alone.
                     sleep(SETTLE).await;
-                    while nudged.try_recv().is_ok() {}
+                    while self.nudged.try_recv().is_ok() {}
                     (Trust::Stamps, "a file has changed")
                 }
                 _ = reread.tick() => (Trust::Bytes, "read again"),

@@ -90,14 +90,12 @@ impl Sockets {
             socket::prepare_listening(socket)?;
         }
         for (number, worker) in self.workers.iter().enumerate() {
-            let (copy, name, shared, stopped) =
-                (socket.try_clone()?, Arc::clone(&key.0), shared.clone(), stopped.clone());
-            worker.spawn(async move {
-                match Acceptor::new(&copy) {
-                    Ok(socket) => listener::accept(socket, number, name, shared, stopped).await,
-                    Err(error) => tracing::error!(listener = %name, %error, "a worker cannot accept"),
-                }
-            });
+            let acceptor = {
+                let _inside = worker.enter();
+                Acceptor::new(&socket)?
+            };
+            let name = Arc::clone(&key.0);
+            worker.spawn(listener::accept(acceptor, number, name, shared.clone(), stopped.clone()));
         }
         tracing::info!(listener = %key.0, address = %socket.address()?, "listening");
         self.bound.insert(key, Bound { socket, stop });
