@@ -58,7 +58,10 @@ impl Slapd {
         let folder = TempDir::new().unwrap();
         // Some distributions confine /usr/sbin/slapd, by its path, to folders of its own.
         let program = folder.path().join("slapd");
-        fs::copy("/usr/sbin/slapd", &program).expect("slapd is not installed; tests/run installs it");
+        // Another process copies it: a copy of ours would be open for writing in whatever other tests start meanwhile, for
+        // a moment, and what is open for writing cannot be run (ETXTBSY).
+        let copied = Command::new("cp").arg("/usr/sbin/slapd").arg(&program).status().unwrap();
+        assert!(copied.success(), "slapd is not installed; tests/run installs it");
         fs::create_dir(folder.path().join("data")).unwrap();
         fs::write(folder.path().join("slapd.conf"), configuration(folder.path(), tls, PASSWORD)).unwrap();
         let suffix =

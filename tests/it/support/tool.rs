@@ -26,7 +26,8 @@ pub(crate) fn run_for(limit: Duration, program: &str, arguments: &[&str], input:
     let feeder = thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     feeder.join().unwrap();
-    assert!(!matches!(output.status.code(), Some(126 | 127)), "{program} is not installed; tests/run installs it");
+    assert_ne!(output.status.code(), Some(127), "{program} is not installed; tests/run installs it");
+    assert_ne!(output.status.code(), Some(126), "{program} cannot be run:\n{}", shown(&output));
     assert_ne!(output.status.code(), Some(124), "{program} {arguments:?} did not end:\n{}", shown(&output));
     output
 }
