@@ -1,13 +1,15 @@
-//! The ClientHello reader: whole and in pieces it must say the same, and never panic.
+//! The ClientHello reader: whole and in pieces, at first sight and by rustls, it must say the same, and never panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tlsgate::tls::hello::{Hello, HelloError, HelloReader};
 
 fuzz_target!(|data: &[u8]| {
-    let whole = read(std::iter::once(data));
+    let whole = read(HelloReader::default(), std::iter::once(data));
+    let thorough = read(HelloReader::thorough(), std::iter::once(data));
+    assert_eq!(format!("{whole:?}"), format!("{thorough:?}"));
     let size = 1 + data.first().map_or(0, |byte| usize::from(*byte) % 7);
-    let pieces = read(data.chunks(size));
+    let pieces = read(HelloReader::default(), data.chunks(size));
     match (&whole, &pieces) {
         (Ok(Some(a)), Ok(Some(b))) => assert_eq!(
             (&a.server_name, &a.versions, &a.signature_schemes, &a.certificate_schemes),
@@ -18,8 +20,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Result<Option<Hello>, HelloError> {
-    let mut reader = HelloReader::default();
+fn read<'a>(mut reader: HelloReader, pieces: impl Iterator<Item = &'a [u8]>) -> Result<Option<Hello>, HelloError> {
     for piece in pieces.filter(|piece| !piece.is_empty()) {
         reader.raw.extend_from_slice(piece);
         if let Some(hello) = reader.advance()? {

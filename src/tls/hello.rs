@@ -1,9 +1,9 @@
-//! Bytes → the facts of a ClientHello, through rustls's `Acceptor`; the raw bytes are kept.
+//! Bytes → the facts of a ClientHello; the raw bytes are kept.
 //! Must not know: sockets, listeners, what will be done with the facts.
 //!
-//! One parser decides what is a ClientHello and what name it carries, for every path. Two extensions that rustls reads
-//! but does not show (`supported_versions`, `signature_algorithms_cert`) are looked up in the same, already accepted
-//! bytes. A hello that rustls refuses only because it lacks `signature_algorithms` (clients before TLS 1.2) can still be
+//! Ordinary hellos are read at first sight ([`ordinary`]). What is a ClientHello in every other case, and what is wrong
+//! with it, rustls's `Acceptor` decides. Two extensions that it reads but does not show (`supported_versions`,
+//! `signature_algorithms_cert`) are looked up in the same, already accepted bytes. A hello that rustls refuses only because it lacks `signature_algorithms` (clients before TLS 1.2) can still be
 //! passed through: it is shown to rustls once more with that extension added, so that here, too, rustls reads the name.
 
 use rustls::server::{Accepted, Acceptor};
@@ -14,6 +14,8 @@ use thiserror::Error;
 
 use crate::tls::alert;
 use crate::tls::cursor::Cursor;
+
+mod ordinary;
 
 /// The most bytes that a ClientHello may take on the wire, record headers included.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -65,7 +67,8 @@ impl HelloError {
 
 /// Takes bytes as they come, in pieces of any size, until the hello is whole.
 pub struct HelloReader {
-    acceptor: Acceptor,
+    /// Made as soon as the hello is known not to be an ordinary one.
+    acceptor: Option<Acceptor>,
     /// What was read. The owner of the socket appends to it and then calls [`HelloReader::advance`].
     pub raw: Vec<u8>,
     fed: usize,
@@ -73,21 +76,33 @@ pub struct HelloReader {
 
 impl Default for HelloReader {
     fn default() -> Self {
-        Self { acceptor: Acceptor::default(), raw: Vec::with_capacity(TYPICAL_BYTES), fed: 0 }
+        Self { acceptor: None, raw: Vec::with_capacity(TYPICAL_BYTES), fed: 0 }
     }
 }
 
 impl HelloReader {
+    /// One that takes no quick look, for those who want to compare.
+    pub fn thorough() -> Self {
+        Self { acceptor: Some(Acceptor::default()), ..Self::default() }
+    }
+
     /// Looks at what was appended to `raw`. `None` asks for more.
     pub fn advance(&mut self) -> Result<Option<Hello>, HelloError> {
         if !looks_like_tls(&self.raw) {
             return Err(HelloError::NotTls);
         }
+        if self.acceptor.is_none() {
+            match ordinary::look(&self.raw) {
+                Ok(hello) => return Ok(hello.map(|hello| Hello { raw: std::mem::take(&mut self.raw), ..hello })),
+                Err(ordinary::Other) => {}
+            }
+        }
+        let acceptor = self.acceptor.get_or_insert_default();
         while self.fed < self.raw.len() {
             let mut rest = &self.raw[self.fed..];
-            let taken = self.acceptor.read_tls(&mut rest).map_err(|_| HelloError::TooLarge)?;
+            let taken = acceptor.read_tls(&mut rest).map_err(|_| HelloError::TooLarge)?;
             self.fed += taken;
-            match self.acceptor.accept() {
+            match acceptor.accept() {
                 Ok(None) if taken == 0 => return Err(HelloError::TooLarge),
                 Ok(None) => {}
                 Ok(Some(accepted)) => {
