@@ -11,8 +11,9 @@
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
-//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::entry, proxy::workers, proxy::admission, snapshot, net, observe |
+//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::entry, proxy::pulse, proxy::workers, proxy::admission, snapshot, net, observe |
 //! | 5 | `proxy::workers` | which worker serves a connection | – |
+//! | 5 | `proxy::pulse` | a timer that stands while connections come | – |
 //! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, net, observe |
 //! | 5 | `proxy::proxied` | the PROXY header of a proxy in front | net |
 //! | 5 | `proxy::preface` | the PROXY header for a backend | tls, net, observe |

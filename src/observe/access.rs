@@ -1,6 +1,7 @@
 //! The access log: one record for each connection, written by a thread of its own so that a slow or full log never
 //! holds up a connection. Must not know: how connections work.
 
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -40,13 +41,27 @@ pub enum Format {
     Nlb,
 }
 
+/// Names a connection, and is not used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionId {
+    /// Tells one run of the process from another.
+    pub run: u32,
+    pub number: u64,
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{:08x}", self.run, self.number)
+    }
+}
+
 /// Everything the log tells of a connection. What does not apply is left out of the JSON.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
     #[serde(serialize_with = "rfc3339")]
     pub time: Timestamp,
-    #[serde(rename = "connection.id")]
-    pub connection_id: String,
+    #[serde(rename = "connection.id", serialize_with = "display")]
+    pub connection_id: ConnectionId,
     pub listener: Arc<str>,
     /// The client, as far as it is known: behind a proxy, whom the proxy has named.
     #[serde(flatten, serialize_with = "client")]
@@ -288,6 +303,10 @@ fn host<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Err
 
 fn whole<S: Serializer>(address: &Option<Address>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&address.as_ref().map(ToString::to_string).unwrap_or_default())
+}
+
+fn display<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

@@ -15,7 +15,7 @@ use crate::net::address::Address;
 use crate::net::close;
 use crate::net::proxy_protocol::{Header, Version};
 use crate::net::stream::Stream;
-use crate::observe::access::{self, AccessLog, ClientCertificate, Record, Served, Tls};
+use crate::observe::access::{self, AccessLog, ClientCertificate, ConnectionId, Record, Served, Tls};
 use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
 use crate::proxy::preface::preface;
@@ -44,7 +44,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn new(id: String, listener: Arc<str>, peer: Address, log: AccessLog, metrics: Arc<Metrics>) -> Self {
+    pub fn new(id: ConnectionId, listener: Arc<str>, peer: Address, log: AccessLog, metrics: Arc<Metrics>) -> Self {
         metrics.accepted(&listener);
         let traffic = metrics.traffic(&listener);
         let record = Record {

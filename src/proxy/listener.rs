@@ -14,11 +14,12 @@ use tokio::time::{Instant, sleep};
 use crate::net::address::Address;
 use crate::net::listen::Acceptor;
 use crate::net::stream::{Parked, Stream};
-use crate::observe::access::AccessLog;
+use crate::observe::access::{AccessLog, ConnectionId};
 use crate::observe::metrics::Metrics;
 use crate::proxy::admission::Admitted;
 use crate::proxy::connection;
 use crate::proxy::entry::Entry;
+use crate::proxy::pulse::Pulse;
 use crate::proxy::workers::Workers;
 use crate::snapshot::Current;
 
@@ -29,7 +30,6 @@ pub struct Shared {
     pub log: AccessLog,
     pub metrics: Arc<Metrics>,
     pub workers: Workers,
-    /// Numbers the connections; the prefix tells one run of the process from another.
     pub ids: Arc<Ids>,
     /// When trouble with accepting was last told of, by any worker.
     pub told: Arc<Mutex<Option<Instant>>>,
@@ -37,34 +37,37 @@ pub struct Shared {
     pub alive: mpsc::Sender<()>,
 }
 
-/// Connection identifiers.
+/// Numbers the connections of one run of the process.
 #[derive(Debug)]
 pub struct Ids {
-    prefix: u32,
+    run: u32,
     next: AtomicU64,
 }
 
 impl Ids {
-    pub fn new(prefix: u32) -> Self {
-        Self { prefix, next: AtomicU64::new(1) }
+    pub fn new(run: u32) -> Self {
+        Self { run, next: AtomicU64::new(1) }
     }
 
-    fn next(&self) -> String {
-        format!("{:08x}-{:08x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+    fn next(&self) -> ConnectionId {
+        ConnectionId { run: self.run, number: self.next.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
 /// Accepts for the listener of that name, on worker number `here`, until `stop` says so or its sender is gone.
 pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
+    let mut pulse = Pulse::default();
     let mut trouble = Trouble { pause: Duration::ZERO, told: Arc::clone(&shared.told) };
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
+            () = pulse.over() => continue,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
             Ok((stream, peer)) => {
                 trouble.over();
+                pulse.beat();
                 start(stream, peer, socket.path(), &name, here, &shared);
             }
             Err(error) => {

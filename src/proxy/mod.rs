@@ -6,4 +6,5 @@ pub mod entry;
 pub mod listener;
 mod preface;
 mod proxied;
+mod pulse;
 pub mod workers;

@@ -36,7 +36,7 @@ pub(super) fn preface(
         destination,
         server_name: Some(&*record.server_name).filter(|name| *name != "-"),
         alpn: terminated.and_then(|terminated| terminated.finished.negotiated.alpn.as_deref()),
-        unique_id: &record.connection_id,
+        unique_id: &record.connection_id.to_string(),
         session,
     };
     facts.header(version)

@@ -91,11 +91,10 @@ impl HelloReader {
         if !looks_like_tls(&self.raw) {
             return Err(HelloError::NotTls);
         }
-        if self.acceptor.is_none() {
-            match ordinary::look(&self.raw) {
-                Ok(hello) => return Ok(hello.map(|hello| Hello { raw: std::mem::take(&mut self.raw), ..hello })),
-                Err(ordinary::Other) => {}
-            }
+        if self.acceptor.is_none()
+            && let Ok(hello) = ordinary::look(&self.raw)
+        {
+            return Ok(hello.map(|hello| Hello { raw: std::mem::take(&mut self.raw), ..hello }));
         }
         let acceptor = self.acceptor.get_or_insert_default();
         while self.fed < self.raw.len() {

@@ -142,14 +142,14 @@ const LONGEST_LIST: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::access::{Served, Tls};
+    use crate::observe::access::{ConnectionId, Served, Tls};
     use crate::observe::outcome::Outcome;
 
     fn record() -> Record {
         let client = Address::Tcp(([192, 0, 2, 7], 50_000).into());
         Record {
             time: "2026-11-24T04:05:06.789Z".parse().unwrap(),
-            connection_id: "1-1".into(),
+            connection_id: ConnectionId { run: 1, number: 1 },
             listener: "ldaps".into(),
             client: client.clone(),
             peer: client,
