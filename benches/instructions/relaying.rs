@@ -55,12 +55,16 @@ fn pass(length: usize, count: usize) {
 }
 
 /// Sends each message when the one before it has arrived.
-fn relay<'a>(messages: impl Iterator<Item = &'a [u8]>, length: usize, relay: impl AsyncFnOnce(&Stream, &Stream)) {
+fn relay<'a>(
+    messages: impl Iterator<Item = &'a [u8]>,
+    length: usize,
+    relay: impl AsyncFnOnce(&mut Stream, &mut Stream),
+) {
     Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let (mut source, client) = UnixStream::pair().unwrap();
         let (mut sink, backend) = UnixStream::pair().unwrap();
-        let (client, backend) = (Stream::Unix(client), Stream::Unix(backend));
-        let relaying = pin!(relay(&client, &backend));
+        let (mut client, mut backend) = (Stream::Unix(client), Stream::Unix(backend));
+        let relaying = pin!(relay(&mut client, &mut backend));
         let mut came = vec![0; length];
         let driving = pin!(async {
             for message in messages {

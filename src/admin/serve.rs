@@ -28,8 +28,7 @@ pub(super) async fn serve(socket: Acceptor, shared: Arc<Shared>, mut stop: watch
     } {
         let failed_before = std::mem::replace(&mut failing, accepted.is_err());
         match accepted {
-            Ok((Stream::Tcp(stream), _)) => spawn(stream, &shared, &stop, place),
-            Ok((Stream::Unix(stream), _)) => spawn(stream, &shared, &stop, place),
+            Ok((stream, _)) => spawn(stream, &shared, &stop, place),
             Err(error) => {
                 // Out of descriptors, most likely: to try again at once would not help, nor to say it again.
                 if !failed_before {
@@ -49,12 +48,7 @@ pub(super) async fn serve(socket: Acceptor, shared: Arc<Shared>, mut stop: watch
     }
 }
 
-fn spawn(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    shared: &Arc<Shared>,
-    stop: &watch::Receiver<bool>,
-    place: impl Send + 'static,
-) {
+fn spawn(stream: Stream, shared: &Arc<Shared>, stop: &watch::Receiver<bool>, place: impl Send + 'static) {
     let (shared, stop) = (Arc::clone(shared), stop.clone());
     tokio::spawn(async move {
         live(stream, shared, stop).await;

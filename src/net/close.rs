@@ -69,6 +69,7 @@ impl Drop for Unfinished {
 /// reset, which can overtake the last words.
 pub async fn with_last_words(stream: &mut Stream, last: &[u8]) {
     let goodbye = async {
+        stream.watch()?;
         stream.write_all(last).await?;
         stream.shutdown().await?;
         let mut waste = vec![0; 4096];

@@ -274,9 +274,9 @@ impl PassingThrough<'_> {
     /// Hands on what came so far, and then everything, as it is.
     async fn relay(self, idle_timeout: Duration, entry: &mut Entry) -> Outcome {
         let Self { client, first, connected, pool } = self;
-        let (client, backend, lease) = (Unfinished::new(client), connected.stream, connected.lease);
+        let (mut client, mut backend, lease) = (Unfinished::new(client), connected.stream, connected.lease);
         let end = {
-            let (from, to) = (client.as_ref(), backend.as_ref());
+            let (from, to) = (client.as_mut(), backend.as_mut());
             let mut relay = pin!(relay::passthrough::relay(from, to, first, idle_timeout, &mut entry.traffic));
             match pool.settings.on_down {
                 OnDown::Keep => relay.as_mut().await,

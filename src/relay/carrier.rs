@@ -37,8 +37,14 @@ impl Carrier {
         self.waiting.is_empty() && self.pipe.is_none()
     }
 
+    /// What is to be put is in a pipe.
+    pub(super) fn is_splicing(&self) -> bool {
+        self.pipe.is_some()
+    }
+
     /// Takes what there is, as far as there is room; 0 is the end. It must be empty.
-    pub(super) fn fill(&mut self, from: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(super) fn fill(&mut self, from: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        from.watch()?;
         // Without bytes to read, neither buffer nor pipe is taken.
         ready!(from.poll_read_ready(cx))?;
         if self.bulk
@@ -68,7 +74,8 @@ impl Carrier {
     }
 
     /// Puts some of it; when all is put, buffer and pipe are gone.
-    pub(super) fn empty(&mut self, to: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn empty(&mut self, to: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        to.watch()?;
         if self.waiting.is_empty()
             && let Some(pipe) = &mut self.pipe
         {
@@ -132,8 +139,8 @@ mod tests {
 
     /// Carries all that one end sends to another; `each` is called whenever bytes were taken.
     async fn carry(unix: [bool; 2], count: usize, mut each: impl FnMut(&mut Carrier)) {
-        let (mut source, from) = pair(unix[0]).await;
-        let (to, mut sink) = pair(unix[1]).await;
+        let (mut source, mut from) = pair(unix[0]).await;
+        let (mut to, mut sink) = pair(unix[1]).await;
         let sent = bytes(count);
         let sending = async {
             source.write_all(&sent).await.unwrap();
@@ -143,14 +150,14 @@ mod tests {
             let mut carrier = Carrier::default();
             let mut taken = 0;
             loop {
-                let filled = poll_fn(|cx| carrier.fill(&from, cx)).await.unwrap();
+                let filled = poll_fn(|cx| carrier.fill(&mut from, cx)).await.unwrap();
                 if filled == 0 {
                     break;
                 }
                 taken += filled;
                 each(&mut carrier);
                 while !carrier.is_empty() {
-                    poll_fn(|cx| carrier.empty(&to, cx)).await.unwrap();
+                    poll_fn(|cx| carrier.empty(&mut to, cx)).await.unwrap();
                 }
                 assert!(carrier.buffer.is_none() && carrier.pipe.is_none(), "held while there is nothing in it");
             }

@@ -19,7 +19,13 @@ use crate::relay::End;
 use crate::relay::carrier::Carrier;
 
 /// Relays until both directions have ended, or something ends them. `first` is what the client has sent already.
-pub async fn relay(client: &Stream, backend: &Stream, first: Vec<u8>, idle: Duration, traffic: &mut Traffic) -> End {
+pub async fn relay(
+    client: &mut Stream,
+    backend: &mut Stream,
+    first: Vec<u8>,
+    idle: Duration,
+    traffic: &mut Traffic,
+) -> End {
     traffic.receive(first.len());
     let mut relay = Relay {
         client,
@@ -77,8 +83,8 @@ pub async fn close_both(end: &End, mut client: Unfinished, backend: Unfinished) 
 }
 
 struct Relay<'a> {
-    client: &'a Stream,
-    backend: &'a Stream,
+    client: &'a mut Stream,
+    backend: &'a mut Stream,
     traffic: &'a mut Traffic,
     up: Direction,
     down: Direction,
@@ -122,7 +128,7 @@ enum Broken {
 
 impl Direction {
     /// An end of what `from` sends is none where it `broke`.
-    fn step(&mut self, from: &Stream, broke: bool, to: &Stream, cx: &mut Context<'_>) -> Result<Step, Broken> {
+    fn step(&mut self, from: &mut Stream, broke: bool, to: &mut Stream, cx: &mut Context<'_>) -> Result<Step, Broken> {
         if !self.carrier.is_empty() {
             return match self.carrier.empty(to, cx) {
                 Poll::Pending => Ok(Step::Blocked),
@@ -168,13 +174,26 @@ impl Relay<'_> {
             moved |= !waits(up) || !waits(down);
             match (up, down) {
                 (Step::Finished, Step::Finished) => return (Poll::Ready(self.end()), moved),
-                _ if waits(up) && waits(down) => return (Poll::Pending, moved),
+                _ if waits(up) && waits(down) => {
+                    self.look_away();
+                    return (Poll::Pending, moved);
+                }
                 _ => {}
             }
         }
         // Others on this thread have their turn first.
         cx.waker().wake_by_ref();
         (Poll::Pending, moved)
+    }
+
+    /// A sender of many bytes whose receiver is slow is not looked at before there is room again.
+    fn look_away(&mut self) {
+        if self.up.carrier.is_splicing() && self.down.carrier.is_empty() {
+            self.client.unwatch();
+        }
+        if self.down.carrier.is_splicing() && self.up.carrier.is_empty() {
+            self.backend.unwatch();
+        }
     }
 
     /// Both directions are finished: how, all in all?
