@@ -3,6 +3,7 @@
 
 use rustls::AlertDescription;
 use serde::Serialize;
+use std::borrow::Cow;
 
 use crate::snapshot::route::{Chosen, Way};
 use crate::snapshot::{self, Listener, Snapshot};
@@ -40,12 +41,12 @@ pub struct Explanation {
 #[derive(Debug, Clone, Serialize)]
 pub struct Offered {
     pub server_name: Option<String>,
-    pub versions: Vec<String>,
-    pub ciphers: Vec<String>,
-    pub groups: Vec<String>,
-    pub signature_schemes: Vec<String>,
+    pub versions: Vec<Cow<'static, str>>,
+    pub ciphers: Vec<Cow<'static, str>>,
+    pub groups: Vec<Cow<'static, str>>,
+    pub signature_schemes: Vec<Cow<'static, str>>,
     /// Where it says something else of certificates than of handshakes.
-    pub certificate_signature_schemes: Option<Vec<String>>,
+    pub certificate_signature_schemes: Option<Vec<Cow<'static, str>>>,
     pub application_protocols: Vec<String>,
 }
 
@@ -71,10 +72,10 @@ pub enum Outcome {
 /// What the client gets.
 #[derive(Debug, Clone, Serialize)]
 pub struct Served {
-    pub version: String,
-    pub cipher: String,
-    pub group: String,
-    pub signature_scheme: String,
+    pub version: Cow<'static, str>,
+    pub cipher: Cow<'static, str>,
+    pub group: Cow<'static, str>,
+    pub signature_scheme: Cow<'static, str>,
     pub certificate: String,
     /// `exact`, `wildcard` or `default`.
     #[serde(rename = "match")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::CipherSuite;
 use tlsgate::net::stream::Stream;
 use tlsgate::observe::metrics::Metrics;
-use tlsgate::relay::peer::Peer;
+use tlsgate::relay::peer::{Peer, Wire};
 use tlsgate::relay::{passthrough, terminated};
 use tlsgate::tls::record::Layer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,8 +41,10 @@ fn terminate(length: usize, count: usize) {
     let finished = server.finish(Layer::Tlsgate).unwrap();
     relay(sealed.chunks(sealed.len() / MOST).take(count), length, async |client, backend| {
         let mut traffic = Metrics::new().unwrap().traffic("bench");
-        let client = Peer::tls(client, finished, Vec::new());
-        terminated::relay(client, Peer::plain(backend), IDLE, &mut traffic).await;
+        let (mut outside, mut inside) = (Wire::tls(finished, Vec::new()), Wire::plain());
+        let client = Peer { stream: client, wire: &mut outside };
+        let backend = Peer { stream: backend, wire: &mut inside };
+        terminated::relay(client, backend, IDLE, &mut traffic).await;
     });
 }
 

@@ -1,5 +1,6 @@
 //! `tlsgate policy`: which policies there are, and what one of them lets a client agree on. Must not know: how it is done.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -44,10 +45,10 @@ struct Shown {
     /// AWS's name, for one of AWS's policies.
     aws_name: Option<String>,
     default: bool,
-    versions: Vec<String>,
+    versions: Vec<Cow<'static, str>>,
     cipher_order: &'static str,
     ciphers: Vec<Suite>,
-    groups: Vec<String>,
+    groups: Vec<Cow<'static, str>>,
     signature_schemes: Vec<Schemes>,
     /// What AWS's policy of that name has besides.
     left_out: Vec<LeftOut>,
@@ -55,15 +56,15 @@ struct Shown {
 
 #[derive(Serialize)]
 struct Suite {
-    version: String,
-    iana: String,
+    version: Cow<'static, str>,
+    iana: Cow<'static, str>,
     openssl: String,
 }
 
 #[derive(Serialize)]
 struct Schemes {
-    version: String,
-    schemes: Vec<String>,
+    version: Cow<'static, str>,
+    schemes: Vec<Cow<'static, str>>,
 }
 
 #[derive(Serialize)]

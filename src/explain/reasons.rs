@@ -1,6 +1,7 @@
 //! What the choice saw → sentences that name the step which decided (docs/tools.md lists the steps).
 //! Must not know: how the choice is made.
 
+use std::borrow::{Borrow, Cow};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -85,7 +86,7 @@ pub(super) fn candidates(seen: &[Seen], hello: &Hello, terms: Option<&Terms>, no
 /// What stood against what, for a client that gets nothing.
 pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) -> String {
     let policy = &terminator.policy;
-    let against = |offered: Vec<String>, allowed: Vec<String>| {
+    let against = |offered: Vec<Cow<'static, str>>, allowed: Vec<Cow<'static, str>>| {
         format!("the client offers {}; the policy has {}", listed(&offered), listed(&allowed))
     };
     match refusal {
@@ -157,9 +158,8 @@ impl About<'_> {
     }
 
     fn scheme(&self, certificate: &Certificate) -> String {
-        let own: Vec<String> =
-            certificate.key_type.schemes().iter().map(|scheme| policy::scheme_name(*scheme)).collect();
-        let left: Vec<String> = self
+        let own: Vec<_> = certificate.key_type.schemes().iter().map(|scheme| policy::scheme_name(*scheme)).collect();
+        let left: Vec<_> = self
             .terms
             .map(|terms| terms.schemes.iter().map(|scheme| registry::scheme_name(*scheme)).collect())
             .unwrap_or_default();
@@ -212,10 +212,10 @@ fn time(seconds: i64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
 }
 
-fn listed(words: &[String]) -> String {
+fn listed(words: &[impl Borrow<str>]) -> String {
     match words.split_last() {
         None => "nothing".into(),
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        Some((last, [])) => last.borrow().to_owned(),
+        Some((last, others)) => format!("{} and {}", others.join(", "), last.borrow()),
     }
 }

@@ -1,6 +1,7 @@
 //! The access log: one record for each connection, written by a thread of its own so that a slow or full log never
 //! holds up a connection. Must not know: how connections work.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
@@ -71,7 +72,7 @@ pub struct Record {
     pub peer: Address,
     /// The server name; `-` where none was given.
     #[serde(rename = "server.address")]
-    pub server_name: String,
+    pub server_name: Box<str>,
     /// The route that took it; `default` for the listener's own way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<Arc<str>>,
@@ -80,13 +81,13 @@ pub struct Record {
     pub mode: Option<&'static str>,
     /// The application protocols that the client offers, the preferred one first, as the AWS load balancers write them.
     #[serde(rename = "tls.client.alpn", skip_serializing_if = "Option::is_none")]
-    pub client_protocols: Option<String>,
+    pub client_protocols: Option<Box<str>>,
     #[serde(flatten)]
     pub tls: Option<Tls>,
     #[serde(flatten)]
-    pub certificate: Option<Served>,
+    pub certificate: Option<Box<Served>>,
     #[serde(flatten)]
-    pub client_certificate: Option<ClientCertificate>,
+    pub client_certificate: Option<Box<ClientCertificate>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<Arc<str>>,
     #[serde(rename = "backend.address", skip_serializing_if = "Option::is_none", serialize_with = "whole")]
@@ -104,30 +105,30 @@ pub struct Record {
     /// Application bytes to the client.
     pub sent_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub incoming_tls_alert: Option<String>,
+    pub incoming_tls_alert: Option<Box<str>>,
     /// The same as the number that stands on the wire.
     #[serde(skip)]
     pub incoming_tls_alert_code: Option<u8>,
     pub outcome: Outcome,
     /// Why, in words, where the outcome alone does not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Box<str>>,
 }
 
 /// What a handshake agreed on.
 #[derive(Debug, Clone, Serialize)]
 pub struct Tls {
     #[serde(rename = "tls.protocol.version")]
-    pub version: String,
+    pub version: Cow<'static, str>,
     #[serde(rename = "tls.cipher")]
-    pub cipher: String,
+    pub cipher: Cow<'static, str>,
     #[serde(rename = "tls.curve", skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
+    pub group: Option<Cow<'static, str>>,
     #[serde(rename = "tls.resumed")]
     pub resumed: bool,
     /// The application protocol.
     #[serde(rename = "tls.next_protocol", skip_serializing_if = "Option::is_none")]
-    pub next_protocol: Option<String>,
+    pub next_protocol: Option<Box<str>>,
 }
 
 /// The certificate that the client showed.
@@ -145,7 +146,7 @@ pub struct ClientCertificate {
 #[derive(Debug, Clone, Serialize)]
 pub struct Served {
     #[serde(rename = "tls.signature_scheme")]
-    pub signature_scheme: String,
+    pub signature_scheme: Cow<'static, str>,
     /// Upper-case hex of the leaf's SHA-256.
     #[serde(rename = "tls.server.hash.sha256")]
     pub sha256: String,

@@ -20,7 +20,7 @@ use crate::observe::outcome::Outcome;
 use crate::proxy::admission::Admitted;
 use crate::proxy::entry::{Entry, NoHello, agreed, outcome_of, seconds};
 use crate::proxy::proxied;
-use crate::relay::peer::Peer;
+use crate::relay::peer::{Peer, Wire};
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
 use crate::snapshot::route::{Chosen, Route, Termination, Way};
@@ -31,12 +31,22 @@ use crate::tls::hello::{Hello, HelloError, HelloReader};
 use crate::tls::record::Finished;
 use crate::tls::route::Mode;
 
+/// An accepted connection, and what is held for it to its end. It is dropped in this order: what was kept for it is given
+/// back when the record is written.
+pub struct Accepted<K> {
+    pub entry: Entry,
+    pub admitted: Admitted,
+    pub listener: Arc<Listener>,
+    pub kept: K,
+}
+
 /// Serves an accepted connection to its end, whatever that is.
-pub async fn serve(client: Stream, listener: Arc<Listener>, mut entry: Box<Entry>, mut admitted: Admitted) {
+pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
+    let Accepted { entry, admitted, listener, .. } = &mut *accepted;
     // Most connections are idle most of the time: what only the beginning needs is gone, and what a relay does not need it
     // does not have, since each has a box of its own size.
-    let begun = Box::pin(begin(client, &listener, &mut entry, &mut admitted)).await;
-    let outcome = match begun.map(|begun| begun.relay(listener.idle_timeout, &mut entry)) {
+    let begun = Box::pin(begin(client, listener, entry, admitted)).await;
+    let outcome = match begun.map(|begun| begun.relay(listener.idle_timeout, entry)) {
         Ok(relay) => relay.await,
         Err(outcome) => outcome,
     };
@@ -222,15 +232,14 @@ impl<'l> Terminating<'l> {
     /// Taken apart out here: an async fn would keep its arguments beside what becomes of them.
     fn relay(self, idle_timeout: Duration, entry: &'l mut Entry) -> impl Future<Output = Outcome> + use<'l> {
         let Self { client, session, tickets, connected, pool } = self;
-        let Connected { stream, address, lease, session: inner } = connected;
+        let Connected { stream, lease, session: inner, .. } = connected;
+        let mut outside = Wire::tls(session, tickets);
+        let mut inside = inner.map_or_else(Wire::plain, |session| Wire::tls(session, Vec::new()));
         async move {
             let end = {
-                let inner = match inner {
-                    Some(session) => Peer::tls(stream.as_ref(), session, Vec::new()),
-                    None => Peer::plain(stream.as_ref()),
-                };
-                let client = Peer::tls(&client, session, tickets);
-                let mut relay = pin!(relay::terminated::relay(client, inner, idle_timeout, &mut entry.traffic));
+                let outside = Peer { stream: &client, wire: &mut outside };
+                let inside = Peer { stream: stream.as_ref(), wire: &mut inside };
+                let mut relay = pin!(relay::terminated::relay(outside, inside, idle_timeout, &mut entry.traffic));
                 match pool.settings.on_down {
                     OnDown::Keep => relay.as_mut().await,
                     OnDown::Close => tokio::select! {
@@ -240,9 +249,11 @@ impl<'l> Terminating<'l> {
                     },
                 }
             };
-            if matches!(end, End::BackendAlert(_)) && entry.traffic.sent() == 0 {
+            if let (End::BackendAlert(_), 0, Some(address)) =
+                (&end, entry.traffic.sent(), &entry.record.backend_address)
+            {
                 // In TLS 1.3 a server that wants another certificate, or any, says so when the client thinks that all is done.
-                let refused = Failure { address, kind: FailureKind::TlsAlert, reason: String::new() };
+                let refused = Failure { address: address.clone(), kind: FailureKind::TlsAlert, reason: String::new() };
                 entry.connect_failures(pool.name(), &[refused]);
             }
             let outcome = entry.ended(&end);
@@ -331,16 +342,19 @@ async fn read_hello(client: &mut Stream, reader: &mut HelloReader) -> Result<Hel
 mod tests {
     use super::*;
 
+    /// What [`listener`](crate::proxy::listener) has it keep.
+    type Kept = (usize, usize, usize, usize);
+
     fn size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
         size_of::<F>()
     }
 
     #[test]
     fn what_an_idle_connection_keeps_is_small() {
-        let serve = size(|(client, listener, entry, admitted)| serve(client, listener, entry, admitted));
+        let serve = size(|(client, accepted): (_, Box<Accepted<Kept>>)| serve(client, accepted));
         let relay =
             size(|(begun, entry): (Terminating<'static>, &'static mut Entry)| begun.relay(Duration::ZERO, entry));
-        assert!(serve <= 384 && relay <= 1408, "serve {serve}, relay {relay}");
-        assert!(size_of::<Entry>() <= 768, "entry {}", size_of::<Entry>());
+        let accepted = size_of::<Accepted<Kept>>();
+        assert!(serve <= 128 && relay <= 1024 && accepted <= 640, "serve {serve}, relay {relay}, accepted {accepted}");
     }
 }

@@ -40,7 +40,7 @@ pub struct Entry {
     pub(super) metrics: Arc<Metrics>,
     unwritten: bool,
     /// Where the client connected to, as a proxy says, or where the connection itself does not know.
-    destination: Option<Address>,
+    destination: Option<Box<Address>>,
 }
 
 impl Entry {
@@ -77,15 +77,15 @@ impl Entry {
 
     pub(super) fn greeted(&mut self, hello: &Hello) {
         if let Some(name) = &hello.server_name {
-            self.record.server_name.clone_from(name);
+            self.record.server_name = name.as_str().into();
         }
-        self.record.client_protocols = access::preference_list(&hello.protocols);
+        self.record.client_protocols = access::preference_list(&hello.protocols).map(Into::into);
     }
 
     /// The certificate that it gets.
     pub(super) fn chosen(&mut self, choice: &Choice) {
         if self.log.is_on() {
-            self.record.certificate = Some(served(choice));
+            self.record.certificate = Some(Box::new(served(choice)));
         }
         self.metrics.selection(&self.record.listener, &choice.certificate.label, label_of(choice));
     }
@@ -104,7 +104,7 @@ impl Entry {
     pub(super) fn no_server(&mut self, reason: NoServer, failures: Vec<Failure>) -> Outcome {
         let said = failures.iter().map(|failure| format!("{}: {}", failure.address, failure.reason));
         let said = said.collect::<Vec<_>>().join("; ");
-        self.record.reason = Some(if said.is_empty() { reason.to_string() } else { said });
+        self.record.reason = Some(if said.is_empty() { reason.to_string() } else { said }.into());
         match reason {
             NoServer::Full => Outcome::BackendFull,
             NoServer::Unknown | NoServer::Tried | NoServer::Down => Outcome::BackendUnreachable,
@@ -124,7 +124,7 @@ impl Entry {
 
     /// Where the client connected to, where the connection itself does not know.
     pub fn came_to(&mut self, destination: Address) {
-        self.destination = Some(destination);
+        self.destination = Some(Box::new(destination));
     }
 
     /// Ends it before it began.
@@ -144,7 +144,7 @@ impl Entry {
     }
 
     pub(super) async fn no_starttls(&mut self, client: &mut Stream, end: starttls::End) -> Outcome {
-        self.record.reason = Some(end.why.to_string());
+        self.record.reason = Some(end.why.to_string().into());
         if !end.say.is_empty() {
             close::with_last_words(client, &end.say).await;
         }
@@ -160,7 +160,7 @@ impl Entry {
     pub(super) fn believe(&mut self, header: Header) {
         if let Some((client, destination)) = header.addresses {
             self.record.client = client;
-            self.destination = Some(destination);
+            self.destination = Some(Box::new(destination));
         }
     }
 
@@ -169,7 +169,7 @@ impl Entry {
         if version == Version::Off {
             return Vec::new();
         }
-        let destination = self.destination.clone().unwrap_or_else(|| client.local_address());
+        let destination = self.destination.as_deref().cloned().unwrap_or_else(|| client.local_address());
         preface(version, &self.record, &destination, terminated)
     }
 
@@ -177,11 +177,11 @@ impl Entry {
         match failure {
             NoHeader::Closed => Outcome::ProxyHeaderClosed,
             NoHeader::Io(error) => {
-                self.record.reason = Some(error.to_string());
+                self.record.reason = Some(error.to_string().into());
                 Outcome::ProxyHeaderClosed
             }
             NoHeader::Bad(error) => {
-                self.record.reason = Some(error.to_string());
+                self.record.reason = Some(error.to_string().into());
                 self.refused(Outcome::ProxyHeaderInvalid, admission);
                 Outcome::ProxyHeaderInvalid
             }
@@ -192,11 +192,11 @@ impl Entry {
         match failure {
             NoHello::Closed => Outcome::HelloClosed,
             NoHello::Io(error) => {
-                self.record.reason = Some(error.to_string());
+                self.record.reason = Some(error.to_string().into());
                 Outcome::HelloClosed
             }
             NoHello::Bad(error) => {
-                self.record.reason = Some(error.to_string());
+                self.record.reason = Some(error.to_string().into());
                 close::with_last_words(client, &error.alert()).await;
                 match error {
                     HelloError::NotTls => Outcome::NotTls,
@@ -208,7 +208,7 @@ impl Entry {
     }
 
     pub(super) async fn no_handshake(&mut self, client: &mut Stream, error: HandshakeError) -> Outcome {
-        self.record.reason = Some(error.to_string());
+        self.record.reason = Some(error.to_string().into());
         match error {
             HandshakeError::Closed | HandshakeError::Io(_) => Outcome::HandshakeClosed,
             HandshakeError::Client { fault, shown, .. } => {
@@ -234,11 +234,11 @@ impl Entry {
 
     pub(super) fn showed(&mut self, client: Option<&Identity>, verified: bool) {
         let subject = client.map(|client| client.subject.clone());
-        self.record.client_certificate = subject.map(|subject| ClientCertificate { subject, verified });
+        self.record.client_certificate = subject.map(|subject| Box::new(ClientCertificate { subject, verified }));
     }
 
     pub(super) fn received(&mut self, alert: AlertDescription) {
-        self.record.incoming_tls_alert = Some(alert::name(alert));
+        self.record.incoming_tls_alert = Some(alert::name(alert).into());
         self.record.incoming_tls_alert_code = Some(alert.into());
     }
 
@@ -253,21 +253,21 @@ impl Entry {
                 Outcome::ClientAlert
             }
             End::ClientBadRecord { reason, .. } => {
-                self.record.reason = Some(reason.clone());
+                self.record.reason = Some(reason.as_str().into());
                 Outcome::ClientBadRecord
             }
             End::BackendReset => Outcome::BackendReset,
             End::BackendTruncated => Outcome::BackendTruncated,
             End::BackendAlert(received) => {
-                self.record.reason = Some(format!("the backend sent {}", alert::name(*received)));
+                self.record.reason = Some(format!("the backend sent {}", alert::name(*received)).into());
                 Outcome::BackendAlert
             }
             End::BackendBadRecord { reason, .. } => {
-                self.record.reason = Some(reason.clone());
+                self.record.reason = Some(reason.as_str().into());
                 Outcome::BackendBadRecord
             }
             End::KeysExhausted(reason) => {
-                self.record.reason = Some(reason.clone());
+                self.record.reason = Some(reason.as_str().into());
                 Outcome::KeysExhausted
             }
             End::IdleTimeout => Outcome::IdleTimeout,
@@ -340,7 +340,7 @@ pub(super) fn agreed(terminated: &Terminated) -> Tls {
         cipher: policy::suite_name(negotiated.suite),
         group: negotiated.group.map(policy::group_name),
         resumed: negotiated.resumed,
-        next_protocol: negotiated.alpn.as_deref().map(route::shown),
+        next_protocol: negotiated.alpn.as_deref().map(|protocol| route::shown(protocol).into()),
     }
 }
 

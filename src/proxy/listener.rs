@@ -17,7 +17,7 @@ use crate::net::stream::{Parked, Stream};
 use crate::observe::access::{AccessLog, ConnectionId};
 use crate::observe::metrics::Metrics;
 use crate::proxy::admission::Admitted;
-use crate::proxy::connection;
+use crate::proxy::connection::{self, Accepted};
 use crate::proxy::entry::Entry;
 use crate::proxy::pulse::Pulse;
 use crate::proxy::workers::Workers;
@@ -85,7 +85,7 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
     let snapshot = shared.current.load();
     let Some(listener) = snapshot.listener(name) else { return };
     let (log, metrics) = (shared.log.clone(), Arc::clone(&shared.metrics));
-    let mut entry = Box::new(Entry::new(shared.ids.next(), Arc::clone(name), peer.clone(), log, metrics));
+    let mut entry = Entry::new(shared.ids.next(), Arc::clone(name), peer.clone(), log, metrics);
     if let Some(path) = path {
         entry.came_to(Address::Unix(path.to_owned()));
     }
@@ -97,25 +97,20 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
         Ok(admitted) => admitted,
         Err(outcome) => return entry.refuse(outcome, &listener.admission),
     };
-    let (listener, alive, seat) = (Arc::clone(listener), shared.alive.clone(), shared.workers.seat(here));
+    let seat = shared.workers.seat(here);
+    let elsewhere = seat.elsewhere(here);
+    let kept = (seat, shared.alive.clone());
+    let accepted = Box::new(Accepted { entry, admitted, listener: Arc::clone(listener), kept });
     // A panic ends this task only; its entry is logged as the unwinding drops it.
-    let serve = async move |stream| {
-        connection::serve(stream, listener, entry, admitted).await;
-        drop(alive);
-    };
-    match seat.elsewhere() {
-        None => drop(tokio::spawn(async move {
-            serve(stream).await;
-            drop(seat);
-        })),
+    match elsewhere {
+        None => drop(tokio::spawn(connection::serve(stream, accepted))),
         Some(worker) => {
             let parked = stream.park();
             worker.spawn(async move {
                 match parked.and_then(Parked::resume) {
-                    Ok(stream) => serve(stream).await,
+                    Ok(stream) => connection::serve(stream, accepted).await,
                     Err(error) => tracing::error!(%error, "cannot serve on another worker"),
                 }
-                drop(seat);
             });
         }
     }

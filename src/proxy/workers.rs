@@ -21,7 +21,6 @@ struct Worker {
 pub struct Seat {
     workers: Workers,
     index: usize,
-    moved: bool,
 }
 
 impl Workers {
@@ -38,14 +37,14 @@ impl Workers {
         let most_here = connections(least) + connections(least) / SLACK;
         let index = if connections(here) <= most_here { here } else { least };
         self.0[index].connections.fetch_add(1, Ordering::Relaxed);
-        Seat { workers: self.clone(), index, moved: index != here }
+        Seat { workers: self.clone(), index }
     }
 }
 
 impl Seat {
-    /// Where the connection is to be served, if not where it was accepted.
-    pub fn elsewhere(&self) -> Option<Handle> {
-        self.moved.then(|| self.workers.0[self.index].handle.clone())
+    /// Where the connection is to be served, if not `here`.
+    pub fn elsewhere(&self, here: usize) -> Option<Handle> {
+        (self.index != here).then(|| self.workers.0[self.index].handle.clone())
     }
 }
 

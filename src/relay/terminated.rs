@@ -26,16 +26,16 @@ pub fn relay<'a>(
     traffic: &'a mut Traffic,
 ) -> impl Future<Output = End> + use<'a> {
     // Put together out here: an async fn would keep its arguments beside what becomes of them.
-    let mut relay = Relay { client, backend, up: Way::default(), down: Way::default(), traffic };
-    async move { run(&mut relay, idle).await }
+    let mut relay = Relay { client, backend, up: Way::default(), down: Way::default(), traffic, idle };
+    async move { run(&mut relay).await }
 }
 
-async fn run(relay: &mut Relay<'_>, idle: Duration) -> End {
+async fn run(relay: &mut Relay<'_>) -> End {
     if let Err(end) = relay.begin() {
         return end;
     }
     let mut last_moved = Instant::now();
-    let first = if relay.client.outlet().is_holding() { HOLD.min(idle) } else { idle };
+    let first = if relay.client.outlet().is_holding() { HOLD.min(relay.idle) } else { relay.idle };
     let mut timer = pin!(sleep_until(last_moved + first));
     poll_fn(|cx| {
         loop {
@@ -52,10 +52,10 @@ async fn run(relay: &mut Relay<'_>, idle: Duration) -> End {
                 if relay.client.outlet().is_holding() {
                     relay.client.outlet().release();
                     released = true;
-                } else if last_moved.elapsed() >= idle {
+                } else if last_moved.elapsed() >= relay.idle {
                     return Poll::Ready(End::IdleTimeout);
                 }
-                timer.as_mut().reset(last_moved + idle);
+                timer.as_mut().reset(last_moved + relay.idle);
             }
             if !released {
                 return Poll::Pending;
@@ -73,6 +73,8 @@ struct Relay<'a> {
     /// From the backend to the client.
     down: Way,
     traffic: &'a mut Traffic,
+    /// How long nothing may move.
+    idle: Duration,
 }
 
 /// Where one way stands.

@@ -19,10 +19,6 @@ pub fn name(description: AlertDescription) -> String {
     let Some(camel) = description.as_str() else {
         return format!("alert_{}", u8::from(description));
     };
-    // Where rustls spells otherwise than the registry.
-    if description == AlertDescription::UnrecognisedName {
-        return "unrecognized_name".into();
-    }
     let mut name = String::with_capacity(camel.len() + 4);
     let mut previous_lower = false;
     for letter in camel.chars() {

@@ -1,6 +1,7 @@
 //! Names ↔ code points of what a client may offer: IANA's names, OpenSSL's, and the bare number.
 //! Must not know: which of them anybody uses.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -18,7 +19,7 @@ pub fn scheme(name: &str) -> Option<SignatureScheme> {
 }
 
 /// The IANA name of a signature scheme.
-pub fn scheme_name(scheme: SignatureScheme) -> String {
+pub fn scheme_name(scheme: SignatureScheme) -> Cow<'static, str> {
     named(SCHEMES, scheme.into())
 }
 
@@ -28,7 +29,7 @@ pub fn group(name: &str) -> Option<NamedGroup> {
 }
 
 /// The IANA name of a key exchange group.
-pub fn group_name(group: NamedGroup) -> String {
+pub fn group_name(group: NamedGroup) -> Cow<'static, str> {
     named(GROUPS, group.into())
 }
 
@@ -41,28 +42,28 @@ pub fn suite(name: &str) -> Option<CipherSuite> {
 }
 
 /// The IANA name of a cipher suite.
-pub fn suite_name(suite: CipherSuite) -> String {
+pub fn suite_name(suite: CipherSuite) -> Cow<'static, str> {
     let code = u16::from(suite);
     match SUITES.binary_search_by_key(&code, |(known, ..)| *known) {
-        Ok(at) => SUITES[at].1.clone(),
-        Err(_) => unnamed(code),
+        Ok(at) => SUITES[at].1.as_str().into(),
+        Err(_) => unnamed(code).into(),
     }
 }
 
 /// OpenSSL's name of a cipher suite; IANA's where it has none.
 pub fn openssl_suite_name(suite: CipherSuite) -> String {
-    OPENSSL_SUITES.get(&u16::from(suite)).map_or_else(|| suite_name(suite), |name| (*name).to_owned())
+    OPENSSL_SUITES.get(&u16::from(suite)).map_or_else(|| suite_name(suite).into_owned(), |name| (*name).to_owned())
 }
 
 /// A TLS version as OpenSSL and the AWS logs write it: `TLSv1.3`.
-pub fn version_name(version: ProtocolVersion) -> String {
+pub fn version_name(version: ProtocolVersion) -> Cow<'static, str> {
     match u16::from(version) {
         0x0304 => "TLSv1.3".into(),
         0x0303 => "TLSv1.2".into(),
         0x0302 => "TLSv1.1".into(),
         0x0301 => "TLSv1.0".into(),
         0x0300 => "SSLv3".into(),
-        other => unnamed(other),
+        other => unnamed(other).into(),
     }
 }
 
@@ -81,8 +82,8 @@ fn code(table: &[Row], name: &str) -> Option<u16> {
     table.iter().find(bears).map(|row| row.code).or_else(|| number(name))
 }
 
-fn named(table: &[Row], code: u16) -> String {
-    table.iter().find(|row| row.code == code).map_or_else(|| unnamed(code), |row| row.names[0].to_owned())
+fn named(table: &[Row], code: u16) -> Cow<'static, str> {
+    table.iter().find(|row| row.code == code).map_or_else(|| unnamed(code).into(), |row| row.names[0].into())
 }
 
 /// Clients offer such numbers to keep servers used to them (RFC 8701).

@@ -2,6 +2,7 @@
 //! Must not know: AWS's policies, where the lists stood.
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
+use std::borrow::Cow;
 
 use super::{CipherOrder, Policy, PolicyError, exchanges, version_of};
 use crate::tls::registry;
@@ -80,9 +81,11 @@ impl Wish {
     }
 }
 
-fn twice<T: PartialEq>(part: Part, list: &[T], name: impl Fn(&T) -> String) -> Vec<Fault> {
+fn twice<T: PartialEq>(part: Part, list: &[T], name: impl Fn(&T) -> Cow<'static, str>) -> Vec<Fault> {
     let repeated = list.iter().enumerate().filter(|(index, entry)| list[..*index].contains(entry));
-    repeated.map(|(index, entry)| Fault { part, index: Some(index), error: PolicyError::Twice(name(entry)) }).collect()
+    repeated
+        .map(|(index, entry)| Fault { part, index: Some(index), error: PolicyError::Twice(name(entry).into_owned()) })
+        .collect()
 }
 
 /// Those that a policy can have, in the order of a policy that does not say.
