@@ -127,8 +127,15 @@ enum Broken {
 }
 
 impl Direction {
-    /// An end of what `from` sends is none where it `broke`.
-    fn step(&mut self, from: &mut Stream, broke: bool, to: &mut Stream, cx: &mut Context<'_>) -> Result<Step, Broken> {
+    /// An end of what `from` sends is none where it `broke`. With `last`, the other direction has ended.
+    fn step(
+        &mut self,
+        from: &mut Stream,
+        broke: bool,
+        to: &mut Stream,
+        last: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<Step, Broken> {
         if !self.carrier.is_empty() {
             return match self.carrier.empty(to, cx) {
                 Poll::Pending => Ok(Step::Blocked),
@@ -151,8 +158,11 @@ impl Direction {
                 Poll::Ready(Err(_)) => Err(Broken::Sender),
             },
             State::Ending => {
-                // It fails only where the receiver is gone already, which reading from it will tell.
-                let _ = to.shutdown_write();
+                // Closing the connection ends it too. It fails only where the receiver is gone already, which reading from
+                // it will tell.
+                if !last {
+                    let _ = to.shutdown_write();
+                }
                 self.state = State::Ended;
                 Ok(Step::Moved)
             }
@@ -207,7 +217,8 @@ impl Relay<'_> {
     }
 
     fn client_to_backend(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
-        match self.up.step(self.client, self.client_broke, self.backend, cx) {
+        let last = self.down.state == State::Ended;
+        match self.up.step(self.client, self.client_broke, self.backend, last, cx) {
             Ok(Step::Took(count)) => {
                 self.traffic.receive(count);
                 // The kernel tells of a reset once, and the one who wrote to the client has heard it.
@@ -225,7 +236,8 @@ impl Relay<'_> {
     }
 
     fn backend_to_client(&mut self, cx: &mut Context<'_>) -> Result<Step, End> {
-        match self.down.step(self.backend, self.backend_broke, self.client, cx) {
+        let last = self.up.state == State::Ended;
+        match self.down.step(self.backend, self.backend_broke, self.client, last, cx) {
             Ok(Step::Took(count)) => {
                 self.traffic.send(count);
                 Ok(Step::Moved)
