@@ -178,3 +178,19 @@ fn limits_are_about_the_client_that_the_proxy_names() {
     assert_eq!(outcome("192.0.2.1"), "client_connection_limit");
     drop((first, other));
 }
+
+#[test]
+fn a_client_without_an_ip_address_is_limited_as_the_proxy_that_names_it() {
+    let stage = stage("max_connections_per_client = 1");
+    let path = |path: &[u8]| [path, &vec![0; 108 - path.len()]].concat();
+    let open = |name: &[u8]| {
+        let mut client = stage.silent(Tls::V13);
+        client.tcp.write_all(&binary(0x21, 0x31, &[path(name), path(b"/run/door")].concat())).unwrap();
+        client.handshake().map(|()| client)
+    };
+    let first = open(b"/run/one").unwrap();
+    assert!(open(b"/run/two").is_err(), "a second one through the same proxy");
+    let refused = stage.proxy.record(|record| record["outcome"] == "client_connection_limit");
+    assert_eq!(refused["client.address"], "unix:/run/two");
+    drop(first);
+}

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use super::{Recorded, asked, inside, last_words, stage};
-use crate::support::client::{Client, Ending, Tls, connect, drain, port};
+use crate::support::client::{Client, Ending, Tls, close, connect, drain, port};
 use crate::support::pki::{Extra, Key, Pki};
 use crate::support::proxy::Proxy;
 use crate::support::slapd::{ADMIN, PASSWORD, SUFFIX, Slapd};
@@ -227,4 +227,23 @@ fn the_probe_sees_what_is_behind_start_tls() {
     // Without it there is no TLS to be seen.
     let output = tool::run(crate::support::proxy::PROGRAM, &arguments[..4], b"");
     assert_eq!(output.status.code(), Some(1), "{}", tool::shown(&output));
+}
+
+/// Who hears why it is refused is still there; it must not be asked to make room, since it does not listen any more.
+#[test]
+fn who_is_refused_has_its_place_until_it_has_gone() {
+    let backend = Recorded::start();
+    let stage = stage("ldap", &backend, "max_connections = 1");
+    let refused_meanwhile = || {
+        let mut first = connect(stage.address());
+        // A notice of disconnection; after that there is a moment in which to read it.
+        asked(&mut first, b"GET / HTTP/1.1\r\n\r\n", 2);
+        let mut second = connect(stage.address());
+        // Where the moment was over, the second one is served, or waits for a place that is about to be free.
+        let _ = second.write_all(START_TLS);
+        let refused = drain(&mut second).0.is_empty();
+        drop(first);
+        refused && stage.outcome(close(second)) == "connection_limit"
+    };
+    assert!((0..20).any(|_| refused_meanwhile()), "there was always room");
 }
