@@ -31,7 +31,8 @@ pub fn start(level: Level) -> Flush {
         Level::Trace => LevelFilter::TRACE,
     };
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let (writer, flush) = NonBlockingBuilder::default().lossy(true).finish(std::io::stderr());
+    let (writer, flush) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUED).finish(std::io::stderr());
     let started = tracing_subscriber::fmt()
         .with_max_level(filter)
         .with_writer(writer)
@@ -41,3 +42,7 @@ pub fn start(level: Level) -> Flush {
     // A second start, as in tests within one process, keeps the first.
     Flush { _guard: started.is_ok().then_some(flush) }
 }
+
+/// Lines that may wait to be written: a word on each of ten thousand certificates, and half a megabyte for their places,
+/// which is taken at the start. (What the crate takes by itself is four.)
+const QUEUED: usize = 16 * 1024;
