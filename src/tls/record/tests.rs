@@ -3,9 +3,13 @@
 use rustls::{AlertDescription as Alert, CipherSuite, Error, InvalidMessage, PeerMisbehaved};
 
 use super::*;
-use duel::{End, Forged, Item, SUITES, Side, Verdict, agree, feed, is_tls13, joined, read, record};
+use duel::{End, Side, Verdict, agree, feed, joined, read};
+use handshake::{SUITES, is_tls13};
+use peer::{Forged, Item, record};
 
-pub(crate) mod duel;
+mod duel;
+pub(super) mod handshake;
+mod peer;
 
 const CCS: u8 = 20;
 const ALERT: u8 = 21;
@@ -178,7 +182,7 @@ fn what_is_bounded_may_come_up_to_its_bound() {
 #[test]
 fn renegotiation_is_refused_with_a_warning_and_only_once() {
     // rustls looks at it more closely.
-    let hello = &duel::hello(SUITES[3])[..];
+    let hello = &hello(SUITES[3])[..];
     for suite in &SUITES[3..] {
         for (side, request) in [(Side::Server, hello), (Side::Client, &[0, 0, 0, 0][..])] {
             let once = both(*suite, side, &items([record(HANDSHAKE, request), data(b"on")]));
@@ -193,6 +197,13 @@ fn renegotiation_is_refused_with_a_warning_and_only_once() {
     let parts = hello.chunks(50).map(|part| record(HANDSHAKE, part)).chain([data(b"on")]);
     let verdict = both(SUITES[3], Side::Server, &items(parts));
     assert_eq!((verdict.plain, verdict.replies), (b"on".to_vec(), vec![(ALERT, vec![1, 100])]));
+}
+
+/// A ClientHello, as a handshake message.
+fn hello(suite: CipherSuite) -> Vec<u8> {
+    let mut record = Vec::new();
+    handshake::client(suite).advance(&mut record).unwrap();
+    record.split_off(5)
 }
 
 #[test]
@@ -224,7 +235,7 @@ fn a_ticket_is_taken_from_a_server_and_from_nobody_else() {
 #[test]
 fn every_flipped_bit_is_seen() {
     for suite in SUITES {
-        let length = duel::joined(Layer::Tlsgate, suite, Side::Server).2.forge(&data(b"flip")).len();
+        let length = joined(Layer::Tlsgate, suite, Side::Server).2.forge(&data(b"flip")).len();
         for at in 0..length {
             let flipped = Forged { flip: Some((at, 1 << (at % 8))), ..data(b"flip") };
             let verdict = both(
@@ -350,7 +361,7 @@ fn what_one_layer_seals_the_other_opens() {
         for (one, other) in
             [(Layer::Tlsgate, Layer::Rustls), (Layer::Rustls, Layer::Tlsgate), (Layer::Tlsgate, Layer::Tlsgate)]
         {
-            let (server, client) = duel::shaken(suite);
+            let (server, client) = handshake::shaken(suite);
             let (mut server, mut client) = (server.finish(one).unwrap().records, client.finish(other).unwrap().records);
             let lengths =
                 [1, 2, 63, 64, MAX_FRAGMENT - 1, MAX_FRAGMENT, MAX_FRAGMENT + 1, 3 * MAX_FRAGMENT, 16 * MAX_FRAGMENT];
