@@ -8,10 +8,9 @@
 use std::env;
 use std::process::{Command, ExitCode};
 
+#[path = "../../src/tls/record/tests/handshake.rs"]
+mod handshake;
 mod relaying;
-#[path = "../../src/tls/record/tests/duel.rs"]
-#[allow(dead_code)]
-mod scripted;
 mod single;
 
 /// Prepares everything for [`MOST`] units, and then does so many.

@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use tokio::runtime::Builder;
 
 use crate::single::sealed;
-use crate::{MOST, scripted};
+use crate::{MOST, handshake};
 
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -36,7 +36,7 @@ pub(crate) fn passed_131072(count: usize) {
 }
 
 fn terminate(length: usize, count: usize) {
-    let (server, client) = scripted::shaken(CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let (server, client) = handshake::shaken(CipherSuite::TLS13_AES_128_GCM_SHA256);
     let sealed = sealed(&mut client.finish(Layer::Tlsgate).unwrap().records, length);
     let finished = server.finish(Layer::Tlsgate).unwrap();
     relay(sealed.chunks(sealed.len() / MOST).take(count), length, async |client, backend| {

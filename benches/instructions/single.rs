@@ -14,7 +14,7 @@ use tlsgate::tls::record::{Layer, MAX_FRAGMENT, Records};
 use tlsgate::tls::route::{Match, Routes};
 use tlsgate::tls::select::{Certificates, Entry, Offer, UnknownName};
 
-use crate::{MOST, scripted};
+use crate::{MOST, handshake};
 
 const HELLO: &[u8] = include_bytes!("../../tests/fixtures/hellos/openssl.bin");
 
@@ -78,7 +78,7 @@ fn certificate(name: Name, key: &Arc<CertifiedKey>) -> Certificate {
 }
 
 pub(crate) fn seal(count: usize) {
-    let (server, _) = scripted::shaken(CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let (server, _) = handshake::shaken(CipherSuite::TLS13_AES_128_GCM_SHA256);
     let mut records = server.finish(Layer::Tlsgate).unwrap().records;
     let mut slots = vec![0; records.room().stride()];
     for _ in 0..count {
@@ -87,7 +87,7 @@ pub(crate) fn seal(count: usize) {
 }
 
 pub(crate) fn open(count: usize) {
-    let (server, client) = scripted::shaken(CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let (server, client) = handshake::shaken(CipherSuite::TLS13_AES_128_GCM_SHA256);
     let mut sealed = sealed(&mut client.finish(Layer::Tlsgate).unwrap().records, MAX_FRAGMENT);
     let mut records = server.finish(Layer::Tlsgate).unwrap().records;
     let record = sealed.len() / MOST;

@@ -6,10 +6,15 @@ use libfuzzer_sys::fuzz_target;
 use tlsgate::tls::record::Layer;
 
 #[path = "../../src/tls/record/tests/duel.rs"]
-#[allow(dead_code)]
 mod duel;
+#[path = "../../src/tls/record/tests/handshake.rs"]
+mod handshake;
+#[path = "../../src/tls/record/tests/peer.rs"]
+mod peer;
 
-use duel::{Item, SUITES, Side, agree, read, record};
+use duel::{Side, agree, read};
+use handshake::SUITES;
+use peer::{Item, record};
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[choice, cut], mut rest)) = data.split_first_chunk::<2>() else { return };

@@ -1,7 +1,7 @@
 //! How often a key is used: limits and sequence numbers, which the tests set close to their ends.
 
 use super::*;
-use crate::tls::record::tests::duel::{self, SUITES, is_tls13};
+use crate::tls::record::tests::handshake::{SUITES, is_tls13, shaken};
 use crate::tls::record::{Handshaking, MAX_FRAGMENT, Opened};
 
 fn own(handshaking: Handshaking) -> Records {
@@ -9,7 +9,7 @@ fn own(handshaking: Handshaking) -> Records {
 }
 
 fn pair(suite: rustls::CipherSuite) -> (Records, Records) {
-    let (server, client) = duel::shaken(suite);
+    let (server, client) = shaken(suite);
     (own(server), own(client))
 }
 

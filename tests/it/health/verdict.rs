@@ -1,0 +1,98 @@
+//! When a server is up and when it is down, and that it is told.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::{becomes, down_for, metrics, server, stage};
+use crate::support::backend::Backend;
+use crate::support::by_hand::Refusing;
+use crate::support::procfs::eventually;
+
+#[test]
+fn a_server_that_refuses_is_down_and_comes_up_when_it_accepts() {
+    let (up, down) = (Backend::echo(), Refusing::new());
+    let stage = stage(&[up.address, down.address], "type = \"tcp\"", "");
+    becomes(&stage, 0, "up");
+    down_for(&stage, 1, "connection refused");
+    let text = metrics(&stage);
+    for (server, value) in [(up.address, 1), (down.address, 0)] {
+        let series = format!("tlsgate_backend_up{{backend=\"servers\",server=\"{server}\"}} {value}");
+        assert!(text.contains(&series), "{series} is not in {text}");
+    }
+    for (server, result) in [(up.address, "passed"), (down.address, "connect")] {
+        let labels = format!("{{backend=\"servers\",result=\"{result}\",server=\"{server}\"}}");
+        assert!(text.contains(&format!("tlsgate_backend_health_checks_total{labels}")), "{text}");
+    }
+    let line = stage.proxy.log_line("server is down");
+    assert!(line.contains(&format!("backend=servers server={}", down.address)) && line.contains("refused"), "{line}");
+    let address = down.address;
+    drop(down);
+    let _listening = std::net::TcpListener::bind(address).unwrap();
+    becomes(&stage, 1, "up");
+    stage.proxy.log_line("server is up");
+}
+
+#[test]
+fn a_server_that_accepts_and_says_nothing_passes_tcp_and_no_other_check() {
+    let silent = Backend::start(|mut stream| stream.read_to_end(&mut Vec::new()));
+    for (health, passes) in [
+        ("type = \"tcp\"", true),
+        ("type = \"tls\", verify = false", false),
+        ("type = \"http\"", false),
+        ("type = \"ldap\"", false),
+        ("type = \"ldap\", start_tls = true, verify = false", false),
+    ] {
+        let stage = stage(&[silent.address], &format!("{health}, timeout = \"200ms\""), "");
+        match passes {
+            true => drop(becomes(&stage, 0, "up")),
+            false => down_for(&stage, 0, "no answer within 200ms"),
+        }
+    }
+}
+
+#[test]
+fn it_takes_several_checks_in_a_row_to_change_what_is_known() {
+    // Answers as told: every third check fails, which is not two in a row.
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let flaky = Backend::start(move |mut stream| {
+        let answer: &[u8] = match counted.fetch_add(1, Ordering::Relaxed) % 3 {
+            2 => b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+            _ => b"HTTP/1.1 200 Yes\r\nContent-Length: 0\r\n\r\n",
+        };
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        stream.write_all(answer)
+    });
+    let stage = stage(&[flaky.address], "type = \"http\", rise = 2, fall = 2", "");
+    eventually("thirty checks", || (count.load(Ordering::Relaxed) >= 30).then_some(()));
+    assert_eq!(server(&stage, 0)["health"], "up");
+    assert!(!stage.proxy.log().contains("server is down"), "{}", stage.proxy.log());
+    assert!(metrics(&stage).contains("result=\"answer\""));
+}
+
+#[test]
+fn a_server_that_comes_and_goes_does_not_fill_the_log() {
+    let up = Arc::new(AtomicBool::new(true));
+    let now = Arc::clone(&up);
+    let flapping = Backend::start(move |mut stream| {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        // Another answer each time.
+        match now.fetch_xor(true, Ordering::Relaxed) {
+            true => stream.write_all(b"HTTP/1.1 200 Yes\r\nContent-Length: 0\r\n\r\n"),
+            false => stream.write_all(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
+        }
+    });
+    let stage = stage(&[flapping.address], "type = \"http\", rise = 1, fall = 1", "");
+    let answers = || {
+        let text = metrics(&stage);
+        let line = text.lines().find(|line| line.contains("result=\"answer\""))?;
+        line.rsplit(' ').next()?.parse::<usize>().ok().filter(|count| *count >= 20)
+    };
+    eventually("it has come and gone twenty times", answers);
+    let log = stage.proxy.log();
+    let told = log.lines().filter(|line| line.contains("server is ")).count();
+    assert!((1..=4).contains(&told), "{log}");
+}
