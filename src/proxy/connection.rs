@@ -31,18 +31,18 @@ use crate::tls::hello::{Hello, HelloError, HelloReader};
 use crate::tls::record::Finished;
 use crate::tls::route::Mode;
 
-/// An accepted connection, and what is held for it to its end. It is dropped in this order: what was kept for it is given
-/// back when the record is written.
+/// An accepted connection, and what is held for it to its end. It is dropped in this order: who reads the record finds the
+/// place free, and who waits for all connections to end finds all records written.
 pub struct Accepted<K> {
-    pub entry: Entry,
     pub admitted: Admitted,
+    pub entry: Entry,
     pub listener: Arc<Listener>,
     pub kept: K,
 }
 
 /// Serves an accepted connection to its end, whatever that is.
 pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
-    let Accepted { entry, admitted, listener, .. } = &mut *accepted;
+    let Accepted { admitted, entry, listener, .. } = &mut *accepted;
     // Most connections are idle most of the time: what only the beginning needs is gone, and what a relay does not need it
     // does not have, since each has a box of its own size.
     let begun = Box::pin(begin(client, listener, entry, admitted)).await;

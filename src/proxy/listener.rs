@@ -100,7 +100,7 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
     let seat = shared.workers.seat(here);
     let elsewhere = seat.elsewhere(here);
     let kept = (seat, shared.alive.clone());
-    let accepted = Box::new(Accepted { entry, admitted, listener: Arc::clone(listener), kept });
+    let accepted = Box::new(Accepted { admitted, entry, listener: Arc::clone(listener), kept });
     // A panic ends this task only; its entry is logged as the unwinding drops it.
     match elsewhere {
         None => drop(tokio::spawn(connection::serve(stream, accepted))),
