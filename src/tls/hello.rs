@@ -1,7 +1,7 @@
 //! Bytes → the facts of a ClientHello; the raw bytes are kept.
 //! Must not know: sockets, listeners, what will be done with the facts.
 //!
-//! Ordinary hellos are read at first sight ([`ordinary`]). What is a ClientHello in every other case, and what is wrong
+//! Ordinary hellos are read at first sight (`ordinary`). What is a ClientHello in every other case, and what is wrong
 //! with it, rustls's `Acceptor` decides. Two extensions that it reads but does not show (`supported_versions`,
 //! `signature_algorithms_cert`) are looked up in the same, already accepted bytes. A hello that rustls refuses only because it lacks `signature_algorithms` (clients before TLS 1.2) can still be
 //! passed through: it is shown to rustls once more with that extension added, so that here, too, rustls reads the name.
