@@ -1,5 +1,5 @@
-//! The quick look at a ClientHello: an ordinary one, whole in one record, is read here without rustls, at a tenth of the
-//! cost. Must not know: alerts, what is wrong with a hello that is not ordinary.
+//! The quick look at a ClientHello: an ordinary one, whole in one record, is read here without rustls, at a quarter of
+//! the cost. Must not know: alerts, what is wrong with a hello that is not ordinary.
 //!
 //! It is stricter than rustls, never laxer: every extension that rustls reads has its syntax checked here too, and
 //! whatever is rare or wrong in any way is left to rustls, whose judgement then counts (tests show both the same bytes).

@@ -70,26 +70,11 @@ fn openssl_gets_exactly_the_groups_of_each_policy_under_tls12() {
     });
 }
 
-/// One scan takes testssl.sh some seconds of processor time. These are all that differ in what testssl.sh can see; the
-/// others are known from sslscan to be the same.
+/// 39 scans of some seconds of processor time each: `tests/run` has them wait until the other tests have ended.
 #[test]
-fn testssl_finds_exactly_what_a_policy_has() {
-    let different =
-        ["TLS13-1-3-2021-06", "TLS13-1-2-Res-PQ-2025-09", "FS-1-2-Res-2020-10", "mixed", "classic", "theirs"];
-    let both_kinds = |policy: &Expected, kind: &str| kind == "dual" && different.contains(&policy.name);
-    let wanted = |policy: &Expected, kind: &str| both_kinds(policy, kind) || policy.name == "TLS13-1-2-Res-PQ-2025-09";
-    testssl(every_listener().into_iter().filter(|(policy, kind)| wanted(policy, kind)).collect());
-}
-
-#[test]
-#[ignore = "39 scans take minutes: tests/run gives them the machine to themselves"]
 fn testssl_finds_exactly_what_every_policy_has() {
-    testssl(every_listener());
-}
-
-fn testssl(listeners: Vec<(&Expected, &str)>) {
     let scene = scene();
-    in_parallel(&listeners, |(policy, kind)| {
+    in_parallel(&every_listener(), |(policy, kind)| {
         let name = format!("{}-{kind}", policy.name);
         let options: &[&str] = match policy.server_order {
             true => &["--protocols", "--server-preference"],
