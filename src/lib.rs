@@ -52,7 +52,7 @@
 //! | 2 | `tls::alert` | alerts before any key exists | – |
 //! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::verify, tls::connect, tls::record, net |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
-//! | 1 | `net` | socket options, buffers, ways to close | – |
+//! | 1 | `net` | sockets, buffers and pipes, ways to close | – |
 //! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | net |
 //!
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
