@@ -6,11 +6,11 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | server, admin, explain, reload, snapshot, config, tls, net, observe |
-//! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe |
-//! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe |
+//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | server, admin, explain, reload, snapshot, config, tls, net, observe, files |
+//! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe, files |
+//! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe, files |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
-//! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls |
+//! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls, files |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::entry, proxy::pulse, proxy::workers, proxy::admission, snapshot, net, observe |
 //! | 5 | `proxy::workers` | which worker serves a connection | – |
 //! | 5 | `proxy::pulse` | a timer that stands while connections come | – |
@@ -19,22 +19,22 @@
 //! | 5 | `proxy::preface` | the PROXY header for a backend | tls, net, observe |
 //! | 5 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::admission, proxy::entry, proxy::proxied, snapshot, starttls, tls, backend, relay, limit, net, observe |
 //! | 5 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::preface, proxy::proxied, starttls, tls, backend, relay, limit, net, observe |
-//! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, starttls, tls, backend, limit, net |
+//! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, starttls, tls, backend, limit, net, files |
 //! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, starttls, tls, backend, limit, net, observe |
 //! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, starttls, tls, backend, limit, net, observe |
 //! | 3 | `config::values` | the kinds of value that keys hold | config::decode, starttls, tls, backend, limit, net, observe |
 //! | 3 | `config::decode` | tables → values, with every fault's place | – |
-//! | 3 | `config` | file → `Config` | – |
+//! | 3 | `config` | file → `Config` | files |
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
 //! | 2 | `starttls` | what is said in the clear before TLS begins | net |
-//! | 2 | `tls::inventory` | a certificate file → facts, chain and whether its key is there | tls::chain, tls::inspect, tls::pem, tls::crypto |
+//! | 2 | `tls::inventory` | a certificate file → facts, chain and whether its key is there | tls::chain, tls::inspect, tls::pem, tls::crypto, files |
 //! | 2 | `tls::chain` | certificates → the way from the server's to a root | tls::inspect, tls::crypto |
 //! | 2 | `tls::inspect` | DER → what is to be told of any certificate | tls::certificate, tls::crypto |
 //! | 1 | `tls::cursor` | big-endian fields off the front of bytes | – |
 //! | 2 | `tls::draft` | a ClientHello taken apart, changed, and put together | tls::hello, tls::cursor |
 //! | 2 | `tls::registry` | names ↔ code points of what clients offer | – |
 //! | 2 | `tls::handshake` | terms, choice, termination | tls |
-//! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls |
+//! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls, files |
 //! | 2 | `tls::stamp` | whether a file may have changed | – |
 //! | 2 | `tls::select` | names + abilities + time → certificate, and why; pure | tls::certificate, tls::name |
 //! | 2 | `tls::certificate` | PEM contents → one certificate with its facts | tls::name, tls::crypto |
@@ -51,6 +51,7 @@
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
 //! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::verify, tls::connect, tls::record, net |
+//! | 1 | `files` | reads regular files of bounded size, and nothing else | – |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
 //! | 1 | `net` | sockets, buffers and pipes, ways to close | – |
 //! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | net |
@@ -67,6 +68,7 @@ pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod explain;
+pub mod files;
 pub mod limit;
 pub mod net;
 pub mod observe;
