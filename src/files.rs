@@ -10,6 +10,11 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+mod pipe;
+pub mod progress;
+
+pub use pipe::{is_read_once, read_once};
+
 /// A file as it was read.
 #[derive(Debug)]
 pub struct Contents {
@@ -28,6 +33,7 @@ impl Contents {
 /// Reads a regular file of at most `largest` bytes. Anything else that stands at `path` is an error that names its kind;
 /// nothing is opened that opening could change or that could block.
 pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
+    progress::begin(path)?;
     let is = fs::metadata(path)?;
     expect_regular(&is)?;
     // It may have been replaced since: it is opened so that not even a FIFO blocks, and looked at again.
@@ -43,8 +49,7 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
 
 /// The same as text.
 pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
-    String::from_utf8(read(path, largest)?.bytes)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is not text in UTF-8"))
+    text(read(path, largest)?.bytes)
 }
 
 /// Why a file cannot be read, as the end of a sentence that begins with its path.
@@ -55,6 +60,10 @@ pub fn reason(error: &io::Error) -> String {
         io::ErrorKind::IsADirectory => "is a folder, expected a file".into(),
         _ => error.to_string(),
     }
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is not text in UTF-8"))
 }
 
 fn expect_regular(is: &Metadata) -> io::Result<()> {

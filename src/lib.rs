@@ -10,7 +10,7 @@
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe, files |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe, files |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
-//! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls, files |
+//! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls, observe, files |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::entry, proxy::pulse, proxy::workers, proxy::admission, snapshot, net, observe |
 //! | 5 | `proxy::workers` | which worker serves a connection | – |
 //! | 5 | `proxy::pulse` | a timer that stands while connections come | – |
@@ -35,7 +35,7 @@
 //! | 2 | `tls::registry` | names ↔ code points of what clients offer | – |
 //! | 2 | `tls::handshake` | terms, choice, termination | tls |
 //! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls, files |
-//! | 2 | `tls::stamp` | whether a file may have changed | – |
+//! | 2 | `tls::stamp` | whether a file may have changed | files |
 //! | 2 | `tls::select` | names + abilities + time → certificate, and why; pure | tls::certificate, tls::name |
 //! | 2 | `tls::certificate` | PEM contents → one certificate with its facts | tls::name, tls::crypto |
 //! | 2 | `tls::pem` | PEM text → certificates and keys | – |

@@ -14,17 +14,19 @@ use std::path::Path;
 use decode::ConfigError;
 use validate::Config;
 
-/// Reads and validates a file. All that is wrong with it is reported at once.
+use crate::files;
+
+/// Reads and validates a file. All that is wrong with it is reported at once. What can be read only once, such as standard
+/// input (`-`), has its relative paths start from the working directory.
 pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let said = match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file".to_owned(),
-            std::io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
-            _ => error.to_string(),
-        };
-        vec![ConfigError { path: String::new(), position: None, message: format!("cannot be read: {said}") }]
+    let once = files::is_read_once(path);
+    let read = if once { files::read_once } else { files::read_text };
+    let text = read(path, files::LARGEST_CONFIGURATION).map_err(|error| {
+        let message = format!("cannot be read: {}", files::reason(&error));
+        vec![ConfigError { path: String::new(), position: None, message }]
     })?;
-    parse(&text, path.parent().unwrap_or(Path::new("")))
+    let folder = if once { None } else { path.parent() };
+    parse(&text, folder.unwrap_or(Path::new("")))
 }
 
 /// The same for a text whose relative paths start from `folder`.

@@ -1,10 +1,10 @@
 //! TLS to a backend: its settings, and the files that they name → what connects. Must not know: who connects.
 
-use std::fs;
 use std::sync::Arc;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::backend_tls::Tls;
+use crate::files;
 use crate::tls::certificate::Certificate;
 use crate::tls::connect::{Connector, Terms};
 use crate::tls::pem;
@@ -30,8 +30,8 @@ pub(super) fn prepare(
     let mut trust = Trust { roots: Vec::new(), pins: tls.pins.clone() };
     if let Some(file) = &tls.ca {
         let said = |error: &dyn std::fmt::Display| format!("{}: {error}", file.value.display());
-        let read = fs::read(&file.value).map_err(|error| said(&error));
-        let contents = told(file, read.and_then(|text| pem::read(&text).map_err(|error| said(&error))), errors)?;
+        let read = files::read(&file.value, files::LARGEST_CERTIFICATES).map_err(|error| said(&files::reason(&error)));
+        let contents = told(file, read.and_then(|text| pem::read(&text.bytes).map_err(|error| said(&error))), errors)?;
         if contents.certificates.is_empty() {
             errors.push(file.error(said(&"holds no certificate")));
             return None;

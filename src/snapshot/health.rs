@@ -1,13 +1,13 @@
 //! A health check's settings, and the files that they name → a check that can be made. Must not know: who makes it.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::sync::Arc;
 
 use crate::backend::health::{Check, Http, Kind, Ldap, Password, Tls};
 use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
+use crate::files;
 use crate::net::proxy_protocol::{self, Version};
 use crate::tls::verify::Trust;
 use crate::tls::{crypto, pem, store};
@@ -69,7 +69,7 @@ pub(super) fn check(health: &Health, version: Version, errors: &mut Vec<ConfigEr
 fn tls(health: &Health, settings: &TlsSettings, identity: &mut String, errors: &mut Vec<ConfigError>) -> Option<Tls> {
     let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone() };
     if let Some(file) = &settings.ca {
-        let text = told(file, fs::read(&file.value).map_err(|error| said(file, &error)), errors)?;
+        let text = told(file, read(file), errors)?;
         let contents = told(file, pem::read(&text).map_err(|error| said(file, &error)), errors)?;
         if contents.certificates.is_empty() {
             errors.push(file.error(said(file, &"holds no certificate")));
@@ -81,6 +81,11 @@ fn tls(health: &Health, settings: &TlsSettings, identity: &mut String, errors: &
     let place = settings.ca.as_ref().map_or_else(|| health.here.clone(), Located::place);
     let config = told(&place, trust.client_config(), errors)?;
     Some(Tls { config: Arc::new(config), server_name: settings.server_name.clone(), start_tls: settings.start_tls })
+}
+
+fn read(file: &Located<std::path::PathBuf>) -> Result<Vec<u8>, String> {
+    let contents = files::read(&file.value, files::LARGEST_CERTIFICATES);
+    contents.map(|contents| contents.bytes).map_err(|error| said(file, &files::reason(&error)))
 }
 
 /// A line that moves in the file does not make another check.

@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::files::progress;
+
 /// What the kernel says of a file's content: two equal stamps stand for equal bytes. The change time cannot be set back
 /// by those who write, unlike the modification time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,7 @@ impl Stamp {
     /// The stamp of the file that `path` leads to. `None` where there is no file, or where it changed so recently that
     /// another change might get the same time: then it has to be read.
     pub fn of(path: &Path, now: SystemTime) -> Option<Self> {
+        progress::begin(path).ok()?;
         let metadata = fs::metadata(path).ok()?;
         let changed = UNIX_EPOCH + Duration::new(u64::try_from(metadata.ctime()).ok()?, 0);
         let settled = now.duration_since(changed).is_ok_and(|age| age >= SETTLED);

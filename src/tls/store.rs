@@ -6,14 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use thiserror::Error;
 
+use crate::files;
 use crate::tls::certificate::{Certificate, CertificateError};
 use crate::tls::crypto;
 use crate::tls::name::Name;
@@ -49,8 +48,6 @@ pub enum StoreError {
     Pem(PathBuf, PemError),
     #[error("{0}: {1}")]
     Certificate(String, CertificateError),
-    #[error("{path}: is a folder, expected a file", path = .0.display())]
-    Folder(PathBuf),
     #[error("{path}: can be read by everyone, and what is in it must stay secret (chmod o-r)", path = .0.display())]
     Exposed(PathBuf),
 }
@@ -358,15 +355,9 @@ struct File {
 impl File {
     fn read(path: &Path) -> Result<Self, StoreError> {
         let unreadable = |error| StoreError::Read(path.to_owned(), error);
-        let mut file = fs::File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if metadata.is_dir() {
-            return Err(StoreError::Folder(path.to_owned()));
-        }
-        let readable_by_all = metadata.permissions().mode() & READABLE_BY_ALL != 0;
-        // `fs::read` would ask the kernel for the length once more.
-        let mut text = Vec::with_capacity(usize::try_from(metadata.len()).map_or(0, |length| length.min(BELIEVED) + 1));
-        file.by_ref().take(u64::MAX).read_to_end(&mut text).map_err(unreadable)?;
+        let contents = files::read(path, files::LARGEST_LIST).map_err(unreadable)?;
+        let readable_by_all = contents.readable_by_all();
+        let text = contents.bytes;
         Ok(Self { path: path.to_owned(), text, readable_by_all })
     }
 
@@ -384,14 +375,5 @@ impl File {
 }
 
 fn io_words(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file".into(),
-        std::io::ErrorKind::PermissionDenied => "not readable for this user".into(),
-        _ => error.to_string(),
-    }
+    files::reason(error)
 }
-
-const READABLE_BY_ALL: u32 = 0o004;
-
-/// Room that is made for a file because of the length it says it has.
-const BELIEVED: usize = 1 << 20;
