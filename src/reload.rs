@@ -1,22 +1,30 @@
 //! Load → validate → build → swap; on failure everything stays as it was. Must not know: who asked, what a socket is.
+//!
+//! What is read and built is read and built on a thread of its own ([`job`]), so that whoever asks for a reload can go on
+//! with other things, and give it up.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch as latest};
 
 use crate::config::decode::ConfigError;
-use crate::config::validate::Config;
-use crate::config::{self, validate};
+use crate::config::validate::{self, Config};
 use crate::reload::control::{Command, Control, Status};
-use crate::snapshot::{Built, Current, Snapshot};
-use crate::tls::store::{Source, Trust};
+use crate::snapshot::{Built, Current};
+use crate::tls::store::Trust;
 
+mod build;
 mod changes;
 pub mod control;
+pub mod job;
 pub mod watch;
+
+pub use build::{Basis, Origin, Ready};
+use job::{Job, LeftBehind};
+use watch::Interests;
 
 /// The listening sockets, as far as a reload has to do with them.
 pub trait Sockets {
@@ -30,23 +38,47 @@ pub trait Sockets {
     fn commit(&mut self, prepared: Self::Prepared);
 }
 
-/// Where a configuration comes from.
-#[derive(Debug, Clone)]
-pub enum Origin {
-    File(PathBuf),
-    /// It was made by the program, and only its certificates can change.
-    Program,
+/// What a reload is made for. The later ones count for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// A file has changed.
+    Change,
+    /// Time has passed.
+    Reread,
+    Signal,
+    /// Somebody waits for what comes of it.
+    Command,
 }
 
 /// The state that reloads change, and what changes it. Reloads are serial because this is not shared.
 #[derive(Debug)]
 pub struct Reloader<S> {
     origin: Origin,
-    config: Config,
+    config: Arc<Config>,
     current: Arc<Current>,
     sockets: S,
     told: BTreeSet<String>,
     status: latest::Sender<Arc<Status>>,
+    builder: Builder,
+    building: Option<Building>,
+    left_behind: LeftBehind,
+}
+
+type Outcome = Result<Ready, Vec<ConfigError>>;
+
+/// What builds, and how long one file may take it.
+#[derive(Clone)]
+struct Builder {
+    build: Arc<dyn Fn(Basis) -> Outcome + Send + Sync>,
+    patience: Duration,
+}
+
+/// A reload under way.
+#[derive(Debug)]
+struct Building {
+    cause: Cause,
+    /// Or why it could not begin.
+    job: Result<Job<Outcome>, ConfigError>,
 }
 
 /// What came of a reload.
@@ -59,17 +91,21 @@ pub enum Report {
 }
 
 impl<S: Sockets> Reloader<S> {
-    /// Builds the first snapshot, publishes it through the sockets that `sockets` makes, and starts to accept.
+    /// Publishes the first state through the sockets that `sockets` makes, and starts to accept.
     pub fn start(
         origin: Origin,
-        config: Config,
+        first: Ready,
         sockets: impl FnOnce(Arc<Current>) -> S,
     ) -> Result<Self, Vec<ConfigError>> {
         let now = Timestamp::now();
-        let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, now)?;
+        let Ready { config, built, .. } = first;
+        let config = Arc::new(config);
         let told = tell(&built, &BTreeSet::new());
+        if let Origin::Once(path) = &origin {
+            tracing::warn!("{}: {READ_ONCE}", path.display());
+        }
         let (status, _) = latest::channel(Arc::new(Status {
-            config: Arc::new(config.clone()),
+            config: Arc::clone(&config),
             started: now,
             generation: 1,
             last_success: now,
@@ -83,42 +119,98 @@ impl<S: Sockets> Reloader<S> {
         let mut sockets = sockets(Arc::clone(&current));
         let prepared = sockets.prepare(&config)?;
         sockets.commit(prepared);
-        Ok(Self { origin, config, current, sockets, told, status })
+        let builder = Builder { build: Arc::new(Ready::next), patience: job::PATIENCE };
+        let left_behind = LeftBehind::default();
+        Ok(Self { origin, config, current, sockets, told, status, builder, building: None, left_behind })
     }
 
-    /// Reads everything again and swaps, or says why not. `why` is for the log.
-    pub fn reload(&mut self, trust: Trust, why: &str) -> Report {
-        match self.attempt(trust) {
-            Ok(changes) => {
-                if !changes.is_empty() {
-                    tracing::info!(%why, "reloaded: {}", changes.join("; "));
-                }
-                let changed = !changes.is_empty();
-                self.note(|status| {
-                    status.generation += u64::from(changed);
-                    status.last_success = Timestamp::now();
-                    status.successes += 1;
-                    status.errors.clear();
-                });
-                Report::Swapped(changes)
-            }
-            Err(errors) => {
-                let said: BTreeSet<String> = errors.iter().map(ToString::to_string).collect();
-                for error in said.difference(&self.told) {
-                    tracing::error!(%why, "not reloaded, everything stays as it is: {error}");
-                }
-                self.told.extend(said);
-                self.note(|status| {
-                    status.failures += 1;
-                    status.errors.clone_from(&errors);
-                });
-                Report::Failed(errors)
-            }
+    /// Begins to read everything again. What comes of it is to be waited for with [`Self::finished`]; one that is under way
+    /// already is given up.
+    pub fn begin(&mut self, cause: Cause) {
+        self.give_up();
+        let basis = Basis {
+            origin: self.origin.clone(),
+            config: Arc::clone(&self.config),
+            snapshot: self.current.load(),
+            trust: cause.trust(),
+        };
+        let Builder { build, patience } = self.builder.clone();
+        let job = self.left_behind.room().and_then(|()| {
+            Job::with_patience("reload", patience, move || build(basis)).map_err(|error| ConfigError {
+                path: String::new(),
+                position: None,
+                message: format!("no thread can be started to read files: {error}"),
+            })
+        });
+        self.building = Some(Building { cause, job });
+    }
+
+    pub fn is_under_way(&self) -> bool {
+        self.building.is_some()
+    }
+
+    /// Waits for the reload that is under way, and swaps, or reports why not. A wait that is cut off can be begun again.
+    pub async fn finished(&mut self) -> Report {
+        let Some(building) = &mut self.building else { return std::future::pending().await };
+        let cause = building.cause;
+        let outcome = match &mut building.job {
+            Ok(job) => job.finished().await.unwrap_or_else(|lost| Err(vec![lost.error()])),
+            Err(error) => Err(vec![error.clone()]),
+        };
+        self.give_up();
+        match outcome.and_then(|ready| self.swap(ready)) {
+            Ok(changes) => self.succeeded(changes, cause),
+            Err(errors) => self.failed(errors, cause),
         }
+    }
+
+    /// Leaves the reload that is under way, if there is one. Nothing comes of it.
+    pub fn give_up(&mut self) {
+        if let Some(Building { job: Ok(job), .. }) = self.building.take() {
+            self.left_behind.add(job);
+        }
+    }
+
+    fn succeeded(&mut self, mut changes: Vec<String>, cause: Cause) -> Report {
+        let why = cause.words();
+        let changed = !changes.is_empty();
+        if changed {
+            tracing::info!(%why, "reloaded: {}", changes.join("; "));
+        }
+        self.note(|status| {
+            status.generation += u64::from(changed);
+            status.last_success = Timestamp::now();
+            status.successes += 1;
+            status.errors.clear();
+        });
+        if let (Origin::Once(path), Cause::Command | Cause::Signal) = (&self.origin, cause) {
+            let reminder = format!("{}: {READ_ONCE}", path.display());
+            tracing::warn!(%why, "{reminder}");
+            changes.push(reminder);
+        }
+        Report::Swapped(changes)
+    }
+
+    fn failed(&mut self, errors: Vec<ConfigError>, cause: Cause) -> Report {
+        let why = cause.words();
+        let said: BTreeSet<String> = errors.iter().map(ToString::to_string).collect();
+        for error in said.difference(&self.told) {
+            tracing::error!(%why, "not reloaded, everything stays as it is: {error}");
+        }
+        self.told.extend(said);
+        self.note(|status| {
+            status.failures += 1;
+            status.errors.clone_from(&errors);
+        });
+        Report::Failed(errors)
     }
 
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     pub fn sockets(&mut self) -> &mut S {
@@ -135,63 +227,63 @@ impl<S: Sockets> Reloader<S> {
         self.note(|status| status.draining = true);
     }
 
+    /// The files and folders in which a change may mean another state.
+    pub fn interests(&self) -> Interests {
+        let mut interests = Interests::of(&self.config);
+        if let Origin::File(path) = &self.origin {
+            interests.files.insert(path.clone());
+        }
+        interests
+    }
+
     fn note(&mut self, change: impl FnOnce(&mut Status)) {
         self.status.send_modify(|status| {
             let mut next = Status::clone(status);
-            next.config = Arc::new(self.config.clone());
+            next.config = Arc::clone(&self.config);
             change(&mut next);
             *status = Arc::new(next);
         });
     }
 
-    /// The folders in which a change may mean another state.
-    pub fn folders(&self) -> BTreeSet<PathBuf> {
-        let mut folders = self.current.load().folders();
-        if let Origin::File(path) = &self.origin {
-            folders.extend(path.parent().map(|parent| match parent.as_os_str().is_empty() {
-                true => PathBuf::from("."),
-                false => parent.to_owned(),
-            }));
-        }
-        for listener in &self.config.listeners {
-            folders.extend(listener.tickets.keys.iter().filter_map(|file| file.value.parent().map(Path::to_owned)));
-            folders.extend(listener.client_auth_files().filter_map(|file| file.value.parent().map(Path::to_owned)));
-            for source in listener.sources() {
-                // The folder above tells when this one comes back after it was removed.
-                let (Source::Path(path) | Source::Pair { cert: path, .. }) = &source.value;
-                folders.extend(path.parent().map(Path::to_owned));
-                folders.insert(path.clone());
-            }
-        }
-        for tls in self.config.backends.iter().filter_map(|backend| backend.tls.as_ref()) {
-            folders.extend(tls.files().filter_map(Path::parent).map(Path::to_owned));
-        }
-        for health in self.config.backends.iter().filter_map(|backend| backend.health.as_ref()) {
-            folders.extend(health.files().filter_map(Path::parent).map(Path::to_owned));
-        }
-        folders
-    }
-
-    fn attempt(&mut self, trust: Trust) -> Result<Vec<String>, Vec<ConfigError>> {
-        let config = match &self.origin {
-            Origin::File(path) => config::load(path)?,
-            Origin::Program => self.config.clone(),
-        };
-        let before = self.current.load();
-        let built = Snapshot::build(&config, &before, trust, Timestamp::now())?;
+    fn swap(&mut self, ready: Ready) -> Result<Vec<String>, Vec<ConfigError>> {
+        let Ready { config, built, changes } = ready;
         let prepared = self.sockets.prepare(&config)?;
         self.told = tell(&built, &self.told);
         let known = self.told.iter().cloned().collect();
-        let mut changes = changes::between(&self.config, &config, &before, &built.snapshot);
-        changes.extend(only_at_start(&self.config, &config));
         // From here on nothing can fail. The snapshot comes first: who is accepted on a new socket must find its listener.
         self.current.store(built.snapshot);
         self.sockets.commit(prepared);
         let before = &self.config;
         let admin = validate::Admin { token_file: config.admin.token_file.clone(), ..before.admin.clone() };
-        self.config = validate::Config { admin, log: before.log.clone(), ..config };
+        self.config = Arc::new(Config { admin, log: before.log.clone(), ..config });
         self.note(|status| status.warnings = known);
         Ok(changes)
+    }
+}
+
+impl Cause {
+    /// How much the kernel is believed about a file that seems unchanged.
+    fn trust(self) -> Trust {
+        match self {
+            Self::Change => Trust::Stamps,
+            Self::Reread | Self::Signal | Self::Command => Trust::Bytes,
+        }
+    }
+
+    /// For the log.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Change => "a file has changed",
+            Self::Reread => "read again",
+            Self::Signal => "SIGHUP",
+            Self::Command => "asked to",
+        }
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Builder(…)")
     }
 }
 
@@ -205,11 +297,9 @@ fn tell(built: &Built, told: &BTreeSet<String>) -> BTreeSet<String> {
     now
 }
 
-fn only_at_start(before: &Config, after: &Config) -> Option<String> {
-    let workers = before.runtime.workers != after.runtime.workers;
-    let listen = |config: &Config| config.admin.listen.as_ref().map(|listen| listen.value.clone());
-    let admin = listen(before) != listen(after) || before.admin.socket_mode != after.admin.socket_mode;
-    (before.log != after.log || workers || admin).then(|| {
-        "[log], [runtime] workers, and where the admin server listens take effect at the next start".to_owned()
-    })
-}
+/// Follows the path.
+const READ_ONCE: &str =
+    "the configuration can be read only once: a reload reads the certificates again, and not the configuration";
+
+#[cfg(test)]
+mod tests;

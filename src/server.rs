@@ -1,42 +1,36 @@
 //! Wires the parts together: workers, sockets, reloads and an orderly end. Must not know: the command line.
 
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
-
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
+use std::sync::Arc;
 use thiserror::Error;
-use tokio::runtime::{self, Handle};
-use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::sync::mpsc;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, token};
 use crate::backend::upkeep::Upkeep;
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
-use crate::config::values::Workers;
 use crate::net::address::Address;
 use crate::observe::access::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
 use crate::proxy::listener::{Ids, Shared};
 use crate::proxy::workers::Workers as Spread;
 use crate::reload::control::{Command, Control};
+use crate::reload::job::{Job, Lost};
 use crate::reload::watch::Watch;
-use crate::reload::{Origin, Reloader, Report};
-use crate::tls::crypto;
-use crate::tls::store::Trust;
+use crate::reload::{Origin, Ready, Reloader};
 
 mod gauges;
 mod handover;
+mod run;
 mod series;
 mod signals;
 mod sockets;
+mod workforce;
 
-use handover::{Inherited, Name, Successor};
-use series::Alive;
-use signals::{Asked, Streams};
+use handover::{Inherited, Name};
 use sockets::Sockets;
+use workforce::Workforce;
 
 pub use signals::Signals;
 
@@ -47,6 +41,11 @@ pub enum StartError {
     Config(Vec<ConfigError>),
     #[error("log: access: {0}")]
     AccessLog(std::io::Error),
+    #[error("start: {0}")]
+    Lost(Lost),
+    /// A signal asked for the end of the process before it had started.
+    #[error("stopped before it had started")]
+    Stopped,
     #[error("metrics: {0}")]
     Metrics(prometheus::Error),
     #[error("cannot start a worker: {0}")]
@@ -83,12 +82,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Builds, binds and starts to accept; warnings go to the log.
-    pub fn start(origin: Origin, config: Config) -> Result<Self, StartError> {
+    /// Builds, binds and starts to accept; warnings go to the log. As long as it waits for files, `signals` can end it.
+    pub fn start(origin: Origin, config: Config, signals: &mut Signals) -> Result<Self, StartError> {
         raise_file_limit();
         let mut inherited = Inherited::receive().map_err(StartError::Handover)?;
-        let (log, writer) =
-            AccessLog::open(&config.log.access, config.log.access_format).map_err(StartError::AccessLog)?;
+        let (settings, token_file) = (config.log.clone(), config.admin.token_file.clone());
+        let (log, writer) = reading(signals, move || {
+            // The admin server reads it again. Here it can take as long as it takes.
+            token_file.as_ref().map(token::read).transpose().map_err(|error| StartError::Config(vec![error]))?;
+            AccessLog::open(&settings.access, settings.access_format).map_err(StartError::AccessLog)
+        })??;
         let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
         let (counters, lost) = (Arc::clone(&metrics), log.lost());
         let exposition = move |control: &Control| {
@@ -107,7 +110,8 @@ impl Server {
         let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         let (nudge, nudged) = mpsc::channel(1);
         let watch = Watch::new(nudge);
-        let mut reloader = Reloader::start(origin, config, |current| {
+        let first = reading(signals, || Ready::first(config))?.map_err(StartError::Config)?;
+        let mut reloader = Reloader::start(origin, first, |current| {
             let spread = Spread::new(&handles);
             let shared = Shared { current, log, metrics: counted, workers: spread, ids, told: Arc::default(), alive };
             Sockets::new(handles, shared, inherited)
@@ -146,214 +150,17 @@ impl Server {
     pub fn control(&self) -> Control {
         self.control.clone()
     }
-
-    /// Runs until a signal ends it: TERM and INT let connections finish, a second one or QUIT does not. HUP, and a change
-    /// of any file that was read, reload.
-    pub fn run_until_signalled(mut self, signals: Signals) -> Ended {
-        let (runtime, mut streams) = signals.into_parts();
-        let ended = runtime.block_on(async {
-            match self.run(&mut streams).await {
-                Asked::Stop => {
-                    tracing::info!("stopping now");
-                    Ended::Orderly
-                }
-                _ => self.drain(&mut streams).await,
-            }
-        });
-        self.refuse_commands();
-        self.reloader.sockets().close();
-        self.workers.dismiss();
-        drop(self.admin);
-        drop(self.upkeep);
-        drop(self.reloader);
-        self.writer.finish(LOG_PATIENCE);
-        ended
-    }
-
-    /// Reloads when asked to, until asked for something else.
-    async fn run(&mut self, streams: &mut Streams) -> Asked {
-        let mut moved = self.upkeep.moved();
-        let (taken_over, mut successors) = mpsc::channel(1);
-        let mut reread = interval_at(tokio::time::Instant::now() + REREAD, REREAD);
-        reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            // What changes between reading a folder and watching it would go unnoticed: it is read again.
-            while self.watch.follow(self.reloader.folders()) {
-                self.reloader.reload(Trust::Stamps, "a file has changed");
-            }
-            self.upkeep.follow(self.control.current.load().pools(), &self.reloader.config().resolver);
-            let mut waiting = Vec::new();
-            let (trust, why) = tokio::select! {
-                // It ends only with the process.
-                Ok(()) = moved.changed() => {
-                    self.forget_what_is_gone();
-                    continue;
-                }
-                Some(command) = self.commands.recv() => match command {
-                    Command::Drain => return Asked::Drain,
-                    Command::Reload(reply) => {
-                        waiting.push(reply);
-                        (Trust::Bytes, "asked to")
-                    }
-                },
-                asked = streams.next() => match asked {
-                    Asked::Reload => (Trust::Bytes, "SIGHUP"),
-                    Asked::ReopenLogs => {
-                        self.reloader.sockets().reopen_log();
-                        continue;
-                    }
-                    Asked::Upgrade => {
-                        self.upgrade(taken_over.clone());
-                        continue;
-                    }
-                    other => return other,
-                },
-                Some(taken_over) = successors.recv() => match taken_over {
-                    Ok(pid) => {
-                        tracing::info!(pid, "another process has taken over");
-                        self.reloader.sockets().hand_over();
-                        if let Some(admin) = self.admin.take() {
-                            admin.hand_over();
-                        }
-                        return Asked::Drain;
-                    }
-                    Err(error) => {
-                        tracing::error!("nobody has taken over, everything stays as it is: {error}");
-                        self.successor = None;
-                        continue;
-                    }
-                },
-                _ = self.nudged.recv() => {
-                    // Several files change together more often than alone.
-                    sleep(SETTLE).await;
-                    while self.nudged.try_recv().is_ok() {}
-                    (Trust::Stamps, "a file has changed")
-                }
-                _ = reread.tick() => (Trust::Bytes, "read again"),
-            };
-            // Who asked meanwhile is answered by the same reload.
-            while let Ok(command) = self.commands.try_recv() {
-                match command {
-                    Command::Drain => return Asked::Drain,
-                    Command::Reload(reply) => waiting.push(reply),
-                }
-            }
-            let report = Arc::new(self.reloader.reload(trust, why));
-            if matches!(&*report, Report::Swapped(changes) if !changes.is_empty()) {
-                self.forget_what_is_gone();
-            }
-            for reply in waiting {
-                // Who no longer waits does not want to know.
-                let _ = reply.send(Arc::clone(&report));
-            }
-        }
-    }
-
-    /// Ends the series of what is no longer there.
-    fn forget_what_is_gone(&self) {
-        let snapshot = self.control.current.load();
-        let alive = Alive::of(&snapshot);
-        self.metrics.prune(|labels| alive.has(labels));
-    }
-
-    /// Starts this program's new version with the sockets of this process, and tells `taken_over` what came of it.
-    fn upgrade(&mut self, taken_over: mpsc::Sender<Result<u32, String>>) {
-        if let Some(pid) = self.successor {
-            tracing::warn!(pid, "another process is about to take over already");
-            return;
-        }
-        let admin_name = self.reloader.config().admin.listen.as_ref().map(|listen| admin_name(&listen.value));
-        let mut sockets = self.reloader.sockets().to_hand_over();
-        sockets.extend(admin_name.zip(self.admin.as_ref().map(Admin::socket)));
-        let started = Successor::start(&sockets).and_then(|successor| {
-            let pid = successor.id();
-            let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready()));
-            thread::Builder::new().name("handover".into()).spawn(wait)?;
-            Ok(pid)
-        });
-        match started {
-            Ok(pid) => {
-                tracing::info!(pid, "starting another process to take over");
-                self.successor = Some(pid);
-            }
-            Err(error) => tracing::error!(%error, "no other process can be started, everything stays as it is"),
-        }
-    }
-
-    /// Who waits for an answer, and who asks from now on, is told that there will be none.
-    fn refuse_commands(&mut self) {
-        self.commands.close();
-        while self.commands.try_recv().is_ok() {}
-    }
-
-    /// Accepts no more and waits for the connections that there are.
-    async fn drain(&mut self, streams: &mut Streams) -> Ended {
-        let patience = self.reloader.config().runtime.shutdown_timeout;
-        let shown = humantime::format_duration(patience);
-        tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
-        self.reloader.draining();
-        if self.successor.is_none() {
-            tell_service_manager(&[NotifyState::Stopping]);
-        }
-        self.reloader.sockets().close();
-        self.refuse_commands();
-        let all_ended = timeout(patience, self.all_ended.recv());
-        tokio::pin!(all_ended);
-        loop {
-            tokio::select! {
-                drained = &mut all_ended => {
-                    if drained.is_ok() {
-                        return Ended::Orderly;
-                    }
-                    tracing::warn!("shutdown_timeout has passed, remaining connections are cut");
-                    return Ended::DeadlinePassed;
-                }
-                asked = streams.next() => if matches!(asked, Asked::Drain | Asked::Stop) {
-                    tracing::info!("signalled again, remaining connections are cut");
-                    return Ended::Orderly;
-                }
-            }
-        }
-    }
 }
 
-/// The workers: each a thread with a runtime of its own, on which the connections that it accepted stay.
-struct Workforce {
-    handles: Vec<Handle>,
-    threads: Vec<JoinHandle<()>>,
-    dismiss: watch::Sender<bool>,
-}
-
-impl Workforce {
-    fn hire(workers: Workers) -> std::io::Result<Self> {
-        let count = match workers {
-            Workers::Count(count) => count,
-            Workers::Auto => thread::available_parallelism().map_or(1, usize::from),
-        };
-        let (dismiss, dismissed) = watch::channel(false);
-        let mut workforce = Self { handles: Vec::new(), threads: Vec::new(), dismiss };
-        for number in 0..count {
-            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-            workforce.handles.push(runtime.handle().clone());
-            let mut dismissed = dismissed.clone();
-            workforce.threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                crypto::warm_up();
-                // That the sender is gone means the same.
-                let _ = runtime.block_on(dismissed.wait_for(|dismissed| *dismissed));
-            })?);
-        }
-        Ok(workforce)
-    }
-
-    /// Cuts every connection and waits for the threads.
-    fn dismiss(self) {
-        // It fails only if no worker listens any more.
-        let _ = self.dismiss.send(true);
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a worker had panicked");
-            }
-        }
+/// Does work that waits for files, unless a signal ends it.
+fn reading<T: Send + 'static>(
+    signals: &mut Signals,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StartError> {
+    let mut job = Job::start("start", work).map_err(StartError::Worker)?;
+    match signals.wait_for(&mut job) {
+        Some(result) => result.map_err(StartError::Lost),
+        None => Err(StartError::Stopped),
     }
 }
 
@@ -385,12 +192,3 @@ fn admin_name(address: &Address) -> Name {
 fn lines(errors: &[ConfigError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
-
-/// How long the access log may take to write its last lines.
-const LOG_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long a change of files may take before it is looked at.
-const SETTLE: Duration = Duration::from_millis(150);
-
-/// How often everything is read again, in case a change was not noticed.
-const REREAD: Duration = Duration::from_secs(60);

@@ -31,14 +31,14 @@ pub(super) fn demo(port: u16) -> ExitCode {
 
 fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
     // First of all, so that Ctrl-C at any moment finds somebody who tidies up.
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     // Its owner alone can look into it, and it goes when this returns.
     let folder = tempfile::Builder::new().prefix("tlsgate-demo-").tempdir()?;
     pki::write(folder.path(), NAMES)?;
     let backend = backend::start()?;
     let text = configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), backend);
     let config = config::parse(&text, folder.path()).map_err(|errors| joined(&errors))?;
-    let mut server = Server::start(Origin::Program, config)?;
+    let mut server = Server::start(Origin::Program, config, &mut signals)?;
     let Some((_, Address::Tcp(address))) = server.addresses().pop() else {
         return Err("no address to listen on".into());
     };

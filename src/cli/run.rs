@@ -5,36 +5,54 @@ use std::process::ExitCode;
 
 use crate::cli::{CUT, FAILED};
 use crate::config;
+use crate::config::validate::Config;
+use crate::files;
 use crate::observe::log;
 use crate::reload::Origin;
-use crate::server::{Ended, Server, Signals};
+use crate::reload::job::Job;
+use crate::server::{Ended, Server, Signals, StartError};
 
 pub(super) fn run(path: &Path) -> ExitCode {
-    let config = match config::load(path) {
-        Ok(config) => config,
-        Err(errors) => {
-            for error in errors {
-                eprintln!("{}: {error}", path.display());
-            }
-            return FAILED.into();
-        }
-    };
-    let _flush = log::start(config.log.level);
-    let signals = match Signals::listen() {
+    // First of all, so that a signal also ends the wait for a file.
+    let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
             eprintln!("cannot wait for signals: {error}");
             return FAILED.into();
         }
     };
-    match Server::start(Origin::File(path.to_owned()), config).map(|server| server.run_until_signalled(signals)) {
+    let (origin, config) = match load(path, &mut signals) {
+        Ok(loaded) => loaded,
+        Err(error) => return failed(path, &error),
+    };
+    let _flush = log::start(config.log.level);
+    match Server::start(origin, config, &mut signals).map(|server| server.run_until_signalled(signals)) {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),
-        Err(error) => {
-            for line in error.to_string().lines() {
-                eprintln!("{}: {line}", path.display());
-            }
-            FAILED.into()
-        }
+        Err(error) => failed(path, &error),
     }
+}
+
+fn load(path: &Path, signals: &mut Signals) -> Result<(Origin, Config), StartError> {
+    let path = path.to_owned();
+    let work = move || {
+        let origin = if files::is_read_once(&path) { Origin::Once } else { Origin::File };
+        config::load(&path).map(|config| (origin(path), config))
+    };
+    let mut job = Job::start("start", work).map_err(StartError::Worker)?;
+    match signals.wait_for(&mut job) {
+        Some(loaded) => loaded.map_err(StartError::Lost)?.map_err(StartError::Config),
+        None => Err(StartError::Stopped),
+    }
+}
+
+/// Nobody asks why it ends who has asked for the end.
+fn failed(path: &Path, error: &StartError) -> ExitCode {
+    if matches!(error, StartError::Stopped) {
+        return ExitCode::SUCCESS;
+    }
+    for line in error.to_string().lines() {
+        eprintln!("{}: {line}", path.display());
+    }
+    FAILED.into()
 }

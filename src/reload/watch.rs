@@ -1,76 +1,185 @@
-//! Folders → a nudge when something in them changes. Must not know: what is in them.
+//! Files and folders → a nudge when something in them changes. Must not know: what is in them.
+//!
+//! Folders are watched rather than files: files are replaced by rename, and Kubernetes swaps a link. All of it happens on a
+//! thread of its own, since a path may lead to a file system that does not answer.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
-use notify::event::{AccessKind, AccessMode, EventKind};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-/// Watches folders rather than files: files are replaced by rename, and Kubernetes swaps a link.
+mod interests;
+mod places;
+
+pub use interests::Interests;
+use places::{Names, Places};
+
+/// Watches until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
-    watcher: Option<RecommendedWatcher>,
-    /// With what it was when it was last looked at: a folder that was removed and made again is another one.
-    folders: BTreeMap<PathBuf, Identity>,
+    /// `None` where the system cannot watch.
+    shared: Option<Arc<Shared>>,
 }
 
-/// Device and inode.
-type Identity = (u64, u64);
+/// What its thread is asked for.
+#[derive(Debug)]
+struct Shared {
+    next: Mutex<Option<Interests>>,
+    ended: AtomicBool,
+    /// Wakes the thread.
+    wake: OwnedFd,
+}
 
 impl Watch {
     /// Nudges through `nudge`, whose queue may be full: one nudge is as good as many. Where the system cannot watch, the
     /// slow re-read still notices.
     pub fn new(nudge: mpsc::Sender<()>) -> Self {
-        let told = move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_change(&event.kind)) {
-                let _ = nudge.try_send(());
-            }
-        };
-        let watcher = notify::recommended_watcher(told)
-            .inspect_err(|error| tracing::warn!(%error, "files cannot be watched, changes are noticed by re-reading"))
-            .ok();
-        Self { watcher, folders: BTreeMap::new() }
+        let shared = start(nudge)
+            .inspect_err(|error| tracing::warn!(%error, "files cannot be watched, changes are noticed by re-reading"));
+        Self { shared: shared.ok() }
     }
 
-    /// Watches these folders and no others. True where one is new: what changed in it before now was not noticed.
-    pub fn follow(&mut self, folders: BTreeSet<PathBuf>) -> bool {
-        let Some(watcher) = &mut self.watcher else { return false };
-        let there: BTreeMap<PathBuf, Identity> =
-            folders.into_iter().filter_map(|folder| identity(&folder).map(|identity| (folder, identity))).collect();
-        for (gone, _) in self.folders.iter().filter(|(folder, identity)| there.get(*folder) != Some(*identity)) {
-            // A folder that was removed is no longer watched anyway.
-            let _ = watcher.unwatch(gone);
+    /// Watches these and no others. Where that is new, it nudges: what changed before was not noticed.
+    pub fn follow(&self, interests: Interests) {
+        let Some(shared) = &self.shared else { return };
+        *shared.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(interests);
+        shared.wake();
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.ended.store(true, Ordering::Relaxed);
+            shared.wake();
         }
-        let mut fresh = false;
-        let mut watched = BTreeMap::new();
-        for (folder, identity) in there {
-            if self.folders.get(&folder) == Some(&identity) {
-                watched.insert(folder, identity);
+    }
+}
+
+impl Shared {
+    fn wake(&self) {
+        // It fails only where it was woken very often, and then it is awake.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+}
+
+fn start(nudge: mpsc::Sender<()>) -> io::Result<Arc<Shared>> {
+    let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+    let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    let shared = Arc::new(Shared { next: Mutex::default(), ended: AtomicBool::new(false), wake });
+    let its = Arc::clone(&shared);
+    let mut watcher = Watcher { inotify, watched: HashMap::new(), warned: false };
+    thread::Builder::new().name("watch".into()).spawn(move || watcher.run(&its, &nudge))?;
+    Ok(shared)
+}
+
+/// The thread's own.
+struct Watcher {
+    inotify: OwnedFd,
+    /// By the kernel's number for the folder: a folder that was removed and made again has another one.
+    watched: HashMap<i32, Names>,
+    warned: bool,
+}
+
+impl Watcher {
+    fn run(&mut self, shared: &Shared, nudge: &mpsc::Sender<()>) {
+        while !shared.ended.load(Ordering::Relaxed) {
+            let mut changed = self.events();
+            let next = shared.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(interests) = next {
+                changed |= self.follow(&interests);
+            }
+            if changed {
+                // A full queue holds a nudge already.
+                let _ = nudge.try_send(());
+            }
+            let mut ready = [PollFd::new(&self.inotify, PollFlags::IN), PollFd::new(&shared.wake, PollFlags::IN)];
+            match poll(&mut ready, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => {
+                    tracing::error!(%error, "files are no longer watched, changes are noticed by re-reading");
+                    return;
+                }
+            }
+            // Empty where it was an event.
+            let _ = rustix::io::read(&shared.wake, &mut [0; 8]);
+        }
+    }
+
+    /// Takes the events that there are. True if one of them matters.
+    fn events(&mut self) -> bool {
+        let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
+        let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
+        let mut matters = false;
+        while let Ok(event) = events.next() {
+            let kinds = event.events();
+            if kinds.contains(ReadFlags::QUEUE_OVERFLOW) {
+                matters = true;
                 continue;
             }
-            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
-                Ok(()) => {
-                    watched.insert(folder, identity);
-                    fresh = true;
-                }
-                // It is tried again after the next reload.
-                Err(error) => tracing::warn!(folder = %folder.display(), %error, "cannot be watched"),
+            // One that is no longer watched has a last event.
+            let Some(names) = self.watched.get(&event.wd()) else { continue };
+            let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+            // Without a name it is about the folder itself, which was moved or removed.
+            matters |= name.is_none_or(|name| names.matter(name));
+            if kinds.contains(ReadFlags::IGNORED) {
+                self.watched.remove(&event.wd());
             }
         }
-        self.folders = watched;
+        matters
+    }
+
+    /// True where a folder, or a name in one, was not watched before.
+    fn follow(&mut self, interests: &Interests) -> bool {
+        let mut now: HashMap<i32, Names> = HashMap::new();
+        for (folder, names) in Places::of(interests).into_iter() {
+            match inotify::add_watch(&self.inotify, &folder, KINDS) {
+                Ok(number) => now.entry(number).or_default().add(names),
+                // The reload has its own words for what is gone.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                // A folder that can be passed through but not read; only a file's name in it could tell of a change.
+                Err(Errno::ACCESS) => tracing::debug!(folder = %folder.display(), "cannot be watched: not readable"),
+                Err(error) if self.warned => tracing::debug!(folder = %folder.display(), %error, "cannot be watched"),
+                Err(error) => {
+                    self.warned = true;
+                    let more = if error == Errno::NOSPC { " (fs.inotify.max_user_watches is the limit)" } else { "" };
+                    tracing::warn!(
+                        folder = %folder.display(),
+                        "not every folder can be watched, changes there are noticed within a minute: {error}{more}"
+                    );
+                }
+            }
+        }
+        for number in self.watched.keys().filter(|number| !now.contains_key(number)) {
+            // A folder that was removed is no longer watched anyway.
+            let _ = inotify::remove_watch(&self.inotify, *number);
+        }
+        let fresh = now.iter().any(|(number, names)| !self.watched.get(number).is_some_and(|old| old.cover(names)));
+        self.watched = now;
         fresh
     }
 }
 
-fn identity(folder: &Path) -> Option<Identity> {
-    let metadata = fs::metadata(folder).ok().filter(fs::Metadata::is_dir)?;
-    Some((metadata.dev(), metadata.ino()))
-}
+/// What happens to a folder's files. A file that is written counts when its writer closes it, since before that it is not
+/// whole; and a log that another program keeps open is no event at all.
+const KINDS: WatchFlags = WatchFlags::CLOSE_WRITE
+    .union(WatchFlags::CREATE)
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::MOVE)
+    .union(WatchFlags::ATTRIB)
+    .union(WatchFlags::DELETE_SELF)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::ONLYDIR);
 
-/// Reading is no change, or reloading would set off itself.
-fn is_change(kind: &EventKind) -> bool {
-    !matches!(kind, EventKind::Access(access) if *access != AccessKind::Close(AccessMode::Write))
-}
+#[cfg(test)]
+mod tests;

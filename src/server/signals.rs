@@ -3,6 +3,8 @@
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::reload::job::{Job, Lost};
+
 /// The process's signals. From [`Signals::listen`] on they no longer kill it, but wait to be asked for.
 #[derive(Debug)]
 pub struct Signals {
@@ -25,6 +27,19 @@ impl Signals {
             }
         };
         Ok(Self { runtime, streams })
+    }
+
+    /// Waits for work to end. `None` where TERM, INT or QUIT asked for the end of the process before that; other signals
+    /// wait for their turn.
+    pub fn wait_for<T: Send + 'static>(&mut self, job: &mut Job<T>) -> Option<Result<T, Lost>> {
+        let streams = &mut self.streams;
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                result = job.finished() => Some(result),
+                () = streams.end() => None,
+            }
+        })
     }
 
     /// The runtime on which they are waited for, and they.
@@ -55,6 +70,14 @@ pub(super) enum Asked {
 }
 
 impl Streams {
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+            _ = self.quit.recv() => {}
+        }
+    }
+
     pub(super) async fn next(&mut self) -> Asked {
         tokio::select! {
             _ = self.term.recv() => Asked::Drain,

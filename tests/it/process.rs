@@ -13,6 +13,7 @@ mod logs;
 mod servers;
 mod spread;
 mod start;
+mod stuck;
 mod upgrade;
 
 #[test]

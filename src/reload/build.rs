@@ -1,0 +1,73 @@
+//! What a reload reads and builds, before anything is changed. Must not know: on which thread, what becomes of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::config;
+use crate::config::decode::ConfigError;
+use crate::config::validate::Config;
+use crate::reload::changes;
+use crate::snapshot::{Built, Snapshot};
+use crate::tls::store::Trust;
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    File(PathBuf),
+    /// From standard input or a pipe, which can be read only once. Only its certificates can change.
+    Once(PathBuf),
+    /// It was made by the program, and only its certificates can change.
+    Program,
+}
+
+/// What a build starts from.
+#[derive(Debug, Clone)]
+pub struct Basis {
+    pub origin: Origin,
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// The snapshot in force.
+    pub snapshot: Arc<Snapshot>,
+    pub trust: Trust,
+}
+
+/// A state that could take the place of the one in force.
+#[derive(Debug)]
+pub struct Ready {
+    pub config: Config,
+    pub built: Built,
+    /// What is different; empty where nothing is.
+    pub changes: Vec<String>,
+}
+
+impl Ready {
+    /// The first state: `config` was read just now.
+    pub fn first(config: Config) -> Result<Self, Vec<ConfigError>> {
+        let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, Timestamp::now())?;
+        Ok(Self { config, built, changes: Vec::new() })
+    }
+
+    /// Reads everything again. This can take long, and waits for file systems.
+    pub fn next(basis: Basis) -> Result<Self, Vec<ConfigError>> {
+        let Basis { origin, config: before, snapshot, trust } = basis;
+        let config = match &origin {
+            Origin::File(path) => config::load(path)?,
+            Origin::Once(_) | Origin::Program => Config::clone(&before),
+        };
+        let built = Snapshot::build(&config, &snapshot, trust, Timestamp::now())?;
+        let mut changes = changes::between(&before, &config, &snapshot, &built.snapshot);
+        changes.extend(only_at_start(&before, &config));
+        Ok(Self { config, built, changes })
+    }
+}
+
+fn only_at_start(before: &Config, after: &Config) -> Option<String> {
+    let workers = before.runtime.workers != after.runtime.workers;
+    let listen = |config: &Config| config.admin.listen.as_ref().map(|listen| listen.value.clone());
+    let admin = listen(before) != listen(after) || before.admin.socket_mode != after.admin.socket_mode;
+    (before.log != after.log || workers || admin).then(|| {
+        "[log], [runtime] workers, and where the admin server listens take effect at the next start".to_owned()
+    })
+}

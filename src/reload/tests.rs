@@ -1,0 +1,121 @@
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc as std_mpsc;
+
+use super::*;
+use crate::files::progress;
+
+/// Sockets that only count.
+#[derive(Default)]
+struct Counted {
+    commits: usize,
+}
+
+impl Sockets for Counted {
+    type Prepared = ();
+
+    fn prepare(&mut self, _: &Config) -> Result<(), Vec<ConfigError>> {
+        Ok(())
+    }
+
+    fn commit(&mut self, (): ()) {
+        self.commits += 1;
+    }
+}
+
+fn config(idle: &str) -> Config {
+    let text = format!(
+        "[[listener]]\nname = \"l\"\nlisten = \"127.0.0.1:0\"\nmode = \"passthrough\"\nbackend = \"b\"\n\
+         idle_timeout = \"{idle}\"\n[backend.b]\nservers = [\"127.0.0.1:9\"]\n"
+    );
+    crate::config::parse(&text, Path::new("")).unwrap()
+}
+
+/// A reloader that builds with `build`.
+fn reloader(build: impl Fn(Basis) -> Outcome + Send + Sync + 'static, patience: Duration) -> Reloader<Counted> {
+    let first = Ready::first(config("1m")).unwrap();
+    let mut reloader = Reloader::start(Origin::Program, first, |_| Counted::default()).unwrap();
+    reloader.builder = Builder { build: Arc::new(build), patience };
+    reloader
+}
+
+fn finished(reloader: &mut Reloader<Counted>) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(reloader.finished())
+}
+
+fn messages(report: Report) -> Vec<String> {
+    match report {
+        Report::Swapped(changes) => panic!("swapped: {changes:?}"),
+        Report::Failed(errors) => errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Builds that wait in a file for as long as the sender is there.
+fn stuck() -> (impl Fn(Basis) -> Outcome + Send + Sync, std_mpsc::Sender<()>) {
+    let (hold, held) = std_mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let build = move |basis| {
+        progress::begin(Path::new("/mnt/gone/x.crt")).map_err(|_| Vec::new())?;
+        let _ = held.lock().unwrap().recv();
+        Ready::next(basis)
+    };
+    (build, hold)
+}
+
+#[test]
+fn a_file_that_never_comes_fails_the_reload_and_nothing_else() {
+    let (build, hold) = stuck();
+    let mut reloader = reloader(build, Duration::from_millis(5));
+    let before = reloader.current.load();
+    // One more than may wait at the same time.
+    for attempt in 0..5 {
+        reloader.begin(Cause::Command);
+        let errors = messages(finished(&mut reloader));
+        let expected = if attempt < 4 { "could not be read within" } else { "4 earlier attempts still wait for it" };
+        assert!(errors[0].starts_with(&format!("/mnt/gone/x.crt: {expected}")), "{errors:?}");
+    }
+    assert!(Arc::ptr_eq(&before, &reloader.current.load()));
+    assert_eq!((reloader.status.borrow().failures, reloader.sockets.commits), (5, 1));
+    drop(hold);
+    // The threads that were left behind end, and there is room again.
+    loop {
+        reloader.begin(Cause::Command);
+        if let Report::Swapped(changes) = finished(&mut reloader) {
+            assert_eq!(changes, Vec::<String>::new());
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_reload_that_is_given_up_changes_nothing_and_the_next_one_does() {
+    let (first, hold) = stuck();
+    let again = std::sync::atomic::AtomicBool::new(false);
+    let build = move |basis: Basis| match again.swap(true, std::sync::atomic::Ordering::SeqCst) {
+        false => first(basis),
+        true => Ready::next(Basis { config: Arc::new(config("2m")), ..basis })
+            .map(|ready| Ready { changes: vec!["changed".into()], ..ready }),
+    };
+    let mut reloader = reloader(build, job::PATIENCE);
+    assert!(!reloader.is_under_way());
+    reloader.begin(Cause::Change);
+    assert!(reloader.is_under_way());
+    reloader.give_up();
+    assert!(!reloader.is_under_way());
+    reloader.begin(Cause::Signal);
+    assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes == ["changed"]));
+    assert_eq!(reloader.config().listeners[0].idle_timeout, Duration::from_secs(120));
+    assert_eq!((reloader.status.borrow().generation, reloader.sockets.commits), (2, 2));
+    // What was given up ends now, and nobody takes it.
+    drop(hold);
+    assert!(!reloader.is_under_way());
+    assert_eq!(reloader.config().listeners[0].idle_timeout, Duration::from_secs(120));
+}
+
+#[test]
+fn what_counts_for_more_decides_how_much_is_read() {
+    let causes = [Cause::Change, Cause::Reread, Cause::Signal, Cause::Command];
+    assert!(causes.is_sorted());
+    assert_eq!(causes.map(Cause::trust), [Trust::Stamps, Trust::Bytes, Trust::Bytes, Trust::Bytes]);
+}

@@ -1,0 +1,47 @@
+//! A configuration → the files and folders that it is read from. Must not know: what they lead to, how they are watched.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::config::validate::Config;
+use crate::observe::access::Target;
+use crate::tls::store::Source;
+
+/// In which files a change may mean another state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interests {
+    pub files: BTreeSet<PathBuf>,
+    /// Each a file, or a folder in which every file may be a certificate.
+    pub sources: BTreeSet<PathBuf>,
+    /// What the program itself writes, and which never counts as a certificate.
+    pub written: BTreeSet<PathBuf>,
+}
+
+impl Interests {
+    pub fn of(config: &Config) -> Self {
+        let mut interests = Self::default();
+        for listener in &config.listeners {
+            listener.sources().for_each(|source| interests.add(&source.value));
+            let keys = listener.tickets.keys.iter().chain(listener.client_auth_files());
+            interests.files.extend(keys.map(|file| file.value.clone()));
+        }
+        for backend in &config.backends {
+            if let Some(tls) = &backend.tls {
+                tls.certificate.iter().for_each(|source| interests.add(&source.value));
+                interests.files.extend(tls.files().map(Into::into));
+            }
+            interests.files.extend(backend.health.iter().flat_map(|health| health.files()).map(Into::into));
+        }
+        if let Target::File(path) = &config.log.access {
+            interests.written.insert(path.clone());
+        }
+        interests
+    }
+
+    fn add(&mut self, source: &Source) {
+        match source {
+            Source::Path(path) => drop(self.sources.insert(path.clone())),
+            Source::Pair { cert, key, .. } => self.files.extend([cert.clone(), key.clone()]),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The life of a server after its start: reloads, signals, and an orderly end. Must not know: how a reload works, how
+//! connections are served.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+
+use crate::admin::Admin;
+use crate::reload::control::Command;
+use crate::reload::{Cause, Origin, Report};
+use crate::server::handover::Successor;
+use crate::server::series::Alive;
+use crate::server::signals::{Asked, Streams};
+use crate::server::{Ended, Server, Signals, admin_name, tell_service_manager};
+
+/// Who waits for what comes of a reload.
+type Waiting = Vec<oneshot::Sender<Arc<Report>>>;
+
+/// A reload that was asked for and has not begun: one for all who ask before it begins. Those who ask later wait for the next
+/// one, since the one under way may have read their files already.
+#[derive(Default)]
+struct Wanted {
+    cause: Option<Cause>,
+    waiting: Waiting,
+    /// Files have changed, and others may follow at once.
+    settles: Option<Instant>,
+}
+
+impl Wanted {
+    fn ask(&mut self, cause: Cause) {
+        self.cause = self.cause.max(Some(cause));
+    }
+
+    /// Several files change together more often than alone.
+    fn file_has_changed(&mut self) {
+        self.settles.get_or_insert_with(|| Instant::now() + SETTLE);
+    }
+
+    /// Waits until files that have changed are to be read.
+    async fn settled(&self) {
+        match self.settles {
+            Some(then) => sleep_until(then).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn take(&mut self) -> Option<(Cause, Waiting)> {
+        let cause = self.cause.take()?;
+        Some((cause, std::mem::take(&mut self.waiting)))
+    }
+}
+
+impl Server {
+    /// Runs until a signal ends it: TERM and INT let connections finish, a second one or QUIT does not. HUP, and a change
+    /// of any file that was read, reload.
+    pub fn run_until_signalled(mut self, signals: Signals) -> Ended {
+        let (runtime, mut streams) = signals.into_parts();
+        let ended = runtime.block_on(async {
+            match self.run(&mut streams).await {
+                Asked::Stop => {
+                    tracing::info!("stopping now");
+                    Ended::Orderly
+                }
+                _ => self.drain(&mut streams).await,
+            }
+        });
+        self.refuse_commands();
+        self.reloader.sockets().close();
+        self.workers.dismiss();
+        drop(self.admin);
+        drop(self.upkeep);
+        drop(self.reloader);
+        self.writer.finish(LOG_PATIENCE);
+        ended
+    }
+
+    /// Reloads when asked to, until asked for something else. A reload under way holds up nothing here.
+    async fn run(&mut self, streams: &mut Streams) -> Asked {
+        let mut moved = self.upkeep.moved();
+        let (taken_over, mut successors) = mpsc::channel(1);
+        let mut reread = interval_at(Instant::now() + REREAD, REREAD);
+        reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut wanted, mut waiting) = (Wanted::default(), Waiting::new());
+        self.follow();
+        loop {
+            if !self.reloader.is_under_way()
+                && let Some((cause, who)) = wanted.take()
+            {
+                self.reloader.begin(cause);
+                waiting = who;
+            }
+            tokio::select! {
+                report = self.reloader.finished() => self.reloaded(report, std::mem::take(&mut waiting)),
+                // It ends only with the process.
+                Ok(()) = moved.changed() => self.forget_what_is_gone(),
+                Some(command) = self.commands.recv() => match command {
+                    Command::Drain => return Asked::Drain,
+                    Command::Reload(reply) => {
+                        wanted.waiting.push(reply);
+                        wanted.ask(Cause::Command);
+                    }
+                },
+                asked = streams.next() => match asked {
+                    Asked::Reload => wanted.ask(Cause::Signal),
+                    Asked::ReopenLogs => self.reloader.sockets().reopen_log(),
+                    Asked::Upgrade => self.upgrade(taken_over.clone()),
+                    other => return other,
+                },
+                Some(taken_over) = successors.recv() => if self.is_replaced(taken_over) {
+                    return Asked::Drain;
+                },
+                Some(()) = self.nudged.recv() => wanted.file_has_changed(),
+                () = wanted.settled() => {
+                    wanted.settles = None;
+                    wanted.ask(Cause::Change);
+                }
+                _ = reread.tick() => wanted.ask(Cause::Reread),
+            }
+        }
+    }
+
+    /// Watches and looks after what the state in force names.
+    fn follow(&self) {
+        // What changes between reading a folder and watching it would go unnoticed: where it is new, there is a nudge.
+        self.watch.follow(self.reloader.interests());
+        self.upkeep.follow(self.control.current.load().pools(), &self.reloader.config().resolver);
+    }
+
+    fn reloaded(&self, report: Report, waiting: Waiting) {
+        if matches!(&report, Report::Swapped(changes) if !changes.is_empty()) {
+            self.forget_what_is_gone();
+        }
+        self.follow();
+        let report = Arc::new(report);
+        for reply in waiting {
+            // Who no longer waits does not want to know.
+            let _ = reply.send(Arc::clone(&report));
+        }
+    }
+
+    /// Ends the series of what is no longer there.
+    fn forget_what_is_gone(&self) {
+        let snapshot = self.control.current.load();
+        let alive = Alive::of(&snapshot);
+        self.metrics.prune(|labels| alive.has(labels));
+    }
+
+    /// Starts this program's new version with the sockets of this process, and tells `taken_over` what came of it.
+    fn upgrade(&mut self, taken_over: mpsc::Sender<Result<u32, String>>) {
+        if let Some(pid) = self.successor {
+            tracing::warn!(pid, "another process is about to take over already");
+            return;
+        }
+        if let Origin::Once(path) = self.reloader.origin() {
+            let path = path.display();
+            tracing::error!("no other process is started: it could not read the configuration ({path}) a second time");
+            return;
+        }
+        let admin_name = self.reloader.config().admin.listen.as_ref().map(|listen| admin_name(&listen.value));
+        let mut sockets = self.reloader.sockets().to_hand_over();
+        sockets.extend(admin_name.zip(self.admin.as_ref().map(Admin::socket)));
+        let started = Successor::start(&sockets).and_then(|successor| {
+            let pid = successor.id();
+            let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready()));
+            thread::Builder::new().name("handover".into()).spawn(wait)?;
+            Ok(pid)
+        });
+        match started {
+            Ok(pid) => {
+                tracing::info!(pid, "starting another process to take over");
+                self.successor = Some(pid);
+            }
+            Err(error) => tracing::error!(%error, "no other process can be started, everything stays as it is"),
+        }
+    }
+
+    /// What came of an upgrade. True where the other process accepts.
+    fn is_replaced(&mut self, taken_over: Result<u32, String>) -> bool {
+        match taken_over {
+            Ok(pid) => {
+                tracing::info!(pid, "another process has taken over");
+                self.reloader.sockets().hand_over();
+                if let Some(admin) = self.admin.take() {
+                    admin.hand_over();
+                }
+                true
+            }
+            Err(error) => {
+                tracing::error!("nobody has taken over, everything stays as it is: {error}");
+                self.successor = None;
+                false
+            }
+        }
+    }
+
+    /// Who waits for an answer, and who asks from now on, is told that there will be none.
+    fn refuse_commands(&mut self) {
+        self.commands.close();
+        while self.commands.try_recv().is_ok() {}
+    }
+
+    /// Accepts no more and waits for the connections that there are.
+    async fn drain(&mut self, streams: &mut Streams) -> Ended {
+        let patience = self.reloader.config().runtime.shutdown_timeout;
+        let shown = humantime::format_duration(patience);
+        tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
+        self.reloader.give_up();
+        self.reloader.draining();
+        if self.successor.is_none() {
+            tell_service_manager(&[NotifyState::Stopping]);
+        }
+        self.reloader.sockets().close();
+        self.refuse_commands();
+        let all_ended = timeout(patience, self.all_ended.recv());
+        tokio::pin!(all_ended);
+        loop {
+            tokio::select! {
+                drained = &mut all_ended => {
+                    if drained.is_ok() {
+                        return Ended::Orderly;
+                    }
+                    tracing::warn!("shutdown_timeout has passed, remaining connections are cut");
+                    return Ended::DeadlinePassed;
+                }
+                asked = streams.next() => if matches!(asked, Asked::Drain | Asked::Stop) {
+                    tracing::info!("signalled again, remaining connections are cut");
+                    return Ended::Orderly;
+                }
+            }
+        }
+    }
+}
+
+/// How long the access log may take to write its last lines.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a change of files may take before it is looked at.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// How often everything is read again, in case a change was not noticed.
+const REREAD: Duration = Duration::from_secs(60);

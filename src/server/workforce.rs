@@ -1,0 +1,49 @@
+//! The threads on which connections are served. Must not know: what is served.
+
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime::{self, Handle};
+use tokio::sync::watch;
+
+use crate::config::values::Workers;
+use crate::tls::crypto;
+
+/// The workers: each a thread with a runtime of its own, on which the connections that it accepted stay.
+pub(super) struct Workforce {
+    pub(super) handles: Vec<Handle>,
+    threads: Vec<JoinHandle<()>>,
+    dismiss: watch::Sender<bool>,
+}
+
+impl Workforce {
+    pub(super) fn hire(workers: Workers) -> std::io::Result<Self> {
+        let count = match workers {
+            Workers::Count(count) => count,
+            Workers::Auto => thread::available_parallelism().map_or(1, usize::from),
+        };
+        let (dismiss, dismissed) = watch::channel(false);
+        let mut workforce = Self { handles: Vec::new(), threads: Vec::new(), dismiss };
+        for number in 0..count {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+            workforce.handles.push(runtime.handle().clone());
+            let mut dismissed = dismissed.clone();
+            workforce.threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                crypto::warm_up();
+                // That the sender is gone means the same.
+                let _ = runtime.block_on(dismissed.wait_for(|dismissed| *dismissed));
+            })?);
+        }
+        Ok(workforce)
+    }
+
+    /// Cuts every connection and waits for the threads.
+    pub(super) fn dismiss(self) {
+        // It fails only if no worker listens any more.
+        let _ = self.dismiss.send(true);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker had panicked");
+            }
+        }
+    }
+}
