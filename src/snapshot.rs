@@ -1,8 +1,8 @@
 //! `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` in which control plane and data plane meet.
 //! Must not know: sockets, signals, who asked for it.
 
-use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,11 +120,6 @@ impl Snapshot {
             }
             false => Err(errors),
         }
-    }
-
-    /// The folders in which a change may mean another certificate.
-    pub fn folders(&self) -> BTreeSet<PathBuf> {
-        self.store.folders()
     }
 
     pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {

@@ -71,8 +71,8 @@ impl Server {
         self.refuse_commands();
         self.reloader.sockets().close();
         self.workers.dismiss();
-        drop(self.admin);
-        drop(self.upkeep);
+        let (admin, upkeep) = (self.admin, self.upkeep);
+        end(move || drop((admin, upkeep)));
         drop(self.reloader);
         self.writer.finish(LOG_PATIENCE);
         ended
@@ -185,7 +185,7 @@ impl Server {
                 tracing::info!(pid, "another process has taken over");
                 self.reloader.sockets().hand_over();
                 if let Some(admin) = self.admin.take() {
-                    admin.hand_over();
+                    end(move || admin.hand_over());
                 }
                 true
             }
@@ -234,6 +234,18 @@ impl Server {
         }
     }
 }
+
+/// Ends what has threads that may wait for a file. One whose file system does not answer is left to the end of the process.
+fn end(threads: impl FnOnce() + Send + 'static) {
+    let ended = thread::Builder::new().name("end".into()).spawn(threads);
+    let deadline = Instant::now() + END_PATIENCE;
+    while ended.as_ref().is_ok_and(|ended| !ended.is_finished()) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// How long the admin server may take for what it is answering.
+const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the access log may take to write its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 //! A file that did not change is not read again, and what can no longer be read keeps its last good version.
 //! Must not know: which listener they are for, configuration.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use crate::files;
+use crate::files::{self, progress};
 use crate::tls::certificate::{Certificate, CertificateError};
 use crate::tls::crypto;
 use crate::tls::name::Name;
@@ -103,12 +103,6 @@ struct Kept {
 }
 
 impl Store {
-    /// The folders in which a change may mean another certificate.
-    pub fn folders(&self) -> BTreeSet<PathBuf> {
-        let files = self.kept.keys().flat_map(|origin| std::iter::once(&origin.cert).chain(&origin.key));
-        files.chain(self.plain.keys()).filter_map(|file| file.parent().map(Path::to_owned)).collect()
-    }
-
     pub fn loading(&self, trust: Trust, now: SystemTime) -> Loading<'_> {
         Loading { before: self, after: Self::default(), trust, now }
     }
@@ -126,7 +120,8 @@ impl Loading<'_> {
                 self.keep(origin, kept, *default, &mut loaded);
             }
             Source::Path(path) => {
-                let metadata = fs::metadata(path).map_err(|error| StoreError::Read(path.clone(), error))?;
+                let metadata = progress::begin(path).and_then(|()| fs::metadata(path));
+                let metadata = metadata.map_err(|error| StoreError::Read(path.clone(), error))?;
                 if metadata.is_dir() {
                     self.folder(path, &mut loaded)?;
                 } else {
@@ -292,7 +287,7 @@ pub fn files(folder: &Path) -> Result<Vec<(PathBuf, Option<PathBuf>)>, StoreErro
 fn listed(folder: &Path) -> Result<BTreeMap<OsString, PathBuf>, StoreError> {
     let unreadable = |error| StoreError::Read(folder.to_owned(), error);
     let mut found: BTreeMap<OsString, PathBuf> = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
+    for entry in progress::begin(folder).and_then(|()| fs::read_dir(folder)).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
             found.insert(entry.file_name(), entry.path());

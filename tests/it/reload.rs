@@ -246,3 +246,28 @@ fn of_ten_thousand_certificates_the_bad_ones_stay_as_they_were() {
     fs::write(first.with_file_name("n77.crt"), pki.certificate(&["n77.test"], &shared, &Extra::default())).unwrap();
     proxy.log_line("n77.crt replaced");
 }
+
+#[test]
+fn files_behind_links_are_noticed_where_they_lie() {
+    let scene = Scene::new();
+    // As Nix and acme.sh have it: each file is a link; and as a deployment has it: a link further up is swapped.
+    scene.pki.write("store", "b", &["b.test"], Key::P256, &Extra::default());
+    for file in ["b.crt", "b.key"] {
+        symlink(scene.path("store").join(file), scene.path("certs").join(file)).unwrap();
+    }
+    scene.proxy.log_line("b.crt added");
+    scene.pki.write("store", "b", &["b.test"], Key::P256, &Extra::default());
+    scene.proxy.log_line("b.crt replaced");
+    assert_eq!(scene.served("b.test"), serial_of(&scene.path("store/b.crt")));
+    for release in ["1", "2"] {
+        scene.pki.write(&format!("releases/{release}/deep"), "c", &["c.test"], Key::P256, &Extra::default());
+    }
+    symlink("1", scene.path("releases/current")).unwrap();
+    let source = "releases/current/deep";
+    scene.write_config(&format!("certificates = [\"certs\", \"{source}\"]"));
+    scene.proxy.log_line("c.crt added");
+    symlink("2", scene.path("releases/next")).unwrap();
+    fs::rename(scene.path("releases/next"), scene.path("releases/current")).unwrap();
+    scene.proxy.log_line("c.crt replaced");
+    assert_eq!(scene.served("c.test"), serial_of(&scene.path("releases/2/deep/c.crt")));
+}

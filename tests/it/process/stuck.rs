@@ -38,7 +38,10 @@ fn every_file_that_is_named_must_be_a_regular_one() {
         ("a certificate", listener("certificates = [\"x.crt\"]")),
         ("a key", listener("certificates = [{ cert = \"certs/main.crt\", key = \"x.crt\" }]")),
         ("a backend's CA", backend("tls = { ca = \"x.crt\", server_name = \"b.test\" }")),
-        ("a certificate for a backend", backend("tls = { ca = \"ca.pem\", server_name = \"b.test\", certificate = \"x.crt\" }")),
+        (
+            "a certificate for a backend",
+            backend("tls = { ca = \"ca.pem\", server_name = \"b.test\", cert = \"x.crt\", key = \"certs/main.key\" }"),
+        ),
         ("a health check's CA", backend("health = { type = \"tls\", ca = \"x.crt\" }")),
         ("a password", backend("health = { type = \"ldap\", bind_dn = \"cn=a\", password_file = \"x.crt\" }")),
         ("a token", Lines { top: "[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"x.crt\"", ..plain }),
