@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::admin::token;
-use crate::cli::FAILED;
+use crate::cli::{FAILED, reading};
 use crate::config;
 use crate::config::decode::ConfigError;
 use crate::snapshot::route::Way;
@@ -35,13 +35,20 @@ struct Summary {
 }
 
 pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
-    let built = config::load(path).and_then(|config| {
-        let token = config.admin.token_file.as_ref().map(token::read).transpose();
-        let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now());
-        match (built, token) {
-            (built, Ok(_)) => built,
-            (Ok(_), Err(error)) => Err(vec![error]),
-            (Err(errors), Err(error)) => Err([vec![error], errors].concat()),
+    let file = path.to_owned();
+    let built = reading(move || {
+        let config = config::load(&file)?;
+        let token = config.admin.token_file.as_ref().map(token::read).transpose().err();
+        let log = config.log.access.refusal().map(|message| ConfigError {
+            path: "log: access".into(),
+            position: None,
+            message,
+        });
+        let errors: Vec<ConfigError> = token.into_iter().chain(log).collect();
+        match Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now()) {
+            Ok(built) if errors.is_empty() => Ok(built),
+            Ok(_) => Err(errors),
+            Err(more) => Err([errors, more].concat()),
         }
     });
     let report = match built {

@@ -3,9 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -18,18 +16,12 @@ use crate::net::address::Address;
 use crate::observe::outcome::Outcome;
 
 mod format;
-pub use format::openssl_name;
+mod target;
 
-pub use format::preference_list;
+pub use format::{openssl_name, preference_list};
+pub use target::Target;
 
-/// Where the lines go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    Stdout,
-    Stderr,
-    Off,
-    File(PathBuf),
-}
+use target::Out;
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,25 +229,8 @@ impl Writer {
     }
 }
 
-impl Target {
-    fn open(&self) -> io::Result<Box<dyn Write + Send>> {
-        Ok(match self {
-            Self::Stdout => Box::new(io::stdout()),
-            Self::Stderr => Box::new(io::stderr()),
-            Self::Off => Box::new(io::sink()),
-            Self::File(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
-        })
-    }
-}
-
-fn write_all(
-    messages: &Receiver<Message>,
-    out: Box<dyn Write + Send>,
-    target: &Target,
-    format: Format,
-    lost: &AtomicU64,
-) {
-    let mut out = BufWriter::new(out);
+fn write_all(messages: &Receiver<Message>, out: Out, target: &Target, format: Format, lost: &AtomicU64) {
+    let mut out = buffered(out);
     while let Ok(first) = messages.recv() {
         // Whole batches in one write; a line is never left waiting for the next one.
         for message in std::iter::once(first).chain(messages.try_iter().take(QUEUED)) {
@@ -265,7 +240,7 @@ fn write_all(
                 Message::Reopen => {
                     flush(&mut out, lost);
                     match target.open() {
-                        Ok(fresh) => out = BufWriter::new(fresh),
+                        Ok(fresh) => out = buffered(fresh),
                         Err(error) => {
                             tracing::error!(%error, "the access log cannot be reopened, it goes on as it was")
                         }
@@ -277,13 +252,17 @@ fn write_all(
     }
 }
 
+fn buffered(out: Out) -> BufWriter<Box<dyn Write + Send>> {
+    BufWriter::with_capacity(if out.buffered { BUFFER } else { 0 }, out.writer)
+}
+
 fn flush(out: &mut BufWriter<Box<dyn Write + Send>>, lost: &AtomicU64) {
     if out.flush().is_err() {
         // A BufWriter would try the same bytes again and again; they are given up.
         lost.fetch_add(1, Ordering::Relaxed);
         let sink: Box<dyn Write + Send> = Box::new(io::sink());
         let broken = std::mem::replace(out, BufWriter::new(sink));
-        *out = BufWriter::new(broken.into_parts().0);
+        *out = BufWriter::with_capacity(broken.capacity(), broken.into_parts().0);
     }
 }
 
@@ -316,3 +295,6 @@ fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::E
 
 /// About 4 MB of records.
 const QUEUED: usize = 8192;
+
+/// Bytes that are written at once.
+const BUFFER: usize = 8 << 10;

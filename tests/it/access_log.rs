@@ -1,11 +1,17 @@
 //! The access log in a file: rotated while it is written, and in the format of an AWS load balancer.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread;
 
 use crate::support::PATIENCE;
 use crate::support::backend::Backend;
+use crate::support::check::check;
 use crate::support::pki::{Extra, Key, Pki};
+use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 use crate::support::tool;
 
@@ -57,6 +63,67 @@ fn a_log_that_was_moved_away_is_begun_anew_on_usr1_and_no_line_is_lost() {
     connect(&proxy);
     assert_eq!(lines(&log, 1).len(), 1);
     assert_eq!(lines(&old, 2).len(), 2);
+}
+
+#[test]
+fn a_fifo_loses_lines_while_nobody_reads_it_and_nothing_else() {
+    let (pki, backend) = (Pki::new(), Backend::echo());
+    let fifo = pki.folder().join("access.log");
+    assert!(tool::run("mkfifo", &["-m", "600", fifo.to_str().unwrap()], b"").status.success());
+    // It starts and serves although nobody reads.
+    let mut proxy = start(&pki, &backend, "json");
+    connect(&proxy);
+    for reader in 0..2 {
+        let file = fs::File::open(&fifo).unwrap();
+        let (sender, lines) = channel();
+        let reading = thread::spawn(move || {
+            // A reader that has seen enough goes away, and another one comes.
+            for line in BufReader::new(file).lines().map_while(Result::ok).take(3) {
+                sender.send(line).unwrap();
+            }
+        });
+        eventually("three whole lines", || {
+            connect(&proxy);
+            reading.is_finished().then_some(())
+        });
+        for line in lines {
+            assert!(line.starts_with('{') && line.ends_with('}'), "reader {reader}: {line}");
+        }
+        reading.join().unwrap();
+    }
+    proxy.signal("USR1");
+    connect(&proxy);
+    proxy.signal("TERM");
+    assert_eq!(proxy.wait().code(), Some(0));
+    assert!(!proxy.log().contains("ERROR"), "{}", proxy.log());
+}
+
+#[test]
+fn the_file_is_not_for_everybody() {
+    let (pki, backend) = (Pki::new(), Backend::echo());
+    let _proxy = start(&pki, &backend, "json");
+    let mode = fs::metadata(pki.folder().join("access.log")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777 & !0o640, 0, "{mode:o}");
+}
+
+#[test]
+fn check_names_a_log_that_cannot_be_opened() {
+    let (pki, backend) = (Pki::new(), Backend::echo());
+    pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
+    for (access, reason) in [("gone/access.log", "its folder does not exist"), ("certs", "is a folder")] {
+        let text = format!(
+            "[log]\naccess = \"{access}\"\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\n\
+             certificates = [\"certs\"]\nbackend = \"echo\"\n[backend.echo]\nservers = [\"{}\"]\n",
+            backend.address
+        );
+        let checked = check(pki.folder(), &text);
+        let path = pki.folder().join(access);
+        assert_eq!(checked.errors.len(), 1, "{:?}", checked.errors);
+        let start = format!("log: access: {}: {reason}", path.display());
+        assert!(checked.errors[0].starts_with(&start), "{:?}", checked.errors);
+        let failed = Proxy::try_start(pki.folder(), &text).err().unwrap();
+        assert!(failed.contains(&format!("log: access: {}: ", path.display())), "{failed}");
+    }
 }
 
 #[test]
