@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::cli::{FAILED, Output, say};
+use crate::cli::{FAILED, Output, reading, say};
 use crate::config;
 use crate::snapshot::Snapshot;
 use crate::tls::chain::Anchors;
@@ -23,7 +23,7 @@ mod text;
 pub(super) enum Verb {
     /// List every certificate of a configuration, by listener.
     List {
-        /// The configuration file.
+        /// The configuration file; "-" is standard input.
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
         #[command(flatten)]
@@ -114,8 +114,12 @@ fn roots(how: &How) -> Result<Anchors, Vec<String>> {
 fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let told = |errors: Vec<config::decode::ConfigError>| errors.iter().map(|error| at(error)).collect::<Vec<_>>();
-    let config = config::load(path).map_err(told)?;
-    let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, Timestamp::now()).map_err(told)?;
+    let file = path.to_owned();
+    let read = reading(move || {
+        let config = config::load(&file)?;
+        Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, Timestamp::now()).map(|built| (config, built))
+    });
+    let (config, built) = read.map_err(told)?;
     let mut errors: Vec<String> = built.failures.iter().map(|failure| at(failure)).collect();
     let mut all = Vec::new();
     for settings in &config.listeners {

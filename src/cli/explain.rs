@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::cli::{FAILED, Output, USAGE, say};
+use crate::cli::{FAILED, Output, USAGE, reading, say};
 use crate::config;
 use crate::explain::ask::Ask;
 use crate::explain::{self, Outcome};
@@ -18,7 +18,7 @@ use crate::tls::store::Trust;
 
 #[derive(Debug, Args)]
 pub(super) struct Question {
-    /// The configuration file.
+    /// The configuration file; "-" is standard input.
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
     /// The listener to ask. May be left out where there is only one.
@@ -54,6 +54,9 @@ pub(super) struct Question {
 }
 
 pub(super) fn explain(question: Question) -> ExitCode {
+    if question.config.as_os_str() == "-" && question.hello.as_ref().is_some_and(|hello| hello.as_os_str() == "-") {
+        return misused("--hello", "standard input is the configuration already");
+    }
     let hello = match question.hello.as_ref().map(captured).transpose() {
         Ok(hello) => hello,
         Err(error) => return misused("--hello", &error),
@@ -74,7 +77,8 @@ pub(super) fn explain(question: Question) -> ExitCode {
     };
     let path = &question.config;
     let now = Timestamp::now();
-    let built = config::load(path).and_then(|config| Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, now));
+    let file = path.clone();
+    let built = reading(move || Snapshot::build(&config::load(&file)?, &Snapshot::default(), Trust::Bytes, now));
     let built = match built {
         Ok(built) => built,
         Err(errors) => {

@@ -1,11 +1,16 @@
 //! The command line: what was typed → one verb, each in a file of its own. Must not know: how a verb does its work.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use crate::config;
+use crate::config::decode::ConfigError;
+use crate::config::validate::Config;
+use crate::reload::job::Job;
 
 mod cert;
 mod check;
@@ -32,14 +37,14 @@ struct Arguments {
 enum Verb {
     /// Run the proxy until a signal ends it.
     Run {
-        /// The configuration file.
+        /// The configuration file; "-" is standard input.
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
     /// Say everything that is wrong with a configuration. Loads the certificates, binds nothing.
     #[command(alias = "validate")]
     Check {
-        /// The configuration file.
+        /// The configuration file; "-" is standard input.
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
         /// Count warnings as errors.
@@ -121,6 +126,24 @@ pub fn main() -> ExitCode {
         Verb::Manpage => completion::manpage(Arguments::command()),
         Verb::Version => version::version(),
     }
+}
+
+/// Reads and validates a configuration.
+fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
+    let path = path.to_owned();
+    reading(move || config::load(&path))
+}
+
+/// Does work that waits for files. A file system that does not answer ends it after a while.
+fn reading<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Vec<ConfigError>> + Send + 'static,
+) -> Result<T, Vec<ConfigError>> {
+    let failed = |error: io::Error| {
+        let message = format!("no thread can be started to read files: {error}");
+        vec![ConfigError { path: String::new(), position: None, message }]
+    };
+    let result = Job::start("reading", work).and_then(Job::wait).map_err(failed)?;
+    result.unwrap_or_else(|lost| Err(vec![lost.error()]))
 }
 
 /// Writes to standard output. A reader that has seen enough (`| head`) is no fault.

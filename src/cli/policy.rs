@@ -9,8 +9,7 @@ use clap::Subcommand;
 use rustls::ProtocolVersion;
 use serde::Serialize;
 
-use crate::cli::{FAILED, Output, USAGE, say};
-use crate::config;
+use crate::cli::{FAILED, Output, USAGE, load, say};
 use crate::tls::policy::{self, CipherOrder, Policy, aws};
 use crate::tls::registry;
 
@@ -18,7 +17,7 @@ use crate::tls::registry;
 pub(super) enum Verb {
     /// List the built-in policies and those of a configuration.
     List {
-        /// A configuration file with policies of its own.
+        /// A configuration file with policies of its own; "-" is standard input.
         #[arg(short, long, value_name = "FILE")]
         config: Option<std::path::PathBuf>,
         /// How to say it.
@@ -29,7 +28,7 @@ pub(super) enum Verb {
     Show {
         /// Its name, with or without the ELBSecurityPolicy- prefix.
         name: String,
-        /// A configuration file with policies of its own.
+        /// A configuration file with policies of its own; "-" is standard input.
         #[arg(short, long, value_name = "FILE")]
         config: Option<std::path::PathBuf>,
         /// How to say it.
@@ -113,7 +112,7 @@ pub(super) fn policy(verb: Verb) -> ExitCode {
 fn known(path: Option<&Path>) -> Result<Vec<Arc<Policy>>, String> {
     let mut all = policy::built_in().to_vec();
     if let Some(path) = path {
-        let config = config::load(path).map_err(|errors| {
+        let config = load(path).map_err(|errors| {
             errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
         })?;
         all.extend(config.policies);

@@ -17,8 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::admin::token;
-use crate::cli::FAILED;
-use crate::config;
+use crate::cli::{FAILED, load};
 use crate::config::decode::{ConfigError, Located, Position};
 use crate::net::address::Address;
 
@@ -76,7 +75,7 @@ fn door(whom: Whom) -> Result<Door, String> {
         let said = |errors: Vec<ConfigError>| {
             errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
         };
-        let admin = config::load(path).map_err(said)?.admin;
+        let admin = load(path).map_err(said)?.admin;
         address = address.or(admin.listen.map(|listen| listen.value));
         token_file = admin.token_file;
     }

@@ -10,6 +10,7 @@ use crate::support::stage::{Lines, Stage};
 
 mod limits;
 mod logs;
+mod pipes;
 mod servers;
 mod spread;
 mod start;

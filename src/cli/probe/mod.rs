@@ -9,8 +9,7 @@ use clap::Args;
 use rustls::pki_types::ServerName;
 use serde::Serialize;
 
-use crate::cli::{FAILED, Output};
-use crate::config;
+use crate::cli::{FAILED, Output, load};
 use ask::{Asker, ProbeError};
 use certificate::Roots;
 use connect::{StartTls, Target};
@@ -143,7 +142,7 @@ fn expected(what: &What) -> Result<Option<Expected>, (String, u8)> {
     let Some(name) = &what.expect_policy else { return Ok(None) };
     let own = match &what.config {
         None => Vec::new(),
-        Some(path) => match config::load(path) {
+        Some(path) => match load(path) {
             Ok(config) => config.policies,
             Err(errors) => {
                 let lines: Vec<_> = errors.iter().map(|error| format!("{}: error: {error}", path.display())).collect();

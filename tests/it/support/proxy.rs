@@ -35,17 +35,17 @@ impl Proxy {
     pub(crate) fn try_start(folder: &Path, config: &str) -> Result<Self, String> {
         let path = folder.join("tlsgate.toml");
         std::fs::write(&path, with_record_layer(config)).unwrap();
-        let mut child = Command::new(PROGRAM)
-            .args(["run", "-c"])
-            .arg(&path)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["run", "-c"]).arg(&path).stdin(Stdio::null());
+        let wanted = config.lines().filter(|line| line.trim_start().starts_with("listen ")).count();
+        Self::spawn(command, wanted)
+    }
+
+    /// Runs a command that becomes `tlsgate run`, with so many addresses to listen on.
+    pub(crate) fn spawn(mut command: Command, wanted: usize) -> Result<Self, String> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let access = Lines::follow(child.stdout.take().unwrap());
         let log = Lines::follow(child.stderr.take().unwrap());
-        let wanted = config.lines().filter(|line| line.trim_start().starts_with("listen ")).count();
         let mut proxy = Self { child, addresses: HashMap::new(), access, log };
         let found = proxy.log.wait(|lines| {
             let lines: Vec<_> = lines.iter().filter_map(|line| listening(line)).collect();
