@@ -255,3 +255,38 @@ const SETTLE: Duration = Duration::from_millis(150);
 
 /// How often everything is read again, in case a change was not noticed.
 const REREAD: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_before_a_reload_begins_shares_it_and_who_asks_later_gets_the_next_one() {
+        let mut wanted = Wanted::default();
+        assert!(wanted.take().is_none());
+        let ask = |wanted: &mut Wanted| {
+            wanted.waiting.push(oneshot::channel().0);
+            wanted.ask(Cause::Command);
+        };
+        wanted.ask(Cause::Change);
+        ask(&mut wanted);
+        ask(&mut wanted);
+        wanted.ask(Cause::Reread);
+        let (cause, waiting) = wanted.take().unwrap();
+        assert_eq!((cause, waiting.len()), (Cause::Command, 2));
+        // One runs now, which may have read everything.
+        ask(&mut wanted);
+        let (cause, waiting) = wanted.take().unwrap();
+        assert_eq!((cause, waiting.len()), (Cause::Command, 1));
+        assert!(wanted.take().is_none());
+    }
+
+    #[test]
+    fn files_that_change_together_count_from_the_first_one() {
+        let mut wanted = Wanted::default();
+        wanted.file_has_changed();
+        let first = wanted.settles;
+        wanted.file_has_changed();
+        assert!(first.is_some() && wanted.settles == first);
+    }
+}
