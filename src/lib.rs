@@ -51,7 +51,7 @@
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 2 | `tls::alert` | alerts before any key exists | – |
 //! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::verify, tls::connect, tls::record, net |
-//! | 1 | `files` | reads regular files of bounded size, and nothing else | – |
+//! | 1 | `files` | reads regular files of bounded size, or a named pipe once; knows what is being read | – |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
 //! | 1 | `net` | sockets, buffers and pipes, ways to close | – |
 //! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | net |
