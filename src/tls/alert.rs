@@ -19,6 +19,11 @@ pub fn name(description: AlertDescription) -> String {
     let Some(camel) = description.as_str() else {
         return format!("alert_{}", u8::from(description));
     };
+    snake(camel)
+}
+
+/// A name in camel case as RFCs write code points: `HandshakeFailure` → `handshake_failure`.
+pub(crate) fn snake(camel: &str) -> String {
     let mut name = String::with_capacity(camel.len() + 4);
     let mut previous_lower = false;
     for letter in camel.chars() {

@@ -9,6 +9,8 @@ use std::ops::Range;
 use rustls::{AlertDescription, Error};
 use thiserror::Error as ThisError;
 
+use crate::tls::fault;
+
 pub mod handshaking;
 pub mod library;
 pub mod own;
@@ -53,7 +55,7 @@ pub struct Room {
 
 /// The peer broke the protocol, or sent a fatal alert.
 #[derive(Debug, Clone, PartialEq, ThisError)]
-#[error("{error}")]
+#[error("{}", fault::reason(error))]
 pub struct RecordError {
     pub error: Error,
     /// The alert that the peer sent, if that is what ended it.
