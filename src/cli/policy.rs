@@ -139,7 +139,7 @@ impl Shown {
                 .map(|suite| Suite {
                     version: policy::version_of(*suite).map(policy::version_name).unwrap_or_default(),
                     iana: policy::suite_name(*suite),
-                    openssl: registry::openssl_suite_name(*suite),
+                    openssl: registry::openssl_suite_name(*suite).into_owned(),
                 })
                 .collect(),
             groups: policy.groups.iter().map(|group| policy::group_name(*group)).collect(),

@@ -18,7 +18,7 @@ use crate::observe::outcome::Outcome;
 mod format;
 mod target;
 
-pub use format::{openssl_name, preference_list};
+pub use format::preference_list;
 pub use target::Target;
 
 use target::Out;
@@ -113,7 +113,10 @@ pub struct Tls {
     #[serde(rename = "tls.protocol.version")]
     pub version: Cow<'static, str>,
     #[serde(rename = "tls.cipher")]
-    pub cipher: Cow<'static, str>,
+    pub cipher: &'static str,
+    /// The same as OpenSSL calls it, for AWS's format and for PROXY headers.
+    #[serde(skip)]
+    pub openssl_cipher: &'static str,
     #[serde(rename = "tls.curve", skip_serializing_if = "Option::is_none")]
     pub group: Option<Cow<'static, str>>,
     #[serde(rename = "tls.resumed")]

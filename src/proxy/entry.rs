@@ -1,6 +1,7 @@
 //! The record of one connection: what is known of it so far, what each end of it is called, and, when it is dropped, the
 //! line in the access log and the counts. Must not know: in which order things happen.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::tls::client_auth::{Fault, Identity};
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
 use crate::tls::hello::{Hello, HelloError};
 use crate::tls::policy;
+use crate::tls::registry;
 use crate::tls::route::{self, Mode};
 use crate::tls::select::{Choice, Tier};
 
@@ -115,7 +117,7 @@ impl Entry {
         let Some(tls) = &self.record.tls else { return };
         let agreed = Agreed {
             version: &tls.version,
-            cipher: &tls.cipher,
+            cipher: tls.cipher,
             group: tls.group.as_deref().unwrap_or("-"),
             resumed: tls.resumed,
         };
@@ -337,10 +339,19 @@ pub(super) fn agreed(terminated: &Terminated) -> Tls {
     let negotiated = &terminated.finished.negotiated;
     Tls {
         version: policy::version_name(negotiated.version),
-        cipher: policy::suite_name(negotiated.suite),
+        cipher: always(policy::suite_name(negotiated.suite)),
+        openssl_cipher: always(registry::openssl_suite_name(negotiated.suite)),
         group: negotiated.group.map(policy::group_name),
         resumed: negotiated.resumed,
         next_protocol: negotiated.alpn.as_deref().map(|protocol| route::shown(protocol).into()),
+    }
+}
+
+/// A name out of a table, which every suite that is agreed on has.
+fn always(name: Cow<'static, str>) -> &'static str {
+    match name {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(_) => "-",
     }
 }
 

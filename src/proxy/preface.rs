@@ -2,7 +2,7 @@
 
 use crate::net::address::Address;
 use crate::net::proxy_protocol::{self, Facts, Session, Version};
-use crate::observe::access::{Record, openssl_name};
+use crate::observe::access::Record;
 use crate::tls::certificate::{Certificate, Hash, KeyType};
 use crate::tls::handshake::Terminated;
 
@@ -16,12 +16,11 @@ pub(super) fn preface(
     if version == Version::Off {
         return Vec::new();
     }
-    let cipher = record.tls.as_ref().map(|tls| openssl_name(&tls.cipher));
     let key = terminated.map(|terminated| key_name(&terminated.choice.certificate));
-    let session = match (&record.tls, &cipher, &key, terminated) {
-        (Some(tls), Some(cipher), Some(key), Some(terminated)) => Some(Session {
+    let session = match (&record.tls, &key, terminated) {
+        (Some(tls), Some(key), Some(terminated)) => Some(Session {
             version: &tls.version,
-            cipher,
+            cipher: tls.openssl_cipher,
             signature: signature_name(&terminated.choice.certificate),
             key,
             client: terminated.client.as_ref().map(|client| proxy_protocol::Certificate {

@@ -51,8 +51,8 @@ pub fn suite_name(suite: CipherSuite) -> Cow<'static, str> {
 }
 
 /// OpenSSL's name of a cipher suite; IANA's where it has none.
-pub fn openssl_suite_name(suite: CipherSuite) -> String {
-    OPENSSL_SUITES.get(&u16::from(suite)).map_or_else(|| suite_name(suite).into_owned(), |name| (*name).to_owned())
+pub fn openssl_suite_name(suite: CipherSuite) -> Cow<'static, str> {
+    OPENSSL_SUITES.get(&u16::from(suite)).map_or_else(|| suite_name(suite), |name| (*name).into())
 }
 
 /// A TLS version as OpenSSL and the AWS logs write it: `TLSv1.3`.

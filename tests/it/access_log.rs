@@ -31,7 +31,7 @@ fn connect(proxy: &Proxy) {
 }
 
 /// Waits until the file has that many lines.
-fn lines(path: &Path, count: usize) -> Vec<String> {
+pub(crate) fn lines(path: &Path, count: usize) -> Vec<String> {
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
         let text = fs::read_to_string(path).unwrap_or_default();

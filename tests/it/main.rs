@@ -38,6 +38,7 @@ mod selection;
 mod smoke;
 mod starttls;
 mod storm;
+mod suites;
 mod tickets;
 mod transfer;
 mod unix_sockets;

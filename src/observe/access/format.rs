@@ -28,7 +28,7 @@ fn text(record: &Record) -> String {
         client = shown(&record.client),
         name = record.server_name,
         version = or_dash(tls.map(|tls| &*tls.version)),
-        cipher = or_dash(tls.map(|tls| &*tls.cipher)),
+        cipher = or_dash(tls.map(|tls| tls.cipher)),
         group = or_dash(tls.and_then(|tls| tls.group.as_deref())),
         scheme = or_dash(served.map(|served| &*served.signature_scheme)),
         cert = or_dash(served.map(|served| served.chosen_cert.as_str())),
@@ -79,7 +79,7 @@ fn nlb(record: &Record) -> String {
         record.incoming_tls_alert_code.map_or_else(dash, |code| code.to_string()),
         served.map_or_else(dash, |served| served.chosen_cert.clone()),
         served.map_or_else(dash, |served| served.chosen_cert_serial.clone()),
-        tls.map_or_else(dash, |tls| openssl_name(&tls.cipher)),
+        tls.map_or_else(dash, |tls| tls.openssl_cipher.to_string()),
         tls.map_or_else(dash, |tls| tls.version.to_ascii_lowercase().replace('.', "")),
         tls.and_then(|tls| tls.group.as_deref()).map_or_else(dash, str::to_owned),
         record.server_name.to_string(),
@@ -129,14 +129,6 @@ fn moment(time: Timestamp) -> String {
     time.to_string().chars().take(19).collect()
 }
 
-/// `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` is OpenSSL's `ECDHE-RSA-AES128-GCM-SHA256`; TLS 1.3 suites have one name.
-pub fn openssl_name(iana: &str) -> String {
-    match iana.strip_prefix("TLS_").and_then(|rest| rest.split_once("_WITH_")) {
-        Some((exchange, cipher)) => format!("{exchange}-{}", cipher.replace("AES_", "AES")).replace('_', "-"),
-        None => iana.to_owned(),
-    }
-}
-
 const LONGEST_LIST: usize = 256;
 
 #[cfg(test)]
@@ -159,7 +151,8 @@ mod tests {
             client_protocols: Some("\"h2\",\"http/1.1\"".into()),
             tls: Some(Tls {
                 version: "TLSv1.2".into(),
-                cipher: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into(),
+                cipher: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+                openssl_cipher: "ECDHE-RSA-AES128-GCM-SHA256",
                 group: Some("x25519".into()),
                 resumed: false,
                 next_protocol: Some("h2".into()),

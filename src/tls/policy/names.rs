@@ -54,7 +54,7 @@ fn is_name(text: &str) -> bool {
 /// Every cipher suite that a policy can have: TLS 1.3's first, ChaCha20 under TLS 1.2 last.
 pub(super) fn every_suite() -> String {
     let available = (0..=u16::MAX).map(CipherSuite::from).filter(|suite| crypto::suite(*suite).is_some());
-    let mut names: Vec<String> = available.map(registry::openssl_suite_name).collect();
+    let mut names: Vec<String> = available.map(|suite| registry::openssl_suite_name(suite).into_owned()).collect();
     names.sort_by_key(|name| (!name.starts_with("TLS_"), name.contains("CHACHA20")));
     names.join(", ")
 }
