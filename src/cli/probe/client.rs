@@ -18,7 +18,7 @@ use rustls::{
 
 use super::connect::Line;
 use super::hello::TLS13;
-use crate::tls::crypto;
+use crate::tls::{crypto, fault};
 
 /// A client that offers one version and these schemes. It keeps the sessions it is given.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Alert(alert) => write!(f, "alert {}", crate::tls::alert::name(*alert)),
             Self::Io(error) => f.write_str(&super::connect::plain(error)),
-            Self::Tls(error) => error.fmt(f),
+            Self::Tls(error) => f.write_str(&fault::reason(error)),
         }
     }
 }
@@ -162,7 +162,7 @@ impl Recorder {
     ) -> HandshakeSignatureValid {
         let signature = match result {
             Ok(_) => Signature::Valid(scheme),
-            Err(error) => Signature::Invalid(error.to_string()),
+            Err(error) => Signature::Invalid(fault::reason(&error)),
         };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
         HandshakeSignatureValid::assertion()
