@@ -12,7 +12,7 @@ use crate::tls::hello::{Hello, HelloError, HelloReader};
 use crate::tls::registry;
 use crate::tls::route;
 use crate::tls::select::{Choice, Tier};
-use crate::tls::{alert, policy};
+use crate::tls::{alert, fault, policy};
 
 pub mod ask;
 mod capture;
@@ -243,7 +243,7 @@ impl Refused {
     }
 
     fn by_rustls(error: &rustls::Error, words: &[u8]) -> Self {
-        Self::without_alert(format!("the handshake cannot begin: {error}")).with_words(words)
+        Self::without_alert(format!("the handshake cannot begin: {}", fault::reason(error))).with_words(words)
     }
 
     fn without_alert(reason: String) -> Self {

@@ -43,7 +43,7 @@
 //! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert, tls::cursor, tls::fault |
 //! | 2 | `tls::client_auth` | clients' certificates: whether they are good, and whose they are | tls::name, tls::crypto, tls::tickets, tls::fault |
 //! | 2 | `tls::route` | server name and application protocols → which route takes it; pure | tls::name |
-//! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::alert, tls::crypto, tls::fault |
+//! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::alert, tls::crypto, tls::fault, tls::hello |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
 //! | 2 | `tls::connect` | the client's side of a handshake | tls |
 //! | 2 | `tls::verify` | whom to believe as a client | tls::crypto, tls::fault |

@@ -199,11 +199,14 @@ impl Entry {
             }
             NoHello::Bad(error) => {
                 self.record.reason = Some(error.to_string().into());
+                if let HelloError::Alert(received) = error {
+                    self.received(received);
+                }
                 close::with_last_words(client, &error.alert()).await;
                 match error {
                     HelloError::NotTls => Outcome::NotTls,
                     HelloError::TooOld => Outcome::NoCommonVersion,
-                    HelloError::TooLarge | HelloError::Invalid { .. } => Outcome::HelloInvalid,
+                    HelloError::TooLarge | HelloError::Alert(_) | HelloError::Invalid { .. } => Outcome::HelloInvalid,
                 }
             }
         }

@@ -74,7 +74,6 @@ pub fn alert(error: &Error) -> Option<AlertDescription> {
             | InvalidMessage::InvalidEmptyPayload
             | InvalidMessage::InvalidCcs => Alert::UnexpectedMessage,
             InvalidMessage::MessageTooLarge => Alert::RecordOverflow,
-            InvalidMessage::UnknownProtocolVersion => Alert::ProtocolVersion,
             InvalidMessage::UnsupportedCompression
             | InvalidMessage::UnsupportedCurveType
             | InvalidMessage::InvalidServerName

@@ -17,6 +17,7 @@ use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::{Finished, Handshaking, Layer, RecordError};
 use crate::tls::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::tickets::Tickets;
+use crate::tls::{alert, fault};
 
 mod drive;
 
@@ -233,6 +234,9 @@ impl Terminator {
             return accepted.map_err(|(error, mut words)| {
                 // Writing to a Vec cannot fail.
                 let _ = words.write_all(&mut alert);
+                if let Some(ours) = fault::alert(&error).filter(|_| alert.is_empty()) {
+                    alert.extend_from_slice(&alert::plaintext(ours));
+                }
                 (error, alert)
             });
         }

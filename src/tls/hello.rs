@@ -8,14 +8,17 @@
 
 use rustls::server::{Accepted, Acceptor};
 use rustls::{
-    AlertDescription, CipherSuite, Error as TlsError, NamedGroup, PeerIncompatible, ProtocolVersion, SignatureScheme,
+    AlertDescription, CipherSuite, Error as TlsError, InvalidMessage, NamedGroup, PeerIncompatible, ProtocolVersion,
+    SignatureScheme,
 };
 use thiserror::Error;
 
-use crate::tls::alert;
 use crate::tls::cursor::Cursor;
+use crate::tls::{alert, fault};
 
 mod ordinary;
+mod refused;
+pub(crate) mod second;
 
 /// The most bytes that a ClientHello may take on the wire, record headers included.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -40,7 +43,7 @@ pub struct Hello {
     pub unacceptable: Option<HelloError>,
 }
 
-/// Why the bytes are no ClientHello. Each carries the alert to send, as a record.
+/// Why the bytes are no ClientHello. Each has its alert.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HelloError {
     #[error("not TLS: the first bytes are no handshake record")]
@@ -49,19 +52,39 @@ pub enum HelloError {
     TooLarge,
     #[error("a client that offers nothing newer than TLS 1.1")]
     TooOld,
+    /// Who has sent an alert gets none.
+    #[error("the client sent the alert {} instead of a ClientHello", alert::name(*.0))]
+    Alert(AlertDescription),
     #[error("{reason}")]
-    Invalid { reason: String, alert: Vec<u8> },
+    Invalid { reason: String, alert: AlertDescription },
 }
 
 impl HelloError {
     /// What to send to the client before closing.
     pub fn alert(&self) -> Vec<u8> {
-        match self {
-            Self::NotTls => alert::plaintext(AlertDescription::UnexpectedMessage).to_vec(),
-            Self::TooLarge => alert::plaintext(AlertDescription::RecordOverflow).to_vec(),
-            Self::TooOld => alert::plaintext(AlertDescription::ProtocolVersion).to_vec(),
-            Self::Invalid { alert, .. } => alert.clone(),
+        let description = match self {
+            Self::NotTls => AlertDescription::UnexpectedMessage,
+            Self::TooLarge => AlertDescription::DecodeError,
+            Self::TooOld => AlertDescription::ProtocolVersion,
+            Self::Alert(_) => return Vec::new(),
+            Self::Invalid { alert, .. } => *alert,
+        };
+        alert::plaintext(description).to_vec()
+    }
+
+    /// Why rustls refuses these bytes. The alert is ours: rustls sends some in the RFC's sense, and some not at all.
+    fn of(error: &TlsError, raw: &[u8]) -> Self {
+        let named = refused::server_name_reason(error, raw);
+        match (Self::by(error), named) {
+            (Self::Invalid { alert, .. }, Some(reason)) => Self::Invalid { reason, alert },
+            (error, _) => error,
         }
+    }
+
+    /// With the words and the alert that belong to the error.
+    fn by(error: &TlsError) -> Self {
+        let alert = fault::alert(error).unwrap_or(AlertDescription::UnexpectedMessage);
+        Self::Invalid { reason: fault::reason(error), alert }
     }
 }
 
@@ -72,11 +95,12 @@ pub struct HelloReader {
     /// What was read. The owner of the socket appends to it and then calls [`HelloReader::advance`].
     pub raw: Vec<u8>,
     fed: usize,
+    walk: refused::Walk,
 }
 
 impl Default for HelloReader {
     fn default() -> Self {
-        Self { acceptor: None, raw: Vec::with_capacity(TYPICAL_BYTES), fed: 0 }
+        Self { acceptor: None, raw: Vec::with_capacity(TYPICAL_BYTES), fed: 0, walk: refused::Walk::default() }
     }
 }
 
@@ -96,6 +120,7 @@ impl HelloReader {
         {
             return Ok(hello.map(|hello| Hello { raw: std::mem::take(&mut self.raw), ..hello }));
         }
+        self.walk.advance(&self.raw)?;
         let acceptor = self.acceptor.get_or_insert_default();
         while self.fed < self.raw.len() {
             let mut rest = &self.raw[self.fed..];
@@ -107,14 +132,12 @@ impl HelloReader {
                 Ok(Some(accepted)) => {
                     return Ok(Some(Hello::of(&accepted, std::mem::take(&mut self.raw))));
                 }
-                Err((error, mut accepted_alert)) => {
+                Err((error, _)) => {
                     let lacks_schemes = error == NO_SIGNATURE_ALGORITHMS;
-                    let mut alert = Vec::new();
-                    // Writing to a Vec cannot fail; were the alert lost, closing would still be right.
-                    let _ = accepted_alert.write_all(&mut alert);
-                    let error = match is_too_old(&self.raw) {
-                        true => HelloError::TooOld,
-                        false => HelloError::Invalid { reason: error.to_string(), alert },
+                    let error = match error {
+                        _ if is_too_old(&self.raw) => HelloError::TooOld,
+                        TlsError::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => HelloError::TooLarge,
+                        error => HelloError::of(&error, &self.raw),
                     };
                     // It is the last thing that rustls looks at: all else about the hello is as it should be.
                     let completed = lacks_schemes.then(|| with_signature_algorithms(&self.raw)).flatten();
@@ -271,7 +294,7 @@ const ANY_SCHEME: &[u8] = &[0, 13, 0, 4, 0, 2, 4, 3];
 /// RFC 8446 section 5.1.
 const LONGEST_FRAGMENT: usize = 1 << 14;
 const HANDSHAKE: u8 = 22;
-const CLIENT_HELLO: u8 = 1;
+pub(super) const CLIENT_HELLO: u8 = 1;
 
 /// RFC 8446 section 4.2.1.
 const SUPPORTED_VERSIONS: u16 = 43;

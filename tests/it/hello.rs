@@ -8,6 +8,7 @@ use crate::support::client::{Client, Ending, Tls, trusting};
 use crate::support::hello::{message, records};
 use crate::support::stage::{NAME, Stage};
 
+mod first;
 mod names;
 mod refused;
 mod resets;

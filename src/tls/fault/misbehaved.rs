@@ -17,7 +17,7 @@ pub(super) fn alert(error: &PeerMisbehaved) -> AlertDescription {
     row(error).map_or(AlertDescription::IllegalParameter, |(alert, _)| alert)
 }
 
-/// The alerts are rustls's where it sends one by itself, and else those of RFC 8446 section 6.2.
+/// The alerts are those of RFC 8446 section 6.2.
 #[rustfmt::skip]
 fn row(error: &PeerMisbehaved) -> Option<(AlertDescription, &'static str)> {
     use AlertDescription::*;

@@ -27,8 +27,10 @@ pub async fn drive(
         advanced.map_err(HandshakeError::Protocol)?;
         let wire = handshaking.wire();
         if wire.len() >= MAX_WIRE {
-            let error = rustls::Error::InvalidMessage(rustls::InvalidMessage::HandshakePayloadTooLarge);
-            return Err(HandshakeError::Protocol(error.into()));
+            let error = handshaking.overflow(&mut reply);
+            // Whether the alert arrives or not, the handshake has failed.
+            let _ = stream.write_all(&reply).await;
+            return Err(HandshakeError::Protocol(error));
         }
         wire.reserve(READ_SIZE);
         match stream.read_buf(wire).await {

@@ -25,9 +25,12 @@ pub(super) fn look(raw: &[u8]) -> Result<Option<Hello>, Other> {
     if !ROOM.contains(&record) {
         return Err(Other);
     }
-    let (Some(kind), Some(length)) = (bytes.u8(), bytes.u24()) else { return Ok(None) };
+    if bytes.u8().is_some_and(|kind| kind != CLIENT_HELLO) {
+        return Err(Other);
+    }
+    let Some(length) = bytes.u24() else { return Ok(None) };
     // The record has this message in it, and nothing else.
-    if kind != CLIENT_HELLO || length + MESSAGE_HEADER != record {
+    if length + MESSAGE_HEADER != record {
         return Err(Other);
     }
     bytes.take(length).map(|body| read(Cursor(body)).ok_or(Other)).transpose()

@@ -1,19 +1,34 @@
 //! A handshake of either side, by rustls: bytes in, bytes out, until it is done. Must not know: sockets, who the peer is.
+//!
+//! rustls is shown one record after the other, and none before it has done what it can with those before. So it never
+//! gets beyond the peer's last message: what comes behind that is for the record layer that takes over. And a second
+//! ClientHello is looked at here first ([`second`]).
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::CertificateDer;
 use rustls::server::UnbufferedServerConnection;
-use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion};
+use rustls::{
+    AlertDescription, CipherSuite, CommonState, Error, HandshakeKind, InvalidMessage, NamedGroup, PeerMisbehaved,
+    ProtocolVersion,
+};
 
+use crate::tls::fault;
 use crate::tls::record::library::{self, Connection};
 use crate::tls::record::own;
-use crate::tls::record::{Layer, Opened, RecordError, Records};
+use crate::tls::record::{Layer, MAX_FRAGMENT, Opened, RecordError, Records};
+
+mod second;
+
+use second::{Hellos, Next};
 
 /// A handshake under way.
 pub struct Handshaking {
     inner: library::Records,
     /// Bytes off the wire that are not used yet.
     wire: Vec<u8>,
+    /// So many of them rustls has seen; it remembers where in them it has got to.
+    shown: usize,
+    hellos: Hellos,
     plain: Vec<u8>,
     closed: bool,
 }
@@ -43,19 +58,43 @@ pub struct Negotiated {
     pub peer_certificates: Vec<CertificateDer<'static>>,
 }
 
+/// The shape of a whole record at the front of some bytes.
+struct Shape {
+    kind: u8,
+    /// Where its content begins.
+    start: usize,
+    end: usize,
+}
+
+/// Why the handshake ends, and the alert that tells the peer.
+struct Refused {
+    error: Error,
+    alert: AlertDescription,
+}
+
+impl Refused {
+    /// With the alert that belongs to the error.
+    fn by(error: impl Into<Error>) -> Self {
+        let error = error.into();
+        let alert = fault::alert(&error).unwrap_or(AlertDescription::InternalError);
+        Self { error, alert }
+    }
+}
+
 impl Handshaking {
-    /// The server's side; `wire` is what has come from the client so far.
+    /// The server's side; `wire` is what has come from the client so far, which begins with its whole ClientHello.
     pub fn server(connection: UnbufferedServerConnection, wire: Vec<u8>) -> Self {
-        Self::new(Connection::Server(connection), wire)
+        let hellos = Hellos::of(&wire);
+        Self::new(Connection::Server(connection), wire, hellos)
     }
 
     /// The client's side; [`advance`](Self::advance) gives the ClientHello first.
     pub fn client(connection: UnbufferedClientConnection) -> Self {
-        Self::new(Connection::Client(connection), Vec::new())
+        Self::new(Connection::Client(connection), Vec::new(), Hellos::Settled)
     }
 
-    fn new(connection: Connection, wire: Vec<u8>) -> Self {
-        Self { inner: library::Records::new(connection), wire, plain: Vec::new(), closed: false }
+    fn new(connection: Connection, wire: Vec<u8>, hellos: Hellos) -> Self {
+        Self { inner: library::Records::new(connection), wire, shown: 0, hellos, plain: Vec::new(), closed: false }
     }
 
     /// Where bytes off the wire are appended. Nothing else may be done to it.
@@ -63,7 +102,8 @@ impl Handshaking {
         &mut self.wire
     }
 
-    /// Goes on as far as the bytes allow. What the peer has to be sent is appended to `reply`, also when this fails.
+    /// Goes on as far as the bytes allow. What the peer has to be sent is appended to `reply`, also when this fails: then
+    /// it ends with the alert that RFC 8446 section 6.2 has for that, whether rustls sends it by itself or not.
     /// `true` when the handshake is done.
     pub fn advance(&mut self, reply: &mut Vec<u8>) -> Result<bool, RecordError> {
         let mut used = 0;
@@ -72,19 +112,73 @@ impl Handshaking {
             if !state.is_handshaking() && !state.wants_write() {
                 break Ok(true);
             }
-            match self.inner.open(&mut self.wire[used..], reply) {
-                Ok(Opened::Incomplete) => break Ok(!self.inner.common().is_handshaking()),
+            let written = reply.len();
+            match self.inner.open(&mut self.wire[used..self.shown], reply) {
+                Ok(Opened::Incomplete) if !self.inner.common().is_handshaking() => break Ok(true),
+                Ok(Opened::Incomplete) => match self.show(used) {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(false),
+                    Err(refused) => {
+                        self.alert(refused.alert, self.shown - used, reply);
+                        break Err(refused.error.into());
+                    }
+                },
                 Ok(Opened::Other { consumed }) => used += consumed,
                 Ok(Opened::Data { consumed, plain }) => {
                     self.plain.extend_from_slice(&self.wire[used..][plain]);
                     used += consumed;
                 }
                 Ok(Opened::Closed) => self.closed = true,
-                Err(error) => break Err(error),
+                Err(error) => {
+                    let alert = fault::alert(&error.error).filter(|_| reply.len() == written);
+                    if let Some(alert) = alert {
+                        self.alert(alert, self.shown - used, reply);
+                    }
+                    break Err(error);
+                }
             }
         };
         self.wire.drain(..used);
+        self.shown -= used;
         advanced
+    }
+
+    /// Ends the handshake: the peer has sent more than a handshake can take.
+    pub fn overflow(&mut self, reply: &mut Vec<u8>) -> RecordError {
+        let refused = Refused::by(InvalidMessage::HandshakePayloadTooLarge);
+        self.alert(refused.alert, self.shown, reply);
+        refused.error.into()
+    }
+
+    fn alert(&mut self, alert: AlertDescription, seen: usize, reply: &mut Vec<u8>) {
+        self.inner.refuse(alert, seen, reply);
+    }
+
+    /// Shows rustls what comes next on the wire, of which `used` bytes are done with. `false` when there is nothing whole.
+    fn show(&mut self, used: usize) -> Result<bool, Refused> {
+        let state = self.inner.common();
+        if state.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest) {
+            self.hellos.retried(self.wire.get(..used).unwrap_or_default());
+        }
+        let version = state.protocol_version();
+        let unseen = self.wire.get(self.shown..).unwrap_or_default();
+        let next = match &mut self.hellos {
+            Hellos::Due(due) if state.negotiated_key_exchange_group().is_none() => {
+                due.look(unseen, |bytes| shape(bytes, version))?
+            }
+            // It got through unseen, which cannot be.
+            Hellos::Due(_) => return Err(Refused::by(PeerMisbehaved::RefusedToFollowHelloRetryRequest)),
+            _ => shape(unseen, version)?.map_or(Next::Wait, |record| Next::Show(record.end)),
+        };
+        match next {
+            Next::Wait => return Ok(false),
+            Next::Show(count) => self.shown += count,
+            Next::Settle(count) => {
+                self.shown += count;
+                self.hellos = Hellos::Settled;
+            }
+        }
+        Ok(true)
     }
 
     /// rustls's connection, for who has other plans with it, and the bytes that it has not used.
@@ -94,14 +188,40 @@ impl Handshaking {
 
     /// Hands over to `layer`. Fails where the handshake is not done.
     pub fn finish(self, layer: Layer) -> Result<Finished, RecordError> {
-        let negotiated = Negotiated::of(self.inner.common()).ok_or(rustls::Error::HandshakeNotComplete)?;
-        let Self { inner, plain, wire, closed } = self;
+        let negotiated = Negotiated::of(self.inner.common()).ok_or(Error::HandshakeNotComplete)?;
+        let Self { inner, plain, wire, closed, .. } = self;
         let records = match layer {
             Layer::Tlsgate => Records::Tlsgate(Box::new(own::Records::take_over(inner.into_connection())?)),
             Layer::Rustls => Records::Rustls(Box::new(inner)),
         };
         Ok(Finished { records, negotiated, plain, wire, closed })
     }
+}
+
+/// The record at the front, if it is whole. What can be no record is refused as soon as its header shows: rustls would
+/// wait for it, or take it.
+fn shape(bytes: &[u8], version: Option<ProtocolVersion>) -> Result<Option<Shape>, Refused> {
+    let Some((&[kind, major, _, high, low], body)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    // RFC 8446 sections 5.1 and 5.2, RFC 5246 section 6.2.3: protected records may be longer.
+    let longest = match (version, kind) {
+        (Some(ProtocolVersion::TLSv1_2), _) => MAX_FRAGMENT + 2048,
+        (_, APPLICATION_DATA) => MAX_FRAGMENT + 256,
+        _ => MAX_FRAGMENT,
+    };
+    if !(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind) {
+        return Err(Refused::by(InvalidMessage::InvalidContentType));
+    }
+    if major != 3 {
+        return Err(Refused::by(InvalidMessage::UnknownProtocolVersion));
+    }
+    if length > longest {
+        return Err(Refused::by(Error::PeerSentOversizedRecord));
+    }
+    if length == 0 && kind != APPLICATION_DATA {
+        return Err(Refused::by(InvalidMessage::InvalidEmptyPayload));
+    }
+    Ok((body.len() >= length).then_some(Shape { kind, start: HEADER, end: HEADER + length }))
 }
 
 impl Negotiated {
@@ -116,3 +236,9 @@ impl Negotiated {
         })
     }
 }
+
+/// RFC 8446 section 5.1.
+const HEADER: usize = 5;
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;

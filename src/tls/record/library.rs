@@ -4,8 +4,9 @@
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic};
-use rustls::{CommonState, Error, ProtocolVersion};
+use rustls::{AlertDescription, CommonState, Error, ProtocolVersion};
 
+use crate::tls::alert;
 use crate::tls::record::{Opened, RecordError, Room};
 
 /// rustls's connection of either side.
@@ -20,6 +21,8 @@ pub struct Records {
     /// What was left on the wire when it was last looked at. rustls keeps offsets into it, and has to be shown it again
     /// also when it seals.
     tail: Vec<u8>,
+    /// This side's records are encrypted by now.
+    protecting: bool,
 }
 
 /// Does the same with either side.
@@ -34,7 +37,7 @@ macro_rules! either {
 
 impl Records {
     pub fn new(connection: Connection) -> Self {
-        Self { connection, tail: Vec::new() }
+        Self { connection, tail: Vec::new(), protecting: false }
     }
 
     /// rustls's view of the connection.
@@ -47,13 +50,37 @@ impl Records {
     }
 
     pub(super) fn open(&mut self, wire: &mut [u8], reply: &mut Vec<u8>) -> Result<Opened, RecordError> {
+        let written = reply.len();
         let opened = either!(&mut self.connection, inner => open(inner, wire, reply));
+        // What encrypts is what comes after this: in TLS 1.3 there is no other sign of it.
+        self.protecting |= match reply.get(written) {
+            Some(&APPLICATION_DATA) => true,
+            Some(&CHANGE_CIPHER_SPEC) => self.common().protocol_version() == Some(ProtocolVersion::TLSv1_2),
+            _ => false,
+        };
         if opened == Ok(Opened::Incomplete) {
             self.tail.clear();
             self.tail.extend_from_slice(wire);
             self.tail.shrink_to_fit();
         }
         opened
+    }
+
+    /// Appends a fatal alert during the handshake, where rustls sends none by itself. `seen` is how many unused bytes rustls
+    /// has been shown. Once this side encrypts, only rustls can seal it, and of those that it can be brought to send,
+    /// decode_error is what fits a peer that it has not understood.
+    pub(super) fn refuse(&mut self, alert: AlertDescription, seen: usize, reply: &mut Vec<u8>) {
+        if !self.protecting {
+            reply.extend_from_slice(&alert::plaintext(alert));
+            return;
+        }
+        // Wherever it goes on reading, there is a record of a type that TLS does not have.
+        let mut noise = vec![0xff; seen + HEADER];
+        either!(&mut self.connection, inner => {
+            if inner.process(&mut noise).state.is_err() {
+                last_words(inner, &mut noise, reply);
+            }
+        });
     }
 
     /// RFC 8446 section 5.2; in TLS 1.2 RFC 5288 section 3 (the explicit nonce) or RFC 7905 section 2.
@@ -211,3 +238,7 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Vec<u8>) -> Result<
 const HEADER: usize = 5;
 const EXPLICIT_NONCE: usize = 8;
 const TAG: usize = 16;
+
+/// RFC 8446 section 5.1.
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const APPLICATION_DATA: u8 = 23;

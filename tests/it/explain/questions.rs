@@ -199,7 +199,7 @@ fn a_hello_that_is_none_is_refused_as_the_proxy_would() {
     let mut other = raw.clone();
     // A ServerHello is no ClientHello.
     other[5] = 2;
-    assert_eq!(reason(&other).1.as_deref(), Some("decode_error"));
+    assert_eq!(reason(&other).1.as_deref(), Some("unexpected_message"));
     // The hello is well-formed, but its key share is a point of which no key comes: the handshake cannot begin.
     let share = [&[0, 36, 0, 0x1d, 0, 32][..], &[0; 32]].concat();
     let forged = hello::records(&hello::with_extensions(&hello::message(&raw), KEY_SHARE, &[&share]), 16_384);

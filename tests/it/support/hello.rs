@@ -37,6 +37,25 @@ pub(crate) fn with_extensions(message: &[u8], kind: u16, replacements: &[&[u8]])
     [&[CLIENT_HELLO], &long(body.len())[..], &body].concat()
 }
 
+/// The data of its extension of that kind.
+pub(crate) fn extension(message: &[u8], kind: u16) -> Option<Vec<u8>> {
+    let mut extensions = &message[extensions_at(message) + 2..];
+    while let [a, b, high, low, rest @ ..] = extensions {
+        let (data, others) = rest.split_at(usize::from(*high) << 8 | usize::from(*low));
+        if u16::from_be_bytes([*a, *b]) == kind {
+            return Some(data.to_vec());
+        }
+        extensions = others;
+    }
+    None
+}
+
+/// An `application_layer_protocol_negotiation` extension's data (RFC 7301 section 3.1).
+pub(crate) fn protocols(names: &[&str]) -> Vec<u8> {
+    let list: Vec<u8> = names.iter().flat_map(|name| [&short(name.len())[1..], name.as_bytes()].concat()).collect();
+    [&short(list.len())[..], &list].concat()
+}
+
 /// A `server_name` extension's data with these names, which may be anything.
 pub(crate) fn server_names(names: &[&[u8]]) -> Vec<u8> {
     let entry = |name: &&[u8]| [&[HOST_NAME], &short(name.len())[..], name].concat();
@@ -65,6 +84,9 @@ fn long(length: usize) -> [u8; 3] {
     let [0, bytes @ ..] = u32::try_from(length).unwrap().to_be_bytes() else { panic!("{length} bytes") };
     bytes
 }
+
+pub(crate) const ALPN: u16 = 16;
+pub(crate) const KEY_SHARE: u16 = 51;
 
 /// RFC 6066 section 3.
 pub(crate) const SERVER_NAME: u16 = 0;

@@ -11,6 +11,7 @@ pub(crate) mod forge;
 pub(crate) mod haproxy;
 pub(crate) mod hello;
 pub(crate) mod http;
+pub(crate) mod keys;
 pub(crate) mod ldap;
 pub(crate) mod nginx;
 pub(crate) mod pki;
