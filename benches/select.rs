@@ -129,12 +129,19 @@ fn listener(size: usize) -> (usize, Certificates) {
             key_bits,
             names: vec![Name::parse(&named).unwrap()],
             not_before: 0,
+            addresses: Vec::new(),
             not_after: 100,
+            chain_not_after: 100,
+            chain_ends_first: None,
+            issuer_known: true,
+            is_ca: false,
+            must_staple: false,
             serial: "01".into(),
             fingerprint: [0; 32],
             hash: Hash::Sha256,
             chain_signatures: Box::new([&[SignatureScheme::ECDSA_NISTP256_SHA256]]),
             unusable_names: Vec::new(),
+            remarks: Vec::new(),
         }
     };
     let entries = (0..size).map(|place| Entry { certificate: Arc::new(certificate(place)), default: false }).collect();

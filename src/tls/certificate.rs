@@ -1,18 +1,20 @@
 //! Certificate and key bytes → one [`Certificate`]: chain in order, key, names, key type, validity, fingerprint.
 //! Must not know: files, which client it is for.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::SignatureScheme;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use thiserror::Error;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::tls::crypto;
 use crate::tls::name::Name;
 
 pub(super) mod algorithm;
+pub(super) mod extensions;
 pub use algorithm::{Hash, KeyType};
 
 /// A certificate that can be served: the leaf's facts, and chain and key as rustls wants them.
@@ -28,10 +30,23 @@ pub struct Certificate {
     /// The names it may be chosen by: those given in the configuration, else the DNS names of the SAN extension, else,
     /// where that extension is absent, the subject's common name.
     pub names: Vec<Name>,
+    /// The addresses of the SAN extension, whatever names the configuration gives.
+    pub addresses: Vec<IpAddr>,
     /// Seconds since 1970, inclusive.
     pub not_before: i64,
     /// Seconds since 1970, inclusive.
     pub not_after: i64,
+    /// The earliest end of all certificates that are sent and that lead from the leaf towards a root; a root's own end does
+    /// not count, since clients go by their own copy. Seconds since 1970, inclusive.
+    pub chain_not_after: i64,
+    /// The subject of the certificate that ends then, if that is not the leaf; safe to print.
+    pub chain_ends_first: Option<String>,
+    /// Whether the leaf is self-signed, or its issuer's certificate is sent with it.
+    pub issuer_known: bool,
+    /// Whether the leaf may sign other certificates (basicConstraints).
+    pub is_ca: bool,
+    /// Whether clients demand a stapled OCSP answer with it (TLS feature extension, RFC 7633).
+    pub must_staple: bool,
     /// Upper-case hex without leading zero bytes, as `openssl x509 -serial` prints it.
     pub serial: Box<str>,
     /// SHA-256 of the leaf's DER.
@@ -42,6 +57,8 @@ pub struct Certificate {
     pub chain_signatures: Box<[&'static [SignatureScheme]]>,
     /// Names in the certificate that no client can ask for (`f*.example.com`), for a warning.
     pub unusable_names: Vec<String>,
+    /// What looks wrong with it but works, for warnings; each without the label in front.
+    pub remarks: Vec<String>,
 }
 
 /// Why certificate and key do not make a usable pair.
@@ -67,6 +84,10 @@ pub enum CertificateError {
         "the certificate bears no name (no DNS or IP name in its SAN extension, and no common name); give it some with \"names\""
     )]
     NoNames,
+    #[error(
+        "no client can ask for the certificate: its {0} is \"{1}\", which is no host name; give it some with \"names\""
+    )]
+    NoHostName(&'static str, String),
 }
 
 impl Certificate {
@@ -96,18 +117,29 @@ impl Certificate {
         let leaf = leaf_of(&parsed, signing.as_ref())?;
         let (key_type, key_bits) = algorithm::key_type(&parsed[leaf])?;
         let order = chain_from(&parsed, leaf);
-        let (own_names, unusable_names) = match names {
-            Some(given) => (given, Vec::new()),
-            None => names_of(&parsed[leaf])?,
-        };
+        let mut own = extensions::names(&parsed[leaf])?;
+        match names {
+            Some(given) => (own.usable, own.unusable) = (given, Vec::new()),
+            None => own = own.any(&parsed[leaf])?,
+        }
+        let first_end =
+            order.iter().map(|&index| &parsed[index]).filter(|one| !is_self_issued(one) || order.len() == 1);
+        let first_end = first_end.min_by_key(|one| one.validity().not_after.timestamp()).unwrap_or(&parsed[leaf]);
         let tbs = &parsed[leaf].tbs_certificate;
         Ok(Self {
             label: label.into(),
             key_type,
             key_bits,
-            names: own_names,
+            names: own.usable,
+            addresses: own.addresses,
             not_before: tbs.validity.not_before.timestamp(),
             not_after: tbs.validity.not_after.timestamp(),
+            chain_not_after: first_end.validity().not_after.timestamp(),
+            chain_ends_first: (!std::ptr::eq(first_end, &parsed[leaf]))
+                .then(|| first_end.subject().to_string().escape_default().to_string()),
+            issuer_known: order.len() > 1 || is_self_issued(&parsed[leaf]),
+            is_ca: parsed[leaf].is_ca(),
+            must_staple: extensions::must_staple(&parsed[leaf]),
             serial: serial_hex(tbs.raw_serial()).into(),
             fingerprint: crypto::sha256(&certificates[leaf]),
             hash: algorithm::signature_hash(&parsed[leaf]),
@@ -117,7 +149,8 @@ impl Certificate {
                 .filter(|certificate| certificate.subject() != certificate.issuer())
                 .map(algorithm::verifying_schemes)
                 .collect(),
-            unusable_names,
+            unusable_names: own.unusable,
+            remarks: Vec::new(),
             key: Arc::new(CertifiedKey::new(order.iter().map(|&index| certificates[index].clone()).collect(), signing)),
         })
     }
@@ -175,38 +208,8 @@ fn chain_from(parsed: &[X509Certificate<'_>], leaf: usize) -> Vec<usize> {
     }
 }
 
-/// Usable and unusable names (RFC 6125 section 6.4.4: the common name counts only without SANs).
-fn names_of(leaf: &X509Certificate<'_>) -> Result<(Vec<Name>, Vec<String>), CertificateError> {
-    let san = leaf
-        .subject_alternative_name()
-        .map_err(|_| CertificateError::BadCertificate("its SAN extension is malformed or stands twice".into()))?;
-    let mut has_address = false;
-    let mut texts = Vec::new();
-    match &san {
-        Some(extension) => {
-            for name in &extension.value.general_names {
-                match name {
-                    GeneralName::DNSName(name) => texts.push(*name),
-                    GeneralName::IPAddress(_) => has_address = true,
-                    _ => {}
-                }
-            }
-        }
-        None => texts.extend(leaf.subject().iter_common_name().filter_map(|name| name.as_str().ok())),
-    }
-    let mut names = Vec::with_capacity(texts.len());
-    let mut unusable = Vec::new();
-    for text in texts {
-        match Name::parse(text) {
-            Ok(name) if names.contains(&name) => {}
-            Ok(name) => names.push(name),
-            Err(_) => unusable.push(text.escape_default().to_string()),
-        }
-    }
-    if names.is_empty() && !has_address {
-        return Err(CertificateError::NoNames);
-    }
-    Ok((names, unusable))
+fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {
+    certificate.subject() == certificate.issuer()
 }
 
 fn serial_hex(raw: &[u8]) -> String {

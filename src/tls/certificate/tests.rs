@@ -68,7 +68,76 @@ fn names_come_from_the_san_and_from_the_common_name_only_without_one() {
     let mut address = params(&[]);
     address.distinguished_name.push(DnType::CommonName, "cn.test");
     address.subject_alt_names = vec![SanType::IpAddress([127, 0, 0, 1].into())];
-    assert_eq!(names(&load(&address, &key).unwrap()), Vec::<String>::new());
+    let loaded = load(&address, &key).unwrap();
+    assert_eq!(names(&loaded), Vec::<String>::new());
+    assert_eq!(loaded.addresses, [IpAddr::from([127, 0, 0, 1])]);
+}
+
+#[test]
+fn an_address_of_either_version_is_enough() {
+    let key = KeyPair::generate().unwrap();
+    let mut both = params(&[]);
+    let v6: IpAddr = "2001:db8::1".parse().unwrap();
+    both.subject_alt_names = vec![SanType::IpAddress(v6), SanType::IpAddress([192, 0, 2, 1].into())];
+    assert_eq!(load(&both, &key).unwrap().addresses, [v6, IpAddr::from([192, 0, 2, 1])]);
+    assert_eq!(extensions::address(&[0; 5]), None);
+}
+
+#[test]
+fn a_name_that_is_no_host_name_is_given_in_the_reason() {
+    let key = KeyPair::generate().unwrap();
+    let mut spaced = params(&[]);
+    spaced.distinguished_name.push(DnType::CommonName, "Directory \u{1b}Server");
+    let expected = CertificateError::NoHostName("common name", "Directory \\u{1b}Server".into());
+    assert_eq!(load(&spaced, &key).unwrap_err(), expected);
+    let expected = CertificateError::NoHostName("SAN extension", "f*.a.test".into());
+    assert_eq!(load(&params(&["f*.a.test"]), &key).unwrap_err(), expected);
+}
+
+#[test]
+fn the_facts_that_warnings_are_made_of() {
+    let key = KeyPair::generate().unwrap();
+    let plain = load(&params(&["a.test"]), &key).unwrap();
+    assert!(!plain.is_ca && !plain.must_staple && plain.issuer_known);
+    assert_eq!((plain.chain_not_after, plain.chain_ends_first), (plain.not_after, None));
+    let feature = |value: &[u8]| {
+        let mut params = params(&["a.test"]);
+        let feature = rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 24], value.to_vec());
+        params.custom_extensions = vec![feature];
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        load(&params, &key).unwrap()
+    };
+    assert!(feature(&[0x30, 3, 2, 1, 5]).must_staple && feature(&[0x30, 6, 2, 1, 23, 2, 1, 17]).must_staple);
+    assert!(!feature(&[0x30, 3, 2, 1, 23]).must_staple && !feature(&[]).must_staple);
+    assert!(feature(&[0x30, 0]).is_ca);
+}
+
+#[test]
+fn the_end_that_comes_first_is_that_of_the_whole_chain_without_its_root() {
+    let (root_key, middle_key, leaf_key) =
+        (KeyPair::generate().unwrap(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let until = |year, name: &str| {
+        let mut made = params(&[]);
+        made.distinguished_name.push(DnType::CommonName, name);
+        made.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        made.not_after = rcgen::date_time_ymd(year, 1, 1);
+        made
+    };
+    let root_der = self_signed(&until(2001, "root"), &root_key);
+    let root = rcgen::Issuer::new(until(2001, "root"), root_key);
+    let middle_der = until(2002, "middle").signed_by(&middle_key, &root).unwrap().der().clone();
+    let middle = rcgen::Issuer::new(until(2002, "middle"), middle_key);
+    let leaf = params(&["a.test"]).signed_by(&leaf_key, &middle).unwrap().der().clone();
+    let build = |chain: &[&CertificateDer<'static>]| {
+        let chain = chain.iter().map(|one| (*one).clone()).collect();
+        Certificate::build("test", chain, vec![private(&leaf_key)], None).unwrap()
+    };
+    let whole = build(&[&leaf, &middle_der, &root_der]);
+    assert_eq!((whole.chain_not_after, whole.chain_ends_first.as_deref()), (1_009_843_200, Some("CN=middle")));
+    assert!(whole.issuer_known);
+    let alone = build(&[&leaf]);
+    assert_eq!((alone.chain_not_after, alone.chain_ends_first.as_deref()), (alone.not_after, None));
+    assert!(!alone.issuer_known);
 }
 
 #[test]

@@ -29,12 +29,19 @@ pub(crate) fn certificate(names: &[&str]) -> Certificate {
         key_bits: 256,
         names: names.iter().map(|name| Name::parse(name).unwrap()).collect(),
         not_before: 0,
+        addresses: Vec::new(),
         not_after: 100,
+        chain_not_after: 100,
+        chain_ends_first: None,
+        issuer_known: true,
+        is_ca: false,
+        must_staple: false,
         serial: "01".into(),
         fingerprint: [0; 32],
         hash: Hash::Sha256,
         chain_signatures: Box::new([ECDSA_SHA256]),
         unusable_names: Vec::new(),
+        remarks: Vec::new(),
     }
 }
 
