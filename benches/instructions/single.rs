@@ -68,12 +68,19 @@ fn certificate(name: Name, key: &Arc<CertifiedKey>) -> Certificate {
         key_bits: 256,
         names: vec![name],
         not_before: 0,
+        addresses: Vec::new(),
         not_after: 100,
+        chain_not_after: 100,
+        chain_ends_first: None,
+        issuer_known: true,
+        is_ca: false,
+        must_staple: false,
         serial: "01".into(),
         fingerprint: [0; 32],
         hash: Hash::Sha256,
         chain_signatures: Box::new([&[SignatureScheme::ECDSA_NISTP256_SHA256]]),
         unusable_names: Vec::new(),
+        remarks: Vec::new(),
     }
 }
 
