@@ -150,7 +150,7 @@ impl Making<'_, '_> {
         for file in &asked.crl {
             match self.certificates.loading.plain(&file.value) {
                 Ok(bytes) => match pem::read_crls(&bytes) {
-                    Ok(lists) => crls.extend(lists),
+                    Ok(lists) => crls.extend(lists.crls),
                     Err(error) => {
                         let said = format!("{}: {error}", file.value.display());
                         self.certificates.errors.push(file.error(said));

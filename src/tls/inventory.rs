@@ -6,7 +6,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
 use crate::tls::chain::{self, Anchors, Chain, End};
@@ -101,13 +100,9 @@ pub fn anchors(path: &Path) -> Result<Anchors, InventoryError> {
 }
 
 fn certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, InventoryError> {
-    // DER begins with a SEQUENCE, which no text does.
-    if text.first() == Some(&0x30) && inspect::parse(text).is_ok() {
-        return Ok(vec![CertificateDer::from(text.to_vec())]);
-    }
-    CertificateDer::pem_slice_iter(text)
-        .collect::<Result<_, _>>()
-        .map_err(|error| InventoryError::Pem(path.to_owned(), pem::said(error)))
+    pem::read_certificates(text)
+        .map(|contents| contents.certificates)
+        .map_err(|error| InventoryError::Pem(path.to_owned(), error))
 }
 
 /// The key in `text`, and which certificate it belongs to.

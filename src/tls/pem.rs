@@ -1,121 +1,325 @@
-//! PEM text → the certificates and the private key in it, in any order.
+//! The bytes of a file → the certificates, keys and lists of revoked certificates in it, in any order.
 //! Must not know: files, names, which certificate goes with which key.
+//!
+//! This is the only reader of PEM. Its rule: what OpenSSL reads of a file is read, and what is not read is named. So it
+//! takes OpenSSL's labels (`X509 CERTIFICATE`, `TRUSTED CERTIFICATE`), reads keys by their content, and is more lenient
+//! than OpenSSL about where a section begins and ends.
 
-use rustls::pki_types::pem::{self, SectionKind};
+use rustls::pki_types::pem as canonical;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use thiserror::Error;
 
-/// What a PEM text holds that matters to a TLS server; other sections (parameters, CRLs) are passed over.
+mod der;
+mod sections;
+
+use der::Kind;
+use sections::{Part, Parts};
+
+/// What a file holds.
 #[derive(Debug, Default)]
 pub struct Contents {
     pub certificates: Vec<CertificateDer<'static>>,
+    /// For each of the certificates, the line where it begins.
+    pub lines: Vec<usize>,
     pub keys: Vec<PrivateKeyDer<'static>>,
+    /// Lists of revoked certificates.
+    pub crls: Vec<CertificateRevocationListDer<'static>>,
+    /// What was not read and may have been meant to be. Requests, parameters and public keys, which belong to no server's
+    /// business, are not among it.
+    pub passed_over: Vec<PassedOver>,
 }
 
-/// Why a PEM text cannot be used.
+/// A part of a file that was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The line where it begins, from 1.
+    pub line: usize,
+    /// What it is and why it is not read: a sentence that is safe to print.
+    pub what: String,
+}
+
+impl std::fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+/// Why a file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PemError {
     #[error("is empty")]
     Empty,
-    #[error("is cut short: a section begins that has no end line")]
-    Truncated,
+    #[error("is cut short: the section \"{1}\" that begins at line {0} has no end line")]
+    Truncated(usize, String),
     #[error("is not valid PEM: {0}")]
     Syntax(String),
+    #[error("is text in UTF-16, expected ASCII or UTF-8 (save it as UTF-8)")]
+    Utf16,
+    #[error("is {0}, expected PEM; convert it with \"{1}\"")]
+    Form(&'static str, &'static str),
     #[error(
         "holds a private key that is encrypted with a passphrase, which tlsgate cannot ask for; decrypt it with \"openssl pkey\""
     )]
     Encrypted,
+    #[error("holds a private key that cannot be used: {0}")]
+    Key(PassedOver),
+    #[error("holds nothing that can be read: {0}")]
+    Unread(PassedOver),
 }
 
-/// Reads every section of `text`.
-pub fn read(text: &[u8]) -> Result<Contents, PemError> {
-    if text.iter().all(u8::is_ascii_whitespace) {
-        return Err(PemError::Empty);
-    }
-    if contains(text, "-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(text, "Proc-Type: 4,ENCRYPTED") {
-        return Err(PemError::Encrypted);
-    }
-    let mut contents = Contents::default();
-    let mut rest = text;
-    while let Some((kind, der)) = pem::from_buf(&mut rest).map_err(said)? {
-        match kind {
-            SectionKind::Certificate => contents.certificates.push(der.into()),
-            SectionKind::RsaPrivateKey => contents.keys.push(PrivateKeyDer::Pkcs1(der.into())),
-            SectionKind::EcPrivateKey => contents.keys.push(PrivateKeyDer::Sec1(der.into())),
-            SectionKind::PrivateKey => contents.keys.push(PrivateKeyDer::Pkcs8(der.into())),
-            _ => {}
+/// Reads certificates and keys. A file whose only private key cannot be used is an error.
+pub fn read(bytes: &[u8]) -> Result<Contents, PemError> {
+    let mut found = Found::of(bytes)?;
+    let usable = !found.contents.keys.is_empty();
+    for unread in found.unusable_keys {
+        match unread.what == ENCRYPTED {
+            _ if usable => found.contents.passed_over.push(unread),
+            true => return Err(PemError::Encrypted),
+            false => return Err(PemError::Key(unread)),
         }
     }
-    Ok(contents)
+    let lists = found.list_lines.iter();
+    found.contents.passed_over.extend(lists.map(|line| unread(*line, LIST_HERE)));
+    found.contents.something()
 }
 
-/// Reads lists of revoked certificates: PEM, or one in DER, as CAs publish it.
-pub fn read_crls(bytes: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
-    // A DER structure begins with the tag of a sequence, which in PEM would be a zero.
-    if bytes.first() == Some(&0x30) {
-        return Ok(vec![bytes.to_vec().into()]);
-    }
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(PemError::Empty);
-    }
-    let mut lists = Vec::new();
-    let mut rest = bytes;
-    while let Some((kind, der)) = pem::from_buf(&mut rest).map_err(said)? {
-        if kind == SectionKind::Crl {
-            lists.push(der.into());
-        }
-    }
-    match lists.is_empty() {
+/// Reads certificates without a look at keys, for those who need none.
+pub fn read_certificates(bytes: &[u8]) -> Result<Contents, PemError> {
+    let mut found = Found::of(bytes)?;
+    let lists = found.list_lines.iter();
+    found.contents.passed_over.extend(lists.map(|line| unread(*line, LIST_HERE)));
+    found.contents.something()
+}
+
+/// Reads lists of revoked certificates: PEM, or one in DER, as CAs publish it. There is at least one.
+pub fn read_crls(bytes: &[u8]) -> Result<Contents, PemError> {
+    let mut contents = Found::of(bytes)?.contents;
+    let certificates = contents.lines.iter();
+    contents.passed_over.extend(certificates.map(|line| unread(*line, "a certificate is not read here")));
+    match contents.crls.is_empty() {
         true => Err(PemError::Syntax("there is no list of revoked certificates (X509 CRL) in it".into())),
-        false => Ok(lists),
+        false => Ok(contents),
     }
 }
 
-pub(super) fn said(error: pem::Error) -> PemError {
-    match error {
-        pem::Error::MissingSectionEnd { .. } => PemError::Truncated,
-        pem::Error::IllegalSectionStart { .. } => PemError::Syntax("a BEGIN line is malformed".into()),
-        pem::Error::Base64Decode(_) => PemError::Syntax("a section is not base64".into()),
-        other => PemError::Syntax(other.to_string()),
+impl Contents {
+    /// An error where nothing was read and something was passed over.
+    fn something(mut self) -> Result<Self, PemError> {
+        self.passed_over.sort_by_key(|unread| unread.line);
+        let nothing = self.certificates.is_empty() && self.keys.is_empty() && self.crls.is_empty();
+        match self.passed_over.first() {
+            Some(first) if nothing => Err(PemError::Unread(first.clone())),
+            _ => Ok(self),
+        }
     }
 }
 
-fn contains(text: &[u8], needle: &str) -> bool {
-    match std::str::from_utf8(text) {
-        // Many times faster than to look at each place.
-        Ok(text) => text.contains(needle),
-        Err(_) => text.windows(needle.len()).any(|window| window == needle.as_bytes()),
-    }
+/// Everything in a file, before it is known what it is wanted for.
+#[derive(Default)]
+struct Found {
+    contents: Contents,
+    unusable_keys: Vec<PassedOver>,
+    /// Where the lists of revoked certificates begin.
+    list_lines: Vec<usize>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_there_is_said_by_name() {
-        assert_eq!(read(b"").err(), Some(PemError::Empty));
-        assert_eq!(read(b" \n\t").err(), Some(PemError::Empty));
-        assert_eq!(read(b"-----BEGIN CERTIFICATE-----\nAAAA\n").err(), Some(PemError::Truncated));
-        assert_eq!(
-            read(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n").err(),
-            Some(PemError::Encrypted)
-        );
-        assert!(matches!(
-            read(b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n").err(),
-            Some(PemError::Syntax(_))
-        ));
+impl Found {
+    fn of(bytes: &[u8]) -> Result<Self, PemError> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(PemError::Empty);
+        }
+        if is_utf16(bytes) {
+            return Err(PemError::Utf16);
+        }
+        let mut found = Self::default();
+        if let Some((der, [])) = der::first(bytes) {
+            found.binary(der)?;
+            return Ok(found);
+        }
+        for part in Parts::of(bytes) {
+            match part? {
+                Part::Section { line, label, body, alone: true } => found.section(line, &label, &body)?,
+                Part::Section { line, label, body, .. } => found.section_of_comment(line, &label, &body)?,
+                Part::Unread(unread) => found.contents.passed_over.push(unread),
+            }
+        }
+        let nothing = found.contents.certificates.is_empty() && found.contents.passed_over.is_empty();
+        if nothing && found.list_lines.is_empty() && der::begins(bytes) {
+            return Err(PemError::Syntax("it looks like DER, and is cut short or has bytes behind its end".into()));
+        }
+        Ok(found)
     }
 
-    #[test]
-    fn no_prefix_of_a_valid_text_panics_or_yields_a_partial_section() {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let text = key.serialize_pem();
-        for cut in 0..text.len() {
-            if let Ok(contents) = read(&text.as_bytes()[..cut]) {
-                let whole = text.trim_end().len();
-                assert_eq!(contents.keys.len(), usize::from(cut >= whole), "cut at {cut}");
+    /// A file that is not text.
+    fn binary(&mut self, bytes: &[u8]) -> Result<(), PemError> {
+        match der::kind(bytes) {
+            Kind::Pkcs12 => return Err(PemError::Form("a PKCS#12 archive", "openssl pkcs12 -nodes")),
+            Kind::Pkcs7 => {
+                return Err(PemError::Form("a PKCS#7 bundle", "openssl pkcs7 -inform DER -print_certs"));
+            }
+            Kind::List => self.list(1, bytes.to_vec()),
+            Kind::Certificate => self.certificate(1, "CERTIFICATE", bytes.to_vec())?,
+            Kind::Other => {
+                let what = "it is DER, and neither a certificate nor a private key nor a list of revoked certificates";
+                self.contents.passed_over.push(unread(1, what));
+            }
+            kind => self.key(1, kind, bytes.to_vec()),
+        }
+        Ok(())
+    }
+
+    /// A section that follows other text on its line: two files put together, or a comment about sections.
+    fn section_of_comment(&mut self, line: usize, label: &str, body: &sections::Body) -> Result<(), PemError> {
+        let whole = decoded(line, label, "CERTIFICATE", body).is_ok_and(|der| der::first(&der).is_some());
+        if whole || body.encrypted || HARMLESS.contains(&label) {
+            return self.section(line, label, body);
+        }
+        self.contents.passed_over.push(unread(line, &sections::not_alone(label)));
+        Ok(())
+    }
+
+    /// One section in PEM.
+    fn section(&mut self, line: usize, label: &str, body: &sections::Body) -> Result<(), PemError> {
+        match label {
+            "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
+                let der = decoded(line, label, "CERTIFICATE", body)?;
+                self.certificate(line, label, der)
+            }
+            "X509 CRL" => {
+                let der = decoded(line, label, "X509 CRL", body)?;
+                self.list(line, der);
+                Ok(())
+            }
+            "OPENSSH PRIVATE KEY" => {
+                self.unusable_keys.push(unread(line, OPENSSH));
+                Ok(())
+            }
+            "ENCRYPTED PRIVATE KEY" => {
+                self.unusable_keys.push(unread(line, ENCRYPTED));
+                Ok(())
+            }
+            _ if body.encrypted && is_private_key(label) => {
+                self.unusable_keys.push(unread(line, ENCRYPTED));
+                Ok(())
+            }
+            _ if is_private_key(label) => {
+                // As which kind does not matter: all of them are decoded as secrets.
+                let der = decoded(line, label, "PRIVATE KEY", body)?;
+                self.key(line, der::kind(&der), der);
+                Ok(())
+            }
+            _ if HARMLESS.contains(&label) => Ok(()),
+            _ => {
+                let hint = HINTS.iter().find(|(known, _)| *known == label).map_or("", |(_, hint)| hint);
+                self.contents.passed_over.push(unread(line, &format!("a section \"{label}\" is not read{hint}")));
+                Ok(())
             }
         }
     }
+
+    fn certificate(&mut self, line: usize, label: &str, mut der: Vec<u8>) -> Result<(), PemError> {
+        if let Some((certificate, rest)) = der::first(&der) {
+            if der::kind(certificate) == Kind::Pkcs7 {
+                let said = format!(
+                    "line {line}: the section \"{label}\" is a PKCS#7 bundle; convert it with \"openssl pkcs7 -print_certs\""
+                );
+                return Err(PemError::Syntax(said));
+            }
+            // OpenSSL, too, takes what stands first.
+            let about = match (rest, label) {
+                ([], _) => None,
+                (settings, "TRUSTED CERTIFICATE") => der::judges(settings).then_some(TRUST_SETTINGS),
+                _ => Some("bytes that follow the end of a certificate are not read"),
+            };
+            self.contents.passed_over.extend(about.map(|about| unread(line, about)));
+            let length = certificate.len();
+            der.truncate(length);
+        }
+        self.contents.certificates.push(der.into());
+        self.contents.lines.push(line);
+        Ok(())
+    }
+
+    fn list(&mut self, line: usize, der: Vec<u8>) {
+        self.contents.crls.push(der.into());
+        self.list_lines.push(line);
+    }
+
+    /// A key is what its content is: OpenSSL reads PKCS#8 under `RSA PRIVATE KEY`, and PKCS#1 under `PRIVATE KEY`.
+    fn key(&mut self, line: usize, kind: Kind, der: Vec<u8>) {
+        let unusable = match kind {
+            Kind::Pkcs8 => return self.contents.keys.push(PrivateKeyDer::Pkcs8(der.into())),
+            Kind::Pkcs1 => return self.contents.keys.push(PrivateKeyDer::Pkcs1(der.into())),
+            Kind::Sec1 => return self.contents.keys.push(PrivateKeyDer::Sec1(der.into())),
+            Kind::Encrypted => ENCRYPTED,
+            Kind::MultiPrime => MULTI_PRIME,
+            Kind::Dsa => "it is for DSA, expected RSA, ECDSA or Ed25519",
+            _ => "it is no private key in PKCS#8, PKCS#1 or SEC1",
+        };
+        self.unusable_keys.push(unread(line, unusable));
+    }
 }
+
+/// Decodes base64 as the label says: keys in a time that does not depend on their bits.
+fn decoded(line: usize, label: &str, known: &str, body: &sections::Body) -> Result<Vec<u8>, PemError> {
+    let syntax = |said: &str| PemError::Syntax(format!("line {line}: the section \"{label}\" {said}"));
+    if body.encrypted && known != "PRIVATE KEY" {
+        return Err(syntax("is encrypted"));
+    }
+    let text =
+        [b"-----BEGIN ", known.as_bytes(), b"-----\n", &body.base64, b"\n-----END ", known.as_bytes(), b"-----\n"]
+            .concat();
+    match canonical::from_buf(&mut text.as_slice()) {
+        Ok(Some((_, der))) if !der.is_empty() => Ok(der),
+        Ok(_) => Err(syntax("is empty")),
+        Err(canonical::Error::SectionTooLarge) => Err(syntax("is larger than 256 MiB")),
+        Err(_) => Err(syntax("is not base64")),
+    }
+}
+
+/// OpenSSL writes `RSA`, `EC`, `DSA`, `ED25519` … in front, or nothing.
+fn is_private_key(label: &str) -> bool {
+    label == "PRIVATE KEY" || label.ends_with(" PRIVATE KEY")
+}
+
+/// A byte-order mark says so, or each second byte of the first dashes is zero.
+fn is_utf16(bytes: &[u8]) -> bool {
+    let dashes = |bytes: &[u8]| matches!(bytes, [b'-', 0, b'-', 0, b'-', 0, ..] | [0, b'-', 0, b'-', 0, b'-', ..]);
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) || dashes(bytes)
+}
+
+fn unread(line: usize, what: &str) -> PassedOver {
+    PassedOver { line, what: what.to_owned() }
+}
+
+const ENCRYPTED: &str = "a private key is encrypted with a passphrase";
+const OPENSSH: &str =
+    "it is in OpenSSH's own form, expected PKCS#8, PKCS#1 or SEC1 (\"ssh-keygen -p -m PKCS8\" converts it)";
+const MULTI_PRIME: &str = "it is an RSA key of more than two primes, expected two";
+const LIST_HERE: &str = "a list of revoked certificates (X509 CRL) is not read here";
+const TRUST_SETTINGS: &str = "what a \"TRUSTED CERTIFICATE\" says about its uses is not read";
+
+/// Sections that stand beside certificates and keys and mean nothing to a server: OpenSSL's tools write them unasked.
+const HARMLESS: &[&str] = &[
+    "EC PARAMETERS",
+    "SM2 PARAMETERS",
+    "DH PARAMETERS",
+    "X9.42 DH PARAMETERS",
+    "DSA PARAMETERS",
+    "PUBLIC KEY",
+    "RSA PUBLIC KEY",
+    "DSA PUBLIC KEY",
+    "ECDSA PUBLIC KEY",
+    "CERTIFICATE REQUEST",
+    "NEW CERTIFICATE REQUEST",
+];
+
+/// What may help with sections that hold certificates in another form.
+const HINTS: &[(&str, &str)] = &[
+    ("PKCS7", " (\"openssl pkcs7 -print_certs\" writes its certificates)"),
+    ("PKCS #7 SIGNED DATA", " (\"openssl pkcs7 -print_certs\" writes its certificates)"),
+    ("CMS", " (\"openssl pkcs7 -print_certs\" writes its certificates)"),
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! Text → the sections of PEM in it (RFC 7468, RFC 1421), and what looks like one and cannot be read.
+//! Must not know: what sections hold.
+//!
+//! Sections are found by their marks, wherever these stand: two files that were put together where the first had no last
+//! line break, indented text, line breaks of any kind. A mark that follows other text on its line counts only if a whole
+//! section follows it, since it may be a comment.
+
+use super::{PassedOver, PemError};
+
+/// What a text consists of, in its order.
+#[derive(Debug)]
+pub(super) enum Part {
+    Section {
+        line: usize,
+        label: String,
+        body: Body,
+        /// Whether it begins its line. If not, it may be part of a comment.
+        alone: bool,
+    },
+    Unread(PassedOver),
+}
+
+/// What stands between the marks of a section.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    /// Without blanks and line breaks, and without headers.
+    pub base64: Vec<u8>,
+    /// Whether a header says that it is encrypted (RFC 1421 section 4.6.1.1).
+    pub encrypted: bool,
+}
+
+/// The parts of a text.
+pub(super) struct Parts<'a> {
+    text: &'a [u8],
+    /// All before it was dealt with.
+    at: usize,
+    lines: Lines<'a>,
+    /// To be given out before anything else is looked at.
+    pending: Option<Part>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(text: &'a [u8]) -> Self {
+        Self { text, at: 0, lines: Lines { text, at: 0, line: 1 }, pending: None }
+    }
+
+    /// What a BEGIN mark at `begin` begins.
+    fn section(&mut self, begin: usize) -> Result<Part, PemError> {
+        let line = self.lines.at(begin);
+        let alone = self.begins_line(begin);
+        let label_at = begin + BEGIN.len();
+        self.at = label_at;
+        let Some(label) = label(&self.text[label_at..]) else {
+            let rest = &self.text[label_at..];
+            if alone && !rest.iter().any(|byte| is_break(*byte)) {
+                return Err(PemError::Truncated(line, shown(rest)));
+            }
+            return Ok(unread(line, "a BEGIN line is malformed, and what follows it is not read"));
+        };
+        let body_at = label_at + label.len() + DASHES.len();
+        let name = shown(label);
+        let end = find(&self.text[body_at..], DASHES).map(|length| body_at + length);
+        let Some(after) = end.and_then(|end| after_end(self.text, end, label)) else {
+            self.at = body_at;
+            return match (alone && matters(label), end.and_then(|end| other_end(self.text, end))) {
+                (false, _) => Ok(unread(line, &format!("a section \"{name}\" without an end line is not read"))),
+                (true, None) => Err(PemError::Truncated(line, name)),
+                (true, Some(other)) => Err(PemError::Syntax(format!(
+                    "line {line}: the section \"{name}\" ends with the end line of \"{other}\""
+                ))),
+            };
+        };
+        self.at = after;
+        match read_body(&self.text[body_at..end.unwrap_or(body_at)]) {
+            Some(body) => Ok(Part::Section { line, label: name, body, alone }),
+            None if !matters(label) => Ok(Part::Section { line, label: name, body: Body::default(), alone }),
+            None if alone => Err(PemError::Syntax(format!("line {line}: the section \"{name}\" is not base64"))),
+            None => Ok(unread(line, &not_alone(&name))),
+        }
+    }
+
+    /// Whether nothing but blanks and what is no ASCII (a byte-order mark) stands before it on its line.
+    fn begins_line(&self, at: usize) -> bool {
+        let before = self.text[self.at..at].iter().rev();
+        before.take_while(|byte| !is_break(**byte)).all(|byte| is_noise(*byte))
+    }
+
+    /// What in text between sections looks like a mark, and is none.
+    fn lookalike(&mut self, from: usize, to: usize) -> Option<Part> {
+        let text = &self.text[from..to];
+        let marks = |at: usize| {
+            let before = text[..at].trim_ascii_end().last();
+            let word = text.get(at..at + 5).unwrap_or_default();
+            let sectional =
+                word.eq_ignore_ascii_case(b"BEGIN") || word[..word.len().min(4)].eq_ignore_ascii_case(b"END ");
+            // A hyphen, or the last byte of a dash that a word processor made of two.
+            sectional && before.is_some_and(|byte| *byte == b'-' || (0x90..=0x95).contains(byte))
+        };
+        let at = text.iter().enumerate().filter(|(_, byte)| matches!(byte, b'B' | b'b' | b'E' | b'e'));
+        let (at, first) = at.map(|(at, first)| (at, *first)).find(|(at, _)| marks(*at))?;
+        let line = self.lines.at(from + at);
+        Some(match first {
+            b'E' | b'e' => unread(line, "an END line without its BEGIN line: what stands before it is not read"),
+            _ => unread(line, "a BEGIN line is malformed, and what follows it is not read"),
+        })
+    }
+
+    /// A text that was cut in the middle of its last BEGIN mark.
+    fn cut(&mut self, from: usize) -> Option<Part> {
+        let rest = &self.text[from..];
+        let last = rest.rsplit(|byte| is_break(*byte)).next().unwrap_or_default().trim_ascii_start();
+        let is_cut = !last.is_empty() && BEGIN.starts_with(last);
+        is_cut.then(|| unread(self.lines.at(self.text.len()), "the text ends in the middle of a BEGIN line"))
+    }
+}
+
+impl Iterator for Parts<'_> {
+    type Item = Result<Part, PemError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(part) = self.pending.take() {
+            return Some(Ok(part));
+        }
+        let from = self.at;
+        let begin = find(&self.text[from..], BEGIN).map(|length| from + length);
+        let lookalike = self.lookalike(from, begin.unwrap_or(self.text.len()));
+        let part = match begin {
+            Some(begin) => match self.section(begin) {
+                Ok(part) => Some(part),
+                Err(error) => {
+                    self.at = self.text.len();
+                    return Some(Err(error));
+                }
+            },
+            None => {
+                self.at = self.text.len();
+                self.cut(from)
+            }
+        };
+        match lookalike {
+            Some(unread) => {
+                self.pending = part;
+                Some(Ok(unread))
+            }
+            None => part.map(Ok),
+        }
+    }
+}
+
+/// Counts lines; asked for places in rising order.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    fn at(&mut self, at: usize) -> usize {
+        let from = self.at.min(at);
+        let breaks = (from..at).filter(|place| match self.text[*place] {
+            b'\n' => true,
+            // Alone, as it was on old Macs.
+            b'\r' => self.text.get(place + 1) != Some(&b'\n'),
+            _ => false,
+        });
+        self.line += breaks.count();
+        self.at = at;
+        self.line
+    }
+}
+
+/// The label that a BEGIN mark bears, up to its dashes.
+fn label(text: &[u8]) -> Option<&[u8]> {
+    let line = &text[..text.iter().position(|byte| is_break(*byte)).unwrap_or(text.len())];
+    find(line, DASHES).map(|length| &line[..length]).filter(|label| !label.is_empty() && label.len() <= LONGEST_LABEL)
+}
+
+/// Where the text goes on after the END mark of that label at `at`.
+fn after_end(text: &[u8], at: usize, label: &[u8]) -> Option<usize> {
+    let rest = text[at..].strip_prefix(END)?.strip_prefix(label)?.strip_prefix(DASHES)?;
+    Some(text.len() - rest.len())
+}
+
+/// The label of another section's END mark.
+fn other_end(text: &[u8], at: usize) -> Option<String> {
+    text[at..].strip_prefix(END).and_then(label).map(shown)
+}
+
+/// A label as it can be printed.
+fn shown(label: &[u8]) -> String {
+    let whole = label.get(..LONGEST_LABEL).unwrap_or(label);
+    String::from_utf8_lossy(whole).escape_debug().to_string()
+}
+
+/// Why a section is not read that begins in the middle of a line.
+pub(super) fn not_alone(label: &str) -> String {
+    format!("a section \"{label}\" that does not begin its line is not valid, and is not read")
+}
+
+/// Whether a section of that label is one that is read.
+fn matters(label: &[u8]) -> bool {
+    label.ends_with(b"CERTIFICATE") || label.ends_with(b"PRIVATE KEY") || label == b"X509 CRL"
+}
+
+/// Takes headers and blanks out. `None` where something remains that is not base64.
+fn read_body(text: &[u8]) -> Option<Body> {
+    let (headers, text) = split_headers(text)?;
+    let mut body = Body { base64: Vec::with_capacity(text.len()), encrypted: headers.is_some_and(is_encrypted) };
+    for line in text.split(|byte| is_break(*byte)) {
+        // OpenSSL, too, takes off whatever is not visible ASCII at the end of a line.
+        let end = line.iter().rposition(|byte| !is_noise(*byte)).map_or(0, |last| last + 1);
+        body.base64.extend(line[..end].iter().filter(|byte| **byte > b' '));
+    }
+    body.base64.iter().all(|byte| is_base64(*byte)).then_some(body)
+}
+
+/// Headers, if the text begins with some (RFC 1421 section 4.6): they end at the first empty line.
+fn split_headers(text: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let start = text.iter().position(|byte| *byte > b' ').unwrap_or(text.len());
+    let first = text[start..].split(|byte| is_break(*byte)).next().unwrap_or_default();
+    if !first.contains(&b':') {
+        return Some((None, text));
+    }
+    let mut at = start;
+    for line in text[start..].split(|byte| is_break(*byte)) {
+        // Between the two halves of a CRLF there is no line.
+        let in_break = line.is_empty() && text[..at].ends_with(b"\r") && text[at..].starts_with(b"\n");
+        if line.iter().all(|byte| is_noise(*byte)) && !in_break {
+            return Some((Some(&text[start..at]), &text[at..]));
+        }
+        at += line.len() + 1;
+    }
+    None
+}
+
+/// `Proc-Type: 4,ENCRYPTED`
+fn is_encrypted(headers: &[u8]) -> bool {
+    find(headers, b"ENCRYPTED").is_some()
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+}
+
+fn is_break(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// Blanks, control characters, and what is no ASCII.
+fn is_noise(byte: u8) -> bool {
+    byte <= b' ' || byte >= 0x7f
+}
+
+/// Where `needle`, whose first byte is seldom, begins.
+fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    let first = *needle.first()?;
+    let mut from = 0;
+    while let Some(length) = text[from..].iter().position(|byte| *byte == first) {
+        from += length;
+        if text[from..].starts_with(needle) {
+            return Some(from);
+        }
+        from += 1;
+    }
+    None
+}
+
+fn unread(line: usize, what: &str) -> Part {
+    Part::Unread(PassedOver { line, what: what.to_owned() })
+}
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
+const DASHES: &[u8] = b"-----";
+
+/// Bytes. The longest label that is read has 21.
+const LONGEST_LABEL: usize = 64;
