@@ -28,8 +28,9 @@
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
 //! | 2 | `starttls` | what is said in the clear before TLS begins | net |
 //! | 2 | `tls::inventory` | a certificate file → facts, chain and whether its key is there | tls::chain, tls::inspect, tls::pem, tls::crypto, files |
-//! | 2 | `tls::chain` | certificates → the way from the server's to a root | tls::inspect, tls::crypto |
-//! | 2 | `tls::inspect` | DER → what is to be told of any certificate | tls::certificate, tls::crypto |
+//! | 2 | `tls::chain` | certificates → the way from the server's to a root | tls::x509, tls::crypto |
+//! | 2 | `tls::inspect` | DER → what is to be told of any certificate | tls::certificate, tls::x509, tls::crypto |
+//! | 2 | `tls::x509` | one certificate in DER → its parts, and who issued it | tls::crypto |
 //! | 1 | `tls::cursor` | big-endian fields off the front of bytes | – |
 //! | 2 | `tls::draft` | a ClientHello taken apart, changed, and put together | tls::hello, tls::cursor |
 //! | 2 | `tls::registry` | names ↔ code points of what clients offer | – |
@@ -37,8 +38,8 @@
 //! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls, files |
 //! | 2 | `tls::stamp` | whether a file may have changed | files |
 //! | 2 | `tls::select` | names + abilities + time → certificate, and why; pure | tls::certificate, tls::name |
-//! | 2 | `tls::certificate` | PEM contents → one certificate with its facts | tls::name, tls::crypto, tls::fault |
-//! | 2 | `tls::pem` | PEM text → certificates and keys | – |
+//! | 2 | `tls::certificate` | PEM contents → one certificate with its facts | tls::name, tls::crypto, tls::fault, tls::chain, tls::x509 |
+//! | 2 | `tls::pem` | the bytes of a file → certificates, keys and lists of revoked certificates | – |
 //! | 2 | `tls::name` | names as they are compared | – |
 //! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert, tls::cursor, tls::fault |
 //! | 2 | `tls::client_auth` | clients' certificates: whether they are good, and whose they are | tls::name, tls::crypto, tls::tickets, tls::fault |

@@ -8,10 +8,12 @@ use rustls::SignatureScheme;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use thiserror::Error;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::X509Certificate;
 
-use crate::tls::crypto;
+use crate::tls::chain::{self, Anchors, Chain, End, Verify};
+use crate::tls::crypto::{self, Verified};
 use crate::tls::name::Name;
+use crate::tls::x509;
 
 pub(super) mod algorithm;
 pub(super) mod extensions;
@@ -107,7 +109,7 @@ impl Certificate {
             (Some(key), 0) => key,
             (Some(_), others) => return Err(CertificateError::SeveralKeys(others + 1)),
         };
-        let parsed = certificates.iter().map(|der| parse(der)).collect::<Result<Vec<_>, _>>()?;
+        let parsed = parsed(&certificates)?;
         let first = algorithm::key_type(&parsed[0]);
         let signing = crypto::signing_key(&key).map_err(|error| match &first {
             // A key that the provider refuses is best explained by what the certificate says it is.
@@ -116,15 +118,13 @@ impl Certificate {
         })?;
         let leaf = leaf_of(&parsed, signing.as_ref())?;
         let (key_type, key_bits) = algorithm::key_type(&parsed[leaf])?;
-        let order = chain_from(&parsed, leaf);
+        let chain = chain::from(&parsed, leaf, &Anchors::default(), Verify::Doubtful);
         let mut own = extensions::names(&parsed[leaf])?;
         match names {
             Some(given) => (own.usable, own.unusable) = (given, Vec::new()),
             None => own = own.any(&parsed[leaf])?,
         }
-        let first_end =
-            order.iter().map(|&index| &parsed[index]).filter(|one| !is_self_issued(one) || order.len() == 1);
-        let first_end = first_end.min_by_key(|one| one.validity().not_after.timestamp()).unwrap_or(&parsed[leaf]);
+        let first_end = first_end(&parsed, &chain);
         let tbs = &parsed[leaf].tbs_certificate;
         Ok(Self {
             label: label.into(),
@@ -134,25 +134,40 @@ impl Certificate {
             addresses: own.addresses,
             not_before: tbs.validity.not_before.timestamp(),
             not_after: tbs.validity.not_after.timestamp(),
-            chain_not_after: first_end.validity().not_after.timestamp(),
-            chain_ends_first: (!std::ptr::eq(first_end, &parsed[leaf]))
-                .then(|| first_end.subject().to_string().escape_default().to_string()),
-            issuer_known: order.len() > 1 || is_self_issued(&parsed[leaf]),
+            chain_not_after: parsed[first_end].validity().not_after.timestamp(),
+            chain_ends_first: (first_end != leaf).then(|| subject(&parsed[first_end])),
+            issuer_known: match chain.links.first() {
+                Some(link) => *link != Verified::No,
+                None => chain.end == End::SelfSigned,
+            },
             is_ca: parsed[leaf].is_ca(),
             must_staple: extensions::must_staple(&parsed[leaf]),
-            serial: serial_hex(tbs.raw_serial()).into(),
+            serial: x509::serial(tbs.raw_serial()).into(),
             fingerprint: crypto::sha256(&certificates[leaf]),
             hash: algorithm::signature_hash(&parsed[leaf]),
-            chain_signatures: order
+            chain_signatures: chain
+                .order
                 .iter()
                 .map(|&index| &parsed[index])
-                .filter(|certificate| certificate.subject() != certificate.issuer())
+                .filter(|certificate| !x509::is_self_issued(certificate))
                 .map(algorithm::verifying_schemes)
                 .collect(),
             unusable_names: own.unusable,
-            remarks: Vec::new(),
-            key: Arc::new(CertifiedKey::new(order.iter().map(|&index| certificates[index].clone()).collect(), signing)),
+            remarks: unverified(&parsed, &chain),
+            key: Arc::new(CertifiedKey::new(sent(&certificates, &chain), signing)),
         })
+    }
+
+    /// Verifies the signature of each certificate that is sent with its issuer, and says which do not verify. When it is
+    /// built, only those are verified whose issuer is in doubt, since each costs as much as the rest of building it.
+    pub fn unverified(&self) -> Vec<String> {
+        let parsed = self.key.cert.iter().map(|der| x509::parse(der)).collect::<Result<Vec<_>, _>>();
+        // What it was built from can be read.
+        let Ok(parsed) = parsed else { return Vec::new() };
+        match parsed.is_empty() {
+            true => Vec::new(),
+            false => unverified(&parsed, &chain::from(&parsed, 0, &Anchors::default(), Verify::Every)),
+        }
     }
 
     /// Whether `now`, in seconds since 1970, lies in the leaf's validity.
@@ -171,12 +186,46 @@ impl Certificate {
     }
 }
 
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
-    match X509Certificate::from_der(der) {
-        Ok(([], certificate)) => Ok(certificate),
-        Ok(_) => Err(CertificateError::BadCertificate("bytes follow its end".into())),
-        Err(_) => Err(CertificateError::BadCertificate("it is not X.509 in DER".into())),
+/// Parses each; an error says which it is.
+fn parsed<'a>(certificates: &'a [CertificateDer<'_>]) -> Result<Vec<X509Certificate<'a>>, CertificateError> {
+    let number = |at: usize, error: x509::ParseError| match certificates.len() {
+        1 => CertificateError::BadCertificate(error.to_string()),
+        all => CertificateError::BadCertificate(format!("number {} of {all}: {error}", at + 1)),
+    };
+    let each = certificates.iter().enumerate();
+    each.map(|(at, der)| x509::parse(der).map_err(|error| number(at, error))).collect()
+}
+
+/// Everything in the order in which it is sent; what stands there twice is sent once.
+fn sent(certificates: &[CertificateDer<'static>], chain: &Chain) -> Vec<CertificateDer<'static>> {
+    let mut sent: Vec<CertificateDer<'static>> = Vec::with_capacity(certificates.len());
+    for certificate in chain.all().map(|at| &certificates[at]) {
+        if !sent.contains(certificate) {
+            sent.push(certificate.clone());
+        }
     }
+    sent
+}
+
+/// Where the certificate stands that ends first of all that lead from the leaf towards a root.
+fn first_end(parsed: &[X509Certificate<'_>], chain: &Chain) -> usize {
+    let leaf = chain.order[0];
+    let leading = chain.order.iter().chain(&chain.others).copied();
+    let judged = leading.filter(|at| *at == leaf || !x509::is_self_issued(&parsed[*at]));
+    judged.min_by_key(|at| parsed[*at].validity().not_after.timestamp()).unwrap_or(leaf)
+}
+
+/// Says which signatures are not the issuer's.
+fn unverified(parsed: &[X509Certificate<'_>], chain: &Chain) -> Vec<String> {
+    let remark = |(issuer, issued): (usize, usize)| {
+        let (issuer, issued) = (subject(&parsed[issuer]), subject(&parsed[issued]));
+        format!("the chain does not verify: \"{issuer}\" did not sign \"{issued}\", which names it as its issuer")
+    };
+    chain.broken().map(remark).collect()
+}
+
+fn subject(certificate: &X509Certificate<'_>) -> String {
+    x509::printable(&certificate.subject().to_string())
 }
 
 /// The certificate whose public key is the private key's other half.
@@ -188,36 +237,6 @@ fn leaf_of(parsed: &[X509Certificate<'_>], signing: &dyn SigningKey) -> Result<u
         .iter()
         .position(|certificate| certificate.public_key().raw == public.as_ref())
         .ok_or(CertificateError::KeyMismatch)
-}
-
-/// Follows issuer to subject from the leaf. Certificates that are no part of the chain are left out: a client would
-/// have to download them for nothing.
-fn chain_from(parsed: &[X509Certificate<'_>], leaf: usize) -> Vec<usize> {
-    let mut order = vec![leaf];
-    let mut current = leaf;
-    loop {
-        let issuer = parsed[current].issuer();
-        let next = (0..parsed.len()).find(|index| !order.contains(index) && parsed[*index].subject() == issuer);
-        match next {
-            Some(index) if parsed[current].subject() != issuer => {
-                order.push(index);
-                current = index;
-            }
-            _ => return order,
-        }
-    }
-}
-
-fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {
-    certificate.subject() == certificate.issuer()
-}
-
-fn serial_hex(raw: &[u8]) -> String {
-    let digits = match raw.iter().position(|byte| *byte != 0) {
-        Some(start) => &raw[start..],
-        None => &[0],
-    };
-    digits.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 /// rustls's words without its "unexpected error: " frame.

@@ -1,15 +1,14 @@
 //! DER → what can be told of any certificate, whoever it belongs to; no key is needed.
 //! Must not know: files, listeners, how certificates follow each other.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-use thiserror::Error;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::oid_registry::{OID_PKCS1_RSASSAPSS, OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, oid_registry, oid2sn};
+use x509_parser::prelude::{GeneralName, X509Certificate, oid_registry, oid2sn};
 
-use crate::tls::certificate::{CertificateError, Hash, algorithm};
+use crate::tls::certificate::{CertificateError, Hash, algorithm, extensions};
 use crate::tls::crypto;
+pub use crate::tls::x509::{ParseError as InspectError, parse};
+use crate::tls::x509::{printable, serial};
 
 pub mod sct;
 use sct::{Sct, SctError};
@@ -43,24 +42,6 @@ pub struct Facts {
     pub issuer_urls: Vec<String>,
     /// The promises of certificate transparency logs that are embedded in it (RFC 6962 section 3.3).
     pub scts: Result<Vec<Sct>, SctError>,
-}
-
-/// Why the bytes are no certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum InspectError {
-    #[error("a certificate cannot be read: it is not X.509 in DER")]
-    NotX509,
-    #[error("a certificate cannot be read: bytes follow its end")]
-    Trailing,
-}
-
-/// Parses one certificate.
-pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, InspectError> {
-    match X509Certificate::from_der(der) {
-        Ok(([], certificate)) => Ok(certificate),
-        Ok(_) => Err(InspectError::Trailing),
-        Err(_) => Err(InspectError::NotX509),
-    }
 }
 
 impl Facts {
@@ -125,10 +106,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(san)) = certificate.subject_alternative_name() else { return Vec::new() };
     let shown = san.value.general_names.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) => Some(printable(name)),
-        GeneralName::IPAddress(bytes) => match <[u8; 4]>::try_from(*bytes) {
-            Ok(four) => Some(Ipv4Addr::from(four).to_string()),
-            Err(_) => <[u8; 16]>::try_from(*bytes).ok().map(|sixteen| Ipv6Addr::from(sixteen).to_string()),
-        },
+        GeneralName::IPAddress(bytes) => extensions::address(bytes).map(|address| address.to_string()),
         _ => None,
     });
     shown.collect()
@@ -146,26 +124,6 @@ fn issuer_urls(certificate: &X509Certificate<'_>) -> Vec<String> {
         _ => None,
     });
     urls.collect()
-}
-
-fn serial(raw: &[u8]) -> String {
-    let digits = raw.iter().position(|byte| *byte != 0).map_or(&[0][..], |start| &raw[start..]);
-    digits.iter().map(|byte| format!("{byte:02X}")).collect()
-}
-
-/// A certificate's texts are whoever's made it; what would move the cursor of a terminal is written as an escape.
-fn printable(text: &str) -> String {
-    let turns =
-        |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let invisible = |letter: char| letter.is_control() || turns(letter) || letter == '\\';
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, letter| {
-        if invisible(letter) {
-            shown.extend(letter.escape_default())
-        } else {
-            shown.push(letter)
-        }
-        shown
-    })
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub enum InventoryError {
     Read(PathBuf, io::Error),
     #[error("{path}: {1}", path = .0.display())]
     Pem(PathBuf, pem::PemError),
-    #[error("{path}: {1}", path = .0.display())]
+    #[error("{path}: a certificate cannot be read: {1}", path = .0.display())]
     Certificate(PathBuf, InspectError),
     #[error(
         "{path}: no certificate found (expected a \"-----BEGIN CERTIFICATE-----\" section, or one certificate in DER)",

@@ -25,3 +25,4 @@ pub mod stamp;
 pub mod store;
 pub mod tickets;
 pub mod verify;
+pub mod x509;

@@ -64,11 +64,12 @@ fn chain(chain: &Chain, all: &[Facts], now: i64) -> Value {
     json!({
         "length": chain.order.len(),
         "in_order": chain.in_order,
+        "to_other_roots": chain.others.iter().map(|at| &all[*at].subject).collect::<Vec<_>>(),
         "not_part_of_it": chain.strangers.iter().map(|at| &all[*at].subject).collect::<Vec<_>>(),
         "end": match chain.end {
             End::SelfSigned => "self_signed",
             End::Root => "root_included",
-            End::Anchored => "complete",
+            End::Anchored(_) => "complete",
             End::Open => "open",
         },
         "issuers": issuers.collect::<Vec<_>>(),

@@ -74,6 +74,9 @@ fn paragraph(shown: &Shown, now: i64) -> String {
         };
         line("", &format!("{} ({}): {signed}; {}", issuer.subject, key_size(issuer), validity(issuer, now)));
     }
+    for at in &chain.others {
+        line("", &format!("leads to another root: {}, issued by {}", facts[*at].subject, facts[*at].issuer));
+    }
     for at in &chain.strangers {
         line("", &format!("NOT PART OF IT: {}", facts[*at].subject));
     }
@@ -95,7 +98,7 @@ fn end(chain: &Chain, facts: &[Facts]) -> String {
     let end = match chain.end {
         End::SelfSigned => "self-signed".to_owned(),
         End::Root => "the root is included, which no client needs".to_owned(),
-        End::Anchored => format!("complete: its issuer, {issuer}, is a trusted root"),
+        End::Anchored(at) => format!("complete: its issuer, {}, is a trusted root", facts[at].issuer),
         End::Open => {
             let url = last.and_then(|last| last.issuer_urls.first());
             let from = url.map(|url| format!(", to be had from {url}")).unwrap_or_default();
@@ -113,7 +116,7 @@ fn short_end(item: &Item, now: i64) -> &'static str {
         _ if !item.judged().skip(1).all(|issuer| issuer.is_valid_at(now)) => "EXPIRED",
         End::SelfSigned => "self-signed",
         End::Root => "root incl.",
-        End::Anchored => "complete",
+        End::Anchored(_) => "complete",
         End::Open => "open",
     }
 }

@@ -1,0 +1,82 @@
+//! Serial numbers, names, and who issued what.
+
+use rcgen::{CertificateParams, DnType, DnValue, KeyPair};
+
+use super::*;
+
+#[test]
+fn a_serial_is_what_openssl_prints() {
+    let cases: &[(&[u8], &str)] = &[
+        (&[0, 0x8f, 0x01], "8F01"),
+        (&[0x0a], "0A"),
+        (&[0, 0], "00"),
+        (&[], "00"),
+        (&[0xff], "-01"),
+        (&[0x80], "-80"),
+        (&[0x80, 0], "-8000"),
+        (&[0xff, 0x00], "-0100"),
+        (&[0xfe, 0xff], "-0101"),
+    ];
+    for (raw, shown) in cases {
+        assert_eq!(serial(raw), *shown, "{raw:x?}");
+    }
+}
+
+fn named(values: &[(DnType, DnValue)]) -> Vec<u8> {
+    let mut params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    for (kind, value) in values {
+        params.distinguished_name.push(kind.clone(), value.clone());
+    }
+    params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+}
+
+fn utf8(text: &str) -> DnValue {
+    DnValue::Utf8String(text.to_owned())
+}
+
+fn same(one: &[(DnType, DnValue)], other: &[(DnType, DnValue)]) -> bool {
+    let (one, other) = (named(one), named(other));
+    same_name(parse(&one).unwrap().subject(), parse(&other).unwrap().subject())
+}
+
+#[test]
+fn names_are_the_same_whatever_their_string_type_case_and_white_space() {
+    let common = |value: DnValue| [(DnType::CommonName, value)];
+    let plain = common(utf8("Issuing CA"));
+    let printable = DnValue::PrintableString("Issuing CA".try_into().unwrap());
+    let others = [
+        printable,
+        DnValue::Ia5String("issuing ca".try_into().unwrap()),
+        DnValue::TeletexString("ISSUING CA".try_into().unwrap()),
+        DnValue::BmpString("Issuing CA".try_into().unwrap()),
+        DnValue::UniversalString("Issuing CA".try_into().unwrap()),
+        utf8("  Issuing \t\u{a0}CA\u{200b} "),
+    ];
+    for other in others {
+        assert!(same(&plain, &common(other.clone())), "{other:?}");
+    }
+    assert!(same(&common(utf8("BÜCHER")), &common(utf8("bücher"))));
+    for other in ["IssuingCA", "Issuing CB", "Issuing CA 2", "", "Issuing"] {
+        assert!(!same(&plain, &common(utf8(other))), "{other}");
+    }
+    assert!(!same(&plain, &[(DnType::OrganizationName, utf8("Issuing CA"))]));
+    let both = [(DnType::OrganizationName, utf8("Corp")), (DnType::CommonName, utf8("Issuing CA"))];
+    assert!(!same(&plain, &both) && same(&both, &both));
+    let reversed = [both[1].clone(), both[0].clone()];
+    assert!(!same(&both, &reversed), "the order of a sequence counts");
+    // The lengths of texts are part of what is compared.
+    let one = [(DnType::OrganizationName, utf8("ab")), (DnType::CommonName, utf8("c"))];
+    let other = [(DnType::OrganizationName, utf8("a")), (DnType::CommonName, utf8("bc"))];
+    assert!(!same(&one, &other));
+}
+
+#[test]
+fn rsa_without_its_parameter_is_rsa() {
+    let of = |last: u8| [PKCS_1, &[last]].concat();
+    assert_eq!(with_null(&of(1)), [&of(1)[..], NULL].concat());
+    assert_eq!(with_null(&of(11)), [&of(11)[..], NULL].concat());
+    assert_eq!(with_null(&of(10)), of(10));
+    let whole = [&of(1)[..], NULL].concat();
+    assert_eq!(with_null(&whole), whole);
+}
