@@ -27,7 +27,7 @@
 //! | 3 | `config` | file → `Config` | files |
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
 //! | 2 | `starttls` | what is said in the clear before TLS begins | net |
-//! | 2 | `tls::inventory` | a certificate file → facts, chain and whether its key is there | tls::chain, tls::inspect, tls::pem, tls::crypto, files |
+//! | 2 | `tls::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate, tls::chain, tls::inspect, tls::pem, tls::crypto, files |
 //! | 2 | `tls::chain` | certificates → the way from the server's to a root | tls::x509, tls::crypto |
 //! | 2 | `tls::inspect` | DER → what is to be told of any certificate | tls::certificate, tls::x509, tls::crypto |
 //! | 2 | `tls::x509` | one certificate in DER → its parts, and who issued it | tls::crypto |

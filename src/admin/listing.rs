@@ -10,6 +10,7 @@ use crate::config::validate::listener::Listener;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::{Certificate, KeyType};
 use crate::tls::policy::{self, Policy};
+use crate::tls::x509::rfc3339;
 
 /// In the order of the configuration.
 pub(super) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
@@ -67,8 +68,8 @@ pub(super) fn certificate(certificate: &Certificate, now: i64) -> Value {
         "serial_number": certificate.serial,
         "sha256": certificate.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
         "chain_length": certificate.key.cert.len(),
-        "not_before": time(certificate.not_before),
-        "not_after": time(certificate.not_after),
+        "not_before": rfc3339(certificate.not_before),
+        "not_after": rfc3339(certificate.not_after),
         "valid": certificate.is_valid_at(now),
     })
 }
@@ -133,7 +134,7 @@ pub(super) fn server(member: &Member) -> Value {
             "result": last.result,
             "reason": last.reason,
         })),
-        "certificate_not_after": verdict.not_after.and_then(time),
+        "certificate_not_after": verdict.not_after.map(rfc3339),
     })
 }
 
@@ -145,9 +146,4 @@ fn key_type(key: KeyType) -> &'static str {
         KeyType::Ed25519 => "Ed25519",
         KeyType::Rsa => "RSA",
     }
-}
-
-/// RFC 3339; `null` for a time that has no such form.
-fn time(seconds: i64) -> Option<String> {
-    Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }

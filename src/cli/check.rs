@@ -1,7 +1,9 @@
 //! `tlsgate check`: everything that is wrong with a configuration, as far as it shows without binding a socket.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
 
 use serde::Serialize;
 
@@ -11,6 +13,7 @@ use crate::config;
 use crate::config::decode::ConfigError;
 use crate::snapshot::route::Way;
 use crate::snapshot::{Built, Snapshot};
+use crate::tls::certificate::Certificate;
 use crate::tls::store::Trust;
 
 #[derive(Serialize)]
@@ -54,6 +57,7 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
     let report = match built {
         Ok(Built { snapshot, mut warnings, failures, unusable }) => {
             warnings.extend(failures);
+            warnings.extend(unverified(&snapshot));
             let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener)).collect();
             listeners.sort_by(|a, b| a.name.cmp(&b.name));
             let ok = unusable.is_empty() && (!strict || warnings.is_empty());
@@ -68,6 +72,28 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
         print(path, &report, strict);
     }
     if report.ok { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
+/// What clients will refuse because a signature in a chain is not the issuer's. To verify all of them takes longer than
+/// loading them, so the server itself does so only where it is in doubt who the issuer is.
+fn unverified(snapshot: &Snapshot) -> Vec<String> {
+    let mut certificates: Vec<_> = snapshot.listeners().flat_map(|listener| listener.ways.certificates()).collect();
+    certificates.sort_by_key(|certificate| (&certificate.label, certificate.fingerprint));
+    certificates.dedup_by(|a, b| std::sync::Arc::ptr_eq(a, b));
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = certificates.len().div_ceil(threads).max(1);
+    let said = |certificate: &Certificate| {
+        let unverified = certificate.unverified().into_iter();
+        let new = unverified.filter(|remark| !certificate.remarks.contains(remark));
+        new.map(|remark| format!("{}: {remark}", certificate.label)).collect::<Vec<_>>()
+    };
+    thread::scope(|scope| {
+        let shares = certificates.chunks(share);
+        let threads: Vec<_> = shares
+            .map(|share| scope.spawn(move || share.iter().flat_map(|one| said(one)).collect::<Vec<_>>()))
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    })
 }
 
 fn summary(listener: &crate::snapshot::Listener) -> Summary {

@@ -4,7 +4,6 @@
 use std::borrow::{Borrow, Cow};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use rustls::ProtocolVersion;
 use serde::Serialize;
 
@@ -14,6 +13,7 @@ use crate::tls::handshake::{Refusal, Terminator, Terms};
 use crate::tls::hello::Hello;
 use crate::tls::name::Name;
 use crate::tls::select::{self, Decided, Rank, Tier};
+use crate::tls::x509::rfc3339;
 use crate::tls::{policy, registry, route};
 
 /// One certificate that was looked at.
@@ -152,7 +152,7 @@ impl About<'_> {
             Decided::KeyType => (4, "ECDSA and Ed25519 come before RSA".into()),
             Decided::Hash => (4, "its own signature has a weaker hash".into()),
             Decided::KeySize => (4, format!("its key of {} bits is smaller", certificate.key_bits)),
-            Decided::Expiry => (4, format!("it expires earlier, at {}", time(certificate.not_after))),
+            Decided::Expiry => (4, format!("it expires earlier, at {}", rfc3339(certificate.not_after))),
             Decided::FileOrder => (4, "it is as good, and comes later in the configuration".into()),
         }
     }
@@ -203,13 +203,9 @@ impl About<'_> {
 
 fn validity(certificate: &Certificate, now: i64) -> String {
     match certificate.not_after < now {
-        true => format!("expired at {}", time(certificate.not_after)),
-        false => format!("is not valid before {}", time(certificate.not_before)),
+        true => format!("expired at {}", rfc3339(certificate.not_after)),
+        false => format!("is not valid before {}", rfc3339(certificate.not_before)),
     }
-}
-
-fn time(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
 }
 
 fn listed(words: &[impl Borrow<str>]) -> String {

@@ -14,9 +14,11 @@ use crate::tls::chain::{self, Anchors, Chain, End, Verify};
 use crate::tls::crypto::{self, Verified};
 use crate::tls::name::Name;
 use crate::tls::x509;
+use pair::Form;
 
 pub(super) mod algorithm;
 pub(super) mod extensions;
+pub(super) mod pair;
 pub use algorithm::{Hash, KeyType};
 
 /// A certificate that can be served: the leaf's facts, and chain and key as rustls wants them.
@@ -114,9 +116,9 @@ impl Certificate {
         let signing = crypto::signing_key(&key).map_err(|error| match &first {
             // A key that the provider refuses is best explained by what the certificate says it is.
             Err(unsupported) => unsupported.clone(),
-            Ok(_) => CertificateError::BadKey(plain(&error)),
+            Ok(_) => CertificateError::BadKey(pair::unusual(&key).map_or_else(|| plain(&error), str::to_owned)),
         })?;
-        let leaf = leaf_of(&parsed, signing.as_ref())?;
+        let (leaf, form) = leaf_of(&parsed, signing.as_ref())?;
         let (key_type, key_bits) = algorithm::key_type(&parsed[leaf])?;
         let chain = chain::from(&parsed, leaf, &Anchors::default(), Verify::Doubtful);
         let mut own = extensions::names(&parsed[leaf])?;
@@ -153,7 +155,7 @@ impl Certificate {
                 .map(algorithm::verifying_schemes)
                 .collect(),
             unusable_names: own.unusable,
-            remarks: unverified(&parsed, &chain),
+            remarks: form.remark().map(str::to_owned).into_iter().chain(unverified(&parsed, &chain)).collect(),
             key: Arc::new(CertifiedKey::new(sent(&certificates, &chain), signing)),
         })
     }
@@ -228,15 +230,14 @@ fn subject(certificate: &X509Certificate<'_>) -> String {
     x509::printable(&certificate.subject().to_string())
 }
 
-/// The certificate whose public key is the private key's other half.
-fn leaf_of(parsed: &[X509Certificate<'_>], signing: &dyn SigningKey) -> Result<usize, CertificateError> {
+/// The certificate whose public key is the private key's other half, and the form in which it writes it.
+fn leaf_of(parsed: &[X509Certificate<'_>], signing: &dyn SigningKey) -> Result<(usize, Form), CertificateError> {
     let Some(public) = signing.public_key() else {
         return Err(CertificateError::BadKey("its public half cannot be derived".into()));
     };
-    parsed
-        .iter()
-        .position(|certificate| certificate.public_key().raw == public.as_ref())
-        .ok_or(CertificateError::KeyMismatch)
+    let fitting = parsed.iter().enumerate().filter_map(|(at, one)| Some((at, pair::form(one, &public)?)));
+    // If it is there in the usual form, too, that one is better.
+    fitting.min_by_key(|(at, form)| (*form != Form::Usual, *at)).ok_or(CertificateError::KeyMismatch)
 }
 
 /// rustls's words without its "unexpected error: " frame.

@@ -1,13 +1,14 @@
 //! A file → the certificates in it, their chain, and whether their key is there.
 //! Must not know: listeners, configuration, how any of it is shown.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 
+use crate::files;
+use crate::tls::certificate;
 use crate::tls::chain::{self, Anchors, Chain, End};
 use crate::tls::inspect::{self, Facts, InspectError};
 use crate::tls::{crypto, pem};
@@ -35,7 +36,7 @@ pub enum Key {
 /// Why nothing can be told of a file. The texts begin with its path.
 #[derive(Debug, Error)]
 pub enum InventoryError {
-    #[error("{path}: {said}", path = .0.display(), said = io_words(.1))]
+    #[error("{path}: {said}", path = .0.display(), said = files::reason(.1))]
     Read(PathBuf, io::Error),
     #[error("{path}: {1}", path = .0.display())]
     Pem(PathBuf, pem::PemError),
@@ -56,7 +57,7 @@ impl Item {
         let (leaf, key) = match key {
             Some(other) => match contents(other) {
                 Ok(text) => found(other, &text, &certificates),
-                Err(error) => (None, Key::Unusable(other.to_owned(), io_words(&error))),
+                Err(error) => (None, Key::Unusable(other.to_owned(), files::reason(&error))),
             },
             None => found(path, &text, &certificates),
         };
@@ -111,7 +112,8 @@ fn found(path: &Path, text: &[u8], certificates: &[CertificateDer<'_>]) -> (Opti
     let mut keys = match pem::read(text) {
         Ok(contents) => contents.keys,
         Err(pem::PemError::Encrypted) => return unusable("is encrypted with a passphrase".into()),
-        // A file in DER, or one whose certificates are fine and that has something else in it.
+        Err(error @ pem::PemError::Key(_)) => return unusable(error.to_string()),
+        // A file whose certificates are fine and that has something else in it.
         Err(_) => return (None, Key::None),
     };
     let key = match (keys.pop(), keys.is_empty()) {
@@ -123,8 +125,9 @@ fn found(path: &Path, text: &[u8], certificates: &[CertificateDer<'_>]) -> (Opti
     else {
         return unusable("is of a kind that cannot be used".into());
     };
-    let bears =
-        |der: &CertificateDer<'_>| inspect::parse(der).is_ok_and(|parsed| parsed.public_key().raw == public.as_slice());
+    let bears = |der: &CertificateDer<'_>| {
+        inspect::parse(der).is_ok_and(|parsed| certificate::pair::form(&parsed, &public).is_some())
+    };
     match certificates.iter().position(bears) {
         Some(leaf) => (Some(leaf), Key::Matches(path.to_owned())),
         None => (None, Key::Strange(path.to_owned())),
@@ -132,22 +135,5 @@ fn found(path: &Path, text: &[u8], certificates: &[CertificateDer<'_>]) -> (Opti
 }
 
 fn contents(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::other(format!("is larger than {} MiB", LARGEST >> 20)));
-    }
-    Ok(bytes)
+    files::read(path, files::LARGEST_CERTIFICATES).map(|contents| contents.bytes)
 }
-
-fn io_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "no such file".into(),
-        io::ErrorKind::PermissionDenied => "not readable for this user".into(),
-        io::ErrorKind::IsADirectory => "is a folder, expected a file".into(),
-        _ => error.to_string(),
-    }
-}
-
-/// Bytes. The largest bundles of roots take a quarter of one MiB.
-const LARGEST: u64 = 16 << 20;

@@ -321,15 +321,23 @@ fn kubernetes(folder: &Path) -> Option<Origin> {
 fn build(origin: &Origin, cert: &File, key: Option<&File>) -> Result<(Certificate, Vec<String>), StoreError> {
     let mut warnings = Vec::new();
     let mut contents = cert.contents()?;
+    let unread = |file: &File, contents: &Contents| {
+        let path = file.path.display().to_string();
+        contents.passed_over.iter().map(|unread| format!("{path}: {unread}")).collect::<Vec<_>>()
+    };
+    warnings.extend(unread(cert, &contents));
     let mut what = origin.cert.display().to_string();
     if let Some(key) = key {
         // Only the certificate file's certificates and the key file's key count, so that a pair is never a mix of three.
-        contents.keys = key.contents()?.keys;
+        let of_key = key.contents()?;
+        warnings.extend(unread(key, &of_key));
+        contents.keys = of_key.keys;
         what = format!("{what} with {}", key.path.display());
     }
     let label = origin.cert.display().to_string();
     let certificate = Certificate::build(&label, contents.certificates, contents.keys, origin.names.clone())
         .map_err(|error| StoreError::Certificate(what, error))?;
+    warnings.extend(certificate.remarks.iter().map(|remark| format!("{label}: {remark}")));
     let key = key.unwrap_or(cert);
     if key.readable_by_all {
         warnings.push(format!("{}: the private key can be read by everyone (chmod o-r)", key.path.display()));

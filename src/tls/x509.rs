@@ -1,6 +1,7 @@
 //! One certificate in DER → its parts, and whether one of two certificates issued the other.
 //! Must not know: files, chains, what a certificate is used for.
 
+use jiff::civil;
 use thiserror::Error;
 use x509_parser::asn1_rs::{Any, FromDer};
 use x509_parser::extensions::ParsedExtension;
@@ -9,7 +10,7 @@ use x509_parser::prelude::X509Certificate;
 use crate::tls::crypto::{self, Verified};
 
 mod names;
-pub use names::{canonical, same as same_name};
+pub use names::{canonical, same as same_name, text};
 
 /// Why bytes are no certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -95,6 +96,16 @@ pub fn serial(raw: &[u8]) -> String {
         digits => digits,
     };
     sign.chars().map(String::from).chain(digits.iter().map(|byte| format!("{byte:02X}"))).collect()
+}
+
+/// A time in seconds since 1970 as RFC 3339 writes it. 9999-12-31T23:59:59Z, for certificates without an end (RFC 5280
+/// section 4.1.2.5), is later than the latest `jiff::Timestamp`.
+pub fn rfc3339(seconds: i64) -> String {
+    let since = jiff::SignedDuration::from_secs(seconds);
+    match civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(since) {
+        Ok(time) => format!("{time}Z"),
+        Err(_) => format!("{seconds} seconds since 1970"),
+    }
 }
 
 /// A certificate's texts are whoever's made it; what would move the cursor of a terminal is written as an escape.

@@ -102,7 +102,11 @@ const FAULTS: &[(&str, Spoil, &str)] = &[
     ),
     ("an empty certificate", |_, crt, _| fs::write(crt, "").unwrap(), "bad.crt: is empty"),
     ("an empty key", |_, _, key| fs::write(key, "\n").unwrap(), "bad.key: is empty"),
-    ("a truncated key", |_, _, key| cut(key), "bad.key: is cut short: a section begins that has no end line"),
+    (
+        "a truncated key",
+        |_, _, key| cut(key),
+        "bad.key: is cut short: the section \"PRIVATE KEY\" that begins at line 1 has no end line",
+    ),
     ("a truncated certificate", |_, crt, _| cut(crt), "bad.crt: is cut short"),
     ("an encrypted key", |_, _, key| encrypt(key), "bad.key: holds a private key that is encrypted with a passphrase"),
     (

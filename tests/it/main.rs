@@ -27,6 +27,7 @@ mod layers;
 mod limits;
 mod metrics;
 mod names;
+mod odd_files;
 mod policies;
 mod probe;
 mod process;

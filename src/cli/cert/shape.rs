@@ -8,6 +8,7 @@ use crate::tls::chain::{Chain, End};
 use crate::tls::crypto::Verified;
 use crate::tls::inspect::Facts;
 use crate::tls::inventory::Key;
+use crate::tls::x509::rfc3339;
 
 pub(super) fn shown(shown: &Shown, now: i64) -> Value {
     let mut value = facts(shown.item.leaf(), now);
@@ -36,8 +37,8 @@ fn facts(facts: &Facts, now: i64) -> Value {
         "key_type": facts.key,
         "key_bits": facts.key_bits,
         "signature_algorithm": facts.signature,
-        "not_before": time(facts.not_before),
-        "not_after": time(facts.not_after),
+        "not_before": rfc3339(facts.not_before),
+        "not_after": rfc3339(facts.not_after),
         "days_left": facts.days_left(now),
         "valid": facts.is_valid_at(now),
         "serial_number": facts.serial,
@@ -98,11 +99,6 @@ fn verified(verified: Verified) -> Value {
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// RFC 3339; `null` for a time that has no such form.
-fn time(seconds: i64) -> Option<String> {
-    Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }
 
 fn milliseconds(since_1970: u64) -> Option<String> {

@@ -2,14 +2,13 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
-
 use crate::cli::cert::Shown;
 use crate::cli::cert::shape::hex;
 use crate::tls::chain::{Chain, End};
 use crate::tls::crypto::Verified;
 use crate::tls::inspect::Facts;
 use crate::tls::inventory::{Item, Key};
+use crate::tls::x509::rfc3339;
 
 /// A line for each, under its listener.
 pub(super) fn list(all: &[Shown], now: i64) -> String {
@@ -131,7 +130,7 @@ fn private(key: &Key) -> String {
 }
 
 fn validity(facts: &Facts, now: i64) -> String {
-    let (from, until) = (time(facts.not_before), time(facts.not_after));
+    let (from, until) = (rfc3339(facts.not_before), rfc3339(facts.not_after));
     let days = facts.days_left(now);
     let left = match days {
         _ if facts.not_before > now => "NOT YET VALID".to_owned(),
@@ -169,12 +168,8 @@ fn key_size(facts: &Facts) -> String {
     }
 }
 
-fn time(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
-}
-
 fn date(seconds: i64) -> String {
-    time(seconds).split('T').next().unwrap_or_default().to_owned()
+    rfc3339(seconds).split('T').next().unwrap_or_default().to_owned()
 }
 
 /// Days. Automatic renewal has failed by then.

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use serde::Serialize;
+use x509_parser::asn1_rs::Tag;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use crate::tls::crypto;
+use crate::files;
+use crate::tls::x509::{self, rfc3339};
+use crate::tls::{crypto, pem};
 
 /// The facts of a leaf certificate.
 #[derive(Debug, Serialize)]
@@ -62,10 +64,10 @@ impl Roots {
         let whose = match file {
             Some(path) => {
                 let bad = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-                let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
-                    .and_then(Iterator::collect)
-                    .map_err(|error: rustls::pki_types::pem::Error| bad(&error))?;
-                let (added, _) = roots.add_parsable_certificates(certificates);
+                let read =
+                    files::read(path, files::LARGEST_CERTIFICATES).map_err(|error| bad(&files::reason(&error)))?;
+                let contents = pem::read_certificates(&read.bytes).map_err(|error| bad(&error))?;
+                let (added, _) = roots.add_parsable_certificates(contents.certificates);
                 if added == 0 {
                     return Err(bad(&"no certificate found (expected CA certificates in PEM)"));
                 }
@@ -118,10 +120,10 @@ pub(super) fn facts(
         issuer: visible(&parsed.issuer().to_string()),
         names: names(&parsed),
         key: key(&parsed),
-        not_before: time(validity.not_before.timestamp()),
-        not_after: time(not_after),
+        not_before: rfc3339(validity.not_before.timestamp()),
+        not_after: rfc3339(not_after),
         days_left: not_after.saturating_sub(now).div_euclid(86_400),
-        serial: hex(parsed.raw_serial()),
+        serial: x509::serial(parsed.raw_serial()),
         chain_length: chain.len(),
         trust: roots.judge(chain, name),
         shown_to: vec![shown_to],
@@ -146,14 +148,16 @@ fn names(parsed: &X509Certificate<'_>) -> Vec<String> {
 /// Key type and size.
 fn key(parsed: &X509Certificate<'_>) -> String {
     let info = parsed.public_key();
-    let curve = info.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok()).map(|oid| oid.to_id_string());
+    let named = info.algorithm.parameters.as_ref().filter(|any| any.tag() == Tag::Oid);
+    let curve = named.and_then(|any| any.as_oid().ok()).map(|oid| oid.to_id_string());
     match info.parsed() {
         Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
         Ok(PublicKey::EC(_)) => match curve.as_deref() {
             Some("1.2.840.10045.3.1.7") => "ECDSA P-256".into(),
             Some("1.3.132.0.34") => "ECDSA P-384".into(),
             Some("1.3.132.0.35") => "ECDSA P-521".into(),
-            other => format!("ECDSA on curve {}", other.unwrap_or("without a name")),
+            Some(oid) => format!("ECDSA on curve {oid}"),
+            None => "ECDSA with the parameters of a curve instead of its name".into(),
         },
         Ok(PublicKey::DSA(_)) => "DSA".into(),
         _ => match info.algorithm.algorithm.to_id_string().as_str() {
@@ -162,10 +166,6 @@ fn key(parsed: &X509Certificate<'_>) -> String {
             other => format!("algorithm {other}"),
         },
     }
-}
-
-fn time(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| "out of range".into(), |time| time.to_string())
 }
 
 /// What a stranger wrote must not steer the terminal.

@@ -2,6 +2,7 @@
 //! RFC 8017, RFC 8410). Must not know: anything else of a certificate.
 
 use rustls::SignatureScheme;
+use x509_parser::asn1_rs::Tag;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_HASH_SHA1, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_NIST_HASH_SHA256,
     OID_NIST_HASH_SHA384, OID_NIST_HASH_SHA512, OID_PKCS1_RSAENCRYPTION, OID_PKCS1_RSASSAPSS, OID_PKCS1_SHA1WITHRSA,
@@ -91,14 +92,19 @@ pub(in crate::tls) fn key_type(certificate: &X509Certificate<'_>) -> Result<(Key
         return Ok((KeyType::Ed25519, 256));
     }
     if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
-        let curve = info.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
+        // The parser would take the bytes of whatever stands there for an identifier.
+        let named = info.algorithm.parameters.as_ref().filter(|any| any.tag() == Tag::Oid);
+        let curve = named.and_then(|any| any.as_oid().ok());
         return match curve {
             Some(oid) if oid == OID_EC_P256 => Ok((KeyType::EcdsaP256, 256)),
             Some(oid) if oid == OID_NIST_EC_P384 => Ok((KeyType::EcdsaP384, 384)),
             Some(oid) if oid == OID_NIST_EC_P521 => Ok((KeyType::EcdsaP521, 521)),
             Some(oid) => unsupported(format!("ECDSA on curve {oid}")),
-            None => unsupported("ECDSA on a curve without a name".into()),
+            None => unsupported("ECDSA with the parameters of a curve instead of its name".into()),
         };
+    }
+    if *algorithm == OID_PKCS1_RSASSAPSS {
+        return unsupported("RSA for PSS signatures only (id-RSASSA-PSS)".into());
     }
     unsupported(format!("of algorithm {algorithm}"))
 }

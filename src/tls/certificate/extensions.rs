@@ -8,6 +8,7 @@ use x509_parser::prelude::{GeneralName, X509Certificate};
 
 use super::CertificateError;
 use crate::tls::name::Name;
+use crate::tls::x509;
 
 /// By what a certificate can be chosen.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,8 +37,8 @@ pub(super) fn names(leaf: &X509Certificate<'_>) -> Result<Names, CertificateErro
             }
         }
         None => {
-            let common = leaf.subject().iter_common_name().filter_map(|name| name.as_str().ok());
-            common.for_each(|name| names.add(name));
+            let common = leaf.subject().iter_common_name().filter_map(|name| x509::text(name.attr_value()));
+            common.for_each(|name| names.add(&name));
         }
     }
     Ok(names)
@@ -46,6 +47,8 @@ pub(super) fn names(leaf: &X509Certificate<'_>) -> Result<Names, CertificateErro
 impl Names {
     fn add(&mut self, text: &str) {
         match Name::parse(text) {
+            // An empty one is none.
+            Err(_) if text.is_empty() => {}
             Ok(name) if self.usable.contains(&name) => {}
             Ok(name) => self.usable.push(name),
             Err(_) => self.unusable.push(text.escape_default().to_string()),

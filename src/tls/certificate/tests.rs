@@ -223,3 +223,130 @@ fn no_prefix_of_a_certificate_panics_or_passes() {
         assert!(Certificate::build("test", vec![cut], vec![private(&key)], None).is_err(), "cut at {end}");
     }
 }
+
+/// A certificate with its SubjectPublicKeyInfo exchanged; its signature is wrong then.
+fn with_key_info(certificate: &CertificateDer<'_>, info: &[u8]) -> CertificateDer<'static> {
+    let parsed = x509::parse(certificate).unwrap();
+    let tbs = parsed.tbs_certificate.as_ref();
+    let own = parsed.public_key().raw;
+    let at = tbs.windows(own.len()).position(|window| window == own).unwrap();
+    let contents = [&tbs[tbs.len() - contents_of(tbs).len()..at], info, &tbs[at + own.len()..]].concat();
+    let rest = &contents_of(certificate)[tbs.len()..];
+    sequence(&[&sequence(&contents)[..], rest].concat()).into()
+}
+
+fn contents_of(der: &[u8]) -> &[u8] {
+    <x509_parser::asn1_rs::Any<'_> as x509_parser::asn1_rs::FromDer<'_, _>>::from_der(der).unwrap().1.data
+}
+
+fn sequence(contents: &[u8]) -> Vec<u8> {
+    element(0x30, contents)
+}
+
+fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = contents.len();
+    let header = match u8::try_from(length) {
+        Ok(short @ 0..=0x7f) => vec![tag, short],
+        _ => [&[tag, 0x82][..], &u16::try_from(length).unwrap().to_be_bytes()].concat(),
+    };
+    [&header[..], contents].concat()
+}
+
+const RSA_OID: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const EC_OID: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+const P256_OID: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+
+fn info(algorithm: &[&[u8]], key: &[u8]) -> Vec<u8> {
+    sequence(&[sequence(&algorithm.concat()), element(3, &[&[0], key].concat())].concat())
+}
+
+#[test]
+fn a_key_belongs_to_its_certificate_in_whatever_form_that_writes_it() {
+    let (rsa, other) = [(); 2].map(|()| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap()).into();
+    let plain = self_signed(&params(&["a.test"]), &rsa);
+    let point = |certificate: &CertificateDer<'_>| {
+        x509::parse(certificate).unwrap().public_key().subject_public_key.data.to_vec()
+    };
+    let bare = with_key_info(&plain, &info(&[RSA_OID], &point(&plain)));
+    let build = |certificate: &CertificateDer<'static>, key: &KeyPair| {
+        Certificate::build("test", vec![certificate.clone()], vec![private(key)], None)
+    };
+    let loaded = build(&bare, &rsa).unwrap();
+    assert!(loaded.remarks[0].contains("without the parameter NULL"), "{:?}", loaded.remarks);
+    assert_eq!(build(&bare, &other).unwrap_err(), CertificateError::KeyMismatch);
+    assert!(build(&plain, &rsa).unwrap().remarks.is_empty());
+
+    // Until both parities were seen.
+    let mut seen = [false; 2];
+    while seen != [true; 2] {
+        let key = KeyPair::generate().unwrap();
+        let plain = self_signed(&params(&["a.test"]), &key);
+        let whole = point(&plain);
+        let odd = whole.last().unwrap() % 2;
+        seen[usize::from(odd)] = true;
+        let of = |point: &[u8]| with_key_info(&plain, &info(&[EC_OID, P256_OID], point));
+        let compressed = |parity: u8| [&[2 + parity], &whole[1..33]].concat();
+        let loaded = build(&of(&compressed(odd)), &key).unwrap();
+        assert!(loaded.remarks[0].contains("compressed point"), "{:?}", loaded.remarks);
+        assert_eq!(build(&of(&compressed(1 - odd)), &key).unwrap_err(), CertificateError::KeyMismatch);
+        assert!(build(&of(&[&[6 + odd], &whole[1..]].concat()), &key).is_ok());
+        let explicit = with_key_info(&plain, &info(&[EC_OID, &sequence(&[2, 1, 1])], &whole));
+        let expected =
+            CertificateError::UnsupportedKey("ECDSA with the parameters of a curve instead of its name".into());
+        assert_eq!(build(&explicit, &key).unwrap_err(), expected);
+        // The usual form is preferred.
+        let both = vec![of(&compressed(odd)), plain.clone()];
+        let loaded = Certificate::build("test", both, vec![private(&key)], None).unwrap();
+        assert_eq!(loaded.key.cert[0], plain);
+    }
+}
+
+#[test]
+fn a_private_key_with_the_parameters_of_a_curve_is_named() {
+    let key = KeyPair::generate().unwrap();
+    let leaf = self_signed(&params(&["a.test"]), &key);
+    let parameters = sequence(&[2, 1, 1]);
+    let pkcs8 = sequence(&[&[2, 1, 0][..], &sequence(&[EC_OID, &parameters].concat()), &element(4, &[0])].concat());
+    let sec1 = sequence(&[&[2, 1, 1][..], &element(4, &[7; 32]), &element(0xa0, &parameters)].concat());
+    for der in [PrivateKeyDer::Pkcs8(pkcs8.into()), PrivateKeyDer::Sec1(sec1.into())] {
+        let error = Certificate::build("test", vec![leaf.clone()], vec![der], None).unwrap_err();
+        assert!(
+            matches!(&error, CertificateError::BadKey(what) if what.starts_with("it has the parameters")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn which_of_several_certificates_cannot_be_read_is_named() {
+    let key = KeyPair::generate().unwrap();
+    let leaf = self_signed(&params(&["a.test"]), &key);
+    let given = vec![leaf, b"junk".to_vec().into()];
+    let error = Certificate::build("test", given, vec![private(&key)], None).unwrap_err();
+    assert_eq!(error.to_string(), "a certificate cannot be read: number 2 of 2: it is not X.509 in DER");
+}
+
+#[test]
+fn a_chain_that_does_not_verify_is_remarked() {
+    let (root_key, other_key, leaf_key) =
+        (KeyPair::generate().unwrap(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let mut root = params(&[]);
+    root.distinguished_name.push(DnType::CommonName, "ro\u{1b}ot");
+    root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let imposter = self_signed(&root, &other_key);
+    let mut leaf = params(&["a.test"]);
+    leaf.use_authority_key_identifier_extension = true;
+    let leaf = leaf.signed_by(&leaf_key, &rcgen::Issuer::new(root.clone(), root_key)).unwrap().der().clone();
+    let build = |chain: Vec<CertificateDer<'static>>| {
+        Certificate::build("test", chain, vec![private(&leaf_key)], None).unwrap()
+    };
+    let wrong = build(vec![leaf.clone(), imposter]);
+    assert_eq!(wrong.remarks.len(), 1);
+    assert!(
+        wrong.remarks[0].starts_with("the chain does not verify: \"CN=ro\\u{1b}ot\" did not sign"),
+        "{:?}",
+        wrong.remarks
+    );
+    assert_eq!(wrong.unverified(), wrong.remarks);
+    assert!(!wrong.issuer_known);
+}

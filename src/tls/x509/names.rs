@@ -40,7 +40,7 @@ fn value(value: &Any<'_>) -> Vec<u8> {
 }
 
 /// The text of a value of any string type.
-pub(super) fn text(value: &Any<'_>) -> Option<String> {
+pub fn text(value: &Any<'_>) -> Option<String> {
     let data = value.data;
     match value.tag() {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString | Tag::VisibleString => {

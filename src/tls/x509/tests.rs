@@ -22,6 +22,23 @@ fn a_serial_is_what_openssl_prints() {
     }
 }
 
+#[test]
+fn times_reach_to_the_end_of_the_year_9999() {
+    let cases = [
+        (0, "1970-01-01T00:00:00Z"),
+        (-1, "1969-12-31T23:59:59Z"),
+        (1_700_000_000, "2023-11-14T22:13:20Z"),
+        (253_402_300_799, "9999-12-31T23:59:59Z"),
+        (i64::MAX, "9223372036854775807 seconds since 1970"),
+    ];
+    for (seconds, shown) in cases {
+        assert_eq!(rfc3339(seconds), shown);
+        if let Ok(time) = jiff::Timestamp::from_second(seconds) {
+            assert_eq!(time.to_string(), shown);
+        }
+    }
+}
+
 fn named(values: &[(DnType, DnValue)]) -> Vec<u8> {
     let mut params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
