@@ -9,6 +9,16 @@ use tlsgate::tls::pem;
 
 fuzz_target!(|data: &[u8]| {
     let _ = (Facts::of(data), sct::parse(data));
+    // Whatever is read without a look at keys is read with it too, or a key is at fault.
+    let (all, public) = (pem::read(data), pem::read_certificates(data));
+    if let (Ok(all), Ok(public)) = (&all, &public) {
+        assert_eq!(all.certificates, public.certificates);
+        assert_eq!(all.certificates.len(), all.lines.len());
+    }
+    assert!(public.is_ok() || all.is_err());
+    if let Ok(lists) = pem::read_crls(data) {
+        assert!(!lists.crls.is_empty());
+    }
     if let Ok(contents) = pem::read(data) {
         let _ = chain::chain(&contents.certificates, None, &Anchors::default());
         let _ = Certificate::build("fuzz", contents.certificates, contents.keys, None);

@@ -28,20 +28,23 @@ pub(super) fn prepare(
     errors: &mut Vec<ConfigError>,
 ) -> Option<Prepared> {
     let mut trust = Trust { roots: Vec::new(), pins: tls.pins.clone() };
+    let mut warnings = Vec::new();
     if let Some(file) = &tls.ca {
         let said = |error: &dyn std::fmt::Display| format!("{}: {error}", file.value.display());
         let read = files::read(&file.value, files::LARGEST_CERTIFICATES).map_err(|error| said(&files::reason(&error)));
-        let contents = told(file, read.and_then(|text| pem::read(&text.bytes).map_err(|error| said(&error))), errors)?;
+        let read = read.and_then(|text| pem::read_certificates(&text.bytes).map_err(|error| said(&error)));
+        let contents = told(file, read, errors)?;
+        warnings.extend(contents.passed_over.iter().map(|unread| said(unread)));
         if contents.certificates.is_empty() {
             errors.push(file.error(said(&"holds no certificate")));
             return None;
         }
         trust.roots = contents.certificates;
     }
-    let (mut certificate, mut warnings) = (None, Vec::new());
+    let mut certificate = None;
     if let Some(source) = &tls.certificate {
         let loaded = told(source, loading.load(&source.value), errors)?;
-        warnings = loaded.warnings;
+        warnings.extend(loaded.warnings);
         certificate = loaded.entries.into_iter().next().map(|entry| entry.certificate);
     }
     let connector = Connector::new(Terms {

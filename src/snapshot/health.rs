@@ -70,7 +70,7 @@ fn tls(health: &Health, settings: &TlsSettings, identity: &mut String, errors: &
     let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone() };
     if let Some(file) = &settings.ca {
         let text = told(file, read(file), errors)?;
-        let contents = told(file, pem::read(&text).map_err(|error| said(file, &error)), errors)?;
+        let contents = told(file, pem::read_certificates(&text).map_err(|error| said(file, &error)), errors)?;
         if contents.certificates.is_empty() {
             errors.push(file.error(said(file, &"holds no certificate")));
             return None;

@@ -1,6 +1,7 @@
 //! A listener's settings → its ways: certificates, what clients have to show, ticket keys. Must not know: sockets, how a way
 //! is gone.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::backend::pool::Pool;
@@ -130,6 +131,13 @@ impl Making<'_, '_> {
         }
     }
 
+    /// Warns of what is in a file and is not read.
+    fn unread(&mut self, file: &Located<PathBuf>, contents: &pem::Contents) {
+        let (key, path) = (&file.path, file.value.display());
+        let warnings = contents.passed_over.iter().map(|unread| format!("{key}: {path}: {unread}"));
+        self.certificates.warnings.extend(warnings);
+    }
+
     /// Reads what clients are judged by. What did not change is taken over, since long lists take their time.
     fn client_auth(&mut self, asked: &asked::ClientAuth) -> Option<Arc<ClientAuth>> {
         let (mut ca, mut crls) = (Vec::new(), Vec::new());
@@ -137,11 +145,14 @@ impl Making<'_, '_> {
         for file in &asked.ca {
             let said = |error: String| file.error(format!("{}: {error}", file.value.display()));
             match self.certificates.loading.plain(&file.value) {
-                Ok(bytes) => match pem::read(&bytes) {
+                Ok(bytes) => match pem::read_certificates(&bytes) {
                     Ok(contents) if contents.certificates.is_empty() => {
                         self.certificates.errors.push(said("there is no certificate in it".into()));
                     }
-                    Ok(contents) => ca.extend(contents.certificates),
+                    Ok(contents) => {
+                        self.unread(file, &contents);
+                        ca.extend(contents.certificates);
+                    }
                     Err(error) => self.certificates.errors.push(said(error.to_string())),
                 },
                 Err(error) => self.certificates.errors.push(file.error(error.to_string())),
@@ -150,7 +161,10 @@ impl Making<'_, '_> {
         for file in &asked.crl {
             match self.certificates.loading.plain(&file.value) {
                 Ok(bytes) => match pem::read_crls(&bytes) {
-                    Ok(lists) => crls.extend(lists.crls),
+                    Ok(contents) => {
+                        self.unread(file, &contents);
+                        crls.extend(contents.crls);
+                    }
                     Err(error) => {
                         let said = format!("{}: {error}", file.value.display());
                         self.certificates.errors.push(file.error(said));
