@@ -82,15 +82,14 @@ fn unverified(snapshot: &Snapshot) -> Vec<String> {
     certificates.dedup_by(|a, b| std::sync::Arc::ptr_eq(a, b));
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = certificates.len().div_ceil(threads).max(1);
-    let said = |certificate: &Certificate| {
+    let remarks = |certificate: &Certificate| {
         let unverified = certificate.unverified().into_iter();
-        let new = unverified.filter(|remark| !certificate.remarks.contains(remark));
-        new.map(|remark| format!("{}: {remark}", certificate.label)).collect::<Vec<_>>()
+        unverified.map(|remark| format!("{}: {remark}", certificate.label)).collect::<Vec<_>>()
     };
     thread::scope(|scope| {
         let shares = certificates.chunks(share);
         let threads: Vec<_> = shares
-            .map(|share| scope.spawn(move || share.iter().flat_map(|one| said(one)).collect::<Vec<_>>()))
+            .map(|share| scope.spawn(move || share.iter().flat_map(|one| remarks(one)).collect::<Vec<_>>()))
             .collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
     })

@@ -160,16 +160,19 @@ impl Certificate {
         })
     }
 
-    /// Verifies the signature of each certificate that is sent with its issuer, and says which do not verify. When it is
-    /// built, only those are verified whose issuer is in doubt, since each costs as much as the rest of building it.
+    /// Verifies the signature of each certificate that is sent with its issuer. Returns a remark for each that does not
+    /// verify and is not among [`Self::remarks`]: when a certificate is built, only those are verified whose issuer is in
+    /// doubt, since each costs as much as the rest of building it.
     pub fn unverified(&self) -> Vec<String> {
         let parsed = self.key.cert.iter().map(|der| x509::parse(der)).collect::<Result<Vec<_>, _>>();
         // What it was built from can be read.
         let Ok(parsed) = parsed else { return Vec::new() };
-        match parsed.is_empty() {
-            true => Vec::new(),
-            false => unverified(&parsed, &chain::from(&parsed, 0, &Anchors::default(), Verify::Every)),
+        if parsed.is_empty() {
+            return Vec::new();
         }
+        let mut found = unverified(&parsed, &chain::from(&parsed, 0, &Anchors::default(), Verify::Every));
+        found.retain(|remark| !self.remarks.contains(remark));
+        found
     }
 
     /// Whether `now`, in seconds since 1970, lies in the leaf's validity.

@@ -10,8 +10,9 @@ use thiserror::Error;
 use crate::files;
 use crate::tls::certificate;
 use crate::tls::chain::{self, Anchors, Chain, End};
+use crate::tls::crypto;
 use crate::tls::inspect::{self, Facts, InspectError};
-use crate::tls::{crypto, pem};
+use crate::tls::pem::{self, PassedOver};
 
 /// Certificates that stand together.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Item {
     pub facts: Vec<Facts>,
     pub chain: Chain,
     pub key: Key,
+    /// What else is in the file and was not read, with its line.
+    pub unread: Vec<PassedOver>,
 }
 
 /// What was found of a private key.
@@ -40,8 +43,8 @@ pub enum InventoryError {
     Read(PathBuf, io::Error),
     #[error("{path}: {1}", path = .0.display())]
     Pem(PathBuf, pem::PemError),
-    #[error("{path}: a certificate cannot be read: {1}", path = .0.display())]
-    Certificate(PathBuf, InspectError),
+    #[error("{path}: the certificate at line {1} cannot be read: {2}", path = .0.display())]
+    Certificate(PathBuf, usize, InspectError),
     #[error(
         "{path}: no certificate found (expected a \"-----BEGIN CERTIFICATE-----\" section, or one certificate in DER)",
         path = .0.display()
@@ -53,7 +56,7 @@ impl Item {
     /// Reads a certificate file. Its key is looked for in `key`, or else in the file itself.
     pub fn read(path: &Path, key: Option<&Path>, anchors: &Anchors) -> Result<Self, InventoryError> {
         let text = contents(path).map_err(|error| InventoryError::Read(path.to_owned(), error))?;
-        let certificates = certificates(path, &text)?;
+        let pem::Contents { certificates, lines, passed_over, .. } = read(path, &text)?;
         let (leaf, key) = match key {
             Some(other) => match contents(other) {
                 Ok(text) => found(other, &text, &certificates),
@@ -61,10 +64,14 @@ impl Item {
             },
             None => found(path, &text, &certificates),
         };
-        let unreadable = |error| InventoryError::Certificate(path.to_owned(), error);
-        Self::of(&certificates, leaf, key, anchors)
-            .map_err(unreadable)?
-            .ok_or_else(|| InventoryError::NoCertificate(path.to_owned()))
+        for (der, line) in certificates.iter().zip(lines) {
+            inspect::parse(der).map_err(|error| InventoryError::Certificate(path.to_owned(), line, error))?;
+        }
+        match Self::of(&certificates, leaf, key, anchors) {
+            Ok(Some(item)) => Ok(Self { unread: passed_over, ..item }),
+            Ok(None) => Err(InventoryError::NoCertificate(path.to_owned())),
+            Err(error) => Err(InventoryError::Certificate(path.to_owned(), 1, error)),
+        }
     }
 
     /// The same of certificates that were read already; `leaf` is where the one stands that has the key.
@@ -75,7 +82,7 @@ impl Item {
         anchors: &Anchors,
     ) -> Result<Option<Self>, InspectError> {
         let facts = certificates.iter().map(|der| Facts::of(der)).collect::<Result<Vec<_>, _>>()?;
-        Ok(chain::chain(certificates, leaf, anchors)?.map(|chain| Self { facts, chain, key }))
+        Ok(chain::chain(certificates, leaf, anchors)?.map(|chain| Self { facts, chain, key, unread: Vec::new() }))
     }
 
     /// Those whose validity a client looks at: all of the chain but for a root, which it has or has not.
@@ -93,17 +100,15 @@ impl Item {
 /// The roots in a PEM file.
 pub fn anchors(path: &Path) -> Result<Anchors, InventoryError> {
     let text = contents(path).map_err(|error| InventoryError::Read(path.to_owned(), error))?;
-    let roots = certificates(path, &text)?;
+    let roots = read(path, &text)?.certificates;
     match roots.is_empty() {
         true => Err(InventoryError::NoCertificate(path.to_owned())),
         false => Ok(Anchors::new(roots)),
     }
 }
 
-fn certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, InventoryError> {
-    pem::read_certificates(text)
-        .map(|contents| contents.certificates)
-        .map_err(|error| InventoryError::Pem(path.to_owned(), error))
+fn read(path: &Path, text: &[u8]) -> Result<pem::Contents, InventoryError> {
+    pem::read_certificates(text).map_err(|error| InventoryError::Pem(path.to_owned(), error))
 }
 
 /// The key in `text`, and which certificate it belongs to.

@@ -227,7 +227,12 @@ impl Loading<'_> {
         if let Some(kept) = before.filter(|kept| kept.bytes == bytes) {
             return Ok(Kept { stamps, ..kept.clone() });
         }
-        let (certificate, warnings) = build(origin, &cert_file, key_file.as_ref())?;
+        let (certificate, mut warnings) = build(origin, &cert_file, key_file.as_ref())?;
+        // What a reload brings is verified; to verify thousands at the start would take too long.
+        if !self.before.kept.is_empty() {
+            let unverified = certificate.unverified();
+            warnings.extend(unverified.into_iter().map(|remark| format!("{}: {remark}", certificate.label)));
+        }
         Ok(Kept { certificate: Arc::new(certificate), warnings, stamps, bytes })
     }
 }

@@ -144,7 +144,7 @@ fn what_cannot_be_shown_is_told_and_the_rest_still_shown() {
         format!("{}: no such file", paths[2]),
         format!("{}: is empty", paths[3]),
         format!("{}: is cut short: the section \"CERTIFICATE\" that begins at line 1 has no end line", paths[4]),
-        format!("{}: a certificate cannot be read: it is not X.509 in DER", paths[5]),
+        format!("{}: the certificate at line 1 cannot be read: it is not X.509 in DER", paths[5]),
         format!("{}: is not valid PEM: line 1: the section \"CERTIFICATE\" is not base64", paths[6]),
         format!("{bare}: no certificate found (expected x.crt or x.pem, or folders with tls.crt)"),
     ];

@@ -237,6 +237,8 @@ fn what_is_not_read_of_a_file_is_a_warning() {
     ] {
         let line = 1 + scene.leaf.lines().count();
         let warnings = scene.warnings(&format!("{}{more}", scene.leaf));
+        let shown = show(&scene.pki.folder().join("certs/x.crt"));
+        assert_eq!(shown["certificates"][0]["not_read"], serde_json::json!([format!("line {line}: {expected}")]));
         let expected = format!("x.crt: line {line}: {expected}");
         assert!(warnings.iter().any(|warning| warning.ends_with(&expected)), "{warnings:?}");
     }
@@ -249,6 +251,11 @@ fn a_signature_that_was_damaged_is_a_warning() {
     *der.last_mut().unwrap() ^= 1;
     let warnings = scene.warnings(&format!("{}{}", der_to_pem(&der), scene.middle));
     assert!(warnings.iter().any(|warning| warning.contains("x.crt: the chain does not verify")), "{warnings:?}");
+    // A reload that brings it is served, and reported.
+    scene.write(&format!("{}{}", scene.leaf, scene.middle));
+    let proxy = Proxy::start(scene.pki.folder(), &config("", "127.0.0.1:389"));
+    scene.write(&format!("{}{}", der_to_pem(&der), scene.middle));
+    proxy.log_line("x.crt: the chain does not verify");
 }
 
 #[test]

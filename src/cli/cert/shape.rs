@@ -17,6 +17,7 @@ pub(super) fn shown(shown: &Shown, now: i64) -> Value {
         "listener": shown.served.as_ref().map(|served| &served.listener),
         "served_names": shown.served.as_ref().map(|served| &served.names),
         "private_key": key(&shown.item.key),
+        "not_read": shown.item.unread.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "chain": chain(&shown.item.chain, &shown.item.facts, now),
     });
     if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {

@@ -43,7 +43,7 @@ pub(super) fn show(all: &[Shown], now: i64) -> String {
 }
 
 fn paragraph(shown: &Shown, now: i64) -> String {
-    let Item { facts, chain, key } = &shown.item;
+    let Item { facts, chain, key, unread } = &shown.item;
     let leaf = shown.item.leaf();
     let mut text = format!("{}\n", shown.path);
     let mut line = |what: &str, said: &str| {
@@ -78,6 +78,9 @@ fn paragraph(shown: &Shown, now: i64) -> String {
     }
     for at in &chain.strangers {
         line("", &format!("NOT PART OF IT: {}", facts[*at].subject));
+    }
+    for part in unread {
+        line("NOT READ", &part.to_string());
     }
     text
 }

@@ -85,7 +85,7 @@ fn is_same_point(point: &[u8], uncompressed: &[u8]) -> bool {
 
 /// What is unusual about a private key that cannot be used, if that is known.
 pub(super) fn unusual(key: &PrivateKeyDer<'_>) -> Option<&'static str> {
-    let parts = elements(elements(key.secret_der()).first()?.data.as_ref());
+    let parts = elements(elements(key.secret_der()).first()?.data);
     let explicit = match key {
         // Version, AlgorithmIdentifier.
         PrivateKeyDer::Pkcs8(_) => {

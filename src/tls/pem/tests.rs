@@ -143,7 +143,7 @@ fn a_trusted_certificate_is_taken_without_its_settings_which_are_named_if_they_j
     let der = read(pair().0.as_bytes()).unwrap().certificates.pop().unwrap();
     let with = |label: &str, settings: &[u8]| {
         let text = section(label, &[&der[..], settings].concat());
-        assert_eq!(read(text.as_bytes()).unwrap().certificates, [der.clone()]);
+        assert_eq!(read(text.as_bytes()).unwrap().certificates, std::slice::from_ref(&der));
         of(text).1
     };
     assert!(with("TRUSTED CERTIFICATE", &[]).is_empty());
@@ -213,7 +213,7 @@ fn a_key_that_cannot_be_used_is_named_unless_another_can() {
 fn a_file_in_der_is_read_or_named() {
     let (certificate, _) = pair();
     let der = read(certificate.as_bytes()).unwrap().certificates.pop().unwrap();
-    assert_eq!(read(&der).unwrap().certificates, [der.clone()]);
+    assert_eq!(read(&der).unwrap().certificates, std::slice::from_ref(&der));
     assert!(reason(&der[..der.len() - 1]).contains("it looks like DER, and is cut short"));
     assert!(reason([0x30, 5, 2, 1, 3, 0x30, 0]).starts_with("is a PKCS#12 archive, expected PEM"));
     assert!(reason([0x30, 3, 6, 1, 42]).starts_with("is a PKCS#7 bundle"));
