@@ -76,7 +76,7 @@ fn introduction(folder: &Path, address: SocketAddr, backend: SocketAddr) -> Stri
     let (ca, port) = (ca.display(), address.port());
     let openssl = |name: &str, sigalgs: &str| {
         format!(
-            "printf 'hello\\n' | openssl s_client -brief -ign_eof -connect {address} -servername {name} -CAfile {ca} -sigalgs {sigalgs}"
+            "printf 'hello\\n' | openssl s_client -brief -ign_eof -verify_return_error -connect {address} -servername {name} -CAfile {ca} -sigalgs {sigalgs}"
         )
     };
     // Writing to a String cannot fail.

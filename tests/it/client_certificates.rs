@@ -19,7 +19,7 @@ use crate::support::client::Client;
 use crate::support::clients_pki::{ClientCa, Credentials, Kind};
 use crate::support::pki::Pki;
 use crate::support::proxy::Proxy;
-use crate::support::tool;
+use crate::support::{reports, tool};
 
 mod elsewhere;
 mod tickets;
@@ -193,7 +193,7 @@ fn every_bad_certificate_has_its_alert_and_its_outcome() {
     for Case { what, shown, alerts, outcome, by_gnutls } in &cases {
         for (version, alert) in VERSIONS.iter().zip(alerts) {
             let told = gate.openssl(version, shown.as_ref(), &[]);
-            assert!(told.contains(&format!("SSL alert number {alert}\n")), "{what}, {version}: {told}");
+            assert_eq!(reports::alert(&told), Some(*alert), "{what}, {version}: {told}");
             let record = gate.record(&mut count);
             assert_eq!(record["outcome"], *outcome, "{what}, {version}: {record:#}");
             assert!(record.get("backend").is_none(), "{what}, {version}: {record:#}");
@@ -202,7 +202,7 @@ fn every_bad_certificate_has_its_alert_and_its_outcome() {
             assert_eq!(record.get("tls.client.verified"), subject.map(|_| &Value::Bool(false)), "{what}: {record:#}");
             if *by_gnutls {
                 let told = gate.gnutls(version, shown.as_ref());
-                assert!(told.contains(&format!("Received alert [{alert}]")), "{what}, {version}: {told}");
+                assert_eq!(reports::alert(&told), Some(*alert), "{what}, {version}: {told}");
                 assert_eq!(gate.record(&mut count)["outcome"], *outcome, "{what}, {version}");
             }
         }
@@ -259,7 +259,7 @@ fn names_and_pins_decide_who_is_let_in() {
                 match expected {
                     true => assert_eq!((told.contains("hello\n"), &outcome), (true, &"completed".into()), "{told}"),
                     false => {
-                        assert!(told.contains("SSL alert number 49\n"), "{rule} {shown:?}: {told}");
+                        assert_eq!(reports::alert(&told), Some(49), "{rule} {shown:?}: {told}");
                         assert_eq!(outcome, "client_certificate_denied");
                     }
                 }
@@ -285,7 +285,7 @@ fn an_optional_certificate_may_be_missing_but_not_bad() {
         }
         for stack in STACKS {
             let told = gate.ask(stack, version, Some(&revoked));
-            assert!(told.contains("44"), "{version}: {told}");
+            assert_eq!(reports::alert(&told), Some(44), "{version}: {told}");
             assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revoked");
         }
     }
@@ -302,7 +302,7 @@ fn a_list_that_is_out_of_date_counts_as_the_configuration_says() {
     gate.proxy.log_line("crl: a list is out of date");
     let mut count = 0;
     for version in VERSIONS {
-        assert!(gate.openssl(version, Some(&good), &[]).contains("SSL alert number 48\n"));
+        assert_eq!(reports::alert(&gate.openssl(version, Some(&good), &[])), Some(48));
         assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revocation_unknown");
     }
     gate.rewrite(&format!("{old}, crl_expired = \"ignore\""));
@@ -310,7 +310,7 @@ fn a_list_that_is_out_of_date_counts_as_the_configuration_says() {
     for version in VERSIONS {
         assert!(gate.openssl(version, Some(&good), &[]).contains("hello\n"));
         assert_eq!(gate.record(&mut count)["outcome"], "completed");
-        assert!(gate.openssl(version, Some(&revoked), &[]).contains("SSL alert number 44\n"));
+        assert_eq!(reports::alert(&gate.openssl(version, Some(&revoked), &[])), Some(44));
         assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revoked");
     }
 }
@@ -330,7 +330,7 @@ fn files_that_cannot_be_used_are_named_and_the_old_ones_go_on() {
     let der = rustls::pki_types::CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).unwrap();
     fs::write(&crl, &der).unwrap();
     let mut told = String::new();
-    while !told.contains("SSL alert number 44\n") {
+    while reports::alert(&told) != Some(44) {
         told = gate.openssl("-tls1_3", Some(&good), &[]);
     }
     fs::write(gate.ca.file(), "nothing").unwrap();

@@ -39,7 +39,6 @@ fn a_wrong_password_is_refused_as_the_directory_refuses_it() {
     let site = Site::new("");
     let (through, direct) = site.both_ways("ldapwhoami", &["-x", "-D", ADMIN, "-w", "wrong"]);
     assert_eq!(through.status.code(), Some(49), "{}", tool::shown(&through));
-    assert!(text(&through.stderr).contains("Invalid credentials (49)"), "{}", tool::shown(&through));
     assert_eq!(through, direct);
     assert_eq!(site.proxy.records(1)[0]["outcome"], "completed");
 }
@@ -100,7 +99,6 @@ fn a_client_that_trusts_another_ca_refuses() {
     let other = Pki::new();
     let output = ldap::run("ldapwhoami", &site.url(), &other.ca(), &["-x"]);
     assert_eq!(output.status.code(), Some(255), "{}", tool::shown(&output));
-    assert!(text(&output.stderr).contains("Can't contact LDAP server (-1)"), "{}", tool::shown(&output));
     let record = &site.proxy.records(1)[0];
     assert_eq!(record["received_bytes"], 0, "{record}");
 }
@@ -110,7 +108,6 @@ fn a_client_that_asks_for_a_name_nobody_certified_refuses() {
     let site = Site::named(&["elsewhere.test"], "");
     let output = site.through("ldapwhoami", &["-x"]);
     assert_eq!(output.status.code(), Some(255), "{}", tool::shown(&output));
-    assert!(text(&output.stderr).contains("Can't contact LDAP server (-1)"), "{}", tool::shown(&output));
     assert_eq!(site.proxy.records(1)[0]["received_bytes"], 0);
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{Gate, STRICT, VERSIONS, rustls, say};
 use crate::support::clients_pki::{ClientCa, Kind};
+use crate::support::reports;
 
 #[test]
 fn a_session_is_resumed_and_its_owner_is_still_known() {
@@ -15,7 +16,7 @@ fn a_session_is_resumed_and_its_owner_is_still_known() {
         let file = session.to_str().unwrap();
         for (keep, resumed) in [("-sess_out", false), ("-sess_in", true), ("-sess_in", true)] {
             let told = gate.openssl(version, Some(&good), &[keep, file]);
-            assert_eq!(told.contains("Reused, "), resumed, "{version}: {told}");
+            assert_eq!(reports::resumed(&told), resumed, "{version}: {told}");
             let record = gate.record(&mut count);
             assert_eq!(record["tls.resumed"], resumed, "{record:#}");
             let told = (&record["tls.client.subject"], &record["tls.client.verified"]);
@@ -40,7 +41,7 @@ fn whoever_is_revoked_is_out_with_the_next_connection_also_with_a_ticket() {
         let file = sessions[at].to_str().unwrap();
         for (keep, resumed) in [("-sess_out", false), ("-sess_in", true)] {
             let told = gate.openssl(version, Some(&alice), &[keep, file]);
-            assert_eq!(told.contains("Reused, "), resumed, "{version}: {told}");
+            assert_eq!(reports::resumed(&told), resumed, "{version}: {told}");
             assert_eq!(gate.record(&mut count)["outcome"], "completed");
             assert_eq!(say(&gate, &configs[at]), Ok(resumed), "{version}");
             gate.record(&mut count);
@@ -52,7 +53,7 @@ fn whoever_is_revoked_is_out_with_the_next_connection_also_with_a_ticket() {
     gate.proxy.log_line("client_auth: CAs or lists of revoked certificates changed");
     for (at, version) in VERSIONS.into_iter().enumerate() {
         let told = gate.openssl(version, Some(&alice), &["-sess_in", sessions[at].to_str().unwrap()]);
-        assert!(told.contains("SSL alert number 44\n"), "{version}: {told}");
+        assert_eq!(reports::alert(&told), Some(44), "{version}: {told}");
         assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revoked");
         let refused = say(&gate, &configs[at]).unwrap_err();
         assert!(refused.contains("CertificateRevoked"), "{version}: {refused}");
@@ -93,14 +94,14 @@ fn a_ticket_opens_no_more_once_anything_else_is_asked_for() {
             let file = session.to_str().unwrap();
             if session.exists() {
                 let told = gate.openssl(version, Some(&alice), &["-sess_in", file]);
-                assert!(!told.contains("Reused, "), "{version}, {asked}: {told}");
+                assert!(reports::session(&told).is_none_or(|session| !session.resumed), "{version}, {asked}: {told}");
                 assert_eq!(gate.record(&mut count)["outcome"], outcome, "{version}, {asked}: {told}");
             }
             let told = gate.openssl(version, Some(&alice), &["-sess_out", file]);
             let record = gate.record(&mut count);
             assert_eq!(record["outcome"], outcome, "{version}, {asked}: {told}");
             if outcome == "completed" {
-                assert!(gate.openssl(version, Some(&alice), &["-sess_in", file]).contains("Reused, "), "{asked}");
+                assert!(reports::resumed(&gate.openssl(version, Some(&alice), &["-sess_in", file])), "{asked}");
                 assert_eq!(gate.record(&mut count)["outcome"], "completed");
             }
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::support::tool;
+use crate::support::{reports, tool};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
@@ -86,12 +86,12 @@ impl Client<'_> {
         };
         let text = tool::shown(&output);
         let verified = match self.tool {
-            Tool::OpenSsl => text.contains("Verification: OK"),
-            Tool::GnuTls => text.contains("The certificate is trusted"),
-            Tool::Curl => text.contains("status 200"),
+            Tool::OpenSsl => reports::verified(&text),
+            // They fail where anything is wrong.
+            Tool::GnuTls | Tool::Curl => output.status.success(),
         };
         let leaf = CertificateDer::from_pem_slice(&output.stdout).ok();
-        Seen { certificate: leaf.map(|der| sha256(&der)), alert: alert(&text), verified, output: text }
+        Seen { certificate: leaf.map(|der| sha256(&der)), alert: reports::alert(&text), verified, output: text }
     }
 
     fn openssl(&self, to: SocketAddr, ca: &str) -> std::process::Output {
@@ -162,21 +162,6 @@ impl Client<'_> {
 pub(crate) fn sha256(der: &[u8]) -> String {
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
     hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect()
-}
-
-/// OpenSSL writes `SSL alert number 70`, GnuTLS `Received alert [70]`, curl only OpenSSL's words for it.
-fn alert(text: &str) -> Option<u8> {
-    let numbered = ["SSL alert number ", "Received alert ["].iter().find_map(|before| text.split_once(before));
-    if let Some((_, after)) = numbered {
-        return after.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok();
-    }
-    let words = [
-        ("alert handshake failure", 40),
-        ("alert protocol version", 70),
-        ("alert missing extension", 109),
-        ("tlsv1 unrecognized name", 112),
-    ];
-    words.iter().find(|(words, _)| text.contains(words)).map(|(_, number)| *number)
 }
 
 /// With both of GnuTLS's names for one code point, where TLS 1.2 and 1.3 have a name each.

@@ -1,5 +1,6 @@
 // One TLS connection for each line of a file: port, server name, versions, signature schemes, cipher suites; "-" leaves
-// Java's default (and sends no server name). For each it prints what it got, or why it got nothing.
+// Java's default (and sends no server name). For each it prints what it got, or that it got nothing, with a reason that
+// is for people only: its words change from one Java to the next.
 
 import java.net.InetAddress;
 import java.net.InetSocketAddress;

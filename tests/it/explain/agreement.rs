@@ -9,6 +9,7 @@ use crate::clients::tools::{
     Client, ECDSA_P256, ECDSA_P384, ECDSA_P521, ED25519, RSA_PKCS1_SHA256, RSA_PSS_SHA256, Scheme, Seen, TOOLS, Tool,
     VERSIONS, Version,
 };
+use crate::support::reports;
 
 const SCHEMES: [Scheme; 6] = [ECDSA_P256, ECDSA_P384, ECDSA_P521, ED25519, RSA_PKCS1_SHA256, RSA_PSS_SHA256];
 /// OpenSSL's, GnuTLS's and IANA's names.
@@ -95,21 +96,14 @@ fn served_agrees(tool: Tool, seen: &Seen, explained: &Value, told: &str) {
     if tool != Tool::OpenSsl {
         return;
     }
-    let after = |words: &str| seen.output.split_once(words).map(|(_, rest)| rest.split([',', '\n']).next().unwrap());
-    let cipher = after("Cipher is ").unwrap();
-    assert_eq!(registry::suite(cipher).map(registry::suite_name).as_deref(), explained["cipher"].as_str(), "{told}");
-    assert!(seen.output.contains(&format!("New, {}, Cipher", explained["version"].as_str().unwrap())), "{told}");
-    // "X25519" or "ECDH, prime256v1", as OpenSSL has it.
-    let key = seen.output.split_once("Server Temp Key: ").map(|(_, rest)| rest.lines().next().unwrap()).unwrap();
-    let group = key.split(", ").find_map(registry::group).map(registry::group_name);
+    let session = reports::session(&seen.output).unwrap_or_else(|| panic!("{told}"));
+    let suite = registry::suite(session.cipher).map(registry::suite_name);
+    assert_eq!(suite.as_deref(), explained["cipher"].as_str(), "{told}");
+    assert_eq!((session.resumed, Some(session.version)), (false, explained["version"].as_str()), "{told}");
+    let group = reports::group(&seen.output).find_map(registry::group).map(registry::group_name);
     assert_eq!(group.as_deref(), explained["group"].as_str(), "{told}");
-    let kind = match explained["signature_scheme"].as_str().unwrap() {
-        "ed25519" => "ed25519",
-        scheme if scheme.starts_with("ecdsa") => "ECDSA",
-        scheme if scheme.starts_with("rsa_pss") => "RSA-PSS",
-        _ => "RSA",
-    };
-    assert!(after("Peer signature type: ").is_some_and(|seen| seen.eq_ignore_ascii_case(kind)), "{told}");
+    let scheme = explained["signature_scheme"].as_str().unwrap();
+    assert!(reports::signed_with(&seen.output, scheme), "{told}");
 }
 
 /// The same client by what was typed, instead of by what was recorded.

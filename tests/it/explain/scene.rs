@@ -162,6 +162,7 @@ impl Scene {
             ];
             let reason = explained["reason"].as_str().unwrap();
             let expected = match reason.split(':').next().unwrap() {
+                _ if explained["alert"] == "decode_error" => "hello_invalid",
                 "no TLS version in common" => outcomes[0],
                 "no cipher suite in common" => outcomes[1],
                 "no key exchange group in common" => outcomes[2],

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::{NAME, scene};
 use crate::clients::scene::Scene;
 use crate::support::client::Client;
-use crate::support::tool;
+use crate::support::{reports, tool};
 
 /// The suite that OpenSSL gets of those that it offers, best first.
 fn negotiated(scene: &Scene, listener: &str, version: &str, suites: &[&str]) -> String {
@@ -20,8 +20,7 @@ fn negotiated(scene: &Scene, listener: &str, version: &str, suites: &[&str]) -> 
     let arguments = ["s_client", "-connect", &address, "-servername", NAME, version, lists, &list];
     let (output, record) = scene.observe(|| tool::run("openssl", &arguments, b""));
     let text = tool::shown(&output);
-    let (_, rest) = text.split_once("Cipher is ").unwrap_or_else(|| panic!("no cipher in {text}"));
-    let suite = rest.split_whitespace().next().unwrap().to_owned();
+    let suite = reports::session(&text).unwrap_or_else(|| panic!("no handshake: {text}")).cipher.to_owned();
     let logged = record["tls.cipher"].as_str().unwrap().replace("TLS_ECDHE_", "ECDHE_").replace("_WITH_", "_");
     let same = |name: &str| name.replace(['-', '_'], "").replace("POLY1305SHA256", "POLY1305");
     assert_eq!(same(&logged), same(&suite), "{record:#}");

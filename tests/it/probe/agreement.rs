@@ -177,8 +177,8 @@ fn on_tlsgate() {
     pair(&pki, "ec", Key::P256);
     let proxy = proxy(&pki, "");
     let (ours, mut theirs) = (probed(proxy.address("main")), sslscan(proxy.address("main")));
-    // Under TLS 1.2 sslscan 2.0.7 sees no groups at all where rustls answers.
-    assert!(theirs.groups.iter().all(|(version, _)| version == "TLSv1.3"));
+    // Under TLS 1.2 sslscan 2.0 sees no groups where rustls answers; 2.1 does.
+    theirs.groups.retain(|(version, _)| version == "TLSv1.3");
     theirs.groups.extend(["x25519", "secp256r1", "secp384r1"].map(|group| ("TLSv1.2".to_owned(), group.to_owned())));
     agreement(&ours, &theirs, 7, &["TLSv1.2", "TLSv1.3"]);
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use super::{OWN, answers_once, pki, s_client, start};
 use crate::support::pki::{Extra, Key, Pki};
 use crate::support::procfs::eventually;
-use crate::support::tool;
+use crate::support::{reports, tool};
 
 /// An `openssl s_server` that speaks TLS 1.1 and older, too. Dropping it stops it.
 struct OldServer {
@@ -63,7 +63,7 @@ fn a_client_of_tls_1_0_or_1_1_reaches_its_own_server_and_is_told_no_elsewhere() 
         let told = tool::shown(&tool::run("openssl", &arguments, b"hello\nCLOSE\n"));
         assert!(told.contains("olleh"), "{told}");
         let told = s_client(proxy.address("main"), Some("main.test"), &pki.ca(), &options);
-        assert!(told.contains("SSL alert number 70"), "{told}");
+        assert_eq!(reports::alert(&told), Some(70), "{told}");
     }
     let records = proxy.records(4);
     let outcomes: Vec<_> = records.iter().map(|record| (&record["server.address"], &record["outcome"])).collect();

@@ -7,7 +7,7 @@ use super::{Recorded, asked, inside, last_words, stage};
 use crate::support::client::{Client, Tls, connect, drain, port};
 use crate::support::postgres::{PASSWORD, Postgres, USER};
 use crate::support::stage::{Lines, NAME, Stage};
-use crate::support::tool;
+use crate::support::{reports, tool};
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 const GSS_ENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
@@ -48,7 +48,7 @@ fn psql_verifies_the_certificate_and_reaches_the_database() {
 
     let plain = psql(&stage, &stage.pki.ca(), "sslmode=disable");
     let shown = tool::shown(&plain);
-    assert!(shown.contains("FATAL:  TLS is required"), "{shown}");
+    assert!(shown.contains("TLS is required"), "{shown}");
     stage.proxy.record(|record| record["outcome"] == "starttls_refused");
 
     // TLS at once, without asking: the database answers within it.
@@ -59,11 +59,10 @@ fn psql_verifies_the_certificate_and_reaches_the_database() {
     }
     let address = stage.address().to_string();
     let ca = stage.pki.ca();
-    let verified =
-        ["s_client", "-connect", &address, "-brief", "-CAfile", ca.to_str().unwrap(), "-verify_hostname", NAME];
+    let verified = ["s_client", "-connect", &address, "-CAfile", ca.to_str().unwrap(), "-verify_hostname", NAME];
     for more in [&[][..], &["-starttls", "postgres"]] {
         let output = tool::run("openssl", &[&verified[..], more].concat(), b"");
-        assert!(tool::shown(&output).contains("Verification: OK"), "{more:?}: {}", tool::shown(&output));
+        assert!(reports::verified(&tool::shown(&output)), "{more:?}: {}", tool::shown(&output));
     }
 }
 

@@ -13,17 +13,21 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::{PATIENCE, tool};
 
-/// Runs an LDAP tool that takes nothing from the machine's configuration and demands a valid certificate. `offer` says
-/// what it offers in TLS (a GnuTLS priority string).
-pub(crate) fn run_offering(offer: &str, program: &str, url: &str, ca: &Path, arguments: &[&str]) -> Output {
-    let (ca, offer) = (format!("LDAPTLS_CACERT={}", ca.display()), format!("LDAPTLS_CIPHER_SUITE={offer}"));
-    let environment = ["LDAPCONF=/dev/null", "LDAPRC=none", "LDAPTLS_REQCERT=demand", &ca, &offer];
-    tool::run("env", &[&environment[..], &[program, "-H", url], arguments].concat(), b"")
+/// Runs an LDAP tool that takes nothing from the machine's configuration and demands a valid certificate. In TLS it
+/// offers what its library offers by itself, which is GnuTLS in Debian 12 and OpenSSL in Debian 13.
+pub(crate) fn run(program: &str, url: &str, ca: &Path, arguments: &[&str]) -> Output {
+    run_with(&[], program, url, ca, arguments)
 }
 
-/// The same with what it offers by itself.
-pub(crate) fn run(program: &str, url: &str, ca: &Path, arguments: &[&str]) -> Output {
-    run_offering("NORMAL", program, url, ca, arguments)
+/// The same, offering what `offer` says (a GnuTLS priority string).
+pub(crate) fn run_offering(offer: &str, program: &str, url: &str, ca: &Path, arguments: &[&str]) -> Output {
+    run_with(&[&format!("LDAPTLS_CIPHER_SUITE={offer}")], program, url, ca, arguments)
+}
+
+fn run_with(more: &[&str], program: &str, url: &str, ca: &Path, arguments: &[&str]) -> Output {
+    let ca = format!("LDAPTLS_CACERT={}", ca.display());
+    let environment = ["LDAPCONF=/dev/null", "LDAPRC=none", "LDAPTLS_REQCERT=demand", &ca];
+    tool::run("env", &[&environment[..], more, &[program, "-H", url], arguments].concat(), b"")
 }
 
 /// An LDAPS connection that verifies the server's certificate.

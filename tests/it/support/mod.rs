@@ -19,6 +19,7 @@ pub(crate) mod postgres;
 pub(crate) mod procfs;
 pub(crate) mod proxy;
 pub(crate) mod recorder;
+pub(crate) mod reports;
 pub(crate) mod slapd;
 pub(crate) mod stage;
 pub(crate) mod stream;

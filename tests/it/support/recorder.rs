@@ -1,4 +1,5 @@
-//! Stands between a client and a server, passes everything on, and keeps each client's first words.
+//! Stands between a client and a server, passes everything on, and keeps the first record of each side. What the server
+//! answers a ClientHello with is in the clear, so an alert is read here and not in the client's report of it.
 
 use std::io::{Read, Write, copy};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -27,8 +28,15 @@ pub(crate) struct Recorder {
 
 #[derive(Default)]
 struct Shared {
-    heard: Mutex<Vec<Option<Heard>>>,
+    connections: Mutex<Vec<Connection>>,
     news: Condvar,
+}
+
+#[derive(Default)]
+struct Connection {
+    heard: Option<Heard>,
+    /// The server's first record; less, or nothing, from a server that closed.
+    answer: Option<Vec<u8>>,
 }
 
 impl Recorder {
@@ -40,12 +48,12 @@ impl Recorder {
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let at = {
-                    let mut heard = ours.heard.lock().unwrap();
-                    heard.push(None);
-                    heard.len() - 1
+                    let mut connections = ours.connections.lock().unwrap();
+                    connections.push(Connection::default());
+                    connections.len() - 1
                 };
                 let shared = Arc::clone(&ours);
-                thread::spawn(move || pass(client, server, |heard| shared.note(at, heard)));
+                thread::spawn(move || pass(client, server, &shared, at));
             }
         });
         Self { address, shared }
@@ -53,60 +61,76 @@ impl Recorder {
 
     /// What was heard of the connection that came as number `at`, counted from 0.
     pub(crate) fn heard(&self, at: usize) -> Heard {
-        let deadline = Instant::now() + PATIENCE;
-        let mut heard = self.shared.heard.lock().unwrap();
-        loop {
-            if let Some(Some(found)) = heard.get(at) {
-                return found.clone();
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "connection {at} did not come");
-            heard = self.shared.news.wait_timeout(heard, left).unwrap().0;
-        }
+        self.wait(at, |connection| connection.heard.clone())
+    }
+
+    /// The alert that the server answered the ClientHello of that connection with, if its first record is one.
+    pub(crate) fn alert(&self, at: usize) -> Option<u8> {
+        alert_in(&self.wait(at, |connection| connection.answer.clone()))
     }
 
     /// How many have connected.
     pub(crate) fn count(&self) -> usize {
-        self.shared.heard.lock().unwrap().len()
+        self.shared.connections.lock().unwrap().len()
+    }
+
+    fn wait<T>(&self, at: usize, found: impl Fn(&Connection) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        let mut connections = self.shared.connections.lock().unwrap();
+        loop {
+            if let Some(found) = connections.get(at).and_then(&found) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "connection {at} did not come, or had no answer");
+            connections = self.shared.news.wait_timeout(connections, left).unwrap().0;
+        }
     }
 }
 
 impl Shared {
-    fn note(&self, at: usize, heard: Heard) {
-        self.heard.lock().unwrap()[at] = Some(heard);
+    fn note(&self, at: usize, note: impl FnOnce(&mut Connection)) {
+        note(&mut self.connections.lock().unwrap()[at]);
         self.news.notify_all();
     }
 }
 
-fn pass(mut client: TcpStream, server: SocketAddr, note: impl FnOnce(Heard)) {
+fn pass(mut client: TcpStream, server: SocketAddr, shared: &Shared, at: usize) {
     let mut server = connect(server);
     for stream in [&client, &server] {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
     }
     let address = server.local_addr().unwrap().ip();
-    let mut hello = Vec::new();
-    let mut buffer = [0; 4096];
-    while !is_whole(&hello) {
-        match client.read(&mut buffer) {
-            Ok(0) | Err(_) => break,
-            Ok(count) => {
-                hello.extend_from_slice(&buffer[..count]);
-                if server.write_all(&buffer[..count]).is_err() {
-                    break;
-                }
-            }
-        }
-    }
-    note(Heard { hello, address });
+    let hello = first_record(&mut client, &mut server);
+    shared.note(at, |connection| connection.heard = Some(Heard { hello, address }));
     let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     let up = thread::spawn(move || {
         let _ = copy(&mut from_client, &mut to_server);
         let _ = to_server.shutdown(Shutdown::Write);
     });
+    let answer = first_record(&mut server, &mut client);
+    shared.note(at, |connection| connection.answer = Some(answer));
     let _ = copy(&mut server, &mut client);
     let _ = client.shutdown(Shutdown::Write);
     let _ = up.join();
+}
+
+/// Passes bytes on until a record is whole, and returns them.
+fn first_record(from: &mut TcpStream, to: &mut TcpStream) -> Vec<u8> {
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    while !is_whole(&bytes) {
+        match from.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => {
+                bytes.extend_from_slice(&buffer[..count]);
+                if to.write_all(&buffer[..count]).is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    bytes
 }
 
 /// From an address of its own: a port comes again after a while.
@@ -123,4 +147,12 @@ fn connect(server: SocketAddr) -> TcpStream {
 fn is_whole(bytes: &[u8]) -> bool {
     let length = bytes.get(3..5).map(|length| usize::from(length[0]) << 8 | usize::from(length[1]));
     length.is_some_and(|length| bytes.len() >= 5 + length)
+}
+
+/// The description of a fatal alert that is not encrypted (RFC 8446 section 6).
+fn alert_in(record: &[u8]) -> Option<u8> {
+    match record {
+        [21, 3, _, 0, 2, 2, description, ..] => Some(*description),
+        _ => None,
+    }
 }
