@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::cli::{FAILED, Output, reading, say};
+use crate::cli::{FAILED, Output, complain, reading, say};
 use crate::config;
 use crate::snapshot::Snapshot;
 use crate::tls::chain::Anchors;
@@ -86,7 +86,7 @@ pub(super) fn cert(verb: Verb) -> ExitCode {
         (Output::Text, Verb::Show { .. }) => say(&text::show(&shown, now)),
     }
     if how.format == Output::Text {
-        errors.iter().for_each(|error| eprintln!("error: {error}"));
+        errors.iter().for_each(|error| complain(&format!("error: {error}")));
     }
     let expiring = how.expires_within.is_some_and(|within| {
         let until = now.saturating_add(i64::try_from(within.as_secs()).unwrap_or(i64::MAX));

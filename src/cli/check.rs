@@ -8,7 +8,7 @@ use std::thread;
 use serde::Serialize;
 
 use crate::admin::token;
-use crate::cli::{FAILED, reading};
+use crate::cli::{FAILED, reading, say};
 use crate::config;
 use crate::config::decode::ConfigError;
 use crate::snapshot::route::Way;
@@ -67,7 +67,7 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
     };
     if json {
         // Made of texts and numbers, which JSON always has a form for.
-        println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+        say(&(serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"));
     } else {
         print(path, &report, strict);
     }
@@ -117,11 +117,11 @@ fn summary(listener: &crate::snapshot::Listener) -> Summary {
 fn print(path: &Path, report: &Report, strict: bool) {
     let path = path.display();
     for error in &report.errors {
-        println!("{path}: error: {error}");
+        say(&format!("{path}: error: {error}\n"));
     }
     let kind = if strict { "error (--strict)" } else { "warning" };
     for warning in &report.warnings {
-        println!("{path}: {kind}: {warning}");
+        say(&format!("{path}: {kind}: {warning}\n"));
     }
     for Summary { name, policy, certificates, names, routes, mode } in &report.listeners {
         let (certificates, names) = (counted(*certificates, "certificate"), counted(*names, "name"));
@@ -130,9 +130,9 @@ fn print(path: &Path, report: &Report, strict: bool) {
             0 if *mode == "terminate" => String::new(),
             count => format!("; {}, what none of them takes: {mode}", counted(*count, "route")),
         };
-        println!("{path}: listener {name:?}: {certificates} for {names}{policy}{routes}");
+        say(&format!("{path}: listener {name:?}: {certificates} for {names}{policy}{routes}\n"));
     }
-    println!("{path}: {}", if report.ok { "ok" } else { "not ok" });
+    say(&format!("{path}: {}\n", if report.ok { "ok" } else { "not ok" }));
 }
 
 fn counted(count: usize, what: &str) -> String {

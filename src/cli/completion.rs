@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Command;
 use clap_complete::Shell;
 
-use crate::cli::{FAILED, say};
+use crate::cli::{FAILED, complain, say};
 
 pub(super) fn completion(shell: Shell, mut command: Command) -> ExitCode {
     let mut script = Vec::new();
@@ -23,7 +23,7 @@ pub(super) fn manpage(command: Command) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("manpage: {error}");
+            complain(&format!("manpage: {error}"));
             FAILED.into()
         }
     }

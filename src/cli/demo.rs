@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::{CUT, FAILED};
+use crate::cli::{CUT, FAILED, complain, print, say};
 use crate::config;
 use crate::net::address::Address;
 use crate::observe::log::{self, Level};
@@ -23,7 +23,7 @@ pub(super) fn demo(port: u16) -> ExitCode {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),
         Err(error) => {
-            eprintln!("demo: {error}");
+            complain(&format!("demo: {error}"));
             FAILED.into()
         }
     }
@@ -42,10 +42,14 @@ fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
     let Some((_, Address::Tcp(address))) = server.addresses().pop() else {
         return Err("no address to listen on".into());
     };
-    println!("{}", introduction(folder.path(), address, backend));
+    say(&format!("{}\n", introduction(folder.path(), address, backend)));
+    if print::nobody_reads() {
+        // Nor would anybody see the access log.
+        return Ok(Ended::Orderly);
+    }
     let ended = server.run_until_signalled(signals);
     folder.close()?;
-    println!("\nThe folder is gone.");
+    say("\nThe folder is gone.\n");
     Ok(ended)
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::cli::{FAILED, Output, USAGE, reading, say};
+use crate::cli::{FAILED, Output, USAGE, complain, reading, say};
 use crate::config;
 use crate::explain::ask::Ask;
 use crate::explain::{self, Outcome};
@@ -82,12 +82,12 @@ pub(super) fn explain(question: Question) -> ExitCode {
     let built = match built {
         Ok(built) => built,
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("{}: error: {error}", path.display()));
+            errors.iter().for_each(|error| complain(&format!("{}: error: {error}", path.display())));
             return FAILED.into();
         }
     };
     // Of what is not there, the answer cannot speak.
-    built.failures.iter().for_each(|failure| eprintln!("{}: warning: {failure}", path.display()));
+    built.failures.iter().for_each(|failure| complain(&format!("{}: warning: {failure}", path.display())));
     let listener = match explain::listener(&built.snapshot, question.listener.as_deref()) {
         Ok(listener) => listener,
         Err(said) => return misused("--listener", &said),
@@ -119,6 +119,6 @@ fn captured(path: &PathBuf) -> Result<Vec<u8>, String> {
 }
 
 fn misused(flag: &str, said: &str) -> ExitCode {
-    eprintln!("{flag}: {said}");
+    complain(&format!("{flag}: {said}"));
     USAGE.into()
 }

@@ -1,6 +1,6 @@
 //! The command line: what was typed → one verb, each in a file of its own. Must not know: how a verb does its work.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,12 +18,15 @@ mod completion;
 mod demo;
 mod explain;
 mod policy;
+mod print;
 pub mod probe;
 mod reload;
 mod run;
 mod schema;
 mod ticket_key;
 mod version;
+
+use print::{complain, say};
 
 /// A TLS-terminating layer-4 proxy that gives each client the certificate it can use.
 #[derive(Debug, Parser)]
@@ -111,7 +114,14 @@ enum Output {
 
 /// Runs the verb that the process was started with. Wrong usage exits with 2 at once.
 pub fn main() -> ExitCode {
-    match Arguments::parse().verb {
+    print::exit_code(match Arguments::try_parse() {
+        Ok(arguments) => run(arguments.verb),
+        Err(found) => print::help(&found),
+    })
+}
+
+fn run(verb: Verb) -> ExitCode {
+    match verb {
         Verb::Run { config } => run::run(&config),
         Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
         Verb::Reload { whom } => reload::reload(whom),
@@ -144,11 +154,6 @@ fn reading<T: Send + 'static>(
     };
     let result = Job::start("reading", work).and_then(Job::wait).map_err(failed)?;
     result.unwrap_or_else(|lost| Err(vec![lost.error()]))
-}
-
-/// Writes to standard output. A reader that has seen enough (`| head`) is no fault.
-fn say(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 /// Bad configuration, a failed start, or a `no` to what was asked.

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use rustls::ProtocolVersion;
 use serde::Serialize;
 
-use crate::cli::{FAILED, Output, USAGE, load, say};
+use crate::cli::{FAILED, Output, USAGE, complain, load, say};
 use crate::tls::policy::{self, CipherOrder, Policy, aws};
 use crate::tls::registry;
 
@@ -81,7 +81,7 @@ pub(super) fn policy(verb: Verb) -> ExitCode {
     let all = match known(path.as_deref()) {
         Ok(all) => all,
         Err(said) => {
-            eprintln!("{said}");
+            complain(&said);
             return FAILED.into();
         }
     };
@@ -103,7 +103,7 @@ pub(super) fn policy(verb: Verb) -> ExitCode {
         }
         None => {
             let known = all.iter().map(|policy| &*policy.name).collect::<Vec<_>>().join(", ");
-            eprintln!("unknown policy {name:?} (expected one of {known})");
+            complain(&format!("unknown policy {name:?} (expected one of {known})"));
             USAGE.into()
         }
     }

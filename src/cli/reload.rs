@@ -17,7 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::admin::token;
-use crate::cli::{FAILED, load};
+use crate::cli::{FAILED, complain, load, say};
 use crate::config::decode::{ConfigError, Located, Position};
 use crate::net::address::Address;
 
@@ -49,11 +49,11 @@ pub(super) fn reload(whom: Whom) -> ExitCode {
     });
     match asked {
         Ok(lines) => {
-            println!("{lines}");
+            say(&format!("{lines}\n"));
             ExitCode::SUCCESS
         }
         Err(said) => {
-            eprintln!("{said}");
+            complain(&said);
             FAILED.into()
         }
     }

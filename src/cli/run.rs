@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::{CUT, FAILED};
+use crate::cli::{CUT, FAILED, complain};
 use crate::config;
 use crate::config::validate::Config;
 use crate::files;
@@ -17,7 +17,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("cannot wait for signals: {error}");
+            complain(&format!("cannot wait for signals: {error}"));
             return FAILED.into();
         }
     };
@@ -52,7 +52,7 @@ fn failed(path: &Path, error: &StartError) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     for line in error.to_string().lines() {
-        eprintln!("{}: {line}", path.display());
+        complain(&format!("{}: {line}", path.display()));
     }
     FAILED.into()
 }

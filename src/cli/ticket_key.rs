@@ -2,17 +2,17 @@
 
 use std::process::ExitCode;
 
-use crate::cli::FAILED;
+use crate::cli::{FAILED, complain, say};
 use crate::tls::tickets::Secret;
 
 pub(super) fn new() -> ExitCode {
     match Secret::new() {
         Some(secret) => {
-            println!("{}", secret.to_base64());
+            say(&format!("{}\n", secret.to_base64()));
             ExitCode::SUCCESS
         }
         None => {
-            eprintln!("ticket-key: the system has no random bytes");
+            complain("ticket-key: the system has no random bytes");
             FAILED.into()
         }
     }

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
+use crate::cli::say;
+
 pub(super) fn version() -> ExitCode {
-    println!("tlsgate {} (rustls with aws-lc-rs)", env!("CARGO_PKG_VERSION"));
+    say(concat!("tlsgate ", env!("CARGO_PKG_VERSION"), " (rustls with aws-lc-rs)\n"));
     ExitCode::SUCCESS
 }

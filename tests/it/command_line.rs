@@ -6,6 +6,8 @@ use std::path::Path;
 use crate::support::proxy::PROGRAM;
 use crate::support::tool;
 
+mod unread;
+
 #[test]
 fn bash_takes_the_completion_and_man_takes_the_page() {
     let script = tool::run(PROGRAM, &["completion", "bash"], b"");

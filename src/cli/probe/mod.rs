@@ -9,7 +9,7 @@ use clap::Args;
 use rustls::pki_types::ServerName;
 use serde::Serialize;
 
-use crate::cli::{FAILED, Output, load};
+use crate::cli::{FAILED, Output, complain, load, say};
 use ask::{Asker, ProbeError};
 use certificate::Roots;
 use connect::{StartTls, Target};
@@ -78,7 +78,7 @@ pub(super) fn probe(what: What) -> ExitCode {
     let expected = match expected(&what) {
         Ok(expected) => expected,
         Err((why, code)) => {
-            eprintln!("{why}");
+            complain(&why);
             return code.into();
         }
     };
@@ -86,11 +86,11 @@ pub(super) fn probe(what: What) -> ExitCode {
         Ok(answer) => answer,
         Err(error) if json => (false, pretty(&Failed { ok: false, error })),
         Err(error) => {
-            eprintln!("tlsgate probe: {error}");
+            complain(&format!("tlsgate probe: {error}"));
             return FAILED.into();
         }
     };
-    println!("{}", text.trim_end());
+    say(&format!("{}\n", text.trim_end()));
     if ok { ExitCode::SUCCESS } else { FAILED.into() }
 }
 

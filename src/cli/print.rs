@@ -1,0 +1,65 @@
+//! Standard output and standard error, for every verb. `println!` panics where it cannot write; nothing here does.
+//!
+//! A reader that has seen enough (`tlsgate check … | head -1`) is no fault: nothing more is printed, and the exit code is
+//! the verb's own, so that under `set -o pipefail` it still says whether the configuration is good. Any other failure
+//! to write, a full disk for one, is reported on standard error, and the exit code is 1.
+//! Must not know: what is printed.
+
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use crate::cli::FAILED;
+
+/// Why nothing more is written to standard output. There is one for the process, as there is one standard output.
+static ENDED: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes a text to standard output, as it is.
+pub(super) fn say(text: &str) {
+    if ENDED.get().is_some() {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    ended(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Writes lines to standard error. Where nobody reads them, there is nobody left to tell.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether the reader of standard output has gone.
+pub(super) fn nobody_reads() -> bool {
+    ENDED.get().is_some_and(has_gone)
+}
+
+/// Prints the help that was asked for, or what is wrong with what was typed, in colours on a terminal.
+pub(super) fn help(found: &clap::Error) -> ExitCode {
+    let printed = found.print();
+    if !found.use_stderr() {
+        ended(printed.and_then(|()| io::stdout().flush()));
+    }
+    ExitCode::from(u8::try_from(found.exit_code()).unwrap_or(FAILED))
+}
+
+/// The exit code of the process, given the verb's.
+pub(super) fn exit_code(verb: ExitCode) -> ExitCode {
+    match ENDED.get() {
+        Some(error) if !has_gone(error) => {
+            complain(&format!("standard output cannot be written: {error}"));
+            FAILED.into()
+        }
+        _ => verb,
+    }
+}
+
+fn ended(written: io::Result<()>) {
+    if let Err(error) = written {
+        // The first one counts.
+        let _ = ENDED.set(error);
+    }
+}
+
+fn has_gone(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::BrokenPipe
+}
