@@ -56,7 +56,7 @@ pub enum OnDown {
 }
 
 /// Where a server is, or servers are found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
     Address(Address),
     Source(Source),

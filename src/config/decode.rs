@@ -10,8 +10,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub mod outline;
+mod places;
 
 use outline::{Key, Kind, Outline, Shape};
+use places::Places;
 
 /// Line and column, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -74,9 +76,9 @@ pub trait Value: Sized {
     fn read(value: &DeValue<'_>) -> Option<Self>;
 }
 
-/// The text and the faults found in it so far.
+/// The places in a text, and the faults found in it so far.
 pub struct Faults<'i> {
-    text: &'i str,
+    places: Places<'i>,
     errors: RefCell<Vec<ConfigError>>,
     /// Nothing is read: every table is gone through once, to see what it would ask for.
     rehearsed: bool,
@@ -84,7 +86,7 @@ pub struct Faults<'i> {
 
 impl<'i> Faults<'i> {
     pub fn new(text: &'i str) -> Self {
-        Self { text, errors: RefCell::default(), rehearsed: false }
+        Self { places: Places::new(text), errors: RefCell::default(), rehearsed: false }
     }
 
     /// For [`Table::outline_of`].
@@ -102,9 +104,7 @@ impl<'i> Faults<'i> {
     }
 
     fn position(&self, offset: usize) -> Position {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Position { line: before.matches('\n').count() + 1, column: before[start..].chars().count() + 1 }
+        self.places.at(offset)
     }
 }
 

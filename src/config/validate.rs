@@ -31,6 +31,7 @@ mod resolver;
 use backend::Backend;
 use listener::{Listener, Listeners};
 use policy::Policies;
+use reference::Backends;
 
 /// A valid configuration. Paths are resolved, names are parsed, references lead somewhere.
 #[derive(Debug, Clone)]
@@ -88,9 +89,10 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         });
     }
     let resolver = Arc::new(resolver::validated(file.resolver, &mut errors));
+    let by_name = Backends::new(&backends);
     let mut check = Listeners {
         folder,
-        backends: &backends,
+        backends: &by_name,
         policies: &policies,
         names: HashMap::new(),
         addresses: HashMap::new(),
@@ -173,3 +175,16 @@ fn resolved_target(target: Target, folder: &Path) -> Target {
         other => other,
     }
 }
+
+/// Names for a message. The first ones only, where there are many: thousands of keys that are wrong in the same way must
+/// not list thousands of names each.
+fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.split_at_checked(MOST_LISTED) {
+        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", first.join(", "), rest.len()),
+        _ => names.join(", "),
+    }
+}
+
+/// More than the built-in policies, which are listed in full.
+const MOST_LISTED: usize = 40;

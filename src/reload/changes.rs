@@ -41,6 +41,7 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
         changes.push(format!("resolver is {:?} (was {:?})", after.resolver, before.resolver));
     }
     let (old, new) = (backends(&before.backends), backends(&after.backends));
+    let (was, is) = (pools(was), pools(is));
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         let line = |what: String| format!("backend {name:?}: {what}");
         match (old.get(name), new.get(name)) {
@@ -48,20 +49,13 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
             (None, _) => changes.push(line("added".into())),
             (_, None) => changes.push(line("removed".into())),
         }
-        let check = |snapshot: &Snapshot| {
-            let pool = snapshot.pool(name)?;
-            Some(pool.check.as_ref().map(|check| check.identity.clone()))
-        };
-        if let (Some(was), Some(is)) = (check(was), check(is))
-            && was != is
-        {
-            changes.push(line("health check changed".into()));
-        }
-        let tls = |snapshot: &Snapshot| snapshot.pool(name).map(|pool| pool.tls.as_ref().map(|tls| tls.identity));
-        if let (Some(was), Some(is)) = (tls(was), tls(is))
-            && was != is
-        {
-            changes.push(line("what TLS to it asks for, or shows, has changed".into()));
+        if let (Some((was_checked, was_sealed)), Some((is_checked, is_sealed))) = (was.get(name), is.get(name)) {
+            if was_checked != is_checked {
+                changes.push(line("health check changed".into()));
+            }
+            if was_sealed != is_sealed {
+                changes.push(line("what TLS to it asks for, or shows, has changed".into()));
+            }
         }
     }
     changes
@@ -211,6 +205,15 @@ fn by_name(listeners: &[Listener]) -> BTreeMap<&str, &Listener> {
 
 fn backends(backends: &[Backend]) -> BTreeMap<&str, &Backend> {
     backends.iter().map(|backend| (&*backend.settings.name, backend)).collect()
+}
+
+/// By backend: what its health check and its TLS are.
+fn pools(snapshot: &Snapshot) -> BTreeMap<&str, (impl PartialEq + use<>, impl PartialEq + use<>)> {
+    let identities = snapshot.pools().iter().map(|pool| {
+        let check = pool.check.as_ref().map(|check| check.identity.clone());
+        (&**pool.name(), (check, pool.tls.as_ref().map(|tls| tls.identity)))
+    });
+    identities.collect()
 }
 
 fn by_label<'c>(certificates: &[&'c Arc<Certificate>]) -> BTreeMap<&'c str, &'c Arc<Certificate>> {

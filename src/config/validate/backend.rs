@@ -1,5 +1,6 @@
 //! A backend, as far as it can be known to be valid without connecting to it.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::backend::condition::Pauses;
@@ -29,7 +30,7 @@ pub(super) fn validated(
     errors: &mut Vec<ConfigError>,
 ) -> Option<Backend> {
     let servers = present(backend.servers, "servers", server::EXPECTED, &backend.here, errors);
-    let mut entries: Vec<Entry> = Vec::new();
+    let (mut entries, mut seen): (Vec<Entry>, HashSet<Place>) = Default::default();
     for mut server in servers.unwrap_or_default() {
         if let Place::Address(Address::Unix(path)) = &server.value.place {
             server.value.place = Place::Address(Address::Unix(resolved(path, folder)));
@@ -37,9 +38,10 @@ pub(super) fn validated(
         let place = &server.value.place;
         if matches!(place, Place::Address(address) if address.port() == Some(0)) {
             errors.push(server.error("found port 0, expected the port that the server listens on"));
-        } else if entries.iter().any(|entry| entry.place == *place) {
+        } else if seen.contains(place) {
             errors.push(server.error(format!("{place} is listed twice")));
         } else {
+            seen.insert(place.clone());
             entries.push(server.value);
         }
     }

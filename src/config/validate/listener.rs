@@ -9,11 +9,12 @@ use ipnet::IpNet;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
-use crate::config::validate::backend::Backend;
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::reference::{BackendRef, CERTIFICATES, certificate, known_backend, known_bare_backend};
+use crate::config::validate::reference::{
+    BackendRef, Backends, CERTIFICATES, certificate, known_backend, known_bare_backend,
+};
 use crate::config::validate::route::{self, Route};
 use crate::config::validate::{present, resolved, resolved_address};
 use crate::config::values::Mode;
@@ -90,7 +91,7 @@ pub struct Tickets {
 /// Validates one listener after the other, and remembers what each has taken.
 pub(super) struct Listeners<'a> {
     pub(super) folder: &'a Path,
-    pub(super) backends: &'a [Backend],
+    pub(super) backends: &'a Backends<'a>,
     pub(super) policies: &'a Policies,
     pub(super) names: HashMap<String, ()>,
     pub(super) addresses: HashMap<Address, String>,

@@ -1,10 +1,11 @@
 //! `[policy.NAME]` → a policy; which policy a listener means; and what should be known of those that are used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
+use crate::config::validate::listed;
 use crate::tls::policy::own::{Fault, Part, Wish};
 use crate::tls::policy::{self, CipherOrder, Policy, PolicyError, aws};
 
@@ -12,8 +13,10 @@ use crate::tls::policy::{self, CipherOrder, Policy, PolicyError, aws};
 #[derive(Debug, Default)]
 pub(super) struct Policies {
     own: Vec<Arc<Policy>>,
+    /// The indexes of those in `own`.
+    by_name: HashMap<Arc<str>, usize>,
     /// Declared, and wrong: whoever names one of these is not told that it is unknown.
-    wrong: Vec<String>,
+    wrong: HashSet<String>,
 }
 
 impl Policies {
@@ -22,9 +25,12 @@ impl Policies {
         for policy in policies {
             let name = policy.name.clone();
             match own(policy) {
-                Ok(policy) => all.own.push(Arc::new(policy)),
+                Ok(policy) => {
+                    all.by_name.insert(name.into(), all.own.len());
+                    all.own.push(Arc::new(policy));
+                }
                 Err(more) => {
-                    all.wrong.push(name);
+                    all.wrong.insert(name);
                     errors.extend(more);
                 }
             }
@@ -34,11 +40,11 @@ impl Policies {
 
     /// The policy of that name; none without an error.
     pub(super) fn named(&self, name: &Located<String>, errors: &mut Vec<ConfigError>) -> Option<Arc<Policy>> {
-        let own = self.own.iter().find(|policy| *policy.name == *name.value);
+        let own = self.by_name.get(name.value.as_str()).and_then(|index| self.own.get(*index));
         let found = own.map(Arc::clone).or_else(|| policy::named(&name.value));
         if found.is_none() && !self.wrong.contains(&name.value) {
             let known = policy::built_in().iter().chain(&self.own).map(|policy| &*policy.name);
-            let known = known.collect::<Vec<_>>().join(", ");
+            let known = listed(known);
             errors.push(name.error(format!(
                 "unknown policy {:?} (expected one of {known}; your own is written [policy.NAME])",
                 name.value
@@ -56,7 +62,8 @@ impl Policies {
         let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (user, policy) in used {
             let users = users.entry(policy).or_default();
-            if !users.contains(&user) {
+            // All that one user uses comes together.
+            if users.last() != Some(&user) {
                 users.push(user);
             }
         }

@@ -1,11 +1,12 @@
 //! What keys refer to: backends, policies, files of certificates. Opens none of them.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::backend::Backend;
-use crate::config::validate::resolved;
+use crate::config::validate::{listed, resolved};
 use crate::config::values::CertificateSource;
 use crate::tls::name::Name;
 use crate::tls::store::Source;
@@ -18,31 +19,51 @@ pub struct BackendRef {
     pub name: Arc<str>,
 }
 
+/// The backends that a key can name, found by their names.
+pub(super) struct Backends<'b> {
+    all: &'b [Backend],
+    by_name: HashMap<&'b str, usize>,
+}
+
+impl<'b> Backends<'b> {
+    pub(super) fn new(all: &'b [Backend]) -> Self {
+        let by_name = all.iter().enumerate().map(|(index, backend)| (&*backend.settings.name, index)).collect();
+        Self { all, by_name }
+    }
+
+    /// What a reference refers to.
+    pub(super) fn at(&self, found: &BackendRef) -> Option<&'b Backend> {
+        self.all.get(found.index)
+    }
+}
+
 pub(super) fn known_backend(
     name: &Located<String>,
-    backends: &[Backend],
+    backends: &Backends<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<BackendRef> {
-    let found = backends.iter().position(|backend| *backend.settings.name == *name.value);
-    let Some(index) = found else {
-        let known = backends.iter().map(|backend| &*backend.settings.name).collect::<Vec<_>>().join(", ");
-        let known = if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
+    let found = backends.by_name.get(name.value.as_str());
+    let Some((index, backend)) = found.and_then(|index| Some((*index, backends.all.get(*index)?))) else {
+        let known = match listed(backends.all.iter().map(|backend| &*backend.settings.name)) {
+            none if none.is_empty() => "there is none".to_owned(),
+            known => format!("expected one of {known}"),
+        };
         errors.push(
             name.error(format!("unknown backend {:?} ({known}; a backend is written [backend.NAME])", name.value)),
         );
         return None;
     };
-    Some(BackendRef { index, name: Arc::clone(&backends[index].settings.name) })
+    Some(BackendRef { index, name: Arc::clone(&backend.settings.name) })
 }
 
 /// What is passed on as it is cannot be sealed on the way.
 pub(super) fn known_bare_backend(
     name: &Located<String>,
-    backends: &[Backend],
+    backends: &Backends<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<BackendRef> {
     let found = known_backend(name, backends, errors);
-    if found.as_ref().and_then(|found| backends.get(found.index)).is_some_and(|backend| backend.tls.is_some()) {
+    if found.as_ref().and_then(|found| backends.at(found)).is_some_and(|backend| backend.tls.is_some()) {
         let said = format!("backend {:?} has tls, which would seal once more what is passed on as it is", name.value);
         errors.push(name.error(said));
     }
@@ -76,12 +97,15 @@ fn parsed_names(
     source: &Located<CertificateSource>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Vec<Name>> {
-    let mut names: Vec<Name> = Vec::with_capacity(texts.len());
+    let (mut names, mut seen): (Vec<Name>, HashSet<Name>) = Default::default();
     let before = errors.len();
     for text in texts {
         match Name::parse(text) {
-            Ok(name) if names.contains(&name) => {}
-            Ok(name) => names.push(name),
+            Ok(name) if seen.contains(&name) => {}
+            Ok(name) => {
+                seen.insert(name.clone());
+                names.push(name);
+            }
             Err(error) => errors.push(source.error(format!("names: {error}"))),
         }
     }

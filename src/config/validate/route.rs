@@ -1,15 +1,14 @@
 //! The routes of a listener, as far as they can be known to be valid without opening a file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
-use crate::config::validate::backend::Backend;
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::reference::{BackendRef, certificate, known_backend, known_bare_backend};
+use crate::config::validate::reference::{BackendRef, Backends, certificate, known_backend, known_bare_backend};
 use crate::config::values::Protocols;
 use crate::tls::name::Name;
 use crate::tls::policy::Policy;
@@ -47,7 +46,7 @@ pub(super) struct Inherited<'a> {
     pub(super) backend: Option<&'a Option<BackendRef>>,
     pub(super) require_sni: bool,
     pub(super) folder: &'a Path,
-    pub(super) backends: &'a [Backend],
+    pub(super) backends: &'a Backends<'a>,
 }
 
 pub(super) fn validated(
@@ -55,7 +54,7 @@ pub(super) fn validated(
     inherited: &Inherited<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<Route> {
-    let mut names: HashMap<Arc<str>, ()> = RESERVED.iter().map(|name| (Arc::from(*name), ())).collect();
+    let mut names: HashMap<Arc<str>, usize> = RESERVED.iter().map(|name| (Arc::from(*name), 1)).collect();
     let mut valid: Vec<Route> = Vec::with_capacity(routes.len());
     for written in routes {
         let name = name(&written, &mut names, errors);
@@ -70,15 +69,16 @@ pub(super) fn validated(
     valid
 }
 
-/// By what it is called in the log: its name, or what it matches first.
-fn name(route: &file::route::Route, names: &mut HashMap<Arc<str>, ()>, errors: &mut Vec<ConfigError>) -> Arc<str> {
+/// By what it is called in the log: its name, or what it matches first. `names` are those taken, each with the number that
+/// the last one that was made of it has.
+fn name(route: &file::route::Route, names: &mut HashMap<Arc<str>, usize>, errors: &mut Vec<ConfigError>) -> Arc<str> {
     if let Some(written) = &route.name {
         let name: Arc<str> = written.value.as_str().into();
         if name.is_empty() {
             errors.push(written.error("found \"\", expected a name"));
         } else if RESERVED.contains(&&*name) {
             errors.push(written.error(format!("{name:?} is what tlsgate itself calls a way, expected another name")));
-        } else if names.insert(Arc::clone(&name), ()).is_some() {
+        } else if names.insert(Arc::clone(&name), 1).is_some() {
             errors.push(written.error("another route has this name already"));
         }
         return name;
@@ -91,11 +91,16 @@ fn name(route: &file::route::Route, names: &mut HashMap<Arc<str>, ()>, errors: &
         (None, _) if route.no_server_name.value => "no server name".to_owned(),
         (None, protocol) => protocol.unwrap_or_default(),
     };
-    let numbered = (2..).map(|number| format!("{stem} ({number})"));
-    let mut free = std::iter::once(stem.clone()).chain(numbered).map(Arc::from);
+    let Some(last) = names.get(stem.as_str()) else {
+        let name: Arc<str> = stem.into();
+        names.insert(Arc::clone(&name), 1);
+        return name;
+    };
+    let numbered = (last + 1..).map(|number| (number, Arc::from(format!("{stem} ({number})"))));
     // Endless, so that one is found.
-    let name = free.find(|name: &Arc<str>| !names.contains_key(name)).unwrap_or_default();
-    names.insert(Arc::clone(&name), ());
+    let (number, name) = { numbered }.find(|(_, name)| !names.contains_key(name)).unwrap_or_default();
+    names.insert(stem.into(), number);
+    names.insert(Arc::clone(&name), 1);
     name
 }
 
@@ -142,7 +147,7 @@ fn one(
         (Mode::Terminate, Some(written), _) => Some(known_backend(written, inherited.backends, errors)?),
         (_, None, Some(listeners)) => {
             let listeners = listeners.clone()?;
-            let sealed = inherited.backends.get(listeners.index).is_some_and(|backend| backend.tls.is_some());
+            let sealed = inherited.backends.at(&listeners).is_some_and(|backend| backend.tls.is_some());
             if mode == Mode::Passthrough && sealed {
                 let said = format!(
                     "backend {:?}, which is the listener's, has tls, and would seal once more what is passed on as it is",
@@ -181,11 +186,14 @@ fn one(
 }
 
 fn matching(route: &file::route::Route, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Match {
-    let mut names: Vec<Name> = Vec::new();
+    let (mut names, mut seen): (Vec<Name>, HashSet<Name>) = Default::default();
     for written in route.server_names.iter().flatten() {
         match Name::parse(&written.value) {
-            Ok(name) if names.contains(&name) => errors.push(written.error(format!("{name} is listed twice"))),
-            Ok(name) => names.push(name),
+            Ok(name) if seen.contains(&name) => errors.push(written.error(format!("{name} is listed twice"))),
+            Ok(name) => {
+                seen.insert(name.clone());
+                names.push(name);
+            }
             Err(error) => errors.push(written.error(error.to_string())),
         }
     }
