@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::ldap::Offer;
 use crate::support::pki::Pki;
 use crate::support::slapd::{ADMIN, PASSWORD, SUFFIX, Slapd};
 use crate::support::{ldap, tool};
@@ -114,9 +115,13 @@ fn a_client_that_asks_for_a_name_nobody_certified_refuses() {
 #[test]
 fn an_ldap_client_gets_the_certificate_whose_key_it_can_verify() {
     let site = Site::new("");
-    let rsa = "NORMAL:-SIGN-ALL:+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-ECDSA-SHA384";
-    let ecdsa = "NORMAL:-SIGN-ALL:+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256";
-    for (offer, file) in [(rsa, "certs/rsa.crt"), (ecdsa, "certs/ec.crt")] {
+    let rsa = Offer {
+        gnutls: "NORMAL:-SIGN-ALL:+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-ECDSA-SHA384",
+        openssl: "RSA-PSS+SHA256:ECDSA+SHA384",
+    };
+    let ecdsa =
+        Offer { gnutls: "NORMAL:-SIGN-ALL:+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256", openssl: "ECDSA+SHA256" };
+    for (offer, file) in [(&rsa, "certs/rsa.crt"), (&ecdsa, "certs/ec.crt")] {
         let output = ldap::run_offering(offer, "ldapwhoami", &site.url(), &site.pki.ca(), &["-x"]);
         assert_eq!(text(&output.stdout), "anonymous\n", "{}", tool::shown(&output));
         site.proxy.record(|record| record["chosen_cert"].as_str().unwrap().contains(file));

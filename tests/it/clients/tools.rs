@@ -1,7 +1,6 @@
 //! OpenSSL, GnuTLS and curl as clients: how each is told what to offer, and what it says it got.
 //! Must not know: tlsgate.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -128,12 +127,7 @@ impl Client<'_> {
 
     /// curl has no option for signature algorithms; its OpenSSL takes them from a configuration file.
     fn curl(&self, to: SocketAddr, ca: &Path) -> std::process::Output {
-        let sigalgs = self.join(|scheme| scheme.openssl);
-        let config = ca.with_file_name(format!("{}.cnf", sigalgs.replace([':', '+'], "-")));
-        let text =
-            "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n[tls]\nSignatureAlgorithms = ";
-        fs::write(&config, format!("{text}{sigalgs}\n")).unwrap();
-        let config = format!("OPENSSL_CONF={}", config.display());
+        let config = tool::openssl_offering(&self.join(|scheme| scheme.openssl), ca);
         let (least, most) = match self.version {
             Version::Tls11 => ("--tlsv1.1", "1.1"),
             Version::Tls12 => ("--tlsv1.2", "1.2"),

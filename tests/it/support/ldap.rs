@@ -19,9 +19,22 @@ pub(crate) fn run(program: &str, url: &str, ca: &Path, arguments: &[&str]) -> Ou
     run_with(&[], program, url, ca, arguments)
 }
 
-/// The same, offering what `offer` says (a GnuTLS priority string).
-pub(crate) fn run_offering(offer: &str, program: &str, url: &str, ca: &Path, arguments: &[&str]) -> Output {
-    run_with(&[&format!("LDAPTLS_CIPHER_SUITE={offer}")], program, url, ca, arguments)
+/// The signature schemes to offer, in the words of both libraries.
+pub(crate) struct Offer {
+    /// A priority string.
+    pub(crate) gnutls: &'static str,
+    pub(crate) openssl: &'static str,
+}
+
+/// The same, offering these signature schemes alone.
+pub(crate) fn run_offering(offer: &Offer, program: &str, url: &str, ca: &Path, arguments: &[&str]) -> Output {
+    let found = tool::run("sh", &["-c", &format!("ldd \"$(command -v {program})\"")], b"");
+    if String::from_utf8_lossy(&found.stdout).contains("libgnutls") {
+        return run_with(&[&format!("LDAPTLS_CIPHER_SUITE={}", offer.gnutls)], program, url, ca, arguments);
+    }
+    // libldap has no setting for it; OpenSSL takes it from a configuration file.
+    let config = tool::openssl_offering(offer.openssl, ca);
+    run_with(&[&config], program, url, ca, arguments)
 }
 
 fn run_with(more: &[&str], program: &str, url: &str, ca: &Path, arguments: &[&str]) -> Output {

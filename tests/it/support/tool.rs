@@ -1,6 +1,8 @@
 //! Other people's tools. One that is missing is a failure, never a skipped test.
 
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -30,6 +32,15 @@ pub(crate) fn run_for(limit: Duration, program: &str, arguments: &[&str], input:
     assert_ne!(output.status.code(), Some(126), "{program} cannot be run:\n{}", shown(&output));
     assert_ne!(output.status.code(), Some(124), "{program} {arguments:?} did not end:\n{}", shown(&output));
     output
+}
+
+/// The environment in which a program's OpenSSL offers these signature schemes alone, for programs that have no option for
+/// it. The file for that is written next to `beside`.
+pub(crate) fn openssl_offering(schemes: &str, beside: &Path) -> String {
+    let config = beside.with_file_name(format!("{}.cnf", schemes.replace([':', '+'], "-")));
+    let head = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n[tls]\nSignatureAlgorithms = ";
+    fs::write(&config, format!("{head}{schemes}\n")).unwrap();
+    format!("OPENSSL_CONF={}", config.display())
 }
 
 /// Status, standard output and standard error, for a failure's message.
