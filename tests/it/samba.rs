@@ -151,7 +151,9 @@ impl Samba {
         let (target, password) = (format!("--targetdir={root}"), format!("--adminpass={PASSWORD}"));
         let domain = ["domain", "provision", "--configfile=/dev/null", "--realm=corp.example.com", "--domain=CORP"];
         let machine = ["--host-name=dc1", "--host-ip=127.0.0.1", "--server-role=dc", "--dns-backend=NONE"];
-        let provisioned = tool::run("samba-tool", &[&domain[..], &machine, &[&target, &password]].concat(), b"");
+        let arguments = [&domain[..], &machine, &[&target, &password]].concat();
+        // It writes and syncs hundreds of small files, which takes minutes on a machine with other work.
+        let provisioned = tool::run_for(Duration::from_secs(600), "samba-tool", &arguments, b"");
         assert!(provisioned.status.success(), "{}", tool::shown(&provisioned));
 
         let ip = address_of_its_own();
