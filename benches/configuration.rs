@@ -12,7 +12,7 @@ use nix::time::{ClockId, clock_gettime};
 use tlsgate::config;
 use tlsgate::config::decode::ConfigError;
 use tlsgate::config::validate::Config;
-use tlsgate::reload::{Origin, Reloader, Report, Sockets};
+use tlsgate::reload::{Cause, Origin, Ready, Reloader, Report, Sockets};
 use tlsgate::snapshot::Snapshot;
 use tlsgate::tls::store::Trust;
 
@@ -58,12 +58,15 @@ fn costs(text: &str, folder: &Path) -> [f64; 3] {
     let config = config::parse(text, folder).unwrap();
     let now = jiff::Timestamp::now();
     let build = least(|| drop(Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, now).unwrap()));
-    let mut reloader = Reloader::start(Origin::File(path.clone()), config, |_| NoSockets).unwrap();
+    let first = Ready::first(config).unwrap();
+    let mut reloader = Reloader::start(Origin::File(path.clone()), first, |_| NoSockets).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut round = 0;
     let reload = least(|| {
         round += 1;
         fs::write(&path, format!("runtime.shutdown_timeout = \"{round}s\"\n{text}")).unwrap();
-        assert!(matches!(reloader.reload(Trust::Stamps, "a change"), Report::Swapped(_)));
+        reloader.begin(Cause::Change);
+        assert!(matches!(runtime.block_on(reloader.finished()), Report::Swapped(_)));
     });
     [read, build, reload]
 }
