@@ -73,8 +73,13 @@ fn round(certificates: &Certificates, asked: &[[u8; WIDTH]]) -> f64 {
     let began = Instant::now();
     for name in asked {
         let name = std::str::from_utf8(&name[1..=usize::from(name[0])]).unwrap();
-        let offer =
-            Offer { server_name: Some(black_box(name)), schemes: SCHEMES, certificate_schemes: SCHEMES, curves: None };
+        let offer = Offer {
+            server_name: Some(black_box(name)),
+            schemes: SCHEMES,
+            certificate_schemes: SCHEMES,
+            curves: None,
+            address: None,
+        };
         let _ = black_box(certificates.choose(&offer, UnknownName::Default, NOW, &mut ()));
     }
     began.elapsed().as_nanos() as f64 / asked.len() as f64

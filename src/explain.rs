@@ -4,6 +4,7 @@
 use rustls::AlertDescription;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use crate::snapshot::route::{Chosen, Way};
 use crate::snapshot::{self, Listener, Snapshot};
@@ -77,7 +78,7 @@ pub struct Served {
     pub group: Cow<'static, str>,
     pub signature_scheme: Cow<'static, str>,
     pub certificate: String,
-    /// `exact`, `wildcard` or `default`.
+    /// `exact`, `wildcard`, `address` or `default`.
     #[serde(rename = "match")]
     pub matched: &'static str,
     /// False where nothing valid was left.
@@ -112,8 +113,8 @@ pub fn listener<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s Li
     })
 }
 
-/// Explains what comes of the ClientHello in `raw` at `now` (seconds since 1970).
-pub fn explain(listener: &Listener, raw: Vec<u8>, now: i64) -> Explanation {
+/// Explains what comes of the ClientHello in `raw`, sent to `address` if that is known, at `now` (seconds since 1970).
+pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: i64) -> Explanation {
     let mut explanation = Explanation {
         listener: listener.name.to_string(),
         policy: None,
@@ -142,7 +143,7 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, now: i64) -> Explanation {
         }
         Chosen::Route(route) => {
             explanation.route = Some(Route::of(route));
-            explanation.routed(route, &hello, now);
+            explanation.routed(route, &hello, address, now);
         }
     }
     explanation
@@ -161,7 +162,7 @@ impl Route {
 }
 
 impl Explanation {
-    fn routed(&mut self, route: &snapshot::route::Route, hello: &Hello, now: i64) {
+    fn routed(&mut self, route: &snapshot::route::Route, hello: &Hello, address: Option<IpAddr>, now: i64) {
         self.result = match (&route.way, &hello.unacceptable) {
             (Way::Reject, _) => {
                 let refused = Refused::without_alert("the route refuses whom it takes".into());
@@ -173,17 +174,17 @@ impl Explanation {
                 self.policy = Some(terminator.policy.name.to_string());
                 match unacceptable {
                     Some(error) => Outcome::Refused(Refused::unreadable(error)),
-                    None => return self.terminated(terminator, hello, now),
+                    None => return self.terminated(terminator, hello, address, now),
                 }
             }
         };
     }
 
-    fn terminated(&mut self, terminator: &Terminator, hello: &Hello, now: i64) {
+    fn terminated(&mut self, terminator: &Terminator, hello: &Hello, address: Option<IpAddr>, now: i64) {
         let mut seen = Vec::new();
         let terms = terminator.agree(hello);
-        let choice = terminator.choose(hello, now, &mut seen);
-        self.candidates = reasons::candidates(&seen, hello, terms.as_ref().ok(), now);
+        let choice = terminator.choose(hello, address, now, &mut seen);
+        self.candidates = reasons::candidates(&seen, hello, terms.as_ref().ok(), address, now);
         self.result = match (terms, choice) {
             (Ok(terms), Ok(choice)) => match terminator.rehearse(hello, &choice) {
                 Ok(()) => Outcome::Served(Served::of(&terms, &choice)),
@@ -267,6 +268,7 @@ fn tier_name(tier: Tier) -> &'static str {
     match tier {
         Tier::Exact => "exact",
         Tier::Wildcard => "wildcard",
+        Tier::Address => "address",
         Tier::Default => "default",
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn select(count: usize) {
     let schemes = &hello.signature_schemes[..];
     for _ in 0..count {
         let server_name = black_box(hello.server_name.as_deref());
-        let offer = Offer { server_name, schemes, certificate_schemes: schemes, curves: None };
+        let offer = Offer { server_name, schemes, certificate_schemes: schemes, curves: None, address: None };
         let _ = black_box(certificates.choose(&offer, UnknownName::Default, 50, &mut ()));
     }
 }

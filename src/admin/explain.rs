@@ -1,5 +1,7 @@
 //! A query's parameters → the explanation that they ask for. Must not know: HTTP methods, how it is found out.
 
+use std::net::IpAddr;
+
 use hyper::StatusCode;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
@@ -12,9 +14,16 @@ use crate::snapshot::Snapshot;
 /// What the client that the query describes would get now.
 pub(super) fn explain(query: Option<&str>, snapshot: &Snapshot) -> Answer {
     let bad = |said: String| Answer::error(StatusCode::BAD_REQUEST, &said);
-    let (listener, ask) = match question(query.unwrap_or_default()) {
+    let (listener, address, ask) = match question(query.unwrap_or_default()) {
         Ok(question) => question,
         Err(said) => return bad(said),
+    };
+    let address: Option<IpAddr> = match address.as_ref().map(|text| text.parse()).transpose() {
+        Ok(address) => address,
+        Err(_) => {
+            let found = format!("address: found {:?}, expected an IP address", address.unwrap_or_default());
+            return Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &found);
+        }
     };
     let raw = match ask.client_hello() {
         Ok(raw) => raw,
@@ -22,15 +31,15 @@ pub(super) fn explain(query: Option<&str>, snapshot: &Snapshot) -> Answer {
         Err(error) => return Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
     };
     match explain::listener(snapshot, listener.as_deref()) {
-        Ok(listener) => Answer::ok(&explain::explain(listener, raw, Timestamp::now().as_second())),
+        Ok(listener) => Answer::ok(&explain::explain(listener, raw, address, Timestamp::now().as_second())),
         Err(said) if listener.is_some() => Answer::error(StatusCode::NOT_FOUND, &format!("listener: {said}")),
         Err(said) => bad(format!("listener: {said}")),
     }
 }
 
-/// Which listener, if it is said, and which client.
-fn question(query: &str) -> Result<(Option<String>, Ask), String> {
-    let (mut listener, mut ask) = (None, Ask::default());
+/// Which listener, and which address the client connected to, where it is said; and which client.
+fn question(query: &str) -> Result<(Option<String>, Option<String>, Ask), String> {
+    let (mut listener, mut address, mut ask) = (None, None, Ask::default());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         // A "+" is a plus here: signature schemes have it in their names, and nothing has a space.
@@ -40,6 +49,7 @@ fn question(query: &str) -> Result<(Option<String>, Ask), String> {
         };
         let place = match key.as_str() {
             "listener" => &mut listener,
+            "address" => &mut address,
             "sni" => &mut ask.sni,
             "sigalgs" => &mut ask.sigalgs,
             "client" => &mut ask.client,
@@ -57,11 +67,11 @@ fn question(query: &str) -> Result<(Option<String>, Ask), String> {
             return Err(twice(&key));
         }
     }
-    Ok((listener, ask))
+    Ok((listener, address, ask))
 }
 
 fn twice(key: &str) -> String {
     format!("the parameter {key:?} stands twice in the query")
 }
 
-const PARAMETERS: &str = "listener, sni, sigalgs, client, tls, ciphers, groups, alpn, hello";
+const PARAMETERS: &str = "listener, address, sni, sigalgs, client, tls, ciphers, groups, alpn, hello";

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,6 +28,9 @@ pub(super) struct Question {
     /// The server name that the client asks for; without it, the client gives none.
     #[arg(long, value_name = "NAME")]
     sni: Option<String>,
+    /// The address that the client connected to, which counts where it gives no name.
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
     /// The signature schemes that it offers, in IANA's or OpenSSL's words, such as rsa_pss_rsae_sha256:ECDSA+SHA256.
     #[arg(long, value_name = "LIST")]
     sigalgs: Option<String>,
@@ -92,7 +96,7 @@ pub(super) fn explain(question: Question) -> ExitCode {
         Ok(listener) => listener,
         Err(said) => return misused("--listener", &said),
     };
-    let explanation = explain::explain(listener, raw, now.as_second());
+    let explanation = explain::explain(listener, raw, question.address, now.as_second());
     match question.format {
         Output::Text => say(&explanation.to_string()),
         // Made of texts and numbers, which JSON always has a form for.

@@ -2,6 +2,7 @@
 //! Must not know: how the choice is made.
 
 use std::borrow::{Borrow, Cow};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::ProtocolVersion;
@@ -22,7 +23,7 @@ pub struct Candidate {
     pub certificate: String,
     pub key_type: String,
     pub key_bits: u32,
-    /// `exact`, `wildcard` or `default`.
+    /// `exact`, `wildcard`, `address` or `default`.
     #[serde(rename = "match")]
     pub matched: &'static str,
     pub verdict: Verdict,
@@ -44,14 +45,20 @@ pub enum Verdict {
 type Seen = (Arc<Certificate>, select::Verdict);
 
 /// Every candidate with what was thought of it, at `now` (seconds since 1970).
-pub(super) fn candidates(seen: &[Seen], hello: &Hello, terms: Option<&Terms>, now: i64) -> Vec<Candidate> {
+pub(super) fn candidates(
+    seen: &[Seen],
+    hello: &Hello,
+    terms: Option<&Terms>,
+    address: Option<IpAddr>,
+    now: i64,
+) -> Vec<Candidate> {
     let ranked = |(certificate, verdict): &Seen| match verdict {
         select::Verdict::Usable(rank) => Some((Arc::clone(certificate), *rank)),
         _ => None,
     };
     // Of equals the first.
     let best_at = (0..seen.len()).filter_map(|at| Some((at, ranked(&seen[at])?))).min_by_key(|(_, (_, rank))| *rank);
-    let about = About { hello, terms, now };
+    let about = About { hello, terms, address, now };
     // One that bears the name and a wildcard for it as well is seen twice; what is thought of it first says it all.
     let is_new = |at: usize| seen[..at].iter().all(|(earlier, _)| !Arc::ptr_eq(earlier, &seen[at].0));
     let described = seen.iter().enumerate().filter(|(at, _)| is_new(*at)).map(|(at, (certificate, verdict))| {
@@ -118,6 +125,7 @@ pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) 
 struct About<'a> {
     hello: &'a Hello,
     terms: Option<&'a Terms>,
+    address: Option<IpAddr>,
     now: i64,
 }
 
@@ -126,6 +134,9 @@ impl About<'_> {
         let named = match (rank.tier, &self.hello.server_name) {
             (Tier::Exact, _) => "it bears the name".to_owned(),
             (Tier::Wildcard, _) => "it bears a wildcard that covers the name".to_owned(),
+            (Tier::Address, _) => {
+                "the client gives no name, and it bears the address that the client connected to".into()
+            }
             (Tier::Default, Some(_)) => "no certificate bears the name, and it is a default one".to_owned(),
             (Tier::Default, None) => "the client gives no name, and it is a default one".to_owned(),
         };
@@ -147,6 +158,10 @@ impl About<'_> {
             Decided::Validity => {
                 (3, format!("it {}, and the one that is served is valid", validity(certificate, self.now)))
             }
+            Decided::Tier if of_best.tier == Tier::Address => (
+                1,
+                "it is a default one, and the one that is served bears the address that the client connected to".into(),
+            ),
             Decided::Tier => (1, "only a wildcard of it covers the name, and the one that is served bears it".into()),
             Decided::Chain => (4, self.chain(certificate)),
             Decided::KeyType => (4, "ECDSA and Ed25519 come before RSA".into()),
@@ -190,7 +205,13 @@ impl About<'_> {
     /// How the name leads to it.
     fn tier(&self, certificate: &Certificate) -> Tier {
         let name = self.hello.server_name.as_deref().and_then(|name| Name::parse(name).ok());
-        let Some(Name::Exact(name)) = name else { return Tier::Default };
+        let Some(Name::Exact(name)) = name else {
+            let nameless = self.address.filter(|_| self.hello.server_name.is_none());
+            let borne = nameless.is_some_and(|address| {
+                certificate.addresses.iter().any(|own| own.to_canonical() == address.to_canonical())
+            });
+            return if borne { Tier::Address } else { Tier::Default };
+        };
         let parent = name.split_once('.').map(|(_, parent)| parent);
         let bears = |wanted: &Name| certificate.names.contains(wanted);
         match parent {

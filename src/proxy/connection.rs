@@ -194,7 +194,9 @@ async fn terminate<'l>(
         return Err(entry.no_hello(&mut client, NoHello::Bad(error)).await);
     }
     let began = Instant::now();
-    let choice = match terminator.choose(&hello, Timestamp::now().as_second(), &mut ()) {
+    // To ask the kernel for it costs a system call.
+    let address = if terminator.asks_for_address(&hello) { entry.address(&client) } else { None };
+    let choice = match terminator.choose(&hello, address, Timestamp::now().as_second(), &mut ()) {
         Ok(choice) => choice,
         Err(refusal) => {
             close::with_last_words(&mut client, &alert::plaintext(refusal.alert())).await;

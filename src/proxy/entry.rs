@@ -2,6 +2,7 @@
 //! line in the access log and the counts. Must not know: in which order things happen.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,6 +164,14 @@ impl Entry {
         if let Some((client, destination)) = header.addresses {
             self.record.client = client;
             self.destination = Some(Box::new(destination));
+        }
+    }
+
+    /// The address that the client connected to, as the proxy in front says where there is one.
+    pub(super) fn address(&self, client: &Stream) -> Option<IpAddr> {
+        match &self.destination {
+            Some(destination) => destination.ip(),
+            None => client.local_address().ip(),
         }
     }
 
@@ -368,9 +377,11 @@ fn label_of(choice: &Choice) -> &'static str {
     match (choice.tier, choice.valid) {
         (Tier::Exact, true) => "exact",
         (Tier::Wildcard, true) => "wildcard",
+        (Tier::Address, true) => "address",
         (Tier::Default, true) => "default",
         (Tier::Exact, false) => "exact_invalid",
         (Tier::Wildcard, false) => "wildcard_invalid",
+        (Tier::Address, false) => "address_invalid",
         (Tier::Default, false) => "default_invalid",
     }
 }

@@ -1,6 +1,7 @@
 //! Agree on terms, choose the certificate, and terminate TLS; the deadline is the caller's.
 //! Must not know: configuration, backends, how outcomes are logged.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::server::danger::ClientCertVerifier;
@@ -189,8 +190,20 @@ impl Terminator {
         self.settings.client_auth.as_ref()
     }
 
-    /// Chooses the certificate for this hello at `now` (seconds since 1970). Pure.
-    pub fn choose(&self, hello: &Hello, now: i64, witness: &mut impl Witness) -> Result<Choice, Refusal> {
+    /// Whether the address that a client connected to can matter to the choice.
+    pub fn asks_for_address(&self, hello: &Hello) -> bool {
+        hello.server_name.is_none() && self.certificates.knows_addresses()
+    }
+
+    /// Chooses the certificate for this hello, from a client that connected to `address`, at `now` (seconds since 1970). The
+    /// address need only be known where [`Self::asks_for_address`] says so. Pure.
+    pub fn choose(
+        &self,
+        hello: &Hello,
+        address: Option<IpAddr>,
+        now: i64,
+        witness: &mut impl Witness,
+    ) -> Result<Choice, Refusal> {
         let terms = Terms::agree(hello, &self.policy)?;
         // Who offers none, or is offered none, goes without (RFC 7301 section 3.1).
         let common = self.settings.alpn.iter().any(|protocol| hello.protocols.contains(protocol));
@@ -205,6 +218,7 @@ impl Terminator {
             schemes: &terms.schemes,
             certificate_schemes: hello.certificate_schemes.as_deref().unwrap_or(&hello.signature_schemes),
             curves: terms.curves.as_deref(),
+            address,
         };
         self.certificates.choose(&offer, self.unknown_name, now, witness).map_err(|none| match none {
             NoChoice::UnknownName => Refusal::UnknownName,

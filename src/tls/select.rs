@@ -5,13 +5,16 @@
 //! and the chain's signatures put first, since either decides whether the client gets through at all.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::SignatureScheme;
 
 use crate::tls::certificate::{Certificate, Hash, KeyType};
 use crate::tls::name::Name;
+
+mod reach;
 
 /// What one client brings to the choice.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +29,9 @@ pub struct Offer<'a> {
     /// Under TLS 1.2 the curves on which it can verify (RFC 8422 section 5.1.1); `None` under TLS 1.3, where the
     /// scheme says it all.
     pub curves: Option<&'a [KeyType]>,
+    /// The address that it connected to, which counts where it gives no name. Need not be known where
+    /// [`Certificates::knows_addresses`] is false.
+    pub address: Option<IpAddr>,
 }
 
 /// What a listener does with a client that names nobody it knows.
@@ -51,6 +57,8 @@ pub enum Tier {
     Exact,
     /// It bears a wildcard for the name's parent.
     Wildcard,
+    /// The client gave no name, and it bears the address that the client connected to.
+    Address,
     /// No certificate bears the name, or there was none.
     Default,
 }
@@ -153,6 +161,7 @@ pub struct Certificates {
     exact: HashMap<Box<str>, Candidates>,
     /// By the parent: `*.example.com` stands under `example.com`.
     wildcard: HashMap<Box<str>, Candidates>,
+    address: HashMap<IpAddr, Candidates>,
     default: Candidates,
     all: Vec<Arc<Certificate>>,
 }
@@ -162,7 +171,8 @@ type Candidates = Vec<Arc<Certificate>>;
 
 impl Certificates {
     /// Builds the index. The order of `entries` is the last criterion of the choice, and decides the default where
-    /// none is marked: then it is the first one, with all that bear its first name.
+    /// none is marked: then it is the first one that is no authority's own, with
+    /// all that bear its first name.
     pub fn new(entries: Vec<Entry>) -> Self {
         let mut index = Self::default();
         for entry in &entries {
@@ -173,10 +183,14 @@ impl Certificates {
                 };
                 map.entry(key.clone()).or_default().push(Arc::clone(&entry.certificate));
             }
+            let addresses: BTreeSet<IpAddr> = entry.certificate.addresses.iter().map(IpAddr::to_canonical).collect();
+            for address in addresses {
+                index.address.entry(address).or_default().push(Arc::clone(&entry.certificate));
+            }
         }
         index.default = defaults(&entries);
         // The sort is stable, so that equals stay in file order.
-        let lists = index.exact.values_mut().chain(index.wildcard.values_mut());
+        let lists = index.exact.values_mut().chain(index.wildcard.values_mut()).chain(index.address.values_mut());
         for list in lists.chain(std::iter::once(&mut index.default)) {
             list.sort_by_key(|certificate| static_rank(certificate));
             list.shrink_to_fit();
@@ -199,7 +213,11 @@ impl Certificates {
             (None, None) if offer.server_name.is_some() && unknown == UnknownName::Reject => {
                 return Err(NoChoice::UnknownName);
             }
-            (None, None) => [(Tier::Default, &self.default), (Tier::Default, &[])],
+            (None, None) => {
+                let nameless = offer.address.filter(|_| offer.server_name.is_none());
+                let bearing = nameless.and_then(|address| self.address.get(&address.to_canonical()));
+                [(Tier::Address, bearing.map_or(&[], Vec::as_slice)), (Tier::Default, &self.default)]
+            }
             (exact, wildcard) => {
                 [(Tier::Exact, exact.map_or(&[], Vec::as_slice)), (Tier::Wildcard, wildcard.map_or(&[], Vec::as_slice))]
             }
@@ -228,6 +246,11 @@ impl Certificates {
         }
         let (rank, scheme, certificate) = best.ok_or(NoChoice::NoCommonScheme)?;
         Ok(Choice { certificate: Arc::clone(certificate), scheme, tier: rank.tier, valid: !rank.outside_validity })
+    }
+
+    /// Whether the address that a client connected to can matter to the choice.
+    pub fn knows_addresses(&self) -> bool {
+        !self.address.is_empty()
     }
 
     /// Every certificate, in file order.
@@ -282,15 +305,17 @@ fn defaults(entries: &[Entry]) -> Candidates {
     if !marked.is_empty() {
         return marked;
     }
-    let Some(first) = entries.first().map(|entry| &entry.certificate) else {
+    // An authority's own certificate is there by mistake, unless there is nothing else.
+    let servers: Vec<&Arc<Certificate>> =
+        entries.iter().map(|entry| &entry.certificate).filter(|certificate| !certificate.is_ca).collect();
+    let all = || entries.iter().map(|entry| &entry.certificate).collect();
+    let servers = if servers.is_empty() { all() } else { servers };
+    let Some((first, others)) = servers.split_first() else {
         return Vec::new();
     };
     // Also those of its own key type: were it to expire, its renewed copy is what is meant.
-    let namesakes = entries[1..]
-        .iter()
-        .map(|entry| &entry.certificate)
-        .filter(|other| first.names.first().is_some_and(|name| other.names.contains(name)));
-    std::iter::once(first).chain(namesakes).cloned().collect()
+    let namesakes = others.iter().filter(|other| first.names.first().is_some_and(|name| other.names.contains(name)));
+    std::iter::once(first).chain(namesakes).map(|certificate| Arc::clone(certificate)).collect()
 }
 
 fn lower_undotted(name: &str) -> String {

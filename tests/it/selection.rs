@@ -57,7 +57,7 @@ proptest! {
     #[test]
     fn the_witness_sees_every_candidate_of_the_tiers_that_are_looked_at(entries in entries(), client in client()) {
         let (_, witness) = choose(&entries, &client);
-        let candidates = plain::candidates(&entries, client.server_name.as_deref(), client.unknown).unwrap_or_default();
+        let candidates = plain::candidates(&entries, client.server_name.as_deref(), client.address, client.unknown).unwrap_or_default();
         let mut seen: Vec<usize> = witness.iter().map(|(certificate, _)| place(&entries, certificate)).collect();
         let mut expected: Vec<usize> = candidates.iter().map(|one| place(&entries, &one.certificate)).collect();
         seen.sort_unstable();
@@ -70,7 +70,7 @@ proptest! {
         let (_, witness) = choose(&entries, &client);
         let offer = client.offer();
         let any_curve = Client { curves: None, ..client.clone() };
-        let candidates = plain::candidates(&entries, offer.server_name, client.unknown).unwrap_or_default();
+        let candidates = plain::candidates(&entries, offer.server_name, offer.address, client.unknown).unwrap_or_default();
         for (certificate, verdict) in witness {
             let signs_somewhere = plain::can_sign(&certificate, &any_curve.offer());
             match verdict {
@@ -109,6 +109,14 @@ proptest! {
     }
 
     #[test]
+    fn nobody_gets_what_is_said_to_be_served_to_nobody(entries in entries(), client in client(), earlier in 0..12_i64) {
+        let shadowed = Certificates::new(entries.clone()).shadowed(client.now - earlier);
+        if let (Ok(choice), _) = choose(&entries, &client) {
+            prop_assert!(!shadowed.iter().any(|(nobodys, _)| Arc::ptr_eq(nobodys, &choice.certificate)));
+        }
+    }
+
+    #[test]
     fn certificates_of_other_names_do_not_matter(
         entries in entries(),
         others in prop::collection::vec((given::entries(), any::<prop::sample::Index>()), 0..3),
@@ -116,7 +124,7 @@ proptest! {
     ) {
         let (before, _) = choose(&entries, &client);
         let asked = client.server_name.as_deref();
-        let known = asked.is_some() && plain::candidates(&entries, asked, UnknownName::Reject).is_ok();
+        let known = asked.is_some() && plain::candidates(&entries, asked, None, UnknownName::Reject).is_ok();
         // Were there none at all, the first stranger would be the default.
         prop_assume!(known || !entries.is_empty());
         let mut more = entries.clone();
@@ -147,6 +155,8 @@ fn elsewhere(one: &Certificate) -> Certificate {
         not_after: one.not_after,
         hash: one.hash,
         chain_signatures: one.chain_signatures.clone(),
+        // Else it might be a default where all others are authorities'.
+        is_ca: true,
         ..certificate(&["else.where", "*.else.where"])
     }
 }

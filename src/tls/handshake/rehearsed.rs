@@ -151,7 +151,7 @@ proptest! {
         // A hello that is too old is refused before anything is agreed on.
         let Ok(Some(hello)) = reader.advance() else { return Ok(()) };
         let now = jiff::Timestamp::now().as_second();
-        let Ok(choice) = terminator.choose(&hello, now, &mut ()) else { return Ok(()) };
+        let Ok(choice) = terminator.choose(&hello, None, now, &mut ()) else { return Ok(()) };
         let terms = terminator.agree(&hello).unwrap();
         prop_assert_eq!(terminator.rehearse(&hello, &choice), Ok(()));
 
@@ -184,7 +184,7 @@ proptest! {
         let mut reader = HelloReader::default();
         reader.raw = draft.bytes();
         let Ok(Some(hello)) = reader.advance() else { return Ok(()) };
-        let refusal = match terminator.choose(&hello, jiff::Timestamp::now().as_second(), &mut ()) {
+        let refusal = match terminator.choose(&hello, None, jiff::Timestamp::now().as_second(), &mut ()) {
             Ok(_) | Err(Refusal::NoCommonScheme) => return Ok(()),
             Err(refusal) => refusal,
         };

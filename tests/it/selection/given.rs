@@ -1,6 +1,7 @@
 //! Certificates, listeners and clients at random and by hand, for what is tested of the choice. Names come from a
 //! small alphabet, so that they meet. Must not know: what is chosen.
 
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
@@ -73,6 +74,7 @@ pub(crate) struct Client {
     pub(crate) schemes: Vec<SignatureScheme>,
     pub(crate) certificate_schemes: Vec<SignatureScheme>,
     pub(crate) curves: Option<Vec<KeyType>>,
+    pub(crate) address: Option<IpAddr>,
     pub(crate) unknown: UnknownName,
     pub(crate) now: i64,
 }
@@ -85,6 +87,7 @@ impl Client {
             schemes: SCHEMES.to_vec(),
             certificate_schemes: SCHEMES.to_vec(),
             curves: None,
+            address: None,
             unknown: UnknownName::Default,
             now: 50,
         }
@@ -96,6 +99,7 @@ impl Client {
             schemes: &self.schemes,
             certificate_schemes: &self.certificate_schemes,
             curves: self.curves.as_deref(),
+            address: self.address,
         }
     }
 }
@@ -127,7 +131,9 @@ fn entry() -> impl Strategy<Value = Entry> {
     let validity = (0..6_i64, 0..6_i64);
     // Among a dozen entries one is marked in about half of the cases.
     let default = prop::bool::weighted(0.06);
-    (names, key, hash, chain, validity, default).prop_map(|(names, key, hash, chain, (from, lasts), default)| {
+    let facts = (default, prop::bool::weighted(0.2), subsequence(ADDRESSES, 0..2));
+    (names, key, hash, chain, validity, facts).prop_map(|(names, key, hash, chain, (from, lasts), facts)| {
+        let (default, is_ca, addresses) = facts;
         let names: Vec<String> =
             names.into_iter().map(|(wild, name)| if wild { format!("*.{name}") } else { name }).collect();
         let certificate = Certificate {
@@ -137,6 +143,8 @@ fn entry() -> impl Strategy<Value = Entry> {
             not_before: from,
             not_after: from + lasts,
             chain_signatures: chain.into(),
+            addresses,
+            is_ca,
             ..certificate(&names.iter().map(String::as_str).collect::<Vec<_>>())
         };
         Entry { certificate: Arc::new(certificate), default }
@@ -150,17 +158,26 @@ pub(crate) fn client() -> impl Strategy<Value = Client> {
     let all_curves = vec![KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::EcdsaP521];
     let curves = prop::option::of(subsequence(all_curves, 0..=3));
     let unknown = select(vec![UnknownName::Default, UnknownName::Reject]);
-    (name, schemes.prop_shuffle(), certificate_schemes, curves, unknown, -1..12_i64).prop_map(
-        |(server_name, schemes, certificate_schemes, curves, unknown, now)| Client {
+    let address = prop::option::of(select(ADDRESSES));
+    (name, schemes.prop_shuffle(), certificate_schemes, (curves, address), unknown, -1..12_i64).prop_map(
+        |(server_name, schemes, certificate_schemes, (curves, address), unknown, now)| Client {
             server_name,
             schemes,
             certificate_schemes,
             curves,
+            address,
             unknown,
             now,
         },
     )
 }
+
+/// Two addresses, and one of them as a socket for both versions shows it.
+const ADDRESSES: &[IpAddr] = &[
+    IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V6(std::net::Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped()),
+    IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+];
 
 /// One to four labels of an alphabet of two.
 fn plain_name() -> impl Strategy<Value = String> {

@@ -2,6 +2,7 @@
 //! list of candidates until one is left; nothing is indexed, sorted or ranked.
 //! Must not know: how `tlsgate::tls::select` does it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::SignatureScheme;
@@ -20,6 +21,7 @@ pub(crate) struct Candidate {
 pub(crate) fn candidates(
     entries: &[Entry],
     asked: Option<&str>,
+    address: Option<IpAddr>,
     unknown: UnknownName,
 ) -> Result<Vec<Candidate>, NoChoice> {
     let mut found = Vec::new();
@@ -36,6 +38,13 @@ pub(crate) fn candidates(
         }
     }
     if found.is_empty() {
+        for Entry { certificate, .. } in entries.iter().filter(|_| asked.is_none()) {
+            // A socket for both versions shows an IPv4 address as IPv6.
+            let same = |own: &IpAddr| address.is_some_and(|address| own.to_canonical() == address.to_canonical());
+            if certificate.addresses.iter().any(same) {
+                found.push(Candidate { certificate: Arc::clone(certificate), tier: Tier::Address });
+            }
+        }
         for certificate in defaults(entries) {
             found.push(Candidate { certificate, tier: Tier::Default });
         }
@@ -52,7 +61,7 @@ pub(crate) fn choose(
     unknown: UnknownName,
     now: i64,
 ) -> Result<Candidate, NoChoice> {
-    let mut left = candidates(entries, offer.server_name, unknown)?;
+    let mut left = candidates(entries, offer.server_name, offer.address, unknown)?;
     // 2. In a tier, keep those whose key can sign one of the client's schemes …
     left.retain(|candidate| can_sign(&candidate.certificate, offer));
     // 5. A name that is known but with no usable key: not the default certificate.
@@ -61,8 +70,8 @@ pub(crate) fn choose(
     }
     // 3. Currently valid before expired or not yet valid, across the name tiers.
     prefer(&mut left, |one| is_valid(&one.certificate, now));
-    // 1. Exact name, then wildcard.
-    prefer(&mut left, |one| one.tier == Tier::Exact);
+    // 1. Exact name, then wildcard; without a name the address, then a default.
+    prefer(&mut left, |one| matches!(one.tier, Tier::Exact | Tier::Address));
     // 4. A chain whose signatures the client says it can verify before one that it cannot;
     prefer(&mut left, |one| can_verify(&one.certificate, offer));
     // ECDSA/Ed25519 before RSA;
@@ -106,7 +115,7 @@ fn bears_by_wildcard(name: &Name, asked: &[String]) -> bool {
     matches!(name, Name::Wildcard(parent) if asked.len() == normal(parent).len() + 1 && asked[1..] == normal(parent))
 }
 
-/// Those marked `default = true`; where none is, the first one listed with its namesakes, of whatever key type. A
+/// Those marked `default = true`; where none is, the first one listed that is no authority's, with its namesakes, of whatever key type. A
 /// namesake is taken to be one that bears the first one's first name.
 fn defaults(entries: &[Entry]) -> Vec<Arc<Certificate>> {
     let mut found: Vec<Arc<Certificate>> = Vec::new();
@@ -116,9 +125,14 @@ fn defaults(entries: &[Entry]) -> Vec<Arc<Certificate>> {
         }
     }
     if found.is_empty() {
-        for (place, Entry { certificate, .. }) in entries.iter().enumerate() {
-            let first = &entries[0].certificate;
-            let namesake = first.names.first().is_some_and(|name| certificate.names.contains(name));
+        let all: Vec<&Arc<Certificate>> = entries.iter().map(|entry| &entry.certificate).collect();
+        // An authority's own certificate only where there is nothing else.
+        let mut left: Vec<_> = all.iter().copied().filter(|certificate| !certificate.is_ca).collect();
+        if left.is_empty() {
+            left = all;
+        }
+        for (place, certificate) in left.iter().enumerate() {
+            let namesake = left[0].names.first().is_some_and(|name| certificate.names.contains(name));
             if place == 0 || namesake {
                 found.push(Arc::clone(certificate));
             }

@@ -43,6 +43,14 @@ fn offering(schemes: &[S]) -> Client {
     Client { schemes: schemes.to_vec(), ..asking("a.test") }
 }
 
+fn entry(certificate: Certificate) -> Entry {
+    Entry { certificate: Arc::new(certificate), default: false }
+}
+
+fn place(entries: &[Entry], certificate: &Arc<Certificate>) -> usize {
+    entries.iter().position(|entry| Arc::ptr_eq(&entry.certificate, certificate)).unwrap()
+}
+
 /// Both orders, so that file order has no part in it.
 fn first_wins(better: impl Fn() -> Certificate, worse: impl Fn() -> Certificate, client: &Client) {
     assert_eq!(served(vec![better(), worse()], client), Ok(0));
@@ -231,4 +239,56 @@ fn a_known_name_without_a_usable_key_is_not_answered_with_the_default() {
     let given = || vec![(certificate(&["default.test"]), true), (rsa(A), false), (rsa(&["*.test"]), false)];
     let client = offering(&[S::ECDSA_NISTP256_SHA256]);
     assert_eq!(served_with_marks(given(), &client), Err(NoChoice::NoCommonScheme));
+}
+
+#[test]
+fn without_a_name_the_address_that_the_client_connected_to_counts() {
+    let bearing =
+        |address: &str, names: &[&str]| Certificate { addresses: vec![address.parse().unwrap()], ..certificate(names) };
+    let entries = [certificate(A), bearing("192.0.2.1", &[]), bearing("2001:db8::1", &["b.test"])].map(entry);
+    let to = |address: &str, name: Option<&str>| {
+        let client = Client { address: Some(address.parse().unwrap()), ..Client::asking(name) };
+        let index = Certificates::new(entries.to_vec());
+        let choice = index.choose(&client.offer(), client.unknown, client.now, &mut ()).unwrap();
+        (place(&entries, &choice.certificate), choice.tier)
+    };
+    assert_eq!(to("192.0.2.1", None), (1, Tier::Address));
+    assert_eq!(to("::ffff:192.0.2.1", None), (1, Tier::Address));
+    assert_eq!(to("2001:db8::1", None), (2, Tier::Address));
+    assert_eq!(to("192.0.2.2", None), (0, Tier::Default));
+    // A name that the client does give says more.
+    assert_eq!(to("192.0.2.1", Some("b.test")), (2, Tier::Exact));
+    assert_eq!(to("192.0.2.1", Some("unknown.test")), (0, Tier::Default));
+}
+
+#[test]
+fn an_authority_is_no_default_unless_it_is_marked_or_alone() {
+    let authority = || Certificate { is_ca: true, ..certificate(&["ca.test"]) };
+    let nameless = Client::asking(None);
+    assert_eq!(served(vec![authority(), certificate(A)], &nameless), Ok(1));
+    assert_eq!(served(vec![authority()], &nameless), Ok(0));
+    assert_eq!(served_with_marks(vec![(authority(), true), (certificate(A), false)], &nameless), Ok(0));
+    // By its name it can be had.
+    assert_eq!(served(vec![certificate(A), authority()], &asking("ca.test")), Ok(1));
+}
+
+#[test]
+fn what_another_is_always_preferred_to_is_served_to_nobody() {
+    let until = |names: &[&str], not_after| Certificate { not_after, ..certificate(names) };
+    let nobodys = |certificates: Vec<Certificate>| {
+        let entries: Vec<Entry> = certificates.into_iter().map(entry).collect();
+        let shadowed = Certificates::new(entries.clone()).shadowed(50);
+        shadowed.iter().map(|(one, other)| (place(&entries, one), place(&entries, other))).collect::<Vec<_>>()
+    };
+    // An old copy of the same names; one that has a name of its own is not lost.
+    assert_eq!(nobodys(vec![until(A, 90), until(A, 100)]), [(0, 1)]);
+    assert_eq!(nobodys(vec![until(&["a.test", "b.test"], 90), until(A, 100)]), []);
+    assert_eq!(nobodys(vec![until(&["a.test", "b.test"], 90), until(&["b.test", "a.test"], 100)]), [(0, 1)]);
+    // Another kind of key is for other clients.
+    assert_eq!(nobodys(vec![rsa(A), until(A, 100)]), []);
+    // The preferred one, with the larger key, ends earlier.
+    assert_eq!(nobodys(vec![until(A, 100), Certificate { key_bits: 512, ..until(A, 60) }]), []);
+    // It is preferred, and some clients cannot verify it.
+    let by_rsa = Certificate { chain_signatures: vec![RSA_SHA256].into(), ..until(A, 100) };
+    assert_eq!(nobodys(vec![until(A, 90), by_rsa]), []);
 }
