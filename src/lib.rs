@@ -10,7 +10,7 @@
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe, files |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe, files |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
-//! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls, observe, files |
+//! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls, observe, files, warning |
 //! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::entry, proxy::pulse, proxy::workers, proxy::admission, snapshot, net, observe |
 //! | 5 | `proxy::workers` | which worker serves a connection | – |
 //! | 5 | `proxy::pulse` | a timer that stands while connections come | – |
@@ -19,7 +19,7 @@
 //! | 5 | `proxy::preface` | the PROXY header for a backend | tls, net, observe |
 //! | 5 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::admission, proxy::entry, proxy::proxied, snapshot, starttls, tls, backend, relay, limit, net, observe |
 //! | 5 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::preface, proxy::proxied, starttls, tls, backend, relay, limit, net, observe |
-//! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, starttls, tls, backend, limit, net, files |
+//! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | config, starttls, tls, backend, limit, net, files, warning |
 //! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, starttls, tls, backend, limit, net, observe |
 //! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, starttls, tls, backend, limit, net, observe |
 //! | 3 | `config::values` | the kinds of value that keys hold | config::decode, starttls, tls, backend, limit, net, observe |
@@ -31,11 +31,12 @@
 //! | 2 | `tls::chain` | certificates → the way from the server's to a root | tls::x509, tls::crypto |
 //! | 2 | `tls::inspect` | DER → what is to be told of any certificate | tls::certificate, tls::x509, tls::crypto |
 //! | 2 | `tls::x509` | one certificate in DER → its parts, and who issued it | tls::crypto |
+//! | 2 | `tls::expiry` | when certificates end, and whether that is soon | tls::certificate, tls::inspect |
 //! | 1 | `tls::cursor` | big-endian fields off the front of bytes | – |
 //! | 2 | `tls::draft` | a ClientHello taken apart, changed, and put together | tls::hello, tls::cursor |
 //! | 2 | `tls::registry` | names ↔ code points of what clients offer | – |
 //! | 2 | `tls::handshake` | terms, choice, termination | tls |
-//! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls, files |
+//! | 2 | `tls::store` | files and folders → certificates, and the last good ones | tls, files, warning |
 //! | 2 | `tls::stamp` | whether a file may have changed | files |
 //! | 2 | `tls::select` | names + abilities + time → certificate, and why; pure | tls::certificate, tls::name |
 //! | 2 | `tls::certificate` | PEM contents → one certificate with its facts | tls::name, tls::crypto, tls::fault, tls::chain, tls::x509 |
@@ -53,7 +54,8 @@
 //! | 1 | `tls::alert` | alerts before any key exists, and their names | – |
 //! | 1 | `tls::fault` | rustls's errors → the cause in words, and the alert | tls::alert |
 //! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::verify, tls::connect, tls::record, net |
-//! | 1 | `files` | reads regular files of bounded size, or a named pipe once; knows what is being read | – |
+//! | 1 | `files` | reads regular files of bounded size, and nothing else | – |
+//! | 1 | `warning` | what is no error but should be known, and about whom | – |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
 //! | 1 | `net` | sockets, buffers and pipes, ways to close | – |
 //! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | net |
@@ -84,3 +86,4 @@ pub mod server;
 pub mod snapshot;
 pub mod starttls;
 pub mod tls;
+pub mod warning;

@@ -15,6 +15,7 @@ use crate::config::validate::{self, Config};
 use crate::reload::control::{Command, Control, Status};
 use crate::snapshot::{Built, Current};
 use crate::tls::store::Trust;
+use crate::warning::{self, Warning};
 
 mod build;
 mod changes;
@@ -57,7 +58,10 @@ pub struct Reloader<S> {
     config: Arc<Config>,
     current: Arc<Current>,
     sockets: S,
-    told: BTreeSet<String>,
+    /// Warnings that are logged already, in order.
+    known: Arc<[Warning]>,
+    /// Errors that are logged already, since the last success.
+    refused: BTreeSet<String>,
     status: latest::Sender<Arc<Status>>,
     builder: Builder,
     building: Option<Building>,
@@ -100,7 +104,7 @@ impl<S: Sockets> Reloader<S> {
         let now = Timestamp::now();
         let Ready { config, built, .. } = first;
         let config = Arc::new(config);
-        let told = tell(&built, &BTreeSet::new());
+        let known = tell(&built, &[]);
         if let Origin::Once(path) = &origin {
             tracing::warn!("{}: {READ_ONCE}", path.display());
         }
@@ -112,7 +116,7 @@ impl<S: Sockets> Reloader<S> {
             successes: 0,
             failures: 0,
             errors: Vec::new(),
-            warnings: told.iter().cloned().collect(),
+            warnings: Arc::clone(&known),
             draining: false,
         }));
         let current = Arc::new(Current::new(built.snapshot));
@@ -121,7 +125,18 @@ impl<S: Sockets> Reloader<S> {
         sockets.commit(prepared);
         let builder = Builder { build: Arc::new(Ready::next), patience: job::PATIENCE };
         let left_behind = LeftBehind::default();
-        Ok(Self { origin, config, current, sockets, told, status, builder, building: None, left_behind })
+        Ok(Self {
+            origin,
+            config,
+            current,
+            sockets,
+            known,
+            refused: BTreeSet::new(),
+            status,
+            builder,
+            building: None,
+            left_behind,
+        })
     }
 
     /// Begins to read everything again. What comes of it is to be waited for with [`Self::finished`]; one that is under way
@@ -194,10 +209,10 @@ impl<S: Sockets> Reloader<S> {
     fn failed(&mut self, errors: Vec<ConfigError>, cause: Cause) -> Report {
         let why = cause.words();
         let said: BTreeSet<String> = errors.iter().map(ToString::to_string).collect();
-        for error in said.difference(&self.told) {
+        for error in said.difference(&self.refused) {
             tracing::error!(%why, "not reloaded, everything stays as it is: {error}");
         }
-        self.told.extend(said);
+        self.refused.extend(said);
         self.note(|status| {
             status.failures += 1;
             status.errors.clone_from(&errors);
@@ -248,8 +263,9 @@ impl<S: Sockets> Reloader<S> {
     fn swap(&mut self, ready: Ready) -> Result<Vec<String>, Vec<ConfigError>> {
         let Ready { config, built, changes } = ready;
         let prepared = self.sockets.prepare(&config)?;
-        self.told = tell(&built, &self.told);
-        let known = self.told.iter().cloned().collect();
+        self.known = tell(&built, &self.known);
+        self.refused.clear();
+        let known = Arc::clone(&self.known);
         // From here on nothing can fail. The snapshot comes first: who is accepted on a new socket must find its listener.
         self.current.store(built.snapshot);
         self.sockets.commit(prepared);
@@ -287,14 +303,16 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-/// Logs what was not told before, and returns what is known now.
-fn tell(built: &Built, told: &BTreeSet<String>) -> BTreeSet<String> {
-    let unusable = built.unusable.iter().map(|error| format!("{error}; it serves nobody"));
-    let now: BTreeSet<String> = built.warnings.iter().chain(&built.failures).cloned().chain(unusable).collect();
-    for warning in now.difference(told) {
-        tracing::warn!("{warning}");
+/// Logs what was not known before, many of a kind in one line, and returns what is known now, in order.
+fn tell(built: &Built, before: &[Warning]) -> Arc<[Warning]> {
+    let unusable = built.unusable.iter().map(|error| Warning::about(error.to_string(), "it serves nobody"));
+    let mut now: Vec<Warning> = built.warnings.iter().chain(&built.failures).cloned().chain(unusable).collect();
+    now.sort_unstable();
+    now.dedup();
+    for line in warning::lines(now.iter().filter(|warning| before.binary_search(warning).is_err())) {
+        tracing::warn!("{line}");
     }
-    now
+    now.into()
 }
 
 /// Follows the path.

@@ -10,22 +10,22 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
-use crate::config::decode::{ConfigError, Located};
+use crate::config::decode::ConfigError;
 use crate::config::validate::{self, Config};
 use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
 use crate::starttls;
 use crate::tls::certificate::Certificate;
 use crate::tls::connect::Connector;
-use crate::tls::handshake::never_served;
-use crate::tls::policy::Policy;
-use crate::tls::record::Layer;
-use crate::tls::select;
-use crate::tls::store::{self, Loading, Source, Store, Trust};
+use crate::tls::store::{Store, Trust};
+use crate::warning::Warning;
 
+mod certificates;
+mod remarks;
 pub mod route;
 mod ways;
 
+use certificates::Certificates;
 use route::Ways;
 
 mod backend_tls;
@@ -61,9 +61,9 @@ pub struct Listener {
 #[derive(Debug)]
 pub struct Built {
     pub snapshot: Snapshot,
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// Certificates of folders that could not be loaded: skipped, or kept at their last good version.
-    pub failures: Vec<String>,
+    pub failures: Vec<Warning>,
     /// Certificates of folders that their listener's policy can never serve. Who writes a configuration must hear of it;
     /// what runs goes on, since a file that appears in a folder must not keep others from being renewed.
     pub unusable: Vec<ConfigError>,
@@ -112,7 +112,7 @@ impl Snapshot {
             }
         }
         let Certificates { loading, mut warnings, failures, unusable, errors, .. } = certificates;
-        warnings.splice(..0, config.warnings.iter().cloned());
+        warnings.splice(..0, config.warnings.iter().map(|warning| Warning::new(warning.clone())));
         match errors.is_empty() {
             true => {
                 let snapshot = Self { listeners, pools, store: loading.finish() };
@@ -120,6 +120,11 @@ impl Snapshot {
             }
             false => Err(errors),
         }
+    }
+
+    /// The files of the private keys, by their certificates.
+    pub fn key_files(&self) -> HashMap<*const Certificate, &Path> {
+        self.store.key_files()
     }
 
     pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
@@ -180,102 +185,3 @@ fn limits(written: &validate::limits::Limits) -> Limits {
 fn unix_time() -> i64 {
     Timestamp::now().as_second()
 }
-
-/// Loads the certificates of one listener after the other, and remembers what was wrong.
-struct Certificates<'b> {
-    loading: Loading<'b>,
-    now: Timestamp,
-    warnings: Vec<String>,
-    failures: Vec<String>,
-    unusable: Vec<ConfigError>,
-    errors: Vec<ConfigError>,
-}
-
-impl<'b> Certificates<'b> {
-    fn loading(before: &'b Snapshot, trust: Trust, now: Timestamp) -> Self {
-        let loading = before.store.loading(trust, now.into());
-        Self { loading, now, warnings: Vec::new(), failures: Vec::new(), unusable: Vec::new(), errors: Vec::new() }
-    }
-
-    /// What connects to the backend's servers, where they speak TLS.
-    fn connector(&mut self, backend: &validate::backend::Backend, layer: Layer) -> Option<Arc<Connector>> {
-        let tls = backend.tls.as_ref()?;
-        let prepared = backend_tls::prepare(tls, layer, &mut self.loading, &mut self.errors)?;
-        let validity = prepared.certificate.iter().filter_map(|certificate| validity_warning(certificate, self.now));
-        let at = |text: String| format!("backend {:?}: {text}", backend.settings.name);
-        self.warnings.extend(prepared.warnings.into_iter().chain(validity).map(at));
-        Some(prepared.connector)
-    }
-
-    /// Those of a listener or a route, which stands `here`.
-    fn of(&mut self, here: &Located<()>, policy: &Policy, sources: &[Located<Source>]) -> select::Certificates {
-        let at = |text: String| format!("{}: {text}", here.path);
-        let (mut entries, mut skipped, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
-        let before = self.errors.len();
-        for source in sources {
-            match self.loading.load(&source.value) {
-                Ok(loaded) => {
-                    self.warnings.extend(loaded.warnings.into_iter().map(at));
-                    skipped.extend(loaded.failures.iter().cloned());
-                    self.failures.extend(loaded.failures.into_iter().map(at));
-                    for certificate in loaded.entries.iter().map(|entry| &entry.certificate) {
-                        let Some(said) = never_served(certificate, policy) else { continue };
-                        let in_a_folder =
-                            matches!(&source.value, Source::Path(path) if path != Path::new(&*certificate.label));
-                        let list = if in_a_folder { &mut unusable } else { &mut self.errors };
-                        list.push(source.error(said));
-                    }
-                    entries.extend(loaded.entries);
-                }
-                Err(error) => self.errors.push(source.error(error.to_string())),
-            }
-        }
-        if entries.is_empty() && self.errors.len() == before {
-            let mut message = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders with tls.crt and tls.key)".to_owned();
-            // Without them nobody would know why.
-            message.extend(skipped.iter().map(|reason| format!("; {reason}")));
-            self.errors.push(here.error(message));
-        }
-        let index = select::Certificates::new(store::merge(entries));
-        // With none that can be served, the listener could do nothing but refuse.
-        let none_left = index.all().iter().all(|certificate| never_served(certificate, policy).is_some());
-        if none_left { &mut self.errors } else { &mut self.unusable }.extend(unusable);
-        let validity = index.all().iter().filter_map(|certificate| validity_warning(certificate, self.now));
-        self.warnings.extend(validity.map(at));
-        let overlaps = index.overlaps();
-        if !overlaps.is_empty() {
-            let names = overlaps.join(", ");
-            self.warnings.push(at(format!(
-                "several certificates of one key type bear the same name, and the preferred one is served: {names}"
-            )));
-        }
-        index
-    }
-}
-
-impl Certificates<'_> {
-    /// A route that could do nothing but refuse, under a policy of its own, is a mistake.
-    fn unserved(&mut self, here: &Located<()>, policy: &Policy, index: &select::Certificates) {
-        let mut said = index.all().iter().map(|certificate| never_served(certificate, policy));
-        if let (Some(Some(said)), true) = (said.next(), said.all(|said| said.is_some())) {
-            self.errors.push(here.error(format!("certificates: {said}")));
-        }
-    }
-}
-
-fn validity_warning(certificate: &Certificate, now: Timestamp) -> Option<String> {
-    let day = |seconds| Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string());
-    let seconds = now.as_second();
-    if certificate.not_after < seconds {
-        Some(format!("{}: expired at {}", certificate.label, day(certificate.not_after)))
-    } else if certificate.not_before > seconds {
-        Some(format!("{}: is not valid before {}", certificate.label, day(certificate.not_before)))
-    } else if certificate.not_after - seconds < EXPIRES_SOON {
-        Some(format!("{}: expires soon, at {}", certificate.label, day(certificate.not_after)))
-    } else {
-        None
-    }
-}
-
-/// Two weeks, in seconds: automatic renewal has failed by then.
-const EXPIRES_SOON: i64 = 14 * 24 * 3600;

@@ -52,7 +52,7 @@ pub(super) async fn drain(mut control: Control) -> Answer {
 
 /// The answer to a reload that swapped.
 fn swapped(status: &Status, changes: &[String]) -> serde_json::Value {
-    json!({ "generation": status.generation, "changes": changes, "warnings": status.warnings })
+    json!({ "generation": status.generation, "changes": changes, "warnings": status.warnings.iter().map(ToString::to_string).collect::<Vec<_>>() })
 }
 
 pub(super) fn failed(status: StatusCode, errors: &[ConfigError]) -> Answer {

@@ -9,6 +9,7 @@ use crate::config::validate::Config;
 use crate::config::validate::listener::Listener;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::{Certificate, KeyType};
+use crate::tls::expiry;
 use crate::tls::policy::{self, Policy};
 use crate::tls::x509::rfc3339;
 
@@ -70,6 +71,9 @@ pub(super) fn certificate(certificate: &Certificate, now: i64) -> Value {
         "chain_length": certificate.key.cert.len(),
         "not_before": rfc3339(certificate.not_before),
         "not_after": rfc3339(certificate.not_after),
+        "chain_not_after": rfc3339(certificate.chain_not_after),
+        "ends_soon": expiry::ends_soon(certificate, now),
+        "addresses": certificate.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "valid": certificate.is_valid_at(now),
     })
 }

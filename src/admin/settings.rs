@@ -259,7 +259,7 @@ fn rate(rate: Rate) -> Value {
 fn certificate(source: &Source) -> Value {
     match source {
         Source::Path(path) => json!(path.display().to_string()),
-        Source::Pair { cert, key, names, default } => {
+        Source::Pair { cert, key, chain, names, default } => {
             let mut shown = json!({
                 "cert": cert.display().to_string(),
                 "key": key.display().to_string(),
@@ -267,6 +267,9 @@ fn certificate(source: &Source) -> Value {
             });
             if let (Some(names), Some(shown)) = (names, shown.as_object_mut()) {
                 shown.insert("names".into(), names.iter().map(ToString::to_string).collect());
+            }
+            if let (Some(chain), Some(shown)) = (chain, shown.as_object_mut()) {
+                shown.insert("chain".into(), chain.display().to_string().into());
             }
             shown
         }

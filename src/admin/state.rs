@@ -32,7 +32,7 @@ pub(super) fn status(status: &Status, snapshot: &Snapshot) -> Value {
         "last_success": status.last_success.to_string(),
         "reloads": { "success": status.successes, "failure": status.failures },
         "errors": Fault::all(&status.errors),
-        "warnings": status.warnings,
+        "warnings": status.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "connections_active": snapshot.listeners().map(|listener| listener.admission.active()).sum::<usize>(),
     })
 }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -121,12 +122,13 @@ fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
     });
     let (config, built) = read.map_err(told)?;
     let mut errors: Vec<String> = built.failures.iter().map(|failure| at(failure)).collect();
-    let mut all = Vec::new();
+    let (mut all, keys) = (Vec::new(), built.snapshot.key_files());
     for settings in &config.listeners {
         let Some(listener) = built.snapshot.listener(&settings.name) else { continue };
         for certificate in listener.ways.certificates() {
             // What is served has its key, and stands first.
-            let key = Key::Matches(PathBuf::from(&*certificate.label));
+            let file = keys.get(&Arc::as_ptr(certificate)).copied().unwrap_or(Path::new(&*certificate.label));
+            let key = Key::Matches(file.to_owned());
             match Item::of(&certificate.key.cert, Some(0), key, roots) {
                 Ok(Some(item)) => all.push(Shown {
                     path: certificate.label.to_string(),

@@ -15,6 +15,7 @@ use crate::snapshot::route::Way;
 use crate::snapshot::{Built, Snapshot};
 use crate::tls::certificate::Certificate;
 use crate::tls::store::Trust;
+use crate::warning::Warning;
 
 #[derive(Serialize)]
 struct Report {
@@ -55,9 +56,10 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
         }
     });
     let report = match built {
-        Ok(Built { snapshot, mut warnings, failures, unusable }) => {
-            warnings.extend(failures);
-            warnings.extend(unverified(&snapshot));
+        Ok(Built { snapshot, warnings, failures, unusable }) => {
+            let unverified = unverified(&snapshot);
+            let warnings = warnings.iter().chain(&failures).chain(&unverified);
+            let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
             let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener)).collect();
             listeners.sort_by(|a, b| a.name.cmp(&b.name));
             let ok = unusable.is_empty() && (!strict || warnings.is_empty());
@@ -76,7 +78,7 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
 
 /// What clients will refuse because a signature in a chain is not the issuer's. To verify all of them takes longer than
 /// loading them, so the server itself does so only where it is in doubt who the issuer is.
-fn unverified(snapshot: &Snapshot) -> Vec<String> {
+fn unverified(snapshot: &Snapshot) -> Vec<Warning> {
     let mut certificates: Vec<_> = snapshot.listeners().flat_map(|listener| listener.ways.certificates()).collect();
     certificates.sort_by_key(|certificate| (&certificate.label, certificate.fingerprint));
     certificates.dedup_by(|a, b| std::sync::Arc::ptr_eq(a, b));
@@ -84,7 +86,7 @@ fn unverified(snapshot: &Snapshot) -> Vec<String> {
     let share = certificates.len().div_ceil(threads).max(1);
     let remarks = |certificate: &Certificate| {
         let unverified = certificate.unverified().into_iter();
-        unverified.map(|remark| format!("{}: {remark}", certificate.label)).collect::<Vec<_>>()
+        unverified.map(|remark| Warning::about(&*certificate.label, remark)).collect::<Vec<_>>()
     };
     thread::scope(|scope| {
         let shares = certificates.chunks(share);

@@ -41,7 +41,7 @@ pub struct Mode(pub u32);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateSource {
     Path(PathBuf),
-    Pair { cert: PathBuf, key: PathBuf, names: Option<Vec<String>>, default: bool },
+    Pair { cert: PathBuf, key: PathBuf, chain: Option<PathBuf>, names: Option<Vec<String>>, default: bool },
 }
 
 /// What is asked of clients: `None` for nothing.
@@ -149,7 +149,7 @@ impl std::fmt::Display for Mode {
 }
 
 impl Value for CertificateSource {
-    const EXPECTED: &'static str = "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and, if wanted, names = [\"…\"], default = true)";
+    const EXPECTED: &'static str = "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and, if wanted, chain = \"x.pem\", names = [\"…\"], default = true)";
 
     const TYPES: &'static [&'static str] = &["string", "object"];
 
@@ -158,7 +158,7 @@ impl Value for CertificateSource {
             return Some(Self::Path(path.into()));
         }
         let table = value.as_table()?;
-        if table.keys().any(|key| !["cert", "key", "names", "default"].contains(&key.get_ref().as_ref())) {
+        if table.keys().any(|key| !["cert", "key", "chain", "names", "default"].contains(&key.get_ref().as_ref())) {
             return None;
         }
         let text = |key| table.get(key).and_then(|value| value.get_ref().as_str()).filter(|path| !path.is_empty());
@@ -173,7 +173,11 @@ impl Value for CertificateSource {
             None => false,
             Some(value) => value.get_ref().as_bool()?,
         };
-        Some(Self::Pair { cert: text("cert")?.into(), key: text("key")?.into(), names, default })
+        let chain = match table.contains_key("chain") {
+            true => Some(text("chain")?.into()),
+            false => None,
+        };
+        Some(Self::Pair { cert: text("cert")?.into(), key: text("key")?.into(), chain, names, default })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
 use crate::reload::Report;
 use crate::snapshot::Current;
+use crate::warning::Warning;
 
 /// Cheap to clone; works from any thread and runtime.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ pub struct Status {
     /// Why the last attempt failed; empty where it did not.
     pub errors: Vec<ConfigError>,
     /// What is not wrong but should be known, and certificates of folders that could not be loaded.
-    pub warnings: Vec<String>,
+    pub warnings: Arc<[Warning]>,
     pub draining: bool,
 }
 

@@ -4,6 +4,8 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncod
 
 use crate::observe::access::Lost;
 use crate::reload::control::Control;
+use crate::snapshot::Listener;
+use crate::tls::expiry;
 
 /// The text format, version 0.0.4. Series of what is no longer there are not in it.
 pub(super) fn text(control: &Control, lost: &Lost) -> Result<String, prometheus::Error> {
@@ -51,22 +53,12 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
         "Certificates of folders that could not be loaded: left out, or kept at their last good version.",
         &["listener"],
     )?;
-    let expiry = GaugeVec::new(
-        Opts::new("certificate_not_after_timestamp_seconds", "When the certificate expires, in seconds since 1970."),
-        &["listener", "certificate", "key_type", "serial_number"],
-    )?;
-    registry.register(Box::new(expiry.clone()))?;
+    let expiry = Expiry::registered(registry)?;
     for listener in snapshot.listeners() {
         active.with_label_values(&[&*listener.name]).set(number(listener.admission.active()));
         blocked.with_label_values(&[&*listener.name]).set(number(listener.admission.blocked()));
         failures.with_label_values(&[&*listener.name]).set(number(listener.load_failures));
-        for certificate in listener.ways.certificates() {
-            let key_type = certificate.key_type.to_string();
-            // Seconds of this and the next centuries are exact in an f64.
-            expiry
-                .with_label_values(&[&*listener.name, &*certificate.label, &*key_type, &*certificate.serial])
-                .set(certificate.not_after as f64);
-        }
+        expiry.set(listener);
     }
     let connections =
         gauge(registry, "backend_connections_active", "Connections to a server now.", &["backend", "server"])?;
@@ -104,6 +96,53 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
     }
     Ok(())
 }
+
+/// When certificates end.
+struct Expiry {
+    leaf: GaugeVec,
+    chain: GaugeVec,
+    soon: IntGaugeVec,
+}
+
+impl Expiry {
+    fn registered(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let seconds = |name: &str, help: &str| -> Result<GaugeVec, prometheus::Error> {
+            let vec = GaugeVec::new(Opts::new(name, help), OF_CERTIFICATE)?;
+            registry.register(Box::new(vec.clone()))?;
+            Ok(vec)
+        };
+        Ok(Self {
+            leaf: seconds(
+                "certificate_not_after_timestamp_seconds",
+                "When the certificate expires, in seconds since 1970.",
+            )?,
+            chain: seconds(
+                "certificate_chain_not_after_timestamp_seconds",
+                "When the first of the certificate and those sent with it expires, in seconds since 1970.",
+            )?,
+            soon: gauge(
+                registry,
+                "certificate_ends_soon",
+                "1 where the certificate or one sent with it has expired, or less than a third of its lifetime or less than two weeks are left, whichever is shorter.",
+                OF_CERTIFICATE,
+            )?,
+        })
+    }
+
+    fn set(&self, listener: &Listener) {
+        let now = jiff::Timestamp::now().as_second();
+        for certificate in listener.ways.certificates() {
+            let key_type = certificate.key_type.to_string();
+            let labels = [&*listener.name, &*certificate.label, &*key_type, &*certificate.serial];
+            // Seconds of this and the next centuries are exact in an f64.
+            self.leaf.with_label_values(&labels).set(certificate.not_after as f64);
+            self.chain.with_label_values(&labels).set(certificate.chain_not_after as f64);
+            self.soon.with_label_values(&labels).set(i64::from(expiry::ends_soon(certificate, now)));
+        }
+    }
+}
+
+const OF_CERTIFICATE: &[&str] = &["listener", "certificate", "key_type", "serial_number"];
 
 fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
     let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;

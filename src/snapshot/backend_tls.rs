@@ -5,19 +5,19 @@ use std::sync::Arc;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::backend_tls::Tls;
 use crate::files;
-use crate::tls::certificate::Certificate;
 use crate::tls::connect::{Connector, Terms};
 use crate::tls::pem;
 use crate::tls::record::Layer;
-use crate::tls::store::Loading;
+use crate::tls::store::{Found, Loading};
 use crate::tls::verify::Trust;
+use crate::warning::Warning;
 
 /// What came of it, besides what is wrong.
 pub(super) struct Prepared {
     pub(super) connector: Arc<Connector>,
     /// The one that servers are shown.
-    pub(super) certificate: Option<Arc<Certificate>>,
-    pub(super) warnings: Vec<String>,
+    pub(super) certificate: Option<Found>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// Reads what is needed; everything that is wrong is added to `errors`.
@@ -34,7 +34,8 @@ pub(super) fn prepare(
         let read = files::read(&file.value, files::LARGEST_CERTIFICATES).map_err(|error| said(&files::reason(&error)));
         let read = read.and_then(|text| pem::read_certificates(&text.bytes).map_err(|error| said(&error)));
         let contents = told(file, read, errors)?;
-        warnings.extend(contents.passed_over.iter().map(|unread| said(unread)));
+        let path = file.value.display().to_string();
+        warnings.extend(contents.passed_over.iter().map(|unread| Warning::about(path.as_str(), unread.to_string())));
         if contents.certificates.is_empty() {
             errors.push(file.error(said(&"holds no certificate")));
             return None;
@@ -43,15 +44,13 @@ pub(super) fn prepare(
     }
     let mut certificate = None;
     if let Some(source) = &tls.certificate {
-        let loaded = told(source, loading.load(&source.value), errors)?;
-        warnings.extend(loaded.warnings);
-        certificate = loaded.entries.into_iter().next().map(|entry| entry.certificate);
+        certificate = told(source, loading.load(&source.value), errors)?.found.into_iter().next();
     }
     let connector = Connector::new(Terms {
         policy: &tls.policy,
         trust: &trust,
         server_name: tls.server_name.clone(),
-        certificate: certificate.as_ref().map(|certificate| &*certificate.key),
+        certificate: certificate.as_ref().map(|found| &*found.entry.certificate.key),
         alpn: tls.alpn.clone(),
         layer,
     });

@@ -10,8 +10,9 @@ use crate::config::validate::client_auth as asked;
 use crate::config::validate::listener::{self, Listener as Settings};
 use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route as written;
+use crate::snapshot::certificates::{Certificates, Reach};
 use crate::snapshot::route::{Route, Termination, Way, Ways};
-use crate::snapshot::{Certificates, Listener, unix_time};
+use crate::snapshot::{Listener, unix_time};
 use crate::tls::client_auth::{self, ClientAuth};
 use crate::tls::handshake::{self, Terminator};
 use crate::tls::policy::Policy;
@@ -20,6 +21,7 @@ use crate::tls::route::Mode;
 use crate::tls::select;
 use crate::tls::tickets::{Secret, Tickets};
 use crate::tls::{pem, store};
+use crate::warning::Warning;
 
 /// Builds a listener's routes, and its own way. `None` where something is wrong, which is told.
 pub(super) fn build(
@@ -30,9 +32,10 @@ pub(super) fn build(
     certificates: &mut Certificates<'_>,
 ) -> Option<Ways> {
     let pool = |backend: &BackendRef| pools.get(backend.index).map(Arc::clone);
+    let reach = Reach::of(listener);
     let own = match listener.certificates.is_empty() {
         true => Arc::default(),
-        false => Arc::new(certificates.of(&listener.here, &listener.policy, &listener.certificates)),
+        false => Arc::new(certificates.of(&listener.here, &listener.policy, &listener.certificates, &reach)),
     };
     let mut making = Making { listener, same, layer, certificates };
     let mut routes = Vec::with_capacity(listener.routes.len());
@@ -44,7 +47,11 @@ pub(super) fn build(
                         making.certificates.unserved(&route.here, &route.policy, &own);
                         Arc::clone(&own)
                     }
-                    false => Arc::new(making.certificates.of(&route.here, &route.policy, &route.certificates)),
+                    false => {
+                        let reach = Reach { nameless: reach.nameless && route.matching.nameless, ..reach.clone() };
+                        let (here, sources) = (&route.here, &route.certificates);
+                        Arc::new(making.certificates.of(here, &route.policy, sources, &reach))
+                    }
                 };
                 let terms = Terms {
                     here: &route.here,
@@ -133,8 +140,9 @@ impl Making<'_, '_> {
 
     /// Warns of what is in a file and is not read.
     fn unread(&mut self, file: &Located<PathBuf>, contents: &pem::Contents) {
-        let (key, path) = (&file.path, file.value.display());
-        let warnings = contents.passed_over.iter().map(|unread| format!("{key}: {path}: {unread}"));
+        let (place, path) = (Arc::from(file.path.as_str()), file.value.display().to_string());
+        let unread = contents.passed_over.iter();
+        let warnings = unread.map(|unread| Warning::about(path.as_str(), unread.to_string()).at(&place));
         self.certificates.warnings.extend(warnings);
     }
 
@@ -190,8 +198,9 @@ impl Making<'_, '_> {
             },
         };
         if auth.lists_good_until() < self.certificates.now.as_second() {
-            let here = &asked.here.path;
-            self.certificates.warnings.push(format!("{here}: crl: a list is out of date, and clients are refused"));
+            let place = Arc::from(asked.here.path.as_str());
+            let warning = Warning::new("crl: a list is out of date, and clients are refused").at(&place);
+            self.certificates.warnings.push(warning);
         }
         Some(auth)
     }

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod crypto;
 pub(crate) mod cursor;
 pub mod draft;
+pub mod expiry;
 pub mod fault;
 pub mod handshake;
 pub mod hello;

@@ -167,7 +167,7 @@ fn scripts_learn_of_what_expires_by_the_exit_code() {
         let extra = Extra { validity: Some((from, to)), ..Extra::default() };
         pki.write("certs", name, &["a.test"], Key::P256, &extra).0.to_str().unwrap().to_owned()
     };
-    let (long, soon) = (write("long", -1, 90), write("soon", -1, 5));
+    let (long, soon) = (write("long", -1, 90), write("soon", -60, 5));
     let (past, future) = (write("past", -30, -2), write("future", 3, 90));
     for (paths, within, code) in [
         (&[&long, &soon, &past, &future][..], None, 0),
@@ -333,7 +333,7 @@ fn embedded_scts_are_counted_as_openssl_does() {
 fn a_configuration_is_listed_by_listener() {
     let pki = Pki::new();
     pki.write("certs", "a-rsa", &["a.test", "b.test"], Key::Rsa2048, &Extra::default());
-    pki.write("certs", "a-ec", &["a.test"], Key::P256, &Extra { validity: Some((-1, 5)), ..Extra::default() });
+    pki.write("certs", "a-ec", &["a.test"], Key::P256, &Extra { validity: Some((-60, 5)), ..Extra::default() });
     let (named, key) =
         pki.write("more", "x", &["x.test"], Key::P384, &Extra { validity: Some((-9, -2)), ..Extra::default() });
     fs::write(pki.folder().join("certs/broken.crt"), "-----BEGIN CERTIFICATE-----\n").unwrap();

@@ -1,5 +1,9 @@
 //! Certificates on disk: every way to keep them, and every way to get them wrong.
 
+mod found;
+mod judged;
+mod layouts;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -238,7 +242,7 @@ fn what_looks_wrong_but_works_is_a_warning_and_with_strict_an_error() {
     let pki = Pki::new();
     let (_, key) = pki.write("certs", "open", &["open.test"], Key::P256, &Extra::default());
     fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap();
-    for (stem, validity) in [("past", (-20, -10)), ("future", (10, 90)), ("soon", (-1, 5))] {
+    for (stem, validity) in [("past", (-20, -10)), ("future", (10, 90)), ("soon", (-60, 5))] {
         let extra = Extra { validity: Some(validity), ..Extra::default() };
         pki.write("certs", stem, &[&format!("{stem}.test")], Key::P256, &extra);
     }
@@ -250,7 +254,8 @@ fn what_looks_wrong_but_works_is_a_warning_and_with_strict_an_error() {
         "past.crt: expired at ",
         "future.crt: is not valid before ",
         "soon.crt: expires soon, at ",
-        "several certificates of one key type bear the same name, and the preferred one is served: past.test",
+        "past.test: several certificates of one key type bear this name, and the preferred one is served",
+        "past.crt: is served to nobody: ",
     ] {
         assert!(
             checked.warnings.iter().any(|warning| warning.contains(expected)),
@@ -258,7 +263,7 @@ fn what_looks_wrong_but_works_is_a_warning_and_with_strict_an_error() {
             checked.warnings
         );
     }
-    assert_eq!(checked.warnings.len(), 5);
+    assert_eq!(checked.warnings.len(), 6);
     let path = pki.folder().join("tlsgate.toml").display().to_string();
     let strict = tool::run(crate::support::proxy::PROGRAM, &["check", "--strict", "-c", &path], b"");
     assert_eq!(strict.status.code(), Some(1), "{}", tool::shown(&strict));

@@ -1,5 +1,8 @@
 //! Everything can be swapped while it runs; what is broken keeps the old state, says so, and heals when it is mended.
 
+mod folders;
+mod warnings;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;

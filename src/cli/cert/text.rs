@@ -6,6 +6,7 @@ use crate::cli::cert::Shown;
 use crate::cli::cert::shape::hex;
 use crate::tls::chain::{Chain, End};
 use crate::tls::crypto::Verified;
+use crate::tls::expiry;
 use crate::tls::inspect::Facts;
 use crate::tls::inventory::{Item, Key};
 use crate::tls::x509::rfc3339;
@@ -28,7 +29,7 @@ pub(super) fn list(all: &[Shown], now: i64) -> String {
         let validity = match leaf.days_left(now) {
             _ if leaf.not_before > now => "NOT YET VALID".to_owned(),
             days if days < 0 => format!("EXPIRED {}", date(leaf.not_after)),
-            days if days < SOON => format!("SOON    {} ({days} days)", date(leaf.not_after)),
+            days if is_soon(leaf, now) => format!("SOON    {} ({days} days)", date(leaf.not_after)),
             days => format!("until   {} ({days} days)", date(leaf.not_after)),
         };
         let _ = writeln!(text, "  {name:<names$}  {key:<keys$}  {validity:<30}  {chain:<10}  {}", shown.path);
@@ -139,10 +140,14 @@ fn validity(facts: &Facts, now: i64) -> String {
         _ if facts.not_before > now => "NOT YET VALID".to_owned(),
         -1 => "EXPIRED less than a day ago".to_owned(),
         days if days < 0 => format!("EXPIRED {} ago", count(-days - 1)),
-        days if days < SOON => format!("EXPIRES SOON: {} left", count(days)),
+        days if is_soon(facts, now) => format!("EXPIRES SOON: {} left", count(days)),
         days => format!("{} left", count(days)),
     };
     format!("{from} to {until}, {left}")
+}
+
+fn is_soon(facts: &Facts, now: i64) -> bool {
+    expiry::is_soon(facts.not_before, facts.not_after, now)
 }
 
 fn count(days: i64) -> String {
@@ -174,9 +179,6 @@ fn key_size(facts: &Facts) -> String {
 fn date(seconds: i64) -> String {
     rfc3339(seconds).split('T').next().unwrap_or_default().to_owned()
 }
-
-/// Days. Automatic renewal has failed by then.
-const SOON: i64 = 14;
 
 /// Columns for names: a longer one pushes its line to the right.
 const WIDEST: usize = 40;

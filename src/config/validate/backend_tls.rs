@@ -29,10 +29,7 @@ pub struct Tls {
 impl Tls {
     /// The files that are read for it.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let pair = self.certificate.iter().flat_map(|source| match &source.value {
-            Source::Pair { cert, key, .. } => vec![cert.as_path(), key.as_path()],
-            Source::Path(path) => vec![path.as_path()],
-        });
+        let pair = self.certificate.iter().flat_map(|source| source.value.paths());
         self.ca.iter().map(|file| file.value.as_path()).chain(pair)
     }
 }
@@ -68,7 +65,8 @@ pub(super) fn validated(
         (Some(cert), Some(key)) => {
             let path = |file: &Located<String>| resolved(Path::new(&file.value), folder);
             // Nobody asks for it by a name.
-            let value = Source::Pair { cert: path(&cert), key: path(&key), names: Some(Vec::new()), default: false };
+            let names = Some(Vec::new());
+            let value = Source::Pair { cert: path(&cert), key: path(&key), chain: None, names, default: false };
             Some(Located { value, at: cert.at, path: cert.path })
         }
         (Some(alone), None) => {

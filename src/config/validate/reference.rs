@@ -77,7 +77,7 @@ pub(super) fn certificate(
 ) -> Option<Located<Source>> {
     let value = match &source.value {
         CertificateSource::Path(path) => Source::Path(resolved(path, folder)),
-        CertificateSource::Pair { cert, key, names, default } => {
+        CertificateSource::Pair { cert, key, chain, names, default } => {
             let names = match names {
                 None => None,
                 Some(texts) if texts.is_empty() => {
@@ -86,7 +86,13 @@ pub(super) fn certificate(
                 }
                 Some(texts) => Some(parsed_names(texts, &source, errors)?),
             };
-            Source::Pair { cert: resolved(cert, folder), key: resolved(key, folder), names, default: *default }
+            Source::Pair {
+                cert: resolved(cert, folder),
+                key: resolved(key, folder),
+                chain: chain.as_ref().map(|chain| resolved(chain, folder)),
+                names,
+                default: *default,
+            }
         }
     };
     Some(Located { value, at: source.at, path: source.path })

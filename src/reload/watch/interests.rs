@@ -41,7 +41,7 @@ impl Interests {
     fn add(&mut self, source: &Source) {
         match source {
             Source::Path(path) => drop(self.sources.insert(path.clone())),
-            Source::Pair { cert, key, .. } => self.files.extend([cert.clone(), key.clone()]),
+            Source::Pair { .. } => self.files.extend(source.paths().map(Into::into)),
         }
     }
 }

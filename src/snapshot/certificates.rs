@@ -1,0 +1,156 @@
+//! The certificates of listeners, routes and backends, loaded one after the other; remembers what was wrong.
+//! Must not know: sockets, how a certificate is made of its files.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::config::decode::{ConfigError, Located};
+use crate::config::validate;
+use crate::config::validate::listener::Listener;
+use crate::net::address::Address;
+use crate::snapshot::{Snapshot, backend_tls, remarks};
+use crate::tls::certificate::Certificate;
+use crate::tls::connect::Connector;
+use crate::tls::handshake::never_served;
+use crate::tls::policy::Policy;
+use crate::tls::record::Layer;
+use crate::tls::select;
+use crate::tls::store::{self, Loading, Source, Trust};
+use crate::warning::Warning;
+
+/// How clients that give no name can get a certificate.
+#[derive(Debug, Clone)]
+pub(super) struct Reach {
+    /// Whether they are served at all.
+    pub(super) nameless: bool,
+    /// The addresses that they can connect to; `None` where any is possible.
+    pub(super) addresses: Option<Vec<IpAddr>>,
+}
+
+impl Reach {
+    /// Of a listener's own way.
+    pub(super) fn of(listener: &Listener) -> Self {
+        let address = |listen: &Located<Address>| listen.value.ip().filter(|ip| !ip.is_unspecified());
+        let addresses = listener.listen.iter().map(address).collect::<Option<Vec<_>>>();
+        Self {
+            nameless: !listener.require_sni,
+            // A proxy in front says which one it was.
+            addresses: addresses.filter(|_| listener.trusted_proxies.is_none()),
+        }
+    }
+
+    /// Warnings for certificates that no client can get.
+    fn nobodys(&self, index: &select::Certificates, now: i64) -> Vec<Warning> {
+        let nobody = |certificate: &Certificate| Warning::about(&*certificate.label, "is served to nobody");
+        let shadowed = index.shadowed(now).into_iter().map(|(one, preferred)| {
+            nobody(&one).with(format!(": {} is preferred for all that it bears", preferred.label))
+        });
+        let only_addresses = index.all().iter().filter(|one| one.names.is_empty() && !index.is_default(one));
+        let unreachable = only_addresses.filter_map(|one| {
+            let here = |own: &IpAddr| match &self.addresses {
+                Some(addresses) => addresses.iter().any(|address| address.to_canonical() == own.to_canonical()),
+                None => true,
+            };
+            let why = match () {
+                () if !self.nameless => "and clients that give no name are not served",
+                () if !one.addresses.iter().any(here) => "and the listener has none of them",
+                () => return None,
+            };
+            Some(nobody(one).with(format!(": it bears addresses and no names, {why}")))
+        });
+        shadowed.chain(unreachable).collect()
+    }
+}
+
+/// Loads the certificates of one listener after the other, and remembers what was wrong.
+pub(super) struct Certificates<'b> {
+    pub(super) loading: Loading<'b>,
+    pub(super) now: Timestamp,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) failures: Vec<Warning>,
+    pub(super) unusable: Vec<ConfigError>,
+    pub(super) errors: Vec<ConfigError>,
+}
+
+impl<'b> Certificates<'b> {
+    pub(super) fn loading(before: &'b Snapshot, trust: Trust, now: Timestamp) -> Self {
+        let loading = before.store.loading(trust, now.into());
+        Self { loading, now, warnings: Vec::new(), failures: Vec::new(), unusable: Vec::new(), errors: Vec::new() }
+    }
+
+    /// What connects to the backend's servers, where they speak TLS.
+    pub(super) fn connector(&mut self, backend: &validate::backend::Backend, layer: Layer) -> Option<Arc<Connector>> {
+        let tls = backend.tls.as_ref()?;
+        let prepared = backend_tls::prepare(tls, layer, &mut self.loading, &mut self.errors)?;
+        let now = self.now.as_second();
+        let shown = prepared.certificate.iter().flat_map(|found| remarks::of(found, now));
+        let place = Arc::from(format!("backend {:?}", backend.settings.name));
+        let all = prepared.warnings.into_iter().chain(shown);
+        self.warnings.extend(all.map(|warning| warning.at(&place)));
+        Some(prepared.connector)
+    }
+
+    /// Those of a listener or a route, which stands `here`.
+    pub(super) fn of(
+        &mut self,
+        here: &Located<()>,
+        policy: &Policy,
+        sources: &[Located<Source>],
+        reach: &Reach,
+    ) -> select::Certificates {
+        let place = Arc::from(here.path.as_str());
+        let (mut all, mut skipped, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
+        let before = self.errors.len();
+        for source in sources {
+            match self.loading.load(&source.value) {
+                Ok(loaded) => {
+                    self.warnings.extend(loaded.warnings.into_iter().map(|warning| warning.at(&place)));
+                    skipped.extend(loaded.failures.iter().map(ToString::to_string));
+                    self.failures.extend(loaded.failures.into_iter().map(|failure| failure.at(&place)));
+                    for certificate in loaded.found.iter().map(|found| &found.entry.certificate) {
+                        let Some(said) = never_served(certificate, policy) else { continue };
+                        let in_a_folder =
+                            matches!(&source.value, Source::Path(path) if path != Path::new(&*certificate.label));
+                        let list = if in_a_folder { &mut unusable } else { &mut self.errors };
+                        list.push(source.error(said));
+                    }
+                    all.extend(loaded.found);
+                }
+                Err(error) => self.errors.push(source.error(error.to_string())),
+            }
+        }
+        if all.is_empty() && self.errors.len() == before {
+            let mut message = NONE_FOUND.to_owned();
+            // Without them nobody would know why.
+            message.extend(skipped.iter().map(|reason| format!("; {reason}")));
+            self.errors.push(here.error(message));
+        }
+        let found = store::merge(all);
+        let now = self.now.as_second();
+        let remarks = found.iter().flat_map(|found| remarks::of(found, now)).map(|warning| warning.at(&place));
+        self.warnings.extend(remarks);
+        let index = select::Certificates::new(found.into_iter().map(|found| found.entry).collect());
+        // With none that can be served, the listener could do nothing but refuse.
+        let none_left = index.all().iter().all(|certificate| never_served(certificate, policy).is_some());
+        if none_left { &mut self.errors } else { &mut self.unusable }.extend(unusable);
+        let overlaps = index.overlaps().into_iter().map(|name| Warning::about(name, OVERLAP).at(&place));
+        self.warnings.extend(overlaps);
+        self.warnings.extend(reach.nobodys(&index, now).into_iter().map(|warning| warning.at(&place)));
+        index
+    }
+
+    /// A route that could do nothing but refuse, under a policy of its own, is a mistake.
+    pub(super) fn unserved(&mut self, here: &Located<()>, policy: &Policy, index: &select::Certificates) {
+        let mut said = index.all().iter().map(|certificate| never_served(certificate, policy));
+        if let (Some(Some(said)), true) = (said.next(), said.all(|said| said.is_some())) {
+            self.errors.push(here.error(format!("certificates: {said}")));
+        }
+    }
+}
+
+const NONE_FOUND: &str = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders of them, as certbot, acme.sh, lego, Caddy or Kubernetes make them)";
+
+const OVERLAP: &str = "several certificates of one key type bear this name, and the preferred one is served";

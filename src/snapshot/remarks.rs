@@ -1,0 +1,75 @@
+//! A certificate → what is not wrong with it but should be known. Must not know: files, listeners.
+
+use jiff::Timestamp;
+
+use crate::tls::certificate::Certificate;
+use crate::tls::expiry;
+use crate::tls::inspect::Facts;
+use crate::tls::store::Found;
+use crate::warning::Warning;
+
+/// Everything about a certificate and its files, at `now`.
+pub(super) fn of(found: &Found, now: i64) -> Vec<Warning> {
+    let certificate = &*found.entry.certificate;
+    let mut warnings = found.warnings.clone();
+    if found.exposed {
+        let key = found.key.display().to_string();
+        warnings.push(Warning::about(key, "the private key can be read by everyone (chmod o-r)"));
+    }
+    let about = |what: &'static str| Warning::about(&*certificate.label, what);
+    if !certificate.unusable_names.is_empty() {
+        let names = certificate.unusable_names.join(", ");
+        warnings.push(about("names that no client can ask for are left out").with(format!(": {names}")));
+    }
+    warnings.extend(certificate.remarks.iter().map(|remark| Warning::about(&*certificate.label, remark.clone())));
+    warnings.extend(validity(certificate, now));
+    if certificate.must_staple {
+        warnings.push(about(MUST_STAPLE));
+    }
+    if certificate.is_ca && !is_own_test(certificate) {
+        warnings.push(about(AUTHORITY));
+    }
+    warnings
+}
+
+/// What should be known of a certificate's validity, and of its chain's.
+fn validity(certificate: &Certificate, now: i64) -> Vec<Warning> {
+    let about =
+        |what: &'static str, end: i64| Warning::about(&*certificate.label, what).with(format!(" {}", time(end)));
+    let own = if certificate.not_after < now {
+        Some(about("expired at", certificate.not_after))
+    } else if certificate.not_before > now {
+        Some(about("is not valid before", certificate.not_before))
+    } else if expiry::is_soon(certificate.not_before, certificate.not_after, now) {
+        Some(about("expires soon, at", certificate.not_after))
+    } else {
+        None
+    };
+    let issuers = expiry::troubled_issuers(certificate, now);
+    own.into_iter().chain(issuers.iter().map(|issuer| issuer_validity(certificate, issuer, now))).collect()
+}
+
+fn issuer_validity(certificate: &Certificate, issuer: &Facts, now: i64) -> Warning {
+    let (begin, end) = (issuer.not_before, issuer.not_after);
+    let what = match () {
+        () if end < now => "its chain has expired, and clients refuse it",
+        () if begin > now => "its chain is not valid yet, and clients refuse it",
+        () => "its chain expires soon",
+    };
+    let detail = format!(": {} is valid from {} until {}", issuer.subject, time(begin), time(end));
+    Warning::about(&*certificate.label, what).with(detail)
+}
+
+/// A certificate that signs itself and has names is what `openssl req -x509` makes for trying out; that it may sign others is
+/// what that program does by default.
+fn is_own_test(certificate: &Certificate) -> bool {
+    let leaf = certificate.key.cert.first().and_then(|der| Facts::of(der).ok());
+    leaf.is_some_and(|leaf| !leaf.names.is_empty() && leaf.subject == leaf.issuer)
+}
+
+fn time(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
+}
+
+const MUST_STAPLE: &str = "demands a stapled OCSP answer (must-staple), which tlsgate does not send: Firefox and GnuTLS clients refuse it; ask for a certificate without it";
+const AUTHORITY: &str = "is the certificate of an authority, with its private key beside it: who gets that key can issue certificates for any name; keep both elsewhere";

@@ -1,0 +1,230 @@
+//! A folder and its sub-folders → the certificates in it; what breaks keeps its last good version.
+//! Must not know: how a certificate is made of its files.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, DirEntry};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::build::{Kept, Origin};
+use super::layout::{self, Part};
+use super::leftover::Left;
+use super::{Loaded, Loading, StoreError, Trust};
+use crate::files::progress;
+use crate::warning::Warning;
+
+/// What a file of a folder is.
+#[derive(Debug)]
+enum Piece {
+    /// A certificate, and the file that its name gives to its key.
+    Certificate { key: Option<PathBuf> },
+    /// Something that is not loaded; with the key, where its name gives it one.
+    Left(Left, Option<PathBuf>),
+}
+
+/// A folder that was walked through.
+#[derive(Debug, Default)]
+struct Walk {
+    /// In name order, since the names of folders and files are compared one by one.
+    pieces: BTreeMap<PathBuf, Piece>,
+    looked_into: Vec<PathBuf>,
+    /// Device and inode of all that were entered: links may lead in a circle.
+    entered: HashSet<(u64, u64)>,
+    unreadable: Vec<(PathBuf, io::Error)>,
+    /// Sub-folders of sub-folders that seem to hold certificates.
+    too_deep: Vec<PathBuf>,
+}
+
+/// The certificate files of a folder, each with the file that should hold its key, if that is another.
+pub fn files(folder: &Path) -> Result<Vec<(PathBuf, Option<PathBuf>)>, StoreError> {
+    let pieces = Walk::through(folder)?.pieces.into_iter();
+    let certificates = pieces.filter_map(|(file, piece)| match piece {
+        Piece::Certificate { key } | Piece::Left(Left::Shorter, key) => Some((file, key)),
+        Piece::Left(..) => None,
+    });
+    Ok(certificates.collect())
+}
+
+impl Loading<'_> {
+    /// Loads everything in a folder, in name order.
+    pub(super) fn folder(&mut self, folder: &Path, loaded: &mut Loaded) -> Result<(), StoreError> {
+        let mut walk = Walk::through(folder)?;
+        self.add_missing(&mut walk);
+        let Walk { pieces, unreadable, too_deep, .. } = walk;
+        let mut left = Vec::new();
+        for (file, piece) in pieces {
+            match piece {
+                Piece::Left(what, _) => left.push((file, what)),
+                Piece::Certificate { key } => {
+                    let origin = Origin::found(file, key);
+                    match self.current_or_last_good(&origin, loaded) {
+                        Ok(Some(kept)) => self.keep(origin, kept, false, loaded),
+                        Ok(None) => left.push((origin.cert, Left::Single)),
+                        Err(error) => loaded.failures.push(error.warning().led_by("skipped: ")),
+                    }
+                }
+            }
+        }
+        self.explain_leftovers(left, loaded);
+        for (folder, error) in unreadable {
+            loaded.failures.push(StoreError::Read(folder, error).warning().led_by("skipped: "));
+        }
+        let too_deep = too_deep.into_iter().map(|folder| Warning::about(folder.display().to_string(), TOO_DEEP));
+        loaded.warnings.extend(too_deep);
+        Ok(())
+    }
+
+    /// A certificate that is just being replaced may be gone for a moment while its key is there; so may a whole folder be
+    /// unreadable.
+    fn add_missing(&self, walk: &mut Walk) {
+        let unreadable = |folder: &Path| walk.unreadable.iter().any(|(unreadable, _)| folder.starts_with(unreadable));
+        let lost: Vec<&Path> = match walk.unreadable.is_empty() {
+            true => Vec::new(),
+            false => self.known.in_folder.keys().copied().filter(|folder| unreadable(folder)).collect(),
+        };
+        let folders = walk.looked_into.iter().map(PathBuf::as_path).chain(lost);
+        let origins: Vec<&Origin> =
+            folders.filter_map(|folder| self.known.in_folder.get(folder)).flatten().copied().collect();
+        for origin in origins {
+            let Some(key) = origin.key.as_ref().filter(|_| !walk.pieces.contains_key(&origin.cert)) else { continue };
+            let gone = fs::symlink_metadata(key).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+            if !gone {
+                walk.pieces.remove(key);
+                walk.pieces.insert(origin.cert.clone(), Piece::Certificate { key: Some(key.clone()) });
+            }
+        }
+    }
+
+    /// `None` for what is no certificate with a key, and never was.
+    fn current_or_last_good(&self, origin: &Origin, loaded: &mut Loaded) -> Result<Option<Kept>, StoreError> {
+        // A combined file that lost its key, or a pair whose key is gone, was served before and is not given up.
+        let by_file = || self.known.of_certificate.get(origin.cert.as_path()).copied();
+        let last_good = self.before.kept.get(origin).or_else(by_file);
+        if last_good.is_none() && origin.key.is_none() && self.trust == Trust::Stamps && self.is_known_leftover(origin)
+        {
+            return Ok(None);
+        }
+        match self.current(origin) {
+            Ok(kept) => Ok(Some(kept)),
+            Err(error) if last_good.is_none() && origin.key.is_none() && error.is_half() => Ok(None),
+            Err(error) => match last_good {
+                Some(kept) => {
+                    loaded.failures.push(error.warning().led_by("keeps its last good version: "));
+                    Ok(Some(Kept { stamps: None, ..kept.clone() }))
+                }
+                None => Err(error),
+            },
+        }
+    }
+}
+
+impl Walk {
+    fn through(folder: &Path) -> Result<Self, StoreError> {
+        let mut walk = Self::default();
+        walk.enter(folder, 0).map_err(|error| StoreError::Read(folder.to_owned(), error))?;
+        Ok(walk)
+    }
+
+    fn enter(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
+        let is = progress::begin(folder).and_then(|()| fs::metadata(folder))?;
+        if !self.entered.insert((is.dev(), is.ino())) {
+            return Ok(());
+        }
+        let Listing { files, folders } = Listing::read(folder)?;
+        let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let names: Vec<String> = files.keys().cloned().collect();
+        let mut parts = layout::arrange(&name, &names);
+        if depth > DEEPEST {
+            // Caddy: certificates/AUTHORITY/NAME/NAME.crt, with NAME.key.
+            let certificate = format!("{name}.crt");
+            parts.retain(|part| matches!(part, Part::Pair { cert, .. } if *cert == certificate));
+            if parts.is_empty() {
+                let telling = names.iter().any(|name| layout::is_telling(name));
+                self.too_deep.extend(telling.then(|| folder.to_owned()));
+                return Ok(());
+            }
+        }
+        self.looked_into.push(folder.to_owned());
+        let path = |name: &String| files.get(name).cloned().unwrap_or_else(|| folder.join(name));
+        for part in parts {
+            let (name, piece) = match part {
+                Part::Pair { cert, key } => (cert, Piece::Certificate { key: Some(path(&key)) }),
+                Part::Single(name) => (name, Piece::Certificate { key: None }),
+                Part::Shorter { cert, key } => (cert, Piece::Left(Left::Shorter, Some(path(&key)))),
+                Part::Key(name) => (name, Piece::Left(Left::Key, None)),
+                Part::Unknown(name) => (name, Piece::Left(Left::Unknown, None)),
+            };
+            self.pieces.insert(path(&name), piece);
+        }
+        for inner in folders.into_iter().filter(|_| depth <= DEEPEST) {
+            match self.enter(&inner, depth + 1) {
+                // It was there a moment ago.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => self.unreadable.push((inner, error)),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What stands in one folder.
+#[derive(Debug, Default)]
+struct Listing {
+    /// By name.
+    files: BTreeMap<String, PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+impl Listing {
+    /// What begins with a dot is not looked at (Kubernetes' `..data`).
+    fn read(folder: &Path) -> io::Result<Self> {
+        let mut listing = Self::default();
+        let mut folders = BTreeMap::new();
+        for entry in progress::begin(folder).and_then(|()| fs::read_dir(folder))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') || name == LOST_AND_FOUND {
+                continue;
+            }
+            let of = if is_folder(&entry) { &mut folders } else { &mut listing.files };
+            of.insert(name, entry.path());
+        }
+        for (name, path) in folders {
+            // A folder in the place of half a pair is a mistake that must be named.
+            let half = layout::is_certificate(&name) && listing.has_key_for(&name);
+            if half {
+                listing.files.insert(name, path);
+            } else {
+                listing.folders.push(path);
+            }
+        }
+        Ok(listing)
+    }
+
+    fn has_key_for(&self, certificate: &str) -> bool {
+        let stem = certificate.rsplit_once('.').map_or(certificate, |(stem, _)| stem);
+        self.files.contains_key(&format!("{stem}.key"))
+    }
+}
+
+/// Links count as what they lead to.
+fn is_folder(entry: &DirEntry) -> bool {
+    match entry.file_type() {
+        Ok(kind) if kind.is_symlink() => {
+            let path = entry.path();
+            progress::begin(&path).and_then(|()| fs::metadata(path)).is_ok_and(|metadata| metadata.is_dir())
+        }
+        Ok(kind) => kind.is_dir(),
+        Err(_) => false,
+    }
+}
+
+/// How many folders below the one that is named are read like itself.
+const DEEPEST: usize = 1;
+
+/// What every ext4 file system has at its top.
+const LOST_AND_FOUND: &str = "lost+found";
+
+const TOO_DEEP: &str = "seems to hold certificates, and lies too deep to be read (a folder and its sub-folders are): name the one above it";

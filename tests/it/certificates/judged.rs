@@ -1,0 +1,135 @@
+//! Certificates that load and that clients refuse, that nobody gets, or that should not be there: each is named.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::{check_folder, config, count};
+use crate::support::check::check;
+use crate::support::pki::{Extra, Key, Pki, write_private};
+use crate::support::tool;
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+
+fn authority(name: &str, (from, to): (i64, i64)) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    (params.not_before, params.not_after) = (in_days(from).into(), in_days(to).into());
+    params
+}
+
+fn in_days(days: i64) -> SystemTime {
+    let shift = Duration::from_secs(days.unsigned_abs() * 86_400);
+    if days < 0 { SystemTime::now() - shift } else { SystemTime::now() + shift }
+}
+
+/// Writes `a.crt`, a leaf that is valid from yesterday for 89 days, with an intermediate of that validity behind it, and `a.key`.
+fn write_chain(folder: &Path, intermediate: (i64, i64)) {
+    let (root, middle, leaf) =
+        (KeyPair::generate().unwrap(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let root = Issuer::new(authority("Root", (-100, 1000)), root);
+    let above = authority("Middle", intermediate).signed_by(&middle, &root).unwrap();
+    let middle = Issuer::new(authority("Middle", intermediate), middle);
+    let mut params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (in_days(-1).into(), in_days(88).into());
+    fs::create_dir_all(folder).unwrap();
+    let text = params.signed_by(&leaf, &middle).unwrap().pem() + &above.pem();
+    fs::write(folder.join("a.crt"), text).unwrap();
+    write_private(&folder.join("a.key"), &leaf.serialize_pem());
+}
+
+#[test]
+fn an_intermediate_that_ends_first_is_named() {
+    for (validity, said) in [
+        ((-60, -1), Some("a.crt: its chain has expired, and clients refuse it: CN=Middle is valid from")),
+        ((1, 900), Some("a.crt: its chain is not valid yet, and clients refuse it: CN=Middle")),
+        ((-80, 9), Some("a.crt: its chain expires soon: CN=Middle")),
+        // Nine of twelve days are left.
+        ((-3, 9), None),
+        ((-60, 900), None),
+    ] {
+        let pki = Pki::new();
+        write_chain(&pki.folder().join("certs"), validity);
+        let checked = check_folder(&pki);
+        assert_eq!(checked.warnings.len(), usize::from(said.is_some()), "{:?}", checked.warnings);
+        let warned = checked.warnings.join("\n");
+        assert!(warned.contains(said.unwrap_or_default()), "{warned}");
+    }
+}
+
+#[test]
+fn a_short_lived_certificate_expires_soon_only_when_two_thirds_are_over() {
+    for (from, to, soon) in [(-1, 5, false), (-5, 1, true), (-20, 13, false), (-60, 13, true)] {
+        let pki = Pki::new();
+        pki.write("certs", "a", &["a.test"], Key::P256, &Extra { validity: Some((from, to)), ..Extra::default() });
+        let checked = check_folder(&pki);
+        assert_eq!(checked.warnings.iter().any(|one| one.contains("a.crt: expires soon, at ")), soon, "{from} to {to}");
+    }
+}
+
+#[test]
+fn must_staple_is_named() {
+    let pki = Pki::new();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    // RFC 7633: a SEQUENCE of the INTEGER 5, status_request.
+    params.custom_extensions =
+        vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 24], vec![0x30, 3, 2, 1, 5])];
+    let certs = pki.folder().join("certs");
+    fs::create_dir(&certs).unwrap();
+    fs::write(certs.join("a.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
+    write_private(&certs.join("a.key"), &key.serialize_pem());
+    let checked = check_folder(&pki);
+    assert_eq!(count(&checked), (1, 1));
+    assert_eq!(checked.warnings.len(), 1, "{:?}", checked.warnings);
+    assert!(checked.warnings[0].contains("a.crt: demands a stapled OCSP answer"), "{:?}", checked.warnings);
+    let path = pki.folder().join("tlsgate.toml").display().to_string();
+    let strict = tool::run(crate::support::proxy::PROGRAM, &["check", "--strict", "-c", &path], b"");
+    assert_eq!(strict.status.code(), Some(1), "{}", tool::shown(&strict));
+}
+
+#[test]
+fn an_authority_with_its_key_is_named_and_is_no_default() {
+    let pki = Pki::new();
+    let key = KeyPair::generate().unwrap();
+    pki.write("certs", "ldap", &["ldap.test"], Key::P256, &Extra::default());
+    let certs = pki.folder().join("certs");
+    fs::write(certs.join("ca.crt"), authority("ca.test", (-1, 900)).self_signed(&key).unwrap().pem()).unwrap();
+    write_private(&certs.join("ca.key"), &key.serialize_pem());
+    let checked = check_folder(&pki);
+    assert_eq!(count(&checked), (2, 2));
+    assert_eq!(checked.warnings.len(), 1, "{:?}", checked.warnings);
+    assert!(checked.warnings[0].contains("ca.crt: is the certificate of an authority"), "{:?}", checked.warnings);
+    let path = pki.folder().join("tlsgate.toml").display().to_string();
+    let explained = tool::run(crate::support::proxy::PROGRAM, &["explain", "--format", "json", "-c", &path], b"");
+    let answer: serde_json::Value = serde_json::from_slice(&explained.stdout).unwrap();
+    assert!(answer["certificate"].as_str().unwrap().ends_with("ldap.crt"), "{answer}");
+}
+
+#[test]
+fn what_nobody_can_get_is_named() {
+    let listening = |listen: &str, more: &str| {
+        let lines = config("[\"certs\"]").replace("127.0.0.1:0", listen);
+        lines.replace("\nbackend = \"b\"\n", &format!("\n{more}\nbackend = \"b\"\n"))
+    };
+    let pki = Pki::new();
+    pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
+    let extra = Extra { common_name: Some("b.test".into()), ..Extra::default() };
+    pki.write("certs", "b", &["127.0.0.1", "2001:db8::1"], Key::P256, &extra);
+    // Whoever connects to one of them gets it.
+    for listen in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
+        assert_eq!(check(pki.folder(), &listening(listen, "")).warnings, Vec::<String>::new(), "{listen}");
+    }
+    for (listen, more, why) in [
+        ("127.0.0.1:0", "require_sni = true", "clients that give no name are not served"),
+        ("127.0.0.2:0", "", "the listener has none of them"),
+    ] {
+        let warnings = check(pki.folder(), &listening(listen, more)).warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains("b.crt: is served to nobody: ") && warnings[0].contains(why), "{warnings:?}");
+    }
+    // A proxy in front says which address it was.
+    let behind = listening("127.0.0.2:0", "trusted_proxies = [\"127.0.0.1\"]");
+    assert_eq!(check(pki.folder(), &behind).warnings, Vec::<String>::new());
+}

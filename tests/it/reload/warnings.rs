@@ -1,0 +1,51 @@
+//! What many certificates have in common is one line of the log; `check` and the admin API tell it of each.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::config;
+use crate::support::backend::Backend;
+use crate::support::check::check;
+use crate::support::http::Door;
+use crate::support::pki::{Extra, Key, Pki};
+use crate::support::proxy::Proxy;
+
+const COUNT: usize = 12;
+const OPEN: &str = "the private key can be read by everyone";
+
+fn write_open(pki: &Pki, stem: &str) {
+    let (_, key) = pki.write("certs", stem, &[&format!("{stem}.test")], Key::P256, &Extra::default());
+    fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap();
+}
+
+#[test]
+fn a_warning_that_many_certificates_share_is_one_line() {
+    let (pki, backend) = (Pki::new(), Backend::echo());
+    for number in 0..COUNT {
+        write_open(&pki, &format!("n{number:02}"));
+    }
+    let lines = config(&backend, "certificates = [\"certs\"]");
+    let lines = format!("{lines}\n[admin]\nlisten=\"unix:admin.sock\"\n");
+    let checked = check(pki.folder(), &lines);
+    assert_eq!(checked.warnings.iter().filter(|one| one.contains(OPEN)).count(), COUNT);
+    assert_eq!(checked.warnings.len(), COUNT);
+    let proxy = Proxy::start(pki.folder(), &lines);
+    let told = || proxy.log().lines().filter(|line| line.contains(OPEN)).map(str::to_owned).collect::<Vec<_>>();
+    let first = told();
+    assert_eq!(first.len(), 1, "{first:?}");
+    assert!(first[0].contains(&format!("{COUNT} in all")) && first[0].contains("n00.key"), "{first:?}");
+    assert!(!first[0].contains("n11.key"), "{first:?}");
+    let known = || {
+        let status = Door::unix(pki.folder()).get("/api/v1/status").json();
+        let texts = status["warnings"].as_array().unwrap().clone();
+        texts.iter().filter(|text| text.as_str().unwrap().contains(OPEN)).count()
+    };
+    assert_eq!(known(), COUNT);
+    // A reload tells what is new, and nothing else.
+    write_open(&pki, "new");
+    proxy.log_line("new.crt added");
+    let now = told();
+    assert_eq!(now.len(), 2, "{now:?}");
+    assert!(now[1].contains("new.key") && !now[1].contains("in all"), "{now:?}");
+    assert_eq!(known(), COUNT + 1);
+}
