@@ -40,6 +40,19 @@ fn main() {
             state = build(&state, trust);
         });
     }
+    measure_bad(&certs, || {
+        build(&state, Trust::Stamps);
+    });
+}
+
+/// Half the certificates, and then all, lose their keys: what that costs must double.
+fn measure_bad(certs: &Path, mut load: impl FnMut()) {
+    for count in [COUNT / 2, COUNT] {
+        for number in 0..count {
+            let _ = fs::remove_file(certs.join(format!("n{number}.key")));
+        }
+        measure(&format!("loaded again, {count} keys are gone"), ROUNDS, &mut load);
+    }
 }
 
 fn write(certs: &Path, number: usize, authority: &Issuer<'_, KeyPair>) {

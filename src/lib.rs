@@ -6,7 +6,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | server, admin, explain, reload, snapshot, config, tls, net, observe, files |
+//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | server, admin, explain, reload, snapshot, config, tls, net, observe, files, warning |
 //! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe, files |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe, files |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |

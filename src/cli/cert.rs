@@ -104,12 +104,14 @@ type Found = (Vec<Shown>, Vec<String>);
 fn roots(how: &How) -> Result<Anchors, Vec<String>> {
     match &how.ca {
         Some(given) => inventory::anchors(given).map_err(|error| vec![format!("--ca: {error}")]),
-        None => {
-            let system = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
-            // A system whose roots cannot be read is one without.
-            Ok(system.and_then(|path| inventory::anchors(path).ok()).unwrap_or_default())
-        }
+        None => Ok(system_roots()),
     }
+}
+
+/// Those that come with the system. One whose roots cannot be read is one without.
+pub(super) fn system_roots() -> Anchors {
+    let system = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
+    system.and_then(|path| inventory::anchors(path).ok()).unwrap_or_default()
 }
 
 fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {

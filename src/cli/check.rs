@@ -1,8 +1,10 @@
 //! `tlsgate check`: everything that is wrong with a configuration, as far as it shows without binding a socket.
 
+use std::collections::HashMap;
 use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use serde::Serialize;
@@ -17,11 +19,17 @@ use crate::tls::certificate::Certificate;
 use crate::tls::store::Trust;
 use crate::warning::Warning;
 
+mod issuers;
+
+use issuers::Unknown;
+
 #[derive(Serialize)]
 struct Report {
     ok: bool,
     errors: Vec<ConfigError>,
     warnings: Vec<String>,
+    /// What need not be wrong at all. It does not count with `--strict`.
+    notes: Vec<String>,
     listeners: Vec<Summary>,
 }
 
@@ -36,6 +44,16 @@ struct Summary {
     routes: usize,
     /// What becomes of what no route takes.
     mode: &'static str,
+    /// The files that its certificates are taken from.
+    files: Vec<Taken>,
+}
+
+/// A certificate that a listener would serve.
+#[derive(Serialize)]
+struct Taken {
+    certificate: String,
+    private_key: String,
+    names: Vec<String>,
 }
 
 pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
@@ -50,22 +68,27 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
         });
         let errors: Vec<ConfigError> = token.into_iter().chain(log).collect();
         match Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now()) {
-            Ok(built) if errors.is_empty() => Ok(built),
+            Ok(built) if errors.is_empty() => {
+                let unknown = issuers::unknown(&config, &built.snapshot);
+                Ok((built, unknown))
+            }
             Ok(_) => Err(errors),
             Err(more) => Err([errors, more].concat()),
         }
     });
     let report = match built {
-        Ok(Built { snapshot, warnings, failures, unusable }) => {
+        Ok((Built { snapshot, warnings, failures, unusable }, unknown)) => {
             let unverified = unverified(&snapshot);
-            let warnings = warnings.iter().chain(&failures).chain(&unverified);
+            let warnings = warnings.iter().chain(&failures).chain(&unknown.warnings).chain(&unverified);
             let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
-            let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener)).collect();
+            let notes = unknown.notes.iter().map(ToString::to_string).collect();
+            let keys = snapshot.key_files();
+            let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener, &keys)).collect();
             listeners.sort_by(|a, b| a.name.cmp(&b.name));
             let ok = unusable.is_empty() && (!strict || warnings.is_empty());
-            Report { ok, errors: unusable, warnings, listeners }
+            Report { ok, errors: unusable, warnings, notes, listeners }
         }
-        Err(errors) => Report { ok: false, errors, warnings: Vec::new(), listeners: Vec::new() },
+        Err(errors) => Report { ok: false, errors, warnings: Vec::new(), notes: Vec::new(), listeners: Vec::new() },
     };
     if json {
         // Made of texts and numbers, which JSON always has a form for.
@@ -81,7 +104,7 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
 fn unverified(snapshot: &Snapshot) -> Vec<Warning> {
     let mut certificates: Vec<_> = snapshot.listeners().flat_map(|listener| listener.ways.certificates()).collect();
     certificates.sort_by_key(|certificate| (&certificate.label, certificate.fingerprint));
-    certificates.dedup_by(|a, b| std::sync::Arc::ptr_eq(a, b));
+    certificates.dedup_by(|a, b| Arc::ptr_eq(a, b));
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = certificates.len().div_ceil(threads).max(1);
     let remarks = |certificate: &Certificate| {
@@ -97,7 +120,7 @@ fn unverified(snapshot: &Snapshot) -> Vec<Warning> {
     })
 }
 
-fn summary(listener: &crate::snapshot::Listener) -> Summary {
+fn summary(listener: &crate::snapshot::Listener, keys: &HashMap<*const Certificate, &Path>) -> Summary {
     let certificates = listener.ways.certificates();
     let way = &listener.ways.default().way;
     let mut names: Vec<_> = certificates.iter().flat_map(|certificate| &certificate.names).collect();
@@ -113,6 +136,17 @@ fn summary(listener: &crate::snapshot::Listener) -> Summary {
         names: names.len(),
         routes: listener.ways.all().count() - 1,
         mode: way.mode().name(),
+        files: certificates.iter().map(|certificate| taken(certificate, keys)).collect(),
+    }
+}
+
+fn taken(certificate: &Arc<Certificate>, keys: &HashMap<*const Certificate, &Path>) -> Taken {
+    let key = keys.get(&Arc::as_ptr(certificate)).map(|key| key.display().to_string());
+    let names = certificate.names.iter().map(ToString::to_string);
+    Taken {
+        certificate: certificate.label.to_string(),
+        private_key: key.unwrap_or_default(),
+        names: names.chain(certificate.addresses.iter().map(ToString::to_string)).collect(),
     }
 }
 
@@ -125,7 +159,10 @@ fn print(path: &Path, report: &Report, strict: bool) {
     for warning in &report.warnings {
         say(&format!("{path}: {kind}: {warning}\n"));
     }
-    for Summary { name, policy, certificates, names, routes, mode } in &report.listeners {
+    for note in &report.notes {
+        say(&format!("{path}: note: {note}\n"));
+    }
+    for Summary { name, policy, certificates, names, routes, mode, files } in &report.listeners {
         let (certificates, names) = (counted(*certificates, "certificate"), counted(*names, "name"));
         let policy = policy.as_ref().map(|policy| format!(", policy {policy}")).unwrap_or_default();
         let routes = match routes {
@@ -133,10 +170,28 @@ fn print(path: &Path, report: &Report, strict: bool) {
             count => format!("; {}, what none of them takes: {mode}", counted(*count, "route")),
         };
         say(&format!("{path}: listener {name:?}: {certificates} for {names}{policy}{routes}\n"));
+        for Taken { certificate, private_key, names } in files.iter().take(SHOWN) {
+            let with = if certificate == private_key { "and its key".into() } else { format!("with {private_key}") };
+            say(&format!("{path}: listener {name:?}: {certificate} {with} for {}\n", several(names)));
+        }
+        if let Some(more) = files.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            say(&format!("{path}: listener {name:?}: and {more} more (\"tlsgate cert list\" shows all)\n"));
+        }
     }
     say(&format!("{path}: {}\n", if report.ok { "ok" } else { "not ok" }));
+}
+
+fn several(names: &[String]) -> String {
+    match names {
+        [] => "no name".into(),
+        [first] => first.clone(),
+        [first, more @ ..] => format!("{first} and {} more", more.len()),
+    }
 }
 
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
+
+/// So many certificates of a listener are shown one by one.
+const SHOWN: usize = 20;

@@ -195,8 +195,8 @@ impl Terminator {
         hello.server_name.is_none() && self.certificates.knows_addresses()
     }
 
-    /// Chooses the certificate for this hello, from a client that connected to `address`, at `now` (seconds since 1970). The
-    /// address need only be known where [`Self::asks_for_address`] says so. Pure.
+    /// Chooses the certificate for this hello at `now` (seconds since 1970). `address`, which the client connected to, need
+    /// only be known where [`Self::asks_for_address`] says so. Pure.
     pub fn choose(
         &self,
         hello: &Hello,

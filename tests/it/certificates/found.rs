@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 
 use super::config;
@@ -100,4 +100,72 @@ fn the_list_shows_the_file_of_the_key() {
     let keys: Vec<Value> = listed(&pki).iter().map(|shown| shown["private_key"]["path"].clone()).collect();
     let path = |name: &str| Value::from(pki.folder().join("certs").join(name).display().to_string());
     assert_eq!(keys, [path("a.key"), path("b.pem")]);
+}
+
+#[test]
+fn check_lists_the_files_that_it_takes() {
+    let pki = Pki::new();
+    pki.write("certs", "a", &["a.test", "b.test"], Key::P256, &Extra::default());
+    let (certificate, key) = pki.pair(&["c.test"], Key::P256, &Extra::default());
+    write_private(&pki.folder().join("certs/c.pem"), &(certificate + &key));
+    let files = check(pki.folder(), &config("[\"certs\"]")).report["listeners"][0]["files"].clone();
+    let path = |name: &str| pki.folder().join("certs").join(name).display().to_string();
+    let taken = |certificate: &str, key: &str, names: &[&str]| serde_json::json!({ "certificate": path(certificate), "private_key": path(key), "names": names });
+    let expected = [taken("a.crt", "a.key", &["a.test", "b.test"]), taken("c.pem", "c.pem", &["c.test"])];
+    assert_eq!(files, serde_json::json!(expected));
+    let config = pki.folder().join("tlsgate.toml");
+    let output = Command::new(PROGRAM).args(["check", "-c"]).arg(config).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(&format!("{} with {} for a.test and 1 more", path("a.crt"), path("a.key"))), "{text}");
+}
+
+/// Adds where the issuer's certificate is to be had (RFC 5280 section 4.2.2.1).
+fn naming_its_issuer(mut params: CertificateParams) -> CertificateParams {
+    let url = b"http://ca.test/x";
+    let id_ad_ca_issuers = [0x06, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 2];
+    let length = u8::try_from(id_ad_ca_issuers.len() + 2 + url.len()).unwrap();
+    let front = [0x30, length + 2, 0x30, length];
+    let location = [0x86, u8::try_from(url.len()).unwrap()];
+    let value = [&front[..], &id_ad_ca_issuers, &location, url].concat();
+    params.custom_extensions = vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], value)];
+    params
+}
+
+#[test]
+fn a_certificate_whose_issuer_is_nowhere_is_named() {
+    let (leaf, intermediate, key) = chain();
+    let certs = |pki: &Pki, text: &str| {
+        fs::create_dir(pki.folder().join("certs")).unwrap();
+        fs::write(pki.folder().join("certs/a.crt"), text).unwrap();
+        write_private(&pki.folder().join("certs/a.key"), &key);
+        check(pki.folder(), &config("[\"certs\"]"))
+    };
+    let alone = certs(&Pki::new(), &leaf);
+    let notes = alone.report["notes"].as_array().unwrap();
+    assert_eq!((notes.len(), alone.warnings.len()), (1, 0), "{:?}", alone.report);
+    assert!(
+        notes[0].as_str().unwrap().contains("a.crt: is sent alone") && notes[0].as_str().unwrap().contains("CN=Middle")
+    );
+    let whole = certs(&Pki::new(), &format!("{leaf}{intermediate}"));
+    assert_eq!((&whole.report["notes"], whole.warnings.len()), (&serde_json::json!([]), 0), "{:?}", whole.report);
+    // An authority that says where its certificate is expects it to be sent.
+    let (root, pair) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "Root");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&root).unwrap().pem();
+    let named = naming_its_issuer(CertificateParams::new(vec!["a.test".to_owned()]).unwrap());
+    let leaf = named.signed_by(&pair, &Issuer::new(params, root)).unwrap().pem();
+    let pki = Pki::new();
+    fs::create_dir(pki.folder().join("certs")).unwrap();
+    fs::write(pki.folder().join("certs/a.crt"), leaf).unwrap();
+    write_private(&pki.folder().join("certs/a.key"), &pair.serialize_pem());
+    let checked = check(pki.folder(), &config("[\"certs\"]"));
+    assert_eq!(checked.warnings.len(), 1, "{:?}", checked.report);
+    assert!(checked.warnings[0].contains("a.crt: is sent without its issuer's certificate"), "{:?}", checked.warnings);
+    assert!(checked.warnings[0].contains("http://ca.test/x"), "{:?}", checked.warnings);
+    // It is a root, which clients have.
+    fs::write(pki.folder().join("certs/ca.crt"), authority).unwrap();
+    let checked = check(pki.folder(), &config("[\"certs\"]"));
+    assert_eq!((&checked.report["notes"], checked.warnings.len()), (&serde_json::json!([]), 0), "{:?}", checked.report);
 }

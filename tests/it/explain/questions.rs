@@ -267,6 +267,7 @@ fn the_api_answers_as_the_program_does_and_tells_what_is_wrong() {
             400,
             "unknown parameter \"cipher\" (expected one of listener, address, sni, sigalgs, client, tls, ciphers, groups, alpn, hello)",
         ),
+        ("listener=default&address=x", 422, "address: found \"x\", expected an IP address"),
         ("listener=%ff", 400, "the query is not UTF-8 when decoded"),
         ("listener=default&tls=3", 422, "tls: unknown version \"3\" (expected one of 1.0, 1.1, 1.2, 1.3)"),
         (

@@ -1,0 +1,84 @@
+//! Certificates that are sent alone → whether their issuers are known anywhere. Must not know: how that is shown.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::CertificateDer;
+
+use crate::cli::cert::system_roots;
+use crate::config::validate::Config;
+use crate::files;
+use crate::snapshot::Snapshot;
+use crate::tls::certificate::Certificate;
+use crate::tls::chain::{Anchors, End};
+use crate::tls::inspect::{self, Facts};
+use crate::tls::inventory::{Item, Key};
+use crate::tls::{pem, store};
+use crate::warning::Warning;
+
+/// What is to be known of certificates without their issuers.
+#[derive(Debug, Default)]
+pub(super) struct Unknown {
+    /// The authority says where the issuer's certificate is to be had, and no root bears its name: an intermediate is missing.
+    pub(super) warnings: Vec<Warning>,
+    /// It may be a root of one's own, which only the clients need.
+    pub(super) notes: Vec<Warning>,
+}
+
+/// Looks for the issuers of all certificates that stand alone: among the system's roots, the authorities that the
+/// configuration names, and those beside the certificates.
+pub(super) fn unknown(config: &Config, snapshot: &Snapshot) -> Unknown {
+    let mut unknown = Unknown::default();
+    let listeners = || snapshot.listeners().map(|listener| (listener, listener.ways.certificates()));
+    let alone: Vec<&Certificate> = listeners()
+        .flat_map(|(_, certificates)| certificates.into_iter().map(|certificate| &**certificate))
+        .filter(|certificate| !certificate.issuer_known)
+        .collect();
+    if alone.is_empty() {
+        return unknown;
+    }
+    let (system, own) = (system_roots(), Anchors::new(own_roots(config, &alone)));
+    let mut seen = BTreeSet::new();
+    for certificate in alone {
+        let nowhere = [&system, &own].iter().all(|anchors| is_open(certificate, anchors));
+        if !nowhere || !seen.insert(&*certificate.label) {
+            continue;
+        }
+        let Some(facts) = certificate.key.cert.first().and_then(|der| Facts::of(der).ok()) else { continue };
+        let about = |what: &'static str| Warning::about(&*certificate.label, what);
+        match facts.issuer_urls.first() {
+            Some(url) => {
+                let detail = format!(": {}, to be had from {url}", facts.issuer);
+                unknown.warnings.push(about(MISSING).with(detail));
+            }
+            None => unknown.notes.push(about(UNKNOWN).with(format!(": {}", facts.issuer))),
+        }
+    }
+    unknown
+}
+
+fn is_open(certificate: &Certificate, anchors: &Anchors) -> bool {
+    let item = Item::of(&certificate.key.cert, Some(0), Key::None, anchors);
+    matches!(item, Ok(Some(item)) if item.chain.end == End::Open)
+}
+
+/// Self-signed certificates of authorities in the files that the configuration names as such, and beside the certificates.
+fn own_roots(config: &Config, certificates: &[&Certificate]) -> Vec<CertificateDer<'static>> {
+    let clients = config.listeners.iter().flat_map(|listener| listener.client_auth_files());
+    let backends = config.backends.iter().filter_map(|backend| backend.tls.as_ref()?.ca.as_ref());
+    let mut named: BTreeSet<PathBuf> = clients.chain(backends).map(|file| file.value.clone()).collect();
+    let folders: BTreeSet<&Path> =
+        certificates.iter().filter_map(|certificate| Path::new(&*certificate.label).parent()).collect();
+    for folder in folders {
+        named.extend(store::files(folder).unwrap_or_default().into_iter().map(|(file, _)| file));
+    }
+    let read = |file: PathBuf| files::read(&file, files::LARGEST_CERTIFICATES).ok();
+    let contents = named.into_iter().filter_map(read).filter_map(|read| pem::read(&read.bytes).ok());
+    let is_root = |der: &CertificateDer<'static>| {
+        inspect::parse(der).is_ok_and(|parsed| parsed.is_ca() && parsed.subject() == parsed.issuer())
+    };
+    contents.flat_map(|contents| contents.certificates).filter(is_root).collect()
+}
+
+const MISSING: &str = "is sent without its issuer's certificate, and many clients cannot verify it: put that behind it in the file, or name its file with chain";
+const UNKNOWN: &str = "is sent alone, and its issuer is no root that is known here (fine if your clients have it as a root; otherwise put its certificate behind it in the file, or name its file with chain)";
