@@ -195,7 +195,8 @@ async fn terminate<'l>(
     }
     let began = Instant::now();
     // To ask the kernel for it costs a system call.
-    let address = if terminator.asks_for_address(&hello) { entry.address(&client) } else { None };
+    let needed = hello.server_name.is_none() && terminator.certificates.knows_addresses();
+    let address = if needed { entry.address(&client) } else { None };
     let choice = match terminator.choose(&hello, address, Timestamp::now().as_second(), &mut ()) {
         Ok(choice) => choice,
         Err(refusal) => {

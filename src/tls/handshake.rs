@@ -190,13 +190,8 @@ impl Terminator {
         self.settings.client_auth.as_ref()
     }
 
-    /// Whether the address that a client connected to can matter to the choice.
-    pub fn asks_for_address(&self, hello: &Hello) -> bool {
-        hello.server_name.is_none() && self.certificates.knows_addresses()
-    }
-
     /// Chooses the certificate for this hello at `now` (seconds since 1970). `address`, which the client connected to, need
-    /// only be known where [`Self::asks_for_address`] says so. Pure.
+    /// only be known where that gives no name and [`Certificates::knows_addresses`]. Pure.
     pub fn choose(
         &self,
         hello: &Hello,
