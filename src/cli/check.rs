@@ -21,8 +21,6 @@ use crate::warning::Warning;
 
 mod issuers;
 
-use issuers::Unknown;
-
 #[derive(Serialize)]
 struct Report {
     ok: bool,
