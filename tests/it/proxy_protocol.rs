@@ -86,6 +86,10 @@ fn a_header_that_names_no_client_leaves_the_peer_as_it_is() {
         b"PROXY UNKNOWN 192.0.2.1 192.0.2.2 1 2\r\n".to_vec(),
         binary(0x20, 0x00, &[]),
         binary(0x20, 0x11, &ADDRESSES),
+        // What LOCAL says besides its length may be anything: no family, no TLVs, a wrong checksum.
+        binary(0x20, 0xff, &[0xff; 200]),
+        binary(0x20, 0x11, &[&ADDRESSES[..], &[0x03, 0, 4, 1, 2, 3, 4]].concat()),
+        binary(0x20, 0x11, &[&ADDRESSES[..], &[0x04, 0xff]].concat()),
         binary(0x21, 0x00, &[]),
     ];
     for header in headers {

@@ -18,25 +18,26 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
     };
     let Some(&[family, high, low]) = bytes.get(13..16) else { return Ok(None) };
     let length = 16 + usize::from(u16::from_be_bytes([high, low]));
+    if length > MAX_BYTES {
+        return Err(HeaderError::TooLarge(MAX_BYTES));
+    }
+    if local {
+        // Whatever it says besides its length is to be ignored: family, addresses and TLVs.
+        return Ok((bytes.len() >= length).then_some(Header { addresses: None, length }));
+    }
     let block = match family {
         UNSPEC => 0,
         TCP4 => 12,
         TCP6 => 36,
         UNIX => 216,
-        // LOCAL may say anything here, and is to be ignored but for its length.
-        _ if local => length - 16,
         _ => return Err(HeaderError::Invalid("family and transport are none of TCP over IPv4, IPv6 or a Unix socket")),
     };
-    if length > MAX_BYTES {
-        return Err(HeaderError::TooLarge(MAX_BYTES));
-    }
-    if length < 16 + block && !local {
+    if length < 16 + block {
         return Err(HeaderError::Invalid("addresses are cut short"));
     }
     let Some(header) = bytes.get(..length) else { return Ok(None) };
-    let (block, tlvs) = header[16..].split_at(block.min(length - 16));
+    let (block, tlvs) = header[16..].split_at(block);
     let addresses = match family {
-        _ if local => None,
         TCP4 => ip_addresses::<4>(block),
         TCP6 => ip_addresses::<16>(block),
         UNIX => {
