@@ -43,18 +43,19 @@
 //! | 2 | `tls::pem` | the bytes of a file → certificates, keys and lists of revoked certificates | – |
 //! | 2 | `tls::name` | names as they are compared | – |
 //! | 2 | `tls::hello` | bytes → ClientHello facts | tls::alert, tls::cursor, tls::fault |
-//! | 2 | `tls::client_auth` | clients' certificates: whether they are good, and whose they are | tls::name, tls::crypto, tls::tickets, tls::fault |
+//! | 2 | `tls::client_auth` | clients' certificates: whether they are good, and whose they are | tls::anchor, tls::certificate, tls::x509, tls::name, tls::crypto, tls::tickets, tls::fault |
 //! | 2 | `tls::route` | server name and application protocols → which route takes it; pure | tls::name |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::alert, tls::crypto, tls::fault, tls::hello |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
 //! | 2 | `tls::connect` | the client's side of a handshake | tls |
-//! | 2 | `tls::verify` | whom to believe as a client | tls::crypto, tls::fault |
+//! | 2 | `tls::verify` | whom to believe as a client | tls::anchor, tls::crypto, tls::fault |
+//! | 2 | `tls::anchor` | trusted certificates → which may issue others, and which are believed as they are | tls::x509 |
 //! | 2 | `tls::policy` | AWS's policies, and one's own | tls::registry, tls::crypto |
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 1 | `tls::alert` | alerts before any key exists, and their names | – |
 //! | 1 | `tls::fault` | rustls's errors → the cause in words, and the alert | tls::alert |
-//! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::verify, tls::connect, tls::record, net |
-//! | 1 | `files` | reads regular files of bounded size, and nothing else | – |
+//! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::verify, tls::connect, tls::record, net, tls::fault, files |
+//! | 1 | `files` | reads regular files of bounded size, or a named pipe once; knows what is being read | – |
 //! | 1 | `warning` | what is no error but should be known, and about whom | – |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
 //! | 1 | `net` | sockets, buffers and pipes, ways to close | – |

@@ -15,7 +15,7 @@ pub enum FailureKind {
     /// This machine has no port, descriptor or memory left: no fault of the server.
     Local,
     Other,
-    /// Its certificate is from no CA that is trusted.
+    /// Its certificate is from no CA that is trusted, or not accepted for another reason.
     TlsUntrusted,
     /// Its certificate bears another name.
     TlsName,
@@ -56,7 +56,7 @@ impl FailureKind {
 /// Why TLS was not agreed on.
 pub(super) fn tls_reason(error: &ConnectError) -> (FailureKind, String) {
     let kind = match error {
-        ConnectError::Untrusted(_) => FailureKind::TlsUntrusted,
+        ConnectError::Untrusted | ConnectError::Forged | ConnectError::Certificate(_) => FailureKind::TlsUntrusted,
         ConnectError::Name(_) => FailureKind::TlsName,
         ConnectError::Expired => FailureKind::TlsExpired,
         ConnectError::Pin => FailureKind::TlsPin,

@@ -1,11 +1,10 @@
 //! A certificate → what is not wrong with it but should be known. Must not know: files, listeners.
 
-use jiff::Timestamp;
-
 use crate::tls::certificate::Certificate;
 use crate::tls::expiry;
 use crate::tls::inspect::Facts;
 use crate::tls::store::Found;
+use crate::tls::x509::rfc3339;
 use crate::warning::Warning;
 
 /// Everything about a certificate and its files, at `now`.
@@ -35,7 +34,7 @@ pub(super) fn of(found: &Found, now: i64) -> Vec<Warning> {
 /// What should be known of a certificate's validity, and of its chain's.
 fn validity(certificate: &Certificate, now: i64) -> Vec<Warning> {
     let about =
-        |what: &'static str, end: i64| Warning::about(&*certificate.label, what).with(format!(" {}", time(end)));
+        |what: &'static str, end: i64| Warning::about(&*certificate.label, what).with(format!(" {}", rfc3339(end)));
     let own = if certificate.not_after < now {
         Some(about("expired at", certificate.not_after))
     } else if certificate.not_before > now {
@@ -56,7 +55,7 @@ fn issuer_validity(certificate: &Certificate, issuer: &Facts, now: i64) -> Warni
         () if begin > now => "its chain is not valid yet, and clients refuse it",
         () => "its chain expires soon",
     };
-    let detail = format!(": {} is valid from {} until {}", issuer.subject, time(begin), time(end));
+    let detail = format!(": {} is valid from {} until {}", issuer.subject, rfc3339(begin), rfc3339(end));
     Warning::about(&*certificate.label, what).with(detail)
 }
 
@@ -65,10 +64,6 @@ fn issuer_validity(certificate: &Certificate, issuer: &Facts, now: i64) -> Warni
 fn is_own_test(certificate: &Certificate) -> bool {
     let leaf = certificate.key.cert.first().and_then(|der| Facts::of(der).ok());
     leaf.is_some_and(|leaf| !leaf.names.is_empty() && leaf.subject == leaf.issuer)
-}
-
-fn time(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
 }
 
 const MUST_STAPLE: &str = "demands a stapled OCSP answer (must-staple), which tlsgate does not send: Firefox and GnuTLS clients refuse it; ask for a certificate without it";

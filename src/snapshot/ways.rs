@@ -13,14 +13,15 @@ use crate::config::validate::route as written;
 use crate::snapshot::certificates::{Certificates, Reach};
 use crate::snapshot::route::{Route, Termination, Way, Ways};
 use crate::snapshot::{Listener, unix_time};
-use crate::tls::client_auth::{self, ClientAuth};
+use crate::tls::client_auth::{self, At, ClientAuth};
 use crate::tls::handshake::{self, Terminator};
+use crate::tls::pem::PemError;
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 use crate::tls::route::Mode;
 use crate::tls::select;
 use crate::tls::tickets::{Secret, Tickets};
-use crate::tls::{pem, store};
+use crate::tls::{fault, pem, store};
 use crate::warning::Warning;
 
 /// Builds a listener's routes, and its own way. `None` where something is wrong, which is told.
@@ -132,7 +133,7 @@ impl Making<'_, '_> {
                 Some(Way::Terminate(Box::new(Termination { terminator, backend, tickets, ticket_scope: scope })))
             }
             Err(error) => {
-                self.certificates.errors.push(terms.here.error(format!("policy: {error}")));
+                self.certificates.errors.push(terms.here.error(format!("policy: {}", fault::reason(&error))));
                 None
             }
         }
@@ -148,42 +149,17 @@ impl Making<'_, '_> {
 
     /// Reads what clients are judged by. What did not change is taken over, since long lists take their time.
     fn client_auth(&mut self, asked: &asked::ClientAuth) -> Option<Arc<ClientAuth>> {
-        let (mut ca, mut crls) = (Vec::new(), Vec::new());
-        let errors = self.certificates.errors.len();
-        for file in &asked.ca {
-            let said = |error: String| file.error(format!("{}: {error}", file.value.display()));
-            match self.certificates.loading.plain(&file.value) {
-                Ok(bytes) => match pem::read_certificates(&bytes) {
-                    Ok(contents) if contents.certificates.is_empty() => {
-                        self.certificates.errors.push(said("there is no certificate in it".into()));
-                    }
-                    Ok(contents) => {
-                        self.unread(file, &contents);
-                        ca.extend(contents.certificates);
-                    }
-                    Err(error) => self.certificates.errors.push(said(error.to_string())),
-                },
-                Err(error) => self.certificates.errors.push(file.error(error.to_string())),
-            }
-        }
-        for file in &asked.crl {
-            match self.certificates.loading.plain(&file.value) {
-                Ok(bytes) => match pem::read_crls(&bytes) {
-                    Ok(contents) => {
-                        self.unread(file, &contents);
-                        crls.extend(contents.crls);
-                    }
-                    Err(error) => {
-                        let said = format!("{}: {error}", file.value.display());
-                        self.certificates.errors.push(file.error(said));
-                    }
-                },
-                Err(error) => self.certificates.errors.push(file.error(error.to_string())),
-            }
-        }
-        if self.certificates.errors.len() > errors {
+        let before = self.certificates.errors.len();
+        let (ca, ca_files) = self.read_all(&asked.ca, pem::read_certificates, |contents| contents.certificates);
+        let (crls, list_files) = self.read_all(&asked.crl, pem::read_crls, |contents| contents.crls);
+        if self.certificates.errors.len() > before {
             return None;
         }
+        let file = |at: At| match at {
+            At::Ca(index) => ca_files.get(index).copied(),
+            At::List(index) => list_files.get(index).copied(),
+            At::Whole => None,
+        };
         let fingerprint = client_auth::fingerprint(&asked.settings, &ca, &crls);
         let same = self.same.into_iter().flat_map(|same| same.ways.terminators());
         let same = same.filter_map(Terminator::client_auth).find(|same| *same.fingerprint() == fingerprint);
@@ -191,18 +167,56 @@ impl Making<'_, '_> {
             Some(same) => Arc::clone(same),
             None => match ClientAuth::new(asked.settings.clone(), ca, crls) {
                 Ok(auth) => Arc::new(auth),
-                Err(error) => {
-                    self.certificates.errors.push(asked.here.error(error.to_string()));
+                Err(errors) => {
+                    let located = errors.into_iter().map(|error| match file(error.at) {
+                        Some(file) => file.error(format!("{}: {error}", file.value.display())),
+                        None => asked.here.error(error.to_string()),
+                    });
+                    self.certificates.errors.extend(located);
                     return None;
                 }
             },
         };
-        if auth.lists_good_until() < self.certificates.now.as_second() {
-            let place = Arc::from(asked.here.path.as_str());
-            let warning = Warning::new("crl: a list is out of date, and clients are refused").at(&place);
-            self.certificates.warnings.push(warning);
-        }
+        let warnings = auth.warnings(self.certificates.now.as_second());
+        let located = warnings.into_iter().map(|(at, text)| match file(at) {
+            Some(file) => Warning::about(file.value.display().to_string(), text).at(&Arc::from(file.path.as_str())),
+            None => Warning::new(text).at(&Arc::from(asked.here.path.as_str())),
+        });
+        self.certificates.warnings.extend(located);
         Some(auth)
+    }
+
+    /// What is in those files, and for each piece the file that it is from. What cannot be read is an error.
+    fn read_all<'f, T>(
+        &mut self,
+        files: &'f [Located<PathBuf>],
+        read: impl Fn(&[u8]) -> Result<pem::Contents, PemError>,
+        wanted: impl Fn(pem::Contents) -> Vec<T>,
+    ) -> (Vec<T>, Vec<&'f Located<PathBuf>>) {
+        let (mut pieces, mut origins) = (Vec::new(), Vec::new());
+        for file in files {
+            let at = |error: String| file.error(format!("{}: {error}", file.value.display()));
+            let bytes = match self.certificates.loading.plain(&file.value) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.certificates.errors.push(file.error(error.to_string()));
+                    continue;
+                }
+            };
+            match read(&bytes) {
+                Ok(contents) => {
+                    self.unread(file, &contents);
+                    let more = wanted(contents);
+                    if more.is_empty() {
+                        self.certificates.errors.push(at("there is no certificate in it".into()));
+                    }
+                    origins.resize(origins.len() + more.len(), file);
+                    pieces.extend(more);
+                }
+                Err(error) => self.certificates.errors.push(at(error.to_string())),
+            }
+        }
+        (pieces, origins)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::tls::name::Name;
 use crate::tls::x509;
 use pair::Form;
 
-pub(super) mod algorithm;
+pub(in crate::tls) mod algorithm;
 pub(super) mod extensions;
 pub(super) mod pair;
 pub use algorithm::{Hash, KeyType};

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::tls::alert;
 use crate::tls::crypto;
+use crate::tls::fault;
 use crate::tls::handshake::{HandshakeError, drive};
 use crate::tls::policy::Policy;
 use crate::tls::record::{Finished, Handshaking, Layer};
@@ -54,15 +55,20 @@ pub struct Terms<'a> {
 pub enum ConnectorError {
     #[error("{0}")]
     Trust(#[from] TrustError),
-    #[error("policy: {0}")]
+    #[error("policy: {}", fault::reason(.0))]
     Policy(Error),
 }
 
 /// Why a server is not spoken to.
 #[derive(Debug, ThisError)]
 pub enum ConnectError {
-    #[error("its certificate is not from a CA that is trusted: {0}")]
-    Untrusted(CertificateError),
+    #[error("its certificate is not from a CA that is trusted")]
+    Untrusted,
+    /// A CA of the name that it gives is trusted, but has another key.
+    #[error("its certificate is not from a CA that is trusted: a signature is wrong")]
+    Forged,
+    #[error("its certificate is not accepted: {}", fault::certificate_reason(.0))]
+    Certificate(CertificateError),
     #[error("its certificate does not bear the name {0}")]
     Name(String),
     #[error("its certificate is expired, or not valid yet")]
@@ -75,7 +81,7 @@ pub enum ConnectError {
     Closed,
     #[error("it does not speak the protocol that was agreed on with the client")]
     Alpn,
-    #[error("TLS: {0}")]
+    #[error("TLS: {}", fault::reason(.0))]
     Failed(Error),
 }
 
@@ -129,20 +135,33 @@ impl Connector {
             HandshakeError::Closed | HandshakeError::Io(_) => return ConnectError::Closed,
             HandshakeError::Protocol(error) | HandshakeError::Client { error, .. } => error,
         };
-        match (error.received_alert, error.error) {
-            (Some(alert), _) => ConnectError::Alert(alert),
-            (None, Error::InvalidCertificate(reason)) => match reason {
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    ConnectError::Name(self.server_name.to_str().into_owned())
-                }
-                CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. } => ConnectError::Expired,
-                CertificateError::Other(other) if other.0.is::<NotPinned>() => ConnectError::Pin,
-                other => ConnectError::Untrusted(other),
-            },
-            (None, other) => ConnectError::Failed(other),
+        match error.received_alert {
+            Some(alert) => ConnectError::Alert(alert),
+            None => ConnectError::of(error.error, &self.server_name),
+        }
+    }
+}
+
+impl ConnectError {
+    /// What a handshake's error says of a server that should have that name.
+    pub fn of(error: Error, name: &ServerName<'_>) -> Self {
+        let reason = match error {
+            Error::InvalidCertificate(reason) => reason,
+            Error::AlertReceived(alert) => return Self::Alert(alert),
+            other => return Self::Failed(other),
+        };
+        match reason {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::Name(name.to_str().into_owned())
+            }
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Self::Expired,
+            CertificateError::Other(other) if other.0.is::<NotPinned>() => Self::Pin,
+            CertificateError::UnknownIssuer => Self::Untrusted,
+            CertificateError::BadSignature => Self::Forged,
+            other => Self::Certificate(other),
         }
     }
 }

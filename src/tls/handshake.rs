@@ -115,8 +115,8 @@ pub enum HandshakeError {
     #[error("{0}")]
     Protocol(RecordError),
     /// What the client showed of itself is not good enough.
-    #[error("{fault}{}", .shown.as_ref().map(|shown| format!(": {:?}", shown.subject)).unwrap_or_default())]
-    Client { fault: Fault, error: RecordError, shown: Option<Identity> },
+    #[error("{reason}{}", .shown.as_ref().map(|shown| format!(": {:?}", shown.subject)).unwrap_or_default())]
+    Client { fault: Fault, error: RecordError, shown: Option<Identity>, reason: String },
     #[error("the client closed the connection during the handshake")]
     Closed,
     #[error("{0}")]
@@ -127,7 +127,10 @@ impl HandshakeError {
     fn of_client(self, session: Option<&Session>) -> Self {
         match self {
             Self::Protocol(error) => match session.and_then(|_| Fault::of(&error.error)) {
-                Some(fault) => Self::Client { fault, error, shown: session.and_then(Session::shown).cloned() },
+                Some(fault) => {
+                    let reason = session.and_then(Session::reason).map_or_else(|| fault.to_string(), str::to_owned);
+                    Self::Client { fault, error, shown: session.and_then(Session::shown).cloned(), reason }
+                }
                 None => Self::Protocol(error),
             },
             other => other,

@@ -2,6 +2,7 @@
 //! and the record layer. Knows no configuration file, no backend and no log.
 
 pub mod alert;
+pub mod anchor;
 pub mod certificate;
 pub mod chain;
 pub mod client_auth;

@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
-};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use thiserror::Error as ThisError;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::tls::crypto;
+use crate::tls::anchor::{self, Anchors, Purpose};
+use crate::tls::{crypto, fault};
 
 /// The SHA-256 of a certificate's SubjectPublicKeyInfo.
 pub type Pin = [u8; 32];
@@ -21,6 +21,7 @@ pub type Pin = [u8; 32];
 /// What a server has to prove. Where both a CA and pins are given, both must hold; with neither, anyone is believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
+    /// Of CAs, or of the server itself, which is then believed as long as its certificate is valid and bears the name.
     pub roots: Vec<CertificateDer<'static>>,
     /// Of the server's own key, or of the key of a CA in the chain that it sends.
     pub pins: Vec<Pin>,
@@ -49,7 +50,7 @@ impl Trust {
         let verifier = self.verifier(Arc::clone(&provider))?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| TrustError(error.to_string()))?
+            .map_err(|error| TrustError(fault::reason(&error)))?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
@@ -60,7 +61,7 @@ impl Trust {
     pub fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, TrustError> {
         let by_ca = match self.roots.is_empty() {
             true => None,
-            false => Some(verifier(&self.roots, &provider).map_err(TrustError)?),
+            false => Some(ByCa::new(self.roots.clone(), &provider).map_err(TrustError)?),
         };
         Ok(Arc::new(Verifier { by_ca, pins: self.pins.clone(), provider }))
     }
@@ -78,21 +79,48 @@ pub fn not_after(certificate: &[u8]) -> Option<i64> {
     Some(certificate.validity().not_after.timestamp())
 }
 
-fn verifier(
-    roots: &[CertificateDer<'static>],
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<WebPkiServerVerifier>, String> {
-    let mut store = RootCertStore::empty();
-    for root in roots {
-        store.add(root.clone()).map_err(|error| error.to_string())?;
+/// Certificates that are trusted, and what follows chains to them.
+#[derive(Debug)]
+struct ByCa {
+    anchors: Anchors,
+    /// `None` where none of them may issue others.
+    chains: Option<Arc<WebPkiServerVerifier>>,
+}
+
+impl ByCa {
+    fn new(certificates: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
+        let anchors = Anchors::new(certificates).map_err(|(_, error)| fault::reason(&error))?;
+        let chains = anchors
+            .issuers()
+            .map(|issuers| WebPkiServerVerifier::builder_with_provider(issuers, Arc::clone(provider)).build());
+        let chains = chains.transpose().map_err(|error| error.to_string())?;
+        Ok(Self { anchors, chains })
     }
-    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider));
-    builder.build().map_err(|error| error.to_string())
+
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.anchors.contain(leaf) {
+            let parsed = ParsedCertificate::try_from(leaf)?;
+            anchor::may_be_used(leaf, Purpose::Server, now)?;
+            verify_server_name(&parsed, name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        match &self.chains {
+            Some(chains) => chains.verify_server_cert(leaf, chain, name, ocsp, now),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Verifier {
-    by_ca: Option<Arc<WebPkiServerVerifier>>,
+    by_ca: Option<ByCa>,
     pins: Vec<Pin>,
     provider: Arc<CryptoProvider>,
 }
@@ -113,7 +141,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         if let Some(by_ca) = &self.by_ca {
-            by_ca.verify_server_cert(leaf, chain, name, ocsp, now)?;
+            by_ca.verify(leaf, chain, name, ocsp, now)?;
         }
         if self.pins.is_empty() || self.is_pinned(leaf) {
             return Ok(ServerCertVerified::assertion());
@@ -122,8 +150,8 @@ impl ServerCertVerifier for Verifier {
         let Some(anchor) = chain.iter().find(|certificate| self.is_pinned(certificate)) else {
             return Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into());
         };
-        let by_pinned = verifier(&[anchor.clone().into_owned()], &self.provider).map_err(Error::General)?;
-        by_pinned.verify_server_cert(leaf, chain, name, ocsp, now)
+        let by_pinned = ByCa::new(vec![anchor.clone().into_owned()], &self.provider).map_err(Error::General)?;
+        by_pinned.verify(leaf, chain, name, ocsp, now)
     }
 
     fn verify_tls12_signature(

@@ -6,6 +6,7 @@ use thiserror::Error;
 use x509_parser::asn1_rs::{Any, FromDer};
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::X509Certificate;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::tls::crypto::{self, Verified};
 
@@ -69,15 +70,20 @@ pub fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {
 
 /// Whether the issuer's key made this certificate's signature.
 pub fn signed(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Verified {
-    let key = issuer.public_key();
-    let signed = certificate.tbs_certificate.as_ref();
-    // An AlgorithmIdentifier opens the SubjectPublicKeyInfo, and follows the signed part of a certificate.
+    let (signed, signature) = (certificate.tbs_certificate.as_ref(), &certificate.signature_value.data);
+    signed_by(issuer.public_key(), certificate.as_raw(), signed, signature)
+}
+
+/// Whether that key made the signature of a structure (a certificate, a list of revoked ones), of which `signed` is what
+/// was signed.
+pub fn signed_by(key: &SubjectPublicKeyInfo<'_>, whole: &[u8], signed: &[u8], signature: &[u8]) -> Verified {
+    // An AlgorithmIdentifier opens the SubjectPublicKeyInfo, and follows the signed part.
     let key_algorithm = contents_of_first(key.raw).and_then(contents_of_first);
-    let algorithm = contents_of_first(certificate.as_raw()).and_then(|all| all.get(signed.len()..));
-    match (key_algorithm, algorithm.and_then(contents_of_first)) {
+    let algorithm = contents_of_first(whole).and_then(|all| all.get(signed.len()..)).and_then(contents_of_first);
+    match (key_algorithm, algorithm) {
         (Some(key_algorithm), Some(algorithm)) => crypto::verify(
             (&key.subject_public_key.data, &with_null(key_algorithm)),
-            (&certificate.signature_value.data, &with_null(algorithm)),
+            (signature, &with_null(algorithm)),
             signed,
         ),
         _ => Verified::Unknown,

@@ -25,6 +25,7 @@ use crate::support::stage::{NAME, certified};
 use crate::support::stream::bytes;
 use crate::support::tool::shown;
 
+mod known;
 mod refused;
 
 /// What a backend's certificate bears.

@@ -22,6 +22,8 @@ use crate::support::proxy::Proxy;
 use crate::support::{reports, tool};
 
 mod elsewhere;
+mod known;
+mod lists;
 mod tickets;
 
 const STACKS: [&str; 2] = ["openssl", "gnutls"];
@@ -106,7 +108,8 @@ impl Gate {
 }
 
 /// What the lists of [`Gate`] are for.
-pub(crate) const STRICT: &str = "mode = \"require\", ca = \"client-ca.pem\", crl = [\"ca.crl\", \"middle.crl\"]";
+pub(crate) const STRICT: &str =
+    "mode = \"require\", ca = [\"client-ca.pem\", \"middle.pem\"], crl = [\"ca.crl\", \"middle.crl\"]";
 
 /// A certificate, the alerts under TLS 1.2 and 1.3, and the outcome. Some are not even shown by GnuTLS.
 struct Case {
@@ -299,7 +302,11 @@ fn a_list_that_is_out_of_date_counts_as_the_configuration_says() {
     let revoked = gate.ca.issue("revoked", &Kind { serial: REVOKED, ..Kind::default() });
     let old = "mode = \"require\", ca = \"client-ca.pem\", crl = \"old.crl\"";
     gate.rewrite(old);
-    gate.proxy.log_line("crl: a list is out of date");
+    let line = gate.proxy.log_line("is out of date since");
+    assert!(
+        line.contains("old.crl: the list of revoked certificates of \\\"CN=client-ca\\\"") || line.contains("old.crl"),
+        "{line}"
+    );
     let mut count = 0;
     for version in VERSIONS {
         assert_eq!(reports::alert(&gate.openssl(version, Some(&good), &[])), Some(48));

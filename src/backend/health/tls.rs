@@ -9,11 +9,21 @@ use tokio_rustls::client::TlsStream;
 use crate::backend::health::{CheckError, Tls};
 use crate::net::address::Address;
 use crate::net::stream::Stream;
+use crate::tls::connect::ConnectError;
+use crate::tls::fault;
 
 pub(super) async fn handshake(stream: Stream, tls: &Tls, address: &Address) -> Result<TlsStream<Stream>, CheckError> {
     let by_address = || address.ip().map(|ip| ServerName::IpAddress(ip.into()));
     let name = tls.server_name.clone().or_else(by_address);
     let name = name.ok_or_else(|| CheckError::Tls("the server has no name (expected server_name)".into()))?;
     let connector = TlsConnector::from(Arc::clone(&tls.config));
-    connector.connect(name, stream).await.map_err(|error| CheckError::Tls(error.to_string()))
+    connector.connect(name.clone(), stream).await.map_err(|error| {
+        CheckError::Tls(match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(error) => match ConnectError::of(error.clone(), &name) {
+                ConnectError::Failed(error) => fault::reason(&error),
+                other => other.to_string(),
+            },
+            None => error.to_string(),
+        })
+    })
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use serde::Serialize;
@@ -14,8 +13,9 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use crate::files;
+use crate::tls::connect::ConnectError;
 use crate::tls::x509::{self, rfc3339};
-use crate::tls::{crypto, pem};
+use crate::tls::{crypto, pem, verify};
 
 /// The facts of a leaf certificate.
 #[derive(Debug, Serialize)]
@@ -52,7 +52,7 @@ pub(super) struct Trust {
 /// Whom to trust, for saying whether a certificate is good.
 #[derive(Debug)]
 pub(super) struct Roots {
-    verifier: Option<Arc<WebPkiServerVerifier>>,
+    verifier: Option<Arc<dyn ServerCertVerifier>>,
     /// `the system's roots`, `ca.pem`.
     whose: String,
 }
@@ -60,27 +60,25 @@ pub(super) struct Roots {
 impl Roots {
     /// The certificates of that file, or of the system.
     pub(super) fn load(file: Option<&Path>) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        let whose = match file {
+        let (certificates, whose): (Vec<CertificateDer<'_>>, _) = match file {
             Some(path) => {
                 let bad = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
                 let read =
                     files::read(path, files::LARGEST_CERTIFICATES).map_err(|error| bad(&files::reason(&error)))?;
                 let contents = pem::read_certificates(&read.bytes).map_err(|error| bad(&error))?;
-                let (added, _) = roots.add_parsable_certificates(contents.certificates);
-                if added == 0 {
+                let certificates = usable(contents.certificates);
+                if certificates.is_empty() {
                     return Err(bad(&"no certificate found (expected CA certificates in PEM)"));
                 }
-                path.display().to_string()
+                (certificates, path.display().to_string())
             }
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                "the system's roots".into()
-            }
+            None => (usable(rustls_native_certs::load_native_certs().certs), "the system's roots".into()),
         };
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(crypto::provider())).build();
-        Ok(Self { verifier: verifier.ok(), whose })
+        // With none, everybody would be believed.
+        let trust =
+            Some(verify::Trust { roots: certificates, pins: Vec::new() }).filter(|trust| !trust.roots.is_empty());
+        let verifier = trust.and_then(|trust| trust.verifier(Arc::new(crypto::provider())).ok());
+        Ok(Self { verifier, whose })
     }
 
     fn judge(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Trust {
@@ -90,9 +88,15 @@ impl Roots {
         let Some((leaf, rest)) = chain.split_first() else { return no("there is no certificate".into()) };
         match verifier.verify_server_cert(leaf, rest, name, &[], UnixTime::now()) {
             Ok(_) => Trust { verified: true, reason: format!("by {whose}, for {}", name.to_str()) },
-            Err(error) => no(error.to_string()),
+            Err(error) => no(ConnectError::of(error, name).to_string()),
         }
     }
+}
+
+/// Large collections of roots have ancient ones among them, with which nothing can be verified.
+fn usable(mut certificates: Vec<CertificateDer<'static>>) -> Vec<CertificateDer<'static>> {
+    certificates.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
+    certificates
 }
 
 /// SHA-256 of the certificate and of its public key. `None` where it is no X.509.

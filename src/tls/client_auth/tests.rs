@@ -1,6 +1,7 @@
 //! Rules for names; certificates against them; what a ticket may outlive.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use rustls::server::ProducesTickets;
 
 use super::*;
 

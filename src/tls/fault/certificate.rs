@@ -32,7 +32,10 @@ pub fn certificate_reason(error: &CertificateError) -> String {
         }
         CertificateError::InvalidOcspResponse => "its OCSP response is not valid",
         CertificateError::ApplicationVerificationFailure => "it is valid, but is not accepted here",
-        CertificateError::Other(error) => return plain(&error.to_string()),
+        CertificateError::Other(error) => {
+            let text = error.to_string();
+            return webpki(&text).map_or_else(|| plain(&text), str::to_owned);
+        }
         other => return spelled(&format!("{other:?}")),
     };
     words.to_owned()
@@ -51,7 +54,10 @@ pub fn revocation_list_reason(error: &CertRevocationListError) -> String {
         CertRevocationListError::InvalidCrlNumber => "its number is malformed",
         CertRevocationListError::InvalidRevokedCertSerialNumber => "a serial number in it is malformed",
         CertRevocationListError::IssuerInvalidForCrl => "its issuer may not sign such lists",
-        CertRevocationListError::Other(error) => return plain(&error.to_string()),
+        CertRevocationListError::Other(error) => {
+            let text = error.to_string();
+            return webpki(&text).map_or_else(|| plain(&text), str::to_owned);
+        }
         CertRevocationListError::ParseError => "it is malformed",
         CertRevocationListError::UnsupportedCrlVersion => "it is not of version 2",
         CertRevocationListError::UnsupportedCriticalExtension => "it has a critical extension that is not known here",
@@ -63,4 +69,109 @@ pub fn revocation_list_reason(error: &CertRevocationListError) -> String {
         other => return spelled(&format!("{other:?}")),
     };
     words.to_owned()
+}
+
+/// webpki's errors that rustls hands on as they are, and whose texts are their names.
+fn webpki(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "CaUsedAsEndEntity" => "it is a CA's, which is not accepted as a peer's own unless it is trusted itself",
+        "CertDistrusted" => "its key is distrusted",
+        "EndEntityUsedAsCa" => "it was issued with a certificate that is no CA's",
+        "EmptyEkuExtension" => "its extended key usage is empty",
+        "ExtensionValueInvalid" | "MalformedExtensions" => "it has a malformed extension",
+        "InvalidNetworkMaskConstraint" | "MalformedNameConstraint" => "a CA above it has malformed name constraints",
+        "InvalidSerialNumber" => "its serial number is malformed",
+        "MalformedDnsIdentifier" => "it has a malformed DNS name",
+        "MaximumNameConstraintComparisonsExceeded"
+        | "MaximumPathBuildCallsExceeded"
+        | "MaximumPathDepthExceeded"
+        | "MaximumSignatureChecksExceeded" => "its chain is too long or too complex to be verified",
+        "NameConstraintViolation" => "a CA above it may not issue to its names (name constraints)",
+        "PathLenConstraintViolated" => "there are more CAs above it than one of them allows (path length)",
+        "SignatureAlgorithmMismatch" => "it names two different algorithms for its signature",
+        "UnsupportedCertVersion" => "it, or one above it, is not of X.509 version 3",
+        "UnsupportedCriticalExtension" => "it has a critical extension that is not known here",
+        "UnsupportedCrlIssuingDistributionPoint" => "its issuing distribution point has no full name",
+        "InvalidCrlNumber"
+        | "UnsupportedCrlVersion"
+        | "UnsupportedDeltaCrl"
+        | "UnsupportedIndirectCrl"
+        | "UnsupportedRevocationReason" => {
+            "its issuer's list of revoked certificates is of a kind that is not supported"
+        }
+        "UnsupportedNameType" => "it has a type of name that is not known here",
+        "UnsupportedRevocationReasonsPartitioning" => "it holds certificates revoked for some reasons alone",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::OtherError;
+
+    use super::*;
+
+    /// Shows a name and nothing else, as webpki's errors do.
+    #[derive(Debug)]
+    struct Named(&'static str);
+
+    impl std::fmt::Display for Named {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Named {}
+
+    /// The errors of webpki 0.103 that rustls 0.23 has no own for.
+    const NAMES: [&str; 28] = [
+        "CaUsedAsEndEntity",
+        "CertDistrusted",
+        "EmptyEkuExtension",
+        "EndEntityUsedAsCa",
+        "ExtensionValueInvalid",
+        "InvalidCrlNumber",
+        "InvalidNetworkMaskConstraint",
+        "InvalidSerialNumber",
+        "MalformedDnsIdentifier",
+        "MalformedExtensions",
+        "MalformedNameConstraint",
+        "MaximumNameConstraintComparisonsExceeded",
+        "MaximumPathBuildCallsExceeded",
+        "MaximumPathDepthExceeded",
+        "MaximumSignatureChecksExceeded",
+        "NameConstraintViolation",
+        "PathLenConstraintViolated",
+        "SignatureAlgorithmMismatch",
+        "UnsupportedCertVersion",
+        "UnsupportedCriticalExtension",
+        "UnsupportedCrlIssuingDistributionPoint",
+        "UnsupportedCrlVersion",
+        "UnsupportedDeltaCrl",
+        "UnsupportedIndirectCrl",
+        "UnsupportedNameType",
+        "UnsupportedRevocationReason",
+        "UnsupportedRevocationReasonsPartitioning",
+        "SomethingThatComesLater",
+    ];
+
+    #[test]
+    fn each_error_of_webpki_is_a_sentence() {
+        for name in NAMES {
+            let other = || OtherError(Arc::new(Named(name)));
+            let certificate = certificate_reason(&CertificateError::Other(other()));
+            let list = revocation_list_reason(&CertRevocationListError::Other(other()));
+            for reason in [certificate, list] {
+                assert!(
+                    !reason.contains(name) && reason.contains(' ') && !reason.contains(['(', '{'])
+                        || reason.contains("(name constraints)")
+                        || reason.contains("(path length)"),
+                    "{reason}"
+                );
+            }
+            assert_eq!(webpki(name).is_some(), name != "SomethingThatComesLater", "{name}");
+        }
+    }
 }

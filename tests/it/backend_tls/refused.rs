@@ -13,7 +13,7 @@ use crate::support::stage::certified;
 use crate::support::tool;
 
 /// Connects, and checks that the backend was not reached, for that reason.
-fn refused(scene: &Scene, label: &str, words: &str) {
+pub(super) fn refused(scene: &Scene, label: &str, words: &str) {
     for tls in Tls::BOTH {
         let mut client = scene.client(tls);
         assert_eq!(client.read_to_end(), (Vec::new(), Ending::Fin), "no close_notify");
@@ -21,6 +21,8 @@ fn refused(scene: &Scene, label: &str, words: &str) {
         assert_eq!(record["outcome"], "backend_unreachable", "{record}");
         assert!(record["reason"].as_str().unwrap().contains(words), "{record}");
     }
+    let reason = scene.proxy.log();
+    assert!(!reason.contains("OtherError"), "{reason}");
     let server = scene.metrics();
     assert!(
         server.contains("tlsgate_backend_connect_failures_total{backend=\"b\",reason=\"") && server.contains(label),

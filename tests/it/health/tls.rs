@@ -27,6 +27,8 @@ fn tls_is_verified_by_ca_and_name_or_by_pin_or_not_at_all() {
     let (pin, ca_pin, wrong) = (pin(&good.0), pin(&fs::read_to_string(pki.ca()).unwrap()), pin(&expired.0));
     // With the CA's certificate sent along, its key can be pinned.
     let with_ca = (format!("{}{}", good.0, fs::read_to_string(pki.ca()).unwrap()), good.1.clone());
+    // One that signed itself, with and without a CA's rights, is its own CA.
+    let [own, own_ca] = [false, true].map(|is_ca| self_signed(&pki, "ldap.test", is_ca));
     let named = "server_name = \"ldap.test\"";
     for (pair, trust, wanted) in [
         (&good, format!("ca = \"{ca}\", {named}"), None),
@@ -34,12 +36,24 @@ fn tls_is_verified_by_ca_and_name_or_by_pin_or_not_at_all() {
         (&good, format!("ca = \"{ca}\", pins = [\"{wrong}\", \"{pin}\"], {named}"), None),
         (&with_ca, format!("pins = \"{ca_pin}\", {named}"), None),
         (&expired, "verify = false".to_owned(), None),
-        (&good, format!("ca = \"{others}\", {named}"), Some("TLS: invalid peer certificate")),
-        (&good, format!("ca = \"{ca}\", server_name = \"other.test\""), Some("not valid for name \"other.test\"")),
-        (&good, format!("ca = \"{ca}\""), Some("not valid for name")),
+        (&own.0, format!("ca = \"{}\", {named}", own.1), None),
+        (&own_ca.0, format!("ca = \"{}\", {named}", own_ca.1), None),
+        (
+            &own_ca.0,
+            format!("ca = \"{}\", server_name = \"other.test\"", own_ca.1),
+            Some("does not bear the name other.test"),
+        ),
+        (&own.0, format!("ca = \"{ca}\", {named}"), Some("TLS: its certificate is not from a CA that is trusted")),
+        (&good, format!("ca = \"{others}\", {named}"), Some("TLS: its certificate is not from a CA that is trusted")),
+        (
+            &good,
+            format!("ca = \"{ca}\", server_name = \"other.test\""),
+            Some("TLS: its certificate does not bear the name other.test"),
+        ),
+        (&good, format!("ca = \"{ca}\""), Some("does not bear the name 127.0.0.1")),
         (&expired, format!("ca = \"{ca}\", {named}"), Some("expired")),
-        (&good, format!("pins = \"{wrong}\", {named}"), Some("no certificate that the server sent has a pinned key")),
-        (&with_ca, format!("pins = \"{ca_pin}\", server_name = \"other.test\""), Some("not valid for name")),
+        (&good, format!("pins = \"{wrong}\", {named}"), Some("no certificate that it sent has a pinned key")),
+        (&with_ca, format!("pins = \"{ca_pin}\", server_name = \"other.test\""), Some("does not bear the name")),
         (&soon, format!("ca = \"{ca}\", {named}"), None),
     ] {
         let backend = serve(pair);
@@ -79,7 +93,7 @@ fn http_and_ldap_are_checked_over_tls_too() {
     }
     let wrong = Pki::new();
     let health = format!("type = \"ldap\", start_tls = true, ca = \"{}\"", wrong.ca().display());
-    down_for(&self::stage(&[slapd.address], &health, ""), 0, "TLS: invalid peer certificate");
+    down_for(&self::stage(&[slapd.address], &health, ""), 0, "TLS: its certificate is not from a CA that is trusted");
     let plain = Slapd::start("");
     let stage = self::stage(&[plain.address], "type = \"ldap\", start_tls = true, verify = false", "");
     down_for(&stage, 0, "StartTLS: protocolError (2)");
@@ -104,6 +118,14 @@ fn tls_backend(
         stream.conn.complete_io(&mut stream.sock)?;
         serve(&mut stream)
     })
+}
+
+/// A certificate that signed itself with its key, and the file that holds it.
+fn self_signed(pki: &Pki, name: &str, is_ca: bool) -> ((String, String), String) {
+    let (certificate, key) = crate::support::pki::self_signed(name, is_ca, (-1, 90));
+    let file = pki.folder().join(format!("own-{is_ca}.pem"));
+    fs::write(&file, &certificate).unwrap();
+    ((certificate, key), file.display().to_string())
 }
 
 /// As the documentation says it is made.

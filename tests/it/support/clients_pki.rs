@@ -15,6 +15,7 @@ use super::pki::write_private;
 pub(crate) struct ClientCa {
     folder: PathBuf,
     name: String,
+    params: CertificateParams,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -45,10 +46,24 @@ impl Default for Kind<'_> {
 
 impl ClientCa {
     pub(crate) fn new(folder: &Path, name: &str) -> Self {
+        Self::named(folder, name, name, |_| {})
+    }
+
+    /// With its own subject, in `STEM.pem`, and whatever else is changed.
+    pub(crate) fn named(folder: &Path, stem: &str, subject: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().unwrap();
-        let params = ca(name, 100);
-        fs::write(folder.join(format!("{name}.pem")), params.self_signed(&key).unwrap().pem()).unwrap();
-        Self { folder: folder.to_owned(), name: name.to_owned(), issuer: Issuer::new(params, key) }
+        let mut params = ca(subject, 100);
+        change(&mut params);
+        fs::write(folder.join(format!("{stem}.pem")), params.self_signed(&key).unwrap().pem()).unwrap();
+        let issuer = Issuer::new(params.clone(), key);
+        Self { folder: folder.to_owned(), name: stem.to_owned(), params, issuer }
+    }
+
+    /// Writes another certificate for the same key.
+    pub(crate) fn certify(&self, change: impl FnOnce(&mut CertificateParams)) {
+        let mut params = self.params.clone();
+        change(&mut params);
+        fs::write(self.file(), params.self_signed(self.issuer.key()).unwrap().pem()).unwrap();
     }
 
     /// A CA below this one. Its certificate is behind those that it issues.
@@ -57,7 +72,8 @@ impl ClientCa {
         let params = ca(name, serial);
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         fs::write(self.folder.join(format!("{name}.pem")), certificate).unwrap();
-        Self { folder: self.folder.clone(), name: name.to_owned(), issuer: Issuer::new(params, key) }
+        let issuer = Issuer::new(params.clone(), key);
+        Self { folder: self.folder.clone(), name: name.to_owned(), params, issuer }
     }
 
     /// Its certificate's file.
@@ -93,6 +109,11 @@ impl ClientCa {
 
     /// A list of these serial numbers, good until so many days from today, as PEM.
     pub(crate) fn list(&self, revoked: &[u64], until: i64) -> String {
+        self.numbered_list(1, revoked, until)
+    }
+
+    /// The same with a number of its own.
+    pub(crate) fn numbered_list(&self, number: u64, revoked: &[u64], until: i64) -> String {
         let entry = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: in_days(-1).into(),
@@ -102,7 +123,7 @@ impl ClientCa {
         let params = CertificateRevocationListParams {
             this_update: in_days(-2).into(),
             next_update: in_days(until).into(),
-            crl_number: SerialNumber::from(1),
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: revoked.iter().map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,

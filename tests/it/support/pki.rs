@@ -111,6 +111,16 @@ impl Pki {
     }
 }
 
+/// The PEM of a certificate that signed itself, valid from and to so many days from today, and its key's.
+pub(crate) fn self_signed(name: &str, is_ca: bool, validity: (i64, i64)) -> (String, String) {
+    let key = generate(Key::P256);
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = if is_ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
+    (params.not_before, params.not_after) = (in_days(validity.0).into(), in_days(validity.1).into());
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
 /// Writes a file that its owner alone can read.
 pub(crate) fn write_private(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
