@@ -4,12 +4,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::timeout;
+
+mod system;
+
+use system::Resolvers;
+pub(super) use system::System;
 
 /// Where servers are found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -58,33 +61,44 @@ pub(super) struct Answer {
     /// In an order that does not depend on the answer's.
     pub(super) servers: Vec<Found>,
     pub(super) ttl: Duration,
+    /// Targets of SRV records that give no port to connect to.
+    pub(super) without_port: Vec<String>,
 }
 
 /// Asks once. `before` is what was found the last time: where only a part of the questions is answered, the rest of it
 /// stays.
-pub(super) async fn look_up(source: &Source, settings: &Settings, before: &[Found]) -> Result<Answer, String> {
+pub(super) async fn look_up(
+    source: &Source,
+    settings: &Settings,
+    system: &System,
+    before: &[Found],
+) -> Result<Answer, String> {
     // The files of the system are read anew each time, so that a change of them is noticed.
-    let asking = Asking { resolver: resolver(settings)?, before };
+    let asking = Asking { resolvers: system.resolvers(settings), before };
     let limit = settings.timeout * QUESTIONS;
     let asked = async {
         match source {
-            Source::Dns { name, port } => asking.addresses(name, *port).await,
+            Source::Dns { name, port } => asking.addresses(name, *port).await.map(|found| (found, Vec::new())),
             Source::Srv { name } => asking.services(name).await,
         }
     };
-    let (mut servers, ttl) = timeout(limit, asked).await.map_err(|_| "no answer in time".to_owned())??;
+    let ((mut servers, ttl), without_port) =
+        timeout(limit, asked).await.map_err(|_| "no answer in time".to_owned())??;
     if servers.is_empty() {
-        return Err("no address".into());
+        return Err(match without_port.is_empty() {
+            true => "no address".into(),
+            false => "every SRV record gives port 0, on which nothing listens".into(),
+        });
     }
     servers.sort_unstable();
     servers.dedup_by(|one, other| one.address == other.address);
     servers.truncate(MOST);
     let ttl = Duration::from_secs(ttl.into()).clamp(settings.min_ttl, settings.max_ttl);
-    Ok(Answer { servers, ttl })
+    Ok(Answer { servers, ttl, without_port })
 }
 
 struct Asking<'a> {
-    resolver: TokioResolver,
+    resolvers: Resolvers,
     before: &'a [Found],
 }
 
@@ -120,7 +134,8 @@ impl Asking<'_> {
         Ok((found, shortest))
     }
 
-    async fn services(&self, name: &str) -> Result<(Vec<Found>, u32), String> {
+    /// The same for services, and the targets that give no port.
+    async fn services(&self, name: &str) -> Result<((Vec<Found>, u32), Vec<String>), String> {
         let (records, mut shortest) = self.ask(&parsed(name)?, RecordType::SRV).await?;
         let (mut found, mut trouble) = (Vec::new(), None);
         let services = records.into_iter().flatten().filter_map(|data| match data {
@@ -128,7 +143,10 @@ impl Asking<'_> {
             RData::SRV(service) if !service.target.is_root() => Some(service),
             _ => None,
         });
-        for service in services.take(MOST_TARGETS) {
+        let (services, portless): (Vec<_>, Vec<_>) = services.take(MOST_TARGETS).partition(|service| service.port != 0);
+        let mut without_port: Vec<String> = portless.iter().map(|service| service.target.to_string()).collect();
+        without_port.sort_unstable();
+        for service in services {
             let target = service.target.to_string();
             match self.addresses(&target, service.port).await {
                 Ok((addresses, ttl)) => {
@@ -145,13 +163,21 @@ impl Asking<'_> {
         }
         match trouble {
             Some(trouble) if found.is_empty() => Err(trouble),
-            _ => Ok((found, shortest)),
+            _ => Ok(((found, shortest), without_port)),
         }
     }
 
     /// The records of that type, and the shortest time that one is good. None where the name has none, or is none.
     async fn ask(&self, name: &Name, kind: RecordType) -> Result<(Option<Vec<RData>>, u32), String> {
-        match self.resolver.lookup(name.clone(), kind).await {
+        if let Some(known) = self.resolvers.hosts(name, kind) {
+            return Ok((Some(known), u32::MAX));
+        }
+        let mut answer = self.resolvers.with_edns()?.lookup(name.clone(), kind).await;
+        // RFC 6891 section 7: who does not know EDNS answers so, and is asked without it.
+        if let Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::FormErr | ResponseCode::NotImp))) = answer {
+            answer = self.resolvers.without_edns()?.lookup(name.clone(), kind).await;
+        }
+        match answer {
             Ok(answer) => {
                 let records = answer.answers();
                 let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
@@ -176,28 +202,6 @@ fn ip(data: RData) -> Option<IpAddr> {
 
 fn parsed(name: &str) -> Result<Name, String> {
     Name::from_str_relaxed(name).map_err(|error| error.to_string())
-}
-
-fn resolver(settings: &Settings) -> Result<TokioResolver, String> {
-    let mut builder = if settings.name_servers.is_empty() {
-        TokioResolver::builder_tokio().map_err(|error| error.to_string())?
-    } else {
-        let server = |address: &SocketAddr| {
-            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                connection.port = address.port();
-                connection
-            });
-            NameServerConfig::new(address.ip(), true, connections.into())
-        };
-        let servers = settings.name_servers.iter().map(server).collect();
-        TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), TokioRuntimeProvider::default())
-    };
-    let options = builder.options_mut();
-    options.timeout = settings.timeout;
-    options.attempts = 1;
-    // What is asked is asked because the last answer is no longer good.
-    options.cache_size = 0;
-    builder.build().map_err(|error| error.to_string())
 }
 
 /// Servers of one source: no answer can make a pool grow beyond that.

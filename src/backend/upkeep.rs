@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::backend::condition::{Health, State};
-use crate::backend::discover::{self, Settings, Source};
+use crate::backend::discover::{self, Settings, Source, System};
 use crate::backend::health::Check;
 use crate::backend::lookup::Lookup;
 use crate::backend::pool::Pool;
@@ -77,7 +77,8 @@ impl Drop for Upkeep {
 
 async fn keep(mut orders: UnboundedReceiver<Order>, moves: watch::Sender<()>) {
     let (news, mut learned) = mpsc::channel(QUEUED);
-    let (mut checks, mut lookups) = (Checks::default(), Lookups { running: HashMap::new(), news });
+    let (mut checks, mut lookups) =
+        (Checks::default(), Lookups { running: HashMap::new(), news, system: Arc::default() });
     let mut pools = Vec::new();
     loop {
         tokio::select! {
@@ -108,6 +109,8 @@ struct Lookups {
     running: HashMap<(Arc<str>, Source), (Arc<Settings>, Arc<Lookup>, Task)>,
     /// Names of backends whose sources have found something else.
     news: mpsc::Sender<Arc<str>>,
+    /// The files by which the system resolves names.
+    system: Arc<System>,
 }
 
 impl Lookups {
@@ -119,7 +122,8 @@ impl Lookups {
                 let same = before.remove(&key).filter(|same| same.0 == *resolver && Arc::ptr_eq(&same.1, lookup));
                 let running = same.unwrap_or_else(|| {
                     let backend = Arc::clone(pool.name());
-                    let asking = look_up_again(backend, Arc::clone(lookup), Arc::clone(resolver), self.news.clone());
+                    let by = (Arc::clone(resolver), Arc::clone(&self.system));
+                    let asking = look_up_again(backend, Arc::clone(lookup), by, self.news.clone());
                     let task = Task(tokio::spawn(asking).abort_handle());
                     (Arc::clone(resolver), Arc::clone(lookup), task)
                 });
@@ -130,15 +134,27 @@ impl Lookups {
 }
 
 /// Looks a source up again and again.
-async fn look_up_again(backend: Arc<str>, lookup: Arc<Lookup>, settings: Arc<Settings>, news: mpsc::Sender<Arc<str>>) {
+async fn look_up_again(
+    backend: Arc<str>,
+    lookup: Arc<Lookup>,
+    (settings, system): (Arc<Settings>, Arc<System>),
+    news: mpsc::Sender<Arc<str>>,
+) {
     let (mut teller, mut pause) = (Teller::default(), settings.min_ttl);
+    let mut without_port = Vec::new();
     loop {
         let before = lookup.found();
-        let result = discover::look_up(&lookup.source, &settings, &before).await;
+        let result = discover::look_up(&lookup.source, &settings, &system, &before).await;
         let had_trouble = lookup.trouble().is_some();
         let good = match result {
             Ok(answer) => {
                 pause = settings.min_ttl;
+                // Once for each set of them.
+                if answer.without_port != without_port && !answer.without_port.is_empty() {
+                    let (source, targets) = (&lookup.source, answer.without_port.join(", "));
+                    tracing::warn!(%backend, %source, %targets, "SRV records with port 0 are left out");
+                }
+                without_port = answer.without_port;
                 let different = lookup.learn(Ok(answer.servers));
                 if (different || had_trouble)
                     && let Some(unsaid) = teller.change(Instant::now().into_std())

@@ -174,6 +174,39 @@ fn a_name_server_that_knows_no_ipv6_does_not_matter() {
 }
 
 #[test]
+fn a_name_server_that_knows_no_edns_is_asked_without() {
+    let (dns, fleet) = (Dns::start(1), Fleet::new(10, 1));
+    dns.set("web.test", &fleet.records(&[0]));
+    dns.mood(Mood::NoEdns);
+    let stage = stage(&dns, &format!("\"dns:web.test:{}\"", fleet.port), "");
+    become_known(&stage, &fleet.servers(&[0]));
+    assert_eq!(trouble(&stage), None);
+    visit(&stage);
+}
+
+#[test]
+fn srv_records_with_port_0_are_left_out_and_warned_of_once() {
+    let (dns, fleet) = (Dns::start(0), Fleet::new(11, 2));
+    dns.set("a.test", &fleet.records(&[0]));
+    dns.set("b.test", &fleet.records(&[1]));
+    let service = |port, target| Record::Srv { priority: 1, weight: 1, port, target };
+    dns.set("_ldap._tcp.corp.test", &[service(fleet.port, "a.test"), service(0, "b.test")]);
+    let stage = stage(&dns, "\"srv:_ldap._tcp.corp.test\"", "");
+    become_known(&stage, &fleet.servers(&[0]));
+    let asked = dns.asked();
+    eventually("it asks again", || (dns.asked() > asked + 12).then_some(()));
+    assert_eq!(shown(&stage), fleet.servers(&[0]));
+    let line = stage.proxy.log_line("SRV records with port 0 are left out");
+    assert!(line.contains("targets=b.test."), "{line}");
+    assert_eq!(stage.proxy.log().matches("SRV records with port 0").count(), 1);
+    // Where there are no others, what was found before stays, and it is said why.
+    dns.set("_ldap._tcp.corp.test", &[service(0, "b.test")]);
+    let said = eventually("trouble is shown", || trouble(&stage));
+    assert!(said.contains("port 0"), "{said}");
+    assert_eq!(shown(&stage), fleet.servers(&[0]));
+}
+
+#[test]
 fn a_name_that_is_not_known_at_start_stops_nobody_and_is_found_later() {
     let (dns, fleet) = (Dns::start(1), Fleet::new(4, 1));
     let other = Backend::echo();

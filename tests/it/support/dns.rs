@@ -29,6 +29,8 @@ pub(crate) enum Mood {
     Empty,
     Silent,
     Slow(Duration),
+    /// FORMERR for questions with EDNS, as name servers from before it answer; right otherwise.
+    NoEdns,
     /// SERVFAIL for IPv6 addresses, as some name servers do; right otherwise.
     NoIpv6,
 }
@@ -129,7 +131,11 @@ fn answer(query: &[u8], state: &Mutex<State>, over_tcp: bool) -> Option<Vec<u8>>
         Mood::NxDomain => (3, Vec::new()),
         Mood::Empty => (0, Vec::new()),
         Mood::NoIpv6 if kind == 28 => (2, Vec::new()),
-        Mood::Good | Mood::Slow(_) | Mood::NoIpv6 => records.map_or((3, Vec::new()), |records| (0, records)),
+        // EDNS comes as an additional record.
+        Mood::NoEdns if query[10..12] != [0, 0] => (1, Vec::new()),
+        Mood::Good | Mood::Slow(_) | Mood::NoIpv6 | Mood::NoEdns => {
+            records.map_or((3, Vec::new()), |records| (0, records))
+        }
     };
     if let Mood::Slow(pause) = mood {
         thread::sleep(pause);

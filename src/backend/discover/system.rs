@@ -1,0 +1,151 @@
+//! How names are resolved on this system: its files, read for each look-up, but taken apart only when they have changed, so
+//! that what is wrong in them is warned of once. Must not know: what is looked up.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::op::Query;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::parse_resolv_conf;
+use hickory_resolver::{Hosts, TokioResolver};
+
+use crate::backend::discover::Settings;
+use crate::files;
+
+/// The system's files.
+#[derive(Debug)]
+pub(in crate::backend) struct System {
+    resolv_conf: File<(ResolverConfig, ResolverOpts)>,
+    hosts: File<Hosts>,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self::of("/etc/resolv.conf".into(), "/etc/hosts".into())
+    }
+}
+
+/// A file, and what it meant when it was last read.
+#[derive(Debug)]
+struct File<T> {
+    path: PathBuf,
+    last: Mutex<Option<(Contents, Result<Arc<T>, String>)>>,
+}
+
+/// Or why it cannot be read.
+type Contents = Result<Vec<u8>, String>;
+
+impl<T> File<T> {
+    fn current(&self, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<Arc<T>, String> {
+        let at = |error: String| format!("{}: {error}", self.path.display());
+        let contents = files::read(&self.path, LARGEST).map(|contents| contents.bytes);
+        let contents = contents.map_err(|error| at(files::reason(&error)));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((before, parsed)) = &*last
+            && *before == contents
+        {
+            return parsed.clone();
+        }
+        let parsed = contents.clone().and_then(|bytes| parse(&bytes).map(Arc::new).map_err(at));
+        *last = Some((contents, parsed.clone()));
+        parsed
+    }
+}
+
+impl System {
+    fn of(resolv_conf: PathBuf, hosts: PathBuf) -> Self {
+        Self {
+            resolv_conf: File { path: resolv_conf, last: Mutex::default() },
+            hosts: File { path: hosts, last: Mutex::default() },
+        }
+    }
+
+    /// What answers questions at this time.
+    pub(super) fn resolvers(&self, settings: &Settings) -> Resolvers {
+        let hosts = self.hosts.current(|text| {
+            let mut hosts = Hosts::default();
+            hosts.read_hosts_conf(text).map_err(|error| error.to_string())?;
+            Ok(hosts)
+        });
+        let config = match settings.name_servers.is_empty() {
+            true => self.resolv_conf.current(|text| parse_resolv_conf(text).map_err(|error| error.to_string())),
+            false => Ok(Arc::new((asking(settings), ResolverOpts::default()))),
+        };
+        let config = config.map(|config| {
+            let (config, mut options) = (*config).clone();
+            options.timeout = settings.timeout;
+            options.attempts = 1;
+            // What is asked is asked because the last answer is no longer good.
+            options.cache_size = 0;
+            options.use_hosts_file = ResolveHosts::Never;
+            (config, options)
+        });
+        // A system without the file has no such names.
+        let hosts = hosts.unwrap_or_default();
+        Resolvers { config, hosts, with_edns: OnceLock::new(), without_edns: OnceLock::new() }
+    }
+}
+
+/// The name servers that the configuration gives.
+fn asking(settings: &Settings) -> ResolverConfig {
+    let server = |address: &std::net::SocketAddr| {
+        let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+            connection.port = address.port();
+            connection
+        });
+        NameServerConfig::new(address.ip(), true, connections.into())
+    };
+    ResolverConfig::from_name_servers(settings.name_servers.iter().map(server).collect())
+}
+
+/// The file of names, and the name servers, each made when it is first needed.
+pub(super) struct Resolvers {
+    /// Why there is no name server, otherwise.
+    config: Result<(ResolverConfig, ResolverOpts), String>,
+    hosts: Arc<Hosts>,
+    with_edns: OnceLock<Result<TokioResolver, String>>,
+    without_edns: OnceLock<Result<TokioResolver, String>>,
+}
+
+impl Resolvers {
+    /// What the file of names has; it needs no name server.
+    pub(super) fn hosts(&self, name: &Name, kind: RecordType) -> Option<Vec<RData>> {
+        let found = self.hosts.lookup_static_host(&Query::query(name.clone(), kind))?;
+        Some(found.answers().iter().map(|record| record.data.clone()).collect())
+    }
+
+    /// Name servers, asked as the system says, which is with EDNS by default.
+    pub(super) fn with_edns(&self) -> Result<&TokioResolver, String> {
+        self.made(&self.with_edns, |_| {})
+    }
+
+    /// The same for those that do not know it.
+    pub(super) fn without_edns(&self) -> Result<&TokioResolver, String> {
+        self.made(&self.without_edns, |options| options.edns0 = false)
+    }
+
+    fn made<'a>(
+        &self,
+        cell: &'a OnceLock<Result<TokioResolver, String>>,
+        change: impl Fn(&mut ResolverOpts),
+    ) -> Result<&'a TokioResolver, String> {
+        let made = cell.get_or_init(|| {
+            let (config, options) = self.config.clone()?;
+            let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+            *builder.options_mut() = options;
+            change(builder.options_mut());
+            let mut resolver = builder.build().map_err(|error| error.to_string())?;
+            resolver.set_hosts(Arc::clone(&self.hosts));
+            Ok(resolver)
+        });
+        made.as_ref().map_err(|error| format!("there is no name server to ask ({error})"))
+    }
+}
+
+/// Bytes. Lists of names that are blocked are among the largest files of hosts.
+const LARGEST: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests;
