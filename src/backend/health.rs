@@ -19,6 +19,7 @@ use crate::tls::verify;
 pub mod ber;
 mod http;
 mod ldap;
+mod tcp;
 mod tls;
 
 /// A health check as its operator wants it.
@@ -140,11 +141,17 @@ impl Check {
             Address::Tcp(server) => Address::Tcp(SocketAddr::new(server.ip(), self.port.unwrap_or(server.port()))),
             unix @ Address::Unix(_) => unix.clone(),
         };
-        let stream = Stream::connect(&address).await.map_err(|error| {
+        let unreachable = |error| {
             let (kind, reason) = failure::reason(&error);
             if kind == FailureKind::Local { CheckError::Local(reason) } else { CheckError::Connect(reason) }
-        })?;
-        let mut stream = stream;
+        };
+        if let (Kind::Tcp, None, true, Address::Tcp(server)) =
+            (&self.kind, &self.tls, self.preface.is_empty(), &address)
+        {
+            tcp::knock(*server).await.map_err(unreachable)?;
+            return Ok(Passed::default());
+        }
+        let mut stream = Stream::connect(&address).await.map_err(unreachable)?;
         stream.write_all(&self.preface).await.map_err(|error| CheckError::Connect(error.to_string()))?;
         let Some(tls) = &self.tls else {
             self.converse(stream, &address).await?;

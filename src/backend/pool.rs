@@ -1,6 +1,6 @@
 //! A backend: its settings and its servers, and which of them is next. Must not know: who connects, or why.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -293,7 +293,12 @@ impl Members {
     fn new(parts: &[Part], before: Option<Arc<Self>>) -> Arc<Self> {
         // Who comes to others has a slow start; who is there from the beginning has none.
         let since = before.as_ref().filter(|before| !before.list.is_empty()).map(|_| Instant::now());
-        let known = |address: &Address| before.as_ref().and_then(|before| before.server(address));
+        let mut by_address = HashMap::new();
+        for server in before.iter().flat_map(|before| before.servers()) {
+            // Those in use come before those on their way out.
+            by_address.entry(&server.address).or_insert(server);
+        }
+        let known = |address: &Address| by_address.get(address).map(|server| Arc::clone(server));
         let member = |part: &Part| Member {
             server: known(&part.address).unwrap_or_else(|| Arc::new(Server::since(part.address.clone(), since))),
             weight: part.weight,
@@ -302,22 +307,19 @@ impl Members {
             key: balance::key(part.address.to_string().as_bytes()),
         };
         let list: Vec<Member> = parts.iter().map(member).collect();
-        let Some(before) = before else {
+        let Some(before) = &before else {
             return Arc::new(Self { turns: Turns::new(list.len()), list, leaving: Vec::new() });
         };
         if list.len() == before.list.len() && list.iter().zip(&before.list).all(|(new, old)| new.is(old)) {
-            return before;
+            return Arc::clone(before);
         }
-        let stays = |server: &Arc<Server>| list.iter().any(|member| Arc::ptr_eq(&member.server, server));
+        let staying: HashSet<*const Server> = list.iter().map(|member| Arc::as_ptr(&member.server)).collect();
+        let stays = |server: &Arc<Server>| staying.contains(&Arc::as_ptr(server));
         let leaving = before.servers().filter(|server| server.active() > 0 && !stays(server)).cloned().collect();
         Arc::new(Self { turns: Turns::new(list.len()), list, leaving })
     }
 
-    /// In use, or on its way out.
-    fn server(&self, address: &Address) -> Option<Arc<Server>> {
-        self.servers().find(|server| server.address == *address).cloned()
-    }
-
+    /// In use, then on their way out.
     fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
         self.list.iter().map(|member| &member.server).chain(&self.leaving)
     }

@@ -77,8 +77,10 @@ impl Drop for Upkeep {
 
 async fn keep(mut orders: UnboundedReceiver<Order>, moves: watch::Sender<()>) {
     let (news, mut learned) = mpsc::channel(QUEUED);
-    let (mut checks, mut lookups) =
-        (Checks::default(), Lookups { running: HashMap::new(), news, system: Arc::default() });
+    let (mut checks, mut lookups) = (
+        Checks { running: HashMap::new(), start: Instant::now() },
+        Lookups { running: HashMap::new(), news, system: Arc::default() },
+    );
     let mut pools = Vec::new();
     loop {
         tokio::select! {
@@ -183,8 +185,11 @@ async fn look_up_again(
 }
 
 /// The checks that are being made.
-#[derive(Default)]
-struct Checks(HashMap<(Arc<str>, Address), Running>);
+struct Checks {
+    running: HashMap<(Arc<str>, Address), Running>,
+    /// From where their beats are counted.
+    start: Instant,
+}
 
 struct Running {
     server: Arc<Server>,
@@ -203,18 +208,18 @@ impl Drop for Task {
 
 impl Checks {
     fn follow(&mut self, pools: &[Arc<Pool>]) {
-        let mut before = std::mem::take(&mut self.0);
+        let mut before = std::mem::take(&mut self.running);
         for pool in pools {
             for member in &pool.members().list {
                 let key = (Arc::clone(pool.name()), member.server.address.clone());
                 let running = before.remove(&key).filter(|running| Arc::ptr_eq(&running.server, &member.server));
                 match (&pool.check, running) {
                     (Some(check), Some(running)) if check.identity == running.check.identity => {
-                        self.0.insert(key, running);
+                        self.running.insert(key, running);
                     }
                     (Some(check), _) => {
-                        let running = Running::start(Arc::clone(pool.name()), &member.server, check);
-                        self.0.insert(key, running);
+                        let running = Running::start(Arc::clone(pool.name()), &member.server, check, self.start);
+                        self.running.insert(key, running);
                     }
                     // Nobody asks any more: what was said last means nothing.
                     (None, _) => member.server.unchecked(),
@@ -225,19 +230,22 @@ impl Checks {
 }
 
 impl Running {
-    fn start(backend: Arc<str>, server: &Arc<Server>, check: &Arc<Check>) -> Self {
+    fn start(backend: Arc<str>, server: &Arc<Server>, check: &Arc<Check>, beats: Instant) -> Self {
         server.check_begins();
-        let task = tokio::spawn(check_on(backend, Arc::clone(server), Arc::clone(check)));
+        let task = tokio::spawn(check_on(backend, Arc::clone(server), Arc::clone(check), beats));
         Self { server: Arc::clone(server), check: Arc::clone(check), _task: Task(task.abort_handle()) }
     }
 }
 
 /// Checks a server again and again.
-async fn check_on(backend: Arc<str>, server: Arc<Server>, check: Arc<Check>) {
+async fn check_on(backend: Arc<str>, server: Arc<Server>, check: Arc<Check>, beats: Instant) {
     let mut next = Instant::now();
+    // All servers are checked at once in the beginning, and must not go on in step.
+    let mut pause = by_chance(check.interval);
     loop {
         sleep_until(next).await;
-        next = Instant::now() + check.interval + by_chance(check.jitter);
+        next = on_the_beat(Instant::now() + pause + by_chance(check.jitter), beats, check.interval / BEATS);
+        pause = check.interval;
         if server.state() == State::Maint {
             continue;
         }
@@ -266,5 +274,33 @@ fn by_chance(most: Duration) -> Duration {
     most.mul_f64(fastrand::f64())
 }
 
+/// The next beat. Checks that begin together wake this thread once; each by itself costs up to twice as much.
+fn on_the_beat(wanted: Instant, start: Instant, beat: Duration) -> Instant {
+    let since = wanted.saturating_duration_since(start).as_nanos();
+    let left = match since % beat.as_nanos().max(1) {
+        0 => 0,
+        over => beat.as_nanos() - over,
+    };
+    wanted + Duration::from_nanos(u64::try_from(left).unwrap_or(0))
+}
+
+/// In each interval: enough for checks to be spread over it.
+const BEATS: u32 = 20;
+
 /// News wait for their turn.
 const QUEUED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_begin_on_the_next_beat() {
+        let (start, millis) = (Instant::now(), Duration::from_millis);
+        for (wanted, beat, begins) in
+            [(0, 100, 0), (1, 100, 100), (99, 100, 100), (100, 100, 100), (1234, 100, 1300), (77, 0, 77)]
+        {
+            assert_eq!(on_the_beat(start + millis(wanted), start, millis(beat)), start + millis(begins), "{wanted}");
+        }
+    }
+}

@@ -76,7 +76,7 @@ fn a_server_in_maintenance_is_not_checked() {
     let server = ByHand::new();
     let health = "type = \"tcp\"";
     let stage = stage(&[server.address], health, "");
-    drop(server.accept());
+    becomes(&stage, 0, "up");
     let path = format!("/api/v1/backends/servers/{}/state", server.address);
     let answer = stage.door().ask("PUT", &path, &[("Content-Type", "application/json")], "{\"state\":\"maint\"}");
     assert_eq!(answer.status, 200, "{answer:?}");
