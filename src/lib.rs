@@ -7,11 +7,11 @@
 //! |---|---|---|---|
 //! | 8 | `main` | exit codes | cli |
 //! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | server, admin, explain, reload, snapshot, config, tls, net, observe, files, warning |
-//! | 6 | `server` | wires the parts together; workers, sockets, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe, files |
+//! | 6 | `server` | wires the parts together; workers, sockets, descriptors, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe, files, limit |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe, files |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls |
 //! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls, observe, files, warning |
-//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::entry, proxy::pulse, proxy::workers, proxy::admission, snapshot, net, observe |
+//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::entry, proxy::pulse, proxy::workers, proxy::admission, snapshot, net, observe, limit |
 //! | 5 | `proxy::workers` | which worker serves a connection | – |
 //! | 5 | `proxy::pulse` | a timer that stands while connections come | – |
 //! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, net, observe |

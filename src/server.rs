@@ -1,6 +1,5 @@
 //! Wires the parts together: workers, sockets, reloads and an orderly end. Must not know: the command line.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use thiserror::Error;
@@ -20,6 +19,7 @@ use crate::reload::job::{Job, Lost};
 use crate::reload::watch::Watch;
 use crate::reload::{Origin, Ready, Reloader};
 
+mod descriptors;
 mod gauges;
 mod handover;
 mod run;
@@ -28,6 +28,7 @@ mod signals;
 mod sockets;
 mod workforce;
 
+use descriptors::Descriptors;
 use handover::{Inherited, Name};
 use sockets::Sockets;
 use workforce::Workforce;
@@ -84,7 +85,7 @@ pub struct Server {
 impl Server {
     /// Builds, binds and starts to accept; warnings go to the log. As long as it waits for files, `signals` can end it.
     pub fn start(origin: Origin, config: Config, signals: &mut Signals) -> Result<Self, StartError> {
-        raise_file_limit();
+        descriptors::raise_limit();
         let mut inherited = Inherited::receive().map_err(StartError::Handover)?;
         let (settings, token_file) = (config.log.clone(), config.admin.token_file.clone());
         let (log, writer) = reading(signals, move || {
@@ -113,8 +114,10 @@ impl Server {
         let first = reading(signals, || Ready::first(config))?.map_err(StartError::Config)?;
         let mut reloader = Reloader::start(origin, first, |current| {
             let spread = Spread::new(&handles);
-            let shared = Shared { current, log, metrics: counted, workers: spread, ids, told: Arc::default(), alive };
-            Sockets::new(handles, shared, inherited)
+            let (told, room) = (Arc::default(), Arc::default());
+            let shared = Shared { current, log, metrics: counted, workers: spread, ids, room, told, alive };
+            let descriptors = Descriptors::new(handles.len());
+            Sockets::new(handles, shared, inherited, descriptors)
         })
         .map_err(StartError::Config)?;
         reloader.sockets().accepting().map_err(StartError::Handover)?;
@@ -161,20 +164,6 @@ fn reading<T: Send + 'static>(
     match signals.wait_for(&mut job) {
         Some(result) => result.map_err(StartError::Lost),
         None => Err(StartError::Stopped),
-    }
-}
-
-/// Raises the soft limit of open files to the hard one: each connection takes two.
-fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        tracing::info!(limit = limit.current, "open file limit is as high as it may be");
-        return;
-    }
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => tracing::info!(from = limit.current, to = limit.maximum, "open file limit raised"),
-        Err(error) => tracing::warn!(limit = limit.current, %error, "the open file limit cannot be raised"),
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::limit::client::Client;
 use crate::limit::prefixes::Prefixes;
 use crate::limit::rate::{Limiter, PerClient, Rate, Remembered};
+use crate::limit::room::{Room, Seat};
 use crate::limit::waiting::{Ticket, Waiting};
 
 /// What a listener allows.
@@ -49,6 +50,8 @@ pub enum Refused {
     TooOftenByClient,
     TooMany,
     TooOften,
+    /// All listeners together have as many as there is room for.
+    NoRoom,
 }
 
 /// The limits, and how far they are used up.
@@ -72,6 +75,8 @@ pub struct Place {
     active: Arc<AtomicUsize>,
     /// Held until the connection has said what it wants.
     ticket: Option<Ticket>,
+    /// Its place among the connections of all listeners.
+    _seat: Seat,
 }
 
 /// One of a client's connections, given back when dropped.
@@ -117,18 +122,29 @@ impl Admission {
         self.blocked.count(|until| until > now)
     }
 
-    /// A place for one more connection, if there is any, or if one that has said nothing yet can give way.
-    pub fn place(&self) -> Result<Place, Refused> {
+    /// A place for one more connection, if there is any here and in the room, or if a connection that has sent nothing yet can
+    /// give way. Where only the room is full and this listener has no such connection, `elsewhere` asks the other listeners.
+    pub fn place(&self, room: &Arc<Room>, elsewhere: impl FnOnce() -> bool) -> Result<Place, Refused> {
         if self.rate.as_ref().is_some_and(|rate| !rate.permits()) {
             return Err(Refused::TooOften);
         }
-        let mut place = Place { active: Arc::clone(&self.active), ticket: None };
+        let (seat, is_lent) = room.enter().ok_or(Refused::NoRoom)?;
         let full = self.active.fetch_add(1, Ordering::Relaxed) >= self.limits.max_connections;
-        if full && !self.waiting.call() {
-            return Err(Refused::TooMany);
+        let mut place = Place { active: Arc::clone(&self.active), ticket: None, _seat: seat };
+        match (full, is_lent) {
+            (false, false) => {}
+            // Who gives way here leaves the room as well.
+            (true, _) if !self.waiting.call() => return Err(Refused::TooMany),
+            (false, true) if !self.waiting.call() && !elsewhere() => return Err(Refused::NoRoom),
+            _ => {}
         }
         place.ticket = Some(self.waiting.join());
         Ok(place)
+    }
+
+    /// Asks the connection that has waited longest without sending anything to give way, if there is any.
+    pub fn give_way(&self) -> bool {
+        self.waiting.call()
     }
 
     /// Whether the client may have one more connection.
@@ -236,6 +252,11 @@ mod tests {
         }
     }
 
+    /// Where there is room without end.
+    fn place(admission: &Admission) -> Result<Place, Refused> {
+        admission.place(&Arc::default(), || false)
+    }
+
     fn rate(burst: u32) -> Rate {
         let (count, burst) = (NonZeroU32::MIN, NonZeroU32::new(burst).unwrap());
         Rate { count, per: Duration::from_secs(3600), burst }
@@ -248,9 +269,9 @@ mod tests {
     #[test]
     fn places_and_shares_are_given_back() {
         let admission = Admission::new(limits(), None);
-        let mut places: Vec<_> = (0..3).map(|_| admission.place().unwrap()).collect();
+        let mut places: Vec<_> = (0..3).map(|_| place(&admission).unwrap()).collect();
         places.iter_mut().for_each(Place::heard);
-        assert_eq!(admission.place().unwrap_err(), Refused::TooMany);
+        assert_eq!(place(&admission).unwrap_err(), Refused::TooMany);
         assert_eq!(admission.active(), 3);
         drop(places);
         assert_eq!(admission.active(), 0);
@@ -266,14 +287,14 @@ mod tests {
     #[test]
     fn who_has_said_nothing_gives_way_and_who_has_does_not() {
         let admission = Admission::new(limits(), None);
-        let mut places: Vec<_> = (0..3).map(|_| admission.place().unwrap()).collect();
+        let mut places: Vec<_> = (0..3).map(|_| place(&admission).unwrap()).collect();
         places[0].heard();
         let called = |place: &Place| {
             let called = place.called().unwrap();
             let mut called = std::pin::pin!(called.notified());
             called.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
         };
-        let newcomer = admission.place().unwrap();
+        let newcomer = place(&admission).unwrap();
         assert!(places[0].called().is_none() && called(&places[1]) && !called(&places[2]));
         drop(places.remove(1));
         assert_eq!(admission.active(), 3);
@@ -284,8 +305,8 @@ mod tests {
     fn rates_hold_for_the_listener_and_for_each_client() {
         let limits = Limits { rate: Some(rate(2)), rate_per_client: Some(rate(1)), max_connections: 100, ..limits() };
         let admission = Admission::new(limits, None);
-        assert!(admission.place().is_ok() && admission.place().is_ok());
-        assert_eq!(admission.place().unwrap_err(), Refused::TooOften);
+        assert!(place(&admission).is_ok() && place(&admission).is_ok());
+        assert_eq!(place(&admission).unwrap_err(), Refused::TooOften);
         assert_eq!(admission.active(), 0);
         assert!(admission.client(address("10.0.0.1")).is_ok());
         assert_eq!(admission.client(address("10.0.0.1")).unwrap_err(), Refused::TooOftenByClient);
@@ -321,10 +342,28 @@ mod tests {
     fn a_reload_keeps_what_is_used_up_unless_the_limit_is_another() {
         let with = |burst| Limits { rate: Some(rate(burst)), max_connections: 100, ..limits() };
         let admission = Admission::new(with(1), None);
-        let _place = admission.place().unwrap();
+        let _place = place(&admission).unwrap();
         let same = Admission::new(with(1), Some(&admission));
         assert_eq!(same.active(), 1);
-        assert_eq!(same.place().unwrap_err(), Refused::TooOften);
-        assert!(Admission::new(with(2), Some(&admission)).place().is_ok());
+        assert_eq!(place(&same).unwrap_err(), Refused::TooOften);
+        assert!(place(&Admission::new(with(2), Some(&admission))).is_ok());
+    }
+
+    #[test]
+    fn where_the_room_is_full_who_is_silent_gives_way_whatever_its_listener() {
+        let room = Arc::new(Room::default());
+        room.set(2);
+        let [one, other] = [(); 2].map(|()| Admission::new(limits(), None));
+        let enter = |admission: &Admission, elsewhere: &Admission| admission.place(&room, || elsewhere.give_way());
+        let (mut served, silent) = (enter(&one, &other).unwrap(), enter(&one, &other).unwrap());
+        served.heard();
+        let mut newcomer = enter(&other, &one).unwrap();
+        assert!(!one.waiting.call(), "the silent one was asked already");
+        drop(silent);
+        newcomer.heard();
+        assert_eq!(enter(&one, &other).unwrap_err(), Refused::NoRoom);
+        assert_eq!((one.active(), other.active()), (1, 1), "who is refused takes no place");
+        drop(served);
+        assert!(enter(&one, &other).is_ok());
     }
 }

@@ -6,4 +6,5 @@ pub mod admission;
 pub mod client;
 pub mod prefixes;
 pub mod rate;
+pub mod room;
 mod waiting;

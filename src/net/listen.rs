@@ -1,14 +1,20 @@
 //! Address → a socket that listens; and the file by which a Unix socket is found. Must not know: who listens, or why.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{Error, ErrorKind, Result};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::net::{SocketAddrUnix, SocketFlags, acceptfrom_with};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::net::address::Address;
 use crate::net::socket;
@@ -123,44 +129,51 @@ impl Drop for SocketFile {
 
 /// The same within a runtime. It holds no file: who bound the socket does.
 #[derive(Debug)]
-pub enum Acceptor {
-    Tcp(tokio::net::TcpListener),
-    Unix(tokio::net::UnixListener, PathBuf),
+pub struct Acceptor {
+    socket: AsyncFd<OwnedFd>,
+    /// Of a Unix socket.
+    path: Option<PathBuf>,
 }
 
 impl Acceptor {
     /// Must be called within a runtime.
     pub fn new(socket: &Listening) -> Result<Self> {
-        Ok(match socket {
-            Listening::Tcp(listener) => Self::Tcp(tokio::net::TcpListener::from_std(listener.try_clone()?)?),
-            Listening::Unix { listener, file } => {
-                Self::Unix(tokio::net::UnixListener::from_std(listener.try_clone()?)?, file.path.clone())
-            }
-        })
+        let path = match socket {
+            Listening::Tcp(_) => None,
+            Listening::Unix { file, .. } => Some(file.path.clone()),
+        };
+        let socket = socket.as_fd().try_clone_to_owned()?;
+        Ok(Self { socket: socket::watch(socket, Interest::READABLE)?, path })
     }
 
     /// The next connection, and who is at its other end: over a Unix socket nobody has a name, unless it has bound one, and
     /// goes by the name of the socket.
     pub async fn accept(&self) -> Result<(Stream, Address)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok((Stream::Tcp(stream), Address::Tcp(peer)))
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (socket, peer) = loop {
+            let mut ready = self.socket.readable().await?;
+            if let Ok(accepted) = ready.try_io(|socket| Ok(acceptfrom_with(socket, flags)?)) {
+                break accepted?;
             }
-            Self::Unix(listener, path) => {
-                let (stream, peer) = listener.accept().await?;
-                let peer = peer.as_pathname().unwrap_or(path).to_owned();
-                Ok((Stream::Unix(stream), Address::Unix(peer)))
+        };
+        let peer = peer.ok_or(ErrorKind::AddrNotAvailable);
+        match &self.path {
+            None => {
+                let peer = SocketAddr::try_from(peer?)?;
+                Ok((Stream::tcp(socket)?, Address::Tcp(peer)))
+            }
+            Some(path) => {
+                let name = peer.ok().and_then(|peer| SocketAddrUnix::try_from(peer).ok());
+                let bytes = name.as_ref().and_then(SocketAddrUnix::path_bytes).filter(|bytes| !bytes.is_empty());
+                let peer = bytes.map_or_else(|| path.clone(), |bytes| OsStr::from_bytes(bytes).into());
+                Ok((Stream::unix(socket)?, Address::Unix(peer)))
             }
         }
     }
 
     /// Where a client has connected to, as far as only the listener knows.
     pub fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Tcp(_) => None,
-            Self::Unix(_, path) => Some(path),
-        }
+        self.path.as_deref()
     }
 }
 

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::{Errno, retry_on_intr};
@@ -134,7 +135,7 @@ impl Pool {
         if let Some(ends) = self.idle.pop() {
             return Some(ends);
         }
-        if self.made == MOST {
+        if self.made >= MOST.load(Ordering::Relaxed) {
             return None;
         }
         if self.pause > 0 {
@@ -171,8 +172,15 @@ thread_local! {
 
 const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
 
-/// Pipes of one thread, 128 descriptors. A connection for which there is none copies.
-const MOST: usize = 64;
+/// Has every thread make at most so many pipes, of two descriptors each.
+pub fn limit(most: usize) {
+    MOST.store(most.min(USUAL), Ordering::Relaxed);
+}
+
+static MOST: AtomicUsize = AtomicUsize::new(USUAL);
+
+/// Pipes of one thread, where descriptors are not scarce. A connection for which there is none copies.
+pub const USUAL: usize = 64;
 
 /// Of these, so many are kept while nobody uses them.
 const KEPT: usize = 16;
@@ -219,8 +227,8 @@ mod tests {
     #[test]
     fn a_thread_has_and_keeps_no_more_than_said() {
         // Whoever is root has no limit of pages, so that all of them are there; others may get fewer.
-        let taken: Vec<Pipe> = (0..MOST + 10).map_while(|_| Pipe::take()).collect();
-        assert!(taken.len() <= MOST && !taken.is_empty(), "{}", taken.len());
+        let taken: Vec<Pipe> = (0..USUAL + 10).map_while(|_| Pipe::take()).collect();
+        assert!(taken.len() <= USUAL && !taken.is_empty(), "{}", taken.len());
         let count = taken.len();
         drop(taken);
         assert_eq!(POOL.with_borrow(|pool| (pool.idle.len(), pool.made)), (count.min(KEPT), count.min(KEPT)));

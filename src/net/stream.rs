@@ -1,152 +1,206 @@
 //! A byte stream to a peer, over TCP or a Unix socket. Must not know: what is sent on it.
 
-use std::convert::identity;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::SendFlags;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
 use crate::net::address::Address;
 use crate::net::socket;
 
-/// A connected socket.
+/// A connected socket. The descriptor is shared so that the runtime can forget it and watch it again without another
+/// descriptor: where none is left, connections that are established still go on.
 #[derive(Debug)]
-pub enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-    /// The runtime does not watch it; see [`Stream::unwatch`].
-    Unwatched(Parked),
+pub struct Stream(State);
+
+#[derive(Debug)]
+enum State {
+    Watched(AsyncFd<Arc<Connected>>),
+    /// See [`Stream::unwatch`].
+    Unwatched(Arc<Connected>),
 }
 
 /// A socket that belongs to no runtime.
 #[derive(Debug)]
-pub enum Parked {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
+pub struct Parked(Arc<Connected>);
+
+#[derive(Debug)]
+struct Connected {
+    fd: OwnedFd,
+    is_tcp: bool,
+}
+
+impl AsFd for Connected {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Connected {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
 }
 
 impl Parked {
     /// Goes on in the runtime in which this is called.
     pub fn resume(self) -> io::Result<Stream> {
-        Ok(match self {
-            Self::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)?),
-            Self::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
-        })
-    }
-
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(match self {
-            Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
-            Self::Unix(stream) => Self::Unix(stream.try_clone()?),
-        })
+        State::watched(self.0).map(Stream)
     }
 }
 
-impl AsFd for Parked {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+impl State {
+    /// Must be called within a runtime.
+    fn watched(socket: Arc<Connected>) -> io::Result<Self> {
+        // Priority is how the kernel tells of urgent data; see `Stream::is_urgent`.
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        Ok(Self::Watched(socket::watch(socket, interest)?))
+    }
+
+    fn socket(&self) -> &Arc<Connected> {
         match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
+            Self::Watched(watched) => watched.get_ref(),
+            Self::Unwatched(socket) => socket,
         }
     }
-}
-
-/// Does the same with either kind; to be `unwatched` is an error.
-macro_rules! either {
-    ($stream:expr, $inner:ident => $body:expr, $unwatched:expr) => {
-        match $stream {
-            Stream::Tcp($inner) => $body,
-            Stream::Unix($inner) => $body,
-            Stream::Unwatched(_) => $unwatched(Err(ErrorKind::NotConnected.into())),
-        }
-    };
 }
 
 impl Stream {
+    /// A socket of TCP that is connected and does not block. Must be called within a runtime, as the next one.
+    pub fn tcp(socket: impl Into<OwnedFd>) -> io::Result<Self> {
+        Self::new(socket.into(), true)
+    }
+
+    /// A Unix socket that is connected and does not block.
+    pub fn unix(socket: impl Into<OwnedFd>) -> io::Result<Self> {
+        Self::new(socket.into(), false)
+    }
+
+    fn new(fd: OwnedFd, is_tcp: bool) -> io::Result<Self> {
+        State::watched(Arc::new(Connected { fd, is_tcp })).map(Self)
+    }
+
+    fn is_tcp(&self) -> bool {
+        self.0.socket().is_tcp
+    }
+
     /// Connects. The deadline is the caller's.
     pub async fn connect(address: &Address) -> io::Result<Self> {
-        match address {
-            Address::Tcp(address) => TcpStream::connect(address).await.map(Self::Tcp),
-            Address::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
+        let stream = match address {
+            Address::Tcp(address) => {
+                let kind = Type::STREAM.nonblocking();
+                let socket = Socket::new(Domain::for_address(*address), kind, Some(Protocol::TCP))?;
+                begin(&socket, &SockAddr::from(*address))?;
+                Self::tcp(socket)?
+            }
+            Address::Unix(path) => {
+                let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+                begin(&socket, &SockAddr::unix(path)?)?;
+                Self::unix(socket)?
+            }
+        };
+        std::future::poll_fn(|cx| stream.poll_write_ready(cx)).await?;
+        match SockRef::from(&stream).take_error()? {
+            Some(error) => Err(error),
+            None => Ok(stream),
         }
     }
 
     /// Sets the options that every connection gets; see [`socket::prepare`].
     pub fn prepare(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => socket::prepare(stream),
-            Self::Unix(_) | Self::Unwatched(_) => Ok(()),
-        }
+        if self.is_tcp() { socket::prepare(self) } else { Ok(()) }
     }
 
     /// This end's address. Where the kernel does not say, it is one that nobody has.
     pub fn local_address(&self) -> Address {
-        match self {
-            Self::Tcp(stream) => stream.local_addr().map_or(NOWHERE, Address::Tcp),
-            Self::Unix(stream) => {
-                let path = stream.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+        let address = SockRef::from(self).local_addr().ok();
+        match self.is_tcp() {
+            true => address.and_then(|address| address.as_socket()).map_or(NOWHERE, Address::Tcp),
+            false => {
+                let path = address.and_then(|address| address.as_pathname().map(Path::to_owned));
                 Address::Unix(path.unwrap_or_default())
             }
-            Self::Unwatched(_) => NOWHERE,
         }
     }
 
     /// Takes it out of its runtime, so that another one can go on with it.
-    pub fn park(self) -> io::Result<Parked> {
-        Ok(match self {
-            Self::Tcp(stream) => Parked::Tcp(stream.into_std()?),
-            Self::Unix(stream) => Parked::Unix(stream.into_std()?),
-            Self::Unwatched(parked) => parked,
-        })
+    pub fn park(self) -> Parked {
+        Parked(Arc::clone(self.0.socket()))
     }
 
     /// Has the runtime forget it until [`Stream::watch`]: whatever comes meanwhile would wake this thread each time, though
-    /// nobody wants it yet. Where there is no descriptor left for that, it is watched on.
+    /// nobody wants it yet.
     pub fn unwatch(&mut self) {
-        let parked = match self {
-            Self::Tcp(stream) => stream.as_fd().try_clone_to_owned().map(|fd| Parked::Tcp(fd.into())),
-            Self::Unix(stream) => stream.as_fd().try_clone_to_owned().map(|fd| Parked::Unix(fd.into())),
-            Self::Unwatched(_) => return,
-        };
-        if let Ok(parked) = parked {
-            *self = Self::Unwatched(parked);
+        if let State::Watched(watched) = &self.0 {
+            self.0 = State::Unwatched(Arc::clone(watched.get_ref()));
         }
     }
 
     /// Has the runtime watch it, if it does not. Where that fails the socket is still there, as it was.
     pub fn watch(&mut self) -> io::Result<()> {
-        if let Self::Unwatched(parked) = self {
-            *self = parked.try_clone()?.resume()?;
+        if let State::Unwatched(socket) = &self.0 {
+            self.0 = State::watched(Arc::clone(socket))?;
         }
         Ok(())
     }
 
+    /// To be unwatched is an error.
+    fn watched(&self) -> io::Result<&AsyncFd<Arc<Connected>>> {
+        match &self.0 {
+            State::Watched(watched) => Ok(watched),
+            State::Unwatched(_) => Err(ErrorKind::NotConnected.into()),
+        }
+    }
+
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_read_ready(cx), Poll::Ready)
+        self.watched()?.poll_read_ready(cx).map_ok(drop)
     }
 
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_write_ready(cx), Poll::Ready)
+        self.watched()?.poll_write_ready(cx).map_ok(drop)
     }
 
-    /// Reads into all of `pieces` with one call. A read that does not fill them has found all that there was: readiness is
-    /// cleared with it, which saves the call that would only hear that there is nothing.
+    /// Whether urgent data has come since the socket was last found empty. The kernel ends a read where such data is, and a
+    /// splice does not get past it, although there may be more behind it: neither then shows that the socket is empty.
+    pub fn is_urgent(&self) -> bool {
+        self.urgent(|_| ()).is_some()
+    }
+
+    /// Has `then` look at the readiness that says so, if one does.
+    fn urgent<R>(&self, then: impl FnOnce(&mut Readiness<'_>) -> R) -> Option<R> {
+        let watched = self.watched().ok()?;
+        // One look at memory decides for most. Who has closed counts as well here, though that is no priority.
+        watched.try_io(Interest::PRIORITY, |_| Ok(())).ok()?;
+        let mut cx = Context::from_waker(Waker::noop());
+        match pin!(watched.ready(Interest::PRIORITY)).poll(&mut cx) {
+            Poll::Ready(Ok(mut guard)) if guard.ready().is_priority() => Some(then(&mut guard)),
+            _ => None,
+        }
+    }
+
+    /// Reads into all of `pieces` with one call. A read that does not fill them has found all that there was, unless urgent
+    /// data has ended it: readiness is cleared with it, which saves the call that would only hear that there is nothing.
     pub fn poll_read_pieces(&self, cx: &mut Context<'_>, pieces: &mut [IoSliceMut<'_>]) -> Poll<io::Result<usize>> {
         let room: usize = pieces.iter().map(|piece| piece.len()).sum();
         loop {
             ready!(self.poll_read_ready(cx))?;
             // The end of the stream is told as often as it is asked for.
-            let done = |count| count == 0 || count == room;
+            let done = |count| count == 0 || count == room || self.is_urgent();
             match self.call(Interest::READABLE, done, || rustix::io::readv(self, pieces)) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // It is empty, and what was urgent is read.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.urgent(|readiness| readiness.clear_ready_matching(Ready::PRIORITY));
+                }
                 result => return Poll::Ready(result),
             }
         }
@@ -199,12 +253,27 @@ impl Stream {
 
     /// Writes what the socket takes at once.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        either!(self, stream => stream.try_write(bytes), identity)
+        self.try_io(Interest::WRITABLE, || Ok(rustix::io::retry_on_intr(|| rustix::io::write(self, bytes))?))
     }
 
     /// Does `io`; where it would block, readiness is cleared so that the next poll waits.
     pub fn try_io<R>(&self, interest: Interest, io: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        either!(self, stream => stream.try_io(interest, io), identity)
+        self.watched()?.try_io(interest, |_| io())
+    }
+
+    /// Whether bytes wait here that the peer has not got yet because it has no room for them, or because the network is slow.
+    /// What is on its way does not count. Of a Unix socket nobody knows.
+    pub fn has_unsent(&self) -> bool {
+        self.is_tcp() && socket::has_unsent(self)
+    }
+
+    /// Has the kernel give up a peer that acknowledges nothing for a while, or that has no room for a while: as
+    /// [`Stream::prepare`] does, or no longer. Peers of Unix sockets cannot be out of reach.
+    pub fn limit_silence(&self, on: bool) {
+        if self.is_tcp() {
+            // Without it, the peer is given up when the kernel's own patience ends.
+            let _ = socket::limit_silence(self, on);
+        }
     }
 
     /// Ends the sending side.
@@ -220,31 +289,41 @@ impl Stream {
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-            Self::Unwatched(parked) => parked.as_fd(),
-        }
+        self.0.socket().as_fd()
     }
 }
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), stream => Pin::new(stream).poll_read(cx, buffer), Poll::Ready)
+        // Without bytes to read, nothing is made ready for them.
+        ready!(self.poll_read_ready(cx))?;
+        let count = ready!(self.poll_read_pieces(cx, &mut [IoSliceMut::new(buffer.initialize_unfilled())]))?;
+        buffer.advance(count);
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self.get_mut(), stream => Pin::new(stream).poll_write(cx, bytes), Poll::Ready)
+        self.poll_write_pieces(cx, &[IoSlice::new(bytes)])
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), stream => Pin::new(stream).poll_flush(cx), Poll::Ready)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self.get_mut(), stream => Pin::new(stream).poll_shutdown(cx), Poll::Ready)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shutdown_write())
+    }
+}
+
+type Readiness<'a> = AsyncFdReadyGuard<'a, Arc<Connected>>;
+
+/// Begins to connect; that it is under way is no error.
+fn begin(socket: &Socket, address: &SockAddr) -> io::Result<()> {
+    match socket.connect(address) {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => Ok(()),
+        result => result,
     }
 }
 
@@ -252,18 +331,30 @@ const NOWHERE: Address = Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPE
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixStream;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
 
     use super::*;
 
+    /// Two ends of a connection of either kind.
+    async fn pairs() -> [(Stream, Stream); 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = Stream::connect(&listener.local_addr().unwrap().into()).await.unwrap();
+        let there = listener.accept().unwrap().0;
+        let unix = UnixStream::pair().unwrap();
+        for socket in [&unix.0, &unix.1] {
+            socket.set_nonblocking(true).unwrap();
+        }
+        there.set_nonblocking(true).unwrap();
+        [(here, Stream::tcp(there).unwrap()), (Stream::unix(unix.0).unwrap(), Stream::unix(unix.1).unwrap())]
+    }
+
     #[tokio::test]
     async fn what_came_while_it_was_not_watched_is_there_when_it_is_again() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let tcp = (Stream::Tcp(tcp), Stream::Tcp(listener.accept().await.unwrap().0));
-        let unix = UnixStream::pair().unwrap();
-        for (mut here, mut there) in [tcp, (Stream::Unix(unix.0), Stream::Unix(unix.1))] {
+        for (mut here, mut there) in pairs().await {
             here.unwatch();
             here.unwatch();
             assert_eq!(here.try_write(b"x").unwrap_err().kind(), ErrorKind::NotConnected);
@@ -280,5 +371,48 @@ mod tests {
             here.shutdown_write().unwrap();
             assert_eq!(there.read(&mut came).await.unwrap(), 0);
         }
+    }
+
+    #[tokio::test]
+    async fn to_be_forgotten_and_watched_again_takes_no_descriptor() {
+        for (mut here, _there) in pairs().await {
+            let number = here.as_fd().as_raw_fd();
+            here.unwatch();
+            assert_eq!(here.as_fd().as_raw_fd(), number);
+            here.watch().unwrap();
+            assert_eq!(here.as_fd().as_raw_fd(), number);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_urgent_data_is_read_without_waiting_for_more() {
+        let [(here, mut there), _] = pairs().await;
+        for round in 0..3 {
+            there.write_all(b"before").await.unwrap();
+            SockRef::from(&there).send_out_of_band(b"!").unwrap();
+            there.write_all(b"behind").await.unwrap();
+            let mut came = Vec::new();
+            while came.len() < 12 {
+                let mut buffer = [0; 64];
+                let count = poll_fn(|cx| here.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut buffer)])).await.unwrap();
+                came.extend_from_slice(&buffer[..count]);
+            }
+            assert_eq!(came, b"beforebehind", "round {round}");
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(here.poll_read_pieces(&mut cx, &mut [IoSliceMut::new(&mut [0; 64])]).is_pending());
+            assert!(!here.is_urgent(), "it is empty");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_cannot_be_reached_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let gone = listener.local_addr().unwrap();
+        drop(listener);
+        let refused = Stream::connect(&gone.into()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = Stream::connect(&Address::Unix(folder.path().join("s"))).await.unwrap_err();
+        assert_eq!(nowhere.kind(), ErrorKind::NotFound);
     }
 }

@@ -12,6 +12,8 @@ pub enum Outcome {
     ConnectionLimit,
     /// tlsgate refused: connections come faster than the listener's `connection_rate`.
     ConnectionRate,
+    /// tlsgate refused: all listeners together have as many connections as the limit of open files allows.
+    DescriptorLimit,
     /// tlsgate refused: the client's address is not one that `allow` and `deny` let in.
     ClientDenied,
     /// tlsgate refused: too many handshakes of this client have failed lately (`handshake_failures`).
@@ -139,6 +141,8 @@ pub enum Outcome {
     BackendDown,
     /// No byte moved for `idle_timeout`.
     IdleTimeout,
+    /// One side had ended its data, and no byte moved for `half_close_timeout`.
+    HalfClosedTimeout,
 
     // tlsgate itself
     /// tlsgate stopped before the connection had ended.
@@ -169,14 +173,15 @@ impl Outcome {
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
             Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,
             Self::ConnectionLimit | Self::ConnectionRate | Self::ClientDenied | Self::ClientBlocked => false,
-            Self::ClientConnectionLimit | Self::ClientConnectionRate => false,
+            Self::ClientConnectionLimit | Self::ClientConnectionRate | Self::DescriptorLimit => false,
             Self::ProxyUntrusted | Self::ProxyHeaderInvalid => false,
             Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => false,
             Self::BackendUnreachable | Self::BackendFull | Self::BackendDown => false,
             Self::Completed | Self::BackendClosedEarly => false,
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,
             Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => false,
-            Self::KeysExhausted | Self::IdleTimeout | Self::Shutdown | Self::InternalError => false,
+            Self::KeysExhausted | Self::IdleTimeout | Self::HalfClosedTimeout => false,
+            Self::Shutdown | Self::InternalError => false,
         }
     }
 }

@@ -1,10 +1,27 @@
 //! Lets a connection in, or says with which outcome it is refused. Must not know: sockets, what a connection does.
 
+use std::sync::Arc;
+
 use crate::limit::admission::{Place, Refused, Share};
 use crate::limit::prefixes::Prefixes;
+use crate::limit::room::Room;
 use crate::net::address::Address;
 use crate::observe::outcome::Outcome;
-use crate::snapshot::Listener;
+use crate::snapshot::{Listener, Snapshot};
+
+/// What all listeners share.
+#[derive(Debug, Clone, Copy)]
+pub struct House<'a> {
+    pub room: &'a Arc<Room>,
+    pub snapshot: &'a Snapshot,
+}
+
+impl House<'_> {
+    fn place(self, listener: &Listener) -> Result<Place, Outcome> {
+        let elsewhere = || self.snapshot.listeners().any(|other| other.admission.give_way());
+        listener.admission.place(self.room, elsewhere).map_err(outcome)
+    }
+}
 
 /// Held by a connection that was let in.
 #[derive(Debug)]
@@ -15,19 +32,24 @@ pub struct Admitted {
 
 impl Admitted {
     /// Asks for the client first: one that is refused must not use up what all have together.
-    pub fn direct(listener: &Listener, client: &Address) -> Result<Self, Outcome> {
+    pub fn direct(house: House<'_>, listener: &Listener, client: &Address) -> Result<Self, Outcome> {
         let share = share(listener, client)?;
-        let place = listener.admission.place().map_err(outcome)?;
+        let place = house.place(listener)?;
         Ok(Self { place, share })
     }
 
     /// Behind a proxy: who the client is will be known later, but the proxy must be one that is trusted.
-    pub fn proxied(listener: &Listener, trusted: &Prefixes, proxy: &Address) -> Result<Self, Outcome> {
+    pub fn proxied(
+        house: House<'_>,
+        listener: &Listener,
+        trusted: &Prefixes,
+        proxy: &Address,
+    ) -> Result<Self, Outcome> {
         // Who may write to a Unix socket is trusted.
         if proxy.ip().is_some_and(|address| !trusted.allows(address)) {
             return Err(Outcome::ProxyUntrusted);
         }
-        let place = listener.admission.place().map_err(outcome)?;
+        let place = house.place(listener)?;
         Ok(Self { place, share: None })
     }
 
@@ -67,5 +89,6 @@ fn outcome(refused: Refused) -> Outcome {
         Refused::TooOftenByClient => Outcome::ClientConnectionRate,
         Refused::TooMany => Outcome::ConnectionLimit,
         Refused::TooOften => Outcome::ConnectionRate,
+        Refused::NoRoom => Outcome::DescriptorLimit,
     }
 }

@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::sync::{mpsc, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
+use crate::limit::room::Room;
 use crate::net::address::Address;
 use crate::net::listen::Acceptor;
-use crate::net::stream::{Parked, Stream};
+use crate::net::stream::Stream;
 use crate::observe::access::{AccessLog, ConnectionId};
 use crate::observe::metrics::Metrics;
-use crate::proxy::admission::Admitted;
+use crate::proxy::admission::{Admitted, House};
 use crate::proxy::connection::{self, Accepted};
 use crate::proxy::entry::Entry;
 use crate::proxy::pulse::Pulse;
@@ -31,6 +33,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub workers: Workers,
     pub ids: Arc<Ids>,
+    /// For how many connections there are descriptors.
+    pub room: Arc<Room>,
     /// When trouble with accepting was last told of, by any worker.
     pub told: Arc<Mutex<Option<Instant>>>,
     /// Held by each connection: when every clone is gone, all have ended.
@@ -69,6 +73,10 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
                 trouble.over();
                 pulse.beat();
                 start(stream, peer, socket.path(), &name, here, &shared);
+                if shared.room.is_full() {
+                    // Who has to give way to the next one, or has given way to this one, goes first.
+                    yield_now().await;
+                }
             }
             Err(error) => {
                 let pause = trouble.met(&error, &name);
@@ -89,9 +97,10 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
     if let Some(path) = path {
         entry.came_to(Address::Unix(path.to_owned()));
     }
+    let house = House { room: &shared.room, snapshot: &snapshot };
     let admitted = match &listener.trusted_proxies {
-        Some(trusted) => Admitted::proxied(listener, trusted, &peer),
-        None => Admitted::direct(listener, &peer),
+        Some(trusted) => Admitted::proxied(house, listener, trusted, &peer),
+        None => Admitted::direct(house, listener, &peer),
     };
     let admitted = match admitted {
         Ok(admitted) => admitted,
@@ -107,7 +116,7 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
         Some(worker) => {
             let parked = stream.park();
             worker.spawn(async move {
-                match parked.and_then(Parked::resume) {
+                match parked.resume() {
                     Ok(stream) => connection::serve(stream, accepted).await,
                     Err(error) => tracing::error!(%error, "cannot serve on another worker"),
                 }

@@ -47,8 +47,10 @@ impl Carrier {
         from.watch()?;
         // Without bytes to read, neither buffer nor pipe is taken.
         ready!(from.poll_read_ready(cx))?;
+        // A pipe gets nothing past urgent data.
         if self.bulk
             && !self.copies
+            && !from.is_urgent()
             && let Some(mut pipe) = Pipe::take()
         {
             match ready!(pipe.poll_fill(from, cx)) {
@@ -117,8 +119,9 @@ const BULK: usize = 16 * 1024;
 mod tests {
     use std::future::poll_fn;
 
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixStream;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream, UnixStream};
 
     use super::*;
 
@@ -126,11 +129,15 @@ mod tests {
     async fn pair(unix: bool) -> (Stream, Stream) {
         if unix {
             let (here, there) = UnixStream::pair().unwrap();
-            return (Stream::Unix(here), Stream::Unix(there));
+            here.set_nonblocking(true).unwrap();
+            there.set_nonblocking(true).unwrap();
+            return (Stream::unix(here).unwrap(), Stream::unix(there).unwrap());
         }
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let here = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Stream::Tcp(here), Stream::Tcp(listener.accept().await.unwrap().0))
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = Stream::connect(&listener.local_addr().unwrap().into()).await.unwrap();
+        let there = listener.accept().unwrap().0;
+        there.set_nonblocking(true).unwrap();
+        (here, Stream::tcp(there).unwrap())
     }
 
     fn bytes(count: usize) -> Vec<u8> {

@@ -14,6 +14,7 @@ use crate::net::listen::{Acceptor, Listening};
 use crate::net::socket;
 use crate::proxy::listener::{self, Shared};
 use crate::reload;
+use crate::server::descriptors::{Demand, Descriptors};
 use crate::server::handover::{Inherited, Name};
 
 /// A listener's name and one address as configured: what makes a socket the same one after a reload.
@@ -25,6 +26,7 @@ pub(super) struct Sockets {
     shared: Option<Shared>,
     bound: HashMap<Key, Bound>,
     inherited: Inherited,
+    descriptors: Descriptors,
 }
 
 struct Bound {
@@ -39,11 +41,12 @@ pub(super) struct Prepared {
     wanted: Vec<Key>,
     /// The permissions of Unix sockets.
     modes: HashMap<Key, u32>,
+    demand: Demand,
 }
 
 impl Sockets {
-    pub(super) fn new(workers: Vec<Handle>, shared: Shared, inherited: Inherited) -> Self {
-        Self { workers, shared: Some(shared), bound: HashMap::new(), inherited }
+    pub(super) fn new(workers: Vec<Handle>, shared: Shared, inherited: Inherited, descriptors: Descriptors) -> Self {
+        Self { workers, shared: Some(shared), bound: HashMap::new(), inherited, descriptors }
     }
 
     /// What another process needs to go on accepting.
@@ -116,6 +119,15 @@ impl Sockets {
     }
 }
 
+fn demand(config: &Config, sockets: usize) -> Demand {
+    let checked = config.backends.iter().filter(|backend| backend.health.is_some());
+    Demand {
+        sockets,
+        checks: checked.map(|backend| backend.settings.servers.len()).sum(),
+        connections: config.listeners.iter().fold(0, |sum, one| sum.saturating_add(one.limits.max_connections)),
+    }
+}
+
 fn name_of((listener, address): &Key) -> Name {
     Name { listener: listener.to_string(), address: address.to_string() }
 }
@@ -144,10 +156,17 @@ impl reload::Sockets for Sockets {
                 Err(error) => errors.push(place.error(format!("cannot listen on {}: {error}", place.value))),
             }
         }
-        if errors.is_empty() { Ok(Prepared { fresh, wanted, modes }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Prepared { fresh, demand: demand(config, wanted.len()), wanted, modes })
+        } else {
+            Err(errors)
+        }
     }
 
     fn commit(&mut self, prepared: Prepared) {
+        if let Some(shared) = &self.shared {
+            shared.room.set(self.descriptors.connections(prepared.demand));
+        }
         for (key, socket) in prepared.fresh {
             let name = Arc::clone(&key.0);
             if let Err(error) = self.start(key, socket) {

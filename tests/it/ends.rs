@@ -12,6 +12,7 @@ use crate::support::stream::bytes;
 mod abrupt;
 mod idle;
 mod records;
+mod urgent;
 
 #[test]
 fn after_the_clients_close_notify_the_backend_still_answers_in_full() {

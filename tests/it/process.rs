@@ -8,6 +8,7 @@ use crate::support::client::{Client, Ending, Tls, drain};
 use crate::support::procfs::eventually;
 use crate::support::stage::{Lines, Stage};
 
+mod descriptors;
 mod limits;
 mod logs;
 mod pipes;

@@ -1,14 +1,13 @@
 //! Limits: at each one new connections wait or are refused, those that are in are untouched, and it recovers.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::bare::Bare;
 use crate::support::by_hand::ByHand;
-use crate::support::client::{Client, Tls, close, connect, drain, trusting};
-use crate::support::procfs::{eventually, open_files, resident_kib};
-use crate::support::stage::{Lines, NAME, Stage, certified, config};
+use crate::support::client::{Tls, close, connect, drain};
+use crate::support::procfs::{eventually, resident_kib};
+use crate::support::stage::{Lines, Stage};
 
 #[test]
 fn beyond_max_connections_clients_are_refused_until_there_is_room() {
@@ -35,38 +34,6 @@ fn beyond_max_connections_clients_are_refused_until_there_is_room() {
     third.send(b"in").unwrap();
     backend.accept().read_exact(&mut [0; 2]).unwrap();
     assert!(backend.is_untouched());
-}
-
-#[test]
-fn out_of_file_descriptors_it_serves_those_it_has_and_recovers() {
-    let backend = ByHand::new();
-    let pki = certified();
-    let text = config(&[backend.address], Lines::default());
-    let mut bare = Bare::start(pki.folder(), &text, "ulimit -n 60");
-    let trust = Tls::BOTH.map(|tls| trusting(&pki.ca(), tls).into());
-    let mut client = Client::silent(bare.address, &trust[1], NAME);
-    client.handshake().unwrap();
-    let mut server = backend.accept();
-    let waiting: Vec<_> = (0..100).map(|_| connect(bare.address)).collect();
-    eventually("every descriptor is taken", || (open_files(bare.pid()) >= 60).then_some(()));
-    for _ in 0..100 {
-        client.send(b"ping").unwrap();
-        server.read_exact(&mut [0; 4]).unwrap();
-        server.write_all(b"pong").unwrap();
-        assert_eq!(client.read_exact(4), b"pong");
-    }
-    drop(waiting);
-    for trust in &trust {
-        let mut late = Client::silent(bare.address, trust, NAME);
-        late.handshake().unwrap();
-        late.send(b"late").unwrap();
-        backend.accept().read_exact(&mut [0; 4]).unwrap();
-    }
-    drop((client, server));
-    bare.stop();
-    let lines = bare.last_lines();
-    let told = lines.lines().filter(|line| line.contains("no file descriptors left")).count();
-    assert_eq!(told, 1, "a line a minute: {lines}");
 }
 
 #[test]
