@@ -50,6 +50,8 @@ pub struct Listener {
     pub handshake_timeout: Duration,
     /// Without a byte in either direction.
     pub idle_timeout: Duration,
+    /// The same once one side has ended its data.
+    pub half_close_timeout: Duration,
     /// Certificates of its folders that could not be loaded.
     pub load_failures: usize,
     pub admission: Admission,
@@ -104,6 +106,7 @@ impl Snapshot {
                     starttls: settings.starttls,
                     handshake_timeout: settings.handshake_timeout,
                     idle_timeout: settings.idle_timeout,
+                    half_close_timeout: settings.half_close_timeout,
                     load_failures: certificates.failures.len() - failures,
                     admission: Admission::new(limits(&settings.limits), same.map(|same| &same.admission)),
                     trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::CipherSuite;
 use tlsgate::net::stream::Stream;
 use tlsgate::observe::metrics::Metrics;
+use tlsgate::relay::patience::Patience;
 use tlsgate::relay::peer::{Peer, Wire};
 use tlsgate::relay::{passthrough, terminated};
 use tlsgate::tls::record::Layer;
@@ -17,7 +18,7 @@ use tokio::runtime::Builder;
 use crate::single::sealed;
 use crate::{MOST, handshake};
 
-const IDLE: Duration = Duration::from_secs(3600);
+const PATIENCE: Patience = Patience { idle: Duration::from_secs(3600), half_closed: Duration::from_secs(60) };
 
 pub(crate) fn terminated_64(count: usize) {
     terminate(64, count);
@@ -44,7 +45,7 @@ fn terminate(length: usize, count: usize) {
         let (mut outside, mut inside) = (Wire::tls(finished, Vec::new()), Wire::plain());
         let client = Peer { stream: client, wire: &mut outside };
         let backend = Peer { stream: backend, wire: &mut inside };
-        terminated::relay(client, backend, IDLE, &mut traffic).await;
+        terminated::relay(client, backend, PATIENCE, &mut traffic).await;
     });
 }
 
@@ -52,7 +53,7 @@ fn pass(length: usize, count: usize) {
     let message = vec![0; length];
     relay(std::iter::repeat_n(&message[..], count), length, async |client, backend| {
         let mut traffic = Metrics::new().unwrap().traffic("bench");
-        passthrough::relay(client, backend, Vec::new(), IDLE, &mut traffic).await;
+        passthrough::relay(client, backend, Vec::new(), PATIENCE, &mut traffic).await;
     });
 }
 
@@ -65,7 +66,8 @@ fn relay<'a>(
     Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let (mut source, client) = UnixStream::pair().unwrap();
         let (mut sink, backend) = UnixStream::pair().unwrap();
-        let (mut client, mut backend) = (Stream::Unix(client), Stream::Unix(backend));
+        let [mut client, mut backend] =
+            [client, backend].map(|socket| Stream::unix(socket.into_std().unwrap()).unwrap());
         let relaying = pin!(relay(&mut client, &mut backend));
         let mut came = vec![0; length];
         let driving = pin!(async {

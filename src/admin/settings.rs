@@ -95,6 +95,7 @@ fn listener(listener: &Listener) -> Value {
         }),
         "handshake_timeout": humantime::format_duration(listener.handshake_timeout).to_string(),
         "idle_timeout": humantime::format_duration(listener.idle_timeout).to_string(),
+        "half_close_timeout": humantime::format_duration(listener.half_close_timeout).to_string(),
         "session_tickets": tickets.on,
         "ticket_lifetime": humantime::format_duration(tickets.settings.lifetime).to_string(),
         "ticket_rotation": humantime::format_duration(tickets.settings.rotation).to_string(),

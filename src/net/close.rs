@@ -4,11 +4,11 @@
 use std::io;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::net::socket;
 use crate::net::stream::Stream;
 
 /// A connection that is reset when it is dropped, unless somebody says that it has ended in order: whoever is cut off in
@@ -37,7 +37,7 @@ impl Unfinished {
         }
         let give_up = Instant::now() + DELIVERY;
         let mut pause = Duration::from_micros(200);
-        while !is_writable(&self.stream) && Instant::now() < give_up {
+        while !socket::is_writable(&self.stream) && Instant::now() < give_up {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(50));
         }
@@ -84,13 +84,6 @@ pub async fn with_last_words(stream: &mut Stream, last: &[u8]) {
     };
     // Whatever goes wrong here, the connection is closed next. Boxed, since few come here and all would have room for it.
     let _ = timeout(LINGER, Box::pin(goodbye)).await;
-}
-
-fn is_writable(stream: &Stream) -> bool {
-    let mut fds = [PollFd::new(stream, PollFlags::OUT)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // An error here would repeat; it counts as writable so that the wait ends.
-    !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
 }
 
 /// How long a client may take to hear why it is refused.

@@ -4,7 +4,6 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rustls::AlertDescription;
@@ -20,6 +19,7 @@ use crate::observe::outcome::Outcome;
 use crate::proxy::admission::Admitted;
 use crate::proxy::entry::{Entry, NoHello, agreed, outcome_of, seconds};
 use crate::proxy::proxied;
+use crate::relay::patience::Patience;
 use crate::relay::peer::{Peer, Wire};
 use crate::relay::{self, End};
 use crate::snapshot::Listener;
@@ -46,7 +46,7 @@ pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
     // Most connections are idle most of the time: what only the beginning needs is gone, and what a relay does not need it
     // does not have, since each has a box of its own size.
     let begun = Box::pin(begin(client, listener, entry, admitted)).await;
-    let outcome = match begun.map(|begun| begun.relay(listener.idle_timeout, entry)) {
+    let outcome = match begun.map(|begun| begun.relay(patience(listener), entry)) {
         Ok(relay) => relay.await,
         Err(outcome) => outcome,
     };
@@ -54,6 +54,10 @@ pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
         listener.admission.failed(address);
     }
     entry.record.outcome = outcome;
+}
+
+fn patience(listener: &Listener) -> Patience {
+    Patience { idle: listener.idle_timeout, half_closed: listener.half_close_timeout }
 }
 
 /// A client that has a server, and bytes to be relayed between them.
@@ -65,10 +69,10 @@ enum Begun<'l> {
 type Relay<'l> = Pin<Box<dyn Future<Output = Outcome> + Send + 'l>>;
 
 impl<'l> Begun<'l> {
-    fn relay(self, idle_timeout: Duration, entry: &'l mut Entry) -> Relay<'l> {
+    fn relay(self, patience: Patience, entry: &'l mut Entry) -> Relay<'l> {
         match self {
-            Self::Terminated(begun) => Box::pin(begun.relay(idle_timeout, entry)),
-            Self::PassedThrough(begun) => Box::pin(begun.relay(idle_timeout, entry)),
+            Self::Terminated(begun) => Box::pin(begun.relay(patience, entry)),
+            Self::PassedThrough(begun) => Box::pin(begun.relay(patience, entry)),
         }
     }
 }
@@ -233,7 +237,7 @@ async fn terminate<'l>(
 
 impl<'l> Terminating<'l> {
     /// Taken apart out here: an async fn would keep its arguments beside what becomes of them.
-    fn relay(self, idle_timeout: Duration, entry: &'l mut Entry) -> impl Future<Output = Outcome> + use<'l> {
+    fn relay(self, patience: Patience, entry: &'l mut Entry) -> impl Future<Output = Outcome> + use<'l> {
         let Self { client, session, tickets, connected, pool } = self;
         let Connected { stream, lease, session: inner, .. } = connected;
         let mut outside = Wire::tls(session, tickets);
@@ -242,7 +246,7 @@ impl<'l> Terminating<'l> {
             let end = {
                 let outside = Peer { stream: &client, wire: &mut outside };
                 let inside = Peer { stream: stream.as_ref(), wire: &mut inside };
-                let mut relay = pin!(relay::terminated::relay(outside, inside, idle_timeout, &mut entry.traffic));
+                let mut relay = pin!(relay::terminated::relay(outside, inside, patience, &mut entry.traffic));
                 match pool.settings.on_down {
                     OnDown::Keep => relay.as_mut().await,
                     OnDown::Close => tokio::select! {
@@ -286,12 +290,12 @@ async fn pass_through<'l>(
 
 impl PassingThrough<'_> {
     /// Hands on what came so far, and then everything, as it is.
-    async fn relay(self, idle_timeout: Duration, entry: &mut Entry) -> Outcome {
+    async fn relay(self, patience: Patience, entry: &mut Entry) -> Outcome {
         let Self { client, first, connected, pool } = self;
         let (mut client, mut backend, lease) = (Unfinished::new(client), connected.stream, connected.lease);
         let end = {
             let (from, to) = (client.as_mut(), backend.as_mut());
-            let mut relay = pin!(relay::passthrough::relay(from, to, first, idle_timeout, &mut entry.traffic));
+            let mut relay = pin!(relay::passthrough::relay(from, to, first, patience, &mut entry.traffic));
             match pool.settings.on_down {
                 OnDown::Keep => relay.as_mut().await,
                 OnDown::Close => tokio::select! {
@@ -343,7 +347,11 @@ async fn read_hello(client: &mut Stream, reader: &mut HelloReader) -> Result<Hel
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const NONE: Patience = Patience { idle: Duration::ZERO, half_closed: Duration::ZERO };
 
     /// What [`listener`](crate::proxy::listener) has it keep.
     type Kept = (usize, usize, usize, usize);
@@ -355,8 +363,7 @@ mod tests {
     #[test]
     fn what_an_idle_connection_keeps_is_small() {
         let serve = size(|(client, accepted): (_, Box<Accepted<Kept>>)| serve(client, accepted));
-        let relay =
-            size(|(begun, entry): (Terminating<'static>, &'static mut Entry)| begun.relay(Duration::ZERO, entry));
+        let relay = size(|(begun, entry): (Terminating<'static>, &'static mut Entry)| begun.relay(NONE, entry));
         let accepted = size_of::<Accepted<Kept>>();
         assert!(serve <= 128 && relay <= 1024 && accepted <= 640, "serve {serve}, relay {relay}, accepted {accepted}");
     }

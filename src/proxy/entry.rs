@@ -285,6 +285,7 @@ impl Entry {
                 Outcome::KeysExhausted
             }
             End::IdleTimeout => Outcome::IdleTimeout,
+            End::HalfClosedTimeout => Outcome::HalfClosedTimeout,
         }
     }
 }

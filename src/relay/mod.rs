@@ -10,6 +10,7 @@ mod carrier;
 mod intake;
 mod outlet;
 pub mod passthrough;
+pub mod patience;
 pub mod peer;
 pub mod terminated;
 
@@ -41,6 +42,8 @@ pub enum End {
     KeysExhausted(String),
     /// No byte moved for too long.
     IdleTimeout,
+    /// One direction was over, and no byte moved for too long.
+    HalfClosedTimeout,
 }
 
 /// Closes both connections so that neither peer takes a truncation for an end.
@@ -65,7 +68,11 @@ pub async fn close_both(end: &End, mut client: Stream, backend: Unfinished) {
         End::ClientBadRecord { last_words, .. } => {
             tokio::join!(close::with_last_words(&mut client, last_words), backend.reset_after_delivery());
         }
-        End::ClientTruncated | End::ClientReset { ended: false } | End::ClientAlert(_) | End::IdleTimeout => {
+        End::ClientTruncated
+        | End::ClientReset { ended: false }
+        | End::ClientAlert(_)
+        | End::IdleTimeout
+        | End::HalfClosedTimeout => {
             drop(client);
             backend.reset_after_delivery().await;
         }

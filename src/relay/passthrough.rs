@@ -8,22 +8,22 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use crate::net::close::{self, Unfinished};
 use crate::net::stream::Stream;
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
 use crate::relay::carrier::Carrier;
+use crate::relay::patience::{Clock, Patience};
 
 /// Relays until both directions have ended, or something ends them. `first` is what the client has sent already.
 pub async fn relay(
     client: &mut Stream,
     backend: &mut Stream,
     first: Vec<u8>,
-    idle: Duration,
+    patience: Patience,
     traffic: &mut Traffic,
 ) -> End {
     traffic.receive(first.len());
@@ -36,22 +36,22 @@ pub async fn relay(
         client_broke: false,
         backend_broke: false,
     };
-    let mut last_moved = Instant::now();
-    let mut timer = pin!(sleep_until(last_moved + idle));
+    let mut clock = Clock::new(patience);
+    let mut timer = pin!(sleep_until(clock.due()));
     poll_fn(|cx| {
         let (end, moved) = relay.advance(cx);
-        if moved {
-            last_moved = Instant::now();
-        }
         if let Poll::Ready(end) = end {
             return Poll::Ready(end);
         }
         // The timer is set anew only when it fires, not for every byte.
+        if clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
+            timer.as_mut().reset(clock.due());
+        }
         while timer.as_mut().poll(cx).is_ready() {
-            if last_moved.elapsed() >= idle {
-                return Poll::Ready(End::IdleTimeout);
+            if let Some(end) = clock.ring(relay.client, relay.backend) {
+                return Poll::Ready(end);
             }
-            timer.as_mut().reset(last_moved + idle);
+            timer.as_mut().reset(clock.due());
         }
         Poll::Pending
     })
@@ -127,6 +127,11 @@ enum Broken {
 }
 
 impl Direction {
+    /// Nothing more goes this way, and the receiver knows it.
+    fn is_over(&self) -> bool {
+        self.carrier.is_empty() && matches!(self.state, State::Ended | State::Refused)
+    }
+
     /// An end of what `from` sends is none where it `broke`. With `last`, the other direction has ended.
     fn step(
         &mut self,

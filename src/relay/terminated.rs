@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
 use crate::relay::intake::Came;
+use crate::relay::patience::{Clock, Patience};
 use crate::relay::peer::Peer;
 use crate::tls::record::RecordError;
 
@@ -22,11 +23,12 @@ use crate::tls::record::RecordError;
 pub fn relay<'a>(
     client: Peer<'a>,
     backend: Peer<'a>,
-    idle: Duration,
+    patience: Patience,
     traffic: &'a mut Traffic,
 ) -> impl Future<Output = End> + use<'a> {
     // Put together out here: an async fn would keep its arguments beside what becomes of them.
-    let mut relay = Relay { client, backend, up: Way::default(), down: Way::default(), traffic, idle };
+    let mut relay =
+        Relay { client, backend, up: Way::default(), down: Way::default(), traffic, clock: Clock::new(patience) };
     async move { run(&mut relay).await }
 }
 
@@ -34,28 +36,28 @@ async fn run(relay: &mut Relay<'_>) -> End {
     if let Err(end) = relay.begin() {
         return end;
     }
-    let mut last_moved = Instant::now();
-    let first = if relay.client.outlet().is_holding() { HOLD.min(relay.idle) } else { relay.idle };
-    let mut timer = pin!(sleep_until(last_moved + first));
+    let due = relay.clock.due();
+    let first = if relay.client.outlet().is_holding() { due.min(Instant::now() + HOLD) } else { due };
+    let mut timer = pin!(sleep_until(first));
     poll_fn(|cx| {
         loop {
             let (end, moved) = relay.advance(cx);
-            if moved {
-                last_moved = Instant::now();
-            }
             if let Poll::Ready(end) = end {
                 return Poll::Ready(end);
             }
             // The timer is set anew only when it fires, not for every byte.
+            if relay.clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
+                timer.as_mut().reset(relay.clock.due());
+            }
             let mut released = false;
             while timer.as_mut().poll(cx).is_ready() {
                 if relay.client.outlet().is_holding() {
                     relay.client.outlet().release();
                     released = true;
-                } else if last_moved.elapsed() >= relay.idle {
-                    return Poll::Ready(End::IdleTimeout);
+                } else if let Some(end) = relay.clock.ring(relay.client.stream, relay.backend.stream) {
+                    return Poll::Ready(end);
                 }
-                timer.as_mut().reset(last_moved + relay.idle);
+                timer.as_mut().reset(relay.clock.due());
             }
             if !released {
                 return Poll::Pending;
@@ -73,8 +75,7 @@ struct Relay<'a> {
     /// From the backend to the client.
     down: Way,
     traffic: &'a mut Traffic,
-    /// How long nothing may move.
-    idle: Duration,
+    clock: Clock,
 }
 
 /// Where one way stands.

@@ -84,6 +84,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     differences.compare("starttls", &old.starttls, &new.starttls);
     differences.compare("handshake_timeout", &old.handshake_timeout, &new.handshake_timeout);
     differences.compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
+    differences.compare("half_close_timeout", &old.half_close_timeout, &new.half_close_timeout);
     differences.compare("tickets", &ticket_settings(old), &ticket_settings(new));
     differences.compare("client_auth", &client_auth(&old.client_auth), &client_auth(&new.client_auth));
     differences.compare("alpn", &protocols(&old.alpn), &protocols(&new.alpn));

@@ -10,6 +10,7 @@ use crate::support::stage::Stage;
 use crate::support::stream::bytes;
 
 mod abrupt;
+mod half_closed;
 mod idle;
 mod records;
 mod urgent;

@@ -45,6 +45,7 @@ pub struct Listener {
     pub starttls: Option<starttls::Protocol>,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
+    pub half_close_timeout: Duration,
     pub tickets: Tickets,
     /// The application protocols that it agrees on, best first.
     pub alpn: Vec<Box<[u8]>>,
@@ -201,6 +202,7 @@ impl Listeners<'_> {
             starttls: listener.starttls.map(|protocol| protocol.value),
             handshake_timeout: listener.handshake_timeout.value,
             idle_timeout: listener.idle_timeout.value,
+            half_close_timeout: listener.half_close_timeout.value,
             tickets,
             alpn: listener.alpn.value.0,
             client_auth,
