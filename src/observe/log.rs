@@ -3,6 +3,8 @@
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::observe::line::Lines;
+
 /// How much is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -35,7 +37,7 @@ pub fn start(level: Level) -> Flush {
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUED).finish(std::io::stderr());
     let started = tracing_subscriber::fmt()
         .with_max_level(filter)
-        .with_writer(writer)
+        .with_writer(move || Lines { inner: writer.clone(), coloured: colours })
         .with_ansi(colours)
         .with_target(false)
         .try_init();

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::net::address::Address;
 use crate::observe::access::{Format, Record};
+use crate::observe::line::escaped;
 
 pub(super) fn line(record: &Record, format: Format) -> String {
     match format {
@@ -53,8 +54,8 @@ fn text(record: &Record) -> String {
     if let Some(reason) = &record.reason {
         line += &format!(" ({reason})");
     }
-    line.push('\n');
-    line
+    // Names of files and reasons may hold anything.
+    escaped(&line) + "\n"
 }
 
 /// The access log of an AWS Network Load Balancer: 22 fields in its order, `-` for what is absent.
@@ -90,7 +91,7 @@ fn nlb(record: &Record) -> String {
         moment(record.time),
     ];
     // A path may hold a blank, which would shift every field behind it.
-    fields.map(|field| field.replace(char::is_whitespace, "%20")).join(" ") + "\n"
+    escaped(&fields.map(|field| field.replace(char::is_whitespace, "%20")).join(" ")) + "\n"
 }
 
 /// What a client offers, as the AWS load balancers write it: in quotes, URL-encoded, and no more than 256 bytes of it.
@@ -241,7 +242,17 @@ mod tests {
     }
 
     #[test]
-    fn text_is_one_line() {
-        assert_eq!(line(&record(), Format::Text).lines().count(), 1);
+    fn a_record_is_one_line_whatever_a_file_is_called() {
+        let mut record = record();
+        let name = "/certs/a\nb\r\u{1b}[2J\u{2028}.crt";
+        record.certificate.as_mut().unwrap().chosen_cert = name.into();
+        record.reason = Some("x\ny".into());
+        for format in [Format::Json, Format::Text, Format::Nlb] {
+            let line = line(&record, format);
+            assert_eq!(line.matches('\n').count(), 1, "{line:?}");
+            assert!(line.ends_with('\n') && !line.contains(['\r', '\u{1b}']), "{line:?}");
+        }
+        let text = line(&record, Format::Text);
+        assert!(text.contains("cert=/certs/a\\nb\\r\\u{1b}[2J\\u{2028}.crt") && text.ends_with("(x\\ny)\n"), "{text}");
     }
 }

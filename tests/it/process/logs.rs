@@ -1,5 +1,6 @@
 //! A log that does not take what it is given never holds up traffic (FAULTS.md 39).
 
+use std::fs;
 use std::io::BufRead;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -8,7 +9,7 @@ use crate::support::backend::Backend;
 use crate::support::bare::Bare;
 use crate::support::by_hand::Refusing;
 use crate::support::client::{Client, Tls, connect, reset, trusting};
-use crate::support::pki::Pki;
+use crate::support::pki::{Extra, Key, Pki};
 use crate::support::procfs::eventually;
 use crate::support::stage::{Lines, NAME, certified, config};
 
@@ -94,3 +95,26 @@ fn is_served(pki: &Pki, bare: &Bare, data: &[u8]) {
 }
 
 const FLOOD: usize = 10_000;
+
+/// A file may be called anything; a line of a log is one line.
+#[test]
+fn a_line_break_in_a_files_name_ends_no_line_of_a_log() {
+    for format in ["text", "nlb", "json"] {
+        let pki = Pki::new();
+        pki.write("certs", "ma\nin", &[NAME], Key::P256, &Extra::default());
+        for file in ["certs/bro\nken.crt", "certs/bro\nken.key"] {
+            fs::write(pki.folder().join(file), "no certificate").unwrap();
+        }
+        let top = format!("[log]\naccess_format = \"{format}\"");
+        let text = config(&[Backend::echo().address], Lines { top: &top, ..Lines::default() });
+        let mut bare = Bare::start(pki.folder(), &text, "");
+        let told = bare.first_lines.lines().filter(|line| line.contains("ken.")).collect::<Vec<_>>();
+        assert!(!told.is_empty() && told.iter().all(|line| line.contains("bro\\nken.")), "{}", bare.first_lines);
+        is_served(&pki, &bare, b"good");
+        assert_eq!(bare.stop().code(), Some(0));
+        let lines: Vec<String> = bare.stdout.take().unwrap().lines().map(Result::unwrap).collect();
+        let named: Vec<&String> = lines.iter().filter(|line| line.contains("in.crt")).collect();
+        assert_eq!((lines.len(), named.len()), (1, 1), "{lines:?}");
+        assert!(named[0].contains("ma\\nin.crt") || named[0].contains("ma%20in.crt"), "{lines:?}");
+    }
+}
