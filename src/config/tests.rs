@@ -377,3 +377,23 @@ fn no_prefix_of_a_file_panics() {
         let _ = parse(&REFERENCE[..end], Path::new("."));
     }
 }
+
+#[test]
+fn a_path_of_a_unix_socket_that_is_too_long_is_refused_wherever_it_stands() {
+    // Relative paths begin in /etc/tlsgate.
+    let path = |length: usize| format!("unix:{}", "x".repeat(length - "/etc/tlsgate/".len()));
+    let texts = |length| {
+        let path = path(length);
+        let servers = REQUIRED.replace("servers = [\"10.0.1.10:389\"", &format!("servers = [\"{path}\""));
+        let admin = format!("[admin]\nlisten = \"{path}\"\n{REQUIRED}");
+        [with(&format!("listen = \"{path}\"")), servers, admin]
+    };
+    for text in texts(107) {
+        assert_eq!(errors(&text), [""; 0]);
+    }
+    for text in texts(108) {
+        let errors = errors(&text);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains("found a path of 108 bytes, expected at most 107"), "{errors:?}");
+    }
+}

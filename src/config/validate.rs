@@ -10,7 +10,7 @@ use crate::backend::discover;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file::{self, File};
 use crate::config::values::{Mode, Workers};
-use crate::net::address::Address;
+use crate::net::address::{Address, LONGEST_PATH};
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::tls::policy::Policy;
@@ -99,6 +99,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         errors,
     };
     let admin = admin(file.admin, folder);
+    check.errors.extend(admin.listen.as_ref().and_then(|listen| too_long(&listen.value, listen)));
     if let Some(listen) = admin.listen.as_ref().filter(|listen| listen.value.port() != Some(0)) {
         check.addresses.insert(listen.value.clone(), "admin".to_owned());
     }
@@ -167,6 +168,12 @@ fn resolved_address(address: Located<Address>, folder: &Path) -> Located<Address
         tcp @ Address::Tcp(_) => tcp,
     };
     Located { value, at: address.at, path: address.path }
+}
+
+/// A Unix socket could never be bound, or reached, at such a path.
+fn too_long<T>(address: &Address, written: &Located<T>) -> Option<ConfigError> {
+    let length = address.excess()?;
+    Some(written.error(format!("{address}: found a path of {length} bytes, expected at most {LONGEST_PATH}")))
 }
 
 fn resolved_target(target: Target, folder: &Path) -> Target {

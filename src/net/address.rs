@@ -35,6 +35,14 @@ impl Address {
         }
     }
 
+    /// A path that is longer than the kernel takes, in bytes.
+    pub fn excess(&self) -> Option<usize> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(path) => Some(path.as_os_str().len()).filter(|length| *length > LONGEST_PATH),
+        }
+    }
+
     /// The same without the port, for those who show it on its own.
     pub fn host(&self) -> String {
         self.ip().map_or_else(|| self.to_string(), |ip| ip.to_string())
@@ -62,6 +70,9 @@ impl std::fmt::Display for Address {
         }
     }
 }
+
+/// Bytes of a Unix socket's path: 108 with the zero behind it (unix(7)).
+pub const LONGEST_PATH: usize = 107;
 
 #[cfg(test)]
 mod tests {

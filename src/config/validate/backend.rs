@@ -11,7 +11,7 @@ use crate::config::file;
 use crate::config::validate::backend_tls::{self, Tls};
 use crate::config::validate::health::{self, Health};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::{present, resolved};
+use crate::config::validate::{present, resolved, too_long};
 use crate::config::values::server;
 use crate::net::address::Address;
 
@@ -36,6 +36,9 @@ pub(super) fn validated(
             server.value.place = Place::Address(Address::Unix(resolved(path, folder)));
         }
         let place = &server.value.place;
+        if let Place::Address(address) = place {
+            errors.extend(too_long(address, &server));
+        }
         if matches!(place, Place::Address(address) if address.port() == Some(0)) {
             errors.push(server.error("found port 0, expected the port that the server listens on"));
         } else if seen.contains(place) {

@@ -16,7 +16,7 @@ use crate::config::validate::reference::{
     BackendRef, Backends, CERTIFICATES, certificate, known_backend, known_bare_backend,
 };
 use crate::config::validate::route::{self, Route};
-use crate::config::validate::{present, resolved, resolved_address};
+use crate::config::validate::{present, resolved, resolved_address, too_long};
 use crate::config::values::Mode;
 use crate::net::address::Address;
 use crate::starttls;
@@ -119,6 +119,7 @@ impl Listeners<'_> {
                 errors.push(address.error(format!("{} is taken by {other} already", address.value)));
             }
         }
+        errors.extend(listen.iter().flatten().filter_map(|address| too_long(&address.value, address)));
         let policy = self.policies.named(&listener.policy, errors);
         let has_routes = !listener.routes.is_empty();
         let mode = match (&listener.mode, &listener.certificates) {
