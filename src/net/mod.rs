@@ -7,5 +7,6 @@ pub mod close;
 pub mod listen;
 pub mod pipe;
 pub mod proxy_protocol;
+mod refusal;
 pub mod socket;
 pub mod stream;

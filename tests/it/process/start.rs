@@ -80,6 +80,25 @@ fn an_address_that_cannot_be_had_ends_the_start_with_one_line_that_names_it() {
     }
 }
 
+/// Ports below 1024 on a machine that has not changed that; without a network of its own the test could not know.
+#[test]
+fn a_port_that_needs_a_right_ends_the_start_with_one_line_that_says_how_to_get_it() {
+    let pki = certified();
+    let text = config(&[([127, 0, 0, 1], 9).into()], Lines::default()).replace("127.0.0.1:0", "0.0.0.0:636");
+    let path = pki.folder().join("low.toml");
+    fs::write(&path, text).unwrap();
+    let without =
+        ["--net", "setpriv", "--bounding-set=-net_bind_service", PROGRAM, "run", "-c", path.to_str().unwrap()];
+    let output = tool::run("unshare", &without, b"");
+    let shown = tool::shown(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    let errors: Vec<String> = String::from_utf8(output.stderr).unwrap().lines().map(str::to_owned).collect();
+    let errors: Vec<&String> = errors.iter().filter(|line| !line.contains(" INFO ")).collect();
+    let [error] = errors[..] else { panic!("{shown}") };
+    let expected = ["\"main\"", "0.0.0.0:636", "CAP_NET_BIND_SERVICE", "ip_unprivileged_port_start", "1024"];
+    assert!(expected.iter().all(|part| error.contains(part)), "{error}");
+}
+
 #[test]
 fn the_limit_of_open_files_is_raised_and_reported() {
     let pki = certified();
