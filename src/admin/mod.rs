@@ -1,7 +1,6 @@
 //! The admin server: health, state and changes over HTTP, on a thread and a runtime of its own, so that neither it nor the
 //! data path can starve the other. Must not know: how connections are served, how a reload works.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
@@ -10,7 +9,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::config::decode::ConfigError;
 use crate::config::validate;
-use crate::net::listen::{Acceptor, Listening};
+use crate::net::listen::{Acceptor, Handed, Listening};
 use crate::reload::control::Control;
 
 mod answer;
@@ -62,7 +61,7 @@ impl Admin {
     /// `inherited` is the listening socket of the process before this one.
     pub fn open(
         config: &validate::Admin,
-        inherited: Option<OwnedFd>,
+        inherited: Option<Handed>,
         metrics: Metrics,
     ) -> Result<Option<Self>, ConfigError> {
         let Some(listen) = &config.listen else { return Ok(None) };
@@ -94,8 +93,8 @@ impl Admin {
     }
 
     /// The listening socket.
-    pub fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    pub fn socket(&self) -> &Listening {
+        &self.socket
     }
 
     /// The process before this one has left the socket to it.

@@ -1,15 +1,14 @@
 //! Where the admin server listens → a socket that accepts. Must not know: HTTP.
 
 use std::io::Result;
-use std::os::fd::OwnedFd;
 
 use crate::admin::guard::Door;
 use crate::config::values::Mode;
 use crate::net::address::Address;
-use crate::net::listen::Listening;
+use crate::net::listen::{Handed, Listening};
 
 /// Binds, or goes on with a socket that another process has bound, and tells what the socket became.
-pub(super) fn bind(address: &Address, mode: Mode, inherited: Option<OwnedFd>) -> Result<(Listening, Door)> {
+pub(super) fn bind(address: &Address, mode: Mode, inherited: Option<Handed>) -> Result<(Listening, Door)> {
     let socket = match inherited {
         Some(socket) => Listening::inherited(socket, address, mode.0)?,
         None => Listening::bind(address, mode.0)?,

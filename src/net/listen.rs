@@ -1,10 +1,10 @@
 //! Address → a socket that listens; and the file by which a Unix socket is found. Must not know: who listens, or why.
 
 use std::ffi::OsStr;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{Error, ErrorKind, Result};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -16,7 +16,8 @@ use rustix::net::{SocketAddrUnix, SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::net::address::Address;
+use crate::net::address::{Address, LONGEST_PATH};
+use crate::net::refusal::explained;
 use crate::net::socket;
 use crate::net::stream::Stream;
 
@@ -32,41 +33,70 @@ pub enum Listening {
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    inode: u64,
+    id: FileId,
     handed_over: AtomicBool,
+}
+
+/// Which file it is, whatever it is called. The socket that is bound to it keeps its number from being used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// A listening socket of another process.
+#[derive(Debug)]
+pub struct Handed {
+    pub socket: OwnedFd,
+    /// The file of a Unix socket, as that process knows it.
+    pub file: Option<FileId>,
+}
+
+impl FileId {
+    fn of(path: &Path) -> Result<Self> {
+        fs::symlink_metadata(path).map(|found| Self { device: found.dev(), inode: found.ino() })
+    }
 }
 
 impl Listening {
     /// Binds. A Unix socket gets these permissions, and one that a killed process left behind is replaced.
     pub fn bind(address: &Address, mode: u32) -> Result<Self> {
-        match address {
+        let bound = match address {
             Address::Tcp(address) => socket::listen(*address).map(Self::Tcp),
-            Address::Unix(path) => {
-                let (listener, inode) = bind_unix(path, mode)?;
-                Ok(Self::unix(listener, path, inode))
-            }
-        }
+            Address::Unix(path) => bind_unix(path, mode).map(|(listener, id)| Self::unix(listener, path, id)),
+        };
+        bound.map_err(|error| explained(error, address))
     }
 
-    /// Goes on with a socket that another process has bound to that address; a Unix socket that cannot be found any more is
-    /// bound anew. The file stays the other one's until [`Listening::take_over`].
-    pub fn inherited(socket: OwnedFd, address: &Address, mode: u32) -> Result<Self> {
+    /// Goes on with a socket that another process has bound to that address. A Unix socket that cannot be found any more,
+    /// since its file is gone or another one is in its place, is bound anew, as if there were no other process: what belongs
+    /// to somebody else is neither taken for it nor removed with it. The file stays the other process's until
+    /// [`Listening::take_over`].
+    pub fn inherited(handed: Handed, address: &Address, mode: u32) -> Result<Self> {
         match address {
-            Address::Tcp(_) => Ok(Self::Tcp(socket.into())),
-            Address::Unix(path) => match fs::symlink_metadata(path) {
-                Ok(found) => {
-                    let listening = Self::unix(socket.into(), path, found.ino());
+            Address::Tcp(_) => Ok(Self::Tcp(handed.socket.into())),
+            Address::Unix(path) => match FileId::of(path) {
+                Ok(found) if handed.file == Some(found) => {
+                    let listening = Self::unix(handed.socket.into(), path, found);
                     listening.hand_over();
                     Ok(listening)
                 }
-                Err(_) => Self::bind(address, mode),
+                _ => Self::bind(address, mode),
             },
         }
     }
 
-    fn unix(listener: UnixListener, path: &Path, inode: u64) -> Self {
-        let file = SocketFile { path: path.to_owned(), inode, handed_over: AtomicBool::new(false) };
+    fn unix(listener: UnixListener, path: &Path, id: FileId) -> Self {
+        let file = SocketFile { path: path.to_owned(), id, handed_over: AtomicBool::new(false) };
         Self::Unix { listener, file: Arc::new(file) }
+    }
+
+    /// The file of a Unix socket.
+    pub fn file(&self) -> Option<FileId> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix { file, .. } => Some(file.id),
+        }
     }
 
     /// Where it really listens: port 0 has become another.
@@ -103,7 +133,11 @@ impl Listening {
     pub fn set_mode(&self, mode: u32) -> Result<()> {
         match self {
             Self::Tcp(_) => Ok(()),
-            Self::Unix { file, .. } => fs::set_permissions(&file.path, Permissions::from_mode(mode)),
+            // What somebody else has put in its place is not ours to change.
+            Self::Unix { file, .. } if file.is_there() => fs::set_permissions(&file.path, Permissions::from_mode(mode)),
+            Self::Unix { .. } => {
+                Err(Error::new(ErrorKind::NotFound, "the socket's file is gone, or another is in its place"))
+            }
         }
     }
 }
@@ -117,10 +151,15 @@ impl AsFd for Listening {
     }
 }
 
+impl SocketFile {
+    fn is_there(&self) -> bool {
+        FileId::of(&self.path).is_ok_and(|found| found == self.id)
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = || fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode);
-        if !self.handed_over.load(Ordering::Acquire) && is_ours() {
+        if !self.handed_over.load(Ordering::Acquire) && self.is_there() {
             // What is left is replaced at the next start.
             let _ = fs::remove_file(&self.path);
         }
@@ -179,7 +218,7 @@ impl Acceptor {
 
 /// Binds in a folder that nobody else can enter, sets the permissions there, and moves the socket to its place: at no
 /// moment can it be reached by who should not, and one that a killed process left behind is replaced.
-fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, u64)> {
+fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, FileId)> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
             return Err(Error::new(ErrorKind::AlreadyExists, "a file that is no socket is in its place"));
@@ -196,10 +235,13 @@ fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, u64)> {
         .permissions(Permissions::from_mode(0o700))
         .tempdir_in(parent)?;
     let aside = private.path().join("s");
-    let listener = UnixListener::bind(&aside)?;
+    // Its path is a little longer than the one that was asked for, which may have been as long as there can be.
+    let folder = File::open(private.path())?;
+    let short = PathBuf::from(format!("/proc/self/fd/{}/s", folder.as_raw_fd()));
+    let listener = UnixListener::bind(if aside.as_os_str().len() > LONGEST_PATH { &short } else { &aside })?;
     listener.set_nonblocking(true)?;
     fs::set_permissions(&aside, Permissions::from_mode(mode))?;
-    let inode = fs::symlink_metadata(&aside)?.ino();
+    let id = FileId::of(&aside)?;
     fs::rename(&aside, path)?;
-    Ok((listener, inode))
+    Ok((listener, id))
 }

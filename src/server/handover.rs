@@ -18,6 +18,8 @@ use rustix::net::{
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use crate::net::listen::{FileId, Handed, Listening};
+
 /// What a socket is known by in both processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
@@ -30,7 +32,7 @@ pub(super) struct Name {
 /// The sockets that a predecessor has handed over, and the way to tell it so.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
-    sockets: Vec<(Name, OwnedFd)>,
+    sockets: Vec<(Name, Handed)>,
     from_predecessor: bool,
 }
 
@@ -48,7 +50,7 @@ impl Inherited {
     }
 
     /// The socket of that name, once.
-    pub(super) fn take(&mut self, name: &Name) -> Option<OwnedFd> {
+    pub(super) fn take(&mut self, name: &Name) -> Option<Handed> {
         let index = self.sockets.iter().position(|(known, _)| known == name)?;
         Some(self.sockets.swap_remove(index).1)
     }
@@ -72,7 +74,7 @@ pub(super) struct Successor {
 
 impl Successor {
     /// Starts this program anew, from the file that it was started from, with the same arguments.
-    pub(super) fn start(sockets: &[(Name, BorrowedFd<'_>)]) -> io::Result<Self> {
+    pub(super) fn start(sockets: &[(Name, &Listening)]) -> io::Result<Self> {
         let (channel, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(Error::from)?;
         let child = Command::new(program()?)
@@ -88,9 +90,9 @@ impl Successor {
         Ok(successor)
     }
 
-    fn send_all(&self, sockets: &[(Name, BorrowedFd<'_>)]) -> io::Result<()> {
+    fn send_all(&self, sockets: &[(Name, &Listening)]) -> io::Result<()> {
         for (name, socket) in sockets {
-            send_one(&self.channel, name, *socket)?;
+            send_one(&self.channel, name, socket.as_fd(), socket.file())?;
         }
         // An empty packet: that was the last one.
         send(&self.channel, &[], &mut SendAncillaryBuffer::default())
@@ -129,14 +131,15 @@ fn program() -> io::Result<PathBuf> {
     })
 }
 
-fn send_one(channel: impl AsFd, name: &Name, socket: BorrowedFd<'_>) -> io::Result<()> {
+fn send_one(channel: impl AsFd, name: &Name, socket: BorrowedFd<'_>, file: Option<FileId>) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut rights = SendAncillaryBuffer::new(&mut space);
     let sockets = [socket];
     if !rights.push(SendAncillaryMessage::ScmRights(&sockets)) {
         return Err(Error::other("no room for a descriptor"));
     }
-    send(channel, format!("{}\0{}", name.listener, name.address).as_bytes(), &mut rights)
+    let file = file.map_or_else(String::new, |file| format!("\0{} {}", file.device, file.inode));
+    send(channel, format!("{}\0{}{file}", name.listener, name.address).as_bytes(), &mut rights)
 }
 
 fn send(channel: impl AsFd, bytes: &[u8], rights: &mut SendAncillaryBuffer<'_, '_, '_>) -> io::Result<()> {
@@ -144,7 +147,7 @@ fn send(channel: impl AsFd, bytes: &[u8], rights: &mut SendAncillaryBuffer<'_, '
     Ok(())
 }
 
-fn receive_one(channel: impl AsFd) -> io::Result<Option<(Name, OwnedFd)>> {
+fn receive_one(channel: impl AsFd) -> io::Result<Option<(Name, Handed)>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut rights = RecvAncillaryBuffer::new(&mut space);
     let mut bytes = [0; LONGEST];
@@ -156,12 +159,20 @@ fn receive_one(channel: impl AsFd) -> io::Result<Option<(Name, OwnedFd)>> {
     let socket = sockets.next().and_then(|mut sockets| sockets.next());
     let text = bytes.get(..received.bytes).and_then(|bytes| std::str::from_utf8(bytes).ok());
     match (text.and_then(|text| text.split_once('\0')), socket) {
-        (Some((listener, address)), Some(socket)) => {
-            Ok(Some((Name { listener: listener.to_owned(), address: address.to_owned() }, socket)))
+        (Some((listener, rest)), Some(socket)) => {
+            let (address, file) =
+                rest.split_once('\0').map_or((rest, None), |(address, file)| (address, file_id(file)));
+            let name = Name { listener: listener.to_owned(), address: address.to_owned() };
+            Ok(Some((name, Handed { socket, file })))
         }
         (None, None) if received.bytes == 0 => Ok(None),
         _ => Err(Error::new(ErrorKind::InvalidData, "what came from the process before this one is no socket")),
     }
+}
+
+fn file_id(text: &str) -> Option<FileId> {
+    let (device, inode) = text.split_once(' ')?;
+    Some(FileId { device: device.parse().ok()?, inode: inode.parse().ok()? })
 }
 
 fn readable(channel: impl AsFd, deadline: Instant) -> bool {
@@ -192,11 +203,16 @@ mod tests {
         let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let name = Name { listener: "ldaps".into(), address: "127.0.0.1:0".into() };
-        send_one(&here, &name, socket.as_fd()).unwrap();
+        let id = FileId { device: 3, inode: u64::MAX };
+        for file in [None, Some(id)] {
+            send_one(&here, &name, socket.as_fd(), file).unwrap();
+        }
         send(&here, &[], &mut SendAncillaryBuffer::default()).unwrap();
         let (known, received) = receive_one(&there).unwrap().unwrap();
-        assert_eq!(known, name);
-        let received = std::net::TcpListener::from(received);
+        assert_eq!((&known, received.file), (&name, None));
+        let (known, received) = receive_one(&there).unwrap().unwrap();
+        assert_eq!((&known, received.file), (&name, Some(id)));
+        let received = std::net::TcpListener::from(received.socket);
         assert_eq!(received.local_addr().unwrap(), socket.local_addr().unwrap());
         assert!(receive_one(&there).unwrap().is_none());
     }

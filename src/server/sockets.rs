@@ -1,7 +1,6 @@
 //! The listening sockets and the workers that accept on them. Must not know: why they change.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -50,8 +49,8 @@ impl Sockets {
     }
 
     /// What another process needs to go on accepting.
-    pub(super) fn to_hand_over(&self) -> Vec<(Name, BorrowedFd<'_>)> {
-        self.bound.iter().map(|(key, bound)| (name_of(key), bound.socket.as_fd())).collect()
+    pub(super) fn to_hand_over(&self) -> Vec<(Name, &Listening)> {
+        self.bound.iter().map(|(key, bound)| (name_of(key), &bound.socket)).collect()
     }
 
     /// Another process goes on with every socket.

@@ -205,3 +205,17 @@ fn others_behind_it_are_told_of_a_client_without_an_ip_address() {
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("told"), "{version}: {answer}");
     }
 }
+
+/// The longest path that a Unix socket can have is bound, whatever has to be put beside it meanwhile.
+#[test]
+fn a_path_as_long_as_there_can_be_is_listened_on() {
+    let pki = certified();
+    let most = 107 - pki.folder().as_os_str().len() - "/".len();
+    let folder = "d".repeat(most - "/s".len());
+    fs::create_dir(pki.folder().join(&folder)).unwrap();
+    for name in [format!("{folder}/s"), "n".repeat(most)] {
+        let text = config("", "servers = [\"127.0.0.1:9\"]").replace("unix:main.sock", &format!("unix:{name}"));
+        let _proxy = Proxy::start(pki.folder(), &text);
+        eventually("it listens", || UnixStream::connect(pki.folder().join(&name)).ok());
+    }
+}

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -124,6 +124,46 @@ fn a_unix_socket_goes_over_too() {
     assert_eq!(proxy.ended().code(), Some(0));
     assert_eq!(inode(), before);
     served();
+}
+
+/// Another program has put its own socket in the place of ours: the successor does not take it for ours, and nobody removes it.
+#[test]
+fn somebody_elses_socket_in_the_place_of_ours_is_neither_taken_over_nor_removed() {
+    for is_alive in [true, false] {
+        let (pki, backend) = (certified(), Backend::echo());
+        let text = config(&[backend.address], Lines::default()).replace(
+            "listen = \"127.0.0.1:0\"",
+            "listen = [\"127.0.0.1:0\", \"unix:main.sock\"]\nsocket_mode = \"0600\"",
+        );
+        let mut proxy = Proxy::start(pki.folder(), &text);
+        let path = pki.folder().join("main.sock");
+        let state = || std::fs::symlink_metadata(&path).map(|found| (found.ino(), found.mode()));
+        let ours = state().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let other = UnixListener::bind(&path).unwrap();
+        let theirs = state().unwrap();
+        assert_ne!(ours, theirs);
+        if is_alive {
+            proxy.signal("USR2");
+            proxy.log_line("nobody has taken over, everything stays as it is");
+            assert_eq!(state().unwrap(), theirs);
+            UnixStream::connect(&path).unwrap();
+            assert!(other.accept().is_ok());
+            proxy.signal("TERM");
+        } else {
+            // It was left behind, as by a process that was killed: it is replaced, as at any start.
+            drop(other);
+            let successor = Successor::of(&proxy);
+            let fresh = state().unwrap();
+            assert!(fresh != theirs && UnixStream::connect(&path).is_ok());
+            assert_eq!(proxy.ended().code(), Some(0));
+            assert_eq!(state().unwrap(), fresh, "the first process does not remove it");
+            drop(successor);
+            continue;
+        }
+        assert_eq!(proxy.wait().code(), Some(0));
+        assert_eq!(state().unwrap(), theirs, "it is not removed");
+    }
 }
 
 #[test]
