@@ -1,7 +1,8 @@
 //! Wires the parts together: workers, sockets, reloads and an orderly end. Must not know: the command line.
 
-use sd_notify::NotifyState;
 use std::sync::Arc;
+
+use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
