@@ -6,7 +6,7 @@ use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use crate::admin::{Admin, token};
+use crate::admin::{self, Admin, token};
 use crate::backend::upkeep::Upkeep;
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
@@ -104,6 +104,7 @@ impl Server {
         let its_socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
         let admin = Admin::open(&config.admin, its_socket, Box::new(exposition))
             .map_err(|error| StartError::Config(vec![error]))?;
+        admin::tidy(&config);
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (alive, all_ended) = mpsc::channel(1);
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));

@@ -1,11 +1,13 @@
 //! Certificates are added and removed: checked, then written, then swapped, and taken back where that fails.
 //! Must not know: how files are written, how a reload works.
 
+use std::io;
 use std::sync::Arc;
 
 use hyper::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use crate::admin::answer::Answer;
 use crate::admin::pair::{Change, Pair};
@@ -46,11 +48,11 @@ pub(super) async fn add(control: &Control, listener: &str, body: &[u8]) -> Answe
         let said = format!("this certificate is there already, as {}", other.label);
         return Answer::error(StatusCode::CONFLICT, &said);
     }
-    let written = match Change::write(&pair, &sent.certificate, &sent.key) {
+    let files = pair.clone();
+    let written = match aside(move || Change::write(&files, &sent.certificate, &sent.key)).await {
         Ok(written) => written,
         Err(error) => return unwritten(&pair, &error),
     };
-    drop(sent);
     let changes =
         match swapped(control, written, |after| after.iter().any(|other| other.key.cert == built.key.cert), listener)
             .await
@@ -84,7 +86,8 @@ pub(super) async fn remove(control: &Control, listener: &str, name: &str) -> Ans
         let said = format!("listener {:?} would be left without a certificate", bereft.name);
         return Answer::error(StatusCode::CONFLICT, &said);
     }
-    let removed = match Change::remove(&pair) {
+    let files = pair.clone();
+    let removed = match aside(move || Change::remove(&files)).await {
         Ok(removed) => removed,
         Err(error) => return unwritten(&pair, &error),
     };
@@ -139,7 +142,12 @@ async fn swapped(
     listener: &str,
 ) -> Result<Vec<String>, Answer> {
     let refusal = match control.reload().await.as_deref() {
-        Ok(Report::Swapped(changes)) if meant(&certificates(control, listener)) => return Ok(changes.clone()),
+        Ok(Report::Swapped(changes)) if meant(&certificates(control, listener)) => {
+            if let Err(error) = aside(move || made.keep()).await {
+                tracing::warn!(%error, "what is left of a change of certificate files is tidied at the next one");
+            }
+            return Ok(changes.clone());
+        }
         Ok(Report::Swapped(_)) => {
             let said = "the reload did not take it over, and the warnings in the log say why; nothing was changed";
             Answer::error(StatusCode::CONFLICT, said)
@@ -147,7 +155,7 @@ async fn swapped(
         Ok(Report::Failed(errors)) => change::failed(StatusCode::CONFLICT, errors),
         Err(stopping) => Answer::error(StatusCode::SERVICE_UNAVAILABLE, &stopping.to_string()),
     };
-    if let Err(error) = made.take_back() {
+    if let Err(error) = aside(move || made.take_back()).await {
         tracing::error!(%error, "a change of certificate files cannot be taken back");
         let said = format!("it failed, and what was written cannot be taken back: {error}");
         return Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &said));
@@ -157,6 +165,11 @@ async fn swapped(
         tracing::info!("the certificate files are as they were; tlsgate is stopping");
     }
     Err(refusal)
+}
+
+/// Does what waits for a disk on another thread.
+async fn aside<T: Send + 'static>(act: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(act).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 fn certificates(control: &Control, listener: &str) -> Vec<Arc<Certificate>> {

@@ -1,13 +1,14 @@
-//! A listener and a name → the files of the certificate, in one of the listener's folders. Changes nothing.
-//! Must not know: what is in the files, why they are looked for.
+//! A listener and a name → the files of the certificate, in one of the listener's folders.
+//! Must not know: what is in the files, how they are changed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use hyper::StatusCode;
 
 use crate::admin::answer::Answer;
-use crate::admin::pair::Pair;
+use crate::admin::pair::{self, Pair};
 use crate::config::validate::Config;
 use crate::config::validate::listener::Listener;
 use crate::tls::store::Source;
@@ -23,7 +24,7 @@ pub(super) fn to_write(config: &Config, listener: &str, name: &str) -> Result<(P
             return Err(Answer::error(StatusCode::CONFLICT, &said));
         }
     }
-    let pairs = folders.iter().map(|folder| pair(folder, name, "crt"));
+    let pairs = folders.iter().map(|folder| named(folder, name, "crt"));
     let Some(first) = pairs.clone().next() else {
         let said = "the listener has no folder among its certificates, and only there can one be added";
         return Err(Answer::error(StatusCode::CONFLICT, said));
@@ -39,7 +40,7 @@ pub(super) fn to_remove(config: &Config, listener: &str, name: &str) -> Result<P
     let listener = known(config, listener)?;
     let name = plain(name)?;
     let mut found = folders(listener)
-        .flat_map(|folder| ["crt", "pem"].map(|extension| pair(folder, name, extension)))
+        .flat_map(|folder| ["crt", "pem"].map(|extension| named(folder, name, extension)))
         .filter(|pair| there(&pair.folder, &pair.certificate));
     match (found.next(), found.next()) {
         (None, _) => {
@@ -51,6 +52,23 @@ pub(super) fn to_remove(config: &Config, listener: &str, name: &str) -> Result<P
             let paths = [one, other].map(|pair| pair.certificate_path().display().to_string());
             let said = format!("several files bear that name: {}", paths.join(" and "));
             Err(Answer::error(StatusCode::CONFLICT, &said))
+        }
+    }
+}
+
+/// Finishes changes that a process could not finish because it was killed. What cannot be finished is logged: what is in
+/// the folders is loaded all the same.
+pub(super) fn tidy_all(config: &Config) {
+    let folders: BTreeSet<&Path> = config.listeners.iter().flat_map(folders).collect();
+    for folder in folders {
+        match pair::tidy(folder) {
+            Ok(0) => {}
+            Ok(count) => {
+                tracing::warn!(folder = %folder.display(), count, "changes that were broken off are finished or taken back");
+            }
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), %error, "changes that were broken off cannot be finished");
+            }
         }
     }
 }
@@ -79,7 +97,7 @@ fn folders(listener: &Listener) -> impl Iterator<Item = &Path> {
     })
 }
 
-fn pair(folder: &Path, name: &str, extension: &str) -> Pair {
+fn named(folder: &Path, name: &str, extension: &str) -> Pair {
     Pair { folder: folder.to_owned(), certificate: format!("{name}.{extension}"), key: format!("{name}.key") }
 }
 

@@ -56,6 +56,12 @@ struct Shared {
     changing: Mutex<()>,
 }
 
+/// Finishes, in the folders of certificates, changes through the API that a process could not finish because it was
+/// killed. To be called before the folders are read for the first time.
+pub fn tidy(config: &validate::Config) {
+    folder::tidy_all(config);
+}
+
 impl Admin {
     /// Listens, and answers that nothing is ready yet. `None` where the configuration does not want an admin server.
     /// `inherited` is the listening socket of the process before this one.

@@ -1,11 +1,24 @@
-//! The two files of a certificate, changed so that it can be taken back. Must not know: what is in them.
+//! The two files of a certificate, changed in one step that can be taken back. Must not know: what is in them.
+//!
+//! Two renames are two steps, and a process can be killed between them. So the change is written down first, in a hidden
+//! folder beside the files that nobody else can enter: what is to be put in place, and what stood there. One rename of
+//! that folder decides; from then on the change is finished by whoever comes next, here or at the next start:
+//!
+//! | name of the folder | what it means | what [`tidy`] does |
+//! |---|---|---|
+//! | `.tlsgate-X` | not decided yet, or done | removes it |
+//! | `.tlsgate-X.do` | decided | does what is left of it |
+//! | `.tlsgate-X.undo` | to be taken back | puts back what stood there |
+//!
+//! In it, `new-NAME` is to become `NAME`, `gone-NAME` says that `NAME` is to go, `old-NAME` is what stood there, and
+//! `none-NAME` says that nothing did.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Result, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Error, ErrorKind, Result, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
+use rustix::fs::{FlockOperation, flock};
 
 /// Where certificate and key stand, in one folder.
 #[derive(Debug, Clone)]
@@ -16,15 +29,31 @@ pub(super) struct Pair {
     pub(super) key: String,
 }
 
-/// A change that was made, and what it takes to undo it. Dropping it forgets what was before.
+/// A change that was made, and can still be taken back. It has to be kept or taken back; where neither happens, it is
+/// kept at the next change or start.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Change {
+    journal: Journal,
+    /// Held until the change is kept or taken back, so that no other process finishes it meanwhile.
+    _lock: File,
+}
+
+/// A change as it is written down.
+#[derive(Debug)]
+struct Journal {
     folder: PathBuf,
-    /// A hidden folder beside the files, and on their file system, which nobody else can enter.
-    aside: TempDir,
-    /// What was changed, last one last, and whether something stood there before.
-    done: Vec<(String, bool)>,
+    /// `.tlsgate-X`, without what follows that.
+    name: String,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Not decided yet, or done.
+    Open,
+    Do,
+    Undo,
 }
 
 impl Pair {
@@ -34,153 +63,263 @@ impl Pair {
 }
 
 impl Change {
-    /// Writes both, or neither. The key comes first: a key alone is not looked at.
+    /// Puts both in place, or neither. The key comes first: a key alone is not looked at.
     pub(super) fn write(pair: &Pair, certificate: &str, key: &str) -> Result<Self> {
-        Self::new(pair)?.or_undone(|change| {
-            let fresh = [(&pair.key, key, 0o600), (&pair.certificate, certificate, 0o644)];
-            for (name, text, mode) in fresh {
-                write_whole(&change.fresh(name), text, mode)?;
-            }
-            for (name, ..) in fresh {
-                change.replace(name)?;
-            }
-            Ok(())
+        Self::make(pair, |journal| {
+            journal.write("new", &pair.key, key, 0o600)?;
+            journal.write("new", &pair.certificate, certificate, 0o644)
         })
     }
 
     /// Removes both, as far as they are there, or neither.
     pub(super) fn remove(pair: &Pair) -> Result<Self> {
-        Self::new(pair)?.or_undone(|change| {
-            change.remove_one(&pair.certificate)?;
-            change.remove_one(&pair.key)
+        Self::make(pair, |journal| {
+            for name in [&pair.key, &pair.certificate] {
+                journal.write("gone", name, "", 0o600)?;
+            }
+            Ok(())
         })
     }
 
+    /// It stays.
+    pub(super) fn keep(self) -> Result<()> {
+        self.journal.end()
+    }
+
     /// Puts everything back as it was.
-    pub(super) fn take_back(self) -> Result<()> {
-        for (name, stood) in self.done.iter().rev() {
-            let path = self.folder.join(name);
-            match stood {
-                true => fs::rename(self.old(name), path)?,
-                false => fs::remove_file(path)?,
-            }
+    pub(super) fn take_back(mut self) -> Result<()> {
+        self.journal.becomes(Stage::Undo)?;
+        self.journal.undo()?;
+        self.journal.end()
+    }
+
+    fn make(pair: &Pair, write: impl FnOnce(&Journal) -> Result<()>) -> Result<Self> {
+        let lock = lock(&pair.folder)?
+            .ok_or_else(|| Error::new(ErrorKind::ResourceBusy, "another process changes files in it"))?;
+        tidy_locked(&pair.folder)?;
+        let mut journal = Journal::new(&pair.folder)?;
+        let written = [&pair.key, &pair.certificate].into_iter().try_for_each(|name| journal.remember(name));
+        if let Err(error) = written.and_then(|()| write(&journal)).and_then(|()| journal.becomes(Stage::Do)) {
+            journal.end()?;
+            return Err(error);
         }
-        sync(&self.folder)
-    }
-
-    fn new(pair: &Pair) -> Result<Self> {
-        let aside = tempfile::Builder::new().prefix(".tlsgate-").tempdir_in(&pair.folder)?;
-        Ok(Self { folder: pair.folder.clone(), aside, done: Vec::new() })
-    }
-
-    fn or_undone(mut self, make: impl FnOnce(&mut Self) -> Result<()>) -> Result<Self> {
-        match make(&mut self).and_then(|()| sync(&self.folder)) {
-            Ok(()) => Ok(self),
+        let change = Self { journal, _lock: lock };
+        match change.journal.apply() {
+            Ok(()) => Ok(change),
             Err(error) => {
-                self.take_back()?;
+                change.take_back()?;
                 Err(error)
             }
         }
     }
+}
 
-    fn replace(&mut self, name: &str) -> Result<()> {
-        let path = self.folder.join(name);
-        let stood = match fs::hard_link(&path, self.old(name)) {
-            Ok(()) => true,
-            Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
-        };
-        fs::rename(self.fresh(name), path)?;
-        self.done.push((name.to_owned(), stood));
-        Ok(())
+/// Finishes what a process that was killed has left in a folder of certificates, and removes what it never decided on.
+/// Returns how many such changes there were. Where another process changes files there just now, they are its own.
+pub(super) fn tidy(folder: &Path) -> Result<usize> {
+    if Journal::all(folder)?.is_empty() {
+        return Ok(0);
     }
-
-    fn remove_one(&mut self, name: &str) -> Result<()> {
-        match fs::rename(self.folder.join(name), self.old(name)) {
-            Ok(()) => self.done.push((name.to_owned(), true)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn fresh(&self, name: &str) -> PathBuf {
-        self.aside.path().join(format!("new-{name}"))
-    }
-
-    fn old(&self, name: &str) -> PathBuf {
-        self.aside.path().join(format!("old-{name}"))
+    match lock(folder)? {
+        Some(_lock) => tidy_locked(folder),
+        None => Ok(0),
     }
 }
 
-fn write_whole(path: &Path, text: &str, mode: u32) -> Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(text.as_bytes())?;
-    if !text.ends_with('\n') {
-        file.write_all(b"\n")?;
+fn tidy_locked(folder: &Path) -> Result<usize> {
+    let journals = Journal::all(folder)?;
+    for journal in &journals {
+        match journal.stage {
+            Stage::Open => {}
+            Stage::Do => journal.apply()?,
+            Stage::Undo => journal.undo()?,
+        }
     }
-    file.sync_all()
+    let count = journals.len();
+    journals.into_iter().try_for_each(Journal::end)?;
+    Ok(count)
+}
+
+impl Journal {
+    fn new(folder: &Path) -> Result<Self> {
+        loop {
+            let journal = Self {
+                folder: folder.to_owned(),
+                name: format!("{PREFIX}{:08x}", fastrand::u32(..)),
+                stage: Stage::Open,
+            };
+            step();
+            match fs::DirBuilder::new().mode(0o700).create(journal.path()) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => return made.map(|()| journal),
+            }
+        }
+    }
+
+    /// Those in a folder, of whatever process.
+    fn all(folder: &Path) -> Result<Vec<Self>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let Some(name) = entry.file_name().to_str().and_then(|name| Some(name.strip_prefix(PREFIX)?.to_owned()))
+            else {
+                continue;
+            };
+            let stages = [Stage::Do, Stage::Undo]
+                .into_iter()
+                .find_map(|stage| Some((name.strip_suffix(stage.suffix())?.to_owned(), stage)));
+            let (name, stage) = stages.unwrap_or((name, Stage::Open));
+            // A socket that is being bound beside it, or a file of somebody else, has another kind of name.
+            let is_ours = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            if is_ours && entry.file_type()?.is_dir() {
+                found.push(Self { folder: folder.to_owned(), name: format!("{PREFIX}{name}"), stage });
+            }
+        }
+        Ok(found)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(format!("{}{}", self.name, self.stage.suffix()))
+    }
+
+    fn entry(&self, kind: &str, name: &str) -> PathBuf {
+        self.path().join(format!("{kind}-{name}"))
+    }
+
+    /// Keeps what stands under that name, or that nothing does.
+    fn remember(&self, name: &str) -> Result<()> {
+        let (path, old) = (self.folder.join(name), self.entry("old", name));
+        step();
+        match fs::hard_link(&path, &old) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.write("none", name, "", 0o600),
+            // Some file systems have no links, and some files of other users may not be linked.
+            Err(_) => fs::copy(&path, &old).and_then(|_| File::open(&old)?.sync_all()),
+        }
+    }
+
+    fn write(&self, kind: &str, name: &str, text: &str, mode: u32) -> Result<()> {
+        step();
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(self.entry(kind, name))?;
+        step();
+        file.write_all(text.as_bytes())?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            file.write_all(b"\n")?;
+        }
+        file.sync_all()
+    }
+
+    /// The one step that decides. What is in it is on the disk before that, and the decision after it.
+    fn becomes(&mut self, stage: Stage) -> Result<()> {
+        sync(&self.path())?;
+        let before = self.path();
+        let decided = Self { folder: self.folder.clone(), name: self.name.clone(), stage };
+        step();
+        fs::rename(before, decided.path())?;
+        *self = decided;
+        sync(&self.folder)
+    }
+
+    /// Does what is left to do; what was done already is not there any more.
+    fn apply(&self) -> Result<()> {
+        // Keys before certificates, and certificates gone before keys: at no moment is a certificate without a key.
+        for name in self.names("new")? {
+            self.rename("new", &name)?;
+        }
+        for name in self.names("gone")?.into_iter().rev() {
+            self.remove(&name)?;
+        }
+        sync(&self.folder)
+    }
+
+    fn undo(&self) -> Result<()> {
+        for name in self.names("old")? {
+            self.rename("old", &name)?;
+        }
+        for name in self.names("none")?.into_iter().rev() {
+            self.remove(&name)?;
+        }
+        sync(&self.folder)
+    }
+
+    /// It means nothing any more, and goes: first its meaning, in one step, then what is in it.
+    fn end(mut self) -> Result<()> {
+        if self.stage != Stage::Open {
+            self.becomes(Stage::Open)?;
+        }
+        step();
+        fs::remove_dir_all(self.path())?;
+        sync(&self.folder)
+    }
+
+    fn rename(&self, kind: &str, name: &str) -> Result<()> {
+        let (from, to) = (self.entry(kind, name), self.folder.join(name));
+        step();
+        fs::rename(&from, to)?;
+        // Two names of one file are left as they are by a rename.
+        absent_is_fine(fs::remove_file(from))
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        step();
+        absent_is_fine(fs::remove_file(self.folder.join(name)))
+    }
+
+    /// The names of one kind, keys first.
+    fn names(&self, kind: &str) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.path())? {
+            let entry = entry?.file_name();
+            let name = entry.to_str().and_then(|entry| entry.strip_prefix(kind)?.strip_prefix('-'));
+            names.extend(name.map(str::to_owned));
+        }
+        names.sort_by_key(|name| (!name.ends_with(".key"), name.clone()));
+        Ok(names)
+    }
+}
+
+impl Stage {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Open => "",
+            Self::Do => ".do",
+            Self::Undo => ".undo",
+        }
+    }
+}
+
+/// The right to change files in a folder; `None` where another process has it.
+fn lock(folder: &Path) -> Result<Option<File>> {
+    let file = File::open(folder)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        // Some file systems have no locks; there, the one process that is the rule needs none.
+        Err(_) => Ok(Some(file)),
+    }
 }
 
 /// What was renamed in a folder is certain to stay so only after this.
 fn sync(folder: &Path) -> Result<()> {
+    step();
     File::open(folder)?.sync_all()
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn scene(files: &[(&str, &str)]) -> (TempDir, Pair) {
-        let folder = TempDir::new().unwrap();
-        for (name, text) in files {
-            fs::write(folder.path().join(name), text).unwrap();
-        }
-        let pair = Pair { folder: folder.path().to_owned(), certificate: "x.crt".into(), key: "x.key".into() };
-        (folder, pair)
-    }
-
-    fn files(folder: &TempDir) -> BTreeMap<String, String> {
-        let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
-        let named = entries.filter(|entry| entry.path().is_file());
-        named
-            .map(|entry| (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn what_is_taken_back_is_as_it_was() {
-        let stands: [&[(&str, &str)]; 3] = [&[], &[("x.crt", "c"), ("x.key", "k")], &[("x.key", "k")]];
-        for before in stands {
-            let (folder, pair) = scene(before);
-            let was = files(&folder);
-            let change = Change::write(&pair, "C", "K").unwrap();
-            assert_eq!(files(&folder), [("x.crt", "C\n"), ("x.key", "K\n")].map(|(a, b)| (a.into(), b.into())).into());
-            change.take_back().unwrap();
-            assert_eq!(files(&folder), was);
-            Change::remove(&pair).unwrap().take_back().unwrap();
-            assert_eq!(files(&folder), was);
-        }
-    }
-
-    #[test]
-    fn what_is_kept_leaves_nothing_else_behind() {
-        let (folder, pair) = scene(&[("x.crt", "c"), ("x.key", "k"), ("y.crt", "y")]);
-        drop(Change::write(&pair, "C", "K").unwrap());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
-        drop(Change::remove(&pair).unwrap());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_write_that_fails_half_way_is_undone() {
-        let (folder, pair) = scene(&[("x.key", "k")]);
-        // A folder in the certificate's place cannot be replaced.
-        fs::create_dir(folder.path().join("x.crt")).unwrap();
-        assert!(Change::write(&pair, "C", "K").is_err());
-        assert_eq!(files(&folder), [("x.key".to_owned(), "k".to_owned())].into());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+fn absent_is_fine(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
+
+/// Stands before each step; a test ends it there, as if the process were killed.
+#[cfg(not(test))]
+fn step() {}
+
+#[cfg(test)]
+use tests::step;
+
+const PREFIX: &str = ".tlsgate-";
+
+#[cfg(test)]
+mod tests;

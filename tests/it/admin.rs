@@ -17,6 +17,7 @@ use crate::support::tool;
 mod bounds;
 mod certificates;
 mod drain;
+mod killed;
 mod refused;
 mod reload;
 mod shown;
