@@ -270,7 +270,11 @@ impl<S: Sockets> Reloader<S> {
         self.current.store(built.snapshot);
         self.sockets.commit(prepared);
         let before = &self.config;
-        let admin = validate::Admin { token_file: config.admin.token_file.clone(), ..before.admin.clone() };
+        let admin = validate::Admin {
+            listen: before.admin.listen.clone(),
+            socket_mode: before.admin.socket_mode,
+            ..config.admin.clone()
+        };
         self.config = Arc::new(Config { admin, log: before.log.clone(), ..config });
         self.note(|status| status.warnings = known);
         Ok(changes)

@@ -1,5 +1,8 @@
 //! What is answered: a status and a JSON object. Must not know: who asked.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
@@ -7,17 +10,19 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
-/// An answer before it is sent.
-#[derive(Debug)]
+use crate::admin::places::{Doing, Place};
+
+/// An answer before it is sent. Clones share its body.
+#[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     content_type: &'static str,
-    body: Bytes,
+    pub(super) body: Bytes,
     hint: Hint,
 }
 
 /// What the client should know to do better.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Hint {
     None,
     /// It should show the token.
@@ -58,8 +63,18 @@ impl Answer {
         Self { status: StatusCode::OK, content_type, body: text.into(), hint: Hint::None }
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body));
+    /// The same, with its bytes counted in `held` as long as anybody has them.
+    pub(super) fn counted(self, held: &Arc<AtomicUsize>) -> Self {
+        held.fetch_add(self.body.len(), Ordering::AcqRel);
+        let body = Bytes::from_owner(Counted { body: self.body, held: Arc::clone(held) });
+        Self { body, ..self }
+    }
+
+    /// As it is sent on a connection, whose place knows for how long that takes.
+    pub(super) fn into_response(self, place: Arc<Place>) -> Response<Full<Bytes>> {
+        place.becomes(Doing::Sending);
+        let body = Bytes::from_owner(Sent { body: self.body, place });
+        let mut response = Response::new(Full::new(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
@@ -73,6 +88,42 @@ impl Answer {
             }
         }
         response
+    }
+}
+
+/// A body whose bytes are counted.
+struct Counted {
+    body: Bytes,
+    held: Arc<AtomicUsize>,
+}
+
+/// A body that a connection sends. It is dropped when the last byte of it has been written.
+struct Sent {
+    body: Bytes,
+    place: Arc<Place>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.body.len(), Ordering::AcqRel);
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.place.becomes(Doing::Receiving);
     }
 }
 

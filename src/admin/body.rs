@@ -1,4 +1,4 @@
-//! Reads a request's body, within a size and a time. Must not know: what it means.
+//! Reads a request's body, within a size and a time, or passes over it. Must not know: what it means.
 
 use std::time::Duration;
 
@@ -10,8 +10,15 @@ use tokio::time::timeout;
 
 use crate::admin::answer::{Answer, JSON};
 
-/// The whole body, or why not.
-pub(super) async fn read(body: Incoming, headers: &HeaderMap) -> Result<Vec<u8>, Answer> {
+/// Whether somebody wants the body. What nobody wants takes no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Yes,
+    No,
+}
+
+/// The whole body, or why not. It is empty where it is not wanted, and has to be of the right size all the same.
+pub(super) async fn read(body: Incoming, headers: &HeaderMap, wanted: Wanted) -> Result<Vec<u8>, Answer> {
     let too_long = || {
         let said = format!("the body is longer than {} MiB", LONGEST >> 20);
         Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &said)
@@ -21,14 +28,17 @@ pub(super) async fn read(body: Incoming, headers: &HeaderMap) -> Result<Vec<u8>,
         return Err(too_long());
     }
     let mut body = body;
-    let mut bytes = Vec::new();
+    let (mut bytes, mut length) = (Vec::new(), 0);
     let gathered = timeout(PATIENCE, async {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
-            if bytes.len() + data.len() > LONGEST {
+            length += data.len();
+            if length > LONGEST {
                 return Ok::<_, hyper::Error>(false);
             }
-            bytes.extend_from_slice(&data);
+            if wanted == Wanted::Yes {
+                bytes.extend_from_slice(&data);
+            }
         }
         Ok(true)
     });

@@ -5,14 +5,16 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::config::decode::ConfigError;
 use crate::config::validate;
+use crate::config::values::HostName;
 use crate::net::listen::{Acceptor, Handed, Listening};
 use crate::reload::control::Control;
 
 mod answer;
+mod audit;
 mod body;
 mod certificates;
 mod change;
@@ -22,6 +24,9 @@ mod guard;
 mod listing;
 mod openapi;
 mod pair;
+mod places;
+mod progress;
+mod renderings;
 mod route;
 mod serve;
 mod servers;
@@ -31,7 +36,10 @@ mod socket;
 mod state;
 pub mod token;
 
+use audit::Audit;
 use guard::Door;
+use places::Places;
+use renderings::Renderings;
 
 /// Writes the metrics of a state in the text format of Prometheus.
 pub type Metrics = Box<dyn Fn(&Control) -> String + Send + Sync>;
@@ -52,8 +60,17 @@ struct Shared {
     /// Empty until the first snapshot is there.
     control: OnceLock<Control>,
     metrics: Metrics,
+    /// The names under which it may be asked until there is a snapshot.
+    hosts: Vec<HostName>,
+    places: Arc<Places>,
+    renderings: Arc<Renderings>,
+    audit: Audit,
     /// Held by who changes files, or drains: one at a time.
     changing: Mutex<()>,
+    /// Held by everybody who waits for that, or for a reload.
+    changes: Arc<Semaphore>,
+    /// Held by who reads the token.
+    readers: Arc<Semaphore>,
 }
 
 /// Finishes, in the folders of certificates, changes through the API that a process could not finish because it was
@@ -84,11 +101,26 @@ impl Admin {
         if door.is_open_to_others() {
             tracing::warn!(address = %door, "the admin API can be reached from other machines, and HTTP does not encrypt");
         }
-        let shared = Arc::new(Shared { door, control: OnceLock::new(), metrics, changing: Mutex::new(()) });
+        let shared = Arc::new(Shared {
+            door,
+            control: OnceLock::new(),
+            metrics,
+            hosts: config.hosts.clone(),
+            places: Arc::default(),
+            renderings: Arc::default(),
+            audit: Audit::default(),
+            changing: Mutex::new(()),
+            changes: Arc::new(Semaphore::new(CHANGES)),
+            readers: Arc::new(Semaphore::new(READERS)),
+        });
         let (stop, stopped) = watch::channel(false);
         let served = serve::serve(acceptor, Arc::clone(&shared), stopped);
-        let thread =
-            thread::Builder::new().name("admin".into()).spawn(move || runtime.block_on(served)).map_err(refused)?;
+        let serving = move || {
+            runtime.block_on(served);
+            // Who reads from a disk that does not answer is not waited for.
+            runtime.shutdown_background();
+        };
+        let thread = thread::Builder::new().name("admin".into()).spawn(serving).map_err(refused)?;
         Ok(Some(Self { shared, stop, thread: Some(thread), socket }))
     }
 
@@ -131,3 +163,8 @@ impl std::fmt::Debug for Shared {
         f.debug_struct("Shared").field("door", &self.door).finish_non_exhaustive()
     }
 }
+
+/// Changes that are made or wait their turn at one time. Each may hold a body of 1 MiB.
+const CHANGES: usize = 32;
+/// Threads that read the token at one time.
+const READERS: usize = 4;

@@ -1,5 +1,5 @@
-//! Accepts connections and bounds what each may take: their number, the time for a request's head, their whole life.
-//! Must not know: what is asked for.
+//! Accepts connections and bounds what each may take: the time for a request's head, for its answer, and for its whole
+//! life. Must not know: what is asked for, who is closed for whom.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -9,38 +9,46 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
+use crate::admin::guard::Caller;
+use crate::admin::places::{Peer, Place};
+use crate::admin::progress::Progress;
 use crate::admin::{Shared, service};
 use crate::net::listen::Acceptor;
 use crate::net::stream::Stream;
 
-/// Serves until told to stop; then what is being answered may come to its end.
+/// Serves until it has to stop; then what is being answered may come to its end.
 pub(super) async fn serve(socket: Acceptor, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
     let mut failing = false;
-    while let Some((place, accepted)) = tokio::select! {
-        // Who finds no place waits in the kernel's queue.
-        next = async { (Arc::clone(&places).acquire_owned().await, socket.accept().await) } => Some(next),
+    while let Some(accepted) = tokio::select! {
+        next = next(&socket, &shared) => Some(next),
         _ = stop.wait_for(|stop| *stop) => None,
     } {
         let failed_before = std::mem::replace(&mut failing, accepted.is_err());
         match accepted {
-            Ok((stream, _)) => spawn(stream, &shared, &stop, place),
+            Ok(Some((stream, caller, place))) => {
+                tokio::spawn(live(stream, caller, place, Arc::clone(&shared), stop.clone()));
+                // It may be answered before the next one comes, and then takes no place from it.
+                yield_now().await;
+            }
+            // There was no place for it, and it is closed.
+            Ok(None) => {}
             Err(error) => {
                 // Out of descriptors, most likely: to try again at once would not help, nor to say it again.
                 if !failed_before {
                     tracing::warn!(%error, "the admin server cannot accept for now");
                 }
+                shared.places.evict_anybody();
                 sleep(AFTER_FAILURE).await;
             }
         }
     }
     let all_ended = async {
-        // Neither is wanted for more than knowing that it is free.
-        drop(places.acquire_many(CONNECTIONS).await);
+        shared.places.all_free().await;
+        // It is not wanted for more than knowing that nobody has it.
         drop(shared.changing.lock().await);
     };
     if timeout(LAST_WORDS, all_ended).await.is_err() {
@@ -48,44 +56,44 @@ pub(super) async fn serve(socket: Acceptor, shared: Arc<Shared>, mut stop: watch
     }
 }
 
-fn spawn(stream: Stream, shared: &Arc<Shared>, stop: &watch::Receiver<bool>, place: impl Send + 'static) {
-    let (shared, stop) = (Arc::clone(shared), stop.clone());
-    tokio::spawn(async move {
-        live(stream, shared, stop).await;
-        drop(place);
-    });
+/// The next connection with its place, if there is one for it.
+async fn next(socket: &Acceptor, shared: &Shared) -> std::io::Result<Option<(Stream, Caller, Place)>> {
+    let (stream, address) = socket.accept().await?;
+    let place = shared.places.enter(Peer::of(&stream, &address)).await;
+    let caller = Caller::new(&stream, address);
+    Ok(place.map(|place| (stream, caller, place)))
 }
 
 /// One connection's life.
-async fn live(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    shared: Arc<Shared>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn live(stream: Stream, caller: Caller, place: Place, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let (place, caller) = (Arc::new(place), Arc::new(caller));
     let service = service_fn(|request| {
-        let shared = Arc::clone(&shared);
-        async { Ok::<_, Infallible>(service::answer(shared, request).await) }
+        let (shared, caller, place) = (Arc::clone(&shared), Arc::clone(&caller), Arc::clone(&place));
+        async { Ok::<_, Infallible>(service::answer(shared, caller, place, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Progress::new(stream)), service);
     let mut connection = pin!(connection);
     // How it ended does not matter here: who asked has seen it.
     let ended = tokio::select! {
         _ = connection.as_mut() => true,
-        _ = sleep(LIFE) => false,
+        () = place.evicted() => true,
+        () = sleep(LIFE) => false,
         _ = stop.wait_for(|stop| *stop) => false,
     };
     if !ended {
         connection.as_mut().graceful_shutdown();
-        let _ = timeout(LIFE, connection).await;
+        tokio::select! {
+            _ = connection => {}
+            () = place.evicted() => {}
+            () = sleep(LIFE) => {}
+        }
     }
 }
 
-/// Connections at one time.
-const CONNECTIONS: u32 = 64;
 /// For a request's head to arrive, and for the next one to begin.
 const HEAD: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.

@@ -8,15 +8,29 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 
 use crate::admin::answer::Answer;
+use crate::admin::body::Wanted;
+use crate::admin::guard::Caller;
+use crate::admin::places::{Doing, Place};
 use crate::admin::route::{Operation, Routed, route};
 use crate::admin::{Shared, body, certificates, change, explain, listing, openapi, servers, settings, state};
 use crate::reload::control::Control;
 
-pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    place: Arc<Place>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
-    let answer = match admitted(&shared, &parts) {
-        Ok((operation, values)) => match body::read(body, &parts.headers).await {
-            Ok(bytes) => perform(shared, operation, values, &parts, bytes).await,
+    let answer = match admitted(&shared, &caller, &parts).await {
+        Ok((operation, values)) if operation.is_change() => {
+            change(shared, &caller, &place, (operation, values), &parts, body).await
+        }
+        Ok((operation, _)) => match body::read(body, &parts.headers, Wanted::No).await {
+            Ok(_) => {
+                place.becomes(Doing::Working);
+                look(shared, operation, &parts).await
+            }
             Err(refusal) => refusal,
         },
         Err(refusal) => {
@@ -24,13 +38,21 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
             refusal
         }
     };
-    answer.into_response()
+    answer.into_response(place)
 }
 
 /// What is asked for, if who asks may ask it.
-fn admitted(shared: &Shared, parts: &Parts) -> Result<(Operation, Vec<String>), Answer> {
-    if let Some(refusal) = shared.door.refusal(parts) {
-        return Err(refusal);
+async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Operation, Vec<String>), Answer> {
+    let refused = |(why, answer)| {
+        shared.audit.refused(caller, parts, why);
+        answer
+    };
+    let refusal = match shared.control.get() {
+        Some(control) => shared.door.refusal(parts, &control.status.borrow().config.admin.hosts),
+        None => shared.door.refusal(parts, &shared.hosts),
+    };
+    if let Some(refusal) = refusal {
+        return Err(refused(refusal));
     }
     let (operation, values) = match route(&parts.method, parts.uri.path()) {
         Routed::To(operation, values) => (operation, values),
@@ -38,40 +60,83 @@ fn admitted(shared: &Shared, parts: &Parts) -> Result<(Operation, Vec<String>), 
         Routed::Nowhere => return Err(Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path")),
     };
     if operation.is_change() {
-        let status = shared.control.get().ok_or_else(starting)?.status.borrow().clone();
-        if let Some(refusal) = shared.door.change_refusal(&parts.headers, &status.config.admin) {
-            return Err(refusal);
+        let config = Arc::clone(&shared.control.get().ok_or_else(starting)?.status.borrow().config);
+        if let Some(refusal) = shared.door.change_refusal(&parts.headers, &config.admin, &shared.readers).await {
+            return Err(refused(refusal));
         }
     }
     Ok((operation, values))
 }
 
-async fn perform(
+/// Makes a change for somebody who may make it.
+async fn change(
     shared: Arc<Shared>,
-    operation: Operation,
-    values: Vec<String>,
+    caller: &Caller,
+    place: &Place,
+    (operation, values): (Operation, Vec<String>),
     parts: &Parts,
-    body: Vec<u8>,
+    body: Incoming,
 ) -> Answer {
+    // Before the body is read, which takes memory.
+    let Ok(turn) = Arc::clone(&shared.changes).try_acquire_owned() else {
+        body::discard(body, &parts.headers).await;
+        return Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many changes are under way already");
+    };
+    let body = match body::read(body, &parts.headers, Wanted::Yes).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    place.becomes(Doing::Working);
+    let Some(control) = shared.control.get().cloned() else { return starting() };
+    let (json, made) = (body::is_json(&parts.headers), Arc::clone(&shared));
+    // A client that goes away while a change is made would leave it half made.
+    let changed = tokio::spawn(async move {
+        let _turn = turn;
+        changed(&made, control, operation, values, json, &body).await
+    });
+    let answer = changed.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a change through the admin API broke off");
+        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the change broke off, and the log says why")
+    });
+    shared.audit.changed(caller, parts, answer.status);
+    answer
+}
+
+/// Answers a question that changes nothing. Whether the process lives never waits for anything else.
+async fn look(shared: Arc<Shared>, operation: Operation, parts: &Parts) -> Answer {
     match operation {
         Operation::Live => return state::live(),
         Operation::OpenApi => return openapi::description(),
         _ => {}
     }
     let Some(control) = shared.control.get().cloned() else { return starting() };
-    if operation == Operation::Metrics {
-        return Answer::text("text/plain; version=0.0.4; charset=utf-8", (shared.metrics)(&control));
+    match operation {
+        Operation::Ready => state::ready(&control.status.borrow()),
+        Operation::Explain => explain::explain(parts.uri.query(), &control.current.load()),
+        view => {
+            let known = Arc::clone(&shared);
+            shared.renderings.share(view, &shared.places, move || rendered(&known, &control, view)).await
+        }
     }
-    if operation.is_change() {
-        let json = body::is_json(&parts.headers);
-        // A client that goes away while a change is made would leave it half made.
-        let changed = tokio::spawn(async move { changed(&shared, control, operation, values, json, &body).await });
-        return changed.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a change through the admin API broke off");
-            Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the change broke off, and the log says why")
-        });
+}
+
+/// A view, whole. It may take a while, and the thread that answers does something else meanwhile.
+fn rendered(shared: &Shared, control: &Control, view: Operation) -> Answer {
+    let status = control.status.borrow().clone();
+    let snapshot = control.current.load();
+    match view {
+        Operation::Metrics => {
+            let text = (shared.metrics)(control) + &shared.audit.metrics(&shared.places);
+            Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
+        }
+        Operation::Status => Answer::ok(&state::status(&status, &snapshot)),
+        Operation::Config => Answer::ok(&settings::config(&status.config)),
+        Operation::Listeners => Answer::ok(&listing::listeners(&status.config, &snapshot)),
+        Operation::Certificates => Answer::ok(&listing::certificates(&status.config, &snapshot)),
+        Operation::Policies => Answer::ok(&listing::policies(&status.config)),
+        Operation::Backends => Answer::ok(&listing::backends(&status.config, &snapshot)),
+        _ => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "this view is not known"),
     }
-    looked_at(&control, operation, parts.uri.query())
 }
 
 async fn changed(
@@ -104,22 +169,6 @@ async fn changed(
             certificates::remove(&control, listener, name).await
         }
         _ => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "this change is not known"),
-    }
-}
-
-fn looked_at(control: &Control, operation: Operation, query: Option<&str>) -> Answer {
-    let status = control.status.borrow().clone();
-    let snapshot = control.current.load();
-    match operation {
-        Operation::Ready => state::ready(&status),
-        Operation::Status => Answer::ok(&state::status(&status, &snapshot)),
-        Operation::Config => Answer::ok(&settings::config(&status.config)),
-        Operation::Listeners => Answer::ok(&listing::listeners(&status.config, &snapshot)),
-        Operation::Certificates => Answer::ok(&listing::certificates(&status.config, &snapshot)),
-        Operation::Policies => Answer::ok(&listing::policies(&status.config)),
-        Operation::Explain => explain::explain(query, &snapshot),
-        Operation::Backends => Answer::ok(&listing::backends(&status.config, &snapshot)),
-        _ => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "this view is not known"),
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) fn config(config: &Config) -> Value {
             "listen": admin.listen.as_ref().map(|listen| listen.value.to_string()),
             "socket_mode": admin.socket_mode.to_string(),
             "token_file": admin.token_file.as_ref().map(|file| file.value.display().to_string()),
+            "hosts": admin.hosts.iter().map(|host| &host.0).collect::<Vec<_>>(),
         },
         "log": {
             "level": level(config.log.level),

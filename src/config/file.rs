@@ -7,7 +7,7 @@ use toml::de::DeTable;
 
 use crate::config::decode::outline::Outline;
 use crate::config::decode::{ConfigError, Faults, Located, Table};
-use crate::config::values::{Mode, Workers};
+use crate::config::values::{HostName, Mode, Workers};
 use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
@@ -46,6 +46,7 @@ pub struct Admin {
     pub listen: Option<Located<Address>>,
     pub socket_mode: Located<Mode>,
     pub token_file: Option<Located<String>>,
+    pub hosts: Option<Vec<Located<HostName>>>,
 }
 
 /// `[log]`
@@ -109,6 +110,7 @@ impl Admin {
             listen: table.optional("listen"),
             socket_mode: table.or("socket_mode", Mode(0o600)),
             token_file: table.optional("token_file"),
+            hosts: table.list("hosts"),
         }
     }
 }

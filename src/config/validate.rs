@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::backend::discover;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file::{self, File};
-use crate::config::values::{Mode, Workers};
+use crate::config::values::{HostName, Mode, Workers};
 use crate::net::address::{Address, LONGEST_PATH};
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
@@ -56,6 +56,8 @@ pub struct Admin {
     pub socket_mode: Mode,
     /// What it holds allows changes on TCP.
     pub token_file: Option<Located<PathBuf>>,
+    /// Names and addresses by which it may be asked on TCP, besides localhost and its own address.
+    pub hosts: Vec<HostName>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +143,8 @@ fn admin(admin: file::Admin, folder: &Path) -> Admin {
         at: file.at,
         path: file.path,
     });
-    Admin { listen, socket_mode: admin.socket_mode.value, token_file }
+    let hosts = admin.hosts.into_iter().flatten().map(|host| host.value).collect();
+    Admin { listen, socket_mode: admin.socket_mode.value, token_file, hosts }
 }
 
 /// A list that must be there.

@@ -1,6 +1,6 @@
 //! The kinds of value that keys hold, and how each is written. Must not know: which key holds which.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +36,34 @@ pub enum Workers {
 /// The permissions of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mode(pub u32);
+
+/// A host as a URL names it, without a port: a name in small letters without a last dot, or an IP address without brackets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName(pub String);
+
+impl HostName {
+    /// Names are those of DNS, and of name servers that know underscores (Compose).
+    pub fn parse(text: &str) -> Option<Self> {
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return Some(Self(address.to_string()));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        let fine = |label: &str| {
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            !label.is_empty() && label.bytes().all(known)
+        };
+        (name.len() <= 253 && name.split('.').all(fine)).then(|| Self(name.to_ascii_lowercase()))
+    }
+}
+
+impl Value for HostName {
+    const EXPECTED: &'static str = "the name or IP address of a host, without a port, such as \"tlsgate\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        Self::parse(value.as_str()?)
+    }
+}
 
 /// A certificate source as written.
 #[derive(Debug, Clone, PartialEq, Eq)]

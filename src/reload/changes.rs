@@ -5,12 +5,12 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::client_auth::ClientAuth as Asked;
 use crate::config::validate::listener::Listener;
 use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
+use crate::config::validate::{Admin, Config};
 use crate::snapshot::Snapshot;
 use crate::snapshot::route::Ways;
 use crate::tls::certificate::Certificate;
@@ -22,6 +22,10 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
     let mut changes = Vec::new();
     if before.runtime.record_layer != after.runtime.record_layer {
         changes.push(format!("runtime: record_layer is {:?}", after.runtime.record_layer));
+    }
+    if before.admin.hosts != after.admin.hosts {
+        let names = |admin: &Admin| admin.hosts.iter().map(|host| host.0.clone()).collect::<Vec<_>>();
+        changes.push(format!("admin: hosts is {:?} (was {:?})", names(&after.admin), names(&before.admin)));
     }
     let (old, new) = (by_name(&before.listeners), by_name(&after.listeners));
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {

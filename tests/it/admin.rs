@@ -16,12 +16,15 @@ use crate::support::tool;
 
 mod bounds;
 mod certificates;
+mod crowds;
 mod drain;
+mod hosts;
 mod killed;
 mod refused;
 mod reload;
 mod shown;
 mod start;
+mod traces;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 const BEARER: (&str, &str) = ("Authorization", "Bearer correct-horse-battery-staple");

@@ -1,0 +1,156 @@
+//! Whoever holds the admin server's connections, probes are answered, others get through again, and memory is bounded.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use super::{Scene, config};
+use crate::support::http::{Door, Response};
+use crate::support::procfs::{eventually, resident_kib};
+
+/// A scene with a listing of some 2 MB, and its path.
+fn large() -> (Scene, &'static str) {
+    let scene = Scene::tcp();
+    let mut more = String::new();
+    for backend in 0..6 {
+        let servers: Vec<_> =
+            (0..1000).map(|server| format!("\"127.{backend}.{}.{}:1\"", server / 250, server % 250)).collect();
+        writeln!(more, "[backend.b{backend}]\nservers = [{}]", servers.join(", ")).unwrap();
+    }
+    let admin = "listen=\"127.0.0.1:0\"\ntoken_file=\"token\"";
+    let text = config(&scene.backend, admin, "") + &more;
+    std::fs::write(scene.path("tlsgate.toml"), text).unwrap();
+    assert_eq!(scene.change("POST", "/api/v1/reload", "").status, 200);
+    let path = "/api/v1/backends";
+    let size = scene.door.get(path).body.len();
+    assert!(size > 1 << 20, "{size}");
+    (scene, path)
+}
+
+fn connect(scene: &Scene) -> TcpStream {
+    let Door::Tcp(address) = scene.door else { panic!("not over TCP") };
+    TcpStream::connect(address).unwrap()
+}
+
+fn ask(stream: &mut TcpStream, path: &str) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+}
+
+fn is_open(stream: &mut TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    matches!(stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+}
+
+/// Connections now, without the one that asks.
+fn connections(scene: &Scene) -> u64 {
+    let text = scene.door.get("/metrics").body;
+    let line = text.lines().find_map(|line| line.strip_prefix("tlsgate_admin_connections ")).unwrap();
+    line.parse::<u64>().unwrap() - 1
+}
+
+#[test]
+fn silent_connections_keep_no_probe_out() {
+    let scene = Scene::tcp();
+    for (count, sent) in [(200, ""), (400, "GET /livez HT")] {
+        let mut silent: Vec<_> = (0..count).map(|_| connect(&scene)).collect();
+        for stream in &mut silent {
+            stream.write_all(sent.as_bytes()).unwrap();
+        }
+        for path in ["/livez", "/readyz", "/api/v1/status"] {
+            assert_eq!(scene.door.get(path).status, 200, "{path} beside {count}");
+        }
+        // They did not have to leave for that, but for those for which there is no place.
+        let open = silent.iter_mut().map(is_open).filter(|open| *open).count();
+        assert!(open > 100, "{open} of {count}");
+        drop(silent);
+        eventually("the places are free", || (connections(&scene) == 0).then_some(()));
+    }
+}
+
+#[test]
+fn who_does_not_read_holds_little_and_not_for_long() {
+    let (scene, path) = large();
+    let before = resident_kib(scene.proxy.pid());
+    let mut deaf: Vec<_> = (0..200).map(|_| connect(&scene)).collect();
+    for stream in &mut deaf {
+        ask(stream, path);
+    }
+    assert_eq!(scene.door.get("/livez").status, 200);
+    assert_eq!(scene.door.get(path).status, 200, "others get the same listing meanwhile");
+    let grown = resident_kib(scene.proxy.pid()).saturating_sub(before);
+    assert!(grown < MOST_GROWN, "{grown} KiB");
+    eventually("they are given up", || {
+        assert_eq!(scene.door.get("/readyz").status, 200);
+        (connections(&scene) == 0).then_some(())
+    });
+    drop(deaf);
+}
+
+#[test]
+fn answers_that_nobody_takes_are_bounded_in_sum() {
+    let (scene, path) = large();
+    let before = resident_kib(scene.proxy.pid());
+    // One after the other, so that each gets an answer of its own.
+    let deaf: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = connect(&scene);
+            ask(&mut stream, path);
+            stream.peek(&mut [0]).unwrap();
+            stream
+        })
+        .collect();
+    let grown = resident_kib(scene.proxy.pid()).saturating_sub(before);
+    assert!(grown < MOST_GROWN, "{grown} KiB");
+    assert_eq!(scene.door.get("/livez").status, 200);
+    drop(deaf);
+    let whole = scene.door.get(path);
+    assert_eq!(whole.json()["backends"].as_array().unwrap().len(), 7);
+}
+
+#[test]
+fn a_thousand_scrapes_at_once_are_all_answered_and_probes_with_them() {
+    let (scene, _) = large();
+    let asking: Vec<_> = (0..1000)
+        .map(|_| {
+            let mut stream = scene.door.connect();
+            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(scene.door.get("/livez").status, 200);
+    for stream in asking {
+        assert_eq!(Response::read(stream).status, 200);
+    }
+    eventually("the places are free", || (connections(&scene) == 0).then_some(()));
+}
+
+#[test]
+fn who_reads_slowly_gets_everything() {
+    let (scene, path) = large();
+    let whole = scene.door.get(path).body.len();
+    let mut stream = connect(&scene);
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
+        .unwrap();
+    let (mut length, mut piece) = (0, [0; 700]);
+    loop {
+        match stream.read(&mut piece).unwrap() {
+            0 => break,
+            count => length += count,
+        }
+        std::thread::yield_now();
+    }
+    assert!(length > whole);
+}
+
+#[test]
+fn over_a_unix_socket_it_is_the_same() {
+    let scene = Scene::unix();
+    let silent: Vec<_> = (0..200).map(|_| scene.door.connect()).collect();
+    assert_eq!(scene.door.get("/livez").status, 200);
+    drop(silent);
+}
+
+/// KiB. The answers of those who do not read would be several hundred thousand together.
+const MOST_GROWN: u64 = 96 << 10;
