@@ -30,6 +30,13 @@ impl Contents {
     }
 }
 
+/// A secret as it was read. Not `Debug`: it is never shown.
+pub struct Secret {
+    pub text: String,
+    /// Whether users who are neither its owner nor in its group may read it.
+    pub exposed: bool,
+}
+
 /// Reads a regular file of at most `largest` bytes. Anything else that stands at `path` is an error that names its kind;
 /// nothing is opened that opening could change or that could block.
 pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
@@ -50,6 +57,14 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
 /// The same as text.
 pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
     text(read(path, largest)?.bytes)
+}
+
+/// Reads a secret: a token, a password, ticket keys. That everybody may read it is a warning and no error, as with private
+/// keys, since Docker and Kubernetes mount secrets like that unless they are asked not to.
+pub fn read_secret(path: &Path) -> io::Result<Secret> {
+    let contents = read(path, LARGEST_SECRET)?;
+    let exposed = contents.readable_by_all();
+    Ok(Secret { text: text(contents.bytes)?, exposed })
 }
 
 /// Why a file cannot be read, as the end of a sentence that begins with its path.
@@ -172,5 +187,20 @@ mod tests {
         assert_eq!(reason(&read_text(&path, 8).unwrap_err()), "is not text in UTF-8");
         fs::write(&path, "ä").unwrap();
         assert_eq!(read_text(&path, 8).unwrap(), "ä");
+    }
+
+    #[test]
+    fn a_secret_that_everybody_may_read_is_read_with_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, "secret").unwrap();
+        for (mode, exposed) in [(0o600, false), (0o440, false), (0o644, true), (0o444, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let secret = read_secret(&path).unwrap();
+            assert_eq!(secret.text, "secret");
+            assert_eq!(secret.exposed, exposed, "{mode:o}");
+        }
+        fs::write(&path, [0xff]).unwrap();
+        assert_eq!(reason(&read_secret(&path).err().unwrap()), "is not text in UTF-8");
     }
 }

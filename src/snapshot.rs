@@ -92,9 +92,10 @@ impl Snapshot {
             .iter()
             .map(|backend| {
                 let connector = certificates.connector(backend, config.runtime.record_layer);
-                Arc::new(pool(backend, connector, &before.pools, &mut certificates.errors))
+                Arc::new(pool(backend, connector, &before.pools, &mut certificates))
             })
             .collect();
+        config.admin.token_file.iter().for_each(|file| certificates.token(file));
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let failures = certificates.failures.len();
@@ -166,11 +167,11 @@ fn pool(
     backend: &validate::backend::Backend,
     connector: Option<Arc<Connector>>,
     before: &[Arc<Pool>],
-    errors: &mut Vec<ConfigError>,
+    certificates: &mut Certificates<'_>,
 ) -> Pool {
     let before = before.iter().find(|pool| *pool.name() == backend.settings.name);
-    let check =
-        backend.health.as_ref().and_then(|health| health::check(health, backend.settings.proxy_protocol, errors));
+    let version = backend.settings.proxy_protocol;
+    let check = backend.health.as_ref().and_then(|health| health::check(health, version, certificates));
     Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
 }
 

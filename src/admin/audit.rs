@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 
-use crate::admin::guard::Caller;
+use crate::admin::caller::Caller;
 use crate::admin::places::Places;
 use crate::limit::rate::{Limiter, Rate};
 
@@ -112,15 +112,22 @@ const LONGEST_SHOWN: usize = 200;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::PathBuf;
 
-    #[test]
-    fn every_refusal_is_counted_under_its_reason() {
+    use super::*;
+    use crate::net::address::Address;
+    use crate::net::stream::Stream;
+
+    #[tokio::test]
+    async fn every_refusal_is_counted_under_its_reason() {
         let audit = Audit::default();
+        let (left, _right) = std::os::unix::net::UnixStream::pair().unwrap();
+        left.set_nonblocking(true).unwrap();
+        let caller = Caller::new(&Stream::unix(left).unwrap(), &Address::Unix(PathBuf::new()));
         let parts = hyper::Request::post("/api/v1/reload").body(()).unwrap().into_parts().0;
         for (times, why) in Refused::ALL.into_iter().enumerate() {
             for _ in 0..=times * 20 {
-                audit.refused(&Caller::from("192.0.2.1:5".to_owned()), &parts, why);
+                audit.refused(&caller, &parts, why);
             }
         }
         let text = audit.metrics(&Places::default());

@@ -19,8 +19,6 @@ use crate::admin::token::{self, Token};
 use crate::config::decode::{ConfigError, Located};
 use crate::config::validate;
 use crate::config::values::HostName;
-use crate::net::address::Address;
-use crate::net::stream::Stream;
 
 /// The way by which requests come in.
 #[derive(Debug)]
@@ -30,25 +28,8 @@ pub(super) enum Door {
     Unix(PathBuf),
 }
 
-/// Who asks, as the log names them.
-#[derive(Debug)]
-pub(super) struct Caller(String);
-
 /// Why a request is not even looked at, and what is answered.
 pub(super) type Refusal = (Refused, Answer);
-
-impl Caller {
-    /// Over a Unix socket it is a process of a user.
-    pub(super) fn new(stream: &Stream, address: Address) -> Self {
-        match address {
-            Address::Tcp(address) => Self(address.to_string()),
-            Address::Unix(_) => Self(match rustix::net::sockopt::socket_peercred(stream) {
-                Ok(peer) => format!("uid {}, pid {}", peer.uid.as_raw(), peer.pid.as_raw_nonzero()),
-                Err(_) => "unknown".to_owned(),
-            }),
-        }
-    }
-}
 
 impl Door {
     /// Whether other machines can reach it.
@@ -123,18 +104,6 @@ async fn read(file: &Located<PathBuf>, readers: &Arc<Semaphore>) -> Result<Token
         read.await.unwrap_or_else(|_| Err(late()))
     };
     timeout(PATIENCE, reading).await.unwrap_or_else(|_| Err(late()))
-}
-
-impl From<String> for Caller {
-    fn from(shown: String) -> Self {
-        Self(shown)
-    }
-}
-
-impl std::fmt::Display for Caller {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl std::fmt::Display for Door {

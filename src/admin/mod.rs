@@ -16,6 +16,7 @@ use crate::reload::control::Control;
 mod answer;
 mod audit;
 mod body;
+mod caller;
 mod certificates;
 mod change;
 mod explain;

@@ -5,7 +5,6 @@
 //! cannot. Whoever holds connections without using them therefore cannot keep a probe out.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,16 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::limit::client::Client;
-use crate::net::address::Address;
-use crate::net::stream::Stream;
-
-/// What counts as one peer: a client's address or network, or the user at the other end of a Unix socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Peer {
-    Client(Client),
-    User(u32),
-}
+use crate::admin::caller::Peer;
 
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,19 +55,6 @@ struct Held {
     since: Instant,
     leave: Arc<Notify>,
     leaving: bool,
-}
-
-impl Peer {
-    /// Who is at the other end of a connection that came from `address`.
-    pub(super) fn of(stream: &Stream, address: &Address) -> Self {
-        match address {
-            Address::Tcp(address) => Self::Client(address.ip().into()),
-            // A socket whose peer the kernel does not name counts as one of the user with the least rights.
-            Address::Unix(_) => Self::User(
-                rustix::net::sockopt::socket_peercred(stream).map_or(NOBODY, |credentials| credentials.uid.as_raw()),
-            ),
-        }
-    }
 }
 
 impl Places {
@@ -223,12 +200,6 @@ impl Held {
     }
 }
 
-impl From<IpAddr> for Peer {
-    fn from(address: IpAddr) -> Self {
-        Self::Client(address.into())
-    }
-}
-
 /// Connections at one time.
 const CONNECTIONS: usize = 256;
 /// Of one peer. The rest is for others: a probe comes from elsewhere than a flood, most times.
@@ -241,15 +212,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 const AT_ONCE: usize = 32;
 /// A newcomer waits so long for a place.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The user that the kernel shows for one that it cannot name.
-const NOBODY: u32 = 65534;
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn peer(last: u8) -> Peer {
-        IpAddr::from([192, 0, 2, last]).into()
+        Peer::Client(IpAddr::from([192, 0, 2, last]).into())
     }
 
     fn full(peers: &[(Peer, usize)], now: Instant) -> Table {

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use crate::admin::guard::Caller;
-use crate::admin::places::{Peer, Place};
+use crate::admin::caller::Caller;
+use crate::admin::places::Place;
 use crate::admin::progress::Progress;
 use crate::admin::{Shared, service};
 use crate::net::listen::Acceptor;
@@ -59,8 +59,8 @@ pub(super) async fn serve(socket: Acceptor, shared: Arc<Shared>, mut stop: watch
 /// The next connection with its place, if there is one for it.
 async fn next(socket: &Acceptor, shared: &Shared) -> std::io::Result<Option<(Stream, Caller, Place)>> {
     let (stream, address) = socket.accept().await?;
-    let place = shared.places.enter(Peer::of(&stream, &address)).await;
-    let caller = Caller::new(&stream, address);
+    let caller = Caller::new(&stream, &address);
+    let place = shared.places.enter(caller.peer).await;
     Ok(place.map(|place| (stream, caller, place)))
 }
 

@@ -9,7 +9,7 @@ use hyper::{Request, Response, StatusCode};
 
 use crate::admin::answer::Answer;
 use crate::admin::body::Wanted;
-use crate::admin::guard::Caller;
+use crate::admin::caller::Caller;
 use crate::admin::places::{Doing, Place};
 use crate::admin::route::{Operation, Routed, route};
 use crate::admin::{Shared, body, certificates, change, explain, listing, openapi, servers, settings, state};

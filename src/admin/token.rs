@@ -3,20 +3,20 @@
 use std::path::PathBuf;
 
 use crate::config::decode::{ConfigError, Located};
+use crate::files;
 use crate::tls::crypto;
-use crate::tls::store;
 
 /// A secret that is never shown.
 pub struct Token(String);
 
-/// Reads the file, in which the token stands alone.
+/// Reads the file, in which the token stands alone. Whether others can read it too is looked at with the configuration.
 pub fn read(file: &Located<PathBuf>) -> Result<Token, ConfigError> {
-    let text = store::read_secret(&file.value).map_err(|error| file.error(error.to_string()))?;
+    let path = file.value.display();
+    let unreadable = |error| file.error(format!("{path}: {}", files::reason(&error)));
+    let text = files::read_secret(&file.value).map_err(unreadable)?.text;
     let token = text.trim();
-    let wrong = |found: String| {
-        let path = file.value.display();
-        file.error(format!("{path}: {found}, expected at least {SHORTEST} visible ASCII characters"))
-    };
+    let wrong =
+        |found: String| file.error(format!("{path}: {found}, expected at least {SHORTEST} visible ASCII characters"));
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(wrong("found characters that a header cannot carry".into()));
     }

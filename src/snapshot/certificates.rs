@@ -1,8 +1,10 @@
 //! The certificates of listeners, routes and backends, loaded one after the other; remembers what was wrong.
 //! Must not know: sockets, how a certificate is made of its files.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,6 +12,7 @@ use jiff::Timestamp;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::validate;
 use crate::config::validate::listener::Listener;
+use crate::files;
 use crate::net::address::Address;
 use crate::snapshot::{Snapshot, backend_tls, remarks};
 use crate::tls::certificate::Certificate;
@@ -70,6 +73,8 @@ pub(super) struct Certificates<'b> {
     pub(super) loading: Loading<'b>,
     pub(super) now: Timestamp,
     pub(super) warnings: Vec<Warning>,
+    /// Files of secrets.
+    warned_of: HashSet<PathBuf>,
     pub(super) failures: Vec<Warning>,
     pub(super) unusable: Vec<ConfigError>,
     pub(super) errors: Vec<ConfigError>,
@@ -78,7 +83,55 @@ pub(super) struct Certificates<'b> {
 impl<'b> Certificates<'b> {
     pub(super) fn loading(before: &'b Snapshot, trust: Trust, now: Timestamp) -> Self {
         let loading = before.store.loading(trust, now.into());
-        Self { loading, now, warnings: Vec::new(), failures: Vec::new(), unusable: Vec::new(), errors: Vec::new() }
+        Self {
+            loading,
+            now,
+            warnings: Vec::new(),
+            warned_of: HashSet::new(),
+            failures: Vec::new(),
+            unusable: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// Reads a secret besides the private keys. That everybody may read it is a warning.
+    pub(super) fn secret(&mut self, file: &Located<PathBuf>) -> Option<String> {
+        match files::read_secret(&file.value) {
+            Ok(secret) => {
+                self.exposed(file, secret.exposed);
+                Some(secret.text)
+            }
+            Err(error) => {
+                self.errors.push(file.error(format!("{}: {}", file.value.display(), files::reason(&error))));
+                None
+            }
+        }
+    }
+
+    /// The admin server reads its token for each change, and refuses changes where it cannot. Here is only warned of that.
+    pub(super) fn token(&mut self, file: &Located<PathBuf>) {
+        match files::read_secret(&file.value) {
+            Ok(secret) => self.exposed(file, secret.exposed),
+            Err(error) => {
+                let reason = format!("{}; changes over TCP are refused", files::reason(&error));
+                self.warn(file, reason.into());
+            }
+        }
+    }
+
+    fn exposed(&mut self, file: &Located<PathBuf>, exposed: bool) {
+        if exposed {
+            self.warn(file, EXPOSED.into());
+        }
+    }
+
+    /// Each route of a listener has the listener's ticket keys: one warning for a file is enough.
+    fn warn(&mut self, file: &Located<PathBuf>, what: Cow<'static, str>) {
+        if !self.warned_of.insert(file.value.clone()) {
+            return;
+        }
+        let place = Arc::from(file.path.as_str());
+        self.warnings.push(Warning::about(file.value.display().to_string(), what).at(&place));
     }
 
     /// What connects to the backend's servers, where they speak TLS.
@@ -154,3 +207,6 @@ impl<'b> Certificates<'b> {
 const NONE_FOUND: &str = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders of them, as certbot, acme.sh, lego, Caddy or Kubernetes make them)";
 
 const OVERLAP: &str = "several certificates of one key type bear this name, and the preferred one is served";
+
+const EXPOSED: &str =
+    "can be read by everyone, and what is in it must stay secret (expected a mode such as 0600 or 0440)";

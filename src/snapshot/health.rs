@@ -9,11 +9,12 @@ use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
 use crate::files;
 use crate::net::proxy_protocol::{self, Version};
+use crate::snapshot::Certificates;
 use crate::tls::verify::Trust;
-use crate::tls::{crypto, pem, store};
+use crate::tls::{crypto, pem};
 
-/// Reads what is needed; everything that is wrong is added to `errors`.
-pub(super) fn check(health: &Health, version: Version, errors: &mut Vec<ConfigError>) -> Option<Arc<Check>> {
+/// Reads what is needed; `reading` remembers everything that is wrong.
+pub(super) fn check(health: &Health, version: Version, reading: &mut Certificates<'_>) -> Option<Arc<Check>> {
     // Another port is not the one on which servers wait to be told of clients.
     let version = if health.port.is_some() { Version::Off } else { version };
     let mut identity = format!("{:?} {version:?}", without_places(health));
@@ -31,13 +32,13 @@ pub(super) fn check(health: &Health, version: Version, errors: &mut Vec<ConfigEr
         (CheckType::Ldap, _) => {
             let bind = match &health.bind {
                 Some(bind) => {
-                    let text = told(&bind.password_file, store::read_secret(&bind.password_file.value), errors)?;
+                    let text = reading.secret(&bind.password_file)?;
                     // A line's end is an editor's, not the password's.
                     let password = text.strip_suffix('\n').unwrap_or(&text);
                     let password = password.strip_suffix('\r').unwrap_or(password);
                     if password.is_empty() {
                         // A bind without a password is an anonymous one, which succeeds (RFC 4513 section 5.1.2).
-                        errors.push(bind.password_file.error("holds no password"));
+                        reading.errors.push(bind.password_file.error("holds no password"));
                         return None;
                     }
                     mark(&mut identity, password.as_bytes());
@@ -49,7 +50,7 @@ pub(super) fn check(health: &Health, version: Version, errors: &mut Vec<ConfigEr
         }
     };
     let tls = match &health.tls {
-        Some(settings) => Some(tls(health, settings, &mut identity, errors)?),
+        Some(settings) => Some(tls(health, settings, &mut identity, &mut reading.errors)?),
         None => None,
     };
     Some(Arc::new(Check {

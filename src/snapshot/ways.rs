@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::backend::pool::Pool;
-use crate::config::decode::{ConfigError, Located};
+use crate::config::decode::Located;
 use crate::config::validate::client_auth as asked;
 use crate::config::validate::listener::{self, Listener as Settings};
 use crate::config::validate::reference::BackendRef;
@@ -21,7 +21,7 @@ use crate::tls::record::Layer;
 use crate::tls::route::Mode;
 use crate::tls::select;
 use crate::tls::tickets::{Secret, Tickets};
-use crate::tls::{fault, pem, store};
+use crate::tls::{fault, pem};
 use crate::warning::Warning;
 
 /// Builds a listener's routes, and its own way. `None` where something is wrong, which is told.
@@ -117,7 +117,7 @@ impl Making<'_, '_> {
             None => None,
         };
         let scope = ticket_scope(self.listener, terms.route, client_auth.as_deref());
-        let tickets = tickets(self.listener, &scope, self.same, &mut self.certificates.errors).map(Arc::new);
+        let tickets = tickets(self.listener, &scope, self.same, self.certificates).map(Arc::new);
         let built = Terminator::new(handshake::Settings {
             policy: Arc::clone(terms.policy),
             certificates: index,
@@ -225,7 +225,7 @@ fn tickets(
     listener: &Settings,
     scope: &str,
     same: Option<&Listener>,
-    errors: &mut Vec<ConfigError>,
+    reading: &mut Certificates<'_>,
 ) -> Option<Tickets> {
     let listener::Tickets { on, settings, keys } = &listener.tickets;
     if !on {
@@ -237,12 +237,10 @@ fn tickets(
     }
     let mut secrets = Vec::new();
     for file in keys {
-        let read = store::read_secret(&file.value).map_err(|error| error.to_string());
-        match read
-            .and_then(|text| Secret::parse_all(&text).map_err(|error| format!("{}: {error}", file.value.display())))
-        {
+        let Some(text) = reading.secret(file) else { continue };
+        match Secret::parse_all(&text) {
             Ok(more) => secrets.extend(more),
-            Err(error) => errors.push(file.error(error)),
+            Err(error) => reading.errors.push(file.error(format!("{}: {error}", file.value.display()))),
         }
     }
     Tickets::shared(*settings, unix_time, &secrets, scope.as_bytes())

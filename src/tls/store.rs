@@ -84,8 +84,6 @@ pub enum StoreError {
     Certificate(String, CertificateError),
     #[error("{path}: {1}", path = .0.display())]
     Foreign(PathBuf, &'static str),
-    #[error("{path}: can be read by everyone, and what is in it must stay secret (chmod o-r)", path = .0.display())]
-    Exposed(PathBuf),
 }
 
 /// Certificates as they were last loaded.
@@ -231,18 +229,6 @@ impl StoreError {
             Self::Pem(path, error) => Warning::about(about(path), error.to_string()),
             Self::Certificate(what, error) => Warning::about(what.as_str(), error.to_string()),
             Self::Foreign(path, why) => Warning::about(about(path), *why),
-            Self::Exposed(path) => Warning::about(about(path), "can be read by everyone"),
         }
     }
-}
-
-/// Reads a file of secrets, which nobody but its owner and group may be able to read.
-pub fn read_secret(path: &Path) -> Result<String, StoreError> {
-    let unreadable = |error| StoreError::Read(path.to_owned(), error);
-    let file = files::read(path, files::LARGEST_SECRET).map_err(unreadable)?;
-    if file.readable_by_all() {
-        return Err(StoreError::Exposed(path.to_owned()));
-    }
-    String::from_utf8(file.bytes)
-        .map_err(|_| StoreError::Pem(path.to_owned(), PemError::Syntax("it is not text".into())))
 }

@@ -37,6 +37,7 @@ mod reload;
 mod routes;
 mod samba;
 mod second_hello;
+mod secrets;
 mod selection;
 mod smoke;
 mod starttls;

@@ -69,8 +69,8 @@ fn served(folder: &TempDir) -> Option<[u8; 32]> {
     let mut loading = store.loading(Trust::Bytes, SystemTime::now());
     let loaded = loading.load(&Source::Path(folder.path().to_owned())).unwrap();
     assert!(loaded.failures.is_empty(), "{:?}", loaded.failures);
-    assert!(loaded.entries.len() <= 1);
-    loaded.entries.first().map(|entry| entry.certificate.fingerprint)
+    assert!(loaded.found.len() <= 1);
+    loaded.found.first().map(|found| found.entry.certificate.fingerprint)
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
 
 use serde_json::json;
 
@@ -17,14 +16,13 @@ use crate::support::procfs::eventually;
 fn what_a_check_needs_and_cannot_be_read_is_an_error() {
     let pki = Pki::new();
     pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
-    fs::write(pki.folder().join("open"), "secret").unwrap();
-    set_mode(&pki.folder().join("open"), 0o644);
+    fs::create_dir(pki.folder().join("folder")).unwrap();
     write_private(&pki.folder().join("empty"), "\n");
     fs::write(pki.folder().join("empty.pem"), "").unwrap();
     let bind = |file| format!("type = \"ldap\"\nbind_dn = \"cn=a\"\npassword_file = \"{file}\"");
     for (health, wanted) in [
         (bind("none"), "none"),
-        (bind("open"), "open"),
+        (bind("folder"), "folder: is a folder, expected a file"),
         (bind("empty"), "health: password_file: holds no password"),
         ("type = \"tls\"\nca = \"none.pem\"".to_owned(), "none.pem: No such file"),
         ("type = \"tls\"\nca = \"empty.pem\"".to_owned(), "empty.pem: is empty"),
@@ -38,10 +36,6 @@ fn what_a_check_needs_and_cannot_be_read_is_an_error() {
         assert_eq!(checked.errors.len(), 1, "{:?}", checked.errors);
         assert!(checked.errors[0].contains("health") && checked.errors[0].contains(wanted), "{:?}", checked.errors);
     }
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
 #[test]
