@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 
 use crate::admin::caller::Caller;
 use crate::admin::places::Places;
@@ -64,13 +64,13 @@ impl Audit {
             return;
         }
         let not_logged = self.unlogged.swap(0, Ordering::Relaxed);
-        let (method, path, reason) = (request.method.as_str(), shown(request), why.label());
+        let (method, path, reason) = (request.method.as_str(), shown(request.uri.path()), why.label());
         tracing::warn!(peer = %caller, reason, method = ?method, path = ?path, not_logged, "the admin API refused a request");
     }
 
     /// Logs a change that somebody who may make it has asked for, and what came of it.
-    pub(super) fn changed(&self, caller: &Caller, request: &Parts, status: StatusCode) {
-        let (method, path, status) = (request.method.as_str(), shown(request), status.as_u16());
+    pub(super) fn changed(&self, caller: &Caller, method: &Method, path: &str, status: StatusCode) {
+        let (method, path, status) = (method.as_str(), shown(path), status.as_u16());
         tracing::info!(peer = %caller, method, path = ?path, status, "a change was asked for through the admin API");
     }
 
@@ -101,8 +101,7 @@ impl Audit {
 }
 
 /// The beginning of the path; a whole one may be as long as a request's head.
-fn shown(request: &Parts) -> &str {
-    let path = request.uri.path();
+fn shown(path: &str) -> &str {
     path.get(..LONGEST_SHOWN).unwrap_or(path)
 }
 

@@ -94,6 +94,7 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     use super::*;
+    use crate::admin::caller::Peer;
 
     #[tokio::test]
     async fn all_who_ask_at_once_share_a_rendering_that_began_after_they_asked() {
@@ -124,5 +125,22 @@ mod tests {
         assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
         let answer = renderings.share(Operation::Status, &places, || Answer::text("text/plain", "x")).await;
         assert_eq!(answer.status, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_too_much_is_taken_from_who_does_not_take_it() {
+        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::default()));
+        let place = Arc::new(places.enter(Peer::User(1)).await.unwrap());
+        let large = || Answer::text("text/plain", vec![b'x'; MOST_HELD + 1]);
+        let response = renderings.share(Operation::Status, &places, large).await.into_response(Arc::clone(&place));
+        assert_eq!(renderings.held.load(Ordering::SeqCst), MOST_HELD + 1);
+        let connection = tokio::spawn(async move {
+            place.evicted().await;
+            drop((response, place));
+        });
+        let answer = renderings.share(Operation::Metrics, &places, || Answer::text("text/plain", "x")).await;
+        assert_eq!((answer.status, renderings.held.load(Ordering::SeqCst)), (StatusCode::OK, 1));
+        connection.await.unwrap();
+        assert_eq!((places.count(), places.evicted()), (0, 1));
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn answer(
     let (parts, body) = request.into_parts();
     let answer = match admitted(&shared, &caller, &parts).await {
         Ok((operation, values)) if operation.is_change() => {
-            change(shared, &caller, &place, (operation, values), &parts, body).await
+            change(shared, caller, &place, (operation, values), &parts, body).await
         }
         Ok((operation, _)) => match body::read(body, &parts.headers, Wanted::No).await {
             Ok(_) => {
@@ -71,7 +71,7 @@ async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Op
 /// Makes a change for somebody who may make it.
 async fn change(
     shared: Arc<Shared>,
-    caller: &Caller,
+    caller: Arc<Caller>,
     place: &Place,
     (operation, values): (Operation, Vec<String>),
     parts: &Parts,
@@ -88,18 +88,18 @@ async fn change(
     };
     place.becomes(Doing::Working);
     let Some(control) = shared.control.get().cloned() else { return starting() };
-    let (json, made) = (body::is_json(&parts.headers), Arc::clone(&shared));
-    // A client that goes away while a change is made would leave it half made.
+    let (json, method, path) = (body::is_json(&parts.headers), parts.method.clone(), parts.uri.clone());
+    // A client that goes away while a change is made would leave it half made, and without a trace.
     let changed = tokio::spawn(async move {
         let _turn = turn;
-        changed(&made, control, operation, values, json, &body).await
+        let answer = changed(&shared, control, operation, values, json, &body).await;
+        shared.audit.changed(&caller, &method, path.path(), answer.status);
+        answer
     });
-    let answer = changed.await.unwrap_or_else(|error| {
+    changed.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a change through the admin API broke off");
         Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the change broke off, and the log says why")
-    });
-    shared.audit.changed(caller, parts, answer.status);
-    answer
+    })
 }
 
 /// Answers a question that changes nothing. Whether the process lives never waits for anything else.

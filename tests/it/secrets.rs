@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::support::check::check;
 use crate::support::http::Door;
 use crate::support::pki::{Extra, Key, Pki};
+use crate::support::procfs::eventually;
 use crate::support::proxy::{PROGRAM, Proxy};
 use crate::support::tool;
 
@@ -125,6 +126,7 @@ fn they_are_used_all_the_same_and_the_log_warns() {
     }
     let line = proxy.log_line("admin API listening address=");
     let door = Door::Tcp(line.split_once("address=").unwrap().1.trim().parse().unwrap());
+    eventually("it is ready", || (door.get("/readyz").status == 200).then_some(()));
     let bearer = format!("Bearer {TOKEN}");
     let ask = || door.ask("POST", "/api/v1/reload", &[("Authorization", &bearer)], "");
     let answer = ask();

@@ -1,5 +1,7 @@
 //! What leaves a trace: requests that are refused, and changes that are made. With who asked, and never a secret.
 
+use std::io::Write;
+
 use super::{BEARER, Scene, TOKEN};
 
 fn value(scene: &Scene, reason: &str) -> u64 {
@@ -34,6 +36,15 @@ fn where_no_change_is_allowed_an_attempt_is_counted() {
     let scene = Scene::new("listen=\"127.0.0.1:0\"");
     assert_eq!(scene.change("POST", "/api/v1/reload", "").status, 403);
     assert_eq!(value(&scene, "closed"), 1);
+}
+
+#[test]
+fn a_change_leaves_its_line_though_who_asked_has_gone() {
+    let scene = Scene::unix();
+    let mut stream = scene.door.connect();
+    stream.write_all(b"POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    drop(stream);
+    scene.proxy.log_line("path=\"/api/v1/reload\" status=200");
 }
 
 #[test]
