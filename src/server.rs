@@ -104,7 +104,6 @@ impl Server {
         let its_socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
         let admin = Admin::open(&config.admin, its_socket, Box::new(exposition))
             .map_err(|error| StartError::Config(vec![error]))?;
-        admin::tidy(&config);
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (alive, all_ended) = mpsc::channel(1);
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
@@ -113,7 +112,11 @@ impl Server {
         let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         let (nudge, nudged) = mpsc::channel(1);
         let watch = Watch::new(nudge);
-        let first = reading(signals, || Ready::first(config))?.map_err(StartError::Config)?;
+        let first = reading(signals, || {
+            admin::tidy(&config);
+            Ready::first(config)
+        })?
+        .map_err(StartError::Config)?;
         let mut reloader = Reloader::start(origin, first, |current| {
             let spread = Spread::new(&handles);
             let (told, room) = (Arc::default(), Arc::default());
