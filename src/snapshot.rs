@@ -2,7 +2,7 @@
 //! Must not know: sockets, signals, who asked for it.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
