@@ -1,16 +1,17 @@
 //! Accepts connections and bounds what each may take: the time for a request's head, for its answer, and for its whole
 //! life. Must not know: what is asked for, who is closed for whom.
 
-use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
-use tokio::task::yield_now;
+use tokio::task::{JoinError, yield_now};
 use tokio::time::{sleep, timeout};
 
 use crate::admin::caller::Caller;
@@ -67,9 +68,10 @@ async fn next(socket: &Acceptor, shared: &Shared) -> std::io::Result<Option<(Str
 /// One connection's life.
 async fn live(stream: Stream, caller: Caller, place: Place, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let (place, caller) = (Arc::new(place), Arc::new(caller));
-    let service = service_fn(|request| {
-        let (shared, caller, place) = (Arc::clone(&shared), Arc::clone(&caller), Arc::clone(&place));
-        async { Ok::<_, Infallible>(service::answer(shared, caller, place, request).await) }
+    let service = service_fn(|request: Request<Incoming>| {
+        let may_change = !request.method().is_safe();
+        let answer = service::answer(Arc::clone(&shared), Arc::clone(&caller), Arc::clone(&place), request);
+        finished(answer, may_change)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -93,6 +95,20 @@ async fn live(stream: Stream, caller: Caller, place: Place, shared: Arc<Shared>,
         }
     }
 }
+
+/// hyper leaves an answer, even one that is not begun, as soon as it sees that the client has gone. What that client asked
+/// to change is changed all the same, and leaves its trace.
+fn finished<A>(answer: A, may_change: bool) -> BoxFuture<Result<A::Output, JoinError>>
+where
+    A: Future<Output: Send> + Send + 'static,
+{
+    match may_change {
+        true => Box::pin(tokio::spawn(answer)),
+        false => Box::pin(async { Ok(answer.await) }),
+    }
+}
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// For a request's head to arrive, and for the next one to begin.
 const HEAD: Duration = Duration::from_secs(10);

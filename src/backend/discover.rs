@@ -172,6 +172,10 @@ impl Asking<'_> {
         if let Some(known) = self.resolvers.hosts(name, kind) {
             return Ok((Some(known), u32::MAX));
         }
+        // As the C library has it: a name that stands in the file has the addresses that stand there, and no others.
+        if [RecordType::A, RecordType::AAAA].into_iter().any(|other| self.resolvers.hosts(name, other).is_some()) {
+            return Ok((None, 0));
+        }
         let mut answer = self.resolvers.with_edns()?.lookup(name.clone(), kind).await;
         // RFC 6891 section 7: who does not know EDNS answers so, and is asked without it.
         if let Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::FormErr | ResponseCode::NotImp))) = answer {

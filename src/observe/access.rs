@@ -111,7 +111,7 @@ pub struct Record {
 #[derive(Debug, Clone, Serialize)]
 pub struct Tls {
     #[serde(rename = "tls.protocol.version")]
-    pub version: Cow<'static, str>,
+    pub version: &'static str,
     #[serde(rename = "tls.cipher")]
     pub cipher: &'static str,
     /// The same as OpenSSL calls it, for AWS's format and for PROXY headers.

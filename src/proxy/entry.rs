@@ -117,7 +117,7 @@ impl Entry {
     pub(super) fn handshake(&self, took: Duration) {
         let Some(tls) = &self.record.tls else { return };
         let agreed = Agreed {
-            version: &tls.version,
+            version: tls.version,
             cipher: tls.cipher,
             group: tls.group.as_deref().unwrap_or("-"),
             resumed: tls.resumed,
@@ -351,7 +351,7 @@ fn served(choice: &Choice) -> Served {
 pub(super) fn agreed(terminated: &Terminated) -> Tls {
     let negotiated = &terminated.finished.negotiated;
     Tls {
-        version: policy::version_name(negotiated.version),
+        version: always(policy::version_name(negotiated.version)),
         cipher: always(policy::suite_name(negotiated.suite)),
         openssl_cipher: always(registry::openssl_suite_name(negotiated.suite)),
         group: negotiated.group.map(policy::group_name),
@@ -360,7 +360,7 @@ pub(super) fn agreed(terminated: &Terminated) -> Tls {
     }
 }
 
-/// A name out of a table, which every suite that is agreed on has.
+/// A name out of a table, which every version and suite that is agreed on has.
 fn always(name: Cow<'static, str>) -> &'static str {
     match name {
         Cow::Borrowed(name) => name,

@@ -91,7 +91,8 @@ fn a_file_that_never_comes_fails_the_reload_and_nothing_else() {
 #[test]
 fn a_reload_that_is_given_up_changes_nothing_and_the_next_one_does() {
     let (first, hold) = stuck();
-    let again = std::sync::atomic::AtomicBool::new(false);
+    let again = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let begun = Arc::clone(&again);
     let build = move |basis: Basis| match again.swap(true, std::sync::atomic::Ordering::SeqCst) {
         false => first(basis),
         true => Ready::next(Basis { config: Arc::new(config("2m")), ..basis })
@@ -101,6 +102,10 @@ fn a_reload_that_is_given_up_changes_nothing_and_the_next_one_does() {
     assert!(!reloader.is_under_way());
     reloader.begin(Cause::Change);
     assert!(reloader.is_under_way());
+    // Which of the two threads runs first is up to the machine otherwise.
+    while !begun.load(std::sync::atomic::Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
     reloader.give_up();
     assert!(!reloader.is_under_way());
     reloader.begin(Cause::Signal);

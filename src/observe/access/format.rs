@@ -28,7 +28,7 @@ fn text(record: &Record) -> String {
         listener = record.listener,
         client = shown(&record.client),
         name = record.server_name,
-        version = or_dash(tls.map(|tls| &*tls.version)),
+        version = or_dash(tls.map(|tls| tls.version)),
         cipher = or_dash(tls.map(|tls| tls.cipher)),
         group = or_dash(tls.and_then(|tls| tls.group.as_deref())),
         scheme = or_dash(served.map(|served| &*served.signature_scheme)),
@@ -151,7 +151,7 @@ mod tests {
             mode: Some("terminate"),
             client_protocols: Some("\"h2\",\"http/1.1\"".into()),
             tls: Some(Tls {
-                version: "TLSv1.2".into(),
+                version: "TLSv1.2",
                 cipher: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
                 openssl_cipher: "ECDHE-RSA-AES128-GCM-SHA256",
                 group: Some("x25519".into()),

@@ -24,7 +24,7 @@ fn what_a_check_needs_and_cannot_be_read_is_an_error() {
         (bind("none"), "none"),
         (bind("folder"), "folder: is a folder, expected a file"),
         (bind("empty"), "health: password_file: holds no password"),
-        ("type = \"tls\"\nca = \"none.pem\"".to_owned(), "none.pem: No such file"),
+        ("type = \"tls\"\nca = \"none.pem\"".to_owned(), "none.pem: no such file"),
         ("type = \"tls\"\nca = \"empty.pem\"".to_owned(), "empty.pem: is empty"),
         ("type = \"tls\"\nca = \"certs/a.key\"".to_owned(), "certs/a.key: holds no certificate"),
     ] {

@@ -53,6 +53,12 @@ fn the_file_of_names_counts_without_a_name_server() {
         }
         let error = scene.addresses("other").unwrap_err();
         assert!(error.starts_with("there is no name server to ask (") && error.contains("resolv.conf"), "{error}");
+        // What the file has of one family is all there is: nobody is asked about the other.
+        scene.write("resolv.conf", "nameserver 127.0.0.1\n");
+        assert_eq!(scene.addresses("six").unwrap(), ["[2001:db8::1]:7"]);
+        if let Some(text) = resolv_conf {
+            scene.write("resolv.conf", text);
+        }
         // A change is noticed with the next look-up.
         scene.write("hosts", "10.0.0.3 web\n");
         assert_eq!(scene.addresses("web").unwrap(), ["10.0.0.3:7"]);
