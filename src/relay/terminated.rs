@@ -137,9 +137,10 @@ impl<'a> Relay<'a> {
     fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, bool) {
         let mut moved = false;
         for _ in 0..ROUNDS {
-            let (up, down) = match (self.go(Direction::Up, cx), self.go(Direction::Down, cx)) {
-                (Ok(up), Ok(down)) => (up, down),
-                (Err(end), _) | (_, Err(end)) => return (Poll::Ready(end), moved),
+            // One after the other: the last words of an end are what is not written yet, and the other way would write them too.
+            let (up, down) = match self.go(Direction::Up, cx).and_then(|up| Ok((up, self.go(Direction::Down, cx)?))) {
+                Ok(steps) => steps,
+                Err(end) => return (Poll::Ready(end), moved),
             };
             moved |= up == Step::Moved || down == Step::Moved;
             match (up, down) {

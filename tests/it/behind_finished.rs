@@ -192,3 +192,26 @@ fn what_no_handshake_may_have_in_it_ends_with_an_alert() {
         }
     });
 }
+
+#[test]
+fn what_is_wrong_behind_finished_is_answered_once() {
+    on_every_stage(|stage, on| {
+        for data in [&b""[..], b"hello"] {
+            let mut ready = Ready::at(stage);
+            let mut flight = ready.finished.clone();
+            if !data.is_empty() {
+                flight.extend(ready.data(data));
+            }
+            // A KeyUpdate that asks for neither of the two things that it can ask for.
+            flight.extend(ready.client.seal(HANDSHAKE, &[24, 0, 0, 1, 76]));
+            ready.tcp.write_all(&flight).unwrap();
+            let mut alerts = Vec::new();
+            while let Some((kind, content)) = ready.record() {
+                alerts.extend((kind == ALERT).then_some(content));
+            }
+            assert_eq!(alerts.len(), 1, "{on}: {alerts:?}");
+            assert_eq!(alerts[0][0], 2, "{on}: {alerts:?}");
+            assert_eq!(stage.outcome(close(ready.tcp)), "client_bad_record", "{on}");
+        }
+    });
+}
