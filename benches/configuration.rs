@@ -23,9 +23,11 @@ const ROUNDS: usize = 3;
 /// Makes a configuration of a size.
 type Shape = fn(usize) -> String;
 
-const SHAPES: [(&str, Shape); 6] = [
+const SHAPES: [(&str, Shape); 8] = [
     ("listeners, each with a backend", listeners),
     ("routes of one listener, terminated", terminated),
+    ("routes of one listener, each with certificates of its own", with_certificates),
+    ("routes of one listener, all of whose clients show certificates", with_client_auth),
     ("routes of one listener, each passed through to a backend", passed),
     ("routes without a name of their own", nameless),
     ("names of one route, in one line", names),
@@ -107,6 +109,15 @@ fn with_routes(size: usize, route: impl Fn(usize) -> String) -> String {
 
 fn terminated(size: usize) -> String {
     with_routes(size, |number| format!("server_names = [\"h{number}.test\"]"))
+}
+
+fn with_certificates(size: usize) -> String {
+    with_routes(size, |number| format!("server_names = [\"h{number}.test\"]\ncertificates = [\"a.pem\"]"))
+}
+
+fn with_client_auth(size: usize) -> String {
+    let text = terminated(size);
+    text.replacen("[[listener.route]]", "client_auth = { mode = \"require\", ca = \"a.pem\" }\n[[listener.route]]", 1)
 }
 
 fn passed(size: usize) -> String {

@@ -35,7 +35,10 @@ mod health;
 #[derive(Debug)]
 pub struct Snapshot {
     listeners: HashMap<Arc<str>, Arc<Listener>>,
+    /// In the order of the configuration.
     pools: Vec<Arc<Pool>>,
+    /// The same by name.
+    by_name: HashMap<Arc<str>, Arc<Pool>>,
     store: Store,
 }
 
@@ -78,7 +81,7 @@ pub struct Current(ArcSwap<Snapshot>);
 impl Default for Snapshot {
     /// Nothing: what a first snapshot is built on.
     fn default() -> Self {
-        Self { listeners: HashMap::new(), pools: Vec::new(), store: Store::default() }
+        Self { listeners: HashMap::new(), pools: Vec::new(), by_name: HashMap::new(), store: Store::default() }
     }
 }
 
@@ -92,7 +95,7 @@ impl Snapshot {
             .iter()
             .map(|backend| {
                 let connector = certificates.connector(backend, config.runtime.record_layer);
-                Arc::new(pool(backend, connector, &before.pools, &mut certificates))
+                Arc::new(pool(backend, connector, before, &mut certificates))
             })
             .collect();
         config.admin.token_file.iter().for_each(|file| certificates.token(file));
@@ -119,7 +122,8 @@ impl Snapshot {
         warnings.splice(..0, config.warnings.iter().map(|warning| Warning::new(warning.clone())));
         match errors.is_empty() {
             true => {
-                let snapshot = Self { listeners, pools, store: loading.finish() };
+                let by_name = pools.iter().map(|pool| (Arc::clone(pool.name()), Arc::clone(pool))).collect();
+                let snapshot = Self { listeners, pools, by_name, store: loading.finish() };
                 Ok(Built { snapshot, warnings, failures, unusable })
             }
             false => Err(errors),
@@ -140,7 +144,7 @@ impl Snapshot {
     }
 
     pub fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
-        self.pools.iter().find(|pool| **pool.name() == *name)
+        self.by_name.get(name)
     }
 
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
@@ -166,10 +170,10 @@ impl Current {
 fn pool(
     backend: &validate::backend::Backend,
     connector: Option<Arc<Connector>>,
-    before: &[Arc<Pool>],
+    before: &Snapshot,
     certificates: &mut Certificates<'_>,
 ) -> Pool {
-    let before = before.iter().find(|pool| *pool.name() == backend.settings.name);
+    let before = before.pool(&backend.settings.name);
     let version = backend.settings.proxy_protocol;
     let check = backend.health.as_ref().and_then(|health| health::check(health, version, certificates));
     Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
@@ -189,3 +193,6 @@ fn limits(written: &validate::limits::Limits) -> Limits {
 fn unix_time() -> i64 {
     Timestamp::now().as_second()
 }
+
+#[cfg(test)]
+mod tests;

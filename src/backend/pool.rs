@@ -141,13 +141,13 @@ pub enum NoServer {
 impl Pool {
     /// A pool that takes over from the one of its name before it what is known of the servers that they share.
     pub fn new(settings: Settings, check: Option<Arc<Check>>, before: Option<&Self>) -> Self {
-        let known = |source: &Source| {
-            let lookup = before?.lookups.iter().find(|lookup| lookup.source == *source)?;
-            Some(Arc::clone(lookup))
-        };
+        let known = by_source(before.map_or(&[], |before| &before.lookups));
         let lookups = settings.servers.iter().filter_map(|entry| match &entry.place {
             Place::Address(_) => None,
-            Place::Source(source) => Some(known(source).unwrap_or_else(|| Arc::new(Lookup::new(source.clone())))),
+            Place::Source(source) => Some(match known.get(source) {
+                Some(same) => Arc::clone(same),
+                None => Arc::new(Lookup::new(source.clone())),
+            }),
         });
         let lookups: Vec<_> = lookups.collect();
         let members = Members::new(&parts(&settings.servers, &lookups), before.map(Self::members));
@@ -264,8 +264,13 @@ struct Part {
     max_connections: usize,
 }
 
+fn by_source(lookups: &[Arc<Lookup>]) -> HashMap<&Source, &Arc<Lookup>> {
+    lookups.iter().map(|lookup| (&lookup.source, lookup)).collect()
+}
+
 /// Entries, and what was found for them; an address that is there twice counts once.
 fn parts(entries: &[Entry], lookups: &[Arc<Lookup>]) -> Vec<Part> {
+    let lookups = by_source(lookups);
     let mut seen = HashSet::new();
     let mut parts = Vec::new();
     let mut add = |entry: &Entry, address: Address, weight: u32, priority| {
@@ -278,7 +283,7 @@ fn parts(entries: &[Entry], lookups: &[Arc<Lookup>]) -> Vec<Part> {
         match &entry.place {
             Place::Address(address) => add(entry, address.clone(), 1, 0),
             Place::Source(source) => {
-                let found = lookups.iter().find(|lookup| lookup.source == *source).map(|lookup| lookup.found());
+                let found = lookups.get(source).map(|lookup| lookup.found());
                 for found in found.iter().flat_map(|found| found.iter()) {
                     add(entry, found.address.into(), found.weight, found.priority);
                 }

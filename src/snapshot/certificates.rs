@@ -18,6 +18,7 @@ use crate::snapshot::{Snapshot, backend_tls, remarks};
 use crate::tls::certificate::Certificate;
 use crate::tls::connect::Connector;
 use crate::tls::handshake::never_served;
+use crate::tls::pem;
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 use crate::tls::select;
@@ -29,19 +30,20 @@ use crate::warning::Warning;
 pub(super) struct Reach {
     /// Whether they are served at all.
     pub(super) nameless: bool,
-    /// The addresses that they can connect to; `None` where any is possible.
-    pub(super) addresses: Option<Vec<IpAddr>>,
+    /// The addresses that they can connect to, in their canonical form; `None` where any is possible.
+    pub(super) addresses: Option<Arc<HashSet<IpAddr>>>,
 }
 
 impl Reach {
     /// Of a listener's own way.
     pub(super) fn of(listener: &Listener) -> Self {
-        let address = |listen: &Located<Address>| listen.value.ip().filter(|ip| !ip.is_unspecified());
-        let addresses = listener.listen.iter().map(address).collect::<Option<Vec<_>>>();
+        let address =
+            |listen: &Located<Address>| listen.value.ip().filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_canonical());
+        let addresses = listener.listen.iter().map(address).collect::<Option<HashSet<_>>>();
         Self {
             nameless: !listener.require_sni,
             // A proxy in front says which one it was.
-            addresses: addresses.filter(|_| listener.trusted_proxies.is_none()),
+            addresses: addresses.filter(|_| listener.trusted_proxies.is_none()).map(Arc::new),
         }
     }
 
@@ -51,10 +53,12 @@ impl Reach {
         let shadowed = index.shadowed(now).into_iter().map(|(one, preferred)| {
             nobody(&one).with(format!(": {} is preferred for all that it bears", preferred.label))
         });
-        let only_addresses = index.all().iter().filter(|one| one.names.is_empty() && !index.is_default(one));
+        let defaults = index.defaults();
+        let is_default = |one: &Arc<Certificate>| defaults.contains(&Arc::as_ptr(one));
+        let only_addresses = index.all().iter().filter(|one| one.names.is_empty() && !is_default(one));
         let unreachable = only_addresses.filter_map(|one| {
             let here = |own: &IpAddr| match &self.addresses {
-                Some(addresses) => addresses.iter().any(|address| address.to_canonical() == own.to_canonical()),
+                Some(addresses) => addresses.contains(&own.to_canonical()),
                 None => true,
             };
             let why = match () {
@@ -117,6 +121,13 @@ impl<'b> Certificates<'b> {
                 self.warn(file, reason.into());
             }
         }
+    }
+
+    /// Warns of what is in a file of others' certificates, or of lists, and is not read.
+    pub(super) fn unread(&mut self, file: &Located<PathBuf>, contents: &pem::Contents) {
+        let (place, path) = (Arc::from(file.path.as_str()), file.value.display().to_string());
+        let unread = contents.passed_over.iter();
+        self.warnings.extend(unread.map(|unread| Warning::about(path.as_str(), unread.to_string()).at(&place)));
     }
 
     fn exposed(&mut self, file: &Located<PathBuf>, exposed: bool) {
@@ -193,14 +204,6 @@ impl<'b> Certificates<'b> {
         self.warnings.extend(overlaps);
         self.warnings.extend(reach.nobodys(&index, now).into_iter().map(|warning| warning.at(&place)));
         index
-    }
-
-    /// A route that could do nothing but refuse, under a policy of its own, is a mistake.
-    pub(super) fn unserved(&mut self, here: &Located<()>, policy: &Policy, index: &select::Certificates) {
-        let mut said = index.all().iter().map(|certificate| never_served(certificate, policy));
-        if let (Some(Some(said)), true) = (said.next(), said.all(|said| said.is_some())) {
-            self.errors.push(here.error(format!("certificates: {said}")));
-        }
     }
 }
 

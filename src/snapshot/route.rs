@@ -1,5 +1,6 @@
 //! The ways that a listener has for its clients. Must not know: sockets, how a way is gone.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::backend::pool::Pool;
@@ -118,15 +119,12 @@ impl Ways {
     pub fn certificates(&self) -> Vec<&Arc<Certificate>> {
         let mut indexes: Vec<_> = self.terminations().map(|termination| &termination.terminator.certificates).collect();
         indexes.rotate_right(usize::from(matches!(self.default.way, Way::Terminate(_))));
-        let mut seen = Vec::new();
-        indexes.retain(|index| {
-            let fresh = !seen.contains(&Arc::as_ptr(index));
-            seen.push(Arc::as_ptr(index));
-            fresh
-        });
-        let mut labels = std::collections::HashSet::new();
+        // Most routes have the listener's own.
+        let mut seen = HashSet::new();
+        indexes.retain(|index| seen.insert(Arc::as_ptr(index)));
+        let mut seen = HashSet::new();
         let all = indexes.into_iter().flat_map(|index| index.all());
-        all.filter(|certificate| labels.insert(Arc::as_ptr(certificate))).collect()
+        all.filter(|certificate| seen.insert(Arc::as_ptr(certificate))).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A listener's settings → its ways: certificates, what clients have to show, ticket keys. Must not know: sockets, how a way
 //! is gone.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,8 +14,9 @@ use crate::config::validate::route as written;
 use crate::snapshot::certificates::{Certificates, Reach};
 use crate::snapshot::route::{Route, Termination, Way, Ways};
 use crate::snapshot::{Listener, unix_time};
+use crate::tls::certificate::Certificate;
 use crate::tls::client_auth::{self, At, ClientAuth};
-use crate::tls::handshake::{self, Terminator};
+use crate::tls::handshake::{self, Terminator, never_served};
 use crate::tls::pem::PemError;
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
@@ -38,14 +40,22 @@ pub(super) fn build(
         true => Arc::default(),
         false => Arc::new(certificates.of(&listener.here, &listener.policy, &listener.certificates, &reach)),
     };
-    let mut making = Making { listener, same, layer, certificates };
+    let mut making = Making {
+        listener,
+        layer,
+        certificates,
+        known: Known::of(same),
+        client_auths: HashMap::new(),
+        judged: HashMap::new(),
+        secrets: None,
+    };
     let mut routes = Vec::with_capacity(listener.routes.len());
     for route in &listener.routes {
         let way = match (route.mode, route.backend.as_ref().and_then(pool)) {
             (Mode::Terminate, Some(backend)) => {
                 let index = match route.certificates.is_empty() {
                     true => {
-                        making.certificates.unserved(&route.here, &route.policy, &own);
+                        making.unserved(route, &own);
                         Arc::clone(&own)
                     }
                     false => {
@@ -96,9 +106,34 @@ fn untouched(mode: Mode, pool: Option<Arc<Pool>>) -> Way {
 /// A listener that is being built.
 struct Making<'a, 'b> {
     listener: &'a Settings,
-    same: Option<&'a Listener>,
     layer: Layer,
     certificates: &'a mut Certificates<'b>,
+    known: Known<'a>,
+    /// Made so far; `None` where something is wrong with it. Many routes ask for the same as the listener.
+    client_auths: HashMap<asked::Asked<'a>, Option<Arc<ClientAuth>>>,
+    /// By policy: why it can serve none of the listener's own certificates. Many routes have the same policy.
+    judged: HashMap<*const Policy, Option<String>>,
+    /// What is in the listener's files of ticket keys, once they are read.
+    secrets: Option<Vec<Secret>>,
+}
+
+/// What can be taken over from the listener before this one.
+struct Known<'a> {
+    /// By scope.
+    tickets: HashMap<&'a str, &'a Tickets>,
+    /// By fingerprint.
+    client_auths: HashMap<[u8; 32], &'a Arc<ClientAuth>>,
+}
+
+impl<'a> Known<'a> {
+    fn of(same: Option<&'a Listener>) -> Self {
+        let terminations = || same.into_iter().flat_map(|same| same.ways.terminations());
+        let client_auths = terminations().filter_map(|same| same.terminator.client_auth());
+        Self {
+            tickets: terminations().filter_map(|same| Some((&*same.ticket_scope, same.tickets.as_deref()?))).collect(),
+            client_auths: client_auths.map(|auth| (*auth.fingerprint(), auth)).collect(),
+        }
+    }
 }
 
 /// What TLS is terminated with, as it is written in a route or, without one, in the listener.
@@ -110,14 +145,14 @@ struct Terms<'a> {
     client_auth: Option<&'a asked::ClientAuth>,
 }
 
-impl Making<'_, '_> {
-    fn terminate(&mut self, terms: Terms<'_>, index: Arc<select::Certificates>, backend: Arc<Pool>) -> Option<Way> {
+impl<'a> Making<'a, '_> {
+    fn terminate(&mut self, terms: Terms<'a>, index: Arc<select::Certificates>, backend: Arc<Pool>) -> Option<Way> {
         let client_auth = match terms.client_auth {
             Some(asked) => Some(self.client_auth(asked)?),
             None => None,
         };
         let scope = ticket_scope(self.listener, terms.route, client_auth.as_deref());
-        let tickets = tickets(self.listener, &scope, self.same, self.certificates).map(Arc::new);
+        let tickets = self.tickets(&scope).map(Arc::new);
         let built = Terminator::new(handshake::Settings {
             policy: Arc::clone(terms.policy),
             certificates: index,
@@ -139,16 +174,41 @@ impl Making<'_, '_> {
         }
     }
 
-    /// Warns of what is in a file and is not read.
-    fn unread(&mut self, file: &Located<PathBuf>, contents: &pem::Contents) {
-        let (place, path) = (Arc::from(file.path.as_str()), file.value.display().to_string());
-        let unread = contents.passed_over.iter();
-        let warnings = unread.map(|unread| Warning::about(path.as_str(), unread.to_string()).at(&place));
-        self.certificates.warnings.extend(warnings);
+    /// A route that could do nothing but refuse, under a policy of its own, is a mistake. `own` are the listener's certificates.
+    fn unserved(&mut self, route: &written::Route, own: &select::Certificates) {
+        let judged = self.judged.entry(Arc::as_ptr(&route.policy));
+        if let Some(reason) = judged.or_insert_with(|| none_served(own.all(), &route.policy)) {
+            self.certificates.errors.push(route.here.error(format!("certificates: {reason}")));
+        }
+    }
+
+    /// A scope's ticket keys: those of the listener's files, or its own, which it keeps as long as the scope is the same.
+    fn tickets(&mut self, scope: &str) -> Option<Tickets> {
+        let listener::Tickets { on, settings, keys } = &self.listener.tickets;
+        if !on {
+            return None;
+        }
+        if keys.is_empty() {
+            let same = self.known.tickets.get(scope).copied();
+            return Some(Tickets::own(*settings, unix_time, same));
+        }
+        let secrets = self.secrets.get_or_insert_with(|| secrets(keys, self.certificates));
+        Tickets::shared(*settings, unix_time, secrets, scope.as_bytes())
+    }
+
+    /// What clients are judged by.
+    fn client_auth(&mut self, asked: &'a asked::ClientAuth) -> Option<Arc<ClientAuth>> {
+        let what = asked.asked();
+        if let Some(made) = self.client_auths.get(&what) {
+            return made.clone();
+        }
+        let made = self.read_client_auth(asked);
+        self.client_auths.insert(what, made.clone());
+        made
     }
 
     /// Reads what clients are judged by. What did not change is taken over, since long lists take their time.
-    fn client_auth(&mut self, asked: &asked::ClientAuth) -> Option<Arc<ClientAuth>> {
+    fn read_client_auth(&mut self, asked: &asked::ClientAuth) -> Option<Arc<ClientAuth>> {
         let before = self.certificates.errors.len();
         let (ca, ca_files) = self.read_all(&asked.ca, pem::read_certificates, |contents| contents.certificates);
         let (crls, list_files) = self.read_all(&asked.crl, pem::read_crls, |contents| contents.crls);
@@ -161,9 +221,7 @@ impl Making<'_, '_> {
             At::Whole => None,
         };
         let fingerprint = client_auth::fingerprint(&asked.settings, &ca, &crls);
-        let same = self.same.into_iter().flat_map(|same| same.ways.terminators());
-        let same = same.filter_map(Terminator::client_auth).find(|same| *same.fingerprint() == fingerprint);
-        let auth = match same {
+        let auth = match self.known.client_auths.get(&fingerprint) {
             Some(same) => Arc::clone(same),
             None => match ClientAuth::new(asked.settings.clone(), ca, crls) {
                 Ok(auth) => Arc::new(auth),
@@ -205,7 +263,7 @@ impl Making<'_, '_> {
             };
             match read(&bytes) {
                 Ok(contents) => {
-                    self.unread(file, &contents);
+                    self.certificates.unread(file, &contents);
                     let more = wanted(contents);
                     if more.is_empty() {
                         self.certificates.errors.push(at("there is no certificate in it".into()));
@@ -220,30 +278,24 @@ impl Making<'_, '_> {
     }
 }
 
-/// A scope's ticket keys: those of the listener's file, or its own, which it keeps as long as the scope is the same.
-fn tickets(
-    listener: &Settings,
-    scope: &str,
-    same: Option<&Listener>,
-    reading: &mut Certificates<'_>,
-) -> Option<Tickets> {
-    let listener::Tickets { on, settings, keys } = &listener.tickets;
-    if !on {
-        return None;
-    }
-    if keys.is_empty() {
-        let same = same.and_then(|same| same.ways.terminations().find(|same| same.ticket_scope == scope));
-        return Some(Tickets::own(*settings, unix_time, same.and_then(|same| same.tickets.as_deref())));
-    }
+/// What is in files of ticket keys. What is wrong with them is an error.
+fn secrets(files: &[Located<PathBuf>], reading: &mut Certificates<'_>) -> Vec<Secret> {
     let mut secrets = Vec::new();
-    for file in keys {
+    for file in files {
         let Some(text) = reading.secret(file) else { continue };
         match Secret::parse_all(&text) {
             Ok(more) => secrets.extend(more),
             Err(error) => reading.errors.push(file.error(format!("{}: {error}", file.value.display()))),
         }
     }
-    Tickets::shared(*settings, unix_time, &secrets, scope.as_bytes())
+    secrets
+}
+
+/// Why a policy can serve none of these certificates: what is wrong with the first one. `None` where it can serve one.
+fn none_served(certificates: &[Arc<Certificate>], policy: &Policy) -> Option<String> {
+    let reasons: Option<Vec<String>> =
+        certificates.iter().map(|certificate| never_served(certificate, policy)).collect();
+    reasons?.into_iter().next()
 }
 
 /// What a ticket may be used for: this route of this listener, and what its clients have to show. Where any of it is another,

@@ -48,7 +48,7 @@ pub enum ExpiredCrl {
 }
 
 /// What is asked of clients besides a chain to a CA.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
     pub demand: Demand,
     pub expired_crl: ExpiredCrl,

@@ -20,6 +20,16 @@ pub struct ClientAuth {
     pub crl: Vec<Located<PathBuf>>,
 }
 
+/// What is asked for, without the place in the file: the settings, the files of CAs, and those of lists.
+pub type Asked<'a> = (&'a Settings, Vec<&'a PathBuf>, Vec<&'a PathBuf>);
+
+impl ClientAuth {
+    pub fn asked(&self) -> Asked<'_> {
+        let ca = self.ca.iter().map(|file| &file.value).collect();
+        (&self.settings, ca, self.crl.iter().map(|file| &file.value).collect())
+    }
+}
+
 /// `None` where nothing is asked of clients.
 pub(super) fn validated(
     written: file::client_auth::ClientAuth,

@@ -23,7 +23,7 @@ pub struct Identity {
 }
 
 /// A name that a client's certificate may bear.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Allowed {
     /// The subject's common name, to the letter.
     CommonName(String),

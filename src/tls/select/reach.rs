@@ -38,9 +38,9 @@ impl Certificates {
         nobody.filter_map(|one| Some((Arc::clone(one), Arc::clone(shadow(one)?)))).collect()
     }
 
-    /// Whether a certificate is one of those for clients that name nothing that is known.
-    pub fn is_default(&self, certificate: &Arc<Certificate>) -> bool {
-        self.default.iter().any(|default| Arc::ptr_eq(default, certificate))
+    /// Those for clients that name nothing that is known.
+    pub fn defaults(&self) -> HashSet<*const Certificate> {
+        self.default.iter().map(Arc::as_ptr).collect()
     }
 }
 

@@ -1,0 +1,150 @@
+//! What thousands of routes and backends share, and what they take over.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use rustls::server::ProducesTickets as _;
+use tempfile::TempDir;
+
+use super::*;
+use crate::config;
+use crate::snapshot::route::Way;
+use crate::tls::client_auth::ClientAuth;
+
+const MANY: usize = 300;
+
+/// A folder with `listener.pem`, `route.pem` and the `ca.pem` of clients.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["listener", "route"] {
+        let pair = rcgen::generate_simple_self_signed(vec![format!("{name}.test")]).unwrap();
+        fs::write(folder.path().join(format!("{name}.pem")), pair.cert.pem() + &pair.signing_key.serialize_pem())
+            .unwrap();
+    }
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    fs::write(folder.path().join("ca.pem"), ca.pem()).unwrap();
+    folder
+}
+
+/// A listener with these lines, and a route of its own for each of `numbers`, with these lines.
+fn routes(listener: &str, numbers: impl Iterator<Item = usize>, route: &str) -> String {
+    let mut text = format!(
+        "[backend.b]\nservers = [\"127.0.0.1:9\"]\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\n\
+         certificates = [\"listener.pem\"]\nbackend = \"b\"\n{listener}\n"
+    );
+    for number in numbers {
+        write!(text, "[[listener.route]]\nserver_names = [\"h{number}.test\"]\n{route}\n").unwrap();
+    }
+    text
+}
+
+fn build(text: &str, folder: &TempDir, before: &Snapshot) -> Result<Snapshot, Vec<String>> {
+    let config = config::parse(text, folder.path()).unwrap();
+    let built = Snapshot::build(&config, before, Trust::Bytes, Timestamp::now());
+    built.map(|built| built.snapshot).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+}
+
+fn ways(snapshot: &Snapshot) -> &Ways {
+    &snapshot.listener("main").unwrap().ways
+}
+
+#[test]
+fn what_routes_ask_of_clients_like_their_listener_is_made_once_and_taken_over() {
+    let folder = folder();
+    let text = routes("client_auth = { mode = \"require\", ca = \"ca.pem\" }", 0..MANY, "");
+    let text = text
+        + "[[listener.route]]\nserver_names = [\"own.test\"]\nclient_auth = { mode = \"optional\", ca = \"ca.pem\" }\n";
+    let first = build(&text, &folder, &Snapshot::default()).unwrap();
+    let auths = |snapshot| -> Vec<Arc<ClientAuth>> {
+        ways(snapshot).client_auths().map(|(_, auth): (&str, _)| Arc::clone(auth)).collect()
+    };
+    let before = auths(&first);
+    // The routes, the one that asks for something else, and the listener itself.
+    assert_eq!(before.len(), MANY + 2);
+    let alike = before.iter().filter(|auth| Arc::ptr_eq(auth, &before[0])).count();
+    assert_eq!((alike, Arc::ptr_eq(&before[MANY], &before[0])), (MANY + 1, false));
+    let after = auths(&build(&text, &folder, &first).unwrap());
+    assert!(before.iter().zip(&after).all(|(before, after)| Arc::ptr_eq(before, after)));
+}
+
+#[test]
+fn each_of_many_routes_keeps_its_own_ticket_keys() {
+    let folder = folder();
+    let first = build(&routes("", 0..MANY, ""), &folder, &Snapshot::default()).unwrap();
+    // In another order, and with fewer of them.
+    let second = build(&routes("", (1..MANY).rev(), ""), &folder, &first).unwrap();
+    let tickets = |snapshot, number: usize| {
+        let mut found = ways(snapshot).all().filter(|route| *route.name == format!("h{number}.test"));
+        match &found.next().unwrap().way {
+            Way::Terminate(termination) => Arc::clone(termination.tickets.as_ref().unwrap()),
+            _ => panic!("it does not terminate TLS"),
+        }
+    };
+    for number in [1, 17, MANY - 1] {
+        let sealed = tickets(&first, number).encrypt(b"session").unwrap();
+        assert_eq!(tickets(&second, number).decrypt(&sealed), Some(b"session".to_vec()), "{number}");
+        assert_eq!(tickets(&second, 2).decrypt(&sealed), None, "{number}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_listeners_files_is_one_error_however_many_routes_have_them() {
+    let folder = folder();
+    fs::write(folder.path().join("tickets.key"), "no key\n").unwrap();
+    fs::write(folder.path().join("none.pem"), "").unwrap();
+    for (line, file) in [
+        ("ticket_keys = [\"tickets.key\"]", "tickets.key"),
+        ("client_auth = { mode = \"require\", ca = \"none.pem\" }", "none.pem"),
+    ] {
+        let errors = build(&routes(line, 0..MANY, ""), &folder, &Snapshot::default()).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains(file), "{errors:?}");
+    }
+}
+
+#[test]
+fn each_route_whose_policy_can_serve_none_of_the_certificates_is_an_error() {
+    let folder = folder();
+    let policy = "[policy.rsa]\nversions = [\"TLSv1.2\"]\nciphers = [\"ECDHE-RSA-AES128-GCM-SHA256\"]\n";
+    let text = routes("", 0..3, "policy = \"rsa\"") + "[[listener.route]]\nserver_names = [\"fine.test\"]\n" + policy;
+    let errors = build(&text, &folder, &Snapshot::default()).unwrap_err();
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    for (number, error) in errors.iter().enumerate() {
+        assert!(error.contains(&format!("h{number}.test")) && error.contains("can never be served"), "{error}");
+    }
+}
+
+#[test]
+fn each_certificate_of_many_routes_is_there_once_the_listeners_own_first() {
+    let folder = folder();
+    let text = routes("", 0..MANY, "certificates = [\"route.pem\"]");
+    let snapshot = build(&text, &folder, &Snapshot::default()).unwrap();
+    let names: Vec<String> = ways(&snapshot).certificates().iter().map(|one| one.names[0].to_string()).collect();
+    assert_eq!(names, ["listener.test", "route.test"]);
+}
+
+#[test]
+fn each_of_many_backends_is_found_by_its_name_and_keeps_its_servers_and_sources() {
+    let folder = folder();
+    let text = |numbers: &mut dyn Iterator<Item = usize>| {
+        numbers.fold(routes("", 0..0, ""), |text, number| {
+            text + &format!(
+                "[backend.b{number}]\nservers = [\"127.0.0.1:9\", \"dns:h{number}.test:9\", \"dns:other.test:9\"]\n"
+            )
+        })
+    };
+    let first = build(&text(&mut (0..MANY)), &folder, &Snapshot::default()).unwrap();
+    let second = build(&text(&mut (1..MANY).rev()), &folder, &first).unwrap();
+    assert_eq!((first.pools().len(), second.pools().len()), (MANY + 1, MANY));
+    assert!(second.pool("b0").is_none());
+    for number in [1, 17, MANY - 1] {
+        let name = format!("b{number}");
+        let (before, after) = (first.pool(&name).unwrap(), second.pool(&name).unwrap());
+        assert_eq!((&**before.name(), &**after.name()), (&*name, &*name));
+        assert!(Arc::ptr_eq(&before.members().list[0].server, &after.members().list[0].server));
+        assert!((0..2).all(|at| Arc::ptr_eq(&before.lookups[at], &after.lookups[at])));
+        assert_eq!(after.lookups[0].source.to_string(), format!("dns:h{number}.test:9"));
+    }
+}
