@@ -3,6 +3,7 @@
 //! The successor is started with one end of a socket pair as its standard input: on it come the sockets, each with its name,
 //! and back goes the word that it accepts. Must not know: what is served on the sockets, why a process is replaced.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Error, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -21,7 +22,7 @@ use rustix::net::{
 use crate::net::listen::{FileId, Handed, Listening};
 
 /// What a socket is known by in both processes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Name {
     /// Empty for the admin server's.
     pub(super) listener: String,
@@ -32,7 +33,7 @@ pub(super) struct Name {
 /// The sockets that a predecessor has handed over, and the way to tell it so.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
-    sockets: Vec<(Name, Handed)>,
+    sockets: HashMap<Name, Handed>,
     from_predecessor: bool,
 }
 
@@ -42,17 +43,16 @@ impl Inherited {
         if std::env::var_os(VARIABLE).is_none() {
             return Ok(Self::default());
         }
-        let mut sockets = Vec::new();
-        while let Some(socket) = receive_one(rustix::stdio::stdin())? {
-            sockets.push(socket);
+        let mut sockets = HashMap::new();
+        while let Some((name, socket)) = receive_one(rustix::stdio::stdin())? {
+            sockets.insert(name, socket);
         }
         Ok(Self { sockets, from_predecessor: true })
     }
 
     /// The socket of that name, once.
     pub(super) fn take(&mut self, name: &Name) -> Option<Handed> {
-        let index = self.sockets.iter().position(|(known, _)| known == name)?;
-        Some(self.sockets.swap_remove(index).1)
+        self.sockets.remove(name)
     }
 
     /// Closes what nobody took, and tells the predecessor that it is no longer needed.

@@ -37,9 +37,8 @@ struct Bound {
 /// Bound, and not accepting yet.
 pub(super) struct Prepared {
     fresh: Vec<(Key, Listening)>,
-    wanted: Vec<Key>,
-    /// The permissions of Unix sockets.
-    modes: HashMap<Key, u32>,
+    /// All that there are to be, each with the permissions that it has if it is a Unix socket.
+    wanted: HashMap<Key, u32>,
     demand: Demand,
 }
 
@@ -103,19 +102,6 @@ impl Sockets {
         self.bound.insert(key, Bound { socket, stop });
         Ok(())
     }
-
-    /// A socket for a key that has none: that of a listener which gives this very address up, or a new one.
-    fn socket_for(&mut self, key: &Key, wanted: &[Key], mode: u32) -> std::io::Result<Listening> {
-        if let Some(socket) = self.inherited.take(&name_of(key)) {
-            return Listening::inherited(socket, &key.1, mode);
-        }
-        let given_up =
-            self.bound.iter().find(|(old, _)| old.1 == key.1 && key.1.port() != Some(0) && !wanted.contains(old));
-        match given_up {
-            Some((_, bound)) => bound.socket.try_clone(),
-            None => Listening::bind(&key.1, mode),
-        }
-    }
 }
 
 fn demand(config: &Config, sockets: usize) -> Demand {
@@ -143,20 +129,28 @@ impl reload::Sockets for Sockets {
                 listener.listen.iter().map(move |place| (key(place), place, listener.socket_mode.0))
             })
             .collect();
-        let wanted: Vec<Key> = places.iter().map(|(key, ..)| key.clone()).collect();
-        let modes = places.iter().map(|(key, _, mode)| (key.clone(), *mode)).collect();
+        let wanted: HashMap<Key, u32> = places.iter().map(|(key, _, mode)| (key.clone(), *mode)).collect();
+        // Those of listeners that give this very address up; with port 0 each is another.
+        let given_up = self.bound.iter().filter(|(key, _)| key.1.port() != Some(0) && !wanted.contains_key(key));
+        let given_up: HashMap<&Address, &Listening> =
+            given_up.map(|((_, address), bound)| (address, &bound.socket)).collect();
         let (mut fresh, mut errors) = (Vec::new(), Vec::new());
         for (key, place, mode) in places {
             if self.bound.contains_key(&key) {
                 continue;
             }
-            match self.socket_for(&key, &wanted, mode) {
+            let socket = match (self.inherited.take(&name_of(&key)), given_up.get(&key.1)) {
+                (Some(socket), _) => Listening::inherited(socket, &key.1, mode),
+                (None, Some(socket)) => socket.try_clone(),
+                (None, None) => Listening::bind(&key.1, mode),
+            };
+            match socket {
                 Ok(socket) => fresh.push((key, socket)),
                 Err(error) => errors.push(place.error(format!("cannot listen on {}: {error}", place.value))),
             }
         }
         if errors.is_empty() {
-            Ok(Prepared { fresh, demand: demand(config, wanted.len()), wanted, modes })
+            Ok(Prepared { fresh, demand: demand(config, wanted.len()), wanted })
         } else {
             Err(errors)
         }
@@ -173,16 +167,16 @@ impl reload::Sockets for Sockets {
             }
         }
         self.bound.retain(|key, bound| {
-            let stays = prepared.wanted.contains(key);
-            if !stays {
+            let mode = prepared.wanted.get(key);
+            if mode.is_none() {
                 // Nobody listens only if the workers are gone.
                 let _ = bound.stop.send(true);
                 tracing::info!(listener = %key.0, address = %key.1, "no longer listening; its connections go on");
             }
-            if let Some(Err(error)) = prepared.modes.get(key).map(|mode| bound.socket.set_mode(*mode)) {
+            if let Some(Err(error)) = mode.map(|mode| bound.socket.set_mode(*mode)) {
                 tracing::error!(listener = %key.0, address = %key.1, %error, "its permissions cannot be set");
             }
-            stays
+            mode.is_some()
         });
     }
 }
