@@ -81,28 +81,27 @@ async fn keep(mut orders: UnboundedReceiver<Order>, moves: watch::Sender<()>) {
         Checks { running: HashMap::new(), start: Instant::now() },
         Lookups { running: HashMap::new(), news, system: Arc::default() },
     );
-    let mut pools = Vec::new();
+    let mut pools: HashMap<Arc<str>, Arc<Pool>> = HashMap::new();
     loop {
         tokio::select! {
             order = orders.recv() => {
                 let Some(order) = order else { return };
-                pools = order.pools;
-                lookups.follow(&pools, &order.resolver);
+                lookups.follow(&order.pools, &order.resolver);
+                pools = order.pools.into_iter().map(|pool| (Arc::clone(pool.name()), pool)).collect();
                 // What was found while the reload was under way.
-                for pool in &pools {
+                for pool in pools.values() {
                     pool.renew();
                 }
+                checks.follow(&pools);
             }
             // The queue's other end is held here.
             Some(backend) = learned.recv() => {
-                let different = pools.iter().filter(|pool| *pool.name() == backend).any(|pool| pool.renew());
-                if !different {
-                    continue;
+                if let Some(pool) = pools.get(&backend).filter(|pool| pool.renew()) {
+                    moves.send_replace(());
+                    checks.follow_one(pool);
                 }
-                moves.send_replace(());
             }
         }
-        checks.follow(&pools);
     }
 }
 
@@ -186,7 +185,8 @@ async fn look_up_again(
 
 /// The checks that are being made.
 struct Checks {
-    running: HashMap<(Arc<str>, Address), Running>,
+    /// By backend, and by the addresses of its servers.
+    running: HashMap<Arc<str>, HashMap<Address, Running>>,
     /// From where their beats are counted.
     start: Instant,
 }
@@ -207,25 +207,30 @@ impl Drop for Task {
 }
 
 impl Checks {
-    fn follow(&mut self, pools: &[Arc<Pool>]) {
-        let mut before = std::mem::take(&mut self.running);
-        for pool in pools {
-            for member in &pool.members().list {
-                let key = (Arc::clone(pool.name()), member.server.address.clone());
-                let running = before.remove(&key).filter(|running| Arc::ptr_eq(&running.server, &member.server));
-                match (&pool.check, running) {
-                    (Some(check), Some(running)) if check.identity == running.check.identity => {
-                        self.running.insert(key, running);
-                    }
-                    (Some(check), _) => {
-                        let running = Running::start(Arc::clone(pool.name()), &member.server, check, self.start);
-                        self.running.insert(key, running);
-                    }
-                    // Nobody asks any more: what was said last means nothing.
-                    (None, _) => member.server.unchecked(),
+    fn follow(&mut self, pools: &HashMap<Arc<str>, Arc<Pool>>) {
+        self.running.retain(|backend, _| pools.contains_key(backend));
+        pools.values().for_each(|pool| self.follow_one(pool));
+    }
+
+    /// Only this backend's servers may be others.
+    fn follow_one(&mut self, pool: &Pool) {
+        let mut before = self.running.remove(pool.name()).unwrap_or_default();
+        let mut now = HashMap::new();
+        for member in &pool.members().list {
+            let address = &member.server.address;
+            let running = before.remove(address).filter(|running| Arc::ptr_eq(&running.server, &member.server));
+            let running = match (&pool.check, running) {
+                (Some(check), Some(running)) if check.identity == running.check.identity => running,
+                (Some(check), _) => Running::start(Arc::clone(pool.name()), &member.server, check, self.start),
+                // Nobody asks any more: what was said last means nothing.
+                (None, _) => {
+                    member.server.unchecked();
+                    continue;
                 }
-            }
+            };
+            now.insert(address.clone(), running);
         }
+        self.running.insert(Arc::clone(pool.name()), now);
     }
 }
 
@@ -293,6 +298,11 @@ const QUEUED: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::balance::Algorithm;
+    use crate::backend::condition::Pauses;
+    use crate::backend::health::Kind;
+    use crate::backend::pool;
+    use crate::net::proxy_protocol::Version;
 
     #[test]
     fn checks_begin_on_the_next_beat() {
@@ -302,5 +312,70 @@ mod tests {
         {
             assert_eq!(on_the_beat(start + millis(wanted), start, millis(beat)), start + millis(begins), "{wanted}");
         }
+    }
+
+    fn pool(name: &str, check: &str) -> Arc<Pool> {
+        let servers = (1..=3).map(|port| pool::Entry {
+            place: pool::Place::Address(Address::Tcp(([127, 0, 0, 1], port).into())),
+            weight: 1,
+            backup: false,
+            max_connections: usize::MAX,
+        });
+        let settings = pool::Settings {
+            name: name.into(),
+            servers: servers.collect(),
+            balance: Algorithm::RoundRobin,
+            connect_timeout: Duration::from_secs(1),
+            connect_attempts: 1,
+            pauses: Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(1) },
+            slow_start: None,
+            when_all_down: pool::WhenAllDown::Fail,
+            on_down: pool::OnDown::Keep,
+            proxy_protocol: Version::Off,
+        };
+        let check = Check {
+            kind: Kind::Tcp,
+            tls: None,
+            preface: Vec::new(),
+            port: None,
+            // None is made while this test runs.
+            interval: Duration::from_secs(100_000),
+            jitter: Duration::ZERO,
+            timeout: Duration::from_secs(1),
+            rise: 1,
+            fall: 1,
+            identity: check.into(),
+        };
+        Arc::new(Pool::new(settings, Some(Arc::new(check)), None))
+    }
+
+    #[test]
+    fn a_backend_whose_servers_are_others_leaves_the_checks_of_all_others_alone() {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let mut checks = Checks { running: HashMap::new(), start: Instant::now() };
+        let by_name = |pools: &[&Arc<Pool>]| -> HashMap<Arc<str>, Arc<Pool>> {
+            pools.iter().map(|pool| (Arc::clone(pool.name()), Arc::clone(pool))).collect()
+        };
+        let tasks = |checks: &Checks, backend: &str| {
+            let of = checks.running.get(backend).into_iter().flatten();
+            let mut ids: Vec<_> = of.map(|(address, running)| (address.to_string(), running._task.0.id())).collect();
+            ids.sort_by(|one, other| one.0.cmp(&other.0));
+            ids
+        };
+        let (a, b) = (pool("a", "one"), pool("b", "one"));
+        checks.follow(&by_name(&[&a, &b]));
+        let first = (tasks(&checks, "a"), tasks(&checks, "b"));
+        assert_eq!((first.0.len(), first.1.len()), (3, 3));
+        // The same goes on.
+        checks.follow_one(&a);
+        checks.follow(&by_name(&[&a, &b]));
+        assert_eq!((tasks(&checks, "a"), tasks(&checks, "b")), first);
+        // Another one's servers are others, though their addresses are the same.
+        checks.follow_one(&pool("a", "one"));
+        assert!(tasks(&checks, "a").iter().zip(&first.0).all(|(now, before)| now.0 == before.0 && now.1 != before.1));
+        assert_eq!(tasks(&checks, "b"), first.1);
+        checks.follow(&by_name(&[&b]));
+        assert_eq!((tasks(&checks, "a"), tasks(&checks, "b")), (Vec::new(), first.1));
     }
 }
