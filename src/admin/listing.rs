@@ -1,12 +1,13 @@
 //! Listeners, certificates, policies and backends → what is shown of them. Must not know: HTTP, how they are used.
 
+use std::collections::{BTreeSet, HashMap};
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::admin::settings;
 use crate::backend::pool::Member;
 use crate::config::validate::Config;
-use crate::config::validate::listener::Listener;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::{Certificate, KeyType};
 use crate::tls::expiry;
@@ -80,9 +81,12 @@ pub(super) fn certificate(certificate: &Certificate, now: i64) -> Value {
 
 /// Every policy, and which listeners use it.
 pub(super) fn policies(config: &Config) -> Value {
+    let mut users: HashMap<&str, Vec<&str>> = HashMap::new();
+    for listener in &config.listeners {
+        let used: BTreeSet<&str> = listener.policies().map(|(_, policy)| &*policy.name).collect();
+        used.into_iter().for_each(|policy| users.entry(policy).or_default().push(&listener.name));
+    }
     let shown = policy::built_in().iter().chain(&config.policies).map(|known| {
-        let uses = |listener: &&Listener| listener.policies().any(|(_, policy)| policy.name == known.name);
-        let users = config.listeners.iter().filter(uses);
         json!({
             "name": known.name,
             "versions": known.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
@@ -91,7 +95,7 @@ pub(super) fn policies(config: &Config) -> Value {
             "groups": known.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
             "built_in": policy::aws::definition(&known.name).is_some(),
             "left_out": left_out(known),
-            "listeners": users.map(|listener| &listener.name).collect::<Vec<_>>(),
+            "listeners": users.get(&*known.name).map_or(&[][..], Vec::as_slice),
         })
     });
     json!({ "policies": shown.collect::<Vec<_>>() })
