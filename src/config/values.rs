@@ -1,5 +1,6 @@
 //! The kinds of value that keys hold, and how each is written. Must not know: which key holds which.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -91,15 +92,9 @@ impl Value for Protocols {
             DeValue::Array(items) => items.iter().map(|item| item.get_ref().as_str()).collect::<Option<Vec<_>>>()?,
             single => vec![single.as_str()?],
         };
-        let mut protocols: Vec<Box<[u8]>> = Vec::with_capacity(texts.len());
-        for text in texts {
-            let protocol = Box::from(text.as_bytes());
-            if text.is_empty() || text.len() > 255 || protocols.contains(&protocol) {
-                return None;
-            }
-            protocols.push(protocol);
-        }
-        Some(Self(protocols))
+        let mut seen = HashSet::new();
+        let fine = texts.iter().all(|text| (1..=255).contains(&text.len()) && seen.insert(*text));
+        fine.then(|| Self(texts.iter().map(|text| Box::from(text.as_bytes())).collect()))
     }
 }
 

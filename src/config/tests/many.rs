@@ -51,3 +51,27 @@ fn thousands_of_routes_without_a_name_are_numbered_in_order_around_those_that_ha
     assert_eq!(names[..4], ["same.test (3)", "same.test", "same.test (2)", "same.test (4)"]);
     assert_eq!(names.last(), Some(&"same.test (4001)"));
 }
+
+#[test]
+fn prefixes_and_protocols_that_are_listed_twice_are_found_among_thousands() {
+    let quoted = |list: &[String]| list.iter().map(|one| format!("\"{one}\"")).collect::<Vec<_>>().join(", ");
+    let prefixes: Vec<String> = (0..4000).map(|number| format!("10.{}.{}.0/24", number / 250, number % 250)).collect();
+    let allow = format!("allow = [{}, \"{}\"]", quoted(&prefixes), prefixes[17]);
+    let config = parse(&with(&allow), Path::new("/etc/tlsgate")).unwrap();
+    // One that is there twice counts once, and they stay in order.
+    let allowed: Vec<String> = config.listeners[0].limits.allow.iter().map(ToString::to_string).collect();
+    assert_eq!(allowed, prefixes);
+    let found = errors(&with(&format!("{allow}\ndeny = [\"192.0.2.0/24\", \"{}\"]", prefixes[3999])));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].ends_with("deny[1]: 10.15.249.0/24 stands in allow too (expected in one of the two)"),
+        "{found:?}"
+    );
+    let mut protocols: Vec<String> = (0..4000).map(|number| format!("p{number}")).collect();
+    let config = parse(&with(&format!("alpn = [{}]", quoted(&protocols))), Path::new("/etc/tlsgate")).unwrap();
+    assert_eq!(config.listeners[0].alpn.len(), 4000);
+    protocols.push("p17".to_owned());
+    let found = errors(&with(&format!("alpn = [{}]", quoted(&protocols))));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("each once"), "{}", found[0].len());
+}

@@ -1,5 +1,7 @@
 //! A listener's limits, as far as they can be known to be valid.
 
+use std::collections::HashSet;
+
 use ipnet::IpNet;
 
 use crate::config::decode::{ConfigError, Located};
@@ -21,9 +23,10 @@ pub struct Limits {
 
 pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigError>) -> Limits {
     let allow = prefixes(limits.allow.unwrap_or_default(), errors);
+    let allowed: HashSet<IpNet> = allow.iter().copied().collect();
     let mut deny = Vec::new();
     for prefix in limits.deny.unwrap_or_default() {
-        if allow.contains(&prefix.value) {
+        if allowed.contains(&prefix.value) {
             errors.push(prefix.error(format!("{} stands in allow too (expected in one of the two)", prefix.value)));
         } else {
             deny.push(prefix);
@@ -67,7 +70,7 @@ pub(super) fn trusted(
 
 /// Prefixes without repetition, in which no bit stands that does not count: who writes one means something else.
 pub(super) fn prefixes(written: Vec<Located<IpNet>>, errors: &mut Vec<ConfigError>) -> Vec<IpNet> {
-    let mut prefixes: Vec<IpNet> = Vec::with_capacity(written.len());
+    let (mut prefixes, mut seen) = (Vec::with_capacity(written.len()), HashSet::new());
     for prefix in written {
         let exact = prefix.value.trunc();
         if exact != prefix.value {
@@ -76,7 +79,7 @@ pub(super) fn prefixes(written: Vec<Located<IpNet>>, errors: &mut Vec<ConfigErro
             errors.push(
                 prefix.error(format!("found {exact}, expected its IPv4 form, under which such clients are known")),
             );
-        } else if !prefixes.contains(&exact) {
+        } else if seen.insert(exact) {
             prefixes.push(exact);
         }
     }

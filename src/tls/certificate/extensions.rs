@@ -1,6 +1,7 @@
 //! What the leaf's extensions say to a server: names, addresses, what a client demands because of them.
 //! Must not know: keys, chains.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use x509_parser::oid_registry::Oid;
@@ -41,6 +42,8 @@ pub(super) fn names(leaf: &X509Certificate<'_>) -> Result<Names, CertificateErro
             common.for_each(|name| names.add(&name));
         }
     }
+    let mut seen = HashSet::new();
+    names.usable.retain(|name| seen.insert(name.clone()));
     Ok(names)
 }
 
@@ -49,7 +52,6 @@ impl Names {
         match Name::parse(text) {
             // An empty one is none.
             Err(_) if text.is_empty() => {}
-            Ok(name) if self.usable.contains(&name) => {}
             Ok(name) => self.usable.push(name),
             Err(_) => self.unusable.push(text.escape_default().to_string()),
         }

@@ -29,6 +29,14 @@ fn names(certificate: &Certificate) -> Vec<String> {
 }
 
 #[test]
+fn of_thousands_of_names_each_counts_once_and_they_stay_in_order() {
+    let key = KeyPair::generate().unwrap();
+    let all: Vec<String> = (0..2000).map(|number| format!("n{number}.test")).collect();
+    let written: Vec<&str> = all.iter().map(String::as_str).chain(["N17.test", "n0.test"]).collect();
+    assert_eq!(names(&load(&params(&written), &key).unwrap()), all);
+}
+
+#[test]
 fn every_key_type_signs_with_the_scheme_that_rustls_would_take() {
     let keys = [
         (KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap(), KeyType::EcdsaP256, 256),
