@@ -50,7 +50,7 @@ pub(super) fn check(health: &Health, version: Version, reading: &mut Certificate
         }
     };
     let tls = match &health.tls {
-        Some(settings) => Some(tls(health, settings, &mut identity, &mut reading.errors)?),
+        Some(settings) => Some(tls(health, settings, &mut identity, reading)?),
         None => None,
     };
     Some(Arc::new(Check {
@@ -67,20 +67,22 @@ pub(super) fn check(health: &Health, version: Version, reading: &mut Certificate
     }))
 }
 
-fn tls(health: &Health, settings: &TlsSettings, identity: &mut String, errors: &mut Vec<ConfigError>) -> Option<Tls> {
+fn tls(health: &Health, settings: &TlsSettings, identity: &mut String, reading: &mut Certificates<'_>) -> Option<Tls> {
     let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone() };
     if let Some(file) = &settings.ca {
-        let text = told(file, read(file), errors)?;
-        let contents = told(file, pem::read_certificates(&text).map_err(|error| said(file, &error)), errors)?;
+        let text = told(file, read(file), &mut reading.errors)?;
+        let contents = pem::read_certificates(&text).map_err(|error| said(file, &error));
+        let contents = told(file, contents, &mut reading.errors)?;
+        reading.unread(file, &contents);
         if contents.certificates.is_empty() {
-            errors.push(file.error(said(file, &"holds no certificate")));
+            reading.errors.push(file.error(said(file, &"holds no certificate")));
             return None;
         }
         trust.roots = contents.certificates;
         mark(identity, &text);
     }
     let place = settings.ca.as_ref().map_or_else(|| health.here.clone(), Located::place);
-    let config = told(&place, trust.client_config(), errors)?;
+    let config = told(&place, trust.client_config(), &mut reading.errors)?;
     Some(Tls { config: Arc::new(config), server_name: settings.server_name.clone(), start_tls: settings.start_tls })
 }
 

@@ -39,6 +39,27 @@ fn what_a_check_needs_and_cannot_be_read_is_an_error() {
 }
 
 #[test]
+fn what_is_not_read_of_a_checks_ca_file_is_a_warning() {
+    let pki = Pki::new();
+    pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
+    let ca = fs::read_to_string(pki.ca()).unwrap();
+    let strange = "-----BEGIN STRANGE THING-----\nAAAA\n-----END STRANGE THING-----\n";
+    let warnings = |text: &str| {
+        fs::write(pki.folder().join("roots.pem"), text).unwrap();
+        let config = "[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nbackend = \"a\"\n\
+             [backend.a]\nservers = \"127.0.0.1:1\"\n\
+             [backend.a.health]\ntype = \"tls\"\nca = \"roots.pem\"\nserver_name = \"a.test\"\n";
+        let checked = check(pki.folder(), config);
+        assert!(checked.ok, "{:?}", checked.errors);
+        checked.warnings.into_iter().filter(|warning| warning.contains("roots.pem")).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings(&ca), Vec::<String>::new());
+    let found = warnings(&(ca + strange));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("backend \"a\": health: ca") && found[0].contains("STRANGE THING"), "{found:?}");
+}
+
+#[test]
 fn checks_go_on_through_reloads_and_begin_anew_when_they_change() {
     let server = Backend::start(|mut stream| stream.read_to_end(&mut Vec::new()));
     let stage = stage(&[server.address], "type = \"tcp\"", "");
