@@ -21,10 +21,12 @@ mod build;
 mod changes;
 pub mod control;
 pub mod job;
+mod summary;
 pub mod watch;
 
 pub use build::{Basis, Origin, Ready};
 use job::{Job, LeftBehind};
+use summary::Change;
 use watch::Interests;
 
 /// The listening sockets, as far as a reload has to do with them.
@@ -186,11 +188,11 @@ impl<S: Sockets> Reloader<S> {
         }
     }
 
-    fn succeeded(&mut self, mut changes: Vec<String>, cause: Cause) -> Report {
+    fn succeeded(&mut self, changes: Vec<Change>, cause: Cause) -> Report {
         let why = cause.words();
         let changed = !changes.is_empty();
         if changed {
-            tracing::info!(%why, "reloaded: {}", changes.join("; "));
+            tracing::info!(%why, "reloaded: {}", summary::line(&changes));
         }
         self.note(|status| {
             status.generation += u64::from(changed);
@@ -198,6 +200,7 @@ impl<S: Sockets> Reloader<S> {
             status.successes += 1;
             status.errors.clear();
         });
+        let mut changes: Vec<String> = changes.into_iter().map(|change| change.text).collect();
         if let (Origin::Once(path), Cause::Command | Cause::Signal) = (&self.origin, cause) {
             let reminder = format!("{}: {READ_ONCE}", path.display());
             tracing::warn!(%why, "{reminder}");
@@ -260,7 +263,7 @@ impl<S: Sockets> Reloader<S> {
         });
     }
 
-    fn swap(&mut self, ready: Ready) -> Result<Vec<String>, Vec<ConfigError>> {
+    fn swap(&mut self, ready: Ready) -> Result<Vec<Change>, Vec<ConfigError>> {
         let Ready { config, built, changes } = ready;
         let prepared = self.sockets.prepare(&config)?;
         self.known = tell(&built, &self.known);

@@ -9,6 +9,7 @@ use crate::config;
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;
 use crate::reload::changes;
+use crate::reload::summary::{Change, Kind};
 use crate::snapshot::{Built, Snapshot};
 use crate::tls::store::Trust;
 
@@ -39,7 +40,7 @@ pub struct Ready {
     pub config: Config,
     pub built: Built,
     /// What is different; empty where nothing is.
-    pub changes: Vec<String>,
+    pub changes: Vec<Change>,
 }
 
 impl Ready {
@@ -63,11 +64,12 @@ impl Ready {
     }
 }
 
-fn only_at_start(before: &Config, after: &Config) -> Option<String> {
+fn only_at_start(before: &Config, after: &Config) -> Option<Change> {
     let workers = before.runtime.workers != after.runtime.workers;
     let listen = |config: &Config| config.admin.listen.as_ref().map(|listen| listen.value.clone());
     let admin = listen(before) != listen(after) || before.admin.socket_mode != after.admin.socket_mode;
     (before.log != after.log || workers || admin).then(|| {
-        "[log], [runtime] workers, and where the admin server listens take effect at the next start".to_owned()
+        let text = "[log], [runtime] workers, and where the admin server listens take effect at the next start";
+        Kind::Setting.change(text)
     })
 }

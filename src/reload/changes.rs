@@ -2,38 +2,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::validate::backend::Backend;
-use crate::config::validate::client_auth::ClientAuth as Asked;
+use crate::config::validate::client_auth;
 use crate::config::validate::listener::Listener;
 use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
 use crate::config::validate::{Admin, Config};
+use crate::reload::summary::{Change, Kind};
 use crate::snapshot::Snapshot;
 use crate::snapshot::route::Ways;
 use crate::tls::certificate::Certificate;
-use crate::tls::client_auth::{ClientAuth, Settings};
+use crate::tls::client_auth::ClientAuth;
 use crate::tls::route;
 
-/// One line for each difference that matters to who operates it.
-pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snapshot) -> Vec<String> {
+/// One for each difference that matters to who operates it.
+pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snapshot) -> Vec<Change> {
     let mut changes = Vec::new();
     if before.runtime.record_layer != after.runtime.record_layer {
-        changes.push(format!("runtime: record_layer is {:?}", after.runtime.record_layer));
+        changes.push(Kind::Setting.change(format!("runtime: record_layer is {:?}", after.runtime.record_layer)));
     }
     if before.admin.hosts != after.admin.hosts {
         let names = |admin: &Admin| admin.hosts.iter().map(|host| host.0.clone()).collect::<Vec<_>>();
-        changes.push(format!("admin: hosts is {:?} (was {:?})", names(&after.admin), names(&before.admin)));
+        let hosts = (names(&before.admin), names(&after.admin));
+        changes.push(Kind::Setting.change(format!("admin: hosts is {:?} (was {:?})", hosts.1, hosts.0)));
     }
     let (old, new) = (by_name(&before.listeners), by_name(&after.listeners));
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let line = |what: String| format!("listener {name:?}: {what}");
+        let line = |what: Change| what.of(&format!("listener {name:?}"));
         match (old.get(name), new.get(name)) {
             (Some(old), Some(new)) => changes.extend(listener(old, new).into_iter().map(line)),
-            (None, _) => changes.push(line("added".into())),
-            (_, None) => changes.push(line("removed".into())),
+            (None, _) => changes.push(line(Kind::Listener.change("added"))),
+            (_, None) => changes.push(line(Kind::Listener.change("removed"))),
         }
         if let (Some(was), Some(is)) = (was.listener(name), is.listener(name)) {
             let certificates = certificates(&was.ways.certificates(), &is.ways.certificates());
@@ -42,30 +43,31 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
         }
     }
     if before.resolver != after.resolver {
-        changes.push(format!("resolver is {:?} (was {:?})", after.resolver, before.resolver));
+        let text = format!("resolver is {:?} (was {:?})", after.resolver, before.resolver);
+        changes.push(Kind::Setting.change(text));
     }
     let (old, new) = (backends(&before.backends), backends(&after.backends));
     let (was, is) = (pools(was), pools(is));
     for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let line = |what: String| format!("backend {name:?}: {what}");
+        let line = |what: Change| what.of(&format!("backend {name:?}"));
         match (old.get(name), new.get(name)) {
             (Some(old), Some(new)) => changes.extend(backend(old, new).into_iter().map(line)),
-            (None, _) => changes.push(line("added".into())),
-            (_, None) => changes.push(line("removed".into())),
+            (None, _) => changes.push(line(Kind::Backend.change("added"))),
+            (_, None) => changes.push(line(Kind::Backend.change("removed"))),
         }
         if let (Some((was_checked, was_sealed)), Some((is_checked, is_sealed))) = (was.get(name), is.get(name)) {
             if was_checked != is_checked {
-                changes.push(line("health check changed".into()));
+                changes.push(line(Kind::Setting.change("health check changed")));
             }
             if was_sealed != is_sealed {
-                changes.push(line("what TLS to it asks for, or shows, has changed".into()));
+                changes.push(line(Kind::Setting.change("what TLS to it asks for, or shows, has changed")));
             }
         }
     }
     changes
 }
 
-fn listener(old: &Listener, new: &Listener) -> Vec<String> {
+fn listener(old: &Listener, new: &Listener) -> Vec<Change> {
     let mut differences = Differences::default();
     let addresses =
         |listener: &Listener| listener.listen.iter().map(|address| address.value.to_string()).collect::<Vec<_>>();
@@ -90,7 +92,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
     differences.compare("idle_timeout", &old.idle_timeout, &new.idle_timeout);
     differences.compare("half_close_timeout", &old.half_close_timeout, &new.half_close_timeout);
     differences.compare("tickets", &ticket_settings(old), &ticket_settings(new));
-    differences.compare("client_auth", &client_auth(&old.client_auth), &client_auth(&new.client_auth));
+    differences.compare("client_auth", &asked(&old.client_auth), &asked(&new.client_auth));
     differences.compare("alpn", &protocols(&old.alpn), &protocols(&new.alpn));
     differences.compare("mode", &old.mode.name(), &new.mode.name());
     differences.compare("backend", &backend_name(&old.backend), &backend_name(&new.backend));
@@ -103,12 +105,12 @@ fn listener(old: &Listener, new: &Listener) -> Vec<String> {
             (Some(old), Some(new)) if old != new => "changed",
             _ => continue,
         };
-        differences.0.push(format!("route {name:?}: {what}"));
+        differences.0.push(Kind::Route.change(format!("route {name:?}: {what}")));
     }
     differences.0
 }
 
-fn backend(old: &Backend, new: &Backend) -> Vec<String> {
+fn backend(old: &Backend, new: &Backend) -> Vec<Change> {
     let mut differences = Differences::default();
     let (old, new) = (&old.settings, &new.settings);
     differences.compare("servers", &old.servers, &new.servers);
@@ -126,13 +128,13 @@ fn backend(old: &Backend, new: &Backend) -> Vec<String> {
 
 /// What is different, key by key.
 #[derive(Default)]
-struct Differences(Vec<String>);
+struct Differences(Vec<Change>);
 
 impl Differences {
     fn compare(&mut self, key: &str, old: &dyn Debug, new: &dyn Debug) {
         let (old, new) = (format!("{old:?}"), format!("{new:?}"));
         if old != new {
-            self.0.push(format!("{key} is {new} (was {old})"));
+            self.0.push(Kind::Setting.change(format!("{key} is {new} (was {old})")));
         }
     }
 }
@@ -146,19 +148,18 @@ fn policy<'p>(one: &'p Listener, other: &Listener) -> Box<dyn Debug + 'p> {
 }
 
 /// Where the same is asked of clients, and they are judged by other files.
-fn judges(was: &Ways, is: &Ways) -> Vec<String> {
+fn judges(was: &Ways, is: &Ways) -> Vec<Change> {
     let before: BTreeMap<_, _> = was.client_auths().collect();
     let other = |(route, auth): &(&str, &Arc<ClientAuth>)| {
         let same = before.get(route).filter(|before| before.settings() == auth.settings());
         same.is_some_and(|before| before.fingerprint() != auth.fingerprint())
     };
     let changed = is.client_auths().filter(other);
-    changed
-        .map(|(route, _)| format!("route {route:?}: client_auth: CAs or lists of revoked certificates changed"))
-        .collect()
+    let text = |route: &str| format!("route {route:?}: client_auth: CAs or lists of revoked certificates changed");
+    changed.map(|(route, _)| Kind::Route.change(text(route))).collect()
 }
 
-fn certificates(was: &[&Arc<Certificate>], is: &[&Arc<Certificate>]) -> Vec<String> {
+fn certificates(was: &[&Arc<Certificate>], is: &[&Arc<Certificate>]) -> Vec<Change> {
     let (was, is) = (by_label(was), by_label(is));
     let mut changes = Vec::new();
     for label in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
@@ -168,7 +169,7 @@ fn certificates(was: &[&Arc<Certificate>], is: &[&Arc<Certificate>]) -> Vec<Stri
             (Some(was), Some(is)) if Arc::ptr_eq(was, is) => continue,
             _ => "replaced",
         };
-        changes.push(format!("certificate {label} {what}"));
+        changes.push(Kind::Certificate.change(format!("certificate {label} {what}")));
     }
     changes
 }
@@ -182,10 +183,8 @@ fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
     list.iter().map(|protocol| route::shown(protocol)).collect()
 }
 
-/// What it says, without the place in the file where it says so.
-fn client_auth(auth: &Option<Asked>) -> Option<(&Settings, Vec<&PathBuf>)> {
-    let auth = auth.as_ref()?;
-    Some((&auth.settings, auth.ca.iter().chain(&auth.crl).map(|file| &file.value).collect()))
+fn asked(auth: &Option<client_auth::ClientAuth>) -> Option<client_auth::Asked<'_>> {
+    auth.as_ref().map(client_auth::ClientAuth::asked)
 }
 
 fn backend_name(backend: &Option<BackendRef>) -> Option<&str> {
@@ -197,7 +196,7 @@ fn routes(routes: &[Route]) -> BTreeMap<&str, impl PartialEq + use<>> {
     let said = |route: &Route| {
         let sources: Vec<String> = route.certificates.iter().map(|source| format!("{:?}", source.value)).collect();
         let policy = Arc::clone(&route.policy);
-        let client_auth = format!("{:?}", client_auth(&route.client_auth));
+        let client_auth = format!("{:?}", asked(&route.client_auth));
         let backend = route.backend.as_ref().map(|target| Arc::clone(&target.name));
         (route.matching.clone(), route.mode, policy, sources, route.alpn.clone(), client_auth, backend)
     };

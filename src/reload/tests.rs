@@ -96,7 +96,7 @@ fn a_reload_that_is_given_up_changes_nothing_and_the_next_one_does() {
     let build = move |basis: Basis| match again.swap(true, std::sync::atomic::Ordering::SeqCst) {
         false => first(basis),
         true => Ready::next(Basis { config: Arc::new(config("2m")), ..basis })
-            .map(|ready| Ready { changes: vec!["changed".into()], ..ready }),
+            .map(|ready| Ready { changes: vec![summary::Kind::Setting.change("changed")], ..ready }),
     };
     let mut reloader = reloader(build, job::PATIENCE);
     assert!(!reloader.is_under_way());
@@ -123,4 +123,17 @@ fn what_counts_for_more_decides_how_much_is_read() {
     let causes = [Cause::Change, Cause::Reread, Cause::Signal, Cause::Command];
     assert!(causes.is_sorted());
     assert_eq!(causes.map(Cause::trust), [Trust::Stamps, Trust::Bytes, Trust::Bytes, Trust::Bytes]);
+}
+
+#[test]
+fn who_asked_is_answered_with_every_change_however_many() {
+    let texts: Vec<String> = (0..1000).map(|number| format!("certificate {number}.crt replaced")).collect();
+    let changed = texts.clone();
+    let build = move |basis: Basis| {
+        let changes = changed.iter().map(|text| summary::Kind::Certificate.change(text.as_str())).collect();
+        Ready::next(basis).map(|ready| Ready { changes, ..ready })
+    };
+    let mut reloader = reloader(build, job::PATIENCE);
+    reloader.begin(Cause::Command);
+    assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes == texts));
 }

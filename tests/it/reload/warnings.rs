@@ -49,3 +49,20 @@ fn a_warning_that_many_certificates_share_is_one_line() {
     assert!(now[1].contains("new.key") && !now[1].contains("in all"), "{now:?}");
     assert_eq!(known(), COUNT + 1);
 }
+
+#[test]
+fn of_many_certificates_that_changed_the_log_names_the_first_and_counts_the_rest() {
+    let (pki, backend) = (Pki::new(), Backend::echo());
+    pki.write("certs", "first", &["first.test"], Key::P256, &Extra::default());
+    let lines = config(&backend, "certificates = [\"certs\"]") + "\n[admin]\nlisten=\"unix:admin.sock\"\n";
+    let proxy = Proxy::start(pki.folder(), &lines);
+    // Written beside, so that one reload finds them all.
+    for number in 0..COUNT {
+        pki.write("more", &format!("n{number:02}"), &[&format!("n{number}.test")], Key::P256, &Extra::default());
+    }
+    let lines = lines.replace("[\"certs\"]", "[\"certs\", \"more\"]\nidle_timeout = \"77s\"");
+    fs::write(pki.folder().join("tlsgate.toml"), lines).unwrap();
+    let line = proxy.log_line("reloaded: ");
+    assert!(line.contains("idle_timeout is 77s"), "{line}");
+    assert!(line.contains("n09.crt added; and 2 more certificates") && !line.contains("n10.crt"), "{line}");
+}
