@@ -82,7 +82,10 @@ fn finished(client: &mut Client) -> Vec<u8> {
 }
 
 fn on_every_stage(check: impl Fn(&Stage, &str)) {
-    let backend = Backend::echo();
+    on_every_stage_of(&Backend::echo(), check);
+}
+
+fn on_every_stage_of(backend: &Backend, check: impl Fn(&Stage, &str)) {
     for layer in ["tlsgate", "rustls"] {
         for tickets in ["session_tickets = false", ""] {
             let top = format!("[runtime]\nrecord_layer = \"{layer}\"");
@@ -127,6 +130,31 @@ fn a_record_behind_finished_may_be_cut_anywhere() {
             ready.tcp.write_all(later).unwrap();
             ready.reads(b"hello", 1, &format!("cut at {cut}, {on}"));
         }
+    });
+}
+
+/// Also where the server has the first word, so that nothing of the client's is looked at before something is sealed.
+#[test]
+fn finished_may_come_in_pieces() {
+    let backend = Backend::start(|mut stream| {
+        stream.write_all(b"ready")?;
+        stream.read_to_end(&mut Vec::new())
+    });
+    on_every_stage_of(&backend, |stage, on| {
+        let (config, secrets) = Secrets::of(stage.config(Tls::V13));
+        let mut client = Client::silent(stage.address(), &config, NAME);
+        let flight = finished(&mut client);
+        let (mut theirs, mut ours) =
+            (secrets.keys("CLIENT_HANDSHAKE_TRAFFIC_SECRET"), secrets.keys("CLIENT_HANDSHAKE_TRAFFIC_SECRET"));
+        // Behind a change_cipher_spec, if there is one.
+        let record = flight.strip_prefix(&[20, 3, 3, 0, 1, 1]).unwrap_or(&flight);
+        let (kind, content) = theirs.open(record);
+        let pieces: Vec<u8> = content.chunks(9).flat_map(|piece| ours.seal(kind, piece)).collect();
+        client.tcp.write_all(&pieces).unwrap();
+        let keys = |label| secrets.keys(label);
+        let (client_keys, server) = (keys("CLIENT_TRAFFIC_SECRET_0"), keys("SERVER_TRAFFIC_SECRET_0"));
+        let mut ready = Ready { tcp: client.tcp, finished: Vec::new(), client: client_keys, server };
+        ready.reads(b"ready", 0, on);
     });
 }
 

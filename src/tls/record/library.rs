@@ -18,8 +18,8 @@ pub enum Connection {
 /// The reference record layer.
 pub struct Records {
     connection: Connection,
-    /// What was left on the wire when it was last looked at. rustls keeps offsets into it, and has to be shown it again
-    /// also when it seals.
+    /// What was left on the wire when it was last looked at, once the handshake is done. rustls keeps offsets into it, and
+    /// has to be shown it again also when it seals.
     tail: Vec<u8>,
     /// This side's records are encrypted by now.
     protecting: bool,
@@ -58,8 +58,10 @@ impl Records {
             Some(&CHANGE_CIPHER_SPEC) => self.common().protocol_version() == Some(ProtocolVersion::TLSv1_2),
             _ => false,
         };
-        if opened == Ok(Opened::Incomplete) {
-            self.tail.clear();
+        self.tail.clear();
+        // During a handshake nothing is sealed: a copy for each record of a long message would cost its square, and be out
+        // of date when the handshake is done.
+        if opened == Ok(Opened::Incomplete) && !self.common().is_handshaking() {
             self.tail.extend_from_slice(wire);
             self.tail.shrink_to_fit();
         }
@@ -242,3 +244,27 @@ const TAG: usize = 16;
 /// RFC 8446 section 5.1.
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const APPLICATION_DATA: u8 = 23;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::record::tests::handshake::{SUITES, client, server};
+
+    /// A peer may put each byte of a long message into a record of its own.
+    #[test]
+    fn nothing_is_copied_for_records_of_a_message_that_goes_on() {
+        let mut hello = Vec::new();
+        assert_eq!(client(SUITES[0]).advance(&mut hello), Ok(false));
+        let message = &hello[HEADER..];
+        let mut records = Records::new(server(SUITES[0]).into_connection().0);
+        let (mut wire, mut reply) = (Vec::new(), Vec::new());
+        for byte in &message[..message.len() - 1] {
+            wire.extend_from_slice(&[22, 3, 1, 0, 1, *byte]);
+            assert_eq!(records.open(&mut wire, &mut reply), Ok(Opened::Incomplete));
+            assert_eq!(records.tail.capacity(), 0);
+        }
+        wire.extend_from_slice(&[22, 3, 1, 0, 1, message[message.len() - 1]]);
+        assert!(matches!(records.open(&mut wire, &mut reply), Ok(Opened::Other { .. })));
+        assert_eq!(reply.first(), Some(&22));
+    }
+}

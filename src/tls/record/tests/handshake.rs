@@ -28,7 +28,7 @@ pub(crate) fn is_tls13(suite: CipherSuite) -> bool {
 /// Both sides of a handshake that is done.
 pub(crate) fn shaken(suite: CipherSuite) -> (Handshaking, Handshaking) {
     let mut client = client(suite);
-    let mut server = Handshaking::server(UnbufferedServerConnection::new(configs(suite).0).unwrap(), Vec::new());
+    let mut server = server(suite);
     loop {
         let (mut up, mut down) = (Vec::new(), Vec::new());
         let client_done = client.advance(&mut up).unwrap();
@@ -39,6 +39,11 @@ pub(crate) fn shaken(suite: CipherSuite) -> (Handshaking, Handshaking) {
             return (server, client);
         }
     }
+}
+
+/// A server that has not heard anything.
+pub(crate) fn server(suite: CipherSuite) -> Handshaking {
+    Handshaking::server(UnbufferedServerConnection::new(configs(suite).0).unwrap(), Vec::new())
 }
 
 /// A client that has not begun.
