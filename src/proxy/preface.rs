@@ -19,7 +19,7 @@ pub(super) fn preface(
     let key = terminated.map(|terminated| key_name(&terminated.choice.certificate));
     let session = match (&record.tls, &key, terminated) {
         (Some(tls), Some(key), Some(terminated)) => Some(Session {
-            version: &tls.version,
+            version: tls.version,
             cipher: tls.openssl_cipher,
             signature: signature_name(&terminated.choice.certificate),
             key,
