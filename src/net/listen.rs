@@ -189,12 +189,9 @@ impl Acceptor {
     /// goes by the name of the socket.
     pub async fn accept(&self) -> Result<(Stream, Address)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (socket, peer) = loop {
-            let mut ready = self.socket.readable().await?;
-            if let Ok(accepted) = ready.try_io(|socket| Ok(acceptfrom_with(socket, flags)?)) {
-                break accepted?;
-            }
-        };
+        // Where connections come faster than they are accepted, it lets others on this thread have their turn now and then.
+        let accept = |socket: &OwnedFd| Ok(acceptfrom_with(socket, flags)?);
+        let (socket, peer) = self.socket.async_io(Interest::READABLE, accept).await?;
         let peer = peer.ok_or(ErrorKind::AddrNotAvailable);
         match &self.path {
             None => {
@@ -244,4 +241,31 @@ fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, FileId)> {
     let id = FileId::of(&aside)?;
     fs::rename(&aside, path)?;
     Ok((listener, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn others_have_their_turn_however_fast_connections_come() {
+        let socket = Listening::bind(&Address::Tcp("127.0.0.1:0".parse().unwrap()), 0).unwrap();
+        let Ok(Address::Tcp(address)) = socket.address() else { panic!("no address") };
+        let acceptor = Acceptor::new(&socket).unwrap();
+        let mut clients = Vec::new();
+        let turns = Arc::new(AtomicUsize::new(0));
+        while clients.len() < 1000 && turns.load(Ordering::Relaxed) == 0 {
+            // There is one whenever it looks for one.
+            clients.push(TcpStream::connect(address).unwrap());
+            acceptor.accept().await.unwrap();
+            if clients.len() == 1 {
+                let turns = Arc::clone(&turns);
+                tokio::spawn(async move { turns.fetch_add(1, Ordering::Relaxed) });
+            }
+        }
+        assert_eq!(turns.load(Ordering::Relaxed), 1, "nobody else had a turn while {} were accepted", clients.len());
+    }
 }
