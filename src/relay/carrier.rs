@@ -56,9 +56,11 @@ impl Carrier {
             match ready!(pipe.poll_fill(from, cx)) {
                 Err(error) if cannot_splice(&error) => self.copies = true,
                 Err(error) => return Poll::Ready(Err(error)),
+                // Before urgent data of which the runtime has not heard yet, that is no end. A read tells.
+                Ok(0) => {}
                 Ok(count) => {
                     self.bulk = count >= BULK;
-                    self.pipe = (count > 0).then_some(pipe);
+                    self.pipe = Some(pipe);
                     return Poll::Ready(Ok(count));
                 }
             }
@@ -118,9 +120,12 @@ const BULK: usize = 16 * 1024;
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-
-    use std::net::TcpListener;
+    use std::io::Write;
+    use std::net::{Shutdown, TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
+
+    use rustix::event::{PollFd, PollFlags, poll};
+    use socket2::SockRef;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -184,6 +189,33 @@ mod tests {
             carry(unix, 5_000_000, |carrier| spliced += carrier.pipe.as_ref().map_or(0, Pipe::held)).await;
             assert!(spliced > 1_000_000, "{unix:?}: only {spliced} bytes");
         }
+    }
+
+    #[tokio::test]
+    async fn an_end_behind_urgent_data_cuts_off_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut source = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let from = listener.accept().unwrap().0;
+        from.set_nonblocking(true).unwrap();
+        let mut from = Stream::tcp(from).unwrap();
+        let (mut to, mut sink) = pair(false).await;
+        source.write_all(b"before").unwrap();
+        poll_fn(|cx| from.poll_read_ready(cx)).await.unwrap();
+        // The runtime does not hear of these until it has to wait.
+        SockRef::from(&source).send_out_of_band(b"!").unwrap();
+        source.write_all(b"behind").unwrap();
+        source.shutdown(Shutdown::Write).unwrap();
+        poll(&mut [PollFd::new(&from, PollFlags::RDHUP)], None).unwrap();
+        let mut carrier = Carrier { bulk: true, ..Carrier::default() };
+        while poll_fn(|cx| carrier.fill(&mut from, cx)).await.unwrap() > 0 {
+            // Whoever sends much sends on.
+            carrier.bulk = true;
+            poll_fn(|cx| carrier.empty(&mut to, cx)).await.unwrap();
+        }
+        to.shutdown_write().unwrap();
+        let mut came = String::new();
+        sink.read_to_string(&mut came).await.unwrap();
+        assert_eq!(came, "beforebehind");
     }
 
     #[tokio::test]
