@@ -16,7 +16,7 @@ use crate::net::stream::Stream;
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
 use crate::relay::carrier::Carrier;
-use crate::relay::patience::{Clock, Patience};
+use crate::relay::patience::{Clock, Moved, Patience};
 
 /// Relays until both directions have ended, or something ends them. `first` is what the client has sent already.
 pub async fn relay(
@@ -177,16 +177,17 @@ impl Direction {
 }
 
 impl Relay<'_> {
-    /// Goes on until both directions wait. Also tells whether a byte moved.
-    fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, bool) {
-        let mut moved = false;
+    /// Goes on until both directions wait. Also tells what moved.
+    fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, Moved) {
+        let mut moved = Moved::default();
         for _ in 0..ROUNDS {
             let (up, down) = match (self.client_to_backend(cx), self.backend_to_client(cx)) {
                 (Ok(up), Ok(down)) => (up, down),
                 (Err(end), _) | (_, Err(end)) => return (Poll::Ready(end), moved),
             };
             let waits = |step| matches!(step, Step::Blocked | Step::Finished);
-            moved |= !waits(up) || !waits(down);
+            moved.up |= !waits(up);
+            moved.down |= !waits(down);
             match (up, down) {
                 (Step::Finished, Step::Finished) => return (Poll::Ready(self.end()), moved),
                 _ if waits(up) && waits(down) => {

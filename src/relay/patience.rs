@@ -16,13 +16,23 @@ pub struct Patience {
     pub half_closed: Duration,
 }
 
+/// What has moved since the last time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Moved {
+    /// From the client to the backend.
+    pub(super) up: bool,
+    /// From the backend to the client.
+    pub(super) down: bool,
+}
+
 /// Tells when something is due. It holds no timer: who asks has one, which is set to [`Clock::due`].
 #[derive(Debug)]
 pub(super) struct Clock {
     // Microseconds: every idle connection has one of these.
     idle: u64,
     half_closed: u64,
-    moved: Instant,
+    /// When something last moved to the client, and to the backend.
+    moved: [Instant; 2],
     /// One direction is over.
     half: bool,
     /// Nothing has moved since the sockets were looked at.
@@ -35,37 +45,46 @@ impl Clock {
     pub(super) fn new(patience: Patience) -> Self {
         let micros = |limit: Duration| limit.as_micros().try_into().unwrap_or(u64::MAX);
         let (idle, half_closed) = (micros(patience.idle), micros(patience.half_closed));
-        Self { idle, half_closed, moved: Instant::now(), half: false, looked: false, eased: [false; 2] }
+        Self { idle, half_closed, moved: [Instant::now(); 2], half: false, looked: false, eased: [false; 2] }
     }
 
     /// What has happened. Returns whether something is due earlier than it was.
-    pub(super) fn note(&mut self, moved: bool, half: bool) -> bool {
+    pub(super) fn note(&mut self, moved: Moved, half: bool) -> bool {
         let (had_looked, was_half) = (self.looked, self.half);
+        let something = moved.up || moved.down;
         self.half = half;
-        if moved {
-            self.moved = Instant::now();
+        if something {
+            let now = Instant::now();
+            for (moved, last) in [moved.down, moved.up].into_iter().zip(&mut self.moved) {
+                *last = if moved { now } else { *last };
+            }
             self.looked = false;
         }
-        (moved && had_looked) || (half && !was_half)
+        (something && had_looked) || (half && !was_half)
     }
 
     /// When to call [`Clock::ring`] next.
     pub(super) fn due(&self) -> Instant {
         let limit = self.limit().0;
-        self.moved + if self.looked { limit } else { limit.min(STALL) }
+        self.last() + if self.looked { limit } else { limit.min(STALL) }
+    }
+
+    fn last(&self) -> Instant {
+        self.moved[0].max(self.moved[1])
     }
 
     /// Something is due: if it is the end, which one.
     pub(super) fn ring(&mut self, client: &Stream, backend: &Stream) -> Option<End> {
-        let (silent, (limit, end)) = (self.moved.elapsed(), self.limit());
+        let (silent, (limit, end)) = (self.last().elapsed(), self.limit());
         if silent >= limit {
             return Some(end);
         }
         self.looked = silent >= STALL;
-        for (stream, eased) in [client, backend].into_iter().zip(&mut self.eased) {
+        for ((stream, moved), eased) in [client, backend].into_iter().zip(self.moved).zip(&mut self.eased) {
             // While it moves, or where nothing waits to be sent, whoever does not answer is gone. Where something waits, the
-            // peer may be there and have no room for it: that is for these limits to end, not for the kernel.
-            let ease = self.looked && stream.has_unsent();
+            // peer may be there and have no room for it, even where it sends: that is for these limits to end, not for the
+            // kernel.
+            let ease = moved.elapsed() >= STALL && stream.has_unsent();
             if ease != *eased {
                 stream.limit_silence(!ease);
                 *eased = ease;
@@ -89,16 +108,20 @@ const STALL: Duration = Duration::from_secs(60);
 mod tests {
     use std::os::unix::net::UnixStream;
 
+    use socket2::SockRef;
+
     use super::*;
 
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
     }
 
+    const MOVED: Moved = Moved { up: true, down: true };
+
     /// A clock whose last byte moved so many seconds ago.
     fn silent(patience: Patience, count: u64) -> Clock {
         let mut clock = Clock::new(patience);
-        clock.moved = Instant::now().checked_sub(seconds(count)).unwrap();
+        clock.moved = [Instant::now().checked_sub(seconds(count)).unwrap(); 2];
         clock
     }
 
@@ -112,15 +135,15 @@ mod tests {
         let patience = Patience { idle: seconds(3600), half_closed: seconds(10) };
         let mut clock = silent(patience, 20);
         assert_eq!(clock.ring(&client, &backend), None);
-        assert!(clock.note(false, true), "it is due earlier");
-        assert!(!clock.note(false, true));
-        assert_eq!(clock.due(), clock.moved + seconds(10));
+        assert!(clock.note(Moved::default(), true), "it is due earlier");
+        assert!(!clock.note(Moved::default(), true));
+        assert_eq!(clock.due(), clock.last() + seconds(10));
         assert_eq!(clock.ring(&client, &backend), Some(End::HalfClosedTimeout));
-        clock.note(true, true);
+        clock.note(MOVED, true);
         assert_eq!(clock.ring(&client, &backend), None, "a byte that moves gives it all its time again");
 
         let mut clock = silent(Patience { idle: seconds(5), half_closed: seconds(60) }, 6);
-        clock.note(false, true);
+        clock.note(Moved::default(), true);
         assert_eq!(clock.ring(&client, &backend), Some(End::IdleTimeout), "the longer one extends nothing");
     }
 
@@ -130,11 +153,34 @@ mod tests {
         pair.0.set_nonblocking(true).unwrap();
         let stream = Stream::unix(pair.0).unwrap();
         let mut clock = silent(Patience { idle: seconds(3600), half_closed: seconds(60) }, 61);
-        assert_eq!(clock.due(), clock.moved + STALL);
+        assert_eq!(clock.due(), clock.last() + STALL);
         assert_eq!(clock.ring(&stream, &stream), None);
-        assert_eq!(clock.due(), clock.moved + seconds(3600));
-        assert!(clock.note(true, false), "it is due earlier");
-        assert_eq!(clock.due(), clock.moved + STALL);
-        assert!(!clock.note(true, false), "the timer is not set anew for every byte");
+        assert_eq!(clock.due(), clock.last() + seconds(3600));
+        assert!(clock.note(MOVED, false), "it is due earlier");
+        assert_eq!(clock.due(), clock.last() + STALL);
+        assert!(!clock.note(MOVED, false), "the timer is not set anew for every byte");
+    }
+
+    #[tokio::test]
+    async fn a_peer_without_room_is_for_these_limits_to_end_though_it_sends() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let backend = Stream::connect(&listener.local_addr().unwrap().into()).await.unwrap();
+        let _server = listener.accept().unwrap();
+        let client = Stream::connect(&listener.local_addr().unwrap().into()).await.unwrap();
+        let _peer = listener.accept().unwrap();
+        for stream in [&client, &backend] {
+            stream.prepare().unwrap();
+            std::future::poll_fn(|cx| stream.poll_write_ready(cx)).await.unwrap();
+        }
+        while client.try_write(&[7; 100_000]).is_ok() {}
+        let limited = |stream| SockRef::from(stream).tcp_user_timeout().unwrap().is_some();
+        let mut clock = silent(Patience { idle: seconds(3600), half_closed: seconds(60) }, 300);
+        for (moved, expected) in
+            [(Moved { up: true, down: false }, (false, true)), (Moved { up: false, down: true }, (true, true))]
+        {
+            clock.note(moved, false);
+            assert_eq!(clock.ring(&client, &backend), None);
+            assert_eq!((limited(&client), limited(&backend)), expected, "{moved:?}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
 use crate::relay::intake::Came;
-use crate::relay::patience::{Clock, Patience};
+use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::peer::Peer;
 use crate::tls::record::RecordError;
 
@@ -133,16 +133,17 @@ impl<'a> Relay<'a> {
         opened.into_iter().try_for_each(|(direction, count, came)| self.opened(direction, count, came))
     }
 
-    /// Goes on until both ways wait. Also tells whether a byte moved.
-    fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, bool) {
-        let mut moved = false;
+    /// Goes on until both ways wait. Also tells what moved.
+    fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, Moved) {
+        let mut moved = Moved::default();
         for _ in 0..ROUNDS {
             // One after the other: the last words of an end are what is not written yet, and the other way would write them too.
             let (up, down) = match self.go(Direction::Up, cx).and_then(|up| Ok((up, self.go(Direction::Down, cx)?))) {
                 Ok(steps) => steps,
                 Err(end) => return (Poll::Ready(end), moved),
             };
-            moved |= up == Step::Moved || down == Step::Moved;
+            moved.up |= up == Step::Moved;
+            moved.down |= down == Step::Moved;
             match (up, down) {
                 (Step::Finished, Step::Finished) => return (Poll::Ready(self.end()), moved),
                 (Step::Moved, _) | (_, Step::Moved) => {}
