@@ -102,7 +102,7 @@ impl Server {
         };
         // Before anything is loaded, so that who asks is told that there is nothing yet, rather than not heard.
         let its_socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
-        let admin = Admin::open(&config.admin, its_socket, Box::new(exposition))
+        let admin = Admin::open(&config.admin, its_socket, descriptors::of_admin(), Box::new(exposition))
             .map_err(|error| StartError::Config(vec![error]))?;
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (alive, all_ended) = mpsc::channel(1);

@@ -129,7 +129,7 @@ mod tests {
                 audit.refused(&caller, &parts, why);
             }
         }
-        let text = audit.metrics(&Places::default());
+        let text = audit.metrics(&Places::new(9));
         for (reason, count) in [("host", 1), ("no_token", 21), ("wrong_token", 41), ("closed", 61)] {
             let line = format!("tlsgate_admin_requests_refused_total{{reason=\"{reason}\"}} {count}\n");
             assert!(text.contains(&line), "{line} is not in {text}");

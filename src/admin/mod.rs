@@ -82,10 +82,11 @@ pub fn tidy(config: &validate::Config) {
 
 impl Admin {
     /// Listens, and answers that nothing is ready yet. `None` where the configuration does not want an admin server.
-    /// `inherited` is the listening socket of the process before this one.
+    /// `inherited` is the listening socket of the process before this one. So many connections it has at `most`.
     pub fn open(
         config: &validate::Admin,
         inherited: Option<Handed>,
+        most: usize,
         metrics: Metrics,
     ) -> Result<Option<Self>, ConfigError> {
         let Some(listen) = &config.listen else { return Ok(None) };
@@ -107,7 +108,7 @@ impl Admin {
             control: OnceLock::new(),
             metrics,
             hosts: config.hosts.clone(),
-            places: Arc::default(),
+            places: Arc::new(Places::new(most)),
             renderings: Arc::default(),
             audit: Audit::default(),
             changing: Mutex::new(()),
@@ -165,6 +166,8 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+/// Connections at one time, where descriptors are not scarce.
+pub const MOST_CONNECTIONS: usize = 256;
 /// Changes that are made or wait their turn at one time. Each may hold a body of 1 MiB.
 const CHANGES: usize = 32;
 /// Threads that read the token at one time.

@@ -26,7 +26,7 @@ pub(super) enum Doing {
 }
 
 /// All places.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Places {
     table: Mutex<Table>,
     freed: Notify,
@@ -42,8 +42,10 @@ pub(super) struct Place {
     leave: Arc<Notify>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
+    /// Connections at one time.
+    most: usize,
     next: u64,
     held: HashMap<u64, Held>,
 }
@@ -58,6 +60,16 @@ struct Held {
 }
 
 impl Places {
+    /// So many.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            table: Mutex::new(Table::new(most)),
+            freed: Notify::new(),
+            evicted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
     /// A place for a connection of that peer, and for it connections are closed where that is needed. `None` where none
     /// becomes free in time.
     pub(super) async fn enter(self: &Arc<Self>, peer: Peer) -> Option<Place> {
@@ -144,8 +156,17 @@ impl Drop for Place {
 }
 
 impl Table {
+    fn new(most: usize) -> Self {
+        Self { most, next: 0, held: HashMap::new() }
+    }
+
+    /// Connections of one peer. The rest is for others: a probe comes from elsewhere than a flood, most times.
+    fn per_peer(&self) -> usize {
+        self.most - self.most / 4
+    }
+
     fn enter(&mut self, peer: Peer, now: Instant) -> Option<(u64, Arc<Notify>)> {
-        if self.held.len() >= CONNECTIONS || self.count(peer) >= PER_PEER {
+        if self.held.len() >= self.most || self.count(peer) >= self.per_peer() {
             return None;
         }
         let (id, leave) = (self.next, Arc::new(Notify::new()));
@@ -158,7 +179,7 @@ impl Table {
     /// Who makes room for a newcomer: connections of the same peer where that has its share, otherwise of the peer that
     /// has most, otherwise of anybody.
     fn crowd(&self, newcomer: Peer, now: Instant) -> Vec<u64> {
-        if self.count(newcomer) >= PER_PEER {
+        if self.count(newcomer) >= self.per_peer() {
             return self.slowest(now, |held| held.peer == newcomer);
         }
         let most = self.most(|_| true);
@@ -200,10 +221,6 @@ impl Held {
     }
 }
 
-/// Connections at one time.
-const CONNECTIONS: usize = 256;
-/// Of one peer. The rest is for others: a probe comes from elsewhere than a flood, most times.
-const PER_PEER: usize = 192;
 /// A connection may wait so long for its peer before it can be closed for another one; a network's longest way takes less.
 const GRACE: Duration = Duration::from_secs(1);
 /// Where no place becomes free for so long, some are made free.
@@ -219,12 +236,15 @@ mod tests {
 
     use super::*;
 
+    const CONNECTIONS: usize = 256;
+    const PER_PEER: usize = 192;
+
     fn peer(last: u8) -> Peer {
         Peer::Client(IpAddr::from([192, 0, 2, last]).into())
     }
 
     fn full(peers: &[(Peer, usize)], now: Instant) -> Table {
-        let mut table = Table::default();
+        let mut table = Table::new(CONNECTIONS);
         for (peer, count) in peers {
             for _ in 0..*count {
                 assert!(table.enter(*peer, now).is_some());
@@ -277,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_is_free_when_it_is_dropped() {
-        let places = Arc::new(Places::default());
+        let places = Arc::new(Places::new(CONNECTIONS));
         let place = places.enter(peer(1)).await.unwrap();
         assert_eq!(places.count(), 1);
         drop(place);

@@ -98,7 +98,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_who_ask_at_once_share_a_rendering_that_began_after_they_asked() {
-        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::default()));
+        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
         let rendered = Arc::new(AtomicU64::new(0));
         let ask = || {
             let rendered = Arc::clone(&rendered);
@@ -120,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_rendering_that_panics_is_an_answer_and_the_next_one_works() {
-        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::default()));
+        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
         let answer = renderings.share(Operation::Status, &places, || panic!("on purpose")).await;
         assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
         let answer = renderings.share(Operation::Status, &places, || Answer::text("text/plain", "x")).await;
@@ -129,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_held_too_much_is_taken_from_who_does_not_take_it() {
-        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::default()));
+        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
         let place = Arc::new(places.enter(Peer::User(1)).await.unwrap());
         let large = || Answer::text("text/plain", vec![b'x'; MOST_HELD + 1]);
         let response = renderings.share(Operation::Status, &places, large).await.into_response(Arc::clone(&place));

@@ -50,7 +50,8 @@ pub enum Outcome {
     HelloClosed,
     /// The client took longer than `handshake_timeout` to send its ClientHello.
     HelloTimeout,
-    /// The client had not sent its ClientHello when a newcomer found the listener full, and had waited longest of all such.
+    /// The client had not sent its ClientHello when a newcomer found the listener full, or too few files that may be
+    /// open, and had waited longest of all such.
     HelloPreempted,
     /// What came is not TLS: plain HTTP, SSH, LDAP, noise.
     NotTls,

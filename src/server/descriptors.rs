@@ -7,6 +7,7 @@ use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::admin;
 use crate::net::pipe;
 
 /// What descriptors are used for apart from connections.
@@ -85,13 +86,27 @@ fn pipes(limit: usize, workers: usize) -> usize {
 
 /// Two descriptors for each connection, one for each side, of what is left by others, by pipes and by the reserve.
 fn connections(limit: usize, others: usize, pipes: usize) -> usize {
-    let reserve = (limit / 4).min(RESERVE);
-    (limit.saturating_sub(reserve + others + pipes) / 2).max(1)
+    (limit.saturating_sub(reserve(limit) + others + pipes) / 2).max(1)
 }
 
-/// For the connections of the admin server, 64 at most, the files that a reload reads, logs, name servers, and another
-/// process that takes over. Of a small limit it is a quarter.
-const RESERVE: usize = 128;
+/// How many connections the admin server may have, each of one descriptor.
+pub(super) fn of_admin() -> usize {
+    admins(limit())
+}
+
+fn admins(limit: usize) -> usize {
+    (limit / 16).clamp(FEWEST_ADMINS, admin::MOST_CONNECTIONS)
+}
+
+/// For the connections of the admin server, and for others.
+fn reserve(limit: usize) -> usize {
+    admins(limit) + (limit / 4).min(OTHERS)
+}
+
+/// For the files that a reload reads, logs, name servers, and another process that takes over. Of a small limit it is a
+/// quarter.
+const OTHERS: usize = 64;
+const FEWEST_ADMINS: usize = 4;
 const USUAL: usize = 32;
 
 #[cfg(test)]
@@ -107,11 +122,12 @@ mod tests {
                 assert!(most >= 1);
                 if most > 1 {
                     let left = limit - 2 * most - others - pipes;
-                    assert!(left >= RESERVE.min(limit / 4), "{limit} {workers}: {most} leave {left}");
+                    assert!(left >= reserve(limit), "{limit} {workers}: {most} leave {left}");
                 }
             }
         }
         assert_eq!(connections(1024, 40, 128), 364);
-        assert_eq!(connections(1 << 20, 40, 128), 524_140);
+        assert_eq!(connections(1 << 20, 40, 128), 524_044);
+        assert_eq!([200, 1024, 1 << 20].map(reserve), [62, 128, 320]);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::thread;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -146,6 +147,11 @@ fn silent_clients_and_busy_ones_leave_a_reserve_and_those_who_are_in_go_on() {
     let files = open_files(scene.bare.pid());
     assert!(files < LIMIT - LIMIT / 8, "{files} of {LIMIT}");
     assert_eq!(scene.door().get("/readyz").status, 200);
+    let held: Vec<_> = (0..40).map(|_| UnixStream::connect(scene.pki.folder().join("admin.sock")).unwrap()).collect();
+    assert_eq!(scene.door().get("/readyz").status, 200, "it comes behind them");
+    let more = open_files(scene.bare.pid()).saturating_sub(files);
+    assert!(more <= LIMIT / 10, "connections to the admin server took {more} of {LIMIT}");
+    drop(held);
     scene.reload();
     scene.go_on(SIZE / 8, &mut stream);
     for (client, server) in &mut busy {
