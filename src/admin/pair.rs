@@ -11,7 +11,7 @@
 //! | `.tlsgate-X.undo` | to be taken back | puts back what stood there |
 //!
 //! In it, `new-NAME` is to become `NAME`, `gone-NAME` says that `NAME` is to go, `old-NAME` is what stood there, and
-//! `none-NAME` says that nothing did.
+//! `none-NAME` says that nothing did. A folder that holds anything else is somebody else's, whatever its name is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Write};
@@ -129,14 +129,18 @@ pub(super) fn tidy(folder: &Path) -> Result<usize> {
 fn tidy_locked(folder: &Path) -> Result<usize> {
     let journals = Journal::all(folder)?;
     for journal in &journals {
-        match journal.stage {
-            Stage::Open => {}
-            Stage::Do => journal.apply()?,
-            Stage::Undo => journal.undo()?,
-        }
+        let finished = match journal.stage {
+            Stage::Open => Ok(()),
+            Stage::Do => journal.apply(),
+            Stage::Undo => journal.undo(),
+        };
+        finished.map_err(|error| of(&journal.path(), &error))?;
     }
     let count = journals.len();
-    journals.into_iter().try_for_each(Journal::end)?;
+    for journal in journals {
+        let path = journal.path();
+        journal.end().map_err(|error| of(&path, &error))?;
+    }
     Ok(count)
 }
 
@@ -171,11 +175,33 @@ impl Journal {
             let (name, stage) = stages.unwrap_or((name, Stage::Open));
             // A socket that is being bound beside it, or a file of somebody else, has another kind of name.
             let is_ours = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            if is_ours && entry.file_type()?.is_dir() {
-                found.push(Self { folder: folder.to_owned(), name: format!("{PREFIX}{name}"), stage });
+            // One that is gone meanwhile is nobody's.
+            if is_ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let journal = Self { folder: folder.to_owned(), name: format!("{PREFIX}{name}"), stage };
+                found.extend(journal.is_one()?.then_some(journal));
             }
         }
         Ok(found)
+    }
+
+    /// Whether there is nothing in it but what a change puts there. What another user has begun stays theirs; what they
+    /// have decided is an error, since nothing may change before it is finished.
+    fn is_one(&self) -> Result<bool> {
+        let path = self.path();
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(_) if self.stage == Stage::Open => return Ok(false),
+            Err(error) => return Err(of(&path, &error)),
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let kind = name.to_str().and_then(|name| Some(name.split_once('-')?.0));
+            if !kind.is_some_and(|kind| KINDS.contains(&kind)) || entry.file_type()?.is_dir() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn path(&self) -> PathBuf {
@@ -247,8 +273,12 @@ impl Journal {
         if self.stage != Stage::Open {
             self.becomes(Stage::Open)?;
         }
+        for entry in fs::read_dir(self.path())? {
+            step();
+            fs::remove_file(entry?.path())?;
+        }
         step();
-        fs::remove_dir_all(self.path())?;
+        fs::remove_dir(self.path())?;
         sync(&self.folder)
     }
 
@@ -305,6 +335,11 @@ fn sync(folder: &Path) -> Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// The error, with what it is about.
+fn of(path: &Path, error: &Error) -> Error {
+    Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 fn absent_is_fine(result: Result<()>) -> Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -320,6 +355,9 @@ fn step() {}
 use tests::step;
 
 const PREFIX: &str = ".tlsgate-";
+
+/// What the names in a journal begin with.
+const KINDS: [&str; 4] = ["new", "gone", "old", "none"];
 
 #[cfg(test)]
 mod tests;

@@ -186,6 +186,33 @@ fn what_a_process_left_is_tidied_by_the_next_change_and_what_is_not_ours_stays()
 }
 
 #[test]
+fn a_folder_of_somebody_else_stays_whatever_its_name_is() {
+    let (folder, pair) = scene(&[("x.crt", "c"), ("x.key", "k")]);
+    let at = |name: &str| folder.path().join(name);
+    for name in [".tlsgate-backup/x.key", ".tlsgate-old.do/x.crt", ".tlsgate-1.undo/new-x.crt/y", ".tlsgate-2/old-/y"] {
+        fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        fs::write(at(name), "precious").unwrap();
+    }
+    assert_eq!(tidy(folder.path()).unwrap(), 0);
+    Change::write(&pair, "C", "K").unwrap().keep().unwrap();
+    assert_eq!(everything(&folder), 2 + 4);
+    assert_eq!(fs::read_to_string(at(".tlsgate-backup/x.key")).unwrap(), "precious");
+    assert!(at(".tlsgate-1.undo/new-x.crt/y").exists());
+}
+
+#[test]
+fn what_cannot_be_finished_is_named() {
+    let (folder, pair) = scene(&[("x.crt", "c"), ("x.key", "k")]);
+    fs::create_dir(folder.path().join("y.crt")).unwrap();
+    let decided = folder.path().join(".tlsgate-1.do");
+    fs::create_dir(&decided).unwrap();
+    fs::write(decided.join("new-y.crt"), "").unwrap();
+    for error in [tidy(folder.path()).unwrap_err(), Change::write(&pair, "C", "K").unwrap_err()] {
+        assert!(error.to_string().starts_with(&format!("{}: ", decided.display())), "{error}");
+    }
+}
+
+#[test]
 fn nobody_finishes_a_change_that_another_process_makes() {
     let (folder, pair) = scene(&[("x.crt", "c"), ("x.key", "k")]);
     let change = Change::write(&pair, "C", "K").unwrap();
