@@ -7,12 +7,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::net::{SocketAddrUnix, SocketFlags, acceptfrom_with};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, connect, socket_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -134,7 +135,11 @@ impl Listening {
         match self {
             Self::Tcp(_) => Ok(()),
             // What somebody else has put in its place is not ours to change.
-            Self::Unix { file, .. } if file.is_there() => fs::set_permissions(&file.path, Permissions::from_mode(mode)),
+            Self::Unix { file, .. } if file.is_there() => {
+                // Who watches its folder is told of a change only where there is one.
+                let is = fs::symlink_metadata(&file.path)?.permissions().mode() & 0o7777;
+                if is == mode { Ok(()) } else { fs::set_permissions(&file.path, Permissions::from_mode(mode)) }
+            }
             Self::Unix { .. } => {
                 Err(Error::new(ErrorKind::NotFound, "the socket's file is gone, or another is in its place"))
             }
@@ -213,6 +218,14 @@ impl Acceptor {
     }
 }
 
+/// Whether somebody listens on a Unix socket. One whose queue is full would hold up who connects to it for good.
+fn is_listened_to(path: &Path) -> bool {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let connected = SocketAddrUnix::new(path)
+        .and_then(|name| connect(&socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?, &name));
+    matches!(connected, Ok(()) | Err(Errno::AGAIN))
+}
+
 /// Binds in a folder that nobody else can enter, sets the permissions there, and moves the socket to its place: at no
 /// moment can it be reached by who should not, and one that a killed process left behind is replaced.
 fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, FileId)> {
@@ -220,7 +233,7 @@ fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, FileId)> {
         Ok(found) if !found.file_type().is_socket() => {
             return Err(Error::new(ErrorKind::AlreadyExists, "a file that is no socket is in its place"));
         }
-        Ok(_) if UnixStream::connect(path).is_ok() => {
+        Ok(_) if is_listened_to(path) => {
             return Err(Error::new(ErrorKind::AddrInUse, "another process listens there"));
         }
         _ => {}

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
@@ -121,6 +122,29 @@ fn what_stands_in_its_place_is_not_touched() {
 }
 
 /// slapd listens on a Unix socket of its own (ldapi).
+#[test]
+fn a_socket_of_another_process_that_accepts_nothing_is_not_waited_for() {
+    let pki = certified();
+    let path = pki.folder().join("main.sock");
+    let name = SocketAddrUnix::new(&path).unwrap();
+    let socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK, None).unwrap();
+    let listening = socket();
+    bind(&listening, &name).unwrap();
+    listen(&listening, 0).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let one = socket();
+        if net::connect(&one, &name).is_err() {
+            break;
+        }
+        waiting.push(one);
+    }
+    let Err(log) = Proxy::try_start(pki.folder(), &config("", "servers = [\"127.0.0.1:9\"]")) else {
+        panic!("it started");
+    };
+    assert!(log.contains("another process listens there"), "{log}");
+}
+
 #[test]
 fn a_directory_behind_one_is_served_checked_and_logged_by_its_path() {
     let pki = Pki::new();
