@@ -9,6 +9,7 @@ pub mod file;
 pub mod validate;
 pub mod values;
 
+use std::io;
 use std::path::Path;
 
 use decode::ConfigError;
@@ -19,14 +20,22 @@ use crate::files;
 /// Reads and validates a file. All that is wrong with it is reported at once. What can be read only once, such as standard
 /// input (`-`), has its relative paths start from the working directory.
 pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
-    let once = files::is_read_once(path);
-    let read = if once { files::read_once } else { files::read_text };
-    let text = read(path, files::LARGEST_CONFIGURATION).map_err(|error| {
+    match files::is_read_once(path) {
+        true => parse(&text(path, files::read_once)?, Path::new("")),
+        false => load_file(path),
+    }
+}
+
+/// The same for what is a file and nothing else: a pipe that has taken its place meanwhile is not waited for.
+pub fn load_file(path: &Path) -> Result<Config, Vec<ConfigError>> {
+    parse(&text(path, files::read_text)?, path.parent().unwrap_or(Path::new("")))
+}
+
+fn text(path: &Path, read: fn(&Path, u64) -> io::Result<String>) -> Result<String, Vec<ConfigError>> {
+    read(path, files::LARGEST_CONFIGURATION).map_err(|error| {
         let message = format!("cannot be read: {}", files::reason(&error));
         vec![ConfigError { path: String::new(), position: None, message }]
-    })?;
-    let folder = if once { None } else { path.parent() };
-    parse(&text, folder.unwrap_or(Path::new("")))
+    })
 }
 
 /// The same for a text whose relative paths start from `folder`.

@@ -11,7 +11,7 @@ use super::progress;
 pub fn is_read_once(path: &Path) -> bool {
     is_stdin(path)
         || DESCRIPTORS.iter().any(|folder| path.parent() == Some(Path::new(folder)))
-        || fs::metadata(path).is_ok_and(|is| is.file_type().is_fifo())
+        || progress::begin(path).and_then(|()| fs::metadata(path)).is_ok_and(|is| is.file_type().is_fifo())
 }
 
 /// Reads what somebody writes into it, at most `largest` bytes. It waits for the writer to end, however long that takes.
@@ -59,6 +59,13 @@ mod tests {
             assert_eq!(read_once(&path, largest).ok(), fits.then(|| text.to_owned()));
             writer.join().unwrap().unwrap();
         }
+    }
+
+    #[test]
+    fn who_waits_sees_which_file_is_looked_at() {
+        let seen = progress::Progress::default();
+        assert!(!seen.watch(|| is_read_once(Path::new("/gone/file"))));
+        assert_eq!(seen.place().path.as_deref(), Some(Path::new("/gone/file")));
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Ready {
     pub fn next(basis: Basis) -> Result<Self, Vec<ConfigError>> {
         let Basis { origin, config: before, snapshot, trust } = basis;
         let config = match &origin {
-            Origin::File(path) => config::load(path)?,
+            Origin::File(path) => config::load_file(path)?,
             Origin::Once(_) | Origin::Program => Config::clone(&before),
         };
         let built = Snapshot::build(&config, &snapshot, trust, Timestamp::now())?;

@@ -175,11 +175,46 @@ fn a_configuration_that_nobody_writes_can_be_waited_for_no_longer() {
     ends(&mut child, "TERM");
 }
 
+#[test]
+fn a_pipe_in_the_place_of_the_configuration_is_an_error_and_nothing_waits_for_it() {
+    let backend = Backend::echo();
+    let stage = Stage::with("", &format!("\"{}\"", backend.address), "");
+    let path = stage.pki.folder().join("tlsgate.toml");
+    let text = fs::read(&path).unwrap();
+    let door = stage.door();
+    let reload = || door.ask("POST", "/api/v1/reload", &[], "");
+    fs::remove_file(&path).unwrap();
+    fifo(&path);
+    let answer = reload();
+    assert_eq!(answer.status, 422, "{answer:?}");
+    assert!(answer.body.contains("is a FIFO, expected a regular file"), "{answer:?}");
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, text).unwrap();
+    assert_eq!(reload().status, 200);
+}
+
 /// How many reloads have succeeded or failed.
 fn attempts(door: &Door) -> u64 {
     let metrics = door.get("/metrics").body;
     let lines = metrics.lines().filter(|line| line.starts_with("tlsgate_config_reloads_total"));
     lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
+}
+
+#[test]
+fn a_socket_among_certificates_causes_no_reload() {
+    let backend = Backend::echo();
+    let lines = "listen = [\"127.0.0.1:0\", \"unix:certs/x.sock\"]";
+    let stage = Stage::with("", &format!("\"{}\"", backend.address), "");
+    let (door, path) = (stage.door(), stage.pki.folder().join("tlsgate.toml"));
+    let text = fs::read_to_string(&path).unwrap().replacen("listen = \"127.0.0.1:0\"", lines, 1);
+    fs::write(&path, text).unwrap();
+    assert_eq!(door.ask("POST", "/api/v1/reload", &[], "").status, 200);
+    eventually("the socket is there", || stage.pki.folder().join("certs/x.sock").exists().then_some(()));
+    // What is new to the watch is read again, a few times at most.
+    let before = attempts(&door);
+    std::thread::sleep(Duration::from_secs(4));
+    let more = attempts(&door) - before;
+    assert!(more <= 4, "{more} reloads");
 }
 
 #[test]
