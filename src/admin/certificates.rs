@@ -27,22 +27,26 @@ struct Sent {
 
 /// Adds a certificate to a listener, or replaces the one of that name.
 pub(super) async fn add(control: &Control, listener: &str, body: &[u8]) -> Answer {
-    let config = Arc::clone(&control.status.borrow().config);
-    let checked = Sent::read(body).and_then(|sent| {
-        let (pair, replaces) = folder::to_write(&config, listener, &sent.name)?;
-        let built = sent.built(&pair)?;
-        let snapshot = control.current.load();
-        let terminators = snapshot.listener(listener).into_iter().flat_map(|listener| listener.ways.terminators());
-        let said: Option<Vec<_>> = terminators.map(|terminator| never_served(&built, &terminator.policy)).collect();
-        if let Some(said) = said.and_then(|said| said.into_iter().next()) {
-            return Err(Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("certificate: {said}")));
-        }
-        Ok((sent, pair, replaces, built))
-    });
-    let (sent, pair, replaces, built) = match checked {
-        Ok(checked) => checked,
+    let sent = match Sent::read(body) {
+        Ok(sent) => sent,
         Err(refusal) => return refusal,
     };
+    let (config, name) = (Arc::clone(&control.status.borrow().config), listener.to_owned());
+    let found = looked_up(move || {
+        let (pair, replaces) = folder::to_write(&config, &name, &sent.name)?;
+        let built = sent.built(&pair)?;
+        Ok((sent, pair, replaces, built))
+    });
+    let (sent, pair, replaces, built) = match found.await {
+        Ok(found) => found,
+        Err(refusal) => return refusal,
+    };
+    let snapshot = control.current.load();
+    let terminators = snapshot.listener(listener).into_iter().flat_map(|listener| listener.ways.terminators());
+    let said: Option<Vec<_>> = terminators.map(|terminator| never_served(&built, &terminator.policy)).collect();
+    if let Some(said) = said.and_then(|said| said.into_iter().next()) {
+        return Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("certificate: {said}"));
+    }
     let elsewhere = certificates(control, listener).into_iter().find(|other| other.fingerprint == built.fingerprint);
     if let Some(other) = elsewhere.filter(|other| other.label != built.label) {
         let said = format!("this certificate is there already, as {}", other.label);
@@ -69,7 +73,8 @@ pub(super) async fn add(control: &Control, listener: &str, body: &[u8]) -> Answe
 /// Removes a certificate from a listener's folder.
 pub(super) async fn remove(control: &Control, listener: &str, name: &str) -> Answer {
     let config = Arc::clone(&control.status.borrow().config);
-    let pair = match folder::to_remove(&config, listener, name) {
+    let (its_listener, its_name) = (listener.to_owned(), name.to_owned());
+    let pair = match looked_up(move || folder::to_remove(&config, &its_listener, &its_name)).await {
         Ok(pair) => pair,
         Err(refusal) => return refusal,
     };
@@ -165,6 +170,13 @@ async fn swapped(
         tracing::info!("the certificate files are as they were; tlsgate is stopping");
     }
     Err(refusal)
+}
+
+/// Looks at files on another thread: a folder may be on a disk that does not answer, and others are served meanwhile.
+async fn looked_up<T: Send + 'static>(look: impl FnOnce() -> Result<T, Answer> + Send + 'static) -> Result<T, Answer> {
+    spawn_blocking(look).await.unwrap_or_else(|error| {
+        Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("the folder cannot be looked at: {error}")))
+    })
 }
 
 /// Does what waits for a disk on another thread.

@@ -11,6 +11,7 @@ use crate::admin::answer::Answer;
 use crate::admin::pair::{self, Pair};
 use crate::config::validate::Config;
 use crate::config::validate::listener::Listener;
+use crate::files::progress;
 use crate::tls::store::Source;
 
 /// Where a certificate of that name is written, and whether there is one already.
@@ -61,7 +62,7 @@ pub(super) fn to_remove(config: &Config, listener: &str, name: &str) -> Result<P
 pub(super) fn tidy_all(config: &Config) {
     let folders: BTreeSet<&Path> = config.listeners.iter().flat_map(folders).collect();
     for folder in folders {
-        match pair::tidy(folder) {
+        match progress::begin(folder).and_then(|()| pair::tidy(folder)) {
             Ok(0) => {}
             Ok(count) => {
                 tracing::warn!(folder = %folder.display(), count, "changes that were broken off are finished or taken back");
@@ -92,8 +93,11 @@ fn plain(name: &str) -> Result<&str, Answer> {
 
 fn folders(listener: &Listener) -> impl Iterator<Item = &Path> {
     listener.sources().filter_map(|source| match &source.value {
-        Source::Path(path) if path.is_dir() => Some(path.as_path()),
-        _ => None,
+        Source::Path(path) => {
+            let is = progress::begin(path).and_then(|()| fs::metadata(path));
+            is.is_ok_and(|is| is.is_dir()).then_some(path.as_path())
+        }
+        Source::Pair { .. } => None,
     })
 }
 
