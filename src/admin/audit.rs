@@ -102,7 +102,9 @@ impl Audit {
 
 /// The beginning of the path; a whole one may be as long as a request's head.
 fn shown(path: &str) -> &str {
-    path.get(..LONGEST_SHOWN).unwrap_or(path)
+    // A character may lie across that place.
+    let end = (0..=LONGEST_SHOWN.min(path.len())).rev().find(|end| path.is_char_boundary(*end));
+    path.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
@@ -116,6 +118,21 @@ mod tests {
     use super::*;
     use crate::net::address::Address;
     use crate::net::stream::Stream;
+
+    #[test]
+    fn no_path_is_shown_beyond_its_beginning() {
+        assert_eq!((shown(""), shown("/livez")), ("", "/livez"));
+        for c in ['a', 'ä', '€', '😀'] {
+            for before in 0..4 {
+                let path = "/".repeat(before) + &c.to_string().repeat(1000);
+                let shown = shown(&path);
+                assert!(
+                    path.starts_with(shown) && (LONGEST_SHOWN - 3..=LONGEST_SHOWN).contains(&shown.len()),
+                    "{shown}"
+                );
+            }
+        }
+    }
 
     #[tokio::test]
     async fn every_refusal_is_counted_under_its_reason() {
