@@ -44,7 +44,8 @@ impl Descriptors {
     /// How many connections there may be. That it is fewer than the listeners ask for is warned of, once.
     pub(super) fn connections(&mut self, demand: Demand) -> usize {
         let limit = limit();
-        let others = self.own + demand.sockets * (1 + self.workers) + demand.checks.min(limit / 8);
+        // One more of each is for the process that takes over.
+        let others = self.own + demand.sockets * (2 + self.workers) + demand.checks.min(limit / 8);
         let most = connections(limit, others, pipes(limit, self.workers));
         let news = (demand.connections, most);
         if demand.connections > most && self.warned.replace(news) != Some(news) {

@@ -14,6 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -70,29 +71,30 @@ impl Inherited {
 pub(super) struct Successor {
     child: Child,
     channel: OwnedFd,
+    sockets: Vec<(Name, OwnedFd, Option<FileId>)>,
 }
 
 impl Successor {
-    /// Starts this program anew, from the file that it was started from, with the same arguments.
-    pub(super) fn start(sockets: &[(Name, &Listening)]) -> io::Result<Self> {
+    /// Starts this program anew, from the file that it was started from, with the same arguments. It gets the sockets, of
+    /// which this keeps descriptors of its own, when it is waited for.
+    pub(super) fn start(sockets: Vec<(Name, &Listening)>) -> io::Result<Self> {
+        let own = |(name, socket): (Name, &Listening)| Ok((name, socket.as_fd().try_clone_to_owned()?, socket.file()));
+        let sockets = sockets.into_iter().map(own).collect::<io::Result<_>>()?;
         let (channel, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(Error::from)?;
+        set_socket_timeout(&channel, Timeout::Send, Some(PATIENCE))?;
         let child = Command::new(program()?)
             .args(std::env::args_os().skip(1))
             .env(VARIABLE, "1")
             .stdin(Stdio::from(theirs))
             .spawn()?;
-        let mut successor = Self { child, channel };
-        if successor.send_all(sockets).is_err() {
-            // Most likely it has ended already. Waiting for it tells how.
-            let _ = successor.child.kill();
-        }
-        Ok(successor)
+        Ok(Self { child, channel, sockets })
     }
 
-    fn send_all(&self, sockets: &[(Name, &Listening)]) -> io::Result<()> {
-        for (name, socket) in sockets {
-            send_one(&self.channel, name, socket.as_fd(), socket.file())?;
+    /// The channel holds some hundred sockets, and then waits until the other process takes them.
+    fn send_all(&mut self) -> io::Result<()> {
+        for (name, socket, file) in std::mem::take(&mut self.sockets) {
+            send_one(&self.channel, &name, socket.as_fd(), file)?;
         }
         // An empty packet: that was the last one.
         send(&self.channel, &[], &mut SendAncillaryBuffer::default())
@@ -103,9 +105,14 @@ impl Successor {
         self.child.id()
     }
 
-    /// Waits until it accepts. If it ends instead, or takes too long, it is no more, and this says why.
+    /// Sends it the sockets, and waits until it accepts. If it ends instead, or takes too long, it is no more, and this says
+    /// why. Not for a thread that has anything else to do.
     pub(super) fn wait_until_ready(mut self) -> Result<u32, String> {
         let deadline = Instant::now() + PATIENCE;
+        if self.send_all().is_err() && Instant::now() < deadline {
+            // Most likely it has ended already. Waiting for it tells how.
+            let _ = self.child.kill();
+        }
         let mut answer = [0; READY.len()];
         let ready = readable(&self.channel, deadline)
             && matches!(rustix::io::read(&self.channel, &mut answer), Ok(count) if answer[..count] == *READY);

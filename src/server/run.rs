@@ -163,7 +163,7 @@ impl Server {
         let admin_name = self.reloader.config().admin.listen.as_ref().map(|listen| admin_name(&listen.value));
         let mut sockets = self.reloader.sockets().to_hand_over();
         sockets.extend(admin_name.zip(self.admin.as_ref().map(Admin::socket)));
-        let started = Successor::start(&sockets).and_then(|successor| {
+        let started = Successor::start(sockets).and_then(|successor| {
             let pid = successor.id();
             let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready()));
             thread::Builder::new().name("handover".into()).spawn(wait)?;

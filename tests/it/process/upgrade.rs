@@ -17,6 +17,7 @@ use crate::support::client::{Client, Ending, Tls, trusting};
 use crate::support::http::Door;
 use crate::support::proxy::Proxy;
 use crate::support::stage::{Lines, NAME, Stage, certified, config};
+use crate::support::tool;
 
 /// A process that is not the test's own child, ended with it.
 struct Successor(String);
@@ -97,6 +98,24 @@ fn where_nobody_can_take_over_everything_stays_as_it_is() {
     std::fs::write(&path, text).unwrap();
     let _successor = Successor::of(&stage.proxy);
     exchange(&mut stage.client(Tls::V13));
+}
+
+/// What goes over does not fit into the channel, and nobody takes it.
+#[test]
+fn a_successor_that_takes_no_sockets_holds_up_nothing() {
+    let (pki, backend) = (certified(), Backend::echo());
+    let many: Vec<_> = (1..=SOCKETS).map(|host| format!("\"127.1.{}.{}:0\"", host / 250, host % 250 + 1)).collect();
+    let listen = format!("listen = [\"127.0.0.1:0\", {}]", many.join(", "));
+    let text = config(&[backend.address], Lines::default()).replace("listen = \"127.0.0.1:0\"", &listen);
+    let mut proxy = Proxy::start(pki.folder(), &text);
+    let path = pki.folder().join("tlsgate.toml");
+    std::fs::remove_file(&path).unwrap();
+    assert!(tool::run("mkfifo", &[path.to_str().unwrap()], b"").status.success());
+    proxy.signal("USR2");
+    let line = proxy.log_line("starting another process to take over");
+    let _successor = Successor(line.rsplit_once("pid=").unwrap().1.trim().to_owned());
+    proxy.signal("TERM");
+    assert_eq!(proxy.ended().code(), Some(0));
 }
 
 /// A Unix socket is never gone, and whoever waits in it is served by the new process.
@@ -186,6 +205,9 @@ fn a_successor_that_fails_late_leaves_the_unix_sockets_alone() {
     assert_eq!(door.get("/readyz").status, 200);
     exchange(&mut stage.client(Tls::V13));
 }
+
+/// The kernel keeps about 280 packets for who does not read them.
+const SOCKETS: usize = 600;
 
 fn exchange(client: &mut Client) {
     client.send(b"ping").unwrap();
