@@ -84,6 +84,8 @@ struct Walk {
     places: Places,
     /// Where each step leads, since ten thousand files of one folder come the same way.
     steps: HashMap<PathBuf, Option<PathBuf>>,
+    /// Folders of certificates that were looked into, and how deep from there: links may lead to one many times.
+    entered: HashMap<PathBuf, usize>,
     folders: usize,
 }
 
@@ -125,6 +127,10 @@ impl Walk {
 
     /// A folder of certificates, and what its links lead to.
     fn folder(&mut self, folder: &Path, depth: usize) {
+        if self.entered.get(folder).is_some_and(|deep| *deep >= depth) {
+            return;
+        }
+        self.entered.insert(folder.to_owned(), depth);
         self.places.names(folder).all = true;
         self.folders += 1;
         let Ok(entries) = fs::read_dir(folder) else { return };
@@ -254,6 +260,20 @@ mod tests {
         ] {
             assert_eq!(places[folder].matter(OsStr::new(name)), matters, "{folder}/{name}");
         }
+    }
+
+    #[test]
+    fn a_folder_to_which_many_links_lead_is_looked_into_once() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().canonicalize().unwrap();
+        fs::create_dir(folder.join("sub")).unwrap();
+        for number in 0..100 {
+            symlink(".", folder.join(format!("here{number}"))).unwrap();
+            symlink("..", folder.join("sub").join(format!("up{number}"))).unwrap();
+        }
+        let mut walk = Walk::default();
+        walk.folder(&folder, DEEPEST);
+        assert_eq!(walk.folders, 2);
     }
 
     #[test]
