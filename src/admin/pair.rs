@@ -273,9 +273,9 @@ impl Journal {
         if self.stage != Stage::Open {
             self.becomes(Stage::Open)?;
         }
-        for entry in fs::read_dir(self.path())? {
+        for entry in fs::read_dir(self.path())?.collect::<Result<Vec<_>>>()? {
             step();
-            fs::remove_file(entry?.path())?;
+            fs::remove_file(entry.path())?;
         }
         step();
         fs::remove_dir(self.path())?;
