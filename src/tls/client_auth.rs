@@ -148,8 +148,6 @@ impl Session {
                 Error::InvalidCertificate(cause) if fault::is_version(&cause) => {
                     CertificateError::InvalidPurpose.into()
                 }
-                // No list was wrong when they were loaded.
-                Error::InvalidCertRevocationList(_) => CertificateError::UnknownRevocationStatus.into(),
                 other => other,
             }
         })?;

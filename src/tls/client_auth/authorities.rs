@@ -127,9 +127,13 @@ impl<'a> Authorities<'a> {
             let Some(ca) = &self.parsed[index] else { return true };
             chosen.get(ca.subject().as_raw()).is_none_or(|key| *key == Some(&ca.public_key().raw))
         };
-        let of = |wanted: Role| (0..roles.len()).filter(|at| roles[*at] == wanted && within(*at)).collect();
-        let lists = (0..lists.len()).filter(|at| within(lists[*at].signer)).collect();
-        Track { anchors: of(Role::Anchor), between: of(Role::Between), lists }
+        let of = |wanted: Role| (0..roles.len()).filter(move |at| roles[*at] == wanted).filter(|at| within(*at));
+        // Of one that stands between, webpki finds it out by itself.
+        let anchors = of(Role::Anchor).filter(|at| !lists.iter().any(|list| list.revokes.contains(at))).collect();
+        let own: Vec<usize> = (0..lists.len()).filter(|at| within(lists[*at].signer)).collect();
+        // Without any list webpki would ask for none: with those of the namesakes it refuses all that no list clears.
+        let lists = if own.is_empty() { (0..lists.len()).collect() } else { own };
+        Track { anchors, between: of(Role::Between).collect(), lists }
     }
 
     /// CAs whose clients nobody vouches for, because other lists are there and theirs is not.

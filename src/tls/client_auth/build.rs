@@ -163,6 +163,11 @@ impl Trusted {
                 true => way.chains.verify_client_cert(leaf, others, now),
                 false => way.chains.verify_client_cert(leaf, &with(&way.between), now),
             };
+            let verified = verified.map_err(|error| match error {
+                // No list was wrong when they were loaded: it is that of a CA with the same name and another key.
+                Error::InvalidCertRevocationList(_) => CertificateError::UnknownRevocationStatus.into(),
+                other => other,
+            });
             match verified {
                 Ok(_) => return Ok(()),
                 Err(error) if worst.as_ref().is_none_or(|worst| weight(&error) > weight(worst)) => worst = Some(error),
@@ -289,7 +294,7 @@ fn remarks(authorities: &Authorities<'_>, settings: &Settings, lists: &[List], r
         if lists.iter().any(|list| list.revokes.contains(&index)) {
             remarks.push((
                 At::Ca(index),
-                format!("the certificate of \"{subject}\" is revoked: a list of its issuer says so"),
+                format!("the certificate of \"{subject}\" is revoked: a list of its issuer says so, and clients below it are refused"),
             ));
         }
     }
@@ -321,3 +326,6 @@ fn ends(authorities: &Authorities<'_>, settings: &Settings, lists: &[List]) -> V
     let of_lists = counted.map(|list| (At::List(list.index), authorities.subject(list.signer), list.next_update));
     of_ca.chain(of_lists).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,7 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate, 
 use x509_parser::x509::X509Version;
 
 use crate::tls::crypto::Verified;
-use crate::tls::x509::printable;
-use crate::tls::x509::signed_by;
+use crate::tls::x509::{self, printable, signed_by};
 
 /// A list that can be used.
 #[derive(Debug)]
@@ -91,8 +90,14 @@ pub(super) fn examine(
     };
     let signer = signer(&list, &issuer, trusted)?;
     let of_issuer = |one: &X509Certificate<'_>| one.issuer().as_raw() == list.issuer().as_raw();
+    let signer_key = trusted[signer].as_ref().map(|ca| ca.public_key().raw);
+    // A root of the same name has serial numbers of its own.
+    let is_another_root =
+        |one: &X509Certificate<'_>| signer_key != Some(one.public_key().raw) && x509::signed(one, one) == Verified::Yes;
     let revoked = |one: &X509Certificate<'_>| {
-        of_issuer(one) && list.iter_revoked_certificates().any(|entry| entry.raw_serial() == one.raw_serial())
+        of_issuer(one)
+            && list.iter_revoked_certificates().any(|entry| entry.raw_serial() == one.raw_serial())
+            && !is_another_root(one)
     };
     let revokes = (0..trusted.len()).filter(|at| trusted[*at].as_ref().is_some_and(revoked)).collect();
     let number = list.crl_number().map(|number| number.to_bytes_be()).unwrap_or_default();

@@ -4,7 +4,6 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, PKCS_ECD
 use rustls::pki_types::CertificateDer;
 
 use super::*;
-use crate::tls::x509;
 
 struct Ca {
     key: KeyPair,
