@@ -42,7 +42,7 @@ pub(super) fn kind(der: &[u8]) -> Kind {
     match &parts[..] {
         [(INTEGER, version), (SEQUENCE, algorithm), (OCTET_STRING, key), ..] => match version {
             [3] => Kind::Pkcs12,
-            _ if algorithm.starts_with(RSA) && kind(key) == Kind::MultiPrime => Kind::MultiPrime,
+            _ if algorithm.starts_with(RSA) && is_multi_prime(key) => Kind::MultiPrime,
             _ => Kind::Pkcs8,
         },
         [(INTEGER, [3]), (SEQUENCE, _), ..] => Kind::Pkcs12,
@@ -59,6 +59,15 @@ pub(super) fn kind(der: &[u8]) -> Kind {
         [(SEQUENCE, signed), (SEQUENCE, _), (BIT_STRING, _)] => signed_kind(signed),
         [(OBJECT_IDENTIFIER, _), ..] => Kind::Pkcs7,
         _ => Kind::Other,
+    }
+}
+
+/// Of a key within PKCS#8. Nothing else is looked for there: one within another may go on for ever.
+fn is_multi_prime(key: &[u8]) -> bool {
+    let Some((SEQUENCE, contents, [])) = element(key) else { return false };
+    match &elements(contents)[..] {
+        [(INTEGER, [1]), (INTEGER, _), rest @ ..] => rest.iter().filter(|(tag, _)| *tag == INTEGER).count() == 7,
+        _ => false,
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Parts<'a> {
     text: &'a [u8],
     /// All before it was dealt with.
     at: usize,
+    /// Where the last line begins.
+    last_line: usize,
     lines: Lines<'a>,
     /// To be given out before anything else is looked at.
     pending: Option<Part>,
@@ -41,7 +43,8 @@ pub(super) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub(super) fn of(text: &'a [u8]) -> Self {
-        Self { text, at: 0, lines: Lines { text, at: 0, line: 1 }, pending: None }
+        let last_line = text.iter().rposition(|byte| is_break(*byte)).map_or(0, |last| last + 1);
+        Self { text, at: 0, last_line, lines: Lines { text, at: 0, line: 1 }, pending: None }
     }
 
     /// What a BEGIN mark at `begin` begins.
@@ -51,9 +54,8 @@ impl<'a> Parts<'a> {
         let label_at = begin + BEGIN.len();
         self.at = label_at;
         let Some(label) = label(&self.text[label_at..]) else {
-            let rest = &self.text[label_at..];
-            if alone && !rest.iter().any(|byte| is_break(*byte)) {
-                return Err(PemError::Truncated(line, shown(rest)));
+            if alone && label_at >= self.last_line {
+                return Err(PemError::Truncated(line, shown(beginning(&self.text[label_at..]))));
             }
             return Ok(unread(line, "a BEGIN line is malformed, and what follows it is not read"));
         };
@@ -169,10 +171,19 @@ impl Lines<'_> {
     }
 }
 
-/// The label that a BEGIN mark bears, up to its dashes.
+/// The label that a BEGIN mark bears, up to its dashes. No more is looked at than a label can have: where a text has a
+/// million of marks, each must cost little.
 fn label(text: &[u8]) -> Option<&[u8]> {
-    let line = &text[..text.iter().position(|byte| is_break(*byte)).unwrap_or(text.len())];
+    let near = text.get(..LONGEST_LABEL + DASHES.len()).unwrap_or(text);
+    let line = &near[..near.iter().position(|byte| is_break(*byte)).unwrap_or(near.len())];
     find(line, DASHES).map(|length| &line[..length]).filter(|label| !label.is_empty() && label.len() <= LONGEST_LABEL)
+}
+
+/// What there is of a label that has no dashes behind it. A private key may follow, of which nothing may be shown.
+fn beginning(text: &[u8]) -> &[u8] {
+    let legible = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
+    let near = text.get(..LONGEST_KNOWN).unwrap_or(text);
+    &near[..near.iter().take_while(|byte| legible(byte)).count()]
 }
 
 /// Where the text goes on after the END mark of that label at `at`.
@@ -273,5 +284,8 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 
-/// Bytes. The longest label that is read has 21.
+/// Bytes.
 const LONGEST_LABEL: usize = 64;
+
+/// The length of `ENCRYPTED PRIVATE KEY`, the longest label that is known.
+const LONGEST_KNOWN: usize = 21;

@@ -308,3 +308,52 @@ const PIECES: &[&[u8]] = &[
     b"begin certificate: no\n",
 ];
 const WHOLE: usize = 3;
+
+#[test]
+fn a_key_whose_marks_are_damaged_is_not_shown() {
+    let key = rcgen::KeyPair::generate().unwrap().serialize_der();
+    let key = STANDARD.encode(key);
+    for label in ["PRIVATE KEY", "EC PRIVATE KEY", "X"] {
+        for dashes in ["", "-", "----", " ----", "\u{2014}"] {
+            for (before, after) in [("", ""), ("\n", ""), ("", "-----END PRIVATE KEY-----"), ("text\n", "\u{2014}")] {
+                let text = format!("{before}-----BEGIN {label}{dashes}{key}{after}");
+                let reason = reason(text);
+                let shown = key.as_bytes().windows(8).find(|part| reason.contains(str::from_utf8(part).unwrap()));
+                assert_eq!(shown, None, "{reason}");
+            }
+        }
+    }
+}
+
+#[test]
+fn marks_without_number_are_read_to_their_end() {
+    // Were each to look for the end of its line, it would take hours.
+    let text = "-----BEGIN ".repeat(100_000) + "\n";
+    let Err(PemError::Unread(first)) = read(text.as_bytes()) else { panic!("something was read") };
+    assert_eq!(first.line, 1);
+}
+
+#[test]
+fn a_key_within_a_key_within_a_key_does_not_use_up_the_stack() {
+    let tlv = |tag: u8, value: &[u8]| {
+        let length = u32::try_from(value.len()).unwrap().to_be_bytes();
+        [&[tag, 0x84][..], &length, value].concat()
+    };
+    let rsa = [0x30, 13, 0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 5, 0];
+    // From the innermost: lengths are known before, so that it is put together from behind once.
+    let front = |value: usize| {
+        let octets = [&[0x04, 0x84][..], &u32::try_from(value).unwrap().to_be_bytes()].concat();
+        let contents = [&[0x02, 1, 0][..], &rsa, &octets].concat();
+        let length = u32::try_from(contents.len() + value).unwrap().to_be_bytes();
+        [&[0x30, 0x84][..], &length, &contents].concat()
+    };
+    let innermost = tlv(0x30, &[]);
+    let (mut length, mut fronts) = (innermost.len(), Vec::new());
+    for _ in 0..200_000 {
+        fronts.push(front(length));
+        length += fronts.last().unwrap().len();
+    }
+    let nested: Vec<u8> = fronts.into_iter().rev().flatten().chain(innermost).collect();
+    assert_eq!(read(section("PRIVATE KEY", &nested).as_bytes()).unwrap().keys.len(), 1);
+    assert_eq!(read(&nested).unwrap().keys.len(), 1);
+}
