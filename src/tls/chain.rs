@@ -103,13 +103,16 @@ pub fn chain(
     Ok(Some(from(&parsed, leaf, anchors, Verify::Every)))
 }
 
-/// Finds the chain from the certificate at `leaf`. It takes each certificate once, and so it ends.
+/// Finds the chain from the certificate at `leaf`. It takes each certificate once, and no more of them than any client
+/// follows.
 pub fn from(parsed: &[X509Certificate<'_>], leaf: usize, anchors: &Anchors, verify: Verify) -> Chain {
     let mut search = Search { parsed, verify, budget: MOST_VERIFICATIONS, placed: vec![false; parsed.len()] };
     search.placed[leaf] = true;
     let (mut order, mut links, mut alternatives) = (vec![leaf], Vec::new(), Vec::new());
     let mut last = leaf;
-    while let Some(((next, link), rest)) = search.issuers(last).split_first() {
+    while order.len() < LONGEST
+        && let Some(((next, link), rest)) = search.issuers(last).split_first()
+    {
         // A second one that signed leads to another root, maybe by way of others.
         alternatives.extend(rest.iter().filter(|(_, link)| *link != Verified::No).map(|(at, _)| *at));
         search.placed[*next] = true;
@@ -119,7 +122,7 @@ pub fn from(parsed: &[X509Certificate<'_>], leaf: usize, anchors: &Anchors, veri
     }
     let mut others = Vec::new();
     let mut at = 0;
-    while at < alternatives.len() {
+    while at < alternatives.len() && order.len() + others.len() < LONGEST {
         let next = alternatives[at];
         // A file may hold one certificate twice.
         let twin = order.iter().chain(&others).any(|placed| parsed[*placed].as_raw() == parsed[next].as_raw());
@@ -214,6 +217,9 @@ impl Search<'_, '_> {
         }
     }
 }
+
+/// Certificates of a chain, with what leads to other roots. Each is looked for among all of a file.
+const LONGEST: usize = 64;
 
 /// For one file. No chain needs as many; a file of thousands of namesakes must not cost their square.
 const MOST_VERIFICATIONS: usize = 64;

@@ -222,3 +222,24 @@ fn circles_and_crowds_of_namesakes_end() {
     let found = served(&crowd.iter().collect::<Vec<_>>());
     assert_eq!(found.all().count(), 100);
 }
+
+#[test]
+fn no_chain_is_followed_further_than_any_client_does() {
+    let (_, mut signer) = root("0", &rcgen::PKCS_ECDSA_P256_SHA256);
+    let mut all = Vec::new();
+    for number in 1..=100 {
+        let (der, below) = identified(&signer, &number.to_string(), true);
+        all.insert(0, der);
+        signer = below;
+    }
+    for found in [served(&all.iter().collect::<Vec<_>>()), of(&all.iter().collect::<Vec<_>>(), &[])] {
+        assert_eq!(found.order, (0..LONGEST).collect::<Vec<_>>());
+        assert!(found.all().eq(0..100), "they are sent all the same");
+    }
+    // All of them may have issued each of them.
+    let (_, signer) = root("crowd", &rcgen::PKCS_ECDSA_P256_SHA256);
+    let crowd: Vec<_> = (0..100).map(|_| identified(&signer, "crowd", true).0).collect();
+    let found = served(&crowd.iter().collect::<Vec<_>>());
+    assert!(found.order.len() + found.others.len() <= LONGEST, "{found:?}");
+    assert_eq!(found.all().count(), 100);
+}
