@@ -10,6 +10,7 @@ use std::thread;
 use serde::Serialize;
 
 use crate::admin::token;
+use crate::cli::print::visible;
 use crate::cli::{FAILED, reading, say};
 use crate::config;
 use crate::config::decode::ConfigError;
@@ -150,15 +151,16 @@ fn taken(certificate: &Arc<Certificate>, keys: &HashMap<*const Certificate, &Pat
 
 fn print(path: &Path, report: &Report, strict: bool) {
     let path = path.display();
+    let say = |line: String| say(&(visible(&line) + "\n"));
     for error in &report.errors {
-        say(&format!("{path}: error: {error}\n"));
+        say(format!("{path}: error: {error}"));
     }
     let kind = if strict { "error (--strict)" } else { "warning" };
     for warning in &report.warnings {
-        say(&format!("{path}: {kind}: {warning}\n"));
+        say(format!("{path}: {kind}: {warning}"));
     }
     for note in &report.notes {
-        say(&format!("{path}: note: {note}\n"));
+        say(format!("{path}: note: {note}"));
     }
     for Summary { name, policy, certificates, names, routes, mode, files } in &report.listeners {
         let (certificates, names) = (counted(*certificates, "certificate"), counted(*names, "name"));
@@ -167,16 +169,16 @@ fn print(path: &Path, report: &Report, strict: bool) {
             0 if *mode == "terminate" => String::new(),
             count => format!("; {}, what none of them takes: {mode}", counted(*count, "route")),
         };
-        say(&format!("{path}: listener {name:?}: {certificates} for {names}{policy}{routes}\n"));
+        say(format!("{path}: listener {name:?}: {certificates} for {names}{policy}{routes}"));
         for Taken { certificate, private_key, names } in files.iter().take(SHOWN) {
             let with = if certificate == private_key { "and its key".into() } else { format!("with {private_key}") };
-            say(&format!("{path}: listener {name:?}: {certificate} {with} for {}\n", several(names)));
+            say(format!("{path}: listener {name:?}: {certificate} {with} for {}", several(names)));
         }
         if let Some(more) = files.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-            say(&format!("{path}: listener {name:?}: and {more} more (\"tlsgate cert list\" shows all)\n"));
+            say(format!("{path}: listener {name:?}: and {more} more (\"tlsgate cert list\" shows all)"));
         }
     }
-    say(&format!("{path}: {}\n", if report.ok { "ok" } else { "not ok" }));
+    say(format!("{path}: {}", if report.ok { "ok" } else { "not ok" }));
 }
 
 fn several(names: &[String]) -> String {

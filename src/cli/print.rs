@@ -23,6 +23,13 @@ pub(super) fn say(text: &str) {
     ended(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
+/// A text in which nothing steers a terminal or ends a line: names of files and certificates are whoever's made them.
+pub(super) fn visible(text: &str) -> String {
+    text.chars()
+        .flat_map(|letter| if letter.is_control() { letter.escape_default().collect() } else { vec![letter] })
+        .collect()
+}
+
 /// Writes lines to standard error. Where nobody reads them, there is nobody left to tell.
 pub(super) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

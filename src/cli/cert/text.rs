@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::cli::cert::Shown;
 use crate::cli::cert::shape::hex;
+use crate::cli::print::visible;
 use crate::tls::chain::{Chain, End};
 use crate::tls::crypto::Verified;
 use crate::tls::expiry;
@@ -32,7 +33,7 @@ pub(super) fn list(all: &[Shown], now: i64) -> String {
             days if is_soon(leaf, now) => format!("SOON    {} ({days} days)", date(leaf.not_after)),
             days => format!("until   {} ({days} days)", date(leaf.not_after)),
         };
-        let _ = writeln!(text, "  {name:<names$}  {key:<keys$}  {validity:<30}  {chain:<10}  {}", shown.path);
+        let _ = writeln!(text, "  {name:<names$}  {key:<keys$}  {validity:<30}  {chain:<10}  {}", visible(&shown.path));
     }
     text
 }
@@ -46,9 +47,9 @@ pub(super) fn show(all: &[Shown], now: i64) -> String {
 fn paragraph(shown: &Shown, now: i64) -> String {
     let Item { facts, chain, key, unread } = &shown.item;
     let leaf = shown.item.leaf();
-    let mut text = format!("{}\n", shown.path);
+    let mut text = format!("{}\n", visible(&shown.path));
     let mut line = |what: &str, said: &str| {
-        let _ = writeln!(text, "  {what:<12} {said}");
+        let _ = writeln!(text, "  {what:<12} {}", visible(said));
     };
     line("names", &if leaf.names.is_empty() { "-".into() } else { leaf.names.join(", ") });
     line("subject", &leaf.subject);

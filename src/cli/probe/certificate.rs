@@ -12,6 +12,7 @@ use x509_parser::asn1_rs::Tag;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
+use crate::cli::print::visible;
 use crate::files;
 use crate::tls::connect::ConnectError;
 use crate::tls::x509::{self, rfc3339};
@@ -170,13 +171,6 @@ fn key(parsed: &X509Certificate<'_>) -> String {
             other => format!("algorithm {other}"),
         },
     }
-}
-
-/// What a stranger wrote must not steer the terminal.
-fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|letter| if letter.is_control() { letter.escape_default().collect() } else { vec![letter] })
-        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

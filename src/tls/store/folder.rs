@@ -34,6 +34,8 @@ struct Walk {
     unreadable: Vec<(PathBuf, io::Error)>,
     /// Sub-folders of sub-folders that seem to hold certificates.
     too_deep: Vec<PathBuf>,
+    /// Sub-folders that do, and whose names say that these are no longer to be used.
+    put_aside: Vec<PathBuf>,
 }
 
 /// The certificate files of a folder, each with the file that should hold its key, if that is another.
@@ -51,7 +53,7 @@ impl Loading<'_> {
     pub(super) fn folder(&mut self, folder: &Path, loaded: &mut Loaded) -> Result<(), StoreError> {
         let mut walk = Walk::through(folder)?;
         self.add_missing(&mut walk);
-        let Walk { pieces, unreadable, too_deep, .. } = walk;
+        let Walk { pieces, unreadable, too_deep, put_aside, .. } = walk;
         let mut left = Vec::new();
         for (file, piece) in pieces {
             match piece {
@@ -70,8 +72,9 @@ impl Loading<'_> {
         for (folder, error) in unreadable {
             loaded.failures.push(StoreError::Read(folder, error).warning().led_by("skipped: "));
         }
-        let too_deep = too_deep.into_iter().map(|folder| Warning::about(folder.display().to_string(), TOO_DEEP));
-        loaded.warnings.extend(too_deep);
+        for (folders, why) in [(too_deep, TOO_DEEP), (put_aside, PUT_ASIDE)] {
+            loaded.warnings.extend(folders.iter().map(|folder| Warning::about(folder.display().to_string(), why)));
+        }
         Ok(())
     }
 
@@ -134,6 +137,12 @@ impl Walk {
         let Listing { files, folders } = Listing::read(folder)?;
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let names: Vec<String> = files.keys().cloned().collect();
+        // Revoked or replaced, it must not be preferred to what is in use.
+        if depth > 0 && layout::is_put_aside(&name) {
+            let seems = !folders.is_empty() || names.iter().any(|name| layout::is_telling(name));
+            self.put_aside.extend(seems.then(|| folder.to_owned()));
+            return Ok(());
+        }
         let mut parts = layout::arrange(&name, &names);
         if depth > DEEPEST {
             // Caddy: certificates/AUTHORITY/NAME/NAME.crt, with NAME.key.
@@ -228,3 +237,5 @@ const DEEPEST: usize = 1;
 const LOST_AND_FOUND: &str = "lost+found";
 
 const TOO_DEEP: &str = "seems to hold certificates, and lies too deep to be read (a folder and its sub-folders are): name the one above it";
+
+const PUT_ASIDE: &str = "is not read, since its name says that what is in it is no longer to be used: name it in the configuration if it is";

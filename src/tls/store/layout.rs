@@ -58,6 +58,11 @@ pub(super) fn is_only_certificate(file: &str) -> bool {
     is_certificate(file) && extension(file).is_some_and(|extension| extension != "pem")
 }
 
+/// Whether the name of a sub-folder says that what is in it is no longer to be used.
+pub(super) fn is_put_aside(folder: &str) -> bool {
+    PUT_ASIDE.contains(&folder.to_lowercase().as_str())
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Certificate,
@@ -146,6 +151,10 @@ const ALIKE: &[(&str, &str)] = &[
     ("cert", "key"),
     ("crt", "key"),
 ];
+
+/// certbot keeps every version in `archive`, lego moves what it has revoked into `archives`, acme.sh what it has replaced
+/// into `backup`.
+const PUT_ASIDE: &[&str] = &["archive", "archives", "backup", "backups", "bak", "expired", "old", "revoked"];
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::{check_folder, count, openssl};
+use super::{check_folder, config, count, openssl};
+use crate::support::check::check;
 use crate::support::pki::{Extra, Key, Pki, write_private};
+use crate::support::proxy::PROGRAM;
+use crate::support::tool;
 
 /// Files below the folder of certificates: the certificate for that name, its key, the CA, both, or a text.
 type Layout = &'static [(&'static str, What)];
@@ -278,6 +281,26 @@ fn a_folder_that_lies_too_deep_is_named() {
 }
 
 #[test]
+fn what_was_put_aside_is_not_served_and_its_folder_is_named() {
+    let put = |pki: &Pki, folder: &Path| {
+        fs::create_dir_all(folder).unwrap();
+        let (certificate, key) = pki.pair(&["x.test"], Key::P256, &Extra::default());
+        fs::write(folder.join("x.crt"), certificate).unwrap();
+        write_private(&folder.join("x.key"), &key);
+    };
+    for folder in ["old", "archives", "Backup", "archive/x.test"] {
+        let said = warned(|pki, certs| put(pki, &certs.join(folder)));
+        let top = folder.split('/').next().unwrap();
+        assert!(said.contains(&format!("certs/{top}: is not read, since its name says")), "{said}");
+    }
+    // What is named itself is meant.
+    let pki = Pki::new();
+    let old = pki.folder().join("old");
+    put(&pki, &old);
+    assert_eq!(count(&check(pki.folder(), &config("[\"old\"]"))), (1, 1));
+}
+
+#[test]
 fn a_short_form_that_holds_something_else_is_named() {
     let said = warned(|pki, certs| {
         let folder = certs.join("a.test");
@@ -290,4 +313,22 @@ fn a_short_form_that_holds_something_else_is_named() {
         fs::write(folder.join("cert.pem"), pki.pair(&["x.test"], Key::P256, &Extra::default()).0).unwrap();
     });
     assert!(said.contains("cert.pem: is not served: it holds another certificate than the full chain"), "{said}");
+}
+
+#[test]
+fn names_of_files_do_not_steer_a_terminal() {
+    let pki = Pki::new();
+    lay_out(&pki, &[("good\u{1b}[2J\ngood.pem", Both("good.test")), ("x\u{1b}[2J\nx.crt", Leaf("x.test"))]);
+    fs::write(pki.folder().join("certs/y\u{1b}[2J\ny.crt"), "-----BEGIN CERTIFICATE-----\n").unwrap();
+    fs::write(pki.folder().join("certs/y\u{1b}[2J\ny.key"), "").unwrap();
+    assert!(check_folder(&pki).ok);
+    let path = pki.folder().join("tlsgate.toml");
+    for (arguments, lines) in [(&["check", "-c"][..], 5), (&["cert", "list", "-c"], 2)] {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(path.to_str()).collect();
+        let output = tool::run(PROGRAM, &arguments, b"");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(text.contains("\\u{1b}[2J\\ngood.pem"), "{text}");
+        assert_eq!(text.lines().count(), lines, "{text}");
+    }
 }
