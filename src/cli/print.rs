@@ -30,9 +30,11 @@ pub(super) fn visible(text: &str) -> String {
         .collect()
 }
 
-/// Writes lines to standard error. Where nobody reads them, there is nobody left to tell.
+/// Writes lines to standard error, with nothing in them that steers a terminal. Where nobody reads them, there is nobody
+/// left to tell.
 pub(super) fn complain(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let lines: Vec<String> = text.split('\n').map(visible).collect();
+    let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
 }
 
 /// Whether the reader of standard output has gone.

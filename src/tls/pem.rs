@@ -98,14 +98,29 @@ pub fn read_crls(bytes: &[u8]) -> Result<Contents, PemError> {
     contents.passed_over.extend(certificates.map(|line| unread(*line, "a certificate is not read here")));
     match contents.crls.is_empty() {
         true => Err(PemError::Syntax("there is no list of revoked certificates (X509 CRL) in it".into())),
-        false => Ok(contents),
+        false => {
+            contents.bound();
+            Ok(contents)
+        }
     }
 }
 
 impl Contents {
+    /// Puts what was passed over in order, and counts what is more than anybody reads: a damaged file can hold a million
+    /// sections, and each becomes a line.
+    fn bound(&mut self) {
+        self.passed_over.sort_by_key(|unread| unread.line);
+        if let Some(first) = self.passed_over.get(MOST_NAMED) {
+            let more = self.passed_over.len() - MOST_NAMED;
+            let rest = unread(first.line, &format!("this and all that follows, {more} parts, is not read"));
+            self.passed_over.truncate(MOST_NAMED);
+            self.passed_over.push(rest);
+        }
+    }
+
     /// An error where nothing was read and something was passed over.
     fn something(mut self) -> Result<Self, PemError> {
-        self.passed_over.sort_by_key(|unread| unread.line);
+        self.bound();
         let nothing = self.certificates.is_empty() && self.keys.is_empty() && self.crls.is_empty();
         match self.passed_over.first() {
             Some(first) if nothing => Err(PemError::Unread(first.clone())),
@@ -291,6 +306,9 @@ fn is_utf16(bytes: &[u8]) -> bool {
 fn unread(line: usize, what: &str) -> PassedOver {
     PassedOver { line, what: what.to_owned() }
 }
+
+/// Parts of one file that are named one by one.
+const MOST_NAMED: usize = 20;
 
 const ENCRYPTED: &str = "a private key is encrypted with a passphrase";
 const OPENSSH: &str =

@@ -357,3 +357,13 @@ fn a_key_within_a_key_within_a_key_does_not_use_up_the_stack() {
     assert_eq!(read(section("PRIVATE KEY", &nested).as_bytes()).unwrap().keys.len(), 1);
     assert_eq!(read(&nested).unwrap().keys.len(), 1);
 }
+
+#[test]
+fn of_a_million_sections_that_are_not_read_a_few_are_named() {
+    let text = "-----BEGIN NOTHING-----\nAAAA\n-----END NOTHING-----\n".repeat(5_000);
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let contents = read(format!("{key}{text}").as_bytes()).unwrap();
+    assert_eq!((contents.keys.len(), contents.passed_over.len()), (1, 21));
+    assert!(contents.passed_over[20].what.contains("4980 parts"), "{}", contents.passed_over[20]);
+    assert!(contents.passed_over.is_sorted_by_key(|unread| unread.line));
+}
