@@ -7,22 +7,25 @@ use std::sync::Arc;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{Acceptor, ClientHello, ResolvesServerCert, ServerConfig, UnbufferedServerConnection};
 use rustls::sign::CertifiedKey;
-use rustls::{AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use rustls::{AlertDescription, ProtocolVersion};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::tls::certificate::{Certificate, KeyType};
+use crate::tls::certificate::Certificate;
 use crate::tls::client_auth::{Bounded, ClientAuth, Fault, Identity, Session};
 use crate::tls::hello::Hello;
-use crate::tls::policy::{self, CipherOrder, Policy};
+use crate::tls::policy::Policy;
 use crate::tls::record::{Finished, Handshaking, Layer, RecordError};
 use crate::tls::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::tickets::Tickets;
 use crate::tls::{alert, fault};
 
 mod drive;
+mod terms;
 
 pub use drive::drive;
+pub use terms::Terms;
+use terms::post_quantum_group;
 
 /// What a listener terminates TLS with.
 #[derive(Debug)]
@@ -300,79 +303,6 @@ impl Terminator {
     }
 }
 
-/// What a hello and a policy agree on, before any key is looked at. rustls comes to the same by itself (tests see to
-/// that); it is worked out here because the certificate is chosen first, and rustls's own cut of the schemes keeps
-/// those of the other version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
-    pub version: ProtocolVersion,
-    /// The suites in common, the one to be preferred first.
-    suites: Vec<CipherSuite>,
-    /// The first of the client's that the policy has, after any post-quantum one.
-    pub group: NamedGroup,
-    /// What the client offers and this version and these suites can use, in the client's order.
-    pub schemes: Vec<SignatureScheme>,
-    /// See [`Offer::curves`].
-    pub curves: Option<Vec<KeyType>>,
-}
-
-impl Terms {
-    fn agree(hello: &Hello, policy: &Policy) -> Result<Self, Refusal> {
-        // Greased versions (RFC 8701) are larger than any real one and are no offer.
-        let highest =
-            hello.versions.iter().map(|version| u16::from(*version)).filter(|version| *version <= TLS13).max();
-        let best = policy.versions.iter().map(|version| u16::from(*version)).max();
-        if hello.cipher_suites.contains(&FALLBACK_SCSV) && highest < best {
-            return Err(Refusal::InappropriateFallback);
-        }
-        let mut versions = policy.versions.iter().copied();
-        let version = versions.find(|version| hello.versions.contains(version)).ok_or(Refusal::NoCommonVersion)?;
-        let tls13 = version == ProtocolVersion::TLSv1_3;
-        let common = |suite: &&CipherSuite| policy::is_tls13(**suite) == tls13 && hello.cipher_suites.contains(suite);
-        let mut suites: Vec<CipherSuite> = policy.suites.iter().filter(common).copied().collect();
-        if policy.cipher_order == CipherOrder::Client {
-            suites.sort_by_key(|suite| hello.cipher_suites.iter().position(|offered| offered == suite));
-        }
-        if suites.is_empty() {
-            return Err(Refusal::NoCommonSuite);
-        }
-        let usable = |group: &NamedGroup| policy.groups.contains(group) && policy::exchanges(*group, version);
-        let first = || hello.groups.iter().copied().find(usable);
-        let group = post_quantum_group(hello, policy).or_else(first).ok_or(Refusal::NoCommonGroup)?;
-        let signs = |scheme: &SignatureScheme| match tls13 {
-            // RFC 8446 section 4.2.3: PKCS#1 signatures stand in certificates only.
-            true => !policy::is_pkcs1(*scheme),
-            false => suites.iter().any(|suite| policy::authenticates(*suite, *scheme)),
-        };
-        let schemes = hello.signature_schemes.iter().copied().filter(signs).collect();
-        let curves = (!tls13).then(|| hello.groups.iter().copied().filter_map(curve).collect());
-        Ok(Self { version, suites, group, schemes, curves })
-    }
-
-    /// The suite, once it is known with which scheme the chosen key signs.
-    pub fn suite(&self, scheme: SignatureScheme) -> Option<CipherSuite> {
-        self.suites.iter().copied().find(|suite| policy::authenticates(*suite, scheme))
-    }
-}
-
-/// The post-quantum group that this client is asked for, were it at the price of another round trip. rustls by itself goes
-/// by the client's order of groups, and so it is shown no other ones.
-fn post_quantum_group(hello: &Hello, policy: &Policy) -> Option<NamedGroup> {
-    let both = |version| policy.versions.contains(&version) && hello.versions.contains(&version);
-    let wanted = policy.cipher_order == CipherOrder::Server && both(ProtocolVersion::TLSv1_3);
-    let in_common = |group: &NamedGroup| policy::is_post_quantum(*group) && policy.groups.contains(group);
-    hello.groups.iter().copied().find(in_common).filter(|_| wanted)
-}
-
-fn curve(group: NamedGroup) -> Option<KeyType> {
-    match group {
-        NamedGroup::secp256r1 => Some(KeyType::EcdsaP256),
-        NamedGroup::secp384r1 => Some(KeyType::EcdsaP384),
-        NamedGroup::secp521r1 => Some(KeyType::EcdsaP521),
-        _ => None,
-    }
-}
-
 /// Hands rustls the certificate that was chosen.
 #[derive(Debug)]
 struct Chosen(Arc<CertifiedKey>);
@@ -392,14 +322,6 @@ impl ResolvesServerCert for NoCertificate {
         None
     }
 }
-
-const TLS13: u16 = 0x0304;
-
-/// RFC 7507 section 2.
-const FALLBACK_SCSV: CipherSuite = CipherSuite::Unknown(0x5600);
-
-#[cfg(test)]
-mod tests;
 
 #[cfg(test)]
 mod rehearsed;

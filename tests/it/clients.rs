@@ -1,4 +1,4 @@
-//! Other people's clients, and the certificate that each of them receives (DESIGN.md section 3). What counts is the
+//! Other people's clients, and the certificate that each of them receives. What counts is the
 //! certificate that the client got, compared with the file; the access log must say the same.
 //! Must not know: how the choice is made.
 

@@ -1,4 +1,4 @@
-//! Ends in order: each side ends its own data, and the other direction goes on (DESIGN.md section 2).
+//! Ends in order: each side ends its own data, and the other direction goes on.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;

@@ -1,4 +1,4 @@
-//! Policies, as other people's tools see them from outside (DESIGN.md section 4): what each must allow stands here in so
+//! Policies, as other people's tools see them from outside: what each must allow stands here in so
 //! many words, and nothing of it is taken from the program.
 
 mod order;

@@ -1,4 +1,4 @@
-//! Clients that must be refused, and the alert that each of them receives (DESIGN.md sections 2 and 3): a client that
+//! Clients that must be refused, and the alert that each of them receives: a client that
 //! names the alert has received it, no reset has swallowed it. Must not know: how refusals are decided.
 
 use crate::clients::scene::Scene;

@@ -6,12 +6,14 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use rcgen::{CertificateParams, KeyPair, RsaKeySize};
+use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
 use super::*;
 use crate::tls::cursor::Cursor;
 use crate::tls::draft::Draft;
 use crate::tls::hello::HelloReader;
 use crate::tls::pem;
+use crate::tls::policy::{self, CipherOrder};
 use crate::tls::record::Layer;
 use crate::tls::select::Entry;
 

@@ -1,4 +1,4 @@
-//! Ends that are none: truncation and resets are handed on as what they are (DESIGN.md section 2).
+//! Ends that are none: truncation and resets are handed on as what they are.
 
 use std::io::{Read, Write};
 use std::thread;

@@ -1,5 +1,5 @@
-//! The choice once more, written from DESIGN.md section 3 alone: slow, plain, one step after the other. It narrows a
-//! list of candidates until one is left; nothing is indexed, sorted or ranked.
+//! The choice once more, written from the README alone ("Which certificate a client gets"): slow, plain, one step after the
+//! other. It narrows a list of candidates until one is left; nothing is indexed, sorted or ranked.
 //! Must not know: how `tlsgate::tls::select` does it.
 
 use std::net::IpAddr;

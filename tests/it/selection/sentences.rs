@@ -1,5 +1,5 @@
-//! DESIGN.md section 3, sentence by sentence. (That names come from SANs, and `require_sni`, are seen from outside, in
-//! `names.rs` and `clients.rs`.) Must not know: how the choice is made.
+//! "Which certificate a client gets" in the README, sentence by sentence. (That names come from SANs, and `require_sni`, are
+//! seen from outside, in `names.rs` and `clients.rs`.) Must not know: how the choice is made.
 
 use std::sync::Arc;
 
