@@ -2,7 +2,7 @@
 //!
 //! rustls is shown one record after the other, and none before it has done what it can with those before. So it never
 //! gets beyond the peer's last message: what comes behind that is for the record layer that takes over. And a second
-//! ClientHello is looked at here first ([`second`]).
+//! ClientHello is looked at here first (`second`).
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::CertificateDer;
