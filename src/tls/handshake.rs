@@ -324,4 +324,4 @@ impl ResolvesServerCert for NoCertificate {
 }
 
 #[cfg(test)]
-mod rehearsed;
+mod tests;

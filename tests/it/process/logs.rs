@@ -1,4 +1,4 @@
-//! A log that does not take what it is given never holds up traffic (FAULTS.md 39).
+//! A log that does not take what it is given never holds up traffic.
 
 use std::fs;
 use std::io::BufRead;
