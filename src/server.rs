@@ -95,11 +95,7 @@ impl Server {
             AccessLog::open(&settings.access, settings.access_format).map_err(StartError::AccessLog)
         })??;
         let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
-        let (counters, lost) = (Arc::clone(&metrics), log.lost());
-        let exposition = move |control: &Control| {
-            let gauges = gauges::text(control, &lost).unwrap_or_else(|error| format!("# {error}\n"));
-            counters.text() + &gauges
-        };
+        let exposition = exposition(Arc::clone(&metrics), &log);
         // Before anything is loaded, so that who asks is told that there is nothing yet, rather than not heard.
         let its_socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
         let admin = Admin::open(&config.admin, its_socket, descriptors::of_admin(), Box::new(exposition))
@@ -176,6 +172,15 @@ fn reading<T: Send + 'static>(
 fn tell_service_manager(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+/// The text of the metrics: what has been counted, and how things are.
+fn exposition(counters: Arc<Metrics>, log: &AccessLog) -> impl Fn(&Control) -> String + Send + Sync + use<> {
+    let lost = log.lost();
+    move |control| {
+        let gauges = gauges::text(control, &lost).unwrap_or_else(|error| format!("# {error}\n"));
+        counters.text() + &gauges
     }
 }
 

@@ -51,30 +51,7 @@ pub(super) fn build(
     };
     let mut routes = Vec::with_capacity(listener.routes.len());
     for route in &listener.routes {
-        let way = match (route.mode, route.backend.as_ref().and_then(pool)) {
-            (Mode::Terminate, Some(backend)) => {
-                let index = match route.certificates.is_empty() {
-                    true => {
-                        making.unserved(route, &own);
-                        Arc::clone(&own)
-                    }
-                    false => {
-                        let reach = Reach { nameless: reach.nameless && route.matching.nameless, ..reach.clone() };
-                        let (here, sources) = (&route.here, &route.certificates);
-                        Arc::new(making.certificates.of(here, &route.policy, sources, &reach))
-                    }
-                };
-                let terms = Terms {
-                    here: &route.here,
-                    route: Some(route),
-                    policy: &route.policy,
-                    alpn: &route.alpn,
-                    client_auth: route.client_auth.as_ref(),
-                };
-                making.terminate(terms, index, backend)
-            }
-            (mode, backend) => Some(untouched(mode, backend)),
-        };
+        let way = making.route(route, route.backend.as_ref().and_then(pool), &own, &reach);
         routes.extend(way.map(|way| Route { name: Arc::clone(&route.name), way }));
     }
     let default = match (listener.mode, listener.backend.as_ref().and_then(pool)) {
@@ -146,6 +123,38 @@ struct Terms<'a> {
 }
 
 impl<'a> Making<'a, '_> {
+    /// A route's way; its certificates are its own or, where it has none, its listener's.
+    fn route(
+        &mut self,
+        route: &'a written::Route,
+        backend: Option<Arc<Pool>>,
+        own: &Arc<select::Certificates>,
+        reach: &Reach,
+    ) -> Option<Way> {
+        let backend = match (route.mode, backend) {
+            (Mode::Terminate, Some(backend)) => backend,
+            (mode, backend) => return Some(untouched(mode, backend)),
+        };
+        let index = match route.certificates.is_empty() {
+            true => {
+                self.unserved(route, own);
+                Arc::clone(own)
+            }
+            false => {
+                let reach = Reach { nameless: reach.nameless && route.matching.nameless, ..reach.clone() };
+                Arc::new(self.certificates.of(&route.here, &route.policy, &route.certificates, &reach))
+            }
+        };
+        let terms = Terms {
+            here: &route.here,
+            route: Some(route),
+            policy: &route.policy,
+            alpn: &route.alpn,
+            client_auth: route.client_auth.as_ref(),
+        };
+        self.terminate(terms, index, backend)
+    }
+
     fn terminate(&mut self, terms: Terms<'a>, index: Arc<select::Certificates>, backend: Arc<Pool>) -> Option<Way> {
         let client_auth = match terms.client_auth {
             Some(asked) => Some(self.client_auth(asked)?),
