@@ -12,11 +12,11 @@ use std::time::Instant;
 use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
-use tlsgate::tls::certificate::{Certificate, Hash, KeyType};
+use tlsgate::tls::certificate::certified::{Certificate, Hash, KeyType};
+use tlsgate::tls::certificate::name::Name;
+use tlsgate::tls::certificate::select::{Certificates, Entry, Offer, UnknownName};
 use tlsgate::tls::crypto;
-use tlsgate::tls::name::Name;
 use tlsgate::tls::policy::SCHEMES;
-use tlsgate::tls::select::{Certificates, Entry, Offer, UnknownName};
 
 const SIZES: [usize; 3] = [25, 1_000, 100_000];
 /// Look-ups in one round.

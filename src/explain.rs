@@ -6,14 +6,15 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::snapshot::route::{Chosen, Way};
-use crate::snapshot::{self, Listener, Snapshot};
+use crate::route::index;
+use crate::route::ways::{self, Chosen, Way};
+use crate::snapshot::{Listener, Snapshot};
+use crate::tls::certificate::select::{Choice, Tier};
 use crate::tls::handshake::{Refusal, Terminator, Terms};
-use crate::tls::hello::{Hello, HelloError, HelloReader};
-use crate::tls::registry;
-use crate::tls::route;
-use crate::tls::select::{Choice, Tier};
-use crate::tls::{alert, fault, policy};
+use crate::tls::policy;
+use crate::tls::wire::codes;
+use crate::tls::wire::hello::{Hello, HelloError, HelloReader};
+use crate::tls::wire::{alert, fault};
 
 pub mod ask;
 mod capture;
@@ -150,7 +151,7 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: 
 }
 
 impl Route {
-    fn of(route: &snapshot::route::Route) -> Self {
+    fn of(route: &ways::Route) -> Self {
         let backend = match &route.way {
             Way::Terminate(termination) => Some(&termination.backend),
             Way::Passthrough(pool) => Some(pool),
@@ -162,7 +163,7 @@ impl Route {
 }
 
 impl Explanation {
-    fn routed(&mut self, route: &snapshot::route::Route, hello: &Hello, address: Option<IpAddr>, now: i64) {
+    fn routed(&mut self, route: &ways::Route, hello: &Hello, address: Option<IpAddr>, now: i64) {
         self.result = match (&route.way, &hello.unacceptable) {
             (Way::Reject, _) => {
                 let refused = Refused::without_alert("the route refuses whom it takes".into());
@@ -199,15 +200,15 @@ impl Explanation {
 
 impl Offered {
     fn of(hello: &Hello) -> Self {
-        let schemes = |list: &[_]| list.iter().map(|scheme| registry::scheme_name(*scheme)).collect::<Vec<_>>();
+        let schemes = |list: &[_]| list.iter().map(|scheme| codes::scheme_name(*scheme)).collect::<Vec<_>>();
         Self {
             server_name: hello.server_name.clone(),
-            versions: hello.versions.iter().map(|version| registry::version_name(*version)).collect(),
-            ciphers: hello.cipher_suites.iter().map(|suite| registry::suite_name(*suite)).collect(),
-            groups: hello.groups.iter().map(|group| registry::group_name(*group)).collect(),
+            versions: hello.versions.iter().map(|version| codes::version_name(*version)).collect(),
+            ciphers: hello.cipher_suites.iter().map(|suite| codes::suite_name(*suite)).collect(),
+            groups: hello.groups.iter().map(|group| codes::group_name(*group)).collect(),
             signature_schemes: schemes(&hello.signature_schemes),
             certificate_signature_schemes: hello.certificate_schemes.as_deref().map(schemes),
-            application_protocols: hello.protocols.iter().map(|protocol| route::shown(protocol)).collect(),
+            application_protocols: hello.protocols.iter().map(|protocol| index::shown(protocol)).collect(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::config::decode::ConfigError;
 use crate::config::validate::{self, Config};
 use crate::reload::control::{Command, Control, Status};
 use crate::snapshot::{Built, Current};
-use crate::tls::store::Trust;
+use crate::tls::certificate::source::Trust;
 use crate::warning::{self, Warning};
 
 mod build;

@@ -6,7 +6,9 @@ use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use crate::admin::{self, Admin, token};
+use crate::admin;
+use crate::admin::Admin;
+use crate::admin::request::token;
 use crate::backend::upkeep::Upkeep;
 use crate::config::decode::ConfigError;
 use crate::config::validate::Config;

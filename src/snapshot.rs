@@ -15,18 +15,17 @@ use crate::config::validate::{self, Config};
 use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
 use crate::starttls;
-use crate::tls::certificate::Certificate;
-use crate::tls::connect::Connector;
-use crate::tls::store::{Store, Trust};
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::source::{Store, Trust};
+use crate::tls::handshake::connect::Connector;
 use crate::warning::Warning;
 
 mod certificates;
 mod remarks;
-pub mod route;
 mod ways;
 
+use crate::route::ways::Ways;
 use certificates::Certificates;
-use route::Ways;
 
 mod backend_tls;
 mod health;

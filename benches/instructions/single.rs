@@ -6,13 +6,13 @@ use std::sync::Arc;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, SignatureScheme};
-use tlsgate::tls::certificate::{Certificate, Hash, KeyType};
+use tlsgate::route::index::{Match, Routes};
+use tlsgate::tls::certificate::certified::{Certificate, Hash, KeyType};
+use tlsgate::tls::certificate::name::Name;
+use tlsgate::tls::certificate::select::{Certificates, Entry, Offer, UnknownName};
 use tlsgate::tls::crypto;
-use tlsgate::tls::hello::{Hello, HelloReader};
-use tlsgate::tls::name::Name;
 use tlsgate::tls::record::{Layer, MAX_FRAGMENT, Records};
-use tlsgate::tls::route::{Match, Routes};
-use tlsgate::tls::select::{Certificates, Entry, Offer, UnknownName};
+use tlsgate::tls::wire::hello::{Hello, HelloReader};
 
 use crate::{MOST, handshake};
 

@@ -2,10 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tlsgate::tls::certificate::Certificate;
-use tlsgate::tls::chain::{self, Anchors};
-use tlsgate::tls::inspect::{Facts, sct};
-use tlsgate::tls::pem;
+use tlsgate::tls::certificate::certified::Certificate;
+use tlsgate::tls::certificate::chain;
+use tlsgate::tls::certificate::chain::Anchors;
+use tlsgate::tls::certificate::inspect::{Facts, sct};
+use tlsgate::tls::certificate::pem;
 
 fuzz_target!(|data: &[u8]| {
     let _ = (Facts::of(data), sct::parse(data));

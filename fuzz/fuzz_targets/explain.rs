@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use tlsgate::explain::ask::Ask;
-use tlsgate::tls::draft::Draft;
-use tlsgate::tls::hello::HelloReader;
+use tlsgate::tls::wire::draft::Draft;
+use tlsgate::tls::wire::hello::HelloReader;
 
 fuzz_target!(|data: &[u8]| {
     let as_it_is = Ask { hello: Some(data.to_vec()), ..Ask::default() };

@@ -1,60 +1,8 @@
-//! Reload and drain. Must not know: how either is done.
+//! What the admin API changes: certificates, servers' states, the process. Must not know: who may.
 
-use hyper::StatusCode;
-use serde::Serialize;
-use serde_json::json;
-
-use crate::admin::answer::Answer;
-use crate::config::decode::ConfigError;
-use crate::reload::Report;
-use crate::reload::control::{Control, Status};
-
-/// A reload that changed nothing because something is wrong.
-#[derive(Serialize)]
-struct Failed<'a> {
-    error: &'static str,
-    errors: Vec<Fault<'a>>,
-}
-
-/// One fault, as an object and as the log has it.
-#[derive(Serialize)]
-pub(super) struct Fault<'a> {
-    text: String,
-    #[serde(flatten)]
-    error: &'a ConfigError,
-}
-
-impl<'a> Fault<'a> {
-    pub(super) fn all(errors: &'a [ConfigError]) -> Vec<Self> {
-        errors.iter().map(|error| Self { text: error.to_string(), error }).collect()
-    }
-}
-
-/// Reads everything again and swaps; waits for what comes of it.
-pub(super) async fn reload(control: &Control) -> Answer {
-    match control.reload().await.as_deref() {
-        Ok(Report::Swapped(changes)) => Answer::ok(&swapped(&control.status.borrow(), changes)),
-        Ok(Report::Failed(errors)) => failed(StatusCode::UNPROCESSABLE_ENTITY, errors),
-        Err(stopping) => Answer::error(StatusCode::SERVICE_UNAVAILABLE, &stopping.to_string()),
-    }
-}
-
-/// Stops accepting, and answers when that has come about.
-pub(super) async fn drain(mut control: Control) -> Answer {
-    let already = || Answer::error(StatusCode::CONFLICT, "tlsgate is draining already");
-    if control.status.borrow().draining || control.drain().await.is_err() {
-        return already();
-    }
-    // The sender goes only when the process ends, which is what was asked for.
-    let _ = control.status.wait_for(|status| status.draining).await;
-    Answer::json(StatusCode::ACCEPTED, &json!({ "draining": true }))
-}
-
-/// The answer to a reload that swapped.
-fn swapped(status: &Status, changes: &[String]) -> serde_json::Value {
-    json!({ "generation": status.generation, "changes": changes, "warnings": status.warnings.iter().map(ToString::to_string).collect::<Vec<_>>() })
-}
-
-pub(super) fn failed(status: StatusCode, errors: &[ConfigError]) -> Answer {
-    Answer::json(status, &Failed { error: "not reloaded, everything stays as it is", errors: Fault::all(errors) })
-}
+pub(super) mod audit;
+pub(super) mod certificates;
+pub(super) mod folder;
+mod pair;
+pub(super) mod process;
+pub(super) mod servers;

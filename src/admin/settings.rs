@@ -21,14 +21,14 @@ use crate::limit::rate::Rate;
 use crate::net::proxy_protocol::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::route::index::{Mode, shown};
 use crate::starttls;
-use crate::tls::client_auth::{Demand, ExpiredCrl};
-use crate::tls::connect::Alpn;
+use crate::tls::certificate::select::UnknownName;
+use crate::tls::certificate::source::Source;
+use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
-use crate::tls::route::{Mode, shown};
-use crate::tls::select::UnknownName;
-use crate::tls::store::Source;
+use crate::tls::trust::clients::{Demand, ExpiredCrl};
 
 /// The configuration in force, with every default. Paths of secrets are shown, secrets are not in it.
 pub(super) fn config(config: &Config) -> Value {

@@ -14,7 +14,7 @@ use crate::backend::server::Lease;
 use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
-use crate::tls::connect::Connector;
+use crate::tls::handshake::connect::Connector;
 use crate::tls::record::Finished;
 
 /// A connection to one server, counted while it lives.

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
 
-use crate::tls::connect::ConnectError;
+use crate::tls::handshake::connect::ConnectError;
 
 /// Why, in one word, for a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::backend::failure::{self, FailureKind};
 use crate::net::address::Address;
 use crate::net::stream::Stream;
-use crate::tls::verify;
+use crate::tls::trust::servers;
 
 pub mod ber;
 mod http;
@@ -162,7 +162,7 @@ impl Check {
         }
         let stream = tls::handshake(stream, tls, &address).await?;
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let not_after = leaf.and_then(|leaf| verify::not_after(leaf));
+        let not_after = leaf.and_then(|leaf| servers::not_after(leaf));
         self.converse(stream, &address).await?;
         Ok(Passed { not_after })
     }

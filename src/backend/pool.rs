@@ -16,7 +16,7 @@ use crate::backend::lookup::Lookup;
 use crate::backend::server::{Lease, Server};
 use crate::net::address::Address;
 use crate::net::proxy_protocol::Version;
-use crate::tls::connect::Connector;
+use crate::tls::handshake::connect::Connector;
 
 /// Everything about a backend that its operator says.
 #[derive(Debug, Clone, PartialEq, Eq)]

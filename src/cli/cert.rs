@@ -13,9 +13,11 @@ use serde_json::json;
 use crate::cli::{FAILED, Output, complain, reading, say};
 use crate::config;
 use crate::snapshot::Snapshot;
-use crate::tls::chain::Anchors;
-use crate::tls::inventory::{self, InventoryError, Item, Key};
-use crate::tls::store::{self, Trust};
+use crate::tls::certificate::chain::Anchors;
+use crate::tls::certificate::inventory;
+use crate::tls::certificate::inventory::{InventoryError, Item, Key};
+use crate::tls::certificate::source;
+use crate::tls::certificate::source::Trust;
 
 mod shape;
 mod text;
@@ -154,7 +156,7 @@ fn show(paths: &[PathBuf], roots: &Anchors) -> Found {
         let before = all.len() + errors.len();
         let in_folder = path.is_dir();
         let files = match in_folder {
-            true => store::files(path).map_err(|error| error.to_string()),
+            true => source::files(path).map_err(|error| error.to_string()),
             false => Ok(vec![(path.clone(), beside(path))]),
         };
         match files {

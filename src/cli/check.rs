@@ -9,15 +9,15 @@ use std::thread;
 
 use serde::Serialize;
 
-use crate::admin::token;
+use crate::admin::request::token;
 use crate::cli::print::visible;
 use crate::cli::{FAILED, reading, say};
 use crate::config;
 use crate::config::decode::ConfigError;
-use crate::snapshot::route::Way;
+use crate::route::ways::Way;
 use crate::snapshot::{Built, Snapshot};
-use crate::tls::certificate::Certificate;
-use crate::tls::store::Trust;
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::source::Trust;
 use crate::warning::Warning;
 
 mod issuers;

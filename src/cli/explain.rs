@@ -14,8 +14,8 @@ use crate::config;
 use crate::explain::ask::Ask;
 use crate::explain::{self, Outcome};
 use crate::snapshot::Snapshot;
-use crate::tls::hello;
-use crate::tls::store::Trust;
+use crate::tls::certificate::source::Trust;
+use crate::tls::wire::hello;
 
 #[derive(Debug, Args)]
 pub(super) struct Question {

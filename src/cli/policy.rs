@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::cli::{FAILED, Output, USAGE, complain, load, say};
 use crate::tls::policy::{self, CipherOrder, Policy, aws};
-use crate::tls::registry;
+use crate::tls::wire::codes;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -139,7 +139,7 @@ impl Shown {
                 .map(|suite| Suite {
                     version: policy::version_of(*suite).map(policy::version_name).unwrap_or_default(),
                     iana: policy::suite_name(*suite),
-                    openssl: registry::openssl_suite_name(*suite).into_owned(),
+                    openssl: codes::openssl_suite_name(*suite).into_owned(),
                 })
                 .collect(),
             groups: policy.groups.iter().map(|group| policy::group_name(*group)).collect(),

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use crate::admin::token;
+use crate::admin::request::token;
 use crate::cli::{FAILED, complain, load, say};
 use crate::config::decode::{ConfigError, Located, Position};
 use crate::net::address::Address;

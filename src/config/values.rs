@@ -13,12 +13,12 @@ use crate::config::decode::Value;
 use crate::net::address::Address;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
+use crate::route::index::Mode as RouteMode;
 use crate::starttls;
-use crate::tls::client_auth::{Demand, ExpiredCrl};
+use crate::tls::certificate::select::UnknownName;
 use crate::tls::policy::CipherOrder;
 use crate::tls::record::Layer;
-use crate::tls::route::Mode as RouteMode;
-use crate::tls::select::UnknownName;
+use crate::tls::trust::clients::{Demand, ExpiredCrl};
 
 pub mod backend_tls;
 pub mod health;

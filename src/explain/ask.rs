@@ -5,9 +5,10 @@ use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 use thiserror::Error;
 
 use crate::explain::{capture, clients};
-use crate::tls::draft::Draft;
-use crate::tls::name::Name;
-use crate::tls::{policy, registry};
+use crate::tls::certificate::name::Name;
+use crate::tls::policy;
+use crate::tls::wire::codes;
+use crate::tls::wire::draft::Draft;
 
 /// Which client is meant. What is not said is as the client – one of the known, a captured one, or else one that can do
 /// everything – has it by itself.
@@ -83,19 +84,19 @@ impl Ask {
             draft.versions(&[tls_version(version)?]);
         }
         if let Some(names) = &self.groups {
-            let known = || registry::group_names().collect();
-            draft.groups(&list("groups", "group", names, registry::group, known)?);
+            let known = || codes::group_names().collect();
+            draft.groups(&list("groups", "group", names, codes::group, known)?);
         }
         if let Some(names) = &self.alpn {
             draft.protocols(&protocols(names)?);
         }
         if let Some(names) = &self.sigalgs {
-            let known = || registry::scheme_names().collect();
-            draft.schemes(&list("sigalgs", "signature scheme", names, registry::scheme, known)?);
+            let known = || codes::scheme_names().collect();
+            draft.schemes(&list("sigalgs", "signature scheme", names, codes::scheme, known)?);
         }
         if let Some(names) = &self.ciphers {
             let known = || vec!["IANA's or OpenSSL's names", "numbers such as 0xc02f"];
-            draft.suites(&list("ciphers", "cipher suite", names, registry::suite, known)?);
+            draft.suites(&list("ciphers", "cipher suite", names, codes::suite, known)?);
         }
         Ok(())
     }

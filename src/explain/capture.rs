@@ -1,7 +1,7 @@
 //! A captured ClientHello, as bytes or as hex digits, with its record header or without → records.
 //! Must not know: what is in it.
 
-use crate::tls::{draft, hello};
+use crate::tls::wire::{draft, hello};
 
 /// Reads what was captured; an error tells what was found and what was expected.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<u8>, String> {

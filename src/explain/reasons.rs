@@ -9,13 +9,16 @@ use rustls::ProtocolVersion;
 use serde::Serialize;
 
 use crate::explain::tier_name;
-use crate::tls::certificate::{Certificate, KeyType};
+use crate::route::index;
+use crate::tls::certificate::certified::{Certificate, KeyType};
+use crate::tls::certificate::name::Name;
+use crate::tls::certificate::select;
+use crate::tls::certificate::select::{Decided, Rank, Tier};
+use crate::tls::certificate::x509::rfc3339;
 use crate::tls::handshake::{Refusal, Terminator, Terms};
-use crate::tls::hello::Hello;
-use crate::tls::name::Name;
-use crate::tls::select::{self, Decided, Rank, Tier};
-use crate::tls::x509::rfc3339;
-use crate::tls::{policy, registry, route};
+use crate::tls::policy;
+use crate::tls::wire::codes;
+use crate::tls::wire::hello::Hello;
 
 /// One certificate that was looked at.
 #[derive(Debug, Clone, Serialize)]
@@ -98,19 +101,19 @@ pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) 
     };
     match refusal {
         Refusal::NoCommonVersion => against(
-            hello.versions.iter().map(|version| registry::version_name(*version)).collect(),
-            policy.versions.iter().map(|version| registry::version_name(*version)).collect(),
+            hello.versions.iter().map(|version| codes::version_name(*version)).collect(),
+            policy.versions.iter().map(|version| codes::version_name(*version)).collect(),
         ),
         Refusal::NoCommonSuite => against(
-            hello.cipher_suites.iter().map(|suite| registry::suite_name(*suite)).collect(),
-            policy.suites.iter().map(|suite| registry::suite_name(*suite)).collect(),
+            hello.cipher_suites.iter().map(|suite| codes::suite_name(*suite)).collect(),
+            policy.suites.iter().map(|suite| codes::suite_name(*suite)).collect(),
         ),
         Refusal::NoCommonGroup => against(
-            hello.groups.iter().map(|group| registry::group_name(*group)).collect(),
-            policy.groups.iter().map(|group| registry::group_name(*group)).collect(),
+            hello.groups.iter().map(|group| codes::group_name(*group)).collect(),
+            policy.groups.iter().map(|group| codes::group_name(*group)).collect(),
         ),
         Refusal::NoCommonProtocol => {
-            let shown = |list: &[Box<[u8]>]| listed(&list.iter().map(|one| route::shown(one)).collect::<Vec<_>>());
+            let shown = |list: &[Box<[u8]>]| listed(&list.iter().map(|one| index::shown(one)).collect::<Vec<_>>());
             format!("the client offers {}; alpn has {}", shown(&hello.protocols), shown(terminator.alpn()))
         }
         Refusal::InappropriateFallback => String::new(),
@@ -176,7 +179,7 @@ impl About<'_> {
         let own: Vec<_> = certificate.key_type.schemes().iter().map(|scheme| policy::scheme_name(*scheme)).collect();
         let left: Vec<_> = self
             .terms
-            .map(|terms| terms.schemes.iter().map(|scheme| registry::scheme_name(*scheme)).collect())
+            .map(|terms| terms.schemes.iter().map(|scheme| codes::scheme_name(*scheme)).collect())
             .unwrap_or_default();
         let under = match self.terms.map(|terms| terms.version) {
             Some(ProtocolVersion::TLSv1_2) => "TLS 1.2 and the cipher suites in common leave",
@@ -196,7 +199,7 @@ impl About<'_> {
         let accepted = self.hello.certificate_schemes.as_deref().unwrap_or(&self.hello.signature_schemes);
         let missing = certificate.chain_signatures.iter().find(|any| !any.iter().any(|one| accepted.contains(one)));
         let needs = match missing.and_then(|any| any.first()) {
-            Some(scheme) => format!(" ({} is not offered)", registry::scheme_name(*scheme)),
+            Some(scheme) => format!(" ({} is not offered)", codes::scheme_name(*scheme)),
             None => " (TLS has no name for a signature in it)".into(),
         };
         format!("the client does not say that it can verify its chain{needs}")

@@ -22,14 +22,14 @@ use crate::proxy::proxied;
 use crate::relay::patience::Patience;
 use crate::relay::peer::{Peer, Wire};
 use crate::relay::{self, End};
+use crate::route::index::Mode;
+use crate::route::ways::{Chosen, Route, Termination, Way};
 use crate::snapshot::Listener;
-use crate::snapshot::route::{Chosen, Route, Termination, Way};
 use crate::starttls;
-use crate::tls::alert;
 use crate::tls::handshake::Terminated;
-use crate::tls::hello::{Hello, HelloError, HelloReader};
 use crate::tls::record::Finished;
-use crate::tls::route::Mode;
+use crate::tls::wire::alert;
+use crate::tls::wire::hello::{Hello, HelloError, HelloReader};
 
 /// An accepted connection, and what is held for it to its end. It is dropped in this order: who reads the record finds the
 /// place free, and who waits for all connections to end finds all records written.

@@ -23,15 +23,16 @@ use crate::observe::outcome::Outcome;
 use crate::proxy::preface::preface;
 use crate::proxy::proxied::NoHeader;
 use crate::relay::End;
+use crate::route::index;
+use crate::route::index::Mode;
 use crate::starttls;
-use crate::tls::alert;
-use crate::tls::client_auth::{Fault, Identity};
+use crate::tls::certificate::select::{Choice, Tier};
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
-use crate::tls::hello::{Hello, HelloError};
 use crate::tls::policy;
-use crate::tls::registry;
-use crate::tls::route::{self, Mode};
-use crate::tls::select::{Choice, Tier};
+use crate::tls::trust::clients::{Fault, Identity};
+use crate::tls::wire::alert;
+use crate::tls::wire::codes;
+use crate::tls::wire::hello::{Hello, HelloError};
 
 /// The record of a connection. It is written when this is dropped, so that a connection that is cut, or that panics, is
 /// logged as well.
@@ -353,10 +354,10 @@ pub(super) fn agreed(terminated: &Terminated) -> Tls {
     Tls {
         version: always(policy::version_name(negotiated.version)),
         cipher: always(policy::suite_name(negotiated.suite)),
-        openssl_cipher: always(registry::openssl_suite_name(negotiated.suite)),
+        openssl_cipher: always(codes::openssl_suite_name(negotiated.suite)),
         group: negotiated.group.map(policy::group_name),
         resumed: negotiated.resumed,
-        next_protocol: negotiated.alpn.as_deref().map(|protocol| route::shown(protocol).into()),
+        next_protocol: negotiated.alpn.as_deref().map(|protocol| index::shown(protocol).into()),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::net::address::Address;
 use crate::net::proxy_protocol::{self, Facts, Session, Version};
 use crate::observe::access::Record;
-use crate::tls::certificate::{Certificate, Hash, KeyType};
+use crate::tls::certificate::certified::{Certificate, Hash, KeyType};
 use crate::tls::handshake::Terminated;
 
 /// The header about the connection that `record` speaks of; empty where none is sent. `terminated` where TLS ends here.

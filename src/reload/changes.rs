@@ -11,11 +11,11 @@ use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
 use crate::config::validate::{Admin, Config};
 use crate::reload::summary::{Change, Kind};
+use crate::route::index;
+use crate::route::ways::Ways;
 use crate::snapshot::Snapshot;
-use crate::snapshot::route::Ways;
-use crate::tls::certificate::Certificate;
-use crate::tls::client_auth::ClientAuth;
-use crate::tls::route;
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::trust::clients::ClientAuth;
 
 /// One for each difference that matters to who operates it.
 pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snapshot) -> Vec<Change> {
@@ -180,7 +180,7 @@ fn ticket_settings(listener: &Listener) -> impl Debug + use<'_> {
 }
 
 fn protocols(list: &[Box<[u8]>]) -> Vec<String> {
-    list.iter().map(|protocol| route::shown(protocol)).collect()
+    list.iter().map(|protocol| index::shown(protocol)).collect()
 }
 
 fn asked(auth: &Option<client_auth::ClientAuth>) -> Option<client_auth::Asked<'_>> {

@@ -5,7 +5,7 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncod
 use crate::observe::access::Lost;
 use crate::reload::control::Control;
 use crate::snapshot::Listener;
-use crate::tls::expiry;
+use crate::tls::certificate::expiry;
 
 /// The text format, version 0.0.4. Series of what is no longer there are not in it.
 pub(super) fn text(control: &Control, lost: &Lost) -> Result<String, prometheus::Error> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::backend_tls::Tls;
 use crate::files;
-use crate::tls::connect::{Connector, Terms};
-use crate::tls::pem;
+use crate::tls::certificate::pem;
+use crate::tls::certificate::source::{Found, Loading};
+use crate::tls::handshake::connect::{Connector, Terms};
 use crate::tls::record::Layer;
-use crate::tls::store::{Found, Loading};
-use crate::tls::verify::Trust;
+use crate::tls::trust::servers::Trust;
 use crate::warning::Warning;
 
 /// What came of it, besides what is wrong.

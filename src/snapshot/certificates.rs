@@ -15,14 +15,15 @@ use crate::config::validate::listener::Listener;
 use crate::files;
 use crate::net::address::Address;
 use crate::snapshot::{Snapshot, backend_tls, remarks};
-use crate::tls::certificate::Certificate;
-use crate::tls::connect::Connector;
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::pem;
+use crate::tls::certificate::select;
+use crate::tls::certificate::source;
+use crate::tls::certificate::source::{Loading, Source, Trust};
+use crate::tls::handshake::connect::Connector;
 use crate::tls::handshake::never_served;
-use crate::tls::pem;
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
-use crate::tls::select;
-use crate::tls::store::{self, Loading, Source, Trust};
 use crate::warning::Warning;
 
 /// How clients that give no name can get a certificate.
@@ -192,7 +193,7 @@ impl<'b> Certificates<'b> {
             message.extend(skipped.iter().map(|reason| format!("; {reason}")));
             self.errors.push(here.error(message));
         }
-        let found = store::merge(all);
+        let found = source::merge(all);
         let now = self.now.as_second();
         let remarks = found.iter().flat_map(|found| remarks::of(found, now)).map(|warning| warning.at(&place));
         self.warnings.extend(remarks);

@@ -10,8 +10,9 @@ use crate::config::values::health::CheckType;
 use crate::files;
 use crate::net::proxy_protocol::{self, Version};
 use crate::snapshot::Certificates;
-use crate::tls::verify::Trust;
-use crate::tls::{crypto, pem};
+use crate::tls::certificate::pem;
+use crate::tls::crypto;
+use crate::tls::trust::servers::Trust;
 
 /// Reads what is needed; `reading` remembers everything that is wrong.
 pub(super) fn check(health: &Health, version: Version, reading: &mut Certificates<'_>) -> Option<Arc<Check>> {

@@ -1,10 +1,10 @@
 //! A certificate → what is not wrong with it but should be known. Must not know: files, listeners.
 
-use crate::tls::certificate::Certificate;
-use crate::tls::expiry;
-use crate::tls::inspect::Facts;
-use crate::tls::store::Found;
-use crate::tls::x509::rfc3339;
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::expiry;
+use crate::tls::certificate::inspect::Facts;
+use crate::tls::certificate::source::Found;
+use crate::tls::certificate::x509::rfc3339;
 use crate::warning::Warning;
 
 /// Everything about a certificate and its files, at `now`.

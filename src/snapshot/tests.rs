@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config;
-use crate::snapshot::route::Way;
-use crate::tls::client_auth::ClientAuth;
+use crate::route::ways::Way;
+use crate::tls::trust::clients::ClientAuth;
 
 const MANY: usize = 300;
 

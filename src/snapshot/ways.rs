@@ -11,18 +11,18 @@ use crate::config::validate::client_auth as asked;
 use crate::config::validate::listener::{self, Listener as Settings};
 use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route as written;
+use crate::route::index::Mode;
+use crate::route::ways::{Route, Termination, Way, Ways};
 use crate::snapshot::certificates::{Certificates, Reach};
-use crate::snapshot::route::{Route, Termination, Way, Ways};
 use crate::snapshot::{Listener, unix_time};
-use crate::tls::certificate::Certificate;
-use crate::tls::client_auth::ClientAuth;
-use crate::tls::fault;
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::select;
 use crate::tls::handshake::{self, Terminator, never_served};
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
-use crate::tls::route::Mode;
-use crate::tls::select;
 use crate::tls::tickets::{Secret, Tickets};
+use crate::tls::trust::clients::ClientAuth;
+use crate::tls::wire::fault;
 
 mod judges;
 
@@ -69,7 +69,8 @@ pub(super) fn build(
     };
     let not_tls = listener.not_tls.as_ref().and_then(pool);
     let whole = routes.len() == listener.routes.len();
-    default.filter(|_| whole).map(|default| Ways::new(&listener.routes, routes, default, not_tls))
+    let matches: Vec<_> = listener.routes.iter().map(|route| route.matching.clone()).collect();
+    default.filter(|_| whole).map(|default| Ways::new(&matches, routes, default, not_tls))
 }
 
 /// A way on which TLS does not end.

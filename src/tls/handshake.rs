@@ -11,15 +11,16 @@ use rustls::{AlertDescription, ProtocolVersion};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::tls::certificate::Certificate;
-use crate::tls::client_auth::{Bounded, ClientAuth, Fault, Identity, Session};
-use crate::tls::hello::Hello;
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::policy::Policy;
 use crate::tls::record::{Finished, Handshaking, Layer, RecordError};
-use crate::tls::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::tickets::Tickets;
-use crate::tls::{alert, fault};
+use crate::tls::trust::clients::{Bounded, ClientAuth, Fault, Identity, Session};
+use crate::tls::wire::hello::Hello;
+use crate::tls::wire::{alert, fault};
 
+pub mod connect;
 mod drive;
 mod terms;
 

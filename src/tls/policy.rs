@@ -21,7 +21,7 @@ pub mod elb;
 mod names;
 pub mod own;
 
-pub use crate::tls::registry::{group_name, scheme_name, suite_name, version_name};
+pub use crate::tls::wire::codes::{group_name, scheme_name, suite_name, version_name};
 pub use names::{parse_group, parse_suite, parse_version};
 
 /// What a listener lets its clients agree on.

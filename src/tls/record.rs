@@ -9,7 +9,7 @@ use std::ops::Range;
 use rustls::{AlertDescription, Error};
 use thiserror::Error as ThisError;
 
-use crate::tls::fault;
+use crate::tls::wire::fault;
 
 pub mod handshaking;
 pub mod library;

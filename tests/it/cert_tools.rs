@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
-use tlsgate::tls::registry;
+use tlsgate::tls::wire::codes;
 
 use crate::support::pki::{Extra, Key, Pki, generate, write_private};
 use crate::support::proxy::PROGRAM;
@@ -381,9 +381,9 @@ fn openssls_names_of_cipher_suites_are_understood() {
         if iana.contains("PSK") || iana.contains("SRP") {
             continue;
         }
-        let by_iana = registry::suite(iana).unwrap_or_else(|| panic!("{iana} is not known"));
-        assert_eq!(registry::suite(openssl), Some(by_iana), "{openssl}");
-        assert_eq!(registry::suite_name(by_iana), iana);
+        let by_iana = codes::suite(iana).unwrap_or_else(|| panic!("{iana} is not known"));
+        assert_eq!(codes::suite(openssl), Some(by_iana), "{openssl}");
+        assert_eq!(codes::suite_name(by_iana), iana);
         seen += 1;
     }
     assert!(seen > 80, "only {seen} suites seen");

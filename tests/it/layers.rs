@@ -53,7 +53,7 @@ fn there_is_no_circle() {
     for file in sources() {
         let module = module_of(&file);
         for used in uses(&file) {
-            // `crate::tls::select::Offer` is a use of the file `tls::select`.
+            // `crate::tls::certificate::select::Offer` is a use of the file `tls::select`.
             let target = prefixes(&used).find(|prefix| modules.contains(prefix));
             // A parent names its children (`pub mod`), and they may use what it defines: that is no circle between rooms.
             if let Some(target) = target.filter(|target| !within(&module, target) && !within(target, &module)) {

@@ -8,8 +8,8 @@ mod sentences;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tlsgate::tls::certificate::Certificate;
-use tlsgate::tls::select::{Certificates, Choice, Entry, NoChoice, UnknownName, Verdict};
+use tlsgate::tls::certificate::certified::Certificate;
+use tlsgate::tls::certificate::select::{Certificates, Choice, Entry, NoChoice, UnknownName, Verdict};
 
 use given::{Client, certificate, client, entries};
 

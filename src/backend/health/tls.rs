@@ -9,8 +9,8 @@ use tokio_rustls::client::TlsStream;
 use crate::backend::health::{CheckError, Tls};
 use crate::net::address::Address;
 use crate::net::stream::Stream;
-use crate::tls::connect::ConnectError;
-use crate::tls::fault;
+use crate::tls::handshake::connect::ConnectError;
+use crate::tls::wire::fault;
 
 pub(super) async fn handshake(stream: Stream, tls: &Tls, address: &Address) -> Result<TlsStream<Stream>, CheckError> {
     let by_address = || address.ip().map(|ip| ServerName::IpAddress(ip.into()));

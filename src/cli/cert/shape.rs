@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::cert::Shown;
-use crate::tls::chain::{Chain, End};
+use crate::tls::certificate::chain::{Chain, End};
+use crate::tls::certificate::inspect::Facts;
+use crate::tls::certificate::inventory::Key;
+use crate::tls::certificate::x509::rfc3339;
 use crate::tls::crypto::Verified;
-use crate::tls::inspect::Facts;
-use crate::tls::inventory::Key;
-use crate::tls::x509::rfc3339;
 
 pub(super) fn shown(shown: &Shown, now: i64) -> Value {
     let mut value = facts(shown.item.leaf(), now);

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use crate::cli::cert::Shown;
 use crate::cli::cert::shape::hex;
 use crate::cli::print::visible;
-use crate::tls::chain::{Chain, End};
+use crate::tls::certificate::chain::{Chain, End};
+use crate::tls::certificate::expiry;
+use crate::tls::certificate::inspect::Facts;
+use crate::tls::certificate::inventory::{Item, Key};
+use crate::tls::certificate::x509::rfc3339;
 use crate::tls::crypto::Verified;
-use crate::tls::expiry;
-use crate::tls::inspect::Facts;
-use crate::tls::inventory::{Item, Key};
-use crate::tls::x509::rfc3339;
 
 /// A line for each, under its listener.
 pub(super) fn list(all: &[Shown], now: i64) -> String {

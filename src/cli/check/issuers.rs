@@ -9,11 +9,12 @@ use crate::cli::cert::system_roots;
 use crate::config::validate::Config;
 use crate::files;
 use crate::snapshot::Snapshot;
-use crate::tls::certificate::Certificate;
-use crate::tls::chain::{Anchors, End};
-use crate::tls::inspect::{self, Facts};
-use crate::tls::inventory::{Item, Key};
-use crate::tls::{pem, store};
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::chain::{Anchors, End};
+use crate::tls::certificate::inspect;
+use crate::tls::certificate::inspect::Facts;
+use crate::tls::certificate::inventory::{Item, Key};
+use crate::tls::certificate::{pem, source};
 use crate::warning::Warning;
 
 /// What is to be known of certificates without their issuers.
@@ -70,7 +71,7 @@ fn own_roots(config: &Config, certificates: &[&Certificate]) -> Vec<CertificateD
     let folders: BTreeSet<&Path> =
         certificates.iter().filter_map(|certificate| Path::new(&*certificate.label).parent()).collect();
     for folder in folders {
-        named.extend(store::files(folder).unwrap_or_default().into_iter().map(|(file, _)| file));
+        named.extend(source::files(folder).unwrap_or_default().into_iter().map(|(file, _)| file));
     }
     let read = |file: PathBuf| files::read(&file, files::LARGEST_CERTIFICATES).ok();
     let contents = named.into_iter().filter_map(read).filter_map(|read| pem::read(&read.bytes).ok());

@@ -14,9 +14,12 @@ use x509_parser::public_key::PublicKey;
 
 use crate::cli::print::visible;
 use crate::files;
-use crate::tls::connect::ConnectError;
-use crate::tls::x509::{self, rfc3339};
-use crate::tls::{crypto, pem, verify};
+use crate::tls::certificate::pem;
+use crate::tls::certificate::x509;
+use crate::tls::certificate::x509::rfc3339;
+use crate::tls::crypto;
+use crate::tls::handshake::connect::ConnectError;
+use crate::tls::trust::servers;
 
 /// The facts of a leaf certificate.
 #[derive(Debug, Serialize)]
@@ -77,7 +80,7 @@ impl Roots {
         };
         // With none, everybody would be believed.
         let trust =
-            Some(verify::Trust { roots: certificates, pins: Vec::new() }).filter(|trust| !trust.roots.is_empty());
+            Some(servers::Trust { roots: certificates, pins: Vec::new() }).filter(|trust| !trust.roots.is_empty());
         let verifier = trust.and_then(|trust| trust.verifier(Arc::new(crypto::provider())).ok());
         Ok(Self { verifier, whose })
     }

@@ -18,7 +18,8 @@ use rustls::{
 
 use super::connect::Line;
 use super::hello::TLS13;
-use crate::tls::{crypto, fault};
+use crate::tls::crypto;
+use crate::tls::wire::fault;
 
 /// A client that offers one version and these schemes. It keeps the sessions it is given.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ pub(super) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Alert(alert) => write!(f, "alert {}", crate::tls::alert::name(*alert)),
+            Self::Alert(alert) => write!(f, "alert {}", crate::tls::wire::alert::name(*alert)),
             Self::Io(error) => f.write_str(&super::connect::plain(error)),
             Self::Tls(error) => f.write_str(&fault::reason(error)),
         }

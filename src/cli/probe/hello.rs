@@ -155,7 +155,7 @@ const KEY_SHARE: u16 = 51;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::hello::HelloReader;
+    use crate::tls::wire::hello::HelloReader;
 
     fn offer(version: u16) -> Offer<'static> {
         Offer {

@@ -5,7 +5,7 @@
 use thiserror::Error;
 
 use super::suites::{self, Exchange};
-use crate::tls::cursor::Cursor;
+use crate::tls::wire::cursor::Cursor;
 
 /// A server's answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

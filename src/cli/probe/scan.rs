@@ -266,7 +266,7 @@ fn suite(id: u16, dh_bits: Option<usize>) -> Suite {
 pub(super) fn refusal(answer: &Answer) -> String {
     match answer {
         Answer::Agreed(hello, _) => format!("it answers with {}", version_name(hello.version)),
-        Answer::Alert(alert) => format!("alert {}", crate::tls::alert::name((*alert).into())),
+        Answer::Alert(alert) => format!("alert {}", crate::tls::wire::alert::name((*alert).into())),
         Answer::Closed => "it closes the connection".into(),
         Answer::Reset => "it resets the connection".into(),
         Answer::Silent => "it does not answer".into(),

@@ -2,7 +2,7 @@
 
 use crate::config::decode::{Located, Table};
 use crate::config::values::health::Pinned;
-use crate::tls::connect::Alpn;
+use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use crate::config::decode::{Located, Table};
 use crate::config::values::Demanded;
 use crate::config::values::health::Pinned;
-use crate::tls::client_auth::ExpiredCrl;
+use crate::tls::trust::clients::ExpiredCrl;
 
 /// `client_auth`
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use crate::config::file::route::Route;
 use crate::config::values::limits::ProxyHeader;
 use crate::config::values::{CertificateSource, Mode, Protocols};
 use crate::net::address::Address;
+use crate::route::index::Mode as RouteMode;
 use crate::starttls;
+use crate::tls::certificate::select::UnknownName;
 use crate::tls::policy;
-use crate::tls::route::Mode as RouteMode;
-use crate::tls::select::UnknownName;
 
 /// `[[listener]]`
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use crate::config::decode::{Located, Table};
 use crate::config::file::client_auth::ClientAuth;
 use crate::config::values::{CertificateSource, Protocols};
-use crate::tls::route::Mode;
+use crate::route::index::Mode;
 
 /// `[[listener.route]]`
 #[derive(Debug, Clone, PartialEq, Eq)]

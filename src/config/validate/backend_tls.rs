@@ -9,10 +9,10 @@ use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::policy::Policies;
 use crate::config::validate::resolved;
-use crate::tls::connect::Alpn;
+use crate::tls::certificate::source::Source;
+use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy::Policy;
-use crate::tls::store::Source;
-use crate::tls::verify::Pin;
+use crate::tls::trust::servers::Pin;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::resolved;
-use crate::tls::client_auth::{Allowed, Settings};
+use crate::tls::trust::clients::{Allowed, Settings};
 
 #[derive(Debug, Clone)]
 pub struct ClientAuth {

@@ -11,7 +11,7 @@ use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
 use crate::config::validate::resolved;
 use crate::config::values::health::{CheckType, Pinned, StatusRange};
-use crate::tls::verify::Pin;
+use crate::tls::trust::servers::Pin;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {

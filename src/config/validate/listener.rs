@@ -19,11 +19,11 @@ use crate::config::validate::route::{self, Route};
 use crate::config::validate::{present, resolved, resolved_address, too_long};
 use crate::config::values::Mode;
 use crate::net::address::Address;
+use crate::route::index::Mode as RouteMode;
 use crate::starttls;
+use crate::tls::certificate::select::UnknownName;
+use crate::tls::certificate::source::Source;
 use crate::tls::policy::Policy;
-use crate::tls::route::Mode as RouteMode;
-use crate::tls::select::UnknownName;
-use crate::tls::store::Source;
 use crate::tls::tickets;
 
 #[derive(Debug, Clone)]

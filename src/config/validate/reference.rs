@@ -8,8 +8,8 @@ use crate::config::decode::{ConfigError, Located};
 use crate::config::validate::backend::Backend;
 use crate::config::validate::{listed, resolved};
 use crate::config::values::CertificateSource;
-use crate::tls::name::Name;
-use crate::tls::store::Source;
+use crate::tls::certificate::name::Name;
+use crate::tls::certificate::source::Source;
 
 /// A backend that a key names.
 #[derive(Debug, Clone, PartialEq, Eq)]

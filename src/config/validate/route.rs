@@ -10,10 +10,10 @@ use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{BackendRef, Backends, certificate, known_backend, known_bare_backend};
 use crate::config::values::Protocols;
-use crate::tls::name::Name;
+use crate::route::index::{self, Match, Mode, Routes};
+use crate::tls::certificate::name::Name;
+use crate::tls::certificate::source::Source;
 use crate::tls::policy::Policy;
-use crate::tls::route::{self, Match, Mode, Routes};
-use crate::tls::store::Source;
 
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -54,7 +54,7 @@ pub(super) fn validated(
     inherited: &Inherited<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<Route> {
-    let mut names: HashMap<Arc<str>, usize> = RESERVED.iter().map(|name| (Arc::from(*name), 1)).collect();
+    let mut names: HashMap<Arc<str>, usize> = index::RESERVED.iter().map(|name| (Arc::from(*name), 1)).collect();
     let mut valid: Vec<Route> = Vec::with_capacity(routes.len());
     for written in routes {
         let name = name(&written, &mut names, errors);
@@ -76,7 +76,7 @@ fn name(route: &file::route::Route, names: &mut HashMap<Arc<str>, usize>, errors
         let name: Arc<str> = written.value.as_str().into();
         if name.is_empty() {
             errors.push(written.error("found \"\", expected a name"));
-        } else if RESERVED.contains(&&*name) {
+        } else if index::RESERVED.contains(&&*name) {
             errors.push(written.error(format!("{name:?} is what tlsgate itself calls a way, expected another name")));
         } else if names.insert(Arc::clone(&name), 1).is_some() {
             errors.push(written.error("another route has this name already"));
@@ -85,7 +85,7 @@ fn name(route: &file::route::Route, names: &mut HashMap<Arc<str>, usize>, errors
     }
     let server_name = route.server_names.iter().flatten().map(|name| name.value.clone()).next();
     let protocol =
-        route.client_alpn.iter().flat_map(|list| &list.value.0).map(|protocol| route::shown(protocol)).next();
+        route.client_alpn.iter().flat_map(|list| &list.value.0).map(|protocol| index::shown(protocol)).next();
     let stem = match (server_name, protocol) {
         (Some(name), _) => name,
         (None, _) if route.no_server_name.value => "no server name".to_owned(),
@@ -222,10 +222,5 @@ pub(super) fn challenge(offered: &Located<Protocols>, named: bool) -> Option<Con
 }
 
 fn names_challenge(protocols: &Protocols) -> bool {
-    protocols.0.iter().any(|protocol| **protocol == *route::ACME)
+    protocols.0.iter().any(|protocol| **protocol == *index::ACME)
 }
-
-/// The listener's own way, and that of what is not TLS.
-pub const RESERVED: [&str; 2] = [DEFAULT, NOT_TLS];
-pub const DEFAULT: &str = "default";
-pub const NOT_TLS: &str = "not_tls";

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use crate::config::decode::Value;
-use crate::tls::connect::Alpn;
+use crate::tls::handshake::connect::Alpn;
 
 impl Value for Alpn {
     const EXPECTED: &'static str = "a list of protocols such as [\"h2\", \"http/1.1\"], or \"client\"";

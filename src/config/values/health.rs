@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use toml::de::DeValue;
 
 use crate::config::decode::Value;
-use crate::tls::verify::Pin;
+use crate::tls::trust::servers::Pin;
 
 /// What is asked of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

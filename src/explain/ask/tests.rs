@@ -3,7 +3,7 @@
 use rustls::SignatureScheme;
 
 use super::*;
-use crate::tls::hello::{Hello, HelloReader};
+use crate::tls::wire::hello::{Hello, HelloReader};
 
 fn read(raw: Vec<u8>) -> Hello {
     let mut reader = HelloReader::default();
@@ -44,7 +44,7 @@ fn every_known_client_can_be_asked_about_and_its_own_name_is_not_sent() {
 #[test]
 fn the_clients_of_one_kind_of_key_offer_no_other() {
     let schemes = |name: &str| hello(&Ask { client: text(name), ..Ask::default() }).signature_schemes;
-    let names = |name: &str| schemes(name).iter().map(|scheme| registry::scheme_name(*scheme)).collect::<Vec<_>>();
+    let names = |name: &str| schemes(name).iter().map(|scheme| codes::scheme_name(*scheme)).collect::<Vec<_>>();
     assert!(names("openssl-rsa-only").iter().all(|scheme| scheme.starts_with("rsa_")));
     assert!(names("openssl-ecdsa-only").iter().all(|scheme| scheme.starts_with("ecdsa_")));
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::validate::Config;
 use crate::observe::access::Target;
-use crate::tls::store::Source;
+use crate::tls::certificate::source::Source;
 
 /// In which files a change may mean another state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use super::Making;
 use crate::config::decode::Located;
 use crate::config::validate::client_auth as asked;
-use crate::tls::client_auth::{self, At, ClientAuth};
-use crate::tls::pem::{self, PemError};
+use crate::tls::certificate::pem;
+use crate::tls::certificate::pem::PemError;
+use crate::tls::trust::clients;
+use crate::tls::trust::clients::{At, ClientAuth};
 use crate::warning::Warning;
 
 impl<'a> Making<'a, '_> {
@@ -36,7 +38,7 @@ impl<'a> Making<'a, '_> {
             At::List(index) => list_files.get(index).copied(),
             At::Whole => None,
         };
-        let fingerprint = client_auth::fingerprint(&asked.settings, &ca, &crls);
+        let fingerprint = clients::fingerprint(&asked.settings, &ca, &crls);
         let auth = match self.known.client_auths.get(&fingerprint) {
             Some(same) => Arc::clone(same),
             None => match ClientAuth::new(asked.settings.clone(), ca, crls) {

@@ -4,9 +4,9 @@
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
 use super::Refusal;
-use crate::tls::certificate::KeyType;
-use crate::tls::hello::Hello;
+use crate::tls::certificate::certified::KeyType;
 use crate::tls::policy::{self, CipherOrder, Policy};
+use crate::tls::wire::hello::Hello;
 
 /// What a hello and a policy agree on, before any key is looked at. rustls comes to the same by itself (tests see to
 /// that); it is worked out here because the certificate is chosen first, and rustls's own cut of the schemes keeps
@@ -20,7 +20,7 @@ pub struct Terms {
     pub group: NamedGroup,
     /// What the client offers and this version and these suites can use, in the client's order.
     pub schemes: Vec<SignatureScheme>,
-    /// See [`Offer::curves`](crate::tls::select::Offer::curves).
+    /// See [`Offer::curves`](crate::tls::certificate::select::Offer::curves).
     pub curves: Option<Vec<KeyType>>,
 }
 

@@ -9,16 +9,16 @@ use rcgen::{CertificateParams, KeyPair, RsaKeySize};
 use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
 use super::*;
-use crate::tls::cursor::Cursor;
-use crate::tls::draft::Draft;
-use crate::tls::hello::HelloReader;
-use crate::tls::pem;
+use crate::tls::certificate::pem;
+use crate::tls::certificate::select::Entry;
 use crate::tls::policy::{self, CipherOrder};
 use crate::tls::record::Layer;
-use crate::tls::select::Entry;
+use crate::tls::wire::cursor::Cursor;
+use crate::tls::wire::draft::Draft;
+use crate::tls::wire::hello::HelloReader;
 
 /// One of each kind of key.
-static CERTIFICATES: LazyLock<Vec<Arc<crate::tls::certificate::Certificate>>> = LazyLock::new(|| {
+static CERTIFICATES: LazyLock<Vec<Arc<crate::tls::certificate::certified::Certificate>>> = LazyLock::new(|| {
     let keys = [
         KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap(),
         KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap(),
@@ -28,7 +28,8 @@ static CERTIFICATES: LazyLock<Vec<Arc<crate::tls::certificate::Certificate>>> = 
     let build = |key: &KeyPair| {
         let certificate = CertificateParams::new(vec!["a.test".to_owned()]).unwrap().self_signed(key).unwrap();
         let private = pem::read(key.serialize_pem().as_bytes()).unwrap().keys;
-        crate::tls::certificate::Certificate::build("test", vec![certificate.der().clone()], private, None).unwrap()
+        crate::tls::certificate::certified::Certificate::build("test", vec![certificate.der().clone()], private, None)
+            .unwrap()
     };
     keys.iter().map(|key| Arc::new(build(key))).collect()
 });
@@ -195,7 +196,7 @@ proptest! {
             let choice = Choice {
                 certificate: Arc::clone(certificate),
                 scheme: SignatureScheme::ED25519,
-                tier: crate::tls::select::Tier::Exact,
+                tier: crate::tls::certificate::select::Tier::Exact,
                 valid: true,
             };
             prop_assert!(terminator.rehearse(&hello, &choice).is_err(), "{refusal:?}");

@@ -3,7 +3,8 @@
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 use super::{PolicyError, own};
-use crate::tls::{crypto, registry};
+use crate::tls::crypto;
+use crate::tls::wire::codes;
 
 /// The cipher suite of that name, OpenSSL's or IANA's, if a policy can have it.
 pub fn parse_suite(text: &str) -> Result<CipherSuite, PolicyError> {
@@ -16,12 +17,12 @@ pub fn parse_suite(text: &str) -> Result<CipherSuite, PolicyError> {
 
 /// The cipher suite of that name, whatever comes of it.
 pub(super) fn any_suite(text: &str) -> Option<CipherSuite> {
-    registry::suite(text).filter(|_| is_name(text))
+    codes::suite(text).filter(|_| is_name(text))
 }
 
 /// Why tlsgate does not have a suite.
 pub(super) fn why_no_suite(suite: CipherSuite) -> String {
-    let name = registry::suite_name(suite);
+    let name = codes::suite_name(suite);
     let reasons: Vec<&str> =
         SUITE_REASONS.iter().filter(|(mark, _)| name.contains(mark)).map(|(_, why)| *why).collect();
     if reasons.is_empty() { "rustls does not have it".to_owned() } else { reasons.join(", ") }
@@ -29,7 +30,7 @@ pub(super) fn why_no_suite(suite: CipherSuite) -> String {
 
 /// The group of that name, if a policy can have it.
 pub fn parse_group(text: &str) -> Result<NamedGroup, PolicyError> {
-    match registry::group(text).filter(|_| is_name(text)) {
+    match codes::group(text).filter(|_| is_name(text)) {
         Some(group) if crypto::group(group).is_some() => Ok(group),
         Some(_) => Err(PolicyError::RefusedGroup(text.to_owned())),
         None => Err(PolicyError::UnknownGroup(text.to_owned())),
@@ -54,14 +55,14 @@ fn is_name(text: &str) -> bool {
 /// Every cipher suite that a policy can have: TLS 1.3's first, ChaCha20 under TLS 1.2 last.
 pub(super) fn every_suite() -> String {
     let available = (0..=u16::MAX).map(CipherSuite::from).filter(|suite| crypto::suite(*suite).is_some());
-    let mut names: Vec<String> = available.map(|suite| registry::openssl_suite_name(suite).into_owned()).collect();
+    let mut names: Vec<String> = available.map(|suite| codes::openssl_suite_name(suite).into_owned()).collect();
     names.sort_by_key(|name| (!name.starts_with("TLS_"), name.contains("CHACHA20")));
     names.join(", ")
 }
 
 /// Every group that a policy can have.
 pub(super) fn every_group() -> String {
-    own::EVERY_GROUP.iter().map(|group| registry::group_name(*group)).collect::<Vec<_>>().join(", ")
+    own::EVERY_GROUP.iter().map(|group| codes::group_name(*group)).collect::<Vec<_>>().join(", ")
 }
 
 /// What in a suite's IANA name tells why it is not to be had.

@@ -5,7 +5,7 @@ use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 use std::borrow::Cow;
 
 use super::{CipherOrder, Policy, PolicyError, exchanges, version_of};
-use crate::tls::registry;
+use crate::tls::wire::codes;
 
 /// A policy as somebody wants it, not yet known to make sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,8 @@ impl Wish {
     /// The policy, if its lists fit each other: each version has suites and groups, each suite and group its version.
     pub fn named(self, name: &str) -> Result<Policy, Vec<Fault>> {
         let mut faults = Vec::new();
-        faults.extend(twice(Part::Versions, &self.versions, |version| registry::version_name(*version)));
-        faults.extend(twice(Part::Suites, &self.suites, |suite| registry::suite_name(*suite)));
+        faults.extend(twice(Part::Versions, &self.versions, |version| codes::version_name(*version)));
+        faults.extend(twice(Part::Suites, &self.suites, |suite| codes::suite_name(*suite)));
         let mut versions = self.versions.clone();
         versions.sort_by_key(|version| std::cmp::Reverse(u16::from(*version)));
         versions.dedup();
@@ -58,7 +58,7 @@ impl Wish {
         let groups = match self.groups {
             None => EVERY_GROUP.iter().copied().filter(usable).collect(),
             Some(groups) => {
-                faults.extend(twice(Part::Groups, &groups, |group| registry::group_name(*group)));
+                faults.extend(twice(Part::Groups, &groups, |group| codes::group_name(*group)));
                 for (index, group) in groups.iter().enumerate().filter(|(_, group)| !usable(group)) {
                     let error = PolicyError::GroupWithoutVersion(*group);
                     faults.push(Fault { part: Part::Groups, index: Some(index), error });

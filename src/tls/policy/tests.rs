@@ -2,7 +2,7 @@
 
 use super::own::{Fault, Part};
 use super::*;
-use crate::tls::registry;
+use crate::tls::wire::codes;
 
 /// The text that pins every policy: a change here is a change of what a dated name means, and is not allowed.
 fn described() -> String {
@@ -106,7 +106,7 @@ fn every_suite_of_the_provider_is_known_by_both_names() {
     assert_eq!(available.len(), 9);
     for suite in available {
         assert_eq!(parse_suite(&suite_name(suite)), Ok(suite));
-        assert_eq!(parse_suite(&registry::openssl_suite_name(suite)), Ok(suite));
+        assert_eq!(parse_suite(&codes::openssl_suite_name(suite)), Ok(suite));
     }
     assert_eq!(
         names::every_suite(),
@@ -222,7 +222,7 @@ fn a_classic_elb_string_is_taken_as_it_is() {
     let policy = elb::parse(text).unwrap().named("own").unwrap();
     assert_eq!(policy.versions, [ProtocolVersion::TLSv1_2]);
     assert_eq!(policy.cipher_order, CipherOrder::Server);
-    let names: Vec<_> = policy.suites.iter().map(|suite| registry::openssl_suite_name(*suite)).collect();
+    let names: Vec<_> = policy.suites.iter().map(|suite| codes::openssl_suite_name(*suite)).collect();
     assert_eq!(names, ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256"]);
     let client = elb::parse("ECDHE-RSA-AES128-GCM-SHA256, Protocol-TLSv1.2").unwrap();
     assert_eq!(client.cipher_order, CipherOrder::Client);

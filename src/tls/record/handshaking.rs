@@ -12,10 +12,10 @@ use rustls::{
     ProtocolVersion,
 };
 
-use crate::tls::fault;
 use crate::tls::record::library::{self, Connection};
 use crate::tls::record::own;
 use crate::tls::record::{Layer, MAX_FRAGMENT, Opened, RecordError, Records};
+use crate::tls::wire::fault;
 
 mod second;
 

@@ -6,8 +6,8 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic};
 use rustls::{AlertDescription, CommonState, Error, ProtocolVersion};
 
-use crate::tls::alert;
 use crate::tls::record::{Opened, RecordError, Room};
+use crate::tls::wire::alert;
 
 /// rustls's connection of either side.
 pub enum Connection {

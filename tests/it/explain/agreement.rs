@@ -2,7 +2,7 @@
 //! compared with what the client then says it got, and with the access log.
 
 use serde_json::Value;
-use tlsgate::tls::registry;
+use tlsgate::tls::wire::codes;
 
 use super::scene::{Dice, NAMES, Scene, listeners};
 use crate::clients::tools::{
@@ -97,10 +97,10 @@ fn served_agrees(tool: Tool, seen: &Seen, explained: &Value, told: &str) {
         return;
     }
     let session = reports::session(&seen.output).unwrap_or_else(|| panic!("{told}"));
-    let suite = registry::suite(session.cipher).map(registry::suite_name);
+    let suite = codes::suite(session.cipher).map(codes::suite_name);
     assert_eq!(suite.as_deref(), explained["cipher"].as_str(), "{told}");
     assert_eq!((session.resumed, Some(session.version)), (false, explained["version"].as_str()), "{told}");
-    let group = reports::group(&seen.output).find_map(registry::group).map(registry::group_name);
+    let group = reports::group(&seen.output).find_map(codes::group).map(codes::group_name);
     assert_eq!(group.as_deref(), explained["group"].as_str(), "{told}");
     let scheme = explained["signature_scheme"].as_str().unwrap();
     assert!(reports::signed_with(&seen.output, scheme), "{told}");

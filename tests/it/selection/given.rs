@@ -9,10 +9,10 @@ use proptest::sample::{select, subsequence};
 use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
-use tlsgate::tls::certificate::{Certificate, Hash, KeyType};
+use tlsgate::tls::certificate::certified::{Certificate, Hash, KeyType};
+use tlsgate::tls::certificate::name::Name;
+use tlsgate::tls::certificate::select::{Entry, Offer, UnknownName};
 use tlsgate::tls::crypto;
-use tlsgate::tls::name::Name;
-use tlsgate::tls::select::{Entry, Offer, UnknownName};
 
 use crate::support::pki::{Key, generate};
 

@@ -1,14 +1,14 @@
 //! The choice once more, written from the README alone ("Which certificate a client gets"): slow, plain, one step after the
 //! other. It narrows a list of candidates until one is left; nothing is indexed, sorted or ranked.
-//! Must not know: how `tlsgate::tls::select` does it.
+//! Must not know: how `tlsgate::tls::certificate::select` does it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::SignatureScheme;
-use tlsgate::tls::certificate::{Certificate, Hash, KeyType};
-use tlsgate::tls::name::Name;
-use tlsgate::tls::select::{Entry, NoChoice, Offer, Tier, UnknownName};
+use tlsgate::tls::certificate::certified::{Certificate, Hash, KeyType};
+use tlsgate::tls::certificate::name::Name;
+use tlsgate::tls::certificate::select::{Entry, NoChoice, Offer, Tier, UnknownName};
 
 /// A certificate that is looked at, and the tier for which it is.
 #[derive(Debug, Clone)]

@@ -3,9 +3,10 @@
 
 use rustls::{AlertDescription, Error, InvalidMessage};
 
-use crate::tls::hello::second::{Difference, compare};
-use crate::tls::hello::{self, MAX_BYTES};
 use crate::tls::record::handshaking::{HANDSHAKE, Refused, Shape};
+use crate::tls::wire::hello;
+use crate::tls::wire::hello::MAX_BYTES;
+use crate::tls::wire::hello::second::{Difference, compare};
 
 /// What is known of the ClientHellos of a handshake.
 pub(super) enum Hellos {

@@ -1,0 +1,159 @@
+//! The admin server: health, state and changes over HTTP, on a thread and a runtime of its own, so that neither it nor the
+//! data path can starve the other. Must not know: how connections are served, how a reload works.
+
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime;
+use tokio::sync::{Mutex, Semaphore, watch};
+
+use crate::config::decode::ConfigError;
+use crate::config::validate;
+use crate::config::values::HostName;
+use crate::net::listen::{Acceptor, Handed, Listening};
+use crate::reload::control::Control;
+
+mod change;
+mod connection;
+pub mod request;
+mod settings;
+mod view;
+
+use change::audit::Audit;
+use change::folder;
+use connection::places::Places;
+use connection::{serve, socket};
+use request::guard::Door;
+use request::token;
+use view::renderings::Renderings;
+
+/// Writes the metrics of a state in the text format of Prometheus.
+pub type Metrics = Box<dyn Fn(&Control) -> String + Send + Sync>;
+
+/// A running admin server. Dropping it ends it, after what is being answered.
+#[derive(Debug)]
+pub struct Admin {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+    /// The listening socket, for who takes over.
+    socket: Listening,
+}
+
+/// What every request may look at.
+struct Shared {
+    door: Door,
+    /// Empty until the first snapshot is there.
+    control: OnceLock<Control>,
+    metrics: Metrics,
+    /// The names under which it may be asked until there is a snapshot.
+    hosts: Vec<HostName>,
+    places: Arc<Places>,
+    renderings: Arc<Renderings>,
+    audit: Audit,
+    /// Held by who changes files, or drains: one at a time.
+    changing: Mutex<()>,
+    /// Held by everybody who waits for that, or for a reload.
+    changes: Arc<Semaphore>,
+    /// Held by who reads the token.
+    readers: Arc<Semaphore>,
+}
+
+/// Finishes, in the folders of certificates, changes through the API that a process could not finish because it was
+/// killed. To be called before the folders are read for the first time.
+pub fn tidy(config: &validate::Config) {
+    folder::tidy_all(config);
+}
+
+impl Admin {
+    /// Listens, and answers that nothing is ready yet. `None` where the configuration does not want an admin server.
+    /// `inherited` is the listening socket of the process before this one. So many connections it has at `most`.
+    pub fn open(
+        config: &validate::Admin,
+        inherited: Option<Handed>,
+        most: usize,
+        metrics: Metrics,
+    ) -> Result<Option<Self>, ConfigError> {
+        let Some(listen) = &config.listen else { return Ok(None) };
+        // A token that cannot be read is best told of before somebody needs it.
+        config.token_file.as_ref().map(token::read).transpose()?;
+        let refused = |error: std::io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
+        let (socket, door) = socket::bind(&listen.value, config.socket_mode, inherited).map_err(refused)?;
+        let acceptor = {
+            let _inside = runtime.enter();
+            Acceptor::new(&socket).map_err(refused)?
+        };
+        tracing::info!(address = %door, "admin API listening");
+        if door.is_open_to_others() {
+            tracing::warn!(address = %door, "the admin API can be reached from other machines, and HTTP does not encrypt");
+        }
+        let shared = Arc::new(Shared {
+            door,
+            control: OnceLock::new(),
+            metrics,
+            hosts: config.hosts.clone(),
+            places: Arc::new(Places::new(most)),
+            renderings: Arc::default(),
+            audit: Audit::default(),
+            changing: Mutex::new(()),
+            changes: Arc::new(Semaphore::new(CHANGES)),
+            readers: Arc::new(Semaphore::new(READERS)),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let served = serve::serve(acceptor, Arc::clone(&shared), stopped);
+        let serving = move || {
+            runtime.block_on(served);
+            // Who reads from a disk that does not answer is not waited for.
+            runtime.shutdown_background();
+        };
+        let thread = thread::Builder::new().name("admin".into()).spawn(serving).map_err(refused)?;
+        Ok(Some(Self { shared, stop, thread: Some(thread), socket }))
+    }
+
+    /// From here on there is something to look at and to change.
+    pub fn ready(&self, control: Control) {
+        // It is set once: there is one server in a process.
+        let _ = self.shared.control.set(control);
+    }
+
+    /// The listening socket.
+    pub fn socket(&self) -> &Listening {
+        &self.socket
+    }
+
+    /// The process before this one has left the socket to it.
+    pub fn take_over(&self) {
+        self.socket.take_over();
+    }
+
+    /// Ends it, and leaves the socket to another process that has it by now.
+    pub fn hand_over(self) {
+        self.socket.hand_over();
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        // Nobody listens only if the thread has ended.
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the admin server had panicked");
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("door", &self.door).finish_non_exhaustive()
+    }
+}
+
+/// Connections at one time, where descriptors are not scarce.
+pub const MOST_CONNECTIONS: usize = 256;
+/// Changes that are made or wait their turn at one time. Each may hold a body of 1 MiB.
+const CHANGES: usize = 32;
+/// Threads that read the token at one time.
+const READERS: usize = 4;

@@ -1,0 +1,200 @@
+//! Certificates are added and removed: checked, then written, then swapped, and taken back where that fails.
+//! Must not know: how files are written, how a reload works.
+
+use std::io;
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+
+use crate::admin::change::pair::{Change, Pair};
+use crate::admin::change::{folder, process};
+use crate::admin::request::answer::Answer;
+use crate::admin::view::listing;
+use crate::reload::Report;
+use crate::reload::control::Control;
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::pem;
+use crate::tls::handshake::never_served;
+
+/// What is to be added, as it was sent. Not `Debug`: it holds a key.
+struct Sent {
+    name: String,
+    certificate: String,
+    key: String,
+}
+
+/// Adds a certificate to a listener, or replaces the one of that name.
+pub(in crate::admin) async fn add(control: &Control, listener: &str, body: &[u8]) -> Answer {
+    let sent = match Sent::read(body) {
+        Ok(sent) => sent,
+        Err(refusal) => return refusal,
+    };
+    let (config, name) = (Arc::clone(&control.status.borrow().config), listener.to_owned());
+    let found = looked_up(move || {
+        let (pair, replaces) = folder::to_write(&config, &name, &sent.name)?;
+        let built = sent.built(&pair)?;
+        Ok((sent, pair, replaces, built))
+    });
+    let (sent, pair, replaces, built) = match found.await {
+        Ok(found) => found,
+        Err(refusal) => return refusal,
+    };
+    let snapshot = control.current.load();
+    let terminators = snapshot.listener(listener).into_iter().flat_map(|listener| listener.ways.terminators());
+    let said: Option<Vec<_>> = terminators.map(|terminator| never_served(&built, &terminator.policy)).collect();
+    if let Some(said) = said.and_then(|said| said.into_iter().next()) {
+        return Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("certificate: {said}"));
+    }
+    let elsewhere = certificates(control, listener).into_iter().find(|other| other.fingerprint == built.fingerprint);
+    if let Some(other) = elsewhere.filter(|other| other.label != built.label) {
+        let said = format!("this certificate is there already, as {}", other.label);
+        return Answer::error(StatusCode::CONFLICT, &said);
+    }
+    let files = pair.clone();
+    let written = match aside(move || Change::write(&files, &sent.certificate, &sent.key)).await {
+        Ok(written) => written,
+        Err(error) => return unwritten(&pair, &error),
+    };
+    let changes =
+        match swapped(control, written, |after| after.iter().any(|other| other.key.cert == built.key.cert), listener)
+            .await
+        {
+            Ok(changes) => changes,
+            Err(refusal) => return refusal,
+        };
+    tracing::info!(listener, certificate = %built.label, "a certificate was added through the admin API");
+    let status = if replaces { StatusCode::OK } else { StatusCode::CREATED };
+    let shown = listing::certificate(&built, Timestamp::now().as_second());
+    Answer::json(status, &json!({ "certificate": shown, "changes": changes }))
+}
+
+/// Removes a certificate from a listener's folder.
+pub(in crate::admin) async fn remove(control: &Control, listener: &str, name: &str) -> Answer {
+    let config = Arc::clone(&control.status.borrow().config);
+    let (its_listener, its_name) = (listener.to_owned(), name.to_owned());
+    let pair = match looked_up(move || folder::to_remove(&config, &its_listener, &its_name)).await {
+        Ok(pair) => pair,
+        Err(refusal) => return refusal,
+    };
+    let label = pair.certificate_path().display().to_string();
+    let snapshot = control.current.load();
+    let bereft = snapshot.listeners().find(|other| {
+        let mut terminators = other.ways.terminators();
+        terminators.any(|terminator| {
+            let all = terminator.certificates.all();
+            !all.is_empty() && all.iter().all(|certificate| *certificate.label == *label)
+        })
+    });
+    if let Some(bereft) = bereft {
+        let said = format!("listener {:?} would be left without a certificate", bereft.name);
+        return Answer::error(StatusCode::CONFLICT, &said);
+    }
+    let files = pair.clone();
+    let removed = match aside(move || Change::remove(&files)).await {
+        Ok(removed) => removed,
+        Err(error) => return unwritten(&pair, &error),
+    };
+    let gone = |after: &[Arc<Certificate>]| after.iter().all(|other| *other.label != *label);
+    match swapped(control, removed, gone, listener).await {
+        Ok(changes) => {
+            tracing::info!(listener, certificate = %label, "a certificate was removed through the admin API");
+            Answer::ok(&json!({ "changes": changes }))
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+impl Sent {
+    /// By hand, since the words of a deserializer quote what they did not expect.
+    fn read(body: &[u8]) -> Result<Self, Answer> {
+        let malformed = |said: &str| Answer::error(StatusCode::BAD_REQUEST, said);
+        let value: Value = serde_json::from_slice(body).map_err(|error| {
+            malformed(&format!("the body is not JSON, from line {}, column {}", error.line(), error.column()))
+        })?;
+        let Value::Object(mut fields) = value else { return Err(malformed(EXPECTED)) };
+        let mut text = |name| match fields.remove(name) {
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(malformed(EXPECTED)),
+        };
+        let sent = Self { name: text("name")?, certificate: text("certificate")?, key: text("key")? };
+        if fields.is_empty() { Ok(sent) } else { Err(malformed(EXPECTED)) }
+    }
+
+    /// What a reload will make of it.
+    fn built(&self, pair: &Pair) -> Result<Certificate, Answer> {
+        let wrong = |field: &str, said: &dyn std::fmt::Display| {
+            Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("{field}: {said}"))
+        };
+        // Whatever is called a private key would be written to where everyone may read.
+        if self.certificate.contains("PRIVATE KEY-----") {
+            return Err(wrong("certificate", &"holds a private key, expected certificates only"));
+        }
+        let chain = pem::read(self.certificate.as_bytes()).map_err(|error| wrong("certificate", &error))?;
+        let key = pem::read(self.key.as_bytes()).map_err(|error| wrong("key", &error))?;
+        let label = pair.certificate_path().display().to_string();
+        Certificate::build(&label, chain.certificates, key.keys, None)
+            .map_err(|error| wrong("certificate and key", &error))
+    }
+}
+
+/// Reloads; what changed, if that went well and came to what was meant. Else the files are as they were.
+async fn swapped(
+    control: &Control,
+    made: Change,
+    meant: impl Fn(&[Arc<Certificate>]) -> bool,
+    listener: &str,
+) -> Result<Vec<String>, Answer> {
+    let refusal = match control.reload().await.as_deref() {
+        Ok(Report::Swapped(changes)) if meant(&certificates(control, listener)) => {
+            if let Err(error) = aside(move || made.keep()).await {
+                tracing::warn!(%error, "what is left of a change of certificate files is tidied at the next one");
+            }
+            return Ok(changes.clone());
+        }
+        Ok(Report::Swapped(_)) => {
+            let said = "the reload did not take it over, and the warnings in the log say why; nothing was changed";
+            Answer::error(StatusCode::CONFLICT, said)
+        }
+        Ok(Report::Failed(errors)) => process::failed(StatusCode::CONFLICT, errors),
+        Err(stopping) => Answer::error(StatusCode::SERVICE_UNAVAILABLE, &stopping.to_string()),
+    };
+    if let Err(error) = aside(move || made.take_back()).await {
+        tracing::error!(%error, "a change of certificate files cannot be taken back");
+        let said = format!("it failed, and what was written cannot be taken back: {error}");
+        return Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &said));
+    }
+    // Where it swapped, it has to swap back; where it failed, this tells that all is well again.
+    if control.reload().await.is_err() {
+        tracing::info!("the certificate files are as they were; tlsgate is stopping");
+    }
+    Err(refusal)
+}
+
+/// Looks at files on another thread: a folder may be on a disk that does not answer, and others are served meanwhile.
+async fn looked_up<T: Send + 'static>(look: impl FnOnce() -> Result<T, Answer> + Send + 'static) -> Result<T, Answer> {
+    spawn_blocking(look).await.unwrap_or_else(|error| {
+        Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("the folder cannot be looked at: {error}")))
+    })
+}
+
+/// Does what waits for a disk on another thread.
+async fn aside<T: Send + 'static>(act: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(act).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+fn certificates(control: &Control, listener: &str) -> Vec<Arc<Certificate>> {
+    let snapshot = control.current.load();
+    let found = snapshot.listener(listener).map(|listener| listener.ways.certificates().into_iter().cloned().collect());
+    found.unwrap_or_default()
+}
+
+fn unwritten(pair: &Pair, error: &std::io::Error) -> Answer {
+    let said = format!("{} cannot be changed: {error}", pair.folder.display());
+    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &said)
+}
+
+const EXPECTED: &str =
+    "the body is not what is expected: a JSON object with \"name\", \"certificate\" and \"key\", all texts";

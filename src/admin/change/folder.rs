@@ -1,0 +1,139 @@
+//! A listener and a name → the files of the certificate, in one of the listener's folders.
+//! Must not know: what is in the files, how they are changed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use hyper::StatusCode;
+
+use crate::admin::change::pair;
+use crate::admin::change::pair::Pair;
+use crate::admin::request::answer::Answer;
+use crate::config::validate::Config;
+use crate::config::validate::listener::Listener;
+use crate::files::progress;
+use crate::tls::certificate::source::Source;
+
+/// Where a certificate of that name is written, and whether there is one already.
+pub(in crate::admin) fn to_write(config: &Config, listener: &str, name: &str) -> Result<(Pair, bool), Answer> {
+    let listener = known(config, listener)?;
+    let name = plain(name)?;
+    let folders: Vec<&Path> = folders(listener).collect();
+    for folder in &folders {
+        if there(folder, &format!("{name}.pem")) {
+            let said = format!("{name}.pem is there already, and {name}.key would be taken for its key");
+            return Err(Answer::error(StatusCode::CONFLICT, &said));
+        }
+    }
+    let pairs = folders.iter().map(|folder| named(folder, name, "crt"));
+    let Some(first) = pairs.clone().next() else {
+        let said = "the listener has no folder among its certificates, and only there can one be added";
+        return Err(Answer::error(StatusCode::CONFLICT, said));
+    };
+    let existing =
+        pairs.into_iter().find(|pair| there(&pair.folder, &pair.certificate) || there(&pair.folder, &pair.key));
+    let replaces = existing.is_some();
+    plain_files(existing.unwrap_or(first)).map(|pair| (pair, replaces))
+}
+
+/// Where the certificate of that name is.
+pub(in crate::admin) fn to_remove(config: &Config, listener: &str, name: &str) -> Result<Pair, Answer> {
+    let listener = known(config, listener)?;
+    let name = plain(name)?;
+    let mut found = folders(listener)
+        .flat_map(|folder| ["crt", "pem"].map(|extension| named(folder, name, extension)))
+        .filter(|pair| there(&pair.folder, &pair.certificate));
+    match (found.next(), found.next()) {
+        (None, _) => {
+            let said = "no certificate of that name is in the listener's folders";
+            Err(Answer::error(StatusCode::NOT_FOUND, said))
+        }
+        (Some(pair), None) => plain_files(pair),
+        (Some(one), Some(other)) => {
+            let paths = [one, other].map(|pair| pair.certificate_path().display().to_string());
+            let said = format!("several files bear that name: {}", paths.join(" and "));
+            Err(Answer::error(StatusCode::CONFLICT, &said))
+        }
+    }
+}
+
+/// Finishes changes that a process could not finish because it was killed. What cannot be finished is logged: what is in
+/// the folders is loaded all the same.
+pub(in crate::admin) fn tidy_all(config: &Config) {
+    let folders: BTreeSet<&Path> = config.listeners.iter().flat_map(folders).collect();
+    for folder in folders {
+        match progress::begin(folder).and_then(|()| pair::tidy(folder)) {
+            Ok(0) => {}
+            Ok(count) => {
+                tracing::warn!(folder = %folder.display(), count, "changes that were broken off are finished or taken back");
+            }
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), %error, "changes that were broken off cannot be finished");
+            }
+        }
+    }
+}
+
+fn known<'c>(config: &'c Config, name: &str) -> Result<&'c Listener, Answer> {
+    let found = config.listeners.iter().find(|listener| *listener.name == *name);
+    found.ok_or_else(|| Answer::error(StatusCode::NOT_FOUND, "there is no listener of that name"))
+}
+
+/// A name that is no path, is seen by the folder's reader, and leaves room for what is put around it.
+fn plain(name: &str) -> Result<&str, Answer> {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if !name.is_empty() && name.len() <= LONGEST_NAME && !name.starts_with('.') && name.bytes().all(fine) {
+        return Ok(name);
+    }
+    let said = format!(
+        "name: found {name:?}, expected at most {LONGEST_NAME} of the letters a-z and A-Z, digits, '.', '-' and '_', not beginning with '.'"
+    );
+    Err(Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &said))
+}
+
+fn folders(listener: &Listener) -> impl Iterator<Item = &Path> {
+    listener.sources().filter_map(|source| match &source.value {
+        Source::Path(path) => {
+            let is = progress::begin(path).and_then(|()| fs::metadata(path));
+            is.is_ok_and(|is| is.is_dir()).then_some(path.as_path())
+        }
+        Source::Pair { .. } => None,
+    })
+}
+
+fn named(folder: &Path, name: &str, extension: &str) -> Pair {
+    Pair { folder: folder.to_owned(), certificate: format!("{name}.{extension}"), key: format!("{name}.key") }
+}
+
+fn there(folder: &Path, name: &str) -> bool {
+    fs::symlink_metadata(folder.join(name)).is_ok()
+}
+
+/// Links are made by somebody who changes what they lead to (certbot, Kubernetes); to replace one would part the two.
+fn plain_files(pair: Pair) -> Result<Pair, Answer> {
+    for path in [pair.certificate_path(), pair.folder.join(&pair.key)] {
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            let said = format!("{} is no plain file, and is left to who made it", path.display());
+            return Err(Answer::error(StatusCode::CONFLICT, &said));
+        }
+    }
+    Ok(pair)
+}
+
+const LONGEST_NAME: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_path() {
+        for name in ["a", "www.example.com", "_wildcard.example-2", "A", &"x".repeat(100)] {
+            assert!(plain(name).is_ok(), "{name}");
+        }
+        for name in ["", ".", "..", ".a", "a/b", "../a", "a\\b", "a b", "a\0", "ä", "a\n", &"x".repeat(101)] {
+            assert_eq!(plain(name).unwrap_err().status, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
+        }
+    }
+}

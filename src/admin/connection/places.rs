@@ -1,0 +1,307 @@
+//! The connections that the admin server holds: how many there may be, how many of one peer, and which of them are closed
+//! where a newcomer finds no place. Must not know: HTTP, how a connection is served.
+//!
+//! A connection that waits for its peer can be closed for another one; a connection for which an answer is being made
+//! cannot. Whoever holds connections without using them therefore cannot keep a probe out.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::admin::connection::caller::Peer;
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::admin) enum Doing {
+    /// For its peer to send something.
+    Receiving,
+    /// For an answer that is being made here.
+    Working,
+    /// For its peer to take an answer.
+    Sending,
+}
+
+/// All places.
+#[derive(Debug)]
+pub(in crate::admin) struct Places {
+    table: Mutex<Table>,
+    freed: Notify,
+    evicted: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// One connection's place. Dropping it frees the place.
+#[derive(Debug)]
+pub(in crate::admin) struct Place {
+    places: Arc<Places>,
+    id: u64,
+    leave: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Table {
+    /// Connections at one time.
+    most: usize,
+    next: u64,
+    held: HashMap<u64, Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    peer: Peer,
+    doing: Doing,
+    since: Instant,
+    leave: Arc<Notify>,
+    leaving: bool,
+}
+
+impl Places {
+    /// So many.
+    pub(in crate::admin) fn new(most: usize) -> Self {
+        Self {
+            table: Mutex::new(Table::new(most)),
+            freed: Notify::new(),
+            evicted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// A place for a connection of that peer, and for it connections are closed where that is needed. `None` where none
+    /// becomes free in time.
+    pub(in crate::admin) async fn enter(self: &Arc<Self>, peer: Peer) -> Option<Place> {
+        for _ in 0..PATIENCE.as_millis().div_ceil(PAUSE.as_millis()) {
+            if let Some((id, leave)) = self.table().enter(peer, Instant::now()) {
+                return Some(Place { places: Arc::clone(self), id, leave });
+            }
+            // Those that are served leave by themselves; only where nobody does for a while is somebody made to.
+            if timeout(PAUSE, self.freed.notified()).await.is_err() {
+                self.evict(Table::crowd, peer);
+            }
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    /// Closes connections that do not take their answers, so that what those hold becomes free.
+    pub(in crate::admin) fn evict_senders(&self) {
+        self.evict(|table, (), now| table.senders(now), ());
+    }
+
+    /// Closes connections that wait for their peers, whoever those are.
+    pub(in crate::admin) fn evict_anybody(&self) {
+        self.evict(|table, (), now| table.slowest(now, |_| true), ());
+    }
+
+    /// Waits until every place is free.
+    pub(in crate::admin) async fn all_free(&self) {
+        while self.count() > 0 {
+            self.freed.notified().await;
+        }
+    }
+
+    /// Connections now.
+    pub(in crate::admin) fn count(&self) -> usize {
+        self.table().held.len()
+    }
+
+    /// Connections that were closed for others, so far.
+    pub(in crate::admin) fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Connections for which there was no place, so far.
+    pub(in crate::admin) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn evict<A>(&self, choose: impl FnOnce(&Table, A, Instant) -> Vec<u64>, among: A) {
+        let mut table = self.table();
+        for id in choose(&table, among, Instant::now()) {
+            if let Some(held) = table.held.get_mut(&id) {
+                held.leaving = true;
+                held.leave.notify_one();
+                self.evicted.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// From now on it waits for something else.
+    pub(in crate::admin) fn becomes(&self, doing: Doing) {
+        if let Some(held) = self.places.table().held.get_mut(&self.id) {
+            (held.doing, held.since) = (doing, Instant::now());
+        }
+    }
+
+    /// Returns when the connection has to be closed for another one.
+    pub(in crate::admin) async fn evicted(&self) {
+        self.leave.notified().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.table().held.remove(&self.id);
+        self.places.freed.notify_one();
+    }
+}
+
+impl Table {
+    fn new(most: usize) -> Self {
+        Self { most, next: 0, held: HashMap::new() }
+    }
+
+    /// Connections of one peer. The rest is for others: a probe comes from elsewhere than a flood, most times.
+    fn per_peer(&self) -> usize {
+        self.most - self.most / 4
+    }
+
+    fn enter(&mut self, peer: Peer, now: Instant) -> Option<(u64, Arc<Notify>)> {
+        if self.held.len() >= self.most || self.count(peer) >= self.per_peer() {
+            return None;
+        }
+        let (id, leave) = (self.next, Arc::new(Notify::new()));
+        self.next += 1;
+        let doing = Doing::Receiving;
+        self.held.insert(id, Held { peer, doing, since: now, leave: Arc::clone(&leave), leaving: false });
+        Some((id, leave))
+    }
+
+    /// Who makes room for a newcomer: connections of the same peer where that has its share, otherwise of the peer that
+    /// has most, otherwise of anybody.
+    fn crowd(&self, newcomer: Peer, now: Instant) -> Vec<u64> {
+        if self.count(newcomer) >= self.per_peer() {
+            return self.slowest(now, |held| held.peer == newcomer);
+        }
+        let most = self.most(|_| true);
+        let crowd = self.slowest(now, |held| Some(held.peer) == most);
+        if crowd.is_empty() { self.slowest(now, |_| true) } else { crowd }
+    }
+
+    fn senders(&self, now: Instant) -> Vec<u64> {
+        let sends = |held: &Held| held.doing == Doing::Sending;
+        let most = self.most(|held| sends(held) && held.is_slow(now));
+        self.slowest(now, |held| sends(held) && Some(held.peer) == most)
+    }
+
+    /// Those that have waited for their peers longest, and longer than one waits for a peer that is there.
+    fn slowest(&self, now: Instant, among: impl Fn(&Held) -> bool) -> Vec<u64> {
+        let slow = self.held.iter().filter(|(_, held)| held.is_slow(now) && among(held));
+        let mut slow: Vec<_> = slow.map(|(id, held)| (held.since, *id)).collect();
+        slow.sort_unstable();
+        slow.into_iter().take(AT_ONCE).map(|(_, id)| id).collect()
+    }
+
+    /// The peer with most connections of a kind.
+    fn most(&self, kind: impl Fn(&Held) -> bool) -> Option<Peer> {
+        let mut counts: HashMap<Peer, usize> = HashMap::new();
+        for held in self.held.values().filter(|held| kind(held)) {
+            *counts.entry(held.peer).or_default() += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(peer, _)| peer)
+    }
+
+    fn count(&self, peer: Peer) -> usize {
+        self.held.values().filter(|held| held.peer == peer).count()
+    }
+}
+
+impl Held {
+    fn is_slow(&self, now: Instant) -> bool {
+        self.doing != Doing::Working && !self.leaving && now.saturating_duration_since(self.since) >= GRACE
+    }
+}
+
+/// A connection may wait so long for its peer before it can be closed for another one; a network's longest way takes less.
+const GRACE: Duration = Duration::from_secs(1);
+/// Where no place becomes free for so long, some are made free.
+const PAUSE: Duration = Duration::from_millis(50);
+/// So many.
+const AT_ONCE: usize = 32;
+/// A newcomer waits so long for a place.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    const CONNECTIONS: usize = 256;
+    const PER_PEER: usize = 192;
+
+    fn peer(last: u8) -> Peer {
+        Peer::Client(IpAddr::from([192, 0, 2, last]).into())
+    }
+
+    fn full(peers: &[(Peer, usize)], now: Instant) -> Table {
+        let mut table = Table::new(CONNECTIONS);
+        for (peer, count) in peers {
+            for _ in 0..*count {
+                assert!(table.enter(*peer, now).is_some());
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn no_peer_has_all_places() {
+        let now = Instant::now();
+        let mut table = full(&[(peer(1), PER_PEER)], now);
+        assert!(table.enter(peer(1), now).is_none());
+        for _ in PER_PEER..CONNECTIONS {
+            assert!(table.enter(peer(2), now).is_some());
+        }
+        assert!(table.enter(peer(3), now).is_none());
+    }
+
+    #[test]
+    fn who_has_most_makes_room_and_only_after_a_while() {
+        let now = Instant::now();
+        let table = full(&[(peer(1), 100), (peer(2), CONNECTIONS - 100)], now);
+        assert!(table.crowd(peer(3), now).is_empty());
+        let crowd = table.crowd(peer(3), now + GRACE);
+        assert_eq!(crowd.len(), AT_ONCE);
+        assert!(crowd.iter().all(|id| table.held[id].peer == peer(2)));
+        let own = full(&[(peer(1), PER_PEER), (peer(2), 10)], now).crowd(peer(1), now + GRACE);
+        assert!(own.iter().all(|id| *id < PER_PEER as u64), "it makes room for itself");
+    }
+
+    #[test]
+    fn the_slowest_leave_and_never_one_that_waits_for_us() {
+        let now = Instant::now();
+        let mut table = full(&[(peer(1), CONNECTIONS / 2), (peer(2), CONNECTIONS / 2)], now);
+        for held in table.held.values_mut() {
+            held.doing = Doing::Working;
+        }
+        assert!(table.crowd(peer(3), now + GRACE * 9).is_empty());
+        for (id, later) in [(5, 2), (200, 1)] {
+            let held = table.held.get_mut(&id).unwrap();
+            (held.doing, held.since) = (Doing::Sending, now + GRACE * later);
+        }
+        assert_eq!(table.slowest(now + GRACE * 9, |_| true), [200, 5]);
+        assert_eq!(table.slowest(now + GRACE * 2, |_| true), [200]);
+        assert_eq!(table.senders(now + GRACE * 2), [200]);
+        table.held.get_mut(&200).unwrap().leaving = true;
+        assert_eq!(table.slowest(now + GRACE * 9, |_| true), [5], "once is enough");
+    }
+
+    #[tokio::test]
+    async fn a_place_is_free_when_it_is_dropped() {
+        let places = Arc::new(Places::new(CONNECTIONS));
+        let place = places.enter(peer(1)).await.unwrap();
+        assert_eq!(places.count(), 1);
+        drop(place);
+        assert_eq!(places.count(), 0);
+        places.all_free().await;
+    }
+}

@@ -1,0 +1,130 @@
+//! What is answered: a status and a JSON object. Must not know: who asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::admin::connection::places::{Doing, Place};
+
+/// An answer before it is sent. Clones share its body.
+#[derive(Debug, Clone)]
+pub(in crate::admin) struct Answer {
+    pub(in crate::admin) status: StatusCode,
+    content_type: &'static str,
+    pub(in crate::admin) body: Bytes,
+    hint: Hint,
+}
+
+/// What the client should know to do better.
+#[derive(Debug, Clone)]
+enum Hint {
+    None,
+    /// It should show the token.
+    Authenticate,
+    /// These methods are allowed.
+    Methods(String),
+}
+
+impl Answer {
+    pub(in crate::admin) fn ok(value: &impl Serialize) -> Self {
+        Self::json(StatusCode::OK, value)
+    }
+
+    pub(in crate::admin) fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(body) => Self { status, content_type: JSON, body: body.into(), hint: Hint::None },
+            Err(error) => Self::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("no answer can be written: {error}")),
+        }
+    }
+
+    /// What is wrong, in plain words.
+    pub(in crate::admin) fn error(status: StatusCode, said: &str) -> Self {
+        Self { status, content_type: JSON, body: json!({ "error": said }).to_string().into(), hint: Hint::None }
+    }
+
+    pub(in crate::admin) fn unauthorized(said: &str) -> Self {
+        Self { hint: Hint::Authenticate, ..Self::error(StatusCode::UNAUTHORIZED, said) }
+    }
+
+    /// The path is known, and `allowed` is what can be done with it.
+    pub(in crate::admin) fn not_allowed(allowed: String) -> Self {
+        let said = format!("this method is not allowed here (expected {allowed})");
+        Self { hint: Hint::Methods(allowed), ..Self::error(StatusCode::METHOD_NOT_ALLOWED, &said) }
+    }
+
+    /// A text that is ready, of its own type.
+    pub(in crate::admin) fn text(content_type: &'static str, text: impl Into<Bytes>) -> Self {
+        Self { status: StatusCode::OK, content_type, body: text.into(), hint: Hint::None }
+    }
+
+    /// The same, with its bytes counted in `held` as long as anybody has them.
+    pub(in crate::admin) fn counted(self, held: &Arc<AtomicUsize>) -> Self {
+        held.fetch_add(self.body.len(), Ordering::AcqRel);
+        let body = Bytes::from_owner(Counted { body: self.body, held: Arc::clone(held) });
+        Self { body, ..self }
+    }
+
+    /// As it is sent on a connection, whose place knows for how long that takes.
+    pub(in crate::admin) fn into_response(self, place: Arc<Place>) -> Response<Full<Bytes>> {
+        place.becomes(Doing::Sending);
+        let body = Bytes::from_owner(Sent { body: self.body, place });
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        match self.hint {
+            Hint::None => {}
+            Hint::Authenticate => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Hint::Methods(allowed) => {
+                headers.extend(HeaderValue::try_from(allowed).ok().map(|allowed| (ALLOW, allowed)))
+            }
+        }
+        response
+    }
+}
+
+/// A body whose bytes are counted.
+struct Counted {
+    body: Bytes,
+    held: Arc<AtomicUsize>,
+}
+
+/// A body that a connection sends. It is dropped when the last byte of it has been written.
+struct Sent {
+    body: Bytes,
+    place: Arc<Place>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.body.len(), Ordering::AcqRel);
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.place.becomes(Doing::Receiving);
+    }
+}
+
+pub(in crate::admin) const JSON: &str = "application/json";

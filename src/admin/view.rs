@@ -1,0 +1,7 @@
+//! What the admin API shows. Must not know: who asks, how anything is changed.
+
+pub(super) mod explain;
+pub(super) mod listing;
+pub(super) mod openapi;
+pub(super) mod renderings;
+pub(super) mod state;

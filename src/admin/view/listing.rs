@@ -1,0 +1,157 @@
+//! Listeners, certificates, policies and backends → what is shown of them. Must not know: HTTP, how they are used.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::admin::settings;
+use crate::backend::pool::Member;
+use crate::config::validate::Config;
+use crate::snapshot::Snapshot;
+use crate::tls::certificate::certified::{Certificate, KeyType};
+use crate::tls::certificate::expiry;
+use crate::tls::certificate::x509::rfc3339;
+use crate::tls::policy::{self, Policy};
+
+/// In the order of the configuration.
+pub(in crate::admin) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
+    let pairs = config.listeners.iter().filter_map(|settings| Some((settings, snapshot.listener(&settings.name)?)));
+    let shown = pairs.map(|(settings, listener)| {
+        json!({
+            "name": listener.name,
+            "listen": settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
+            "policy": settings.policy.name,
+            "unknown_name": settings::unknown_name(settings.unknown_name),
+            "require_sni": settings.require_sni,
+            "certificates": listener.ways.certificates().len(),
+            "max_connections": listener.admission.limits.max_connections,
+            "connections_active": listener.admission.active(),
+            "clients_blocked": listener.admission.blocked(),
+            "session_tickets": settings.tickets.on,
+            "mode": settings.mode.name(),
+            "backend": settings.backend.as_ref().map(|backend| &backend.name),
+            "routes": settings.routes.iter().map(|route| json!({
+                "name": route.name,
+                "server_names": route.matching.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "no_server_name": route.matching.nameless,
+                "client_alpn": settings::protocols(&route.matching.protocols),
+                "mode": route.mode.name(),
+                "backend": route.backend.as_ref().map(|backend| &backend.name),
+            })).collect::<Vec<_>>(),
+        })
+    });
+    json!({ "listeners": shown.collect::<Vec<_>>() })
+}
+
+/// Each listener's, in the order in which they were found.
+pub(in crate::admin) fn certificates(config: &Config, snapshot: &Snapshot) -> Value {
+    let now = Timestamp::now().as_second();
+    let listeners = config.listeners.iter().filter_map(|settings| snapshot.listener(&settings.name));
+    let shown = listeners.flat_map(|listener| {
+        listener.ways.certificates().into_iter().map(|found| {
+            let mut shown = certificate(found, now);
+            if let Some(shown) = shown.as_object_mut() {
+                shown.insert("listener".into(), json!(listener.name));
+            }
+            shown
+        })
+    });
+    json!({ "certificates": shown.collect::<Vec<_>>() })
+}
+
+/// One certificate; `now` in seconds since 1970.
+pub(in crate::admin) fn certificate(certificate: &Certificate, now: i64) -> Value {
+    json!({
+        "certificate": certificate.label,
+        "names": certificate.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "key_type": key_type(certificate.key_type),
+        "key_bits": certificate.key_bits,
+        "serial_number": certificate.serial,
+        "sha256": certificate.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        "chain_length": certificate.key.cert.len(),
+        "not_before": rfc3339(certificate.not_before),
+        "not_after": rfc3339(certificate.not_after),
+        "chain_not_after": rfc3339(certificate.chain_not_after),
+        "ends_soon": expiry::ends_soon(certificate, now),
+        "addresses": certificate.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "valid": certificate.is_valid_at(now),
+    })
+}
+
+/// Every policy, and which listeners use it.
+pub(in crate::admin) fn policies(config: &Config) -> Value {
+    let mut users: HashMap<&str, Vec<&str>> = HashMap::new();
+    for listener in &config.listeners {
+        let used: BTreeSet<&str> = listener.policies().map(|(_, policy)| &*policy.name).collect();
+        used.into_iter().for_each(|policy| users.entry(policy).or_default().push(&listener.name));
+    }
+    let shown = policy::built_in().iter().chain(&config.policies).map(|known| {
+        json!({
+            "name": known.name,
+            "versions": known.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
+            "ciphers": known.suites.iter().map(|suite| policy::suite_name(*suite)).collect::<Vec<_>>(),
+            "cipher_order": settings::cipher_order(known.cipher_order),
+            "groups": known.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
+            "built_in": policy::aws::definition(&known.name).is_some(),
+            "left_out": left_out(known),
+            "listeners": users.get(&*known.name).map_or(&[][..], Vec::as_slice),
+        })
+    });
+    json!({ "policies": shown.collect::<Vec<_>>() })
+}
+
+/// What AWS's policy of that name has and this one does not.
+fn left_out(policy: &Policy) -> Vec<Value> {
+    let all = policy::aws::definition(&policy.name).map(|definition| definition.left_out()).unwrap_or_default();
+    all.into_iter().flat_map(|left_out| left_out.names).map(Value::from).collect()
+}
+
+pub(in crate::admin) fn backends(config: &Config, snapshot: &Snapshot) -> Value {
+    let pools = config.backends.iter().filter_map(|backend| snapshot.pool(&backend.settings.name));
+    let shown = pools.map(|pool| {
+        json!({
+            "name": pool.name(),
+            "balance": settings::balance(pool.settings.balance),
+            "servers": pool.members().list.iter().map(server).collect::<Vec<_>>(),
+            "sources": pool.lookups.iter().map(|lookup| json!({
+                "source": lookup.source.to_string(),
+                "servers": lookup.found().len(),
+                "trouble": lookup.trouble(),
+            })).collect::<Vec<_>>(),
+        })
+    });
+    json!({ "backends": shown.collect::<Vec<_>>() })
+}
+
+/// One server of a backend.
+pub(in crate::admin) fn server(member: &Member) -> Value {
+    let server = &member.server;
+    let verdict = server.verdict();
+    json!({
+        "address": server.address.to_string(),
+        "weight": member.weight,
+        "backup": member.tier.backup,
+        "max_connections": settings::most(member.max_connections),
+        "connections_active": server.active(),
+        "state": server.state(),
+        "health": server.health(),
+        "passed_over_seconds": server.paused().map(|left| left.as_secs_f64()),
+        "last_check": verdict.last.map(|last| json!({
+            "time": last.time.to_string(),
+            "result": last.result,
+            "reason": last.reason,
+        })),
+        "certificate_not_after": verdict.not_after.map(rfc3339),
+    })
+}
+
+fn key_type(key: KeyType) -> &'static str {
+    match key {
+        KeyType::EcdsaP256 => "ECDSA P-256",
+        KeyType::EcdsaP384 => "ECDSA P-384",
+        KeyType::EcdsaP521 => "ECDSA P-521",
+        KeyType::Ed25519 => "Ed25519",
+        KeyType::Rsa => "RSA",
+    }
+}

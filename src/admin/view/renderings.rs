@@ -1,0 +1,146 @@
+//! Views that are rendered once for all who ask for them at the same time, on another thread, and within a bound of what
+//! is held in memory. Must not know: what a view shows.
+//!
+//! Who asks gets a rendering that begins after the question, so that nobody sees an older state than the one it knows of.
+//! While one is made, all who come wait for the next one together: a thousand who ask at once need two renderings.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::StatusCode;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::admin::connection::places::Places;
+use crate::admin::request::answer::Answer;
+use crate::admin::request::paths::Operation;
+
+type Next = watch::Receiver<Option<Answer>>;
+
+/// The renderings that are about to begin, and the bytes of all that are still held.
+#[derive(Debug, Default)]
+pub(in crate::admin) struct Renderings {
+    next: Mutex<HashMap<Operation, Next>>,
+    turn: tokio::sync::Mutex<()>,
+    held: Arc<AtomicUsize>,
+}
+
+impl Renderings {
+    /// The view as it is now. Where connections hold too much that they do not take, those are closed first.
+    pub(in crate::admin) async fn share(
+        self: &Arc<Self>,
+        view: Operation,
+        places: &Arc<Places>,
+        render: impl FnOnce() -> Answer + Send + 'static,
+    ) -> Answer {
+        let (sender, mut next) = {
+            let mut waiting = self.next();
+            match waiting.get(&view) {
+                Some(next) => (None, next.clone()),
+                None => {
+                    let (sender, next) = watch::channel(None);
+                    waiting.insert(view, next.clone());
+                    (Some(sender), next)
+                }
+            }
+        };
+        if let Some(sender) = sender {
+            let (this, places) = (Arc::clone(self), Arc::clone(places));
+            // On its own, since others wait for it too: who asked first may go away.
+            tokio::spawn(async move {
+                let _turn = this.turn.lock().await;
+                this.room(&places).await;
+                // Who comes from here on may know of something newer.
+                this.next().remove(&view);
+                let answer = match tokio::task::spawn_blocking(render).await {
+                    Ok(answer) => answer.counted(&this.held),
+                    Err(_) => broken(),
+                };
+                // Everybody may have gone.
+                let _ = sender.send(Some(answer));
+            });
+        }
+        match next.wait_for(Option::is_some).await {
+            Ok(answer) => answer.clone().unwrap_or_else(broken),
+            Err(_) => broken(),
+        }
+    }
+
+    async fn room(&self, places: &Places) {
+        while self.held.load(Ordering::Acquire) > MOST_HELD {
+            places.evict_senders();
+            sleep(PAUSE).await;
+        }
+    }
+
+    fn next(&self) -> MutexGuard<'_, HashMap<Operation, Next>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn broken() -> Answer {
+    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the view could not be rendered")
+}
+
+/// Bytes of renderings that connections hold when another one begins. One that is larger is still made, after the last.
+const MOST_HELD: usize = 16 << 20;
+/// Between two looks at what is held.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+    use crate::admin::connection::caller::Peer;
+
+    #[tokio::test]
+    async fn all_who_ask_at_once_share_a_rendering_that_began_after_they_asked() {
+        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
+        let rendered = Arc::new(AtomicU64::new(0));
+        let ask = || {
+            let rendered = Arc::clone(&rendered);
+            let count = move || Answer::text("text/plain", rendered.fetch_add(1, Ordering::SeqCst).to_string());
+            let (renderings, places) = (Arc::clone(&renderings), Arc::clone(&places));
+            tokio::spawn(async move { renderings.share(Operation::Status, &places, count).await })
+        };
+        let asked: Vec<_> = (0..1000).map(|_| ask()).collect();
+        for asked in asked {
+            assert_eq!(asked.await.unwrap().status, StatusCode::OK);
+        }
+        let so_far = rendered.load(Ordering::SeqCst);
+        assert!(so_far <= 2, "{so_far} renderings");
+        let body = ask().await.unwrap().body;
+        assert_eq!(body, so_far.to_string().as_bytes(), "who comes later gets a new one");
+        drop(body);
+        assert_eq!(renderings.held.load(Ordering::SeqCst), 0, "what nobody holds is not counted");
+    }
+
+    #[tokio::test]
+    async fn a_rendering_that_panics_is_an_answer_and_the_next_one_works() {
+        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
+        let answer = renderings.share(Operation::Status, &places, || panic!("on purpose")).await;
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+        let answer = renderings.share(Operation::Status, &places, || Answer::text("text/plain", "x")).await;
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_too_much_is_taken_from_who_does_not_take_it() {
+        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
+        let place = Arc::new(places.enter(Peer::User(1)).await.unwrap());
+        let large = || Answer::text("text/plain", vec![b'x'; MOST_HELD + 1]);
+        let response = renderings.share(Operation::Status, &places, large).await.into_response(Arc::clone(&place));
+        assert_eq!(renderings.held.load(Ordering::SeqCst), MOST_HELD + 1);
+        let connection = tokio::spawn(async move {
+            place.evicted().await;
+            drop((response, place));
+        });
+        let answer = renderings.share(Operation::Metrics, &places, || Answer::text("text/plain", "x")).await;
+        assert_eq!((answer.status, renderings.held.load(Ordering::SeqCst)), (StatusCode::OK, 1));
+        connection.await.unwrap();
+        assert_eq!((places.count(), places.evicted()), (0, 1));
+    }
+}

@@ -1,0 +1,38 @@
+//! The process → its health, and what is shown of its state. Must not know: HTTP methods, paths.
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use crate::admin::change::process::Fault;
+use crate::admin::request::answer::Answer;
+use crate::reload::control::Status;
+use crate::snapshot::Snapshot;
+
+/// The process answers, which is all that it takes to be alive.
+pub(in crate::admin) fn live() -> Answer {
+    Answer::ok(&json!({ "status": "ok" }))
+}
+
+/// Whether new connections are welcome. That a backend is down does not count: another tlsgate would not reach it either.
+pub(in crate::admin) fn ready(status: &Status) -> Answer {
+    match status.draining {
+        true => Answer::error(StatusCode::SERVICE_UNAVAILABLE, "tlsgate is draining"),
+        false => Answer::ok(&json!({ "status": "ok" })),
+    }
+}
+
+pub(in crate::admin) fn status(status: &Status, snapshot: &Snapshot) -> Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "started": status.started.to_string(),
+        "generation": status.generation,
+        "draining": status.draining,
+        "last_reload_successful": status.errors.is_empty(),
+        "last_success": status.last_success.to_string(),
+        "reloads": { "success": status.successes, "failure": status.failures },
+        "errors": Fault::all(&status.errors),
+        "warnings": status.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "connections_active": snapshot.listeners().map(|listener| listener.admission.active()).sum::<usize>(),
+    })
+}

@@ -1,0 +1,137 @@
+//! The ways that a listener has for its clients. Must not know: sockets, how a way is gone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::backend::pool::Pool;
+use crate::route::index::{self, Found, Match, Mode, Routes};
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::handshake::Terminator;
+use crate::tls::tickets::Tickets;
+use crate::tls::trust::clients::ClientAuth;
+use crate::tls::wire::hello::Hello;
+
+/// A listener's ways: by server name and application protocol, and what becomes of the rest.
+#[derive(Debug)]
+pub struct Ways {
+    index: Routes,
+    routes: Vec<Route>,
+    default: Route,
+    /// What is not TLS.
+    not_tls: Option<Route>,
+}
+
+/// One way.
+#[derive(Debug)]
+pub struct Route {
+    pub name: Arc<str>,
+    pub way: Way,
+}
+
+/// What is done with a connection.
+#[derive(Debug)]
+pub enum Way {
+    /// TLS ends here.
+    Terminate(Box<Termination>),
+    /// The bytes are handed on as they are.
+    Passthrough(Arc<Pool>),
+    /// It is refused.
+    Reject,
+}
+
+/// TLS with a client, and where the plaintext goes.
+#[derive(Debug)]
+pub struct Termination {
+    pub terminator: Terminator,
+    pub backend: Arc<Pool>,
+    pub tickets: Option<Arc<Tickets>>,
+    /// What a ticket may be used for.
+    pub ticket_scope: String,
+}
+
+/// The way for one client.
+#[derive(Debug)]
+pub enum Chosen<'l> {
+    Route(&'l Route),
+    /// A certificate authority's challenge, which no route takes (RFC 8737).
+    Challenge,
+}
+
+impl Ways {
+    /// `matches` and `routes` are in the same order.
+    pub fn new(matches: &[Match], routes: Vec<Route>, default: Way, not_tls: Option<Arc<Pool>>) -> Self {
+        Self {
+            // A valid configuration has no conflicts; an index without routes would leave all to the default.
+            index: Routes::new(matches).unwrap_or_default(),
+            routes,
+            default: Route { name: index::DEFAULT.into(), way: default },
+            not_tls: not_tls.map(|pool| Route { name: index::NOT_TLS.into(), way: Way::Passthrough(pool) }),
+        }
+    }
+
+    /// The way for a client that sends this hello.
+    pub fn choose(&self, hello: &Hello) -> Chosen<'_> {
+        match self.index.find(hello.server_name.as_deref(), &hello.protocols) {
+            Found::Route(index) => Chosen::Route(self.routes.get(index).unwrap_or(&self.default)),
+            Found::None => Chosen::Route(&self.default),
+            Found::Challenge => Chosen::Challenge,
+        }
+    }
+
+    /// The way for what is not TLS.
+    pub fn not_tls(&self) -> Option<&Route> {
+        self.not_tls.as_ref()
+    }
+
+    /// All routes in file order, and then the listener's own way.
+    pub fn all(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().chain([&self.default])
+    }
+
+    /// The listener's own way.
+    pub fn default(&self) -> &Route {
+        &self.default
+    }
+
+    pub fn terminations(&self) -> impl Iterator<Item = &Termination> {
+        self.all().filter_map(|route| match &route.way {
+            Way::Terminate(termination) => Some(&**termination),
+            Way::Passthrough(_) | Way::Reject => None,
+        })
+    }
+
+    /// What TLS is terminated with on each of them.
+    pub fn terminators(&self) -> impl Iterator<Item = &Terminator> {
+        self.terminations().map(|termination| &termination.terminator)
+    }
+
+    /// What clients are judged by, where they are, by the route's name.
+    pub fn client_auths(&self) -> impl Iterator<Item = (&str, &Arc<ClientAuth>)> {
+        self.all().filter_map(|route| match &route.way {
+            Way::Terminate(termination) => Some((&*route.name, termination.terminator.client_auth()?)),
+            Way::Passthrough(_) | Way::Reject => None,
+        })
+    }
+
+    /// Every certificate that may be served, each once: the listener's own first.
+    pub fn certificates(&self) -> Vec<&Arc<Certificate>> {
+        let mut indexes: Vec<_> = self.terminations().map(|termination| &termination.terminator.certificates).collect();
+        indexes.rotate_right(usize::from(matches!(self.default.way, Way::Terminate(_))));
+        // Most routes have the listener's own.
+        let mut seen = HashSet::new();
+        indexes.retain(|index| seen.insert(Arc::as_ptr(index)));
+        let mut seen = HashSet::new();
+        let all = indexes.into_iter().flat_map(|index| index.all());
+        all.filter(|certificate| seen.insert(Arc::as_ptr(certificate))).collect()
+    }
+}
+
+impl Way {
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::Terminate(_) => Mode::Terminate,
+            Self::Passthrough(_) => Mode::Passthrough,
+            Self::Reject => Mode::Reject,
+        }
+    }
+}

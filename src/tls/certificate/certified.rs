@@ -1,0 +1,256 @@
+//! Certificate and key bytes → one [`Certificate`]: chain in order, key, names, key type, validity, fingerprint.
+//! Must not know: files, which client it is for.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustls::SignatureScheme;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SigningKey};
+use thiserror::Error;
+use x509_parser::prelude::X509Certificate;
+
+use crate::tls::certificate::chain;
+use crate::tls::certificate::chain::{Anchors, Chain, End, Verify};
+use crate::tls::certificate::name::Name;
+use crate::tls::certificate::x509;
+use crate::tls::crypto::{self, Verified};
+use pair::Form;
+
+pub(in crate::tls) mod algorithm;
+pub(in crate::tls) mod extensions;
+pub(in crate::tls) mod pair;
+pub use algorithm::{Hash, KeyType};
+
+/// A certificate that can be served: the leaf's facts, and chain and key as rustls wants them.
+#[derive(Debug)]
+pub struct Certificate {
+    /// Where it comes from: the path of the file that holds the certificate.
+    pub label: Box<str>,
+    /// Leaf first, each certificate followed by its issuer; and the private key.
+    pub key: Arc<CertifiedKey>,
+    pub key_type: KeyType,
+    /// Bits of the RSA modulus or of the curve's field.
+    pub key_bits: u32,
+    /// The names it may be chosen by: those given in the configuration, else the DNS names of the SAN extension, else,
+    /// where that extension is absent, the subject's common name.
+    pub names: Vec<Name>,
+    /// The addresses of the SAN extension, whatever names the configuration gives.
+    pub addresses: Vec<IpAddr>,
+    /// Seconds since 1970, inclusive.
+    pub not_before: i64,
+    /// Seconds since 1970, inclusive.
+    pub not_after: i64,
+    /// The earliest end of all certificates that are sent and that lead from the leaf towards a root; a root's own end does
+    /// not count, since clients go by their own copy. Seconds since 1970, inclusive.
+    pub chain_not_after: i64,
+    /// The subject of the certificate that ends then, if that is not the leaf; safe to print.
+    pub chain_ends_first: Option<String>,
+    /// Whether the leaf is self-signed, or its issuer's certificate is sent with it.
+    pub issuer_known: bool,
+    /// Whether the leaf may sign other certificates (basicConstraints).
+    pub is_ca: bool,
+    /// Whether clients demand a stapled OCSP answer with it (TLS feature extension, RFC 7633).
+    pub must_staple: bool,
+    /// Upper-case hex without leading zero bytes, as `openssl x509 -serial` prints it.
+    pub serial: Box<str>,
+    /// SHA-256 of the leaf's DER.
+    pub fingerprint: [u8; 32],
+    /// The hash in the leaf's own signature.
+    pub hash: Hash,
+    /// One entry for each signature that a client has to verify: the schemes any of which says that it can.
+    pub chain_signatures: Box<[&'static [SignatureScheme]]>,
+    /// Names in the certificate that no client can ask for (`f*.example.com`), for a warning.
+    pub unusable_names: Vec<String>,
+    /// What looks wrong with it but works, for warnings; each without the label in front.
+    pub remarks: Vec<String>,
+}
+
+/// Why certificate and key do not make a usable pair.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CertificateError {
+    #[error("no certificate found (expected a \"-----BEGIN CERTIFICATE-----\" section)")]
+    NoCertificate,
+    #[error("no private key found (expected a PKCS#8, PKCS#1 or SEC1 \"PRIVATE KEY\" section)")]
+    NoKey,
+    #[error("{0} private keys found, expected one")]
+    SeveralKeys(usize),
+    #[error("the private key cannot be used: {0}")]
+    BadKey(String),
+    #[error("the private key does not belong to the certificate")]
+    KeyMismatch,
+    #[error("a certificate cannot be read: {0}")]
+    BadCertificate(String),
+    #[error(
+        "the certificate's key is {0} (expected RSA of 2048 to 8192 bits, ECDSA P-256, P-384 or P-521, or Ed25519)"
+    )]
+    UnsupportedKey(String),
+    #[error(
+        "the certificate bears no name (no DNS or IP name in its SAN extension, and no common name); give it some with \"names\""
+    )]
+    NoNames,
+    #[error(
+        "no client can ask for the certificate: its {0} is \"{1}\", which is no host name; give it some with \"names\""
+    )]
+    NoHostName(&'static str, String),
+}
+
+impl Certificate {
+    /// Matches certificates and key: the leaf is the one that bears the key, the others are put in order behind it.
+    /// `names`, where given, replace the certificate's own.
+    pub fn build(
+        label: &str,
+        certificates: Vec<CertificateDer<'static>>,
+        mut keys: Vec<PrivateKeyDer<'static>>,
+        names: Option<Vec<Name>>,
+    ) -> Result<Self, CertificateError> {
+        if certificates.is_empty() {
+            return Err(CertificateError::NoCertificate);
+        }
+        let key = match (keys.pop(), keys.len()) {
+            (None, _) => return Err(CertificateError::NoKey),
+            (Some(key), 0) => key,
+            (Some(_), others) => return Err(CertificateError::SeveralKeys(others + 1)),
+        };
+        let parsed = parsed(&certificates)?;
+        let first = algorithm::key_type(&parsed[0]);
+        let signing = crypto::signing_key(&key).map_err(|error| match &first {
+            // A key that the provider refuses is best explained by what the certificate says it is.
+            Err(unsupported) => unsupported.clone(),
+            Ok(_) => CertificateError::BadKey(pair::unusual(&key).map_or_else(|| plain(&error), str::to_owned)),
+        })?;
+        let (leaf, form) = leaf_of(&parsed, signing.as_ref())?;
+        let (key_type, key_bits) = algorithm::key_type(&parsed[leaf])?;
+        let chain = chain::from(&parsed, leaf, &Anchors::default(), Verify::Doubtful);
+        let mut own = extensions::names(&parsed[leaf])?;
+        match names {
+            Some(given) => (own.usable, own.unusable) = (given, Vec::new()),
+            None => own = own.any(&parsed[leaf])?,
+        }
+        let first_end = first_end(&parsed, &chain);
+        let tbs = &parsed[leaf].tbs_certificate;
+        Ok(Self {
+            label: label.into(),
+            key_type,
+            key_bits,
+            names: own.usable,
+            addresses: own.addresses,
+            not_before: tbs.validity.not_before.timestamp(),
+            not_after: tbs.validity.not_after.timestamp(),
+            chain_not_after: parsed[first_end].validity().not_after.timestamp(),
+            chain_ends_first: (first_end != leaf).then(|| subject(&parsed[first_end])),
+            issuer_known: match chain.links.first() {
+                Some(link) => *link != Verified::No,
+                None => chain.end == End::SelfSigned,
+            },
+            is_ca: parsed[leaf].is_ca(),
+            must_staple: extensions::must_staple(&parsed[leaf]),
+            serial: x509::serial(tbs.raw_serial()).into(),
+            fingerprint: crypto::sha256(&certificates[leaf]),
+            hash: algorithm::signature_hash(&parsed[leaf]),
+            chain_signatures: chain
+                .order
+                .iter()
+                .map(|&index| &parsed[index])
+                .filter(|certificate| !x509::is_self_issued(certificate))
+                .map(algorithm::verifying_schemes)
+                .collect(),
+            unusable_names: own.unusable,
+            remarks: form.remark().map(str::to_owned).into_iter().chain(unverified(&parsed, &chain)).collect(),
+            key: Arc::new(CertifiedKey::new(sent(&certificates, &chain), signing)),
+        })
+    }
+
+    /// Verifies the signature of each certificate that is sent with its issuer. Returns a remark for each that does not
+    /// verify and is not among [`Self::remarks`]: when a certificate is built, only those are verified whose issuer is in
+    /// doubt, since each costs as much as the rest of building it.
+    pub fn unverified(&self) -> Vec<String> {
+        let parsed = self.key.cert.iter().map(|der| x509::parse(der)).collect::<Result<Vec<_>, _>>();
+        // What it was built from can be read.
+        let Ok(parsed) = parsed else { return Vec::new() };
+        if parsed.is_empty() {
+            return Vec::new();
+        }
+        let mut found = unverified(&parsed, &chain::from(&parsed, 0, &Anchors::default(), Verify::Every));
+        found.retain(|remark| !self.remarks.contains(remark));
+        found
+    }
+
+    /// Whether `now`, in seconds since 1970, lies in the leaf's validity.
+    pub fn is_valid_at(&self, now: i64) -> bool {
+        (self.not_before..=self.not_after).contains(&now)
+    }
+
+    /// The scheme this key would sign with for a client that offers `offered`, if any.
+    pub fn scheme_for(&self, offered: &[SignatureScheme]) -> Option<SignatureScheme> {
+        self.key_type.schemes().iter().copied().find(|scheme| offered.contains(scheme))
+    }
+
+    /// Whether a client that accepts `accepted` in certificates says it can verify the whole chain.
+    pub fn is_verifiable_with(&self, accepted: &[SignatureScheme]) -> bool {
+        self.chain_signatures.iter().all(|any_of| any_of.iter().any(|scheme| accepted.contains(scheme)))
+    }
+}
+
+/// Parses each; an error says which it is.
+fn parsed<'a>(certificates: &'a [CertificateDer<'_>]) -> Result<Vec<X509Certificate<'a>>, CertificateError> {
+    let number = |at: usize, error: x509::ParseError| match certificates.len() {
+        1 => CertificateError::BadCertificate(error.to_string()),
+        all => CertificateError::BadCertificate(format!("number {} of {all}: {error}", at + 1)),
+    };
+    let each = certificates.iter().enumerate();
+    each.map(|(at, der)| x509::parse(der).map_err(|error| number(at, error))).collect()
+}
+
+/// Everything in the order in which it is sent; what stands there twice is sent once.
+fn sent(certificates: &[CertificateDer<'static>], chain: &Chain) -> Vec<CertificateDer<'static>> {
+    let mut sent: Vec<CertificateDer<'static>> = Vec::with_capacity(certificates.len());
+    for certificate in chain.all().map(|at| &certificates[at]) {
+        if !sent.contains(certificate) {
+            sent.push(certificate.clone());
+        }
+    }
+    sent
+}
+
+/// Where the certificate stands that ends first of all that lead from the leaf towards a root.
+fn first_end(parsed: &[X509Certificate<'_>], chain: &Chain) -> usize {
+    let leaf = chain.order[0];
+    let leading = chain.order.iter().chain(&chain.others).copied();
+    let judged = leading.filter(|at| *at == leaf || !x509::is_self_issued(&parsed[*at]));
+    judged.min_by_key(|at| parsed[*at].validity().not_after.timestamp()).unwrap_or(leaf)
+}
+
+/// Says which signatures are not the issuer's.
+fn unverified(parsed: &[X509Certificate<'_>], chain: &Chain) -> Vec<String> {
+    let remark = |(issuer, issued): (usize, usize)| {
+        let (issuer, issued) = (subject(&parsed[issuer]), subject(&parsed[issued]));
+        format!("the chain does not verify: \"{issuer}\" did not sign \"{issued}\", which names it as its issuer")
+    };
+    chain.broken().map(remark).collect()
+}
+
+fn subject(certificate: &X509Certificate<'_>) -> String {
+    x509::printable(&certificate.subject().to_string())
+}
+
+/// The certificate whose public key is the private key's other half, and the form in which it writes it.
+fn leaf_of(parsed: &[X509Certificate<'_>], signing: &dyn SigningKey) -> Result<(usize, Form), CertificateError> {
+    let Some(public) = signing.public_key() else {
+        return Err(CertificateError::BadKey("its public half cannot be derived".into()));
+    };
+    let fitting = parsed.iter().enumerate().filter_map(|(at, one)| Some((at, pair::form(one, &public)?)));
+    // If it is there in the usual form, too, that one is better.
+    fitting.min_by_key(|(at, form)| (*form != Form::Usual, *at)).ok_or(CertificateError::KeyMismatch)
+}
+
+/// rustls's words without its "unexpected error: " frame.
+fn plain(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::General(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

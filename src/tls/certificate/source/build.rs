@@ -1,0 +1,168 @@
+//! The files of one certificate → the certificate, or the one from before where they are the same.
+//! Must not know: how the files were found.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Loading, StoreError, Trust};
+use crate::files;
+use crate::tls::certificate::certified::{Certificate, CertificateError};
+use crate::tls::certificate::name::Name;
+use crate::tls::certificate::pem;
+use crate::tls::certificate::pem::Contents;
+use crate::tls::certificate::source::content;
+use crate::tls::certificate::stamp::Stamp;
+use crate::tls::crypto;
+use crate::warning::Warning;
+
+/// What a certificate is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub(super) cert: PathBuf,
+    /// `None` where the key stands in the same file.
+    pub(super) key: Option<PathBuf>,
+    /// What comes behind the certificates of the first file.
+    pub(super) chain: Option<PathBuf>,
+    pub(super) names: Option<Vec<Name>>,
+}
+
+/// A certificate as it was last loaded.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) certificate: Arc<Certificate>,
+    /// Whether everyone can read the private key.
+    pub(super) exposed: bool,
+    /// What was not read of its files, and what does not verify.
+    pub(super) warnings: Vec<Warning>,
+    /// Of each file. `None` where they must be read again.
+    pub(super) stamps: Option<Box<[Stamp]>>,
+    pub(super) bytes: [u8; 32],
+}
+
+impl Origin {
+    /// A file of a folder, with its key if that is in another.
+    pub(super) fn found(cert: PathBuf, key: Option<PathBuf>) -> Self {
+        Self { cert, key, chain: None, names: None }
+    }
+
+    pub(super) fn key_file(&self) -> &Path {
+        self.key.as_ref().unwrap_or(&self.cert)
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.cert).chain(&self.key).chain(&self.chain)
+    }
+}
+
+impl Loading<'_> {
+    /// The certificate as it is on disk now; the one from before if that is the same.
+    pub(super) fn current(&self, origin: &Origin) -> Result<Kept, StoreError> {
+        if let Some(kept) = self.after.kept.get(origin) {
+            return Ok(kept.clone());
+        }
+        let before = self.before.kept.get(origin);
+        // Taken before reading: what changes while it is read will look changed the next time.
+        let stamps: Option<Box<[Stamp]>> = origin.files().map(|file| Stamp::of(file, self.now)).collect();
+        if let Some(kept) = before
+            && self.trust == Trust::Stamps
+            && stamps.is_some()
+            && kept.stamps == stamps
+        {
+            return Ok(kept.clone());
+        }
+        let files = Files::read(origin)?;
+        let bytes = files.hash();
+        if let Some(kept) = before.filter(|kept| kept.bytes == bytes) {
+            return Ok(Kept { stamps, ..kept.clone() });
+        }
+        let (certificate, mut warnings) = files.certificate(origin)?;
+        // What a reload brings is verified; to verify thousands at the start would take too long.
+        if !self.before.kept.is_empty() {
+            let unverified = certificate.unverified().into_iter();
+            warnings.extend(unverified.map(|remark| Warning::about(&*certificate.label, remark)));
+        }
+        let certificate = Arc::new(certificate);
+        Ok(Kept { certificate, exposed: files.key().exposed, warnings, stamps, bytes })
+    }
+}
+
+/// The files of one certificate.
+struct Files {
+    cert: File,
+    key: Option<File>,
+    chain: Option<File>,
+}
+
+impl Files {
+    fn read(origin: &Origin) -> Result<Self, StoreError> {
+        let read = |path: &Option<PathBuf>| path.as_deref().map(File::read).transpose();
+        Ok(Self { cert: File::read(&origin.cert)?, key: read(&origin.key)?, chain: read(&origin.chain)? })
+    }
+
+    /// That in which the key is.
+    fn key(&self) -> &File {
+        self.key.as_ref().unwrap_or(&self.cert)
+    }
+
+    fn certificate(&self, origin: &Origin) -> Result<(Certificate, Vec<Warning>), StoreError> {
+        let mut warnings = Vec::new();
+        let mut contents = self.cert.contents(&mut warnings)?;
+        if contents.certificates.is_empty() {
+            self.cert.is_foreign()?;
+        }
+        let mut what = self.cert.path.display().to_string();
+        if let Some(key) = &self.key {
+            // Only the certificate file's certificates and the key file's key count, so that a pair is never a mix of three.
+            contents.keys = key.contents(&mut warnings)?.keys;
+            if contents.keys.is_empty() {
+                key.is_foreign()?;
+            }
+            what = format!("{what} with {}", key.path.display());
+        }
+        if let Some(chain) = &self.chain {
+            let behind = chain.contents(&mut warnings)?.certificates;
+            if behind.is_empty() {
+                chain.is_foreign()?;
+                return Err(StoreError::Certificate(chain.path.display().to_string(), CertificateError::NoCertificate));
+            }
+            contents.certificates.extend(behind);
+        }
+        let label = origin.cert.display().to_string();
+        let built = Certificate::build(&label, contents.certificates, contents.keys, origin.names.clone());
+        Ok((built.map_err(|error| StoreError::Certificate(what, error))?, warnings))
+    }
+
+    fn hash(&self) -> [u8; 32] {
+        let parts = [Some(&self.cert), self.key.as_ref(), self.chain.as_ref()];
+        let hashed = |file: &File| [crypto::sha256(&file.text).as_slice(), &[u8::from(file.exposed)]].concat();
+        crypto::sha256(&parts.iter().flat_map(|file| file.map(hashed).unwrap_or_default()).collect::<Vec<_>>())
+    }
+}
+
+struct File {
+    path: PathBuf,
+    text: Vec<u8>,
+    exposed: bool,
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self, StoreError> {
+        let read = files::read(path, files::LARGEST_CERTIFICATES);
+        let read = read.map_err(|error| StoreError::Read(path.to_owned(), error))?;
+        Ok(Self { path: path.to_owned(), exposed: read.readable_by_all(), text: read.bytes })
+    }
+
+    /// What is not read of it is added to `warnings`.
+    fn contents(&self, warnings: &mut Vec<Warning>) -> Result<Contents, StoreError> {
+        let contents = pem::read(&self.text).map_err(|error| StoreError::Pem(self.path.clone(), error))?;
+        let path = self.path.display().to_string();
+        let unread = contents.passed_over.iter();
+        warnings.extend(unread.map(|unread| Warning::about(path.as_str(), unread.to_string())));
+        Ok(contents)
+    }
+
+    /// An error where nothing was found since it is not written in PEM.
+    fn is_foreign(&self) -> Result<(), StoreError> {
+        content::foreign(&self.text).map_or(Ok(()), |why| Err(StoreError::Foreign(self.path.clone(), why)))
+    }
+}

@@ -1,0 +1,167 @@
+//! The client's side of a handshake: towards a server that has to prove who it is. The deadline is the caller's.
+//! Must not know: configuration, which server it is, how failures are counted.
+
+use std::sync::Arc;
+
+use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::pki_types::ServerName;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error};
+use thiserror::Error as ThisError;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use crate::tls::crypto;
+use crate::tls::handshake::{HandshakeError, drive};
+use crate::tls::policy::Policy;
+use crate::tls::record::{Finished, Handshaking, Layer};
+use crate::tls::trust::servers::{NotPinned, Trust, TrustError};
+use crate::tls::wire::alert;
+use crate::tls::wire::fault;
+
+/// What the servers of a backend are asked for, and are shown.
+#[derive(Debug)]
+pub struct Connector {
+    config: ClientConfig,
+    server_name: ServerName<'static>,
+    alpn: Alpn,
+    layer: Layer,
+    /// Says whether another connector verifies and shows the same.
+    pub identity: [u8; 32],
+}
+
+/// The application protocols that are offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alpn {
+    /// These; none where the list is empty.
+    Fixed(Vec<Vec<u8>>),
+    /// The one that was agreed on with the client, if any, and then the server has to agree too.
+    Client,
+}
+
+/// What a [`Connector`] is made of.
+#[derive(Debug)]
+pub struct Terms<'a> {
+    pub policy: &'a Policy,
+    pub trust: &'a Trust,
+    pub server_name: ServerName<'static>,
+    /// Shown to servers that ask for one.
+    pub certificate: Option<&'a CertifiedKey>,
+    pub alpn: Alpn,
+    pub layer: Layer,
+}
+
+/// Why there is no connector.
+#[derive(Debug, ThisError)]
+pub enum ConnectorError {
+    #[error("{0}")]
+    Trust(#[from] TrustError),
+    #[error("policy: {}", fault::reason(.0))]
+    Policy(Error),
+}
+
+/// Why a server is not spoken to.
+#[derive(Debug, ThisError)]
+pub enum ConnectError {
+    #[error("its certificate is not from a CA that is trusted")]
+    Untrusted,
+    /// A CA of the name that it gives is trusted, but has another key.
+    #[error("its certificate is not from a CA that is trusted: a signature is wrong")]
+    Forged,
+    #[error("its certificate is not accepted: {}", fault::certificate_reason(.0))]
+    Certificate(CertificateError),
+    #[error("its certificate does not bear the name {0}")]
+    Name(String),
+    #[error("its certificate is expired, or not valid yet")]
+    Expired,
+    #[error("no certificate that it sent has a pinned key")]
+    Pin,
+    #[error("it refused with the alert {}", alert::name(*.0))]
+    Alert(AlertDescription),
+    #[error("it closed the connection during the TLS handshake")]
+    Closed,
+    #[error("it does not speak the protocol that was agreed on with the client")]
+    Alpn,
+    #[error("TLS: {}", fault::reason(.0))]
+    Failed(Error),
+}
+
+impl Connector {
+    pub fn new(terms: Terms<'_>) -> Result<Self, ConnectorError> {
+        let Terms { policy, trust, server_name, certificate, alpn, layer } = terms;
+        let builder = policy.client_builder().map_err(ConnectorError::Policy)?;
+        let verifier = trust.verifier(Arc::clone(builder.crypto_provider()))?;
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        let mut config = match certificate {
+            Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key.clone()))),
+            None => builder.with_no_client_auth(),
+        };
+        // Each connection is verified: a session that goes on would not be.
+        config.resumption = Resumption::disabled();
+        config.enable_secret_extraction = layer == Layer::Tlsgate;
+        let mut facts = format!("{policy:?} {server_name:?} {alpn:?}").into_bytes();
+        for certificate in trust.roots.iter().chain(certificate.iter().flat_map(|key| &key.cert)) {
+            facts.extend_from_slice(certificate);
+        }
+        facts.extend(trust.pins.iter().flatten());
+        Ok(Self { config, server_name, alpn, layer, identity: crypto::sha256(&facts) })
+    }
+
+    /// Runs the handshake. `agreed` is the protocol that was agreed on with the client. On failure the server has been told
+    /// why, as far as TLS has a word for it.
+    pub async fn connect(
+        &self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        agreed: Option<&[u8]>,
+    ) -> Result<Finished, ConnectError> {
+        let mut config = self.config.clone();
+        config.alpn_protocols = match &self.alpn {
+            Alpn::Fixed(protocols) => protocols.clone(),
+            Alpn::Client => agreed.map(<[u8]>::to_vec).into_iter().collect(),
+        };
+        let connection = UnbufferedClientConnection::new(Arc::new(config), self.server_name.clone())
+            .map_err(ConnectError::Failed)?;
+        let mut handshaking = Handshaking::client(connection);
+        let last = drive(stream, &mut handshaking).await.map_err(|error| self.said(error))?;
+        stream.write_all(&last).await.map_err(|_| ConnectError::Closed)?;
+        let finished = handshaking.finish(self.layer).map_err(|error| ConnectError::Failed(error.error))?;
+        if self.alpn == Alpn::Client && finished.negotiated.alpn.as_deref() != agreed {
+            return Err(ConnectError::Alpn);
+        }
+        Ok(finished)
+    }
+
+    fn said(&self, error: HandshakeError) -> ConnectError {
+        let error = match error {
+            HandshakeError::Closed | HandshakeError::Io(_) => return ConnectError::Closed,
+            HandshakeError::Protocol(error) | HandshakeError::Client { error, .. } => error,
+        };
+        match error.received_alert {
+            Some(alert) => ConnectError::Alert(alert),
+            None => ConnectError::of(error.error, &self.server_name),
+        }
+    }
+}
+
+impl ConnectError {
+    /// What a handshake's error says of a server that should have that name.
+    pub fn of(error: Error, name: &ServerName<'_>) -> Self {
+        let reason = match error {
+            Error::InvalidCertificate(reason) => reason,
+            Error::AlertReceived(alert) => return Self::Alert(alert),
+            other => return Self::Failed(other),
+        };
+        match reason {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::Name(name.to_str().into_owned())
+            }
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Self::Expired,
+            CertificateError::Other(other) if other.0.is::<NotPinned>() => Self::Pin,
+            CertificateError::UnknownIssuer => Self::Untrusted,
+            CertificateError::BadSignature => Self::Forged,
+            other => Self::Certificate(other),
+        }
+    }
+}

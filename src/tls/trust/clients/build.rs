@@ -1,0 +1,335 @@
+//! Certificates and lists → what clients are judged by; whatever would refuse all of them is an error here.
+//! Must not know: files, names, pins.
+
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{CertificateError, DistinguishedName, Error};
+use thiserror::Error as ThisError;
+
+use crate::tls::certificate::x509;
+use crate::tls::crypto;
+use crate::tls::trust::anchor;
+use crate::tls::trust::anchor::{Anchors, Purpose};
+use crate::tls::trust::clients::authorities::{Authorities, Role, Track};
+use crate::tls::trust::clients::lists;
+use crate::tls::trust::clients::lists::{List, ListFault};
+use crate::tls::trust::clients::{ExpiredCrl, Fault, Identity, Settings};
+use crate::tls::wire::fault;
+
+/// What an error or a warning is about: one of the certificates or lists that were given, or all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    Ca(usize),
+    List(usize),
+    Whole,
+}
+
+/// Why clients cannot be judged.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("{reason}")]
+pub struct ClientAuthError {
+    pub at: At,
+    pub reason: Reason,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+pub enum Reason {
+    #[error("no certificate of a CA in it")]
+    NoCa,
+    #[error("the certificate of \"{0}\" cannot be used as a CA's: {1}")]
+    BadCa(String, String),
+    #[error("{0}")]
+    BadList(#[from] ListFault),
+    #[error(
+        "lists of revoked certificates tell apart too many CAs with the same names (expected at most 16 combinations)"
+    )]
+    TooManyNamesakes,
+}
+
+/// What clients' certificates are verified with.
+#[derive(Debug)]
+pub(super) struct Trusted {
+    known: Anchors,
+    ways: Vec<Way>,
+    /// Fingerprints of certificates that are believed as they are.
+    direct: Vec<Direct>,
+    /// When the first of the lists is out of date, if that counts; in seconds since 1970.
+    lists_good_until: i64,
+    hints: Vec<DistinguishedName>,
+    remarks: Vec<(At, String)>,
+    /// Of each CA and list: whose it is, and its end.
+    ends: Vec<(At, String, i64)>,
+}
+
+/// One way to verify a chain.
+#[derive(Debug)]
+struct Way {
+    chains: Arc<dyn ClientCertVerifier>,
+    /// What clients need not send.
+    between: Vec<CertificateDer<'static>>,
+}
+
+#[derive(Debug)]
+struct Direct {
+    certificate: CertificateDer<'static>,
+    revoked: bool,
+}
+
+impl Trusted {
+    pub(super) fn new(
+        settings: &Settings,
+        ca: Vec<CertificateDer<'static>>,
+        crls: Vec<CertificateRevocationListDer<'static>>,
+    ) -> Result<Self, Vec<ClientAuthError>> {
+        if ca.is_empty() {
+            return Err(vec![ClientAuthError { at: At::Whole, reason: Reason::NoCa }]);
+        }
+        let known =
+            Anchors::new(ca.clone()).map_err(|(index, error)| vec![bad_ca(&ca, index, fault::reason(&error))])?;
+        let authorities = Authorities::new(ca.iter().map(|der| x509::parse(der).ok()).collect());
+        let (lists, replaced) = examined(&authorities, &crls)?;
+        let unusable: Vec<usize> = (0..ca.len()).filter(|at| authorities.unusable_key(*at).is_some()).collect();
+        if unusable.len() == ca.len() {
+            let error = |at: usize| bad_ca(&ca, at, authorities.unusable_key(at).unwrap_or_default());
+            return Err(unusable.into_iter().map(error).collect());
+        }
+        let roles = authorities.roles(&lists);
+        let tracks = authorities.tracks(&roles, &lists);
+        let tracks = tracks.ok_or_else(|| vec![ClientAuthError { at: At::Whole, reason: Reason::TooManyNamesakes }])?;
+        let ways = tracks.iter().map(|track| Way::new(settings, &ca, &crls, &lists, track));
+        let ways = ways.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>();
+        let ways = ways.map_err(|error| culprits(&error, &ca, &crls, settings))?;
+        let lists_good_until = match settings.expired_crl {
+            ExpiredCrl::Refuse => lists.iter().map(|list| list.next_update).min().unwrap_or(i64::MAX),
+            ExpiredCrl::Ignore => i64::MAX,
+        };
+        let direct = |at: &usize| roles[*at] != Role::Client || !authorities.has_issuer(*at);
+        let direct = (0..ca.len()).filter(direct).map(|at| Direct {
+            certificate: ca[at].clone(),
+            revoked: lists.iter().any(|list| list.revokes.contains(&at)),
+        });
+        Ok(Self {
+            ways,
+            direct: direct.collect(),
+            lists_good_until,
+            hints: hints(&authorities, &known),
+            remarks: remarks(&authorities, settings, &lists, &replaced),
+            ends: ends(&authorities, settings, &lists),
+            known,
+        })
+    }
+
+    pub(super) fn lists_good_until(&self) -> i64 {
+        self.lists_good_until
+    }
+
+    pub(super) fn hints(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    pub(super) fn warnings(&self, now: i64) -> Vec<(At, String)> {
+        let past = self.ends.iter().filter(|(_, _, end)| *end < now);
+        let past = past.map(|(at, whose, end)| match at {
+            At::List(_) => {
+                let end = x509::rfc3339(*end);
+                (*at, format!("the list of revoked certificates of \"{whose}\" is out of date since {end}, and its clients are refused"))
+            }
+            _ => (*at, format!("the certificate of \"{whose}\" expired at {}; clients below it are still accepted", x509::rfc3339(*end))),
+        });
+        self.remarks.iter().cloned().chain(past).collect()
+    }
+
+    /// Whether a client's certificate is good, by itself or by its chain.
+    pub(super) fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        if self.known.contain(leaf)
+            && let Some(direct) = self.direct.iter().find(|direct| direct.certificate == *leaf)
+        {
+            // What webpki cannot read it cannot verify the handshake with.
+            ParsedCertificate::try_from(leaf)?;
+            return match direct.revoked {
+                true => Err(CertificateError::Revoked.into()),
+                false => Ok(anchor::may_be_used(leaf, Purpose::Client, now)?),
+            };
+        }
+        let mut worst: Option<Error> = None;
+        for way in &self.ways {
+            let with = |more: &[CertificateDer<'static>]| others.iter().chain(more).cloned().collect::<Vec<_>>();
+            let verified = match way.between.is_empty() {
+                true => way.chains.verify_client_cert(leaf, others, now),
+                false => way.chains.verify_client_cert(leaf, &with(&way.between), now),
+            };
+            let verified = verified.map_err(|error| match error {
+                // No list was wrong when they were loaded: it is that of a CA with the same name and another key.
+                Error::InvalidCertRevocationList(_) => CertificateError::UnknownRevocationStatus.into(),
+                other => other,
+            });
+            match verified {
+                Ok(_) => return Ok(()),
+                Err(error) if worst.as_ref().is_none_or(|worst| weight(&error) > weight(worst)) => worst = Some(error),
+                Err(_) => {}
+            }
+        }
+        Err(worst.unwrap_or_else(|| CertificateError::UnknownIssuer.into()))
+    }
+}
+
+/// Of several reasons, one that is about this very client counts more than that a CA is not its own.
+fn weight(error: &Error) -> u8 {
+    match Fault::of(error) {
+        Some(Fault::Revoked) => 4,
+        Some(Fault::Expired) => 3,
+        Some(Fault::RevocationUnknown) => 2,
+        Some(Fault::Invalid) => 1,
+        _ => 0,
+    }
+}
+
+impl Way {
+    /// `None` where no chain may end anywhere.
+    fn new(
+        settings: &Settings,
+        ca: &[CertificateDer<'static>],
+        crls: &[CertificateRevocationListDer<'static>],
+        lists: &[List],
+        track: &Track,
+    ) -> Result<Option<Self>, VerifierBuilderError> {
+        let of = |indices: &[usize]| indices.iter().map(|at| ca[*at].clone()).collect::<Vec<_>>();
+        let anchors = Anchors::new(of(&track.anchors)).ok().and_then(|anchors| anchors.issuers());
+        let Some(anchors) = anchors else { return Ok(None) };
+        let crls = track.lists.iter().map(|at| crls[lists[*at].index].clone());
+        let builder = WebPkiClientVerifier::builder_with_provider(anchors, Arc::new(crypto::provider()));
+        let mut builder = builder.with_crls(crls);
+        if settings.expired_crl == ExpiredCrl::Refuse {
+            builder = builder.enforce_revocation_expiration();
+        }
+        Ok(Some(Self { chains: builder.build()?, between: of(&track.between) }))
+    }
+}
+
+type Lists = (Vec<List>, Vec<List>);
+
+/// Those that count, and those that newer ones replace.
+fn examined(
+    authorities: &Authorities<'_>,
+    crls: &[CertificateRevocationListDer<'_>],
+) -> Result<Lists, Vec<ClientAuthError>> {
+    let (mut lists, mut errors) = (Vec::new(), Vec::new());
+    for (index, crl) in crls.iter().enumerate() {
+        match lists::examine(index, crl, &authorities.parsed) {
+            Ok(list) => lists.push(list),
+            Err(fault) => errors.push(ClientAuthError { at: At::List(index), reason: fault.into() }),
+        }
+    }
+    match errors.is_empty() {
+        true => Ok(lists::newest(lists, |one, other| authorities.same_key(one, other))),
+        false => Err(errors),
+    }
+}
+
+fn bad_ca(ca: &[CertificateDer<'_>], index: usize, what: String) -> ClientAuthError {
+    let subject = Identity::of(&ca[index]).map(|identity| identity.subject).unwrap_or_default();
+    ClientAuthError { at: At::Ca(index), reason: Reason::BadCa(subject, what) }
+}
+
+/// webpki says that a list is wrong, but not which.
+fn culprits(
+    error: &VerifierBuilderError,
+    ca: &[CertificateDer<'static>],
+    crls: &[CertificateRevocationListDer<'static>],
+    settings: &Settings,
+) -> Vec<ClientAuthError> {
+    let alone = |index: usize| {
+        let list = List::alone(index);
+        let track = Track { anchors: (0..ca.len()).collect(), between: Vec::new(), lists: vec![0] };
+        let Err(VerifierBuilderError::InvalidCrl(error)) = Way::new(settings, ca, crls, &[list], &track) else {
+            return None;
+        };
+        let reason = ListFault::Unusable(fault::revocation_list_reason(&error)).into();
+        Some(ClientAuthError { at: At::List(index), reason })
+    };
+    let found: Vec<_> = (0..crls.len()).filter_map(alone).collect();
+    match found.is_empty() {
+        true => vec![ClientAuthError { at: At::Whole, reason: ListFault::Unusable(builder_words(error)).into() }],
+        false => found,
+    }
+}
+
+fn builder_words(error: &VerifierBuilderError) -> String {
+    match error {
+        VerifierBuilderError::InvalidCrl(error) => fault::revocation_list_reason(error),
+        // There is no other one with the CAs and lists that are here.
+        _ => "no chain can be verified with it".into(),
+    }
+}
+
+/// The names that clients choose a certificate by: of CAs, and of who issued those that are trusted as they are.
+fn hints(authorities: &Authorities<'_>, known: &Anchors) -> Vec<DistinguishedName> {
+    let mut hints = known.issuers().map(|issuers| issuers.subjects()).unwrap_or_default();
+    let clients = authorities.parsed.iter().flatten().filter(|parsed| !anchor::may_issue(parsed));
+    hints.extend(clients.map(|client| DistinguishedName::from(client.issuer().as_raw().to_vec())));
+    hints
+}
+
+fn remarks(authorities: &Authorities<'_>, settings: &Settings, lists: &[List], replaced: &[List]) -> Vec<(At, String)> {
+    let mut remarks = Vec::new();
+    for index in 0..authorities.parsed.len() {
+        let subject = authorities.subject(index);
+        remarks.extend(authorities.remark(index).map(|remark| (At::Ca(index), remark)));
+        if let Some(key) = authorities.unusable_key(index) {
+            remarks.push((At::Ca(index), format!("nothing that \"{subject}\" signed can be verified: {key}")));
+        }
+        let key = authorities.parsed[index].as_ref().filter(|parsed| anchor::may_issue(parsed));
+        let key = key.map(|parsed| crypto::sha256(parsed.public_key().raw));
+        if key.is_some_and(|key| settings.pins.contains(&key)) {
+            let text = format!(
+                "a pin is of the key of the CA \"{subject}\", but a client's own key is compared with the pins"
+            );
+            remarks.push((At::Ca(index), text));
+        }
+        if lists.iter().any(|list| list.revokes.contains(&index)) {
+            remarks.push((
+                At::Ca(index),
+                format!("the certificate of \"{subject}\" is revoked: a list of its issuer says so, and clients below it are refused"),
+            ));
+        }
+    }
+    for index in authorities.unlisted(lists) {
+        let subject = authorities.subject(index);
+        let text = format!(
+            "there is no list of revoked certificates of \"{subject}\" in \"crl\", where other CAs have one, and its clients are refused"
+        );
+        remarks.push((At::Ca(index), text));
+    }
+    for list in replaced {
+        let subject = authorities.subject(list.signer);
+        remarks.push((
+            At::List(list.index),
+            format!(
+                "the list of revoked certificates of \"{subject}\" is passed over: another one is newer, or the same"
+            ),
+        ));
+    }
+    remarks
+}
+
+fn ends(authorities: &Authorities<'_>, settings: &Settings, lists: &[List]) -> Vec<(At, String, i64)> {
+    let of_ca = authorities.parsed.iter().enumerate().filter_map(|(index, parsed)| {
+        let parsed = parsed.as_ref().filter(|parsed| anchor::may_issue(parsed))?;
+        Some((At::Ca(index), authorities.subject(index), parsed.validity().not_after.timestamp()))
+    });
+    let counted = lists.iter().filter(|_| settings.expired_crl == ExpiredCrl::Refuse);
+    let of_lists = counted.map(|list| (At::List(list.index), authorities.subject(list.signer), list.next_update));
+    of_ca.chain(of_lists).collect()
+}
+
+#[cfg(test)]
+mod tests;

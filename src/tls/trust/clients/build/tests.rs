@@ -1,0 +1,122 @@
+//! Who gets in, and who does not, where CAs share a name or are revoked themselves.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
+    RevokedCertParams, SerialNumber,
+};
+
+use super::*;
+use crate::tls::trust::clients::Demand;
+
+const CLIENT: u64 = 66;
+
+/// A key, and the name that goes with it.
+struct Owner {
+    key: KeyPair,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn params(name: &str, serial: u64, is_ca: IsCa) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.serial_number = Some(SerialNumber::from(serial));
+    params.is_ca = is_ca;
+    params
+}
+
+fn authority(name: &str, serial: u64) -> CertificateParams {
+    params(name, serial, IsCa::Ca(BasicConstraints::Unconstrained))
+}
+
+impl Owner {
+    fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let same = KeyPair::try_from(key.serialize_der()).unwrap();
+        Self { issuer: Issuer::new(authority(name, 1), same), key }
+    }
+
+    fn root(&self, name: &str, serial: u64) -> CertificateDer<'static> {
+        authority(name, serial).self_signed(&self.key).unwrap().der().clone()
+    }
+
+    /// A certificate of a CA that has that name and this key.
+    fn below(&self, name: &str, serial: u64, above: &Self) -> CertificateDer<'static> {
+        authority(name, serial).signed_by(&self.key, &above.issuer).unwrap().der().clone()
+    }
+
+    fn client(&self) -> CertificateDer<'static> {
+        let key = KeyPair::generate().unwrap();
+        params("client", CLIENT, IsCa::ExplicitNoCa).signed_by(&key, &self.issuer).unwrap().der().clone()
+    }
+
+    fn list(&self, serials: &[u64]) -> CertificateRevocationListDer<'static> {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: rcgen::date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2020, 1, 1),
+            next_update: rcgen::date_time_ymd(2100, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().der().clone()
+    }
+}
+
+/// What becomes of a client that shows `leaf`, and `others` with it.
+fn judged(
+    ca: &[&CertificateDer<'static>],
+    lists: &[CertificateRevocationListDer<'static>],
+    leaf: &CertificateDer<'static>,
+    others: &[CertificateDer<'static>],
+) -> Result<(), Fault> {
+    let settings =
+        Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names: Vec::new(), pins: Vec::new() };
+    let ca = ca.iter().map(|ca| (*ca).clone()).collect();
+    let trusted = Trusted::new(&settings, ca, lists.to_vec()).unwrap();
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_800_000_000));
+    trusted.verify(leaf, others, now).map_err(|error| Fault::of(&error).unwrap())
+}
+
+#[test]
+fn no_client_gets_past_a_list_by_way_of_a_ca_of_the_same_name() {
+    let (old, new) = (Owner::new("ca"), Owner::new("ca"));
+    let (old_root, new_root) = (old.root("ca", 1), new.root("ca", 2));
+    let (ca, client) = ([&old_root, &new_root], old.client());
+    // The old one, certified by the new one, as when a CA changes its key.
+    let crossed = old.below("ca", 3, &new);
+    for others in [&[][..], &[crossed][..]] {
+        assert_eq!(judged(&ca, &[], &client, others), Ok(()));
+        assert_eq!(judged(&ca, &[old.list(&[])], &client, others), Ok(()));
+        assert_eq!(judged(&ca, &[old.list(&[CLIENT])], &client, others), Err(Fault::Revoked));
+        assert_eq!(judged(&ca, &[old.list(&[CLIENT]), new.list(&[])], &client, others), Err(Fault::Revoked));
+        // Where others have a list, who has none is refused.
+        assert_eq!(judged(&ca, &[new.list(&[])], &client, others), Err(Fault::RevocationUnknown));
+    }
+}
+
+#[test]
+fn nobody_gets_in_below_a_ca_that_is_revoked() {
+    let (top, other) = (Owner::new("top"), Owner::new("other"));
+    let client = top.client();
+    // By its own list.
+    let root = top.root("top", 5);
+    assert_eq!(judged(&[&root], &[top.list(&[])], &client, &[]), Ok(()));
+    assert_eq!(judged(&[&root], &[top.list(&[5])], &client, &[]), Err(Fault::UnknownCa));
+    // By the list of one with which it certifies each other, where neither is a root.
+    let crossed = [top.below("top", 5, &other), other.below("other", 6, &top)];
+    let both = [&crossed[0], &crossed[1]];
+    assert_eq!(judged(&both, &[top.list(&[]), other.list(&[])], &client, &[]), Ok(()));
+    assert_eq!(judged(&both, &[top.list(&[]), other.list(&[5])], &client, &[]), Err(Fault::UnknownCa));
+    // A root of the same name that has the serial number of one that the other has revoked.
+    let twin = Owner::new("top");
+    let (twin_root, twins) = (twin.root("top", 5), twin.client());
+    let lists = [top.list(&[5]), twin.list(&[])];
+    assert_eq!(judged(&[&root, &twin_root], &lists, &twins, &[]), Ok(()));
+    assert_eq!(judged(&[&root, &twin_root], &lists, &twin_root, &[]), Ok(()));
+}

@@ -1,0 +1,240 @@
+//! Lists of revoked certificates, before any client is judged by them: who signed each, and whether it can be used.
+//! Must not know: files, clients.
+//!
+//! webpki looks for the list of an issuer by its name alone, and verifies it when a client comes. A list that is of nobody,
+//! or forged, would be found out only by clients that are refused.
+
+use std::cmp::Reverse;
+
+use rustls::pki_types::CertificateRevocationListDer;
+use thiserror::Error;
+use x509_parser::extensions::{IssuingDistributionPoint, ParsedExtension};
+use x509_parser::oid_registry::{OID_X509_EXT_CRL_NUMBER, OID_X509_EXT_DELTA_CRL_INDICATOR, OID_X509_EXT_ISSUER, Oid};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate, oid_registry, oid2sn};
+use x509_parser::x509::X509Version;
+
+use crate::tls::certificate::x509;
+use crate::tls::certificate::x509::{printable, signed_by};
+use crate::tls::crypto::Verified;
+
+/// A list that can be used.
+#[derive(Debug)]
+pub(super) struct List {
+    /// Which of those given it is.
+    pub(super) index: usize,
+    /// Which of the CAs signed it.
+    pub(super) signer: usize,
+    /// The CAs' certificates, and clients' that are trusted, that it revokes.
+    pub(super) revokes: Vec<usize>,
+    /// Seconds since 1970.
+    pub(super) next_update: i64,
+    /// Its number and its time, which grow with each list of an issuer.
+    pub(super) newness: (usize, Vec<u8>, i64),
+    /// What it covers, where that is not everything.
+    pub(super) scope: Option<Vec<u8>>,
+}
+
+impl List {
+    /// One by itself, of which nothing is known.
+    pub(super) fn alone(index: usize) -> Self {
+        let (revokes, newness) = (Vec::new(), (0, Vec::new(), 0));
+        Self { index, signer: 0, revokes, next_update: i64::MAX, newness, scope: None }
+    }
+}
+
+/// Why a list cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ListFault {
+    #[error("a list of revoked certificates cannot be read: it is no CertificateList of X.509 in DER")]
+    Unreadable,
+    #[error("a list of revoked certificates cannot be used: {0}")]
+    Unusable(String),
+    #[error("the list of revoked certificates of \"{issuer}\" {what}")]
+    Form { issuer: String, what: String },
+    #[error(
+        "the list of revoked certificates of \"{issuer}\" was signed by none of the CAs (expected that CA's certificate in \"ca\")"
+    )]
+    Stranger { issuer: String },
+    #[error(
+        "the list of revoked certificates of \"{issuer}\" was not signed with the key of the CA of that name in \"ca\""
+    )]
+    Forged { issuer: String },
+    #[error(
+        "the list of revoked certificates of \"{issuer}\" was signed with the key of a CA whose name is encoded in another way, \
+         and clients' certificates would not be found on it (expected the same bytes)"
+    )]
+    OtherName { issuer: String },
+    #[error(
+        "the list of revoked certificates of \"{issuer}\" is signed with {algorithm}, which cannot be verified with that CA's key"
+    )]
+    Algorithm { issuer: String, algorithm: String },
+    #[error(
+        "the list of revoked certificates of \"{issuer}\" was signed by a CA that may not sign lists (its keyUsage has no cRLSign)"
+    )]
+    NotASigner { issuer: String },
+}
+
+/// Reads a list and finds who signed it among `trusted`; what cannot be read there is `None`.
+pub(super) fn examine(
+    index: usize,
+    der: &CertificateRevocationListDer<'_>,
+    trusted: &[Option<X509Certificate<'_>>],
+) -> Result<List, ListFault> {
+    let Ok(([], list)) = CertificateRevocationList::from_der(der) else { return Err(ListFault::Unreadable) };
+    if list.signature_value.unused_bits != 0 {
+        return Err(ListFault::Unreadable);
+    }
+    let issuer = printable(&list.issuer().to_string());
+    let form = |what: String| ListFault::Form { issuer: issuer.clone(), what };
+    let Some(next_update) = usable(&list).map_err(form)? else {
+        return Err(form("does not say when it will be replaced (expected nextUpdate)".into()));
+    };
+    let signer = signer(&list, &issuer, trusted)?;
+    let of_issuer = |one: &X509Certificate<'_>| one.issuer().as_raw() == list.issuer().as_raw();
+    let signer_key = trusted[signer].as_ref().map(|ca| ca.public_key().raw);
+    // A root of the same name has serial numbers of its own.
+    let is_another_root =
+        |one: &X509Certificate<'_>| signer_key != Some(one.public_key().raw) && x509::signed(one, one) == Verified::Yes;
+    let revoked = |one: &X509Certificate<'_>| {
+        of_issuer(one)
+            && list.iter_revoked_certificates().any(|entry| entry.raw_serial() == one.raw_serial())
+            && !is_another_root(one)
+    };
+    let revokes = (0..trusted.len()).filter(|at| trusted[*at].as_ref().is_some_and(revoked)).collect();
+    let number = list.crl_number().map(|number| number.to_bytes_be()).unwrap_or_default();
+    let newness = (number.len(), number, list.last_update().timestamp());
+    let scope = list
+        .extensions()
+        .iter()
+        .find(|one| matches!(one.parsed_extension(), ParsedExtension::IssuingDistributionPoint(_)));
+    let scope = scope.map(|extension| extension.value.to_vec());
+    Ok(List { index, signer, revokes, next_update, newness, scope })
+}
+
+/// The end of a list's time, if it is of a kind that is supported; in seconds since 1970.
+fn usable(list: &CertificateRevocationList<'_>) -> Result<Option<i64>, String> {
+    match list.version() {
+        None | Some(X509Version::V1) => return Err("is of version 1, expected version 2".into()),
+        Some(X509Version::V2) => {}
+        Some(other) => return Err(format!("is of version {}, expected version 2", other.0.saturating_add(1))),
+    }
+    if list.extensions().is_empty() {
+        return Err("has no extensions (expected its number; RFC 5280 section 5.2)".into());
+    }
+    for extension in list.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::IssuingDistributionPoint(scope) => supported(scope)?,
+            ParsedExtension::CRLNumber(_) | ParsedExtension::AuthorityKeyIdentifier(_) => {}
+            _ if extension.oid == OID_X509_EXT_DELTA_CRL_INDICATOR => {
+                return Err("is a delta list, which holds changes alone (expected a whole list)".into());
+            }
+            _ if extension.critical => {
+                return Err(format!("has the critical extension {}, which is not supported", shown(&extension.oid)));
+            }
+            _ if extension.oid == OID_X509_EXT_CRL_NUMBER => return Err("has a number that is malformed".into()),
+            _ => {}
+        }
+    }
+    for entry in list.iter_revoked_certificates() {
+        for extension in entry.extensions() {
+            if extension.oid == OID_X509_EXT_ISSUER {
+                return Err(INDIRECT.into());
+            }
+            let known = matches!(
+                extension.parsed_extension(),
+                ParsedExtension::ReasonCode(_) | ParsedExtension::InvalidityDate(_)
+            );
+            if extension.critical && !known {
+                let (serial, extension) = (entry.raw_serial_as_string(), shown(&extension.oid));
+                return Err(format!(
+                    "has an entry ({serial}) with the critical extension {extension}, which is not supported"
+                ));
+            }
+        }
+    }
+    Ok(list.next_update().map(|time| time.timestamp()))
+}
+
+fn supported(scope: &IssuingDistributionPoint<'_>) -> Result<(), String> {
+    use x509_parser::extensions::DistributionPointName;
+    let named = matches!(scope.distribution_point, Some(DistributionPointName::FullName(_)));
+    match () {
+        () if scope.indirect_crl => Err(INDIRECT.into()),
+        () if scope.only_some_reasons.is_some() => {
+            Err("holds certificates revoked for some reasons alone (expected all reasons)".into())
+        }
+        () if scope.only_contains_attribute_certs => {
+            Err("is one of attribute certificates (expected one of certificates)".into())
+        }
+        () if !named => Err("has an issuing distribution point without a full name, which is not supported".into()),
+        () => Ok(()),
+    }
+}
+
+/// Which of the CAs signed it, and may.
+fn signer(
+    list: &CertificateRevocationList<'_>,
+    issuer: &str,
+    trusted: &[Option<X509Certificate<'_>>],
+) -> Result<usize, ListFault> {
+    let issuer = || issuer.to_owned();
+    let signed = |ca: &X509Certificate<'_>| {
+        signed_by(ca.public_key(), list.as_raw(), list.tbs_cert_list.as_ref(), &list.signature_value.data)
+    };
+    let (mut found, mut not_a_signer, mut unknown) = (false, false, false);
+    for (index, ca) in trusted.iter().enumerate() {
+        let Some(ca) = ca.as_ref().filter(|ca| ca.subject().as_raw() == list.issuer().as_raw()) else { continue };
+        found = true;
+        match signed(ca) {
+            Verified::Yes if may_sign(ca) => return Ok(index),
+            Verified::Yes => not_a_signer = true,
+            Verified::Unknown => unknown = true,
+            Verified::No => {}
+        }
+    }
+    if not_a_signer {
+        return Err(ListFault::NotASigner { issuer: issuer() });
+    }
+    if unknown {
+        let algorithm = shown(&list.signature_algorithm.algorithm);
+        return Err(ListFault::Algorithm { issuer: issuer(), algorithm });
+    }
+    if found {
+        return Err(ListFault::Forged { issuer: issuer() });
+    }
+    let text = list.issuer().to_string();
+    let mut alike = trusted.iter().flatten().filter(|ca| ca.subject().to_string() == text);
+    match alike.any(|ca| signed(ca) == Verified::Yes) {
+        true => Err(ListFault::OtherName { issuer: issuer() }),
+        false => Err(ListFault::Stranger { issuer: issuer() }),
+    }
+}
+
+/// RFC 5280 section 6.3.3 (f).
+fn may_sign(ca: &X509Certificate<'_>) -> bool {
+    match ca.key_usage() {
+        Ok(usage) => usage.is_none_or(|usage| usage.value.crl_sign()),
+        Err(_) => false,
+    }
+}
+
+/// The lists without those that a newer one of the same issuer and scope replaces, the newest first. webpki would take the
+/// first that it finds.
+pub(super) fn newest(mut lists: Vec<List>, same_key: impl Fn(usize, usize) -> bool) -> (Vec<List>, Vec<List>) {
+    lists.sort_by(|one, other| Reverse(&one.newness).cmp(&Reverse(&other.newness)));
+    let (mut kept, mut replaced) = (Vec::<List>::new(), Vec::new());
+    for list in lists {
+        let newer = kept.iter().any(|kept| kept.scope == list.scope && same_key(kept.signer, list.signer));
+        if newer { replaced.push(list) } else { kept.push(list) }
+    }
+    (kept, replaced)
+}
+
+fn shown(oid: &Oid<'_>) -> String {
+    oid2sn(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned)
+}
+
+const INDIRECT: &str = "is indirect: it holds certificates of other issuers (expected a list of its issuer's own)";
+
+#[cfg(test)]
+mod tests;

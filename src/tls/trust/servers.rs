@@ -1,0 +1,180 @@
+//! Whom to believe as a client: who has a certificate from a CA, or a key that is known, or anyone. Must not know: whom a
+//! connection is for, files.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use thiserror::Error as ThisError;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::tls::crypto;
+use crate::tls::trust::anchor;
+use crate::tls::trust::anchor::{Anchors, Purpose};
+use crate::tls::wire::fault;
+
+/// The SHA-256 of a certificate's SubjectPublicKeyInfo.
+pub type Pin = [u8; 32];
+
+/// What a server has to prove. Where both a CA and pins are given, both must hold; with neither, anyone is believed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Of CAs, or of the server itself, which is then believed as long as its certificate is valid and bears the name.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// Of the server's own key, or of the key of a CA in the chain that it sends.
+    pub pins: Vec<Pin>,
+}
+
+#[derive(Debug, ThisError)]
+#[error("a certificate cannot be used as a CA's: {0}")]
+pub struct TrustError(String);
+
+/// Said through rustls, as [`CertificateError::Other`].
+#[derive(ThisError)]
+#[error("no certificate that the server sent has a pinned key")]
+pub struct NotPinned;
+
+/// In words: rustls shows no more of an error that is not its own.
+impl std::fmt::Debug for NotPinned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+impl Trust {
+    /// A client's settings, with every version, suite and group that there is.
+    pub fn client_config(&self) -> Result<ClientConfig, TrustError> {
+        let provider = Arc::new(crypto::provider());
+        let verifier = self.verifier(Arc::clone(&provider))?;
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TrustError(fault::reason(&error)))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        Ok(config)
+    }
+
+    /// What looks at a server's certificate.
+    pub fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, TrustError> {
+        let by_ca = match self.roots.is_empty() {
+            true => None,
+            false => Some(ByCa::new(self.roots.clone(), &provider).map_err(TrustError)?),
+        };
+        Ok(Arc::new(Verifier { by_ca, pins: self.pins.clone(), provider }))
+    }
+}
+
+/// The pin of a certificate; `None` where it cannot be read.
+pub fn pin(certificate: &[u8]) -> Option<Pin> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Some(crypto::sha256(certificate.tbs_certificate.subject_pki.raw))
+}
+
+/// Seconds since 1970 after which a certificate is no longer valid.
+pub fn not_after(certificate: &[u8]) -> Option<i64> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Some(certificate.validity().not_after.timestamp())
+}
+
+/// Certificates that are trusted, and what follows chains to them.
+#[derive(Debug)]
+struct ByCa {
+    anchors: Anchors,
+    /// `None` where none of them may issue others.
+    chains: Option<Arc<WebPkiServerVerifier>>,
+}
+
+impl ByCa {
+    fn new(certificates: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
+        let anchors = Anchors::new(certificates).map_err(|(_, error)| fault::reason(&error))?;
+        let chains = anchors
+            .issuers()
+            .map(|issuers| WebPkiServerVerifier::builder_with_provider(issuers, Arc::clone(provider)).build());
+        let chains = chains.transpose().map_err(|error| error.to_string())?;
+        Ok(Self { anchors, chains })
+    }
+
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.anchors.contain(leaf) {
+            let parsed = ParsedCertificate::try_from(leaf)?;
+            anchor::may_be_used(leaf, Purpose::Server, now)?;
+            verify_server_name(&parsed, name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        match &self.chains {
+            Some(chains) => chains.verify_server_cert(leaf, chain, name, ocsp, now),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Verifier {
+    by_ca: Option<ByCa>,
+    pins: Vec<Pin>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Verifier {
+    fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
+        pin(certificate).is_some_and(|pin| self.pins.contains(&pin))
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Some(by_ca) = &self.by_ca {
+            by_ca.verify(leaf, chain, name, ocsp, now)?;
+        }
+        if self.pins.is_empty() || self.is_pinned(leaf) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        // That a certificate is sent along proves nothing: the server's own must come from it.
+        let Some(anchor) = chain.iter().find(|certificate| self.is_pinned(certificate)) else {
+            return Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into());
+        };
+        let by_pinned = ByCa::new(vec![anchor.clone().into_owned()], &self.provider).map_err(Error::General)?;
+        by_pinned.verify(leaf, chain, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

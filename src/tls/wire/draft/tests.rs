@@ -1,0 +1,113 @@
+//! A draft says what it was told to say, as the proxy's own reader hears it.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::tls::wire::hello::{Hello, HelloReader};
+
+const CURL: &str = include_str!("../../../explain/clients/curl.hex");
+const CHROME: &str = include_str!("../../../explain/clients/chrome.hex");
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+fn read(raw: &[u8]) -> Hello {
+    let mut reader = HelloReader::default();
+    reader.raw = raw.to_vec();
+    reader.advance().unwrap().unwrap()
+}
+
+#[test]
+fn what_is_not_changed_comes_back_byte_for_byte() {
+    for hex in [CURL, CHROME] {
+        let raw = bytes(hex);
+        assert_eq!(Draft::parse(&raw).unwrap().bytes(), raw);
+    }
+}
+
+#[test]
+fn each_change_is_heard_and_nothing_else_changes() {
+    let raw = bytes(CHROME);
+    let before = read(&raw);
+    let changed = |change: &dyn Fn(&mut Draft)| {
+        let mut draft = Draft::parse(&raw).unwrap();
+        change(&mut draft);
+        read(&draft.bytes())
+    };
+    let named = changed(&|draft| draft.server_name(Some("other.test")));
+    assert_eq!(named.server_name.as_deref(), Some("other.test"));
+    assert_eq!((&named.cipher_suites, &named.groups), (&before.cipher_suites, &before.groups));
+    assert_eq!(changed(&|draft| draft.server_name(None)).server_name, None);
+
+    let older = changed(&|draft| draft.versions(&[ProtocolVersion::TLSv1_2]));
+    // The legacy field says that older ones are meant too.
+    assert_eq!(older.versions.first(), Some(&ProtocolVersion::TLSv1_2));
+    assert!(!older.versions.contains(&ProtocolVersion::TLSv1_3));
+    let newer = changed(&|draft| draft.versions(&[ProtocolVersion::TLSv1_3]));
+    assert_eq!(newer.versions, [ProtocolVersion::TLSv1_3]);
+
+    let schemes = [SignatureScheme::RSA_PSS_SHA256, SignatureScheme::Unknown(0x7777)];
+    let signing = changed(&|draft| draft.schemes(&schemes));
+    assert_eq!((signing.signature_schemes.as_slice(), signing.certificate_schemes), (&schemes[..], None));
+    assert_eq!(signing.versions, before.versions);
+
+    let groups = [NamedGroup::X25519, NamedGroup::secp384r1];
+    assert_eq!(changed(&|draft| draft.groups(&groups)).groups, groups);
+    let suites = [CipherSuite::TLS13_AES_256_GCM_SHA384];
+    assert_eq!(changed(&|draft| draft.suites(&suites)).cipher_suites, suites);
+}
+
+#[test]
+fn a_blank_draft_becomes_a_client_of_either_version() {
+    for version in [ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2] {
+        let mut draft = Draft::blank();
+        draft.versions(&[version]);
+        draft.suites(&[CipherSuite::TLS13_AES_128_GCM_SHA256, CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]);
+        draft.groups(&[NamedGroup::X25519]);
+        draft.schemes(&[SignatureScheme::ED25519]);
+        let hello = read(&draft.bytes());
+        assert_eq!(hello.versions.first(), Some(&version));
+        assert_eq!(hello.groups, [NamedGroup::X25519]);
+    }
+}
+
+#[test]
+fn a_long_hello_takes_several_records() {
+    let suites: Vec<CipherSuite> = (0..12_000).map(CipherSuite::from).collect();
+    let mut draft = Draft::parse(&bytes(CURL)).unwrap();
+    draft.suites(&suites);
+    let raw = draft.bytes();
+    assert!(raw.len() > MAX_RECORD + 5);
+    assert_eq!(read(&raw).cipher_suites, suites);
+    assert_eq!(Draft::parse(&raw).unwrap(), draft);
+}
+
+#[test]
+fn no_prefix_is_taken_for_a_whole() {
+    let raw = bytes(CURL);
+    for cut in 0..raw.len() {
+        assert_eq!(Draft::parse(&raw[..cut]), None, "cut at {cut}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_parsed_can_be_changed_and_written(
+        at in any::<prop::sample::Index>(),
+        bits in 1..=255_u8,
+        raw in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let mut mutated = bytes(CHROME);
+        let at = at.index(mutated.len());
+        mutated[at] ^= bits;
+        for raw in [mutated, raw] {
+            let Some(mut draft) = Draft::parse(&raw) else { continue };
+            draft.server_name(Some("a.test"));
+            draft.groups(&[NamedGroup::X25519]);
+            draft.versions(&[ProtocolVersion::TLSv1_3]);
+            prop_assert_eq!(Draft::parse(&draft.bytes()), Some(draft));
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What went wrong in a handshake or a record: for each of rustls's errors the cause in words, and the alert that tells
+//! the peer (RFC 8446 section 6.2). The one place for both. Must not know: who the peer is, who reads the words, whether
+//! rustls has sent the alert already.
+//!
+//! rustls's own texts are the names of its types. Its enums may grow with any version: what they gain meanwhile gets its
+//! name spelled out and the alert of its kind.
+
+use rustls::{AlertDescription, EncryptedClientHelloError, Error, InconsistentKeys, InvalidMessage, PeerIncompatible};
+
+use crate::tls::wire::alert;
+
+mod certificate;
+mod misbehaved;
+
+pub use certificate::{certificate_reason, revocation_list_reason};
+
+/// The cause in words: lower case, no full stop, without the names of rustls's types.
+pub fn reason(error: &Error) -> String {
+    match error {
+        Error::InappropriateMessage { expect_types, got_type } => {
+            let name = |kind: &rustls::ContentType| {
+                kind.as_str().map_or_else(|| format!("unknown_{}", u8::from(*kind)), alert::snake)
+            };
+            unexpected("a record", &name(got_type), &expect_types.iter().map(name).collect::<Vec<_>>())
+        }
+        Error::InappropriateHandshakeMessage { expect_types, got_type } => {
+            let name = |kind: &rustls::HandshakeType| {
+                kind.as_str().map_or_else(|| format!("unknown_{}", u8::from(*kind)), alert::snake)
+            };
+            unexpected("a handshake message", &name(got_type), &expect_types.iter().map(name).collect::<Vec<_>>())
+        }
+        Error::InvalidEncryptedClientHello(error) => encrypted_hello(error),
+        Error::InvalidMessage(error) => invalid(error),
+        Error::NoCertificatesPresented => "the peer sent no certificate".into(),
+        Error::UnsupportedNameType => "the verifier does not know this type of server name".into(),
+        Error::DecryptError => "a message of the peer cannot be decrypted or verified".into(),
+        Error::EncryptError => "a message cannot be encrypted".into(),
+        Error::PeerIncompatible(error) => incompatible(error),
+        Error::PeerMisbehaved(error) => misbehaved::reason(error),
+        Error::AlertReceived(received) => format!("the peer sent the alert {}", alert::name(*received)),
+        Error::InvalidCertificate(error) => format!("the peer's certificate is refused: {}", certificate_reason(error)),
+        Error::InvalidCertRevocationList(error) => {
+            format!("a list of revoked certificates is refused: {}", revocation_list_reason(error))
+        }
+        Error::General(text) => plain(text),
+        Error::FailedToGetCurrentTime => "the system gives no time".into(),
+        Error::FailedToGetRandomBytes => "the system gives no random bytes".into(),
+        Error::HandshakeNotComplete => "the handshake is not complete".into(),
+        Error::PeerSentOversizedRecord => "the peer sent a record that is longer than TLS allows".into(),
+        Error::NoApplicationProtocol => "no application protocol in common".into(),
+        Error::BadMaxFragmentSize => "the configured longest record is too small or too large".into(),
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            "the private key does not belong to the certificate".into()
+        }
+        Error::InconsistentKeys(_) => "whether the private key belongs to the certificate cannot be found out".into(),
+        Error::Other(error) => plain(&error.to_string()),
+        other => spelled(&format!("{other:?}")),
+    }
+}
+
+/// The alert that tells the peer, if it is to get one: who has sent a fatal alert itself gets none (RFC 8446 section 6.2).
+pub fn alert(error: &Error) -> Option<AlertDescription> {
+    use AlertDescription as Alert;
+    Some(match error {
+        Error::AlertReceived(_) => return None,
+        Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => Alert::UnexpectedMessage,
+        Error::InvalidEncryptedClientHello(_) | Error::PeerMisbehaved(_) => match error {
+            Error::PeerMisbehaved(error) => misbehaved::alert(error),
+            _ => Alert::IllegalParameter,
+        },
+        Error::InvalidMessage(error) => match error {
+            InvalidMessage::UnexpectedMessage(_)
+            | InvalidMessage::InvalidContentType
+            | InvalidMessage::InvalidEmptyPayload
+            | InvalidMessage::InvalidCcs => Alert::UnexpectedMessage,
+            InvalidMessage::MessageTooLarge => Alert::RecordOverflow,
+            InvalidMessage::UnsupportedCompression
+            | InvalidMessage::UnsupportedCurveType
+            | InvalidMessage::InvalidServerName
+            | InvalidMessage::InvalidCertificateStatusType => Alert::IllegalParameter,
+            // rustls's own judgement of the others.
+            other => Alert::from(*other),
+        },
+        Error::NoCertificatesPresented => Alert::CertificateRequired,
+        Error::InvalidCertificate(error) => error.clone().into(),
+        Error::DecryptError => Alert::DecryptError,
+        Error::PeerSentOversizedRecord => Alert::RecordOverflow,
+        Error::PeerIncompatible(error) => match error {
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::Tls13RequiredForQuic => Alert::ProtocolVersion,
+            PeerIncompatible::NullCompressionRequired | PeerIncompatible::UncompressedEcPointsRequired => {
+                Alert::IllegalParameter
+            }
+            PeerIncompatible::IncorrectCertificateTypeExtension => Alert::UnsupportedCertificate,
+            PeerIncompatible::ServerSentHelloRetryRequestWithUnknownExtension
+            | PeerIncompatible::UnsolicitedCertificateTypeExtension => Alert::UnsupportedExtension,
+            PeerIncompatible::ServerRejectedEncryptedClientHello(_) => Alert::EncryptedClientHelloRequired,
+            _ => Alert::HandshakeFailure,
+        },
+        Error::NoApplicationProtocol => Alert::NoApplicationProtocol,
+        // The rest is ours to answer for, not the peer's.
+        _ => Alert::InternalError,
+    })
+}
+
+/// A name in camel case, as rustls gives its variants, as words. What follows the name (`Variant(…)`) is left out.
+pub(crate) fn spelled(debug: &str) -> String {
+    let name = debug.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
+    alert::snake(name).replace('_', " ")
+}
+
+/// A text that was written for readers as it is; one that is a type's name (as webpki's errors are) spelled out.
+fn plain(text: &str) -> String {
+    let first = text.split([' ', ':']).next().unwrap_or_default();
+    let is_name = first.starts_with(|letter: char| letter.is_ascii_uppercase())
+        && first.chars().filter(char::is_ascii_uppercase).count() > 1
+        && first.contains(|letter: char| letter.is_ascii_lowercase());
+    if is_name { spelled(text) } else { text.to_owned() }
+}
+
+fn unexpected(what: &str, came: &str, due: &[String]) -> String {
+    match due {
+        [] => format!("{what} of type {came} came where none is due"),
+        due => format!("{what} of type {came} came where {} is due", due.join(" or ")),
+    }
+}
+
+fn invalid(error: &InvalidMessage) -> String {
+    let words = match error {
+        InvalidMessage::CertificatePayloadTooLarge => "a message with certificates is longer than 64 KiB",
+        InvalidMessage::HandshakePayloadTooLarge => "a handshake message is longer than 64 KiB",
+        InvalidMessage::InvalidCcs => "a malformed change_cipher_spec",
+        InvalidMessage::InvalidContentType => "a record of a type that TLS does not have",
+        InvalidMessage::InvalidCertificateStatusType => "a certificate status of a type that TLS does not have",
+        InvalidMessage::InvalidCertRequest => "a malformed CertificateRequest",
+        InvalidMessage::InvalidDhParams => "malformed Diffie-Hellman parameters",
+        InvalidMessage::InvalidEmptyPayload => "an empty record of a type that must not be empty",
+        InvalidMessage::InvalidKeyUpdate => "a malformed KeyUpdate",
+        InvalidMessage::InvalidServerName => "a malformed server name",
+        InvalidMessage::MessageTooLarge => "a record that is longer than TLS allows",
+        InvalidMessage::MessageTooShort => "a message that is shorter than it must be",
+        InvalidMessage::MissingData(part) => return format!("a message ends within {}", part_name(part)),
+        InvalidMessage::MissingKeyExchange => "a message without a key exchange",
+        InvalidMessage::NoSignatureSchemes => "an empty list of signature schemes",
+        InvalidMessage::TrailingData(part) => return format!("bytes are left over after {}", part_name(part)),
+        InvalidMessage::UnexpectedMessage(part) => return format!("a message that is not due: {}", part_name(part)),
+        InvalidMessage::UnknownProtocolVersion => "a record of a version that TLS does not have",
+        InvalidMessage::UnsupportedCompression => "a compression method other than null",
+        InvalidMessage::UnsupportedCurveType => "a curve that is not given by its name",
+        InvalidMessage::UnsupportedKeyExchangeAlgorithm(_) => "an unknown kind of key exchange",
+        InvalidMessage::EmptyTicketValue => "an empty session ticket",
+        InvalidMessage::IllegalEmptyList(part) => return format!("the list {} is empty", part_name(part)),
+        InvalidMessage::IllegalEmptyValue => "an empty value where one must be given",
+        InvalidMessage::DuplicateExtension(number) => return format!("the extension {number} comes twice"),
+        InvalidMessage::PreSharedKeyIsNotFinalExtension => "the extension pre_shared_key is not the last one",
+        InvalidMessage::UnknownHelloRetryRequestExtension => "a HelloRetryRequest with an unknown extension",
+        InvalidMessage::UnknownCertificateExtension => "a certificate with an unknown extension of TLS",
+        other => return format!("a malformed message: {}", spelled(&format!("{other:?}"))),
+    };
+    words.to_owned()
+}
+
+/// What rustls calls a part of a message.
+fn part_name(name: &str) -> String {
+    spelled(name)
+}
+
+fn incompatible(error: &PeerIncompatible) -> String {
+    let words = match error {
+        PeerIncompatible::EcPointsExtensionRequired => "the peer does not send ec_point_formats",
+        PeerIncompatible::ExtendedMasterSecretExtensionRequired => "the peer does not offer extended_master_secret",
+        PeerIncompatible::IncorrectCertificateTypeExtension => "the peer wants another type of certificate",
+        PeerIncompatible::KeyShareExtensionRequired => "the peer does not send key_share",
+        PeerIncompatible::NamedGroupsExtensionRequired => "the peer does not send supported_groups",
+        PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
+        | PeerIncompatible::NoSignatureSchemesInCommon => "no signature scheme in common",
+        PeerIncompatible::NoCipherSuitesInCommon => "no cipher suite in common",
+        PeerIncompatible::NoEcPointFormatsInCommon => "no point format in common",
+        PeerIncompatible::NoKxGroupsInCommon => "no key exchange group in common",
+        PeerIncompatible::NullCompressionRequired => "the peer does not offer to leave compression out",
+        PeerIncompatible::ServerDoesNotSupportTls12Or13 => "the server supports neither TLS 1.2 nor TLS 1.3",
+        PeerIncompatible::ServerSentHelloRetryRequestWithUnknownExtension => {
+            "the server sent a HelloRetryRequest with an unknown extension"
+        }
+        PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => "the server chose a TLS version that is not enabled",
+        PeerIncompatible::SignatureAlgorithmsExtensionRequired => "the peer does not send signature_algorithms",
+        PeerIncompatible::SupportedVersionsExtensionRequired => "the peer does not send supported_versions",
+        PeerIncompatible::Tls12NotOffered => "the peer does not offer TLS 1.2",
+        PeerIncompatible::Tls12NotOfferedOrEnabled => "TLS 1.2 is not offered or not enabled",
+        PeerIncompatible::Tls13RequiredForQuic => "QUIC needs TLS 1.3",
+        PeerIncompatible::UncompressedEcPointsRequired => "the peer does not take uncompressed points",
+        PeerIncompatible::UnsolicitedCertificateTypeExtension => {
+            "the server chose a certificate type that was not offered"
+        }
+        PeerIncompatible::ServerRejectedEncryptedClientHello(_) => "the server refused the encrypted ClientHello",
+        other => return format!("the peer is not compatible: {}", spelled(&format!("{other:?}"))),
+    };
+    words.to_owned()
+}
+
+fn encrypted_hello(error: &EncryptedClientHelloError) -> String {
+    let words = match error {
+        EncryptedClientHelloError::InvalidConfigList => "the configuration for encrypted ClientHello is malformed",
+        EncryptedClientHelloError::NoCompatibleConfig => "no configuration for encrypted ClientHello can be used",
+        EncryptedClientHelloError::SniRequired => "encrypted ClientHello needs a server name",
+        other => return format!("encrypted ClientHello: {}", spelled(&format!("{other:?}"))),
+    };
+    words.to_owned()
+}
+
+#[cfg(test)]
+mod tests;
