@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use tlsgate::config;
-use tlsgate::config::decode::ConfigError;
+use tlsgate::config::located::ConfigError;
 use tlsgate::config::validate::Config;
 use tlsgate::reload::{Cause, Origin, Ready, Reloader, Report, Sockets};
 use tlsgate::snapshot::Snapshot;

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime;
 use tokio::sync::{Mutex, Semaphore, watch};
 
-use crate::config::decode::ConfigError;
+use crate::config::located::ConfigError;
 use crate::config::validate;
 use crate::config::values::HostName;
 use crate::net::listen::{Acceptor, Handed, Listening};

@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::config;
-use crate::config::decode::ConfigError;
+use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::reload::job::Job;
 

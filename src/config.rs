@@ -6,13 +6,14 @@
 
 pub mod decode;
 pub mod file;
+pub mod located;
 pub mod validate;
 pub mod values;
 
 use std::io;
 use std::path::Path;
 
-use decode::ConfigError;
+use located::ConfigError;
 use validate::Config;
 
 use crate::files;

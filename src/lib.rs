@@ -21,10 +21,11 @@
 //! | 5 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::preface, proxy::proxied, starttls, tls, backend, relay, limit, net, observe, route::index |
 //! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, starttls, tls, backend, limit, net, files, warning |
 //! | 3 | `route::ways` | where each route leads | route::index, backend, tls |
-//! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::values, starttls, tls, backend, limit, net, observe, route::index |
+//! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::located, config::values, starttls, tls, backend, limit, net, observe, route::index |
 //! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, starttls, tls, backend, limit, net, observe, route::index |
-//! | 3 | `config::values` | the kinds of value that keys hold | config::decode, starttls, tls, backend, limit, net, observe, route::index |
-//! | 3 | `config::decode` | tables → values, with every fault's place | – |
+//! | 3 | `config::values` | the kinds of value that keys hold | config::decode, config::located, starttls, tls, backend, limit, net, observe, route::index |
+//! | 3 | `config::decode` | tables → values, with every fault's place | config::located |
+//! | 1 | `config::located` | values and faults with their places in a file | – |
 //! | 3 | `config` | file → `Config` | files |
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
 //! | 2 | `starttls` | what is said in the clear before TLS begins | net |

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch as latest};
 
-use crate::config::decode::ConfigError;
+use crate::config::located::ConfigError;
 use crate::config::validate::{self, Config};
 use crate::reload::control::{Command, Control, Status};
 use crate::snapshot::{Built, Current};

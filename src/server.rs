@@ -10,7 +10,7 @@ use crate::admin;
 use crate::admin::Admin;
 use crate::admin::request::token;
 use crate::backend::upkeep::Upkeep;
-use crate::config::decode::ConfigError;
+use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::net::address::Address;
 use crate::observe::access::{AccessLog, Writer};

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::backend::balance::Algorithm;
 use crate::backend::pool::{OnDown, WhenAllDown};
-use crate::config::decode::Located;
+use crate::config::located::Located;
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::backend_tls::Tls;

@@ -118,7 +118,7 @@ pub(super) fn system_roots() -> Anchors {
 
 fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let told = |errors: Vec<config::decode::ConfigError>| errors.iter().map(|error| at(error)).collect::<Vec<_>>();
+    let told = |errors: Vec<config::located::ConfigError>| errors.iter().map(|error| at(error)).collect::<Vec<_>>();
     let file = path.to_owned();
     let read = reading(move || {
         let config = config::load(&file)?;

@@ -13,7 +13,7 @@ use crate::admin::request::token;
 use crate::cli::print::visible;
 use crate::cli::{FAILED, reading, say};
 use crate::config;
-use crate::config::decode::ConfigError;
+use crate::config::located::ConfigError;
 use crate::route::ways::Way;
 use crate::snapshot::{Built, Snapshot};
 use crate::tls::certificate::certified::Certificate;

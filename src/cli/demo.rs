@@ -112,7 +112,7 @@ fn introduction(folder: &Path, address: SocketAddr, backend: SocketAddr) -> Stri
     text
 }
 
-fn joined(errors: &[config::decode::ConfigError]) -> String {
+fn joined(errors: &[config::located::ConfigError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::admin::request::token;
 use crate::cli::{FAILED, complain, load, say};
-use crate::config::decode::{ConfigError, Located, Position};
+use crate::config::located::{ConfigError, Located, Position};
 use crate::net::address::Address;
 
 /// How to reach it.

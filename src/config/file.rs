@@ -6,7 +6,8 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::config::decode::outline::Outline;
-use crate::config::decode::{ConfigError, Faults, Located, Table};
+use crate::config::decode::{Faults, Table};
+use crate::config::located::{ConfigError, Located};
 use crate::config::values::{HostName, Mode, Workers};
 use crate::net::address::Address;
 use crate::observe::access::{Format, Target};

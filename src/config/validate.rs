@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::discover;
-use crate::config::decode::{ConfigError, Located};
 use crate::config::file::{self, File};
+use crate::config::located::{ConfigError, Located};
 use crate::config::values::{HostName, Mode, Workers};
 use crate::net::address::{Address, LONGEST_PATH};
 use crate::observe::access::{Format, Target};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::config;
-use crate::config::decode::ConfigError;
+use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::reload::changes;
 use crate::reload::summary::{Change, Kind};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::decode::ConfigError;
+use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::reload::Report;
 use crate::snapshot::Current;

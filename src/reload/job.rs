@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::decode::ConfigError;
+use crate::config::located::ConfigError;
 use crate::files::progress::{Place, Progress};
 
 /// Work under way. Dropping it leaves its thread behind, which ends as soon as it can.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::decode::{ConfigError, Located};
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::backend_tls::Tls;
 use crate::files;
 use crate::tls::certificate::pem;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::backend::health::{Check, Http, Kind, Ldap, Password, Tls};
-use crate::config::decode::{ConfigError, Located};
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
 use crate::files;

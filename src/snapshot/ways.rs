@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::backend::pool::Pool;
-use crate::config::decode::Located;
+use crate::config::located::Located;
 use crate::config::validate::client_auth as asked;
 use crate::config::validate::listener::{self, Listener as Settings};
 use crate::config::validate::reference::BackendRef;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::admin::request::answer::Answer;
-use crate::config::decode::ConfigError;
+use crate::config::located::ConfigError;
 use crate::reload::Report;
 use crate::reload::control::{Control, Status};
 

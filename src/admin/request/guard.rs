@@ -17,7 +17,7 @@ use crate::admin::change::audit::Refused;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::token;
 use crate::admin::request::token::Token;
-use crate::config::decode::{ConfigError, Located};
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate;
 use crate::config::values::HostName;
 

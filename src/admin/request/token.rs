@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::decode::{ConfigError, Located};
+use crate::config::located::{ConfigError, Located};
 use crate::files;
 use crate::tls::crypto;
 

@@ -1,7 +1,7 @@
 //! Offsets in a text → line and column. The text is counted once, so that a place costs the same wherever it is.
 //! Must not know: what the text says.
 
-use crate::config::decode::Position;
+use crate::config::located::Position;
 
 /// Where lines begin in a text, and how many characters come before every block of it.
 #[derive(Debug)]

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::backend::balance::Algorithm;
 use crate::backend::pool::{Entry, OnDown, WhenAllDown};
-use crate::config::decode::{Located, Table};
+use crate::config::decode::Table;
 use crate::config::file::backend_tls::Tls;
 use crate::config::file::health::Health;
+use crate::config::located::Located;
 use crate::net::proxy_protocol::Version;
 
 /// `[backend.NAME]`

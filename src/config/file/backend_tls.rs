@@ -1,6 +1,7 @@
 //! `tls` of a `[backend.NAME]` as written. Must not know: what depends on what.
 
-use crate::config::decode::{Located, Table};
+use crate::config::decode::Table;
+use crate::config::located::Located;
 use crate::config::values::health::Pinned;
 use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy;

@@ -1,6 +1,7 @@
 //! `client_auth` of a listener or a route, as written. Must not know: what depends on what.
 
-use crate::config::decode::{Located, Table};
+use crate::config::decode::Table;
+use crate::config::located::Located;
 use crate::config::values::Demanded;
 use crate::config::values::health::Pinned;
 use crate::tls::trust::clients::ExpiredCrl;

@@ -3,7 +3,8 @@
 
 use ipnet::IpNet;
 
-use crate::config::decode::{Located, Table};
+use crate::config::decode::Table;
+use crate::config::located::Located;
 use crate::limit::admission::Failures;
 use crate::limit::rate::Rate;
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::config::decode::{Located, Table};
+use crate::config::decode::Table;
 use crate::config::file::client_auth::ClientAuth;
 use crate::config::file::limits::Limits;
 use crate::config::file::route::Route;
+use crate::config::located::Located;
 use crate::config::values::limits::ProxyHeader;
 use crate::config::values::{CertificateSource, Mode, Protocols};
 use crate::net::address::Address;

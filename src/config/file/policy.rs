@@ -1,6 +1,7 @@
 //! `[policy.NAME]` as written. Must not know: what depends on what.
 
-use crate::config::decode::{Located, Table};
+use crate::config::decode::Table;
+use crate::config::located::Located;
 use crate::tls::policy::CipherOrder;
 
 /// `[policy.NAME]`

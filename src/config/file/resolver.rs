@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::decode::{Located, Table};
+use crate::config::decode::Table;
+use crate::config::located::Located;
 use crate::config::values::resolver::NameServer;
 
 /// `[resolver]`

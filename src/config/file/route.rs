@@ -1,7 +1,8 @@
 //! `[[listener.route]]` as written. Must not know: what depends on what.
 
-use crate::config::decode::{Located, Table};
+use crate::config::decode::Table;
 use crate::config::file::client_auth::ClientAuth;
+use crate::config::located::Located;
 use crate::config::values::{CertificateSource, Protocols};
 use crate::route::index::Mode;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 
-use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::resolved;
 use crate::tls::certificate::source::Source;

@@ -7,8 +7,8 @@ use hyper::Method;
 use hyper::http::uri::PathAndQuery;
 use rustls::pki_types::ServerName;
 
-use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::resolved;
 use crate::config::values::health::{CheckType, Pinned, StatusRange};
 use crate::tls::trust::servers::Pin;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use ipnet::IpNet;
 
-use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
+use crate::config::located::{ConfigError, Located};
 use crate::config::values::limits::ProxyHeader;
 use crate::limit::admission::Failures;
 use crate::limit::rate::Rate;

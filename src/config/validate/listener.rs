@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::policy::Policies;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::config::decode::{ConfigError, Located};
 use crate::config::file;
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::listed;
 use crate::tls::policy::own::{Fault, Part, Wish};
 use crate::tls::policy::{self, CipherOrder, Policy, PolicyError, aws};

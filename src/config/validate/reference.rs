@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::decode::{ConfigError, Located};
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::backend::Backend;
 use crate::config::validate::{listed, resolved};
 use crate::config::values::CertificateSource;

@@ -1,8 +1,8 @@
 //! How names are resolved, as far as it can be known to be valid without asking.
 
 use crate::backend::discover::Settings;
-use crate::config::decode::ConfigError;
 use crate::config::file;
+use crate::config::located::ConfigError;
 
 pub(super) fn validated(resolver: file::resolver::Resolver, errors: &mut Vec<ConfigError>) -> Settings {
     let file::resolver::Resolver { nameservers, timeout, min_ttl, max_ttl } = resolver;

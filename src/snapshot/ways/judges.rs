@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Making;
-use crate::config::decode::Located;
+use crate::config::located::Located;
 use crate::config::validate::client_auth as asked;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::pem::PemError;
