@@ -19,6 +19,7 @@ mod command_line;
 mod demo;
 mod directory;
 mod discovery;
+mod documents;
 mod ends;
 mod explain;
 mod health;
