@@ -24,7 +24,6 @@ use crate::observe::log::Level;
 use crate::route::index::{Mode, shown};
 use crate::starttls;
 use crate::tls::certificate::select::UnknownName;
-use crate::tls::certificate::source::Source;
 use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::record::Layer;
@@ -74,7 +73,7 @@ fn listener(listener: &Listener) -> Value {
         "listen": listener.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
         "socket_mode": listener.socket_mode.to_string(),
         "policy": listener.policy.name,
-        "certificates": listener.certificates.iter().map(|source| certificate(&source.value)).collect::<Vec<_>>(),
+        "certificates": listener.certificates.iter().map(|source| source.value.shown()).collect::<Vec<_>>(),
         "unknown_name": unknown_name(listener.unknown_name),
         "require_sni": listener.require_sni,
         "allow": limits.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -120,7 +119,7 @@ fn route(route: &Route) -> Value {
         "backend": backend_name(&route.backend),
     });
     if let (Mode::Terminate, Some(shown)) = (route.mode, shown.as_object_mut()) {
-        let certificates = route.certificates.iter().map(|source| certificate(&source.value)).collect();
+        let certificates = route.certificates.iter().map(|source| source.value.shown()).collect();
         shown.insert("policy".into(), (&*route.policy.name).into());
         shown.insert("certificates".into(), certificates);
         shown.insert("client_auth".into(), client_auth(route.client_auth.as_ref()));
@@ -160,17 +159,14 @@ fn backend(backend: &Backend) -> Value {
 
 fn backend_tls(tls: &Tls) -> Value {
     let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
-    let (cert, key) = match tls.certificate.as_ref().map(|source| &source.value) {
-        Some(Source::Pair { cert, key, .. }) => (Some(cert), Some(key)),
-        _ => (None, None),
-    };
-    let path = |path: &std::path::PathBuf| path.display().to_string();
+    let certificate = tls.certificate.as_ref().map(|source| source.value.shown());
+    let half = |key| certificate.as_ref().and_then(|shown| shown.get(key));
     json!({
-        "ca": tls.ca.as_ref().map(|file| path(&file.value)),
+        "ca": tls.ca.as_ref().map(|file| file.value.display().to_string()),
         "pins": tls.pins.iter().map(|pin| pin.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).collect::<Vec<_>>(),
         "server_name": tls.server_name.to_str(),
-        "cert": cert.map(path),
-        "key": key.map(path),
+        "cert": half("cert"),
+        "key": half("key"),
         "policy": tls.policy.name,
         "alpn": match &tls.alpn {
             Alpn::Client => json!("client"),
@@ -256,26 +252,6 @@ pub(super) fn most(limit: usize) -> Option<usize> {
 
 fn rate(rate: Rate) -> Value {
     json!({ "rate": limits::shown(rate), "burst": rate.burst })
-}
-
-fn certificate(source: &Source) -> Value {
-    match source {
-        Source::Path(path) => json!(path.display().to_string()),
-        Source::Pair { cert, key, chain, names, default } => {
-            let mut shown = json!({
-                "cert": cert.display().to_string(),
-                "key": key.display().to_string(),
-                "default": default,
-            });
-            if let (Some(names), Some(shown)) = (names, shown.as_object_mut()) {
-                shown.insert("names".into(), names.iter().map(ToString::to_string).collect());
-            }
-            if let (Some(chain), Some(shown)) = (chain, shown.as_object_mut()) {
-                shown.insert("chain".into(), chain.display().to_string().into());
-            }
-            shown
-        }
-    }
 }
 
 fn policy(policy: &Policy) -> Value {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::files::{self, progress};
@@ -48,6 +49,28 @@ impl Source {
             Self::Pair { cert, key, chain, .. } => (cert, Some(key), chain.as_ref()),
         };
         std::iter::once(first).chain(key).chain(chain).map(PathBuf::as_path)
+    }
+
+    /// It in JSON, with the keys that the configuration has for it: a text, or an object. Paths are shown, and nothing of
+    /// what is in the files.
+    pub fn shown(&self) -> Value {
+        match self {
+            Self::Path(path) => json!(path.display().to_string()),
+            Self::Pair { cert, key, chain, names, default } => {
+                let mut shown = json!({
+                    "cert": cert.display().to_string(),
+                    "key": key.display().to_string(),
+                    "default": default,
+                });
+                if let (Some(names), Some(shown)) = (names, shown.as_object_mut()) {
+                    shown.insert("names".into(), names.iter().map(ToString::to_string).collect());
+                }
+                if let (Some(chain), Some(shown)) = (chain, shown.as_object_mut()) {
+                    shown.insert("chain".into(), chain.display().to_string().into());
+                }
+                shown
+            }
+        }
     }
 }
 
