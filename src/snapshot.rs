@@ -20,6 +20,7 @@ use crate::tls::certificate::source::{Store, Trust};
 use crate::tls::handshake::connect::Connector;
 use crate::warning::Warning;
 
+mod authorities;
 mod certificates;
 mod remarks;
 mod ways;
@@ -93,7 +94,7 @@ impl Snapshot {
             .backends
             .iter()
             .map(|backend| {
-                let connector = certificates.connector(backend, config.runtime.record_layer);
+                let connector = backend_tls::connector(backend, config.runtime.record_layer, &mut certificates);
                 Arc::new(pool(backend, connector, before, &mut certificates))
             })
             .collect();

@@ -3,48 +3,26 @@
 use std::sync::Arc;
 
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate::backend_tls::Tls;
-use crate::files;
-use crate::tls::certificate::pem;
-use crate::tls::certificate::source::{Found, Loading};
+use crate::config::validate::backend::Backend;
+use crate::snapshot::certificates::Certificates;
+use crate::snapshot::remarks;
 use crate::tls::handshake::connect::{Connector, Terms};
 use crate::tls::record::Layer;
 use crate::tls::trust::servers::Trust;
-use crate::warning::Warning;
 
-/// What came of it, besides what is wrong.
-pub(super) struct Prepared {
-    pub(super) connector: Arc<Connector>,
-    /// The one that servers are shown.
-    pub(super) certificate: Option<Found>,
-    pub(super) warnings: Vec<Warning>,
-}
-
-/// Reads what is needed; everything that is wrong is added to `errors`.
-pub(super) fn prepare(
-    tls: &Tls,
-    layer: Layer,
-    loading: &mut Loading<'_>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Prepared> {
-    let mut trust = Trust { roots: Vec::new(), pins: tls.pins.clone() };
-    let mut warnings = Vec::new();
-    if let Some(file) = &tls.ca {
-        let said = |error: &dyn std::fmt::Display| format!("{}: {error}", file.value.display());
-        let read = files::read(&file.value, files::LARGEST_CERTIFICATES).map_err(|error| said(&files::reason(&error)));
-        let read = read.and_then(|text| pem::read_certificates(&text.bytes).map_err(|error| said(&error)));
-        let contents = told(file, read, errors)?;
-        let path = file.value.display().to_string();
-        warnings.extend(contents.passed_over.iter().map(|unread| Warning::about(path.as_str(), unread.to_string())));
-        if contents.certificates.is_empty() {
-            errors.push(file.error(said(&"holds no certificate")));
-            return None;
-        }
-        trust.roots = contents.certificates;
-    }
+/// What connects to the backend's servers, where they speak TLS. `None` where they do not, or where something is wrong,
+/// which `reading` then has among its errors.
+pub(super) fn connector(backend: &Backend, layer: Layer, reading: &mut Certificates<'_>) -> Option<Arc<Connector>> {
+    let tls = backend.tls.as_ref()?;
+    let roots = match &tls.ca {
+        Some(file) => reading.trusted(file)?,
+        None => Vec::new(),
+    };
+    let trust = Trust { roots, pins: tls.pins.clone() };
     let mut certificate = None;
     if let Some(source) = &tls.certificate {
-        certificate = told(source, loading.load(&source.value), errors)?.found.into_iter().next();
+        let loaded = reading.loading.load(&source.value);
+        certificate = found(source, loaded, &mut reading.errors)?.found.into_iter().next();
     }
     let connector = Connector::new(Terms {
         policy: &tls.policy,
@@ -54,11 +32,16 @@ pub(super) fn prepare(
         alpn: tls.alpn.clone(),
         layer,
     });
-    let connector = Arc::new(told(&tls.here, connector, errors)?);
-    Some(Prepared { connector, certificate, warnings })
+    let connector = Arc::new(found(&tls.here, connector, &mut reading.errors)?);
+    let now = reading.now.as_second();
+    let place = Arc::from(format!("backend {:?}", backend.settings.name));
+    let remarks = certificate.iter().flat_map(|found| remarks::of(found, now));
+    reading.warnings.extend(remarks.map(|warning| warning.at(&place)));
+    Some(connector)
 }
 
-fn told<T, P, E: std::fmt::Display>(
+/// The result; an error is added to `errors`, with its place.
+fn found<T, P, E: std::fmt::Display>(
     place: &Located<P>,
     result: Result<T, E>,
     errors: &mut Vec<ConfigError>,

@@ -10,20 +10,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate;
 use crate::config::validate::listener::Listener;
 use crate::files;
 use crate::net::address::Address;
-use crate::snapshot::{Snapshot, backend_tls, remarks};
+use crate::snapshot::{Snapshot, remarks};
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::select;
 use crate::tls::certificate::source;
 use crate::tls::certificate::source::{Loading, Source, Trust};
-use crate::tls::handshake::connect::Connector;
 use crate::tls::handshake::never_served;
 use crate::tls::policy::Policy;
-use crate::tls::record::Layer;
 use crate::warning::Warning;
 
 /// How clients that give no name can get a certificate.
@@ -144,18 +141,6 @@ impl<'b> Certificates<'b> {
         }
         let place = Arc::from(file.path.as_str());
         self.warnings.push(Warning::about(file.value.display().to_string(), what).at(&place));
-    }
-
-    /// What connects to the backend's servers, where they speak TLS.
-    pub(super) fn connector(&mut self, backend: &validate::backend::Backend, layer: Layer) -> Option<Arc<Connector>> {
-        let tls = backend.tls.as_ref()?;
-        let prepared = backend_tls::prepare(tls, layer, &mut self.loading, &mut self.errors)?;
-        let now = self.now.as_second();
-        let shown = prepared.certificate.iter().flat_map(|found| remarks::of(found, now));
-        let place = Arc::from(format!("backend {:?}", backend.settings.name));
-        let all = prepared.warnings.into_iter().chain(shown);
-        self.warnings.extend(all.map(|warning| warning.at(&place)));
-        Some(prepared.connector)
     }
 
     /// Those of a listener or a route, which stands `here`.

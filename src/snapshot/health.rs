@@ -7,10 +7,8 @@ use crate::backend::health::{Check, Http, Kind, Ldap, Password, Tls};
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
-use crate::files;
 use crate::net::proxy_protocol::{self, Version};
-use crate::snapshot::Certificates;
-use crate::tls::certificate::pem;
+use crate::snapshot::certificates::Certificates;
 use crate::tls::crypto;
 use crate::tls::trust::servers::Trust;
 
@@ -71,25 +69,12 @@ pub(super) fn check(health: &Health, version: Version, reading: &mut Certificate
 fn tls(health: &Health, settings: &TlsSettings, identity: &mut String, reading: &mut Certificates<'_>) -> Option<Tls> {
     let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone() };
     if let Some(file) = &settings.ca {
-        let text = told(file, read(file), &mut reading.errors)?;
-        let contents = pem::read_certificates(&text).map_err(|error| said(file, &error));
-        let contents = told(file, contents, &mut reading.errors)?;
-        reading.unread(file, &contents);
-        if contents.certificates.is_empty() {
-            reading.errors.push(file.error(said(file, &"holds no certificate")));
-            return None;
-        }
-        trust.roots = contents.certificates;
-        mark(identity, &text);
+        trust.roots = reading.trusted(file)?;
+        trust.roots.iter().for_each(|root| mark(identity, root));
     }
     let place = settings.ca.as_ref().map_or_else(|| health.here.clone(), Located::place);
     let config = told(&place, trust.client_config(), &mut reading.errors)?;
     Some(Tls { config: Arc::new(config), server_name: settings.server_name.clone(), start_tls: settings.start_tls })
-}
-
-fn read(file: &Located<std::path::PathBuf>) -> Result<Vec<u8>, String> {
-    let contents = files::read(&file.value, files::LARGEST_CERTIFICATES);
-    contents.map(|contents| contents.bytes).map_err(|error| said(file, &files::reason(&error)))
 }
 
 /// A line that moves in the file does not make another check.
@@ -107,10 +92,6 @@ fn mark(identity: &mut String, contents: &[u8]) {
         // Writing to a String does not fail.
         let _ = write!(identity, "{byte:02x}");
     }
-}
-
-fn said(file: &Located<std::path::PathBuf>, error: &dyn std::fmt::Display) -> String {
-    format!("{}: {error}", file.value.display())
 }
 
 fn told<T, P, E: std::fmt::Display>(

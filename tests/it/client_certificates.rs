@@ -341,7 +341,7 @@ fn files_that_cannot_be_used_are_named_and_the_old_ones_go_on() {
         told = gate.openssl("-tls1_3", Some(&good), &[]);
     }
     fs::write(gate.ca.file(), "nothing").unwrap();
-    gate.proxy.log_line("client-ca.pem: there is no certificate in it");
+    gate.proxy.log_line("client-ca.pem: holds no certificate");
 }
 
 fn pin_of(certificate: &Path) -> String {

@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+
 use super::Making;
 use crate::config::located::Located;
 use crate::config::validate::client_auth as asked;
 use crate::tls::certificate::pem;
-use crate::tls::certificate::pem::PemError;
 use crate::tls::trust::clients;
 use crate::tls::trust::clients::{At, ClientAuth};
 use crate::warning::Warning;
@@ -28,8 +29,8 @@ impl<'a> Making<'a, '_> {
     /// Reads what clients are judged by. What did not change is taken over, since long lists take their time.
     fn read_client_auth(&mut self, asked: &asked::ClientAuth) -> Option<Arc<ClientAuth>> {
         let before = self.certificates.errors.len();
-        let (ca, ca_files) = self.read_all(&asked.ca, pem::read_certificates, |contents| contents.certificates);
-        let (crls, list_files) = self.read_all(&asked.crl, pem::read_crls, |contents| contents.crls);
+        let (ca, ca_files) = self.authorities(&asked.ca);
+        let (crls, list_files) = self.lists(&asked.crl);
         if self.certificates.errors.len() > before {
             return None;
         }
@@ -62,16 +63,28 @@ impl<'a> Making<'a, '_> {
         Some(auth)
     }
 
-    /// What is in those files, and for each piece the file that it is from. What cannot be read is an error.
-    fn read_all<'f, T>(
+    /// The certificates in those files, and for each the file that it is from. What cannot be read is an error.
+    fn authorities<'f>(
         &mut self,
         files: &'f [Located<PathBuf>],
-        read: impl Fn(&[u8]) -> Result<pem::Contents, PemError>,
-        wanted: impl Fn(pem::Contents) -> Vec<T>,
-    ) -> (Vec<T>, Vec<&'f Located<PathBuf>>) {
+    ) -> (Vec<CertificateDer<'static>>, Vec<&'f Located<PathBuf>>) {
         let (mut pieces, mut origins) = (Vec::new(), Vec::new());
         for file in files {
-            let at = |error: String| file.error(format!("{}: {error}", file.value.display()));
+            let more = self.certificates.trusted(file).unwrap_or_default();
+            origins.resize(origins.len() + more.len(), file);
+            pieces.extend(more);
+        }
+        (pieces, origins)
+    }
+
+    /// The lists of revoked certificates in those files, and for each the file that it is from. What cannot be read is an
+    /// error.
+    fn lists<'f>(
+        &mut self,
+        files: &'f [Located<PathBuf>],
+    ) -> (Vec<CertificateRevocationListDer<'static>>, Vec<&'f Located<PathBuf>>) {
+        let (mut pieces, mut origins) = (Vec::new(), Vec::new());
+        for file in files {
             let bytes = match self.certificates.loading.plain(&file.value) {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -79,17 +92,16 @@ impl<'a> Making<'a, '_> {
                     continue;
                 }
             };
-            match read(&bytes) {
+            match pem::read_crls(&bytes) {
                 Ok(contents) => {
                     self.certificates.unread(file, &contents);
-                    let more = wanted(contents);
-                    if more.is_empty() {
-                        self.certificates.errors.push(at("there is no certificate in it".into()));
-                    }
-                    origins.resize(origins.len() + more.len(), file);
-                    pieces.extend(more);
+                    origins.resize(origins.len() + contents.crls.len(), file);
+                    pieces.extend(contents.crls);
                 }
-                Err(error) => self.certificates.errors.push(at(error.to_string())),
+                Err(error) => {
+                    let message = format!("{}: {error}", file.value.display());
+                    self.certificates.errors.push(file.error(message));
+                }
             }
         }
         (pieces, origins)
