@@ -3,72 +3,22 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate::listener::Listener;
 use crate::files;
-use crate::net::address::Address;
-use crate::snapshot::{Snapshot, remarks};
-use crate::tls::certificate::certified::Certificate;
+use crate::snapshot::reach::Reach;
+use crate::snapshot::remarks;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::select;
 use crate::tls::certificate::source;
-use crate::tls::certificate::source::{Loading, Source, Trust};
+use crate::tls::certificate::source::{Loading, Source, Store, Trust};
 use crate::tls::handshake::never_served;
 use crate::tls::policy::Policy;
 use crate::warning::Warning;
-
-/// How clients that give no name can get a certificate.
-#[derive(Debug, Clone)]
-pub(super) struct Reach {
-    /// Whether they are served at all.
-    pub(super) nameless: bool,
-    /// The addresses that they can connect to, in their canonical form; `None` where any is possible.
-    pub(super) addresses: Option<Arc<HashSet<IpAddr>>>,
-}
-
-impl Reach {
-    /// Of a listener's own way.
-    pub(super) fn of(listener: &Listener) -> Self {
-        let address =
-            |listen: &Located<Address>| listen.value.ip().filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_canonical());
-        let addresses = listener.listen.iter().map(address).collect::<Option<HashSet<_>>>();
-        Self {
-            nameless: !listener.require_sni,
-            // A proxy in front says which one it was.
-            addresses: addresses.filter(|_| listener.trusted_proxies.is_none()).map(Arc::new),
-        }
-    }
-
-    /// Warnings for certificates that no client can get.
-    fn nobodys(&self, index: &select::Certificates, now: i64) -> Vec<Warning> {
-        let nobody = |certificate: &Certificate| Warning::about(&*certificate.label, "is served to nobody");
-        let shadowed = index.shadowed(now).into_iter().map(|(one, preferred)| {
-            nobody(&one).with(format!(": {} is preferred for all that it bears", preferred.label))
-        });
-        let defaults = index.defaults();
-        let is_default = |one: &Arc<Certificate>| defaults.contains(&Arc::as_ptr(one));
-        let only_addresses = index.all().iter().filter(|one| one.names.is_empty() && !is_default(one));
-        let unreachable = only_addresses.filter_map(|one| {
-            let here = |own: &IpAddr| match &self.addresses {
-                Some(addresses) => addresses.contains(&own.to_canonical()),
-                None => true,
-            };
-            let why = match () {
-                () if !self.nameless => "and clients that give no name are not served",
-                () if !one.addresses.iter().any(here) => "and the listener has none of them",
-                () => return None,
-            };
-            Some(nobody(one).with(format!(": it bears addresses and no names, {why}")))
-        });
-        shadowed.chain(unreachable).collect()
-    }
-}
 
 /// Loads the certificates of one listener after the other, and remembers what was wrong.
 pub(super) struct Certificates<'b> {
@@ -83,8 +33,8 @@ pub(super) struct Certificates<'b> {
 }
 
 impl<'b> Certificates<'b> {
-    pub(super) fn loading(before: &'b Snapshot, trust: Trust, now: Timestamp) -> Self {
-        let loading = before.store.loading(trust, now.into());
+    pub(super) fn loading(before: &'b Store, trust: Trust, now: Timestamp) -> Self {
+        let loading = before.loading(trust, now.into());
         Self {
             loading,
             now,

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use jiff::Timestamp;
 use rustls::server::ProducesTickets as _;
 use tempfile::TempDir;
 
 use super::*;
 use crate::config;
 use crate::route::ways::Way;
+use crate::tls::certificate::source::Trust;
 use crate::tls::trust::clients::ClientAuth;
 
 const MANY: usize = 300;

@@ -1,9 +1,11 @@
-//! A listener's settings → its ways: certificates, what clients have to show, ticket keys. Must not know: sockets, how a way
-//! is gone.
+//! A listener's settings → its ways: certificates, what clients have to show, ticket keys. Must not know: sockets, how a
+//! route is taken.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
 use crate::config::located::Located;
@@ -13,8 +15,9 @@ use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route as written;
 use crate::route::index::Mode;
 use crate::route::ways::{Route, Termination, Way, Ways};
-use crate::snapshot::certificates::{Certificates, Reach};
-use crate::snapshot::{Listener, unix_time};
+use crate::snapshot::Listener;
+use crate::snapshot::certificates::Certificates;
+use crate::snapshot::reach::Reach;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select;
 use crate::tls::handshake::{self, Terminator, never_served};
@@ -26,7 +29,10 @@ use crate::tls::wire::fault;
 
 mod judges;
 
-/// Builds a listener's routes, and its own way. `None` where something is wrong, which is told.
+use judges::Judges;
+
+/// Builds a listener's routes, and its own way. `None` where something is wrong, which is then among the
+/// errors of `certificates`.
 pub(super) fn build(
     listener: &Settings,
     same: Option<&Listener>,
@@ -44,8 +50,8 @@ pub(super) fn build(
         listener,
         layer,
         certificates,
-        known: Known::of(same),
-        client_auths: HashMap::new(),
+        tickets: tickets_of(same),
+        judges: Judges::of(same),
         judged: HashMap::new(),
         secrets: None,
     };
@@ -86,32 +92,19 @@ struct Making<'a, 'b> {
     listener: &'a Settings,
     layer: Layer,
     certificates: &'a mut Certificates<'b>,
-    known: Known<'a>,
-    /// Made so far; `None` where something is wrong with it. Many routes ask for the same as the listener.
-    client_auths: HashMap<asked::Asked<'a>, Option<Arc<ClientAuth>>>,
+    /// Those of the listener before this one, by scope.
+    tickets: HashMap<&'a str, &'a Tickets>,
+    judges: Judges<'a>,
     /// By policy: why it can serve none of the listener's own certificates. Many routes have the same policy.
     judged: HashMap<*const Policy, Option<String>>,
     /// What is in the listener's files of ticket keys, once they are read.
     secrets: Option<Vec<Secret>>,
 }
 
-/// What can be taken over from the listener before this one.
-struct Known<'a> {
-    /// By scope.
-    tickets: HashMap<&'a str, &'a Tickets>,
-    /// By fingerprint.
-    client_auths: HashMap<[u8; 32], &'a Arc<ClientAuth>>,
-}
-
-impl<'a> Known<'a> {
-    fn of(same: Option<&'a Listener>) -> Self {
-        let terminations = || same.into_iter().flat_map(|same| same.ways.terminations());
-        let client_auths = terminations().filter_map(|same| same.terminator.client_auth());
-        Self {
-            tickets: terminations().filter_map(|same| Some((&*same.ticket_scope, same.tickets.as_deref()?))).collect(),
-            client_auths: client_auths.map(|auth| (*auth.fingerprint(), auth)).collect(),
-        }
-    }
+/// A listener's tickets by their scopes, to be taken over.
+fn tickets_of(same: Option<&Listener>) -> HashMap<&str, &Tickets> {
+    let terminations = same.into_iter().flat_map(|same| same.ways.terminations());
+    terminations.filter_map(|same| Some((&*same.ticket_scope, same.tickets.as_deref()?))).collect()
 }
 
 /// What TLS is terminated with, as it is written in a route or, without one, in the listener.
@@ -158,7 +151,7 @@ impl<'a> Making<'a, '_> {
 
     fn terminate(&mut self, terms: Terms<'a>, index: Arc<select::Certificates>, backend: Arc<Pool>) -> Option<Way> {
         let client_auth = match terms.client_auth {
-            Some(asked) => Some(self.client_auth(asked)?),
+            Some(asked) => Some(self.judges.judge(asked, self.certificates)?),
             None => None,
         };
         let scope = ticket_scope(self.listener, terms.route, client_auth.as_deref());
@@ -199,7 +192,7 @@ impl<'a> Making<'a, '_> {
             return None;
         }
         if keys.is_empty() {
-            let same = self.known.tickets.get(scope).copied();
+            let same = self.tickets.get(scope).copied();
             return Some(Tickets::own(*settings, unix_time, same));
         }
         let secrets = self.secrets.get_or_insert_with(|| secrets(keys, self.certificates));
@@ -234,4 +227,8 @@ fn ticket_scope(listener: &Settings, route: Option<&written::Route>, client_auth
     let hex = |bytes: &[u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let client_auth = client_auth.map_or_else(|| "off".to_owned(), |auth| hex(auth.fingerprint()));
     format!("listener {}{route}\0client_auth {client_auth}", listener.name)
+}
+
+fn unix_time() -> i64 {
+    Timestamp::now().as_second()
 }

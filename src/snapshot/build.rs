@@ -1,0 +1,89 @@
+//! `Config` → `Snapshot`, all or nothing. Must not know: sockets, signals, who asked for it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::backend::pool::Pool;
+use crate::config::located::ConfigError;
+use crate::config::validate::Config;
+use crate::config::validate::backend::Backend;
+use crate::config::validate::limits::Limits as Written;
+use crate::config::validate::listener::Listener as Settings;
+use crate::limit::admission::{Admission, Limits};
+use crate::limit::prefixes::Prefixes;
+use crate::snapshot::certificates::Certificates;
+use crate::snapshot::{Built, Listener, Snapshot, backend_tls, health, ways};
+use crate::tls::certificate::source::Trust;
+use crate::tls::record::Layer;
+use crate::warning::Warning;
+
+impl Snapshot {
+    /// Loads every certificate and builds every index, taking over from `before` what is the same: certificates that did
+    /// not change, and the counts of listeners and servers. `before` stays usable whatever comes of it.
+    pub fn build(config: &Config, before: &Self, trust: Trust, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
+        let mut certificates = Certificates::loading(&before.store, trust, now);
+        let layer = config.runtime.record_layer;
+        let backends = config.backends.iter();
+        let pools: Vec<_> = backends.map(|backend| Arc::new(pool(backend, layer, before, &mut certificates))).collect();
+        config.admin.token_file.iter().for_each(|file| certificates.token(file));
+        let mut listeners = HashMap::new();
+        for settings in &config.listeners {
+            let same = before.listeners.get(&settings.name).map(Arc::as_ref);
+            if let Some(listener) = listener(settings, same, &pools, layer, &mut certificates) {
+                listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
+            }
+        }
+        let Certificates { loading, mut warnings, failures, unusable, errors, .. } = certificates;
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        warnings.splice(..0, config.warnings.iter().map(|warning| Warning::new(warning.clone())));
+        let by_name = pools.iter().map(|pool| (Arc::clone(pool.name()), Arc::clone(pool))).collect();
+        let snapshot = Self { listeners, pools, by_name, store: loading.finish() };
+        Ok(Built { snapshot, warnings, failures, unusable })
+    }
+}
+
+/// A listener; `same` is the one of that name in the snapshot before. `None` where one of its ways cannot be built.
+fn listener(
+    settings: &Settings,
+    same: Option<&Listener>,
+    pools: &[Arc<Pool>],
+    layer: Layer,
+    certificates: &mut Certificates<'_>,
+) -> Option<Listener> {
+    let failures = certificates.failures.len();
+    let ways = ways::build(settings, same, pools, layer, certificates)?;
+    Some(Listener {
+        name: Arc::clone(&settings.name),
+        ways,
+        starttls: settings.starttls,
+        handshake_timeout: settings.handshake_timeout,
+        idle_timeout: settings.idle_timeout,
+        half_close_timeout: settings.half_close_timeout,
+        load_failures: certificates.failures.len() - failures,
+        admission: Admission::new(limits(&settings.limits), same.map(|same| &same.admission)),
+        trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
+    })
+}
+
+fn pool(backend: &Backend, layer: Layer, before: &Snapshot, certificates: &mut Certificates<'_>) -> Pool {
+    let connector = backend_tls::connector(backend, layer, certificates);
+    let before = before.pool(&backend.settings.name);
+    let version = backend.settings.proxy_protocol;
+    let check = backend.health.as_ref().and_then(|health| health::check(health, version, certificates));
+    Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
+}
+
+fn limits(written: &Written) -> Limits {
+    Limits {
+        prefixes: Prefixes::new(&written.allow, &written.deny),
+        max_connections: written.max_connections,
+        max_connections_per_client: written.max_connections_per_client,
+        rate: written.connection_rate,
+        rate_per_client: written.connection_rate_per_client,
+        handshake_failures: written.handshake_failures,
+    }
+}
