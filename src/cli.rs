@@ -1,24 +1,19 @@
 //! The command line: what was typed → one verb, each in a file of its own. Must not know: how a verb does its work.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config;
-use crate::config::located::ConfigError;
-use crate::config::validate::Config;
-use crate::reload::job::Job;
-
+mod answer;
 mod cert;
 mod check;
 mod completion;
 mod demo;
 mod explain;
+mod load;
 mod policy;
-mod print;
 pub mod probe;
 mod reload;
 mod run;
@@ -26,7 +21,8 @@ mod schema;
 mod ticket_key;
 mod version;
 
-use print::{complain, say};
+use answer::form::Output;
+use answer::print;
 
 /// A TLS-terminating layer-4 proxy that gives each client the certificate it can use.
 #[derive(Debug, Parser)]
@@ -106,12 +102,6 @@ enum TicketKeyVerb {
     New,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-}
-
 /// Runs the verb that the process was started with. Wrong usage exits with 2 at once.
 pub fn main() -> ExitCode {
     print::exit_code(match Arguments::try_parse() {
@@ -137,28 +127,3 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Version => version::version(),
     }
 }
-
-/// Reads and validates a configuration.
-fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
-    let path = path.to_owned();
-    reading(move || config::load(&path))
-}
-
-/// Does work that waits for files. A file system that does not answer ends it after a while.
-fn reading<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Vec<ConfigError>> + Send + 'static,
-) -> Result<T, Vec<ConfigError>> {
-    let failed = |error: io::Error| {
-        let message = format!("no thread can be started to read files: {error}");
-        vec![ConfigError { path: String::new(), position: None, message }]
-    };
-    let result = Job::start("reading", work).and_then(Job::wait).map_err(failed)?;
-    result.unwrap_or_else(|lost| Err(vec![lost.error()]))
-}
-
-/// Bad configuration, a failed start, or a `no` to what was asked.
-const FAILED: u8 = 1;
-/// What was typed has no meaning.
-const USAGE: u8 = 2;
-/// `shutdown_timeout` passed before every connection had ended.
-const CUT: u8 = 3;

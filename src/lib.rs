@@ -66,7 +66,7 @@
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
 //! its snapshot once, when it is accepted, and keeps it to the end.
 
-// They panic where nobody reads. The verbs print through `cli::print`.
+// They panic where nobody reads. The verbs print through `cli::answer::print`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 // What the unit tests share with the fuzz targets names the crate as those do.

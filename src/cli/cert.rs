@@ -10,7 +10,10 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::cli::{FAILED, Output, complain, reading, say};
+use crate::cli::answer::exit::FAILED;
+use crate::cli::answer::form::{self, Output};
+use crate::cli::answer::print::{complain, say};
+use crate::cli::load::reading;
 use crate::config;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::chain::Anchors;
@@ -19,8 +22,12 @@ use crate::tls::certificate::inventory::{InventoryError, Item, Key};
 use crate::tls::certificate::source;
 use crate::tls::certificate::source::Trust;
 
+pub(super) mod roots;
 mod shape;
+mod shown;
 mod text;
+
+use shown::{Served, Shown};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -55,23 +62,10 @@ pub(super) struct How {
     format: Output,
 }
 
-/// Certificates with where they come from.
-struct Shown {
-    path: String,
-    /// Where it is served, and under which names there.
-    served: Option<Served>,
-    item: Item,
-}
-
-struct Served {
-    listener: String,
-    names: Vec<String>,
-}
-
 pub(super) fn cert(verb: Verb) -> ExitCode {
     let (how, shown) = match &verb {
-        Verb::List { config, how } => (how, roots(how).and_then(|roots| list(config, &roots))),
-        Verb::Show { paths, how } => (how, roots(how).map(|roots| show(paths, &roots))),
+        Verb::List { config, how } => (how, trusted(how).and_then(|roots| list(config, &roots))),
+        Verb::Show { paths, how } => (how, trusted(how).map(|roots| show(paths, &roots))),
     };
     let (shown, errors) = match shown {
         Ok(shown) => shown,
@@ -82,8 +76,7 @@ pub(super) fn cert(verb: Verb) -> ExitCode {
         (Output::Json, _) => {
             let all: Vec<_> = shown.iter().map(|shown| shape::shown(shown, now)).collect();
             let report = json!({ "certificates": all, "errors": errors });
-            // Made of texts and numbers, which JSON always has a form for.
-            say(&(serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"));
+            say(&form::json(&report));
         }
         (Output::Text, Verb::List { .. }) => say(&text::list(&shown, now)),
         (Output::Text, Verb::Show { .. }) => say(&text::show(&shown, now)),
@@ -102,29 +95,23 @@ pub(super) fn cert(verb: Verb) -> ExitCode {
 
 type Found = (Vec<Shown>, Vec<String>);
 
-/// Whom clients trust.
-fn roots(how: &How) -> Result<Anchors, Vec<String>> {
+/// The roots that clients trust.
+fn trusted(how: &How) -> Result<Anchors, Vec<String>> {
     match &how.ca {
         Some(given) => inventory::anchors(given).map_err(|error| vec![format!("--ca: {error}")]),
-        None => Ok(system_roots()),
+        None => Ok(roots::system()),
     }
-}
-
-/// Those that come with the system. One whose roots cannot be read is one without.
-pub(super) fn system_roots() -> Anchors {
-    let system = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
-    system.and_then(|path| inventory::anchors(path).ok()).unwrap_or_default()
 }
 
 fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let told = |errors: Vec<config::located::ConfigError>| errors.iter().map(|error| at(error)).collect::<Vec<_>>();
+    let texts = |errors: Vec<config::located::ConfigError>| errors.iter().map(|error| at(error)).collect::<Vec<_>>();
     let file = path.to_owned();
     let read = reading(move || {
         let config = config::load(&file)?;
         Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, Timestamp::now()).map(|built| (config, built))
     });
-    let (config, built) = read.map_err(told)?;
+    let (config, built) = read.map_err(texts)?;
     let mut errors: Vec<String> = built.failures.iter().map(|failure| at(failure)).collect();
     let (mut all, keys) = (Vec::new(), built.snapshot.key_files());
     for settings in &config.listeners {
@@ -185,7 +172,3 @@ fn beside(path: &Path) -> Option<PathBuf> {
 }
 
 const NOTHING_THERE: &str = "no certificate found (expected x.crt or x.pem, or folders with tls.crt)";
-
-/// Debian and its like, Red Hat and its like, Alpine.
-const SYSTEM_ROOTS: &[&str] =
-    &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];

@@ -10,8 +10,10 @@ use std::thread;
 use serde::Serialize;
 
 use crate::admin::request::token;
-use crate::cli::print::visible;
-use crate::cli::{FAILED, reading, say};
+use crate::cli::answer::exit::FAILED;
+use crate::cli::answer::form;
+use crate::cli::answer::print::{say, visible};
+use crate::cli::load::reading;
 use crate::config;
 use crate::config::located::ConfigError;
 use crate::route::ways::Way;
@@ -90,8 +92,7 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
         Err(errors) => Report { ok: false, errors, warnings: Vec::new(), notes: Vec::new(), listeners: Vec::new() },
     };
     if json {
-        // Made of texts and numbers, which JSON always has a form for.
-        say(&(serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"));
+        say(&form::json(&report));
     } else {
         print(path, &report, strict);
     }

@@ -7,7 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::{CUT, FAILED, complain, print, say};
+use crate::cli::answer::exit::{CUT, FAILED};
+use crate::cli::answer::print;
+use crate::cli::answer::print::{complain, say};
 use crate::config;
 use crate::net::address::Address;
 use crate::observe::log::{self, Level};

@@ -9,7 +9,10 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::cli::{FAILED, Output, USAGE, complain, reading, say};
+use crate::cli::answer::exit::{FAILED, USAGE};
+use crate::cli::answer::form::{Output, json};
+use crate::cli::answer::print::{complain, say};
+use crate::cli::load::reading;
 use crate::config;
 use crate::explain::ask::Ask;
 use crate::explain::{self, Outcome};
@@ -99,8 +102,7 @@ pub(super) fn explain(question: Question) -> ExitCode {
     let explanation = explain::explain(listener, raw, question.address, now.as_second());
     match question.format {
         Output::Text => say(&explanation.to_string()),
-        // Made of texts and numbers, which JSON always has a form for.
-        Output::Json => say(&(serde_json::to_string_pretty(&explanation).unwrap_or_default() + "\n")),
+        Output::Json => say(&json(&explanation)),
     }
     match explanation.result {
         Outcome::Served(_) | Outcome::PassedThrough => ExitCode::SUCCESS,

@@ -9,7 +9,10 @@ use clap::Subcommand;
 use rustls::ProtocolVersion;
 use serde::Serialize;
 
-use crate::cli::{FAILED, Output, USAGE, complain, load, say};
+use crate::cli::answer::exit::{FAILED, USAGE};
+use crate::cli::answer::form::{Output, json};
+use crate::cli::answer::print::{complain, say};
+use crate::cli::load::load;
 use crate::tls::policy::{self, CipherOrder, Policy, aws};
 use crate::tls::wire::codes;
 
@@ -95,7 +98,7 @@ pub(super) fn policy(verb: Verb) -> ExitCode {
         Some(policy) => {
             let shown = Shown::new(policy);
             if format == Output::Json {
-                json(&shown);
+                say(&json(&shown));
             } else {
                 say(&text(&shown));
             }
@@ -171,15 +174,10 @@ fn schemes(policy: &Policy, version: ProtocolVersion) -> Schemes {
 fn list(all: &[Arc<Policy>], format: Output) {
     let shown: Vec<Shown> = all.iter().map(|policy| Shown::new(policy)).collect();
     if format == Output::Json {
-        json(&shown);
+        say(&json(&shown));
     } else {
         shown.iter().for_each(|policy| say(&format!("{}\n", policy.summary())));
     }
-}
-
-fn json(value: &impl Serialize) {
-    // Made of texts, which JSON always has a form for.
-    say(&format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default()));
 }
 
 fn text(policy: &Shown) -> String {

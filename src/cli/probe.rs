@@ -9,7 +9,10 @@ use clap::Args;
 use rustls::pki_types::ServerName;
 use serde::Serialize;
 
-use crate::cli::{FAILED, Output, complain, load, say};
+use crate::cli::answer::exit::{FAILED, USAGE};
+use crate::cli::answer::form::{self, Output};
+use crate::cli::answer::print::{complain, say};
+use crate::cli::load::load;
 use ask::{Asker, ProbeError};
 use certificate::Roots;
 use connect::{StartTls, Target};
@@ -21,6 +24,7 @@ mod client;
 mod connect;
 mod expect;
 mod findings;
+mod gather;
 mod groups;
 mod hello;
 pub mod reply;
@@ -84,7 +88,7 @@ pub(super) fn probe(what: What) -> ExitCode {
     };
     let (ok, text) = match probed(&what, expected.as_ref()) {
         Ok(answer) => answer,
-        Err(error) if json => (false, pretty(&Failed { ok: false, error })),
+        Err(error) if json => (false, form::json(&Failed { ok: false, error })),
         Err(error) => {
             complain(&format!("tlsgate probe: {error}"));
             return FAILED.into();
@@ -106,23 +110,18 @@ fn probed(what: &What, expected: Option<&Expected>) -> Result<(bool, String), St
             let backend = Target::resolve(backend, what.starttls, what.timeout).map_err(|error| error.to_string())?;
             let verdict =
                 same::compare(Asker::new(target), Asker::new(backend), name, what.assume_sole_key).map_err(text)?;
-            Ok((verdict.passes_through, if json { pretty(&verdict) } else { show::verdict(&verdict) }))
+            Ok((verdict.passes_through, if json { form::json(&verdict) } else { show::verdict(&verdict) }))
         }
         None => {
             let mut asker = Asker::new(target);
-            let mut found = findings::gather(&mut asker, name, &roots).map_err(text)?;
+            let mut found = gather::gather(&mut asker, name, &roots).map_err(text)?;
             if let Some(expected) = expected {
                 found.expectation = Some(expect::compare(expected, &found));
             }
             let ok = found.expectation.as_ref().is_none_or(|expectation| expectation.holds);
-            Ok((ok, if json { pretty(&found) } else { show::findings(&found) }))
+            Ok((ok, if json { form::json(&found) } else { show::findings(&found) }))
         }
     }
-}
-
-/// The name that a certificate must be good for.
-fn reference(name: Option<&str>, host: &str) -> Option<ServerName<'static>> {
-    ServerName::try_from(name.unwrap_or(host).to_owned()).ok()
 }
 
 fn is_dns_name(host: &str) -> bool {
@@ -159,25 +158,5 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => Err("expected a time with its unit, from \"1ms\" to \"5m\"".into()),
     }
 }
-
-/// A version's usual name.
-fn version_name(version: u16) -> String {
-    match version {
-        0x0300 => "SSLv3".into(),
-        0x0301 => "TLSv1.0".into(),
-        0x0302 => "TLSv1.1".into(),
-        0x0303 => "TLSv1.2".into(),
-        0x0304 => "TLSv1.3".into(),
-        other => format!("0x{other:04x}"),
-    }
-}
-
-fn pretty(value: &impl Serialize) -> String {
-    // Made of texts and numbers, which JSON always has a form for.
-    serde_json::to_string_pretty(value).unwrap_or_default()
-}
-
-/// As for everything else that is typed wrong.
-const USAGE: u8 = 2;
 
 const MAX_TIMEOUT: Duration = Duration::from_secs(300);

@@ -17,7 +17,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::admin::request::token;
-use crate::cli::{FAILED, complain, load, say};
+use crate::cli::answer::exit::FAILED;
+use crate::cli::answer::print::{complain, say};
+use crate::cli::load::load;
 use crate::config::located::{ConfigError, Located, Position};
 use crate::net::address::Address;
 
@@ -52,8 +54,8 @@ pub(super) fn reload(whom: Whom) -> ExitCode {
             say(&format!("{lines}\n"));
             ExitCode::SUCCESS
         }
-        Err(said) => {
-            complain(&said);
+        Err(reason) => {
+            complain(&reason);
             FAILED.into()
         }
     }
@@ -72,10 +74,10 @@ fn address(text: &str) -> Result<Address, String> {
 fn door(whom: Whom) -> Result<Door, String> {
     let (mut address, mut token_file) = (whom.admin, None);
     if let Some(path) = &whom.config {
-        let said = |errors: Vec<ConfigError>| {
+        let joined = |errors: Vec<ConfigError>| {
             errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
         };
-        let admin = load(path).map_err(said)?.admin;
+        let admin = load(path).map_err(joined)?.admin;
         address = address.or(admin.listen.map(|listen| listen.value));
         token_file = admin.token_file;
     }
@@ -125,11 +127,11 @@ async fn post(
     let status = response.status();
     let body = response.into_body().collect().await.map_err(broken)?.to_bytes();
     let answer = serde_json::from_slice(&body).map_err(|_| format!("the answer, {status}, is not from tlsgate"))?;
-    told(status, &answer)
+    lines(status, &answer)
 }
 
 /// The answer in lines, good or bad.
-fn told(status: StatusCode, answer: &Value) -> Result<String, String> {
+fn lines(status: StatusCode, answer: &Value) -> Result<String, String> {
     let texts = |list: &Value, text: fn(&Value) -> Option<&str>| {
         list.as_array().into_iter().flatten().filter_map(text).map(str::to_owned).collect::<Vec<_>>()
     };

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::{CUT, FAILED, complain};
+use crate::cli::answer::exit::{CUT, FAILED};
+use crate::cli::answer::print::complain;
 use crate::config;
 use crate::config::validate::Config;
 use crate::files;

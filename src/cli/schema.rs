@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use crate::cli::say;
+use crate::cli::answer::print::say;
 use crate::config::decode::outline::{Key, Kind, Outline, Shape};
 use crate::config::file::File;
 

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::cli::{FAILED, complain, say};
+use crate::cli::answer::exit::FAILED;
+use crate::cli::answer::print::{complain, say};
 use crate::tls::tickets::Secret;
 
 pub(super) fn new() -> ExitCode {

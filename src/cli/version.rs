@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::cli::say;
+use crate::cli::answer::print::say;
 
 pub(super) fn version() -> ExitCode {
     say(concat!("tlsgate ", env!("CARGO_PKG_VERSION"), " (rustls with aws-lc-rs)\n"));

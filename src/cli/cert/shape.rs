@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cli::cert::Shown;
+use crate::cli::cert::shown::Shown;
 use crate::tls::certificate::chain::{Chain, End};
 use crate::tls::certificate::inspect::Facts;
 use crate::tls::certificate::inventory::Key;

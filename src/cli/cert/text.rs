@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::cli::cert::Shown;
+use crate::cli::answer::print::visible;
 use crate::cli::cert::shape::hex;
-use crate::cli::print::visible;
+use crate::cli::cert::shown::Shown;
 use crate::tls::certificate::chain::{Chain, End};
 use crate::tls::certificate::expiry;
 use crate::tls::certificate::inspect::Facts;

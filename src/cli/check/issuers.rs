@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 
-use crate::cli::cert::system_roots;
+use crate::cli::cert::roots;
 use crate::config::validate::Config;
 use crate::files;
 use crate::snapshot::Snapshot;
@@ -38,7 +38,7 @@ pub(super) fn unknown(config: &Config, snapshot: &Snapshot) -> Unknown {
     if alone.is_empty() {
         return unknown;
     }
-    let (system, own) = (system_roots(), Anchors::new(own_roots(config, &alone)));
+    let (system, own) = (roots::system(), Anchors::new(own_roots(config, &alone)));
     let mut seen = BTreeSet::new();
     for certificate in alone {
         let nowhere = [&system, &own].iter().all(|anchors| is_open(certificate, anchors));

@@ -12,7 +12,7 @@ use x509_parser::asn1_rs::Tag;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use crate::cli::print::visible;
+use crate::cli::answer::print::visible;
 use crate::files;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::x509;
@@ -101,6 +101,11 @@ impl Roots {
 fn usable(mut certificates: Vec<CertificateDer<'static>>) -> Vec<CertificateDer<'static>> {
     certificates.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
     certificates
+}
+
+/// The name that a certificate must be valid for: the server name that is asked for, otherwise the host.
+pub(super) fn reference(name: Option<&str>, host: &str) -> Option<ServerName<'static>> {
+    ServerName::try_from(name.unwrap_or(host).to_owned()).ok()
 }
 
 /// SHA-256 of the certificate and of its public key. `None` where it is no X.509.

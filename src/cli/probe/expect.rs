@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use super::findings::Findings;
+use super::findings::{Expectation, Findings};
+use super::groups;
 use super::hello::{TLS12, TLS13};
 use super::scan::{Order, Version};
 use super::suites::{self, Authentication};
-use super::{groups, version_name};
 use crate::tls::policy::{self, CipherOrder, Policy};
+use crate::tls::wire::codes;
 
 /// What a policy says, in numbers. This is all that the probe knows of policies.
 #[derive(Debug, Clone)]
@@ -19,14 +18,6 @@ pub(super) struct Expected {
     suites: Vec<u16>,
     groups: Vec<u16>,
     order: Order,
-}
-
-/// Whether a policy holds.
-#[derive(Debug, Serialize)]
-pub(super) struct Expectation {
-    pub(super) policy: String,
-    pub(super) holds: bool,
-    pub(super) differences: Vec<String>,
 }
 
 impl Expected {
@@ -54,7 +45,8 @@ impl Expected {
 pub(super) fn compare(expected: &Expected, found: &Findings) -> Expectation {
     let mut differences = Vec::new();
     for version in &found.versions {
-        let (name, wanted) = (version_name(version.version), expected.versions.contains(&version.version));
+        let (name, wanted) =
+            (codes::version_name(version.version.into()), expected.versions.contains(&version.version));
         match (version.accepted, wanted) {
             (true, false) => differences.push(format!("{name} is accepted, and the policy does not have it")),
             (false, true) => differences.push(format!("{name} is not accepted, and the policy has it")),
@@ -71,7 +63,7 @@ pub(super) fn compare(expected: &Expected, found: &Findings) -> Expectation {
 }
 
 fn suites_of(version: &Version, wanted: bool, expected: &Expected, found: &Findings, to: &mut Vec<String>) {
-    let name = version_name(version.version);
+    let name = codes::version_name(version.version.into());
     let accepted: Vec<u16> = version.suites.iter().map(|suite| suite.id).collect();
     let allowed: Vec<u16> = expected.suites.iter().copied().filter(|suite| belongs(*suite, version.version)).collect();
     for suite in accepted.iter().filter(|suite| !allowed.contains(suite)) {
@@ -113,7 +105,7 @@ fn suites_of(version: &Version, wanted: bool, expected: &Expected, found: &Findi
 }
 
 fn groups_of(version: &Version, expected: &Expected, to: &mut Vec<String>) {
-    let name = version_name(version.version);
+    let name = codes::version_name(version.version.into());
     let allowed: Vec<u16> =
         expected.groups.iter().copied().filter(|group| version.version == TLS13 || *group < 0x0100).collect();
     for group in version.groups.iter().filter(|group| !allowed.contains(group)) {

@@ -6,12 +6,16 @@ use rustls::pki_types::ServerName;
 use serde::Serialize;
 
 use super::ask::{Asker, ProbeError};
+use super::certificate::{self, reference};
 use super::client::{Client, Failure, Session, Signature};
 use super::hello::{TLS12, TLS13};
-use super::{certificate, reference, version_name};
+use crate::tls::wire::codes;
 use crate::tls::{crypto, policy};
 
 mod behaviour;
+mod evidence;
+
+use evidence::Evidence;
 
 /// The answer, and what it rests on.
 #[derive(Debug, Serialize)]
@@ -23,15 +27,6 @@ pub(super) struct Verdict {
     pub(super) conclusion: String,
     pub(super) evidence: Vec<Evidence>,
     pub(super) limits: &'static str,
-}
-
-/// One thing that was found out.
-#[derive(Debug, Serialize)]
-pub(super) struct Evidence {
-    pub(super) check: &'static str,
-    /// Whether it speaks for passing through; nothing where it says nothing.
-    pub(super) speaks_for: Option<bool>,
-    pub(super) finding: String,
 }
 
 pub(super) fn compare(
@@ -123,7 +118,7 @@ impl Pair {
         let mut backend_can = false;
         for version in [TLS13, TLS12] {
             let client = self.client(version, &every_scheme())?;
-            let shown = version_name(version);
+            let shown = codes::version_name(version.into());
             if let Err(failure) = self.handshake(Side::Backend, &client)? {
                 why.push(format!("{shown}: {failure}"));
                 continue;
@@ -180,7 +175,7 @@ impl Pair {
         let session = self.handshake(Side::Front, &client)?;
         let (good, finding) = match session.map(|session| session.signature) {
             Ok(Signature::Valid(scheme)) => {
-                let (version, scheme) = (version_name(version), policy::scheme_name(scheme));
+                let (version, scheme) = (codes::version_name(version.into()), policy::scheme_name(scheme));
                 let finding = format!(
                     "{version}: the key signed this very handshake ({scheme}), with the hello as it was sent here"
                 );
@@ -196,7 +191,7 @@ impl Pair {
 
     /// Sessions begun at one and resumed at the other. `None` where the backend does not even resume its own.
     fn crossing(&mut self, version: u16) -> Result<Option<bool>, ProbeError> {
-        let shown = version_name(version);
+        let shown = codes::version_name(version.into());
         let client = self.client(version, &every_scheme())?;
         if !self.resumes(&client, Side::Backend, Side::Backend)? {
             self.tell("resumption", None, format!("{shown}: the backend resumes no sessions, not even its own"));

@@ -4,10 +4,11 @@
 use serde::{Serialize, Serializer};
 
 use super::ask::{Answer, Asker, ProbeError};
+use super::groups;
 use super::hello::{Offer, SSL3, TLS13};
 use super::reply::{Reply, ServerHello};
 use super::suites::{self, Authentication, Exchange};
-use super::{groups, version_name};
+use crate::tls::wire::codes;
 
 /// What a server does under one version.
 #[derive(Debug, Serialize)]
@@ -265,7 +266,7 @@ fn suite(id: u16, dh_bits: Option<usize>) -> Suite {
 /// A refusal in words.
 pub(super) fn refusal(answer: &Answer) -> String {
     match answer {
-        Answer::Agreed(hello, _) => format!("it answers with {}", version_name(hello.version)),
+        Answer::Agreed(hello, _) => format!("it answers with {}", codes::version_name(hello.version.into())),
         Answer::Alert(alert) => format!("alert {}", crate::tls::wire::alert::name((*alert).into())),
         Answer::Closed => "it closes the connection".into(),
         Answer::Reset => "it resets the connection".into(),
@@ -275,7 +276,7 @@ pub(super) fn refusal(answer: &Answer) -> String {
 }
 
 fn as_version<S: Serializer>(version: &u16, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&version_name(*version))
+    to.serialize_str(&codes::version_name((*version).into()))
 }
 
 fn as_number<S: Serializer>(number: &u16, to: S) -> Result<S::Ok, S::Error> {

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use super::certificate::Facts;
 use super::findings::Findings;
+use super::groups;
 use super::same::Verdict;
 use super::scan::{Order, Version};
-use super::{groups, version_name};
+use crate::tls::wire::codes;
 
 pub(super) fn findings(found: &Findings) -> String {
     let mut text = String::new();
@@ -56,7 +57,7 @@ pub(super) fn findings(found: &Findings) -> String {
 }
 
 fn version(text: &mut String, version: &Version) {
-    let name = version_name(version.version);
+    let name = codes::version_name(version.version.into());
     if !version.accepted {
         let why = version.refusal.as_deref().unwrap_or("it refuses");
         return line(text, format_args!("{name}  no ({why})"));

@@ -4,7 +4,8 @@
 use super::super::ask::{Answer, Asker, ProbeError};
 use super::super::hello::{Offer, TLS12, TLS13};
 use super::super::{groups, scan, suites};
-use super::Evidence;
+use super::evidence::Evidence;
+use crate::tls::wire::codes;
 
 /// Whether all answers are alike, and which are not.
 pub(super) fn compare(front: &mut Asker, backend: &mut Asker, name: Option<&str>) -> Result<Evidence, ProbeError> {
@@ -42,7 +43,7 @@ pub(super) fn compare(front: &mut Asker, backend: &mut Asker, name: Option<&str>
                     (IN_ONE_GROUP, [group]) => format!("group {} alone", groups::name(*group)),
                     _ => what.to_owned(),
                 };
-                let version = super::version_name(version);
+                let version = codes::version_name(version.into());
                 differences.push(format!("{version}, {what}: {here} here, {there} at the backend"));
             }
         }
@@ -66,7 +67,7 @@ fn shape(answer: Answer) -> String {
             let group = group.map(|group| format!(", {}", groups::name(group))).unwrap_or_default();
             format!(
                 "{retry} ({}, {}{group}, extensions {:?}, messages {:?})",
-                super::version_name(hello.version),
+                codes::version_name(hello.version.into()),
                 suites::name(hello.suite),
                 hello.extensions,
                 reply.messages

@@ -9,13 +9,13 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use crate::cli::FAILED;
+use crate::cli::answer::exit::FAILED;
 
 /// Why nothing more is written to standard output. There is one for the process, as there is one standard output.
 static ENDED: OnceLock<io::Error> = OnceLock::new();
 
 /// Writes a text to standard output, as it is.
-pub(super) fn say(text: &str) {
+pub(in crate::cli) fn say(text: &str) {
     if ENDED.get().is_some() {
         return;
     }
@@ -24,7 +24,7 @@ pub(super) fn say(text: &str) {
 }
 
 /// A text in which nothing steers a terminal or ends a line: names of files and certificates are whoever's made them.
-pub(super) fn visible(text: &str) -> String {
+pub(in crate::cli) fn visible(text: &str) -> String {
     text.chars()
         .flat_map(|letter| if letter.is_control() { letter.escape_default().collect() } else { vec![letter] })
         .collect()
@@ -32,18 +32,18 @@ pub(super) fn visible(text: &str) -> String {
 
 /// Writes lines to standard error, with nothing in them that steers a terminal. Where nobody reads them, there is nobody
 /// left to tell.
-pub(super) fn complain(text: &str) {
+pub(in crate::cli) fn complain(text: &str) {
     let lines: Vec<String> = text.split('\n').map(visible).collect();
     let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
 }
 
 /// Whether the reader of standard output has gone.
-pub(super) fn nobody_reads() -> bool {
+pub(in crate::cli) fn nobody_reads() -> bool {
     ENDED.get().is_some_and(has_gone)
 }
 
 /// Prints the help that was asked for, or what is wrong with what was typed, in colours on a terminal.
-pub(super) fn help(found: &clap::Error) -> ExitCode {
+pub(in crate::cli) fn help(found: &clap::Error) -> ExitCode {
     let printed = found.print();
     if !found.use_stderr() {
         ended(printed.and_then(|()| io::stdout().flush()));
@@ -52,7 +52,7 @@ pub(super) fn help(found: &clap::Error) -> ExitCode {
 }
 
 /// The exit code of the process, given the verb's.
-pub(super) fn exit_code(verb: ExitCode) -> ExitCode {
+pub(in crate::cli) fn exit_code(verb: ExitCode) -> ExitCode {
     match ENDED.get() {
         Some(error) if !has_gone(error) => {
             complain(&format!("standard output cannot be written: {error}"));

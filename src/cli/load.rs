@@ -1,0 +1,28 @@
+//! Configurations and other files for the verbs: read on a thread of their own, so that a file system that does not answer
+//! ends a verb after a while. Must not know: what a verb does with them.
+
+use std::io;
+use std::path::Path;
+
+use crate::config;
+use crate::config::located::ConfigError;
+use crate::config::validate::Config;
+use crate::reload::job::Job;
+
+/// Reads and validates a configuration.
+pub(super) fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
+    let path = path.to_owned();
+    reading(move || config::load(&path))
+}
+
+/// Does work that waits for files. A file system that does not answer ends it after a while, as an error.
+pub(super) fn reading<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Vec<ConfigError>> + Send + 'static,
+) -> Result<T, Vec<ConfigError>> {
+    let failed = |error: io::Error| {
+        let message = format!("no thread can be started to read files: {error}");
+        vec![ConfigError { path: String::new(), position: None, message }]
+    };
+    let result = Job::start("reading", work).and_then(Job::wait).map_err(failed)?;
+    result.unwrap_or_else(|lost| Err(vec![lost.error()]))
+}

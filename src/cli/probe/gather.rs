@@ -1,0 +1,287 @@
+//! Asks one server everything and puts the findings together. Must not know: how they are shown.
+
+use rustls::SignatureScheme;
+use rustls::pki_types::{CertificateDer, ServerName};
+
+use super::ask::{Answer, Asker, ProbeError};
+use super::certificate::{self, Facts, Roots, reference};
+use super::client::{Client, Failure, Signature};
+use super::findings::{Findings, Resumption};
+use super::groups;
+use super::hello::{Offer, TLS12, TLS13};
+use super::scan::{self, Version, refusal};
+use super::suites::{self, Authentication};
+use crate::tls::crypto;
+use crate::tls::wire::codes;
+
+/// Asks everything.
+pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> Result<Findings, ProbeError> {
+    let (versions, seen) = scan::versions(asker, name.as_deref())?;
+    if !versions.iter().any(|version| version.accepted) {
+        let mut refusals: Vec<_> = versions.iter().filter_map(|version| version.refusal.clone()).collect();
+        refusals.dedup();
+        let why = format!("no ClientHello of any version was accepted: {}", refusals.join("; "));
+        return Err(ProbeError::Server(asker.target.text.clone(), why));
+    }
+    let stops_fallback = scan::stops_fallback(asker, name.as_deref(), &versions)?;
+    let mut gathering = Gathering {
+        reference: reference(name.as_deref(), &asker.target.host),
+        asker,
+        roots,
+        certificates: Vec::new(),
+        notes: Vec::new(),
+    };
+    for (version, chain) in seen.chains {
+        let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
+        gathering.certificate(&chain, codes::version_name(version.into()).into_owned());
+    }
+    let mut without_server_name = None;
+    for name in if name.is_some() { vec![name.as_deref(), None] } else { vec![None] } {
+        let refused = gathering.certificates(name, &versions)?;
+        if name.is_none() {
+            without_server_name = refused;
+        }
+    }
+    let resumption = gathering.resumption(name.as_deref(), &versions)?;
+    let alpn = gathering.alpn(name.as_deref(), &versions)?;
+    let Gathering { asker, certificates, notes, .. } = gathering;
+    Ok(Findings {
+        target: asker.target.text.clone(),
+        server_name: name,
+        versions,
+        certificates,
+        without_server_name,
+        resumption,
+        alpn,
+        stops_fallback,
+        secure_renegotiation: seen.secure_renegotiation,
+        extended_master_secret: seen.extended_master_secret,
+        asks_for_client_certificate: seen.asks_for_certificate,
+        notes,
+        expectation: None,
+    })
+}
+
+struct Gathering<'a> {
+    asker: &'a mut Asker,
+    roots: &'a Roots,
+    reference: Option<ServerName<'static>>,
+    certificates: Vec<Facts>,
+    notes: Vec<String>,
+}
+
+impl Gathering<'_> {
+    /// Asks for a certificate of each key type. Why there was none at all, if so.
+    fn certificates(&mut self, name: Option<&str>, versions: &[Version]) -> Result<Option<String>, ProbeError> {
+        let mut refused = None;
+        let mut served = false;
+        let newest_in_clear = versions.iter().find(|version| version.accepted && version.version < TLS13);
+        for kind in KINDS {
+            let suffix = if name.is_some() { "" } else { ", no server name" };
+            if versions.iter().any(|version| version.accepted && version.version == TLS13) {
+                match self.session(TLS13, name, kind.tls13)? {
+                    Ok(chain) => {
+                        served = true;
+                        self.certificate(&chain, format!("TLSv1.3 {}{suffix}", kind.label));
+                    }
+                    Err(failure) => drop(refused.get_or_insert(failure)),
+                }
+            }
+            let Some(version) = newest_in_clear else { continue };
+            let suites: Vec<u16> = version
+                .suites
+                .iter()
+                .map(|suite| suite.id)
+                .filter(|suite| suites::authentication(*suite) == kind.authentication)
+                .collect();
+            // Below TLS 1.2 the schemes are not offered, and one question for each kind of suite is enough.
+            if suites.is_empty() || (version.version < TLS12 && !kind.is_first) {
+                continue;
+            }
+            let curves = groups::of_tls12();
+            let offer = scan::plain_offer(version.version, name, &suites, &curves);
+            match self.asker.ask(&Offer { schemes: kind.tls12, ..offer })? {
+                Answer::Agreed(hello, reply) if hello.version == version.version => {
+                    served = true;
+                    let chain: Vec<_> = reply.certificates.into_iter().map(CertificateDer::from).collect();
+                    self.certificate(
+                        &chain,
+                        format!("{} {}{suffix}", codes::version_name(version.version.into()), kind.label),
+                    );
+                }
+                other => drop(refused.get_or_insert(refusal(&other))),
+            }
+        }
+        Ok(if served { None } else { refused })
+    }
+
+    /// A full handshake with these schemes: the chain, or why there was none.
+    fn session(
+        &mut self,
+        version: u16,
+        name: Option<&str>,
+        schemes: &[u16],
+    ) -> Result<Result<Vec<CertificateDer<'static>>, String>, ProbeError> {
+        let schemes: Vec<_> = schemes.iter().map(|scheme| SignatureScheme::from(*scheme)).collect();
+        let Some(reference) = reference(name, &self.asker.target.host) else { return Ok(Err("no name".into())) };
+        let Some(client) = Client::new(version, &schemes, &[], name.is_some()) else {
+            return Err(ProbeError::NoRandom);
+        };
+        let line = self.asker.connect()?;
+        Ok(match client.handshake(line, &reference) {
+            Ok(session) => {
+                if let Signature::Invalid(why) = session.signature {
+                    self.notes.push(format!("the server's signature over the handshake is wrong: {why}"));
+                }
+                Ok(session.chain)
+            }
+            Err(failure) => {
+                if !failure.is_refusal() {
+                    self.notes
+                        .push(format!("a handshake with {} failed: {failure}", codes::version_name(version.into())));
+                }
+                Err(failure.to_string())
+            }
+        })
+    }
+
+    fn certificate(&mut self, chain: &[CertificateDer<'_>], shown_to: String) {
+        let (Some(leaf), Some(reference)) = (chain.first(), &self.reference) else { return };
+        let Some((sha256, _)) = certificate::fingerprints(leaf) else {
+            self.notes.push("a certificate is no X.509 in DER".into());
+            return;
+        };
+        if let Some(known) = self.certificates.iter_mut().find(|known| known.sha256 == sha256) {
+            known.shown_to.push(shown_to);
+            return;
+        }
+        let now = jiff::Timestamp::now().as_second();
+        self.certificates.extend(certificate::facts(chain, self.roots, reference, now, shown_to));
+    }
+
+    /// Whether a session can be resumed, with a real client.
+    fn resumption(&mut self, name: Option<&str>, versions: &[Version]) -> Result<Vec<Resumption>, ProbeError> {
+        let mut found = Vec::new();
+        for version in versions.iter().filter(|version| is_for_rustls(version)) {
+            let schemes = crypto::provider().signature_verification_algorithms.supported_schemes();
+            let client = Client::new(version.version, &schemes, &[], name.is_some()).ok_or(ProbeError::NoRandom)?;
+            let Some(reference) = &self.reference else { continue };
+            let first = client.handshake(self.asker.connect()?, reference);
+            let second = match &first {
+                Ok(session) if session.resumable => Some(client.handshake(self.asker.connect()?, reference)),
+                _ => None,
+            };
+            found.push(Resumption {
+                version: codes::version_name(version.version.into()).into_owned(),
+                offered: first.is_ok_and(|session| session.resumable),
+                resumed: second.is_some_and(|second| second.is_ok_and(|session| session.resumed)),
+            });
+        }
+        Ok(found)
+    }
+
+    /// Takes what the server chooses from a list of protocols, until it chooses none.
+    fn alpn(&mut self, name: Option<&str>, versions: &[Version]) -> Result<Vec<String>, ProbeError> {
+        let mut left = PROTOCOLS.to_vec();
+        let mut found = Vec::new();
+        let Some(version) = versions.iter().find(|version| version.accepted) else { return Ok(found) };
+        while !left.is_empty() {
+            let chosen = if is_for_rustls(version) {
+                self.alpn_in_session(version.version, name, &left)?
+            } else {
+                let suites: Vec<u16> = version.suites.iter().map(|suite| suite.id).collect();
+                let curves = groups::of_tls12();
+                let offer = scan::plain_offer(version.version, name, &suites, &curves);
+                match self.asker.ask(&Offer { alpn: &left, ..offer })? {
+                    Answer::Agreed(hello, _) => hello.alpn,
+                    _ => None,
+                }
+            };
+            let Some(at) = chosen.and_then(|chosen| left.iter().position(|known| known.as_bytes() == chosen)) else {
+                break;
+            };
+            found.push(left.remove(at).to_owned());
+        }
+        Ok(found)
+    }
+
+    fn alpn_in_session(
+        &mut self,
+        version: u16,
+        name: Option<&str>,
+        offered: &[&str],
+    ) -> Result<Option<Vec<u8>>, ProbeError> {
+        let schemes = crypto::provider().signature_verification_algorithms.supported_schemes();
+        let client = Client::new(version, &schemes, offered, name.is_some()).ok_or(ProbeError::NoRandom)?;
+        let Some(reference) = &self.reference else { return Ok(None) };
+        match client.handshake(self.asker.connect()?, reference) {
+            Ok(session) => Ok(session.alpn),
+            Err(Failure::Alert(_) | Failure::Io(_) | Failure::Tls(_)) => Ok(None),
+        }
+    }
+}
+
+/// Whether a real session can be had under this version: rustls has its suites and groups.
+fn is_for_rustls(version: &Version) -> bool {
+    let has_suite = version.suites.iter().any(|suite| crypto::suite(suite.id.into()).is_some());
+    let has_group = version.groups.iter().any(|group| crypto::group((*group).into()).is_some());
+    [TLS12, TLS13].contains(&version.version) && has_suite && has_group
+}
+
+/// A kind of key, and how to ask for a certificate with such a key.
+struct Kind {
+    label: &'static str,
+    authentication: Authentication,
+    tls13: &'static [u16],
+    tls12: &'static [u16],
+    /// Whether it is the first of those that share their suites.
+    is_first: bool,
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        label: "RSA",
+        authentication: Authentication::Rsa,
+        tls13: &[0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601],
+        tls12: &[0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0301, 0x0201],
+        is_first: true,
+    },
+    kind("ECDSA P-256", &[0x0403], &[0x0403, 0x0303, 0x0203], true),
+    kind("ECDSA P-384", &[0x0503], &[0x0503], false),
+    kind("ECDSA P-521", &[0x0603], &[0x0603], false),
+    kind("Ed25519", &[0x0807], &[0x0807], false),
+];
+
+const fn kind(label: &'static str, tls13: &'static [u16], tls12: &'static [u16], is_first: bool) -> Kind {
+    Kind { label, authentication: Authentication::Ecdsa, tls13, tls12, is_first }
+}
+
+/// IANA, "TLS ALPN Protocol IDs", those that servers on TCP speak.
+const PROTOCOLS: &[&str] = &[
+    "h2",
+    "http/1.1",
+    "http/1.0",
+    "http/0.9",
+    "spdy/3",
+    "postgresql",
+    "acme-tls/1",
+    "dot",
+    "mqtt",
+    "imap",
+    "pop3",
+    "managesieve",
+    "ftp",
+    "irc",
+    "xmpp-client",
+    "xmpp-server",
+    "stun.turn",
+    "nntp",
+    "ntske/1",
+    "coap",
+    "tds/8.0",
+    "sip/2",
+    "redis",
+    "ldap",
+    "smtp",
+    "h3",
+];
