@@ -21,8 +21,8 @@ use crate::files;
 /// Reads and validates a file. All that is wrong with it is reported at once. What can be read only once, such as standard
 /// input (`-`), has its relative paths start from the working directory.
 pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
-    match files::is_read_once(path) {
-        true => parse(&text(path, files::read_once)?, Path::new("")),
+    match files::pipe::is_read_once(path) {
+        true => parse(&text(path, files::pipe::read_once)?, Path::new("")),
         false => load_file(path),
     }
 }

@@ -3,17 +3,18 @@
 //!
 //! A FIFO without a writer, a device or a file without end would otherwise hold up whoever reads it for good.
 
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read as _};
+use std::fs::{self, Metadata, OpenOptions};
+use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::OFlags;
 
-mod pipe;
+mod bounded;
+pub mod pipe;
 pub mod progress;
 
-pub use pipe::{is_read_once, read_once};
+use bounded::{read_to_end, text, too_large};
 
 /// A file as it was read.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
     if is.len() > largest {
         return Err(too_large(largest));
     }
-    Ok(Contents { bytes: read_at_most(file, is.len(), largest)?, mode: is.mode() & 0o7777 })
+    Ok(Contents { bytes: read_to_end(file, is.len(), largest)?, mode: is.mode() & 0o7777 })
 }
 
 /// The same as text.
@@ -77,10 +78,6 @@ pub fn reason(error: &io::Error) -> String {
     }
 }
 
-fn text(bytes: Vec<u8>) -> io::Result<String> {
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is not text in UTF-8"))
-}
-
 fn expect_regular(is: &Metadata) -> io::Result<()> {
     let kind = is.file_type();
     if kind.is_file() {
@@ -98,25 +95,7 @@ fn expect_regular(is: &Metadata) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("is a {found}, expected a regular file")))
 }
 
-fn read_at_most(file: File, length: u64, largest: u64) -> io::Result<Vec<u8>> {
-    let room = usize::try_from(length).map_or(0, |length| length.min(BELIEVED) + 1);
-    let mut bytes = Vec::with_capacity(room);
-    // A file may grow while it is read, and those of /proc have no length at all.
-    file.take(largest.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > largest {
-        return Err(too_large(largest));
-    }
-    Ok(bytes)
-}
-
-fn too_large(largest: u64) -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, format!("is larger than {} MiB", largest >> 20))
-}
-
 const READABLE_BY_ALL: u32 = 0o004;
-
-/// Bytes for which room is made because the file says that it is that long.
-const BELIEVED: usize = 1 << 20;
 
 /// Bytes. The largest bundles of roots take a quarter of one MiB.
 pub const LARGEST_CERTIFICATES: u64 = 16 << 20;
@@ -171,7 +150,7 @@ mod tests {
     fn no_more_is_read_than_the_largest_size() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        File::create(&path).unwrap().set_len((1 << 20) + 1).unwrap();
+        fs::File::create(&path).unwrap().set_len((1 << 20) + 1).unwrap();
         assert_eq!(reason(&read(&path, 1 << 20).unwrap_err()), "is larger than 1 MiB");
         assert_eq!(read(&path, (1 << 20) + 1).unwrap().bytes.len(), (1 << 20) + 1);
         // It has no length of its own, and is read to its end all the same.

@@ -3,11 +3,11 @@
 
 use std::process::ExitCode;
 
-use crate::cli::answer::exit::FAILED;
-use crate::cli::answer::print::{complain, say};
-
 use clap::Command;
 use clap_complete::Shell;
+
+use crate::cli::answer::exit::FAILED;
+use crate::cli::answer::print::{complain, say};
 
 pub(super) fn completion(shell: Shell, mut command: Command) -> ExitCode {
     let mut script = Vec::new();

@@ -37,7 +37,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
 fn load(path: &Path, signals: &mut Signals) -> Result<(Origin, Config), StartError> {
     let path = path.to_owned();
     let work = move || {
-        let origin = if files::is_read_once(&path) { Origin::Once } else { Origin::File };
+        let origin = if files::pipe::is_read_once(&path) { Origin::Once } else { Origin::File };
         config::load(&path).map(|config| (origin(path), config))
     };
     let mut job = Job::start("start", work).map_err(StartError::Worker)?;

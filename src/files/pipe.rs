@@ -1,10 +1,11 @@
 //! Reading standard input or a pipe that was named on purpose: once, to its end. Must not know: what is in it.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
+use super::bounded::{read_to_end, text};
 use super::progress;
 
 /// Whether `path` can be read only once: `-` is standard input, and a shell's `<(…)` is a pipe below `/dev/fd`.
@@ -18,24 +19,15 @@ pub fn is_read_once(path: &Path) -> bool {
 pub fn read_once(path: &Path, largest: u64) -> io::Result<String> {
     progress::begin_pipe(path)?;
     let bytes = match is_stdin(path) {
-        true => to_the_end(io::stdin().lock(), largest)?,
-        false => to_the_end(File::open(path)?, largest)?,
+        true => read_to_end(io::stdin().lock(), 0, largest)?,
+        false => read_to_end(File::open(path)?, 0, largest)?,
     };
-    super::text(bytes)
+    text(bytes)
 }
 
 fn is_stdin(path: &Path) -> bool {
     // A socket as standard input cannot be opened by its path.
     ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|name| path == Path::new(name))
-}
-
-fn to_the_end(from: impl Read, largest: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    from.take(largest.saturating_add(1)).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > largest {
-        true => Err(super::too_large(largest)),
-        false => Ok(bytes),
-    }
 }
 
 const DESCRIPTORS: &[&str] = &["/dev/fd", "/proc/self/fd"];

@@ -188,7 +188,7 @@ mod tests {
         let path = folder.path().join("fifo");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
         let reading = path.clone();
-        let mut job = Job::start("pipe", move || crate::files::read_once(&reading, 10).unwrap()).unwrap();
+        let mut job = Job::start("pipe", move || crate::files::pipe::read_once(&reading, 10).unwrap()).unwrap();
         while !job.progress.place().waits_for_writer {
             thread::yield_now();
         }
