@@ -9,10 +9,11 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::timeout;
 
-mod system;
+pub mod settings;
+pub(super) mod system;
 
-use system::Resolvers;
-pub(super) use system::System;
+use settings::Settings;
+use system::{Resolvers, System};
 
 /// Where servers are found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,17 +31,6 @@ impl std::fmt::Display for Source {
             Self::Srv { name } => write!(f, "srv:{name}"),
         }
     }
-}
-
-/// How names are resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// With none, those of /etc/resolv.conf, with its search domains.
-    pub name_servers: Vec<SocketAddr>,
-    /// For one question to one server.
-    pub timeout: Duration,
-    pub min_ttl: Duration,
-    pub max_ttl: Duration,
 }
 
 /// A server that was found.

@@ -14,7 +14,9 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::backend::condition::{Health, State};
-use crate::backend::discover::{self, Settings, Source, System};
+use crate::backend::discover::settings::Settings;
+use crate::backend::discover::system::System;
+use crate::backend::discover::{self, Source};
 use crate::backend::health::Check;
 use crate::backend::lookup::Lookup;
 use crate::backend::pool::Pool;

@@ -39,7 +39,7 @@ pub struct Config {
     pub admin: Admin,
     pub log: Log,
     pub runtime: Runtime,
-    pub resolver: Arc<discover::Settings>,
+    pub resolver: Arc<discover::settings::Settings>,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
     /// Those of `[policy.NAME]`.

@@ -11,7 +11,7 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 use hickory_resolver::{Hosts, TokioResolver};
 
-use crate::backend::discover::Settings;
+use crate::backend::discover::settings::Settings;
 use crate::files;
 
 /// The system's files.

@@ -1,6 +1,6 @@
 //! How names are resolved, as far as it can be known to be valid without asking.
 
-use crate::backend::discover::Settings;
+use crate::backend::discover::settings::Settings;
 use crate::config::file;
 use crate::config::located::ConfigError;
 
