@@ -18,7 +18,7 @@ use crate::config::validate::route::Route;
 use crate::config::values::Workers;
 use crate::config::values::limits;
 use crate::limit::rate::Rate;
-use crate::net::proxy_protocol::Version;
+use crate::net::proxy_protocol::write::Version;
 use crate::observe::access::{Format, Target};
 use crate::observe::log::Level;
 use crate::route::index::{Mode, shown};

@@ -15,7 +15,7 @@ use crate::backend::health::Check;
 use crate::backend::lookup::Lookup;
 use crate::backend::server::{Lease, Server};
 use crate::net::address::Address;
-use crate::net::proxy_protocol::Version;
+use crate::net::proxy_protocol::write::Version;
 use crate::tls::handshake::connect::Connector;
 
 /// Everything about a backend that its operator says.

@@ -1,7 +1,7 @@
 //! What a backend is told of a client before the client's first byte: a PROXY header. Must not know: how it is sent.
 
 use crate::net::address::Address;
-use crate::net::proxy_protocol::{self, Facts, Session, Version};
+use crate::net::proxy_protocol::write::{self, Facts, Session, Version};
 use crate::observe::access::Record;
 use crate::tls::certificate::certified::{Certificate, Hash, KeyType};
 use crate::tls::handshake::Terminated;
@@ -23,7 +23,7 @@ pub(super) fn preface(
             cipher: tls.openssl_cipher,
             signature: signature_name(&terminated.choice.certificate),
             key,
-            client: terminated.client.as_ref().map(|client| proxy_protocol::Certificate {
+            client: terminated.client.as_ref().map(|client| write::Certificate {
                 common_name: client.common_name.as_deref(),
                 on_this_connection: !terminated.finished.negotiated.resumed,
             }),

@@ -3,7 +3,8 @@
 
 use tokio::io::AsyncReadExt;
 
-use crate::net::proxy_protocol::{self, Header, HeaderError};
+use crate::net::proxy_protocol;
+use crate::net::proxy_protocol::header::{Header, HeaderError};
 use crate::net::stream::Stream;
 
 /// Why there is no header.

@@ -7,7 +7,7 @@ use crate::backend::health::{Check, Http, Kind, Ldap, Password, Tls};
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
-use crate::net::proxy_protocol::{self, Version};
+use crate::net::proxy_protocol::write::{self, Version};
 use crate::snapshot::certificates::Certificates;
 use crate::tls::crypto;
 use crate::tls::trust::servers::Trust;
@@ -55,7 +55,7 @@ pub(super) fn check(health: &Health, version: Version, reading: &mut Certificate
     Some(Arc::new(Check {
         kind,
         tls,
-        preface: proxy_protocol::local(version),
+        preface: write::local(version),
         port: health.port,
         interval: health.interval,
         jitter: health.jitter,

@@ -5,7 +5,7 @@ use crate::backend::balance::Algorithm;
 use crate::backend::condition::Pauses;
 use crate::backend::health::Kind;
 use crate::backend::pool;
-use crate::net::proxy_protocol::Version;
+use crate::net::proxy_protocol::write::Version;
 
 #[test]
 fn checks_begin_on_the_next_beat() {

@@ -8,7 +8,7 @@ use crate::config::decode::Table;
 use crate::config::file::backend_tls::Tls;
 use crate::config::file::health::Health;
 use crate::config::located::Located;
-use crate::net::proxy_protocol::Version;
+use crate::net::proxy_protocol::write::Version;
 
 /// `[backend.NAME]`
 #[derive(Debug, Clone, PartialEq, Eq)]

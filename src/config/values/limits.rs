@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use crate::config::decode::Value;
 use crate::limit::admission::Failures;
 use crate::limit::rate::Rate;
-use crate::net::proxy_protocol::Version;
+use crate::net::proxy_protocol::write::Version;
 
 /// Whether a PROXY header comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! Headers as others write them, cut and changed in every place, and our own read back.
 
+use super::write::{Certificate, Facts, Session, Version, local};
 use super::*;
+use crate::net::address::Address;
 
 fn tcp(text: &str) -> Address {
     Address::Tcp(text.parse().unwrap())
@@ -12,7 +14,7 @@ fn pair(source: &str, destination: &str) -> Option<(Address, Address)> {
 
 /// A version 2 header without checksum.
 fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
-    [v2::SIGNATURE, &[command, family], &u16::try_from(rest.len()).unwrap().to_be_bytes(), rest].concat()
+    [layout::SIGNATURE, &[command, family], &u16::try_from(rest.len()).unwrap().to_be_bytes(), rest].concat()
 }
 
 const V4: [u8; 12] = [192, 0, 2, 1, 198, 51, 100, 2, 0xc3, 0x50, 0x02, 0x7c];
@@ -113,7 +115,7 @@ fn what_the_grammar_does_not_allow_is_refused() {
         &with(&[0x03, 0, 3, 0, 0, 0]),
         &with(&[0x03, 0, 4, 0, 0, 0, 0]),
         &with(&[&[0x05, 0, 129][..], &[0; 129]].concat()),
-        &[v2::SIGNATURE, &[0x21, 0x11, 0xff, 0xff]].concat(),
+        &[layout::SIGNATURE, &[0x21, 0x11, 0xff, 0xff]].concat(),
     ];
     for case in cases {
         assert!(read(case).is_err(), "{}", case.escape_ascii());
@@ -135,7 +137,7 @@ fn no_change_of_one_byte_is_believed_where_there_is_a_checksum() {
             // A checksum whose own kind is changed is no checksum: nothing else is wrong then.
             let kind_of_checksum = at == 16 + V4.len();
             // PROXY has become LOCAL, of which nothing is believed.
-            let is_local = bad[12] == v2::LOCAL;
+            let is_local = bad[12] == layout::LOCAL;
             assert!(!believed || kind_of_checksum || is_local, "byte {at}, bit {bit}");
             assert!(!is_local || read(&bad).unwrap().unwrap().addresses.is_none());
         }

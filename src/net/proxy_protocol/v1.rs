@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use super::{Header, HeaderError};
+use super::header::{Header, HeaderError};
 use crate::net::address::Address;
 
 pub(super) const SIGNATURE: &[u8] = b"PROXY ";

@@ -4,10 +4,9 @@ use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 
-use super::{CRC32C, Header, HeaderError, kind};
+use super::header::{Header, HeaderError};
+use super::layout::{CRC32C, LOCAL, PROXY, TCP4, TCP6, UNIX, UNSPEC, kind};
 use crate::net::address::Address;
-
-pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 pub(super) fn read(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
     let local = match bytes.get(12) {
@@ -135,13 +134,6 @@ fn next(tlvs: &[u8]) -> Result<Option<Tlv<'_>>, HeaderError> {
         None => Err(HeaderError::Invalid("TLV goes past the end")),
     }
 }
-
-pub(super) const LOCAL: u8 = 0x20;
-pub(super) const PROXY: u8 = 0x21;
-pub(super) const UNSPEC: u8 = 0x00;
-pub(super) const TCP4: u8 = 0x11;
-pub(super) const TCP6: u8 = 0x21;
-pub(super) const UNIX: u8 = 0x31;
 
 /// Room for everything that is in use, a client certificate included; a header that says it is larger is refused at once.
 const MAX_BYTES: usize = 8192;

@@ -1,13 +1,22 @@
-//! Facts → a header.
+//! Facts → a header of either version. Must not know: where the facts come from.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::{CRC32C, Version, kind, v2};
+use super::layout::{self, CRC32C, kind};
 use crate::net::address::Address;
 
-/// What is told of a connection. Version 1 has room for the addresses only.
+/// Which header is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Version {
+    #[default]
+    Off,
+    V1,
+    V2,
+}
+
+/// What a header reports about a connection. Version 1 has room for the addresses only.
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
     pub source: &'a Address,
@@ -19,7 +28,7 @@ pub struct Facts<'a> {
     pub session: Option<Session<'a>>,
 }
 
-/// What is told of the TLS session, in the words of OpenSSL, as HAProxy does.
+/// What a header reports about the TLS session, in the words of OpenSSL, as HAProxy does.
 #[derive(Debug, Clone)]
 pub struct Session<'a> {
     /// `TLSv1.3`
@@ -72,7 +81,7 @@ impl Facts<'_> {
                 }
                 block.extend_from_slice(&source.port().to_be_bytes());
                 block.extend_from_slice(&destination.port().to_be_bytes());
-                if source.is_ipv4() { v2::TCP4 } else { v2::TCP6 }
+                if source.is_ipv4() { layout::TCP4 } else { layout::TCP6 }
             }
             Pair::Unix(source, destination) => {
                 for path in [source, destination] {
@@ -82,7 +91,7 @@ impl Facts<'_> {
                     field[..length].copy_from_slice(&bytes[..length]);
                     block.extend_from_slice(&field);
                 }
-                v2::UNIX
+                layout::UNIX
             }
         };
         let mut tlvs = Vec::new();
@@ -96,7 +105,7 @@ impl Facts<'_> {
         if let Some(session) = &self.session {
             put(&mut tlvs, kind::SSL, &session.value());
         }
-        finished(v2::PROXY, family, &block, tlvs)
+        finished(layout::PROXY, family, &block, tlvs)
     }
 }
 
@@ -105,7 +114,7 @@ pub fn local(version: Version) -> Vec<u8> {
     match version {
         Version::Off => Vec::new(),
         Version::V1 => b"PROXY UNKNOWN\r\n".to_vec(),
-        Version::V2 => finished(v2::LOCAL, v2::UNSPEC, &[], Vec::new()),
+        Version::V2 => finished(layout::LOCAL, layout::UNSPEC, &[], Vec::new()),
     }
 }
 
@@ -196,7 +205,7 @@ fn finished(command: u8, family: u8, block: &[u8], tlvs: Vec<u8>) -> Vec<u8> {
     put(&mut checked, kind::CRC32C, &[0; 4]);
     // Seven values of at most LONGEST_VALUE bytes are far from the end of a u16.
     let length = u16::try_from(block.len() + checked.len() + tlvs.len()).unwrap_or(u16::MAX);
-    let mut header = [v2::SIGNATURE, &[command, family], &length.to_be_bytes(), block, &checked].concat();
+    let mut header = [layout::SIGNATURE, &[command, family], &length.to_be_bytes(), block, &checked].concat();
     let end = header.len();
     header.extend_from_slice(&tlvs);
     let checksum = CRC32C.checksum(&header).to_be_bytes();
