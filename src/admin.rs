@@ -3,32 +3,30 @@
 
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::time::timeout;
 
 use crate::config::located::ConfigError;
 use crate::config::validate;
-use crate::config::values::HostName;
 use crate::net::listen::{Acceptor, Handed, Listening};
 use crate::reload::control::Control;
 
 mod change;
 mod connection;
 pub mod request;
+mod service;
 mod settings;
 mod view;
 
 use change::audit::Audit;
 use change::folder;
 use connection::places::Places;
-use connection::{serve, socket};
-use request::guard::Door;
+use connection::{door, serve};
 use request::token;
-use view::renderings::Renderings;
-
-/// Writes the metrics of a state in the text format of Prometheus.
-pub type Metrics = Box<dyn Fn(&Control) -> String + Send + Sync>;
+use service::{Metrics, Shared};
 
 /// A running admin server. Dropping it ends it, after what is being answered.
 #[derive(Debug)]
@@ -38,25 +36,6 @@ pub struct Admin {
     thread: Option<JoinHandle<()>>,
     /// The listening socket, for who takes over.
     socket: Listening,
-}
-
-/// What every request may look at.
-struct Shared {
-    door: Door,
-    /// Empty until the first snapshot is there.
-    control: OnceLock<Control>,
-    metrics: Metrics,
-    /// The names under which it may be asked until there is a snapshot.
-    hosts: Vec<HostName>,
-    places: Arc<Places>,
-    renderings: Arc<Renderings>,
-    audit: Audit,
-    /// Held by who changes files, or drains: one at a time.
-    changing: Mutex<()>,
-    /// Held by everybody who waits for that, or for a reload.
-    changes: Arc<Semaphore>,
-    /// Held by who reads the token.
-    readers: Arc<Semaphore>,
 }
 
 /// Finishes, in the folders of certificates, changes through the API that a process could not finish because it was
@@ -75,11 +54,11 @@ impl Admin {
         metrics: Metrics,
     ) -> Result<Option<Self>, ConfigError> {
         let Some(listen) = &config.listen else { return Ok(None) };
-        // A token that cannot be read is best told of before somebody needs it.
+        // A token that cannot be read is best reported before somebody needs it.
         config.token_file.as_ref().map(token::read).transpose()?;
         let refused = |error: std::io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
-        let (socket, door) = socket::bind(&listen.value, config.socket_mode, inherited).map_err(refused)?;
+        let (socket, door) = door::bind(&listen.value, config.socket_mode, inherited).map_err(refused)?;
         let acceptor = {
             let _inside = runtime.enter();
             Acceptor::new(&socket).map_err(refused)?
@@ -101,7 +80,7 @@ impl Admin {
             readers: Arc::new(Semaphore::new(READERS)),
         });
         let (stop, stopped) = watch::channel(false);
-        let served = serve::serve(acceptor, Arc::clone(&shared), stopped);
+        let served = served(acceptor, Arc::clone(&shared), stopped);
         let serving = move || {
             runtime.block_on(served);
             // Who reads from a disk that does not answer is not waited for.
@@ -133,6 +112,23 @@ impl Admin {
     }
 }
 
+/// Answers until it has to stop, and then waits a moment for what is under way.
+async fn served(acceptor: Acceptor, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
+    let answering = Arc::clone(&shared);
+    serve::serve(&acceptor, &shared.places, stopped, move |request, caller, place| {
+        service::answer(Arc::clone(&answering), caller, place, request)
+    })
+    .await;
+    let all_ended = async {
+        shared.places.all_free().await;
+        // It is locked only to see that no change holds it.
+        drop(shared.changing.lock().await);
+    };
+    if timeout(LAST_WORDS, all_ended).await.is_err() {
+        tracing::warn!("a connection to the admin server is cut");
+    }
+}
+
 impl Drop for Admin {
     fn drop(&mut self) {
         // Nobody listens only if the thread has ended.
@@ -145,15 +141,11 @@ impl Drop for Admin {
     }
 }
 
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("door", &self.door).finish_non_exhaustive()
-    }
-}
-
 /// Connections at one time, where descriptors are not scarce.
 pub const MOST_CONNECTIONS: usize = 256;
 /// Changes that are made or wait their turn at one time. Each may hold a body of 1 MiB.
 const CHANGES: usize = 32;
 /// Threads that read the token at one time.
 const READERS: usize = 4;
+/// For what is being answered when the process ends.
+const LAST_WORDS: Duration = Duration::from_secs(2);

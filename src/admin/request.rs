@@ -4,5 +4,4 @@ pub(super) mod answer;
 pub(super) mod body;
 pub(super) mod guard;
 pub(super) mod paths;
-pub(super) mod service;
 pub mod token;

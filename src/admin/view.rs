@@ -1,5 +1,6 @@
 //! What the admin API shows. Must not know: who asks, how anything is changed.
 
+pub(super) mod errors;
 pub(super) mod explain;
 pub(super) mod listing;
 pub(super) mod openapi;

@@ -11,19 +11,8 @@ use hyper::{Method, StatusCode};
 
 use crate::admin::connection::caller::Caller;
 use crate::admin::connection::places::Places;
+use crate::admin::request::guard::Refused;
 use crate::limit::rate::{Limiter, Rate};
-
-/// Why a request was refused before anybody looked at what it asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::admin) enum Refused {
-    /// It names another host.
-    Host,
-    /// It would change something, and shows no token.
-    NoToken,
-    WrongToken,
-    /// Nothing can be changed here.
-    Closed,
-}
 
 /// What is counted.
 #[derive(Debug)]
@@ -31,19 +20,6 @@ pub(in crate::admin) struct Audit {
     counts: [AtomicU64; Refused::ALL.len()],
     log: Limiter,
     unlogged: AtomicU64,
-}
-
-impl Refused {
-    const ALL: [Self; 4] = [Self::Host, Self::NoToken, Self::WrongToken, Self::Closed];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::NoToken => "no_token",
-            Self::WrongToken => "wrong_token",
-            Self::Closed => "closed",
-        }
-    }
 }
 
 impl Default for Audit {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::admin::request::answer::Answer;
+use crate::admin::view::errors::ShownError;
 use crate::config::located::ConfigError;
 use crate::reload::Report;
 use crate::reload::control::{Control, Status};
@@ -13,21 +14,7 @@ use crate::reload::control::{Control, Status};
 #[derive(Serialize)]
 struct Failed<'a> {
     error: &'static str,
-    errors: Vec<Fault<'a>>,
-}
-
-/// One fault, as an object and as the log has it.
-#[derive(Serialize)]
-pub(in crate::admin) struct Fault<'a> {
-    text: String,
-    #[serde(flatten)]
-    error: &'a ConfigError,
-}
-
-impl<'a> Fault<'a> {
-    pub(in crate::admin) fn all(errors: &'a [ConfigError]) -> Vec<Self> {
-        errors.iter().map(|error| Self { text: error.to_string(), error }).collect()
-    }
+    errors: Vec<ShownError<'a>>,
 }
 
 /// Reads everything again and swaps; waits for what comes of it.
@@ -56,5 +43,5 @@ fn swapped(status: &Status, changes: &[String]) -> serde_json::Value {
 }
 
 pub(in crate::admin) fn failed(status: StatusCode, errors: &[ConfigError]) -> Answer {
-    Answer::json(status, &Failed { error: "not reloaded, everything stays as it is", errors: Fault::all(errors) })
+    Answer::json(status, &Failed { error: "not reloaded, everything stays as it is", errors: ShownError::all(errors) })
 }

@@ -5,74 +5,77 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::task::{JoinError, yield_now};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::admin::Shared;
 use crate::admin::connection::caller::Caller;
-use crate::admin::connection::places::Place;
+use crate::admin::connection::places::{Place, Places};
 use crate::admin::connection::progress::Progress;
-use crate::admin::request::service;
 use crate::net::listen::Acceptor;
 use crate::net::stream::Stream;
 
-/// Serves until it has to stop; then what is being answered may come to its end.
-pub(in crate::admin) async fn serve(socket: Acceptor, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+/// Serves until it has to stop; what is being answered then may still come to its end. `answer` makes the answer to one
+/// request.
+pub(in crate::admin) async fn serve<A, F>(
+    socket: &Acceptor,
+    places: &Arc<Places>,
+    mut stop: watch::Receiver<bool>,
+    answer: A,
+) where
+    A: Fn(Request<Incoming>, Arc<Caller>, Arc<Place>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
     let mut failing = false;
     while let Some(accepted) = tokio::select! {
-        next = next(&socket, &shared) => Some(next),
+        next = next(socket, places) => Some(next),
         _ = stop.wait_for(|stop| *stop) => None,
     } {
         let failed_before = std::mem::replace(&mut failing, accepted.is_err());
         match accepted {
             Ok(Some((stream, caller, place))) => {
-                tokio::spawn(live(stream, caller, place, Arc::clone(&shared), stop.clone()));
+                tokio::spawn(live(stream, caller, place, stop.clone(), answer.clone()));
                 // It may be answered before the next one comes, and then takes no place from it.
                 yield_now().await;
             }
             // There was no place for it, and it is closed.
             Ok(None) => {}
             Err(error) => {
-                // Out of descriptors, most likely: to try again at once would not help, nor to say it again.
+                // Out of descriptors, most likely: to try again at once would not help, nor would a second warning.
                 if !failed_before {
                     tracing::warn!(%error, "the admin server cannot accept for now");
                 }
-                shared.places.evict_anybody();
+                places.evict_anybody();
                 sleep(AFTER_FAILURE).await;
             }
         }
     }
-    let all_ended = async {
-        shared.places.all_free().await;
-        // It is not wanted for more than knowing that nobody has it.
-        drop(shared.changing.lock().await);
-    };
-    if timeout(LAST_WORDS, all_ended).await.is_err() {
-        tracing::warn!("a connection to the admin server is cut");
-    }
 }
 
 /// The next connection with its place, if there is one for it.
-async fn next(socket: &Acceptor, shared: &Shared) -> std::io::Result<Option<(Stream, Caller, Place)>> {
+async fn next(socket: &Acceptor, places: &Arc<Places>) -> std::io::Result<Option<(Stream, Caller, Place)>> {
     let (stream, address) = socket.accept().await?;
     let caller = Caller::new(&stream, &address);
-    let place = shared.places.enter(caller.peer).await;
+    let place = places.enter(caller.peer).await;
     Ok(place.map(|place| (stream, caller, place)))
 }
 
 /// One connection's life.
-async fn live(stream: Stream, caller: Caller, place: Place, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+async fn live<A, F>(stream: Stream, caller: Caller, place: Place, mut stop: watch::Receiver<bool>, answer: A)
+where
+    A: Fn(Request<Incoming>, Arc<Caller>, Arc<Place>) -> F,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
     let (place, caller) = (Arc::new(place), Arc::new(caller));
     let service = service_fn(|request: Request<Incoming>| {
         let may_change = !request.method().is_safe();
-        let answer = service::answer(Arc::clone(&shared), Arc::clone(&caller), Arc::clone(&place), request);
-        finished(answer, may_change)
+        finished(answer(request, Arc::clone(&caller), Arc::clone(&place)), may_change)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -118,5 +121,3 @@ const LONGEST_HEAD: usize = 64 * 1024;
 /// A connection serves requests for so long, and may then take as long again for the last answer.
 const LIFE: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
-/// For what is being answered when the process ends.
-const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 //! Who may ask, and who may change. Must not know: what is asked for.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::admin::change::audit::Refused;
+use crate::admin::connection::door::Door;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::token;
 use crate::admin::request::token::Token;
@@ -21,74 +21,87 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate;
 use crate::config::values::HostName;
 
-/// The way by which requests come in.
-#[derive(Debug)]
-pub(in crate::admin) enum Door {
-    /// The address, with the port that was taken where any was good.
-    Tcp(SocketAddr),
-    Unix(PathBuf),
+/// Why a request was refused before anybody looked at what it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::admin) enum Refused {
+    /// It names another host.
+    Host,
+    /// It would change something, and shows no token.
+    NoToken,
+    WrongToken,
+    /// Nothing can be changed here.
+    Closed,
 }
 
 /// Why a request is not even looked at, and what is answered.
 pub(in crate::admin) type Refusal = (Refused, Answer);
 
-impl Door {
-    /// Whether other machines can reach it.
-    pub(in crate::admin) fn is_open_to_others(&self) -> bool {
-        matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
-    }
+impl Refused {
+    pub(in crate::admin) const ALL: [Self; 4] = [Self::Host, Self::NoToken, Self::WrongToken, Self::Closed];
 
-    /// Refuses a request that was meant for another host. A browser that was led here by a name which somebody else bent
-    /// to this address (DNS rebinding) says that name. A browser always names a host; who names none is none.
-    pub(in crate::admin) fn refusal(&self, request: &Parts, names: &[HostName]) -> Option<Refusal> {
-        let Self::Tcp(address) = self else { return None };
-        let mut hosts = request.headers.get_all(HOST).iter();
-        let (host, another) = (hosts.next(), hosts.next());
-        if another.is_some() {
-            let several = Answer::error(StatusCode::BAD_REQUEST, "found several Host headers, expected one");
-            return Some((Refused::Host, several));
+    /// As the metrics and the log name it.
+    pub(in crate::admin) fn label(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::NoToken => "no_token",
+            Self::WrongToken => "wrong_token",
+            Self::Closed => "closed",
         }
-        let is_absent = host.is_none();
-        let host = host.and_then(|host| host.to_str().ok()).and_then(|host| host.parse().ok());
-        // A full URI counts like the header (RFC 9112 section 3.2.2), and neither excuses the other.
-        let meant = [host.as_ref(), request.uri.authority()];
-        let is_meant = |host| is_meant(host, address.ip(), names);
-        let fine = (is_absent || host.is_some()) && meant.into_iter().flatten().all(is_meant);
-        let reason = "the Host header does not name this server (expected its IP address, localhost, or a name in hosts of [admin])";
-        (!fine).then(|| (Refused::Host, Answer::error(StatusCode::MISDIRECTED_REQUEST, reason)))
     }
+}
 
-    /// Refuses a change by who may not make it. On a Unix socket its permissions have decided that.
-    pub(in crate::admin) async fn change_refusal(
-        &self,
-        headers: &HeaderMap,
-        config: &validate::Admin,
-        readers: &Arc<Semaphore>,
-    ) -> Option<Refusal> {
-        if matches!(self, Self::Unix(_)) {
-            return None;
-        }
-        let closed = |reason| Some((Refused::Closed, Answer::error(StatusCode::FORBIDDEN, reason)));
-        let Some(file) = &config.token_file else {
-            return closed(
-                "changes are not allowed here: name a file with a token as token_file in [admin], or use a Unix socket",
-            );
-        };
-        let token = match read(file, readers).await {
-            Ok(token) => token,
-            Err(error) => {
-                tracing::error!("a change through the admin API is refused: {error}");
-                return closed("changes are not allowed now: the token file cannot be used, and the log says why");
-            }
-        };
-        let presented = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        let (why, reason) = match presented {
-            Some(presented) if token.is(presented) => return None,
-            Some(_) => (Refused::WrongToken, "the token is wrong"),
-            None => (Refused::NoToken, "a change needs the token (expected \"Authorization: Bearer TOKEN\")"),
-        };
-        Some((why, Answer::unauthorized(reason)))
+/// Refuses a request that was meant for another host. A browser that an attacker leads here, by a name of the attacker's that
+/// resolves to this address (DNS rebinding), sends that name. A browser always sends a host; a request without one is no
+/// browser's.
+pub(in crate::admin) fn host_refusal(door: &Door, request: &Parts, names: &[HostName]) -> Option<Refusal> {
+    let Door::Tcp(address) = door else { return None };
+    let mut hosts = request.headers.get_all(HOST).iter();
+    let (host, another) = (hosts.next(), hosts.next());
+    if another.is_some() {
+        let several = Answer::error(StatusCode::BAD_REQUEST, "found several Host headers, expected one");
+        return Some((Refused::Host, several));
     }
+    let is_absent = host.is_none();
+    let host = host.and_then(|host| host.to_str().ok()).and_then(|host| host.parse().ok());
+    // A full URI counts like the header (RFC 9112 section 3.2.2), and neither excuses the other.
+    let meant = [host.as_ref(), request.uri.authority()];
+    let is_meant = |host| is_meant(host, address.ip(), names);
+    let fine = (is_absent || host.is_some()) && meant.into_iter().flatten().all(is_meant);
+    let reason =
+        "the Host header does not name this server (expected its IP address, localhost, or a name in hosts of [admin])";
+    (!fine).then(|| (Refused::Host, Answer::error(StatusCode::MISDIRECTED_REQUEST, reason)))
+}
+
+/// Refuses a change by who may not make it. On a Unix socket its permissions have decided that.
+pub(in crate::admin) async fn change_refusal(
+    door: &Door,
+    headers: &HeaderMap,
+    config: &validate::Admin,
+    readers: &Arc<Semaphore>,
+) -> Option<Refusal> {
+    if matches!(door, Door::Unix(_)) {
+        return None;
+    }
+    let closed = |reason| Some((Refused::Closed, Answer::error(StatusCode::FORBIDDEN, reason)));
+    let Some(file) = &config.token_file else {
+        return closed(
+            "changes are not allowed here: name a file with a token as token_file in [admin], or use a Unix socket",
+        );
+    };
+    let token = match read(file, readers).await {
+        Ok(token) => token,
+        Err(error) => {
+            tracing::error!("a change through the admin API is refused: {error}");
+            return closed("changes are not allowed now: the token file cannot be used, and the log says why");
+        }
+    };
+    let presented = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    let (why, reason) = match presented {
+        Some(presented) if token.is(presented) => return None,
+        Some(_) => (Refused::WrongToken, "the token is wrong"),
+        None => (Refused::NoToken, "a change needs the token (expected \"Authorization: Bearer TOKEN\")"),
+    };
+    Some((why, Answer::unauthorized(reason)))
 }
 
 /// Reads the token aside: the file may be on a disk that does not answer, and others are served meanwhile.
@@ -105,15 +118,6 @@ async fn read(file: &Located<PathBuf>, readers: &Arc<Semaphore>) -> Result<Token
         read.await.unwrap_or_else(|_| Err(late()))
     };
     timeout(PATIENCE, reading).await.unwrap_or_else(|_| Err(late()))
-}
-
-impl std::fmt::Display for Door {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
 }
 
 /// Ports do not matter: they are mapped and tunnelled, and a rebound name is a name with any.
@@ -139,7 +143,7 @@ mod tests {
     fn refused(own: &str, host: &str, uri: &str) -> bool {
         let request = hyper::Request::builder().uri(uri).header(HOST, host).body(()).unwrap();
         let names = ["tlsgate", "203.0.113.5"].map(|name| HostName::parse(name).unwrap());
-        Door::Tcp(own.parse().unwrap()).refusal(&request.into_parts().0, &names).is_some()
+        host_refusal(&Door::Tcp(own.parse().unwrap()), &request.into_parts().0, &names).is_some()
     }
 
     #[test]
@@ -173,10 +177,10 @@ mod tests {
     fn a_request_without_a_host_is_heard_and_one_with_two_is_not() {
         let door = Door::Tcp("127.0.0.1:9900".parse().unwrap());
         let none = |uri: &str| hyper::Request::builder().uri(uri).body(()).unwrap().into_parts().0;
-        assert!(door.refusal(&none("/livez"), &[]).is_none());
-        assert!(door.refusal(&none("http://evil.test/livez"), &[]).is_some());
+        assert!(host_refusal(&door, &none("/livez"), &[]).is_none());
+        assert!(host_refusal(&door, &none("http://evil.test/livez"), &[]).is_some());
         let two = hyper::Request::builder().header(HOST, "localhost").header(HOST, "localhost").body(()).unwrap();
-        assert!(door.refusal(&two.into_parts().0, &[]).is_some());
+        assert!(host_refusal(&door, &two.into_parts().0, &[]).is_some());
     }
 
     #[test]

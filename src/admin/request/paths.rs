@@ -3,20 +3,40 @@
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
+use Operation::{Ask, Make, Show};
+
 /// Everything that can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Operation {
+    Ask(Question),
+    Show(View),
+    Make(Change),
+}
+
+/// What is answered at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::admin) enum Question {
     Live,
     Ready,
-    Metrics,
     OpenApi,
+    Explain,
+}
+
+/// What may take a while to render: it is rendered once for all who ask at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::admin) enum View {
+    Metrics,
     Status,
     Config,
     Listeners,
     Certificates,
     Policies,
     Backends,
-    Explain,
+}
+
+/// What may leave another state behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::admin) enum Change {
     Reload,
     Drain,
     AddCertificate,
@@ -26,23 +46,23 @@ pub(in crate::admin) enum Operation {
 
 /// A path with `{…}` for what varies, the method, and what is meant by both.
 pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
-    ("/livez", Method::GET, Operation::Live),
-    ("/healthz", Method::GET, Operation::Live),
-    ("/readyz", Method::GET, Operation::Ready),
-    ("/metrics", Method::GET, Operation::Metrics),
-    ("/api/v1/openapi.json", Method::GET, Operation::OpenApi),
-    ("/api/v1/status", Method::GET, Operation::Status),
-    ("/api/v1/config", Method::GET, Operation::Config),
-    ("/api/v1/listeners", Method::GET, Operation::Listeners),
-    ("/api/v1/certificates", Method::GET, Operation::Certificates),
-    ("/api/v1/policies", Method::GET, Operation::Policies),
-    ("/api/v1/backends", Method::GET, Operation::Backends),
-    ("/api/v1/explain", Method::GET, Operation::Explain),
-    ("/api/v1/reload", Method::POST, Operation::Reload),
-    ("/api/v1/drain", Method::POST, Operation::Drain),
-    ("/api/v1/listeners/{listener}/certificates", Method::POST, Operation::AddCertificate),
-    ("/api/v1/listeners/{listener}/certificates/{name}", Method::DELETE, Operation::RemoveCertificate),
-    ("/api/v1/backends/{name}/{server}/state", Method::PUT, Operation::ServerState),
+    ("/livez", Method::GET, Ask(Question::Live)),
+    ("/healthz", Method::GET, Ask(Question::Live)),
+    ("/readyz", Method::GET, Ask(Question::Ready)),
+    ("/metrics", Method::GET, Show(View::Metrics)),
+    ("/api/v1/openapi.json", Method::GET, Ask(Question::OpenApi)),
+    ("/api/v1/status", Method::GET, Show(View::Status)),
+    ("/api/v1/config", Method::GET, Show(View::Config)),
+    ("/api/v1/listeners", Method::GET, Show(View::Listeners)),
+    ("/api/v1/certificates", Method::GET, Show(View::Certificates)),
+    ("/api/v1/policies", Method::GET, Show(View::Policies)),
+    ("/api/v1/backends", Method::GET, Show(View::Backends)),
+    ("/api/v1/explain", Method::GET, Ask(Question::Explain)),
+    ("/api/v1/reload", Method::POST, Make(Change::Reload)),
+    ("/api/v1/drain", Method::POST, Make(Change::Drain)),
+    ("/api/v1/listeners/{listener}/certificates", Method::POST, Make(Change::AddCertificate)),
+    ("/api/v1/listeners/{listener}/certificates/{name}", Method::DELETE, Make(Change::RemoveCertificate)),
+    ("/api/v1/backends/{name}/{server}/state", Method::PUT, Make(Change::ServerState)),
 ];
 
 /// Where a request leads.
@@ -53,14 +73,6 @@ pub(in crate::admin) enum Routed {
     /// The path is known; these methods are.
     OtherMethod(String),
     Nowhere,
-}
-
-impl Operation {
-    /// Whether the state may be another one afterwards.
-    pub(in crate::admin) fn is_change(self) -> bool {
-        let certificates = matches!(self, Self::AddCertificate | Self::RemoveCertificate);
-        certificates || matches!(self, Self::Reload | Self::Drain | Self::ServerState)
-    }
 }
 
 /// Finds the way of a request. HEAD is GET without the body.
@@ -113,7 +125,7 @@ mod tests {
     fn other_methods_and_other_paths_lead_nowhere() {
         assert_eq!(route(&Method::GET, "/api/v1/reload"), Routed::OtherMethod("POST".into()));
         assert_eq!(route(&Method::POST, "/api/v1/status"), Routed::OtherMethod("GET, HEAD".into()));
-        assert_eq!(route(&Method::HEAD, "/livez"), Routed::To(Operation::Live, Vec::new()));
+        assert_eq!(route(&Method::HEAD, "/livez"), Routed::To(Ask(Question::Live), Vec::new()));
         for path in ["", "/", "*", "/livez/", "//livez", "/api/v1/../v1/status", "/api/v1", "/api/v1/listeners/a/b/c"] {
             assert_eq!(route(&Method::GET, path), Routed::Nowhere, "{path}");
         }

@@ -15,14 +15,14 @@ use tokio::time::sleep;
 
 use crate::admin::connection::places::Places;
 use crate::admin::request::answer::Answer;
-use crate::admin::request::paths::Operation;
+use crate::admin::request::paths::View;
 
 type Next = watch::Receiver<Option<Answer>>;
 
 /// The renderings that are about to begin, and the bytes of all that are still held.
 #[derive(Debug, Default)]
 pub(in crate::admin) struct Renderings {
-    next: Mutex<HashMap<Operation, Next>>,
+    next: Mutex<HashMap<View, Next>>,
     turn: tokio::sync::Mutex<()>,
     held: Arc<AtomicUsize>,
 }
@@ -31,7 +31,7 @@ impl Renderings {
     /// The view as it is now. Where connections hold too much that they do not take, those are closed first.
     pub(in crate::admin) async fn share(
         self: &Arc<Self>,
-        view: Operation,
+        view: View,
         places: &Arc<Places>,
         render: impl FnOnce() -> Answer + Send + 'static,
     ) -> Answer {
@@ -75,7 +75,7 @@ impl Renderings {
         }
     }
 
-    fn next(&self) -> MutexGuard<'_, HashMap<Operation, Next>> {
+    fn next(&self) -> MutexGuard<'_, HashMap<View, Next>> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,7 +104,7 @@ mod tests {
             let rendered = Arc::clone(&rendered);
             let count = move || Answer::text("text/plain", rendered.fetch_add(1, Ordering::SeqCst).to_string());
             let (renderings, places) = (Arc::clone(&renderings), Arc::clone(&places));
-            tokio::spawn(async move { renderings.share(Operation::Status, &places, count).await })
+            tokio::spawn(async move { renderings.share(View::Status, &places, count).await })
         };
         let asked: Vec<_> = (0..1000).map(|_| ask()).collect();
         for asked in asked {
@@ -121,9 +121,9 @@ mod tests {
     #[tokio::test]
     async fn a_rendering_that_panics_is_an_answer_and_the_next_one_works() {
         let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
-        let answer = renderings.share(Operation::Status, &places, || panic!("on purpose")).await;
+        let answer = renderings.share(View::Status, &places, || panic!("on purpose")).await;
         assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
-        let answer = renderings.share(Operation::Status, &places, || Answer::text("text/plain", "x")).await;
+        let answer = renderings.share(View::Status, &places, || Answer::text("text/plain", "x")).await;
         assert_eq!(answer.status, StatusCode::OK);
     }
 
@@ -132,13 +132,13 @@ mod tests {
         let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
         let place = Arc::new(places.enter(Peer::User(1)).await.unwrap());
         let large = || Answer::text("text/plain", vec![b'x'; MOST_HELD + 1]);
-        let response = renderings.share(Operation::Status, &places, large).await.into_response(Arc::clone(&place));
+        let response = renderings.share(View::Status, &places, large).await.into_response(Arc::clone(&place));
         assert_eq!(renderings.held.load(Ordering::SeqCst), MOST_HELD + 1);
         let connection = tokio::spawn(async move {
             place.evicted().await;
             drop((response, place));
         });
-        let answer = renderings.share(Operation::Metrics, &places, || Answer::text("text/plain", "x")).await;
+        let answer = renderings.share(View::Metrics, &places, || Answer::text("text/plain", "x")).await;
         assert_eq!((answer.status, renderings.held.load(Ordering::SeqCst)), (StatusCode::OK, 1));
         connection.await.unwrap();
         assert_eq!((places.count(), places.evicted()), (0, 1));

@@ -3,8 +3,8 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::admin::change::process::Fault;
 use crate::admin::request::answer::Answer;
+use crate::admin::view::errors::ShownError;
 use crate::reload::control::Status;
 use crate::snapshot::Snapshot;
 
@@ -31,7 +31,7 @@ pub(in crate::admin) fn status(status: &Status, snapshot: &Snapshot) -> Value {
         "last_reload_successful": status.errors.is_empty(),
         "last_success": status.last_success.to_string(),
         "reloads": { "success": status.successes, "failure": status.failures },
-        "errors": Fault::all(&status.errors),
+        "errors": ShownError::all(&status.errors),
         "warnings": status.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "connections_active": snapshot.listeners().map(|listener| listener.admission.active()).sum::<usize>(),
     })

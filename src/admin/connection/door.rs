@@ -1,0 +1,46 @@
+//! The way by which requests come in: where the admin server listens → a socket that accepts. Must not know: HTTP.
+
+use std::io::Result;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::config::values::Mode;
+use crate::net::address::Address;
+use crate::net::listen::{Handed, Listening};
+
+/// The way by which requests come in.
+#[derive(Debug)]
+pub(in crate::admin) enum Door {
+    /// The address, with the port that was taken where any was good.
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// Binds, or goes on with a socket that another process has bound, and reports what the socket became.
+pub(in crate::admin) fn bind(address: &Address, mode: Mode, inherited: Option<Handed>) -> Result<(Listening, Door)> {
+    let socket = match inherited {
+        Some(socket) => Listening::inherited(socket, address, mode.0)?,
+        None => Listening::bind(address, mode.0)?,
+    };
+    let door = match socket.address()? {
+        Address::Tcp(address) => Door::Tcp(address),
+        Address::Unix(path) => Door::Unix(path),
+    };
+    Ok((socket, door))
+}
+
+impl Door {
+    /// Whether other machines can reach it.
+    pub(in crate::admin) fn is_open_to_others(&self) -> bool {
+        matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
+    }
+}
+
+impl std::fmt::Display for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! One request, from its head to its answer. Must not know: connections, how an operation does its work.
+
+use std::sync::{Arc, OnceLock};
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::http::request::Parts;
+use hyper::{Request, Response, StatusCode};
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::admin::change::audit::Audit;
+use crate::admin::change::{certificates, process, servers};
+use crate::admin::connection::caller::Caller;
+use crate::admin::connection::door::Door;
+use crate::admin::connection::places::{Doing, Place, Places};
+use crate::admin::request::answer::Answer;
+use crate::admin::request::body::Wanted;
+use crate::admin::request::paths::{Change, Operation, Question, Routed, View, route};
+use crate::admin::request::{body, guard};
+use crate::admin::settings;
+use crate::admin::view::renderings::Renderings;
+use crate::admin::view::{explain, listing, openapi, state};
+use crate::config::values::HostName;
+use crate::reload::control::Control;
+
+/// Writes the metrics of a state in the text format of Prometheus.
+pub(super) type Metrics = Box<dyn Fn(&Control) -> String + Send + Sync>;
+
+/// What every request may look at.
+pub(super) struct Shared {
+    pub(super) door: Door,
+    /// Empty until the first snapshot is there.
+    pub(super) control: OnceLock<Control>,
+    pub(super) metrics: Metrics,
+    /// The names under which it may be asked until there is a snapshot.
+    pub(super) hosts: Vec<HostName>,
+    pub(super) places: Arc<Places>,
+    pub(super) renderings: Arc<Renderings>,
+    pub(super) audit: Audit,
+    /// Held while files are changed, or while it drains: one change at a time.
+    pub(super) changing: Mutex<()>,
+    /// Held by every change that waits for that, or for a reload.
+    pub(super) changes: Arc<Semaphore>,
+    /// Held by each thread that reads the token.
+    pub(super) readers: Arc<Semaphore>,
+}
+
+/// The answer to one request, ready to be sent.
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    place: Arc<Place>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let answer = match admitted(&shared, &caller, &parts).await {
+        Ok((Operation::Make(change), values)) => make(shared, caller, &place, (change, values), &parts, body).await,
+        Ok((Operation::Ask(question), _)) => match without_body(&place, body, &parts).await {
+            Ok(()) => ask(&shared, question, &parts),
+            Err(refusal) => refusal,
+        },
+        Ok((Operation::Show(view), _)) => match without_body(&place, body, &parts).await {
+            Ok(()) => show(shared, view).await,
+            Err(refusal) => refusal,
+        },
+        Err(refusal) => {
+            body::discard(body, &parts.headers).await;
+            refusal
+        }
+    };
+    answer.into_response(place)
+}
+
+/// What is asked for, if the caller may ask it.
+async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Operation, Vec<String>), Answer> {
+    let refused = |(why, answer)| {
+        shared.audit.refused(caller, parts, why);
+        answer
+    };
+    let refusal = match shared.control.get() {
+        Some(control) => guard::host_refusal(&shared.door, parts, &control.status.borrow().config.admin.hosts),
+        None => guard::host_refusal(&shared.door, parts, &shared.hosts),
+    };
+    if let Some(refusal) = refusal {
+        return Err(refused(refusal));
+    }
+    let (operation, values) = match route(&parts.method, parts.uri.path()) {
+        Routed::To(operation, values) => (operation, values),
+        Routed::OtherMethod(allowed) => return Err(Answer::not_allowed(allowed)),
+        Routed::Nowhere => return Err(Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path")),
+    };
+    if let Operation::Make(_) = operation {
+        let config = Arc::clone(&shared.control.get().ok_or_else(starting)?.status.borrow().config);
+        if let Some(refusal) = guard::change_refusal(&shared.door, &parts.headers, &config.admin, &shared.readers).await
+        {
+            return Err(refused(refusal));
+        }
+    }
+    Ok((operation, values))
+}
+
+/// Passes over the body of a request that needs none.
+async fn without_body(place: &Place, body: Incoming, parts: &Parts) -> Result<(), Answer> {
+    body::read(body, &parts.headers, Wanted::No).await?;
+    place.becomes(Doing::Working);
+    Ok(())
+}
+
+/// Answers a question. Whether the process lives never waits for anything else.
+fn ask(shared: &Shared, question: Question, parts: &Parts) -> Answer {
+    let with = |answer: &dyn Fn(&Control) -> Answer| shared.control.get().map_or_else(starting, answer);
+    match question {
+        Question::Live => state::live(),
+        Question::OpenApi => openapi::description(),
+        Question::Ready => with(&|control| state::ready(&control.status.borrow())),
+        Question::Explain => with(&|control| explain::explain(parts.uri.query(), &control.current.load())),
+    }
+}
+
+/// Shows a view, rendered aside.
+async fn show(shared: Arc<Shared>, view: View) -> Answer {
+    let Some(control) = shared.control.get().cloned() else { return starting() };
+    let known = Arc::clone(&shared);
+    shared.renderings.share(view, &shared.places, move || rendered(&known, &control, view)).await
+}
+
+/// A view, whole. It may take a while, and the thread that answers does something else meanwhile.
+fn rendered(shared: &Shared, control: &Control, view: View) -> Answer {
+    let status = control.status.borrow().clone();
+    let snapshot = control.current.load();
+    match view {
+        View::Metrics => {
+            let text = (shared.metrics)(control) + &shared.audit.metrics(&shared.places);
+            Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
+        }
+        View::Status => Answer::ok(&state::status(&status, &snapshot)),
+        View::Config => Answer::ok(&settings::config(&status.config)),
+        View::Listeners => Answer::ok(&listing::listeners(&status.config, &snapshot)),
+        View::Certificates => Answer::ok(&listing::certificates(&status.config, &snapshot)),
+        View::Policies => Answer::ok(&listing::policies(&status.config)),
+        View::Backends => Answer::ok(&listing::backends(&status.config, &snapshot)),
+    }
+}
+
+/// Makes a change for a caller who may make it.
+async fn make(
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    place: &Place,
+    (change, values): (Change, Vec<String>),
+    parts: &Parts,
+    body: Incoming,
+) -> Answer {
+    // Before the body is read, which takes memory.
+    let Ok(turn) = Arc::clone(&shared.changes).try_acquire_owned() else {
+        body::discard(body, &parts.headers).await;
+        return Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many changes are under way already");
+    };
+    let body = match body::read(body, &parts.headers, Wanted::Yes).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    place.becomes(Doing::Working);
+    let Some(control) = shared.control.get().cloned() else { return starting() };
+    let (json, method, path) = (body::is_json(&parts.headers), parts.method.clone(), parts.uri.clone());
+    // A client that goes away while a change is made would leave it half made, and without a trace.
+    let changed = tokio::spawn(async move {
+        let _turn = turn;
+        let answer = changed(&shared, control, change, &values, json, &body).await;
+        shared.audit.changed(&caller, &method, path.path(), answer.status);
+        answer
+    });
+    changed.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a change through the admin API broke off");
+        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the change broke off, and the log says why")
+    })
+}
+
+/// What a change comes to. `values` are those of the path.
+async fn changed(
+    shared: &Shared,
+    control: Control,
+    change: Change,
+    values: &[String],
+    json: bool,
+    body: &[u8],
+) -> Answer {
+    // The path's pattern has as many as the change needs.
+    let value = |at: usize| values.get(at).map_or("", String::as_str);
+    match change {
+        Change::Reload => process::reload(&control).await,
+        Change::Drain => {
+            let _turn = shared.changing.lock().await;
+            process::drain(control).await
+        }
+        Change::AddCertificate | Change::ServerState if !json => {
+            let reason = "the body is of another type (expected Content-Type: application/json)";
+            Answer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)
+        }
+        Change::ServerState => servers::set_state(&control.current.load(), value(0), value(1), body),
+        Change::AddCertificate => {
+            let _turn = shared.changing.lock().await;
+            certificates::add(&control, value(0), body).await
+        }
+        Change::RemoveCertificate => {
+            let _turn = shared.changing.lock().await;
+            certificates::remove(&control, value(0), value(1)).await
+        }
+    }
+}
+
+fn starting() -> Answer {
+    Answer::error(StatusCode::SERVICE_UNAVAILABLE, "tlsgate is starting")
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("door", &self.door).finish_non_exhaustive()
+    }
+}

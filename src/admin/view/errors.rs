@@ -1,0 +1,19 @@
+//! Errors of a configuration → what is shown of them. Must not know: who asks for them.
+
+use serde::Serialize;
+
+use crate::config::located::ConfigError;
+
+/// One error, as an object and as the log has it.
+#[derive(Serialize)]
+pub(in crate::admin) struct ShownError<'a> {
+    text: String,
+    #[serde(flatten)]
+    error: &'a ConfigError,
+}
+
+impl<'a> ShownError<'a> {
+    pub(in crate::admin) fn all(errors: &'a [ConfigError]) -> Vec<Self> {
+        errors.iter().map(|error| Self { text: error.to_string(), error }).collect()
+    }
+}
