@@ -13,7 +13,7 @@ use crate::backend::upkeep::Upkeep;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::net::address::Address;
-use crate::observe::access::{AccessLog, Writer};
+use crate::observe::access::log::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
 use crate::proxy::listener::{Ids, Shared};
 use crate::proxy::workers::Workers as Spread;

@@ -10,7 +10,8 @@ use crate::config::decode::{Faults, Table};
 use crate::config::located::{ConfigError, Located};
 use crate::config::values::{HostName, Mode, Workers};
 use crate::net::address::Address;
-use crate::observe::access::{Format, Target};
+use crate::observe::access::format::Format;
+use crate::observe::access::target::Target;
 use crate::observe::log::Level;
 use crate::tls::record::Layer;
 

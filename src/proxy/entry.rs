@@ -18,7 +18,9 @@ use crate::net::close;
 use crate::net::proxy_protocol::header::Header;
 use crate::net::proxy_protocol::write::Version;
 use crate::net::stream::Stream;
-use crate::observe::access::{self, AccessLog, ClientCertificate, ConnectionId, Record, Served, Tls};
+use crate::observe::access::format;
+use crate::observe::access::log::AccessLog;
+use crate::observe::access::record::{ClientCertificate, ConnectionId, Record, Served, Tls};
 use crate::observe::metrics::{Agreed, Metrics, Traffic};
 use crate::observe::outcome::Outcome;
 use crate::proxy::preface::preface;
@@ -84,7 +86,7 @@ impl Entry {
         if let Some(name) = &hello.server_name {
             self.record.server_name = name.as_str().into();
         }
-        self.record.client_protocols = access::preference_list(&hello.protocols).map(Into::into);
+        self.record.client_protocols = format::preference_list(&hello.protocols).map(Into::into);
     }
 
     /// The certificate that it gets.

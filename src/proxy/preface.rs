@@ -2,7 +2,7 @@
 
 use crate::net::address::Address;
 use crate::net::proxy_protocol::write::{self, Facts, Session, Version};
-use crate::observe::access::Record;
+use crate::observe::access::record::Record;
 use crate::tls::certificate::certified::{Certificate, Hash, KeyType};
 use crate::tls::handshake::Terminated;
 

@@ -2,7 +2,7 @@
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::observe::access::Lost;
+use crate::observe::access::log::Lost;
 use crate::reload::control::Control;
 use crate::snapshot::Listener;
 use crate::tls::certificate::expiry;

@@ -5,8 +5,19 @@ use std::net::SocketAddr;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::net::address::Address;
-use crate::observe::access::{Format, Record};
+use crate::observe::access::record::Record;
 use crate::observe::line::escaped;
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object, with OpenTelemetry's names where they exist.
+    Json,
+    /// For people.
+    Text,
+    /// The fields of an AWS Network Load Balancer's access log.
+    Nlb,
+}
 
 pub(super) fn line(record: &Record, format: Format) -> String {
     match format {
@@ -135,7 +146,7 @@ const LONGEST_LIST: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::access::{ConnectionId, Served, Tls};
+    use crate::observe::access::record::{ConnectionId, Served, Tls};
     use crate::observe::outcome::Outcome;
 
     fn record() -> Record {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::config::validate::Config;
-use crate::observe::access::Target;
+use crate::observe::access::target::Target;
 use crate::tls::certificate::source::Source;
 
 /// In which files a change may mean another state.

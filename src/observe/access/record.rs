@@ -1,0 +1,153 @@
+//! What the access log reports about one connection. Must not know: how a line is written, how connections work.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::net::address::Address;
+use crate::observe::outcome::Outcome;
+
+/// Names a connection, and is not used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionId {
+    /// Tells one run of the process from another.
+    pub run: u32,
+    pub number: u64,
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{:08x}", self.run, self.number)
+    }
+}
+
+/// Everything the log tells of a connection. What does not apply is left out of the JSON.
+#[derive(Debug, Clone, Serialize)]
+pub struct Record {
+    #[serde(serialize_with = "rfc3339")]
+    pub time: Timestamp,
+    #[serde(rename = "connection.id", serialize_with = "display")]
+    pub connection_id: ConnectionId,
+    pub listener: Arc<str>,
+    /// The client, as far as it is known: behind a proxy, whom the proxy has named.
+    #[serde(flatten, serialize_with = "client")]
+    pub client: Address,
+    /// The other end of the connection.
+    #[serde(rename = "network.peer.address", serialize_with = "host")]
+    pub peer: Address,
+    /// The server name; `-` where none was given.
+    #[serde(rename = "server.address")]
+    pub server_name: Box<str>,
+    /// The route that took it; `default` for the listener's own way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<Arc<str>>,
+    /// `terminate`, `passthrough` or `reject`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<&'static str>,
+    /// The application protocols that the client offers, the preferred one first, as the AWS load balancers write them.
+    #[serde(rename = "tls.client.alpn", skip_serializing_if = "Option::is_none")]
+    pub client_protocols: Option<Box<str>>,
+    #[serde(flatten)]
+    pub tls: Option<Tls>,
+    #[serde(flatten)]
+    pub certificate: Option<Box<Served>>,
+    #[serde(flatten)]
+    pub client_certificate: Option<Box<ClientCertificate>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Arc<str>>,
+    #[serde(rename = "backend.address", skip_serializing_if = "Option::is_none", serialize_with = "whole")]
+    pub backend_address: Option<Address>,
+    /// Seconds to connect to the backend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_time: Option<f64>,
+    /// Seconds from the ClientHello to the end of the handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_handshake_time: Option<f64>,
+    /// Seconds from accept to end.
+    pub connection_time: f64,
+    /// Application bytes from the client.
+    pub received_bytes: u64,
+    /// Application bytes to the client.
+    pub sent_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incoming_tls_alert: Option<Box<str>>,
+    /// The same as the number that stands on the wire.
+    #[serde(skip)]
+    pub incoming_tls_alert_code: Option<u8>,
+    pub outcome: Outcome,
+    /// Why, in words, where the outcome alone does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+}
+
+/// What a handshake agreed on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tls {
+    #[serde(rename = "tls.protocol.version")]
+    pub version: &'static str,
+    #[serde(rename = "tls.cipher")]
+    pub cipher: &'static str,
+    /// The same as OpenSSL calls it, for AWS's format and for PROXY headers.
+    #[serde(skip)]
+    pub openssl_cipher: &'static str,
+    #[serde(rename = "tls.curve", skip_serializing_if = "Option::is_none")]
+    pub group: Option<Cow<'static, str>>,
+    #[serde(rename = "tls.resumed")]
+    pub resumed: bool,
+    /// The application protocol.
+    #[serde(rename = "tls.next_protocol", skip_serializing_if = "Option::is_none")]
+    pub next_protocol: Option<Box<str>>,
+}
+
+/// The certificate that the client showed.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClientCertificate {
+    /// As RFC 4514 writes it.
+    #[serde(rename = "tls.client.subject")]
+    pub subject: String,
+    /// Whether it is one of those that are let in.
+    #[serde(rename = "tls.client.verified")]
+    pub verified: bool,
+}
+
+/// The certificate that was chosen.
+#[derive(Debug, Clone, Serialize)]
+pub struct Served {
+    #[serde(rename = "tls.signature_scheme")]
+    pub signature_scheme: Cow<'static, str>,
+    /// Upper-case hex of the leaf's SHA-256.
+    #[serde(rename = "tls.server.hash.sha256")]
+    pub sha256: String,
+    pub chosen_cert: String,
+    pub chosen_cert_serial: String,
+}
+
+fn client<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Client {
+        #[serde(rename = "client.address")]
+        address: String,
+        #[serde(rename = "client.port", skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
+    }
+    Client { address: address.host(), port: address.port() }.serialize(serializer)
+}
+
+fn host<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&address.host())
+}
+
+fn whole<S: Serializer>(address: &Option<Address>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&address.as_ref().map(ToString::to_string).unwrap_or_default())
+}
+
+fn display<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.6}"))
+}
