@@ -1,8 +1,8 @@
-//! Whether one more connection may come in, and counting those that are in.
+//! Whether one more connection is admitted, and the count of those that were.
 //!
-//! Two questions, since behind a proxy the client is known later than the connection: is there a place for it
-//! ([`Admission::place`]), and may this client have it ([`Admission::client`])? Both answers are guards.
-//! Must not know: how a refusal is told, how a handshake can fail.
+//! Two questions, since behind a proxy the client is known later than the connection: may there be one more
+//! ([`Admission::permit_connection`]), and may this client have it ([`Admission::permit_client`])? Both answers are guards.
+//! Must not know: how a refusal is reported, how a handshake can fail.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 use crate::limit::client::Client;
 use crate::limit::prefixes::Prefixes;
 use crate::limit::rate::{Limiter, PerClient, Rate, Remembered};
-use crate::limit::room::{Room, Seat};
-use crate::limit::waiting::{Ticket, Waiting};
+use crate::limit::room::{Room, RoomPermit};
+use crate::limit::waiting::{Waiter, Waiting};
 
 /// What a listener allows.
 #[derive(Debug, Clone)]
@@ -66,22 +66,22 @@ pub struct Admission {
     rate_per_client: Option<Arc<PerClient>>,
     failures: Option<Arc<PerClient>>,
     blocked: Arc<Remembered<Instant>>,
-    told: Arc<(Limiter, Limiter)>,
+    /// How often a refusal is logged, and how often the warning that some are not.
+    reports: Arc<(Limiter, Limiter)>,
 }
 
-/// One of a listener's connections, given back when dropped.
+/// Held while a connection counts for its listener and for all listeners together; dropping it gives both back.
 #[derive(Debug)]
-pub struct Place {
+pub struct ListenerPermit {
     active: Arc<AtomicUsize>,
-    /// Held until the connection has said what it wants.
-    ticket: Option<Ticket>,
-    /// Its place among the connections of all listeners.
-    _seat: Seat,
+    /// Held until the client has sent its ClientHello.
+    waiter: Option<Waiter>,
+    _room: RoomPermit,
 }
 
-/// One of a client's connections, given back when dropped.
+/// Held while a connection counts for its client; dropping it gives it back.
 #[derive(Debug)]
-pub struct Share(Option<(Arc<Mutex<HashMap<Client, usize>>>, Client)>);
+pub struct ClientPermit(Option<(Arc<Mutex<HashMap<Client, usize>>>, Client)>);
 
 impl Admission {
     /// Goes on from `before`, the same listener's, as far as the limits are the same: what is active and who is blocked stays
@@ -103,9 +103,9 @@ impl Admission {
             failures: failures
                 .or_else(|| limits.handshake_failures.map(|failures| PerClient::new(failures.rate)).map(Arc::new)),
             blocked: before.map(|before| Arc::clone(&before.blocked)).unwrap_or_default(),
-            told: before.map_or_else(
-                || Arc::new((Limiter::new(TOLD), Limiter::new(WARNED))),
-                |before| Arc::clone(&before.told),
+            reports: before.map_or_else(
+                || Arc::new((Limiter::new(LOGGED), Limiter::new(WARNED))),
+                |before| Arc::clone(&before.reports),
             ),
             limits,
         }
@@ -122,24 +122,29 @@ impl Admission {
         self.blocked.count(|until| until > now)
     }
 
-    /// A place for one more connection, if there is any here and in the room, or if a connection that has sent nothing yet can
-    /// give way. Where only the room is full and this listener has no such connection, `elsewhere` asks the other listeners.
-    pub fn place(&self, room: &Arc<Room>, elsewhere: impl FnOnce() -> bool) -> Result<Place, Refused> {
+    /// A permit for one more connection, if the listener and `room` have any left, or if a connection that has sent nothing
+    /// yet can give way. Where only the room is full and this listener has no such connection, `elsewhere` asks the other
+    /// listeners.
+    pub fn permit_connection(
+        &self,
+        room: &Arc<Room>,
+        elsewhere: impl FnOnce() -> bool,
+    ) -> Result<ListenerPermit, Refused> {
         if self.rate.as_ref().is_some_and(|rate| !rate.permits()) {
             return Err(Refused::TooOften);
         }
-        let (seat, is_lent) = room.enter().ok_or(Refused::NoRoom)?;
+        let (room, is_lent) = room.enter().ok_or(Refused::NoRoom)?;
         let full = self.active.fetch_add(1, Ordering::Relaxed) >= self.limits.max_connections;
-        let mut place = Place { active: Arc::clone(&self.active), ticket: None, _seat: seat };
+        let mut permit = ListenerPermit { active: Arc::clone(&self.active), waiter: None, _room: room };
         match (full, is_lent) {
             (false, false) => {}
-            // Who gives way here leaves the room as well.
+            // A connection that gives way here gives back its permit of the room as well.
             (true, _) if !self.waiting.call() => return Err(Refused::TooMany),
             (false, true) if !self.waiting.call() && !elsewhere() => return Err(Refused::NoRoom),
             _ => {}
         }
-        place.ticket = Some(self.waiting.join());
-        Ok(place)
+        permit.waiter = Some(self.waiting.join());
+        Ok(permit)
     }
 
     /// Asks the connection that has waited longest without sending anything to give way, if there is any.
@@ -148,7 +153,7 @@ impl Admission {
     }
 
     /// Whether the client may have one more connection.
-    pub fn client(&self, address: IpAddr) -> Result<Share, Refused> {
+    pub fn permit_client(&self, address: IpAddr) -> Result<ClientPermit, Refused> {
         if !self.limits.prefixes.allows(address) {
             return Err(Refused::Denied);
         }
@@ -159,10 +164,10 @@ impl Admission {
             }
             self.blocked.forget(client);
         }
-        let share = self.share(client)?;
+        let permit = self.of_client(client)?;
         match &self.rate_per_client {
             Some(rate) if !rate.permits(client) => Err(Refused::TooOftenByClient),
-            _ => Ok(share),
+            _ => Ok(permit),
         }
     }
 
@@ -176,48 +181,47 @@ impl Admission {
         }
     }
 
-    /// Whether one more refusal is told one by one. In a flood most are counted only: to write each down would cost more than
-    /// to refuse it.
-    pub fn tells(&self) -> bool {
-        self.told.0.permits()
+    /// Whether one more refusal is logged. In a flood most are only counted: to log each would cost more than to refuse it.
+    pub fn logs_refusal(&self) -> bool {
+        self.reports.0.permits()
     }
 
-    /// Whether it should be said once more that not all are told.
-    pub fn warns(&self) -> bool {
-        self.told.1.permits()
+    /// Whether it is time for another warning that some refusals are not logged.
+    pub fn warns_of_unlogged(&self) -> bool {
+        self.reports.1.permits()
     }
 
-    fn share(&self, client: Client) -> Result<Share, Refused> {
-        let Some(most) = self.limits.max_connections_per_client else { return Ok(Share(None)) };
+    fn of_client(&self, client: Client) -> Result<ClientPermit, Refused> {
+        let Some(most) = self.limits.max_connections_per_client else { return Ok(ClientPermit(None)) };
         let mut of_client = self.of_client.lock().unwrap_or_else(PoisonError::into_inner);
         let count = of_client.entry(client).or_default();
         if *count >= most {
             return Err(Refused::TooManyOfClient);
         }
         *count += 1;
-        Ok(Share(Some((Arc::clone(&self.of_client), client))))
+        Ok(ClientPermit(Some((Arc::clone(&self.of_client), client))))
     }
 }
 
-impl Place {
-    /// The connection has said what it wants: from now on it gives way to nobody.
+impl ListenerPermit {
+    /// The client has sent its ClientHello: from now on the connection gives way to no other.
     pub fn heard(&mut self) {
-        self.ticket = None;
+        self.waiter = None;
     }
 
-    /// Tells when the connection has to give way. `None` where it need not.
+    /// Notified when the connection has to give way. `None` where it never has to.
     pub fn called(&self) -> Option<Arc<Notify>> {
-        self.ticket.as_ref().map(Ticket::called)
+        self.waiter.as_ref().map(Waiter::called)
     }
 }
 
-impl Drop for Place {
+impl Drop for ListenerPermit {
     fn drop(&mut self) {
         self.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Drop for Share {
+impl Drop for ClientPermit {
     fn drop(&mut self) {
         let Some((of_client, client)) = &self.0 else { return };
         let mut of_client = of_client.lock().unwrap_or_else(PoisonError::into_inner);
@@ -230,8 +234,8 @@ impl Drop for Share {
     }
 }
 
-/// Refusals of one listener that are told one by one.
-const TOLD: Rate = Rate { count: HUNDRED, per: Duration::from_secs(1), burst: HUNDRED };
+/// At most 100 refusals per second and listener are logged.
+const LOGGED: Rate = Rate { count: HUNDRED, per: Duration::from_secs(1), burst: HUNDRED };
 const WARNED: Rate = Rate { count: NonZeroU32::MIN, per: Duration::from_secs(60), burst: NonZeroU32::MIN };
 const HUNDRED: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
@@ -253,8 +257,8 @@ mod tests {
     }
 
     /// Where there is room without end.
-    fn place(admission: &Admission) -> Result<Place, Refused> {
-        admission.place(&Arc::default(), || false)
+    fn permit(admission: &Admission) -> Result<ListenerPermit, Refused> {
+        admission.permit_connection(&Arc::default(), || false)
     }
 
     fn rate(burst: u32) -> Rate {
@@ -267,36 +271,36 @@ mod tests {
     }
 
     #[test]
-    fn places_and_shares_are_given_back() {
+    fn permits_are_given_back() {
         let admission = Admission::new(limits(), None);
-        let mut places: Vec<_> = (0..3).map(|_| place(&admission).unwrap()).collect();
-        places.iter_mut().for_each(Place::heard);
-        assert_eq!(place(&admission).unwrap_err(), Refused::TooMany);
+        let mut permits: Vec<_> = (0..3).map(|_| permit(&admission).unwrap()).collect();
+        permits.iter_mut().for_each(ListenerPermit::heard);
+        assert_eq!(permit(&admission).unwrap_err(), Refused::TooMany);
         assert_eq!(admission.active(), 3);
-        drop(places);
+        drop(permits);
         assert_eq!(admission.active(), 0);
-        let shares: Vec<_> = (0..2).map(|_| admission.client(address("10.0.0.1")).unwrap()).collect();
-        assert_eq!(admission.client(address("10.0.0.1")).unwrap_err(), Refused::TooManyOfClient);
-        assert!(admission.client(address("10.0.0.2")).is_ok());
-        drop(shares);
-        assert!(admission.client(address("10.0.0.1")).is_ok());
+        let permits: Vec<_> = (0..2).map(|_| admission.permit_client(address("10.0.0.1")).unwrap()).collect();
+        assert_eq!(admission.permit_client(address("10.0.0.1")).unwrap_err(), Refused::TooManyOfClient);
+        assert!(admission.permit_client(address("10.0.0.2")).is_ok());
+        drop(permits);
+        assert!(admission.permit_client(address("10.0.0.1")).is_ok());
         assert!(admission.of_client.lock().unwrap().is_empty(), "nothing is remembered of who is gone");
-        assert_eq!(admission.client(address("192.0.2.1")).unwrap_err(), Refused::Denied);
+        assert_eq!(admission.permit_client(address("192.0.2.1")).unwrap_err(), Refused::Denied);
     }
 
     #[test]
     fn who_has_said_nothing_gives_way_and_who_has_does_not() {
         let admission = Admission::new(limits(), None);
-        let mut places: Vec<_> = (0..3).map(|_| place(&admission).unwrap()).collect();
-        places[0].heard();
-        let called = |place: &Place| {
-            let called = place.called().unwrap();
+        let mut permits: Vec<_> = (0..3).map(|_| permit(&admission).unwrap()).collect();
+        permits[0].heard();
+        let called = |permit: &ListenerPermit| {
+            let called = permit.called().unwrap();
             let mut called = std::pin::pin!(called.notified());
             called.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
         };
-        let newcomer = place(&admission).unwrap();
-        assert!(places[0].called().is_none() && called(&places[1]) && !called(&places[2]));
-        drop(places.remove(1));
+        let newcomer = permit(&admission).unwrap();
+        assert!(permits[0].called().is_none() && called(&permits[1]) && !called(&permits[2]));
+        drop(permits.remove(1));
         assert_eq!(admission.active(), 3);
         drop(newcomer);
     }
@@ -305,12 +309,12 @@ mod tests {
     fn rates_hold_for_the_listener_and_for_each_client() {
         let limits = Limits { rate: Some(rate(2)), rate_per_client: Some(rate(1)), max_connections: 100, ..limits() };
         let admission = Admission::new(limits, None);
-        assert!(place(&admission).is_ok() && place(&admission).is_ok());
-        assert_eq!(place(&admission).unwrap_err(), Refused::TooOften);
+        assert!(permit(&admission).is_ok() && permit(&admission).is_ok());
+        assert_eq!(permit(&admission).unwrap_err(), Refused::TooOften);
         assert_eq!(admission.active(), 0);
-        assert!(admission.client(address("10.0.0.1")).is_ok());
-        assert_eq!(admission.client(address("10.0.0.1")).unwrap_err(), Refused::TooOftenByClient);
-        assert!(admission.client(address("10.0.0.2")).is_ok());
+        assert!(admission.permit_client(address("10.0.0.1")).is_ok());
+        assert_eq!(admission.permit_client(address("10.0.0.1")).unwrap_err(), Refused::TooOftenByClient);
+        assert!(admission.permit_client(address("10.0.0.2")).is_ok());
     }
 
     #[test]
@@ -320,21 +324,21 @@ mod tests {
         let admission = Admission::new(long.clone(), None);
         for _ in 0..3 {
             admission.failed(address("10.0.0.1"));
-            assert!(admission.client(address("10.0.0.1")).is_ok());
+            assert!(admission.permit_client(address("10.0.0.1")).is_ok());
         }
         admission.failed(address("10.0.0.1"));
-        assert_eq!(admission.client(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
-        assert!(admission.client(address("10.0.0.2")).is_ok());
+        assert_eq!(admission.permit_client(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
+        assert!(admission.permit_client(address("10.0.0.2")).is_ok());
         assert_eq!(admission.blocked(), 1);
         let reloaded = Admission::new(Limits { max_connections: 7, ..long }, Some(&admission));
-        assert_eq!(reloaded.client(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
+        assert_eq!(reloaded.permit_client(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
         let off = Admission::new(limits(), Some(&admission));
-        assert!(off.client(address("10.0.0.1")).is_ok(), "without the limit nobody is blocked");
+        assert!(off.permit_client(address("10.0.0.1")).is_ok(), "without the limit nobody is blocked");
 
         let short = Limits { handshake_failures: failures(Duration::ZERO), ..limits() };
         let admission = Admission::new(short, None);
         (0..4).for_each(|_| admission.failed(address("10.0.0.1")));
-        assert!(admission.client(address("10.0.0.1")).is_ok(), "the block is over");
+        assert!(admission.permit_client(address("10.0.0.1")).is_ok(), "the block is over");
         assert_eq!(admission.blocked(), 0);
     }
 
@@ -342,11 +346,11 @@ mod tests {
     fn a_reload_keeps_what_is_used_up_unless_the_limit_is_another() {
         let with = |burst| Limits { rate: Some(rate(burst)), max_connections: 100, ..limits() };
         let admission = Admission::new(with(1), None);
-        let _place = place(&admission).unwrap();
+        let _permit = permit(&admission).unwrap();
         let same = Admission::new(with(1), Some(&admission));
         assert_eq!(same.active(), 1);
-        assert_eq!(place(&same).unwrap_err(), Refused::TooOften);
-        assert!(place(&Admission::new(with(2), Some(&admission))).is_ok());
+        assert_eq!(permit(&same).unwrap_err(), Refused::TooOften);
+        assert!(permit(&Admission::new(with(2), Some(&admission))).is_ok());
     }
 
     #[test]
@@ -354,7 +358,8 @@ mod tests {
         let room = Arc::new(Room::default());
         room.set(2);
         let [one, other] = [(); 2].map(|()| Admission::new(limits(), None));
-        let enter = |admission: &Admission, elsewhere: &Admission| admission.place(&room, || elsewhere.give_way());
+        let enter =
+            |admission: &Admission, elsewhere: &Admission| admission.permit_connection(&room, || elsewhere.give_way());
         let (mut served, silent) = (enter(&one, &other).unwrap(), enter(&one, &other).unwrap());
         served.heard();
         let mut newcomer = enter(&other, &one).unwrap();
@@ -362,7 +367,7 @@ mod tests {
         drop(silent);
         newcomer.heard();
         assert_eq!(enter(&one, &other).unwrap_err(), Refused::NoRoom);
-        assert_eq!((one.active(), other.active()), (1, 1), "who is refused takes no place");
+        assert_eq!((one.active(), other.active()), (1, 1), "a refused connection holds no permit");
         drop(served);
         assert!(enter(&one, &other).is_ok());
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Everyone who waits. There are no more of them than connections.
+/// All that wait. There are never more of them than connections.
 #[derive(Debug, Default)]
 pub(super) struct Waiting(Mutex<Line>);
 
@@ -16,23 +16,23 @@ struct Line {
     people: BTreeMap<u64, Arc<Notify>>,
 }
 
-/// One who waits, until it is dropped.
+/// A connection that waits; dropping it takes it off the line.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(super) struct Waiter {
     number: u64,
     called: Arc<Notify>,
     waiting: Arc<Waiting>,
 }
 
 impl Waiting {
-    pub(super) fn join(self: &Arc<Self>) -> Ticket {
+    pub(super) fn join(self: &Arc<Self>) -> Waiter {
         let called = Arc::new(Notify::new());
         let mut line = self.lock();
         let number = line.next;
         line.next += 1;
         line.people.insert(number, Arc::clone(&called));
         drop(line);
-        Ticket { number, called, waiting: Arc::clone(self) }
+        Waiter { number, called, waiting: Arc::clone(self) }
     }
 
     /// Asks the one who has waited longest to give way, if there is any.
@@ -46,13 +46,13 @@ impl Waiting {
     }
 }
 
-impl Ticket {
+impl Waiter {
     pub(super) fn called(&self) -> Arc<Notify> {
         Arc::clone(&self.called)
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Waiter {
     fn drop(&mut self) {
         self.waiting.lock().people.remove(&self.number);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::limit::admission::{Place, Refused, Share};
+use crate::limit::admission::{ClientPermit, ListenerPermit, Refused};
 use crate::limit::prefixes::Prefixes;
 use crate::limit::room::Room;
 use crate::net::address::Address;
@@ -17,25 +17,25 @@ pub struct House<'a> {
 }
 
 impl House<'_> {
-    fn place(self, listener: &Listener) -> Result<Place, Outcome> {
+    fn permit(self, listener: &Listener) -> Result<ListenerPermit, Outcome> {
         let elsewhere = || self.snapshot.listeners().any(|other| other.admission.give_way());
-        listener.admission.place(self.room, elsewhere).map_err(outcome)
+        listener.admission.permit_connection(self.room, elsewhere).map_err(outcome)
     }
 }
 
 /// Held by a connection that was let in.
 #[derive(Debug)]
 pub struct Admitted {
-    place: Place,
-    share: Option<Share>,
+    connection: ListenerPermit,
+    client: Option<ClientPermit>,
 }
 
 impl Admitted {
     /// Asks for the client first: one that is refused must not use up what all have together.
     pub fn direct(house: House<'_>, listener: &Listener, client: &Address) -> Result<Self, Outcome> {
-        let share = share(listener, client)?;
-        let place = house.place(listener)?;
-        Ok(Self { place, share })
+        let client = permit_client(listener, client)?;
+        let connection = house.permit(listener)?;
+        Ok(Self { connection, client })
     }
 
     /// Behind a proxy: who the client is will be known later, but the proxy must be one that is trusted.
@@ -49,18 +49,18 @@ impl Admitted {
         if proxy.ip().is_some_and(|address| !trusted.allows(address)) {
             return Err(Outcome::ProxyUntrusted);
         }
-        let place = house.place(listener)?;
-        Ok(Self { place, share: None })
+        let connection = house.permit(listener)?;
+        Ok(Self { connection, client: None })
     }
 
     /// The client has said what it wants.
     pub fn heard(&mut self) {
-        self.place.heard();
+        self.connection.heard();
     }
 
     /// Returns when the connection has to give way to another, which may be never.
     pub fn called(&self) -> impl Future<Output = ()> + use<> {
-        let called = self.place.called();
+        let called = self.connection.called();
         async move {
             match called {
                 Some(called) => called.notified().await,
@@ -71,14 +71,14 @@ impl Admitted {
 
     /// Asks for the client that the proxy has named.
     pub fn client(&mut self, listener: &Listener, client: &Address) -> Result<(), Outcome> {
-        self.share = share(listener, client)?;
+        self.client = permit_client(listener, client)?;
         Ok(())
     }
 }
 
 /// Clients over Unix sockets have no address to be limited by; the permissions of the socket say who they are.
-fn share(listener: &Listener, client: &Address) -> Result<Option<Share>, Outcome> {
-    client.ip().map(|address| listener.admission.client(address)).transpose().map_err(outcome)
+fn permit_client(listener: &Listener, client: &Address) -> Result<Option<ClientPermit>, Outcome> {
+    client.ip().map(|address| listener.admission.permit_client(address)).transpose().map_err(outcome)
 }
 
 fn outcome(refused: Refused) -> Outcome {

@@ -143,8 +143,8 @@ impl Entry {
     pub(super) fn refused(&mut self, outcome: Outcome, admission: &Admission) {
         self.metrics.rejected(&self.record.listener, outcome);
         self.record.outcome = outcome;
-        self.unwritten = !admission.tells();
-        if self.unwritten && admission.warns() {
+        self.unwritten = !admission.logs_refusal();
+        if self.unwritten && admission.warns_of_unlogged() {
             let listener = &self.record.listener;
             tracing::warn!(%listener, "more connections are refused than the access log tells of; the metrics count them");
         }

@@ -107,9 +107,9 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
         Ok(admitted) => admitted,
         Err(outcome) => return entry.refuse(outcome, &listener.admission),
     };
-    let seat = shared.workers.seat(here);
-    let elsewhere = seat.elsewhere(here);
-    let kept = (seat, shared.alive.clone());
+    let assignment = shared.workers.assign(here);
+    let elsewhere = assignment.elsewhere(here);
+    let kept = (assignment, shared.alive.clone());
     let accepted = Box::new(Accepted { admitted, entry, listener: Arc::clone(listener), kept });
     // A panic ends this task only; its entry is logged as the unwinding drops it.
     match elsewhere {

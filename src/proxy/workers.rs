@@ -16,9 +16,9 @@ struct Worker {
     connections: AtomicUsize,
 }
 
-/// One connection's place at a worker, given back when dropped.
+/// Held while a worker serves a connection; dropping it takes the connection off the worker's count.
 #[derive(Debug)]
-pub struct Seat {
+pub struct Assignment {
     workers: Workers,
     index: usize,
 }
@@ -29,26 +29,26 @@ impl Workers {
         Self(handles.iter().map(worker).collect())
     }
 
-    /// A place for a connection that worker number `here` accepted. Moving it to another thread costs about as much as
-    /// accepting it; a few more here than elsewhere cost nothing.
-    pub fn seat(&self, here: usize) -> Seat {
+    /// Chooses the worker for a connection that worker number `here` accepted. Moving it to another thread costs about as
+    /// much as accepting it; a few more here than elsewhere cost nothing.
+    pub fn assign(&self, here: usize) -> Assignment {
         let connections = |index: usize| self.0[index].connections.load(Ordering::Relaxed);
         let least = (0..self.0.len()).min_by_key(|index| connections(*index)).unwrap_or(here);
         let most_here = connections(least) + connections(least) / SLACK;
         let index = if connections(here) <= most_here { here } else { least };
         self.0[index].connections.fetch_add(1, Ordering::Relaxed);
-        Seat { workers: self.clone(), index }
+        Assignment { workers: self.clone(), index }
     }
 }
 
-impl Seat {
+impl Assignment {
     /// Where the connection is to be served, if not `here`.
     pub fn elsewhere(&self, here: usize) -> Option<Handle> {
         (self.index != here).then(|| self.workers.0[self.index].handle.clone())
     }
 }
 
-impl Drop for Seat {
+impl Drop for Assignment {
     fn drop(&mut self) {
         self.workers.0[self.index].connections.fetch_sub(1, Ordering::Relaxed);
     }
@@ -73,24 +73,24 @@ mod tests {
     #[test]
     fn few_long_lived_connections_are_spread_evenly_whoever_accepts_them() {
         let workers = workers(4);
-        let seats: Vec<Seat> = (0..8).map(|_| workers.seat(2)).collect();
+        let assigned: Vec<Assignment> = (0..8).map(|_| workers.assign(2)).collect();
         assert_eq!(spread(&workers), [2, 2, 2, 2]);
-        drop(seats);
+        drop(assigned);
         assert_eq!(spread(&workers), [0, 0, 0, 0]);
     }
 
     #[test]
     fn of_many_most_stay_where_they_were_accepted() {
         let workers = workers(2);
-        let seats: Vec<Seat> = (0..1000).map(|number| workers.seat(number % 2)).collect();
-        let stayed = seats.iter().enumerate().filter(|(number, seat)| seat.index == number % 2).count();
+        let assigned: Vec<Assignment> = (0..1000).map(|number| workers.assign(number % 2)).collect();
+        let stayed = assigned.iter().enumerate().filter(|(number, one)| one.index == number % 2).count();
         assert_eq!(stayed, 1000);
     }
 
     #[test]
     fn no_worker_gets_far_more_than_another() {
         let workers = workers(3);
-        let _seats: Vec<Seat> = (0..1000).map(|_| workers.seat(0)).collect();
+        let _assigned: Vec<Assignment> = (0..1000).map(|_| workers.assign(0)).collect();
         let spread = spread(&workers);
         let (least, most) = (spread.iter().min().unwrap(), spread.iter().max().unwrap());
         assert!(most - least <= least / SLACK + 1, "{spread:?}");
