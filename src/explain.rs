@@ -158,7 +158,7 @@ impl Route {
             Way::Reject => None,
         };
         let backend = backend.map(|pool| pool.name().to_string());
-        Self { name: route.name.to_string(), mode: route.way.mode().name(), backend }
+        Self { name: route.name.to_string(), mode: route.way.mode().word(), backend }
     }
 }
 

@@ -23,12 +23,12 @@
 //! | 3 | `route::ways` | where each route leads | route::index, backend, tls |
 //! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::located, config::values, starttls, tls, backend, limit, net, observe, route::index |
 //! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, starttls, tls, backend, limit, net, observe, route::index |
-//! | 3 | `config::values` | the kinds of value that keys hold | config::decode, config::located, starttls, tls, backend, limit, net, observe, route::index |
-//! | 3 | `config::decode` | tables → values, with every fault's place | config::located |
+//! | 3 | `config::values` | the kinds of value that keys hold | config::decode, config::located, starttls, tls, backend, limit, net, observe, route::index, words |
+//! | 3 | `config::decode` | tables → values, with every fault's place | config::located, words |
 //! | 1 | `config::located` | values and faults with their places in a file | – |
 //! | 3 | `config` | file → `Config` | files |
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
-//! | 2 | `starttls` | what is said in the clear before TLS begins | net |
+//! | 2 | `starttls` | what is said in the clear before TLS begins | net, words |
 //! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::certified, tls::certificate::chain, tls::certificate::inspect, tls::certificate::pem, tls::crypto, files |
 //! | 2 | `tls::certificate::chain` | certificates → the way from the server's to a root | tls::certificate::x509, tls::crypto |
 //! | 2 | `tls::certificate::inspect` | DER → what is to be told of any certificate | tls::certificate::certified, tls::certificate::x509, tls::crypto |
@@ -40,28 +40,29 @@
 //! | 2 | `tls::handshake` | terms, choice, termination | tls |
 //! | 2 | `tls::certificate::source` | files and folders → certificates, and the last good ones | tls, files, warning |
 //! | 2 | `tls::certificate::stamp` | whether a file may have changed | files |
-//! | 2 | `tls::certificate::select` | names + abilities + time → certificate, and why; pure | tls::certificate::certified, tls::certificate::name |
+//! | 2 | `tls::certificate::select` | names + abilities + time → certificate, and why; pure | tls::certificate::certified, tls::certificate::name, words |
 //! | 2 | `tls::certificate::certified` | PEM contents → one certificate with its facts | tls::certificate::name, tls::crypto, tls::wire::fault, tls::certificate::chain, tls::certificate::x509 |
 //! | 2 | `tls::certificate::pem` | the bytes of a file → certificates, keys and lists of revoked certificates | – |
 //! | 2 | `tls::certificate::name` | names as they are compared | – |
 //! | 2 | `tls::wire::hello` | bytes → ClientHello facts | tls::wire::alert, tls::wire::cursor, tls::wire::fault |
-//! | 2 | `tls::trust::clients` | clients' certificates: whether they are good, and whose they are | tls::trust::anchor, tls::certificate::certified, tls::certificate::x509, tls::certificate::name, tls::crypto, tls::tickets, tls::wire::fault |
-//! | 2 | `route::index` | server name and application protocols → which route takes it; pure | tls::certificate::name |
-//! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire::alert, tls::crypto, tls::wire::fault, tls::wire::hello |
+//! | 2 | `tls::trust::clients` | clients' certificates: whether they are good, and whose they are | tls::trust::anchor, tls::certificate::certified, tls::certificate::x509, tls::certificate::name, tls::crypto, tls::tickets, tls::wire::fault, words |
+//! | 2 | `route::index` | server name and application protocols → which route takes it; pure | tls::certificate::name, words |
+//! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire::alert, tls::crypto, tls::wire::fault, tls::wire::hello, words |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls |
 //! | 2 | `tls::trust::servers` | whom to believe as a client | tls::trust::anchor, tls::crypto, tls::wire::fault |
 //! | 2 | `tls::trust::anchor` | trusted certificates → which may issue others, and which are believed as they are | tls::certificate::x509 |
-//! | 2 | `tls::policy` | AWS's policies, and one's own | tls::wire::codes, tls::crypto |
+//! | 2 | `tls::policy` | AWS's policies, and one's own | tls::wire::codes, tls::crypto, words |
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 1 | `tls::wire::alert` | alerts before any key exists, and their names | – |
 //! | 1 | `tls::wire::fault` | rustls's errors → the cause in words, and the alert | tls::wire::alert |
-//! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::trust::servers, tls::handshake::connect, tls::record, net, tls::wire::fault, files |
+//! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::trust::servers, tls::handshake::connect, tls::record, net, tls::wire::fault, files, words |
 //! | 1 | `files` | reads regular files of bounded size, or a named pipe once; knows what is being read | – |
 //! | 1 | `warning` | what is no error but should be known, and about whom | – |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
-//! | 1 | `net` | sockets, buffers and pipes, ways to close | – |
-//! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | net |
+//! | 1 | `net` | sockets, buffers and pipes, ways to close | words |
+//! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | net, words |
+//! | 1 | `words` | enums that are written as words: each word once, beside its enum | – |
 //!
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
 //! its snapshot once, when it is accepted, and keeps it to the end.
@@ -91,3 +92,4 @@ pub mod snapshot;
 pub mod starttls;
 pub mod tls;
 pub mod warning;
+mod words;

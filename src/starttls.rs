@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::net::stream::Stream;
+use crate::words::words;
 
 mod ber;
 pub mod ldap;
@@ -23,6 +24,8 @@ pub enum Protocol {
     /// SSLRequest; a client may also begin with TLS at once.
     Postgres,
 }
+
+words! { Protocol { Ldap => "ldap", Postgres => "postgres" } }
 
 /// Why TLS did not begin.
 #[derive(Debug, Error)]

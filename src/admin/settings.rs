@@ -103,7 +103,7 @@ fn listener(listener: &Listener) -> Value {
         "ticket_keys": tickets.keys.iter().map(|file| file.value.display().to_string()).collect::<Vec<_>>(),
         "client_auth": client_auth(listener.client_auth.as_ref()),
         "alpn": protocols(&listener.alpn),
-        "mode": listener.mode.name(),
+        "mode": listener.mode.word(),
         "backend": backend_name(&listener.backend),
         "not_tls": backend_name(&listener.not_tls),
         "route": listener.routes.iter().map(route).collect::<Vec<_>>(),
@@ -116,7 +116,7 @@ fn route(route: &Route) -> Value {
         "server_names": route.matching.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "no_server_name": route.matching.nameless,
         "client_alpn": protocols(&route.matching.protocols),
-        "mode": route.mode.name(),
+        "mode": route.mode.word(),
         "backend": backend_name(&route.backend),
     });
     if let (Mode::Terminate, Some(shown)) = (route.mode, shown.as_object_mut()) {

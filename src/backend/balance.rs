@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use crate::words::words;
+
 /// How the next server is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
@@ -18,6 +20,16 @@ pub enum Algorithm {
     SourceIp,
     /// The first one that has room.
     First,
+}
+
+words! {
+    Algorithm {
+        LeastConnections => "least_connections",
+        RoundRobin => "round_robin",
+        RandomTwo => "random_two",
+        SourceIp => "source_ip",
+        First => "first",
+    }
 }
 
 /// A server to choose from.

@@ -17,6 +17,7 @@ use crate::backend::server::{Lease, Server};
 use crate::net::address::Address;
 use crate::net::proxy_protocol::write::Version;
 use crate::tls::handshake::connect::Connector;
+use crate::words::words;
 
 /// Everything about a backend that its operator says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub enum WhenAllDown {
     Any,
 }
 
+words! { WhenAllDown { Fail => "fail", Any => "any" } }
+
 /// What becomes of a server's connections when it goes down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDown {
@@ -54,6 +57,8 @@ pub enum OnDown {
     /// They are cut.
     Close,
 }
+
+words! { OnDown { Keep => "keep", Close => "close" } }
 
 /// Where a server is, or servers are found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -135,7 +135,7 @@ fn summary(listener: &crate::snapshot::Listener, keys: &HashMap<*const Certifica
         certificates: certificates.len(),
         names: names.len(),
         routes: listener.ways.all().count() - 1,
-        mode: way.mode().name(),
+        mode: way.mode().word(),
         files: certificates.iter().map(|certificate| taken(certificate, keys)).collect(),
     }
 }

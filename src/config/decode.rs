@@ -12,6 +12,7 @@ pub mod outline;
 mod places;
 
 use crate::config::located::{ConfigError, Located, Position};
+use crate::words::Words;
 use outline::{Key, Kind, Outline, Shape};
 use places::Places;
 
@@ -25,6 +26,14 @@ pub trait Value: Sized {
 
     /// `None` where the value is something else.
     fn read(value: &DeValue<'_>) -> Option<Self>;
+}
+
+impl<T: Words> Value for T {
+    const EXPECTED: &'static str = <T as Words>::EXPECTED;
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        Self::from_word(value.as_str()?)
+    }
 }
 
 /// The places in a text, and the faults found in it so far.

@@ -7,19 +7,11 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::backend::balance::Algorithm;
-use crate::backend::pool::{OnDown, WhenAllDown};
 use crate::config::decode::Value;
 use crate::net::address::Address;
-use crate::observe::access::format::Format;
 use crate::observe::access::target::Target;
-use crate::observe::log::Level;
-use crate::route::index::Mode as RouteMode;
-use crate::starttls;
-use crate::tls::certificate::select::UnknownName;
-use crate::tls::policy::CipherOrder;
-use crate::tls::record::Layer;
-use crate::tls::trust::clients::{Demand, ExpiredCrl};
+use crate::tls::trust::clients::Demand;
+use crate::words::words;
 
 pub mod backend_tls;
 pub mod health;
@@ -77,6 +69,10 @@ pub enum CertificateSource {
 /// What is asked of clients: `None` for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demanded(pub Option<Demand>);
+
+words! {
+    Demanded { (None) => "off", (Some(Demand::Optional)) => "optional", (Some(Demand::Require)) => "require" }
+}
 
 /// Application protocols (RFC 7301), the preferred one first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -231,38 +227,3 @@ impl Value for Target {
         })
     }
 }
-
-/// A value that is one of a few words.
-macro_rules! words {
-    ($type:ty, $expected:literal, $($word:literal => $value:expr),+ $(,)?) => {
-        impl Value for $type {
-            const EXPECTED: &'static str = $expected;
-
-            fn read(value: &DeValue<'_>) -> Option<Self> {
-                match value.as_str()? {
-                    $($word => Some($value),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-words!(Level, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
-    "error" => Level::Error, "warn" => Level::Warn, "info" => Level::Info, "debug" => Level::Debug, "trace" => Level::Trace);
-words!(Format, "\"json\", \"text\" or \"nlb\"", "json" => Format::Json, "text" => Format::Text, "nlb" => Format::Nlb);
-words!(CipherOrder, "\"server\" or \"client\"", "server" => CipherOrder::Server, "client" => CipherOrder::Client);
-words!(Layer, "\"tlsgate\" or \"rustls\"", "tlsgate" => Layer::Tlsgate, "rustls" => Layer::Rustls);
-words!(Demanded, "\"off\", \"optional\" or \"require\"",
-    "off" => Demanded(None), "optional" => Demanded(Some(Demand::Optional)), "require" => Demanded(Some(Demand::Require)));
-words!(ExpiredCrl, "\"refuse\" or \"ignore\"", "refuse" => ExpiredCrl::Refuse, "ignore" => ExpiredCrl::Ignore);
-words!(RouteMode, "\"terminate\", \"passthrough\" or \"reject\"",
-    "terminate" => RouteMode::Terminate, "passthrough" => RouteMode::Passthrough, "reject" => RouteMode::Reject);
-words!(starttls::Protocol, "\"ldap\" or \"postgres\"",
-    "ldap" => Self::Ldap, "postgres" => Self::Postgres);
-words!(UnknownName, "\"default\" or \"reject\"", "default" => UnknownName::Default, "reject" => UnknownName::Reject);
-words!(Algorithm, "\"least_connections\", \"round_robin\", \"random_two\", \"source_ip\" or \"first\"",
-    "round_robin" => Algorithm::RoundRobin, "least_connections" => Algorithm::LeastConnections,
-    "random_two" => Algorithm::RandomTwo, "source_ip" => Algorithm::SourceIp, "first" => Algorithm::First);
-words!(WhenAllDown, "\"fail\" or \"any\"", "fail" => WhenAllDown::Fail, "any" => WhenAllDown::Any);
-words!(OnDown, "\"keep\" or \"close\"", "keep" => OnDown::Keep, "close" => OnDown::Close);

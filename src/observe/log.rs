@@ -4,6 +4,7 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::observe::line::Lines;
+use crate::words::words;
 
 /// How much is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Level {
     Debug,
     Trace,
 }
+
+words! { Level { Error => "error", Warn => "warn", Info => "info", Debug => "debug", Trace => "trace" } }
 
 /// Writes what is left when it is dropped.
 #[derive(Debug)]

@@ -99,7 +99,7 @@ impl Entry {
 
     pub(super) fn routed(&mut self, route: &Arc<str>, mode: Mode) {
         self.record.route = Some(Arc::clone(route));
-        self.record.mode = Some(mode.name());
+        self.record.mode = Some(mode.word());
     }
 
     pub(super) fn connect_failures(&self, backend: &str, failures: &[Failure]) {

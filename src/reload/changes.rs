@@ -94,7 +94,7 @@ fn listener(old: &Listener, new: &Listener) -> Vec<Change> {
     differences.compare("tickets", &ticket_settings(old), &ticket_settings(new));
     differences.compare("client_auth", &asked(&old.client_auth), &asked(&new.client_auth));
     differences.compare("alpn", &protocols(&old.alpn), &protocols(&new.alpn));
-    differences.compare("mode", &old.mode.name(), &new.mode.name());
+    differences.compare("mode", &old.mode.word(), &new.mode.word());
     differences.compare("backend", &backend_name(&old.backend), &backend_name(&new.backend));
     differences.compare("not_tls", &backend_name(&old.not_tls), &backend_name(&new.not_tls));
     let (old, new) = (routes(&old.routes), routes(&new.routes));

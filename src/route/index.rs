@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::tls::certificate::name::Name;
+use crate::words::words;
 
 /// What is done with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,16 +21,7 @@ pub enum Mode {
     Reject,
 }
 
-impl Mode {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Terminate => "terminate",
-            Self::Passthrough => "passthrough",
-            Self::Reject => "reject",
-        }
-    }
-}
+words! { Mode { Terminate => "terminate", Passthrough => "passthrough", Reject => "reject" } }
 
 /// What a route asks of a ClientHello.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use rustls::{
 use thiserror::Error;
 
 use crate::tls::crypto;
+use crate::words::words;
 
 pub mod aws;
 pub mod elb;
@@ -45,6 +46,8 @@ pub enum CipherOrder {
     Server,
     Client,
 }
+
+words! { CipherOrder { Server => "server", Client => "client" } }
 
 /// What is wrong with a policy of one's own.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

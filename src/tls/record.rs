@@ -10,6 +10,7 @@ use rustls::{AlertDescription, Error};
 use thiserror::Error as ThisError;
 
 use crate::tls::wire::fault;
+use crate::words::words;
 
 pub mod handshaking;
 pub mod library;
@@ -26,6 +27,8 @@ pub enum Layer {
     /// rustls's, for those whose rules demand a library's.
     Rustls,
 }
+
+words! { Layer { Tlsgate => "tlsgate", Rustls => "rustls" } }
 
 /// One side of a TLS connection whose handshake is done.
 pub enum Records {

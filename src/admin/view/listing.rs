@@ -22,21 +22,21 @@ pub(in crate::admin) fn listeners(config: &Config, snapshot: &Snapshot) -> Value
             "name": listener.name,
             "listen": settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
             "policy": settings.policy.name,
-            "unknown_name": settings::unknown_name(settings.unknown_name),
+            "unknown_name": settings.unknown_name.word(),
             "require_sni": settings.require_sni,
             "certificates": listener.ways.certificates().len(),
             "max_connections": listener.admission.limits.max_connections,
             "connections_active": listener.admission.active(),
             "clients_blocked": listener.admission.blocked(),
             "session_tickets": settings.tickets.on,
-            "mode": settings.mode.name(),
+            "mode": settings.mode.word(),
             "backend": settings.backend.as_ref().map(|backend| &backend.name),
             "routes": settings.routes.iter().map(|route| json!({
                 "name": route.name,
                 "server_names": route.matching.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "no_server_name": route.matching.nameless,
                 "client_alpn": settings::protocols(&route.matching.protocols),
-                "mode": route.mode.name(),
+                "mode": route.mode.word(),
                 "backend": route.backend.as_ref().map(|backend| &backend.name),
             })).collect::<Vec<_>>(),
         })
@@ -91,7 +91,7 @@ pub(in crate::admin) fn policies(config: &Config) -> Value {
             "name": known.name,
             "versions": known.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
             "ciphers": known.suites.iter().map(|suite| policy::suite_name(*suite)).collect::<Vec<_>>(),
-            "cipher_order": settings::cipher_order(known.cipher_order),
+            "cipher_order": known.cipher_order.word(),
             "groups": known.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
             "built_in": policy::aws::definition(&known.name).is_some(),
             "left_out": left_out(known),
@@ -112,7 +112,7 @@ pub(in crate::admin) fn backends(config: &Config, snapshot: &Snapshot) -> Value 
     let shown = pools.map(|pool| {
         json!({
             "name": pool.name(),
-            "balance": settings::balance(pool.settings.balance),
+            "balance": pool.settings.balance.word(),
             "servers": pool.members().list.iter().map(server).collect::<Vec<_>>(),
             "sources": pool.lookups.iter().map(|lookup| json!({
                 "source": lookup.source.to_string(),

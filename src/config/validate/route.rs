@@ -114,7 +114,7 @@ fn one(
     let before = errors.len();
     let matching = matching(&route, inherited, errors);
     let stray = |key: &str, there: bool| {
-        there.then(|| here.error(format!("{key}: means nothing where mode is {:?}", mode.name())))
+        there.then(|| here.error(format!("{key}: means nothing where mode is {:?}", mode.word())))
     };
     if mode != Mode::Terminate {
         errors.extend(stray("policy", route.policy.is_some()));

@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use crate::config::decode::Value;
 use crate::tls::trust::servers::Pin;
+use crate::words::words;
 
 /// What is asked of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,25 +17,7 @@ pub enum CheckType {
     Ldap,
 }
 
-impl CheckType {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Http => "http",
-            Self::Ldap => "ldap",
-        }
-    }
-}
-
-impl Value for CheckType {
-    const EXPECTED: &'static str = "\"tcp\", \"tls\", \"http\" or \"ldap\"";
-
-    fn read(value: &DeValue<'_>) -> Option<Self> {
-        let word = value.as_str()?;
-        [Self::Tcp, Self::Tls, Self::Http, Self::Ldap].into_iter().find(|kind| kind.word() == word)
-    }
-}
+words! { CheckType { Tcp => "tcp", Tls => "tls", Http => "http", Ldap => "ldap" } }
 
 /// A port, never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use crate::config::decode::Value;
 use crate::limit::admission::Failures;
 use crate::limit::rate::Rate;
-use crate::net::proxy_protocol::write::Version;
+use crate::words::words;
 
 /// Whether a PROXY header comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,30 +20,7 @@ pub enum ProxyHeader {
     Require,
 }
 
-impl Value for ProxyHeader {
-    const EXPECTED: &'static str = "\"off\" or \"require\"";
-
-    fn read(value: &DeValue<'_>) -> Option<Self> {
-        match value.as_str()? {
-            "off" => Some(Self::Off),
-            "require" => Some(Self::Require),
-            _ => None,
-        }
-    }
-}
-
-impl Value for Version {
-    const EXPECTED: &'static str = "\"off\", \"v1\" or \"v2\"";
-
-    fn read(value: &DeValue<'_>) -> Option<Self> {
-        match value.as_str()? {
-            "off" => Some(Self::Off),
-            "v1" => Some(Self::V1),
-            "v2" => Some(Self::V2),
-            _ => None,
-        }
-    }
-}
+words! { ProxyHeader { Off => "off", Require => "require" } }
 
 impl Value for IpNet {
     const EXPECTED: &'static str =

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::layout::{self, CRC32C, kind};
 use crate::net::address::Address;
+use crate::words::words;
 
 /// Which header is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,6 +16,8 @@ pub enum Version {
     V1,
     V2,
 }
+
+words! { Version { Off => "off", V1 => "v1", V2 => "v2" } }
 
 /// What a header reports about a connection. Version 1 has room for the addresses only.
 #[derive(Debug, Clone)]

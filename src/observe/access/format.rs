@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::net::address::Address;
 use crate::observe::access::record::Record;
 use crate::observe::line::escaped;
+use crate::words::words;
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Format {
     /// The fields of an AWS Network Load Balancer's access log.
     Nlb,
 }
+
+words! { Format { Json => "json", Text => "text", Nlb => "nlb" } }
 
 pub(super) fn line(record: &Record, format: Format) -> String {
     match format {

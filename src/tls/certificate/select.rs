@@ -13,6 +13,7 @@ use rustls::SignatureScheme;
 
 use crate::tls::certificate::certified::{Certificate, Hash, KeyType};
 use crate::tls::certificate::name::Name;
+use crate::words::words;
 
 mod reach;
 
@@ -42,6 +43,8 @@ pub enum UnknownName {
     /// Answer `unrecognized_name`.
     Reject,
 }
+
+words! { UnknownName { Default => "default", Reject => "reject" } }
 
 /// A certificate of a listener, and whether it is marked `default = true`.
 #[derive(Debug, Clone)]

@@ -15,6 +15,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use crate::tls::crypto;
+use crate::words::words;
 
 mod authorities;
 mod bounded;
@@ -46,6 +47,8 @@ pub enum ExpiredCrl {
     /// The list counts as if it were still good.
     Ignore,
 }
+
+words! { ExpiredCrl { Refuse => "refuse", Ignore => "ignore" } }
 
 /// What is asked of clients besides a chain to a CA.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
