@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::config::located::ConfigError;
-use crate::config::validate;
+use crate::config::validate::{Config, admin as asked};
 use crate::net::listen::{Acceptor, Handed, Listening};
 use crate::reload::control::Control;
 
@@ -40,7 +40,7 @@ pub struct Admin {
 
 /// Finishes, in the folders of certificates, changes through the API that a process could not finish because it was
 /// killed. To be called before the folders are read for the first time.
-pub fn tidy(config: &validate::Config) {
+pub fn tidy(config: &Config) {
     folder::tidy_all(config);
 }
 
@@ -48,7 +48,7 @@ impl Admin {
     /// Listens, and answers that nothing is ready yet. `None` where the configuration does not want an admin server.
     /// `inherited` is the listening socket of the process before this one. So many connections it has at `most`.
     pub fn open(
-        config: &validate::Admin,
+        config: &asked::Admin,
         inherited: Option<Handed>,
         most: usize,
         metrics: Metrics,

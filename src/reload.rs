@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch as latest};
 
 use crate::config::located::ConfigError;
-use crate::config::validate::{self, Config};
+use crate::config::validate::Config;
+use crate::config::validate::admin::Admin;
 use crate::reload::control::{Command, Control, Status};
 use crate::snapshot::{Built, Current};
 use crate::tls::certificate::source::Trust;
@@ -273,7 +274,7 @@ impl<S: Sockets> Reloader<S> {
         self.current.store(built.snapshot);
         self.sockets.commit(prepared);
         let before = &self.config;
-        let admin = validate::Admin {
+        let admin = Admin {
             listen: before.admin.listen.clone(),
             socket_mode: before.admin.socket_mode,
             ..config.admin.clone()

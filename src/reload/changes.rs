@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use crate::config::validate::Config;
+use crate::config::validate::admin::Admin;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::client_auth;
 use crate::config::validate::listener::Listener;
 use crate::config::validate::reference::BackendRef;
 use crate::config::validate::route::Route;
-use crate::config::validate::{Admin, Config};
 use crate::reload::summary::{Change, Kind};
 use crate::route::index;
 use crate::route::ways::Ways;

@@ -18,7 +18,7 @@ use crate::admin::request::answer::Answer;
 use crate::admin::request::token;
 use crate::admin::request::token::Token;
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate;
+use crate::config::validate::admin::Admin;
 use crate::config::values::HostName;
 
 /// Why a request was refused before anybody looked at what it asks for.
@@ -76,7 +76,7 @@ pub(in crate::admin) fn host_refusal(door: &Door, request: &Parts, names: &[Host
 pub(in crate::admin) async fn change_refusal(
     door: &Door,
     headers: &HeaderMap,
-    config: &validate::Admin,
+    config: &Admin,
     readers: &Arc<Semaphore>,
 ) -> Option<Refusal> {
     if matches!(door, Door::Unix(_)) {

@@ -10,8 +10,9 @@ use crate::config::file;
 use crate::config::located::ConfigError;
 use crate::config::validate::backend_tls::{self, Tls};
 use crate::config::validate::health::{self, Health};
+use crate::config::validate::paths::{resolved, too_long};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::{present, resolved, too_long};
+use crate::config::validate::wording::present;
 use crate::config::values::server;
 use crate::net::address::Address;
 

@@ -7,8 +7,8 @@ use rustls::pki_types::ServerName;
 
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
+use crate::config::validate::paths::{self, resolved};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::resolved;
 use crate::tls::certificate::source::Source;
 use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy::Policy;
@@ -80,8 +80,7 @@ pub(super) fn validated(
         (None, None) => None,
     };
     let policy = policies.named(&tls.policy, errors);
-    let ca =
-        tls.ca.map(|file| Located { value: resolved(Path::new(&file.value), folder), at: file.at, path: file.path });
+    let ca = tls.ca.map(|written| paths::file(written, folder));
     let pins = tls.pins.into_iter().flatten().map(|pinned| pinned.value.0).collect();
     let (server_name, policy) = (server_name?, policy?);
     (errors.len() == found).then_some(Tls { here, ca, pins, server_name, certificate, policy, alpn: tls.alpn.value })

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate::resolved;
+use crate::config::validate::paths::files;
 use crate::tls::trust::clients::{Allowed, Settings};
 
 #[derive(Debug, Clone)]
@@ -37,15 +37,7 @@ pub(super) fn validated(
     errors: &mut Vec<ConfigError>,
 ) -> Option<ClientAuth> {
     let file::client_auth::ClientAuth { here, mode, ca, crl, crl_expired, names, pins } = written;
-    let paths = |list: Option<Vec<Located<String>>>| -> Vec<Located<PathBuf>> {
-        let path = |file: Located<String>| Located {
-            value: resolved(Path::new(&file.value), folder),
-            at: file.at,
-            path: file.path,
-        };
-        list.into_iter().flatten().map(path).collect()
-    };
-    let (ca, crl) = (paths(ca), paths(crl));
+    let (ca, crl) = (files(ca, folder), files(crl, folder));
     let before = errors.len();
     let mut allowed = Vec::new();
     for name in names.iter().flatten() {

@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate::resolved;
+use crate::config::validate::paths;
 use crate::config::values::health::{CheckType, Pinned, StatusRange};
 use crate::tls::trust::servers::Pin;
 
@@ -67,7 +67,7 @@ pub(super) fn validated(health: file::health::Health, folder: &Path, errors: &mu
     let tls = tls(&health, kind, folder, errors);
     let http = http(&health, kind, errors);
     let bind = match (health.bind_dn, health.password_file) {
-        (Some(dn), Some(file)) => Some(Bind { dn: dn.value, password_file: path(file, folder) }),
+        (Some(dn), Some(file)) => Some(Bind { dn: dn.value, password_file: paths::file(file, folder) }),
         (Some(alone), None) => {
             errors.push(alone.error("needs the password too (expected password_file beside it)"));
             None
@@ -148,7 +148,7 @@ fn tls(health: &file::health::Health, kind: CheckType, folder: &Path, errors: &m
     });
     Some(Tls {
         start_tls,
-        ca: health.ca.clone().map(|file| path(file, folder)),
+        ca: health.ca.clone().map(|file| paths::file(file, folder)),
         pins: health.pins.iter().flatten().map(|pinned: &Located<Pinned>| pinned.value.0).collect(),
         server_name,
         verify,
@@ -187,10 +187,6 @@ fn http(health: &file::health::Health, kind: CheckType, errors: &mut Vec<ConfigE
 
 fn is_on(key: Option<&Located<bool>>) -> bool {
     key.is_some_and(|key| key.value)
-}
-
-fn path(file: Located<String>, folder: &Path) -> Located<PathBuf> {
-    Located { value: resolved(Path::new(&file.value), folder), at: file.at, path: file.path }
 }
 
 fn count(number: usize) -> u32 {

@@ -1,22 +1,24 @@
 //! A listener, as far as it can be known to be valid without opening a file or a socket.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::config::file;
+use crate::config::file::listener::Listener as Written;
 use crate::config::located::{ConfigError, Located};
+use crate::config::validate::admin::Admin;
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::limits::{self, Limits};
+use crate::config::validate::paths::{self, too_long};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{
     BackendRef, Backends, CERTIFICATES, certificate, known_backend, known_bare_backend,
 };
 use crate::config::validate::route::{self, Route};
-use crate::config::validate::{present, resolved, resolved_address, too_long};
+use crate::config::validate::wording::present;
 use crate::config::values::Mode;
 use crate::net::address::Address;
 use crate::route::index::Mode as RouteMode;
@@ -91,133 +93,161 @@ pub struct Tickets {
 
 /// Validates one listener after the other, and remembers what each has taken.
 pub(super) struct Listeners<'a> {
-    pub(super) folder: &'a Path,
-    pub(super) backends: &'a Backends<'a>,
-    pub(super) policies: &'a Policies,
-    pub(super) names: HashMap<String, ()>,
-    pub(super) addresses: HashMap<Address, String>,
+    folder: &'a Path,
+    backends: &'a Backends<'a>,
+    policies: &'a Policies,
+    names: HashSet<String>,
+    /// Each with who listens there.
+    addresses: HashMap<Address, String>,
     pub(super) errors: Vec<ConfigError>,
 }
 
-impl Listeners<'_> {
-    pub(super) fn listener(&mut self, listener: file::listener::Listener) -> Option<Listener> {
-        let here = listener.here;
-        let errors = &mut self.errors;
-        if let Some(name) = &listener.name {
-            if name.value.is_empty() {
-                errors.push(name.error("found \"\", expected a name"));
-            } else if self.names.insert(name.value.clone(), ()).is_some() {
-                errors.push(name.error("another listener has this name already"));
-            }
-        }
-        let listen =
-            present(listener.listen, "listen", "an IP address and a port, such as \"0.0.0.0:636\"", &here, errors);
-        let listen = listen
-            .map(|list| list.into_iter().map(|address| resolved_address(address, self.folder)).collect::<Vec<_>>());
-        for address in listen.iter().flatten().filter(|address| address.value.port() != Some(0)) {
-            if let Some(other) = self.addresses.insert(address.value.clone(), here.path.clone()) {
-                errors.push(address.error(format!("{} is taken by {other} already", address.value)));
-            }
-        }
-        errors.extend(listen.iter().flatten().filter_map(|address| too_long(&address.value, address)));
-        let policy = self.policies.named(&listener.policy, errors);
-        let has_routes = !listener.routes.is_empty();
-        let mode = match (&listener.mode, &listener.certificates) {
-            (Some(mode), _) => mode.value,
-            (None, None) if has_routes => RouteMode::Reject,
-            (None, _) => RouteMode::Terminate,
-        };
-        let certificates = match mode {
-            RouteMode::Terminate => present(listener.certificates, "certificates", CERTIFICATES, &here, errors),
-            RouteMode::Passthrough | RouteMode::Reject => Some(listener.certificates.unwrap_or_default()),
-        };
-        let certificates: Option<Vec<_>> = certificates
-            .map(|list| list.into_iter().filter_map(|source| certificate(source, self.folder, errors)).collect());
-        if mode != RouteMode::Reject && listener.backend.is_none() {
-            errors.push(here.error("\"backend\" is missing (expected a text in quotes)"));
-        }
-        let backend = listener.backend.as_ref().map(|name| match mode {
-            RouteMode::Passthrough => known_bare_backend(name, self.backends, errors),
-            RouteMode::Terminate | RouteMode::Reject => known_backend(name, self.backends, errors),
-        });
-        if let (Some(_), Some(not_tls)) = (&listener.starttls, &listener.not_tls) {
-            errors.push(
-                not_tls.error("cannot stand beside starttls: what comes in the clear would reach a backend after all"),
-            );
-        }
-        let not_tls = listener.not_tls.as_ref().map(|name| known_bare_backend(name, self.backends, errors));
-        let client_auth = client_auth::validated(listener.client_auth, self.folder, errors);
+impl<'a> Listeners<'a> {
+    pub(super) fn new(
+        folder: &'a Path,
+        backends: &'a Backends<'a>,
+        policies: &'a Policies,
+        admin: &Admin,
+        errors: Vec<ConfigError>,
+    ) -> Self {
+        let taken = admin.listen.iter().map(|listen| &listen.value).filter(|address| address.port() != Some(0));
+        let addresses = taken.map(|address| (address.clone(), "admin".to_owned())).collect();
+        Self { folder, backends, policies, names: HashSet::new(), addresses, errors }
+    }
+
+    pub(super) fn listener(&mut self, mut written: Written) -> Option<Listener> {
+        self.name(&written);
+        let listen = self.addresses(&mut written);
+        let policy = self.policies.named(&written.policy, &mut self.errors);
+        let mode = mode(&written);
+        let certificates = self.certificates(&mut written, mode);
+        let backend = self.backend(&written, mode);
+        let not_tls = self.not_tls(&written);
+        let tickets = self.tickets(&mut written);
+        let client_auth = client_auth::validated(written.client_auth, self.folder, &mut self.errors);
         let inherited = route::Inherited {
             policy: policy.as_ref(),
             policies: self.policies,
             certificates: certificates.as_ref().is_none_or(|list| !list.is_empty()),
-            alpn: &listener.alpn.value,
+            alpn: &written.alpn.value,
             client_auth: client_auth.as_ref(),
-            backend: backend.as_ref(),
-            require_sni: listener.require_sni.value,
+            backend: backend.as_ref().map(Option::as_ref),
+            require_sni: written.require_sni.value,
             folder: self.folder,
             backends: self.backends,
         };
-        let routes = route::validated(listener.routes, &inherited, errors);
+        let routes = route::validated(written.routes, &inherited, &mut self.errors);
         if mode != RouteMode::Terminate {
-            unused(&here, &certificates, &routes, errors);
+            unused(&written.here, &certificates, &routes, &mut self.errors);
         }
-        if let Some(error) = route::challenge(&listener.alpn, false) {
-            errors.push(error);
-        }
-        let trusted_proxies = limits::trusted(listener.proxy_protocol, listener.trusted_proxies, errors);
-        let limits = limits::validated(listener.limits, errors);
-        let tickets = Tickets {
-            on: listener.session_tickets.value,
-            settings: tickets::Settings {
-                lifetime: listener.ticket_lifetime.value,
-                rotation: listener.ticket_rotation.value,
-            },
-            keys: listener
-                .ticket_keys
-                .unwrap_or_default()
-                .into_iter()
-                .map(|file| Located {
-                    value: resolved(Path::new(&file.value), self.folder),
-                    at: file.at,
-                    path: file.path,
-                })
-                .collect(),
-        };
-        if tickets.settings.lifetime > LONGEST_TICKET {
-            errors.push(
-                listener.ticket_lifetime.error("is more than seven days, which RFC 8446 section 4.6.1 does not allow"),
-            );
-        }
+        self.errors.extend(route::challenge(&written.alpn, false));
+        let trusted_proxies = limits::trusted(written.proxy_protocol, written.trusted_proxies, &mut self.errors);
+        let limits = limits::validated(written.limits, &mut self.errors);
         Some(Listener {
-            here,
-            name: listener.name?.value.into(),
+            here: written.here,
+            name: written.name?.value.into(),
             listen: listen?,
-            socket_mode: listener.socket_mode.value,
+            socket_mode: written.socket_mode.value,
             policy: policy?,
             certificates: certificates?,
-            unknown_name: listener.unknown_name.value,
-            require_sni: listener.require_sni.value,
+            unknown_name: written.unknown_name.value,
+            require_sni: written.require_sni.value,
             limits,
             trusted_proxies,
-            starttls: listener.starttls.map(|protocol| protocol.value),
-            handshake_timeout: listener.handshake_timeout.value,
-            idle_timeout: listener.idle_timeout.value,
-            half_close_timeout: listener.half_close_timeout.value,
+            starttls: written.starttls.map(|protocol| protocol.value),
+            handshake_timeout: written.handshake_timeout.value,
+            idle_timeout: written.idle_timeout.value,
+            half_close_timeout: written.half_close_timeout.value,
             tickets,
-            alpn: listener.alpn.value.0,
+            alpn: written.alpn.value.0,
             client_auth,
             mode,
-            backend: match backend {
-                Some(found) => Some(found?),
-                None => None,
-            },
-            not_tls: match not_tls {
-                Some(found) => Some(found?),
-                None => None,
-            },
+            backend: backend?,
+            not_tls: not_tls?,
             routes,
         })
+    }
+
+    fn name(&mut self, written: &Written) {
+        let Some(name) = &written.name else { return };
+        if name.value.is_empty() {
+            self.errors.push(name.error("found \"\", expected a name"));
+        } else if !self.names.insert(name.value.clone()) {
+            self.errors.push(name.error("another listener has this name already"));
+        }
+    }
+
+    /// No two listeners share one.
+    fn addresses(&mut self, written: &mut Written) -> Option<Vec<Located<Address>>> {
+        let (list, expected) = (written.listen.take(), "an IP address and a port, such as \"0.0.0.0:636\"");
+        let list = present(list, "listen", expected, &written.here, &mut self.errors)?;
+        let list: Vec<_> = list.into_iter().map(|address| paths::address(address, self.folder)).collect();
+        for address in list.iter().filter(|address| address.value.port() != Some(0)) {
+            if let Some(other) = self.addresses.insert(address.value.clone(), written.here.path.clone()) {
+                self.errors.push(address.error(format!("{} is taken by {other} already", address.value)));
+            }
+        }
+        self.errors.extend(list.iter().filter_map(|address| too_long(&address.value, address)));
+        Some(list)
+    }
+
+    /// There must be some where what no route takes is terminated.
+    fn certificates(&mut self, written: &mut Written, mode: RouteMode) -> Option<Vec<Located<Source>>> {
+        let list = written.certificates.take();
+        let list = match mode {
+            RouteMode::Terminate => present(list, "certificates", CERTIFICATES, &written.here, &mut self.errors)?,
+            RouteMode::Passthrough | RouteMode::Reject => list.unwrap_or_default(),
+        };
+        Some(list.into_iter().filter_map(|source| certificate(source, self.folder, &mut self.errors)).collect())
+    }
+
+    /// Where what no route takes goes. The outer `None` is for one that is wrong, which is reported.
+    fn backend(&mut self, written: &Written, mode: RouteMode) -> Option<Option<BackendRef>> {
+        let Some(name) = &written.backend else {
+            if mode != RouteMode::Reject {
+                self.errors.push(written.here.error("\"backend\" is missing (expected a text in quotes)"));
+            }
+            return Some(None);
+        };
+        let found = match mode {
+            RouteMode::Passthrough => known_bare_backend(name, self.backends, &mut self.errors),
+            RouteMode::Terminate | RouteMode::Reject => known_backend(name, self.backends, &mut self.errors),
+        };
+        found.map(Some)
+    }
+
+    /// Where what is not TLS goes, in the same way.
+    fn not_tls(&mut self, written: &Written) -> Option<Option<BackendRef>> {
+        let Some(name) = &written.not_tls else { return Some(None) };
+        if written.starttls.is_some() {
+            self.errors.push(
+                name.error("cannot stand beside starttls: what comes in the clear would reach a backend after all"),
+            );
+        }
+        known_bare_backend(name, self.backends, &mut self.errors).map(Some)
+    }
+
+    fn tickets(&mut self, written: &mut Written) -> Tickets {
+        let lifetime = written.ticket_lifetime.value;
+        if lifetime > LONGEST_TICKET {
+            self.errors.push(
+                written.ticket_lifetime.error("is more than seven days, which RFC 8446 section 4.6.1 does not allow"),
+            );
+        }
+        Tickets {
+            on: written.session_tickets.value,
+            settings: tickets::Settings { lifetime, rotation: written.ticket_rotation.value },
+            keys: paths::files(written.ticket_keys.take(), self.folder),
+        }
+    }
+}
+
+/// What becomes of what no route takes: as written, or what the other keys mean.
+fn mode(written: &Written) -> RouteMode {
+    match (&written.mode, &written.certificates) {
+        (Some(mode), _) => mode.value,
+        (None, None) if !written.routes.is_empty() => RouteMode::Reject,
+        (None, _) => RouteMode::Terminate,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate::listed;
+use crate::config::validate::wording::listed;
 use crate::tls::policy::own::{Fault, Part, Wish};
 use crate::tls::policy::{self, CipherOrder, Policy, PolicyError, aws};
 

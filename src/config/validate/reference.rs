@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::backend::Backend;
-use crate::config::validate::{listed, resolved};
+use crate::config::validate::paths::resolved;
+use crate::config::validate::wording::listed;
 use crate::config::values::CertificateSource;
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::source::Source;

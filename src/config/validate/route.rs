@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::file;
+use crate::config::file::route::Route as Written;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::policy::Policies;
@@ -35,25 +35,21 @@ pub struct Route {
 
 /// What routes take from their listener.
 pub(super) struct Inherited<'a> {
-    /// `None` where it is wrong, which was told.
+    /// `None` where it is wrong, which is reported.
     pub(super) policy: Option<&'a Arc<Policy>>,
     pub(super) policies: &'a Policies,
     /// Whether it has any.
     pub(super) certificates: bool,
     pub(super) alpn: &'a Protocols,
     pub(super) client_auth: Option<&'a ClientAuth>,
-    /// The inner `None` stands for one that is wrong, which was told.
-    pub(super) backend: Option<&'a Option<BackendRef>>,
+    /// The outer `None` is for one that is wrong, which is reported.
+    pub(super) backend: Option<Option<&'a BackendRef>>,
     pub(super) require_sni: bool,
     pub(super) folder: &'a Path,
     pub(super) backends: &'a Backends<'a>,
 }
 
-pub(super) fn validated(
-    routes: Vec<file::route::Route>,
-    inherited: &Inherited<'_>,
-    errors: &mut Vec<ConfigError>,
-) -> Vec<Route> {
+pub(super) fn validated(routes: Vec<Written>, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Vec<Route> {
     let mut names: HashMap<Arc<str>, usize> = index::RESERVED.iter().map(|name| (Arc::from(*name), 1)).collect();
     let mut valid: Vec<Route> = Vec::with_capacity(routes.len());
     for written in routes {
@@ -71,7 +67,7 @@ pub(super) fn validated(
 
 /// By what it is called in the log: its name, or what it matches first. `names` are those taken, each with the number that
 /// the last one that was made of it has.
-fn name(route: &file::route::Route, names: &mut HashMap<Arc<str>, usize>, errors: &mut Vec<ConfigError>) -> Arc<str> {
+fn name(route: &Written, names: &mut HashMap<Arc<str>, usize>, errors: &mut Vec<ConfigError>) -> Arc<str> {
     if let Some(written) = &route.name {
         let name: Arc<str> = written.value.as_str().into();
         if name.is_empty() {
@@ -104,88 +100,91 @@ fn name(route: &file::route::Route, names: &mut HashMap<Arc<str>, usize>, errors
     name
 }
 
-fn one(
-    route: file::route::Route,
-    name: Arc<str>,
-    inherited: &Inherited<'_>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Route> {
-    let (here, mode) = (&route.here, route.mode.value);
-    let before = errors.len();
-    let matching = matching(&route, inherited, errors);
-    let stray = |key: &str, there: bool| {
-        there.then(|| here.error(format!("{key}: means nothing where mode is {:?}", mode.word())))
-    };
-    if mode != Mode::Terminate {
-        errors.extend(stray("policy", route.policy.is_some()));
-        errors.extend(stray("certificates", route.certificates.is_some()));
-        errors.extend(stray("alpn", route.alpn.is_some()));
-        errors.extend(stray("client_auth", route.client_auth.is_some()));
-    }
-    let policy = match &route.policy {
+fn one(written: Written, name: Arc<str>, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Option<Route> {
+    let (mode, before) = (written.mode.value, errors.len());
+    let matching = matching(&written, inherited, errors);
+    stray(&written, errors);
+    let policy = match &written.policy {
         Some(name) => inherited.policies.named(name, errors),
         None => inherited.policy.map(Arc::clone),
     };
-    let sources = route.certificates.into_iter().flatten();
+    let alpn = protocols(&written, inherited, errors);
+    let sources = written.certificates.iter().flatten().cloned();
     let certificates: Vec<_> = sources.filter_map(|source| certificate(source, inherited.folder, errors)).collect();
-    let alpn = match (&route.alpn, &route.client_alpn) {
-        (Some(own), matched) => {
-            let named = matched.as_ref().is_some_and(|matched| names_challenge(&matched.value));
-            errors.extend(challenge(own, named));
-            own.value.clone()
-        }
-        // Who is chosen for a protocol speaks it.
-        (None, Some(matched)) => matched.value.clone(),
-        (None, None) => inherited.alpn.clone(),
-    };
-    let backend = match (mode, &route.backend, inherited.backend) {
-        (Mode::Reject, written, _) => {
-            errors.extend(stray("backend", written.is_some()));
-            None
-        }
-        (Mode::Passthrough, Some(written), _) => Some(known_bare_backend(written, inherited.backends, errors)?),
-        (Mode::Terminate, Some(written), _) => Some(known_backend(written, inherited.backends, errors)?),
-        (_, None, Some(listeners)) => {
-            let listeners = listeners.clone()?;
-            let sealed = inherited.backends.at(&listeners).is_some_and(|backend| backend.tls.is_some());
-            if mode == Mode::Passthrough && sealed {
-                let said = format!(
-                    "backend {:?}, which is the listener's, has tls, and would seal once more what is passed on as it is",
-                    listeners.name
-                );
-                errors.push(here.error(said));
-            }
-            Some(listeners)
-        }
-        (_, None, None) => {
-            errors.push(here.error("\"backend\" is missing here and in the listener (expected a text in quotes)"));
-            None
-        }
-    };
-    let client_auth = match route.client_auth {
+    let backend = backend(&written, inherited, errors)?;
+    let client_auth = match written.client_auth {
         Some(own) => client_auth::validated(own, inherited.folder, errors),
         None => inherited.client_auth.cloned().filter(|_| mode == Mode::Terminate),
     };
     let has_certificates = inherited.certificates || !certificates.is_empty();
     if mode == Mode::Terminate && !has_certificates && errors.len() == before {
         errors.push(
-            here.error("\"certificates\" is missing here and in the listener, and TLS cannot be terminated without"),
+            written
+                .here
+                .error("\"certificates\" is missing here and in the listener, and TLS cannot be terminated without"),
         );
     }
-    Some(Route {
-        here: route.here,
-        name,
-        matching,
-        mode,
-        policy: policy?,
-        certificates,
-        alpn: alpn.0,
-        client_auth,
-        backend,
-    })
+    Some(Route { here: written.here, name, matching, mode, policy: policy?, certificates, alpn, client_auth, backend })
 }
 
-fn matching(route: &file::route::Route, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Match {
+/// Keys that mean nothing in the route's mode.
+fn stray(written: &Written, errors: &mut Vec<ConfigError>) {
+    let mode = written.mode.value;
+    let keys = [
+        ("policy", mode != Mode::Terminate && written.policy.is_some()),
+        ("certificates", mode != Mode::Terminate && written.certificates.is_some()),
+        ("alpn", mode != Mode::Terminate && written.alpn.is_some()),
+        ("client_auth", mode != Mode::Terminate && written.client_auth.is_some()),
+        ("backend", mode == Mode::Reject && written.backend.is_some()),
+    ];
+    let stray = keys.into_iter().filter(|(_, stray)| *stray);
+    errors.extend(
+        stray.map(|(key, _)| written.here.error(format!("{key}: means nothing where mode is {:?}", mode.word()))),
+    );
+}
+
+/// The application protocols that it agrees on, best first.
+fn protocols(written: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Vec<Box<[u8]>> {
+    let protocols = match (&written.alpn, &written.client_alpn) {
+        (Some(own), matched) => {
+            let named = matched.as_ref().is_some_and(|matched| names_challenge(&matched.value));
+            errors.extend(challenge(own, named));
+            &own.value
+        }
+        // Who is chosen for a protocol speaks it.
+        (None, Some(matched)) => &matched.value,
+        (None, None) => inherited.alpn,
+    };
+    protocols.0.clone()
+}
+
+/// Where it leads: its own backend, or the listener's. The outer `None` is for one that is wrong, which is reported.
+fn backend(written: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Option<Option<BackendRef>> {
+    let mode = written.mode.value;
+    let found = match (mode, &written.backend) {
+        (Mode::Reject, _) => return Some(None),
+        (Mode::Passthrough, Some(own)) => known_bare_backend(own, inherited.backends, errors)?,
+        (Mode::Terminate, Some(own)) => known_backend(own, inherited.backends, errors)?,
+        (Mode::Terminate | Mode::Passthrough, None) => match inherited.backend? {
+            Some(listeners) => listeners.clone(),
+            None => {
+                let message = "\"backend\" is missing here and in the listener (expected a text in quotes)";
+                errors.push(written.here.error(message));
+                return Some(None);
+            }
+        },
+    };
+    let sealed = inherited.backends.at(&found).is_some_and(|backend| backend.tls.is_some());
+    if mode == Mode::Passthrough && written.backend.is_none() && sealed {
+        errors.push(written.here.error(format!(
+            "backend {:?}, which is the listener's, has tls, and would seal once more what is passed on as it is",
+            found.name
+        )));
+    }
+    Some(Some(found))
+}
+
+fn matching(route: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Match {
     let (mut names, mut seen): (Vec<Name>, HashSet<Name>) = Default::default();
     for written in route.server_names.iter().flatten() {
         match Name::parse(&written.value) {

@@ -1,0 +1,26 @@
+//! `[admin]` as written. Must not know: what depends on what.
+
+use crate::config::decode::Table;
+use crate::config::located::Located;
+use crate::config::values::{HostName, Mode};
+use crate::net::address::Address;
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    pub listen: Option<Located<Address>>,
+    pub socket_mode: Located<Mode>,
+    pub token_file: Option<Located<String>>,
+    pub hosts: Option<Vec<Located<HostName>>>,
+}
+
+impl Admin {
+    pub(super) fn read(table: &mut Table<'_>) -> Self {
+        Self {
+            listen: table.optional("listen"),
+            socket_mode: table.or("socket_mode", Mode(0o600)),
+            token_file: table.optional("token_file"),
+            hosts: table.list("hosts"),
+        }
+    }
+}

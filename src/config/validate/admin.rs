@@ -1,0 +1,34 @@
+//! Where the admin server listens, and who may ask it, as far as that can be known to be valid without a socket.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::file;
+use crate::config::located::{ConfigError, Located};
+use crate::config::validate::paths;
+use crate::config::values::{HostName, Mode};
+use crate::net::address::Address;
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// There is no admin server without it.
+    pub listen: Option<Located<Address>>,
+    /// Of the Unix socket.
+    pub socket_mode: Mode,
+    /// What it holds allows changes on TCP.
+    pub token_file: Option<Located<PathBuf>>,
+    /// Names and addresses by which it may be asked on TCP, besides localhost and its own address.
+    pub hosts: Vec<HostName>,
+}
+
+pub(super) fn validated(admin: file::admin::Admin, folder: &Path, errors: &mut Vec<ConfigError>) -> Admin {
+    let file::admin::Admin { listen, socket_mode, token_file, hosts } = admin;
+    let listen = listen.map(|listen| paths::address(listen, folder));
+    errors.extend(listen.as_ref().and_then(|listen| paths::too_long(&listen.value, listen)));
+    Admin {
+        listen,
+        socket_mode: socket_mode.value,
+        token_file: token_file.map(|written| paths::file(written, folder)),
+        hosts: hosts.into_iter().flatten().map(|host| host.value).collect(),
+    }
+}
