@@ -99,7 +99,9 @@ async fn reach(
     };
     let mut stream = open.await.map_err(|error| reason(&error))?;
     let session = match tls {
-        Some(tls) => Some(tls.connect(&mut stream, client.alpn).await.map_err(|error| tls_reason(&error))?),
+        Some(tls) => {
+            Some(tls.connect(&mut stream, address.ip(), client.alpn).await.map_err(|error| tls_reason(&error))?)
+        }
         None => None,
     };
     Ok((Unfinished::new(stream), session))

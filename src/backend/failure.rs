@@ -57,7 +57,7 @@ impl FailureKind {
 pub(super) fn tls_reason(error: &ConnectError) -> (FailureKind, String) {
     let kind = match error {
         ConnectError::Untrusted | ConnectError::Forged | ConnectError::Certificate(_) => FailureKind::TlsUntrusted,
-        ConnectError::Name(_) => FailureKind::TlsName,
+        ConnectError::Name(_) | ConnectError::Nameless => FailureKind::TlsName,
         ConnectError::Expired => FailureKind::TlsExpired,
         ConnectError::Pin => FailureKind::TlsPin,
         ConnectError::Alert(_) => FailureKind::TlsAlert,

@@ -25,9 +25,9 @@ pub(super) fn connector(backend: &Backend, layer: Layer, reading: &mut Certifica
         certificate = found(source, loaded, &mut reading.errors)?.found.into_iter().next();
     }
     let connector = Connector::new(Terms {
-        policy: &tls.policy,
+        policy: Some(&tls.policy),
         trust: &trust,
-        server_name: tls.server_name.clone(),
+        server_name: Some(tls.server_name.clone()),
         certificate: certificate.as_ref().map(|found| &*found.entry.certificate.key),
         alpn: tls.alpn.clone(),
         layer,

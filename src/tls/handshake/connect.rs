@@ -1,6 +1,7 @@
 //! The client's side of a handshake: towards a server that has to prove who it is. The deadline is the caller's.
 //! Must not know: configuration, which server it is, how failures are counted.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::{Resumption, UnbufferedClientConnection};
@@ -18,14 +19,15 @@ use crate::tls::trust::servers::{NotPinned, Trust, TrustError};
 use crate::tls::wire::alert;
 use crate::tls::wire::fault;
 
-/// What the servers of a backend are asked for, and are shown.
+/// What servers have to prove, and what they are offered and shown.
 #[derive(Debug)]
 pub struct Connector {
     config: ClientConfig,
-    server_name: ServerName<'static>,
+    /// By default the IP address of each server.
+    server_name: Option<ServerName<'static>>,
     alpn: Alpn,
     layer: Layer,
-    /// Says whether another connector verifies and shows the same.
+    /// Two connectors with the same identity verify, offer and show the same.
     pub identity: [u8; 32],
 }
 
@@ -41,9 +43,11 @@ pub enum Alpn {
 /// What a [`Connector`] is made of.
 #[derive(Debug)]
 pub struct Terms<'a> {
-    pub policy: &'a Policy,
+    /// The versions, suites and groups to offer; by default all that there are.
+    pub policy: Option<&'a Policy>,
     pub trust: &'a Trust,
-    pub server_name: ServerName<'static>,
+    /// What the servers' certificates have to bear; by default the IP address of each server.
+    pub server_name: Option<ServerName<'static>>,
     /// Shown to servers that ask for one.
     pub certificate: Option<&'a CertifiedKey>,
     pub alpn: Alpn,
@@ -81,6 +85,9 @@ pub enum ConnectError {
     Closed,
     #[error("it does not speak the protocol that was agreed on with the client")]
     Alpn,
+    /// No name was configured, and it has no IP address.
+    #[error("the server has no name (expected server_name)")]
+    Nameless,
     #[error("TLS: {}", fault::reason(.0))]
     Failed(Error),
 }
@@ -88,7 +95,13 @@ pub enum ConnectError {
 impl Connector {
     pub fn new(terms: Terms<'_>) -> Result<Self, ConnectorError> {
         let Terms { policy, trust, server_name, certificate, alpn, layer } = terms;
-        let builder = policy.client_builder().map_err(ConnectorError::Policy)?;
+        let builder = match policy {
+            Some(policy) => policy.client_builder(),
+            None => {
+                ClientConfig::builder_with_provider(Arc::new(crypto::provider())).with_safe_default_protocol_versions()
+            }
+        };
+        let builder = builder.map_err(ConnectorError::Policy)?;
         let verifier = trust.verifier(Arc::clone(builder.crypto_provider()))?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = match certificate {
@@ -106,22 +119,23 @@ impl Connector {
         Ok(Self { config, server_name, alpn, layer, identity: crypto::sha256(&facts) })
     }
 
-    /// Runs the handshake. `agreed` is the protocol that was agreed on with the client. On failure the server has been told
-    /// why, as far as TLS has a word for it.
+    /// Runs the handshake with the server at `address`. `agreed` is the protocol that was agreed on with the client. On
+    /// failure the server has got the alert that belongs to it.
     pub async fn connect(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        address: Option<IpAddr>,
         agreed: Option<&[u8]>,
     ) -> Result<Finished, ConnectError> {
+        let name = self.name(address).ok_or(ConnectError::Nameless)?;
         let mut config = self.config.clone();
         config.alpn_protocols = match &self.alpn {
             Alpn::Fixed(protocols) => protocols.clone(),
             Alpn::Client => agreed.map(<[u8]>::to_vec).into_iter().collect(),
         };
-        let connection = UnbufferedClientConnection::new(Arc::new(config), self.server_name.clone())
-            .map_err(ConnectError::Failed)?;
+        let connection = UnbufferedClientConnection::new(Arc::new(config), name).map_err(ConnectError::Failed)?;
         let mut handshaking = Handshaking::client(connection);
-        let last = drive(stream, &mut handshaking).await.map_err(|error| self.said(error))?;
+        let last = drive(stream, &mut handshaking).await.map_err(|error| self.explained(error, address))?;
         stream.write_all(&last).await.map_err(|_| ConnectError::Closed)?;
         let finished = handshaking.finish(self.layer).map_err(|error| ConnectError::Failed(error.error))?;
         if self.alpn == Alpn::Client && finished.negotiated.alpn.as_deref() != agreed {
@@ -130,20 +144,26 @@ impl Connector {
         Ok(finished)
     }
 
-    fn said(&self, error: HandshakeError) -> ConnectError {
+    /// What the certificate of the server at `address` has to bear.
+    fn name(&self, address: Option<IpAddr>) -> Option<ServerName<'static>> {
+        self.server_name.clone().or_else(|| address.map(|ip| ServerName::IpAddress(ip.into())))
+    }
+
+    fn explained(&self, error: HandshakeError, address: Option<IpAddr>) -> ConnectError {
         let error = match error {
             HandshakeError::Closed | HandshakeError::Io(_) => return ConnectError::Closed,
             HandshakeError::Protocol(error) | HandshakeError::Client { error, .. } => error,
         };
-        match error.received_alert {
-            Some(alert) => ConnectError::Alert(alert),
-            None => ConnectError::of(error.error, &self.server_name),
+        match (error.received_alert, self.name(address)) {
+            (Some(alert), _) => ConnectError::Alert(alert),
+            (None, Some(name)) => ConnectError::of(error.error, &name),
+            (None, None) => ConnectError::Nameless,
         }
     }
 }
 
 impl ConnectError {
-    /// What a handshake's error says of a server that should have that name.
+    /// What a handshake's error means for a server that should have that name.
     pub fn of(error: Error, name: &ServerName<'_>) -> Self {
         let reason = match error {
             Error::InvalidCertificate(reason) => reason,
