@@ -6,7 +6,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---| --- |
 //! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | server, admin, explain, reload, snapshot, config, tls, net, observe, files, warning, route |
+//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | server, admin, explain, reload, snapshot, starttls, config, tls, net, observe, files, warning, route |
 //! | 6 | `server` | wires the parts together; workers, sockets, descriptors, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe, files, limit, route |
 //! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe, files, route |
 //! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls, route |
@@ -28,7 +28,7 @@
 //! | 1 | `config::located` | values and faults with their places in a file | – |
 //! | 3 | `config` | file → `Config` | files |
 //! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
-//! | 2 | `starttls` | what is said in the clear before TLS begins | net, words |
+//! | 2 | `starttls` | what goes over a connection in the clear before TLS begins | ldap, net, words |
 //! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::certified, tls::certificate::chain, tls::certificate::inspect, tls::certificate::pem, tls::crypto, files |
 //! | 2 | `tls::certificate::chain` | certificates → the way from the server's to a root | tls::certificate::x509, tls::crypto |
 //! | 2 | `tls::certificate::inspect` | DER → what is to be told of any certificate | tls::certificate::certified, tls::certificate::x509, tls::crypto |
@@ -48,6 +48,7 @@
 //! | 2 | `tls::trust::clients` | clients' certificates: whether they are good, and whose they are | tls::trust::anchor, tls::certificate::certified, tls::certificate::x509, tls::certificate::name, tls::crypto, tls::tickets, tls::wire::fault, words |
 //! | 2 | `route::index` | server name and application protocols → which route takes it; pure | tls::certificate::name, words |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire::alert, tls::crypto, tls::wire::fault, tls::wire::hello, words |
+//! | 2 | `tls::stream` | a finished handshake → a stream of plain bytes | tls::record |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls |
 //! | 2 | `tls::trust::servers` | whom to believe as a client | tls::trust::anchor, tls::crypto, tls::wire::fault |
@@ -56,7 +57,8 @@
 //! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 1 | `tls::wire::alert` | alerts before any key exists, and their names | – |
 //! | 1 | `tls::wire::fault` | rustls's errors → the cause in words, and the alert | tls::wire::alert |
-//! | 2 | `backend` | servers, the balance among them, their health, connecting | tls::trust::servers, tls::handshake::connect, tls::record, net, tls::wire::fault, files, words |
+//! | 2 | `backend` | servers, the balance among them, their health, connecting | ldap, tls::trust::servers, tls::handshake::connect, tls::record, tls::stream, net, tls::wire::fault, files, words |
+//! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
 //! | 1 | `files` | reads regular files of bounded size, or a named pipe once; knows what is being read | – |
 //! | 1 | `warning` | what is no error but should be known, and about whom | – |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
@@ -80,6 +82,7 @@ pub mod cli;
 pub mod config;
 pub mod explain;
 pub mod files;
+pub mod ldap;
 pub mod limit;
 pub mod net;
 pub mod observe;

@@ -1,0 +1,97 @@
+//! Results of operations (RFC 4511 section 4.1.9): codes, their names, and the message that carries them.
+//! Must not know: which operation it was.
+
+use crate::ldap::ber::{self, BerError, ENUMERATED, OCTET_STRING, Tag};
+use crate::ldap::message::{self, EXTENDED_RESPONSE};
+
+/// An LDAPResult, in the bytes that it came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LdapResult<'a> {
+    pub code: u32,
+    /// What the server tells a person: the diagnostic message, as it came. Empty where there is none.
+    pub text: &'a [u8],
+}
+
+impl<'a> LdapResult<'a> {
+    /// The result at the front of a response's content; `None` where there is no code.
+    pub fn read(content: &'a [u8]) -> Result<Option<Self>, BerError> {
+        // The whole is bounded already.
+        let (code, rest) = ber::element(content, usize::MAX)?;
+        let Some(number) = ber::number(code.content).filter(|_| code.tag == ENUMERATED) else { return Ok(None) };
+        let text = ber::element(rest, usize::MAX).and_then(|(_matched_dn, rest)| ber::element(rest, usize::MAX));
+        // A code without a text still tells what came of it.
+        Ok(Some(Self { code: number, text: text.map_or(&[], |(text, _)| text.content) }))
+    }
+}
+
+/// A response that consists of a result, and of the extended response's name where it has one.
+pub fn encoded(id: u32, response: Tag, code: u32, text: &[u8], name: Option<&[u8]>) -> Vec<u8> {
+    let code = ber::encoded_number(ENUMERATED, code);
+    let matched_dn = ber::encoded(OCTET_STRING, &[]);
+    let text = ber::encoded(OCTET_STRING, &[text]);
+    let name = name.map(|name| ber::encoded(RESPONSE_NAME, &[name])).unwrap_or_default();
+    message::encoded(id, response, &[&code, &matched_dn, &text, &name])
+}
+
+/// A notice of disconnection (section 4.4.1): the server says why it closes.
+pub fn notice_of_disconnection(code: u32, text: &[u8]) -> Vec<u8> {
+    encoded(0, EXTENDED_RESPONSE, code, text, Some(message::NOTICE_OF_DISCONNECTION))
+}
+
+/// A code's name (RFC 4511 appendix A); "error" for one that servers seldom send.
+pub fn name(code: u32) -> &'static str {
+    match code {
+        SUCCESS => "success",
+        OPERATIONS_ERROR => "operationsError",
+        PROTOCOL_ERROR => "protocolError",
+        7 => "authMethodNotSupported",
+        8 => "strongerAuthRequired",
+        10 => "referral",
+        UNAVAILABLE_CRITICAL_EXTENSION => "unavailableCriticalExtension",
+        CONFIDENTIALITY_REQUIRED => "confidentialityRequired",
+        32 => "noSuchObject",
+        34 => "invalidDNSyntax",
+        48 => "inappropriateAuthentication",
+        49 => "invalidCredentials",
+        50 => "insufficientAccessRights",
+        51 => "busy",
+        52 => "unavailable",
+        53 => "unwillingToPerform",
+        80 => "other",
+        _ => "error",
+    }
+}
+
+pub const SUCCESS: u32 = 0;
+pub const OPERATIONS_ERROR: u32 = 1;
+pub const PROTOCOL_ERROR: u32 = 2;
+pub const UNAVAILABLE_CRITICAL_EXTENSION: u32 = 12;
+pub const CONFIDENTIALITY_REQUIRED: u32 = 13;
+
+/// responseName (section 4.12).
+const RESPONSE_NAME: Tag = Tag(0x8a);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ldap::message::Message;
+
+    #[test]
+    fn a_result_is_read_as_it_was_written() {
+        let bytes = notice_of_disconnection(52, b"shutting down");
+        let message = Message::read(&bytes, 1000).unwrap().unwrap();
+        assert_eq!((message.id, message.operation.tag, message.size), (0, EXTENDED_RESPONSE, bytes.len()));
+        let content = message.operation.content;
+        assert_eq!(LdapResult::read(content), Ok(Some(LdapResult { code: 52, text: b"shutting down" })));
+        assert!(content.ends_with(b"\x8a\x161.3.6.1.4.1.1466.20036"));
+    }
+
+    #[test]
+    fn a_code_counts_without_a_text_and_nothing_counts_without_a_code() {
+        assert_eq!(LdapResult::read(b"\x0a\x01\x31"), Ok(Some(LdapResult { code: 49, text: b"" })));
+        assert_eq!(LdapResult::read(b"\x0a\x01\x31\x04\x00\x04\x05ab"), Ok(Some(LdapResult { code: 49, text: b"" })));
+        assert_eq!(LdapResult::read(b"\x02\x01\x31"), Ok(None));
+        assert_eq!(LdapResult::read(b"\x0a\x01\xff"), Ok(None));
+        assert_eq!(LdapResult::read(b""), Err(BerError::Truncated));
+    }
+}
