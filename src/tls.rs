@@ -6,6 +6,7 @@ pub mod crypto;
 pub mod handshake;
 pub mod policy;
 pub mod record;
+pub mod stream;
 pub mod tickets;
 pub mod trust;
 pub mod wire;
