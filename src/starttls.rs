@@ -1,20 +1,20 @@
-//! What is said in the clear before TLS begins: LDAP's StartTLS and PostgreSQL's SSLRequest, as a server answers them.
-//! Must not know: TLS, backends, listeners.
+//! What goes over a connection in the clear before TLS begins: LDAP's StartTLS and PostgreSQL's SSLRequest, as a server
+//! answers them and as a client asks. Must not know: TLS, backends, listeners.
 //!
 //! Nothing that was sent in the clear outlives this room: a request for TLS counts only if no byte follows it before the
 //! answer, and what came with it is thrown away with the connection (the class of CVE-2011-0411 and CVE-2021-23214).
+//!
+//! Another protocol is a file of its own beside these, and an arm in each `match` below.
 
-use std::io;
-
-use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::net::stream::Stream;
+use crate::starttls::step::{End, Refusal, Step};
 use crate::words::words;
 
-mod ber;
 pub mod ldap;
 pub mod postgres;
+pub mod step;
 
 /// The protocol in which a client asks for TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,53 +27,35 @@ pub enum Protocol {
 
 words! { Protocol { Ldap => "ldap", Postgres => "postgres" } }
 
-/// Why TLS did not begin.
-#[derive(Debug, Error)]
-pub enum Refusal {
-    /// The client went, having been refused nothing.
-    #[error("the client closed without asking for TLS")]
-    Closed,
-    #[error("{0}")]
-    Io(io::Error),
-    /// The client wanted to go on in the clear, and was told that it cannot.
-    #[error("{0}")]
-    InTheClear(String),
-    /// More bytes came with the request for TLS.
-    #[error("bytes followed the request for TLS before it was answered")]
-    Pipelined,
-    #[error("{0}")]
-    Invalid(String),
-}
+impl Protocol {
+    /// The request by which a client asks for TLS, for the help of a command.
+    pub const fn request_name(self) -> &'static str {
+        match self {
+            Self::Ldap => "The extended request of RFC 4511 section 4.14",
+            Self::Postgres => "The SSLRequest of PostgreSQL's protocol",
+        }
+    }
 
-/// What is to be done next.
-#[derive(Debug)]
-pub enum Step {
-    /// Wait for more bytes.
-    Read,
-    Say(Vec<u8>),
-    /// TLS begins after this answer, and with these bytes of it, if the client did not ask for TLS but began with it.
-    Begin {
-        say: Vec<u8>,
-        early: Vec<u8>,
-    },
-    End(End),
-}
+    /// What a client sends to ask for TLS.
+    pub fn request(self) -> Vec<u8> {
+        match self {
+            Self::Ldap => ldap::request(),
+            Self::Postgres => postgres::request(),
+        }
+    }
 
-/// Nothing comes of it.
-#[derive(Debug)]
-pub struct End {
-    /// The last words to the client.
-    pub say: Vec<u8>,
-    pub why: Refusal,
-}
-
-impl From<Refusal> for End {
-    fn from(why: Refusal) -> Self {
-        Self { say: Vec::new(), why }
+    /// Whether a server's answer to [`request`](Self::request) grants TLS: `false` until the answer is complete. An error is
+    /// the reason why TLS does not begin; bytes behind the answer are one.
+    pub fn is_granted(self, answer: &[u8]) -> Result<bool, String> {
+        match self {
+            Self::Ldap => ldap::is_granted(answer),
+            Self::Postgres => postgres::is_granted(answer),
+        }
     }
 }
 
-/// One client's conversation. No I/O: whoever has the socket appends to [`Opening::raw`] and asks for the next step.
+/// One client's conversation, seen by the server. No I/O: the owner of the socket appends to [`Opening::raw`] and asks for
+/// the next step.
 #[derive(Debug)]
 pub enum Opening {
     Ldap(ldap::Opening),
@@ -137,7 +119,7 @@ pub async fn begin(protocol: Protocol, client: &mut Stream, early: Vec<u8>) -> R
                 opening.step()
             }
             Step::Begin { say, early } => {
-                // Whoever waits for the answer, as it must, has sent nothing yet.
+                // A client that waits for the answer, as it must, has sent nothing yet.
                 if !say.is_empty() && has_more(client).await? {
                     opening.pipelined()
                 } else {

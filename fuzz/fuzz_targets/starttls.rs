@@ -1,8 +1,9 @@
-//! What clients say before TLS: every step is bounded, nothing panics, and TLS never begins with clear text left over.
+//! What clients send before TLS: every step is bounded, nothing panics, and TLS never begins with clear text left over.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tlsgate::starttls::{Opening, Protocol, Step};
+use tlsgate::starttls::step::Step;
+use tlsgate::starttls::{Opening, Protocol};
 
 fuzz_target!(|data: &[u8]| {
     let Some((choice, bytes)) = data.split_first() else { return };

@@ -28,7 +28,7 @@ use crate::proxy::proxied::NoHeader;
 use crate::relay::End;
 use crate::route::index;
 use crate::route::index::Mode;
-use crate::starttls;
+use crate::starttls::step;
 use crate::tls::certificate::select::{Choice, Tier};
 use crate::tls::handshake::{HandshakeError, Refusal, Terminated};
 use crate::tls::policy;
@@ -150,16 +150,16 @@ impl Entry {
         }
     }
 
-    pub(super) async fn no_starttls(&mut self, client: &mut Stream, end: starttls::End) -> Outcome {
+    pub(super) async fn no_starttls(&mut self, client: &mut Stream, end: step::End) -> Outcome {
         self.record.reason = Some(end.why.to_string().into());
         if !end.say.is_empty() {
             close::with_last_words(client, &end.say).await;
         }
         match end.why {
-            starttls::Refusal::Closed | starttls::Refusal::Io(_) => Outcome::StarttlsClosed,
-            starttls::Refusal::InTheClear(_) => Outcome::StarttlsRefused,
-            starttls::Refusal::Pipelined => Outcome::StarttlsPipelined,
-            starttls::Refusal::Invalid(_) => Outcome::StarttlsInvalid,
+            step::Refusal::Closed | step::Refusal::Io(_) => Outcome::StarttlsClosed,
+            step::Refusal::InTheClear(_) => Outcome::StarttlsRefused,
+            step::Refusal::Pipelined => Outcome::StarttlsPipelined,
+            step::Refusal::Invalid(_) => Outcome::StarttlsInvalid,
         }
     }
 

@@ -1,7 +1,7 @@
 //! PostgreSQL's protocol up to SSLRequest (its documentation, section "SSL Session Encryption"): that request is granted, and
 //! so is TLS without any; GSSENCRequest is declined; everything else gets an ErrorResponse. Must not know: sockets, TLS.
 
-use crate::starttls::{End, Refusal, Step};
+use crate::starttls::step::{End, Refusal, Step};
 
 /// A client's first packets so far.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl Opening {
                 Step::Say(b"N".to_vec())
             }
             (SSL_REQUEST | GSS_ENC_REQUEST, _) => invalid("a request for encryption that is malformed".into()),
-            // Nobody answers a CancelRequest. It is a secret of the session that it names, and came in the clear.
+            // A CancelRequest has no answer. It carries a secret of the session that it names, and came in the clear.
             (CANCEL_REQUEST, _) => Step::End(Refusal::InTheClear("a CancelRequest in the clear".into()).into()),
             (code, _) if code >> 16 == 3 => Step::End(End {
                 say: error("28000", "TLS is required: connect with sslmode=require or better"),
@@ -46,6 +46,22 @@ impl Opening {
             }),
             (code, _) => invalid(format!("version {}.{} of PostgreSQL's protocol", code >> 16, code & 0xffff)),
         }
+    }
+}
+
+/// What a client sends to ask for TLS: an SSLRequest.
+pub(super) fn request() -> Vec<u8> {
+    [8_u32.to_be_bytes(), SSL_REQUEST.to_be_bytes()].concat()
+}
+
+/// Whether the server's answer, one byte, grants TLS.
+pub(super) fn is_granted(answer: &[u8]) -> Result<bool, String> {
+    match answer {
+        [] => Ok(false),
+        b"S" => Ok(true),
+        [b'S', ..] => Err("the server goes on in clear text after its answer".into()),
+        [b'N', ..] => Err("the server answers that it has none".into()),
+        [other, ..] => Err(format!("found \"{}\", expected \"S\"", other.escape_ascii())),
     }
 }
 
@@ -97,6 +113,21 @@ mod tests {
         assert!(matches!(step(&request), Step::Begin { say, early } if say == b"S" && early.is_empty()));
         for end in 0..request.len() {
             assert!(matches!(step(&request[..end]), Step::Read), "{end}");
+        }
+    }
+
+    #[test]
+    fn our_own_request_is_granted_by_one_byte_and_no_other() {
+        assert_eq!(request(), [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+        assert!(matches!(step(&request()), Step::Begin { say, .. } if is_granted(&say) == Ok(true)));
+        assert_eq!(is_granted(b""), Ok(false));
+        for (answer, reason) in [
+            (&b"N"[..], "has none"),
+            (b"E\0\0", "found \"E\", expected \"S\""),
+            (b"\n", "\\n"),
+            (b"S\x16", "clear text"),
+        ] {
+            assert!(is_granted(answer).unwrap_err().contains(reason), "{answer:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Requests as clients send them, whole, cut, changed, and with more behind them.
 
 use super::*;
+use crate::ldap::ber;
 
 fn tlv(tag: u8, content: &[&[u8]]) -> Vec<u8> {
     ber::encoded(Tag(tag), content)
@@ -41,6 +42,24 @@ fn start_tls_is_granted_and_every_piece_of_it_asks_for_more() {
     assert_eq!(answer(&granted), (0x78, 0, 1));
     for end in 0..bytes.len() {
         assert!(matches!(step(&bytes[..end]), Step::Read), "{end}");
+    }
+}
+
+#[test]
+fn our_own_request_is_granted_and_every_other_answer_has_its_words() {
+    let granted = step(&super::request());
+    let Step::Begin { say, .. } = granted else { panic!("{granted:?}") };
+    assert_eq!(is_granted(&say), Ok(true));
+    for end in 0..say.len() {
+        assert_eq!(is_granted(&say[..end]), Ok(false), "{end}");
+    }
+    let refused = result::encoded(1, EXTENDED_RESPONSE, 52, b"", None);
+    assert_eq!(is_granted(&refused), Err("the server answers with LDAP result code 52".into()));
+    let another = result::encoded(2, EXTENDED_RESPONSE, 0, b"", None);
+    let followed = is_granted(&[&say[..], b"\x30"].concat());
+    assert_eq!(followed, Err("the answer goes on in clear text after StartTLS".into()));
+    for other in [&b"HTTP/1.1 400"[..], &another, b"\x30\x80"] {
+        assert_eq!(is_granted(other), Err("what comes back is no LDAP extended response".into()), "{other:x?}");
     }
 }
 
