@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::backend::balance::{self, Algorithm, Candidate, Turns};
 use crate::backend::condition::{Fitness, Pauses};
 use crate::backend::discover::Source;
-use crate::backend::health::Check;
+use crate::backend::health::check::Check;
 use crate::backend::lookup::Lookup;
 use crate::backend::server::{Lease, Server};
 use crate::net::address::Address;

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::backend::condition::{Condition, Fitness, Health, Pauses, State};
-use crate::backend::health::{Check, CheckError, Passed};
+use crate::backend::health::check::Check;
+use crate::backend::health::error::CheckError;
+use crate::backend::health::run::Passed;
 use crate::backend::verdict::{Judged, Verdict};
 use crate::net::address::Address;
 

@@ -17,7 +17,7 @@ use crate::backend::condition::{Health, State};
 use crate::backend::discover::settings::Settings;
 use crate::backend::discover::system::System;
 use crate::backend::discover::{self, Source};
-use crate::backend::health::Check;
+use crate::backend::health::check::Check;
 use crate::backend::lookup::Lookup;
 use crate::backend::pool::Pool;
 use crate::backend::server::Server;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::backend::condition::Health;
-use crate::backend::health::{Check, CheckError, Passed};
+use crate::backend::health::check::Check;
+use crate::backend::health::error::CheckError;
+use crate::backend::health::run::Passed;
 
 /// What checks have said of a server.
 #[derive(Debug, Clone, Default)]
@@ -148,7 +150,7 @@ const EXPIRES_SOON: i64 = 14 * 86_400;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::health::Kind;
+    use crate::backend::health::kind::Kind;
 
     fn check(rise: u32, fall: u32) -> Check {
         Check {

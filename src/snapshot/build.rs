@@ -73,7 +73,7 @@ fn pool(backend: &Backend, layer: Layer, before: &Snapshot, certificates: &mut C
     let connector = backend_tls::connector(backend, layer, certificates);
     let before = before.pool(&backend.settings.name);
     let version = backend.settings.proxy_protocol;
-    let check = backend.health.as_ref().and_then(|health| health::check(health, version, certificates));
+    let check = backend.health.as_ref().and_then(|health| health::check(health, version, layer, certificates));
     Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
 }
 

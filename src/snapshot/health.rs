@@ -3,18 +3,26 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::backend::health::{Check, Http, Kind, Ldap, Password, Tls};
-use crate::config::located::{ConfigError, Located};
+use crate::backend::health::check::{Check, Tls};
+use crate::backend::health::kind::{Http, Kind, Ldap, Password};
+use crate::config::located::Located;
 use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
 use crate::net::proxy_protocol::write::{self, Version};
 use crate::snapshot::certificates::Certificates;
 use crate::tls::crypto;
+use crate::tls::handshake::connect::{Alpn, Connector, Terms};
+use crate::tls::record::Layer;
 use crate::tls::trust::servers::Trust;
 
 /// Reads what is needed; `reading` remembers everything that is wrong.
-pub(super) fn check(health: &Health, version: Version, reading: &mut Certificates<'_>) -> Option<Arc<Check>> {
-    // Another port is not the one on which servers wait to be told of clients.
+pub(super) fn check(
+    health: &Health,
+    version: Version,
+    layer: Layer,
+    reading: &mut Certificates<'_>,
+) -> Option<Arc<Check>> {
+    // On another port servers do not expect the PROXY protocol.
     let version = if health.port.is_some() { Version::Off } else { version };
     let mut identity = format!("{:?} {version:?}", without_places(health));
     let kind = match (health.kind, &health.http) {
@@ -49,7 +57,7 @@ pub(super) fn check(health: &Health, version: Version, reading: &mut Certificate
         }
     };
     let tls = match &health.tls {
-        Some(settings) => Some(tls(health, settings, &mut identity, reading)?),
+        Some(settings) => Some(tls(health, settings, layer, &mut identity, reading)?),
         None => None,
     };
     Some(Arc::new(Check {
@@ -66,15 +74,36 @@ pub(super) fn check(health: &Health, version: Version, reading: &mut Certificate
     }))
 }
 
-fn tls(health: &Health, settings: &TlsSettings, identity: &mut String, reading: &mut Certificates<'_>) -> Option<Tls> {
+fn tls(
+    health: &Health,
+    settings: &TlsSettings,
+    layer: Layer,
+    identity: &mut String,
+    reading: &mut Certificates<'_>,
+) -> Option<Tls> {
+    // Writing to a String does not fail.
+    let _ = write!(identity, " {layer:?}");
     let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone() };
     if let Some(file) = &settings.ca {
         trust.roots = reading.trusted(file)?;
         trust.roots.iter().for_each(|root| mark(identity, root));
     }
     let place = settings.ca.as_ref().map_or_else(|| health.here.clone(), Located::place);
-    let config = told(&place, trust.client_config(), &mut reading.errors)?;
-    Some(Tls { config: Arc::new(config), server_name: settings.server_name.clone(), start_tls: settings.start_tls })
+    let connector = Connector::new(Terms {
+        policy: None,
+        trust: &trust,
+        server_name: settings.server_name.clone(),
+        certificate: None,
+        alpn: Alpn::Fixed(Vec::new()),
+        layer,
+    });
+    match connector {
+        Ok(connector) => Some(Tls { connector, start_tls: settings.start_tls }),
+        Err(error) => {
+            reading.errors.push(place.error(error.to_string()));
+            None
+        }
+    }
 }
 
 /// A line that moves in the file does not make another check.
@@ -92,12 +121,4 @@ fn mark(identity: &mut String, contents: &[u8]) {
         // Writing to a String does not fail.
         let _ = write!(identity, "{byte:02x}");
     }
-}
-
-fn told<T, P, E: std::fmt::Display>(
-    place: &Located<P>,
-    result: Result<T, E>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<T> {
-    result.map_err(|error| errors.push(place.error(error.to_string()))).ok()
 }

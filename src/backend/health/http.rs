@@ -8,7 +8,8 @@ use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::backend::health::{CheckError, Http};
+use crate::backend::health::error::CheckError;
+use crate::backend::health::kind::Http;
 use crate::net::address::Address;
 
 pub(super) async fn ask<S>(stream: S, http: &Http, address: &Address) -> Result<(), CheckError>
@@ -24,11 +25,11 @@ where
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| CheckError::Answer(error.to_string()))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| said(&error))?;
-    // The connection is driven until the answer is there; whatever ends it before that, the answer tells.
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+    // The connection is driven until the answer is there; whatever ends it before that shows in the answer.
     tokio::pin!(connection);
     let answer = async {
-        let response = sender.send_request(request).await.map_err(|error| said(&error))?;
+        let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
         judge(http, response).await
     };
     tokio::pin!(answer);
@@ -47,7 +48,7 @@ async fn judge(http: &Http, response: hyper::Response<Incoming>) -> Result<(), C
     let mut body = response.into_body();
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|error| said(&error))?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|error| failed(&error))?.into_data() else { continue };
         let new = read.len();
         read.extend_from_slice(&data[..data.len().min(MOST_BODY - new)]);
         // The text may begin before this piece.
@@ -62,8 +63,8 @@ async fn judge(http: &Http, response: hyper::Response<Incoming>) -> Result<(), C
     Err(CheckError::Answer(format!("status {status}, but the text is not in the body")))
 }
 
-fn said(error: &hyper::Error) -> CheckError {
-    // hyper's own words are general; the cause below them is what tells.
+fn failed(error: &hyper::Error) -> CheckError {
+    // hyper's own text is general; the cause below it tells more.
     let cause = std::error::Error::source(error).map(ToString::to_string);
     CheckError::Answer(cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")))
 }
@@ -71,7 +72,7 @@ fn said(error: &hyper::Error) -> CheckError {
 /// Bytes that are searched for the text.
 const MOST_BODY: usize = 64 * 1024;
 
-/// What a server is called by those who do not know its name. A path is no host.
+/// The name of a server for which none is configured. A path is no host.
 fn named(address: &Address) -> String {
     match address {
         Address::Tcp(address) => address.to_string(),

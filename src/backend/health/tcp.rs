@@ -1,4 +1,4 @@
-//! A check over TCP alone: whether a server accepts connections. Must not know: what is said on them.
+//! A check over TCP alone: whether a server accepts connections. Must not know: what is sent on them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::net::TcpSocket;
 pub(super) async fn knock(server: SocketAddr) -> io::Result<()> {
     let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     let options = SockRef::from(&socket);
-    // Without either the check costs more, and says the same.
+    // Without either the check costs more, and has the same result.
     let _ = options.set_tcp_quickack(false);
     let _ = options.set_linger(Some(Duration::ZERO));
     socket.connect(server).await.map(drop)

@@ -3,7 +3,7 @@
 use super::*;
 use crate::backend::balance::Algorithm;
 use crate::backend::condition::Pauses;
-use crate::backend::health::Kind;
+use crate::backend::health::kind::Kind;
 use crate::backend::pool;
 use crate::net::proxy_protocol::write::Version;
 

@@ -1,22 +1,24 @@
 //! Conversations with servers of every kind, byte by byte.
 
 use super::*;
+use crate::backend::health::kind::Password;
+use crate::ldap::ber::{ENUMERATED, INTEGER, OCTET_STRING, SEQUENCE, Tag, encoded, encoded_number};
+use crate::ldap::message::EXTENDED_RESPONSE;
 
 const DN: &str = "cn=admin,dc=example,dc=com";
 
 fn reply(id: u32, operation: &[u8]) -> Vec<u8> {
-    element(SEQUENCE, &[&number(INTEGER, id), operation].concat())
+    encoded(SEQUENCE, &[&encoded_number(INTEGER, id), operation])
 }
 
-fn result(tag: u8, code: u32, said: &str) -> Vec<u8> {
-    let fields = [number(ENUMERATED, code), element(OCTETS, b""), element(OCTETS, said.as_bytes())];
-    reply(1, &element(tag, &fields.concat()))
+fn result(tag: Tag, code: u32, text: &str) -> Vec<u8> {
+    reply(1, &encoded(tag, &[&fields(code, text)]))
 }
 
 fn entry() -> Vec<u8> {
-    // Longer than a short length can say.
-    let attributes = element(SEQUENCE, &element(OCTETS, &[b'x'; 300]));
-    reply(1, &element(SEARCH_ENTRY, &[element(OCTETS, b""), attributes].concat()))
+    // Longer than a short length allows.
+    let attributes = encoded(SEQUENCE, &[&encoded(OCTET_STRING, &[&[b'x'; 300]])]);
+    reply(1, &encoded(SEARCH_ENTRY, &[&encoded(OCTET_STRING, &[]), &attributes]))
 }
 
 fn binding() -> Ldap {
@@ -81,7 +83,7 @@ fn requests_are_what_rfc_4511_says() {
 #[test]
 fn every_refusal_has_its_words() {
     let bind = binding();
-    let goodbye = reply(0, &element(EXTENDED_RESPONSE, &ber_result(52, "shutting down")));
+    let goodbye = reply(0, &encoded(EXTENDED_RESPONSE, &[&fields(52, "shutting down")]));
     let cases: [(&Ldap, Vec<u8>, &str); 11] = [
         (&bind, result(BIND_RESPONSE, 49, ""), "bind: invalidCredentials (49)"),
         (&bind, result(BIND_RESPONSE, 8, "use\r\nTLS"), "bind: strongerAuthRequired (8): useTLS"),
@@ -90,13 +92,13 @@ fn every_refusal_has_its_words() {
         (&ROOT, result(BIND_RESPONSE, 0, ""), "the answer is not the root entry"),
         (&bind, result(SEARCH_DONE, 0, ""), "the answer is no answer to a bind"),
         (&bind, goodbye, "the server ends the connection: unavailable (52): shutting down"),
-        (&bind, reply(7, &element(BIND_RESPONSE, &ber_result(0, ""))), "the answer belongs to no request"),
-        (&bind, reply(1, &element(BIND_RESPONSE, &number(INTEGER, 0))), "the answer has no result code"),
+        (&bind, reply(7, &encoded(BIND_RESPONSE, &[&fields(0, "")])), "the answer belongs to no request"),
+        (&bind, reply(1, &encoded(BIND_RESPONSE, &[&encoded_number(INTEGER, 0)])), "the answer has no result code"),
         (&bind, b"HTTP/1.1 400 Bad Request\r\n\r\n".repeat(4), "the answer is no LDAP message"),
         (&bind, b"\x30\x80\x00\x00".to_vec(), "the answer is not LDAP: a length is indefinite"),
     ];
-    for (ldap, answer, said) in cases {
-        assert_eq!(checked(ldap, &answer, 999), Err(said.into()));
+    for (ldap, answer, reason) in cases {
+        assert_eq!(checked(ldap, &answer, 999), Err(reason.into()));
     }
     assert_eq!(checked(&bind, &result(BIND_RESPONSE, 0, ""), 999), Ok(()));
 }
@@ -125,6 +127,7 @@ fn no_mutation_of_an_answer_panics() {
     }
 }
 
-fn ber_result(code: u32, said: &str) -> Vec<u8> {
-    [number(ENUMERATED, code), element(OCTETS, b""), element(OCTETS, said.as_bytes())].concat()
+fn fields(code: u32, text: &str) -> Vec<u8> {
+    let text = encoded(OCTET_STRING, &[text.as_bytes()]);
+    [encoded_number(ENUMERATED, code), encoded(OCTET_STRING, &[]), text].concat()
 }

@@ -1,0 +1,43 @@
+//! Why a server did not pass a check. Must not know: how checks are made.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::ldap::client::AnswerError;
+
+/// Why a check was not passed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CheckError {
+    #[error("{0}")]
+    Connect(String),
+    /// This machine has no port, descriptor or memory left. The check has no result: nothing is known of the server.
+    #[error("{0}")]
+    Local(String),
+    #[error("no answer within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The server answered, and not as it should.
+    #[error("{0}")]
+    Answer(String),
+}
+
+impl CheckError {
+    /// In one word, for a label.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect",
+            Self::Local(_) => "local",
+            Self::Timeout(_) => "timeout",
+            Self::Tls(_) => "tls",
+            Self::Answer(_) => "answer",
+        }
+    }
+}
+
+impl From<AnswerError> for CheckError {
+    fn from(error: AnswerError) -> Self {
+        Self::Answer(error.to_string())
+    }
+}

@@ -1,0 +1,86 @@
+//! Makes one check of one server: connects, with TLS where it is asked for, and asks. Must not know: how often, who learns
+//! the result.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::backend::failure::{self, FailureKind};
+use crate::backend::health::check::{Check, Tls};
+use crate::backend::health::error::CheckError;
+use crate::backend::health::kind::Kind;
+use crate::backend::health::{http, ldap, tcp};
+use crate::net::address::Address;
+use crate::net::stream::Stream;
+use crate::tls::handshake::connect::ConnectError;
+use crate::tls::record::Finished;
+use crate::tls::stream::TlsStream;
+use crate::tls::trust::servers;
+use crate::tls::wire::fault;
+
+/// A check that was passed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// When the server's certificate expires, in seconds since 1970, where TLS is spoken.
+    pub not_after: Option<i64>,
+}
+
+impl Check {
+    /// Checks a server once.
+    pub async fn run(&self, server: &Address) -> Result<Passed, CheckError> {
+        timeout(self.timeout, self.ask(server)).await.unwrap_or(Err(CheckError::Timeout(self.timeout)))
+    }
+
+    async fn ask(&self, server: &Address) -> Result<Passed, CheckError> {
+        let address = match server {
+            Address::Tcp(server) => Address::Tcp(SocketAddr::new(server.ip(), self.port.unwrap_or(server.port()))),
+            unix @ Address::Unix(_) => unix.clone(),
+        };
+        let unreachable = |error| {
+            let (kind, reason) = failure::reason(&error);
+            if kind == FailureKind::Local { CheckError::Local(reason) } else { CheckError::Connect(reason) }
+        };
+        if let (Kind::Tcp, None, true, Address::Tcp(server)) =
+            (&self.kind, &self.tls, self.preface.is_empty(), &address)
+        {
+            tcp::knock(*server).await.map_err(unreachable)?;
+            return Ok(Passed::default());
+        }
+        let mut stream = Stream::connect(&address).await.map_err(unreachable)?;
+        stream.write_all(&self.preface).await.map_err(|error| CheckError::Connect(error.to_string()))?;
+        let Some(tls) = &self.tls else {
+            self.converse(stream, &address).await?;
+            return Ok(Passed::default());
+        };
+        if tls.start_tls {
+            ldap::start_tls(&mut stream).await?;
+        }
+        let session = handshake(&mut stream, tls, &address).await?;
+        let leaf = session.negotiated.peer_certificates.first();
+        let not_after = leaf.and_then(|leaf| servers::not_after(leaf));
+        self.converse(TlsStream::new(stream, session), &address).await?;
+        Ok(Passed { not_after })
+    }
+
+    async fn converse<S>(&self, stream: S, address: &Address) -> Result<(), CheckError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match &self.kind {
+            Kind::Tcp | Kind::Tls => Ok(()),
+            Kind::Http(http) => http::ask(stream, http, address).await,
+            Kind::Ldap(ldap) => ldap::ask(stream, ldap).await,
+        }
+    }
+}
+
+async fn handshake(stream: &mut Stream, tls: &Tls, address: &Address) -> Result<Finished, CheckError> {
+    tls.connector.connect(stream, address.ip(), None).await.map_err(|error| {
+        CheckError::Tls(match error {
+            // The check's own error begins with "TLS:" already.
+            ConnectError::Failed(error) => fault::reason(&error),
+            other => other.to_string(),
+        })
+    })
+}
