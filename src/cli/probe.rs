@@ -44,7 +44,7 @@ pub(super) struct What {
     #[arg(long, value_name = "NAME", value_parser = server_name)]
     sni: Option<String>,
     /// What to say before TLS begins.
-    #[arg(long, value_enum, default_value_t = StartTls::No)]
+    #[arg(long, value_parser = StartTls::parser(), default_value = StartTls::NO)]
     starttls: StartTls,
     /// How to say it.
     #[arg(long, value_enum, default_value_t = Output::Text)]

@@ -5,18 +5,28 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 
-/// What is said before TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum StartTls {
-    No,
-    /// The extended request of RFC 4511 section 4.14.
-    Ldap,
-    /// The SSLRequest of PostgreSQL's protocol.
-    Postgres,
+use crate::starttls::Protocol;
+
+/// The protocol in which TLS is asked for; `None` where it begins at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StartTls(Option<Protocol>);
+
+impl StartTls {
+    /// The words of the command line.
+    pub(super) fn parser() -> impl TypedValueParser<Value = Self> {
+        let protocols =
+            Protocol::ALL.iter().map(|protocol| PossibleValue::new(protocol.word()).help(protocol.request_name()));
+        let words: Vec<_> = std::iter::once(PossibleValue::new(Self::NO)).chain(protocols).collect();
+        // The parser lets no other word through than these.
+        PossibleValuesParser::new(words)
+            .map(|word| Self(Protocol::ALL.iter().copied().find(|protocol| protocol.word() == word)))
+    }
+
+    pub(super) const NO: &'static str = "no";
 }
 
 /// The server, as it was typed and as it was found.
@@ -67,7 +77,7 @@ impl Target {
         Ok(Self { text: text.to_owned(), host, addresses, starttls, timeout })
     }
 
-    /// Connects to the first of the addresses that accepts, and says what comes before TLS.
+    /// Connects to the first of the addresses that accepts, and asks for TLS where the protocol needs that.
     pub(super) fn connect(&mut self) -> Result<Line, ConnectError> {
         let until = Instant::now() + self.timeout;
         let mut failure = ErrorKind::TimedOut.into();
@@ -95,57 +105,20 @@ impl Target {
     fn before_tls(&self, line: &mut Line) -> Result<(), ConnectError> {
         let refused = |why: String| ConnectError::NoStartTls(self.text.clone(), why);
         let io = |error: io::Error| refused(plain(&error));
-        match self.starttls {
-            StartTls::No => Ok(()),
-            StartTls::Postgres => {
-                line.write_all(&POSTGRES_SSL_REQUEST).map_err(io)?;
-                let mut answer = [0];
-                line.read_exact(&mut answer).map_err(io)?;
-                match answer {
-                    [b'S'] => Ok(()),
-                    [b'N'] => Err(refused("the server answers that it has none".into())),
-                    [other] => Err(refused(format!("found \"{}\", expected \"S\"", other.escape_ascii()))),
-                }
-            }
-            StartTls::Ldap => {
-                line.write_all(LDAP_START_TLS).map_err(io)?;
-                match ldap_result(line).map_err(io)? {
-                    Some(0) => Ok(()),
-                    Some(code) => Err(refused(format!("the server answers with LDAP result code {code}"))),
-                    None => Err(refused("what comes back is no LDAP extended response".into())),
-                }
+        let Some(protocol) = self.starttls.0 else { return Ok(()) };
+        line.write_all(&protocol.request()).map_err(io)?;
+        let (mut answer, mut buffer) = (Vec::new(), [0; 512]);
+        // A protocol refuses an answer that goes on for ever.
+        while !protocol.is_granted(&answer).map_err(refused)? {
+            match line.read(&mut buffer) {
+                Ok(0) => return Err(io(ErrorKind::UnexpectedEof.into())),
+                Ok(count) => answer.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(io(error)),
             }
         }
+        Ok(())
     }
-}
-
-/// The result code of an extended response (RFC 4511 sections 4.1.1 and 4.12); `None` where it is none.
-fn ldap_result(line: &mut Line) -> io::Result<Option<u8>> {
-    let mut head = [0; 2];
-    line.read_exact(&mut head)?;
-    let [SEQUENCE, first] = head else { return Ok(None) };
-    let length = match first {
-        0..=0x7f => usize::from(first),
-        0x81..=0x84 => {
-            let mut digits = [0; 4];
-            let count = usize::from(first & 0x7f);
-            line.read_exact(&mut digits[4 - count..])?;
-            u32::from_be_bytes(digits).try_into().unwrap_or(usize::MAX)
-        }
-        _ => return Ok(None),
-    };
-    if length > MAX_LDAP_ANSWER {
-        return Ok(None);
-    }
-    let mut body = vec![0; length];
-    line.read_exact(&mut body)?;
-    // messageID 1, then [APPLICATION 24], whose length may be written in several ways, then an ENUMERATED.
-    let Some([EXTENDED_RESPONSE, length, rest @ ..]) = body.strip_prefix(&[2, 1, 1]) else { return Ok(None) };
-    let skipped = if *length < 0x80 { 0 } else { usize::from(length & 0x7f) };
-    Ok(match rest.get(skipped..) {
-        Some([ENUMERATED, 1, code, ..]) => Some(*code),
-        _ => None,
-    })
 }
 
 /// A connection whose every read and write ends by one instant, however the peer dribbles.
@@ -201,15 +174,6 @@ pub(super) fn plain(error: &io::Error) -> String {
     }
 }
 
-/// Length 8, then the request code 80877103.
-const POSTGRES_SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
-/// messageID 1, extendedReq with requestName 1.3.6.1.4.1.1466.20037.
-const LDAP_START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
-const SEQUENCE: u8 = 0x30;
-const EXTENDED_RESPONSE: u8 = 0x78;
-const ENUMERATED: u8 = 0x0a;
-const MAX_LDAP_ANSWER: usize = 64 * 1024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,10 +190,16 @@ mod tests {
     }
 
     #[test]
-    fn the_start_tls_request_says_how_long_it_is() {
-        assert_eq!(usize::from(LDAP_START_TLS[1]), LDAP_START_TLS.len() - 2);
-        assert_eq!(usize::from(LDAP_START_TLS[6]), LDAP_START_TLS.len() - 7);
-        assert_eq!(usize::from(LDAP_START_TLS[8]), LDAP_START_TLS.len() - 9);
-        assert_eq!(u32::from_be_bytes([0x04, 0xd2, 0x16, 0x2f]), 80_877_103);
+    fn every_protocol_has_its_word_and_no_other_word_is_taken() {
+        let command = clap::Command::new("probe").arg(clap::Arg::new("starttls").value_parser(StartTls::parser()));
+        let parsed = |word: &str| {
+            let matches = command.clone().try_get_matches_from(["probe", word]).ok()?;
+            matches.get_one::<StartTls>("starttls").copied()
+        };
+        assert_eq!(parsed(StartTls::NO), Some(StartTls(None)));
+        for protocol in Protocol::ALL {
+            assert_eq!(parsed(protocol.word()), Some(StartTls(Some(*protocol))));
+        }
+        assert_eq!((parsed("smtp"), parsed("")), (None, None));
     }
 }
