@@ -10,6 +10,7 @@ use rustls::pki_types::ServerName;
 use thiserror::Error;
 
 use crate::starttls::Protocol;
+use crate::words::Words;
 
 /// The protocol in which TLS is asked for; `None` where it begins at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +23,7 @@ impl StartTls {
             Protocol::ALL.iter().map(|protocol| PossibleValue::new(protocol.word()).help(protocol.request_name()));
         let words: Vec<_> = std::iter::once(PossibleValue::new(Self::NO)).chain(protocols).collect();
         // The parser lets no other word through than these.
-        PossibleValuesParser::new(words)
-            .map(|word| Self(Protocol::ALL.iter().copied().find(|protocol| protocol.word() == word)))
+        PossibleValuesParser::new(words).map(|word| Self(Protocol::from_word(&word)))
     }
 
     pub(super) const NO: &'static str = "no";
