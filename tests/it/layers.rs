@@ -1,167 +1,179 @@
-//! The house's floors, checked: every `use crate::…` against the table in `src/lib.rs`, and that there is no circle.
+//! The house's floors, checked: every use of one file by another against the table in `src/lib.rs`, and that no files use
+//! each other in a circle. Unit tests are left out: they may use what they need.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+use graph::{Graph, House, circles};
 
-/// A room's floor, and the rooms it may use besides its own.
-struct Room {
-    floor: u32,
-    may_use: Vec<String>,
-}
+mod graph;
+mod paths;
+mod table;
+mod tokens;
 
 #[test]
-fn every_file_uses_only_what_its_floor_allows() {
-    let rooms = table();
-    let mut faults = Vec::new();
-    let files = sources();
-    assert!(files.len() > 20, "only {} files seen", files.len());
-    let mut uses_seen = 0;
-    for file in &files {
-        let module = module_of(file);
-        if uses(file).is_empty() {
-            continue;
-        }
-        let room_name = room_of(&module, &rooms).unwrap_or_else(|| panic!("{module} has no room in lib.rs's table"));
-        let room = &rooms[&room_name];
-        for used in uses(file) {
-            uses_seen += 1;
-            let Some(other_name) = room_of(&used, &rooms) else {
-                faults.push(format!("{module} uses {used}, which has no room"));
-                continue;
-            };
-            let other = &rooms[&other_name];
-            let allowed = room.may_use.iter().any(|allowed| within(&used, allowed)) || other_name == room_name;
-            if !allowed {
-                faults.push(format!("{module} uses {used}, which lib.rs's table does not allow"));
-            }
-            if other.floor > room.floor {
-                faults.push(format!("{module} (floor {}) uses {used} (floor {})", room.floor, other.floor));
-            }
-        }
-    }
-    assert!(uses_seen > 50, "only {uses_seen} uses seen");
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+fn every_file_uses_only_what_the_table_allows() {
+    let (house, uses) = own();
+    let (rows, faults) = table::faults(&house, &uses);
+    assert!(rows > 30, "only {rows} rows seen");
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
 #[test]
 fn there_is_no_circle() {
-    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let modules: BTreeSet<String> = sources().iter().map(|file| module_of(file)).collect();
-    for file in sources() {
-        let module = module_of(&file);
-        for used in uses(&file) {
-            // `crate::tls::certificate::select::Offer` is a use of the file `tls::select`.
-            let target = prefixes(&used).find(|prefix| modules.contains(prefix));
-            // A parent names its children (`pub mod`), and they may use what it defines: that is no circle between rooms.
-            if let Some(target) = target.filter(|target| !within(&module, target) && !within(target, &module)) {
-                graph.entry(module.clone()).or_default().insert(target);
-            }
-        }
-    }
-    for start in graph.keys() {
-        let mut seen = BTreeSet::new();
-        let mut next: Vec<&String> = graph[start].iter().collect();
-        while let Some(module) = next.pop() {
-            assert_ne!(module, start, "{start} uses itself by way of others: {seen:?}");
-            if seen.insert(module.clone()) {
-                next.extend(graph.get(module).into_iter().flatten());
-            }
-        }
-    }
+    let (_, uses) = own();
+    let found = described(&uses);
+    assert!(found.is_empty(), "{} circles:\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
 fn only_one_file_names_the_crypto_provider() {
-    let naming: Vec<String> = sources()
-        .iter()
-        .filter(|file| {
-            code(file).lines().any(|line| line.contains("aws_lc_rs") && !line.trim_start().starts_with("//"))
-        })
-        .map(|file| module_of(file))
-        .collect();
-    assert_eq!(naming, ["tls::crypto"]);
+    assert_eq!(own().0.naming("aws_lc_rs"), ["tls::crypto"]);
 }
 
-/// Rows of the table: `//! | 5 | `proxy::listener` | its task | may use |`.
-fn table() -> BTreeMap<String, Room> {
-    let mut rooms = BTreeMap::new();
-    for line in fs::read_to_string(format!("{SRC}/lib.rs")).unwrap().lines() {
-        let cells: Vec<&str> = line.trim_start_matches("//!").split('|').map(str::trim).collect();
-        if let [_, floor, room, _, may_use, _] = cells[..]
-            && let Ok(floor) = floor.parse()
-        {
-            let may_use = may_use.split(", ").filter(|name| *name != "–").map(str::to_owned).collect();
-            rooms.insert(room.trim_matches('`').to_owned(), Room { floor, may_use });
-        }
+#[test]
+fn a_house_in_order_has_no_fault() {
+    let (house, uses) = fixture("clean");
+    assert_eq!(table::faults(&house, &uses), (3, Vec::new()));
+    assert!(described(&uses).is_empty());
+    assert_eq!(uses["serve::reply"], BTreeSet::from(["store".to_owned(), "wire::names".to_owned()]));
+}
+
+#[test]
+fn a_use_that_runs_up_is_a_fault() {
+    let (house, uses) = fixture("upward");
+    let expected = ["wire::names uses serve, which runs up: serve is above wire"];
+    assert_eq!(table::faults(&house, &uses), (2, expected.map(str::to_owned).to_vec()));
+    assert!(described(&uses).is_empty());
+}
+
+#[test]
+fn siblings_that_use_each_other_are_a_circle() {
+    let (house, uses) = fixture("siblings");
+    assert_eq!(table::faults(&house, &uses), (1, Vec::new()));
+    assert_eq!(described(&uses), ["wire::names uses wire::numbers, wire::numbers uses wire::names"]);
+}
+
+#[test]
+fn a_parent_and_a_child_that_use_each_other_are_a_circle() {
+    let (house, uses) = fixture("knot");
+    assert_eq!(table::faults(&house, &uses), (1, Vec::new()));
+    assert_eq!(described(&uses), ["wire uses wire::names, wire::names uses wire"]);
+}
+
+#[test]
+fn a_table_that_is_not_true_is_a_fault() {
+    let (mut house, uses) = fixture("clean");
+    let faults_with = |house: &House| table::faults(house, &uses).1;
+    let front = house.front.clone();
+    for (row, other, fault) in [
+        ("| 1 | `wire` | names | – |", "", "wire::names has no row in the table"),
+        (
+            "| 1 | `wire` | names | – |",
+            "| 1 | `wire` | names | – |\n//! | 1 | `gone` | no | – |",
+            "gone has a row in the table and no file",
+        ),
+        (
+            "| 1 | `wire` | names | – |",
+            "| 1 | `wire` | names | – |\n//! | 1 | `wire` | names | – |",
+            "wire has two rows",
+        ),
+        (
+            "| 1 | `wire` | names | – |",
+            "| 9 | `wire` | names | – |",
+            "wire is below store in the table, and on a higher floor",
+        ),
+        ("| keeps things | wire |", "| keeps things | wire, serve |", "store may use serve, and does not"),
+        ("| keeps things | wire |", "| keeps things | wire, gone |", "store may use gone, which is no room"),
+        ("| keeps things | wire |", "| keeps things | – |", "store uses wire::names, and store may not use wire"),
+        ("| keeps things | wire |", "| | wire |", "store has no task"),
+    ] {
+        assert!(front.contains(row));
+        house.front = front.replace(row, other);
+        let faults = faults_with(&house);
+        assert!(faults.iter().any(|found| found == fault), "{fault} is not among {faults:?}");
     }
-    assert!(rooms.len() > 10, "the table in lib.rs was not found");
-    rooms
 }
 
-fn sources() -> Vec<PathBuf> {
-    let (mut files, mut folders) = (Vec::new(), vec![PathBuf::from(SRC)]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.extension().and_then(|extension| extension.to_str()) {
-                None if path.is_dir() => folders.push(path),
-                Some("rs") if !path.ends_with("tests.rs") => files.push(path),
-                _ => {}
-            }
+#[test]
+fn every_kind_of_path_is_followed_to_the_file_it_leads_to() {
+    for (text, used) in [
+        ("use crate::a::Item;", "a"),
+        ("use tlsgate::a::Item;", "a"),
+        ("use super::super::a::Item;", "a"),
+        ("use self::super::d::Item;", "b::d"),
+        ("use super::d;", "b::d"),
+        ("use super::Item;", "b"),
+        ("use super::*;", "b"),
+        ("use self::e::Item;", "b::c::e"),
+        ("mod e; use e::Item;", "b::c::e"),
+        ("mod e; fn f() { e::f() }", "b::c::e"),
+        ("pub(super) use crate::a::Item as Other;", "a"),
+        ("use crate::{a, b::d::{self, Item as Other}};", "a b::d"),
+        ("use crate::{a::{Item, more::*}};", "a"),
+        ("fn f(x: crate::a::Item) -> Vec<super::d::Item> {}", "a b::d"),
+        ("fn f() { use crate::a::Item; }", "a"),
+        ("use crate::b; fn f() { b::d::g() }", "b b::d"),
+        ("use crate::b as other; fn f() { other::d::g() }", "b b::d"),
+        ("use crate::b::Passed;", "b a"),
+        ("use crate::list; fn f() { list::inner::g() }", "list::inner"),
+        ("mod within { use super::super::d::Item; }", "b::d"),
+        ("mod within { fn f() { super::e::f() } }", "b::c::e"),
+        ("impl<'a> From<&'a crate::a::Item> for X { const C: char = '\"'; }", "a"),
+        ("struct X(pub (super::d::Item, u8));", "b::d"),
+        // No use:
+        ("mod e;", ""),
+        ("pub(in crate::b) fn f() {}", ""),
+        ("// crate::a\n/* crate::a /* crate::a */ crate::a */ /// crate::a", ""),
+        ("const T: &str = \"crate::a \\\" crate::a\"; const R: &str = r#\"\"crate::a\"#;", ""),
+        ("#[cfg(test)] mod tests { use crate::a; } #[cfg(test)] use crate::a::{b, c};", ""),
+        ("struct X { #[cfg(test)] a: crate::a::Item, b: u8 }", ""),
+        ("use std::a::Item; use ::a::Item; fn f() { ::b::d::f() }", ""),
+        ("use crate::list;", ""),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [
+            ("lib.rs", "mod a; mod b; mod list;"),
+            ("a.rs", "pub struct Item;"),
+            ("b.rs", "mod c; mod d; pub use crate::a::Item as Passed; use crate::list::inner;"),
+            ("b/d.rs", "pub fn g() {}"),
+            ("b/c/e.rs", "pub fn f() {}"),
+            ("list.rs", "//! A list.\n#![allow(x)]\npub mod inner;\npub(crate) mod inner2;"),
+            ("list/inner.rs", "pub fn g() {}"),
+            ("b/c.rs", text),
+        ];
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         }
+        let found = House::read(folder.path()).uses().remove("b::c").unwrap();
+        assert_eq!(found, used.split_whitespace().map(str::to_owned).collect(), "{text}");
     }
-    files.sort();
-    files
 }
 
-/// `src/tls/select.rs` → `tls::select`; `src/lib.rs` → nothing.
-fn module_of(file: &Path) -> String {
-    let relative = file.strip_prefix(SRC).unwrap().with_extension("");
-    let parts: Vec<&str> = relative.iter().map(|part| part.to_str().unwrap()).collect();
-    parts.into_iter().filter(|part| !["mod", "lib"].contains(part)).collect::<Vec<_>>().join("::")
+/// This crate's files.
+fn own() -> (House, Graph) {
+    let house = House::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+    let uses = house.uses();
+    let (files, count) = (house.rooms().count(), uses.values().map(BTreeSet::len).sum::<usize>());
+    assert!(files > 200 && count > 800, "only {files} files and {count} uses seen");
+    (house, uses)
 }
 
-/// The file without its unit tests.
-fn code(file: &Path) -> String {
-    let text = fs::read_to_string(file).unwrap();
-    text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+fn fixture(name: &str) -> (House, Graph) {
+    let house = House::read(&Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/layers")).join(name));
+    let uses = house.uses();
+    (house, uses)
 }
 
-/// Every path that begins with `crate::` (in `main.rs`: `tlsgate::`), wherever it stands, with lists taken apart.
-fn uses(file: &Path) -> BTreeSet<String> {
-    let text = code(file);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-    // Who may see something is no use of it.
-    let text = lines.join(" ").replace("pub(in crate::", "pub(in ");
-    let mut found = BTreeSet::new();
-    for marker in ["crate::", "tlsgate::"] {
-        for (at, _) in text.match_indices(marker) {
-            let rest = &text[at + marker.len()..];
-            let path: String = rest.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
-            let list = rest[path.len()..].strip_prefix('{').and_then(|list| list.split_once('}')).map(|(list, _)| list);
-            match list {
-                Some(list) => found.extend(list.split(',').map(|item| format!("{path}{}", item.trim()))),
-                None => drop(found.insert(path)),
-            }
-        }
-    }
-    found
-}
-
-/// The room that a path belongs to: the longest one that is a prefix of it.
-fn room_of(path: &str, rooms: &BTreeMap<String, Room>) -> Option<String> {
-    prefixes(path).find(|prefix| rooms.contains_key(prefix))
-}
-
-/// `a::b::c`, `a::b`, `a`.
-fn prefixes(path: &str) -> impl Iterator<Item = String> {
-    let parts: Vec<String> = path.split("::").map(str::to_owned).collect();
-    (1..=parts.len()).rev().map(move |count| parts[..count].join("::"))
-}
-
-fn within(path: &str, room: &str) -> bool {
-    path == room || path.strip_prefix(room).is_some_and(|rest| rest.starts_with("::"))
+/// A line for each circle, with every use in it.
+fn described(uses: &Graph) -> Vec<String> {
+    let line = |circle: BTreeSet<&str>| {
+        let inside = circle.iter().flat_map(|file| uses[*file].iter().map(move |used| (*file, used.as_str())));
+        let inside = inside.filter(|(_, used)| circle.contains(used));
+        inside.map(|(file, used)| format!("{file} uses {used}")).collect::<Vec<_>>().join(", ")
+    };
+    circles(uses).into_iter().map(line).collect()
 }
