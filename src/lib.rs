@@ -1,69 +1,94 @@
 //! tlsgate: a TLS-terminating layer-4 proxy that gives each client the certificate it can use.
 //!
-//! The map of the house. A file may use only what stands on lower floors; `tests/it/layers.rs` reads this table and
-//! checks it.
+//! The map of the house. A room is a file or a folder: everything below it that has no row of its own belongs to it. A list
+//! of modules needs no row. A file may use the files of its own room, and those of the rooms that its row names; these are
+//! further down in the table, never further up. In the last column, `tls` is every room in `tls`. No files use each other
+//! in a circle, a parent and its child neither. `tests/it/layers.rs` reads this table and checks all of it: also that
+//! every file has a row, every row a file, and every name in the last column a use.
 //!
 //! | floor | room | its one task | may use |
-//! |---|---|---| --- |
-//! | 8 | `main` | exit codes | cli |
-//! | 7 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | server, admin, explain, reload, snapshot, starttls, config, tls, net, observe, files, warning, route |
-//! | 6 | `server` | wires the parts together; workers, sockets, descriptors, signals, drain, hand-over to another process | admin, proxy, reload, snapshot, config, tls, backend, net, observe, files, limit, route |
-//! | 6 | `admin` | health, state and changes over HTTP; its own thread and runtime | explain, reload, snapshot, starttls, tls, config, backend, limit, net, observe, files, route |
-//! | 5 | `explain` | a question about a client → what it would get, and why | snapshot, backend, tls, route |
-//! | 5 | `reload` | load → validate → build → swap; on failure the old state stays | config, snapshot, tls, observe, files, warning, route |
-//! | 5 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::entry, proxy::pulse, proxy::workers, proxy::admission, snapshot, net, observe, limit |
-//! | 5 | `proxy::workers` | which worker serves a connection | – |
-//! | 5 | `proxy::pulse` | a timer that stands while connections come | – |
-//! | 5 | `proxy::admission` | lets a connection in, or says why not | snapshot, limit, net, observe |
-//! | 5 | `proxy::proxied` | the PROXY header of a proxy in front | net |
-//! | 5 | `proxy::preface` | the PROXY header for a backend | tls, net, observe |
-//! | 5 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::admission, proxy::entry, proxy::proxied, snapshot, starttls, tls, backend, relay, limit, net, observe, route |
-//! | 5 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::preface, proxy::proxied, starttls, tls, backend, relay, limit, net, observe, route::index |
-//! | 4 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, starttls, tls, backend, limit, net, files, warning |
-//! | 3 | `route::ways` | where each route leads | route::index, backend, tls |
-//! | 3 | `config::file` | the TOML as written, and every default | config::decode, config::located, config::values, starttls, tls, backend, limit, net, observe, route::index |
-//! | 3 | `config::validate` | `File` → `Config`; all errors at once | config, starttls, tls, backend, limit, net, observe, route::index |
-//! | 3 | `config::values` | the kinds of value that keys hold | config::decode, config::located, starttls, tls, backend, limit, net, observe, route::index, words |
-//! | 3 | `config::decode` | tables → values, with every fault's place | config::located, words |
-//! | 1 | `config::located` | values and faults with their places in a file | – |
-//! | 3 | `config` | file → `Config` | files |
-//! | 3 | `relay` | bytes both ways after the handshake | tls::record, net, observe |
-//! | 2 | `starttls` | what goes over a connection in the clear before TLS begins | ldap, net, words |
-//! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::certified, tls::certificate::chain, tls::certificate::inspect, tls::certificate::pem, tls::crypto, files |
-//! | 2 | `tls::certificate::chain` | certificates → the way from the server's to a root | tls::certificate::x509, tls::crypto |
-//! | 2 | `tls::certificate::inspect` | DER → what is to be told of any certificate | tls::certificate::certified, tls::certificate::x509, tls::crypto |
-//! | 2 | `tls::certificate::x509` | one certificate in DER → its parts, and who issued it | tls::crypto |
-//! | 2 | `tls::certificate::expiry` | when certificates end, and whether that is soon | tls::certificate::certified, tls::certificate::inspect |
-//! | 1 | `tls::wire::cursor` | big-endian fields off the front of bytes | – |
-//! | 2 | `tls::wire::draft` | a ClientHello taken apart, changed, and put together | tls::wire::hello, tls::wire::cursor |
-//! | 2 | `tls::wire::codes` | names ↔ code points of what clients offer | – |
-//! | 2 | `tls::handshake` | terms, choice, termination | tls |
-//! | 2 | `tls::certificate::source` | files and folders → certificates, and the last good ones | tls, files, warning |
+//! |---|---|---|---|
+//! | 10 | `main` | exit codes | cli |
+//! | 9 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, admin::request, explain, reload, snapshot, config, tls, observe::log, files, net |
+//! | 9 | `cli::check` | everything that is wrong with a configuration, without a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning |
+//! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
+//! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, tls, files |
+//! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
+//! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
+//! | 8 | `server` | wires the parts together: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, backend, tls::certificate::expiry, tls::crypto, observe, net |
+//! | 7 | `admin` | health, state and changes over HTTP: opens the server, answers a request; its own thread and runtime | admin::change, admin::view, admin::request, admin::settings, admin::connection, reload, config, net |
+//! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of who changed what | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, tls, files, limit |
+//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::settings, admin::connection, explain, reload, snapshot, config, backend::pool, tls |
+//! | 7 | `admin::request` | a request from its head to its answer: who may ask, what can be asked, how answers look | admin::connection, config, tls::crypto, files |
+//! | 7 | `admin::settings` | the configuration as the API shows it | config, backend, route::index, starttls, tls, observe, limit, net::proxy_protocol |
+//! | 7 | `admin::connection` | the connections: accepted, bounded, closed where a peer stalls | config::values, limit, net |
+//! | 6 | `explain` | a question about a client → what it would get, and why | snapshot, route, tls |
+//! | 6 | `reload` | load → validate → build → swap; on failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, warning |
+//! | 6 | `reload::watch` | files and folders → a reload when something in them changes | config::validate, tls::certificate::source, observe::access |
+//! | 6 | `reload::job` | work that waits for files, on a thread of its own, with a time limit | config::located, files |
+//! | 6 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::admission, proxy::entry, proxy::workers, proxy::pulse, snapshot, observe::access, observe::metrics, limit, net |
+//! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::admission, proxy::entry, proxy::proxied, snapshot, route::ways, relay, backend::connect, backend::pool, backend::failure, route::index, starttls, tls::handshake, tls::record, tls::wire, observe::outcome, net |
+//! | 6 | `proxy::admission` | admits a connection, or returns the reason for refusing it | snapshot, observe::outcome, limit, net |
+//! | 6 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::preface, proxy::proxied, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::certificate::select, tls::trust::clients, tls::policy, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net |
+//! | 6 | `proxy::preface` | the PROXY header for a backend | tls::handshake, tls::certificate::certified, observe::access, net |
+//! | 6 | `proxy::proxied` | the PROXY header of a proxy in front | net |
+//! | 6 | `proxy::workers` | which worker serves a connection | – |
+//! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
+//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, backend, starttls, tls, files, warning, limit, net |
+//! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire |
+//! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
+//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::located, backend, route::index, starttls, tls, observe, limit, net |
+//! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net |
+//! | 4 | `config::values` | the kinds of value that keys hold | config::decode, backend, tls, observe::access, limit, net, words |
+//! | 4 | `config::decode` | tables → values, with the place of every error | config::located, words |
+//! | 4 | `config::located` | values and errors with their places in a file | – |
+//! | 4 | `relay` | bytes both ways after the handshake | tls::record, observe::metrics, net |
+//! | 3 | `backend::upkeep` | keeps what is known of the servers current: looks names up, checks health; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |
+//! | 3 | `backend::connect` | connects to a server of a pool, and to another one where that fails | backend::pool, backend::server, backend::failure, tls::handshake::connect, tls::record, net |
+//! | 3 | `backend::pool` | the servers of one backend, shared by all who connect to it | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, tls::handshake::connect, net, words |
+//! | 3 | `backend::server` | one server: its connections and its condition | backend::verdict, backend::health, backend::condition, net |
+//! | 3 | `backend::verdict` | results of health checks in a row → whether a server is up; pure | backend::health, backend::condition |
+//! | 3 | `backend::health` | one health check: TCP, TLS, HTTP, LDAP | backend::failure, tls::handshake::connect, tls::trust::servers, tls::wire, net |
+//! | 3 | `backend::failure` | the reasons why no connection could be made | tls::handshake::connect |
+//! | 3 | `backend::lookup` | the last good answer of a source of servers, which outlives reloads | backend::discover |
+//! | 3 | `backend::discover` | names → the servers that they resolve to, and for how long | files |
+//! | 3 | `backend::condition` | what is known of a server: its state, its health, failed connections; pure | – |
+//! | 3 | `backend::balance` | which of several servers is next | words |
+//! | 3 | `route::index` | server name and application protocols → which route takes it; pure | tls::certificate::name, words |
+//! | 3 | `starttls` | the exchange in the clear before TLS begins | net, words |
+//! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::wire, tls::crypto |
+//! | 2 | `tls::handshake` | the server's side: agrees on terms, chooses the certificate, terminates | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::wire |
+//! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::inspect, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::crypto, files |
+//! | 2 | `tls::certificate::source` | files and folders → certificates, and the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning |
 //! | 2 | `tls::certificate::stamp` | whether a file may have changed | files |
 //! | 2 | `tls::certificate::select` | names + abilities + time → certificate, and why; pure | tls::certificate::certified, tls::certificate::name, words |
-//! | 2 | `tls::certificate::certified` | PEM contents → one certificate with its facts | tls::certificate::name, tls::crypto, tls::wire::fault, tls::certificate::chain, tls::certificate::x509 |
+//! | 2 | `tls::certificate::expiry` | when certificates end, and whether that is soon | tls::certificate::inspect, tls::certificate::certified |
+//! | 2 | `tls::certificate::inspect` | DER → what is shown of any certificate | tls::certificate::certified, tls::certificate::x509, tls::crypto |
+//! | 2 | `tls::trust::clients` | clients' certificates: whether they are good, and whose they are | tls::certificate::certified, tls::trust::anchor, tls::certificate::x509, tls::certificate::name, tls::tickets, tls::wire, tls::crypto, words |
+//! | 2 | `tls::certificate::certified` | PEM contents → one certificate with its facts | tls::certificate::chain, tls::certificate::x509, tls::certificate::name, tls::crypto |
+//! | 2 | `tls::certificate::chain` | certificates → the way from the server's to a root | tls::certificate::x509, tls::crypto |
+//! | 2 | `tls::trust::servers` | which servers a client of ours trusts | tls::trust::anchor, tls::wire, tls::crypto |
+//! | 2 | `tls::trust::anchor` | trusted certificates → which may issue others, and which are trusted as they are | tls::certificate::x509 |
+//! | 2 | `tls::certificate::x509` | one certificate in DER → its parts, and who issued it | tls::crypto |
 //! | 2 | `tls::certificate::pem` | the bytes of a file → certificates, keys and lists of revoked certificates | – |
 //! | 2 | `tls::certificate::name` | names as they are compared | – |
-//! | 2 | `tls::wire::hello` | bytes → ClientHello facts | tls::wire::alert, tls::wire::cursor, tls::wire::fault |
-//! | 2 | `tls::trust::clients` | clients' certificates: whether they are good, and whose they are | tls::trust::anchor, tls::certificate::certified, tls::certificate::x509, tls::certificate::name, tls::crypto, tls::tickets, tls::wire::fault, words |
-//! | 2 | `route::index` | server name and application protocols → which route takes it; pure | tls::certificate::name, words |
-//! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire::alert, tls::crypto, tls::wire::fault, tls::wire::hello, words |
-//! | 2 | `tls::stream` | a finished handshake → a stream of plain bytes | tls::record |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
-//! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls |
-//! | 2 | `tls::trust::servers` | whom to believe as a client | tls::trust::anchor, tls::crypto, tls::wire::fault |
-//! | 2 | `tls::trust::anchor` | trusted certificates → which may issue others, and which are believed as they are | tls::certificate::x509 |
-//! | 2 | `tls::policy` | AWS's policies, and one's own | tls::wire::codes, tls::crypto, words |
-//! | 1 | `tls::crypto` | the only file that names the crypto provider | – |
-//! | 1 | `tls::wire::alert` | alerts before any key exists, and their names | – |
-//! | 1 | `tls::wire::fault` | rustls's errors → the cause in words, and the alert | tls::wire::alert |
-//! | 2 | `backend` | servers, the balance among them, their health, connecting | ldap, tls::trust::servers, tls::handshake::connect, tls::record, tls::stream, net, tls::wire::fault, files, words |
-//! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
+//! | 2 | `tls::stream` | a finished handshake → a stream of plain bytes | tls::record |
+//! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire, tls::crypto, words |
+//! | 2 | `tls::policy` | AWS's policies, and one's own | tls::wire, tls::crypto, words |
+//! | 2 | `tls::wire` | bytes ↔ facts: code points and their names, alerts and what causes them, hellos read and written | – |
+//! | 2 | `tls::crypto` | the only file that names the crypto provider | – |
+//! | 1 | `observe::access` | the access log: its fields, formats and targets; its own thread | observe::outcome, observe::line, net, words |
+//! | 1 | `observe::metrics` | counters and histograms for Prometheus | observe::outcome |
+//! | 1 | `observe::outcome` | who ended a connection, and in which phase | – |
+//! | 1 | `observe::log` | the diagnostic log | observe::line, words |
+//! | 1 | `observe::line` | keeps a record one line, whatever is in it | – |
 //! | 1 | `files` | reads regular files of bounded size, or a named pipe once; knows what is being read | – |
-//! | 1 | `warning` | what is no error but should be known, and about whom | – |
+//! | 1 | `warning` | what is no error but should be known, and its subject | – |
+//! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
 //! | 1 | `limit` | who may connect, how many at a time and how often | – |
-//! | 1 | `net` | sockets, buffers and pipes, ways to close | words |
-//! | 1 | `observe` | outcomes, access log, metrics, diagnostic log | net, words |
+//! | 1 | `net::proxy_protocol` | the PROXY protocol: bytes ↔ facts | net, words |
+//! | 1 | `net` | sockets, buffers and pipes, ways to close | – |
 //! | 1 | `words` | enums that are written as words: each word once, beside its enum | – |
 //!
 //! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
