@@ -1,4 +1,4 @@
-//! Reading files that somebody else wrote: whatever stands at a path, reading it ends, and soon.
+//! Reading files that others wrote: whatever is at a path, reading it ends, and soon.
 //! Must not know: what is in them.
 //!
 //! A FIFO without a writer, a device or a file without end would otherwise hold up whoever reads it for good.
@@ -38,7 +38,7 @@ pub struct Secret {
     pub exposed: bool,
 }
 
-/// Reads a regular file of at most `largest` bytes. Anything else that stands at `path` is an error that names its kind;
+/// Reads a regular file of at most `largest` bytes. Anything else at `path` is an error that names its kind;
 /// nothing is opened that opening could change or that could block.
 pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
     progress::begin(path)?;

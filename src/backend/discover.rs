@@ -1,4 +1,4 @@
-//! Names → the servers that they stand for now, and for how long. Must not know: pools, what becomes of a server that is
+//! Names → the servers that they resolve to now, and for how long. Must not know: pools, what becomes of a server that is
 //! no longer found.
 
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! `tlsgate completion` and `tlsgate manpage`: what shells and readers are told of the command line, made from its own
+//! `tlsgate completion` and `tlsgate manpage`: the command line for shells and readers, made from its own
 //! definition. Must not know: what any verb does.
 
 use std::process::ExitCode;

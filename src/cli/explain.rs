@@ -97,7 +97,7 @@ pub(super) fn explain(question: Question) -> ExitCode {
     built.failures.iter().for_each(|failure| complain(&format!("{}: warning: {failure}", path.display())));
     let listener = match explain::listener(&built.snapshot, question.listener.as_deref()) {
         Ok(listener) => listener,
-        Err(said) => return misused("--listener", &said),
+        Err(reason) => return misused("--listener", &reason),
     };
     let explanation = explain::explain(listener, raw, question.address, now.as_second());
     match question.format {
@@ -124,7 +124,7 @@ fn captured(path: &PathBuf) -> Result<Vec<u8>, String> {
     }
 }
 
-fn misused(flag: &str, said: &str) -> ExitCode {
-    complain(&format!("{flag}: {said}"));
+fn misused(flag: &str, reason: &str) -> ExitCode {
+    complain(&format!("{flag}: {reason}"));
     USAGE.into()
 }

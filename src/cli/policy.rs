@@ -83,8 +83,8 @@ pub(super) fn policy(verb: Verb) -> ExitCode {
     };
     let all = match known(path.as_deref()) {
         Ok(all) => all,
-        Err(said) => {
-            complain(&said);
+        Err(reason) => {
+            complain(&reason);
             return FAILED.into();
         }
     };

@@ -1,5 +1,5 @@
-//! The PROXY protocol: who a connection is from, as a proxy tells the one behind it (HAProxy's proxy-protocol.txt, versions
-//! 1 and 2). Bytes in, facts out, and the reverse; no I/O. Must not know: whom to believe.
+//! The PROXY protocol: who a connection is from, as a proxy reports it to the one behind it (HAProxy's proxy-protocol.txt,
+//! versions 1 and 2). Bytes in, facts out, and the reverse; no I/O. Must not know: whom to believe.
 //!
 //! The crates there are (proxy-header, ppp) leave out Unix addresses and the checksum, or take what the grammar does not
 //! allow, such as `PROXY UNKNOWNX`.

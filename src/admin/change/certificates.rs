@@ -44,14 +44,14 @@ pub(in crate::admin) async fn add(control: &Control, listener: &str, body: &[u8]
     };
     let snapshot = control.current.load();
     let terminators = snapshot.listener(listener).into_iter().flat_map(|listener| listener.ways.terminators());
-    let said: Option<Vec<_>> = terminators.map(|terminator| never_served(&built, &terminator.policy)).collect();
-    if let Some(said) = said.and_then(|said| said.into_iter().next()) {
-        return Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("certificate: {said}"));
+    let reasons: Option<Vec<_>> = terminators.map(|terminator| never_served(&built, &terminator.policy)).collect();
+    if let Some(reason) = reasons.and_then(|reasons| reasons.into_iter().next()) {
+        return Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("certificate: {reason}"));
     }
     let elsewhere = certificates(control, listener).into_iter().find(|other| other.fingerprint == built.fingerprint);
     if let Some(other) = elsewhere.filter(|other| other.label != built.label) {
-        let said = format!("this certificate is there already, as {}", other.label);
-        return Answer::error(StatusCode::CONFLICT, &said);
+        let message = format!("this certificate is there already, as {}", other.label);
+        return Answer::error(StatusCode::CONFLICT, &message);
     }
     let files = pair.clone();
     let written = match aside(move || Change::write(&files, &sent.certificate, &sent.key)).await {
@@ -89,8 +89,8 @@ pub(in crate::admin) async fn remove(control: &Control, listener: &str, name: &s
         })
     });
     if let Some(bereft) = bereft {
-        let said = format!("listener {:?} would be left without a certificate", bereft.name);
-        return Answer::error(StatusCode::CONFLICT, &said);
+        let message = format!("listener {:?} would be left without a certificate", bereft.name);
+        return Answer::error(StatusCode::CONFLICT, &message);
     }
     let files = pair.clone();
     let removed = match aside(move || Change::remove(&files)).await {
@@ -110,7 +110,7 @@ pub(in crate::admin) async fn remove(control: &Control, listener: &str, name: &s
 impl Sent {
     /// By hand, since the words of a deserializer quote what they did not expect.
     fn read(body: &[u8]) -> Result<Self, Answer> {
-        let malformed = |said: &str| Answer::error(StatusCode::BAD_REQUEST, said);
+        let malformed = |message: &str| Answer::error(StatusCode::BAD_REQUEST, message);
         let value: Value = serde_json::from_slice(body).map_err(|error| {
             malformed(&format!("the body is not JSON, from line {}, column {}", error.line(), error.column()))
         })?;
@@ -125,8 +125,8 @@ impl Sent {
 
     /// What a reload will make of it.
     fn built(&self, pair: &Pair) -> Result<Certificate, Answer> {
-        let wrong = |field: &str, said: &dyn std::fmt::Display| {
-            Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("{field}: {said}"))
+        let wrong = |field: &str, message: &dyn std::fmt::Display| {
+            Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("{field}: {message}"))
         };
         // Whatever is called a private key would be written to where everyone may read.
         if self.certificate.contains("PRIVATE KEY-----") {
@@ -155,18 +155,18 @@ async fn swapped(
             return Ok(changes.clone());
         }
         Ok(Report::Swapped(_)) => {
-            let said = "the reload did not take it over, and the warnings in the log say why; nothing was changed";
-            Answer::error(StatusCode::CONFLICT, said)
+            let message = "the reload did not take it over, and the warnings in the log say why; nothing was changed";
+            Answer::error(StatusCode::CONFLICT, message)
         }
         Ok(Report::Failed(errors)) => process::failed(StatusCode::CONFLICT, errors),
         Err(stopping) => Answer::error(StatusCode::SERVICE_UNAVAILABLE, &stopping.to_string()),
     };
     if let Err(error) = aside(move || made.take_back()).await {
         tracing::error!(%error, "a change of certificate files cannot be taken back");
-        let said = format!("it failed, and what was written cannot be taken back: {error}");
-        return Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &said));
+        let message = format!("it failed, and what was written cannot be taken back: {error}");
+        return Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &message));
     }
-    // Where it swapped, it has to swap back; where it failed, this tells that all is well again.
+    // Where it swapped, it has to swap back; where it failed, this reports that all is well again.
     if control.reload().await.is_err() {
         tracing::info!("the certificate files are as they were; tlsgate is stopping");
     }
@@ -192,8 +192,8 @@ fn certificates(control: &Control, listener: &str) -> Vec<Arc<Certificate>> {
 }
 
 fn unwritten(pair: &Pair, error: &std::io::Error) -> Answer {
-    let said = format!("{} cannot be changed: {error}", pair.folder.display());
-    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &said)
+    let message = format!("{} cannot be changed: {error}", pair.folder.display());
+    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &message)
 }
 
 const EXPECTED: &str =

@@ -22,14 +22,14 @@ pub(in crate::admin) fn to_write(config: &Config, listener: &str, name: &str) ->
     let folders: Vec<&Path> = folders(listener).collect();
     for folder in &folders {
         if there(folder, &format!("{name}.pem")) {
-            let said = format!("{name}.pem is there already, and {name}.key would be taken for its key");
-            return Err(Answer::error(StatusCode::CONFLICT, &said));
+            let message = format!("{name}.pem is there already, and {name}.key would be taken for its key");
+            return Err(Answer::error(StatusCode::CONFLICT, &message));
         }
     }
     let pairs = folders.iter().map(|folder| named(folder, name, "crt"));
     let Some(first) = pairs.clone().next() else {
-        let said = "the listener has no folder among its certificates, and only there can one be added";
-        return Err(Answer::error(StatusCode::CONFLICT, said));
+        let message = "the listener has no folder among its certificates, and only there can one be added";
+        return Err(Answer::error(StatusCode::CONFLICT, message));
     };
     let existing =
         pairs.into_iter().find(|pair| there(&pair.folder, &pair.certificate) || there(&pair.folder, &pair.key));
@@ -46,14 +46,14 @@ pub(in crate::admin) fn to_remove(config: &Config, listener: &str, name: &str) -
         .filter(|pair| there(&pair.folder, &pair.certificate));
     match (found.next(), found.next()) {
         (None, _) => {
-            let said = "no certificate of that name is in the listener's folders";
-            Err(Answer::error(StatusCode::NOT_FOUND, said))
+            let message = "no certificate of that name is in the listener's folders";
+            Err(Answer::error(StatusCode::NOT_FOUND, message))
         }
         (Some(pair), None) => plain_files(pair),
         (Some(one), Some(other)) => {
             let paths = [one, other].map(|pair| pair.certificate_path().display().to_string());
-            let said = format!("several files bear that name: {}", paths.join(" and "));
-            Err(Answer::error(StatusCode::CONFLICT, &said))
+            let message = format!("several files bear that name: {}", paths.join(" and "));
+            Err(Answer::error(StatusCode::CONFLICT, &message))
         }
     }
 }
@@ -86,10 +86,10 @@ fn plain(name: &str) -> Result<&str, Answer> {
     if !name.is_empty() && name.len() <= LONGEST_NAME && !name.starts_with('.') && name.bytes().all(fine) {
         return Ok(name);
     }
-    let said = format!(
+    let message = format!(
         "name: found {name:?}, expected at most {LONGEST_NAME} of the letters a-z and A-Z, digits, '.', '-' and '_', not beginning with '.'"
     );
-    Err(Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &said))
+    Err(Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &message))
 }
 
 fn folders(listener: &Listener) -> impl Iterator<Item = &Path> {
@@ -114,8 +114,8 @@ fn there(folder: &Path, name: &str) -> bool {
 fn plain_files(pair: Pair) -> Result<Pair, Answer> {
     for path in [pair.certificate_path(), pair.folder.join(&pair.key)] {
         if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
-            let said = format!("{} is no plain file, and is left to who made it", path.display());
-            return Err(Answer::error(StatusCode::CONFLICT, &said));
+            let message = format!("{} is no plain file, and is left to who made it", path.display());
+            return Err(Answer::error(StatusCode::CONFLICT, &message));
         }
     }
     Ok(pair)

@@ -1,5 +1,4 @@
-//! What is wanted of a server of a backend: taken into service, drained, out of service. Must not know: what follows
-//! from it.
+//! Sets the state of a server of a backend: in service, drained, out of service. Must not know: what follows from it.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use crate::snapshot::Snapshot;
 
 /// Sets the state of a server, which is named by its address as the listing shows it.
 pub(in crate::admin) fn set_state(snapshot: &Snapshot, backend: &str, server: &str, body: &[u8]) -> Answer {
-    let Some(state) = wanted(body) else {
+    let Some(state) = requested(body) else {
         let words = State::ALL.map(|state| format!("{{\"state\":\"{}\"}}", state.word())).join(" or ");
         return Answer::error(StatusCode::BAD_REQUEST, &format!("the body is something else (expected {words})"));
     };
@@ -29,7 +28,7 @@ pub(in crate::admin) fn set_state(snapshot: &Snapshot, backend: &str, server: &s
     Answer::ok(&json!({ "was": was, "server": listing::server(member) }))
 }
 
-fn wanted(body: &[u8]) -> Option<State> {
+fn requested(body: &[u8]) -> Option<State> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let fields = body.as_object().filter(|fields| fields.len() == 1)?;
     let word = fields.get("state")?.as_str()?;

@@ -44,18 +44,18 @@ impl Answer {
     }
 
     /// What is wrong, in plain words.
-    pub(in crate::admin) fn error(status: StatusCode, said: &str) -> Self {
-        Self { status, content_type: JSON, body: json!({ "error": said }).to_string().into(), hint: Hint::None }
+    pub(in crate::admin) fn error(status: StatusCode, message: &str) -> Self {
+        Self { status, content_type: JSON, body: json!({ "error": message }).to_string().into(), hint: Hint::None }
     }
 
-    pub(in crate::admin) fn unauthorized(said: &str) -> Self {
-        Self { hint: Hint::Authenticate, ..Self::error(StatusCode::UNAUTHORIZED, said) }
+    pub(in crate::admin) fn unauthorized(message: &str) -> Self {
+        Self { hint: Hint::Authenticate, ..Self::error(StatusCode::UNAUTHORIZED, message) }
     }
 
     /// The path is known, and `allowed` is what can be done with it.
     pub(in crate::admin) fn not_allowed(allowed: String) -> Self {
-        let said = format!("this method is not allowed here (expected {allowed})");
-        Self { hint: Hint::Methods(allowed), ..Self::error(StatusCode::METHOD_NOT_ALLOWED, &said) }
+        let message = format!("this method is not allowed here (expected {allowed})");
+        Self { hint: Hint::Methods(allowed), ..Self::error(StatusCode::METHOD_NOT_ALLOWED, &message) }
     }
 
     /// A text that is ready, of its own type.

@@ -10,18 +10,18 @@ use tokio::time::timeout;
 
 use crate::admin::request::answer::{Answer, JSON};
 
-/// Whether somebody wants the body. What nobody wants takes no memory.
+/// Whether the body is needed. A body that is not takes no memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Wanted {
     Yes,
     No,
 }
 
-/// The whole body, or why not. It is empty where it is not wanted, and has to be of the right size all the same.
+/// The whole body, or why not. It is empty where it is not needed, and has to be of the right size all the same.
 pub(in crate::admin) async fn read(body: Incoming, headers: &HeaderMap, wanted: Wanted) -> Result<Vec<u8>, Answer> {
     let too_long = || {
-        let said = format!("the body is longer than {} MiB", LONGEST >> 20);
-        Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &said)
+        let message = format!("the body is longer than {} MiB", LONGEST >> 20);
+        Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &message)
     };
     if body.size_hint().lower() > LONGEST as u64 {
         discard(body, headers).await;
@@ -54,7 +54,7 @@ pub(in crate::admin) async fn read(body: Incoming, headers: &HeaderMap, wanted: 
 }
 
 /// Takes what is sent and forgets it, for a while: a client that still sends when the connection is closed would lose the
-/// answer. One that waits to be told to send is not told.
+/// answer. A client that waits for leave to send (`Expect: 100-continue`) gets none.
 pub(in crate::admin) async fn discard(mut body: Incoming, headers: &HeaderMap) {
     if headers.contains_key(EXPECT) {
         return;
@@ -63,10 +63,10 @@ pub(in crate::admin) async fn discard(mut body: Incoming, headers: &HeaderMap) {
     let _ = timeout(PATIENCE, async { while let Some(Ok(_)) = body.frame().await {} }).await;
 }
 
-/// Whether the body says that it is JSON. A web page cannot have a browser send that here without asking first.
+/// Whether the Content-Type is JSON. A web page cannot have a browser send that here without asking first.
 pub(in crate::admin) fn is_json(headers: &HeaderMap) -> bool {
-    let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = said.map(|said| said.split(';').next().unwrap_or_default().trim());
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = declared.map(|declared| declared.split(';').next().unwrap_or_default().trim());
     essence.is_some_and(|essence| essence.eq_ignore_ascii_case(JSON))
 }
 

@@ -9,7 +9,7 @@ use crate::tls::crypto;
 /// A secret that is never shown.
 pub struct Token(String);
 
-/// Reads the file, in which the token stands alone. Whether others can read it too is looked at with the configuration.
+/// Reads the file, which holds the token and nothing else. Whether others can read it too is looked at with the configuration.
 pub fn read(file: &Located<PathBuf>) -> Result<Token, ConfigError> {
     let path = file.value.display();
     let unreadable = |error| file.error(format!("{path}: {}", files::reason(&error)));
@@ -27,7 +27,7 @@ pub fn read(file: &Located<PathBuf>) -> Result<Token, ConfigError> {
 }
 
 impl Token {
-    /// Whether `presented` is this token. How long that takes tells nothing but its length.
+    /// Whether `presented` is this token. How long that takes reveals nothing but its length.
     pub fn is(&self, presented: &[u8]) -> bool {
         crypto::same_secret(self.0.as_bytes(), presented)
     }

@@ -13,10 +13,10 @@ use crate::snapshot::Snapshot;
 
 /// What the client that the query describes would get now.
 pub(in crate::admin) fn explain(query: Option<&str>, snapshot: &Snapshot) -> Answer {
-    let bad = |said: String| Answer::error(StatusCode::BAD_REQUEST, &said);
+    let bad = |message: String| Answer::error(StatusCode::BAD_REQUEST, &message);
     let (listener, address, ask) = match question(query.unwrap_or_default()) {
         Ok(question) => question,
-        Err(said) => return bad(said),
+        Err(message) => return bad(message),
     };
     let address: Option<IpAddr> = match address.as_ref().map(|text| text.parse()).transpose() {
         Ok(address) => address,
@@ -32,12 +32,12 @@ pub(in crate::admin) fn explain(query: Option<&str>, snapshot: &Snapshot) -> Ans
     };
     match explain::listener(snapshot, listener.as_deref()) {
         Ok(listener) => Answer::ok(&explain::explain(listener, raw, address, Timestamp::now().as_second())),
-        Err(said) if listener.is_some() => Answer::error(StatusCode::NOT_FOUND, &format!("listener: {said}")),
-        Err(said) => bad(format!("listener: {said}")),
+        Err(message) if listener.is_some() => Answer::error(StatusCode::NOT_FOUND, &format!("listener: {message}")),
+        Err(message) => bad(format!("listener: {message}")),
     }
 }
 
-/// Which listener, and which address the client connected to, where it is said; and which client.
+/// Which listener, and which address the client connected to, if given; and which client.
 fn question(query: &str) -> Result<(Option<String>, Option<String>, Ask), String> {
     let (mut listener, mut address, mut ask) = (None, None, Ask::default());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {

@@ -1,7 +1,7 @@
 //! Standard output and standard error, for every verb. `println!` panics where it cannot write; nothing here does.
 //!
 //! A reader that has seen enough (`tlsgate check … | head -1`) is no fault: nothing more is printed, and the exit code is
-//! the verb's own, so that under `set -o pipefail` it still says whether the configuration is good. Any other failure
+//! the verb's own, so that under `set -o pipefail` it still shows whether the configuration is good. Any other failure
 //! to write, a full disk for one, is reported on standard error, and the exit code is 1.
 //! Must not know: what is printed.
 
@@ -30,8 +30,8 @@ pub(in crate::cli) fn visible(text: &str) -> String {
         .collect()
 }
 
-/// Writes lines to standard error, with nothing in them that steers a terminal. Where nobody reads them, there is nobody
-/// left to tell.
+/// Writes lines to standard error, with nothing in them that steers a terminal. Where nobody reads them, they are
+/// lost.
 pub(in crate::cli) fn complain(text: &str) {
     let lines: Vec<String> = text.split('\n').map(visible).collect();
     let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));

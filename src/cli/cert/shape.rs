@@ -83,8 +83,8 @@ fn key(key: &Key) -> Value {
         Key::None => json!({ "found": false }),
         Key::Matches(path) => json!({ "found": true, "path": path.display().to_string(), "matches": true }),
         Key::Strange(path) => json!({ "found": true, "path": path.display().to_string(), "matches": false }),
-        Key::Unusable(path, said) => {
-            json!({ "found": true, "path": path.display().to_string(), "matches": null, "error": said })
+        Key::Unusable(path, reason) => {
+            json!({ "found": true, "path": path.display().to_string(), "matches": null, "error": reason })
         }
     }
 }

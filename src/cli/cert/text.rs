@@ -48,8 +48,8 @@ fn paragraph(shown: &Shown, now: i64) -> String {
     let Item { facts, chain, key, unread } = &shown.item;
     let leaf = shown.item.leaf();
     let mut text = format!("{}\n", visible(&shown.path));
-    let mut line = |what: &str, said: &str| {
-        let _ = writeln!(text, "  {what:<12} {}", visible(said));
+    let mut line = |what: &str, value: &str| {
+        let _ = writeln!(text, "  {what:<12} {}", visible(value));
     };
     line("names", &if leaf.names.is_empty() { "-".into() } else { leaf.names.join(", ") });
     line("subject", &leaf.subject);
@@ -130,7 +130,7 @@ fn private(key: &Key) -> String {
         Key::None => "none here".into(),
         Key::Matches(path) => format!("matches ({})", path.display()),
         Key::Strange(path) => format!("BELONGS TO ANOTHER CERTIFICATE ({})", path.display()),
-        Key::Unusable(path, said) => format!("UNUSABLE: {} {said}", path.display()),
+        Key::Unusable(path, reason) => format!("UNUSABLE: {} {reason}", path.display()),
     }
 }
 
@@ -169,7 +169,7 @@ fn key(shown: &Shown) -> String {
     key_size(shown.item.leaf())
 }
 
-/// A curve's name says how large it is.
+/// A curve's name includes its size.
 fn key_size(facts: &Facts) -> String {
     match (facts.key.as_str(), facts.key_bits) {
         ("RSA", Some(bits)) => format!("RSA {bits}"),
