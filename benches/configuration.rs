@@ -14,7 +14,7 @@ use tlsgate::config::located::ConfigError;
 use tlsgate::config::validate::Config;
 use tlsgate::reload::{Cause, Origin, Ready, Reloader, Report, Sockets};
 use tlsgate::snapshot::Snapshot;
-use tlsgate::tls::certificate::source::Trust;
+use tlsgate::tls::certificate::store::Trust;
 
 const SIZES: [usize; 5] = [500, 1000, 2000, 4000, 8000];
 /// The least of so many rounds counts: what else the machine does only adds to it.

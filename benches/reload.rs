@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use tlsgate::config;
 use tlsgate::snapshot::Snapshot;
-use tlsgate::tls::certificate::source::Trust;
+use tlsgate::tls::certificate::store::Trust;
 
 const COUNT: usize = 10_000;
 const ROUNDS: usize = 5;

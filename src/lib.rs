@@ -59,7 +59,8 @@
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::wire, tls::crypto |
 //! | 2 | `tls::handshake` | the server's side: agrees on terms, chooses the certificate, terminates | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::wire |
 //! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::inspect, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::crypto, files |
-//! | 2 | `tls::certificate::source` | files and folders → certificates, and the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning |
+//! | 2 | `tls::certificate::source` | where certificates come from: one file for each kind of source | tls::certificate::store, tls::certificate::name, files, warning |
+//! | 2 | `tls::certificate::store` | the files of certificates → certificates, and the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning |
 //! | 2 | `tls::certificate::stamp` | whether a file may have changed | files |
 //! | 2 | `tls::certificate::select` | names + abilities + time → certificate, and why; pure | tls::certificate::certified, tls::certificate::name, words |
 //! | 2 | `tls::certificate::expiry` | when certificates end, and whether that is soon | tls::certificate::inspect, tls::certificate::certified |

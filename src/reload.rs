@@ -15,7 +15,7 @@ use crate::config::validate::Config;
 use crate::config::validate::admin::Admin;
 use crate::reload::control::{Command, Control, Status};
 use crate::snapshot::{Built, Current};
-use crate::tls::certificate::source::Trust;
+use crate::tls::certificate::store::Trust;
 use crate::warning::{self, Warning};
 
 mod build;

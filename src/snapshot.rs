@@ -15,7 +15,7 @@ use crate::limit::prefixes::Prefixes;
 use crate::route::ways::Ways;
 use crate::starttls;
 use crate::tls::certificate::certified::Certificate;
-use crate::tls::certificate::source::Store;
+use crate::tls::certificate::store::Store;
 use crate::warning::Warning;
 
 mod authorities;

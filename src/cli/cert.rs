@@ -19,8 +19,8 @@ use crate::snapshot::Snapshot;
 use crate::tls::certificate::chain::Anchors;
 use crate::tls::certificate::inventory;
 use crate::tls::certificate::inventory::{InventoryError, Item, Key};
-use crate::tls::certificate::source;
-use crate::tls::certificate::source::Trust;
+use crate::tls::certificate::source::folder;
+use crate::tls::certificate::store::Trust;
 
 pub(super) mod roots;
 mod shape;
@@ -143,7 +143,7 @@ fn show(paths: &[PathBuf], roots: &Anchors) -> Found {
         let before = all.len() + errors.len();
         let in_folder = path.is_dir();
         let files = match in_folder {
-            true => source::files(path).map_err(|error| error.to_string()),
+            true => folder::files(path).map_err(|error| error.to_string()),
             false => Ok(vec![(path.clone(), beside(path))]),
         };
         match files {

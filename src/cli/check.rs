@@ -19,7 +19,7 @@ use crate::config::located::ConfigError;
 use crate::route::ways::Way;
 use crate::snapshot::{Built, Snapshot};
 use crate::tls::certificate::certified::Certificate;
-use crate::tls::certificate::source::Trust;
+use crate::tls::certificate::store::Trust;
 use crate::warning::Warning;
 
 mod issuers;

@@ -17,7 +17,7 @@ use crate::config;
 use crate::explain::ask::Ask;
 use crate::explain::{self, Outcome};
 use crate::snapshot::Snapshot;
-use crate::tls::certificate::source::Trust;
+use crate::tls::certificate::store::Trust;
 use crate::tls::wire::hello;
 
 #[derive(Debug, Args)]

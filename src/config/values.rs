@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -14,6 +13,7 @@ use crate::tls::trust::clients::Demand;
 use crate::words::words;
 
 pub mod backend_tls;
+pub mod certificates;
 pub mod health;
 pub mod limits;
 pub mod resolver;
@@ -57,13 +57,6 @@ impl Value for HostName {
     fn read(value: &DeValue<'_>) -> Option<Self> {
         Self::parse(value.as_str()?)
     }
-}
-
-/// A certificate source as written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CertificateSource {
-    Path(PathBuf),
-    Pair { cert: PathBuf, key: PathBuf, chain: Option<PathBuf>, names: Option<Vec<String>>, default: bool },
 }
 
 /// What is asked of clients: `None` for nothing.
@@ -165,39 +158,6 @@ impl Value for Mode {
 impl std::fmt::Display for Mode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:04o}", self.0)
-    }
-}
-
-impl Value for CertificateSource {
-    const EXPECTED: &'static str = "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and, if wanted, chain = \"x.pem\", names = [\"…\"], default = true)";
-
-    const TYPES: &'static [&'static str] = &["string", "object"];
-
-    fn read(value: &DeValue<'_>) -> Option<Self> {
-        if let Some(path) = value.as_str().filter(|path| !path.is_empty()) {
-            return Some(Self::Path(path.into()));
-        }
-        let table = value.as_table()?;
-        if table.keys().any(|key| !["cert", "key", "chain", "names", "default"].contains(&key.get_ref().as_ref())) {
-            return None;
-        }
-        let text = |key| table.get(key).and_then(|value| value.get_ref().as_str()).filter(|path| !path.is_empty());
-        let names = match table.get("names") {
-            None => None,
-            Some(value) => {
-                let list = value.get_ref().as_array()?;
-                Some(list.iter().map(|name| name.get_ref().as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?)
-            }
-        };
-        let default = match table.get("default") {
-            None => false,
-            Some(value) => value.get_ref().as_bool()?,
-        };
-        let chain = match table.contains_key("chain") {
-            true => Some(text("chain")?.into()),
-            false => None,
-        };
-        Some(Self::Pair { cert: text("cert")?.into(), key: text("key")?.into(), chain, names, default })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::validate::Config;
 use crate::reload::changes;
 use crate::reload::summary::{Change, Kind};
 use crate::snapshot::{Built, Snapshot};
-use crate::tls::certificate::source::Trust;
+use crate::tls::certificate::store::Trust;
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone)]

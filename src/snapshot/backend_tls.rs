@@ -21,21 +21,21 @@ pub(super) fn connector(backend: &Backend, layer: Layer, reading: &mut Certifica
     let trust = Trust { roots, pins: tls.pins.clone() };
     let mut certificate = None;
     if let Some(source) = &tls.certificate {
-        let loaded = reading.loading.load(&source.value);
-        certificate = found(source, loaded, &mut reading.errors)?.found.into_iter().next();
+        let loaded = source.value.load(&mut reading.loading);
+        certificate = found(source, loaded, &mut reading.errors)?.items.into_iter().next();
     }
     let connector = Connector::new(Terms {
         policy: Some(&tls.policy),
         trust: &trust,
         server_name: Some(tls.server_name.clone()),
-        certificate: certificate.as_ref().map(|found| &*found.entry.certificate.key),
+        certificate: certificate.as_ref().map(|item| &*item.entry.certificate.key),
         alpn: tls.alpn.clone(),
         layer,
     });
     let connector = Arc::new(found(&tls.here, connector, &mut reading.errors)?);
     let now = reading.now.as_second();
     let place = Arc::from(format!("backend {:?}", backend.settings.name));
-    let remarks = certificate.iter().flat_map(|found| remarks::of(found, now));
+    let remarks = certificate.iter().flat_map(|item| remarks::of(item, now));
     reading.warnings.extend(remarks.map(|warning| warning.at(&place)));
     Some(connector)
 }

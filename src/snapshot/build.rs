@@ -15,7 +15,7 @@ use crate::limit::admission::{Admission, Limits};
 use crate::limit::prefixes::Prefixes;
 use crate::snapshot::certificates::Certificates;
 use crate::snapshot::{Built, Listener, Snapshot, backend_tls, health, ways};
-use crate::tls::certificate::source::Trust;
+use crate::tls::certificate::store::Trust;
 use crate::tls::record::Layer;
 use crate::warning::Warning;
 

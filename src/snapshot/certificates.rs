@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,8 +14,8 @@ use crate::snapshot::reach::Reach;
 use crate::snapshot::remarks;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::select;
-use crate::tls::certificate::source;
-use crate::tls::certificate::source::{Loading, Source, Store, Trust};
+use crate::tls::certificate::source::Source;
+use crate::tls::certificate::store::{Loading, Store, Trust, loaded};
 use crate::tls::handshake::never_served;
 use crate::tls::policy::Policy;
 use crate::warning::Warning;
@@ -105,19 +105,17 @@ impl<'b> Certificates<'b> {
         let (mut all, mut skipped, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
         let before = self.errors.len();
         for source in sources {
-            match self.loading.load(&source.value) {
+            match source.value.load(&mut self.loading) {
                 Ok(loaded) => {
                     self.warnings.extend(loaded.warnings.into_iter().map(|warning| warning.at(&place)));
                     skipped.extend(loaded.failures.iter().map(ToString::to_string));
                     self.failures.extend(loaded.failures.into_iter().map(|failure| failure.at(&place)));
-                    for certificate in loaded.found.iter().map(|found| &found.entry.certificate) {
-                        let Some(said) = never_served(certificate, policy) else { continue };
-                        let in_a_folder =
-                            matches!(&source.value, Source::Path(path) if path != Path::new(&*certificate.label));
-                        let list = if in_a_folder { &mut unusable } else { &mut self.errors };
-                        list.push(source.error(said));
+                    for item in &loaded.items {
+                        let Some(reason) = never_served(&item.entry.certificate, policy) else { continue };
+                        let list = if item.named { &mut self.errors } else { &mut unusable };
+                        list.push(source.error(reason));
                     }
-                    all.extend(loaded.found);
+                    all.extend(loaded.items);
                 }
                 Err(error) => self.errors.push(source.error(error.to_string())),
             }
@@ -128,11 +126,11 @@ impl<'b> Certificates<'b> {
             message.extend(skipped.iter().map(|reason| format!("; {reason}")));
             self.errors.push(here.error(message));
         }
-        let found = source::merge(all);
+        let items = loaded::merge(all);
         let now = self.now.as_second();
-        let remarks = found.iter().flat_map(|found| remarks::of(found, now)).map(|warning| warning.at(&place));
+        let remarks = items.iter().flat_map(|item| remarks::of(item, now)).map(|warning| warning.at(&place));
         self.warnings.extend(remarks);
-        let index = select::Certificates::new(found.into_iter().map(|found| found.entry).collect());
+        let index = select::Certificates::new(items.into_iter().map(|item| item.entry).collect());
         // With none that can be served, the listener could do nothing but refuse.
         let none_left = index.all().iter().all(|certificate| never_served(certificate, policy).is_some());
         if none_left { &mut self.errors } else { &mut self.unusable }.extend(unusable);

@@ -3,16 +3,16 @@
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::expiry;
 use crate::tls::certificate::inspect::Facts;
-use crate::tls::certificate::source::Found;
+use crate::tls::certificate::store::loaded::Item;
 use crate::tls::certificate::x509::rfc3339;
 use crate::warning::Warning;
 
 /// Everything about a certificate and its files, at `now`.
-pub(super) fn of(found: &Found, now: i64) -> Vec<Warning> {
-    let certificate = &*found.entry.certificate;
-    let mut warnings = found.warnings.clone();
-    if found.exposed {
-        let key = found.key.display().to_string();
+pub(super) fn of(item: &Item, now: i64) -> Vec<Warning> {
+    let certificate = &*item.entry.certificate;
+    let mut warnings = item.warnings.clone();
+    if item.exposed {
+        let key = item.key.display().to_string();
         warnings.push(Warning::about(key, "the private key can be read by everyone (chmod o-r)"));
     }
     let about = |what: &'static str| Warning::about(&*certificate.label, what);

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config;
 use crate::route::ways::Way;
-use crate::tls::certificate::source::Trust;
+use crate::tls::certificate::store::Trust;
 use crate::tls::trust::clients::ClientAuth;
 
 const MANY: usize = 300;

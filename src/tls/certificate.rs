@@ -10,4 +10,5 @@ pub mod pem;
 pub mod select;
 pub mod source;
 pub mod stamp;
+pub mod store;
 pub mod x509;

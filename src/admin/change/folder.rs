@@ -13,7 +13,6 @@ use crate::admin::request::answer::Answer;
 use crate::config::validate::Config;
 use crate::config::validate::listener::Listener;
 use crate::files::progress;
-use crate::tls::certificate::source::Source;
 
 /// Where a certificate of that name is written, and whether there is one already.
 pub(in crate::admin) fn to_write(config: &Config, listener: &str, name: &str) -> Result<(Pair, bool), Answer> {
@@ -93,13 +92,7 @@ fn plain(name: &str) -> Result<&str, Answer> {
 }
 
 fn folders(listener: &Listener) -> impl Iterator<Item = &Path> {
-    listener.sources().filter_map(|source| match &source.value {
-        Source::Path(path) => {
-            let is = progress::begin(path).and_then(|()| fs::metadata(path));
-            is.is_ok_and(|is| is.is_dir()).then_some(path.as_path())
-        }
-        Source::Pair { .. } => None,
-    })
+    listener.sources().filter_map(|source| source.value.folder())
 }
 
 fn named(folder: &Path, name: &str, extension: &str) -> Pair {

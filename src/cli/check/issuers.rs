@@ -14,7 +14,8 @@ use crate::tls::certificate::chain::{Anchors, End};
 use crate::tls::certificate::inspect;
 use crate::tls::certificate::inspect::Facts;
 use crate::tls::certificate::inventory::{Item, Key};
-use crate::tls::certificate::{pem, source};
+use crate::tls::certificate::pem;
+use crate::tls::certificate::source::folder;
 use crate::warning::Warning;
 
 /// What is to be known of certificates without their issuers.
@@ -71,7 +72,7 @@ fn own_roots(config: &Config, certificates: &[&Certificate]) -> Vec<CertificateD
     let folders: BTreeSet<&Path> =
         certificates.iter().filter_map(|certificate| Path::new(&*certificate.label).parent()).collect();
     for folder in folders {
-        named.extend(source::files(folder).unwrap_or_default().into_iter().map(|(file, _)| file));
+        named.extend(folder::files(folder).unwrap_or_default().into_iter().map(|(file, _)| file));
     }
     let read = |file: PathBuf| files::read(&file, files::LARGEST_CERTIFICATES).ok();
     let contents = named.into_iter().filter_map(read).filter_map(|read| pem::read(&read.bytes).ok());

@@ -3,7 +3,8 @@
 use crate::config::decode::Table;
 use crate::config::file::client_auth::ClientAuth;
 use crate::config::located::Located;
-use crate::config::values::{CertificateSource, Protocols};
+use crate::config::values::Protocols;
+use crate::config::values::certificates::CertificateSource;
 use crate::route::index::Mode;
 
 /// `[[listener.route]]`

@@ -7,9 +7,10 @@ use rustls::pki_types::ServerName;
 
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate::paths::{self, resolved};
+use crate::config::validate::paths;
 use crate::config::validate::policy::Policies;
 use crate::tls::certificate::source::Source;
+use crate::tls::certificate::source::pair::Pair;
 use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy::Policy;
 use crate::tls::trust::servers::Pin;
@@ -24,14 +25,6 @@ pub struct Tls {
     pub certificate: Option<Located<Source>>,
     pub policy: Arc<Policy>,
     pub alpn: Alpn,
-}
-
-impl Tls {
-    /// The files that are read for it.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let pair = self.certificate.iter().flat_map(|source| source.value.paths());
-        self.ca.iter().map(|file| file.value.as_path()).chain(pair)
-    }
 }
 
 pub(super) fn validated(
@@ -63,11 +56,10 @@ pub(super) fn validated(
     };
     let certificate = match (tls.cert, tls.key) {
         (Some(cert), Some(key)) => {
-            let path = |file: &Located<String>| resolved(Path::new(&file.value), folder);
             // Nobody asks for it by a name.
             let names = Some(Vec::new());
-            let value = Source::Pair { cert: path(&cert), key: path(&key), chain: None, names, default: false };
-            Some(Located { value, at: cert.at, path: cert.path })
+            let pair = Pair { cert: cert.value.into(), key: key.value.into(), chain: None, names, default: false };
+            Some(Located { value: Source::pair(pair).below(folder), at: cert.at, path: cert.path })
         }
         (Some(alone), None) => {
             errors.push(alone.error("stands without its key (expected key = \"x.key\" beside it)"));

@@ -14,12 +14,10 @@ use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::paths::{self, too_long};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::reference::{
-    BackendRef, Backends, CERTIFICATES, certificate, known_backend, known_bare_backend,
-};
+use crate::config::validate::reference::{BackendRef, Backends, certificate, known_backend, known_bare_backend};
 use crate::config::validate::route::{self, Route};
 use crate::config::validate::wording::present;
-use crate::config::values::Mode;
+use crate::config::values::{Mode, certificates};
 use crate::net::address::Address;
 use crate::route::index::Mode as RouteMode;
 use crate::starttls;
@@ -195,7 +193,9 @@ impl<'a> Listeners<'a> {
     fn certificates(&mut self, written: &mut Written, mode: RouteMode) -> Option<Vec<Located<Source>>> {
         let list = written.certificates.take();
         let list = match mode {
-            RouteMode::Terminate => present(list, "certificates", CERTIFICATES, &written.here, &mut self.errors)?,
+            RouteMode::Terminate => {
+                present(list, "certificates", certificates::KINDS, &written.here, &mut self.errors)?
+            }
             RouteMode::Passthrough | RouteMode::Reject => list.unwrap_or_default(),
         };
         Some(list.into_iter().filter_map(|source| certificate(source, self.folder, &mut self.errors)).collect())

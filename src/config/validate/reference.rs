@@ -1,15 +1,13 @@
 //! What keys refer to: backends, policies, files of certificates. Opens none of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::backend::Backend;
-use crate::config::validate::paths::resolved;
 use crate::config::validate::wording::listed;
-use crate::config::values::CertificateSource;
-use crate::tls::certificate::name::Name;
+use crate::config::values::certificates::CertificateSource;
 use crate::tls::certificate::source::Source;
 
 /// A backend that a key names.
@@ -71,52 +69,18 @@ pub(super) fn known_bare_backend(
     found
 }
 
+/// A source with its paths below `folder`, the configuration's.
 pub(super) fn certificate(
     source: Located<CertificateSource>,
     folder: &Path,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Located<Source>> {
-    let value = match &source.value {
-        CertificateSource::Path(path) => Source::Path(resolved(path, folder)),
-        CertificateSource::Pair { cert, key, chain, names, default } => {
-            let names = match names {
-                None => None,
-                Some(texts) if texts.is_empty() => {
-                    errors.push(source.error("names: found an empty list, expected at least one name"));
-                    return None;
-                }
-                Some(texts) => Some(parsed_names(texts, &source, errors)?),
-            };
-            Source::Pair {
-                cert: resolved(cert, folder),
-                key: resolved(key, folder),
-                chain: chain.as_ref().map(|chain| resolved(chain, folder)),
-                names,
-                default: *default,
-            }
-        }
-    };
-    Some(Located { value, at: source.at, path: source.path })
-}
-
-fn parsed_names(
-    texts: &[String],
-    source: &Located<CertificateSource>,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Vec<Name>> {
-    let (mut names, mut seen): (Vec<Name>, HashSet<Name>) = Default::default();
-    let before = errors.len();
-    for text in texts {
-        match Name::parse(text) {
-            Ok(name) if seen.contains(&name) => {}
-            Ok(name) => {
-                seen.insert(name.clone());
-                names.push(name);
-            }
-            Err(error) => errors.push(source.error(format!("names: {error}"))),
+    let place = source.place();
+    match source.value.0 {
+        Ok(value) => Some(Located { value: value.below(folder), at: source.at, path: source.path }),
+        Err(faults) => {
+            errors.extend(faults.into_iter().map(|fault| place.error(fault)));
+            None
         }
     }
-    (errors.len() == before).then_some(names)
 }
-
-pub(super) const CERTIFICATES: &str = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use crate::config::validate::Config;
 use crate::observe::access::target::Target;
 use crate::tls::certificate::source::Source;
+use crate::tls::certificate::source::kind::Watched;
 
 /// In which files a change may mean another state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interests {
     pub files: BTreeSet<PathBuf>,
     /// Each a file, or a folder in which every file may be a certificate.
-    pub sources: BTreeSet<PathBuf>,
+    pub folders: BTreeSet<PathBuf>,
     /// What the program itself writes, and which never counts as a certificate.
     pub written: BTreeSet<PathBuf>,
 }
@@ -28,7 +29,7 @@ impl Interests {
         for backend in &config.backends {
             if let Some(tls) = &backend.tls {
                 tls.certificate.iter().for_each(|source| interests.add(&source.value));
-                interests.files.extend(tls.files().map(Into::into));
+                interests.files.extend(tls.ca.iter().map(|file| file.value.clone()));
             }
             interests.files.extend(backend.health.iter().flat_map(|health| health.files()).map(Into::into));
         }
@@ -39,9 +40,8 @@ impl Interests {
     }
 
     fn add(&mut self, source: &Source) {
-        match source {
-            Source::Path(path) => drop(self.sources.insert(path.clone())),
-            Source::Pair { .. } => self.files.extend(source.paths().map(Into::into)),
-        }
+        let Watched { files, folders } = source.watched();
+        self.files.extend(files);
+        self.folders.extend(folders);
     }
 }

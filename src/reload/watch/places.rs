@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::interests::Interests;
+use crate::tls::certificate::source::folder;
 
 /// Folders, each by its real path.
 #[derive(Debug, Default)]
@@ -54,9 +55,9 @@ impl Places {
         for file in &interests.files {
             walk.follow(file);
         }
-        for source in &interests.sources {
-            if let Some(folder) = walk.follow(source).filter(|path| path.is_dir()) {
-                walk.folder(&folder, DEEPEST);
+        for folder in &interests.folders {
+            if let Some(folder) = walk.follow(folder).filter(|path| path.is_dir()) {
+                walk.folder(&folder, folder::DEEPEST);
             }
         }
         for file in &interests.written {
@@ -164,9 +165,6 @@ impl Walk {
 /// As many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
-/// Folders below a folder of certificates: its sub-folders, and theirs.
-const DEEPEST: usize = 2;
-
 /// Of certificates.
 const MOST_FOLDERS: usize = 16 * 1024;
 
@@ -188,8 +186,8 @@ mod tests {
         Interests { files: paths.into_iter().collect(), ..Interests::default() }
     }
 
-    fn sources(paths: impl IntoIterator<Item = PathBuf>) -> Interests {
-        Interests { sources: paths.into_iter().collect(), ..Interests::default() }
+    fn folders(paths: impl IntoIterator<Item = PathBuf>) -> Interests {
+        Interests { folders: paths.into_iter().collect(), ..Interests::default() }
     }
 
     fn some(names: &[&str]) -> Names {
@@ -240,7 +238,7 @@ mod tests {
         symlink("..2", at("certs/secret/..data")).unwrap();
         symlink("..data/tls.crt", at("certs/secret/tls.crt")).unwrap();
         symlink("../other", at("certs/linked")).unwrap();
-        let interests = Interests { written: [at("certs/access.log")].into(), ..sources([at("certs")]) };
+        let interests = Interests { written: [at("certs/access.log")].into(), ..folders([at("certs")]) };
         let places = places(root.path(), &interests);
         let known: Vec<_> = places.keys().map(String::as_str).collect();
         assert_eq!(known, ["", "certs", "certs/secret", "certs/secret/..2", "certs/site", "other"]);
@@ -272,7 +270,7 @@ mod tests {
             symlink("..", folder.join("sub").join(format!("up{number}"))).unwrap();
         }
         let mut walk = Walk::default();
-        walk.folder(&folder, DEEPEST);
+        walk.folder(&folder, folder::DEEPEST);
         assert_eq!(walk.folders, 2);
     }
 

@@ -26,7 +26,7 @@ impl Scene {
     fn follow(&mut self, files: &[&str], sources: &[&str]) -> bool {
         let paths = |list: &[&str]| list.iter().map(|path| self.at(path)).collect();
         let written = [self.at("certs/access.log")].into();
-        let interests = Interests { files: paths(files), sources: paths(sources), written };
+        let interests = Interests { files: paths(files), folders: paths(sources), written };
         self.watcher.follow(&interests)
     }
 }

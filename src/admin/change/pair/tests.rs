@@ -10,7 +10,8 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use tempfile::TempDir;
 
 use super::*;
-use crate::tls::certificate::source::{Source, Store, Trust};
+use crate::tls::certificate::source::Source;
+use crate::tls::certificate::store::{Store, Trust};
 
 thread_local! {
     /// Steps until the process is killed.
@@ -67,10 +68,10 @@ fn pem_pair() -> (String, String) {
 fn served(folder: &TempDir) -> Option<[u8; 32]> {
     let store = Store::default();
     let mut loading = store.loading(Trust::Bytes, SystemTime::now());
-    let loaded = loading.load(&Source::Path(folder.path().to_owned())).unwrap();
+    let loaded = Source::path(folder.path().to_owned()).load(&mut loading).unwrap();
     assert!(loaded.failures.is_empty(), "{:?}", loaded.failures);
-    assert!(loaded.found.len() <= 1);
-    loaded.found.first().map(|found| found.entry.certificate.fingerprint)
+    assert!(loaded.items.len() <= 1);
+    loaded.items.first().map(|item| item.entry.certificate.fingerprint)
 }
 
 #[test]

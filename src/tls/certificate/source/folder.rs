@@ -7,12 +7,17 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::build::{Kept, Origin};
-use super::layout::{self, Part};
-use super::leftover::Left;
-use super::{Loaded, Loading, StoreError, Trust};
 use crate::files::progress;
+use crate::tls::certificate::store::Loading;
+use crate::tls::certificate::store::error::StoreError;
+use crate::tls::certificate::store::loaded::Loaded;
+use crate::tls::certificate::store::origin::{Kept, Origin};
 use crate::warning::Warning;
+use layout::Part;
+use leftover::Left;
+
+mod layout;
+mod leftover;
 
 /// What a file of a folder is.
 #[derive(Debug)]
@@ -48,77 +53,57 @@ pub fn files(folder: &Path) -> Result<Vec<(PathBuf, Option<PathBuf>)>, StoreErro
     Ok(certificates.collect())
 }
 
-impl Loading<'_> {
-    /// Loads everything in a folder, in name order.
-    pub(super) fn folder(&mut self, folder: &Path, loaded: &mut Loaded) -> Result<(), StoreError> {
-        let mut walk = Walk::through(folder)?;
-        self.add_missing(&mut walk);
-        let Walk { pieces, unreadable, too_deep, put_aside, .. } = walk;
-        let mut left = Vec::new();
-        for (file, piece) in pieces {
-            match piece {
-                Piece::Left(what, _) => left.push((file, what)),
-                Piece::Certificate { key } => {
-                    let origin = Origin::found(file, key);
-                    match self.current_or_last_good(&origin, loaded) {
-                        Ok(Some(kept)) => self.keep(origin, kept, false, loaded),
-                        Ok(None) => left.push((origin.cert, Left::Single)),
-                        Err(error) => loaded.failures.push(error.warning().led_by("skipped: ")),
-                    }
+/// Loads everything in a folder, in name order.
+pub(super) fn load(folder: &Path, loading: &mut Loading<'_>) -> Result<Loaded, StoreError> {
+    let mut walk = Walk::through(folder)?;
+    walk.add_missing(loading);
+    let Walk { pieces, unreadable, too_deep, put_aside, .. } = walk;
+    let (mut loaded, mut left) = (Loaded::default(), Vec::new());
+    for (file, piece) in pieces {
+        match piece {
+            Piece::Left(what, _) => left.push((file, what)),
+            Piece::Certificate { key } => {
+                let origin = Origin::of(file, key);
+                match current_or_last_good(&origin, &mut loaded, loading) {
+                    Ok(Some(kept)) => loaded.items.push(loading.keep(origin, kept, false)),
+                    Ok(None) => left.push((origin.cert, Left::Single)),
+                    Err(error) => loaded.failures.push(error.warning().led_by("skipped: ")),
                 }
             }
         }
-        self.explain_leftovers(left, loaded);
-        for (folder, error) in unreadable {
-            loaded.failures.push(StoreError::Read(folder, error).warning().led_by("skipped: "));
-        }
-        for (folders, why) in [(too_deep, TOO_DEEP), (put_aside, PUT_ASIDE)] {
-            loaded.warnings.extend(folders.iter().map(|folder| Warning::about(folder.display().to_string(), why)));
-        }
-        Ok(())
     }
+    leftover::explain(left, &mut loaded, loading);
+    for (folder, error) in unreadable {
+        loaded.failures.push(StoreError::Read(folder, error).warning().led_by("skipped: "));
+    }
+    for (folders, why) in [(too_deep, TOO_DEEP), (put_aside, PUT_ASIDE)] {
+        loaded.warnings.extend(folders.iter().map(|folder| Warning::about(folder.display().to_string(), why)));
+    }
+    Ok(loaded)
+}
 
-    /// A certificate that is just being replaced may be gone for a moment while its key is there; so may a whole folder be
-    /// unreadable.
-    fn add_missing(&self, walk: &mut Walk) {
-        let unreadable = |folder: &Path| walk.unreadable.iter().any(|(unreadable, _)| folder.starts_with(unreadable));
-        let lost: Vec<&Path> = match walk.unreadable.is_empty() {
-            true => Vec::new(),
-            false => self.known.in_folder.keys().copied().filter(|folder| unreadable(folder)).collect(),
-        };
-        let folders = walk.looked_into.iter().map(PathBuf::as_path).chain(lost);
-        let origins: Vec<&Origin> =
-            folders.filter_map(|folder| self.known.in_folder.get(folder)).flatten().copied().collect();
-        for origin in origins {
-            let Some(key) = origin.key.as_ref().filter(|_| !walk.pieces.contains_key(&origin.cert)) else { continue };
-            let gone = fs::symlink_metadata(key).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-            if !gone {
-                walk.pieces.remove(key);
-                walk.pieces.insert(origin.cert.clone(), Piece::Certificate { key: Some(key.clone()) });
+/// `None` for what is no certificate with a key, and never was.
+fn current_or_last_good(
+    origin: &Origin,
+    loaded: &mut Loaded,
+    loading: &Loading<'_>,
+) -> Result<Option<Kept>, StoreError> {
+    // A combined file that lost its key, or a pair whose key is gone, was served before and is not given up.
+    let last_good = loading.last_good(origin);
+    let may_be_none = last_good.is_none() && origin.key.is_none();
+    if may_be_none && loading.is_known_leftover(&origin.cert) {
+        return Ok(None);
+    }
+    match loading.current(origin) {
+        Ok(kept) => Ok(Some(kept)),
+        Err(error) if may_be_none && error.is_half() => Ok(None),
+        Err(error) => match last_good {
+            Some(kept) => {
+                loaded.failures.push(error.warning().led_by("keeps its last good version: "));
+                Ok(Some(kept.outlived()))
             }
-        }
-    }
-
-    /// `None` for what is no certificate with a key, and never was.
-    fn current_or_last_good(&self, origin: &Origin, loaded: &mut Loaded) -> Result<Option<Kept>, StoreError> {
-        // A combined file that lost its key, or a pair whose key is gone, was served before and is not given up.
-        let by_file = || self.known.of_certificate.get(origin.cert.as_path()).copied();
-        let last_good = self.before.kept.get(origin).or_else(by_file);
-        if last_good.is_none() && origin.key.is_none() && self.trust == Trust::Stamps && self.is_known_leftover(origin)
-        {
-            return Ok(None);
-        }
-        match self.current(origin) {
-            Ok(kept) => Ok(Some(kept)),
-            Err(error) if last_good.is_none() && origin.key.is_none() && error.is_half() => Ok(None),
-            Err(error) => match last_good {
-                Some(kept) => {
-                    loaded.failures.push(error.warning().led_by("keeps its last good version: "));
-                    Ok(Some(Kept { stamps: None, ..kept.clone() }))
-                }
-                None => Err(error),
-            },
-        }
+            None => Err(error),
+        },
     }
 }
 
@@ -127,6 +112,26 @@ impl Walk {
         let mut walk = Self::default();
         walk.enter(folder, 0).map_err(|error| StoreError::Read(folder.to_owned(), error))?;
         Ok(walk)
+    }
+
+    /// A certificate that is just being replaced may be gone for a moment while its key is there; so may a whole folder be
+    /// unreadable.
+    fn add_missing(&mut self, loading: &Loading<'_>) {
+        let unreadable = |folder: &Path| self.unreadable.iter().any(|(unreadable, _)| folder.starts_with(unreadable));
+        let lost: Vec<&Path> = match self.unreadable.is_empty() {
+            true => Vec::new(),
+            false => loading.known_folders().filter(|folder| unreadable(folder)).collect(),
+        };
+        let folders = self.looked_into.iter().map(PathBuf::as_path).chain(lost);
+        let origins: Vec<&Origin> = folders.flat_map(|folder| loading.known_in(folder)).copied().collect();
+        for origin in origins {
+            let Some(key) = origin.key.as_ref().filter(|_| !self.pieces.contains_key(&origin.cert)) else { continue };
+            let gone = fs::symlink_metadata(key).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+            if !gone {
+                self.pieces.remove(key);
+                self.pieces.insert(origin.cert.clone(), Piece::Certificate { key: Some(key.clone()) });
+            }
+        }
     }
 
     fn enter(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
@@ -144,8 +149,8 @@ impl Walk {
             return Ok(());
         }
         let mut parts = layout::arrange(&name, &names);
-        if depth > DEEPEST {
-            // Caddy: certificates/AUTHORITY/NAME/NAME.crt, with NAME.key.
+        if depth == DEEPEST {
+            // Only Caddy has certificates so deep: certificates/AUTHORITY/NAME/NAME.crt, with NAME.key.
             let certificate = format!("{name}.crt");
             parts.retain(|part| matches!(part, Part::Pair { cert, .. } if *cert == certificate));
             if parts.is_empty() {
@@ -166,7 +171,7 @@ impl Walk {
             };
             self.pieces.insert(path(&name), piece);
         }
-        for inner in folders.into_iter().filter(|_| depth <= DEEPEST) {
+        for inner in folders.into_iter().filter(|_| depth < DEEPEST) {
             match self.enter(&inner, depth + 1) {
                 // It was there a moment ago.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -230,8 +235,8 @@ fn is_folder(entry: &DirEntry) -> bool {
     }
 }
 
-/// How many folders below the one that is named are read like itself.
-const DEEPEST: usize = 1;
+/// How many folders below the one that is named are looked into.
+pub const DEEPEST: usize = 2;
 
 /// What every ext4 file system has at its top.
 const LOST_AND_FOUND: &str = "lost+found";

@@ -9,7 +9,7 @@ use crate::tls::crypto;
 
 /// What a file holds, as far as it matters to who wonders why it is not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
+pub(in crate::tls::certificate) enum Content {
     /// Neither certificates nor keys.
     Nothing,
     /// Certificates of authorities only.
@@ -27,13 +27,13 @@ pub(super) enum Content {
 
 /// SHA-256 of a certificate, and of its public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Leaf {
-    pub(super) certificate: [u8; 32],
-    pub(super) key: [u8; 32],
+pub(in crate::tls::certificate) struct Leaf {
+    pub(in crate::tls::certificate) certificate: [u8; 32],
+    pub(in crate::tls::certificate) key: [u8; 32],
 }
 
 impl Content {
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    pub(in crate::tls::certificate) fn of(bytes: &[u8]) -> Self {
         if let Some(why) = foreign(bytes) {
             return Self::Foreign(why);
         }
@@ -55,7 +55,7 @@ impl Content {
 }
 
 /// Why bytes that hold a certificate or a key all the same are not read.
-pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
+pub(in crate::tls::certificate) fn foreign(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xfe, 0xed, 0xfe, 0xed, ..] => Some(JKS),
         [0x30, ..] => foreign_der(bytes),
@@ -96,7 +96,7 @@ fn facts(der: &CertificateDer<'_>) -> Leaf {
 }
 
 /// SHA-256 of a certificate's public key.
-pub(super) fn bearer(der: &CertificateDer<'_>) -> Option<[u8; 32]> {
+pub(in crate::tls::certificate) fn bearer(der: &CertificateDer<'_>) -> Option<[u8; 32]> {
     inspect::parse(der).ok().map(|parsed| crypto::sha256(parsed.public_key().raw))
 }
 

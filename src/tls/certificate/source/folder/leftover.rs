@@ -3,13 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::build::Origin;
-use super::content::{self, Content, Leaf};
-use super::{Loaded, Loading, Trust, layout};
+use super::layout;
 use crate::files;
-use crate::tls::certificate::stamp::Stamp;
+use crate::tls::certificate::store::Loading;
+use crate::tls::certificate::store::content::{self, Content, Leaf};
+use crate::tls::certificate::store::loaded::Loaded;
 use crate::warning::Warning;
 
 /// What its name says of a file that is not loaded.
@@ -27,70 +28,51 @@ pub(super) enum Left {
 /// A file, what its name says, and what is in it.
 type Seen = (PathBuf, Left, Content);
 
-impl Loading<'_> {
-    /// Looks at what was left over of a folder, and adds a warning for all that somebody might miss.
-    pub(super) fn explain_leftovers(&mut self, left: Vec<(PathBuf, Left)>, loaded: &mut Loaded) {
-        let mut seen: Vec<Seen> = Vec::with_capacity(left.len());
-        for (file, what) in left {
-            match self.look(&file, what) {
-                Ok(content) => seen.push((file, what, content)),
-                Err(error) => {
-                    let named = what != Left::Unknown && fs::symlink_metadata(&file).is_ok();
-                    let reason = named.then(|| Warning::about(shown(&file), files::reason(&error)));
-                    loaded.failures.extend(reason.map(|reason| reason.led_by("skipped: ")));
-                }
+/// Looks at what was left over of a folder, and adds a warning for all that somebody might miss.
+pub(super) fn explain(left: Vec<(PathBuf, Left)>, loaded: &mut Loaded, loading: &mut Loading<'_>) {
+    let mut seen: Vec<Seen> = Vec::with_capacity(left.len());
+    for (file, what) in left {
+        match look(&file, what, loading) {
+            Ok(content) => seen.push((file, what, content)),
+            Err(error) => {
+                let named = what != Left::Unknown && fs::symlink_metadata(&file).is_ok();
+                let reason = named.then(|| Warning::about(shown(&file), files::reason(&error)));
+                loaded.failures.extend(reason.map(|reason| reason.led_by("skipped: ")));
             }
         }
-        let served = Served::of(loaded, &seen);
-        let stray: HashMap<(&Path, [u8; 32]), &Path> = seen.iter().filter_map(key_by_place).collect();
-        let missed = |leaf: &Leaf| !served.certificates.contains(&leaf.certificate);
-        let wanted: HashSet<(&Path, [u8; 32])> = seen
-            .iter()
-            .filter_map(leaf_by_place)
-            .filter(|(_, leaf)| missed(leaf))
-            .map(|(at, leaf)| (at, leaf.key))
-            .collect();
-        let warnings: Vec<Warning> = seen
-            .iter()
-            .filter_map(|(file, what, content)| match content {
-                Content::Leaf(leaf) | Content::Both(leaf) if missed(leaf) => {
-                    let place = (folder_of(file), leaf.key);
-                    let fits = stray.get(&place).copied().or_else(|| served.keys.get(&place).copied());
-                    Some(missing(file, *what, content, fits))
-                }
-                Content::Leaf(_) | Content::Both(_) | Content::Authorities => None,
-                Content::Key(Some(key)) if served.keys.contains_key(&(folder_of(file), *key)) => None,
-                // The warning about its certificate names it.
-                Content::Key(Some(key)) if wanted.contains(&(folder_of(file), *key)) => None,
-                Content::Key(_) => Some(Warning::about(shown(file), STRAY_KEY)),
-                Content::Foreign(why) => Some(Warning::about(shown(file), *why)),
-                Content::Broken(error) => Some(Warning::about(shown(file), error.to_string())),
-                Content::Nothing => nothing(file, *what).map(|why| Warning::about(shown(file), why)),
-            })
-            .collect();
-        loaded.warnings.extend(warnings);
     }
-
-    /// Whether it is known without reading that no certificate can be made of this file.
-    pub(super) fn is_known_leftover(&self, origin: &Origin) -> bool {
-        let stamp = Stamp::of(&origin.cert, self.now);
-        let known = self.before.looked_at.get(&origin.cert).filter(|(before, _)| stamp.is_some() && *before == stamp);
-        known.is_some_and(|(_, content)| matches!(content, Content::Nothing | Content::Authorities | Content::Leaf(_)))
-    }
-
-    fn look(&mut self, file: &Path, what: Left) -> std::io::Result<Content> {
-        let stamp = Stamp::of(file, self.now);
-        let unchanged = |before: &Option<Stamp>| self.trust == Trust::Stamps && stamp.is_some() && *before == stamp;
-        let content = match self.before.looked_at.get(file).filter(|(before, _)| unchanged(before)) {
-            Some((_, content)) => content.clone(),
-            None => {
-                let largest = if what == Left::Unknown { LARGEST_UNKNOWN } else { files::LARGEST_CERTIFICATES };
-                Content::of(&files::read(file, largest)?.bytes)
+    let served = Served::of(loaded, &seen);
+    let stray: HashMap<(&Path, [u8; 32]), &Path> = seen.iter().filter_map(key_by_place).collect();
+    let missed = |leaf: &Leaf| !served.certificates.contains(&leaf.certificate);
+    let wanted: HashSet<(&Path, [u8; 32])> = seen
+        .iter()
+        .filter_map(leaf_by_place)
+        .filter(|(_, leaf)| missed(leaf))
+        .map(|(at, leaf)| (at, leaf.key))
+        .collect();
+    let warnings: Vec<Warning> = seen
+        .iter()
+        .filter_map(|(file, what, content)| match content {
+            Content::Leaf(leaf) | Content::Both(leaf) if missed(leaf) => {
+                let place = (folder_of(file), leaf.key);
+                let fits = stray.get(&place).copied().or_else(|| served.keys.get(&place).copied());
+                Some(missing(file, *what, content, fits))
             }
-        };
-        self.after.looked_at.insert(file.to_owned(), (stamp, content.clone()));
-        Ok(content)
-    }
+            Content::Leaf(_) | Content::Both(_) | Content::Authorities => None,
+            Content::Key(Some(key)) if served.keys.contains_key(&(folder_of(file), *key)) => None,
+            // The warning about its certificate names it.
+            Content::Key(Some(key)) if wanted.contains(&(folder_of(file), *key)) => None,
+            Content::Key(_) => Some(Warning::about(shown(file), STRAY_KEY)),
+            Content::Foreign(why) => Some(Warning::about(shown(file), *why)),
+            Content::Broken(error) => Some(Warning::about(shown(file), error.to_string())),
+            Content::Nothing => nothing(file, *what).map(|why| Warning::about(shown(file), why)),
+        })
+        .collect();
+    loaded.warnings.extend(warnings);
+}
+
+fn look(file: &Path, what: Left, loading: &mut Loading<'_>) -> io::Result<Content> {
+    loading.look(file, if what == Left::Unknown { LARGEST_UNKNOWN } else { files::LARGEST_CERTIFICATES })
 }
 
 /// What the folder does give.
@@ -109,11 +91,11 @@ impl<'l> Served<'l> {
             return Self::default();
         }
         let mut served = Self::default();
-        for found in &loaded.found {
-            let certificate = &found.entry.certificate;
+        for item in &loaded.items {
+            let certificate = &item.entry.certificate;
             served.certificates.insert(certificate.fingerprint);
             if let Some(key) = certificate.key.cert.first().and_then(content::bearer) {
-                served.keys.insert((folder_of(&found.key), key), &found.key);
+                served.keys.insert((folder_of(&item.key), key), &item.key);
             }
         }
         served

@@ -4,59 +4,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Loading, StoreError, Trust};
 use crate::files;
 use crate::tls::certificate::certified::{Certificate, CertificateError};
-use crate::tls::certificate::name::Name;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::pem::Contents;
-use crate::tls::certificate::source::content;
 use crate::tls::certificate::stamp::Stamp;
+use crate::tls::certificate::store::content;
+use crate::tls::certificate::store::error::StoreError;
+use crate::tls::certificate::store::origin::{Kept, Origin};
+use crate::tls::certificate::store::{Loading, Trust};
 use crate::tls::crypto;
 use crate::warning::Warning;
 
-/// What a certificate is made from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    pub(super) cert: PathBuf,
-    /// `None` where the key stands in the same file.
-    pub(super) key: Option<PathBuf>,
-    /// What comes behind the certificates of the first file.
-    pub(super) chain: Option<PathBuf>,
-    pub(super) names: Option<Vec<Name>>,
-}
-
-/// A certificate as it was last loaded.
-#[derive(Debug, Clone)]
-pub(super) struct Kept {
-    pub(super) certificate: Arc<Certificate>,
-    /// Whether everyone can read the private key.
-    pub(super) exposed: bool,
-    /// What was not read of its files, and what does not verify.
-    pub(super) warnings: Vec<Warning>,
-    /// Of each file. `None` where they must be read again.
-    pub(super) stamps: Option<Box<[Stamp]>>,
-    pub(super) bytes: [u8; 32],
-}
-
-impl Origin {
-    /// A file of a folder, with its key if that is in another.
-    pub(super) fn found(cert: PathBuf, key: Option<PathBuf>) -> Self {
-        Self { cert, key, chain: None, names: None }
-    }
-
-    pub(super) fn key_file(&self) -> &Path {
-        self.key.as_ref().unwrap_or(&self.cert)
-    }
-
-    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        std::iter::once(&self.cert).chain(&self.key).chain(&self.chain)
-    }
-}
-
 impl Loading<'_> {
     /// The certificate as it is on disk now; the one from before if that is the same.
-    pub(super) fn current(&self, origin: &Origin) -> Result<Kept, StoreError> {
+    pub(in crate::tls::certificate) fn current(&self, origin: &Origin) -> Result<Kept, StoreError> {
         if let Some(kept) = self.after.kept.get(origin) {
             return Ok(kept.clone());
         }

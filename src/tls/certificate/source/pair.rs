@@ -1,0 +1,63 @@
+//! A source of one certificate: the files that the operator named. Must not know: other kinds of source.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::tls::certificate::name::Name;
+use crate::tls::certificate::source::kind::{Kind, Watched};
+use crate::tls::certificate::store::Loading;
+use crate::tls::certificate::store::error::StoreError;
+use crate::tls::certificate::store::loaded::Loaded;
+use crate::tls::certificate::store::origin::Origin;
+
+/// Two files, or three, and what the configuration adds to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    /// What is sent behind the certificates of the first file.
+    pub chain: Option<PathBuf>,
+    /// Replace the certificate's own.
+    pub names: Option<Vec<Name>>,
+    /// Whether clients get it that ask for no name, or for one that no certificate has.
+    pub default: bool,
+}
+
+impl Kind for Pair {
+    fn load(&self, loading: &mut Loading<'_>) -> Result<Loaded, StoreError> {
+        let Self { cert, key, chain, names, default } = self;
+        let origin = Origin { cert: cert.clone(), key: Some(key.clone()), chain: chain.clone(), names: names.clone() };
+        let kept = loading.current(&origin)?;
+        let mut item = loading.keep(origin, kept, true);
+        item.entry.default = *default;
+        Ok(Loaded { items: vec![item], ..Loaded::default() })
+    }
+
+    fn watched(&self) -> Watched {
+        let files = [Some(&self.cert), Some(&self.key), self.chain.as_ref()];
+        Watched { files: files.into_iter().flatten().cloned().collect(), folders: Vec::new() }
+    }
+
+    fn shown(&self) -> Value {
+        let Self { cert, key, chain, names, default } = self;
+        let mut shown = json!({
+            "cert": cert.display().to_string(),
+            "key": key.display().to_string(),
+            "default": default,
+        });
+        if let (Some(names), Some(shown)) = (names, shown.as_object_mut()) {
+            shown.insert("names".into(), names.iter().map(ToString::to_string).collect());
+        }
+        if let (Some(chain), Some(shown)) = (chain, shown.as_object_mut()) {
+            shown.insert("chain".into(), chain.display().to_string().into());
+        }
+        shown
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        for path in [&mut self.cert, &mut self.key].into_iter().chain(&mut self.chain) {
+            *path = folder.join(&path);
+        }
+    }
+}

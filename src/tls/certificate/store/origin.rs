@@ -1,0 +1,56 @@
+//! What a certificate is made from, and the certificate as it was last made. Must not know: how it is made, how its files
+//! were found.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::name::Name;
+use crate::tls::certificate::stamp::Stamp;
+use crate::warning::Warning;
+
+/// What a certificate is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::tls::certificate) struct Origin {
+    pub(in crate::tls::certificate) cert: PathBuf,
+    /// `None` where the key is in the same file.
+    pub(in crate::tls::certificate) key: Option<PathBuf>,
+    /// What comes behind the certificates of the first file.
+    pub(in crate::tls::certificate) chain: Option<PathBuf>,
+    pub(in crate::tls::certificate) names: Option<Vec<Name>>,
+}
+
+/// A certificate as it was last loaded.
+#[derive(Debug, Clone)]
+pub(in crate::tls::certificate) struct Kept {
+    pub(super) certificate: Arc<Certificate>,
+    /// Whether everyone can read the private key.
+    pub(super) exposed: bool,
+    /// What was not read of its files, and what does not verify.
+    pub(super) warnings: Vec<Warning>,
+    /// Of each file. `None` where they must be read again.
+    pub(super) stamps: Option<Box<[Stamp]>>,
+    pub(super) bytes: [u8; 32],
+}
+
+impl Origin {
+    /// A certificate file, with its key if that is in another.
+    pub(in crate::tls::certificate) fn of(cert: PathBuf, key: Option<PathBuf>) -> Self {
+        Self { cert, key, chain: None, names: None }
+    }
+
+    pub(super) fn key_file(&self) -> &Path {
+        self.key.as_ref().unwrap_or(&self.cert)
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.cert).chain(&self.key).chain(&self.chain)
+    }
+}
+
+impl Kept {
+    /// The same, whose files must be read again the next time: they hold something else that cannot be used.
+    pub(in crate::tls::certificate) fn outlived(&self) -> Self {
+        Self { stamps: None, ..self.clone() }
+    }
+}
