@@ -12,7 +12,9 @@ use nix::time::{ClockId, clock_gettime};
 use tlsgate::config;
 use tlsgate::config::located::ConfigError;
 use tlsgate::config::validate::Config;
-use tlsgate::reload::{Cause, Origin, Ready, Reloader, Report, Sockets};
+use tlsgate::reload::build::{Origin, Ready};
+use tlsgate::reload::report::Report;
+use tlsgate::reload::{Cause, Reloader, Sockets};
 use tlsgate::snapshot::Snapshot;
 use tlsgate::tls::certificate::store::Trust;
 

@@ -18,17 +18,19 @@ use crate::snapshot::{Built, Current};
 use crate::tls::certificate::store::Trust;
 use crate::warning::{self, Warning};
 
-mod build;
+pub mod build;
 mod changes;
 pub mod control;
 pub mod job;
+pub mod report;
 mod summary;
 pub mod watch;
 
-pub use build::{Basis, Origin, Ready};
+use build::{Basis, Origin, Ready};
 use job::{Job, LeftBehind};
+use report::Report;
 use summary::Change;
-use watch::Interests;
+use watch::interests::Interests;
 
 /// The listening sockets, as far as a reload has to do with them.
 pub trait Sockets {
@@ -86,15 +88,6 @@ struct Building {
     cause: Cause,
     /// Or why it could not begin.
     job: Result<Job<Outcome>, ConfigError>,
-}
-
-/// What came of a reload.
-#[derive(Debug)]
-pub enum Report {
-    /// The new state is published; each line says what is different. Empty where nothing is.
-    Swapped(Vec<String>),
-    /// Nothing was changed.
-    Failed(Vec<ConfigError>),
 }
 
 impl<S: Sockets> Reloader<S> {

@@ -17,10 +17,11 @@ use crate::observe::access::log::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
 use crate::proxy::listener::{Ids, Shared};
 use crate::proxy::workers::Workers as Spread;
+use crate::reload::Reloader;
+use crate::reload::build::{Origin, Ready};
 use crate::reload::control::{Command, Control};
 use crate::reload::job::{Job, Lost};
 use crate::reload::watch::Watch;
-use crate::reload::{Origin, Ready, Reloader};
 
 mod descriptors;
 mod gauges;

@@ -13,7 +13,7 @@ use crate::cli::answer::print::{complain, say};
 use crate::config;
 use crate::net::address::Address;
 use crate::observe::log::{self, Level};
-use crate::reload::Origin;
+use crate::reload::build::Origin;
 use crate::server::{Ended, Server, Signals};
 
 mod backend;

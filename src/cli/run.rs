@@ -9,7 +9,7 @@ use crate::config;
 use crate::config::validate::Config;
 use crate::files;
 use crate::observe::log;
-use crate::reload::Origin;
+use crate::reload::build::Origin;
 use crate::reload::job::Job;
 use crate::server::{Ended, Server, Signals, StartError};
 

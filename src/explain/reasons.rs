@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::explain::tier_name;
 use crate::route::index;
-use crate::tls::certificate::certified::{Certificate, KeyType};
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::certified::algorithm::KeyType;
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::select;
 use crate::tls::certificate::select::{Decided, Rank, Tier};

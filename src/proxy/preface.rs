@@ -3,7 +3,8 @@
 use crate::net::address::Address;
 use crate::net::proxy_protocol::write::{self, Facts, Session, Version};
 use crate::observe::access::record::Record;
-use crate::tls::certificate::certified::{Certificate, Hash, KeyType};
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::certified::algorithm::{Hash, KeyType};
 use crate::tls::handshake::Terminated;
 
 /// The header about the connection that `record` speaks of; empty where none is sent. `terminated` where TLS ends here.

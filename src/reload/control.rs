@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
-use crate::reload::Report;
+use crate::reload::report::Report;
 use crate::snapshot::Current;
 use crate::warning::Warning;
 

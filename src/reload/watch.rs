@@ -18,10 +18,10 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-mod interests;
+pub mod interests;
 mod places;
 
-pub use interests::Interests;
+use interests::Interests;
 use places::{Names, Places};
 
 /// Watches until it is dropped.

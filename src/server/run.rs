@@ -10,8 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::admin::Admin;
+use crate::reload::Cause;
+use crate::reload::build::Origin;
 use crate::reload::control::Command;
-use crate::reload::{Cause, Origin, Report};
+use crate::reload::report::Report;
 use crate::server::handover::Successor;
 use crate::server::series::Alive;
 use crate::server::signals::{Asked, Streams};

@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::admin::request::answer::Answer;
 use crate::admin::view::errors::ShownError;
 use crate::config::located::ConfigError;
-use crate::reload::Report;
 use crate::reload::control::{Control, Status};
+use crate::reload::report::Report;
 
 /// A reload that changed nothing because something is wrong.
 #[derive(Serialize)]

@@ -11,11 +11,11 @@ use crate::files;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::chain::{Anchors, End};
-use crate::tls::certificate::inspect;
 use crate::tls::certificate::inspect::Facts;
 use crate::tls::certificate::inventory::{Item, Key};
 use crate::tls::certificate::pem;
 use crate::tls::certificate::source::folder;
+use crate::tls::certificate::x509;
 use crate::warning::Warning;
 
 /// What is to be known of certificates without their issuers.
@@ -77,7 +77,7 @@ fn own_roots(config: &Config, certificates: &[&Certificate]) -> Vec<CertificateD
     let read = |file: PathBuf| files::read(&file, files::LARGEST_CERTIFICATES).ok();
     let contents = named.into_iter().filter_map(read).filter_map(|read| pem::read(&read.bytes).ok());
     let is_root = |der: &CertificateDer<'static>| {
-        inspect::parse(der).is_ok_and(|parsed| parsed.is_ca() && parsed.subject() == parsed.issuer())
+        x509::parse(der).is_ok_and(|parsed| parsed.is_ca() && parsed.subject() == parsed.issuer())
     };
     contents.flat_map(|contents| contents.certificates).filter(is_root).collect()
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use rustls::SignatureScheme;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
-use thiserror::Error;
 use x509_parser::prelude::X509Certificate;
 
 use crate::tls::certificate::chain;
@@ -15,12 +14,14 @@ use crate::tls::certificate::chain::{Anchors, Chain, End, Verify};
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::x509;
 use crate::tls::crypto::{self, Verified};
+use algorithm::{Hash, KeyType};
+use error::CertificateError;
 use pair::Form;
 
-pub(in crate::tls) mod algorithm;
+pub mod algorithm;
+pub mod error;
 pub(in crate::tls) mod extensions;
 pub(in crate::tls) mod pair;
-pub use algorithm::{Hash, KeyType};
 
 /// A certificate that can be served: the leaf's facts, and chain and key as rustls wants them.
 #[derive(Debug)]
@@ -66,59 +67,21 @@ pub struct Certificate {
     pub remarks: Vec<String>,
 }
 
-/// Why certificate and key do not make a usable pair.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum CertificateError {
-    #[error("no certificate found (expected a \"-----BEGIN CERTIFICATE-----\" section)")]
-    NoCertificate,
-    #[error("no private key found (expected a PKCS#8, PKCS#1 or SEC1 \"PRIVATE KEY\" section)")]
-    NoKey,
-    #[error("{0} private keys found, expected one")]
-    SeveralKeys(usize),
-    #[error("the private key cannot be used: {0}")]
-    BadKey(String),
-    #[error("the private key does not belong to the certificate")]
-    KeyMismatch,
-    #[error("a certificate cannot be read: {0}")]
-    BadCertificate(String),
-    #[error(
-        "the certificate's key is {0} (expected RSA of 2048 to 8192 bits, ECDSA P-256, P-384 or P-521, or Ed25519)"
-    )]
-    UnsupportedKey(String),
-    #[error(
-        "the certificate bears no name (no DNS or IP name in its SAN extension, and no common name); give it some with \"names\""
-    )]
-    NoNames,
-    #[error(
-        "no client can ask for the certificate: its {0} is \"{1}\", which is no host name; give it some with \"names\""
-    )]
-    NoHostName(&'static str, String),
-}
-
 impl Certificate {
     /// Matches certificates and key: the leaf is the one that bears the key, the others are put in order behind it.
     /// `names`, where given, replace the certificate's own.
     pub fn build(
         label: &str,
         certificates: Vec<CertificateDer<'static>>,
-        mut keys: Vec<PrivateKeyDer<'static>>,
+        keys: Vec<PrivateKeyDer<'static>>,
         names: Option<Vec<Name>>,
     ) -> Result<Self, CertificateError> {
         if certificates.is_empty() {
             return Err(CertificateError::NoCertificate);
         }
-        let key = match (keys.pop(), keys.len()) {
-            (None, _) => return Err(CertificateError::NoKey),
-            (Some(key), 0) => key,
-            (Some(_), others) => return Err(CertificateError::SeveralKeys(others + 1)),
-        };
+        let key = the_only(keys)?;
         let parsed = parsed(&certificates)?;
-        let first = algorithm::key_type(&parsed[0]);
-        let signing = crypto::signing_key(&key).map_err(|error| match &first {
-            // A key that the provider refuses is best explained by what the certificate says it is.
-            Err(unsupported) => unsupported.clone(),
-            Ok(_) => CertificateError::BadKey(pair::unusual(&key).map_or_else(|| plain(&error), str::to_owned)),
-        })?;
+        let signing = signing(&key, &parsed[0])?;
         let (leaf, form) = leaf_of(&parsed, signing.as_ref())?;
         let (key_type, key_bits) = algorithm::key_type(&parsed[leaf])?;
         let chain = chain::from(&parsed, leaf, &Anchors::default(), Verify::Doubtful);
@@ -192,7 +155,24 @@ impl Certificate {
     }
 }
 
-/// Parses each; an error says which it is.
+fn the_only(mut keys: Vec<PrivateKeyDer<'static>>) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    match (keys.pop(), keys.len()) {
+        (None, _) => Err(CertificateError::NoKey),
+        (Some(key), 0) => Ok(key),
+        (Some(_), others) => Err(CertificateError::SeveralKeys(others + 1)),
+    }
+}
+
+/// What signs with a key; `first` is the first of the certificates that it came with.
+fn signing(key: &PrivateKeyDer<'_>, first: &X509Certificate<'_>) -> Result<Arc<dyn SigningKey>, CertificateError> {
+    crypto::signing_key(key).map_err(|error| match algorithm::key_type(first) {
+        // The kind of key that the certificate names explains best why the provider refuses it.
+        Err(unsupported) => unsupported,
+        Ok(_) => CertificateError::BadKey(pair::unusual(key).map_or_else(|| plain(&error), str::to_owned)),
+    })
+}
+
+/// Parses each; an error names which it is.
 fn parsed<'a>(certificates: &'a [CertificateDer<'_>]) -> Result<Vec<X509Certificate<'a>>, CertificateError> {
     let number = |at: usize, error: x509::ParseError| match certificates.len() {
         1 => CertificateError::BadCertificate(error.to_string()),

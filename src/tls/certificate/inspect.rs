@@ -5,9 +5,10 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::oid_registry::{OID_PKCS1_RSASSAPSS, OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS};
 use x509_parser::prelude::{GeneralName, X509Certificate, oid_registry, oid2sn};
 
-use crate::tls::certificate::certified::{CertificateError, Hash, algorithm, extensions};
-pub use crate::tls::certificate::x509::{ParseError as InspectError, parse};
-use crate::tls::certificate::x509::{printable, serial};
+use crate::tls::certificate::certified::algorithm::{self, Hash};
+use crate::tls::certificate::certified::error::CertificateError;
+use crate::tls::certificate::certified::extensions;
+use crate::tls::certificate::x509::{ParseError, parse, printable, serial};
 use crate::tls::crypto;
 
 pub mod sct;
@@ -45,7 +46,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    pub fn of(der: &[u8]) -> Result<Self, InspectError> {
+    pub fn of(der: &[u8]) -> Result<Self, ParseError> {
         let certificate = parse(der)?;
         let (key, key_bits) = key(&certificate);
         let validity = certificate.validity();

@@ -11,10 +11,10 @@ use crate::files;
 use crate::tls::certificate::certified;
 use crate::tls::certificate::chain;
 use crate::tls::certificate::chain::{Anchors, Chain, End};
-use crate::tls::certificate::inspect;
-use crate::tls::certificate::inspect::{Facts, InspectError};
+use crate::tls::certificate::inspect::Facts;
 use crate::tls::certificate::pem;
-use crate::tls::certificate::pem::PassedOver;
+use crate::tls::certificate::pem::error::{PassedOver, PemError};
+use crate::tls::certificate::x509::{self, ParseError};
 use crate::tls::crypto;
 
 /// Certificates that stand together.
@@ -45,9 +45,9 @@ pub enum InventoryError {
     #[error("{path}: {said}", path = .0.display(), said = files::reason(.1))]
     Read(PathBuf, io::Error),
     #[error("{path}: {1}", path = .0.display())]
-    Pem(PathBuf, pem::PemError),
+    Pem(PathBuf, PemError),
     #[error("{path}: the certificate at line {1} cannot be read: {2}", path = .0.display())]
-    Certificate(PathBuf, usize, InspectError),
+    Certificate(PathBuf, usize, ParseError),
     #[error(
         "{path}: no certificate found (expected a \"-----BEGIN CERTIFICATE-----\" section, or one certificate in DER)",
         path = .0.display()
@@ -68,7 +68,7 @@ impl Item {
             None => found(path, &text, &certificates),
         };
         for (der, line) in certificates.iter().zip(lines) {
-            inspect::parse(der).map_err(|error| InventoryError::Certificate(path.to_owned(), line, error))?;
+            x509::parse(der).map_err(|error| InventoryError::Certificate(path.to_owned(), line, error))?;
         }
         match Self::of(&certificates, leaf, key, anchors) {
             Ok(Some(item)) => Ok(Self { unread: passed_over, ..item }),
@@ -83,7 +83,7 @@ impl Item {
         leaf: Option<usize>,
         key: Key,
         anchors: &Anchors,
-    ) -> Result<Option<Self>, InspectError> {
+    ) -> Result<Option<Self>, ParseError> {
         let facts = certificates.iter().map(|der| Facts::of(der)).collect::<Result<Vec<_>, _>>()?;
         Ok(chain::chain(certificates, leaf, anchors)?.map(|chain| Self { facts, chain, key, unread: Vec::new() }))
     }
@@ -119,8 +119,8 @@ fn found(path: &Path, text: &[u8], certificates: &[CertificateDer<'_>]) -> (Opti
     let unusable = |said: String| (None, Key::Unusable(path.to_owned(), said));
     let mut keys = match pem::read(text) {
         Ok(contents) => contents.keys,
-        Err(pem::PemError::Encrypted) => return unusable("is encrypted with a passphrase".into()),
-        Err(error @ pem::PemError::Key(_)) => return unusable(error.to_string()),
+        Err(PemError::Encrypted) => return unusable("is encrypted with a passphrase".into()),
+        Err(error @ PemError::Key(_)) => return unusable(error.to_string()),
         // A file whose certificates are fine and that has something else in it.
         Err(_) => return (None, Key::None),
     };
@@ -134,7 +134,7 @@ fn found(path: &Path, text: &[u8], certificates: &[CertificateDer<'_>]) -> (Opti
         return unusable("is of a kind that cannot be used".into());
     };
     let bears = |der: &CertificateDer<'_>| {
-        inspect::parse(der).is_ok_and(|parsed| certified::pair::form(&parsed, &public).is_some())
+        x509::parse(der).is_ok_and(|parsed| certified::pair::form(&parsed, &public).is_some())
     };
     match certificates.iter().position(bears) {
         Some(leaf) => (Some(leaf), Key::Matches(path.to_owned())),

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use rustls::SignatureScheme;
 
-use crate::tls::certificate::certified::{Certificate, Hash, KeyType};
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::certified::algorithm::{Hash, KeyType};
 use crate::tls::certificate::name::Name;
 use crate::words::words;
 

@@ -4,7 +4,7 @@
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
 use super::Refusal;
-use crate::tls::certificate::certified::KeyType;
+use crate::tls::certificate::certified::algorithm::KeyType;
 use crate::tls::policy::{self, CipherOrder, Policy};
 use crate::tls::wire::hello::Hello;
 

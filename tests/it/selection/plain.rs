@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::SignatureScheme;
-use tlsgate::tls::certificate::certified::{Certificate, Hash, KeyType};
+use tlsgate::tls::certificate::certified::Certificate;
+use tlsgate::tls::certificate::certified::algorithm::{Hash, KeyType};
 use tlsgate::tls::certificate::name::Name;
 use tlsgate::tls::certificate::select::{Entry, NoChoice, Offer, Tier, UnknownName};
 

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use rustls::SignatureScheme as S;
-use tlsgate::tls::certificate::certified::{Certificate, Hash, KeyType};
+use tlsgate::tls::certificate::certified::Certificate;
+use tlsgate::tls::certificate::certified::algorithm::{Hash, KeyType};
 use tlsgate::tls::certificate::select::{Certificates, Entry, NoChoice, Tier, UnknownName};
 
 use super::given::{Client, ECDSA_SHA256, RSA_SHA256, certificate};

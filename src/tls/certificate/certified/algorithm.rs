@@ -13,7 +13,7 @@ use x509_parser::prelude::X509Certificate;
 use x509_parser::public_key::PublicKey;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 
-use super::CertificateError;
+use crate::tls::certificate::certified::error::CertificateError;
 
 /// The kinds of key that tlsgate signs with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

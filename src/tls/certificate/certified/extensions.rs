@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::{GeneralName, X509Certificate};
 
-use super::CertificateError;
+use crate::tls::certificate::certified::error::CertificateError;
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::x509;
 

@@ -55,7 +55,7 @@ fn no_prefix_of_a_certificate_is_one() {
     let params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
     let whole = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
     for cut in 0..whole.len() {
-        assert_eq!(Facts::of(&whole[..cut]).err(), Some(InspectError::NotX509), "cut at {cut}");
+        assert_eq!(Facts::of(&whole[..cut]).err(), Some(ParseError::NotX509), "cut at {cut}");
     }
-    assert_eq!(Facts::of(&[&whole[..], &[0]].concat()).err(), Some(InspectError::Trailing));
+    assert_eq!(Facts::of(&[&whole[..], &[0]].concat()).err(), Some(ParseError::Trailing));
 }

@@ -5,7 +5,7 @@
 //! line break, indented text, line breaks of any kind. A mark that follows other text on its line counts only if a whole
 //! section follows it, since it may be a comment.
 
-use super::{PassedOver, PemError};
+use crate::tls::certificate::pem::error::{PassedOver, PemError};
 
 /// What a text consists of, in its order.
 #[derive(Debug)]

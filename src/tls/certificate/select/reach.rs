@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::tls::certificate::certified::{Certificate, KeyType};
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::certified::algorithm::KeyType;
 use crate::tls::certificate::select::Certificates;
 
 /// A certificate that nobody gets, and the one that is preferred to it.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::files;
-use crate::tls::certificate::certified::{Certificate, CertificateError};
+use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::certified::error::CertificateError;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::pem::Contents;
 use crate::tls::certificate::stamp::Stamp;

@@ -2,9 +2,9 @@
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::tls::certificate::inspect;
 use crate::tls::certificate::pem;
-use crate::tls::certificate::pem::PemError;
+use crate::tls::certificate::pem::error::PemError;
+use crate::tls::certificate::x509;
 use crate::tls::crypto;
 
 /// What a file holds, as far as it matters to who wonders why it is not served.
@@ -64,7 +64,7 @@ pub(in crate::tls::certificate) fn foreign(bytes: &[u8]) -> Option<&'static str>
 }
 
 fn foreign_der(bytes: &[u8]) -> Option<&'static str> {
-    if inspect::parse(bytes).is_ok() {
+    if x509::parse(bytes).is_ok() {
         return Some(DER);
     }
     let content = match bytes.get(1)? {
@@ -86,7 +86,7 @@ fn find(bytes: &[u8], text: &[u8]) -> bool {
 
 /// The facts of a certificate that is no authority's. An old root without extensions is one, too.
 fn leaf(der: &CertificateDer<'static>) -> Option<Leaf> {
-    let parsed = inspect::parse(der).ok()?;
+    let parsed = x509::parse(der).ok()?;
     let old_root = parsed.extensions().is_empty() && parsed.subject() == parsed.issuer();
     (!parsed.is_ca() && !old_root).then(|| facts(der))
 }
@@ -97,7 +97,7 @@ fn facts(der: &CertificateDer<'_>) -> Leaf {
 
 /// SHA-256 of a certificate's public key.
 pub(in crate::tls::certificate) fn bearer(der: &CertificateDer<'_>) -> Option<[u8; 32]> {
-    inspect::parse(der).ok().map(|parsed| crypto::sha256(parsed.public_key().raw))
+    x509::parse(der).ok().map(|parsed| crypto::sha256(parsed.public_key().raw))
 }
 
 fn public(key: &PrivateKeyDer<'_>) -> Option<[u8; 32]> {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::files;
-use crate::tls::certificate::certified::CertificateError;
-use crate::tls::certificate::pem::PemError;
+use crate::tls::certificate::certified::error::CertificateError;
+use crate::tls::certificate::pem::error::PemError;
 use crate::warning::Warning;
 
 /// Why a source that was named cannot be used. The texts begin with the path.
