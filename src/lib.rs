@@ -22,16 +22,19 @@
 //! | 7 | `admin::request` | a request from its head to its answer: who may ask, what can be asked, how answers look | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::settings` | the configuration as the API shows it | config, backend, route::index, starttls, tls, observe, limit, net::proxy_protocol |
 //! | 7 | `admin::connection` | the connections: accepted, bounded, closed where a peer stalls | config::values, limit, net |
-//! | 6 | `explain` | a question about a client → what it would get, and why | snapshot, route, tls |
+//! | 6 | `explain` | a question about a client → what it would get, and why | proxy::ending, snapshot, route, tls |
 //! | 6 | `reload` | load → validate → build → swap; on failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, warning |
 //! | 6 | `reload::watch` | files and folders → a reload when something in them changes | config::validate, tls::certificate::source, observe::access |
 //! | 6 | `reload::job` | work that waits for files, on a thread of its own, with a time limit | config::located, files |
 //! | 6 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::admission, proxy::entry, proxy::workers, proxy::pulse, snapshot, observe::access, observe::metrics, limit, net |
-//! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::admission, proxy::entry, proxy::proxied, snapshot, route::ways, relay, backend::connect, backend::pool, backend::failure, route::index, starttls, tls::handshake, tls::record, tls::wire, observe::outcome, net |
-//! | 6 | `proxy::admission` | admits a connection, or returns the reason for refusing it | snapshot, observe::outcome, limit, net |
-//! | 6 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::preface, proxy::proxied, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::certificate::select, tls::trust::clients, tls::policy, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net |
+//! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::wire, net |
+//! | 6 | `proxy::relaying` | the second half of that life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net |
+//! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net |
+//! | 6 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::handshake, tls::certificate::select, tls::policy, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net |
 //! | 6 | `proxy::preface` | the PROXY header for a backend | tls::handshake, tls::certificate::certified, observe::access, net |
+//! | 6 | `proxy::ending` | why a connection ends: what is recorded of it, and how both sides are closed | proxy::proxied, proxy::hello, route::ways, relay, backend::connect, backend::pool, starttls, tls::handshake, tls::trust::clients, tls::record, tls::wire, observe::access, observe::outcome, limit, net |
 //! | 6 | `proxy::proxied` | the PROXY header of a proxy in front | net |
+//! | 6 | `proxy::hello` | the ClientHello, read off the client's connection | tls::wire, net |
 //! | 6 | `proxy::workers` | which worker serves a connection | – |
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
 //! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, backend, starttls, tls, files, warning, limit, net |

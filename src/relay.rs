@@ -1,10 +1,7 @@
-//! Bytes both ways after the handshake, and how a connection is taken down when they end. Knows no certificate, no
-//! route, no configuration.
+//! Bytes both ways after the handshake, up to an end. Knows no certificate, no route, no configuration, and not how a
+//! connection is closed.
 
 use rustls::AlertDescription;
-
-use crate::net::close::{self, Unfinished};
-use crate::net::stream::Stream;
 
 mod carrier;
 mod intake;
@@ -44,37 +41,6 @@ pub enum End {
     IdleTimeout,
     /// One direction was over, and no byte moved for too long.
     HalfClosedTimeout,
-}
-
-/// Closes both connections so that neither peer takes a truncation for an end.
-pub async fn close_both(end: &End, mut client: Stream, backend: Unfinished) {
-    match end {
-        End::Completed | End::ClientReset { ended: true } => backend.finish(),
-        // The client gets what is under way; the missing close_notify tells it that the rest is not.
-        End::BackendReset | End::BackendTruncated | End::BackendAlert(_) | End::KeysExhausted(_) => {
-            drop(backend);
-            close::with_last_words(&mut client, &[]).await;
-        }
-        End::BackendBadRecord { last_words, .. } => {
-            // One try: a backend that does not read has no use for it.
-            let _ = backend.as_ref().try_write(last_words);
-            tokio::join!(close::with_last_words(&mut client, &[]), backend.reset_after_delivery());
-        }
-        End::BackendClosedEarly => {
-            backend.finish();
-            close::with_last_words(&mut client, &[]).await;
-        }
-        // Closing gently lets the alert arrive.
-        End::ClientBadRecord { last_words, .. } => {
-            tokio::join!(close::with_last_words(&mut client, last_words), backend.reset_after_delivery());
-        }
-        End::ClientTruncated
-        | End::ClientReset { ended: false }
-        | End::ClientAlert(_)
-        | End::IdleTimeout
-        | End::HalfClosedTimeout => {
-            drop(client);
-            backend.reset_after_delivery().await;
-        }
-    }
+    /// The server went down. The relay does not find that out: its caller cuts it short.
+    BackendDown,
 }

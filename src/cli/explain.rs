@@ -14,8 +14,9 @@ use crate::cli::answer::form::{Output, json};
 use crate::cli::answer::print::{complain, say};
 use crate::cli::load::reading;
 use crate::config;
+use crate::explain::answer::Decision;
 use crate::explain::ask::Ask;
-use crate::explain::{self, Outcome};
+use crate::explain::trace;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::store::Trust;
 use crate::tls::wire::hello;
@@ -95,18 +96,18 @@ pub(super) fn explain(question: Question) -> ExitCode {
     };
     // Of what is not there, the answer cannot speak.
     built.failures.iter().for_each(|failure| complain(&format!("{}: warning: {failure}", path.display())));
-    let listener = match explain::listener(&built.snapshot, question.listener.as_deref()) {
+    let listener = match trace::listener(&built.snapshot, question.listener.as_deref()) {
         Ok(listener) => listener,
         Err(reason) => return misused("--listener", &reason),
     };
-    let explanation = explain::explain(listener, raw, question.address, now.as_second());
+    let explanation = trace::explain(listener, raw, question.address, now.as_second());
     match question.format {
         Output::Text => say(&explanation.to_string()),
         Output::Json => say(&json(&explanation)),
     }
     match explanation.result {
-        Outcome::Served(_) | Outcome::PassedThrough => ExitCode::SUCCESS,
-        Outcome::Refused(_) => FAILED.into(),
+        Decision::Served(_) | Decision::PassedThrough => ExitCode::SUCCESS,
+        Decision::Refused(_) => FAILED.into(),
     }
 }
 

@@ -6,9 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::ProtocolVersion;
-use serde::Serialize;
 
-use crate::explain::tier_name;
+use crate::explain::answer::{Candidate, Verdict, tier_name};
 use crate::route::index;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::certified::algorithm::KeyType;
@@ -20,31 +19,6 @@ use crate::tls::handshake::{Refusal, Terminator, Terms};
 use crate::tls::policy;
 use crate::tls::wire::codes;
 use crate::tls::wire::hello::Hello;
-
-/// One certificate that was looked at.
-#[derive(Debug, Clone, Serialize)]
-pub struct Candidate {
-    pub certificate: String,
-    pub key_type: String,
-    pub key_bits: u32,
-    /// `exact`, `wildcard`, `address` or `default`.
-    #[serde(rename = "match")]
-    pub matched: &'static str,
-    pub verdict: Verdict,
-    /// The step that decided, 1 to 5.
-    pub step: u8,
-    pub reason: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Served,
-    /// It could serve, and another is preferred.
-    Outranked,
-    /// It cannot serve this client.
-    Dropped,
-}
 
 type Seen = (Arc<Certificate>, select::Verdict);
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::explain::{Candidate, Explanation, Offered, Outcome, Refused, Served, Verdict};
+use crate::explain::answer::{Candidate, Decision, Explanation, Offered, Refused, Served, Verdict};
 
 impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -19,9 +19,9 @@ impl Display for Explanation {
             writeln!(f, "route        {}: {}{backend}", route.name, route.mode)?;
         }
         match &self.result {
-            Outcome::Served(served) => write!(f, "{served}")?,
-            Outcome::PassedThrough => writeln!(f, "PASSED ON    as it is; the backend chooses the certificate")?,
-            Outcome::Refused(refused) => write!(f, "{refused}")?,
+            Decision::Served(served) => write!(f, "{served}")?,
+            Decision::PassedThrough => writeln!(f, "PASSED ON    as it is; the backend chooses the certificate")?,
+            Decision::Refused(refused) => write!(f, "{refused}")?,
         }
         if !self.candidates.is_empty() {
             writeln!(f, "candidates")?;

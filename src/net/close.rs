@@ -24,13 +24,25 @@ impl Unfinished {
         Self { stream, finished: false }
     }
 
+    /// One that needs no reset when it is dropped: what is sent on it marks its end by itself, as TLS does with
+    /// close_notify.
+    pub fn with_marked_end(stream: Stream) -> Self {
+        Self { stream, finished: true }
+    }
+
     /// Ends it as an ordinary close does.
     pub fn finish(mut self) {
         self.finished = true;
     }
 
+    /// Resets it at once.
+    pub fn reset(mut self) {
+        self.finished = false;
+    }
+
     /// Lets the kernel send what was written, then resets: the peer has every byte, and cannot take this for an end.
-    pub async fn reset_after_delivery(self) {
+    pub async fn reset_after_delivery(mut self) {
+        self.finished = false;
         // With this, "writable" means that nothing is waiting to be sent.
         if SockRef::from(&self.stream).set_tcp_notsent_lowat(1).is_err() {
             return;

@@ -159,32 +159,51 @@ impl Outcome {
         self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted)
     }
 
-    /// Whether it ended before there was a TLS session, and not by being refused on accept.
+    /// Whether it ended before there was a TLS session, and not by a refusal as of [`Outcome::is_refusal`].
     pub fn is_before_handshake(self) -> bool {
+        self.phase() == Phase::BeforeHandshake
+    }
+
+    /// Whether tlsgate refused the connection itself, for what it knows of client and proxy, or for its limits.
+    pub fn is_refusal(self) -> bool {
+        self.phase() == Phase::Admission
+    }
+
+    fn phase(self) -> Phase {
         match self {
-            Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => true,
-            Self::StarttlsPipelined | Self::StarttlsInvalid => true,
-            Self::HelloClosed | Self::HelloTimeout | Self::HelloPreempted => true,
-            Self::NotTls | Self::HelloInvalid => true,
-            Self::ClientCertificateMissing | Self::ClientCertificateExpired | Self::ClientCertificateRevoked => true,
-            Self::ClientCertificateUnknownCa | Self::ClientCertificateRevocationUnknown => true,
-            Self::ClientCertificateDenied | Self::ClientCertificateInvalid => true,
-            Self::NoRoute | Self::RouteRejected | Self::NoCommonProtocol => true,
-            Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => true,
-            Self::NoCommonGroup | Self::NoServerName | Self::UnknownName | Self::NoCommonScheme => true,
-            Self::HandshakeClosed | Self::HandshakeTimeout | Self::HandshakeAlert | Self::HandshakeFailed => true,
-            Self::ConnectionLimit | Self::ConnectionRate | Self::ClientDenied | Self::ClientBlocked => false,
-            Self::ClientConnectionLimit | Self::ClientConnectionRate | Self::DescriptorLimit => false,
-            Self::ProxyUntrusted | Self::ProxyHeaderInvalid => false,
-            Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => false,
-            Self::BackendUnreachable | Self::BackendFull | Self::BackendDown => false,
-            Self::Completed | Self::BackendClosedEarly => false,
-            Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => false,
-            Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => false,
-            Self::KeysExhausted | Self::IdleTimeout | Self::HalfClosedTimeout => false,
-            Self::Shutdown | Self::InternalError => false,
+            Self::ConnectionLimit | Self::ConnectionRate | Self::ClientDenied | Self::ClientBlocked => Phase::Admission,
+            Self::ClientConnectionLimit | Self::ClientConnectionRate | Self::DescriptorLimit => Phase::Admission,
+            Self::ProxyUntrusted | Self::ProxyHeaderInvalid => Phase::Admission,
+            Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => Phase::Other,
+            Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => Phase::BeforeHandshake,
+            Self::StarttlsPipelined | Self::StarttlsInvalid => Phase::BeforeHandshake,
+            Self::HelloClosed | Self::HelloTimeout | Self::HelloPreempted => Phase::BeforeHandshake,
+            Self::NotTls | Self::HelloInvalid => Phase::BeforeHandshake,
+            Self::ClientCertificateMissing | Self::ClientCertificateExpired => Phase::BeforeHandshake,
+            Self::ClientCertificateRevoked | Self::ClientCertificateUnknownCa => Phase::BeforeHandshake,
+            Self::ClientCertificateRevocationUnknown => Phase::BeforeHandshake,
+            Self::ClientCertificateDenied | Self::ClientCertificateInvalid => Phase::BeforeHandshake,
+            Self::NoRoute | Self::RouteRejected | Self::NoCommonProtocol => Phase::BeforeHandshake,
+            Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => Phase::BeforeHandshake,
+            Self::NoCommonGroup | Self::NoServerName | Self::UnknownName => Phase::BeforeHandshake,
+            Self::NoCommonScheme => Phase::BeforeHandshake,
+            Self::HandshakeClosed | Self::HandshakeTimeout => Phase::BeforeHandshake,
+            Self::HandshakeAlert | Self::HandshakeFailed => Phase::BeforeHandshake,
+            Self::BackendUnreachable | Self::BackendFull | Self::BackendDown => Phase::Other,
+            Self::Completed | Self::BackendClosedEarly => Phase::Other,
+            Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => Phase::Other,
+            Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => Phase::Other,
+            Self::KeysExhausted | Self::IdleTimeout | Self::HalfClosedTimeout => Phase::Other,
+            Self::Shutdown | Self::InternalError => Phase::Other,
         }
     }
+}
+
+#[derive(PartialEq, Eq)]
+enum Phase {
+    Admission,
+    BeforeHandshake,
+    Other,
 }
 
 impl std::fmt::Display for Outcome {

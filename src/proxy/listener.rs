@@ -105,7 +105,7 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
     };
     let admitted = match admitted {
         Ok(admitted) => admitted,
-        Err(outcome) => return entry.refuse(outcome, &listener.admission),
+        Err(ending) => return entry.refuse(ending, &listener.admission),
     };
     let assignment = shared.workers.assign(here);
     let elsewhere = assignment.elsewhere(here);

@@ -1,5 +1,5 @@
-//! What a proxy in front says of the client: reads its header before anything else, and believes it, since the listener
-//! trusts that proxy. Must not know: TLS, what is done with the connection.
+//! Reads the PROXY header of a proxy in front, which comes before anything else. The listener trusts that proxy, so the
+//! header is believed. Must not know: TLS, what is done with the connection.
 
 use tokio::io::AsyncReadExt;
 
@@ -9,7 +9,7 @@ use crate::net::stream::Stream;
 
 /// Why there is no header.
 #[derive(Debug)]
-pub(super) enum NoHeader {
+pub enum NoHeader {
     Closed,
     Io(std::io::Error),
     Bad(HeaderError),

@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 
 use tokio::time::sleep_until;
 
-use crate::net::close::{self, Unfinished};
 use crate::net::stream::Stream;
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
@@ -56,30 +55,6 @@ pub async fn relay(
         Poll::Pending
     })
     .await
-}
-
-/// Closes both connections as the peers did: an end as an end, anything else as a reset.
-pub async fn close_both(end: &End, mut client: Unfinished, backend: Unfinished) {
-    match end {
-        End::Completed => {
-            client.finish();
-            backend.finish();
-        }
-        // It has its answer and its end; what it still sends is wanted by nobody.
-        End::BackendClosedEarly => {
-            backend.finish();
-            close::with_last_words(client.as_mut(), &[]).await;
-            client.finish();
-        }
-        End::BackendReset => {
-            drop(backend);
-            client.reset_after_delivery().await;
-        }
-        _ => {
-            drop(client);
-            backend.reset_after_delivery().await;
-        }
-    }
 }
 
 struct Relay<'a> {

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use crate::admin::request::answer::Answer;
-use crate::explain;
 use crate::explain::ask::Ask;
+use crate::explain::trace;
 use crate::snapshot::Snapshot;
 
 /// What the client that the query describes would get now.
@@ -30,8 +30,8 @@ pub(in crate::admin) fn explain(query: Option<&str>, snapshot: &Snapshot) -> Ans
         // A text, as it should be, that has no meaning.
         Err(error) => return Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
     };
-    match explain::listener(snapshot, listener.as_deref()) {
-        Ok(listener) => Answer::ok(&explain::explain(listener, raw, address, Timestamp::now().as_second())),
+    match trace::listener(snapshot, listener.as_deref()) {
+        Ok(listener) => Answer::ok(&trace::explain(listener, raw, address, Timestamp::now().as_second())),
         Err(message) if listener.is_some() => Answer::error(StatusCode::NOT_FOUND, &format!("listener: {message}")),
         Err(message) => bad(format!("listener: {message}")),
     }

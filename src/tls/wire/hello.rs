@@ -60,16 +60,15 @@ pub enum HelloError {
 }
 
 impl HelloError {
-    /// What to send to the client before closing.
-    pub fn alert(&self) -> Vec<u8> {
-        let description = match self {
-            Self::NotTls => AlertDescription::UnexpectedMessage,
-            Self::TooLarge => AlertDescription::DecodeError,
-            Self::TooOld => AlertDescription::ProtocolVersion,
-            Self::Alert(_) => return Vec::new(),
-            Self::Invalid { alert, .. } => *alert,
-        };
-        alert::plaintext(description).to_vec()
+    /// The alert to send to the client before closing. `None` where the client has sent one itself (RFC 8446 section 6.2).
+    pub fn alert(&self) -> Option<AlertDescription> {
+        match self {
+            Self::NotTls => Some(AlertDescription::UnexpectedMessage),
+            Self::TooLarge => Some(AlertDescription::DecodeError),
+            Self::TooOld => Some(AlertDescription::ProtocolVersion),
+            Self::Alert(_) => None,
+            Self::Invalid { alert, .. } => Some(*alert),
+        }
     }
 
     /// Why rustls refuses these bytes. The alert is ours: rustls sends some in the RFC's sense, and some not at all.

@@ -80,7 +80,7 @@ fn other_protocols_are_known_by_their_first_bytes() {
     for bytes in [&b"GET / HTTP/1.1\r\n"[..], b"SSH-2.0-x\r\n", b"\x30\x0c\x02\x01\x01", b"\x16\x00", b"\x80\x2e\x01"] {
         let error = read_in(std::iter::once(bytes.to_vec())).unwrap_err();
         assert_eq!(error, HelloError::NotTls);
-        assert_eq!(error.alert(), [21, 3, 3, 0, 2, 2, 10]);
+        assert_eq!(error.alert(), Some(AlertDescription::UnexpectedMessage));
     }
 }
 
@@ -126,7 +126,7 @@ fn an_old_client_is_told_about_its_version() {
     assert_eq!((hello.raw, hello.server_name), (raw, None));
     let error = hello.unacceptable.unwrap();
     assert_eq!(error, HelloError::TooOld);
-    assert_eq!(error.alert(), [21, 3, 3, 0, 2, 2, 70]);
+    assert_eq!(error.alert(), Some(AlertDescription::ProtocolVersion));
 }
 
 #[test]

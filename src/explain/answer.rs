@@ -1,0 +1,188 @@
+//! The answer to a question about a client, as it is served in JSON. Must not know: how it is found.
+
+use std::borrow::Cow;
+
+use rustls::AlertDescription;
+use serde::Serialize;
+
+use crate::proxy::ending::Ending;
+use crate::route::{index, ways};
+use crate::tls::certificate::select::{Choice, Tier};
+use crate::tls::handshake::Terms;
+use crate::tls::policy;
+use crate::tls::wire::hello::Hello;
+use crate::tls::wire::{alert, codes};
+
+/// The answer to one question.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation {
+    pub listener: String,
+    /// Of the route; `None` where TLS does not end here.
+    pub policy: Option<String>,
+    /// What the client offers, as far as it can be read.
+    pub client: Option<Offered>,
+    pub route: Option<Route>,
+    #[serde(flatten)]
+    pub result: Decision,
+    /// In the order in which they are looked at.
+    pub candidates: Vec<Candidate>,
+}
+
+/// What a ClientHello offers, by name, in the client's order.
+#[derive(Debug, Clone, Serialize)]
+pub struct Offered {
+    pub server_name: Option<String>,
+    pub versions: Vec<Cow<'static, str>>,
+    pub ciphers: Vec<Cow<'static, str>>,
+    pub groups: Vec<Cow<'static, str>>,
+    pub signature_schemes: Vec<Cow<'static, str>>,
+    /// Where it is not the same list for certificates as for handshakes.
+    pub certificate_signature_schemes: Option<Vec<Cow<'static, str>>>,
+    pub application_protocols: Vec<String>,
+}
+
+/// Where the connection goes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Route {
+    /// `default` for the listener's own way.
+    pub name: String,
+    pub mode: &'static str,
+    /// `None` where it refuses.
+    pub backend: Option<String>,
+}
+
+/// What comes of the connection.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Decision {
+    Served(Served),
+    /// To a backend that has certificates of its own.
+    PassedThrough,
+    Refused(Refused),
+}
+
+/// What the client gets.
+#[derive(Debug, Clone, Serialize)]
+pub struct Served {
+    pub version: Cow<'static, str>,
+    pub cipher: Cow<'static, str>,
+    pub group: Cow<'static, str>,
+    pub signature_scheme: Cow<'static, str>,
+    pub certificate: String,
+    /// `exact`, `wildcard`, `address` or `default`.
+    #[serde(rename = "match")]
+    pub matched: &'static str,
+    /// False where nothing valid was left.
+    pub valid: bool,
+    pub key_type: String,
+    pub key_bits: u32,
+    pub serial_number: String,
+    pub sha256: String,
+}
+
+/// Why the client gets nothing.
+#[derive(Debug, Clone, Serialize)]
+pub struct Refused {
+    pub reason: String,
+    /// The IANA name of the alert that the client gets, if it gets one.
+    pub alert: Option<String>,
+    pub alert_code: Option<u8>,
+}
+
+/// One certificate that was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Candidate {
+    pub certificate: String,
+    pub key_type: String,
+    pub key_bits: u32,
+    /// `exact`, `wildcard`, `address` or `default`.
+    #[serde(rename = "match")]
+    pub matched: &'static str,
+    pub verdict: Verdict,
+    /// The step that decided, 1 to 5.
+    pub step: u8,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Served,
+    /// It could serve, and another is preferred.
+    Outranked,
+    /// It cannot serve this client.
+    Dropped,
+}
+
+impl Route {
+    pub(super) fn of(route: &ways::Route) -> Self {
+        let backend = match &route.way {
+            ways::Way::Terminate(termination) => Some(&termination.backend),
+            ways::Way::Passthrough(pool) => Some(pool),
+            ways::Way::Reject => None,
+        };
+        let backend = backend.map(|pool| pool.name().to_string());
+        Self { name: route.name.to_string(), mode: route.way.mode().word(), backend }
+    }
+}
+
+impl Offered {
+    pub(super) fn of(hello: &Hello) -> Self {
+        let schemes = |list: &[_]| list.iter().map(|scheme| codes::scheme_name(*scheme)).collect::<Vec<_>>();
+        Self {
+            server_name: hello.server_name.clone(),
+            versions: hello.versions.iter().map(|version| codes::version_name(*version)).collect(),
+            ciphers: hello.cipher_suites.iter().map(|suite| codes::suite_name(*suite)).collect(),
+            groups: hello.groups.iter().map(|group| codes::group_name(*group)).collect(),
+            signature_schemes: schemes(&hello.signature_schemes),
+            certificate_signature_schemes: hello.certificate_schemes.as_deref().map(schemes),
+            application_protocols: hello.protocols.iter().map(|protocol| index::shown(protocol)).collect(),
+        }
+    }
+}
+
+impl Served {
+    pub(super) fn of(terms: &Terms, choice: &Choice) -> Self {
+        let certificate = &choice.certificate;
+        Self {
+            version: policy::version_name(terms.version),
+            // There is one for every scheme that the terms leave.
+            cipher: terms.suite(choice.scheme).map(policy::suite_name).unwrap_or_default(),
+            group: policy::group_name(terms.group),
+            signature_scheme: policy::scheme_name(choice.scheme),
+            certificate: certificate.label.to_string(),
+            matched: tier_name(choice.tier),
+            valid: choice.valid,
+            key_type: certificate.key_type.to_string(),
+            key_bits: certificate.key_bits,
+            serial_number: certificate.serial.to_string(),
+            sha256: certificate.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+}
+
+impl Decision {
+    /// A connection that ends as `ending`, for the reason that the log has of it.
+    pub(super) fn ended(ending: &Ending) -> Self {
+        let reason = ending.cause.reason.as_deref().unwrap_or_default();
+        Self::ended_since(ending, reason.to_owned())
+    }
+
+    /// The same where the log has no reason, or where more is known than the log has.
+    pub(super) fn ended_since(ending: &Ending, reason: String) -> Self {
+        Self::refused(reason, ending.closing.client.alert())
+    }
+
+    pub(super) fn refused(reason: String, alert: Option<AlertDescription>) -> Self {
+        Self::Refused(Refused { reason, alert: alert.map(alert::name), alert_code: alert.map(u8::from) })
+    }
+}
+
+pub(super) fn tier_name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Exact => "exact",
+        Tier::Wildcard => "wildcard",
+        Tier::Address => "address",
+        Tier::Default => "default",
+    }
+}

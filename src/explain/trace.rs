@@ -1,0 +1,113 @@
+//! What one client would get of a listener, and why: the ClientHello takes the same way as in the proxy, and each decision
+//! about it is written down. Must not know: where the hello comes from, who asks.
+
+use std::net::IpAddr;
+
+use crate::explain::answer::{Decision, Explanation, Offered, Route, Served};
+use crate::explain::reasons;
+use crate::proxy::ending::Ending;
+use crate::proxy::ending::beginning::Late;
+use crate::route::ways::{self, Chosen, Way};
+use crate::snapshot::{Listener, Snapshot};
+use crate::tls::handshake::{HandshakeError, Terminator};
+use crate::tls::wire::hello::{Hello, HelloReader};
+
+/// The listener that is asked about; where none is named, the only one.
+pub fn listener<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s Listener, String> {
+    let mut names: Vec<&str> = snapshot.listeners().map(|listener| &*listener.name).collect();
+    names.sort_unstable();
+    let found = match (name, names.as_slice()) {
+        (Some(name), _) => snapshot.listener(name),
+        (None, [only]) => snapshot.listener(only),
+        (None, _) => None,
+    };
+    found.map(AsRef::as_ref).ok_or_else(|| {
+        let what = name.map_or_else(|| "not given".to_owned(), |name| format!("unknown listener {name:?}"));
+        format!("{what} (expected one of {})", names.join(", "))
+    })
+}
+
+/// Explains what comes of the ClientHello in `raw`, sent to `address` if that is known, at `now` (seconds since 1970).
+pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: i64) -> Explanation {
+    let mut explanation = Explanation {
+        listener: listener.name.to_string(),
+        policy: None,
+        client: None,
+        route: None,
+        // The proxy waits for the rest, which does not come.
+        result: Decision::ended_since(&Late::Hello.into(), "the ClientHello is not whole".into()),
+        candidates: Vec::new(),
+    };
+    let mut reader = HelloReader::default();
+    reader.raw = raw;
+    let hello = match reader.advance() {
+        Ok(Some(hello)) => hello,
+        Ok(None) => return explanation,
+        Err(error) => {
+            explanation.result = Decision::ended(&error.into());
+            return explanation;
+        }
+    };
+    explanation.client = Some(Offered::of(&hello));
+    match listener.ways.choose(&hello) {
+        Chosen::Challenge => {
+            let reason =
+                "only a route that names acme-tls/1 in its client_alpn takes a certificate authority's challenge";
+            explanation.result = Decision::ended_since(&Ending::challenge(), reason.into());
+        }
+        Chosen::Route(route) => {
+            explanation.route = Some(Route::of(route));
+            explanation.routed(listener, route, &hello, address, now);
+        }
+    }
+    explanation
+}
+
+impl Explanation {
+    fn routed(&mut self, listener: &Listener, route: &ways::Route, hello: &Hello, address: Option<IpAddr>, now: i64) {
+        self.result = match &route.way {
+            Way::Reject => {
+                let ending = Ending::rejected(route, &listener.ways);
+                Decision::ended_since(&ending, "the route refuses whom it takes".into())
+            }
+            Way::Passthrough(_) => Decision::PassedThrough,
+            Way::Terminate(termination) => {
+                let terminator = &termination.terminator;
+                self.policy = Some(terminator.policy.name.to_string());
+                match &hello.unacceptable {
+                    Some(error) => Decision::ended(&error.clone().into()),
+                    None => return self.terminated(terminator, hello, address, now),
+                }
+            }
+        };
+    }
+
+    fn terminated(&mut self, terminator: &Terminator, hello: &Hello, address: Option<IpAddr>, now: i64) {
+        let mut seen = Vec::new();
+        let terms = terminator.agree(hello);
+        let choice = terminator.choose(hello, address, now, &mut seen);
+        self.candidates = reasons::candidates(&seen, hello, terms.as_ref().ok(), address, now);
+        self.result = match (terms, choice) {
+            (Ok(terms), Ok(choice)) => match terminator.rehearse(hello, &choice) {
+                Ok(()) => Decision::Served(Served::of(&terms, &choice)),
+                Err((error, alert)) => cannot_begin(error, &alert),
+            },
+            (Err(refusal), _) | (_, Err(refusal)) => {
+                let reason = match reasons::refused(refusal, terminator, hello).as_str() {
+                    "" => refusal.to_string(),
+                    detail => format!("{refusal}: {detail}"),
+                };
+                Decision::ended_since(&refusal.into(), reason)
+            }
+        };
+    }
+}
+
+/// rustls refuses the hello, and has written the record with the alert itself, if there is one.
+fn cannot_begin(error: rustls::Error, record: &[u8]) -> Decision {
+    let ending = Ending::from(HandshakeError::Protocol(error.into()));
+    let reason = ending.cause.reason.unwrap_or_default();
+    // The alert's code is the last byte of its record.
+    let alert = record.last().map(|code| (*code).into());
+    Decision::refused(format!("the handshake cannot begin: {reason}"), alert)
+}

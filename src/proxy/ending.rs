@@ -1,0 +1,95 @@
+//! Why a connection ends: what the record reports of it, and how each side is closed. Every stage's error becomes an
+//! [`Ending`] in one of the files below, and nowhere else. Pure, except for `close`, the one place that says goodbye.
+//! Must not know: in which order the stages come, how a record is written.
+
+use rustls::AlertDescription;
+
+use crate::observe::access::record::ClientCertificate;
+use crate::observe::outcome::Outcome;
+
+mod backend;
+pub mod beginning;
+pub mod close;
+mod handshake;
+mod relay;
+
+/// The end of a connection.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    pub cause: Cause,
+    pub closing: Closing,
+}
+
+/// What the record reports of an end.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    pub outcome: Outcome,
+    /// Why, in words, where the outcome alone does not tell.
+    pub reason: Option<Box<str>>,
+    /// The alert that the client sent.
+    pub received_alert: Option<AlertDescription>,
+    /// The certificate that the client showed, where it was not accepted.
+    pub client_certificate: Option<Box<ClientCertificate>>,
+}
+
+/// How both sides are closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    pub client: Farewell,
+    /// Where there is a backend's connection already.
+    pub backend: Farewell,
+}
+
+/// What one peer sees of the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Farewell {
+    /// An ordinary close, at once.
+    Close,
+    /// The end of what we send. What the peer still sends is read for a bounded moment: closing with unread bytes would
+    /// send a reset, which can overtake what was sent before.
+    Shut,
+    /// A fatal alert in plaintext (RFC 8446 section 6.2), and then as for `Shut`.
+    Alert(AlertDescription),
+    /// These bytes, and then as for `Shut`.
+    Words(Vec<u8>),
+    /// A reset, at once.
+    Reset,
+    /// A reset as soon as the kernel has sent what was written. Before that there is one try to write these bytes.
+    Deliver(Vec<u8>),
+}
+
+impl Farewell {
+    /// The alert that the peer gets, if it gets one that is not encrypted.
+    pub fn alert(&self) -> Option<AlertDescription> {
+        match self {
+            Self::Alert(description) => Some(*description),
+            Self::Close | Self::Shut | Self::Words(_) | Self::Reset | Self::Deliver(_) => None,
+        }
+    }
+}
+
+impl Ending {
+    /// Both sides are closed at once.
+    fn at_once(outcome: Outcome) -> Self {
+        Self::with(outcome, Farewell::Close)
+    }
+
+    /// No backend was reached yet.
+    fn with(outcome: Outcome, client: Farewell) -> Self {
+        let cause = Cause { outcome, reason: None, received_alert: None, client_certificate: None };
+        Self { cause, closing: Closing { client, backend: Farewell::Close } }
+    }
+
+    fn because(mut self, reason: impl Into<Box<str>>) -> Self {
+        self.cause.reason = Some(reason.into());
+        self
+    }
+
+    fn received(mut self, alert: AlertDescription) -> Self {
+        self.cause.received_alert = Some(alert);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

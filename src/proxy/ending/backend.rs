@@ -1,0 +1,21 @@
+//! What ends a connection for which no server of the backend is found.
+
+use crate::backend::connect::Failure;
+use crate::backend::pool::NoServer;
+use crate::observe::outcome::Outcome;
+use crate::proxy::ending::{Ending, Farewell};
+
+impl Ending {
+    /// No server could be reached; `failures` are those that were tried.
+    pub fn no_server(none: NoServer, failures: &[Failure]) -> Self {
+        let outcome = match none {
+            NoServer::Full => Outcome::BackendFull,
+            NoServer::Unknown | NoServer::Tried | NoServer::Down => Outcome::BackendUnreachable,
+        };
+        let tried: Vec<String> =
+            failures.iter().map(|failure| format!("{}: {}", failure.address, failure.reason)).collect();
+        let reason = if tried.is_empty() { none.to_string() } else { tried.join("; ") };
+        // Where TLS is terminated this is without close_notify: the client must not take it for an empty answer.
+        Self::with(outcome, Farewell::Shut).because(reason)
+    }
+}

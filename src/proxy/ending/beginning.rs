@@ -1,0 +1,127 @@
+//! What ends a connection before a route has taken it, and where the route refuses it.
+
+use rustls::AlertDescription;
+
+use crate::limit::admission::Refused;
+use crate::observe::outcome::Outcome;
+use crate::proxy::ending::{Ending, Farewell};
+use crate::proxy::hello::NoHello;
+use crate::proxy::proxied::NoHeader;
+use crate::route::ways::{Route, Ways};
+use crate::starttls::step::{End, Refusal};
+use crate::tls::wire::hello::HelloError;
+
+/// What was not there when `handshake_timeout` was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    ProxyHeader,
+    Starttls,
+    Hello,
+    Handshake,
+}
+
+/// The connection gave way to another before its ClientHello had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preempted;
+
+// A client that sends nothing reads nothing either: it gets no alert.
+impl From<Late> for Ending {
+    fn from(late: Late) -> Self {
+        Self::at_once(match late {
+            Late::ProxyHeader => Outcome::ProxyHeaderTimeout,
+            Late::Starttls => Outcome::StarttlsTimeout,
+            Late::Hello => Outcome::HelloTimeout,
+            Late::Handshake => Outcome::HandshakeTimeout,
+        })
+    }
+}
+
+impl From<Preempted> for Ending {
+    fn from(Preempted: Preempted) -> Self {
+        Self::at_once(Outcome::HelloPreempted)
+    }
+}
+
+// In a flood of connections an alert would cost more than the refusal.
+impl From<Refused> for Ending {
+    fn from(refused: Refused) -> Self {
+        Self::at_once(match refused {
+            Refused::Denied => Outcome::ClientDenied,
+            Refused::Blocked => Outcome::ClientBlocked,
+            Refused::TooManyOfClient => Outcome::ClientConnectionLimit,
+            Refused::TooOftenByClient => Outcome::ClientConnectionRate,
+            Refused::TooMany => Outcome::ConnectionLimit,
+            Refused::TooOften => Outcome::ConnectionRate,
+            Refused::NoRoom => Outcome::DescriptorLimit,
+        })
+    }
+}
+
+impl From<NoHeader> for Ending {
+    fn from(failure: NoHeader) -> Self {
+        match failure {
+            NoHeader::Closed => Self::at_once(Outcome::ProxyHeaderClosed),
+            NoHeader::Io(error) => Self::at_once(Outcome::ProxyHeaderClosed).because(error.to_string()),
+            NoHeader::Bad(error) => Self::at_once(Outcome::ProxyHeaderInvalid).because(error.to_string()),
+        }
+    }
+}
+
+impl From<End> for Ending {
+    fn from(End { say, why }: End) -> Self {
+        let outcome = match why {
+            Refusal::Closed | Refusal::Io(_) => Outcome::StarttlsClosed,
+            Refusal::InTheClear(_) => Outcome::StarttlsRefused,
+            Refusal::Pipelined => Outcome::StarttlsPipelined,
+            Refusal::Invalid(_) => Outcome::StarttlsInvalid,
+        };
+        let farewell = if say.is_empty() { Farewell::Close } else { Farewell::Words(say) };
+        Self::with(outcome, farewell).because(why.to_string())
+    }
+}
+
+impl From<NoHello> for Ending {
+    fn from(failure: NoHello) -> Self {
+        match failure {
+            NoHello::Closed => Self::at_once(Outcome::HelloClosed),
+            NoHello::Io(error) => Self::at_once(Outcome::HelloClosed).because(error.to_string()),
+            NoHello::Bad(error) => error.into(),
+        }
+    }
+}
+
+impl From<HelloError> for Ending {
+    fn from(error: HelloError) -> Self {
+        let outcome = match error {
+            HelloError::NotTls => Outcome::NotTls,
+            HelloError::TooOld => Outcome::NoCommonVersion,
+            HelloError::TooLarge | HelloError::Alert(_) | HelloError::Invalid { .. } => Outcome::HelloInvalid,
+        };
+        let farewell = error.alert().map_or(Farewell::Shut, Farewell::Alert);
+        let ending = Self::with(outcome, farewell).because(error.to_string());
+        match error {
+            HelloError::Alert(received) => ending.received(received),
+            _ => ending,
+        }
+    }
+}
+
+impl Ending {
+    /// The peer is none of the proxies that the listener trusts.
+    pub fn untrusted_proxy() -> Self {
+        Self::at_once(Outcome::ProxyUntrusted)
+    }
+
+    /// A certificate authority's challenge (RFC 8737), which no route takes: no protocol in common, whatever else it offers.
+    pub fn challenge() -> Self {
+        Self::with(Outcome::NoCommonProtocol, Farewell::Alert(AlertDescription::NoApplicationProtocol))
+            .because("a challenge of a certificate authority (acme-tls/1)")
+    }
+
+    /// The route refuses the connections that it takes.
+    pub fn rejected(route: &Route, ways: &Ways) -> Self {
+        let by_default = std::ptr::eq(route, ways.default());
+        let outcome = if by_default { Outcome::NoRoute } else { Outcome::RouteRejected };
+        Self::with(outcome, Farewell::Alert(AlertDescription::UnrecognisedName))
+    }
+}

@@ -1,0 +1,59 @@
+//! What ends a connection where TLS is terminated, up to the end of the handshake.
+
+use crate::observe::access::record::ClientCertificate;
+use crate::observe::outcome::Outcome;
+use crate::proxy::ending::{Ending, Farewell};
+use crate::tls::handshake::{HandshakeError, Refusal};
+use crate::tls::record::RecordError;
+use crate::tls::trust::clients::Fault;
+
+// The outcome tells the whole reason.
+impl From<Refusal> for Ending {
+    fn from(refusal: Refusal) -> Self {
+        let outcome = match refusal {
+            Refusal::NoCommonVersion => Outcome::NoCommonVersion,
+            Refusal::InappropriateFallback => Outcome::InappropriateFallback,
+            Refusal::NoCommonSuite => Outcome::NoCommonSuite,
+            Refusal::NoCommonGroup => Outcome::NoCommonGroup,
+            Refusal::NoCommonProtocol => Outcome::NoCommonProtocol,
+            Refusal::NoServerName { .. } => Outcome::NoServerName,
+            Refusal::UnknownName => Outcome::UnknownName,
+            Refusal::NoCommonScheme => Outcome::NoCommonScheme,
+        };
+        Self::with(outcome, Farewell::Alert(refusal.alert()))
+    }
+}
+
+// The handshake has written the alert where there is one; a reset must not overtake it.
+impl From<HandshakeError> for Ending {
+    fn from(error: HandshakeError) -> Self {
+        let reason = error.to_string();
+        match error {
+            HandshakeError::Closed | HandshakeError::Io(_) => Self::at_once(Outcome::HandshakeClosed).because(reason),
+            HandshakeError::Client { fault, shown, .. } => {
+                let mut ending = Self::with(outcome(fault), Farewell::Shut).because(reason);
+                let certificate = |subject| Box::new(ClientCertificate { subject, verified: false });
+                ending.cause.client_certificate = shown.map(|shown| certificate(shown.subject));
+                ending
+            }
+            HandshakeError::Protocol(RecordError { received_alert: Some(received), .. }) => {
+                Self::at_once(Outcome::HandshakeAlert).received(received)
+            }
+            HandshakeError::Protocol(RecordError { received_alert: None, .. }) => {
+                Self::with(Outcome::HandshakeFailed, Farewell::Shut).because(reason)
+            }
+        }
+    }
+}
+
+fn outcome(fault: Fault) -> Outcome {
+    match fault {
+        Fault::Missing => Outcome::ClientCertificateMissing,
+        Fault::Expired => Outcome::ClientCertificateExpired,
+        Fault::Revoked => Outcome::ClientCertificateRevoked,
+        Fault::UnknownCa => Outcome::ClientCertificateUnknownCa,
+        Fault::RevocationUnknown => Outcome::ClientCertificateRevocationUnknown,
+        Fault::Denied => Outcome::ClientCertificateDenied,
+        Fault::Invalid => Outcome::ClientCertificateInvalid,
+    }
+}

@@ -1,0 +1,75 @@
+//! What ends a connection whose bytes were relayed: neither peer may take a truncation for an end.
+
+use crate::observe::outcome::Outcome;
+use crate::proxy::ending::{Closing, Ending, Farewell};
+use crate::relay::End;
+use crate::tls::wire::alert;
+
+impl Ending {
+    /// TLS was terminated. Where the client gets no close_notify, that alone tells it that its data is truncated.
+    pub fn terminated(end: End) -> Self {
+        let ending = Self::relayed(&end);
+        let (client, backend) = match end {
+            End::Completed | End::ClientReset { ended: true } => (Farewell::Close, Farewell::Close),
+            // The client gets what is on its way to it.
+            End::BackendReset | End::BackendTruncated | End::BackendAlert(_) | End::KeysExhausted(_) => {
+                (Farewell::Shut, Farewell::Reset)
+            }
+            // There is one try to send the alert: a backend that does not read has no use for it.
+            End::BackendBadRecord { last_words, .. } => (Farewell::Shut, Farewell::Deliver(last_words)),
+            End::BackendClosedEarly => (Farewell::Shut, Farewell::Close),
+            End::ClientBadRecord { last_words, .. } => (Farewell::Words(last_words), DELIVER),
+            End::ClientTruncated
+            | End::ClientReset { ended: false }
+            | End::ClientAlert(_)
+            | End::IdleTimeout
+            | End::HalfClosedTimeout => (Farewell::Close, DELIVER),
+            End::BackendDown => (Farewell::Close, Farewell::Reset),
+        };
+        Self { closing: Closing { client, backend }, ..ending }
+    }
+
+    /// The bytes were passed through: an end is an end to both, and anything else is a reset.
+    pub fn passed_through(end: End) -> Self {
+        let (client, backend) = match &end {
+            End::Completed => (Farewell::Close, Farewell::Close),
+            // The client has its answer and its end. What it still sends has no receiver.
+            End::BackendClosedEarly => (Farewell::Shut, Farewell::Close),
+            End::BackendReset => (DELIVER, Farewell::Reset),
+            End::ClientReset { .. } | End::IdleTimeout | End::HalfClosedTimeout => (Farewell::Reset, DELIVER),
+            // None of these comes of a relay that does not read TLS.
+            End::ClientTruncated
+            | End::ClientAlert(_)
+            | End::ClientBadRecord { .. }
+            | End::BackendTruncated
+            | End::BackendAlert(_)
+            | End::BackendBadRecord { .. }
+            | End::KeysExhausted(_) => (Farewell::Reset, DELIVER),
+            End::BackendDown => (Farewell::Reset, Farewell::Reset),
+        };
+        Self { closing: Closing { client, backend }, ..Self::relayed(&end) }
+    }
+
+    fn relayed(end: &End) -> Self {
+        match end {
+            End::Completed => Self::at_once(Outcome::Completed),
+            End::BackendClosedEarly => Self::at_once(Outcome::BackendClosedEarly),
+            End::ClientTruncated => Self::at_once(Outcome::ClientTruncated),
+            End::ClientReset { .. } => Self::at_once(Outcome::ClientReset),
+            End::ClientAlert(received) => Self::at_once(Outcome::ClientAlert).received(*received),
+            End::ClientBadRecord { reason, .. } => Self::at_once(Outcome::ClientBadRecord).because(reason.as_str()),
+            End::BackendReset => Self::at_once(Outcome::BackendReset),
+            End::BackendTruncated => Self::at_once(Outcome::BackendTruncated),
+            End::BackendAlert(received) => {
+                Self::at_once(Outcome::BackendAlert).because(format!("the backend sent {}", alert::name(*received)))
+            }
+            End::BackendBadRecord { reason, .. } => Self::at_once(Outcome::BackendBadRecord).because(reason.as_str()),
+            End::KeysExhausted(reason) => Self::at_once(Outcome::KeysExhausted).because(reason.as_str()),
+            End::IdleTimeout => Self::at_once(Outcome::IdleTimeout),
+            End::HalfClosedTimeout => Self::at_once(Outcome::HalfClosedTimeout),
+            End::BackendDown => Self::at_once(Outcome::BackendDown),
+        }
+    }
+}
+
+const DELIVER: Farewell = Farewell::Deliver(Vec::new());

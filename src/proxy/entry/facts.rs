@@ -1,0 +1,61 @@
+//! What a handshake agreed on and which certificate was chosen → what the log and the metrics report of it.
+//! Must not know: how a record is written.
+
+use std::borrow::Cow;
+
+use crate::observe::access::record::{Served, Tls};
+use crate::route::index;
+use crate::tls::certificate::select::{Choice, Tier};
+use crate::tls::handshake::Terminated;
+use crate::tls::policy;
+use crate::tls::wire::codes;
+
+pub(super) fn served(choice: &Choice) -> Served {
+    let certificate = &choice.certificate;
+    Served {
+        signature_scheme: policy::scheme_name(choice.scheme),
+        sha256: hex(&certificate.fingerprint),
+        chosen_cert: certificate.label.to_string(),
+        chosen_cert_serial: certificate.serial.to_string(),
+    }
+}
+
+pub(super) fn agreed(terminated: &Terminated) -> Tls {
+    let negotiated = &terminated.finished.negotiated;
+    Tls {
+        version: always(policy::version_name(negotiated.version)),
+        cipher: always(policy::suite_name(negotiated.suite)),
+        openssl_cipher: always(codes::openssl_suite_name(negotiated.suite)),
+        group: negotiated.group.map(policy::group_name),
+        resumed: negotiated.resumed,
+        next_protocol: negotiated.alpn.as_deref().map(|protocol| index::shown(protocol).into()),
+    }
+}
+
+/// A name out of a table, which every version and suite that is agreed on has.
+fn always(name: Cow<'static, str>) -> &'static str {
+    match name {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(_) => "-",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect()
+}
+
+/// How the name matched. An expired certificate that had to serve has labels of its own, since each such use should be
+/// noticed.
+pub(super) fn match_label(choice: &Choice) -> &'static str {
+    match (choice.tier, choice.valid) {
+        (Tier::Exact, true) => "exact",
+        (Tier::Wildcard, true) => "wildcard",
+        (Tier::Address, true) => "address",
+        (Tier::Default, true) => "default",
+        (Tier::Exact, false) => "exact_invalid",
+        (Tier::Wildcard, false) => "wildcard_invalid",
+        (Tier::Address, false) => "address_invalid",
+        (Tier::Default, false) => "default_invalid",
+    }
+}

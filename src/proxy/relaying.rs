@@ -1,0 +1,108 @@
+//! The second half of a connection's life: the relay between a client and its server, and the end of both. Must not know:
+//! how the client came to that server.
+
+use std::pin::{Pin, pin};
+
+use crate::backend::connect::Connected;
+use crate::backend::pool::{OnDown, Pool};
+use crate::net::close::Unfinished;
+use crate::net::stream::Stream;
+use crate::proxy::ending::Ending;
+use crate::proxy::ending::close::close;
+use crate::proxy::entry::Entry;
+use crate::relay::patience::Patience;
+use crate::relay::peer::{Peer, Wire};
+use crate::relay::{self, End};
+use crate::tls::record::Finished;
+
+/// What is known of a client, besides its connection, when bytes can be relayed.
+pub(super) enum Ready<'l> {
+    Terminated(Terminating<'l>),
+    PassedThrough(PassingThrough<'l>),
+}
+
+/// A relay to its end, and the closing of both connections.
+pub(super) type Relay<'l> = Pin<Box<dyn Future<Output = ()> + Send + 'l>>;
+
+impl<'l> Ready<'l> {
+    pub(super) fn relay(self, client: Stream, patience: Patience, entry: &'l mut Entry) -> Relay<'l> {
+        match self {
+            Self::Terminated(ready) => Box::pin(ready.relay(client, patience, entry)),
+            Self::PassedThrough(ready) => Box::pin(ready.relay(client, patience, entry)),
+        }
+    }
+}
+
+pub(super) struct Terminating<'l> {
+    pub(super) session: Finished,
+    /// Session tickets that were not sent yet.
+    pub(super) tickets: Vec<u8>,
+    pub(super) connected: Connected,
+    pub(super) pool: &'l Pool,
+}
+
+pub(super) struct PassingThrough<'l> {
+    /// What came so far.
+    pub(super) first: Vec<u8>,
+    pub(super) connected: Connected,
+    pub(super) pool: &'l Pool,
+}
+
+impl<'l> Terminating<'l> {
+    /// Taken apart out here: an async fn would keep its arguments beside what becomes of them.
+    pub(super) fn relay(
+        self,
+        client: Stream,
+        patience: Patience,
+        entry: &'l mut Entry,
+    ) -> impl Future<Output = ()> + use<'l> {
+        let Self { session, tickets, connected, pool } = self;
+        let Connected { stream, lease, session: inner, .. } = connected;
+        let mut outside = Wire::tls(session, tickets);
+        let mut inside = inner.map_or_else(Wire::plain, |session| Wire::tls(session, Vec::new()));
+        async move {
+            let end = {
+                let outside = Peer { stream: &client, wire: &mut outside };
+                let inside = Peer { stream: stream.as_ref(), wire: &mut inside };
+                let mut relay = pin!(relay::terminated::relay(outside, inside, patience, &mut entry.traffic));
+                match pool.settings.on_down {
+                    OnDown::Keep => relay.as_mut().await,
+                    OnDown::Close => tokio::select! {
+                        end = relay.as_mut() => end,
+                        () = Box::pin(lease.down()) => End::BackendDown,
+                    },
+                }
+            };
+            if let End::BackendAlert(_) = end {
+                entry.backend_alert(pool.name());
+            }
+            let Ending { cause, closing } = Ending::terminated(end);
+            entry.end(cause);
+            Box::pin(close(closing, Unfinished::with_marked_end(client), Some(stream))).await;
+            drop(lease);
+        }
+    }
+}
+
+impl PassingThrough<'_> {
+    /// Hands on what came so far, and then everything, as it is.
+    async fn relay(self, client: Stream, patience: Patience, entry: &mut Entry) {
+        let Self { first, connected, pool } = self;
+        let (mut client, mut backend, lease) = (Unfinished::new(client), connected.stream, connected.lease);
+        let end = {
+            let (from, to) = (client.as_mut(), backend.as_mut());
+            let mut relay = pin!(relay::passthrough::relay(from, to, first, patience, &mut entry.traffic));
+            match pool.settings.on_down {
+                OnDown::Keep => relay.as_mut().await,
+                OnDown::Close => tokio::select! {
+                    end = relay.as_mut() => end,
+                    () = Box::pin(lease.down()) => End::BackendDown,
+                },
+            }
+        };
+        let Ending { cause, closing } = Ending::passed_through(end);
+        entry.end(cause);
+        close(closing, client, Some(backend)).await;
+        drop(lease);
+    }
+}
