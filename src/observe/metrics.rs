@@ -6,27 +6,29 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{IntCounter, Registry, TextEncoder};
 
+use crate::observe::metrics::family::{Counters, Histograms, counters, histograms};
 use crate::observe::outcome::Outcome;
+
+mod family;
 
 /// Everything that is counted in one process.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
-    connections: IntCounterVec,
-    rejected: IntCounterVec,
-    closed: IntCounterVec,
-    received: IntCounterVec,
-    sent: IntCounterVec,
-    duration: HistogramVec,
-    handshakes: IntCounterVec,
-    handshake_failures: IntCounterVec,
-    handshake_duration: HistogramVec,
-    selections: IntCounterVec,
-    connect_failures: IntCounterVec,
-    connect_duration: HistogramVec,
+    connections: Counters<1>,
+    rejected: Counters<2>,
+    closed: Counters<2>,
+    received: Counters<1>,
+    sent: Counters<1>,
+    duration: Histograms<1>,
+    handshakes: Counters<5>,
+    handshake_failures: Counters<2>,
+    handshake_duration: Histograms<1>,
+    selections: Counters<3>,
+    connect_failures: Counters<3>,
+    connect_duration: Histograms<1>,
 }
 
 /// The application bytes of one connection, which count for its listener as they move.
@@ -48,97 +50,103 @@ pub struct Agreed<'a> {
 }
 
 impl Metrics {
-    /// Fails only if two metrics bear the same name, which a test would show.
+    /// Fails only if two metrics have the same name, which a test would show.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new_custom(Some("tlsgate".into()), None)?;
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok::<_, prometheus::Error>(vec)
-        };
-        let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| {
-            let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok::<_, prometheus::Error>(vec)
-        };
+        let all = &Registry::new_custom(Some("tlsgate".into()), None)?;
         Ok(Self {
-            connections: counter("connections_total", "Connections accepted.", &["listener"])?,
-            rejected: counter("connections_rejected_total", "Connections refused on accept.", &["listener", "reason"])?,
-            closed: counter("connections_closed_total", "Connections that ended, by how.", &["listener", "outcome"])?,
-            received: counter("received_bytes_total", "Application bytes from clients.", &["listener"])?,
-            sent: counter("sent_bytes_total", "Application bytes to clients.", &["listener"])?,
-            duration: histogram("connection_duration_seconds", "From accept to end.", &["listener"], LIVES)?,
-            handshakes: counter(
+            connections: counters(all, "connections_total", "Connections accepted.", ["listener"])?,
+            rejected: counters(
+                all,
+                "connections_rejected_total",
+                "Connections refused on accept.",
+                ["listener", "reason"],
+            )?,
+            closed: counters(
+                all,
+                "connections_closed_total",
+                "Connections that ended, by how.",
+                ["listener", "outcome"],
+            )?,
+            received: counters(all, "received_bytes_total", "Application bytes from clients.", ["listener"])?,
+            sent: counters(all, "sent_bytes_total", "Application bytes to clients.", ["listener"])?,
+            duration: histograms(all, "connection_duration_seconds", "From accept to end.", ["listener"], LIVES)?,
+            handshakes: counters(
+                all,
                 "tls_handshakes_total",
                 "TLS handshakes completed.",
-                &["listener", "version", "cipher", "group", "resumed"],
+                ["listener", "version", "cipher", "group", "resumed"],
             )?,
-            handshake_failures: counter(
+            handshake_failures: counters(
+                all,
                 "tls_handshake_failures_total",
                 "Connections that ended before their handshake was complete.",
-                &["listener", "reason"],
+                ["listener", "reason"],
             )?,
-            handshake_duration: histogram(
+            handshake_duration: histograms(
+                all,
                 "tls_handshake_duration_seconds",
                 "From the ClientHello to the end of the handshake.",
-                &["listener"],
+                ["listener"],
                 MOMENTS,
             )?,
-            selections: counter(
+            selections: counters(
+                all,
                 "certificate_selections_total",
                 "Certificates chosen, by how their names matched.",
-                &["listener", "certificate", "match"],
+                ["listener", "certificate", "match"],
             )?,
-            connect_failures: counter(
+            connect_failures: counters(
+                all,
                 "backend_connect_failures_total",
                 "Attempts to connect to a server that failed.",
-                &["backend", "server", "reason"],
+                ["backend", "server", "reason"],
             )?,
-            connect_duration: histogram(
+            connect_duration: histograms(
+                all,
                 "backend_connect_duration_seconds",
                 "Until a server had accepted.",
-                &["backend"],
+                ["backend"],
                 MOMENTS,
             )?,
-            registry,
+            registry: all.clone(),
         })
     }
 
     pub fn accepted(&self, listener: &str) {
-        self.connections.with_label_values(&[listener]).inc();
+        self.connections.with([listener]).inc();
     }
 
     pub fn rejected(&self, listener: &str, reason: Outcome) {
-        self.rejected.with_label_values(&[listener, &reason.to_string()]).inc();
+        self.rejected.with([listener, &reason.to_string()]).inc();
     }
 
     /// A connection ended.
     pub fn closed(&self, listener: &str, outcome: Outcome, lived: Duration) {
         let label = outcome.to_string();
-        self.closed.with_label_values(&[listener, &label]).inc();
-        self.duration.with_label_values(&[listener]).observe(lived.as_secs_f64());
+        self.closed.with([listener, &label]).inc();
+        self.duration.with([listener]).observe(lived.as_secs_f64());
         if outcome.is_before_handshake() {
-            self.handshake_failures.with_label_values(&[listener, &label]).inc();
+            self.handshake_failures.with([listener, &label]).inc();
         }
     }
 
     pub fn handshake(&self, listener: &str, agreed: Agreed<'_>, took: Duration) {
         let Agreed { version, cipher, group, resumed } = agreed;
         let resumed = if resumed { "true" } else { "false" };
-        self.handshakes.with_label_values(&[listener, version, cipher, group, resumed]).inc();
-        self.handshake_duration.with_label_values(&[listener]).observe(took.as_secs_f64());
+        self.handshakes.with([listener, version, cipher, group, resumed]).inc();
+        self.handshake_duration.with([listener]).observe(took.as_secs_f64());
     }
 
     pub fn selection(&self, listener: &str, certificate: &str, tier: &str) {
-        self.selections.with_label_values(&[listener, certificate, tier]).inc();
+        self.selections.with([listener, certificate, tier]).inc();
     }
 
     pub fn connect_failure(&self, backend: &str, server: &str, reason: &str) {
-        self.connect_failures.with_label_values(&[backend, server, reason]).inc();
+        self.connect_failures.with([backend, server, reason]).inc();
     }
 
     pub fn connected(&self, backend: &str, took: Duration) {
-        self.connect_duration.with_label_values(&[backend]).observe(took.as_secs_f64());
+        self.connect_duration.with([backend]).observe(took.as_secs_f64());
     }
 
     /// A connection's byte counts.
@@ -146,23 +154,41 @@ impl Metrics {
         Traffic {
             received: 0,
             sent: 0,
-            all_received: self.received.with_label_values(&[listener]),
-            all_sent: self.sent.with_label_values(&[listener]),
+            all_received: self.received.with([listener]),
+            all_sent: self.sent.with([listener]),
         }
     }
 
     /// Forgets the series that `alive` does not know, given their labels: those of listeners, certificates and servers that
     /// are gone.
     pub fn prune(&self, alive: impl Fn(&HashMap<&str, &str>) -> bool) {
-        let Self { connections, rejected, closed, received, sent, handshakes, handshake_failures, .. } = self;
-        for vec in [connections, rejected, closed, received, sent, handshakes, handshake_failures] {
-            prune(vec, &alive);
-        }
-        prune(&self.selections, &alive);
-        prune(&self.connect_failures, &alive);
-        for vec in [&self.duration, &self.handshake_duration, &self.connect_duration] {
-            prune(vec, &alive);
-        }
+        let Self {
+            registry: _,
+            connections,
+            rejected,
+            closed,
+            received,
+            sent,
+            duration,
+            handshakes,
+            handshake_failures,
+            handshake_duration,
+            selections,
+            connect_failures,
+            connect_duration,
+        } = self;
+        connections.prune(&alive);
+        rejected.prune(&alive);
+        closed.prune(&alive);
+        received.prune(&alive);
+        sent.prune(&alive);
+        duration.prune(&alive);
+        handshakes.prune(&alive);
+        handshake_failures.prune(&alive);
+        handshake_duration.prune(&alive);
+        selections.prune(&alive);
+        connect_failures.prune(&alive);
+        connect_duration.prune(&alive);
     }
 
     /// The text format, version 0.0.4.
@@ -193,18 +219,6 @@ impl Traffic {
     /// To the client.
     pub fn sent(&self) -> u64 {
         self.sent
-    }
-}
-
-fn prune<T: MetricVecBuilder>(vec: &MetricVec<T>, alive: impl Fn(&HashMap<&str, &str>) -> bool) {
-    for family in vec.collect() {
-        for metric in family.get_metric() {
-            let labels = metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
-            if !alive(&labels) {
-                // It fails only where it is gone already.
-                let _ = vec.remove(&labels);
-            }
-        }
     }
 }
 
