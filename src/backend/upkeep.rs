@@ -222,7 +222,7 @@ impl Checks {
             let address = &member.server.address;
             let running = before.remove(address).filter(|running| Arc::ptr_eq(&running.server, &member.server));
             let running = match (&pool.check, running) {
-                (Some(check), Some(running)) if check.identity == running.check.identity => running,
+                (Some(check), Some(running)) if *check == running.check => running,
                 (Some(check), _) => Running::start(Arc::clone(pool.name()), &member.server, check, self.start),
                 // Nobody asks any more: what was said last means nothing.
                 (None, _) => {

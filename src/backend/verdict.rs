@@ -163,7 +163,6 @@ mod tests {
             timeout: Duration::from_secs(2),
             rise,
             fall,
-            identity: String::new(),
         }
     }
 

@@ -214,10 +214,10 @@ fn backends(backends: &[Backend]) -> BTreeMap<&str, &Backend> {
 
 /// By backend: what its health check and its TLS are.
 fn pools(snapshot: &Snapshot) -> BTreeMap<&str, (impl PartialEq + use<>, impl PartialEq + use<>)> {
-    let identities = snapshot.pools().iter().map(|pool| {
-        let check = pool.check.as_ref().map(|check| check.identity.clone());
-        (&**pool.name(), (check, pool.tls.as_ref().map(|tls| tls.identity)))
-    });
+    let identities = snapshot
+        .pools()
+        .iter()
+        .map(|pool| (&**pool.name(), (pool.check.clone(), pool.tls.as_ref().map(|tls| tls.identity))));
     identities.collect()
 }
 

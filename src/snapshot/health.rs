@@ -1,6 +1,5 @@
 //! A health check's settings, and the files that they name → a check that can be made. Must not know: who makes it.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::backend::health::check::{Check, Tls};
@@ -10,7 +9,6 @@ use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
 use crate::net::proxy_protocol::write::{self, Version};
 use crate::snapshot::certificates::Certificates;
-use crate::tls::crypto;
 use crate::tls::handshake::connect::{Alpn, Connector, Terms};
 use crate::tls::record::Layer;
 use crate::tls::trust::servers::Trust;
@@ -24,7 +22,6 @@ pub(super) fn check(
 ) -> Option<Arc<Check>> {
     // On another port servers do not expect the PROXY protocol.
     let version = if health.port.is_some() { Version::Off } else { version };
-    let mut identity = format!("{:?} {version:?}", without_places(health));
     let kind = match (health.kind, &health.http) {
         (CheckType::Tcp, _) => Kind::Tcp,
         (CheckType::Tls, _) => Kind::Tls,
@@ -48,7 +45,6 @@ pub(super) fn check(
                         reading.errors.push(bind.password_file.error("holds no password"));
                         return None;
                     }
-                    mark(&mut identity, password.as_bytes());
                     Some((bind.dn.clone(), Password(password.as_bytes().to_vec())))
                 }
                 None => None,
@@ -57,7 +53,7 @@ pub(super) fn check(
         }
     };
     let tls = match &health.tls {
-        Some(settings) => Some(tls(health, settings, layer, &mut identity, reading)?),
+        Some(settings) => Some(tls(health, settings, layer, reading)?),
         None => None,
     };
     Some(Arc::new(Check {
@@ -70,23 +66,13 @@ pub(super) fn check(
         timeout: health.timeout,
         rise: health.rise,
         fall: health.fall,
-        identity,
     }))
 }
 
-fn tls(
-    health: &Health,
-    settings: &TlsSettings,
-    layer: Layer,
-    identity: &mut String,
-    reading: &mut Certificates<'_>,
-) -> Option<Tls> {
-    // Writing to a String does not fail.
-    let _ = write!(identity, " {layer:?}");
+fn tls(health: &Health, settings: &TlsSettings, layer: Layer, reading: &mut Certificates<'_>) -> Option<Tls> {
     let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone() };
     if let Some(file) = &settings.ca {
         trust.roots = reading.trusted(file)?;
-        trust.roots.iter().for_each(|root| mark(identity, root));
     }
     let place = settings.ca.as_ref().map_or_else(|| health.here.clone(), Located::place);
     let connector = Connector::new(Terms {
@@ -103,22 +89,5 @@ fn tls(
             reading.errors.push(place.error(error.to_string()));
             None
         }
-    }
-}
-
-/// A line that moves in the file does not make another check.
-fn without_places(health: &Health) -> impl std::fmt::Debug + use<'_> {
-    let tls = health.tls.as_ref();
-    let tls = tls.map(|tls| (tls.start_tls, tls.ca.as_ref().map(|ca| &ca.value), &tls.pins, &tls.server_name));
-    let bind = health.bind.as_ref().map(|bind| (&bind.dn, &bind.password_file.value));
-    let times = (health.interval, health.jitter, health.timeout, health.rise, health.fall);
-    (health.kind, health.port, times, tls, &health.http, bind)
-}
-
-/// Adds the contents of a file to what makes a check the same one, and keeps them secret.
-fn mark(identity: &mut String, contents: &[u8]) {
-    for byte in crypto::sha256(contents) {
-        // Writing to a String does not fail.
-        let _ = write!(identity, "{byte:02x}");
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::backend::health::kind::Kind;
 use crate::tls::handshake::connect::Connector;
 
-/// What is asked of each server of a backend, and how often.
-#[derive(Debug)]
+/// What is asked of each server of a backend, and how often. Two that are equal are the same check: one that is being made
+/// goes on after a reload.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Check {
     pub kind: Kind,
     pub tls: Option<Tls>,
@@ -25,12 +26,10 @@ pub struct Check {
     pub rise: u32,
     /// Checks in a row that bring a server down.
     pub fall: u32,
-    /// Two checks with the same identity are the same one.
-    pub identity: String,
 }
 
 /// How TLS is spoken in a check.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Tls {
     pub connector: Connector,
     /// After LDAP's StartTLS, rather than from the beginning.

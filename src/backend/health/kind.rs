@@ -1,7 +1,7 @@
 //! What a check asks of a server. Must not know: how it is asked, how often.
 
 /// What is asked.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Kind {
     /// That the server accepts a connection.
     Tcp,
@@ -11,7 +11,7 @@ pub enum Kind {
     Ldap(Ldap),
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Http {
     pub method: String,
     pub path: String,
@@ -24,12 +24,13 @@ pub struct Http {
 }
 
 /// A simple bind, or the root entry where there is no DN.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Ldap {
     pub bind: Option<(String, Password)>,
 }
 
 /// It is never shown.
+#[derive(PartialEq, Eq)]
 pub struct Password(pub Vec<u8>);
 
 impl std::fmt::Debug for Password {

@@ -17,7 +17,7 @@ fn checks_begin_on_the_next_beat() {
     }
 }
 
-fn pool(name: &str, check: &str) -> Arc<Pool> {
+fn pool(name: &str, fall: u32) -> Arc<Pool> {
     let servers = (1..=3).map(|port| pool::Entry {
         place: pool::Place::Address(Address::Tcp(([127, 0, 0, 1], port).into())),
         weight: 1,
@@ -46,8 +46,7 @@ fn pool(name: &str, check: &str) -> Arc<Pool> {
         jitter: Duration::ZERO,
         timeout: Duration::from_secs(1),
         rise: 1,
-        fall: 1,
-        identity: check.into(),
+        fall,
     };
     Arc::new(Pool::new(settings, Some(Arc::new(check)), None))
 }
@@ -66,7 +65,7 @@ fn a_backend_whose_servers_are_others_leaves_the_checks_of_all_others_alone() {
         ids.sort_by(|one, other| one.0.cmp(&other.0));
         ids
     };
-    let (a, b) = (pool("a", "one"), pool("b", "one"));
+    let (a, b) = (pool("a", 1), pool("b", 1));
     checks.follow(&by_name(&[&a, &b]));
     let first = (tasks(&checks, "a"), tasks(&checks, "b"));
     assert_eq!((first.0.len(), first.1.len()), (3, 3));
@@ -75,7 +74,7 @@ fn a_backend_whose_servers_are_others_leaves_the_checks_of_all_others_alone() {
     checks.follow(&by_name(&[&a, &b]));
     assert_eq!((tasks(&checks, "a"), tasks(&checks, "b")), first);
     // Another one's servers are others, though their addresses are the same.
-    checks.follow_one(&pool("a", "one"));
+    checks.follow_one(&pool("a", 1));
     assert!(tasks(&checks, "a").iter().zip(&first.0).all(|(now, before)| now.0 == before.0 && now.1 != before.1));
     assert_eq!(tasks(&checks, "b"), first.1);
     checks.follow(&by_name(&[&b]));

@@ -27,9 +27,12 @@ pub struct Connector {
     server_name: Option<ServerName<'static>>,
     alpn: Alpn,
     layer: Layer,
-    /// Two connectors with the same identity verify, offer and show the same.
-    pub identity: [u8; 32],
+    pub identity: Identity,
 }
+
+/// Two connectors with the same identity verify, offer and show the same, in whichever record layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity([u8; 32]);
 
 /// The application protocols that are offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +97,7 @@ pub enum ConnectError {
 
 impl Connector {
     pub fn new(terms: Terms<'_>) -> Result<Self, ConnectorError> {
+        let identity = Identity::of(&terms);
         let Terms { policy, trust, server_name, certificate, alpn, layer } = terms;
         let builder = match policy {
             Some(policy) => policy.client_builder(),
@@ -111,12 +115,7 @@ impl Connector {
         // Each connection is verified: a session that goes on would not be.
         config.resumption = Resumption::disabled();
         config.enable_secret_extraction = layer == Layer::Tlsgate;
-        let mut facts = format!("{policy:?} {server_name:?} {alpn:?}").into_bytes();
-        for certificate in trust.roots.iter().chain(certificate.iter().flat_map(|key| &key.cert)) {
-            facts.extend_from_slice(certificate);
-        }
-        facts.extend(trust.pins.iter().flatten());
-        Ok(Self { config, server_name, alpn, layer, identity: crypto::sha256(&facts) })
+        Ok(Self { config, server_name, alpn, layer, identity })
     }
 
     /// Runs the handshake with the server at `address`. `agreed` is the protocol that was agreed on with the client. On
@@ -162,6 +161,55 @@ impl Connector {
     }
 }
 
+impl PartialEq for Connector {
+    fn eq(&self, other: &Self) -> bool {
+        (self.identity, self.layer) == (other.identity, other.layer)
+    }
+}
+
+impl Eq for Connector {}
+
+impl Identity {
+    fn of(terms: &Terms<'_>) -> Self {
+        let Terms { policy, trust: Trust { roots, pins }, server_name, certificate, alpn, layer: _ } = terms;
+        let mut facts = Facts::default();
+        if let Some(policy) = policy {
+            // A client has no use for the order of a server's preference.
+            let Policy { name, versions, suites, groups, cipher_order: _ } = policy;
+            facts.list([name.as_bytes()]);
+            facts.list(versions.iter().map(|version| u16::from(*version).to_be_bytes()));
+            facts.list(suites.iter().map(|suite| u16::from(*suite).to_be_bytes()));
+            facts.list(groups.iter().map(|group| u16::from(*group).to_be_bytes()));
+        }
+        facts.list(server_name.iter().map(|name| name.to_str().into_owned()));
+        match alpn {
+            Alpn::Fixed(protocols) => facts.list(protocols),
+            // Names of protocols are never empty.
+            Alpn::Client => facts.list([[]; 2]),
+        }
+        facts.list(roots);
+        facts.list(certificate.iter().flat_map(|key| &key.cert));
+        facts.list(pins);
+        Self(crypto::sha256(&facts.0))
+    }
+}
+
+/// Lists of byte strings, so that different lists never become the same bytes.
+#[derive(Default)]
+struct Facts(Vec<u8>);
+
+impl Facts {
+    fn list(&mut self, items: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+        for item in items {
+            let item = item.as_ref();
+            self.0.extend_from_slice(&item.len().to_be_bytes());
+            self.0.extend_from_slice(item);
+        }
+        // No item is so long.
+        self.0.extend_from_slice(&usize::MAX.to_be_bytes());
+    }
+}
+
 impl ConnectError {
     /// What a handshake's error means for a server that should have that name.
     pub fn of(error: Error, name: &ServerName<'_>) -> Self {
@@ -185,3 +233,6 @@ impl ConnectError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
