@@ -1,11 +1,11 @@
-//! What is known of a server: what its operator wants of it, what health checks say, what connecting to it says. Pure:
+//! What is known of a server: the state that its operator set, the results of health checks, and those of connecting to it. Pure:
 //! the time is given. Must not know: how any of it was found out.
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// What the operator wants.
+/// The state that the operator has set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -29,7 +29,7 @@ impl State {
     }
 }
 
-/// What health checks say.
+/// The result of health checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
@@ -46,7 +46,7 @@ pub enum Fitness {
     Fit,
     /// Connecting failed a moment ago: only where nothing else is left.
     Paused,
-    /// Health checks say that it is down.
+    /// Down by its health checks.
     Down,
 }
 
@@ -96,7 +96,7 @@ impl Condition {
         Some(if paused { Fitness::Paused } else { Fitness::Fit })
     }
 
-    /// Whether nobody should have a connection to it.
+    /// Whether no connection to it should exist.
     pub(super) fn is_down(&self) -> bool {
         self.health == Health::Down || self.state == State::Maint
     }
@@ -108,7 +108,7 @@ impl Condition {
         tries
     }
 
-    /// Whoever tried it got no result.
+    /// The connection that tried it ended without a result.
     pub(super) fn broke_off(&mut self) {
         self.trying = false;
     }
@@ -123,7 +123,7 @@ impl Condition {
     /// Connecting failed. How long it is passed over from now on, where it was not passed over already.
     pub(super) fn failed(&mut self, pauses: Pauses, now: Instant) -> Option<Duration> {
         self.trying = false;
-        // Those that were under way when the first one failed tell nothing new.
+        // Connections that were under way when the first one failed are no further failures.
         if self.paused_until.is_some_and(|until| now < until) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Why a connection could not be made, from what the system says. Must not know: to whom.
+//! Why a connection could not be made, from the system's error or from TLS. Must not know: to which server.
 
 use std::io::{self, ErrorKind};
 
@@ -21,7 +21,7 @@ pub enum FailureKind {
     TlsName,
     /// Its certificate is expired, or not valid yet.
     TlsExpired,
-    /// Its key is none of those that are pinned.
+    /// No key in its chain is a pinned one.
     TlsPin,
     /// It refused the handshake with an alert.
     TlsAlert,

@@ -1,4 +1,4 @@
-//! What is known of a source of servers: the last good answer. It outlives reloads. Must not know: how names are
+//! The last good answer of a source of servers. It outlives reloads. Must not know: how names are
 //! resolved.
 
 use std::sync::{Arc, Mutex, PoisonError};

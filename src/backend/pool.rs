@@ -19,7 +19,7 @@ use crate::net::proxy_protocol::write::Version;
 use crate::tls::handshake::connect::Connector;
 use crate::words::words;
 
-/// Everything about a backend that its operator says.
+/// Everything about a backend that is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub name: Arc<str>,
@@ -35,11 +35,11 @@ pub struct Settings {
     pub slow_start: Option<Duration>,
     pub when_all_down: WhenAllDown,
     pub on_down: OnDown,
-    /// What a server is told of each client first.
+    /// The PROXY header that a server gets before each client's bytes.
     pub proxy_protocol: Version,
 }
 
-/// What is done for a client while health checks say that every server is down.
+/// What is done for a client while every server is down by its health checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenAllDown {
     /// It is refused.
@@ -174,8 +174,7 @@ impl Pool {
         different
     }
 
-    /// The servers; where there is none yet because no source was looked up, waits for that, as long as a server may take
-    /// to accept a connection.
+    /// The servers. Where there are none yet because no source was looked up, waits for that, at most `connect_timeout`.
     pub(super) async fn members_found(&self) -> Arc<Members> {
         let members = self.members();
         if !members.list.is_empty() || self.lookups.iter().all(|lookup| lookup.is_settled()) {

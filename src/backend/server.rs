@@ -21,7 +21,7 @@ pub struct Server {
     active: AtomicUsize,
     condition: Mutex<Condition>,
     verdict: Mutex<Verdict>,
-    /// Whether connections to it should end, for those who wait to be told.
+    /// Whether connections to it should end; leases wait for it.
     down: watch::Sender<bool>,
 }
 
@@ -57,7 +57,7 @@ impl Server {
         self.condition().health
     }
 
-    /// Whether it is ready, and no check says that it is down.
+    /// Whether it is ready, and not down by its health checks.
     pub fn is_up(&self) -> bool {
         let condition = self.condition();
         condition.state == State::Ready && condition.health != Health::Down
@@ -68,16 +68,16 @@ impl Server {
         self.condition().paused(Instant::now())
     }
 
-    /// Changes what is wanted of it, and returns what was.
+    /// Sets its state, and returns the one before.
     pub fn set_state(&self, state: State) -> State {
         let mut condition = self.condition();
         let before = condition.state;
         condition.set_state(state, Instant::now());
-        self.tell(&condition);
+        self.publish(&condition);
         before
     }
 
-    /// What health checks have said of it.
+    /// The results of its health checks.
     pub fn verdict(&self) -> Verdict {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -87,7 +87,7 @@ impl Server {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner).begin();
     }
 
-    /// Nobody checks it any more.
+    /// Its checks have ended.
     pub(super) fn unchecked(&self) {
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Verdict::default();
         self.set_health(Health::Unknown);
@@ -107,7 +107,7 @@ impl Server {
     pub(super) fn set_health(&self, health: Health) {
         let mut condition = self.condition();
         condition.set_health(health, Instant::now());
-        self.tell(&condition);
+        self.publish(&condition);
     }
 
     /// Its fitness, and the share of its weight that it has, in thousandths.
@@ -123,9 +123,9 @@ impl Server {
         Some(Lease { server: Arc::clone(self), tries: self.condition().connecting() })
     }
 
-    fn tell(&self, condition: &Condition) {
+    fn publish(&self, condition: &Condition) {
         let down = condition.is_down();
-        self.down.send_if_modified(|told| std::mem::replace(told, down) != down);
+        self.down.send_if_modified(|published| std::mem::replace(published, down) != down);
     }
 
     fn condition(&self) -> MutexGuard<'_, Condition> {
@@ -150,7 +150,7 @@ impl Lease {
         self.server.condition().failed(pauses, Instant::now())
     }
 
-    /// Waits until nobody should have a connection to this server.
+    /// Waits until no connection to this server should exist.
     pub async fn down(&self) {
         let mut down = self.server.down.subscribe();
         // The sender lives as long as the lease.

@@ -1,5 +1,5 @@
 //! Keeps what is known of the pools' servers current, on a thread and a runtime of its own, so that neither busy workers
-//! nor a reload hold up a health check. Must not know: who uses the pools, how a check is made.
+//! nor a reload delay a health check. Must not know: who uses the pools, how a check is made.
 
 use std::collections::HashMap;
 use std::io;
@@ -21,7 +21,7 @@ use crate::backend::health::check::Check;
 use crate::backend::lookup::Lookup;
 use crate::backend::pool::Pool;
 use crate::backend::server::Server;
-use crate::backend::verdict::Teller;
+use crate::backend::verdict::LogLimit;
 use crate::net::address::Address;
 
 /// Ends its thread when dropped.
@@ -143,7 +143,7 @@ async fn look_up_again(
     (settings, system): (Arc<Settings>, Arc<System>),
     news: mpsc::Sender<Arc<str>>,
 ) {
-    let (mut teller, mut pause) = (Teller::default(), settings.min_ttl);
+    let (mut limit, mut pause) = (LogLimit::default(), settings.min_ttl);
     let mut without_port = Vec::new();
     loop {
         let before = lookup.found();
@@ -160,7 +160,7 @@ async fn look_up_again(
                 without_port = answer.without_port;
                 let different = lookup.learn(Ok(answer.servers));
                 if (different || had_trouble)
-                    && let Some(unsaid) = teller.change(Instant::now().into_std())
+                    && let Some(unsaid) = limit.change(Instant::now().into_std())
                 {
                     let (source, servers) = (&lookup.source, lookup.found().len());
                     tracing::info!(%backend, %source, servers, unsaid, "servers found");
@@ -173,7 +173,7 @@ async fn look_up_again(
             }
             Err(reason) => {
                 lookup.learn(Err(reason.clone()));
-                if !had_trouble && let Some(unsaid) = teller.change(Instant::now().into_std()) {
+                if !had_trouble && let Some(unsaid) = limit.change(Instant::now().into_std()) {
                     let (source, servers) = (&lookup.source, before.len());
                     tracing::warn!(%backend, %source, servers, %reason, unsaid, "cannot be looked up, the servers found before stay");
                 }
@@ -224,7 +224,7 @@ impl Checks {
             let running = match (&pool.check, running) {
                 (Some(check), Some(running)) if *check == running.check => running,
                 (Some(check), _) => Running::start(Arc::clone(pool.name()), &member.server, check, self.start),
-                // Nobody asks any more: what was said last means nothing.
+                // Nothing is checked any more: the last result means nothing.
                 (None, _) => {
                     member.server.unchecked();
                     continue;
@@ -265,12 +265,12 @@ async fn check_on(backend: Arc<str>, server: Arc<Server>, check: Arc<Check>, bea
             let days = left / 86_400;
             tracing::warn!(%backend, server = %server.address, days, "the server's certificate expires soon");
         }
-        let Some(unsaid) = judged.tell else { continue };
+        let Some(unsaid) = judged.log else { continue };
         match (server.health(), before) {
             (Health::Down, _) => {
                 tracing::warn!(%backend, server = %server.address, %reason, unsaid, "server is down");
             }
-            // That it is as it should be from the beginning is no news.
+            // A server that is up from the beginning is no news.
             (Health::Up, Health::Unknown) => tracing::debug!(%backend, server = %server.address, "server is up"),
             _ => tracing::info!(%backend, server = %server.address, unsaid, "server is up"),
         }

@@ -1,4 +1,4 @@
-//! Results of health checks in a row → whether a server is up, and when to say so. Pure: the time is given.
+//! Results of health checks in a row → whether a server is up, and when to log it. Pure: the time is given.
 //! Must not know: what is checked, which server it is.
 
 use std::collections::BTreeMap;
@@ -11,21 +11,21 @@ use crate::backend::health::check::Check;
 use crate::backend::health::error::CheckError;
 use crate::backend::health::run::Passed;
 
-/// What checks have said of a server.
+/// The results of a server's checks.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
     /// The last check.
     pub last: Option<Last>,
-    /// How often each result was had.
+    /// How many checks had each result.
     pub counts: BTreeMap<&'static str, u64>,
     /// When the server's certificate expires, in seconds since 1970, where TLS is checked.
     pub not_after: Option<i64>,
-    /// Results in a row that say the contrary.
+    /// Results in a row that contradict its health.
     streak: u32,
     /// No result yet: the first one decides alone.
     begun: bool,
-    teller: Teller,
-    expiry_told: Option<Instant>,
+    limit: LogLimit,
+    expiry_logged: Option<Instant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +41,9 @@ pub struct Last {
 pub(super) struct Judged {
     /// The server is up, or down, from now on.
     pub(super) change: Option<Health>,
-    /// This is to be told, along with how many changes were not.
-    pub(super) tell: Option<u32>,
-    /// The certificate expires soon, and that was not told for a day.
+    /// This is to be logged, with the number of changes before it that were not.
+    pub(super) log: Option<u32>,
+    /// Seconds until the certificate expires, where that is soon and was not logged for a day.
     pub(super) expires: Option<i64>,
 }
 
@@ -69,16 +69,16 @@ impl Verdict {
                 self.not_after = *not_after;
                 true
             }
-            // It says nothing about the server.
+            // It has no result for the server.
             Err(CheckError::Local(_)) => return Judged::default(),
             Err(_) => false,
         };
         let change = self.counted(passed, check.rise, check.fall, health);
-        let tell = match change {
-            Some(_) => self.teller.change(now),
-            None => self.teller.rest(now),
+        let log = match change {
+            Some(_) => self.limit.change(now),
+            None => self.limit.rest(now),
         };
-        Judged { change, tell, expires: self.expiry(now) }
+        Judged { change, log, expires: self.expiry(now) }
     }
 
     fn counted(&mut self, passed: bool, rise: u32, fall: u32, health: Health) -> Option<Health> {
@@ -98,43 +98,43 @@ impl Verdict {
 
     fn expiry(&mut self, now: Instant) -> Option<i64> {
         let left = self.not_after?.saturating_sub(Timestamp::now().as_second());
-        let told = self.expiry_told.is_some_and(|told| now.saturating_duration_since(told) < DAY);
-        if left > EXPIRES_SOON || told {
+        let logged = self.expiry_logged.is_some_and(|logged| now.saturating_duration_since(logged) < DAY);
+        if left > EXPIRES_SOON || logged {
             return None;
         }
-        self.expiry_told = Some(now);
+        self.expiry_logged = Some(now);
         Some(left)
     }
 }
 
-/// Lets a few changes be told at once and one a while after that, so that a server which comes and goes does not fill the
-/// log. What was left out is told later.
+/// Lets a few changes into the log at once, and then one a while later, so that a server that comes and goes does not fill
+/// it. The number of those that were left out is logged with the next one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Teller {
-    spoken: Vec<Instant>,
-    unsaid: u32,
+pub(super) struct LogLimit {
+    logged: Vec<Instant>,
+    left_out: u32,
 }
 
-impl Teller {
-    /// Something changed. How many changes were not told, where this one is to be.
+impl LogLimit {
+    /// Something changed. Where that is to be logged, how many changes before it were not.
     pub(super) fn change(&mut self, now: Instant) -> Option<u32> {
-        if self.may_speak(now) {
-            return Some(std::mem::take(&mut self.unsaid));
+        if self.may_log(now) {
+            return Some(std::mem::take(&mut self.left_out));
         }
-        self.unsaid += 1;
+        self.left_out += 1;
         None
     }
 
-    /// Nothing changed; what was left out may be told by now.
+    /// Nothing changed; what was left out may be logged by now.
     fn rest(&mut self, now: Instant) -> Option<u32> {
-        (self.unsaid > 0 && self.may_speak(now)).then(|| std::mem::take(&mut self.unsaid))
+        (self.left_out > 0 && self.may_log(now)).then(|| std::mem::take(&mut self.left_out))
     }
 
-    fn may_speak(&mut self, now: Instant) -> bool {
-        self.spoken.retain(|spoken| now.saturating_duration_since(*spoken) < WINDOW);
-        let may = self.spoken.len() < AT_ONCE;
+    fn may_log(&mut self, now: Instant) -> bool {
+        self.logged.retain(|logged| now.saturating_duration_since(*logged) < WINDOW);
+        let may = self.logged.len() < AT_ONCE;
         if may {
-            self.spoken.push(now);
+            self.logged.push(now);
         }
         may
     }
@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    /// `+` for a check that was passed, `-` for one that was not, `.` for one that says nothing; what the server is after
+    /// `+` for a check that was passed, `-` for one that was not, `.` for one without a result; what the server is after
     /// each: `?`, `+` or `-`.
     fn course(results: &str) -> String {
         let (mut verdict, mut health, check) = (Verdict::default(), Health::Unknown, check(2, 3));
@@ -208,19 +208,19 @@ mod tests {
     }
 
     #[test]
-    fn a_flapping_server_is_told_of_a_few_times_a_minute_and_nothing_is_left_unsaid() {
-        let (mut teller, start) = (Teller::default(), Instant::now());
+    fn a_flapping_server_is_logged_a_few_times_a_minute_and_every_change_is_counted() {
+        let (mut limit, start) = (LogLimit::default(), Instant::now());
         // Every 300 ms for five minutes.
         let at = |change: u64| start + Duration::from_millis(300) * u32::try_from(change).unwrap();
-        let told: Vec<u32> = (0..1000).filter_map(|change| teller.change(at(change))).collect();
-        assert!(told.len() <= 5 * AT_ONCE && told.len() >= 4 * AT_ONCE, "{told:?}");
-        let rest = teller.rest(at(1000) + WINDOW).unwrap();
-        assert_eq!(told.iter().sum::<u32>() + rest + u32::try_from(told.len()).unwrap(), 1000);
-        assert_eq!(teller.rest(at(1000) + WINDOW), None);
+        let logged: Vec<u32> = (0..1000).filter_map(|change| limit.change(at(change))).collect();
+        assert!(logged.len() <= 5 * AT_ONCE && logged.len() >= 4 * AT_ONCE, "{logged:?}");
+        let rest = limit.rest(at(1000) + WINDOW).unwrap();
+        assert_eq!(logged.iter().sum::<u32>() + rest + u32::try_from(logged.len()).unwrap(), 1000);
+        assert_eq!(limit.rest(at(1000) + WINDOW), None);
     }
 
     #[test]
-    fn a_certificate_that_expires_soon_is_told_of_once_a_day() {
+    fn a_certificate_that_expires_soon_is_logged_once_a_day() {
         let (mut verdict, check, now) = (Verdict::default(), check(1, 1), Instant::now());
         let expires = |days: i64| Ok(Passed { not_after: Some(Timestamp::now().as_second() + days * 86_400) });
         assert_eq!(verdict.judge(&expires(30), &check, Health::Up, now).expires, None);

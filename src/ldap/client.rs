@@ -52,7 +52,7 @@ impl<'a> Answer<'a> {
         let answer = Self { operation: message.operation.tag, content: message.operation.content, size: message.size };
         match message.id {
             MESSAGE_ID => Ok(Some(answer)),
-            // Section 4.4.1: the server says that it is about to close.
+            // Section 4.4.1: the server announces that it closes.
             0 if answer.operation == EXTENDED_RESPONSE => {
                 answer.succeeded("the server ends the connection")?;
                 Err(AnswerError::Goodbye)

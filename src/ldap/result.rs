@@ -8,7 +8,7 @@ use crate::ldap::message::{self, EXTENDED_RESPONSE};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LdapResult<'a> {
     pub code: u32,
-    /// What the server tells a person: the diagnostic message, as it came. Empty where there is none.
+    /// The diagnostic message, for a person, as it came. Empty where there is none.
     pub text: &'a [u8],
 }
 
@@ -19,7 +19,7 @@ impl<'a> LdapResult<'a> {
         let (code, rest) = ber::element(content, usize::MAX)?;
         let Some(number) = ber::number(code.content).filter(|_| code.tag == ENUMERATED) else { return Ok(None) };
         let text = ber::element(rest, usize::MAX).and_then(|(_matched_dn, rest)| ber::element(rest, usize::MAX));
-        // A code without a text still tells what came of it.
+        // A code counts without a text.
         Ok(Some(Self { code: number, text: text.map_or(&[], |(text, _)| text.content) }))
     }
 }
@@ -33,7 +33,7 @@ pub fn encoded(id: u32, response: Tag, code: u32, text: &[u8], name: Option<&[u8
     message::encoded(id, response, &[&code, &matched_dn, &text, &name])
 }
 
-/// A notice of disconnection (section 4.4.1): the server says why it closes.
+/// A notice of disconnection (section 4.4.1): the server closes, for this reason.
 pub fn notice_of_disconnection(code: u32, text: &[u8]) -> Vec<u8> {
     encoded(0, EXTENDED_RESPONSE, code, text, Some(message::NOTICE_OF_DISCONNECTION))
 }

@@ -64,7 +64,7 @@ async fn judge(http: &Http, response: hyper::Response<Incoming>) -> Result<(), C
 }
 
 fn failed(error: &hyper::Error) -> CheckError {
-    // hyper's own text is general; the cause below it tells more.
+    // hyper's own text is general; the cause below it is precise.
     let cause = std::error::Error::source(error).map(ToString::to_string);
     CheckError::Answer(cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")))
 }
