@@ -26,9 +26,10 @@ use crate::route::index::{Mode, shown};
 use crate::starttls;
 use crate::tls::certificate::select::UnknownName;
 use crate::tls::handshake::connect::Alpn;
-use crate::tls::policy::{self, CipherOrder, Policy};
+use crate::tls::policy::{CipherOrder, Policy};
 use crate::tls::record::Layer;
 use crate::tls::trust::clients::{Demand, ExpiredCrl};
+use crate::tls::wire::codes;
 
 /// The configuration in force, with every default. Paths of secrets are shown, secrets are not in it.
 pub(super) fn config(config: &Config) -> Value {
@@ -257,9 +258,9 @@ fn rate(rate: Rate) -> Value {
 
 fn policy(policy: &Policy) -> Value {
     json!({
-        "versions": policy.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
-        "ciphers": policy.suites.iter().map(|suite| policy::suite_name(*suite)).collect::<Vec<_>>(),
-        "groups": policy.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
+        "versions": policy.versions.iter().map(|version| codes::version_name(*version)).collect::<Vec<_>>(),
+        "ciphers": policy.suites.iter().map(|suite| codes::suite_name(*suite)).collect::<Vec<_>>(),
+        "groups": policy.groups.iter().map(|group| codes::group_name(*group)).collect::<Vec<_>>(),
         "cipher_order": cipher_order(policy.cipher_order),
     })
 }

@@ -113,7 +113,7 @@ pub(super) fn policy(verb: Verb) -> ExitCode {
 }
 
 fn known(path: Option<&Path>) -> Result<Vec<Arc<Policy>>, String> {
-    let mut all = policy::built_in().to_vec();
+    let mut all = aws::policies().to_vec();
     if let Some(path) = path {
         let config = load(path).map_err(|errors| {
             errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
@@ -130,8 +130,8 @@ impl Shown {
         Self {
             name: policy.name.to_string(),
             aws_name: definition.map(|definition| format!("{}{}", aws::PREFIX, definition.name)),
-            default: &*policy.name == policy::DEFAULT,
-            versions: policy.versions.iter().map(|version| policy::version_name(*version)).collect(),
+            default: &*policy.name == aws::DEFAULT,
+            versions: policy.versions.iter().map(|version| codes::version_name(*version)).collect(),
             cipher_order: match policy.cipher_order {
                 CipherOrder::Server => "server",
                 CipherOrder::Client => "client",
@@ -140,12 +140,12 @@ impl Shown {
                 .suites
                 .iter()
                 .map(|suite| Suite {
-                    version: policy::version_of(*suite).map(policy::version_name).unwrap_or_default(),
-                    iana: policy::suite_name(*suite),
+                    version: policy::version_of(*suite).map(codes::version_name).unwrap_or_default(),
+                    iana: codes::suite_name(*suite),
                     openssl: codes::openssl_suite_name(*suite).into_owned(),
                 })
                 .collect(),
-            groups: policy.groups.iter().map(|group| policy::group_name(*group)).collect(),
+            groups: policy.groups.iter().map(|group| codes::group_name(*group)).collect(),
             signature_schemes: policy.versions.iter().map(|version| schemes(policy, *version)).collect(),
             left_out: left_out
                 .into_iter()
@@ -167,8 +167,8 @@ impl Shown {
 }
 
 fn schemes(policy: &Policy, version: ProtocolVersion) -> Schemes {
-    let schemes = policy.signature_schemes(version).into_iter().map(policy::scheme_name).collect();
-    Schemes { version: policy::version_name(version), schemes }
+    let schemes = policy.signature_schemes(version).into_iter().map(codes::scheme_name).collect();
+    Schemes { version: codes::version_name(version), schemes }
 }
 
 fn list(all: &[Arc<Policy>], format: Output) {

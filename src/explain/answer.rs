@@ -9,7 +9,6 @@ use crate::proxy::ending::Ending;
 use crate::route::{index, ways};
 use crate::tls::certificate::select::{Choice, Tier};
 use crate::tls::handshake::Terms;
-use crate::tls::policy;
 use crate::tls::wire::hello::Hello;
 use crate::tls::wire::{alert, codes};
 
@@ -145,11 +144,11 @@ impl Served {
     pub(super) fn of(terms: &Terms, choice: &Choice) -> Self {
         let certificate = &choice.certificate;
         Self {
-            version: policy::version_name(terms.version),
+            version: codes::version_name(terms.version),
             // There is one for every scheme that the terms leave.
-            cipher: terms.suite(choice.scheme).map(policy::suite_name).unwrap_or_default(),
-            group: policy::group_name(terms.group),
-            signature_scheme: policy::scheme_name(choice.scheme),
+            cipher: terms.suite(choice.scheme).map(codes::suite_name).unwrap_or_default(),
+            group: codes::group_name(terms.group),
+            signature_scheme: codes::scheme_name(choice.scheme),
             certificate: certificate.label.to_string(),
             matched: tier_name(choice.tier),
             valid: choice.valid,

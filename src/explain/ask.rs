@@ -66,7 +66,7 @@ impl Ask {
             None => able(),
         };
         self.apply(&mut draft)?;
-        Ok(draft.bytes())
+        draft.bytes().ok_or_else(|| wrong("hello", "it is too long to be a ClientHello".into()))
     }
 
     fn changes_nothing(&self) -> bool {

@@ -1,7 +1,8 @@
 //! A captured ClientHello, as bytes or as hex digits, with its record header or without → records.
 //! Must not know: what is in it.
 
-use crate::tls::wire::{draft, hello};
+use crate::tls::wire::codes::versions::TLS10;
+use crate::tls::wire::{hello, write};
 
 /// Reads what was captured; an error tells what was found and what was expected.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<u8>, String> {
@@ -14,10 +15,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<u8>, String> {
     }
     match bytes {
         [HANDSHAKE, 3, ..] => Ok(bytes.to_vec()),
-        [CLIENT_HELLO, 0, ..] => Ok(draft::records(bytes)),
+        [CLIENT_HELLO, 0, ..] => Ok(write::records(TLS10, bytes)),
         _ => match digits(bytes)?.as_slice() {
             raw @ [HANDSHAKE, 3, ..] => Ok(raw.to_vec()),
-            message @ [CLIENT_HELLO, 0, ..] => Ok(draft::records(message)),
+            message @ [CLIENT_HELLO, 0, ..] => Ok(write::records(TLS10, message)),
             other => {
                 let found: String = other.iter().take(2).map(|byte| format!("{byte:02x}")).collect();
                 Err(format!(

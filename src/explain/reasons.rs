@@ -16,7 +16,6 @@ use crate::tls::certificate::select;
 use crate::tls::certificate::select::{Decided, Rank, Tier};
 use crate::tls::certificate::x509::rfc3339;
 use crate::tls::handshake::{Refusal, Terminator, Terms};
-use crate::tls::policy;
 use crate::tls::wire::codes;
 use crate::tls::wire::hello::Hello;
 
@@ -119,7 +118,7 @@ impl About<'_> {
             (Tier::Default, None) => "the client gives no name, and it is a default one".to_owned(),
         };
         let scheme = self.terms.and_then(|terms| certificate.scheme_for(&terms.schemes));
-        let signs = scheme.map(|scheme| format!("; it can sign in {} (step 2)", policy::scheme_name(scheme)));
+        let signs = scheme.map(|scheme| format!("; it can sign in {} (step 2)", codes::scheme_name(scheme)));
         let invalid = rank
             .outside_validity
             .then(|| format!("; it {}, and nothing valid is left (step 3)", validity(certificate, self.now)));
@@ -151,7 +150,7 @@ impl About<'_> {
     }
 
     fn scheme(&self, certificate: &Certificate) -> String {
-        let own: Vec<_> = certificate.key_type.schemes().iter().map(|scheme| policy::scheme_name(*scheme)).collect();
+        let own: Vec<_> = certificate.key_type.schemes().iter().map(|scheme| codes::scheme_name(*scheme)).collect();
         let left: Vec<_> = self
             .terms
             .map(|terms| terms.schemes.iter().map(|scheme| codes::scheme_name(*scheme)).collect())

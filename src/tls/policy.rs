@@ -12,18 +12,14 @@ use rustls::{
     CipherSuite, ClientConfig, ConfigBuilder, NamedGroup, ProtocolVersion, SignatureScheme, SupportedCipherSuite,
     WantsVerifier,
 };
-use thiserror::Error;
 
 use crate::tls::crypto;
 use crate::words::words;
 
 pub mod aws;
 pub mod elb;
-mod names;
+pub mod names;
 pub mod own;
-
-pub use crate::tls::wire::codes::{group_name, scheme_name, suite_name, version_name};
-pub use names::{parse_group, parse_suite, parse_version};
 
 /// What a listener lets its clients agree on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,51 +44,6 @@ pub enum CipherOrder {
 }
 
 words! { CipherOrder { Server => "server", Client => "client" } }
-
-/// What is wrong with a policy of one's own.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum PolicyError {
-    #[error("unknown TLS version {0:?} (expected \"TLSv1.2\" or \"TLSv1.3\")")]
-    UnknownVersion(String),
-    #[error("{0} is refused: deprecated by RFC 8996 (expected \"TLSv1.2\" or \"TLSv1.3\")")]
-    RefusedVersion(String),
-    #[error("unknown cipher suite {0:?} (expected one of {every})", every = names::every_suite())]
-    UnknownSuite(String),
-    #[error("{0} is refused: {1} (expected one of {every})", every = names::every_suite())]
-    RefusedSuite(String, String),
-    #[error("unknown group {0:?} (expected one of {every})", every = names::every_group())]
-    UnknownGroup(String),
-    #[error("{0} is refused: rustls does not have it (expected one of {every})", every = names::every_group())]
-    RefusedGroup(String),
-    #[error("{0} is listed twice")]
-    Twice(String),
-    #[error("{version} has no cipher suite (expected at least one of its own)", version = version_name(*.0))]
-    VersionWithoutSuite(ProtocolVersion),
-    #[error("{suite} is a suite of {version}, which is not among the versions", suite = suite_name(*.0), version = version_name(*.1))]
-    SuiteWithoutVersion(CipherSuite, ProtocolVersion),
-    #[error("{version} has no group to exchange keys with (expected at least one of x25519, secp256r1, secp384r1)", version = version_name(*.0))]
-    VersionWithoutGroup(ProtocolVersion),
-    #[error("{group} is a group of TLSv1.3, which is not among the versions", group = group_name(*.0))]
-    GroupWithoutVersion(NamedGroup),
-    #[error("an entry is empty")]
-    EmptyEntry,
-    #[error("no protocol (expected Protocol-TLSv1.2, Protocol-TLSv1.3 or both)")]
-    NoProtocol,
-}
-
-/// The AWS console's default for new TLS listeners since 2025.
-pub const DEFAULT: &str = "TLS13-1-2-Res-PQ-2025-09";
-
-/// The policies that are always there.
-pub fn built_in() -> &'static [Arc<Policy>] {
-    aws::policies()
-}
-
-/// The built-in policy of that name, with or without the `ELBSecurityPolicy-` prefix.
-pub fn named(name: &str) -> Option<Arc<Policy>> {
-    let bare = name.strip_prefix(aws::PREFIX).unwrap_or(name);
-    built_in().iter().find(|policy| &*policy.name == bare).map(Arc::clone)
-}
 
 impl Policy {
     /// A rustls configuration that holds to this policy and asks `resolver` for the certificate, and `clients` whether theirs are good.

@@ -6,3 +6,4 @@ pub(crate) mod cursor;
 pub mod draft;
 pub mod fault;
 pub mod hello;
+pub mod write;

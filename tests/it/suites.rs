@@ -38,7 +38,7 @@ fn the_nlb_format_names_a_suite_as_the_client_that_asked_for_it_does() {
     let (pki, backend) = (Pki::new(), answers_once());
     pki.write("certs", "ec", &["a.test"], Key::P256, &Extra::default());
     pki.write("certs", "rsa", &["a.test"], Key::Rsa2048, &Extra::default());
-    let suites: Vec<String> = SERVED.map(|code| codes::suite_name(code.into()).into_owned()).to_vec();
+    let suites: Vec<String> = SERVED.map(|code| codes::suite_name(code).into_owned()).to_vec();
     let config = format!(
         "[log]\naccess = \"access.log\"\naccess_format = \"nlb\"\n\n[policy.all]\nversions = [\"TLSv1.2\"]\nciphers = {suites:?}\n\n\
          [[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\npolicy = \"all\"\ncertificates = [\"certs\"]\nbackend = \"echo\"\n\n\

@@ -13,7 +13,8 @@ use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::certified::algorithm::KeyType;
 use crate::tls::certificate::expiry;
 use crate::tls::certificate::x509::rfc3339;
-use crate::tls::policy::{self, Policy};
+use crate::tls::policy::{Policy, aws};
+use crate::tls::wire::codes;
 
 /// In the order of the configuration.
 pub(in crate::admin) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
@@ -87,14 +88,14 @@ pub(in crate::admin) fn policies(config: &Config) -> Value {
         let used: BTreeSet<&str> = listener.policies().map(|(_, policy)| &*policy.name).collect();
         used.into_iter().for_each(|policy| users.entry(policy).or_default().push(&listener.name));
     }
-    let shown = policy::built_in().iter().chain(&config.policies).map(|known| {
+    let shown = aws::policies().iter().chain(&config.policies).map(|known| {
         json!({
             "name": known.name,
-            "versions": known.versions.iter().map(|version| policy::version_name(*version)).collect::<Vec<_>>(),
-            "ciphers": known.suites.iter().map(|suite| policy::suite_name(*suite)).collect::<Vec<_>>(),
+            "versions": known.versions.iter().map(|version| codes::version_name(*version)).collect::<Vec<_>>(),
+            "ciphers": known.suites.iter().map(|suite| codes::suite_name(*suite)).collect::<Vec<_>>(),
             "cipher_order": known.cipher_order.word(),
-            "groups": known.groups.iter().map(|group| policy::group_name(*group)).collect::<Vec<_>>(),
-            "built_in": policy::aws::definition(&known.name).is_some(),
+            "groups": known.groups.iter().map(|group| codes::group_name(*group)).collect::<Vec<_>>(),
+            "built_in": aws::definition(&known.name).is_some(),
             "left_out": left_out(known),
             "listeners": users.get(&*known.name).map_or(&[][..], Vec::as_slice),
         })
@@ -104,7 +105,7 @@ pub(in crate::admin) fn policies(config: &Config) -> Value {
 
 /// What AWS's policy of that name has and this one does not.
 fn left_out(policy: &Policy) -> Vec<Value> {
-    let all = policy::aws::definition(&policy.name).map(|definition| definition.left_out()).unwrap_or_default();
+    let all = aws::definition(&policy.name).map(|definition| definition.left_out()).unwrap_or_default();
     all.into_iter().flat_map(|left_out| left_out.names).map(Value::from).collect()
 }
 

@@ -17,8 +17,8 @@ use rustls::{
 };
 
 use super::connect::Line;
-use super::hello::TLS13;
 use crate::tls::crypto;
+use crate::tls::wire::codes::versions::TLS13;
 use crate::tls::wire::fault;
 
 /// A client that offers one version and these schemes. It keeps the sessions it is given.

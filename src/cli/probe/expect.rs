@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::findings::{Expectation, Findings};
-use super::groups;
-use super::hello::{TLS12, TLS13};
 use super::scan::{Order, Version};
 use super::suites::{self, Authentication};
-use crate::tls::policy::{self, CipherOrder, Policy};
+use crate::tls::policy::{CipherOrder, Policy, aws};
 use crate::tls::wire::codes;
+use crate::tls::wire::codes::versions::{TLS12, TLS13};
 
 /// What a policy says, in numbers. This is all that the probe knows of policies.
 #[derive(Debug, Clone)]
@@ -23,9 +22,9 @@ pub(super) struct Expected {
 impl Expected {
     /// The built-in policy of that name, or one of these.
     pub(super) fn named(name: &str, own: &[Arc<Policy>]) -> Result<Self, String> {
-        let found = policy::named(name).or_else(|| own.iter().find(|policy| *policy.name == *name).map(Arc::clone));
+        let found = aws::named(name).or_else(|| own.iter().find(|policy| *policy.name == *name).map(Arc::clone));
         let Some(policy) = found else {
-            let known: Vec<_> = policy::built_in().iter().chain(own).map(|policy| &*policy.name).collect();
+            let known: Vec<_> = aws::policies().iter().chain(own).map(|policy| &*policy.name).collect();
             return Err(format!("unknown policy {name:?} (expected one of {})", known.join(", ")));
         };
         Ok(Self {
@@ -45,8 +44,7 @@ impl Expected {
 pub(super) fn compare(expected: &Expected, found: &Findings) -> Expectation {
     let mut differences = Vec::new();
     for version in &found.versions {
-        let (name, wanted) =
-            (codes::version_name(version.version.into()), expected.versions.contains(&version.version));
+        let (name, wanted) = (codes::version_name(version.version), expected.versions.contains(&version.version));
         match (version.accepted, wanted) {
             (true, false) => differences.push(format!("{name} is accepted, and the policy does not have it")),
             (false, true) => differences.push(format!("{name} is not accepted, and the policy has it")),
@@ -63,17 +61,17 @@ pub(super) fn compare(expected: &Expected, found: &Findings) -> Expectation {
 }
 
 fn suites_of(version: &Version, wanted: bool, expected: &Expected, found: &Findings, to: &mut Vec<String>) {
-    let name = codes::version_name(version.version.into());
+    let name = codes::version_name(version.version);
     let accepted: Vec<u16> = version.suites.iter().map(|suite| suite.id).collect();
     let allowed: Vec<u16> = expected.suites.iter().copied().filter(|suite| belongs(*suite, version.version)).collect();
     for suite in accepted.iter().filter(|suite| !allowed.contains(suite)) {
-        to.push(format!("{name}: {} is accepted, and the policy does not have it", suites::name(*suite)));
+        to.push(format!("{name}: {} is accepted, and the policy does not have it", codes::suite_name(*suite)));
     }
     if !wanted {
         return;
     }
     for suite in allowed.iter().filter(|suite| !accepted.contains(suite) && is_possible(**suite, found)) {
-        to.push(format!("{name}: {} is not accepted, and the policy has it", suites::name(*suite)));
+        to.push(format!("{name}: {} is not accepted, and the policy has it", codes::suite_name(*suite)));
     }
     match version.cipher_order {
         None => {}
@@ -91,7 +89,7 @@ fn suites_of(version: &Version, wanted: bool, expected: &Expected, found: &Findi
                 let should: Vec<u16> = allowed.iter().copied().filter(both).collect();
                 if is != should {
                     let list =
-                        |all: &[u16]| all.iter().map(|suite| suites::name(*suite)).collect::<Vec<_>>().join(", ");
+                        |all: &[u16]| all.iter().map(|suite| codes::suite_name(*suite)).collect::<Vec<_>>().join(", ");
                     to.push(format!(
                         "{name}: the order of suites is {}, and by the policy {}",
                         list(&is),
@@ -105,17 +103,17 @@ fn suites_of(version: &Version, wanted: bool, expected: &Expected, found: &Findi
 }
 
 fn groups_of(version: &Version, expected: &Expected, to: &mut Vec<String>) {
-    let name = codes::version_name(version.version.into());
+    let name = codes::version_name(version.version);
     let allowed: Vec<u16> =
         expected.groups.iter().copied().filter(|group| version.version == TLS13 || *group < 0x0100).collect();
     for group in version.groups.iter().filter(|group| !allowed.contains(group)) {
-        to.push(format!("{name}: group {} is accepted, and the policy does not have it", groups::name(*group)));
+        to.push(format!("{name}: group {} is accepted, and the policy does not have it", codes::group_name(*group)));
     }
     if !version.groups_complete {
         return;
     }
     for group in allowed.iter().filter(|group| !version.groups.contains(group)) {
-        to.push(format!("{name}: group {} is not accepted, and the policy has it", groups::name(*group)));
+        to.push(format!("{name}: group {} is not accepted, and the policy has it", codes::group_name(*group)));
     }
 }
 

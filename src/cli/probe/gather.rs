@@ -8,11 +8,12 @@ use super::certificate::{self, Facts, Roots, reference};
 use super::client::{Client, Failure, Signature};
 use super::findings::{Findings, Resumption};
 use super::groups;
-use super::hello::{Offer, TLS12, TLS13};
+use super::hello::Offer;
 use super::scan::{self, Version, refusal};
 use super::suites::{self, Authentication};
 use crate::tls::crypto;
 use crate::tls::wire::codes;
+use crate::tls::wire::codes::versions::{TLS12, TLS13};
 
 /// Asks everything.
 pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> Result<Findings, ProbeError> {
@@ -33,7 +34,7 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
     };
     for (version, chain) in seen.chains {
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
-        gathering.certificate(&chain, codes::version_name(version.into()).into_owned());
+        gathering.certificate(&chain, codes::version_name(version).into_owned());
     }
     let mut without_server_name = None;
     for name in if name.is_some() { vec![name.as_deref(), None] } else { vec![None] } {
@@ -106,7 +107,7 @@ impl Gathering<'_> {
                     let chain: Vec<_> = reply.certificates.into_iter().map(CertificateDer::from).collect();
                     self.certificate(
                         &chain,
-                        format!("{} {}{suffix}", codes::version_name(version.version.into()), kind.label),
+                        format!("{} {}{suffix}", codes::version_name(version.version), kind.label),
                     );
                 }
                 other => drop(refused.get_or_insert(refusal(&other))),
@@ -137,8 +138,7 @@ impl Gathering<'_> {
             }
             Err(failure) => {
                 if !failure.is_refusal() {
-                    self.notes
-                        .push(format!("a handshake with {} failed: {failure}", codes::version_name(version.into())));
+                    self.notes.push(format!("a handshake with {} failed: {failure}", codes::version_name(version)));
                 }
                 Err(failure.to_string())
             }
@@ -172,7 +172,7 @@ impl Gathering<'_> {
                 _ => None,
             };
             found.push(Resumption {
-                version: codes::version_name(version.version.into()).into_owned(),
+                version: codes::version_name(version.version).into_owned(),
                 offered: first.is_ok_and(|session| session.resumable),
                 resumed: second.is_some_and(|second| second.is_ok_and(|session| session.resumed)),
             });

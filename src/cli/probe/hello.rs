@@ -1,10 +1,13 @@
 //! A raw ClientHello with whatever is to be asked: offers that no TLS library would make. Must not know: what comes back.
 
 use crate::tls::crypto;
-
-pub(super) const SSL3: u16 = 0x0300;
-pub(super) const TLS12: u16 = 0x0303;
-pub(super) const TLS13: u16 = 0x0304;
+use crate::tls::wire::codes::extensions::{
+    ALPN, EC_POINT_FORMATS, EXTENDED_MASTER_SECRET, KEY_SHARE, PADDING, PSK_KEY_EXCHANGE_MODES, SERVER_NAME,
+    SIGNATURE_ALGORITHMS, SUPPORTED_GROUPS, SUPPORTED_VERSIONS,
+};
+use crate::tls::wire::codes::suites::{EMPTY_RENEGOTIATION_INFO_SCSV, FALLBACK_SCSV};
+use crate::tls::wire::codes::versions::{SSL3, TLS10, TLS12, TLS13};
+use crate::tls::wire::write::{self, ClientHello, numbers, vector8, vector16};
 
 /// What the hello offers. Every list is in the order in which it is sent.
 #[derive(Debug, Clone)]
@@ -25,132 +28,75 @@ pub(super) struct Offer<'a> {
 }
 
 impl Offer<'_> {
-    /// The hello as it goes on the wire, in one record, with a random of its own. `None` where the system has no random
-    /// numbers, or where a list is too long for its length field.
+    /// The hello as it goes on the wire, with a random of its own. `None` where the system has no random numbers, or where
+    /// a list is too long for its length.
     pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
-        let mut random = [0; 32];
-        let mut session = [0; 32];
-        if !(crypto::random(&mut random) && crypto::random(&mut session)) {
-            return None;
-        }
-        let mut body = self.version.min(TLS12).to_be_bytes().to_vec();
-        body.extend(random);
-        // What middle boxes expect of TLS 1.3 (RFC 8446 appendix D.4).
-        vector8(&mut body, if self.version >= TLS13 { &session } else { &[] })?;
-        let signals = match (self.version, self.is_fallback) {
-            (TLS13, _) => &[][..],
-            (_, false) => &[RENEGOTIATION_INFO_SCSV],
-            (_, true) => &[RENEGOTIATION_INFO_SCSV, FALLBACK_SCSV],
+        let mut hello = ClientHello {
+            legacy_version: self.version.min(TLS12),
+            random: random()?,
+            // What middle boxes expect of TLS 1.3 (RFC 8446 appendix D.4).
+            session: if self.version >= TLS13 { random::<32>()?.to_vec() } else { Vec::new() },
+            suites: numbers(self.suites.iter().chain(self.signals()).copied()),
+            compressions: vec![0],
+            extensions: if self.version > SSL3 { Some(self.extensions()?) } else { None },
         };
-        vector16(&mut body, &numbers(&[self.suites, signals].concat()))?;
-        vector8(&mut body, &[0])?;
-        if self.version > SSL3 {
-            let extensions = self.extensions(body.len())?;
-            vector16(&mut body, &extensions)?;
+        let length = hello.message()?.len();
+        // Load balancers are known to hang on hellos of 256 to 511 bytes (RFC 7685).
+        if let Some(extensions) = &mut hello.extensions
+            && (256..512).contains(&length)
+        {
+            extensions.push((PADDING, vec![0; 512usize.saturating_sub(length).saturating_sub(4)]));
         }
-        let mut message = vec![CLIENT_HELLO, 0];
-        vector16(&mut message, &body)?;
-        let mut record = vec![HANDSHAKE];
-        record.extend(self.version.min(LEGACY_RECORD).to_be_bytes());
-        vector16(&mut record, &message)?;
-        Some(record)
+        // A first hello is sent in records of this version, whatever it offers (RFC 8446 section 5.1).
+        Some(write::records(self.version.min(TLS10), &hello.message()?))
     }
 
-    fn extensions(&self, before: usize) -> Option<Vec<u8>> {
-        let mut all = Vec::new();
-        let mut add = |kind: u16, data: &[u8]| {
-            all.extend(kind.to_be_bytes());
-            vector16(&mut all, data)
-        };
-        if let Some(name) = self.server_name {
-            let mut entry = vec![HOST_NAME];
-            vector16(&mut entry, name.as_bytes())?;
-            add(SERVER_NAME, &with_length16(&entry)?)?;
+    fn signals(&self) -> &'static [u16] {
+        match (self.version, self.is_fallback) {
+            (TLS13, _) => &[],
+            (_, false) => &[EMPTY_RENEGOTIATION_INFO_SCSV],
+            (_, true) => &[EMPTY_RENEGOTIATION_INFO_SCSV, FALLBACK_SCSV],
         }
-        add(EXTENDED_MASTER_SECRET, &[])?;
+    }
+
+    fn extensions(&self) -> Option<Vec<(u16, Vec<u8>)>> {
+        let mut all = Vec::new();
+        if let Some(name) = self.server_name {
+            all.push((SERVER_NAME, write::server_name(name)?));
+        }
+        all.push((EXTENDED_MASTER_SECRET, Vec::new()));
         if !self.groups.is_empty() {
-            add(SUPPORTED_GROUPS, &with_length16(&numbers(self.groups))?)?;
+            all.push((SUPPORTED_GROUPS, vector16(&numbers(self.groups.iter().copied()))?));
         }
         if self.version < TLS13 {
-            add(EC_POINT_FORMATS, &[1, 0])?;
+            all.push((EC_POINT_FORMATS, vec![1, 0]));
         }
         if self.version >= TLS12 && !self.schemes.is_empty() {
-            add(SIGNATURE_ALGORITHMS, &with_length16(&numbers(self.schemes))?)?;
+            all.push((SIGNATURE_ALGORITHMS, vector16(&numbers(self.schemes.iter().copied()))?));
         }
         if !self.alpn.is_empty() {
-            let mut protocols = Vec::new();
-            for protocol in self.alpn {
-                vector8(&mut protocols, protocol.as_bytes())?;
-            }
-            add(ALPN, &with_length16(&protocols)?)?;
+            all.push((ALPN, write::protocols(self.alpn.iter().map(|protocol| protocol.as_bytes()))?));
         }
         if self.version >= TLS13 {
-            add(SUPPORTED_VERSIONS, &[2, 3, 4])?;
-            add(PSK_KEY_EXCHANGE_MODES, &[1, PSK_DHE_KE])?;
-            let mut shares = Vec::new();
-            for group in self.shares {
-                shares.extend(group.to_be_bytes());
-                let mut point = [0; 32];
-                // Any 32 bytes are a public key of x25519 (RFC 7748 section 5).
-                vector16(&mut shares, crypto::random(&mut point).then_some(&point)?)?;
-            }
-            add(KEY_SHARE, &with_length16(&shares)?)?;
-        }
-        // Load balancers are known to hang on hellos of 256 to 511 bytes (RFC 7685).
-        let length = before + 2 + all.len() + 4;
-        if (256..512).contains(&length) {
-            let missing = 512usize.saturating_sub(length).saturating_sub(4);
-            all.extend(PADDING.to_be_bytes());
-            vector16(&mut all, &vec![0; missing])?;
+            all.push((SUPPORTED_VERSIONS, vector8(&numbers([TLS13]))?));
+            all.push((PSK_KEY_EXCHANGE_MODES, vector8(&[PSK_DHE_KE])?));
+            // Any 32 bytes are a public key of x25519 (RFC 7748 section 5).
+            let points = self.shares.iter().map(|_| random::<32>()).collect::<Option<Vec<_>>>()?;
+            let shares = self.shares.iter().copied().zip(points.iter().map(<[u8; 32]>::as_slice));
+            all.push((KEY_SHARE, write::key_shares(shares)?));
         }
         Some(all)
     }
 }
 
-fn numbers(list: &[u16]) -> Vec<u8> {
-    list.iter().flat_map(|number| number.to_be_bytes()).collect()
+/// `None` where the system has no random numbers.
+fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    crypto::random(&mut bytes).then_some(bytes)
 }
 
-fn vector8(to: &mut Vec<u8>, data: &[u8]) -> Option<()> {
-    to.push(u8::try_from(data.len()).ok()?);
-    to.extend_from_slice(data);
-    Some(())
-}
-
-fn vector16(to: &mut Vec<u8>, data: &[u8]) -> Option<()> {
-    to.extend(u16::try_from(data.len()).ok()?.to_be_bytes());
-    to.extend_from_slice(data);
-    Some(())
-}
-
-fn with_length16(data: &[u8]) -> Option<Vec<u8>> {
-    let mut vector = Vec::with_capacity(2 + data.len());
-    vector16(&mut vector, data)?;
-    Some(vector)
-}
-
-const HANDSHAKE: u8 = 22;
-const CLIENT_HELLO: u8 = 1;
-const HOST_NAME: u8 = 0;
+/// RFC 8446 section 4.2.9.
 const PSK_DHE_KE: u8 = 1;
-/// A first hello is sent in records of this version, whatever it offers (RFC 8446 section 5.1).
-const LEGACY_RECORD: u16 = 0x0301;
-/// RFC 5746 section 3.3.
-const RENEGOTIATION_INFO_SCSV: u16 = 0x00ff;
-/// RFC 7507.
-const FALLBACK_SCSV: u16 = 0x5600;
-
-// IANA, "TLS ExtensionType Values".
-const SERVER_NAME: u16 = 0;
-const SUPPORTED_GROUPS: u16 = 10;
-const EC_POINT_FORMATS: u16 = 11;
-const SIGNATURE_ALGORITHMS: u16 = 13;
-const ALPN: u16 = 16;
-const PADDING: u16 = 21;
-const EXTENDED_MASTER_SECRET: u16 = 23;
-const SUPPORTED_VERSIONS: u16 = 43;
-const PSK_KEY_EXCHANGE_MODES: u16 = 45;
-const KEY_SHARE: u16 = 51;
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,12 @@
 use thiserror::Error;
 
 use super::suites::{self, Exchange};
+use crate::tls::wire::codes::extensions::{ALPN, KEY_SHARE, SUPPORTED_VERSIONS};
+use crate::tls::wire::codes::framing::{
+    ALERT, CERTIFICATE, CERTIFICATE_REQUEST, CERTIFICATE_STATUS, FATAL, HANDSHAKE, HELLO_REQUEST, SERVER_HELLO,
+    SERVER_HELLO_DONE, SERVER_KEY_EXCHANGE, WARNING,
+};
+use crate::tls::wire::codes::versions::{TLS12, TLS13};
 use crate::tls::wire::cursor::Cursor;
 
 /// A server's answer.
@@ -273,27 +279,8 @@ pub const MAX_BYTES: usize = 256 * 1024;
 const MAX_WARNINGS: usize = 8;
 const MAX_MESSAGES: usize = 16;
 
-const TLS12: u16 = 0x0303;
-const TLS13: u16 = 0x0304;
-
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const WARNING: u8 = 1;
-const FATAL: u8 = 2;
 const CLOSE_NOTIFY: u8 = 0;
 const NAMED_CURVE: u8 = 3;
-
-const HELLO_REQUEST: u8 = 0;
-const SERVER_HELLO: u8 = 2;
-const CERTIFICATE: u8 = 11;
-const SERVER_KEY_EXCHANGE: u8 = 12;
-const CERTIFICATE_REQUEST: u8 = 13;
-const SERVER_HELLO_DONE: u8 = 14;
-const CERTIFICATE_STATUS: u8 = 22;
-
-const ALPN: u16 = 16;
-const SUPPORTED_VERSIONS: u16 = 43;
-const KEY_SHARE: u16 = 51;
 
 /// A HelloRetryRequest is a ServerHello with this random (RFC 8446 section 4.1.3).
 const RETRY_RANDOM: [u8; 32] = [

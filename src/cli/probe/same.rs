@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::ask::{Asker, ProbeError};
 use super::certificate::{self, reference};
 use super::client::{Client, Failure, Session, Signature};
-use super::hello::{TLS12, TLS13};
+use crate::tls::crypto;
 use crate::tls::wire::codes;
-use crate::tls::{crypto, policy};
+use crate::tls::wire::codes::versions::{TLS12, TLS13};
 
 mod behaviour;
 mod evidence;
@@ -118,7 +118,7 @@ impl Pair {
         let mut backend_can = false;
         for version in [TLS13, TLS12] {
             let client = self.client(version, &every_scheme())?;
-            let shown = codes::version_name(version.into());
+            let shown = codes::version_name(version);
             if let Err(failure) = self.handshake(Side::Backend, &client)? {
                 why.push(format!("{shown}: {failure}"));
                 continue;
@@ -175,7 +175,7 @@ impl Pair {
         let session = self.handshake(Side::Front, &client)?;
         let (good, finding) = match session.map(|session| session.signature) {
             Ok(Signature::Valid(scheme)) => {
-                let (version, scheme) = (codes::version_name(version.into()), policy::scheme_name(scheme));
+                let (version, scheme) = (codes::version_name(version), codes::scheme_name(scheme));
                 let finding = format!(
                     "{version}: the key signed this very handshake ({scheme}), with the hello as it was sent here"
                 );
@@ -191,7 +191,7 @@ impl Pair {
 
     /// Sessions begun at one and resumed at the other. `None` where the backend does not even resume its own.
     fn crossing(&mut self, version: u16) -> Result<Option<bool>, ProbeError> {
-        let shown = codes::version_name(version.into());
+        let shown = codes::version_name(version);
         let client = self.client(version, &every_scheme())?;
         if !self.resumes(&client, Side::Backend, Side::Backend)? {
             self.tell("resumption", None, format!("{shown}: the backend resumes no sessions, not even its own"));

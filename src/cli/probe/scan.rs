@@ -5,10 +5,12 @@ use serde::{Serialize, Serializer};
 
 use super::ask::{Answer, Asker, ProbeError};
 use super::groups;
-use super::hello::{Offer, SSL3, TLS13};
+use super::hello::Offer;
 use super::reply::{Reply, ServerHello};
 use super::suites::{self, Authentication, Exchange};
 use crate::tls::wire::codes;
+use crate::tls::wire::codes::extensions::{EXTENDED_MASTER_SECRET, RENEGOTIATION_INFO};
+use crate::tls::wire::codes::versions::{SSL3, TLS13};
 
 /// What a server does under one version.
 #[derive(Debug, Serialize)]
@@ -111,7 +113,7 @@ impl Scan<'_> {
         let (mut found, mut end) = self.suites(&all)?;
         if found.is_empty() && self.version == TLS13 && end != Answer::Alert(PROTOCOL_VERSION) {
             // Not everybody answers a hello without a key share with a retry request.
-            self.shares = &[groups::X25519];
+            self.shares = &[codes::groups::X25519];
             (found, end) = self.suites(&all)?;
         }
         // There are servers that refuse, or fail to read, a hello with so many suites.
@@ -240,7 +242,7 @@ impl Scan<'_> {
         let all = if self.version == TLS13 { groups::of_tls13() } else { groups::of_tls12() };
         let offer = plain_offer(self.version, self.name, suites, groups.unwrap_or(&all));
         // A share for a group that is not offered would be a fault of ours.
-        let shares = if offer.groups.contains(&groups::X25519) { self.shares } else { &[] };
+        let shares = if offer.groups.contains(&codes::groups::X25519) { self.shares } else { &[] };
         self.asker.ask(&Offer { shares, ..offer })
     }
 
@@ -259,14 +261,15 @@ impl Scan<'_> {
 }
 
 fn suite(id: u16, dh_bits: Option<usize>) -> Suite {
-    let (name, openssl_name, weakness) = (suites::name(id), suites::openssl_name(id), suites::weakness(id));
+    let (name, openssl_name, weakness) =
+        (codes::suite_name(id).into_owned(), codes::openssl_name(id), suites::weakness(id));
     Suite { id, name, openssl_name, weakness, dh_bits }
 }
 
 /// A refusal in words.
 pub(super) fn refusal(answer: &Answer) -> String {
     match answer {
-        Answer::Agreed(hello, _) => format!("it answers with {}", codes::version_name(hello.version.into())),
+        Answer::Agreed(hello, _) => format!("it answers with {}", codes::version_name(hello.version)),
         Answer::Alert(alert) => format!("alert {}", crate::tls::wire::alert::name((*alert).into())),
         Answer::Closed => "it closes the connection".into(),
         Answer::Reset => "it resets the connection".into(),
@@ -276,7 +279,7 @@ pub(super) fn refusal(answer: &Answer) -> String {
 }
 
 fn as_version<S: Serializer>(version: &u16, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&codes::version_name((*version).into()))
+    to.serialize_str(&codes::version_name(*version))
 }
 
 fn as_number<S: Serializer>(number: &u16, to: S) -> Result<S::Ok, S::Error> {
@@ -284,7 +287,7 @@ fn as_number<S: Serializer>(number: &u16, to: S) -> Result<S::Ok, S::Error> {
 }
 
 fn as_groups<S: Serializer>(list: &[u16], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(list.iter().map(|group| groups::name(*group)))
+    to.collect_seq(list.iter().map(|group| codes::group_name(*group)))
 }
 
 /// A hello with fewer than 64 suites is what every server is used to.
@@ -295,5 +298,3 @@ const MAX_CHAINS: usize = 32;
 
 const PROTOCOL_VERSION: u8 = 70;
 const INAPPROPRIATE_FALLBACK: u8 = 86;
-const EXTENDED_MASTER_SECRET: u16 = 23;
-const RENEGOTIATION_INFO: u16 = 0xff01;

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use super::certificate::Facts;
 use super::findings::Findings;
-use super::groups;
 use super::same::Verdict;
 use super::scan::{Order, Version};
 use crate::tls::wire::codes;
@@ -57,7 +56,7 @@ pub(super) fn findings(found: &Findings) -> String {
 }
 
 fn version(text: &mut String, version: &Version) {
-    let name = codes::version_name(version.version.into());
+    let name = codes::version_name(version.version);
     if !version.accepted {
         let why = version.refusal.as_deref().unwrap_or("it refuses");
         return line(text, format_args!("{name}  no ({why})"));
@@ -76,7 +75,7 @@ fn version(text: &mut String, version: &Version) {
         line(text, format_args!("{}", shown.trim_end()));
     }
     if !version.groups.is_empty() {
-        let list: Vec<_> = version.groups.iter().map(|group| groups::name(*group)).collect();
+        let list: Vec<_> = version.groups.iter().map(|group| codes::group_name(*group)).collect();
         let order = match version.group_order {
             Some(Order::Server) => " (the server's order counts)",
             Some(Order::Client) => " (the client's order counts)",

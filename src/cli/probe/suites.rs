@@ -1,6 +1,9 @@
-//! Cipher suites by number: their names, and what follows from them. Must not know: connections, what a server said.
+//! Cipher suites by number: what follows from their names, and which of them to offer. Must not know: connections, what a
+//! server answered.
 
-mod table;
+use crate::tls::wire::codes;
+use crate::tls::wire::codes::suites::ALL;
+use crate::tls::wire::codes::versions::TLS13;
 
 /// How the key exchange of a suite goes, as far as it shows in the server's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,28 +26,18 @@ pub(super) enum Authentication {
     Other,
 }
 
-/// The IANA name; a number in hex where there is none.
-pub(super) fn name(suite: u16) -> String {
-    found(suite).map_or_else(|| format!("0x{suite:04x}"), |(_, name, _)| (*name).to_owned())
-}
-
-/// OpenSSL's name, where it has one.
-pub(super) fn openssl_name(suite: u16) -> Option<&'static str> {
-    found(suite).map(|(_, _, name)| *name).filter(|name| !name.is_empty())
-}
-
 /// All suites to offer under a version, best first where that is known.
 pub(super) fn of(version: u16) -> Vec<u16> {
-    let tls13 = version == super::hello::TLS13;
-    let mut suites: Vec<u16> =
-        table::ALL.iter().filter(|(suite, ..)| is_tls13(*suite) == tls13).map(|(suite, ..)| *suite).collect();
-    // Only who follows the client's order is led by this: it is better that they show what they do with a good client.
+    let tls13 = version == TLS13;
+    let offered = ALL.iter().filter(|(suite, name, _)| is_suite_of_tls(name) && is_tls13(*suite) == tls13);
+    let mut suites: Vec<u16> = offered.map(|(suite, ..)| *suite).collect();
+    // The order only matters to servers that follow the client's: those should show what they do with a good client.
     suites.sort_by_key(|suite| std::cmp::Reverse((is_fit(*suite), *suite)));
     suites
 }
 
 pub(super) fn exchange(suite: u16) -> Exchange {
-    let name = found(suite).map_or("", |(_, name, _)| *name);
+    let name = name(suite);
     if name.contains("_PSK_") || name.starts_with("TLS_PSK") {
         Exchange::Other
     } else if name.starts_with("TLS_ECDHE_") || name.starts_with("TLS_ECDH_anon_") {
@@ -57,11 +50,11 @@ pub(super) fn exchange(suite: u16) -> Exchange {
 }
 
 pub(super) fn is_anonymous(suite: u16) -> bool {
-    found(suite).is_some_and(|(_, name, _)| name.contains("_anon_"))
+    name(suite).contains("_anon_")
 }
 
 pub(super) fn authentication(suite: u16) -> Authentication {
-    let name = found(suite).map_or("", |(_, name, _)| *name);
+    let name = name(suite);
     let exchange = name.split_once("_WITH_").map_or("", |(exchange, _)| exchange);
     match exchange.trim_end_matches("_EXPORT").trim_end_matches("_EXPORT1024") {
         "TLS_RSA" | "TLS_DHE_RSA" | "TLS_ECDHE_RSA" => Authentication::Rsa,
@@ -72,17 +65,17 @@ pub(super) fn authentication(suite: u16) -> Authentication {
 
 /// The suites of TLS 1.3 name no key exchange.
 pub(super) fn is_tls13(suite: u16) -> bool {
-    match found(suite) {
-        // RFC 9367 gave these two names with the old pattern's word in the middle.
-        Some((0xc103..=0xc106, ..)) => true,
-        Some((_, name, _)) => !name.contains("_WITH_"),
-        None => suite >> 8 == 0x13,
+    match (suite, name(suite)) {
+        // RFC 9367 gave these names with the old pattern's word in the middle.
+        (0xc103..=0xc106, _) => true,
+        (_, "") => suite >> 8 == 0x13,
+        (_, name) => !name.contains("_WITH_"),
     }
 }
 
 /// What a reader should see at once: why nobody should be offered this suite, if there is such a reason.
 pub(super) fn weakness(suite: u16) -> Option<&'static str> {
-    let name = found(suite).map_or("", |(_, name, _)| *name);
+    let name = name(suite);
     let has = |part: &str| name.contains(part);
     Some(match () {
         () if is_tls13(suite) && !has("_SHA256_SHA256") && !has("_SHA384_SHA384") => return None,
@@ -99,40 +92,22 @@ pub(super) fn weakness(suite: u16) -> Option<&'static str> {
 
 /// Whether it is one that today's clients offer first.
 fn is_fit(suite: u16) -> bool {
-    weakness(suite).is_none() && openssl_name(suite).is_some()
+    weakness(suite).is_none() && codes::openssl_name(suite).is_some()
 }
 
-fn found(suite: u16) -> Option<&'static (u16, &'static str, &'static str)> {
-    table::ALL.binary_search_by_key(&suite, |(suite, ..)| *suite).ok().and_then(|at| table::ALL.get(at))
+/// Not a signal, and not one of SSL's that TLS has never had.
+fn is_suite_of_tls(name: &str) -> bool {
+    name.starts_with("TLS_") && !name.ends_with("_SCSV")
+}
+
+/// The IANA name; empty where there is none.
+fn name(suite: u16) -> &'static str {
+    codes::iana_name(suite).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_table_is_in_order_and_names_each_suite_once() {
-        assert!(table::ALL.len() > 350);
-        assert!(table::ALL.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        let mut names: Vec<_> = table::ALL.iter().map(|(_, name, _)| *name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), table::ALL.len());
-    }
-
-    #[test]
-    fn the_names_are_those_that_rustls_has() {
-        let mut compared = 0;
-        for (suite, name, _) in table::ALL {
-            let Some(theirs) = rustls::CipherSuite::from(*suite).as_str() else { continue };
-            // rustls has both of this number's meanings in one name.
-            if *suite != 0x001e {
-                assert_eq!(*name, theirs.replacen("TLS13_", "TLS_", 1));
-                compared += 1;
-            }
-        }
-        assert!(compared > 200, "only {compared} compared");
-    }
 
     #[test]
     fn what_follows_from_a_name() {
@@ -166,6 +141,8 @@ mod tests {
         assert_eq!(tls13.iter().filter(|suite| **suite >> 8 == 0x13).count(), 7);
         assert!(!tls13.contains(&0xc02f));
         assert!(of(0x0303).contains(&0xc02f) && !of(0x0303).contains(&0x1301));
-        assert_eq!(of(0x0303).len() + tls13.len(), table::ALL.len());
+        assert!(!of(0x0303).contains(&0x00ff) && !of(0x0303).contains(&0x5600) && !of(0x0303).contains(&0xfeff));
+        // The two signals, and the four suites that are SSL's alone.
+        assert_eq!(of(0x0303).len() + tls13.len(), ALL.len() - 6);
     }
 }

@@ -4,7 +4,7 @@ use crate::config::decode::Table;
 use crate::config::located::Located;
 use crate::config::values::health::Pinned;
 use crate::tls::handshake::connect::Alpn;
-use crate::tls::policy;
+use crate::tls::policy::aws;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
@@ -27,7 +27,7 @@ impl Tls {
             server_name: table.optional("server_name"),
             cert: table.optional("cert"),
             key: table.optional("key"),
-            policy: table.or("policy", policy::DEFAULT.to_owned()),
+            policy: table.or("policy", aws::DEFAULT.to_owned()),
             alpn: table.or("alpn", Alpn::Fixed(Vec::new())),
         }
     }

@@ -16,7 +16,7 @@ use crate::net::address::Address;
 use crate::route::index::Mode as RouteMode;
 use crate::starttls;
 use crate::tls::certificate::select::UnknownName;
-use crate::tls::policy;
+use crate::tls::policy::aws;
 
 /// `[[listener]]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Listener {
             name,
             listen: table.list("listen"),
             socket_mode: table.or("socket_mode", Mode(0o600)),
-            policy: table.or("policy", policy::DEFAULT.to_owned()),
+            policy: table.or("policy", aws::DEFAULT.to_owned()),
             certificates: table.list("certificates"),
             unknown_name: table.or("unknown_name", UnknownName::Default),
             require_sni: table.or("require_sni", false),

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::wording::listed;
+use crate::tls::policy::names::{PolicyError, parse_group, parse_suite, parse_version};
 use crate::tls::policy::own::{Fault, Part, Wish};
-use crate::tls::policy::{self, CipherOrder, Policy, PolicyError, aws};
+use crate::tls::policy::{CipherOrder, Policy, aws, elb};
 
 /// The policies that a listener can name.
 #[derive(Debug, Default)]
@@ -41,9 +42,9 @@ impl Policies {
     /// The policy of that name; none without an error.
     pub(super) fn named(&self, name: &Located<String>, errors: &mut Vec<ConfigError>) -> Option<Arc<Policy>> {
         let own = self.by_name.get(name.value.as_str()).and_then(|index| self.own.get(*index));
-        let found = own.map(Arc::clone).or_else(|| policy::named(&name.value));
+        let found = own.map(Arc::clone).or_else(|| aws::named(&name.value));
         if found.is_none() && !self.wrong.contains(&name.value) {
-            let known = policy::built_in().iter().chain(&self.own).map(|policy| &*policy.name);
+            let known = aws::policies().iter().chain(&self.own).map(|policy| &*policy.name);
             let known = listed(known);
             errors.push(name.error(format!(
                 "unknown policy {:?} (expected one of {known}; your own is written [policy.NAME])",
@@ -89,7 +90,7 @@ fn own(policy: file::policy::Policy) -> Result<Policy, Vec<ConfigError>> {
     let mut errors = Vec::new();
     if policy.name.is_empty() {
         errors.push(here.error("found \"\", expected a name"));
-    } else if policy::named(&policy.name).is_some() {
+    } else if aws::named(&policy.name).is_some() {
         errors.push(here.error("is the name of a built-in policy, which never changes (expected a name of your own)"));
     } else if policy.name.starts_with(aws::PREFIX) {
         errors
@@ -117,8 +118,8 @@ fn from_elb(policy: &file::policy::Policy, elb: &Located<String>) -> Result<Wish
     for (key, _) in beside.into_iter().filter(|(_, there)| *there) {
         errors.push(elb.error(format!("says what \"{key}\" says as well (expected one of the two)")));
     }
-    let groups = read(policy.groups.as_deref(), policy::parse_group, &mut errors);
-    match policy::elb::parse(&elb.value) {
+    let groups = read(policy.groups.as_deref(), parse_group, &mut errors);
+    match elb::parse(&elb.value) {
         Ok(wish) if errors.is_empty() => return Ok(Wish { groups, ..wish }),
         Ok(_) => {}
         Err(more) => errors.extend(more.into_iter().map(|error| elb.error(error.to_string()))),
@@ -136,9 +137,9 @@ fn from_lists(policy: &file::policy::Policy) -> Result<Wish, Vec<ConfigError>> {
             errors.push(policy.here.error(format!("\"{key}\" is missing (expected {expected})")));
         }
     }
-    let versions = read(policy.versions.as_deref(), policy::parse_version, &mut errors);
-    let suites = read(policy.ciphers.as_deref(), policy::parse_suite, &mut errors);
-    let groups = read(policy.groups.as_deref(), policy::parse_group, &mut errors);
+    let versions = read(policy.versions.as_deref(), parse_version, &mut errors);
+    let suites = read(policy.ciphers.as_deref(), parse_suite, &mut errors);
+    let groups = read(policy.groups.as_deref(), parse_group, &mut errors);
     // An empty list was told of when it was read.
     let full = |there: usize| there > 0;
     match (versions, suites) {

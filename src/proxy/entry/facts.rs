@@ -7,13 +7,12 @@ use crate::observe::access::record::{Served, Tls};
 use crate::route::index;
 use crate::tls::certificate::select::{Choice, Tier};
 use crate::tls::handshake::Terminated;
-use crate::tls::policy;
 use crate::tls::wire::codes;
 
 pub(super) fn served(choice: &Choice) -> Served {
     let certificate = &choice.certificate;
     Served {
-        signature_scheme: policy::scheme_name(choice.scheme),
+        signature_scheme: codes::scheme_name(choice.scheme),
         sha256: hex(&certificate.fingerprint),
         chosen_cert: certificate.label.to_string(),
         chosen_cert_serial: certificate.serial.to_string(),
@@ -23,10 +22,10 @@ pub(super) fn served(choice: &Choice) -> Served {
 pub(super) fn agreed(terminated: &Terminated) -> Tls {
     let negotiated = &terminated.finished.negotiated;
     Tls {
-        version: always(policy::version_name(negotiated.version)),
-        cipher: always(policy::suite_name(negotiated.suite)),
+        version: always(codes::version_name(negotiated.version)),
+        cipher: always(codes::suite_name(negotiated.suite)),
         openssl_cipher: always(codes::openssl_suite_name(negotiated.suite)),
-        group: negotiated.group.map(policy::group_name),
+        group: negotiated.group.map(codes::group_name),
         resumed: negotiated.resumed,
         next_protocol: negotiated.alpn.as_deref().map(|protocol| index::shown(protocol).into()),
     }

@@ -11,7 +11,7 @@ use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 use super::*;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::select::Entry;
-use crate::tls::policy::{self, CipherOrder};
+use crate::tls::policy::{CipherOrder, aws};
 use crate::tls::record::Layer;
 use crate::tls::wire::cursor::Cursor;
 use crate::tls::wire::draft::Draft;
@@ -118,7 +118,7 @@ fn offers() -> impl Strategy<Value = Draft> {
 
 /// The built-in ones, and each as the client would have it.
 fn policies() -> Vec<Arc<Policy>> {
-    let all = policy::built_in().iter();
+    let all = aws::policies().iter();
     let theirs =
         all.clone().map(|known| Arc::new(Policy { cipher_order: CipherOrder::Client, ..Policy::clone(known) }));
     all.cloned().chain(theirs).collect()
@@ -150,7 +150,7 @@ proptest! {
         let terminator =
             terminator(policy, entries).unwrap();
         let mut reader = HelloReader::default();
-        reader.raw = draft.bytes();
+        reader.raw = draft.bytes().unwrap();
         // A hello that is too old is refused before anything is agreed on.
         let Ok(Some(hello)) = reader.advance() else { return Ok(()) };
         let now = jiff::Timestamp::now().as_second();
@@ -185,7 +185,7 @@ proptest! {
         let terminator =
             terminator(policy, entries).unwrap();
         let mut reader = HelloReader::default();
-        reader.raw = draft.bytes();
+        reader.raw = draft.bytes().unwrap();
         let Ok(Some(hello)) = reader.advance() else { return Ok(()) };
         let refusal = match terminator.choose(&hello, None, jiff::Timestamp::now().as_second(), &mut ()) {
             Ok(_) | Err(Refusal::NoCommonScheme) => return Ok(()),

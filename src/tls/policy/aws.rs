@@ -4,11 +4,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{CipherOrder, DEFAULT, Policy, names};
+use super::{CipherOrder, Policy, names};
 use crate::tls::crypto;
 
 /// The prefix that AWS writes before a policy's name; both spellings are understood.
 pub const PREFIX: &str = "ELBSecurityPolicy-";
+
+/// The AWS console's default for new TLS listeners since 2025.
+pub const DEFAULT: &str = "TLS13-1-2-Res-PQ-2025-09";
 
 /// A policy as AWS defines it, in AWS's words and order.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +51,12 @@ pub fn policies() -> &'static [Arc<Policy>] {
     static POLICIES: LazyLock<Vec<Arc<Policy>>> =
         LazyLock::new(|| ALL.iter().map(|definition| Arc::new(definition.policy())).collect());
     &POLICIES
+}
+
+/// The built-in policy of that name, with or without the `ELBSecurityPolicy-` prefix.
+pub fn named(name: &str) -> Option<Arc<Policy>> {
+    let bare = name.strip_prefix(PREFIX).unwrap_or(name);
+    policies().iter().find(|policy| &*policy.name == bare).map(Arc::clone)
 }
 
 impl Definition {

@@ -1,8 +1,9 @@
 //! The policy string of a classic AWS load balancer → a wish:
 //! `Protocol-TLSv1.2,Server-Defined-Cipher-Order,ECDHE-ECDSA-AES256-GCM-SHA384,…`. Must not know: where it stood.
 
+use super::CipherOrder;
+use super::names::{self, PolicyError};
 use super::own::Wish;
-use super::{CipherOrder, PolicyError, names};
 
 /// Reads the string. Suites are in the order written; without `Server-Defined-Cipher-Order`, the client's counts.
 pub fn parse(text: &str) -> Result<Wish, Vec<PolicyError>> {

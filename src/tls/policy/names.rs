@@ -1,10 +1,41 @@
 //! Names → what a policy can have, and why it cannot have the rest. Must not know: which policy has what.
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
+use thiserror::Error;
 
-use super::{PolicyError, own};
 use crate::tls::crypto;
 use crate::tls::wire::codes;
+
+/// What is wrong with a policy of one's own.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PolicyError {
+    #[error("unknown TLS version {0:?} (expected \"TLSv1.2\" or \"TLSv1.3\")")]
+    UnknownVersion(String),
+    #[error("{0} is refused: deprecated by RFC 8996 (expected \"TLSv1.2\" or \"TLSv1.3\")")]
+    RefusedVersion(String),
+    #[error("unknown cipher suite {0:?} (expected one of {every})", every = every_suite())]
+    UnknownSuite(String),
+    #[error("{0} is refused: {1} (expected one of {every})", every = every_suite())]
+    RefusedSuite(String, String),
+    #[error("unknown group {0:?} (expected one of {every})", every = every_group())]
+    UnknownGroup(String),
+    #[error("{0} is refused: rustls does not have it (expected one of {every})", every = every_group())]
+    RefusedGroup(String),
+    #[error("{0} is listed twice")]
+    Twice(String),
+    #[error("{version} has no cipher suite (expected at least one of its own)", version = codes::version_name(*.0))]
+    VersionWithoutSuite(ProtocolVersion),
+    #[error("{suite} is a suite of {version}, which is not among the versions", suite = codes::suite_name(*.0), version = codes::version_name(*.1))]
+    SuiteWithoutVersion(CipherSuite, ProtocolVersion),
+    #[error("{version} has no group to exchange keys with (expected at least one of x25519, secp256r1, secp384r1)", version = codes::version_name(*.0))]
+    VersionWithoutGroup(ProtocolVersion),
+    #[error("{group} is a group of TLSv1.3, which is not among the versions", group = codes::group_name(*.0))]
+    GroupWithoutVersion(NamedGroup),
+    #[error("an entry is empty")]
+    EmptyEntry,
+    #[error("no protocol (expected Protocol-TLSv1.2, Protocol-TLSv1.3 or both)")]
+    NoProtocol,
+}
 
 /// The cipher suite of that name, OpenSSL's or IANA's, if a policy can have it.
 pub fn parse_suite(text: &str) -> Result<CipherSuite, PolicyError> {
@@ -62,8 +93,17 @@ pub(super) fn every_suite() -> String {
 
 /// Every group that a policy can have.
 pub(super) fn every_group() -> String {
-    own::EVERY_GROUP.iter().map(|group| codes::group_name(*group)).collect::<Vec<_>>().join(", ")
+    EVERY_GROUP.iter().map(|group| codes::group_name(*group)).collect::<Vec<_>>().join(", ")
 }
+
+/// Those that a policy can have, in the order of a policy that does not say.
+pub(super) const EVERY_GROUP: &[NamedGroup] = &[
+    NamedGroup::X25519MLKEM768,
+    NamedGroup::secp256r1MLKEM768,
+    NamedGroup::X25519,
+    NamedGroup::secp256r1,
+    NamedGroup::secp384r1,
+];
 
 /// What in a suite's IANA name tells why it is not to be had.
 const SUITE_REASONS: &[(&str, &str)] = &[

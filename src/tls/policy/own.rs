@@ -4,7 +4,8 @@
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 use std::borrow::Cow;
 
-use super::{CipherOrder, Policy, PolicyError, exchanges, version_of};
+use super::names::{EVERY_GROUP, PolicyError};
+use super::{CipherOrder, Policy, exchanges, version_of};
 use crate::tls::wire::codes;
 
 /// A policy as somebody wants it, not yet known to make sense.
@@ -87,12 +88,3 @@ fn twice<T: PartialEq>(part: Part, list: &[T], name: impl Fn(&T) -> Cow<'static,
         .map(|(index, entry)| Fault { part, index: Some(index), error: PolicyError::Twice(name(entry).into_owned()) })
         .collect()
 }
-
-/// Those that a policy can have, in the order of a policy that does not say.
-pub(super) const EVERY_GROUP: &[NamedGroup] = &[
-    NamedGroup::X25519MLKEM768,
-    NamedGroup::secp256r1MLKEM768,
-    NamedGroup::X25519,
-    NamedGroup::secp256r1,
-    NamedGroup::secp384r1,
-];

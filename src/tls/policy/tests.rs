@@ -1,13 +1,15 @@
 //! The pinned meaning of every name, and own policies good and bad.
 
+use super::aws::{DEFAULT, named, policies};
+use super::names::{PolicyError, parse_group, parse_suite, parse_version};
 use super::own::{Fault, Part};
 use super::*;
-use crate::tls::wire::codes;
+use crate::tls::wire::codes::{self, group_name, suite_name, version_name};
 
 /// The text that pins every policy: a change here is a change of what a dated name means, and is not allowed.
 fn described() -> String {
     let mut text = String::new();
-    for policy in built_in() {
+    for policy in policies() {
         assert_eq!(policy.cipher_order, CipherOrder::Server);
         text += &format!("{}\n", policy.name);
         for version in &policy.versions {
@@ -42,7 +44,7 @@ fn the_elb_prefix_is_optional_and_nothing_else_is() {
 
 #[test]
 fn every_word_of_every_definition_is_served_or_explained() {
-    for policy in built_in() {
+    for policy in policies() {
         let definition = aws::definition(&policy.name).unwrap();
         let count = |what| -> usize {
             definition.left_out().iter().filter(|left_out| left_out.what == what).map(|it| it.names.len()).sum()
@@ -72,9 +74,9 @@ fn the_documentations_table_says_the_same() {
     let mut named: Vec<&str> = names.concat();
     named.sort_unstable();
     named.dedup();
-    assert_eq!(named.len(), built_in().len());
+    assert_eq!(named.len(), policies().len());
     let mut entries: Vec<&str> = Vec::new();
-    for definition in built_in().iter().map(|policy| aws::definition(&policy.name).unwrap()) {
+    for definition in policies().iter().map(|policy| aws::definition(&policy.name).unwrap()) {
         entries.extend(definition.versions.iter().chain(definition.suites));
     }
     entries.sort_unstable();
@@ -263,7 +265,7 @@ fn a_key_is_admitted_if_any_version_can_sign_with_it() {
     let only_ecdsa = wish(&["TLSv1.2"], &["ECDHE-ECDSA-AES128-GCM-SHA256"], &[]).unwrap();
     assert!(!only_ecdsa.admits(&rsa) && only_ecdsa.admits(&ecdsa) && only_ecdsa.admits(&[SignatureScheme::ED25519]));
     // Under TLS 1.3 the suite says nothing about the key.
-    for policy in built_in() {
+    for policy in policies() {
         assert!(policy.admits(&rsa) && policy.admits(&ecdsa), "{}", policy.name);
     }
     let t13 = named("TLS13-1-3-2021-06").unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::Acceptor;
 
-use super::super::hello::{Offer, TLS12 as V12, TLS13 as V13};
+use super::super::hello::Offer;
 use super::*;
 use crate::tls::crypto;
 
@@ -59,7 +59,7 @@ fn read(bytes: &[u8], size: usize) -> Result<Option<Reply>, ReplyError> {
 
 #[test]
 fn a_tls12_flight_tells_suite_certificate_group_and_scheme() {
-    let flight = answered(V12, &[0x002f, 0xc02b], &[0x001d, 0x0017]);
+    let flight = answered(TLS12, &[0x002f, 0xc02b], &[0x001d, 0x0017]);
     let reply = read(&flight, flight.len()).unwrap().unwrap();
     let hello = reply.hello.unwrap();
     assert_eq!((hello.version, hello.suite, hello.is_retry), (0x0303, 0xc02b, false));
@@ -72,7 +72,7 @@ fn a_tls12_flight_tells_suite_certificate_group_and_scheme() {
 
 #[test]
 fn without_a_key_share_tls13_names_its_group_in_a_retry_request() {
-    let flight = answered(V13, &[0x1302, 0x1301], &[0x0018, 0x001d]);
+    let flight = answered(TLS13, &[0x1302, 0x1301], &[0x0018, 0x001d]);
     let hello = read(&flight, 1).unwrap().unwrap().hello.unwrap();
     assert_eq!((hello.version, hello.is_retry), (0x0304, true));
     assert!([0x1301, 0x1302].contains(&hello.suite));
@@ -81,13 +81,13 @@ fn without_a_key_share_tls13_names_its_group_in_a_retry_request() {
 
 #[test]
 fn a_refusal_is_an_alert() {
-    let reply = read(&answered(V12, &[0x002f], &[0x001d]), 3).unwrap().unwrap();
+    let reply = read(&answered(TLS12, &[0x002f], &[0x001d]), 3).unwrap().unwrap();
     assert_eq!((reply.alert, reply.hello), (Some(40), None));
 }
 
 #[test]
 fn pieces_say_what_the_whole_says_and_every_prefix_asks_for_more() {
-    let flight = answered(V12, &[0xc02b], &[0x0017]);
+    let flight = answered(TLS12, &[0xc02b], &[0x0017]);
     let whole = read(&flight, flight.len());
     assert!(matches!(whole, Ok(Some(_))));
     for size in [1, 2, 7, 100] {
@@ -101,7 +101,7 @@ fn pieces_say_what_the_whole_says_and_every_prefix_asks_for_more() {
 
 #[test]
 fn a_changed_byte_is_read_or_refused_and_never_panics() {
-    let flights = [answered(V12, &[0xc02b], &[0x0017]), answered(V13, &[0x1301], &[0x001d])];
+    let flights = [answered(TLS12, &[0xc02b], &[0x0017]), answered(TLS13, &[0x1301], &[0x001d])];
     for mut flight in flights {
         for at in 0..flight.len() {
             let right = flight[at];

@@ -2,10 +2,11 @@
 //! well-formed, ask for the same name, and offer TLS 1.2 or 1.3. Must not know: what the answer is for.
 
 use super::super::ask::{Answer, Asker, ProbeError};
-use super::super::hello::{Offer, TLS12, TLS13};
+use super::super::hello::Offer;
 use super::super::{groups, scan, suites};
 use super::evidence::Evidence;
 use crate::tls::wire::codes;
+use crate::tls::wire::codes::versions::{TLS12, TLS13};
 
 /// Whether all answers are alike, and which are not.
 pub(super) fn compare(front: &mut Asker, backend: &mut Asker, name: Option<&str>) -> Result<Evidence, ProbeError> {
@@ -30,7 +31,7 @@ pub(super) fn compare(front: &mut Asker, backend: &mut Asker, name: Option<&str>
             ("no signature scheme that exists", Offer { schemes: &[0xfefe], ..plain.clone() }),
         ];
         if version == TLS13 {
-            offers.push(("a key share for x25519", Offer { shares: &[groups::X25519], ..plain.clone() }));
+            offers.push(("a key share for x25519", Offer { shares: &[codes::groups::X25519], ..plain.clone() }));
         }
         for group in &curves {
             offers.push((IN_ONE_GROUP, Offer { groups: std::slice::from_ref(group), ..plain.clone() }));
@@ -40,10 +41,10 @@ pub(super) fn compare(front: &mut Asker, backend: &mut Asker, name: Option<&str>
             let (here, there) = (shape(front.ask(&offer)?), shape(backend.ask(&offer)?));
             if here != there {
                 let what = match (what, offer.groups) {
-                    (IN_ONE_GROUP, [group]) => format!("group {} alone", groups::name(*group)),
+                    (IN_ONE_GROUP, [group]) => format!("group {} alone", codes::group_name(*group)),
                     _ => what.to_owned(),
                 };
-                let version = codes::version_name(version.into());
+                let version = codes::version_name(version);
                 differences.push(format!("{version}, {what}: {here} here, {there} at the backend"));
             }
         }
@@ -64,11 +65,11 @@ fn shape(answer: Answer) -> String {
         Answer::Agreed(hello, reply) => {
             let group = hello.group.or(reply.key_exchange.and_then(|exchange| exchange.group));
             let retry = if hello.is_retry { "a retry request" } else { "a ServerHello" };
-            let group = group.map(|group| format!(", {}", groups::name(group))).unwrap_or_default();
+            let group = group.map(|group| format!(", {}", codes::group_name(group))).unwrap_or_default();
             format!(
                 "{retry} ({}, {}{group}, extensions {:?}, messages {:?})",
-                codes::version_name(hello.version.into()),
-                suites::name(hello.suite),
+                codes::version_name(hello.version),
+                codes::suite_name(hello.suite),
                 hello.extensions,
                 reply.messages
             )

@@ -1,6 +1,7 @@
 //! What hello and policy agree on.
 
 use super::*;
+use crate::tls::policy::aws;
 
 fn hello(versions: &[u16], suites: &[CipherSuite], schemes: &[SignatureScheme]) -> Hello {
     Hello {
@@ -17,7 +18,7 @@ fn hello(versions: &[u16], suites: &[CipherSuite], schemes: &[SignatureScheme]) 
 }
 
 fn agree(policy: &str, hello: &Hello) -> Result<Terms, Refusal> {
-    Terms::agree(hello, &policy::named(policy).unwrap())
+    Terms::agree(hello, &aws::named(policy).unwrap())
 }
 
 const T13: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
@@ -30,7 +31,7 @@ const P256: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
 
 #[test]
 fn pkcs1_signs_no_tls13_handshake() {
-    let terms = agree(policy::DEFAULT, &hello(&[0x0304, 0x0303], &[T13, RSA12], &[PKCS1, PSS, P256])).unwrap();
+    let terms = agree(aws::DEFAULT, &hello(&[0x0304, 0x0303], &[T13, RSA12], &[PKCS1, PSS, P256])).unwrap();
     assert_eq!(terms.version, ProtocolVersion::TLSv1_3);
     assert_eq!(terms.schemes, [PSS, P256]);
     assert!(terms.curves.is_none());
@@ -41,7 +42,7 @@ fn under_tls12_the_suites_decide_who_may_sign() {
     for (suites, expected) in
         [(&[T13, RSA12][..], &[PKCS1, PSS][..]), (&[T13, ECDSA12], &[P256]), (&[RSA12, ECDSA12], &[PKCS1, PSS, P256])]
     {
-        let terms = agree(policy::DEFAULT, &hello(&[0x0303], suites, &[PKCS1, PSS, P256])).unwrap();
+        let terms = agree(aws::DEFAULT, &hello(&[0x0303], suites, &[PKCS1, PSS, P256])).unwrap();
         assert_eq!(terms.version, ProtocolVersion::TLSv1_2);
         assert_eq!(terms.schemes, expected);
         assert_eq!(terms.curves.as_deref(), Some(&[KeyType::EcdsaP384][..]));
@@ -53,21 +54,21 @@ fn nothing_in_common_is_told_apart() {
     let refusal = |policy, hello: &Hello| agree(policy, hello).err();
     assert_eq!(refusal("TLS13-1-3-2021-06", &hello(&[0x0303], &[RSA12], &[PSS])), Some(Refusal::NoCommonVersion));
     assert_eq!(refusal("FS-1-2-Res-2020-10", &hello(&[0x0304], &[T13], &[PSS])), Some(Refusal::NoCommonVersion));
-    assert_eq!(refusal(policy::DEFAULT, &hello(&[0x0303], &[CBC], &[PSS])), Some(Refusal::NoCommonSuite));
+    assert_eq!(refusal(aws::DEFAULT, &hello(&[0x0303], &[CBC], &[PSS])), Some(Refusal::NoCommonSuite));
     let only = |group| Hello { groups: vec![group], ..hello(&[0x0303], &[RSA12], &[PSS]) };
-    assert_eq!(refusal(policy::DEFAULT, &only(NamedGroup::secp521r1)), Some(Refusal::NoCommonGroup));
+    assert_eq!(refusal(aws::DEFAULT, &only(NamedGroup::secp521r1)), Some(Refusal::NoCommonGroup));
     // Post-quantum groups are of TLS 1.3.
-    assert_eq!(refusal(policy::DEFAULT, &only(NamedGroup::X25519MLKEM768)), Some(Refusal::NoCommonGroup));
+    assert_eq!(refusal(aws::DEFAULT, &only(NamedGroup::X25519MLKEM768)), Some(Refusal::NoCommonGroup));
     // A TLS 1.3 client's TLS 1.2 suites do not help it.
-    assert_eq!(refusal(policy::DEFAULT, &hello(&[0x0304], &[RSA12], &[PSS])), Some(Refusal::NoCommonSuite));
+    assert_eq!(refusal(aws::DEFAULT, &hello(&[0x0304], &[RSA12], &[PSS])), Some(Refusal::NoCommonSuite));
 }
 
 #[test]
 fn a_fallback_is_refused_only_where_something_better_was_there() {
     let refusal =
         |policy, versions: &[u16]| agree(policy, &hello(versions, &[T13, RSA12, FALLBACK_SCSV], &[PSS])).err();
-    assert_eq!(refusal(policy::DEFAULT, &[0x0303]), Some(Refusal::InappropriateFallback));
-    assert_eq!(refusal(policy::DEFAULT, &[0x7a7a, 0x0303]), Some(Refusal::InappropriateFallback));
-    assert_eq!(refusal(policy::DEFAULT, &[0x0304, 0x0303]), None);
+    assert_eq!(refusal(aws::DEFAULT, &[0x0303]), Some(Refusal::InappropriateFallback));
+    assert_eq!(refusal(aws::DEFAULT, &[0x7a7a, 0x0303]), Some(Refusal::InappropriateFallback));
+    assert_eq!(refusal(aws::DEFAULT, &[0x0304, 0x0303]), None);
     assert_eq!(refusal("FS-1-2-Res-2020-10", &[0x0303]), None);
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 use crate::tls::wire::hello::{Hello, HelloReader};
 
 const CURL: &str = include_str!("../../../explain/clients/curl.hex");
@@ -23,7 +24,7 @@ fn read(raw: &[u8]) -> Hello {
 fn what_is_not_changed_comes_back_byte_for_byte() {
     for hex in [CURL, CHROME] {
         let raw = bytes(hex);
-        assert_eq!(Draft::parse(&raw).unwrap().bytes(), raw);
+        assert_eq!(Draft::parse(&raw).unwrap().bytes().unwrap(), raw);
     }
 }
 
@@ -34,7 +35,7 @@ fn each_change_is_heard_and_nothing_else_changes() {
     let changed = |change: &dyn Fn(&mut Draft)| {
         let mut draft = Draft::parse(&raw).unwrap();
         change(&mut draft);
-        read(&draft.bytes())
+        read(&draft.bytes().unwrap())
     };
     let named = changed(&|draft| draft.server_name(Some("other.test")));
     assert_eq!(named.server_name.as_deref(), Some("other.test"));
@@ -67,7 +68,7 @@ fn a_blank_draft_becomes_a_client_of_either_version() {
         draft.suites(&[CipherSuite::TLS13_AES_128_GCM_SHA256, CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]);
         draft.groups(&[NamedGroup::X25519]);
         draft.schemes(&[SignatureScheme::ED25519]);
-        let hello = read(&draft.bytes());
+        let hello = read(&draft.bytes().unwrap());
         assert_eq!(hello.versions.first(), Some(&version));
         assert_eq!(hello.groups, [NamedGroup::X25519]);
     }
@@ -78,8 +79,8 @@ fn a_long_hello_takes_several_records() {
     let suites: Vec<CipherSuite> = (0..12_000).map(CipherSuite::from).collect();
     let mut draft = Draft::parse(&bytes(CURL)).unwrap();
     draft.suites(&suites);
-    let raw = draft.bytes();
-    assert!(raw.len() > MAX_RECORD + 5);
+    let raw = draft.bytes().unwrap();
+    assert!(raw.len() > MAX_FRAGMENT + 5);
     assert_eq!(read(&raw).cipher_suites, suites);
     assert_eq!(Draft::parse(&raw).unwrap(), draft);
 }
@@ -107,7 +108,7 @@ proptest! {
             draft.server_name(Some("a.test"));
             draft.groups(&[NamedGroup::X25519]);
             draft.versions(&[ProtocolVersion::TLSv1_3]);
-            prop_assert_eq!(Draft::parse(&draft.bytes()), Some(draft));
+            prop_assert_eq!(Draft::parse(&draft.bytes().unwrap()), Some(draft));
         }
     }
 }

@@ -1,10 +1,16 @@
-//! The registry itself: numbers, IANA names, OpenSSL names. Data only.
+//! Cipher suites: numbers, IANA's names, OpenSSL's names (empty where it has none). Data only.
 //!
-//! IANA, "TLS Cipher Suites" (tls-parameters-4), with what old software had before or beside it: export suites of 56 bits
-//! (draft-ietf-tls-56-bit-ciphersuites), GOST of 2001 and the first ChaCha20 drafts (`…_OLD`). OpenSSL's names are those
-//! of its headers and of `openssl ciphers`.
+//! IANA, "TLS Cipher Suites" (tls-parameters-4), and what software had before it or beside it: Fortezza and FIPS suites of
+//! SSL, export suites of 56 bits (draft-ietf-tls-56-bit-ciphersuites), suites with RIPEMD-160 (draft-ietf-tls-openpgp-keys),
+//! GOST of 2001, and the first ChaCha20 drafts (`…_OLD`). OpenSSL's names are those of its headers and of
+//! `openssl ciphers`.
 
-pub(super) const ALL: &[(u16, &str, &str)] = &[
+/// RFC 5746 section 3.3, RFC 7507 section 2.
+pub const EMPTY_RENEGOTIATION_INFO_SCSV: u16 = 0x00ff;
+pub const FALLBACK_SCSV: u16 = 0x5600;
+
+/// In the order of their numbers. The signals (`…_SCSV`) are among them.
+pub const ALL: &[(u16, &str, &str)] = &[
     (0x0000, "TLS_NULL_WITH_NULL_NULL", ""),
     (0x0001, "TLS_RSA_WITH_NULL_MD5", "NULL-MD5"),
     (0x0002, "TLS_RSA_WITH_NULL_SHA", "NULL-SHA"),
@@ -33,9 +39,11 @@ pub(super) const ALL: &[(u16, &str, &str)] = &[
     (0x0019, "TLS_DH_anon_EXPORT_WITH_DES40_CBC_SHA", "EXP-ADH-DES-CBC-SHA"),
     (0x001a, "TLS_DH_anon_WITH_DES_CBC_SHA", "ADH-DES-CBC-SHA"),
     (0x001b, "TLS_DH_anon_WITH_3DES_EDE_CBC_SHA", "ADH-DES-CBC3-SHA"),
+    (0x001c, "SSL_FORTEZZA_KEA_WITH_NULL_SHA", ""),
+    (0x001d, "SSL_FORTEZZA_KEA_WITH_FORTEZZA_CBC_SHA", ""),
     (0x001e, "TLS_KRB5_WITH_DES_CBC_SHA", ""),
-    (0x001f, "TLS_KRB5_WITH_3DES_EDE_CBC_SHA", ""),
-    (0x0020, "TLS_KRB5_WITH_RC4_128_SHA", ""),
+    (0x001f, "TLS_KRB5_WITH_3DES_EDE_CBC_SHA", "KRB5-DES-CBC3-SHA"),
+    (0x0020, "TLS_KRB5_WITH_RC4_128_SHA", "KRB5-RC4-SHA"),
     (0x0021, "TLS_KRB5_WITH_IDEA_CBC_SHA", ""),
     (0x0022, "TLS_KRB5_WITH_DES_CBC_MD5", ""),
     (0x0023, "TLS_KRB5_WITH_3DES_EDE_CBC_MD5", ""),
@@ -88,6 +96,15 @@ pub(super) const ALL: &[(u16, &str, &str)] = &[
     (0x006b, "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256", "DHE-RSA-AES256-SHA256"),
     (0x006c, "TLS_DH_anon_WITH_AES_128_CBC_SHA256", "ADH-AES128-SHA256"),
     (0x006d, "TLS_DH_anon_WITH_AES_256_CBC_SHA256", "ADH-AES256-SHA256"),
+    (0x0072, "TLS_DHE_DSS_WITH_3DES_EDE_CBC_RMD", ""),
+    (0x0073, "TLS_DHE_DSS_WITH_AES_128_CBC_RMD", ""),
+    (0x0074, "TLS_DHE_DSS_WITH_AES_256_CBC_RMD", ""),
+    (0x0077, "TLS_DHE_RSA_WITH_3DES_EDE_CBC_RMD", ""),
+    (0x0078, "TLS_DHE_RSA_WITH_AES_128_CBC_RMD", ""),
+    (0x0079, "TLS_DHE_RSA_WITH_AES_256_CBC_RMD", ""),
+    (0x007c, "TLS_RSA_WITH_3DES_EDE_CBC_RMD", ""),
+    (0x007d, "TLS_RSA_WITH_AES_128_CBC_RMD", ""),
+    (0x007e, "TLS_RSA_WITH_AES_256_CBC_RMD", ""),
     (0x0080, "TLS_GOSTR341094_WITH_28147_CNT_IMIT", ""),
     (0x0081, "TLS_GOSTR341001_WITH_28147_CNT_IMIT", ""),
     (0x0082, "TLS_GOSTR341094_WITH_NULL_GOSTR3411", ""),
@@ -160,6 +177,7 @@ pub(super) const ALL: &[(u16, &str, &str)] = &[
     (0x00c5, "TLS_DH_anon_WITH_CAMELLIA_256_CBC_SHA256", "ADH-CAMELLIA256-SHA256"),
     (0x00c6, "TLS_SM4_GCM_SM3", ""),
     (0x00c7, "TLS_SM4_CCM_SM3", ""),
+    (EMPTY_RENEGOTIATION_INFO_SCSV, "TLS_EMPTY_RENEGOTIATION_INFO_SCSV", ""),
     (0x1301, "TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
     (0x1302, "TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"),
     (0x1303, "TLS_CHACHA20_POLY1305_SHA256", "TLS_CHACHA20_POLY1305_SHA256"),
@@ -167,6 +185,7 @@ pub(super) const ALL: &[(u16, &str, &str)] = &[
     (0x1305, "TLS_AES_128_CCM_8_SHA256", ""),
     (0x1306, "TLS_AEGIS_256_SHA512", ""),
     (0x1307, "TLS_AEGIS_128L_SHA256", ""),
+    (FALLBACK_SCSV, "TLS_FALLBACK_SCSV", ""),
     (0xc001, "TLS_ECDH_ECDSA_WITH_NULL_SHA", "ECDH-ECDSA-NULL-SHA"),
     (0xc002, "TLS_ECDH_ECDSA_WITH_RC4_128_SHA", "ECDH-ECDSA-RC4-SHA"),
     (0xc003, "TLS_ECDH_ECDSA_WITH_3DES_EDE_CBC_SHA", "ECDH-ECDSA-DES-CBC3-SHA"),
@@ -369,4 +388,6 @@ pub(super) const ALL: &[(u16, &str, &str)] = &[
     (0xd002, "TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384", ""),
     (0xd003, "TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256", ""),
     (0xd005, "TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256", ""),
+    (0xfefe, "SSL_RSA_FIPS_WITH_DES_CBC_SHA", ""),
+    (0xfeff, "SSL_RSA_FIPS_WITH_3DES_EDE_CBC_SHA", ""),
 ];
