@@ -1,9 +1,13 @@
 //! Cipher suites bear the names that OpenSSL has for their numbers, wherever OpenSSL's names are due.
 
+use std::io::Read;
+use std::net::SocketAddr;
+
 use rustls::CipherSuite;
 use tlsgate::tls::wire::codes;
 
 use crate::routes::answers_once;
+use crate::support::by_hand::ByHand;
 use crate::support::pki::{Extra, Key, Pki};
 use crate::support::proxy::Proxy;
 use crate::support::tool;
@@ -32,33 +36,69 @@ fn each_number_has_the_name_that_openssl_has_for_it() {
     }
 }
 
-#[test]
-fn the_nlb_format_names_a_suite_as_the_client_that_asked_for_it_does() {
-    const SERVED: [u16; 6] = [0xc02b, 0xc02c, 0xcca9, 0xc02f, 0xc030, 0xcca8];
-    let (pki, backend) = (Pki::new(), answers_once());
+/// ECDHE suites with each cipher, for both kinds of key. ChaCha20's have a name that cannot be guessed from the others'.
+const SERVED: [u16; 6] = [0xc02b, 0xc02c, 0xcca9, 0xc02f, 0xc030, 0xcca8];
+
+/// Certificates of both kinds, and a listener that has every suite; its backend is at `address`.
+fn serving(log: &str, address: SocketAddr) -> (Pki, String) {
+    let pki = Pki::new();
     pki.write("certs", "ec", &["a.test"], Key::P256, &Extra::default());
     pki.write("certs", "rsa", &["a.test"], Key::Rsa2048, &Extra::default());
-    let suites: Vec<String> = SERVED.map(|code| codes::suite_name(code).into_owned()).to_vec();
+    let suites = SERVED.map(|code| codes::suite_name(code).into_owned());
     let config = format!(
-        "[log]\naccess = \"access.log\"\naccess_format = \"nlb\"\n\n[policy.all]\nversions = [\"TLSv1.2\"]\nciphers = {suites:?}\n\n\
-         [[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\npolicy = \"all\"\ncertificates = [\"certs\"]\nbackend = \"echo\"\n\n\
-         [backend.echo]\nservers = [\"{}\"]\n",
-        backend.address
+        "{log}[policy.all]\nversions = [\"TLSv1.2\"]\nciphers = {suites:?}\n\n\
+         [[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\npolicy = \"all\"\ncertificates = [\"certs\"]\nbackend = \"b\"\n\n\
+         [backend.b]\nservers = [\"{address}\"]\n"
     );
-    let proxy = Proxy::start(pki.folder(), &config);
-    let address = proxy.address("main").to_string();
+    (pki, config)
+}
+
+/// The names that OpenSSL has for them.
+fn served() -> Vec<String> {
     let theirs = theirs();
-    let mut names = Vec::new();
-    for code in SERVED {
-        let (_, name) = theirs.iter().find(|(suite, _)| u16::from(*suite) == code).unwrap();
-        let arguments = ["s_client", "-ign_eof", "-connect", &address, "-servername", "a.test", "-cipher", name];
-        tool::run("openssl", &arguments, b"hello\n");
-        names.push(name.clone());
-    }
+    let name = |code: &u16| theirs.iter().find(|(suite, _)| u16::from(*suite) == *code).unwrap().1.clone();
+    SERVED.iter().map(name).collect()
+}
+
+fn s_client(proxy: SocketAddr, name: &str) {
+    let address = proxy.to_string();
+    let arguments = ["s_client", "-ign_eof", "-connect", &address, "-servername", "a.test", "-cipher", name];
+    tool::run("openssl", &arguments, b"hello\n");
+}
+
+#[test]
+fn the_nlb_format_names_a_suite_as_the_client_that_asked_for_it_does() {
+    let backend = answers_once();
+    let (pki, config) = serving("[log]\naccess = \"access.log\"\naccess_format = \"nlb\"\n\n", backend.address);
+    let proxy = Proxy::start(pki.folder(), &config);
+    let mut names = served();
+    names.iter().for_each(|name| s_client(proxy.address("main"), name));
     let lines = crate::access_log::lines(&pki.folder().join("access.log"), names.len());
     let mut logged: Vec<String> = lines.iter().map(|line| line.split(' ').nth(14).unwrap().to_owned()).collect();
     // They are written as the connections end.
     logged.sort();
     names.sort();
     assert_eq!(logged, names);
+}
+
+#[test]
+fn the_proxy_header_names_a_suite_as_the_client_that_asked_for_it_does() {
+    let hand = ByHand::new();
+    let (pki, config) = serving("", hand.address);
+    let proxy = Proxy::start(pki.folder(), &(config + "proxy_protocol = \"v2\"\n"));
+    for name in served() {
+        let heard = std::thread::scope(|scope| {
+            scope.spawn(|| s_client(proxy.address("main"), &name));
+            let (mut server, mut heard) = (hand.accept(), Vec::new());
+            while !heard.ends_with(b"hello\n") {
+                let mut piece = [0; 4096];
+                let count = server.read(&mut piece).unwrap();
+                heard.extend_from_slice(&piece[..count]);
+            }
+            heard
+        });
+        // PP2_SUBTYPE_SSL_CIPHER, and its length.
+        let cipher = [&[0x23, 0, u8::try_from(name.len()).unwrap()], name.as_bytes()].concat();
+        assert!(heard.windows(cipher.len()).any(|window| window == cipher), "{name}: {heard:?}");
+    }
 }
