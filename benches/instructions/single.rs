@@ -12,8 +12,10 @@ use tlsgate::tls::certificate::certified::algorithm::{Hash, KeyType};
 use tlsgate::tls::certificate::name::Name;
 use tlsgate::tls::certificate::select::{Certificates, Entry, Offer, UnknownName};
 use tlsgate::tls::crypto;
-use tlsgate::tls::record::{Layer, MAX_FRAGMENT, Records};
-use tlsgate::tls::wire::hello::{Hello, HelloReader};
+use tlsgate::tls::record::{Layer, Records};
+use tlsgate::tls::wire::codes::framing::MAX_FRAGMENT;
+use tlsgate::tls::wire::hello::Hello;
+use tlsgate::tls::wire::hello::reader::HelloReader;
 
 use crate::{MOST, handshake};
 

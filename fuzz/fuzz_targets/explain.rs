@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use tlsgate::explain::ask::Ask;
 use tlsgate::tls::wire::draft::Draft;
-use tlsgate::tls::wire::hello::HelloReader;
+use tlsgate::tls::wire::hello::reader::HelloReader;
 
 fuzz_target!(|data: &[u8]| {
     let as_it_is = Ask { hello: Some(data.to_vec()), ..Ask::default() };

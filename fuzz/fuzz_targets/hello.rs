@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tlsgate::tls::wire::hello::{Hello, HelloError, HelloReader};
+use tlsgate::tls::wire::hello::{Hello, HelloError};
+use tlsgate::tls::wire::hello::reader::HelloReader;
 
 fuzz_target!(|data: &[u8]| {
     let whole = read(HelloReader::default(), std::iter::once(data));

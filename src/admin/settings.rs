@@ -28,7 +28,7 @@ use crate::tls::certificate::select::UnknownName;
 use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy::{CipherOrder, Policy};
 use crate::tls::record::Layer;
-use crate::tls::trust::clients::{Demand, ExpiredCrl};
+use crate::tls::trust::clients::settings::{Demand, ExpiredCrl};
 use crate::tls::wire::codes;
 
 /// The configuration in force, with every default. Paths of secrets are shown, secrets are not in it.

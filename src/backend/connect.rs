@@ -15,7 +15,7 @@ use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
 use crate::tls::handshake::connect::Connector;
-use crate::tls::record::Finished;
+use crate::tls::record::handshaking::Finished;
 
 /// A connection to one server, counted while it lives.
 #[derive(Debug)]

@@ -14,7 +14,8 @@ use crate::config;
 use crate::net::address::Address;
 use crate::observe::log::{self, Level};
 use crate::reload::build::Origin;
-use crate::server::{Ended, Server, Signals};
+use crate::server::Signals;
+use crate::server::{Ended, Server};
 
 mod backend;
 mod pki;

@@ -11,7 +11,8 @@ use crate::files;
 use crate::observe::log;
 use crate::reload::build::Origin;
 use crate::reload::job::Job;
-use crate::server::{Ended, Server, Signals, StartError};
+use crate::server::Signals;
+use crate::server::{Ended, Server, StartError};
 
 pub(super) fn run(path: &Path) -> ExitCode {
     // First of all, so that a signal also ends the wait for a file.

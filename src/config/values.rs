@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use crate::config::decode::Value;
 use crate::net::address::Address;
 use crate::observe::access::target::Target;
-use crate::tls::trust::clients::Demand;
+use crate::tls::trust::clients::settings::Demand;
 use crate::words::words;
 
 pub mod backend_tls;

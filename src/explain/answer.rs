@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::proxy::ending::Ending;
 use crate::route::{index, ways};
 use crate::tls::certificate::select::{Choice, Tier};
-use crate::tls::handshake::Terms;
+use crate::tls::handshake::terms::Terms;
 use crate::tls::wire::hello::Hello;
 use crate::tls::wire::{alert, codes};
 

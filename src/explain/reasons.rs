@@ -15,7 +15,9 @@ use crate::tls::certificate::name::Name;
 use crate::tls::certificate::select;
 use crate::tls::certificate::select::{Decided, Rank, Tier};
 use crate::tls::certificate::x509::rfc3339;
-use crate::tls::handshake::{Refusal, Terminator, Terms};
+use crate::tls::handshake::Terminator;
+use crate::tls::handshake::refusal::Refusal;
+use crate::tls::handshake::terms::Terms;
 use crate::tls::wire::codes;
 use crate::tls::wire::hello::Hello;
 

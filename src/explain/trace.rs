@@ -9,8 +9,10 @@ use crate::proxy::ending::Ending;
 use crate::proxy::ending::beginning::Late;
 use crate::route::ways::{self, Chosen, Way};
 use crate::snapshot::{Listener, Snapshot};
-use crate::tls::handshake::{HandshakeError, Terminator};
-use crate::tls::wire::hello::{Hello, HelloReader};
+use crate::tls::handshake::Terminator;
+use crate::tls::handshake::failure::HandshakeError;
+use crate::tls::wire::hello::Hello;
+use crate::tls::wire::hello::reader::HelloReader;
 
 /// The listener that is asked about; where none is named, the only one.
 pub fn listener<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s Listener, String> {

@@ -29,7 +29,8 @@ use crate::route::ways::{Chosen, Route, Termination, Way};
 use crate::snapshot::Listener;
 use crate::starttls::{self, Protocol};
 use crate::tls::handshake::Terminated;
-use crate::tls::wire::hello::{Hello, HelloError, HelloReader};
+use crate::tls::wire::hello::reader::HelloReader;
+use crate::tls::wire::hello::{Hello, HelloError};
 
 /// An accepted connection, and what is held for it to its end. It is dropped in this order: whoever reads the record finds
 /// the permit given back, and whoever waits for all connections to end finds all records written.

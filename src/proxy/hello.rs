@@ -3,7 +3,8 @@
 use tokio::io::AsyncReadExt;
 
 use crate::net::stream::Stream;
-use crate::tls::wire::hello::{Hello, HelloError, HelloReader};
+use crate::tls::wire::hello::reader::HelloReader;
+use crate::tls::wire::hello::{Hello, HelloError};
 
 /// Why there is no hello.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::proxy::entry::Entry;
 use crate::relay::patience::Patience;
 use crate::relay::peer::{Peer, Wire};
 use crate::relay::{self, End};
-use crate::tls::record::Finished;
+use crate::tls::record::handshaking::Finished;
 
 /// What is known of a client, besides its connection, when bytes can be relayed.
 pub(super) enum Ready<'l> {

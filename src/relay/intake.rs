@@ -5,7 +5,8 @@ use std::io::IoSlice;
 use std::ops::Range;
 
 use crate::net::buffer::{Buffer, Size};
-use crate::tls::record::{Opened, RecordError, Records};
+use crate::tls::record::Records;
+use crate::tls::record::interface::{Opened, RecordError};
 
 /// One buffer at most, and none while nothing is in it.
 #[derive(Debug, Default)]

@@ -7,7 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use crate::net::buffer::{Buffer, Size};
 use crate::net::stream::Stream;
-use crate::tls::record::{MAX_FRAGMENT, RecordError, Records, Room};
+use crate::tls::record::Records;
+use crate::tls::record::interface::{RecordError, Room};
+use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
 /// One buffer at most, and none while nothing is in it.
 #[derive(Debug, Default)]

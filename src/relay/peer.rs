@@ -8,7 +8,9 @@ use crate::net::buffer::{Buffer, Size};
 use crate::net::stream::Stream;
 use crate::relay::intake::{Came, Intake};
 use crate::relay::outlet::Outlet;
-use crate::tls::record::{Finished, RecordError, Records, Room};
+use crate::tls::record::Records;
+use crate::tls::record::handshaking::Finished;
+use crate::tls::record::interface::{RecordError, Room};
 
 /// A peer's connection, and what is on its way there.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::relay::End;
 use crate::relay::intake::Came;
 use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::peer::Peer;
-use crate::tls::record::RecordError;
+use crate::tls::record::interface::RecordError;
 
 /// Relays until both ways have ended, or something ends them. `traffic` is kept up to date all the while.
 pub fn relay<'a>(

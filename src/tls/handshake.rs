@@ -4,29 +4,34 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use rustls::ProtocolVersion;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{Acceptor, ClientHello, ResolvesServerCert, ServerConfig, UnbufferedServerConnection};
 use rustls::sign::CertifiedKey;
-use rustls::{AlertDescription, ProtocolVersion};
-use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::policy::Policy;
-use crate::tls::record::{Finished, Handshaking, Layer, RecordError};
+use crate::tls::record::Layer;
+use crate::tls::record::handshaking::{Finished, Handshaking};
 use crate::tls::tickets::Tickets;
-use crate::tls::trust::clients::{Bounded, ClientAuth, Fault, Identity, Session};
+use crate::tls::trust::clients::bounded::Bounded;
+use crate::tls::trust::clients::identity::Identity;
+use crate::tls::trust::clients::{ClientAuth, Session};
 use crate::tls::wire::hello::Hello;
 use crate::tls::wire::{alert, fault};
 
 pub mod connect;
 mod drive;
-mod terms;
+pub mod failure;
+pub mod refusal;
+pub mod terms;
 
-pub use drive::drive;
-pub use terms::Terms;
-use terms::post_quantum_group;
+use drive::drive;
+use failure::HandshakeError;
+use refusal::Refusal;
+use terms::{Terms, post_quantum_group};
 
 /// What a listener terminates TLS with.
 #[derive(Debug)]
@@ -88,73 +93,6 @@ impl Settings {
         }
         config.alpn_protocols = self.alpn.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(config)
-    }
-}
-
-/// Why a client is refused before any certificate is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Refusal {
-    #[error("no TLS version in common")]
-    NoCommonVersion,
-    #[error("a TLS_FALLBACK_SCSV from a client that could have had a better version")]
-    InappropriateFallback,
-    #[error("no cipher suite in common")]
-    NoCommonSuite,
-    #[error("no key exchange group in common")]
-    NoCommonGroup,
-    #[error("no application protocol in common")]
-    NoCommonProtocol,
-    #[error("no server name given")]
-    NoServerName { tls13: bool },
-    #[error("no certificate for that server name")]
-    UnknownName,
-    #[error("no signature scheme in common")]
-    NoCommonScheme,
-}
-
-/// How a handshake failed.
-#[derive(Debug, Error)]
-pub enum HandshakeError {
-    /// The client broke the protocol or sent an alert.
-    #[error("{0}")]
-    Protocol(RecordError),
-    /// What the client showed of itself is not good enough.
-    #[error("{reason}{}", .shown.as_ref().map(|shown| format!(": {:?}", shown.subject)).unwrap_or_default())]
-    Client { fault: Fault, error: RecordError, shown: Option<Identity>, reason: String },
-    #[error("the client closed the connection during the handshake")]
-    Closed,
-    #[error("{0}")]
-    Io(std::io::Error),
-}
-
-impl HandshakeError {
-    fn of_client(self, session: Option<&Session>) -> Self {
-        match self {
-            Self::Protocol(error) => match session.and_then(|_| Fault::of(&error.error)) {
-                Some(fault) => {
-                    let reason = session.and_then(Session::reason).map_or_else(|| fault.to_string(), str::to_owned);
-                    Self::Client { fault, error, shown: session.and_then(Session::shown).cloned(), reason }
-                }
-                None => Self::Protocol(error),
-            },
-            other => other,
-        }
-    }
-}
-
-impl Refusal {
-    /// The alert that tells the client (RFC 8446 section 6.2, RFC 7507 section 3).
-    pub fn alert(self) -> AlertDescription {
-        match self {
-            Self::NoCommonVersion => AlertDescription::ProtocolVersion,
-            Self::InappropriateFallback => AlertDescription::InappropriateFallback,
-            Self::NoCommonSuite | Self::NoCommonGroup | Self::NoCommonScheme => AlertDescription::HandshakeFailure,
-            Self::NoCommonProtocol => AlertDescription::NoApplicationProtocol,
-            // RFC 8446 section 9.2; the alert does not exist before TLS 1.3.
-            Self::NoServerName { tls13: true } => AlertDescription::MissingExtension,
-            Self::NoServerName { tls13: false } => AlertDescription::HandshakeFailure,
-            Self::UnknownName => AlertDescription::UnrecognisedName,
-        }
     }
 }
 

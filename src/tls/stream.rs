@@ -8,7 +8,10 @@ use std::task::{Context, Poll, ready};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::tls::record::{Finished, MAX_FRAGMENT, Opened, Records};
+use crate::tls::record::Records;
+use crate::tls::record::handshaking::Finished;
+use crate::tls::record::interface::Opened;
+use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
 /// A stream whose handshake is done. Shutting it down sends close_notify, and so does nothing else.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::backend::health::{http, ldap, tcp};
 use crate::net::address::Address;
 use crate::net::stream::Stream;
 use crate::tls::handshake::connect::ConnectError;
-use crate::tls::record::Finished;
+use crate::tls::record::handshaking::Finished;
 use crate::tls::stream::TlsStream;
 use crate::tls::trust::servers;
 use crate::tls::wire::fault;

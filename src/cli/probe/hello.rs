@@ -101,7 +101,7 @@ const PSK_DHE_KE: u8 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::wire::hello::HelloReader;
+    use crate::tls::wire::hello::reader::HelloReader;
 
     fn offer(version: u16) -> Offer<'static> {
         Offer {

@@ -4,7 +4,7 @@ use crate::config::decode::Table;
 use crate::config::located::Located;
 use crate::config::values::Demanded;
 use crate::config::values::health::Pinned;
-use crate::tls::trust::clients::ExpiredCrl;
+use crate::tls::trust::clients::settings::ExpiredCrl;
 
 /// `client_auth`
 #[derive(Debug, Clone, PartialEq, Eq)]

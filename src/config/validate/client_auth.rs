@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths::files;
-use crate::tls::trust::clients::{Allowed, Settings};
+use crate::tls::trust::clients::identity::Allowed;
+use crate::tls::trust::clients::settings::Settings;
 
 #[derive(Debug, Clone)]
 pub struct ClientAuth {

@@ -3,7 +3,8 @@
 use rustls::SignatureScheme;
 
 use super::*;
-use crate::tls::wire::hello::{Hello, HelloReader};
+use crate::tls::wire::hello::Hello;
+use crate::tls::wire::hello::reader::HelloReader;
 
 fn read(raw: Vec<u8>) -> Hello {
     let mut reader = HelloReader::default();

@@ -3,8 +3,9 @@
 use crate::observe::access::record::ClientCertificate;
 use crate::observe::outcome::Outcome;
 use crate::proxy::ending::{Ending, Farewell};
-use crate::tls::handshake::{HandshakeError, Refusal};
-use crate::tls::record::RecordError;
+use crate::tls::handshake::failure::HandshakeError;
+use crate::tls::handshake::refusal::Refusal;
+use crate::tls::record::interface::RecordError;
 use crate::tls::trust::clients::Fault;
 
 // The outcome tells the whole reason.

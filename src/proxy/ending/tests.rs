@@ -20,9 +20,11 @@ use crate::proxy::proxied::NoHeader;
 use crate::relay::End;
 use crate::route::ways::{Route, Way, Ways};
 use crate::starttls::step;
-use crate::tls::handshake::{HandshakeError, Refusal};
-use crate::tls::record::RecordError;
-use crate::tls::trust::clients::{Fault, Identity};
+use crate::tls::handshake::failure::HandshakeError;
+use crate::tls::handshake::refusal::Refusal;
+use crate::tls::record::interface::RecordError;
+use crate::tls::trust::clients::Fault;
+use crate::tls::trust::clients::identity::Identity;
 use crate::tls::wire::hello::HelloError;
 
 /// An ending, its outcome, its reason (empty for none), and what the client sees.

@@ -13,7 +13,8 @@ use crate::snapshot::Listener;
 use crate::snapshot::certificates::Certificates;
 use crate::tls::certificate::pem;
 use crate::tls::trust::clients;
-use crate::tls::trust::clients::{At, ClientAuth};
+use crate::tls::trust::clients::ClientAuth;
+use crate::tls::trust::clients::build::At;
 use crate::warning::Warning;
 
 /// The judges of one listener and its routes.

@@ -12,9 +12,11 @@ use thiserror::Error as ThisError;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::tls::crypto;
-use crate::tls::handshake::{HandshakeError, drive};
+use crate::tls::handshake::drive::drive;
+use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::policy::Policy;
-use crate::tls::record::{Finished, Handshaking, Layer};
+use crate::tls::record::Layer;
+use crate::tls::record::handshaking::{Finished, Handshaking};
 use crate::tls::trust::servers::{NotPinned, Trust, TrustError};
 use crate::tls::wire::alert;
 use crate::tls::wire::fault;
@@ -74,7 +76,7 @@ pub enum ConnectError {
     /// A CA of the name that it gives is trusted, but has another key.
     #[error("its certificate is not from a CA that is trusted: a signature is wrong")]
     Forged,
-    #[error("its certificate is not accepted: {}", fault::certificate_reason(.0))]
+    #[error("its certificate is not accepted: {}", fault::certificate::reason(.0))]
     Certificate(CertificateError),
     #[error("its certificate does not bear the name {0}")]
     Name(String),

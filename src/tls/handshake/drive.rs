@@ -2,12 +2,12 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::tls::handshake::HandshakeError;
-use crate::tls::record::Handshaking;
+use crate::tls::handshake::failure::HandshakeError;
+use crate::tls::record::handshaking::Handshaking;
 
 /// Runs the handshake until it is done. Returns the last flight, which is not written yet: whether the peer waits for it
 /// or can do without it for a while, only the caller knows. On failure the alert has been written.
-pub async fn drive(
+pub(super) async fn drive(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     handshaking: &mut Handshaking,
 ) -> Result<Vec<u8>, HandshakeError> {

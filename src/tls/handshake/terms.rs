@@ -3,9 +3,11 @@
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::tls::certificate::certified::algorithm::KeyType;
 use crate::tls::policy::{self, CipherOrder, Policy};
+use crate::tls::wire::codes::suites::FALLBACK_SCSV;
+use crate::tls::wire::codes::versions::TLS13;
 use crate::tls::wire::hello::Hello;
 
 /// What a hello and a policy agree on, before any key is looked at. rustls comes to the same by itself (tests see to
@@ -30,7 +32,7 @@ impl Terms {
         let highest =
             hello.versions.iter().map(|version| u16::from(*version)).filter(|version| *version <= TLS13).max();
         let best = policy.versions.iter().map(|version| u16::from(*version)).max();
-        if hello.cipher_suites.contains(&FALLBACK_SCSV) && highest < best {
+        if hello.cipher_suites.contains(&CipherSuite::from(FALLBACK_SCSV)) && highest < best {
             return Err(Refusal::InappropriateFallback);
         }
         let mut versions = policy.versions.iter().copied();
@@ -80,11 +82,6 @@ fn curve(group: NamedGroup) -> Option<KeyType> {
         _ => None,
     }
 }
-
-const TLS13: u16 = 0x0304;
-
-/// RFC 7507 section 2.
-const FALLBACK_SCSV: CipherSuite = CipherSuite::Unknown(0x5600);
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use crate::tls::policy::{CipherOrder, aws};
 use crate::tls::record::Layer;
 use crate::tls::wire::cursor::Cursor;
 use crate::tls::wire::draft::Draft;
-use crate::tls::wire::hello::HelloReader;
+use crate::tls::wire::hello::reader::HelloReader;
 
 /// One of each kind of key.
 static CERTIFICATES: LazyLock<Vec<Arc<crate::tls::certificate::certified::Certificate>>> = LazyLock::new(|| {

@@ -12,14 +12,17 @@ use rustls::{
     ProtocolVersion,
 };
 
+use crate::tls::record::interface::{Opened, RecordError};
 use crate::tls::record::library::{self, Connection};
 use crate::tls::record::own;
-use crate::tls::record::{Layer, MAX_FRAGMENT, Opened, RecordError, Records};
+use crate::tls::record::{Layer, Records};
 use crate::tls::wire::fault;
 
 mod second;
+mod shape;
 
 use second::{Hellos, Next};
+use shape::{Refused, shape};
 
 /// A handshake under way.
 pub struct Handshaking {
@@ -56,29 +59,6 @@ pub struct Negotiated {
     pub alpn: Option<Vec<u8>>,
     /// The peer's, leaf first; empty where it showed none.
     pub peer_certificates: Vec<CertificateDer<'static>>,
-}
-
-/// The shape of a whole record at the front of some bytes.
-struct Shape {
-    kind: u8,
-    /// Where its content begins.
-    start: usize,
-    end: usize,
-}
-
-/// Why the handshake ends, and the alert that tells the peer.
-struct Refused {
-    error: Error,
-    alert: AlertDescription,
-}
-
-impl Refused {
-    /// With the alert that belongs to the error.
-    fn by(error: impl Into<Error>) -> Self {
-        let error = error.into();
-        let alert = fault::alert(&error).unwrap_or(AlertDescription::InternalError);
-        Self { error, alert }
-    }
 }
 
 impl Handshaking {
@@ -198,32 +178,6 @@ impl Handshaking {
     }
 }
 
-/// The record at the front, if it is whole. What can be no record is refused as soon as its header shows: rustls would
-/// wait for it, or take it.
-fn shape(bytes: &[u8], version: Option<ProtocolVersion>) -> Result<Option<Shape>, Refused> {
-    let Some((&[kind, major, _, high, low], body)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    // RFC 8446 sections 5.1 and 5.2, RFC 5246 section 6.2.3: protected records may be longer.
-    let longest = match (version, kind) {
-        (Some(ProtocolVersion::TLSv1_2), _) => MAX_FRAGMENT + 2048,
-        (_, APPLICATION_DATA) => MAX_FRAGMENT + 256,
-        _ => MAX_FRAGMENT,
-    };
-    if !(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind) {
-        return Err(Refused::by(InvalidMessage::InvalidContentType));
-    }
-    if major != 3 {
-        return Err(Refused::by(InvalidMessage::UnknownProtocolVersion));
-    }
-    if length > longest {
-        return Err(Refused::by(Error::PeerSentOversizedRecord));
-    }
-    if length == 0 && kind != APPLICATION_DATA {
-        return Err(Refused::by(InvalidMessage::InvalidEmptyPayload));
-    }
-    Ok((body.len() >= length).then_some(Shape { kind, start: HEADER, end: HEADER + length }))
-}
-
 impl Negotiated {
     fn of(state: &CommonState) -> Option<Self> {
         Some(Self {
@@ -236,9 +190,3 @@ impl Negotiated {
         })
     }
 }
-
-/// RFC 8446 section 5.1.
-const HEADER: usize = 5;
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;

@@ -6,8 +6,9 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic};
 use rustls::{AlertDescription, CommonState, Error, ProtocolVersion};
 
-use crate::tls::record::{Opened, RecordError, Room};
+use crate::tls::record::interface::{Opened, RecordError, Room};
 use crate::tls::wire::alert;
+use crate::tls::wire::codes::framing::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, RECORD_HEADER};
 
 /// rustls's connection of either side.
 pub enum Connection {
@@ -77,7 +78,7 @@ impl Records {
             return;
         }
         // Wherever it goes on reading, there is a record of a type that TLS does not have.
-        let mut noise = vec![0xff; seen + HEADER];
+        let mut noise = vec![0xff; seen + RECORD_HEADER];
         either!(&mut self.connection, inner => {
             if inner.process(&mut noise).state.is_err() {
                 last_words(inner, &mut noise, reply);
@@ -88,7 +89,7 @@ impl Records {
     /// RFC 8446 section 5.2; in TLS 1.2 RFC 5288 section 3 (the explicit nonce) or RFC 7905 section 2.
     pub(super) fn room(&self) -> Room {
         let tls13 = self.common().protocol_version() == Some(ProtocolVersion::TLSv1_3);
-        Room { before: HEADER + EXPLICIT_NONCE, after: usize::from(tls13) + TAG }
+        Room { before: RECORD_HEADER + EXPLICIT_NONCE, after: usize::from(tls13) + TAG }
     }
 
     pub(super) fn seal(&mut self, slots: &mut [u8], count: usize, front: &mut Vec<u8>) -> Result<usize, RecordError> {
@@ -237,13 +238,8 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Vec<u8>) -> Result<
     }
 }
 
-const HEADER: usize = 5;
 const EXPLICIT_NONCE: usize = 8;
 const TAG: usize = 16;
-
-/// RFC 8446 section 5.1.
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const APPLICATION_DATA: u8 = 23;
 
 #[cfg(test)]
 mod tests {
@@ -255,7 +251,7 @@ mod tests {
     fn nothing_is_copied_for_records_of_a_message_that_goes_on() {
         let mut hello = Vec::new();
         assert_eq!(client(SUITES[0]).advance(&mut hello), Ok(false));
-        let message = &hello[HEADER..];
+        let message = &hello[RECORD_HEADER..];
         let mut records = Records::new(server(SUITES[0]).into_connection().0);
         let (mut wire, mut reply) = (Vec::new(), Vec::new());
         for byte in &message[..message.len() - 1] {

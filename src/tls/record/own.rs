@@ -9,16 +9,18 @@ use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
 use rustls::{AlertDescription, Error, ExtractedSecrets, PeerMisbehaved, ProtocolVersion};
 
+use crate::tls::record::interface::{RecordError, Room};
 use crate::tls::record::library::Connection;
-use crate::tls::record::{RecordError, Room};
+use crate::tls::wire::codes::framing::{ALERT, FATAL};
 
+mod fragment;
 mod key;
 mod messages;
 mod open;
 mod seal;
 
+use fragment::Fragment;
 use key::{Format, Key};
-use messages::Fragment;
 
 /// One side of a connection.
 pub struct Records {
@@ -147,21 +149,6 @@ fn unexpected(error: PeerMisbehaved) -> Fault {
 
 /// BoringSSL's `kMaxKeyUpdates`.
 const KEY_UPDATES: u8 = 32;
-
-/// RFC 8446 section 5.1.
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
-
-/// A type of handshake message (RFC 8446 section 4).
-const KEY_UPDATE: u8 = 24;
-
-/// RFC 8446 section 6.
-const WARNING: u8 = 1;
-const FATAL: u8 = 2;
-
-const HEADER: usize = 5;
 
 /// What stands in the header of every protected record, of either version (RFC 8446 section 5.2).
 const VERSION: [u8; 2] = [3, 3];

@@ -2,7 +2,9 @@
 
 use rustls::CipherSuite;
 
-use crate::tls::record::{Layer, MAX_FRAGMENT, RecordError, Records};
+use crate::tls::record::interface::RecordError;
+use crate::tls::record::{Layer, Records};
+use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 use duel::{Side, Verdict, agree, read};
 use peer::{Forged, Item, record};
 

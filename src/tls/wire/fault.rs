@@ -9,10 +9,11 @@ use rustls::{AlertDescription, EncryptedClientHelloError, Error, InconsistentKey
 
 use crate::tls::wire::alert;
 
-mod certificate;
+pub mod certificate;
 mod misbehaved;
+mod words;
 
-pub use certificate::{certificate_reason, revocation_list_reason};
+use words::{plain, spelled};
 
 /// The cause in words: lower case, no full stop, without the names of rustls's types.
 pub fn reason(error: &Error) -> String {
@@ -38,9 +39,11 @@ pub fn reason(error: &Error) -> String {
         Error::PeerIncompatible(error) => incompatible(error),
         Error::PeerMisbehaved(error) => misbehaved::reason(error),
         Error::AlertReceived(received) => format!("the peer sent the alert {}", alert::name(*received)),
-        Error::InvalidCertificate(error) => format!("the peer's certificate is refused: {}", certificate_reason(error)),
+        Error::InvalidCertificate(error) => {
+            format!("the peer's certificate is refused: {}", certificate::reason(error))
+        }
         Error::InvalidCertRevocationList(error) => {
-            format!("a list of revoked certificates is refused: {}", revocation_list_reason(error))
+            format!("a list of revoked certificates is refused: {}", certificate::list_reason(error))
         }
         Error::General(text) => plain(text),
         Error::FailedToGetCurrentTime => "the system gives no time".into(),
@@ -64,10 +67,8 @@ pub fn alert(error: &Error) -> Option<AlertDescription> {
     Some(match error {
         Error::AlertReceived(_) => return None,
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => Alert::UnexpectedMessage,
-        Error::InvalidEncryptedClientHello(_) | Error::PeerMisbehaved(_) => match error {
-            Error::PeerMisbehaved(error) => misbehaved::alert(error),
-            _ => Alert::IllegalParameter,
-        },
+        Error::InvalidEncryptedClientHello(_) => Alert::IllegalParameter,
+        Error::PeerMisbehaved(error) => misbehaved::alert(error),
         Error::InvalidMessage(error) => match error {
             InvalidMessage::UnexpectedMessage(_)
             | InvalidMessage::InvalidContentType
@@ -105,21 +106,6 @@ pub fn alert(error: &Error) -> Option<AlertDescription> {
         // The rest is ours to answer for, not the peer's.
         _ => Alert::InternalError,
     })
-}
-
-/// A name in camel case, as rustls gives its variants, as words. What follows the name (`Variant(…)`) is left out.
-pub(crate) fn spelled(debug: &str) -> String {
-    let name = debug.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
-    alert::snake(name).replace('_', " ")
-}
-
-/// A text that was written for readers as it is; one that is a type's name (as webpki's errors are) spelled out.
-fn plain(text: &str) -> String {
-    let first = text.split([' ', ':']).next().unwrap_or_default();
-    let is_name = first.starts_with(|letter: char| letter.is_ascii_uppercase())
-        && first.chars().filter(char::is_ascii_uppercase).count() > 1
-        && first.contains(|letter: char| letter.is_ascii_lowercase());
-    if is_name { spelled(text) } else { text.to_owned() }
 }
 
 fn unexpected(what: &str, came: &str, due: &[String]) -> String {

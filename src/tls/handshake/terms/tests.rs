@@ -66,7 +66,7 @@ fn nothing_in_common_is_told_apart() {
 #[test]
 fn a_fallback_is_refused_only_where_something_better_was_there() {
     let refusal =
-        |policy, versions: &[u16]| agree(policy, &hello(versions, &[T13, RSA12, FALLBACK_SCSV], &[PSS])).err();
+        |policy, versions: &[u16]| agree(policy, &hello(versions, &[T13, RSA12, FALLBACK_SCSV.into()], &[PSS])).err();
     assert_eq!(refusal(aws::DEFAULT, &[0x0303]), Some(Refusal::InappropriateFallback));
     assert_eq!(refusal(aws::DEFAULT, &[0x7a7a, 0x0303]), Some(Refusal::InappropriateFallback));
     assert_eq!(refusal(aws::DEFAULT, &[0x0304, 0x0303]), None);

@@ -3,7 +3,8 @@
 
 use rustls::{AlertDescription, Error, InvalidMessage};
 
-use crate::tls::record::handshaking::{HANDSHAKE, Refused, Shape};
+use super::shape::{Refused, Shape};
+use crate::tls::wire::codes::framing::{CLIENT_HELLO, HANDSHAKE};
 use crate::tls::wire::hello;
 use crate::tls::wire::hello::MAX_BYTES;
 use crate::tls::wire::hello::second::{Difference, compare};
@@ -90,7 +91,7 @@ impl Due {
             }
             self.message.extend_from_slice(unseen.get(self.read + record.start..end).unwrap_or_default());
             self.read = end;
-            if self.message.first().is_some_and(|kind| *kind != hello::CLIENT_HELLO) {
+            if self.message.first().is_some_and(|kind| *kind != CLIENT_HELLO) {
                 return Ok(self.pass(end));
             }
             let Some(([_, length @ ..], body)) = self.message.split_first_chunk::<4>() else { continue };

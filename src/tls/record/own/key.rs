@@ -4,8 +4,8 @@
 use rustls::{ConnectionTrafficSecrets, Error, ProtocolVersion};
 
 use crate::tls::crypto::{Aead, TAG_LEN};
-use crate::tls::record::Room;
-use crate::tls::record::own::HEADER;
+use crate::tls::record::interface::Room;
+use crate::tls::wire::codes::framing::{MAX_FRAGMENT, RECORD_HEADER};
 
 /// What stands around the content of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +34,17 @@ impl Format {
 
     pub(super) fn room(self) -> Room {
         match self {
-            Self::Tls13 => Room { before: HEADER, after: 1 + TAG_LEN },
-            Self::Tls12Gcm => Room { before: HEADER + EXPLICIT_NONCE, after: TAG_LEN },
-            Self::Tls12ChaCha => Room { before: HEADER, after: TAG_LEN },
+            Self::Tls13 => Room { before: RECORD_HEADER, after: 1 + TAG_LEN },
+            Self::Tls12Gcm => Room { before: RECORD_HEADER + EXPLICIT_NONCE, after: TAG_LEN },
+            Self::Tls12ChaCha => Room { before: RECORD_HEADER, after: TAG_LEN },
         }
     }
 
     /// The longest that a header may say. RFC 8446 section 5.2 and RFC 5246 section 6.2.3.
     pub(super) fn longest(self) -> usize {
         match self {
-            Self::Tls13 => (1 << 14) + 256,
-            _ => (1 << 14) + 2048,
+            Self::Tls13 => MAX_FRAGMENT + 256,
+            _ => MAX_FRAGMENT + 2048,
         }
     }
 }

@@ -3,23 +3,9 @@
 
 use rustls::{AlertDescription, Error, InvalidMessage, PeerMisbehaved};
 
-use crate::tls::record::own::{ALERT, Fault, KEY_UPDATE, Kernel, Records, Side, WARNING, unexpected};
-
-/// The beginning of a message whose end has not come yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fragment {
-    None,
-    /// Kept until it is whole.
-    Kept(Vec<u8>),
-    /// Of no use; so many bytes of it are still to come.
-    Skipped(usize),
-}
-
-impl Fragment {
-    pub(super) fn is_none(&self) -> bool {
-        *self == Self::None
-    }
-}
+use super::fragment::Fragment;
+use super::{Fault, Kernel, Records, Side, unexpected};
+use crate::tls::wire::codes::framing::{ALERT, CLIENT_HELLO, HELLO_REQUEST, KEY_UPDATE, NEW_SESSION_TICKET, WARNING};
 
 impl Records {
     /// Takes the content of one record.
@@ -127,7 +113,3 @@ fn longest(kind: u8) -> usize {
         _ => 0,
     }
 }
-
-const HELLO_REQUEST: u8 = 0;
-const CLIENT_HELLO: u8 = 1;
-const NEW_SESSION_TICKET: u8 = 4;

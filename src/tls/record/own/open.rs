@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use rustls::{AlertDescription, Error, InvalidMessage, PeerMisbehaved};
 
+use super::key::{EXPLICIT_NONCE, Format, tls12_bound};
+use super::{Allowed, Fault, KEY_UPDATES, Records, State, unexpected};
 use crate::tls::crypto::TAG_LEN;
-use crate::tls::record::own::key::{EXPLICIT_NONCE, Format, tls12_bound};
-use crate::tls::record::own::{
-    ALERT, APPLICATION_DATA, Allowed, CHANGE_CIPHER_SPEC, FATAL, Fault, HANDSHAKE, HEADER, KEY_UPDATES, Records, State,
-    WARNING, unexpected,
+use crate::tls::record::interface::{Opened, RecordError};
+use crate::tls::wire::codes::framing::{
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, FATAL, HANDSHAKE, MAX_FRAGMENT, RECORD_HEADER, WARNING,
 };
-use crate::tls::record::{MAX_FRAGMENT, Opened, RecordError};
 
 /// A record that was opened.
 struct Record {
@@ -56,19 +56,21 @@ impl Records {
         if wire.get(1).is_some_and(|major| *major != 3) {
             return Err((AlertDescription::DecodeError, InvalidMessage::UnknownProtocolVersion.into()));
         }
-        let Some((&[kind, major, minor, high, low], _)) = wire.split_first_chunk::<HEADER>() else { return Ok(None) };
+        let Some((&[kind, major, minor, high, low], _)) = wire.split_first_chunk::<RECORD_HEADER>() else {
+            return Ok(None);
+        };
         let length = usize::from(u16::from_be_bytes([high, low]));
         if length > self.format.longest() {
             return Err((AlertDescription::RecordOverflow, Error::PeerSentOversizedRecord));
         }
-        let end = HEADER + length;
+        let end = RECORD_HEADER + length;
         let Some(record) = wire.get_mut(..end) else { return Ok(None) };
-        let (header, body) = record.split_at_mut(HEADER);
+        let (header, body) = record.split_at_mut(RECORD_HEADER);
         let bad = || (AlertDescription::BadRecordMac, Error::DecryptError);
         let (start, opened) = match self.format {
             Format::Tls13 => {
                 // The header is what is authenticated (RFC 8446 section 5.2), and with it the version.
-                (HEADER, self.opening.open(self.opening.nonce(), header, body).ok_or_else(bad)?)
+                (RECORD_HEADER, self.opening.open(self.opening.nonce(), header, body).ok_or_else(bad)?)
             }
             Format::Tls12Gcm | Format::Tls12ChaCha => {
                 let explicit = if self.format == Format::Tls12Gcm { EXPLICIT_NONCE } else { 0 };
@@ -79,7 +81,7 @@ impl Records {
                     Ok(sent) => self.opening.nonce_with(sent),
                     Err(_) => self.opening.nonce(),
                 };
-                (HEADER + explicit, self.opening.open(nonce, &bound, message).ok_or_else(bad)?)
+                (RECORD_HEADER + explicit, self.opening.open(nonce, &bound, message).ok_or_else(bad)?)
             }
         };
         if !self.format.is_tls13() {
@@ -141,7 +143,7 @@ impl Records {
                 self.state = State::PeerClosed;
                 return Ok(Opened::Closed);
             }
-            // A warning of TLS 1.2 may be ignored; of TLS 1.3's, only this one is none of an error.
+            // A warning of TLS 1.2 may be ignored; of TLS 1.3's, this is the only one that reports no error.
             WARNING if !self.format.is_tls13() || description == AlertDescription::UserCanceled => {
                 let Some(left) = self.allowed.warnings.checked_sub(1) else {
                     let error = PeerMisbehaved::TooManyWarningAlertsReceived;

@@ -2,12 +2,11 @@
 
 use rustls::Error;
 
+use super::key::{EXPLICIT_NONCE, Format, tls12_bound};
+use super::{Records, State, VERSION};
 use crate::tls::crypto::TAG_LEN;
-use crate::tls::record::RecordError;
-use crate::tls::record::own::key::{EXPLICIT_NONCE, Format, tls12_bound};
-use crate::tls::record::own::{
-    ALERT, APPLICATION_DATA, HANDSHAKE, HEADER, KEY_UPDATE, Records, State, VERSION, WARNING,
-};
+use crate::tls::record::interface::RecordError;
+use crate::tls::wire::codes::framing::{ALERT, APPLICATION_DATA, HANDSHAKE, KEY_UPDATE, RECORD_HEADER, WARNING};
 
 impl Records {
     /// See [`Records::seal`](crate::tls::record::Records::seal).
@@ -74,8 +73,8 @@ impl Records {
 
     /// `record` is the whole record; its content stands in the middle already.
     fn seal_in_place(&mut self, kind: u8, record: &mut [u8]) -> Result<(), Error> {
-        let length = record.len() - HEADER;
-        let (header, body) = record.split_at_mut(HEADER);
+        let length = record.len() - RECORD_HEADER;
+        let (header, body) = record.split_at_mut(RECORD_HEADER);
         let (message, tag) = body.split_at_mut(length - TAG_LEN);
         let sealed = match self.format {
             Format::Tls13 => {
@@ -100,7 +99,7 @@ impl Records {
     }
 }
 
-fn head(kind: u8, length: usize) -> [u8; HEADER] {
+fn head(kind: u8, length: usize) -> [u8; RECORD_HEADER] {
     let [.., high, low] = length.to_be_bytes();
     [kind, VERSION[0], VERSION[1], high, low]
 }

@@ -1,8 +1,10 @@
 //! How often a key is used: limits and sequence numbers, which the tests set close to their ends.
 
 use super::*;
+use crate::tls::record::handshaking::Handshaking;
+use crate::tls::record::interface::Opened;
 use crate::tls::record::tests::handshake::{SUITES, is_tls13, shaken};
-use crate::tls::record::{Handshaking, MAX_FRAGMENT, Opened};
+use crate::tls::wire::codes::framing::{APPLICATION_DATA, MAX_FRAGMENT};
 
 fn own(handshaking: Handshaking) -> Records {
     Records::take_over(handshaking.into_connection().0).unwrap()

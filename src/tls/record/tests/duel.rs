@@ -2,7 +2,8 @@
 //! layers must make the same of it. Shared with the fuzz target.
 
 use rustls::{AlertDescription, CipherSuite, Error, PeerMisbehaved};
-use tlsgate::tls::record::{Layer, Opened, Records};
+use tlsgate::tls::record::interface::Opened;
+use tlsgate::tls::record::{Layer, Records};
 
 use super::handshake::shaken;
 use super::peer::{Forged, Item, Peer};

@@ -6,7 +6,9 @@ use super::duel::{End, Side, feed, joined};
 use super::handshake::{SUITES, is_tls13};
 use super::peer::{Forged, Item, record};
 use super::{ALERT, CCS, DATA, HANDSHAKE, SIDES, both, close_notify, data, items, sealed, whole};
-use crate::tls::record::{Layer, MAX_FRAGMENT, RecordError};
+use crate::tls::record::Layer;
+use crate::tls::record::interface::RecordError;
+use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
 #[test]
 fn every_fault_ends_the_connection_with_its_alert_and_delivers_what_came_before() {

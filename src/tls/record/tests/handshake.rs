@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ServerConfig, UnbufferedServerConnection};
 use rustls::{CipherSuite, DigitallySignedStruct, Error, SignatureScheme};
 use tlsgate::tls::crypto;
-use tlsgate::tls::record::Handshaking;
+use tlsgate::tls::record::handshaking::Handshaking;
 
 pub(crate) const SUITES: [CipherSuite; 6] = [
     CipherSuite::TLS13_AES_128_GCM_SHA256,

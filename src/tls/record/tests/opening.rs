@@ -6,7 +6,7 @@ use super::duel::{End, Side};
 use super::handshake::{SUITES, is_tls13};
 use super::peer::{Forged, record};
 use super::{ALERT, HANDSHAKE, SIDES, both, close_notify, data, items};
-use crate::tls::record::MAX_FRAGMENT;
+use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
 #[test]
 fn data_of_every_length_comes_through_until_close_notify_and_not_after_it() {

@@ -4,7 +4,8 @@ use super::duel::{End, Side, joined, read};
 use super::handshake::{SUITES, is_tls13};
 use super::peer::{Forged, record};
 use super::{ALERT, HANDSHAKE, both, close_notify, data, items};
-use crate::tls::record::{Layer, MAX_FRAGMENT};
+use crate::tls::record::Layer;
+use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
 #[test]
 fn every_split_of_what_comes_gives_the_same() {

@@ -3,7 +3,8 @@
 use super::duel::{End, feed};
 use super::handshake::{SUITES, shaken};
 use super::{sealed, whole};
-use crate::tls::record::{Layer, MAX_FRAGMENT};
+use crate::tls::record::Layer;
+use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
 #[test]
 fn what_one_layer_seals_the_other_opens() {

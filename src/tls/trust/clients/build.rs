@@ -14,9 +14,11 @@ use crate::tls::crypto;
 use crate::tls::trust::anchor;
 use crate::tls::trust::anchor::{Anchors, Purpose};
 use crate::tls::trust::clients::authorities::{Authorities, Role, Track};
+use crate::tls::trust::clients::fault::Fault;
+use crate::tls::trust::clients::identity::Identity;
 use crate::tls::trust::clients::lists;
 use crate::tls::trust::clients::lists::{List, ListFault};
-use crate::tls::trust::clients::{ExpiredCrl, Fault, Identity, Settings};
+use crate::tls::trust::clients::settings::{ExpiredCrl, Settings};
 use crate::tls::wire::fault;
 
 /// What an error or a warning is about: one of the certificates or lists that were given, or all of it.
@@ -253,7 +255,7 @@ fn culprits(
         let Err(VerifierBuilderError::InvalidCrl(error)) = Way::new(settings, ca, crls, &[list], &track) else {
             return None;
         };
-        let reason = ListFault::Unusable(fault::revocation_list_reason(&error)).into();
+        let reason = ListFault::Unusable(fault::certificate::list_reason(&error)).into();
         Some(ClientAuthError { at: At::List(index), reason })
     };
     let found: Vec<_> = (0..crls.len()).filter_map(alone).collect();
@@ -265,7 +267,7 @@ fn culprits(
 
 fn builder_words(error: &VerifierBuilderError) -> String {
     match error {
-        VerifierBuilderError::InvalidCrl(error) => fault::revocation_list_reason(error),
+        VerifierBuilderError::InvalidCrl(error) => fault::certificate::list_reason(error),
         // There is no other one with the CAs and lists that are here.
         _ => "no chain can be verified with it".into(),
     }

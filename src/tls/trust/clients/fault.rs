@@ -6,7 +6,7 @@ use x509_parser::x509::X509Version;
 
 use crate::tls::certificate::x509;
 use crate::tls::certificate::x509::printable;
-use crate::tls::wire::fault::certificate_reason;
+use crate::tls::wire::fault::certificate;
 
 /// What is wrong with a client's certificate. Each has its alert (RFC 8446 section 6.2), which rustls sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub(super) fn reason(error: &Error, leaf: &CertificateDer<'_>, others: &[Certifi
             return Some(format!("{whose} is of X.509 version {version}, expected version 3"));
         }
     }
-    Some(format!("the client's certificate is refused: {}", certificate_reason(cause)))
+    Some(format!("the client's certificate is refused: {}", certificate::reason(cause)))
 }
 
 /// Whether that is what webpki has against a certificate, as far as its words show.

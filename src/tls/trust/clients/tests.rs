@@ -3,6 +3,9 @@
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustls::server::ProducesTickets;
 
+use super::bounded::Bounded;
+use super::identity::Allowed;
+use super::settings::ExpiredCrl;
 use super::*;
 
 fn client(fill: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {

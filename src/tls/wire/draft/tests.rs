@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tls::wire::codes::framing::MAX_FRAGMENT;
-use crate::tls::wire::hello::{Hello, HelloReader};
+use crate::tls::wire::hello::Hello;
+use crate::tls::wire::hello::reader::HelloReader;
 
 const CURL: &str = include_str!("../../../explain/clients/curl.hex");
 const CHROME: &str = include_str!("../../../explain/clients/chrome.hex");

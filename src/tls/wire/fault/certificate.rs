@@ -2,10 +2,10 @@
 
 use rustls::{CertRevocationListError, CertificateError};
 
-use crate::tls::wire::fault::{plain, spelled};
+use super::words::{plain, spelled};
 
 /// What is wrong with a certificate, in words.
-pub fn certificate_reason(error: &CertificateError) -> String {
+pub fn reason(error: &CertificateError) -> String {
     let words = match error {
         CertificateError::BadEncoding => "it is malformed",
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
@@ -42,7 +42,7 @@ pub fn certificate_reason(error: &CertificateError) -> String {
 }
 
 /// What is wrong with a list of revoked certificates, in words.
-pub fn revocation_list_reason(error: &CertRevocationListError) -> String {
+pub fn list_reason(error: &CertRevocationListError) -> String {
     let words = match error {
         CertRevocationListError::BadSignature => "its signature is wrong",
         CertRevocationListError::UnsupportedSignatureAlgorithmContext { .. } => {
@@ -161,8 +161,8 @@ mod tests {
     fn each_error_of_webpki_is_a_sentence() {
         for name in NAMES {
             let other = || OtherError(Arc::new(Named(name)));
-            let certificate = certificate_reason(&CertificateError::Other(other()));
-            let list = revocation_list_reason(&CertRevocationListError::Other(other()));
+            let certificate = reason(&CertificateError::Other(other()));
+            let list = list_reason(&CertRevocationListError::Other(other()));
             for reason in [certificate, list] {
                 assert!(
                     !reason.contains(name) && reason.contains(' ') && !reason.contains(['(', '{'])

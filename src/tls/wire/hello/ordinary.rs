@@ -9,7 +9,9 @@ use std::ops::RangeInclusive;
 use rustls::pki_types::ServerName;
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
-use super::{CLIENT_HELLO, HANDSHAKE, Hello, LONGEST_FRAGMENT, legacy_versions};
+use super::{Hello, legacy_versions};
+use crate::tls::wire::codes::extensions::*;
+use crate::tls::wire::codes::framing::{CLIENT_HELLO, HANDSHAKE, HOST_NAME, MAX_FRAGMENT};
 use crate::tls::wire::cursor::Cursor;
 
 /// The bytes are no ordinary hello.
@@ -69,14 +71,14 @@ fn read(mut body: Cursor<'_>) -> Option<Hello> {
         *seen.get_mut(place)? = kind;
         let data = extensions.vector16()?;
         match kind {
-            0 => hello.server_name = server_name(data)?,
-            10 => hello.groups = list(data)?.all_u16(NamedGroup::from)?,
-            13 => hello.signature_schemes = list(data)?.all_u16(SignatureScheme::from)?,
-            16 => hello.protocols = protocols(data)?,
-            43 => hello.versions = short_list(data)?.all_u16(ProtocolVersion::from)?,
-            50 => hello.certificate_schemes = Some(list(data)?.all_u16(SignatureScheme::from)?),
-            // pre_shared_key comes last (RFC 8446 section 4.2.11).
-            41 if !extensions.0.is_empty() => return None,
+            SERVER_NAME => hello.server_name = server_name(data)?,
+            SUPPORTED_GROUPS => hello.groups = list(data)?.all_u16(NamedGroup::from)?,
+            SIGNATURE_ALGORITHMS => hello.signature_schemes = list(data)?.all_u16(SignatureScheme::from)?,
+            ALPN => hello.protocols = protocols(data)?,
+            SUPPORTED_VERSIONS => hello.versions = short_list(data)?.all_u16(ProtocolVersion::from)?,
+            SIGNATURE_ALGORITHMS_CERT => hello.certificate_schemes = Some(list(data)?.all_u16(SignatureScheme::from)?),
+            // It comes last (RFC 8446 section 4.2.11).
+            PRE_SHARED_KEY if !extensions.0.is_empty() => return None,
             _ => sound(kind, data)?,
         }
     }
@@ -87,41 +89,43 @@ fn read(mut body: Cursor<'_>) -> Option<Hello> {
     (!hello.signature_schemes.is_empty()).then_some(hello)
 }
 
-/// Checks the syntax of the extensions that nobody here wants to know more of.
+/// Checks the syntax of the extensions whose content is not used here.
 fn sound(kind: u16, mut data: Cursor<'_>) -> Option<()> {
     match kind {
-        // status_request for OCSP (RFC 6066 section 8).
-        5 => {
+        // For OCSP (RFC 6066 section 8).
+        STATUS_REQUEST => {
             (data.u8()? == 1).then_some(())?;
             each(data.vector16()?, |ids| ids.vector16().map(drop))?;
             data.vector16()?;
         }
-        // ec_point_formats (RFC 8422), psk_key_exchange_modes.
-        11 | 45 => drop(some(data.vector8()?)?),
-        // extended_master_secret (RFC 7627), early_data.
-        23 | 42 => {}
-        // compress_certificate (RFC 8879).
-        27 => drop(some(data.vector8()?)?.all_u16(|_| ())?),
-        // session_ticket (RFC 5077) is whatever a server made of it.
-        35 => return Some(()),
-        // pre_shared_key: identities with their ages, and binders.
-        41 => {
+        EC_POINT_FORMATS | PSK_KEY_EXCHANGE_MODES => drop(some(data.vector8()?)?),
+        EXTENDED_MASTER_SECRET | EARLY_DATA => {}
+        COMPRESS_CERTIFICATE => drop(some(data.vector8()?)?.all_u16(|_| ())?),
+        // Whatever a server made of it (RFC 5077).
+        SESSION_TICKET => return Some(()),
+        // Identities with their ages, and binders.
+        PRE_SHARED_KEY => {
             each(some(data.vector16()?)?, |one| some(one.vector16()?).and(one.take(4)).map(drop))?;
             each(some(data.vector16()?)?, |one| some(one.vector8()?).map(drop))?;
         }
-        // key_share.
-        51 => each(data.vector16()?, |share| share.u16().and(some(share.vector16()?)).map(drop))?,
-        // encrypted_client_hello, of the outer kind (RFC 9849 section 5).
-        0xfe0d => {
+        KEY_SHARE => each(data.vector16()?, |share| share.u16().and(some(share.vector16()?)).map(drop))?,
+        // Of the outer kind (RFC 9849 section 5).
+        ENCRYPTED_CLIENT_HELLO => {
             (data.u8()? == 0).then_some(())?;
             data.take(5)?; // the cipher suite, the configuration's number
             data.vector16()?;
             some(data.vector16()?)?;
         }
-        // renegotiation_info (RFC 5746).
-        0xff01 => drop(data.vector8()?),
+        RENEGOTIATION_INFO => drop(data.vector8()?),
         // What else rustls reads is rare.
-        19 | 20 | 44 | 47 | 57 | 58 | 0xfd00 | 0xffa5 => return None,
+        CLIENT_CERTIFICATE_TYPE
+        | SERVER_CERTIFICATE_TYPE
+        | COOKIE
+        | CERTIFICATE_AUTHORITIES
+        | QUIC_TRANSPORT_PARAMETERS
+        | TICKET_REQUEST
+        | ECH_OUTER_EXTENSIONS
+        | QUIC_TRANSPORT_PARAMETERS_DRAFT => return None,
         // Nobody reads it.
         _ => return Some(()),
     }
@@ -131,7 +135,7 @@ fn sound(kind: u16, mut data: Cursor<'_>) -> Option<()> {
 /// One DNS name (RFC 6066 section 3), lower-case; an IP literal counts as none.
 fn server_name(data: Cursor<'_>) -> Option<Option<String>> {
     let mut list = list(data)?;
-    (list.u8()? == 0).then_some(())?;
+    (list.u8()? == HOST_NAME).then_some(())?;
     let name = list.vector16()?;
     end(list)?;
     match ServerName::try_from(name.0).ok()? {
@@ -178,7 +182,7 @@ fn end(rest: Cursor<'_>) -> Option<()> {
 const START: [RangeInclusive<u8>; 3] = [HANDSHAKE..=HANDSHAKE, 3..=3, 1..=3];
 
 /// A record may hold no more (RFC 8446 section 5.1), and no hello is shorter.
-const ROOM: RangeInclusive<usize> = 40..=LONGEST_FRAGMENT;
+const ROOM: RangeInclusive<usize> = 40..=MAX_FRAGMENT;
 
 /// Its type and its length.
 const MESSAGE_HEADER: usize = 4;

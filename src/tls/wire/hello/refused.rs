@@ -3,7 +3,9 @@
 
 use rustls::{AlertDescription, ContentType, Error, HandshakeType, InvalidMessage, PeerMisbehaved};
 
-use super::{CLIENT_HELLO, HANDSHAKE, HelloError, LONGEST_FRAGMENT, handshake_payload, skip_to_extensions};
+use super::{HelloError, handshake_payload, skip_to_extensions};
+use crate::tls::wire::codes::extensions::SERVER_NAME;
+use crate::tls::wire::codes::framing::{ALERT, CLIENT_HELLO, HANDSHAKE, HOST_NAME, MAX_FRAGMENT, RECORD_HEADER};
 use crate::tls::wire::cursor::Cursor;
 
 /// Walks over records as they come.
@@ -46,7 +48,7 @@ impl Walk {
         if length == 0 {
             return Err(HelloError::by(&InvalidMessage::InvalidEmptyPayload.into()));
         }
-        if length > LONGEST_FRAGMENT {
+        if length > MAX_FRAGMENT {
             return Err(HelloError::by(&Error::PeerSentOversizedRecord));
         }
         for (place, byte) in self.head.iter_mut().skip(self.before).zip(content) {
@@ -102,11 +104,11 @@ pub(super) fn server_name_reason(error: &Error, raw: &[u8]) -> Option<String> {
         }
         let mut list = data.vector16()?;
         return match (list.u8()?, list.vector16()?.0) {
-            (0, []) => Some("the server name is empty".to_owned()),
+            (HOST_NAME, []) => Some("the server name is empty".to_owned()),
             // Something else is empty.
             _ if *error == empty => None,
             _ if !list.0.is_empty() => Some("the ClientHello has several server names".to_owned()),
-            (0, name) => Some(format!("server name \"{}\" is not a host name", shown(name))),
+            (HOST_NAME, name) => Some(format!("server name \"{}\" is not a host name", shown(name))),
             (kind, _) => Some(format!("a server name of the unknown type {kind}")),
         };
     }
@@ -123,11 +125,5 @@ fn shown(bytes: &[u8]) -> String {
 /// As long as a label of DNS may be, and a bit.
 const MOST_SHOWN: usize = 80;
 
-const RECORD_HEADER: usize = 5;
-const ALERT: u8 = 21;
-
 /// rustls takes no longer ones.
 const LONGEST_MESSAGE: usize = 0xffff;
-
-/// RFC 6066 section 3.
-const SERVER_NAME: u16 = 0;

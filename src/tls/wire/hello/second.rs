@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use crate::tls::wire::codes::extension_name;
+use crate::tls::wire::codes::extensions::{EARLY_DATA, ENCRYPTED_CLIENT_HELLO, KEY_SHARE, PADDING, PRE_SHARED_KEY};
 use crate::tls::wire::cursor::Cursor;
 
 /// How a second ClientHello is not the first.
@@ -51,7 +53,7 @@ pub(crate) fn compare(first: &[u8], second: &[u8]) -> Result<(), Difference> {
     kinds.dedup();
     for kind in kinds {
         if !may_become(kind, &first, &second) {
-            changed.push(name(kind));
+            changed.push(extension_name(kind));
         }
     }
     if changed.is_empty() { Ok(()) } else { Err(Difference::Changed(changed)) }
@@ -125,49 +127,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn name(kind: u16) -> Cow<'static, str> {
-    let named = NAMES.iter().find(|(known, _)| *known == kind);
-    named.map_or_else(|| format!("extension {kind}").into(), |(_, name)| (*name).into())
-}
-
 /// So many parts make a reason long enough.
 const MOST_SHOWN: usize = 8;
-
-const PADDING: u16 = 21;
-const PRE_SHARED_KEY: u16 = 41;
-const EARLY_DATA: u16 = 42;
-const KEY_SHARE: u16 = 51;
-const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
-
-/// IANA, "TLS ExtensionType Values": those that clients send.
-const NAMES: [(u16, &str); 26] = [
-    (0, "server_name"),
-    (1, "max_fragment_length"),
-    (5, "status_request"),
-    (10, "supported_groups"),
-    (11, "ec_point_formats"),
-    (13, "signature_algorithms"),
-    (16, "application_layer_protocol_negotiation"),
-    (18, "signed_certificate_timestamp"),
-    (19, "client_certificate_type"),
-    (20, "server_certificate_type"),
-    (22, "encrypt_then_mac"),
-    (23, "extended_master_secret"),
-    (27, "compress_certificate"),
-    (28, "record_size_limit"),
-    (35, "session_ticket"),
-    (PRE_SHARED_KEY, "pre_shared_key"),
-    (EARLY_DATA, "early_data"),
-    (43, "supported_versions"),
-    (44, "cookie"),
-    (45, "psk_key_exchange_modes"),
-    (47, "certificate_authorities"),
-    (49, "post_handshake_auth"),
-    (50, "signature_algorithms_cert"),
-    (KEY_SHARE, "key_share"),
-    (ENCRYPTED_CLIENT_HELLO, "encrypted_client_hello"),
-    (0xff01, "renegotiation_info"),
-];
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use rcgen::{
 };
 
 use super::*;
-use crate::tls::trust::clients::Demand;
+use crate::tls::trust::clients::settings::Demand;
 
 const CLIENT: u64 = 66;
 

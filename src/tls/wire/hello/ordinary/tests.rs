@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
-use crate::tls::wire::hello::HelloReader;
+use crate::tls::wire::hello::reader::HelloReader;
 
 /// Whatever is said of the bytes at first sight, rustls says too. Tells whether anything was said.
 fn agrees(bytes: &[u8]) -> bool {

@@ -108,7 +108,7 @@ fn every_other_change_is_named() {
         if kind == 51 {
             continue;
         }
-        let expected = [name(kind).into_owned()];
+        let expected = [extension_name(kind).into_owned()];
         assert_eq!(changed(&first, &first.clone().with(kind, b"other")), expected);
         assert_eq!(changed(&first, &first.clone().without(kind)), expected);
         assert_eq!(changed(&first.clone().without(kind), &first), expected);
@@ -176,6 +176,6 @@ fn the_reason_is_bounded() {
     let many = (0..1000).map(|number| format!("extension {number}").into()).collect();
     let text = Difference::Changed(many).to_string();
     assert!(text.ends_with("extension 7 and more"), "{text}");
-    let one = Difference::Changed(vec![name(16)]).to_string();
+    let one = Difference::Changed(vec![extension_name(16)]).to_string();
     assert_eq!(one, "the second ClientHello differs from the first in application_layer_protocol_negotiation");
 }
