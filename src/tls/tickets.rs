@@ -39,12 +39,12 @@ enum Keys {
     /// Made here, and carried over from one snapshot to the next.
     Own(Arc<Mutex<Ring>>),
     /// From a file. The last but one seals: the newest has had time to reach every machine before it is used.
-    Shared { sealing: usize, keys: Vec<Key> },
+    Shared { sealing: usize, keys: Vec<TicketKey> },
 }
 
 /// Newest first, each with the time when it was made.
 #[derive(Debug, Default)]
-struct Ring(Vec<(i64, Arc<Key>)>);
+struct Ring(Vec<(i64, Arc<TicketKey>)>);
 
 /// A secret as HAProxy's `tls-ticket-keys` has it: 48 or 80 bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Tickets {
 
     /// Keys out of secrets that other machines have too, oldest first.
     pub fn shared(settings: Settings, clock: Clock, secrets: &[Secret], scope: &[u8]) -> Option<Self> {
-        let keys = secrets.iter().map(|secret| Key::derived(secret, scope)).collect::<Option<Vec<_>>>()?;
+        let keys = secrets.iter().map(|secret| TicketKey::derived(secret, scope)).collect::<Option<Vec<_>>>()?;
         let sealing = keys.len().saturating_sub(2);
         (!keys.is_empty()).then_some(Self { settings, clock, keys: Keys::Shared { sealing, keys } })
     }
@@ -125,11 +125,11 @@ impl ProducesTickets for Tickets {
 }
 
 impl Ring {
-    fn sealing(&mut self, now: i64, settings: &Settings) -> Option<Arc<Key>> {
+    fn sealing(&mut self, now: i64, settings: &Settings) -> Option<Arc<TicketKey>> {
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         let due = |made: i64| now.saturating_sub(made) >= seconds(settings.rotation) || made > now.saturating_add(SKEW);
         if self.0.first().is_none_or(|(made, _)| due(*made)) {
-            self.0.insert(0, (now, Arc::new(Key::random()?)));
+            self.0.insert(0, (now, Arc::new(TicketKey::random()?)));
             // A key is needed as long as the last ticket that it may have sealed is good.
             let useful = seconds(settings.rotation).saturating_add(seconds(settings.lifetime));
             self.0.retain(|(made, _)| now.saturating_sub(*made) <= useful);
@@ -138,19 +138,19 @@ impl Ring {
         self.0.first().map(|(_, key)| Arc::clone(key))
     }
 
-    fn named(&self, sealed: &[u8]) -> Option<Arc<Key>> {
+    fn named(&self, sealed: &[u8]) -> Option<Arc<TicketKey>> {
         self.0.iter().map(|(_, key)| key).find(|key| sealed.starts_with(&key.name)).map(Arc::clone)
     }
 }
 
 /// One key; its name stands in front of each ticket.
 #[derive(Debug)]
-struct Key {
+struct TicketKey {
     name: [u8; 16],
     cipher: Cipher,
 }
 
-impl Key {
+impl TicketKey {
     fn random() -> Option<Self> {
         let (mut name, mut key) = ([0; 16], [0; 32]);
         (crypto::random(&mut name) && crypto::random(&mut key)).then_some(())?;

@@ -7,7 +7,7 @@ use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::wording::listed;
 use crate::tls::policy::names::{PolicyError, parse_group, parse_suite, parse_version};
-use crate::tls::policy::own::{Fault, Part, Wish};
+use crate::tls::policy::own::{Part, Wish, WishFault};
 use crate::tls::policy::{CipherOrder, Policy, aws, elb};
 
 /// The policies that a listener can name.
@@ -167,8 +167,8 @@ fn read<T>(
 }
 
 /// Puts what is wrong where it was written.
-fn placed(faults: Vec<Fault>, policy: &file::policy::Policy) -> Vec<ConfigError> {
-    let place = |fault: Fault| {
+fn placed(faults: Vec<WishFault>, policy: &file::policy::Policy) -> Vec<ConfigError> {
+    let place = |fault: WishFault| {
         let (key, list) = match fault.part {
             Part::Versions => ("versions", &policy.versions),
             Part::Suites => ("ciphers", &policy.ciphers),

@@ -6,7 +6,7 @@ use crate::proxy::ending::{Ending, Farewell};
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::handshake::refusal::Refusal;
 use crate::tls::record::interface::RecordError;
-use crate::tls::trust::clients::Fault;
+use crate::tls::trust::clients::rejection::Rejection;
 
 // The outcome tells the whole reason.
 impl From<Refusal> for Ending {
@@ -47,14 +47,14 @@ impl From<HandshakeError> for Ending {
     }
 }
 
-fn outcome(fault: Fault) -> Outcome {
+fn outcome(fault: Rejection) -> Outcome {
     match fault {
-        Fault::Missing => Outcome::ClientCertificateMissing,
-        Fault::Expired => Outcome::ClientCertificateExpired,
-        Fault::Revoked => Outcome::ClientCertificateRevoked,
-        Fault::UnknownCa => Outcome::ClientCertificateUnknownCa,
-        Fault::RevocationUnknown => Outcome::ClientCertificateRevocationUnknown,
-        Fault::Denied => Outcome::ClientCertificateDenied,
-        Fault::Invalid => Outcome::ClientCertificateInvalid,
+        Rejection::Missing => Outcome::ClientCertificateMissing,
+        Rejection::Expired => Outcome::ClientCertificateExpired,
+        Rejection::Revoked => Outcome::ClientCertificateRevoked,
+        Rejection::UnknownCa => Outcome::ClientCertificateUnknownCa,
+        Rejection::RevocationUnknown => Outcome::ClientCertificateRevocationUnknown,
+        Rejection::Denied => Outcome::ClientCertificateDenied,
+        Rejection::Invalid => Outcome::ClientCertificateInvalid,
     }
 }

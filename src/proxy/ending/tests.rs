@@ -23,8 +23,8 @@ use crate::starttls::step;
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::handshake::refusal::Refusal;
 use crate::tls::record::interface::RecordError;
-use crate::tls::trust::clients::Fault;
 use crate::tls::trust::clients::identity::Identity;
+use crate::tls::trust::clients::rejection::Rejection;
 use crate::tls::wire::hello::HelloError;
 
 /// An ending, its outcome, its reason (empty for none), and what the client sees.
@@ -165,13 +165,13 @@ fn at_the_handshake() -> Vec<Row> {
             "a message of the peer cannot be decrypted or verified",
             Shut,
         ),
-        (client(Fault::Missing), Outcome::ClientCertificateMissing, "d", Shut),
-        (client(Fault::Expired), Outcome::ClientCertificateExpired, "d", Shut),
-        (client(Fault::Revoked), Outcome::ClientCertificateRevoked, "d", Shut),
-        (client(Fault::UnknownCa), Outcome::ClientCertificateUnknownCa, "d", Shut),
-        (client(Fault::RevocationUnknown), Outcome::ClientCertificateRevocationUnknown, "d", Shut),
-        (client(Fault::Denied), Outcome::ClientCertificateDenied, "d", Shut),
-        (client(Fault::Invalid), Outcome::ClientCertificateInvalid, "d", Shut),
+        (client(Rejection::Missing), Outcome::ClientCertificateMissing, "d", Shut),
+        (client(Rejection::Expired), Outcome::ClientCertificateExpired, "d", Shut),
+        (client(Rejection::Revoked), Outcome::ClientCertificateRevoked, "d", Shut),
+        (client(Rejection::UnknownCa), Outcome::ClientCertificateUnknownCa, "d", Shut),
+        (client(Rejection::RevocationUnknown), Outcome::ClientCertificateRevocationUnknown, "d", Shut),
+        (client(Rejection::Denied), Outcome::ClientCertificateDenied, "d", Shut),
+        (client(Rejection::Invalid), Outcome::ClientCertificateInvalid, "d", Shut),
     ]
 }
 
@@ -297,7 +297,7 @@ fn the_certificate_that_was_refused_is_kept_with_its_subject() {
     let shown = Identity::of(&der).unwrap();
     let error = RecordError::from(TlsError::PeerMisbehaved(PeerMisbehaved::BadCertChainExtensions));
     let refused =
-        HandshakeError::Client { fault: Fault::Denied, error, shown: Some(shown.clone()), reason: "h".into() };
+        HandshakeError::Client { fault: Rejection::Denied, error, shown: Some(shown.clone()), reason: "h".into() };
     let ending = Ending::from(refused);
     let certificate = ending.cause.client_certificate.unwrap();
     assert_eq!((certificate.subject, certificate.verified), (shown.subject.clone(), false));

@@ -136,7 +136,7 @@ impl Connector {
         };
         let connection = UnbufferedClientConnection::new(Arc::new(config), name).map_err(ConnectError::Failed)?;
         let mut handshaking = Handshaking::client(connection);
-        let last = drive(stream, &mut handshaking).await.map_err(|error| self.explained(error, address))?;
+        let last = drive(stream, &mut handshaking).await.map_err(|error| self.failed(error, address))?;
         stream.write_all(&last).await.map_err(|_| ConnectError::Closed)?;
         let finished = handshaking.finish(self.layer).map_err(|error| ConnectError::Failed(error.error))?;
         if self.alpn == Alpn::Client && finished.negotiated.alpn.as_deref() != agreed {
@@ -150,7 +150,7 @@ impl Connector {
         self.server_name.clone().or_else(|| address.map(|ip| ServerName::IpAddress(ip.into())))
     }
 
-    fn explained(&self, error: HandshakeError, address: Option<IpAddr>) -> ConnectError {
+    fn failed(&self, error: HandshakeError, address: Option<IpAddr>) -> ConnectError {
         let error = match error {
             HandshakeError::Closed | HandshakeError::Io(_) => return ConnectError::Closed,
             HandshakeError::Protocol(error) | HandshakeError::Client { error, .. } => error,

@@ -3,9 +3,9 @@
 use thiserror::Error;
 
 use crate::tls::record::interface::RecordError;
-use crate::tls::trust::clients::Fault;
 use crate::tls::trust::clients::Session;
 use crate::tls::trust::clients::identity::Identity;
+use crate::tls::trust::clients::rejection::Rejection;
 
 /// How a handshake failed.
 #[derive(Debug, Error)]
@@ -15,7 +15,7 @@ pub enum HandshakeError {
     Protocol(RecordError),
     /// What the client showed of itself is not good enough.
     #[error("{reason}{}", .shown.as_ref().map(|shown| format!(": {:?}", shown.subject)).unwrap_or_default())]
-    Client { fault: Fault, error: RecordError, shown: Option<Identity>, reason: String },
+    Client { fault: Rejection, error: RecordError, shown: Option<Identity>, reason: String },
     #[error("the client closed the connection during the handshake")]
     Closed,
     #[error("{0}")]
@@ -26,7 +26,7 @@ impl HandshakeError {
     /// What it is about the client, where it is judged by `session` and that is what ended the handshake.
     pub(super) fn of_client(self, session: Option<&Session>) -> Self {
         match self {
-            Self::Protocol(error) => match session.and_then(|_| Fault::of(&error.error)) {
+            Self::Protocol(error) => match session.and_then(|_| Rejection::of(&error.error)) {
                 Some(fault) => {
                     let reason = session.and_then(Session::reason).map_or_else(|| fault.to_string(), str::to_owned);
                     Self::Client { fault, error, shown: session.and_then(Session::shown).cloned(), reason }

@@ -28,7 +28,7 @@ pub enum Part {
 
 /// What is wrong with a wish: the list, and its entry where it is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct WishFault {
     pub part: Part,
     pub index: Option<usize>,
     pub error: PolicyError,
@@ -36,7 +36,7 @@ pub struct Fault {
 
 impl Wish {
     /// The policy, if its lists fit each other: each version has suites and groups, each suite and group its version.
-    pub fn named(self, name: &str) -> Result<Policy, Vec<Fault>> {
+    pub fn named(self, name: &str) -> Result<Policy, Vec<WishFault>> {
         let mut faults = Vec::new();
         faults.extend(twice(Part::Versions, &self.versions, |version| codes::version_name(*version)));
         faults.extend(twice(Part::Suites, &self.suites, |suite| codes::suite_name(*suite)));
@@ -46,13 +46,13 @@ impl Wish {
         for (index, suite) in self.suites.iter().enumerate() {
             if let Some(version) = version_of(*suite).filter(|version| !versions.contains(version)) {
                 let error = PolicyError::SuiteWithoutVersion(*suite, version);
-                faults.push(Fault { part: Part::Suites, index: Some(index), error });
+                faults.push(WishFault { part: Part::Suites, index: Some(index), error });
             }
         }
         for version in &versions {
             if !self.suites.iter().any(|suite| version_of(*suite) == Some(*version)) {
                 let error = PolicyError::VersionWithoutSuite(*version);
-                faults.push(Fault { part: Part::Versions, index: None, error });
+                faults.push(WishFault { part: Part::Versions, index: None, error });
             }
         }
         let usable = |group: &NamedGroup| versions.iter().any(|version| exchanges(*group, *version));
@@ -62,12 +62,12 @@ impl Wish {
                 faults.extend(twice(Part::Groups, &groups, |group| codes::group_name(*group)));
                 for (index, group) in groups.iter().enumerate().filter(|(_, group)| !usable(group)) {
                     let error = PolicyError::GroupWithoutVersion(*group);
-                    faults.push(Fault { part: Part::Groups, index: Some(index), error });
+                    faults.push(WishFault { part: Part::Groups, index: Some(index), error });
                 }
                 for version in &versions {
                     if !groups.iter().any(|group| exchanges(*group, *version)) {
                         let error = PolicyError::VersionWithoutGroup(*version);
-                        faults.push(Fault { part: Part::Groups, index: None, error });
+                        faults.push(WishFault { part: Part::Groups, index: None, error });
                     }
                 }
                 groups
@@ -82,9 +82,13 @@ impl Wish {
     }
 }
 
-fn twice<T: PartialEq>(part: Part, list: &[T], name: impl Fn(&T) -> Cow<'static, str>) -> Vec<Fault> {
+fn twice<T: PartialEq>(part: Part, list: &[T], name: impl Fn(&T) -> Cow<'static, str>) -> Vec<WishFault> {
     let repeated = list.iter().enumerate().filter(|(index, entry)| list[..*index].contains(entry));
     repeated
-        .map(|(index, entry)| Fault { part, index: Some(index), error: PolicyError::Twice(name(entry).into_owned()) })
+        .map(|(index, entry)| WishFault {
+            part,
+            index: Some(index),
+            error: PolicyError::Twice(name(entry).into_owned()),
+        })
         .collect()
 }

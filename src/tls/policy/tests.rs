@@ -2,7 +2,7 @@
 
 use super::aws::{DEFAULT, named, policies};
 use super::names::{PolicyError, parse_group, parse_suite, parse_version};
-use super::own::{Fault, Part};
+use super::own::{Part, WishFault};
 use super::*;
 use crate::tls::wire::codes::{self, group_name, suite_name, version_name};
 
@@ -156,7 +156,7 @@ fn what_is_refused_is_told_from_what_is_unknown() {
     assert_eq!(parse_version("1.2"), Err(PolicyError::UnknownVersion("1.2".into())));
 }
 
-fn wish(versions: &[&str], suites: &[&str], groups: &[&str]) -> Result<Policy, Vec<Fault>> {
+fn wish(versions: &[&str], suites: &[&str], groups: &[&str]) -> Result<Policy, Vec<WishFault>> {
     let wish = own::Wish {
         versions: versions.iter().map(|name| parse_version(name).unwrap()).collect(),
         suites: suites.iter().map(|name| parse_suite(name).unwrap()).collect(),

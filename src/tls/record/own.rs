@@ -20,14 +20,14 @@ mod open;
 mod seal;
 
 use fragment::Fragment;
-use key::{Format, Key};
+use key::{Format, TrafficKey};
 
 /// One side of a connection.
 pub struct Records {
     format: Format,
     side: Side,
-    sealing: Key,
-    opening: Key,
+    sealing: TrafficKey,
+    opening: TrafficKey,
     /// Makes the next keys in TLS 1.3, and keeps the tickets that a server sends; the last that is left of the handshake.
     kernel: Option<Kernel>,
     /// A handshake message of which the end has not come yet.
@@ -89,8 +89,8 @@ impl Records {
         Ok(Self {
             format,
             side,
-            sealing: Key::new(&tx.1, tx.0)?,
-            opening: Key::new(&rx.1, rx.0)?,
+            sealing: TrafficKey::new(&tx.1, tx.0)?,
+            opening: TrafficKey::new(&rx.1, rx.0)?,
             kernel: (version == ProtocolVersion::TLSv1_3).then_some(kernel),
             fragment: Fragment::None,
             update_owed: false,
@@ -118,7 +118,7 @@ impl Records {
             Some(Kernel::Client(kernel)) => kernel.update_tx_secret()?,
             None => return Err(Error::General("TLS 1.2 has no key updates".into())),
         };
-        self.sealing = Key::new(&secrets, sequence)?.with_limit_of(&self.sealing);
+        self.sealing = TrafficKey::new(&secrets, sequence)?.with_limit_of(&self.sealing);
         Ok(())
     }
 
@@ -129,7 +129,7 @@ impl Records {
             Some(Kernel::Client(kernel)) => kernel.update_rx_secret()?,
             None => return Err(Error::General("TLS 1.2 has no key updates".into())),
         };
-        self.opening = Key::new(&secrets, sequence)?;
+        self.opening = TrafficKey::new(&secrets, sequence)?;
         Ok(())
     }
 }
@@ -141,9 +141,9 @@ impl Default for Allowed {
 }
 
 /// Why the connection is over, and the alert that says so.
-type Fault = (AlertDescription, Error);
+type FatalAlert = (AlertDescription, Error);
 
-fn unexpected(error: PeerMisbehaved) -> Fault {
+fn unexpected(error: PeerMisbehaved) -> FatalAlert {
     (AlertDescription::UnexpectedMessage, error.into())
 }
 

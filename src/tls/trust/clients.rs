@@ -19,12 +19,10 @@ use crate::tls::crypto;
 mod authorities;
 pub mod bounded;
 pub mod build;
-mod fault;
 pub mod identity;
 mod lists;
+pub mod rejection;
 pub mod settings;
-
-pub use fault::Fault;
 
 use build::{At, ClientAuthError, Trusted};
 use identity::Identity;
@@ -110,14 +108,14 @@ impl Session {
             let _ = self.shown.set(identity.clone());
         }
         self.auth.trusted.verify(leaf, others, now).map_err(|error| {
-            if let Some(reason) = fault::reason(&error, leaf, others) {
+            if let Some(reason) = rejection::reason(&error, leaf, others) {
                 let _ = self.reason.set(reason);
             }
             match error {
                 // RFC 8446 section 6.2 has bad_certificate for it; decrypt_error is for the handshake's own signature.
                 Error::InvalidCertificate(CertificateError::BadSignature) => CertificateError::BadEncoding.into(),
                 // unsupported_certificate is for one "of an unsupported type".
-                Error::InvalidCertificate(cause) if fault::is_version(&cause) => {
+                Error::InvalidCertificate(cause) if rejection::is_version(&cause) => {
                     CertificateError::InvalidPurpose.into()
                 }
                 other => other,

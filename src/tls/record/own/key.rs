@@ -51,7 +51,7 @@ impl Format {
 
 /// A key and how often it was used.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct TrafficKey {
     aead: Aead,
     /// Padded to twelve bytes and exclusive-ored with the sequence number it is the nonce (RFC 8446 section 5.3, RFC 7905
     /// section 2). TLS 1.2 with AES-GCM only asks that the explicit part never repeats (RFC 5288 section 3), and rustls
@@ -62,7 +62,7 @@ pub(super) struct Key {
     limit: u64,
 }
 
-impl Key {
+impl TrafficKey {
     pub(super) fn new(secrets: &ConnectionTrafficSecrets, sequence: u64) -> Result<Self, Error> {
         let (aead, iv) = Aead::new(secrets).ok_or(Error::EncryptError)?;
         let limit = match secrets {

@@ -4,12 +4,12 @@
 use rustls::{AlertDescription, Error, InvalidMessage, PeerMisbehaved};
 
 use super::fragment::Fragment;
-use super::{Fault, Kernel, Records, Side, unexpected};
+use super::{FatalAlert, Kernel, Records, Side, unexpected};
 use crate::tls::wire::codes::framing::{ALERT, CLIENT_HELLO, HELLO_REQUEST, KEY_UPDATE, NEW_SESSION_TICKET, WARNING};
 
 impl Records {
     /// Takes the content of one record.
-    pub(super) fn handshake(&mut self, content: &[u8], reply: &mut Vec<u8>) -> Result<(), Fault> {
+    pub(super) fn handshake(&mut self, content: &[u8], reply: &mut Vec<u8>) -> Result<(), FatalAlert> {
         let joined;
         let mut rest = match std::mem::replace(&mut self.fragment, Fragment::None) {
             Fragment::None => content,
@@ -56,7 +56,7 @@ impl Records {
     }
 
     /// What may come to which side: RFC 8446 section 4.6, RFC 5246 sections 7.4.1.1 and 7.4.1.2.
-    fn expect_message(&self, kind: u8) -> Result<(), Fault> {
+    fn expect_message(&self, kind: u8) -> Result<(), FatalAlert> {
         let expected = match (self.format.is_tls13(), self.side) {
             (true, Side::Server) => kind == KEY_UPDATE,
             (true, Side::Client) => kind == KEY_UPDATE || kind == NEW_SESSION_TICKET,
@@ -68,7 +68,7 @@ impl Records {
     }
 
     /// RFC 8446 section 4.6.3. The answer goes out before the next data; until then one is enough for many requests.
-    fn key_update(&mut self, message: &[u8], last: bool) -> Result<(), Fault> {
+    fn key_update(&mut self, message: &[u8], last: bool) -> Result<(), FatalAlert> {
         let &[request] = message else {
             return Err((AlertDescription::DecodeError, InvalidMessage::InvalidKeyUpdate.into()));
         };
@@ -87,7 +87,7 @@ impl Records {
     }
 
     /// RFC 8446 section 4.6.1: kept, for the next connection to that server.
-    fn ticket(&mut self, message: &[u8]) -> Result<(), Fault> {
+    fn ticket(&mut self, message: &[u8]) -> Result<(), FatalAlert> {
         match &mut self.kernel {
             Some(Kernel::Client(kernel)) => {
                 kernel.handle_new_session_ticket(message).map_err(|error| (AlertDescription::DecodeError, error))
@@ -97,7 +97,7 @@ impl Records {
     }
 
     /// RFC 5246 section 7.2.2: refused with a warning, once.
-    fn renegotiation(&mut self, reply: &mut Vec<u8>) -> Result<(), Fault> {
+    fn renegotiation(&mut self, reply: &mut Vec<u8>) -> Result<(), FatalAlert> {
         let left = self.allowed.renegotiations.checked_sub(1);
         self.allowed.renegotiations = left.ok_or_else(|| unexpected(PeerMisbehaved::TooManyRenegotiationRequests))?;
         self.seal_record(ALERT, &[WARNING, AlertDescription::NoRenegotiation.into()], reply)

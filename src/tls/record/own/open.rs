@@ -5,7 +5,7 @@ use std::ops::Range;
 use rustls::{AlertDescription, Error, InvalidMessage, PeerMisbehaved};
 
 use super::key::{EXPLICIT_NONCE, Format, tls12_bound};
-use super::{Allowed, Fault, KEY_UPDATES, Records, State, unexpected};
+use super::{Allowed, FatalAlert, KEY_UPDATES, Records, State, unexpected};
 use crate::tls::crypto::TAG_LEN;
 use crate::tls::record::interface::{Opened, RecordError};
 use crate::tls::wire::codes::framing::{
@@ -48,7 +48,7 @@ impl Records {
     }
 
     /// Opens the first record in place, if it is whole.
-    fn unprotect(&mut self, wire: &mut [u8]) -> Result<Option<Record>, Fault> {
+    fn unprotect(&mut self, wire: &mut [u8]) -> Result<Option<Record>, FatalAlert> {
         // What can be seen to be no record of TLS is refused as soon as it shows.
         if let Some(kind) = wire.first() {
             self.expect_outer_type(*kind)?;
@@ -95,7 +95,7 @@ impl Records {
     }
 
     /// The type in the header, which is not encrypted.
-    fn expect_outer_type(&self, kind: u8) -> Result<(), Fault> {
+    fn expect_outer_type(&self, kind: u8) -> Result<(), FatalAlert> {
         match kind {
             APPLICATION_DATA => Ok(()),
             // Everything is encrypted now, and then the header says application data (RFC 8446 section 5.2).
@@ -107,7 +107,7 @@ impl Records {
     }
 
     /// Whether a record of that type and length of content may come now.
-    fn judge(&mut self, kind: u8, length: usize) -> Result<(), Fault> {
+    fn judge(&mut self, kind: u8, length: usize) -> Result<(), FatalAlert> {
         // RFC 8446 section 5.1: nothing comes between the parts of a handshake message.
         if !self.fragment.is_none() && kind != HANDSHAKE {
             return Err(unexpected(PeerMisbehaved::MessageInterleavedWithHandshakeMessage));
@@ -164,7 +164,7 @@ impl Records {
 }
 
 /// TLSInnerPlaintext: content, its type, and padding of zeros (RFC 8446 section 5.4).
-fn inner(plain: &[u8]) -> Result<(u8, usize), Fault> {
+fn inner(plain: &[u8]) -> Result<(u8, usize), FatalAlert> {
     // RFC 8446 section 5.4: the padding counts too.
     if plain.len() > MAX_FRAGMENT + 1 {
         return Err((AlertDescription::RecordOverflow, Error::PeerSentOversizedRecord));

@@ -14,10 +14,10 @@ use crate::tls::crypto;
 use crate::tls::trust::anchor;
 use crate::tls::trust::anchor::{Anchors, Purpose};
 use crate::tls::trust::clients::authorities::{Authorities, Role, Track};
-use crate::tls::trust::clients::fault::Fault;
 use crate::tls::trust::clients::identity::Identity;
 use crate::tls::trust::clients::lists;
 use crate::tls::trust::clients::lists::{List, ListFault};
+use crate::tls::trust::clients::rejection::Rejection;
 use crate::tls::trust::clients::settings::{ExpiredCrl, Settings};
 use crate::tls::wire::fault;
 
@@ -186,11 +186,11 @@ impl Trusted {
 
 /// Of several reasons, one that is about this very client counts more than that a CA is not its own.
 fn weight(error: &Error) -> u8 {
-    match Fault::of(error) {
-        Some(Fault::Revoked) => 4,
-        Some(Fault::Expired) => 3,
-        Some(Fault::RevocationUnknown) => 2,
-        Some(Fault::Invalid) => 1,
+    match Rejection::of(error) {
+        Some(Rejection::Revoked) => 4,
+        Some(Rejection::Expired) => 3,
+        Some(Rejection::RevocationUnknown) => 2,
+        Some(Rejection::Invalid) => 1,
         _ => 0,
     }
 }

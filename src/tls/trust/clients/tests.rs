@@ -5,6 +5,7 @@ use rustls::server::ProducesTickets;
 
 use super::bounded::Bounded;
 use super::identity::Allowed;
+use super::rejection::Rejection;
 use super::settings::ExpiredCrl;
 use super::*;
 
@@ -149,5 +150,5 @@ fn a_ticket_is_good_no_longer_than_the_certificate() {
     assert_eq!(bounded().decrypt(&next), None, "a ticket of a resumed session");
     let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_000_086_400));
     let error = bounded().session.judge(&leaf, &[], at).unwrap_err();
-    assert_eq!(Fault::of(&error), Some(Fault::Expired));
+    assert_eq!(Rejection::of(&error), Some(Rejection::Expired));
 }

@@ -74,13 +74,13 @@ fn judged(
     lists: &[CertificateRevocationListDer<'static>],
     leaf: &CertificateDer<'static>,
     others: &[CertificateDer<'static>],
-) -> Result<(), Fault> {
+) -> Result<(), Rejection> {
     let settings =
         Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names: Vec::new(), pins: Vec::new() };
     let ca = ca.iter().map(|ca| (*ca).clone()).collect();
     let trusted = Trusted::new(&settings, ca, lists.to_vec()).unwrap();
     let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_800_000_000));
-    trusted.verify(leaf, others, now).map_err(|error| Fault::of(&error).unwrap())
+    trusted.verify(leaf, others, now).map_err(|error| Rejection::of(&error).unwrap())
 }
 
 #[test]
@@ -93,10 +93,10 @@ fn no_client_gets_past_a_list_by_way_of_a_ca_of_the_same_name() {
     for others in [&[][..], &[crossed][..]] {
         assert_eq!(judged(&ca, &[], &client, others), Ok(()));
         assert_eq!(judged(&ca, &[old.list(&[])], &client, others), Ok(()));
-        assert_eq!(judged(&ca, &[old.list(&[CLIENT])], &client, others), Err(Fault::Revoked));
-        assert_eq!(judged(&ca, &[old.list(&[CLIENT]), new.list(&[])], &client, others), Err(Fault::Revoked));
+        assert_eq!(judged(&ca, &[old.list(&[CLIENT])], &client, others), Err(Rejection::Revoked));
+        assert_eq!(judged(&ca, &[old.list(&[CLIENT]), new.list(&[])], &client, others), Err(Rejection::Revoked));
         // Where others have a list, who has none is refused.
-        assert_eq!(judged(&ca, &[new.list(&[])], &client, others), Err(Fault::RevocationUnknown));
+        assert_eq!(judged(&ca, &[new.list(&[])], &client, others), Err(Rejection::RevocationUnknown));
     }
 }
 
@@ -107,12 +107,12 @@ fn nobody_gets_in_below_a_ca_that_is_revoked() {
     // By its own list.
     let root = top.root("top", 5);
     assert_eq!(judged(&[&root], &[top.list(&[])], &client, &[]), Ok(()));
-    assert_eq!(judged(&[&root], &[top.list(&[5])], &client, &[]), Err(Fault::UnknownCa));
+    assert_eq!(judged(&[&root], &[top.list(&[5])], &client, &[]), Err(Rejection::UnknownCa));
     // By the list of one with which it certifies each other, where neither is a root.
     let crossed = [top.below("top", 5, &other), other.below("other", 6, &top)];
     let both = [&crossed[0], &crossed[1]];
     assert_eq!(judged(&both, &[top.list(&[]), other.list(&[])], &client, &[]), Ok(()));
-    assert_eq!(judged(&both, &[top.list(&[]), other.list(&[5])], &client, &[]), Err(Fault::UnknownCa));
+    assert_eq!(judged(&both, &[top.list(&[]), other.list(&[5])], &client, &[]), Err(Rejection::UnknownCa));
     // A root of the same name that has the serial number of one that the other has revoked.
     let twin = Owner::new("top");
     let (twin_root, twins) = (twin.root("top", 5), twin.client());

@@ -10,7 +10,7 @@ use crate::tls::wire::fault::certificate;
 
 /// What is wrong with a client's certificate. Each has its alert (RFC 8446 section 6.2), which rustls sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum Rejection {
     /// There is none: `certificate_required`, also under TLS 1.2, where RFC 5246 knows only `handshake_failure`.
     Missing,
     /// `certificate_expired`, also where it is not valid yet.
@@ -27,7 +27,7 @@ pub enum Fault {
     Invalid,
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for Rejection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Missing => "the client showed no certificate",
@@ -43,7 +43,7 @@ impl std::fmt::Display for Fault {
     }
 }
 
-impl Fault {
+impl Rejection {
     /// What a handshake's error says about the client's certificate, if it is about that.
     pub fn of(error: &Error) -> Option<Self> {
         match error {
@@ -69,10 +69,10 @@ impl Fault {
     }
 }
 
-/// What is wrong with a certificate that cannot be used, where [`Fault`] has no words of its own for it.
+/// What is wrong with a certificate that cannot be used, where [`Rejection`] has no words of its own for it.
 pub(super) fn reason(error: &Error, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Option<String> {
     let Error::InvalidCertificate(cause) = error else { return None };
-    if Fault::of(error) != Some(Fault::Invalid) {
+    if Rejection::of(error) != Some(Rejection::Invalid) {
         return None;
     }
     if is_version(cause) {
