@@ -25,6 +25,7 @@ mod certificates;
 mod health;
 mod reach;
 mod remarks;
+mod served;
 mod ways;
 
 /// Everything a connection needs to know, fixed at one moment. A connection takes it once and keeps it to its end.

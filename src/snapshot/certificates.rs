@@ -1,5 +1,5 @@
-//! The certificates of listeners, routes and backends, loaded one after the other; remembers what was wrong.
-//! Must not know: sockets, how a certificate is made of its files.
+//! The files that a snapshot is built from, read one after the other; remembers everything that is wrong.
+//! Must not know: sockets, what becomes of what is read.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,25 +10,22 @@ use jiff::Timestamp;
 
 use crate::config::located::{ConfigError, Located};
 use crate::files;
-use crate::snapshot::reach::Reach;
-use crate::snapshot::remarks;
 use crate::tls::certificate::pem;
-use crate::tls::certificate::select;
-use crate::tls::certificate::source::Source;
-use crate::tls::certificate::store::{Loading, Store, Trust, loaded};
-use crate::tls::handshake::never_served;
-use crate::tls::policy::Policy;
+use crate::tls::certificate::store::{Loading, Store, Trust};
 use crate::warning::Warning;
 
-/// Loads the certificates of one listener after the other, and remembers what was wrong.
+/// Certificates, authorities and secrets, as far as they are read, and what is wrong with them.
 pub(super) struct Certificates<'b> {
     pub(super) loading: Loading<'b>,
     pub(super) now: Timestamp,
     pub(super) warnings: Vec<Warning>,
-    /// Files of secrets.
+    /// Files of secrets that a warning names already.
     warned_of: HashSet<PathBuf>,
+    /// Certificates that were found and could not be loaded: skipped, or kept at their last good version.
     pub(super) failures: Vec<Warning>,
+    /// Certificates that were found and that their listener's policy can never serve.
     pub(super) unusable: Vec<ConfigError>,
+    /// With one of these there is no snapshot.
     pub(super) errors: Vec<ConfigError>,
 }
 
@@ -60,7 +57,7 @@ impl<'b> Certificates<'b> {
         }
     }
 
-    /// The admin server reads its token for each change, and refuses changes where it cannot. Here is only warned of that.
+    /// The admin server reads its token for each change, and refuses changes where it cannot. So this is only a warning.
     pub(super) fn token(&mut self, file: &Located<PathBuf>) {
         match files::read_secret(&file.value) {
             Ok(secret) => self.exposed(file, secret.exposed),
@@ -71,7 +68,7 @@ impl<'b> Certificates<'b> {
         }
     }
 
-    /// Warns of what is in a file of others' certificates, or of lists, and is not read.
+    /// Warns of what is not read of a file of trusted certificates, or of lists.
     pub(super) fn unread(&mut self, file: &Located<PathBuf>, contents: &pem::Contents) {
         let (place, path) = (Arc::from(file.path.as_str()), file.value.display().to_string());
         let unread = contents.passed_over.iter();
@@ -92,58 +89,7 @@ impl<'b> Certificates<'b> {
         let place = Arc::from(file.path.as_str());
         self.warnings.push(Warning::about(file.value.display().to_string(), what).at(&place));
     }
-
-    /// Those of a listener or a route, which stands `here`.
-    pub(super) fn of(
-        &mut self,
-        here: &Located<()>,
-        policy: &Policy,
-        sources: &[Located<Source>],
-        reach: &Reach,
-    ) -> select::Certificates {
-        let place = Arc::from(here.path.as_str());
-        let (mut all, mut skipped, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
-        let before = self.errors.len();
-        for source in sources {
-            match source.value.load(&mut self.loading) {
-                Ok(loaded) => {
-                    self.warnings.extend(loaded.warnings.into_iter().map(|warning| warning.at(&place)));
-                    skipped.extend(loaded.failures.iter().map(ToString::to_string));
-                    self.failures.extend(loaded.failures.into_iter().map(|failure| failure.at(&place)));
-                    for item in &loaded.items {
-                        let Some(reason) = never_served(&item.entry.certificate, policy) else { continue };
-                        let list = if item.named { &mut self.errors } else { &mut unusable };
-                        list.push(source.error(reason));
-                    }
-                    all.extend(loaded.items);
-                }
-                Err(error) => self.errors.push(source.error(error.to_string())),
-            }
-        }
-        if all.is_empty() && self.errors.len() == before {
-            let mut message = NONE_FOUND.to_owned();
-            // Without them nobody would know why.
-            message.extend(skipped.iter().map(|reason| format!("; {reason}")));
-            self.errors.push(here.error(message));
-        }
-        let items = loaded::merge(all);
-        let now = self.now.as_second();
-        let remarks = items.iter().flat_map(|item| remarks::of(item, now)).map(|warning| warning.at(&place));
-        self.warnings.extend(remarks);
-        let index = select::Certificates::new(items.into_iter().map(|item| item.entry).collect());
-        // With none that can be served, the listener could do nothing but refuse.
-        let none_left = index.all().iter().all(|certificate| never_served(certificate, policy).is_some());
-        if none_left { &mut self.errors } else { &mut self.unusable }.extend(unusable);
-        let overlaps = index.overlaps().into_iter().map(|name| Warning::about(name, OVERLAP).at(&place));
-        self.warnings.extend(overlaps);
-        self.warnings.extend(reach.nobodys(&index, now).into_iter().map(|warning| warning.at(&place)));
-        index
-    }
 }
-
-const NONE_FOUND: &str = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders of them, as certbot, acme.sh, lego, Caddy or Kubernetes make them)";
-
-const OVERLAP: &str = "several certificates of one key type bear this name, and the preferred one is served";
 
 const EXPOSED: &str =
     "can be read by everyone, and what is in it must stay secret (expected a mode such as 0600 or 0440)";

@@ -18,6 +18,7 @@ use crate::route::ways::{Route, Termination, Way, Ways};
 use crate::snapshot::Listener;
 use crate::snapshot::certificates::Certificates;
 use crate::snapshot::reach::Reach;
+use crate::snapshot::served;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select;
 use crate::tls::handshake::{self, Terminator, never_served};
@@ -44,7 +45,13 @@ pub(super) fn build(
     let reach = Reach::of(listener);
     let own = match listener.certificates.is_empty() {
         true => Arc::default(),
-        false => Arc::new(certificates.of(&listener.here, &listener.policy, &listener.certificates, &reach)),
+        false => Arc::new(served::certificates(
+            &listener.here,
+            &listener.policy,
+            &listener.certificates,
+            &reach,
+            certificates,
+        )),
     };
     let mut making = Making {
         listener,
@@ -136,7 +143,13 @@ impl<'a> Making<'a, '_> {
             }
             false => {
                 let reach = Reach { nameless: reach.nameless && route.matching.nameless, ..reach.clone() };
-                Arc::new(self.certificates.of(&route.here, &route.policy, &route.certificates, &reach))
+                Arc::new(served::certificates(
+                    &route.here,
+                    &route.policy,
+                    &route.certificates,
+                    &reach,
+                    self.certificates,
+                ))
             }
         };
         let terms = Terms {

@@ -1,0 +1,80 @@
+//! The certificates that a listener or a route serves: loaded from their sources, judged, and put in an index.
+//! Must not know: kinds of source, how a certificate is chosen for a client.
+
+use std::sync::Arc;
+
+use crate::config::located::{ConfigError, Located};
+use crate::snapshot::certificates::Certificates;
+use crate::snapshot::reach::Reach;
+use crate::snapshot::remarks;
+use crate::tls::certificate::select;
+use crate::tls::certificate::source::Source;
+use crate::tls::certificate::store::loaded::{self, Item};
+use crate::tls::handshake::never_served;
+use crate::tls::policy::Policy;
+use crate::warning::Warning;
+
+/// The certificates of a listener or a route; `here` is its place. What is wrong with them, `reading` has among its errors.
+pub(super) fn certificates(
+    here: &Located<()>,
+    policy: &Policy,
+    sources: &[Located<Source>],
+    reach: &Reach,
+    reading: &mut Certificates<'_>,
+) -> select::Certificates {
+    let place = Arc::from(here.path.as_str());
+    let Given { items, unusable } = load(here, policy, sources, reading);
+    let items = loaded::merge(items);
+    let now = reading.now.as_second();
+    let mut warnings: Vec<Warning> = items.iter().flat_map(|item| remarks::of(item, now)).collect();
+    let index = select::Certificates::new(items.into_iter().map(|item| item.entry).collect());
+    // With none that can be served, the listener could do nothing but refuse.
+    let none_left = index.all().iter().all(|certificate| never_served(certificate, policy).is_some());
+    if none_left { &mut reading.errors } else { &mut reading.unusable }.extend(unusable);
+    warnings.extend(index.overlaps().into_iter().map(|name| Warning::about(name, OVERLAP)));
+    warnings.extend(reach.nobodys(&index, now));
+    reading.warnings.extend(warnings.into_iter().map(|warning| warning.at(&place)));
+    index
+}
+
+/// What several sources give.
+struct Given {
+    items: Vec<Item>,
+    /// A certificate that was found and that the policy can never serve. One that the operator named is an error.
+    unusable: Vec<ConfigError>,
+}
+
+/// Loads every source. That all of them together give nothing is an error.
+fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], reading: &mut Certificates<'_>) -> Given {
+    let place = Arc::from(here.path.as_str());
+    let mut given = Given { items: Vec::new(), unusable: Vec::new() };
+    let (errors, failures) = (reading.errors.len(), reading.failures.len());
+    for source in sources {
+        match source.value.load(&mut reading.loading) {
+            Ok(loaded) => {
+                reading.warnings.extend(loaded.warnings.into_iter().map(|warning| warning.at(&place)));
+                reading.failures.extend(loaded.failures);
+                for item in &loaded.items {
+                    let Some(reason) = never_served(&item.entry.certificate, policy) else { continue };
+                    let list = if item.named { &mut reading.errors } else { &mut given.unusable };
+                    list.push(source.error(reason));
+                }
+                given.items.extend(loaded.items);
+            }
+            Err(error) => reading.errors.push(source.error(error.to_string())),
+        }
+    }
+    let skipped = reading.failures.split_off(failures);
+    if given.items.is_empty() && reading.errors.len() == errors {
+        let mut message = NONE_FOUND.to_owned();
+        // Without them nobody would know why.
+        message.extend(skipped.iter().map(|reason| format!("; {reason}")));
+        reading.errors.push(here.error(message));
+    }
+    reading.failures.extend(skipped.into_iter().map(|failure| failure.at(&place)));
+    given
+}
+
+const NONE_FOUND: &str = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders of them, as certbot, acme.sh, lego, Caddy or Kubernetes make them)";
+
+const OVERLAP: &str = "several certificates of one key type bear this name, and the preferred one is served";
