@@ -3,7 +3,7 @@
 //! The map of the house. A room is a file or a folder: everything below it that has no row of its own belongs to it. A list
 //! of modules needs no row. A file may use the files of its own room, and those of the rooms that its row names; these are
 //! further down in the table, never further up. In the last column, `tls` is every room in `tls`. No files use each other
-//! in a circle, a parent and its child neither. `tests/it/layers.rs` reads this table and checks all of it: also that
+//! in a circle; a parent and its child count, too. `tests/it/layers.rs` reads this table and checks all of it: also that
 //! every file has a row, every row a file, and every name in the last column a use.
 //!
 //! | floor | room | its one task | may use |
@@ -12,7 +12,7 @@
 //! | 9 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, admin::request, explain, reload, snapshot, config, tls, observe::log, files, net |
 //! | 9 | `cli::check` | everything that is wrong with a configuration, without a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
-//! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, tls, files |
+//! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, starttls, tls, files, words |
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
 //! | 8 | `server` | wires the parts together: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, backend, tls::certificate::expiry, tls::crypto, observe, net |
@@ -51,19 +51,19 @@
 //! | 3 | `backend::pool` | the servers of one backend, shared by all who connect to it | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, tls::handshake::connect, net, words |
 //! | 3 | `backend::server` | one server: its connections and its condition | backend::verdict, backend::health, backend::condition, net |
 //! | 3 | `backend::verdict` | results of health checks in a row → whether a server is up; pure | backend::health, backend::condition |
-//! | 3 | `backend::health` | one health check: TCP, TLS, HTTP, LDAP | backend::failure, tls::handshake::connect, tls::trust::servers, tls::wire, net |
+//! | 3 | `backend::health` | one health check: TCP, TLS, HTTP, LDAP | backend::failure, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::wire, ldap, net |
 //! | 3 | `backend::failure` | the reasons why no connection could be made | tls::handshake::connect |
 //! | 3 | `backend::lookup` | the last good answer of a source of servers, which outlives reloads | backend::discover |
 //! | 3 | `backend::discover` | names → the servers that they resolve to, and for how long | files |
 //! | 3 | `backend::condition` | what is known of a server: its state, its health, failed connections; pure | – |
 //! | 3 | `backend::balance` | which of several servers is next | words |
 //! | 3 | `route::index` | server name and application protocols → which route takes it; pure | tls::certificate::name, words |
-//! | 3 | `starttls` | the exchange in the clear before TLS begins | net, words |
+//! | 3 | `starttls` | the exchange in the clear before TLS begins | ldap, net, words |
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::wire, tls::crypto |
 //! | 2 | `tls::handshake` | the server's side: agrees on terms, chooses the certificate, terminates | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::wire |
 //! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::inspect, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::crypto, files |
 //! | 2 | `tls::certificate::source` | where certificates come from: one file for each kind of source | tls::certificate::store, tls::certificate::name, files, warning |
-//! | 2 | `tls::certificate::store` | the files of certificates → certificates, and the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning |
+//! | 2 | `tls::certificate::store` | the files of certificates → certificates, and the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning |
 //! | 2 | `tls::certificate::stamp` | whether a file may have changed | files |
 //! | 2 | `tls::certificate::select` | names + abilities + time → certificate, and why; pure | tls::certificate::certified, tls::certificate::name, words |
 //! | 2 | `tls::certificate::expiry` | when certificates end, and whether that is soon | tls::certificate::inspect, tls::certificate::certified |
