@@ -18,7 +18,6 @@ mod change;
 mod connection;
 pub mod request;
 mod service;
-mod settings;
 mod view;
 
 use change::audit::Audit;

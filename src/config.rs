@@ -7,6 +7,7 @@
 pub mod decode;
 pub mod file;
 pub mod located;
+pub mod shown;
 pub mod validate;
 pub mod values;
 

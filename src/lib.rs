@@ -16,11 +16,10 @@
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
 //! | 8 | `server` | wires the parts together: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, backend, tls::certificate::expiry, tls::crypto, observe, net |
-//! | 7 | `admin` | health, state and changes over HTTP: opens the server, answers a request; its own thread and runtime | admin::change, admin::view, admin::request, admin::settings, admin::connection, reload, config, net |
+//! | 7 | `admin` | health, state and changes over HTTP: opens the server, answers a request; its own thread and runtime | admin::change, admin::view, admin::request, admin::connection, reload, config, net |
 //! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of who changed what | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, tls, files, limit |
-//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::settings, admin::connection, explain, reload, snapshot, config, backend::pool, tls |
+//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, backend::pool, tls |
 //! | 7 | `admin::request` | a request from its head to its answer: who may ask, what can be asked, how answers look | admin::connection, config, tls::crypto, files |
-//! | 7 | `admin::settings` | the configuration as the API shows it | config, backend, route::index, starttls, tls, observe, limit, net::proxy_protocol |
 //! | 7 | `admin::connection` | the connections: accepted, bounded, closed where a peer stalls | config::values, limit, net |
 //! | 6 | `explain` | a question about a client → what it would get, and why | proxy::ending, snapshot, route, tls |
 //! | 6 | `reload` | load → validate → build → swap; on failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, warning |
@@ -40,6 +39,7 @@
 //! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, backend, starttls, tls, files, warning, limit, net |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
+//! | 4 | `config::shown` | `Config` → what is shown of it, every key in the words in which it is written | config::validate, config::values, config::located, backend, route::index, tls, observe, limit |
 //! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::located, backend, route::index, starttls, tls, observe, limit, net |
 //! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net |
 //! | 4 | `config::values` | the kinds of value that keys hold | config::decode, backend, tls, observe::access, limit, net, words |

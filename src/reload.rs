@@ -21,6 +21,7 @@ use crate::warning::{self, Warning};
 pub mod build;
 mod changes;
 pub mod control;
+mod difference;
 pub mod job;
 pub mod report;
 mod summary;

@@ -17,9 +17,9 @@ use crate::admin::request::answer::Answer;
 use crate::admin::request::body::Wanted;
 use crate::admin::request::paths::{Change, Operation, Question, Routed, View, route};
 use crate::admin::request::{body, guard};
-use crate::admin::settings;
 use crate::admin::view::renderings::Renderings;
 use crate::admin::view::{explain, listing, openapi, state};
+use crate::config::shown;
 use crate::config::values::HostName;
 use crate::reload::control::Control;
 
@@ -134,7 +134,7 @@ fn rendered(shared: &Shared, control: &Control, view: View) -> Answer {
             Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
         }
         View::Status => Answer::ok(&state::status(&status, &snapshot)),
-        View::Config => Answer::ok(&settings::config(&status.config)),
+        View::Config => Answer::ok(&shown::config(&status.config).json()),
         View::Listeners => Answer::ok(&listing::listeners(&status.config, &snapshot)),
         View::Certificates => Answer::ok(&listing::certificates(&status.config, &snapshot)),
         View::Policies => Answer::ok(&listing::policies(&status.config)),

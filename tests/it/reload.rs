@@ -168,7 +168,7 @@ fn a_configuration_that_is_wrong_changes_nothing_and_is_told() {
         assert!(line.contains(said), "{said}: {line}");
         assert_eq!(scene.served("a.test"), before);
         scene.write_config("certificates = [\"certs\"]\nidle_timeout = \"5m\"");
-        scene.proxy.log_line("idle_timeout is 300s (was 3600s)");
+        scene.proxy.log_line("idle_timeout = \"5m\" (was \"1h\")");
         assert_eq!(scene.served("a.test"), before);
     }
 }

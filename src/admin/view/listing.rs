@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::admin::settings;
 use crate::backend::pool::Member;
+use crate::config::shown::values::{most, protocols};
 use crate::config::validate::Config;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
@@ -37,7 +37,7 @@ pub(in crate::admin) fn listeners(config: &Config, snapshot: &Snapshot) -> Value
                 "name": route.name,
                 "server_names": route.matching.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "no_server_name": route.matching.nameless,
-                "client_alpn": settings::protocols(&route.matching.protocols),
+                "client_alpn": protocols(&route.matching.protocols),
                 "mode": route.mode.word(),
                 "backend": route.backend.as_ref().map(|backend| &backend.name),
             })).collect::<Vec<_>>(),
@@ -134,7 +134,7 @@ pub(in crate::admin) fn server(member: &Member) -> Value {
         "address": server.address.to_string(),
         "weight": member.weight,
         "backup": member.tier.backup,
-        "max_connections": settings::most(member.max_connections),
+        "max_connections": most(member.max_connections),
         "connections_active": server.active(),
         "state": server.state(),
         "health": server.health(),

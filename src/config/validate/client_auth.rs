@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths::files;
@@ -60,9 +57,4 @@ pub(super) fn validated(
         pins: pins.into_iter().flatten().map(|pin| pin.value.0).collect(),
     };
     Some(ClientAuth { here, settings, ca, crl })
-}
-
-/// A key's hash as curl's `--pinnedpubkey` and HPKP (RFC 7469) have it.
-pub fn shown_pin(pin: &[u8; 32]) -> String {
-    format!("sha256/{}", BASE64.encode(pin))
 }

@@ -28,7 +28,7 @@ fn routes_come_go_and_change_with_a_reload() {
     pki.write("apps", "app", &["app.test"], Key::P256, &Extra::default());
     proxy.log_line("app.crt replaced");
     write(&["server_names = [\"app.test\"]\nmode = \"reject\""]);
-    proxy.log_line("route \"app.test\": changed");
+    proxy.log_line("route \"app.test\": mode = \"reject\" (was \"terminate\")");
     assert_eq!(reports::alert(&ask()), Some(112));
     let record = proxy.record(|record| record["outcome"] == "route_rejected");
     assert_eq!((&record["route"], &record["mode"]), (&"app.test".into(), &"reject".into()), "{record:#}");

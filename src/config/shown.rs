@@ -1,0 +1,38 @@
+//! The configuration → what is shown of it: every key, under its own name and in the words in which it is written, with
+//! every default. The admin server shows this, and a reload compares two of them. Must not know: who looks at it.
+//!
+//! Every struct is taken apart field by field, without `..`: a key that is added and not shown does not compile. Paths of
+//! secrets are shown, secrets are not in it.
+
+mod admin;
+mod backend;
+mod backend_tls;
+mod client_auth;
+mod health;
+mod limits;
+mod listener;
+mod log;
+mod policy;
+mod resolver;
+mod route;
+mod runtime;
+pub mod table;
+pub mod values;
+pub mod written;
+
+use crate::config::validate::Config;
+use table::{Form, Table, Tables};
+
+/// The whole configuration.
+pub fn config(config: &Config) -> Table {
+    let Config { admin, log, runtime, resolver, listeners, backends, policies, warnings: _ } = config;
+    let policies = policies.iter().map(|policy| (policy.name.to_string(), policy::table(policy))).collect();
+    Table::default()
+        .key("admin", admin::table(admin))
+        .key("log", log::table(log))
+        .key("runtime", runtime::table(runtime))
+        .key("resolver", resolver::table(resolver))
+        .key("listener", listener::tables(listeners))
+        .key("policy", Tables { one: "policy", form: Form::Named, all: policies })
+        .key("backend", backend::tables(backends))
+}

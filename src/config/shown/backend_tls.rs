@@ -1,0 +1,25 @@
+//! `tls` of a `[backend.NAME]` → what is shown of it.
+
+use crate::config::shown::table::{Shown, Table};
+use crate::config::shown::values::{hex, path, texts};
+use crate::config::validate::backend_tls::Tls;
+use crate::tls::handshake::connect::Alpn;
+
+pub(super) fn table(tls: &Tls) -> Table {
+    let Tls { here: _, ca, pins, server_name, certificate, policy, alpn } = tls;
+    // Its other keys have no place here.
+    let certificate = certificate.as_ref().map(|source| source.value.shown());
+    let half = |key| certificate.as_ref().and_then(|shown| shown.get(key)).cloned();
+    let alpn: Shown = match alpn {
+        Alpn::Client => "client".into(),
+        Alpn::Fixed(protocols) => texts(protocols.iter().map(|one| String::from_utf8_lossy(one))).into(),
+    };
+    Table::default()
+        .key("ca", ca.as_ref().map(|file| path(&file.value)))
+        .key("pins", texts(pins.iter().map(hex)))
+        .key("server_name", server_name.to_str())
+        .key("cert", half("cert"))
+        .key("key", half("key"))
+        .key("policy", &*policy.name)
+        .key("alpn", alpn)
+}

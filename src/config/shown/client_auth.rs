@@ -1,0 +1,22 @@
+//! `client_auth` of a listener or a route → what is shown of it.
+
+use crate::config::shown::table::Table;
+use crate::config::shown::values::{files, pin, texts};
+use crate::config::validate::client_auth::ClientAuth;
+use crate::config::values::Demanded;
+use crate::tls::trust::clients::settings::Settings;
+
+/// Where nothing is asked of clients, no other key means anything.
+pub(super) fn table(auth: Option<&ClientAuth>) -> Table {
+    let mode = Demanded(auth.map(|auth| auth.settings.demand));
+    let table = Table::default().key("mode", mode.word());
+    let Some(auth) = auth else { return table };
+    let ClientAuth { here: _, settings, ca, crl } = auth;
+    let Settings { demand: _, expired_crl, names, pins } = settings;
+    table
+        .key("ca", files(ca))
+        .key("crl", files(crl))
+        .key("crl_expired", expired_crl.word())
+        .key("names", texts(names))
+        .key("pins", texts(pins.iter().map(pin)))
+}

@@ -1,0 +1,44 @@
+//! `[[listener.route]]` → what is shown of it.
+
+use crate::config::shown::client_auth;
+use crate::config::shown::table::{Form, Table, Tables};
+use crate::config::shown::values::{backend, certificates, protocols, texts};
+use crate::config::validate::route::Route;
+use crate::route::index::{Match, Mode};
+
+/// Which route takes a client does not depend on their order.
+pub(super) fn tables(routes: &[Route]) -> Tables {
+    let all = routes.iter().map(|route| (route.name.to_string(), table(route)));
+    Tables { one: "route", form: Form::List, all: all.collect() }
+}
+
+/// The keys about TLS mean something only where it is terminated.
+fn table(route: &Route) -> Table {
+    let Route {
+        here: _,
+        name,
+        matching,
+        mode,
+        policy,
+        certificates: sources,
+        alpn,
+        client_auth: auth,
+        backend: target,
+    } = route;
+    let Match { names, nameless, protocols: matched } = matching;
+    let table = Table::default()
+        .key("name", &**name)
+        .key("server_names", texts(names))
+        .key("no_server_name", *nameless)
+        .key("client_alpn", protocols(matched))
+        .key("mode", mode.word())
+        .key("backend", backend(target));
+    match mode {
+        Mode::Terminate => table
+            .key("policy", &*policy.name)
+            .key("certificates", certificates(sources))
+            .key("alpn", protocols(alpn))
+            .key("client_auth", client_auth::table(auth.as_ref())),
+        Mode::Passthrough | Mode::Reject => table,
+    }
+}
