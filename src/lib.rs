@@ -29,7 +29,7 @@
 //! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::wire, net |
 //! | 6 | `proxy::relaying` | the second half of that life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net |
 //! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net |
-//! | 6 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::handshake, tls::certificate::select, tls::policy, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net |
+//! | 6 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::handshake, tls::certificate::select, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net |
 //! | 6 | `proxy::preface` | the PROXY header for a backend | tls::handshake, tls::certificate::certified, observe::access, net |
 //! | 6 | `proxy::ending` | why a connection ends: what is recorded of it, and how both sides are closed | proxy::proxied, proxy::hello, route::ways, relay, backend::connect, backend::pool, starttls, tls::handshake, tls::trust::clients, tls::record, tls::wire, observe::access, observe::outcome, limit, net |
 //! | 6 | `proxy::proxied` | the PROXY header of a proxy in front | net |
