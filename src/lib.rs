@@ -45,7 +45,7 @@
 //! | 4 | `config::values` | the kinds of value that keys hold | config::decode, backend, tls, observe::access, limit, net, words |
 //! | 4 | `config::decode` | tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
-//! | 4 | `relay` | bytes both ways after the handshake | tls::record, observe::metrics, net |
+//! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net |
 //! | 3 | `backend::upkeep` | keeps what is known of the servers current: looks names up, checks health; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |
 //! | 3 | `backend::connect` | connects to a server of a pool, and to another one where that fails | backend::pool, backend::server, backend::failure, tls::handshake::connect, tls::record, net |
 //! | 3 | `backend::pool` | the servers of one backend, shared by all who connect to it | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, tls::handshake::connect, net, words |
@@ -77,7 +77,7 @@
 //! | 2 | `tls::certificate::pem` | the bytes of a file → certificates, keys and lists of revoked certificates | – |
 //! | 2 | `tls::certificate::name` | names as they are compared | – |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
-//! | 2 | `tls::stream` | a finished handshake → a stream of plain bytes | tls::record |
+//! | 2 | `tls::stream` | a finished handshake → a stream of plain bytes | tls::record, tls::wire |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire, tls::crypto, words |
 //! | 2 | `tls::policy` | AWS's policies, and one's own | tls::wire, tls::crypto, words |
 //! | 2 | `tls::wire` | bytes ↔ facts: code points and their names, alerts and what causes them, hellos read and written | – |
