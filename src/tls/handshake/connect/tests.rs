@@ -5,7 +5,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::duplex;
 
 use super::*;
-use crate::tls::policy;
+use crate::tls::policy::aws;
 
 fn pair(name: &str) -> CertifiedKey {
     let key = KeyPair::generate().unwrap();
@@ -25,7 +25,7 @@ fn connectors_are_the_same_only_where_all_that_they_ask_and_show_is() {
     let roots = |roots: &[&CertificateDer<'static>]| roots.iter().map(|root| (*root).clone()).collect::<Vec<_>>();
     let trust = |roots: Vec<_>, pins: &[u8]| Trust { roots, pins: pins.iter().map(|pin| [*pin; 32]).collect() };
     let fixed = |protocols: &[&str]| Alpn::Fixed(protocols.iter().map(|name| name.as_bytes().to_vec()).collect());
-    let (aws, own) = (&policy::built_in()[0], &policy::built_in()[1]);
+    let (aws, own) = (&aws::policies()[0], &aws::policies()[1]);
     let trusts = [
         trust(Vec::new(), &[]),
         trust(roots(&[&one]), &[]),

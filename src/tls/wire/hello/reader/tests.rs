@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
-use rustls::{CipherSuite, ClientConfig, ClientConnection, NamedGroup, RootCertStore};
+use rustls::{AlertDescription, CipherSuite, ClientConfig, ClientConnection, NamedGroup, RootCertStore};
 
 use super::*;
 
