@@ -84,7 +84,7 @@ fn rates_hold_for_each_client_and_for_all_and_outlive_a_reload() {
     let config = stage.pki.folder().join("tlsgate.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("connection_rate =", "idle_timeout = \"2h\"\nconnection_rate =")).unwrap();
-    stage.proxy.log_line("idle_timeout is");
+    stage.proxy.log_line("idle_timeout = \"2h\"");
     assert_eq!(refused(&stage, one), "client_connection_rate");
     let mut others = (3..).map(|last| Ipv4Addr::new(127, 0, 0, last));
     assert!(others.by_ref().take(5).all(|other| served(&stage, other)), "who is refused uses up nothing of all");

@@ -12,9 +12,9 @@ use crate::config::validate::client_auth as asked;
 use crate::snapshot::Listener;
 use crate::snapshot::certificates::Certificates;
 use crate::tls::certificate::pem;
-use crate::tls::trust::clients;
 use crate::tls::trust::clients::ClientAuth;
 use crate::tls::trust::clients::build::At;
+use crate::tls::trust::clients::fingerprint;
 use crate::warning::Warning;
 
 /// The judges of one listener and its routes.
@@ -61,7 +61,7 @@ impl<'a> Judges<'a> {
             At::List(index) => list_files.get(index).copied(),
             At::Whole => None,
         };
-        let fingerprint = clients::fingerprint(&asked.settings, &ca, &crls);
+        let fingerprint = fingerprint::of(&asked.settings, &ca, &crls);
         let auth = match self.before.get(&fingerprint) {
             Some(same) => Arc::clone(same),
             None => match ClientAuth::new(asked.settings.clone(), ca, crls) {

@@ -19,6 +19,7 @@ use crate::tls::crypto;
 mod authorities;
 pub mod bounded;
 pub mod build;
+pub mod fingerprint;
 pub mod identity;
 mod lists;
 pub mod rejection;
@@ -44,7 +45,7 @@ impl ClientAuth {
         ca: Vec<CertificateDer<'static>>,
         crls: Vec<CertificateRevocationListDer<'static>>,
     ) -> Result<Self, Vec<ClientAuthError>> {
-        let fingerprint = fingerprint(&settings, &ca, &crls);
+        let fingerprint = fingerprint::of(&settings, &ca, &crls);
         let trusted = Trusted::new(&settings, ca, crls)?;
         let algorithms = crypto::provider().signature_verification_algorithms;
         Ok(Self { settings, trusted, algorithms, fingerprint })
@@ -178,24 +179,6 @@ impl ClientCertVerifier for Session {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.auth.algorithms.supported_schemes()
     }
-}
-
-/// What [`ClientAuth::fingerprint`] will be.
-pub fn fingerprint(
-    settings: &Settings,
-    ca: &[CertificateDer<'_>],
-    crls: &[CertificateRevocationListDer<'_>],
-) -> [u8; 32] {
-    let mut all = Vec::new();
-    for part in [format!("{settings:?}").as_bytes()]
-        .into_iter()
-        .chain(ca.iter().map(AsRef::as_ref))
-        .chain([&b"lists"[..]])
-        .chain(crls.iter().map(AsRef::as_ref))
-    {
-        all.extend_from_slice(&crypto::sha256(part));
-    }
-    crypto::sha256(&all)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ fn the_names_change_with_a_reload() {
     let admin = "listen=\"127.0.0.1:0\"\ntoken_file=\"token\"\nhosts=\"tlsgate\"";
     fs::write(scene.path("tlsgate.toml"), config(&scene.backend, admin, "")).unwrap();
     eventually("it may be asked by its name", || (ask() == 200).then_some(()));
-    let log = scene.proxy.log_line("admin: hosts is");
+    let log = scene.proxy.log_line("admin: hosts = [\"tlsgate\"]");
     assert!(!log.contains("next start"), "{log}");
 }
 

@@ -63,6 +63,6 @@ fn of_many_certificates_that_changed_the_log_names_the_first_and_counts_the_rest
     let lines = lines.replace("[\"certs\"]", "[\"certs\", \"more\"]\nidle_timeout = \"77s\"");
     fs::write(pki.folder().join("tlsgate.toml"), lines).unwrap();
     let line = proxy.log_line("reloaded: ");
-    assert!(line.contains("idle_timeout is 77s"), "{line}");
+    assert!(line.contains("idle_timeout = \"1m 17s\""), "{line}");
     assert!(line.contains("n09.crt added; and 2 more certificates") && !line.contains("n10.crt"), "{line}");
 }

@@ -99,15 +99,15 @@ fn a_fingerprint_is_that_of_settings_ca_and_lists() {
         || Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names: Vec::new(), pins: Vec::new() };
     let (one, other) = (vec![client(|_| {})], vec![client(|_| {})]);
     let lists = vec![CertificateRevocationListDer::from(vec![1])];
-    let base = fingerprint(&settings(), &one, &[]);
-    assert_eq!(base, fingerprint(&settings(), &one, &[]));
+    let base = fingerprint::of(&settings(), &one, &[]);
+    assert_eq!(base, fingerprint::of(&settings(), &one, &[]));
     let different = [
-        fingerprint(&Settings { demand: Demand::Optional, ..settings() }, &one, &[]),
-        fingerprint(&Settings { expired_crl: ExpiredCrl::Ignore, ..settings() }, &one, &[]),
-        fingerprint(&Settings { names: vec![Allowed::CommonName("a".into())], ..settings() }, &one, &[]),
-        fingerprint(&Settings { pins: vec![[0; 32]], ..settings() }, &one, &[]),
-        fingerprint(&settings(), &other, &[]),
-        fingerprint(&settings(), &one, &lists),
+        fingerprint::of(&Settings { demand: Demand::Optional, ..settings() }, &one, &[]),
+        fingerprint::of(&Settings { expired_crl: ExpiredCrl::Ignore, ..settings() }, &one, &[]),
+        fingerprint::of(&Settings { names: vec![Allowed::CommonName("a".into())], ..settings() }, &one, &[]),
+        fingerprint::of(&Settings { pins: vec![[0; 32]], ..settings() }, &one, &[]),
+        fingerprint::of(&settings(), &other, &[]),
+        fingerprint::of(&settings(), &one, &lists),
     ];
     assert!(different.iter().all(|other| *other != base), "{different:?}");
 }
