@@ -313,7 +313,7 @@ fn a_list_that_is_out_of_date_counts_as_the_configuration_says() {
         assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revocation_unknown");
     }
     gate.rewrite(&format!("{old}, crl_expired = \"ignore\""));
-    gate.proxy.log_line("expired_crl: Ignore");
+    gate.proxy.log_line("crl_expired = \"ignore\"");
     for version in VERSIONS {
         assert!(gate.openssl(version, Some(&good), &[]).contains("hello\n"));
         assert_eq!(gate.record(&mut count)["outcome"], "completed");
