@@ -4,16 +4,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::backend::pool::Pool;
 use crate::config::located::ConfigError;
+use crate::config::validate::listener::Handling;
 use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
 use crate::route::ways::Ways;
-use crate::starttls;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::store::Store;
 use crate::warning::Warning;
@@ -44,14 +43,8 @@ pub struct Snapshot {
 pub struct Listener {
     pub name: Arc<str>,
     pub ways: Ways,
-    /// What clients say before TLS, if they say anything.
-    pub starttls: Option<starttls::Protocol>,
-    /// From accept to the end of the handshake.
-    pub handshake_timeout: Duration,
-    /// Without a byte in either direction.
-    pub idle_timeout: Duration,
-    /// The same once one side has ended its data.
-    pub half_close_timeout: Duration,
+    /// How each of its connections is handled.
+    pub handling: Handling,
     /// Certificates of its folders that could not be loaded.
     pub load_failures: usize,
     pub admission: Admission,

@@ -57,7 +57,7 @@ pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
 }
 
 fn patience(listener: &Listener) -> Patience {
-    Patience { idle: listener.idle_timeout, half_closed: listener.half_close_timeout }
+    Patience { idle: listener.handling.idle_timeout, half_closed: listener.handling.half_close_timeout }
 }
 
 /// Everything up to where bytes can be relayed. `None` where the connection ended before that: then it is closed.
@@ -84,13 +84,13 @@ async fn stages<'l>(
     entry: &mut Entry,
     admitted: &mut Admitted,
 ) -> Result<Ready<'l>, Ending> {
-    let deadline = Instant::now() + listener.handshake_timeout;
+    let deadline = Instant::now() + listener.handling.handshake_timeout;
     let mut reader = HelloReader::default();
     if listener.trusted_proxies.is_some() {
         let rest = proxy_header(client, listener, deadline, entry, admitted).await?;
         reader.raw.extend_from_slice(&rest);
     }
-    if let Some(protocol) = listener.starttls {
+    if let Some(protocol) = listener.handling.starttls {
         let early = std::mem::take(&mut reader.raw);
         reader.raw = start_tls(client, protocol, early, deadline, admitted).await?;
     }
@@ -168,7 +168,7 @@ async fn in_time<T>(
 /// Where a client goes that does not speak TLS, if that is why there is no hello.
 fn not_tls<'l>(listener: &'l Listener, failure: &NoHello) -> Option<(&'l Arc<str>, &'l Pool)> {
     // A client that was granted StartTLS must not go on in the clear.
-    match (failure, listener.ways.not_tls(), listener.starttls) {
+    match (failure, listener.ways.not_tls(), listener.handling.starttls) {
         (NoHello::Bad(HelloError::NotTls), Some(Route { name, way: Way::Passthrough(pool) }), None) => {
             Some((name, pool))
         }

@@ -110,12 +110,12 @@ fn a_reload_that_is_given_up_changes_nothing_and_the_next_one_does() {
     assert!(!reloader.is_under_way());
     reloader.begin(Cause::Signal);
     assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes == ["changed"]));
-    assert_eq!(reloader.config().listeners[0].idle_timeout, Duration::from_secs(120));
+    assert_eq!(reloader.config().listeners[0].handling.idle_timeout, Duration::from_secs(120));
     assert_eq!((reloader.status.borrow().generation, reloader.sockets.commits), (2, 2));
     // What was given up ends now, and nobody takes it.
     drop(hold);
     assert!(!reloader.is_under_way());
-    assert_eq!(reloader.config().listeners[0].idle_timeout, Duration::from_secs(120));
+    assert_eq!(reloader.config().listeners[0].handling.idle_timeout, Duration::from_secs(120));
 }
 
 #[test]

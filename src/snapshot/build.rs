@@ -59,10 +59,7 @@ fn listener(
     Some(Listener {
         name: Arc::clone(&settings.name),
         ways,
-        starttls: settings.starttls,
-        handshake_timeout: settings.handshake_timeout,
-        idle_timeout: settings.idle_timeout,
-        half_close_timeout: settings.half_close_timeout,
+        handling: settings.handling,
         load_failures: certificates.failures.len() - failures,
         admission: Admission::new(limits(&settings.limits), same.map(|same| &same.admission)),
         trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),

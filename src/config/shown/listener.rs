@@ -3,7 +3,7 @@
 use crate::config::shown::table::{Form, Table, Tables};
 use crate::config::shown::values::{backend, certificates, files, protocols, texts, time};
 use crate::config::shown::{client_auth, limits, route};
-use crate::config::validate::listener::{Listener, Tickets};
+use crate::config::validate::listener::{Handling, Listener, Tickets};
 use crate::config::values::limits::ProxyHeader;
 use crate::tls::tickets::Settings;
 
@@ -19,10 +19,7 @@ fn table(listener: &Listener) -> Table {
         require_sni,
         limits: limited,
         trusted_proxies,
-        starttls,
-        handshake_timeout,
-        idle_timeout,
-        half_close_timeout,
+        handling: Handling { starttls, handshake_timeout, idle_timeout, half_close_timeout },
         tickets,
         alpn,
         client_auth: auth,

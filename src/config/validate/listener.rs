@@ -41,11 +41,7 @@ pub struct Listener {
     pub limits: Limits,
     /// Where a PROXY header is required: those from which one is believed.
     pub trusted_proxies: Option<Vec<IpNet>>,
-    /// What clients say before TLS, if they say anything.
-    pub starttls: Option<starttls::Protocol>,
-    pub handshake_timeout: Duration,
-    pub idle_timeout: Duration,
-    pub half_close_timeout: Duration,
+    pub handling: Handling,
     pub tickets: Tickets,
     /// The application protocols that it agrees on, best first.
     pub alpn: Vec<Box<[u8]>>,
@@ -58,6 +54,19 @@ pub struct Listener {
     /// Where what is not TLS goes; `None` where it is refused.
     pub not_tls: Option<BackendRef>,
     pub routes: Vec<Route>,
+}
+
+/// How each of its connections is handled. A snapshot takes this over as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Handling {
+    /// The protocol in which clients ask for TLS; `None` where TLS begins at once.
+    pub starttls: Option<starttls::Protocol>,
+    /// From accept to the end of the handshake.
+    pub handshake_timeout: Duration,
+    /// Without a byte in either direction.
+    pub idle_timeout: Duration,
+    /// The same once one side has ended its data.
+    pub half_close_timeout: Duration,
 }
 
 impl Listener {
@@ -118,6 +127,7 @@ impl<'a> Listeners<'a> {
         let listen = self.addresses(&mut written);
         let policy = self.policies.named(&written.policy, &mut self.errors);
         let mode = mode(&written);
+        let handling = handling(&written);
         let certificates = self.certificates(&mut written, mode);
         let backend = self.backend(&written, mode);
         let not_tls = self.not_tls(&written);
@@ -152,10 +162,7 @@ impl<'a> Listeners<'a> {
             require_sni: written.require_sni.value,
             limits,
             trusted_proxies,
-            starttls: written.starttls.map(|protocol| protocol.value),
-            handshake_timeout: written.handshake_timeout.value,
-            idle_timeout: written.idle_timeout.value,
-            half_close_timeout: written.half_close_timeout.value,
+            handling,
             tickets,
             alpn: written.alpn.value.0,
             client_auth,
@@ -239,6 +246,15 @@ impl<'a> Listeners<'a> {
             settings: tickets::Settings { lifetime, rotation: written.ticket_rotation.value },
             keys: paths::files(written.ticket_keys.take(), self.folder),
         }
+    }
+}
+
+fn handling(written: &Written) -> Handling {
+    Handling {
+        starttls: written.starttls.as_ref().map(|protocol| protocol.value),
+        handshake_timeout: written.handshake_timeout.value,
+        idle_timeout: written.idle_timeout.value,
+        half_close_timeout: written.half_close_timeout.value,
     }
 }
 
