@@ -19,10 +19,9 @@ use crate::limit::rate::{Limiter, PerClient, Rate, Remembered};
 use crate::limit::room::{Room, RoomPermit};
 use crate::limit::waiting::{Waiter, Waiting};
 
-/// What a listener allows.
-#[derive(Debug, Clone)]
+/// How many connections a listener allows, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    pub prefixes: Prefixes,
     pub max_connections: usize,
     pub max_connections_per_client: Option<usize>,
     pub rate: Option<Rate>,
@@ -57,6 +56,8 @@ pub enum Refused {
 /// The limits, and how far they are used up.
 #[derive(Debug)]
 pub struct Admission {
+    /// The addresses from which clients may connect.
+    clients: Prefixes,
     pub limits: Limits,
     active: Arc<AtomicUsize>,
     waiting: Arc<Waiting>,
@@ -86,7 +87,7 @@ pub struct ClientPermit(Option<(Arc<Mutex<HashMap<Client, usize>>>, Client)>);
 impl Admission {
     /// Goes on from `before`, the same listener's, as far as the limits are the same: what is active and who is blocked stays
     /// in any case.
-    pub fn new(limits: Limits, before: Option<&Self>) -> Self {
+    pub fn new(clients: Prefixes, limits: Limits, before: Option<&Self>) -> Self {
         let rate = before.filter(|before| before.limits.rate == limits.rate).and_then(|before| before.rate.clone());
         let rate_per_client = before
             .filter(|before| before.limits.rate_per_client == limits.rate_per_client)
@@ -95,6 +96,7 @@ impl Admission {
             .filter(|before| before.limits.handshake_failures == limits.handshake_failures)
             .and_then(|before| before.failures.clone());
         Self {
+            clients,
             active: before.map(|before| Arc::clone(&before.active)).unwrap_or_default(),
             waiting: before.map(|before| Arc::clone(&before.waiting)).unwrap_or_default(),
             of_client: before.map(|before| Arc::clone(&before.of_client)).unwrap_or_default(),
@@ -154,7 +156,7 @@ impl Admission {
 
     /// Whether the client may have one more connection.
     pub fn permit_client(&self, address: IpAddr) -> Result<ClientPermit, Refused> {
-        if !self.limits.prefixes.allows(address) {
+        if !self.clients.allows(address) {
             return Err(Refused::Denied);
         }
         let client = Client::from(address);
@@ -245,9 +247,12 @@ mod tests {
 
     use super::*;
 
+    fn clients() -> Prefixes {
+        Prefixes::new(&[], &["192.0.2.0/24".parse().unwrap()])
+    }
+
     fn limits() -> Limits {
         Limits {
-            prefixes: Prefixes::new(&[], &["192.0.2.0/24".parse().unwrap()]),
             max_connections: 3,
             max_connections_per_client: Some(2),
             rate: None,
@@ -272,7 +277,7 @@ mod tests {
 
     #[test]
     fn permits_are_given_back() {
-        let admission = Admission::new(limits(), None);
+        let admission = Admission::new(clients(), limits(), None);
         let mut permits: Vec<_> = (0..3).map(|_| permit(&admission).unwrap()).collect();
         permits.iter_mut().for_each(ListenerPermit::heard);
         assert_eq!(permit(&admission).unwrap_err(), Refused::TooMany);
@@ -290,7 +295,7 @@ mod tests {
 
     #[test]
     fn who_has_said_nothing_gives_way_and_who_has_does_not() {
-        let admission = Admission::new(limits(), None);
+        let admission = Admission::new(clients(), limits(), None);
         let mut permits: Vec<_> = (0..3).map(|_| permit(&admission).unwrap()).collect();
         permits[0].heard();
         let called = |permit: &ListenerPermit| {
@@ -308,7 +313,7 @@ mod tests {
     #[test]
     fn rates_hold_for_the_listener_and_for_each_client() {
         let limits = Limits { rate: Some(rate(2)), rate_per_client: Some(rate(1)), max_connections: 100, ..limits() };
-        let admission = Admission::new(limits, None);
+        let admission = Admission::new(clients(), limits, None);
         assert!(permit(&admission).is_ok() && permit(&admission).is_ok());
         assert_eq!(permit(&admission).unwrap_err(), Refused::TooOften);
         assert_eq!(admission.active(), 0);
@@ -321,7 +326,7 @@ mod tests {
     fn too_many_failures_block_for_a_while_and_a_reload_does_not_pardon() {
         let failures = |block| Some(Failures { rate: rate(3), block });
         let long = Limits { handshake_failures: failures(Duration::from_secs(3600)), ..limits() };
-        let admission = Admission::new(long.clone(), None);
+        let admission = Admission::new(clients(), long.clone(), None);
         for _ in 0..3 {
             admission.failed(address("10.0.0.1"));
             assert!(admission.permit_client(address("10.0.0.1")).is_ok());
@@ -330,13 +335,13 @@ mod tests {
         assert_eq!(admission.permit_client(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
         assert!(admission.permit_client(address("10.0.0.2")).is_ok());
         assert_eq!(admission.blocked(), 1);
-        let reloaded = Admission::new(Limits { max_connections: 7, ..long }, Some(&admission));
+        let reloaded = Admission::new(clients(), Limits { max_connections: 7, ..long }, Some(&admission));
         assert_eq!(reloaded.permit_client(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
-        let off = Admission::new(limits(), Some(&admission));
+        let off = Admission::new(clients(), limits(), Some(&admission));
         assert!(off.permit_client(address("10.0.0.1")).is_ok(), "without the limit nobody is blocked");
 
         let short = Limits { handshake_failures: failures(Duration::ZERO), ..limits() };
-        let admission = Admission::new(short, None);
+        let admission = Admission::new(clients(), short, None);
         (0..4).for_each(|_| admission.failed(address("10.0.0.1")));
         assert!(admission.permit_client(address("10.0.0.1")).is_ok(), "the block is over");
         assert_eq!(admission.blocked(), 0);
@@ -345,19 +350,19 @@ mod tests {
     #[test]
     fn a_reload_keeps_what_is_used_up_unless_the_limit_is_another() {
         let with = |burst| Limits { rate: Some(rate(burst)), max_connections: 100, ..limits() };
-        let admission = Admission::new(with(1), None);
+        let admission = Admission::new(clients(), with(1), None);
         let _permit = permit(&admission).unwrap();
-        let same = Admission::new(with(1), Some(&admission));
+        let same = Admission::new(clients(), with(1), Some(&admission));
         assert_eq!(same.active(), 1);
         assert_eq!(permit(&same).unwrap_err(), Refused::TooOften);
-        assert!(permit(&Admission::new(with(2), Some(&admission))).is_ok());
+        assert!(permit(&Admission::new(clients(), with(2), Some(&admission))).is_ok());
     }
 
     #[test]
     fn where_the_room_is_full_who_is_silent_gives_way_whatever_its_listener() {
         let room = Arc::new(Room::default());
         room.set(2);
-        let [one, other] = [(); 2].map(|()| Admission::new(limits(), None));
+        let [one, other] = [(); 2].map(|()| Admission::new(clients(), limits(), None));
         let enter =
             |admission: &Admission, elsewhere: &Admission| admission.permit_connection(&room, || elsewhere.give_way());
         let (mut served, silent) = (enter(&one, &other).unwrap(), enter(&one, &other).unwrap());

@@ -109,7 +109,7 @@ fn demand(config: &Config, sockets: usize) -> Demand {
     Demand {
         sockets,
         checks: checked.map(|backend| backend.settings.servers.len()).sum(),
-        connections: config.listeners.iter().fold(0, |sum, one| sum.saturating_add(one.limits.max_connections)),
+        connections: config.listeners.iter().fold(0, |sum, one| sum.saturating_add(one.limits.counts.max_connections)),
     }
 }
 

@@ -9,9 +9,9 @@ use crate::backend::pool::Pool;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
-use crate::config::validate::limits::Limits as Written;
+use crate::config::validate::limits::Limits;
 use crate::config::validate::listener::Listener as Settings;
-use crate::limit::admission::{Admission, Limits};
+use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
 use crate::snapshot::certificates::Certificates;
 use crate::snapshot::{Built, Listener, Snapshot, backend_tls, health, ways};
@@ -56,12 +56,13 @@ fn listener(
 ) -> Option<Listener> {
     let failures = certificates.failures.len();
     let ways = ways::build(settings, same, pools, layer, certificates)?;
+    let Limits { allow, deny, counts } = &settings.limits;
     Some(Listener {
         name: Arc::clone(&settings.name),
         ways,
         handling: settings.handling,
         load_failures: certificates.failures.len() - failures,
-        admission: Admission::new(limits(&settings.limits), same.map(|same| &same.admission)),
+        admission: Admission::new(Prefixes::new(allow, deny), counts.clone(), same.map(|same| &same.admission)),
         trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
     })
 }
@@ -72,15 +73,4 @@ fn pool(backend: &Backend, layer: Layer, before: &Snapshot, certificates: &mut C
     let version = backend.settings.proxy_protocol;
     let check = backend.health.as_ref().and_then(|health| health::check(health, version, layer, certificates));
     Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
-}
-
-fn limits(written: &Written) -> Limits {
-    Limits {
-        prefixes: Prefixes::new(&written.allow, &written.deny),
-        max_connections: written.max_connections,
-        max_connections_per_client: written.max_connections_per_client,
-        rate: written.connection_rate,
-        rate_per_client: written.connection_rate_per_client,
-        handshake_failures: written.handshake_failures,
-    }
 }

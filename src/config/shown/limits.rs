@@ -5,18 +5,21 @@ use serde_json::Value;
 use crate::config::shown::table::{Shown, Table};
 use crate::config::shown::values::{rate, texts, time};
 use crate::config::validate::limits::Limits;
-use crate::limit::admission::Failures;
+use crate::limit::admission::{self, Failures};
 use crate::limit::rate::Rate;
 
 pub(super) fn table(limits: &Limits) -> Table {
     let Limits {
         allow,
         deny,
-        max_connections,
-        max_connections_per_client,
-        connection_rate,
-        connection_rate_per_client,
-        handshake_failures,
+        counts:
+            admission::Limits {
+                max_connections,
+                max_connections_per_client,
+                rate: connection_rate,
+                rate_per_client: connection_rate_per_client,
+                handshake_failures,
+            },
     } = limits;
     Table::default()
         .key("allow", texts(allow))

@@ -7,18 +7,14 @@ use ipnet::IpNet;
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::values::limits::ProxyHeader;
-use crate::limit::admission::Failures;
-use crate::limit::rate::Rate;
+use crate::limit::admission;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     pub allow: Vec<IpNet>,
     pub deny: Vec<IpNet>,
-    pub max_connections: usize,
-    pub max_connections_per_client: Option<usize>,
-    pub connection_rate: Option<Rate>,
-    pub connection_rate_per_client: Option<Rate>,
-    pub handshake_failures: Option<Failures>,
+    /// How many and how often.
+    pub counts: admission::Limits,
 }
 
 pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigError>) -> Limits {
@@ -35,11 +31,13 @@ pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigErr
     Limits {
         allow,
         deny: prefixes(deny, errors),
-        max_connections: limits.max_connections.value,
-        max_connections_per_client: limits.max_connections_per_client.map(|most| most.value),
-        connection_rate: limits.connection_rate.map(|rate| rate.value),
-        connection_rate_per_client: limits.connection_rate_per_client.map(|rate| rate.value),
-        handshake_failures: limits.handshake_failures.map(|failures| failures.value),
+        counts: admission::Limits {
+            max_connections: limits.max_connections.value,
+            max_connections_per_client: limits.max_connections_per_client.map(|most| most.value),
+            rate: limits.connection_rate.map(|rate| rate.value),
+            rate_per_client: limits.connection_rate_per_client.map(|rate| rate.value),
+            handshake_failures: limits.handshake_failures.map(|failures| failures.value),
+        },
     }
 }
 
