@@ -39,7 +39,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-/// A basic string (TOML 1.0, "String").
+/// A basic string (TOML 1.0, "String"). Characters that cannot be seen, or that turn others around, are escaped.
 pub fn text(text: &str) -> String {
     let mut written = String::with_capacity(text.len() + 2);
     written.push('"');
@@ -50,8 +50,12 @@ pub fn text(text: &str) -> String {
             '\n' => written.push_str("\\n"),
             '\r' => written.push_str("\\r"),
             '\t' => written.push_str("\\t"),
-            control if control.is_control() => written.push_str(&format!("\\u{:04X}", u32::from(control))),
-            other => written.push(other),
+            '\'' => written.push('\''),
+            other => match (other.escape_debug().len(), u32::from(other)) {
+                (1, _) => written.push(other),
+                (_, short @ ..=0xffff) => written.push_str(&format!("\\u{short:04X}")),
+                (_, long) => written.push_str(&format!("\\U{long:08X}")),
+            },
         }
     }
     written.push('"');
@@ -73,7 +77,8 @@ mod tests {
     #[test]
     fn a_value_is_written_so_that_toml_reads_the_same() {
         let values = [
-            json!("a \"quoted\" \\ text\n\twith \u{1} \u{7f} ü"),
+            json!("a \"quoted\" \\ text\n\twith \u{1} \u{7f} ü and it's"),
+            json!("\u{0}\u{85}\u{202e}\u{2028}\u{e0001}\u{10ffff}"),
             json!(true),
             json!(10_000),
             json!([]),
@@ -85,6 +90,14 @@ mod tests {
             assert_eq!(serde_json::to_value(read(&written)).unwrap(), value, "{written}");
         }
         assert_eq!(toml(&Shown::Value(Value::Null)), None);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_escaped() {
+        let names = [("a\u{202e}b", "\"a\\u202Eb\""), ("\u{e0001}", "\"\\U000E0001\""), ("ü's", "\"ü's\"")];
+        for (name, written) in names {
+            assert_eq!(text(name), written);
+        }
     }
 
     #[test]
