@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::config::shown;
+use crate::config::shown::table::{Shown, Table};
 use crate::config::shown::written;
 use crate::config::validate::Config;
 use crate::reload::difference;
@@ -15,7 +18,8 @@ use crate::tls::trust::clients::ClientAuth;
 
 /// One for each difference that matters to who operates it.
 pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snapshot) -> Vec<Change> {
-    let mut changes = difference::between(&shown::config(before), &shown::config(after));
+    let shown = (shown::config(before), shown::config(after));
+    let mut changes = difference::between(&shown.0, &shown.1);
     let names: BTreeSet<&str> = after.listeners.iter().map(|listener| &*listener.name).collect();
     for name in names {
         let line = |what: Change| what.of(&format!("listener {}", written::text(name)));
@@ -25,18 +29,67 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
             changes.extend(judges(&was.ways, &is.ways).into_iter().map(line));
         }
     }
-    let (was, is) = (pools(was), pools(is));
-    for (name, (is_checked, is_sealed)) in &is {
-        let line = |what: Change| what.of(&format!("backend {}", written::text(name)));
-        let Some((was_checked, was_sealed)) = was.get(name) else { continue };
-        if was_checked != is_checked {
-            changes.push(line(Kind::Setting.change("health check changed")));
+    changes.extend(files_of_backends(&shown, &pools(was), &pools(is)));
+    changes
+}
+
+/// Where the same is written of a backend's health check, or of its TLS, and the files that it names hold something else.
+fn files_of_backends<C: PartialEq, T: PartialEq>(
+    (before, after): &(Table, Table),
+    was: &BTreeMap<&str, (C, T)>,
+    is: &BTreeMap<&str, (C, T)>,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (name, now) in is {
+        let Some(old) = was.get(name).filter(|old| *old != now) else { continue };
+        let line = |what: &str| Kind::Setting.change(what).of(&format!("backend {}", written::text(name)));
+        let (written, rewritten) = (Written::of(before, name), Written::of(after, name));
+        if old.0 != now.0 && written.check == rewritten.check {
+            changes.push(line("health check changed"));
         }
-        if was_sealed != is_sealed {
-            changes.push(line(Kind::Setting.change("what TLS to it asks for, or shows, has changed")));
+        if old.1 != now.1 && written.tls == rewritten.tls {
+            changes.push(line("what TLS to it asks for, or shows, has changed"));
         }
     }
     changes
+}
+
+/// What the configuration has about a backend, besides the contents of files.
+struct Written<'t> {
+    /// Its health check, and what else decides how that is made.
+    check: [Option<&'t Shown>; 3],
+    /// Its TLS, and the policy of that.
+    tls: (Option<&'t Shown>, Option<&'t Table>),
+}
+
+impl<'t> Written<'t> {
+    fn of(config: &'t Table, backend: &str) -> Self {
+        let key = |table: Option<&'t Table>, key: &str| table.and_then(|table| table.get(key));
+        let own = named(config, "backend", backend);
+        let runtime = key(Some(config), "runtime").and_then(table);
+        let tls = key(own, "tls");
+        let policy = match key(tls.and_then(table), "policy") {
+            Some(Shown::Value(Value::String(policy))) => named(config, "policy", policy),
+            _ => None,
+        };
+        let check = [key(own, "health"), key(own, "proxy_protocol"), key(runtime, "record_layer")];
+        Self { check, tls: (tls, policy) }
+    }
+}
+
+fn table(shown: &Shown) -> Option<&Table> {
+    match shown {
+        Shown::Table(table) => Some(table),
+        Shown::Value(_) | Shown::Inline(_) | Shown::Tables(_) => None,
+    }
+}
+
+/// One of several tables with names.
+fn named<'t>(config: &'t Table, key: &str, name: &str) -> Option<&'t Table> {
+    match config.get(key)? {
+        Shown::Tables(tables) => tables.all.iter().find(|(one, _)| one == name).map(|(_, table)| table),
+        Shown::Value(_) | Shown::Inline(_) | Shown::Table(_) => None,
+    }
 }
 
 /// Where the same is asked of clients, and they are judged by other files.
@@ -80,3 +133,6 @@ fn pools(snapshot: &Snapshot) -> BTreeMap<&str, (impl PartialEq + use<>, impl Pa
 fn by_label<'c>(certificates: &[&'c Arc<Certificate>]) -> BTreeMap<&'c str, &'c Arc<Certificate>> {
     certificates.iter().map(|certificate| (&*certificate.label, *certificate)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,8 @@ fn checks_go_on_through_reloads_and_begin_anew_when_they_change() {
     stage.reload(&names(&[server.address]), "");
     becomes(&stage, 0, "unknown");
     assert_eq!(self::server(&stage, 0)["last_check"], json!(null));
-    stage.proxy.log_line("health check changed");
+    stage.proxy.log_line("health: type = \"ldap\" (was \"tcp\")");
+    stage.proxy.log_line("health is not set (was { type = \"ldap\"");
     // Its series go with the server.
     let other = Backend::echo();
     stage.reload(&names(&[other.address]), &format!("health = {{ type = \"tcp\", {QUICK} }}"));

@@ -1,0 +1,95 @@
+//! What is reported of a backend's files and of their keys.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::*;
+use crate::config;
+use crate::tls::certificate::store::Trust;
+
+const FILE: &str = r#"
+[runtime]
+record_layer = "tlsgate"
+[[listener]]
+name = "main"
+listen = "127.0.0.1:0"
+mode = "passthrough"
+backend = "plain"
+[policy.own]
+versions = ["TLSv1.3"]
+ciphers = ["TLS_AES_128_GCM_SHA256"]
+[backend.plain]
+servers = "127.0.0.1:9"
+[backend.sealed]
+servers = "127.0.0.1:9"
+proxy_protocol = "v1"
+tls = { ca = "ca.pem", server_name = "a.test", policy = "own" }
+health = { type = "ldap", tls = true, ca = "ca.pem", bind_dn = "cn=a", password_file = "password" }
+"#;
+
+/// A folder with the files that are named in [`FILE`].
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    write_ca(folder.path());
+    fs::write(folder.path().join("password"), "first").unwrap();
+    folder
+}
+
+fn write_ca(folder: &Path) {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
+}
+
+/// The changes from [`FILE`] to another text, after `meanwhile` was done to the files.
+fn changes(other: &str, meanwhile: impl FnOnce(&Path)) -> Vec<String> {
+    let folder = folder();
+    let built = |text: &str, before: &Snapshot| {
+        let config = config::parse(text, folder.path()).unwrap();
+        let built = Snapshot::build(&config, before, Trust::Bytes, Timestamp::now());
+        (config, built.unwrap_or_else(|errors| panic!("{errors:?}")).snapshot)
+    };
+    let (before, was) = built(FILE, &Snapshot::default());
+    meanwhile(folder.path());
+    let (after, is) = built(other, &was);
+    between(&before, &after, &was, &is).into_iter().map(|change| change.text).collect()
+}
+
+#[test]
+fn what_files_of_a_backend_hold_is_reported_where_their_keys_are_the_same() {
+    assert_eq!(changes(FILE, |_| ()), [""; 0]);
+    let password = changes(FILE, |folder| fs::write(folder.join("password"), "second").unwrap());
+    assert_eq!(password, ["backend \"sealed\": health check changed"]);
+    assert_eq!(
+        changes(FILE, write_ca),
+        [
+            "backend \"sealed\": health check changed",
+            "backend \"sealed\": what TLS to it asks for, or shows, has changed"
+        ]
+    );
+}
+
+#[test]
+fn a_key_of_a_backend_is_reported_once() {
+    for (written, other, expected) in [
+        (
+            "type = \"ldap\"",
+            "type = \"ldap\", interval = \"9s\", jitter = \"500ms\"",
+            &["backend \"sealed\": health: interval = \"9s\" (was \"5s\")"][..],
+        ),
+        ("\"v1\"", "\"v2\"", &["backend \"sealed\": proxy_protocol = \"v2\" (was \"v1\")"]),
+        ("\"tlsgate\"", "\"rustls\"", &["runtime: record_layer = \"rustls\" (was \"tlsgate\")"]),
+        ("a.test", "b.test", &["backend \"sealed\": tls: server_name = \"b.test\" (was \"a.test\")"]),
+        (
+            "AES_128_GCM_SHA256",
+            "AES_256_GCM_SHA384",
+            &["policy \"own\": ciphers = [\"TLS_AES_256_GCM_SHA384\"] (was [\"TLS_AES_128_GCM_SHA256\"])"],
+        ),
+    ] {
+        assert_eq!(changes(&FILE.replace(written, other), |_| ()), expected);
+    }
+}
