@@ -47,9 +47,10 @@ impl Found {
             match (old.get(name.as_str()), new.get(name.as_str())) {
                 (None, _) => self.within(here, own, |found| found.add("added")),
                 (_, None) => self.within(here, own, |found| found.add("removed")),
-                // Settings of listeners and backends are few, and are to be seen as such; those of routes are many.
+                // Settings of listeners and backends are few, and are to be seen as such; those of routes and servers are
+                // many.
                 (Some(old), Some(new)) => {
-                    let inner = if own == Kind::Route { own } else { inner };
+                    let inner = if matches!(own, Kind::Route | Kind::Server) { own } else { inner };
                     self.within(here, inner, |found| found.table(old, new));
                 }
             }
@@ -113,6 +114,7 @@ fn kind(one: &str) -> Kind {
         "listener" => Kind::Listener,
         "route" => Kind::Route,
         "backend" => Kind::Backend,
+        "server" => Kind::Server,
         _ => Kind::Setting,
     }
 }

@@ -15,10 +15,11 @@ pub(super) enum Kind {
     Route,
     Listener,
     Backend,
+    Server,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Setting, Self::Certificate, Self::Route, Self::Listener, Self::Backend];
+    const ALL: [Self; 6] = [Self::Setting, Self::Certificate, Self::Route, Self::Listener, Self::Backend, Self::Server];
 
     pub(super) fn change(self, text: impl Into<String>) -> Change {
         Change { kind: self, text: text.into() }
@@ -31,6 +32,7 @@ impl Kind {
             Self::Route => ("route", "routes"),
             Self::Listener => ("listener", "listeners"),
             Self::Backend => ("backend", "backends"),
+            Self::Server => ("server", "servers"),
         };
         format!("and {count} more {}", if count == 1 { one } else { many })
     }

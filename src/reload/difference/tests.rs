@@ -393,3 +393,17 @@ fn tables_that_come_and_go_are_one_line_each() {
     assert_eq!(lines(&without, &with), ["backend \"new\": added"]);
     assert_eq!(lines(&with, &without), ["backend \"new\": removed"]);
 }
+
+#[test]
+fn many_servers_do_not_hide_a_setting() {
+    let servers = |weight: u32| {
+        let servers = (1..=50).map(|last| format!("{{ address = '192.0.2.{last}:1', weight = {weight} }}"));
+        format!("[{}]", servers.collect::<Vec<_>>().join(", "))
+    };
+    let shown = |weight, balance| {
+        configured(&[("backend.plain.servers", servers(weight).as_str()), ("backend.plain.balance", balance)])
+    };
+    let line = crate::reload::summary::line(&between(&shown(1, "'random_two'"), &shown(2, "'first'")));
+    assert!(line.starts_with("backend \"plain\": balance = \"first\" (was \"random_two\"); "), "{line}");
+    assert!(line.ends_with("; and 40 more servers"), "{line}");
+}
