@@ -11,6 +11,7 @@ use crate::config::shown::written;
 use crate::config::validate::Config;
 use crate::reload::difference;
 use crate::reload::summary::{Change, Kind};
+use crate::route::index;
 use crate::route::ways::Ways;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
@@ -26,7 +27,9 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
         if let (Some(was), Some(is)) = (was.listener(name), is.listener(name)) {
             let certificates = certificates(&was.ways.certificates(), &is.ways.certificates());
             changes.extend(certificates.into_iter().map(line));
-            changes.extend(judges(&was.ways, &is.ways).into_iter().map(line));
+            let written = |config| move |route: &str| client_auth(named(config, "listener", name), route);
+            let judges = judges((written(&shown.0), &was.ways), (written(&shown.1), &is.ways));
+            changes.extend(judges.into_iter().map(line));
         }
     }
     changes.extend(files_of_backends(&shown, &pools(was), &pools(is)));
@@ -84,6 +87,12 @@ fn table(shown: &Shown) -> Option<&Table> {
     }
 }
 
+/// What is asked of a route's clients, as it is shown in the listener.
+fn client_auth<'t>(listener: Option<&'t Table>, route: &str) -> Option<&'t Shown> {
+    let table = if route == index::DEFAULT { listener } else { named(listener?, "route", route) };
+    table?.get("client_auth")
+}
+
 /// One of several tables with names.
 fn named<'t>(config: &'t Table, key: &str, name: &str) -> Option<&'t Table> {
     match config.get(key)? {
@@ -92,12 +101,15 @@ fn named<'t>(config: &'t Table, key: &str, name: &str) -> Option<&'t Table> {
     }
 }
 
-/// Where the same is asked of clients, and they are judged by other files.
-fn judges(was: &Ways, is: &Ways) -> Vec<Change> {
-    let before: BTreeMap<_, _> = was.client_auths().collect();
+/// Where the same is asked of clients, by the same files, and these hold something else.
+fn judges<'t>(
+    (before, was): (impl Fn(&str) -> Option<&'t Shown>, &Ways),
+    (after, is): (impl Fn(&str) -> Option<&'t Shown>, &Ways),
+) -> Vec<Change> {
+    let judged: BTreeMap<_, _> = was.client_auths().collect();
     let other = |(route, auth): &(&str, &Arc<ClientAuth>)| {
-        let same = before.get(route).filter(|before| before.settings() == auth.settings());
-        same.is_some_and(|before| before.fingerprint() != auth.fingerprint())
+        let old = judged.get(route).filter(|old| old.fingerprint() != auth.fingerprint());
+        old.is_some() && before(route) == after(route)
     };
     let changed = is.client_auths().filter(other);
     let text = |route: &str| {
