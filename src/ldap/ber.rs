@@ -28,9 +28,8 @@ pub enum BerError {
     /// `length` is what the element claims.
     #[error("a value is longer than {limit} bytes")]
     TooLong { length: u64, limit: usize },
-    /// The length itself takes more than eight bytes.
-    #[error("a value is longer than {limit} bytes")]
-    LongLength { limit: usize },
+    #[error("a length has more than eight bytes")]
+    LongLength,
 }
 
 /// The first element, whose content may have `limit` bytes, and the bytes behind it. What is not allowed is an error as
@@ -47,7 +46,7 @@ pub fn element(bytes: &[u8], limit: usize) -> Result<(Element<'_>, &[u8]), BerEr
         long => {
             let count = usize::from(long & !LONG_LENGTH);
             if count > size_of::<u64>() {
-                return Err(BerError::LongLength { limit });
+                return Err(BerError::LongLength);
             }
             // More bytes than the length needs are allowed: Microsoft's servers always write four.
             let (digits, rest) = rest.split_at_checked(count).ok_or(BerError::Truncated)?;
@@ -160,8 +159,7 @@ mod tests {
 
     #[test]
     fn what_ldap_does_not_use_is_refused_at_once() {
-        let (long, too_long) =
-            (BerError::LongLength { limit: LIMIT }, |length| BerError::TooLong { length, limit: LIMIT });
+        let (long, too_long) = (BerError::LongLength, |length| BerError::TooLong { length, limit: LIMIT });
         for (bytes, error) in [
             (&b"\x1f\x01"[..], BerError::LongTag),
             (b"\x1f\x81\x01\x00", BerError::LongTag),

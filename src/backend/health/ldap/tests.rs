@@ -84,7 +84,7 @@ fn requests_are_what_rfc_4511_says() {
 fn every_refusal_has_its_words() {
     let bind = binding();
     let goodbye = reply(0, &encoded(EXTENDED_RESPONSE, &[&fields(52, "shutting down")]));
-    let cases: [(&Ldap, Vec<u8>, &str); 11] = [
+    let cases: [(&Ldap, Vec<u8>, &str); 12] = [
         (&bind, result(BIND_RESPONSE, 49, ""), "bind: invalidCredentials (49)"),
         (&bind, result(BIND_RESPONSE, 8, "use\r\nTLS"), "bind: strongerAuthRequired (8): useTLS"),
         (&ROOT, result(SEARCH_DONE, 50, "no"), "search for the root entry: insufficientAccessRights (50): no"),
@@ -94,6 +94,11 @@ fn every_refusal_has_its_words() {
         (&bind, goodbye, "the server ends the connection: unavailable (52): shutting down"),
         (&bind, reply(7, &encoded(BIND_RESPONSE, &[&fields(0, "")])), "the answer belongs to no request"),
         (&bind, reply(1, &encoded(BIND_RESPONSE, &[&encoded_number(INTEGER, 0)])), "the answer has no result code"),
+        (
+            &bind,
+            reply(1, &encoded(BIND_RESPONSE, &[b"\x0a\x89"])),
+            "the answer is not LDAP: a length has more than eight bytes",
+        ),
         (&bind, b"HTTP/1.1 400 Bad Request\r\n\r\n".repeat(4), "the answer is no LDAP message"),
         (&bind, b"\x30\x80\x00\x00".to_vec(), "the answer is not LDAP: a length is indefinite"),
     ];
