@@ -143,6 +143,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        // close_notify is the end of this side's data (RFC 8446 section 6.1).
+        if this.closing {
+            return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
+        }
         // One record waits at most.
         ready!(this.poll_sealed(cx))?;
         match &this.end {

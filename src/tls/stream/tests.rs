@@ -138,6 +138,21 @@ async fn a_peer_that_has_ended_its_data_still_takes_ours() {
 }
 
 #[tokio::test]
+async fn nothing_is_sent_behind_close_notify() {
+    for (version, layer) in EVERY {
+        let (mut client, mut server) = session(version, layer, 1 << 16).await;
+        client.write_all(b"last").await.unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(client.write(b"more").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        client.shutdown().await.unwrap();
+        assert!(client.sealed.is_empty(), "{version:?} {layer:?}");
+        let mut came = Vec::new();
+        server.read_to_end(&mut came).await.unwrap();
+        assert_eq!(came, b"last");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_is_cut_is_no_end_of_the_data() {
     for (version, layer) in EVERY {
         let (mut client, mut server) = session(version, layer, 1 << 16).await;
