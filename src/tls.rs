@@ -1,5 +1,5 @@
-//! Everything that knows TLS: policies, certificates, the ClientHello, the choice among certificates, the handshake
-//! and the record layer. Knows no configuration file, no backend and no log.
+//! TLS: policies, certificates, the ClientHello, the choice of a certificate, the handshake and the record layer.
+//! Must not know: configuration files, backends, logs.
 
 pub mod certificate;
 pub mod crypto;

@@ -94,19 +94,19 @@ fn before_a_handshake() -> Vec<Row> {
         (
             NoHello::Bad(HelloError::NotTls).into(),
             Outcome::NotTls,
-            "not TLS: the first bytes are no handshake record",
+            "not TLS: the first bytes are not a handshake record",
             alert(Alert::UnexpectedMessage),
         ),
         (
             HelloError::TooLarge.into(),
             Outcome::HelloInvalid,
-            "a ClientHello larger than 65536 bytes",
+            "the ClientHello is larger than 65536 bytes",
             alert(Alert::DecodeError),
         ),
         (
             HelloError::TooOld.into(),
             Outcome::NoCommonVersion,
-            "a client that offers nothing newer than TLS 1.1",
+            "the client offers no TLS version newer than 1.1",
             alert(Alert::ProtocolVersion),
         ),
         (

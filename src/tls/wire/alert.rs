@@ -1,18 +1,18 @@
-//! An alert as one plaintext record, for what is refused before any key exists (RFC 8446, section 6).
+//! Alerts: their names, and one as a plaintext record for a handshake that ends before there are keys (RFC 8446 section 6).
 //! Must not know: why it is sent.
 
 use rustls::AlertDescription;
 
-/// A fatal alert in a TLSPlaintext record, as it goes on the wire before encryption starts.
+/// A fatal alert in a TLSPlaintext record, as it is sent before encryption starts.
 ///
-/// The record says version TLS 1.2 (0x0303), which every client accepts there (RFC 8446, section 5.1).
+/// The record's version is TLS 1.2 (0x0303), which every client accepts there (RFC 8446 section 5.1).
 pub fn plaintext(description: AlertDescription) -> [u8; 7] {
     [CONTENT_TYPE_ALERT, 0x03, 0x03, 0x00, 0x02, LEVEL_FATAL, u8::from(description)]
 }
 
-/// An alert's IANA name: `handshake_failure`.
+/// An alert's IANA name, such as `handshake_failure`; `alert_222` for an alert that has none.
 pub fn name(description: AlertDescription) -> String {
-    // The registry spells it the other way.
+    // IANA's registry spells it with a z, rustls with an s.
     if description == AlertDescription::UnrecognisedName {
         return "unrecognized_name".to_owned();
     }
@@ -22,11 +22,12 @@ pub fn name(description: AlertDescription) -> String {
     snake(camel)
 }
 
-/// A name in camel case as RFCs write code points: `HandshakeFailure` → `handshake_failure`.
+/// A name in camel case → the same name as RFCs write code points: `HandshakeFailure` → `handshake_failure`.
 pub(crate) fn snake(camel: &str) -> String {
     let mut name = String::with_capacity(camel.len() + 4);
     let mut previous_lower = false;
     for letter in camel.chars() {
+        // A row of capitals is one word: `UnknownCA` becomes `unknown_ca`.
         if letter.is_ascii_uppercase() && previous_lower {
             name.push('_');
         }

@@ -1,5 +1,5 @@
-//! Code points ↔ their names: IANA's, OpenSSL's, and the bare number. Each stands in one of the tables below, once.
-//! Must not know: which of them anybody uses.
+//! Code points ↔ their names: IANA's, OpenSSL's, or the bare number. Each code point has one row in one of the tables
+//! below. Must not know: which of them are in use.
 
 use std::borrow::Cow;
 
@@ -34,6 +34,7 @@ pub fn group_name(group: impl Into<NamedGroup>) -> Cow<'static, str> {
 
 /// The cipher suite of that name (`TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`, `ECDHE-RSA-AES128-GCM-SHA256`, `0xc02f`).
 pub fn suite(name: &str) -> Option<CipherSuite> {
+    // A suite that OpenSSL does not have has an empty name in the table; an empty text must not match it.
     let same = |known: &str| known.eq_ignore_ascii_case(name) && !known.is_empty();
     let listed = suites::ALL.iter().find(|(_, iana, openssl)| same(iana) || same(openssl)).map(|(code, ..)| *code);
     let alias = || EDH.iter().find(|(_, alias)| same(alias)).map(|(code, _)| *code);
@@ -46,7 +47,7 @@ pub fn suite_name(suite: impl Into<CipherSuite>) -> Cow<'static, str> {
     iana_name(code).map_or_else(|| unnamed(code).into(), Cow::Borrowed)
 }
 
-/// OpenSSL's name of a cipher suite; IANA's where it has none.
+/// OpenSSL's name of a cipher suite; IANA's where OpenSSL has none.
 pub fn openssl_suite_name(suite: impl Into<CipherSuite>) -> Cow<'static, str> {
     let code = u16::from(suite.into());
     openssl_name(code).map_or_else(|| suite_name(code), Cow::Borrowed)
@@ -57,12 +58,12 @@ pub fn iana_name(suite: u16) -> Option<&'static str> {
     listed(suite).map(|(iana, _)| iana)
 }
 
-/// OpenSSL's name of a cipher suite, if it has ever had that suite. In TLS 1.3 it is IANA's.
+/// OpenSSL's name of a cipher suite, if any version of OpenSSL has had it. For TLS 1.3, OpenSSL uses IANA's names.
 pub fn openssl_name(suite: u16) -> Option<&'static str> {
     listed(suite).map(|(_, openssl)| openssl).filter(|name| !name.is_empty())
 }
 
-/// A TLS version as OpenSSL and the AWS logs write it: `TLSv1.3`.
+/// A TLS version as OpenSSL and AWS's logs write it: `TLSv1.3`.
 pub fn version_name(version: impl Into<ProtocolVersion>) -> Cow<'static, str> {
     let code = u16::from(version.into());
     found(versions::NAMES, code).map_or_else(|| unnamed(code).into(), Cow::Borrowed)
@@ -73,18 +74,19 @@ pub fn extension_name(kind: u16) -> Cow<'static, str> {
     found(extensions::NAMES, kind).map_or_else(|| format!("extension {kind}").into(), Cow::Borrowed)
 }
 
-/// The IANA names of all signature schemes, for an error's text.
+/// The IANA names of all signature schemes, for error messages.
 pub fn scheme_names() -> impl Iterator<Item = &'static str> {
     schemes::ALL.iter().filter_map(|(_, names)| names.first().copied())
 }
 
-/// The IANA names of all groups, for an error's text.
+/// The IANA names of all groups, for error messages.
 pub fn group_names() -> impl Iterator<Item = &'static str> {
     groups::ALL.iter().filter_map(|(_, names)| names.first().copied())
 }
 
 /// A suite's names: IANA's and OpenSSL's.
 fn listed(suite: u16) -> Option<(&'static str, &'static str)> {
+    // Access logs need a name for each connection, and the table has almost 400 rows: so it is sorted by number.
     let at = suites::ALL.binary_search_by_key(&suite, |(code, ..)| *code).ok()?;
     suites::ALL.get(at).map(|(_, iana, openssl)| (*iana, *openssl))
 }
@@ -94,8 +96,8 @@ fn found(table: &[(u16, &'static str)], code: u16) -> Option<&'static str> {
 }
 
 fn code(table: &[(u16, &[&str])], name: &str) -> Option<u16> {
-    let bears = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
-    table.iter().find(|(_, names)| bears(names)).map(|(code, _)| *code).or_else(|| number(name))
+    let matches = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    table.iter().find(|(_, names)| matches(names)).map(|(code, _)| *code).or_else(|| number(name))
 }
 
 fn named(table: &[(u16, &[&'static str])], code: u16) -> Cow<'static, str> {
@@ -103,18 +105,19 @@ fn named(table: &[(u16, &[&'static str])], code: u16) -> Cow<'static, str> {
     name.map_or_else(|| unnamed(code).into(), |name| (*name).into())
 }
 
-/// Clients offer greased numbers so that servers do not come to rely on knowing all of them (RFC 8701).
+/// A code point that has no name. Clients offer GREASE values to keep servers tolerant of unknown values (RFC 8701).
 fn unnamed(code: u16) -> String {
     let [high, low] = code.to_be_bytes();
     if high == low && low & 0x0f == 0x0a { format!("GREASE_0x{code:04x}") } else { format!("0x{code:04x}") }
 }
 
+/// The reverse of [`unnamed`]: exactly four hexadecimal digits.
 fn number(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("GREASE_").unwrap_or(text).strip_prefix("0x").filter(|digits| digits.len() == 4)?;
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// What OpenSSL 1.0 called suites that are `DHE-…` today.
+/// OpenSSL 1.0's names of suites that are called `DHE-…` today. Configurations still contain them.
 const EDH: &[(u16, &str)] = &[
     (0x0011, "EXP-EDH-DSS-DES-CBC-SHA"),
     (0x0012, "EDH-DSS-DES-CBC-SHA"),
@@ -179,7 +182,7 @@ mod tests {
         let mut compared = 0;
         for (code, name, _) in suites::ALL {
             let Some(theirs) = CipherSuite::from(*code).as_str() else { continue };
-            // rustls has both of this number's meanings in one name.
+            // This number has had two meanings; rustls puts both into one name.
             if *code != 0x001e {
                 assert_eq!(*name, theirs.replacen("TLS13_", "TLS_", 1));
                 compared += 1;
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_stands_for_two() {
+    fn no_name_belongs_to_two_numbers() {
         for table in [schemes::ALL, groups::ALL] {
             once(table.iter().flat_map(|(_, names)| names.iter().copied()));
             let mut codes: Vec<u16> = table.iter().map(|(code, _)| *code).collect();

@@ -1,5 +1,6 @@
-//! Big-endian fields off the front of a slice. Must not know: what they mean.
+//! Reads big-endian fields from the front of a slice. Must not know: what they mean.
 
+/// What is left to read. Each method takes a field off the front; `None` if there are too few bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
 
@@ -33,7 +34,7 @@ impl<'a> Cursor<'a> {
         self.take(length.into()).map(Cursor)
     }
 
-    /// What is left, as two bytes each; `None` where one byte would be over.
+    /// The rest as numbers of two bytes each; `None` if one byte is left over.
     pub(crate) fn all_u16<T>(mut self, make: impl Fn(u16) -> T) -> Option<Vec<T>> {
         let mut all = Vec::with_capacity(self.0.len() / 2);
         while !self.0.is_empty() {

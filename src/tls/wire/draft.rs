@@ -1,5 +1,5 @@
-//! A ClientHello taken apart, changed, and put together again (RFC 8446 section 4.1.2): what a client would send if it
-//! offered something else. Must not know: what a server makes of it.
+//! Parses, changes and writes a ClientHello (RFC 8446 section 4.1.2): what a client would send if it offered something
+//! else. Must not know: how a server answers.
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
@@ -18,16 +18,17 @@ use crate::tls::wire::write::{self, ClientHello, numbers, vector8, vector16};
 pub struct Draft(ClientHello);
 
 impl Draft {
-    /// A client that offers nothing yet; what every client of today sends beside its offers is there.
+    /// A client that offers nothing yet. The extensions that every client of today sends are included.
     pub fn blank() -> Self {
         let extensions = vec![
             (EXTENDED_MASTER_SECRET, Vec::new()),
             (RENEGOTIATION_INFO, vec![0]),
-            // Uncompressed points.
+            // Uncompressed points: the only format that RFC 8422 section 5.1.2 still allows.
             (EC_POINT_FORMATS, vec![1, 0]),
         ];
         Self(ClientHello {
             legacy_version: TLS12,
+            // Fixed, so that the same question gives the same bytes. Nothing is encrypted with it.
             random: [0x5a; 32],
             session: Vec::new(),
             suites: Vec::new(),
@@ -36,8 +37,9 @@ impl Draft {
         })
     }
 
-    /// Takes a ClientHello in its records apart. What binds it to one session is left out: a pre-shared key would not
-    /// survive a change.
+    /// Parses a ClientHello in its records. The extensions that bind it to one session are left out: a pre-shared key is
+    /// not valid after a change, because its binder covers the whole hello. `None` if the bytes are not a whole
+    /// ClientHello.
     pub fn parse(raw: &[u8]) -> Option<Self> {
         let message = hello::handshake_payload(raw)?;
         let mut body = Cursor(&message);
@@ -59,7 +61,7 @@ impl Draft {
         Some(Self(ClientHello { legacy_version, random, session, suites, compressions, extensions: Some(extensions) }))
     }
 
-    /// `None` where no server name is to be sent.
+    /// Sets the server name; `None` sends none.
     pub fn server_name(&mut self, name: Option<&str>) {
         match name {
             None => self.remove(SERVER_NAME),
@@ -67,11 +69,12 @@ impl Draft {
         }
     }
 
-    /// Offers these versions alone, the best first.
+    /// Offers only these versions, the best first.
     pub fn versions(&mut self, versions: &[ProtocolVersion]) {
         let codes: Vec<u16> = versions.iter().map(|version| u16::from(*version)).collect();
         let highest = codes.iter().copied().max().unwrap_or(TLS12);
         self.0.legacy_version = highest.min(TLS12);
+        // A client of TLS 1.2 sends none of TLS 1.3's extensions.
         if highest <= TLS12 {
             for kind in [SUPPORTED_VERSIONS, KEY_SHARE, PSK_KEY_EXCHANGE_MODES] {
                 self.remove(kind);
@@ -80,15 +83,18 @@ impl Draft {
         }
         self.set(SUPPORTED_VERSIONS, vector8(&numbers(codes)));
         if self.extension(KEY_SHARE).is_none() {
+            // An empty list is allowed: it asks the server for a HelloRetryRequest (RFC 8446 section 4.2.8).
             self.set(KEY_SHARE, vector16(&[]));
         }
     }
 
+    /// Offers these cipher suites, the preferred one first.
     pub fn suites(&mut self, suites: &[CipherSuite]) {
         self.0.suites = numbers(suites.iter().map(|suite| u16::from(*suite)));
     }
 
-    /// Key shares for other groups are left out; none is made up. A server asks for what it misses.
+    /// Offers these groups, the preferred one first. Key shares for other groups are removed, and none is added: a server
+    /// asks for a missing one.
     pub fn groups(&mut self, groups: &[NamedGroup]) {
         let codes: Vec<u16> = groups.iter().map(|group| u16::from(*group)).collect();
         self.set(SUPPORTED_GROUPS, vector16(&numbers(codes.iter().copied())));
@@ -104,19 +110,19 @@ impl Draft {
         self.set(KEY_SHARE, kept);
     }
 
-    /// Application protocols, the preferred one first.
+    /// Offers these application protocols, the preferred one first.
     pub fn protocols(&mut self, protocols: &[&[u8]]) {
         self.set(ALPN, write::protocols(protocols.iter().copied()));
     }
 
-    /// For the handshake and for certificates alike.
+    /// Offers these signature schemes, for the handshake and for certificates.
     pub fn schemes(&mut self, schemes: &[SignatureScheme]) {
         let codes = numbers(schemes.iter().map(|scheme| u16::from(*scheme)));
         self.set(SIGNATURE_ALGORITHMS, vector16(&codes));
         self.remove(SIGNATURE_ALGORITHMS_CERT);
     }
 
-    /// The ClientHello in records. `None` where it is too long to be one.
+    /// The ClientHello in records. `None` if it is too long.
     pub fn bytes(&self) -> Option<Vec<u8>> {
         Some(write::records(TLS10, &self.0.message()?))
     }
@@ -125,7 +131,8 @@ impl Draft {
         self.0.extensions.iter().flatten().find(|(known, _)| *known == kind).map(|(_, data)| data.as_slice())
     }
 
-    /// A content that is too long for its length is left empty, which whoever reads it refuses.
+    /// Sets an extension's content. A content that is too long for its length field (`None`) becomes empty, which every
+    /// reader refuses.
     fn set(&mut self, kind: u16, data: Option<Vec<u8>>) {
         let data = data.unwrap_or_default();
         let extensions = self.0.extensions.get_or_insert_default();

@@ -1,9 +1,8 @@
-//! What went wrong in a handshake or a record: for each of rustls's errors the cause in words, and the alert that tells
-//! the peer (RFC 8446 section 6.2). The one place for both. Must not know: who the peer is, who reads the words, whether
-//! rustls has sent the alert already.
+//! rustls's errors → for each the reason in plain words, and the alert for the peer (RFC 8446 section 6.2).
+//! Must not know: who the peer is, who reads the reason, whether rustls has sent the alert already.
 //!
-//! rustls's own texts are the names of its types. Its enums may grow with any version: what they gain meanwhile gets its
-//! name spelled out and the alert of its kind.
+//! rustls's own texts are the names of its types. Each release may add variants: until they are listed here, the reason is
+//! the variant's name in words, and the alert is the one of its enum.
 
 use rustls::{AlertDescription, EncryptedClientHelloError, Error, InconsistentKeys, InvalidMessage, PeerIncompatible};
 
@@ -15,20 +14,20 @@ mod words;
 
 use words::{plain, spelled};
 
-/// The cause in words: lower case, no full stop, without the names of rustls's types.
+/// The reason in plain words: lower case, no full stop, without the names of rustls's types.
 pub fn reason(error: &Error) -> String {
     match error {
         Error::InappropriateMessage { expect_types, got_type } => {
             let name = |kind: &rustls::ContentType| {
                 kind.as_str().map_or_else(|| format!("unknown_{}", u8::from(*kind)), alert::snake)
             };
-            unexpected("a record", &name(got_type), &expect_types.iter().map(name).collect::<Vec<_>>())
+            unexpected("record", &name(got_type), &expect_types.iter().map(name).collect::<Vec<_>>())
         }
         Error::InappropriateHandshakeMessage { expect_types, got_type } => {
             let name = |kind: &rustls::HandshakeType| {
                 kind.as_str().map_or_else(|| format!("unknown_{}", u8::from(*kind)), alert::snake)
             };
-            unexpected("a handshake message", &name(got_type), &expect_types.iter().map(name).collect::<Vec<_>>())
+            unexpected("handshake message", &name(got_type), &expect_types.iter().map(name).collect::<Vec<_>>())
         }
         Error::InvalidEncryptedClientHello(error) => encrypted_hello(error),
         Error::InvalidMessage(error) => invalid(error),
@@ -46,8 +45,8 @@ pub fn reason(error: &Error) -> String {
             format!("a list of revoked certificates is refused: {}", certificate::list_reason(error))
         }
         Error::General(text) => plain(text),
-        Error::FailedToGetCurrentTime => "the system gives no time".into(),
-        Error::FailedToGetRandomBytes => "the system gives no random bytes".into(),
+        Error::FailedToGetCurrentTime => "the system clock cannot be read".into(),
+        Error::FailedToGetRandomBytes => "the system has no random bytes".into(),
         Error::HandshakeNotComplete => "the handshake is not complete".into(),
         Error::PeerSentOversizedRecord => "the peer sent a record that is longer than TLS allows".into(),
         Error::NoApplicationProtocol => "no application protocol in common".into(),
@@ -55,13 +54,13 @@ pub fn reason(error: &Error) -> String {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             "the private key does not belong to the certificate".into()
         }
-        Error::InconsistentKeys(_) => "whether the private key belongs to the certificate cannot be found out".into(),
+        Error::InconsistentKeys(_) => "it is unknown whether the private key belongs to the certificate".into(),
         Error::Other(error) => plain(&error.to_string()),
         other => spelled(&format!("{other:?}")),
     }
 }
 
-/// The alert that tells the peer, if it is to get one: who has sent a fatal alert itself gets none (RFC 8446 section 6.2).
+/// The alert for the peer. `None` if the peer has sent a fatal alert itself: it gets none (RFC 8446 section 6.2).
 pub fn alert(error: &Error) -> Option<AlertDescription> {
     use AlertDescription as Alert;
     Some(match error {
@@ -79,7 +78,7 @@ pub fn alert(error: &Error) -> Option<AlertDescription> {
             | InvalidMessage::UnsupportedCurveType
             | InvalidMessage::InvalidServerName
             | InvalidMessage::InvalidCertificateStatusType => Alert::IllegalParameter,
-            // rustls's own judgement of the others.
+            // For the others, rustls's choice agrees with the RFC.
             other => Alert::from(*other),
         },
         Error::NoCertificatesPresented => Alert::CertificateRequired,
@@ -103,15 +102,15 @@ pub fn alert(error: &Error) -> Option<AlertDescription> {
             _ => Alert::HandshakeFailure,
         },
         Error::NoApplicationProtocol => Alert::NoApplicationProtocol,
-        // The rest is ours to answer for, not the peer's.
+        // All other errors are tlsgate's fault, not the peer's.
         _ => Alert::InternalError,
     })
 }
 
-fn unexpected(what: &str, came: &str, due: &[String]) -> String {
-    match due {
-        [] => format!("{what} of type {came} came where none is due"),
-        due => format!("{what} of type {came} came where {} is due", due.join(" or ")),
+fn unexpected(what: &str, found: &str, expected: &[String]) -> String {
+    match expected {
+        [] => format!("unexpected {what} of type {found}"),
+        _ => format!("unexpected {what} of type {found}, expected {}", expected.join(" or ")),
     }
 }
 
@@ -133,15 +132,15 @@ fn invalid(error: &InvalidMessage) -> String {
         InvalidMessage::MissingKeyExchange => "a message without a key exchange",
         InvalidMessage::NoSignatureSchemes => "an empty list of signature schemes",
         InvalidMessage::TrailingData(part) => return format!("bytes are left over after {}", part_name(part)),
-        InvalidMessage::UnexpectedMessage(part) => return format!("a message that is not due: {}", part_name(part)),
+        InvalidMessage::UnexpectedMessage(part) => return format!("an unexpected message: {}", part_name(part)),
         InvalidMessage::UnknownProtocolVersion => "a record of a version that TLS does not have",
         InvalidMessage::UnsupportedCompression => "a compression method other than null",
-        InvalidMessage::UnsupportedCurveType => "a curve that is not given by its name",
+        InvalidMessage::UnsupportedCurveType => "a curve that is not a named curve",
         InvalidMessage::UnsupportedKeyExchangeAlgorithm(_) => "an unknown kind of key exchange",
         InvalidMessage::EmptyTicketValue => "an empty session ticket",
         InvalidMessage::IllegalEmptyList(part) => return format!("the list {} is empty", part_name(part)),
-        InvalidMessage::IllegalEmptyValue => "an empty value where one must be given",
-        InvalidMessage::DuplicateExtension(number) => return format!("the extension {number} comes twice"),
+        InvalidMessage::IllegalEmptyValue => "a required value is empty",
+        InvalidMessage::DuplicateExtension(number) => return format!("extension {number} occurs twice"),
         InvalidMessage::PreSharedKeyIsNotFinalExtension => "the extension pre_shared_key is not the last one",
         InvalidMessage::UnknownHelloRetryRequestExtension => "a HelloRetryRequest with an unknown extension",
         InvalidMessage::UnknownCertificateExtension => "a certificate with an unknown extension of TLS",
@@ -150,7 +149,7 @@ fn invalid(error: &InvalidMessage) -> String {
     words.to_owned()
 }
 
-/// What rustls calls a part of a message.
+/// rustls's name for a part of a message, in words.
 fn part_name(name: &str) -> String {
     spelled(name)
 }
@@ -159,7 +158,7 @@ fn incompatible(error: &PeerIncompatible) -> String {
     let words = match error {
         PeerIncompatible::EcPointsExtensionRequired => "the peer does not send ec_point_formats",
         PeerIncompatible::ExtendedMasterSecretExtensionRequired => "the peer does not offer extended_master_secret",
-        PeerIncompatible::IncorrectCertificateTypeExtension => "the peer wants another type of certificate",
+        PeerIncompatible::IncorrectCertificateTypeExtension => "the peer requires another type of certificate",
         PeerIncompatible::KeyShareExtensionRequired => "the peer does not send key_share",
         PeerIncompatible::NamedGroupsExtensionRequired => "the peer does not send supported_groups",
         PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
@@ -167,7 +166,7 @@ fn incompatible(error: &PeerIncompatible) -> String {
         PeerIncompatible::NoCipherSuitesInCommon => "no cipher suite in common",
         PeerIncompatible::NoEcPointFormatsInCommon => "no point format in common",
         PeerIncompatible::NoKxGroupsInCommon => "no key exchange group in common",
-        PeerIncompatible::NullCompressionRequired => "the peer does not offer to leave compression out",
+        PeerIncompatible::NullCompressionRequired => "the peer does not offer null compression",
         PeerIncompatible::ServerDoesNotSupportTls12Or13 => "the server supports neither TLS 1.2 nor TLS 1.3",
         PeerIncompatible::ServerSentHelloRetryRequestWithUnknownExtension => {
             "the server sent a HelloRetryRequest with an unknown extension"
@@ -178,7 +177,7 @@ fn incompatible(error: &PeerIncompatible) -> String {
         PeerIncompatible::Tls12NotOffered => "the peer does not offer TLS 1.2",
         PeerIncompatible::Tls12NotOfferedOrEnabled => "TLS 1.2 is not offered or not enabled",
         PeerIncompatible::Tls13RequiredForQuic => "QUIC needs TLS 1.3",
-        PeerIncompatible::UncompressedEcPointsRequired => "the peer does not take uncompressed points",
+        PeerIncompatible::UncompressedEcPointsRequired => "the peer does not accept uncompressed points",
         PeerIncompatible::UnsolicitedCertificateTypeExtension => {
             "the server chose a certificate type that was not offered"
         }

@@ -1,8 +1,8 @@
-//! The one writer of ClientHellos: fields → bytes (RFC 8446 section 4.1.2). Must not know: who offers what, and why.
+//! The one writer of ClientHellos: fields → bytes (RFC 8446 section 4.1.2). Must not know: who sends them, and why.
 
 use crate::tls::wire::codes::framing::{CLIENT_HELLO, HANDSHAKE, HOST_NAME, MAX_FRAGMENT};
 
-/// A ClientHello, field by field. Lists are as they go on the wire, without the length in front.
+/// A ClientHello, field by field. Lists are in wire format, without their length fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientHello {
     pub legacy_version: u16,
@@ -10,12 +10,12 @@ pub struct ClientHello {
     pub session: Vec<u8>,
     pub suites: Vec<u8>,
     pub compressions: Vec<u8>,
-    /// Numbers and contents, in the order in which they are sent. `None` leaves out the list itself, as SSLv3 has it.
+    /// Numbers and contents, in the order in which they are sent. `None` omits the list itself, as in SSLv3.
     pub extensions: Option<Vec<(u16, Vec<u8>)>>,
 }
 
 impl ClientHello {
-    /// The handshake message, its header included. `None` where a field is too long for its length.
+    /// The handshake message with its header. `None` if a field is too long for its length field.
     pub fn message(&self) -> Option<Vec<u8>> {
         let mut body = [&self.legacy_version.to_be_bytes()[..], &self.random].concat();
         body.extend(vector8(&self.session)?);
@@ -33,13 +33,14 @@ impl ClientHello {
     }
 }
 
-/// A handshake message with that body. `None` where it is too long.
+/// A ClientHello message with that body. `None` if it is too long.
 pub fn message(body: &[u8]) -> Option<Vec<u8>> {
+    // The length field has three bytes (RFC 8446 section 4).
     let [0, length @ ..] = u32::try_from(body.len()).ok()?.to_be_bytes() else { return None };
     Some([&[CLIENT_HELLO][..], &length, body].concat())
 }
 
-/// A handshake message in as many records of that version as it takes (RFC 8446 section 5.1).
+/// A handshake message in as many records of that version as it needs (RFC 8446 section 5.1).
 pub fn records(version: u16, message: &[u8]) -> Vec<u8> {
     let [major, minor] = version.to_be_bytes();
     let record = |piece: &[u8]| {
@@ -70,17 +71,17 @@ pub fn key_shares<'a>(shares: impl IntoIterator<Item = (u16, &'a [u8])>) -> Opti
     vector16(&list)
 }
 
-/// Two bytes for each number.
+/// The numbers, two bytes each.
 pub fn numbers(list: impl IntoIterator<Item = u16>) -> Vec<u8> {
     list.into_iter().flat_map(u16::to_be_bytes).collect()
 }
 
-/// One byte of length in front.
+/// The bytes after a length field of one byte. `None` if they are too many.
 pub fn vector8(bytes: &[u8]) -> Option<Vec<u8>> {
     Some([&[u8::try_from(bytes.len()).ok()?], bytes].concat())
 }
 
-/// Two bytes of length in front.
+/// The bytes after a length field of two bytes. `None` if they are too many.
 pub fn vector16(bytes: &[u8]) -> Option<Vec<u8>> {
     Some([&u16::try_from(bytes.len()).ok()?.to_be_bytes()[..], bytes].concat())
 }

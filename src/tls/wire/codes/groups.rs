@@ -3,7 +3,7 @@
 //! IANA, "TLS Supported Groups" (tls-parameters-8), and the drafts with Kyber. The other names are NIST's, OpenSSL's and
 //! ANSI's.
 
-/// Those that servers of today should choose come first. IANA's name is the first of each.
+/// Numbers and their names, IANA's first. The groups that a server should choose today come first.
 pub const ALL: &[(u16, &[&str])] = &[
     (0x11ec, &["X25519MLKEM768"]),
     (0x11eb, &["SecP256r1MLKEM768"]),
@@ -54,4 +54,5 @@ pub const ALL: &[(u16, &[&str])] = &[
     (0x0001, &["sect163k1"]),
 ];
 
+/// The group of Curve25519 (RFC 7748).
 pub const X25519: u16 = 0x001d;

@@ -2,7 +2,7 @@
 //!
 //! IANA, "TLS SignatureScheme"; the other names are OpenSSL's (SSL_CTX_set1_sigalgs_list(3)).
 
-/// IANA's name is the first of each.
+/// Numbers and their names, IANA's first.
 pub(super) const ALL: &[(u16, &[&str])] = &[
     (0x0403, &["ecdsa_secp256r1_sha256", "ECDSA+SHA256"]),
     (0x0503, &["ecdsa_secp384r1_sha384", "ECDSA+SHA384"]),

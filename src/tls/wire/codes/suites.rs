@@ -1,15 +1,16 @@
 //! Cipher suites: numbers, IANA's names, OpenSSL's names (empty where it has none). Data only.
 //!
-//! IANA, "TLS Cipher Suites" (tls-parameters-4), and what software had before it or beside it: Fortezza and FIPS suites of
-//! SSL, export suites of 56 bits (draft-ietf-tls-56-bit-ciphersuites), suites with RIPEMD-160 (draft-ietf-tls-openpgp-keys),
-//! GOST of 2001, and the first ChaCha20 drafts (`…_OLD`). OpenSSL's names are those of its headers and of
-//! `openssl ciphers`.
+//! IANA, "TLS Cipher Suites" (tls-parameters-4), and suites that software had without a registration: Fortezza and FIPS
+//! suites of SSL, export suites of 56 bits (draft-ietf-tls-56-bit-ciphersuites), suites with RIPEMD-160
+//! (draft-ietf-tls-openpgp-keys), GOST of 2001, and the first ChaCha20 drafts (`…_OLD`). OpenSSL's names are those of its
+//! headers and of `openssl ciphers`.
 
-/// RFC 5746 section 3.3, RFC 7507 section 2.
+/// RFC 5746 section 3.3: a signal, not a suite. Its meaning is that of an empty `renegotiation_info`.
 pub const EMPTY_RENEGOTIATION_INFO_SCSV: u16 = 0x00ff;
+/// RFC 7507 section 2: a signal, not a suite. The client tries again with a lower version than before.
 pub const FALLBACK_SCSV: u16 = 0x5600;
 
-/// In the order of their numbers. The signals (`…_SCSV`) are among them.
+/// Sorted by number. The signals (`…_SCSV`) are included.
 pub const ALL: &[(u16, &str, &str)] = &[
     (0x0000, "TLS_NULL_WITH_NULL_NULL", ""),
     (0x0001, "TLS_RSA_WITH_NULL_MD5", "NULL-MD5"),

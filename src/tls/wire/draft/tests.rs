@@ -1,4 +1,4 @@
-//! A draft says what it was told to say, as the proxy's own reader hears it.
+//! A draft is written with exactly the changes that were made to it, as the proxy's own reader reads it.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn what_is_not_changed_comes_back_byte_for_byte() {
 }
 
 #[test]
-fn each_change_is_heard_and_nothing_else_changes() {
+fn each_change_is_read_back_and_nothing_else_changes() {
     let raw = bytes(CHROME);
     let before = read(&raw);
     let changed = |change: &dyn Fn(&mut Draft)| {
@@ -44,7 +44,7 @@ fn each_change_is_heard_and_nothing_else_changes() {
     assert_eq!(changed(&|draft| draft.server_name(None)).server_name, None);
 
     let older = changed(&|draft| draft.versions(&[ProtocolVersion::TLSv1_2]));
-    // The legacy field says that older ones are meant too.
+    // The legacy field offers the older versions too.
     assert_eq!(older.versions.first(), Some(&ProtocolVersion::TLSv1_2));
     assert!(!older.versions.contains(&ProtocolVersion::TLSv1_3));
     let newer = changed(&|draft| draft.versions(&[ProtocolVersion::TLSv1_3]));
@@ -87,7 +87,7 @@ fn a_long_hello_takes_several_records() {
 }
 
 #[test]
-fn no_prefix_is_taken_for_a_whole() {
+fn no_prefix_is_read_as_a_whole_hello() {
     let raw = bytes(CURL);
     for cut in 0..raw.len() {
         assert_eq!(Draft::parse(&raw[..cut]), None, "cut at {cut}");

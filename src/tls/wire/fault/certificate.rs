@@ -1,4 +1,4 @@
-//! What is wrong with a certificate or a list of revoked ones, in words. Must not know: whose it is.
+//! What is wrong with a certificate or a list of revoked certificates, in words. Must not know: whose it is.
 
 use rustls::{CertRevocationListError, CertificateError};
 
@@ -11,11 +11,11 @@ pub fn reason(error: &CertificateError) -> String {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
         CertificateError::Revoked => "it is revoked",
-        CertificateError::UnhandledCriticalExtension => "it has a critical extension that is not known here",
+        CertificateError::UnhandledCriticalExtension => "it has an unknown critical extension",
         CertificateError::UnknownIssuer => "no trusted CA has issued it",
-        CertificateError::UnknownRevocationStatus => "whether it is revoked is not known",
+        CertificateError::UnknownRevocationStatus => "it is unknown whether it is revoked",
         CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
-            "the list that would show whether it is revoked is out of date"
+            "its issuer's list of revoked certificates is out of date"
         }
         CertificateError::BadSignature => "a signature is wrong",
         CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
@@ -31,7 +31,7 @@ pub fn reason(error: &CertificateError) -> String {
             "its extended key usage does not allow this use"
         }
         CertificateError::InvalidOcspResponse => "its OCSP response is not valid",
-        CertificateError::ApplicationVerificationFailure => "it is valid, but is not accepted here",
+        CertificateError::ApplicationVerificationFailure => "it is valid, but not accepted",
         CertificateError::Other(error) => {
             let text = error.to_string();
             return webpki(&text).map_or_else(|| plain(&text), str::to_owned);
@@ -59,11 +59,13 @@ pub fn list_reason(error: &CertRevocationListError) -> String {
             return webpki(&text).map_or_else(|| plain(&text), str::to_owned);
         }
         CertRevocationListError::ParseError => "it is malformed",
-        CertRevocationListError::UnsupportedCrlVersion => "it is not of version 2",
-        CertRevocationListError::UnsupportedCriticalExtension => "it has a critical extension that is not known here",
-        CertRevocationListError::UnsupportedDeltaCrl => "it holds only changes to another list, which is not supported",
+        CertRevocationListError::UnsupportedCrlVersion => "its version is not 2",
+        CertRevocationListError::UnsupportedCriticalExtension => "it has an unknown critical extension",
+        CertRevocationListError::UnsupportedDeltaCrl => {
+            "it contains only changes to another list, which is not supported"
+        }
         CertRevocationListError::UnsupportedIndirectCrl => {
-            "it holds certificates of other issuers, which is not supported"
+            "it contains certificates of other issuers, which is not supported"
         }
         CertRevocationListError::UnsupportedRevocationReason => "it gives a reason that is not supported",
         other => return spelled(&format!("{other:?}")),
@@ -71,12 +73,12 @@ pub fn list_reason(error: &CertRevocationListError) -> String {
     words.to_owned()
 }
 
-/// webpki's errors that rustls hands on as they are, and whose texts are their names.
+/// webpki's errors that rustls passes on unchanged, and whose texts are only their names.
 fn webpki(name: &str) -> Option<&'static str> {
     Some(match name {
-        "CaUsedAsEndEntity" => "it is a CA's, which is not accepted as a peer's own unless it is trusted itself",
+        "CaUsedAsEndEntity" => "it is a CA certificate, which a peer may use as its own only if it is itself trusted",
         "CertDistrusted" => "its key is distrusted",
-        "EndEntityUsedAsCa" => "it was issued with a certificate that is no CA's",
+        "EndEntityUsedAsCa" => "its issuer's certificate is not a CA certificate",
         "EmptyEkuExtension" => "its extended key usage is empty",
         "ExtensionValueInvalid" | "MalformedExtensions" => "it has a malformed extension",
         "InvalidNetworkMaskConstraint" | "MalformedNameConstraint" => "a CA above it has malformed name constraints",
@@ -89,8 +91,8 @@ fn webpki(name: &str) -> Option<&'static str> {
         "NameConstraintViolation" => "a CA above it may not issue to its names (name constraints)",
         "PathLenConstraintViolated" => "there are more CAs above it than one of them allows (path length)",
         "SignatureAlgorithmMismatch" => "it names two different algorithms for its signature",
-        "UnsupportedCertVersion" => "it, or one above it, is not of X.509 version 3",
-        "UnsupportedCriticalExtension" => "it has a critical extension that is not known here",
+        "UnsupportedCertVersion" => "it, or one above it, is not an X.509 version 3 certificate",
+        "UnsupportedCriticalExtension" => "it has an unknown critical extension",
         "UnsupportedCrlIssuingDistributionPoint" => "its issuing distribution point has no full name",
         "InvalidCrlNumber"
         | "UnsupportedCrlVersion"
@@ -99,8 +101,8 @@ fn webpki(name: &str) -> Option<&'static str> {
         | "UnsupportedRevocationReason" => {
             "its issuer's list of revoked certificates is of a kind that is not supported"
         }
-        "UnsupportedNameType" => "it has a type of name that is not known here",
-        "UnsupportedRevocationReasonsPartitioning" => "it holds certificates revoked for some reasons alone",
+        "UnsupportedNameType" => "it has a name of an unknown type",
+        "UnsupportedRevocationReasonsPartitioning" => "it covers only some of the reasons for revocation",
         _ => return None,
     })
 }

@@ -1,11 +1,11 @@
-//! What a peer did against the protocol: in words, and as an alert. Must not know: the other errors.
+//! How a peer broke the protocol: the reason in words, and the alert. Must not know: the other errors.
 
 use rustls::AlertDescription as Alert;
 use rustls::PeerMisbehaved as Peer;
 
 use super::words::spelled;
 
-/// The cause in words.
+/// The reason in words.
 pub(super) fn reason(error: &Peer) -> String {
     match row(error) {
         Some((_, words)) => words.to_owned(),
@@ -13,7 +13,7 @@ pub(super) fn reason(error: &Peer) -> String {
     }
 }
 
-/// The alert that names it.
+/// The alert for it.
 pub(super) fn alert(error: &Peer) -> Alert {
     row(error).map_or(Alert::IllegalParameter, |(alert, _)| alert)
 }
@@ -22,23 +22,23 @@ fn row(error: &Peer) -> Option<(Alert, &'static str)> {
     ROWS.iter().find(|(known, ..)| known == error).map(|(_, alert, words)| (*alert, *words))
 }
 
-/// The alerts are those of RFC 8446 section 6.2.
+/// The alerts are those of RFC 8446 section 6.2. They are listed because rustls sends none for some of these errors.
 #[rustfmt::skip]
 const ROWS: &[(Peer, Alert, &str)] = &[
     (Peer::AttemptedDowngradeToTls12WhenTls13IsSupported, Alert::IllegalParameter, "the server supports TLS 1.3, and TLS 1.2 was chosen: a downgrade"),
     (Peer::BadCertChainExtensions, Alert::UnsupportedExtension, "a certificate in the chain has an extension of TLS that it must not have"),
     (Peer::CipherSuiteDifferedOnRetry, Alert::IllegalParameter, "the second ClientHello leads to another cipher suite than the first"),
     (Peer::DisallowedEncryptedExtension, Alert::UnsupportedExtension, "EncryptedExtensions has an extension that it must not have"),
-    (Peer::DuplicateClientHelloExtensions, Alert::IllegalParameter, "an extension comes twice in the ClientHello"),
-    (Peer::DuplicateEncryptedExtensions, Alert::IllegalParameter, "an extension comes twice in EncryptedExtensions"),
-    (Peer::DuplicateHelloRetryRequestExtensions, Alert::IllegalParameter, "an extension comes twice in the HelloRetryRequest"),
-    (Peer::DuplicateNewSessionTicketExtensions, Alert::IllegalParameter, "an extension comes twice in the NewSessionTicket"),
-    (Peer::DuplicateServerHelloExtensions, Alert::IllegalParameter, "an extension comes twice in the ServerHello"),
+    (Peer::DuplicateClientHelloExtensions, Alert::IllegalParameter, "the ClientHello contains an extension twice"),
+    (Peer::DuplicateEncryptedExtensions, Alert::IllegalParameter, "EncryptedExtensions contains an extension twice"),
+    (Peer::DuplicateHelloRetryRequestExtensions, Alert::IllegalParameter, "the HelloRetryRequest contains an extension twice"),
+    (Peer::DuplicateNewSessionTicketExtensions, Alert::IllegalParameter, "the NewSessionTicket contains an extension twice"),
+    (Peer::DuplicateServerHelloExtensions, Alert::IllegalParameter, "the ServerHello contains an extension twice"),
     (Peer::DuplicateServerNameTypes, Alert::IllegalParameter, "the ClientHello has several server names of one type"),
     (Peer::EarlyDataAttemptedInSecondClientHello, Alert::IllegalParameter, "the second ClientHello offers early data"),
     (Peer::EarlyDataExtensionWithoutResumption, Alert::UnsupportedExtension, "the server accepts early data without a resumed session"),
     (Peer::EarlyDataOfferedWithVariedCipherSuite, Alert::IllegalParameter, "early data is offered with another cipher suite than the session's"),
-    (Peer::EchAcceptanceVariedAfterRetry, Alert::IllegalParameter, "the server changed its mind about the encrypted ClientHello after a retry"),
+    (Peer::EchAcceptanceVariedAfterRetry, Alert::IllegalParameter, "the server's answer to the encrypted ClientHello changed after a retry"),
     (Peer::HandshakeHashVariedAfterRetry, Alert::IllegalParameter, "the hash of the handshake changed after a retry"),
     (Peer::IllegalHelloRetryRequestWithEmptyCookie, Alert::IllegalParameter, "a HelloRetryRequest with an empty cookie"),
     (Peer::IllegalHelloRetryRequestWithNoChanges, Alert::IllegalParameter, "a HelloRetryRequest that asks for no change"),
@@ -48,12 +48,12 @@ const ROWS: &[(Peer, Alert, &str)] = &[
     (Peer::IllegalHelloRetryRequestWithUnsupportedVersion, Alert::IllegalParameter, "a HelloRetryRequest with a version that was not offered"),
     (Peer::IllegalHelloRetryRequestWithWrongSessionId, Alert::IllegalParameter, "a HelloRetryRequest with another session id"),
     (Peer::IllegalHelloRetryRequestWithInvalidEch, Alert::IllegalParameter, "a HelloRetryRequest with a malformed answer to the encrypted ClientHello"),
-    (Peer::IllegalMiddleboxChangeCipherSpec, Alert::UnexpectedMessage, "a change_cipher_spec that is malformed, or comes where none is due"),
+    (Peer::IllegalMiddleboxChangeCipherSpec, Alert::UnexpectedMessage, "a malformed or unexpected change_cipher_spec"),
     (Peer::IllegalTlsInnerPlaintext, Alert::UnexpectedMessage, "an encrypted record without a content type"),
     (Peer::IncorrectBinder, Alert::DecryptError, "the binder of a pre-shared key is wrong"),
     (Peer::InvalidCertCompression, Alert::BadCertificate, "a compressed certificate cannot be decompressed"),
     (Peer::InvalidMaxEarlyDataSize, Alert::IllegalParameter, "a session ticket with an impossible limit for early data"),
-    (Peer::InvalidKeyShare, Alert::IllegalParameter, "a key share is no valid public key"),
+    (Peer::InvalidKeyShare, Alert::IllegalParameter, "a key share is not a valid public key"),
     (Peer::KeyEpochWithPendingFragment, Alert::UnexpectedMessage, "a message is split by a change of keys"),
     (Peer::KeyUpdateReceivedInQuicConnection, Alert::UnexpectedMessage, "a KeyUpdate in QUIC"),
     (Peer::MessageInterleavedWithHandshakeMessage, Alert::UnexpectedMessage, "another record comes between the parts of a handshake message"),
@@ -86,7 +86,7 @@ const ROWS: &[(Peer, Alert, &str)] = &[
     (Peer::SelectedUnofferedPsk, Alert::IllegalParameter, "the server chose a pre-shared key that was not offered"),
     (Peer::SelectedUnusableCipherSuiteForVersion, Alert::IllegalParameter, "the server chose a cipher suite that its version does not have"),
     (Peer::ServerEchoedCompatibilitySessionId, Alert::IllegalParameter, "the server resumed a session that does not exist"),
-    (Peer::ServerHelloMustOfferUncompressedEcPoints, Alert::IllegalParameter, "the server does not take uncompressed points"),
+    (Peer::ServerHelloMustOfferUncompressedEcPoints, Alert::IllegalParameter, "the server does not accept uncompressed points"),
     (Peer::ServerNameDifferedOnRetry, Alert::IllegalParameter, "the second ClientHello has another server name than the first"),
     (Peer::ServerNameMustContainOneHostName, Alert::IllegalParameter, "the server name is not a host name"),
     (Peer::SignedKxWithWrongAlgorithm, Alert::IllegalParameter, "the key exchange is signed with an algorithm that does not fit the cipher suite"),
@@ -96,7 +96,7 @@ const ROWS: &[(Peer, Alert, &str)] = &[
     (Peer::TooManyRenegotiationRequests, Alert::UnexpectedMessage, "too many requests to renegotiate"),
     (Peer::TooManyWarningAlertsReceived, Alert::UnexpectedMessage, "too many warnings"),
     (Peer::TooMuchEarlyDataReceived, Alert::UnexpectedMessage, "more early data than is allowed"),
-    (Peer::UnexpectedCleartextExtension, Alert::UnsupportedExtension, "an extension that must be encrypted comes in the clear"),
+    (Peer::UnexpectedCleartextExtension, Alert::UnsupportedExtension, "an extension that must be encrypted is sent in the clear"),
     (Peer::UnsolicitedCertExtension, Alert::UnsupportedExtension, "a certificate comes with an extension of TLS that was not asked for"),
     (Peer::UnsolicitedEncryptedExtension, Alert::UnsupportedExtension, "EncryptedExtensions has an extension that was not asked for"),
     (Peer::UnsolicitedSctList, Alert::UnsupportedExtension, "a list of SCTs that was not asked for"),

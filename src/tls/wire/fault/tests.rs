@@ -1,4 +1,4 @@
-//! All of rustls's errors, as far as they can be made: none shows the name of a type, and each has the alert of RFC 8446.
+//! All of rustls's errors that can be created: none shows the name of a type, and each has the alert of RFC 8446.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use rustls::{
 
 use super::*;
 
-/// Messages whose names RFC 8446 writes like this.
+/// Messages whose names RFC 8446 writes in this form.
 const MESSAGES: [&str; 8] = [
     "ClientHello",
     "ServerHello",
@@ -39,7 +39,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 #[test]
-fn debug_texts_are_seen_for_what_they_are() {
+fn debug_texts_are_recognised() {
     for text in ["PeerMisbehaved", "peer misbehaved: TooManyEmptyFragments", "Other(OtherError(CaUsedAsEndEntity))", ""]
     {
         assert!(!is_plain(text), "{text}");
@@ -69,10 +69,10 @@ fn each_error_has_the_alert_of_the_rfc() {
     let alerts: Vec<(Error, Option<Alert>)> = all().into_iter().map(|error| (error.clone(), alert(&error))).collect();
     for (error, alert) in &alerts {
         match error {
-            // Who sent a fatal alert gets none.
+            // A peer that sent a fatal alert gets none.
             Error::AlertReceived(_) => assert_eq!(*alert, None),
             Error::PeerMisbehaved(_) | Error::InvalidMessage(_) | Error::PeerIncompatible(_) => {
-                // The peer's fault is never called ours.
+                // A fault of the peer is never reported as an internal error.
                 assert!(!matches!(alert, None | Some(Alert::InternalError | Alert::CloseNotify)), "{error:?}");
             }
             _ => assert!(alert.is_some(), "{error:?}"),
@@ -101,8 +101,8 @@ fn each_error_has_the_alert_of_the_rfc() {
 }
 
 #[test]
-fn what_rustls_says_by_itself_is_what_the_table_says() {
-    // A hello without null compression, one with a server name that is none, and one that is cut short.
+fn the_alerts_that_rustls_sends_are_those_of_the_table() {
+    // A hello without null compression, one with an invalid server name, and one that is cut short.
     let with = |compression: &[u8], extensions: &[u8]| {
         let body = [
             &[3, 3][..],
@@ -134,15 +134,15 @@ fn types_of_messages_have_their_names() {
         expect_types: vec![HandshakeType::ClientHello],
         got_type: HandshakeType::from(0x11),
     };
-    assert_eq!(reason(&error), "a handshake message of type unknown_17 came where client_hello is due");
+    assert_eq!(reason(&error), "unexpected handshake message of type unknown_17, expected client_hello");
     let error = Error::InappropriateMessage {
         expect_types: vec![ContentType::Handshake, ContentType::ChangeCipherSpec],
         got_type: ContentType::ApplicationData,
     };
-    assert_eq!(reason(&error), "a record of type application_data came where handshake or change_cipher_spec is due");
+    assert_eq!(reason(&error), "unexpected record of type application_data, expected handshake or change_cipher_spec");
 }
 
-/// Every error that can be made. rustls's enums cannot be gone through; a variant that is missing here has the default.
+/// Every error that can be created. rustls's enums cannot be iterated; a variant that is missing here has the default.
 fn all() -> Vec<Error> {
     let mut all = vec![
         Error::InappropriateMessage {

@@ -1,8 +1,8 @@
-//! The quick look at a ClientHello: an ordinary one, whole in one record, is read here without rustls, at a quarter of
-//! the cost. Must not know: alerts, what is wrong with a hello that is not ordinary.
+//! The fast parser: reads an ordinary ClientHello, whole in one record, without rustls and at a quarter of the cost.
+//! Must not know: alerts, what is wrong with a hello that is not ordinary.
 //!
-//! It is stricter than rustls, never laxer: every extension that rustls reads has its syntax checked here too, and
-//! whatever is rare or wrong in any way is left to rustls, whose judgement then counts (tests show both the same bytes).
+//! It is stricter than rustls, never more lenient: the syntax of every extension that rustls reads is checked here too.
+//! Anything rare or wrong is left to rustls, and then rustls decides (tests give both the same bytes).
 
 use std::ops::RangeInclusive;
 
@@ -14,10 +14,10 @@ use crate::tls::wire::codes::extensions::*;
 use crate::tls::wire::codes::framing::{CLIENT_HELLO, HANDSHAKE, HOST_NAME, MAX_FRAGMENT};
 use crate::tls::wire::cursor::Cursor;
 
-/// The bytes are no ordinary hello.
+/// The bytes are not an ordinary hello.
 pub(super) struct Other;
 
-/// Looks at all that came so far: an ordinary hello (its raw bytes are left out), or `None` for the beginning of one.
+/// Reads what has arrived so far: an ordinary hello (without its raw bytes), or `None` for the beginning of one.
 pub(super) fn look(raw: &[u8]) -> Result<Option<Hello>, Other> {
     if !raw.iter().zip(START).all(|(byte, start)| start.contains(byte)) {
         return Err(Other);
@@ -31,7 +31,7 @@ pub(super) fn look(raw: &[u8]) -> Result<Option<Hello>, Other> {
         return Err(Other);
     }
     let Some(length) = bytes.u24() else { return Ok(None) };
-    // The record has this message in it, and nothing else.
+    // A hello in several records, or one with another message behind it, is not ordinary.
     if length + MESSAGE_HEADER != record {
         return Err(Other);
     }
@@ -42,8 +42,10 @@ pub(super) fn look(raw: &[u8]) -> Result<Option<Hello>, Other> {
 fn read(mut body: Cursor<'_>) -> Option<Hello> {
     let legacy_version = body.u16()?;
     body.take(32)?; // random
+    // RFC 8446 section 4.1.2: at most 32 bytes.
     body.vector8().filter(|session| session.0.len() <= 32)?;
     let cipher_suites = some(body.vector16()?)?.all_u16(CipherSuite::from)?;
+    // rustls refuses a hello without null compression.
     body.vector8().filter(|compressions| compressions.0.contains(&0))?;
     let mut extensions = Cursor(body.vector16()?.0);
     end(body)?;
@@ -59,12 +61,14 @@ fn read(mut body: Cursor<'_>) -> Option<Hello> {
         protocols: Vec::new(),
         unacceptable: None,
     };
+    // An array, not a set: it costs no allocation, and hellos have few extensions.
     let mut seen = [0; MOST_EXTENSIONS];
     for place in 0.. {
         if extensions.0.is_empty() {
             break;
         }
         let kind = extensions.u16()?;
+        // RFC 8446 section 4.2 forbids two extensions of one type.
         if seen.get(..place)?.contains(&kind) {
             return None;
         }
@@ -77,22 +81,23 @@ fn read(mut body: Cursor<'_>) -> Option<Hello> {
             ALPN => hello.protocols = protocols(data)?,
             SUPPORTED_VERSIONS => hello.versions = short_list(data)?.all_u16(ProtocolVersion::from)?,
             SIGNATURE_ALGORITHMS_CERT => hello.certificate_schemes = Some(list(data)?.all_u16(SignatureScheme::from)?),
-            // It comes last (RFC 8446 section 4.2.11).
+            // It must be the last extension (RFC 8446 section 4.2.11).
             PRE_SHARED_KEY if !extensions.0.is_empty() => return None,
             _ => sound(kind, data)?,
         }
     }
-    // Without `supported_versions`, or with one that has nothing in it, which was refused above.
+    // There was no `supported_versions`: an empty one was refused above.
     if hello.versions.is_empty() {
         hello.versions = legacy_versions(legacy_version);
     }
+    // Without signature schemes rustls refuses the hello, with an error that the reader acts on.
     (!hello.signature_schemes.is_empty()).then_some(hello)
 }
 
-/// Checks the syntax of the extensions whose content is not used here.
+/// Checks the syntax of an extension whose content is not used here.
 fn sound(kind: u16, mut data: Cursor<'_>) -> Option<()> {
     match kind {
-        // For OCSP (RFC 6066 section 8).
+        // Type 1 is OCSP, the only one that RFC 6066 section 8 defines.
         STATUS_REQUEST => {
             (data.u8()? == 1).then_some(())?;
             each(data.vector16()?, |ids| ids.vector16().map(drop))?;
@@ -101,15 +106,15 @@ fn sound(kind: u16, mut data: Cursor<'_>) -> Option<()> {
         EC_POINT_FORMATS | PSK_KEY_EXCHANGE_MODES => drop(some(data.vector8()?)?),
         EXTENDED_MASTER_SECRET | EARLY_DATA => {}
         COMPRESS_CERTIFICATE => drop(some(data.vector8()?)?.all_u16(|_| ())?),
-        // Whatever a server made of it (RFC 5077).
+        // Only the server that made the ticket knows its format (RFC 5077).
         SESSION_TICKET => return Some(()),
-        // Identities with their ages, and binders.
+        // Identities with their ages, then binders.
         PRE_SHARED_KEY => {
             each(some(data.vector16()?)?, |one| some(one.vector16()?).and(one.take(4)).map(drop))?;
             each(some(data.vector16()?)?, |one| some(one.vector8()?).map(drop))?;
         }
         KEY_SHARE => each(data.vector16()?, |share| share.u16().and(some(share.vector16()?)).map(drop))?,
-        // Of the outer kind (RFC 9849 section 5).
+        // Type 0 is the outer ClientHello (RFC 9849 section 5).
         ENCRYPTED_CLIENT_HELLO => {
             (data.u8()? == 0).then_some(())?;
             data.take(5)?; // the cipher suite, the configuration's number
@@ -117,7 +122,7 @@ fn sound(kind: u16, mut data: Cursor<'_>) -> Option<()> {
             some(data.vector16()?)?;
         }
         RENEGOTIATION_INFO => drop(data.vector8()?),
-        // What else rustls reads is rare.
+        // rustls reads these too, but they are rare: not worth a second parser.
         CLIENT_CERTIFICATE_TYPE
         | SERVER_CERTIFICATE_TYPE
         | COOKIE
@@ -126,13 +131,13 @@ fn sound(kind: u16, mut data: Cursor<'_>) -> Option<()> {
         | TICKET_REQUEST
         | ECH_OUTER_EXTENSIONS
         | QUIC_TRANSPORT_PARAMETERS_DRAFT => return None,
-        // Nobody reads it.
+        // rustls does not read any other extension, so its syntax does not matter.
         _ => return Some(()),
     }
     end(data)
 }
 
-/// One DNS name (RFC 6066 section 3), lower-case; an IP literal counts as none.
+/// One DNS name (RFC 6066 section 3), in lower case; an IP address counts as no name.
 fn server_name(data: Cursor<'_>) -> Option<Option<String>> {
     let mut list = list(data)?;
     (list.u8()? == HOST_NAME).then_some(())?;
@@ -152,7 +157,7 @@ fn protocols(data: Cursor<'_>) -> Option<Vec<Box<[u8]>>> {
     Some(all)
 }
 
-/// All of an extension is one list that is not empty.
+/// An extension that contains one list and nothing else; the list is not empty.
 fn list(mut data: Cursor<'_>) -> Option<Cursor<'_>> {
     let list = some(data.vector16()?)?;
     end(data).map(|()| list)
@@ -178,16 +183,17 @@ fn end(rest: Cursor<'_>) -> Option<()> {
     rest.0.is_empty().then_some(())
 }
 
-/// The first bytes are a handshake record of any version 3.x that was ever sent.
+/// The first bytes of a handshake record, with any version from TLS 1.0 to 1.2. Clients put different ones there (RFC 8446
+/// section 5.1).
 const START: [RangeInclusive<u8>; 3] = [HANDSHAKE..=HANDSHAKE, 3..=3, 1..=3];
 
-/// A record may hold no more (RFC 8446 section 5.1), and no hello is shorter.
+/// The lengths that a record with a hello can have: no hello is shorter, no record longer (RFC 8446 section 5.1).
 const ROOM: RangeInclusive<usize> = 40..=MAX_FRAGMENT;
 
-/// Its type and its length.
+/// A handshake message's type (one byte) and length (three bytes).
 const MESSAGE_HEADER: usize = 4;
 
-/// Chromium sends 18.
+/// More than any known client sends: Chromium sends 18.
 const MOST_EXTENSIONS: usize = 32;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Bytes, as they come, → the facts of a ClientHello. Must not know: sockets, listeners.
+//! Bytes, as they arrive, → the facts of a ClientHello. Must not know: sockets, listeners.
 //!
-//! Ordinary hellos are read at first sight (`ordinary`). What is a ClientHello in every other case, and what is wrong
-//! with it, rustls's `Acceptor` decides. Two extensions that it reads but does not show (`supported_versions`,
-//! `signature_algorithms_cert`) are looked up in the same, already accepted bytes. A hello that rustls refuses only
-//! because it lacks `signature_algorithms` (clients before TLS 1.2) can still be passed through: it is shown to rustls once
-//! more with that extension added, so that here, too, rustls reads the name.
+//! The fast parser reads ordinary hellos (`ordinary`). For every other hello, rustls's `Acceptor` decides whether it is
+//! valid, and what is wrong with it. Two extensions that rustls reads but does not expose (`supported_versions`,
+//! `signature_algorithms_cert`) are read from the same, already accepted bytes. A hello that rustls refuses only because it
+//! lacks `signature_algorithms` (clients before TLS 1.2) can still be passed through: rustls reads it a second time with
+//! that extension added, so that rustls validates the server name in this case too.
 
 use rustls::server::{Accepted, Acceptor};
 use rustls::{Error as TlsError, InvalidMessage, PeerIncompatible, ProtocolVersion, SignatureScheme};
@@ -15,12 +15,13 @@ use crate::tls::wire::codes::versions::TLS10;
 use crate::tls::wire::cursor::Cursor;
 use crate::tls::wire::write;
 
-/// Takes bytes as they come, in pieces of any size, until the hello is whole.
+/// Reads a ClientHello from bytes in pieces of any size, until it is complete.
 pub struct HelloReader {
-    /// Made as soon as the hello is known not to be an ordinary one.
+    /// Created once the hello is known not to be ordinary.
     acceptor: Option<Acceptor>,
-    /// What was read. The owner of the socket appends to it and then calls [`HelloReader::advance`].
+    /// What was read from the client. The owner of the socket appends to it, then calls [`HelloReader::advance`].
     pub raw: Vec<u8>,
+    /// How many bytes of `raw` rustls has read.
     fed: usize,
     walk: refused::Walk,
 }
@@ -32,12 +33,12 @@ impl Default for HelloReader {
 }
 
 impl HelloReader {
-    /// One that takes no quick look, for those who want to compare.
+    /// A reader without the fast parser, for comparison with it.
     pub fn thorough() -> Self {
         Self { acceptor: Some(Acceptor::default()), ..Self::default() }
     }
 
-    /// Looks at what was appended to `raw`. `None` asks for more.
+    /// Reads what was appended to `raw`. `None` means that more bytes are needed; an error, that the client is refused.
     pub fn advance(&mut self) -> Result<Option<Hello>, HelloError> {
         if !looks_like_tls(&self.raw) {
             return Err(HelloError::NotTls);
@@ -47,10 +48,12 @@ impl HelloReader {
         {
             return Ok(hello.map(|hello| Hello { raw: std::mem::take(&mut self.raw), ..hello }));
         }
+        // rustls would wait for more bytes, or close without an alert, where this finds a fault.
         self.walk.advance(&self.raw)?;
         let acceptor = self.acceptor.get_or_insert_default();
         while self.fed < self.raw.len() {
             let mut rest = &self.raw[self.fed..];
+            // rustls takes a few KiB at a time, and refuses more when its buffer is full.
             let taken = acceptor.read_tls(&mut rest).map_err(|_| HelloError::TooLarge)?;
             self.fed += taken;
             match acceptor.accept() {
@@ -62,11 +65,12 @@ impl HelloReader {
                 Err((error, _)) => {
                     let lacks_schemes = error == NO_SIGNATURE_ALGORITHMS;
                     let error = match error {
+                        // rustls has other errors for old clients, depending on what it finds missing first.
                         _ if is_too_old(&self.raw) => HelloError::TooOld,
                         TlsError::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => HelloError::TooLarge,
                         error => explained(&error, &self.raw),
                     };
-                    // It is the last thing that rustls looks at: all else about the hello is as it should be.
+                    // rustls checks the schemes last, so the rest of the hello is valid.
                     let completed = lacks_schemes.then(|| with_signature_algorithms(&self.raw)).flatten();
                     let Some(accepted) = completed.and_then(|completed| accept(&completed)) else { return Err(error) };
                     let mut hello = facts(&accepted, std::mem::take(&mut self.raw));
@@ -99,7 +103,7 @@ fn facts(accepted: &Accepted, raw: Vec<u8>) -> Hello {
     }
 }
 
-/// Why rustls refuses these bytes. The alert is ours: rustls sends some in the RFC's sense, and some not at all.
+/// Why rustls refuses these bytes, with tlsgate's alert: rustls's own is sometimes missing.
 fn explained(error: &TlsError, raw: &[u8]) -> HelloError {
     let named = refused::server_name_reason(error, raw);
     match (HelloError::by(error), named) {
@@ -122,8 +126,7 @@ fn accept(records: &[u8]) -> Option<Accepted> {
     None
 }
 
-/// The ClientHello in records of its own, with a `signature_algorithms` extension in front of its others. What else it
-/// says is not touched.
+/// The ClientHello in new records, with a `signature_algorithms` extension before the others. The rest is unchanged.
 fn with_signature_algorithms(raw: &[u8]) -> Option<Vec<u8>> {
     let body = handshake_payload(raw)?;
     let mut after = Cursor(&body);
@@ -135,8 +138,8 @@ fn with_signature_algorithms(raw: &[u8]) -> Option<Vec<u8>> {
     Some(write::records(TLS10, &write::message(&completed)?))
 }
 
-/// A TLS record begins with a content type, of which a client may send handshake first (22) or, if it gives up at once,
-/// an alert (21), and the major version 3 (RFC 8446 section 5.1).
+/// Whether the bytes can begin a TLS record: content type handshake (22), or alert (21) from a client that gives up
+/// immediately, then the major version 3 (RFC 8446 section 5.1).
 fn looks_like_tls(bytes: &[u8]) -> bool {
     bytes.first().is_none_or(|kind| (21..=22).contains(kind)) && bytes.get(1).is_none_or(|major| *major == 3)
 }
@@ -146,14 +149,15 @@ fn is_too_old(raw: &[u8]) -> bool {
     newest.is_some_and(|newest| newest < u16::from(ProtocolVersion::TLSv1_2))
 }
 
+/// The extensions that rustls reads but does not expose.
 #[derive(Debug, Default, PartialEq)]
 struct Hidden {
     versions: Vec<ProtocolVersion>,
     certificate_schemes: Option<Vec<SignatureScheme>>,
 }
 
-/// Walks an accepted ClientHello (RFC 8446 section 4.1.2). `None` where the bytes are not what was accepted, which
-/// leaves the facts unknown rather than wrong.
+/// Reads them from an accepted ClientHello (RFC 8446 section 4.1.2). `None` if the bytes are not a ClientHello; the facts
+/// are then unknown, not wrong.
 fn hidden_extensions(raw: &[u8]) -> Option<Hidden> {
     let message = handshake_payload(raw)?;
     let mut body = Cursor(&message);
@@ -178,13 +182,14 @@ fn hidden_extensions(raw: &[u8]) -> Option<Hidden> {
     Some(hidden)
 }
 
-/// Most hellos with a post-quantum key share take 1.5 to 1.8 KiB.
+/// Most hellos with a post-quantum key share have 1.5 to 1.8 KiB.
 const TYPICAL_BYTES: usize = 2048;
 
 const NO_SIGNATURE_ALGORITHMS: TlsError =
     TlsError::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired);
 
-/// The extension with one scheme in it (RFC 8446 section 4.2.3).
+/// The extension `signature_algorithms` with one scheme (RFC 8446 section 4.2.3). Which one does not matter: the handshake
+/// never continues with it.
 const ANY_SCHEME: &[u8] = &[0, 13, 0, 4, 0, 2, 4, 3];
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What is wrong with a client's first bytes, as soon as it shows: records that cannot hold a ClientHello, messages that are
-//! none, server names that are none. Must not know: what a good ClientHello says.
+//! Faults in a client's first bytes, found as early as possible: records that cannot contain a ClientHello, other messages,
+//! invalid server names. Must not know: the contents of a valid ClientHello.
 
 use rustls::{AlertDescription, ContentType, Error, HandshakeType, InvalidMessage, PeerMisbehaved};
 
@@ -8,21 +8,23 @@ use crate::tls::wire::codes::extensions::SERVER_NAME;
 use crate::tls::wire::codes::framing::{ALERT, CLIENT_HELLO, HANDSHAKE, HOST_NAME, MAX_FRAGMENT, RECORD_HEADER};
 use crate::tls::wire::cursor::Cursor;
 
-/// Walks over records as they come.
+/// Checks records as they arrive.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// Where the record begins that is not whole yet.
+    /// Where the first incomplete record begins.
     at: usize,
-    /// How many bytes of handshake message stand in the records before it.
+    /// How many bytes of the handshake message are in the records before it.
     before: usize,
-    /// The message's type and length, as far as they came.
+    /// The message's type and length, as far as they have arrived.
     head: [u8; 4],
 }
 
 impl Walk {
-    /// Looks at all that came so far. rustls would wait for the rest of what is refused here, or refuse it without an alert.
+    /// Checks all that has arrived so far. rustls would wait for the rest of what is refused here, or refuse it without an
+    /// alert.
     pub(super) fn advance(&mut self, raw: &[u8]) -> Result<(), HelloError> {
         while let Some(&[kind, _, _, high, low]) = raw.get(self.at..).and_then(<[u8]>::first_chunk) {
+            // The message is complete: what follows it is not checked here.
             if self.before >= self.head.len() + self.length() && self.before > 0 {
                 return Ok(());
             }
@@ -31,7 +33,9 @@ impl Walk {
             let content = raw.get(start..raw.len().min(start + length)).unwrap_or_default();
             match kind {
                 HANDSHAKE => self.handshake(length, content)?,
+                // Only the very first record can be an alert instead of a hello.
                 ALERT if self.at == 0 => return alert(length, content),
+                // RFC 8446 section 5.1: no other record may come between the parts of a handshake message.
                 _ => return Err(HelloError::by(&PeerMisbehaved::MessageInterleavedWithHandshakeMessage.into())),
             }
             if content.len() < length {
@@ -43,7 +47,7 @@ impl Walk {
         Ok(())
     }
 
-    /// RFC 8446 section 5.1, and what a ClientHello begins with.
+    /// Checks one handshake record (RFC 8446 section 5.1), and that the message begins as a ClientHello does.
     fn handshake(&mut self, length: usize, content: &[u8]) -> Result<(), HelloError> {
         if length == 0 {
             return Err(HelloError::by(&InvalidMessage::InvalidEmptyPayload.into()));
@@ -72,7 +76,7 @@ impl Walk {
     }
 }
 
-/// A client that gives up before it began.
+/// An alert instead of a ClientHello: the client gives up.
 fn alert(length: usize, content: &[u8]) -> Result<(), HelloError> {
     match content {
         _ if length != 2 => {
@@ -87,8 +91,10 @@ fn alert(length: usize, content: &[u8]) -> Result<(), HelloError> {
     }
 }
 
-/// What is wrong with the server name, in a ClientHello that rustls refuses with this error. `None` where it is not that.
+/// What is wrong with the server name of a ClientHello that rustls refuses with this error. `None` if the name is not the
+/// cause.
 pub(super) fn server_name_reason(error: &Error, raw: &[u8]) -> Option<String> {
+    // rustls has one error for every empty value, and one for every bad server name: the bytes show which it is.
     let empty = Error::from(InvalidMessage::IllegalEmptyValue);
     if *error != empty && *error != PeerMisbehaved::ServerNameMustContainOneHostName.into() {
         return None;
@@ -105,16 +111,16 @@ pub(super) fn server_name_reason(error: &Error, raw: &[u8]) -> Option<String> {
         let mut list = data.vector16()?;
         return match (list.u8()?, list.vector16()?.0) {
             (HOST_NAME, []) => Some("the server name is empty".to_owned()),
-            // Something else is empty.
+            // An empty value in another extension.
             _ if *error == empty => None,
             _ if !list.0.is_empty() => Some("the ClientHello has several server names".to_owned()),
             (HOST_NAME, name) => Some(format!("server name \"{}\" is not a host name", shown(name))),
-            (kind, _) => Some(format!("a server name of the unknown type {kind}")),
+            (kind, _) => Some(format!("the server name has the unknown type {kind}")),
         };
     }
 }
 
-/// Bytes from a stranger, for a log: ASCII, escaped, and not too many.
+/// Bytes from an unknown client, for a log: as escaped ASCII, of limited length.
 fn shown(bytes: &[u8]) -> String {
     match bytes.get(..MOST_SHOWN) {
         Some(front) if bytes.len() > MOST_SHOWN => format!("{}...", front.escape_ascii()),
@@ -122,8 +128,8 @@ fn shown(bytes: &[u8]) -> String {
     }
 }
 
-/// As long as a label of DNS may be, and a bit.
+/// More than the 63 bytes of the longest DNS label.
 const MOST_SHOWN: usize = 80;
 
-/// rustls takes no longer ones.
+/// rustls accepts no longer messages.
 const LONGEST_MESSAGE: usize = 0xffff;

@@ -1,9 +1,9 @@
-//! A second ClientHello, which answers a HelloRetryRequest, against the first: what may differ (RFC 8446 section 4.1.2).
-//! Must not know: records, rustls.
+//! Compares a second ClientHello, the answer to a HelloRetryRequest, with the first: what may differ (RFC 8446 section
+//! 4.1.2). Must not know: records, rustls.
 //!
-//! A client is judged by its first hello – route, policy, certificate, what it has to show –, and the handshake goes by
-//! the second. So the second must be the first again: whatever else it changes is refused, whether anybody here reads it or
-//! not.
+//! The first hello determines the route, the policy, the certificate and whether a client certificate is required; the
+//! handshake uses the second. So the second must repeat the first: any other change is refused, even in a field that
+//! tlsgate does not read.
 
 use std::borrow::Cow;
 
@@ -11,12 +11,12 @@ use crate::tls::wire::codes::extension_name;
 use crate::tls::wire::codes::extensions::{EARLY_DATA, ENCRYPTED_CLIENT_HELLO, KEY_SHARE, PADDING, PRE_SHARED_KEY};
 use crate::tls::wire::cursor::Cursor;
 
-/// How a second ClientHello is not the first.
+/// How a second ClientHello differs from the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Difference {
-    /// It cannot be taken apart.
+    /// It cannot be parsed.
     Malformed,
-    /// What it changes: fields by their names in RFC 8446, extensions by IANA's.
+    /// What it changes: fields under their names in RFC 8446, extensions under IANA's.
     Changed(Vec<Cow<'static, str>>),
 }
 
@@ -33,7 +33,7 @@ impl std::fmt::Display for Difference {
     }
 }
 
-/// Compares the bodies of two ClientHellos, the handshake message's header left out.
+/// Compares the bodies of two ClientHellos, without the handshake message's header.
 pub(crate) fn compare(first: &[u8], second: &[u8]) -> Result<(), Difference> {
     let (Some(first), Some(second)) = (Parts::of(first), Parts::of(second)) else { return Err(Difference::Malformed) };
     let mut changed: Vec<Cow<'static, str>> = Vec::new();
@@ -48,6 +48,7 @@ pub(crate) fn compare(first: &[u8], second: &[u8]) -> Result<(), Difference> {
             changed.push(name.into());
         }
     }
+    // Their order may change: nothing depends on it.
     let mut kinds: Vec<u16> = first.extensions.iter().chain(&second.extensions).map(|(kind, _)| *kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -59,36 +60,37 @@ pub(crate) fn compare(first: &[u8], second: &[u8]) -> Result<(), Difference> {
     if changed.is_empty() { Ok(()) } else { Err(Difference::Changed(changed)) }
 }
 
-/// Whether the extensions of that number in the first hello may be followed by those in the second.
+/// Whether the second hello may have these extensions of that number, after those of the first.
 fn may_become(kind: u16, first: &Parts<'_>, second: &Parts<'_>) -> bool {
     let (before, now): (Vec<_>, Vec<_>) = (first.all(kind).collect(), second.all(kind).collect());
     match kind {
-        // Whether the share is the one that was asked for, rustls sees.
+        // rustls checks that the share is the requested one.
         KEY_SHARE => now.len() == 1 && before.len() == 1,
         PADDING => true,
+        // RFC 8446 section 4.2.10: no early data after a HelloRetryRequest.
         EARLY_DATA => now.is_empty(),
-        // Keys may be left out, and their ages and binders are made anew. That not all of them are left out, rustls sees.
+        // Keys may be left out; their ages and binders are new. rustls checks that at least one is left.
         PRE_SHARED_KEY => {
             let is_outer = first.all(ENCRYPTED_CLIENT_HELLO).next().is_some();
             let known = before.first().and_then(|data| identities(data)).unwrap_or_default();
             match now[..] {
                 [] => true,
                 [data] if before.len() == 1 => identities(data).is_some_and(|now| {
-                    // Beside an encrypted hello these are made up, and made up anew.
+                    // Next to an encrypted hello these are random bytes (RFC 9849 section 6.1.2), and may be new ones.
                     let mut known = known.iter();
                     is_outer || now.iter().all(|one| known.any(|before| before == one))
                 }),
                 _ => false,
             }
         }
-        // The hello in it changes as this one does, and is encrypted anew (RFC 9849 section 6.1.5).
+        // The inner hello changes as this one does, and is encrypted again (RFC 9849 section 6.1.5).
         ENCRYPTED_CLIENT_HELLO => now.len() == before.len(),
-        // A cookie too: no HelloRetryRequest of ours has one.
+        // This includes a cookie: tlsgate's HelloRetryRequest never has one.
         _ => now == before,
     }
 }
 
-/// The pre-shared keys' names, without their ages (RFC 8446 section 4.2.11).
+/// The identities of the pre-shared keys, without their ages (RFC 8446 section 4.2.11).
 fn identities(data: &[u8]) -> Option<Vec<&[u8]>> {
     let mut list = Cursor(data).vector16()?;
     let mut all = Vec::new();
@@ -99,7 +101,7 @@ fn identities(data: &[u8]) -> Option<Vec<&[u8]>> {
     Some(all)
 }
 
-/// RFC 8446 section 4.1.2.
+/// The fields of a ClientHello (RFC 8446 section 4.1.2).
 struct Parts<'a> {
     version: &'a [u8],
     random: &'a [u8],
@@ -127,7 +129,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// So many parts make a reason long enough.
+/// How many changes a reason lists: a client can change any number of extensions, and the reason is logged.
 const MOST_SHOWN: usize = 8;
 
 #[cfg(test)]

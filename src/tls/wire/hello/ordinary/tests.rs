@@ -1,4 +1,4 @@
-//! The same bytes, shown to rustls: what is read at first sight has to be what rustls reads.
+//! The same bytes, given to rustls: the fast parser must read what rustls reads.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use proptest::sample::{Index, select};
 use super::*;
 use crate::tls::wire::hello::reader::HelloReader;
 
-/// Whatever is said of the bytes at first sight, rustls says too. Tells whether anything was said.
+/// Checks that rustls gives the fast parser's answer. Returns whether the fast parser gave one.
 fn agrees(bytes: &[u8]) -> bool {
     let Ok(seen) = look(bytes) else { return false };
     let mut reader = HelloReader::thorough();
@@ -31,7 +31,7 @@ fn what_real_clients_send_is_ordinary() {
     for name in ORDINARY {
         let hello = recorded(name);
         assert!(agrees(&hello), "{name}");
-        // What follows it is not looked at.
+        // What follows it is not read.
         assert!(agrees(&[&hello[..], b"\x14\x03\x03\x00\x01\x01 and more"].concat()), "{name}");
         for end in 0..hello.len() {
             assert!(matches!(look(&hello[..end]), Ok(None)), "{name} cut at {end}");
@@ -41,7 +41,7 @@ fn what_real_clients_send_is_ordinary() {
 }
 
 #[test]
-fn what_is_out_of_the_ordinary_is_left_to_rustls() {
+fn what_is_not_ordinary_is_left_to_rustls() {
     let of = |extensions: &[(u16, &[u8])]| look(&hello(&[7; 32], &[0], extensions));
     let schemes: (u16, &[u8]) = (13, &[0, 2, 4, 3]);
     assert!(matches!(of(&[schemes]), Ok(Some(_))));
@@ -81,7 +81,7 @@ fn hello(session: &[u8], compressions: &[u8], extensions: &[(u16, &[u8])]) -> Ve
     [&[22, 3, 1][..], &long(&message)].concat()
 }
 
-/// Data for one of the extensions that are looked into, as it should be or nearly so.
+/// Data for one of the extensions that are parsed: valid, or nearly so.
 fn extension() -> impl Strategy<Value = (u16, Vec<u8>)> {
     let known = select(vec![0_u16, 5, 10, 11, 13, 16, 18, 19, 23, 27, 35, 41, 42, 43, 44, 45, 50, 51, 0xfe0d, 0xff01]);
     let good = select(vec![

@@ -76,7 +76,7 @@ fn no_prefix_is_a_hello() {
 }
 
 #[test]
-fn other_protocols_are_known_by_their_first_bytes() {
+fn other_protocols_are_recognised_by_their_first_bytes() {
     for bytes in [&b"GET / HTTP/1.1\r\n"[..], b"SSH-2.0-x\r\n", b"\x30\x0c\x02\x01\x01", b"\x16\x00", b"\x80\x2e\x01"] {
         let error = read_in(std::iter::once(bytes.to_vec())).unwrap_err();
         assert_eq!(error, HelloError::NotTls);
@@ -102,7 +102,7 @@ fn a_hello_larger_than_the_cap_is_refused_and_one_below_is_read() {
         let mut body = hello[9..].to_vec();
         let length = u16::from_be_bytes([hello[extensions], hello[extensions + 1]]) as usize + 4 + padding;
         body[extensions - 9..extensions - 7].copy_from_slice(&(length as u16).to_be_bytes());
-        // An extension number that nobody has assigned; pre_shared_key is not in this hello, so it may stand last.
+        // An extension number that is not assigned. It may be last, since this hello has no pre_shared_key.
         body.extend([0xfe, 0xfe]);
         body.extend((padding as u16).to_be_bytes());
         body.extend(vec![0; padding]);
@@ -117,7 +117,7 @@ fn a_hello_larger_than_the_cap_is_refused_and_one_below_is_read() {
 }
 
 #[test]
-fn an_old_client_is_told_about_its_version() {
+fn an_old_client_is_refused_for_its_version() {
     // TLS 1.1, one suite, no extensions: what `openssl s_client -tls1_1` amounts to.
     let body = [&[3, 2][..], &[7; 32], &[0, 0, 2, 0, 47, 1, 0]].concat();
     let message = [&[1, 0, 0, body.len() as u8][..], &body].concat();
@@ -150,7 +150,7 @@ fn an_old_clients_name_is_read_by_rustls_or_not_at_all() {
         in_records_of(11, &[&[0; 5][..], &message].concat())
     };
     let alpn = extension(16, &[0, 3, 2, b'h', b'2']);
-    // Before TLS 1.2 nobody sends signature algorithms; under TLS 1.2 they may be left out (RFC 5246 section 7.4.1.4.1).
+    // Before TLS 1.2 clients send no signature algorithms; under TLS 1.2 they may be left out (RFC 5246 section 7.4.1.4.1).
     for (version, too_old) in [(1, true), (2, true), (3, false)] {
         let raw = hello(version, &[name(b"OLD.test"), alpn.clone()].concat());
         for size in [1, 7, raw.len()] {
@@ -162,7 +162,7 @@ fn an_old_clients_name_is_read_by_rustls_or_not_at_all() {
             assert!(hello.unacceptable.is_some() && hello.signature_schemes.is_empty());
         }
     }
-    // Two names, one twice, and what is no name.
+    // Two names, and invalid names.
     let twice = [name(b"a.test"), name(b"b.test")].concat();
     for extensions in [twice, name(b"a\0b.test"), name(b""), extension(0, &[0, 9, 0])] {
         assert!(read_in(std::iter::once(hello(2, &extensions))).is_err(), "{extensions:?}");

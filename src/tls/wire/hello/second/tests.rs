@@ -94,7 +94,7 @@ fn what_the_rfc_allows_is_let_through() {
     ] {
         assert_eq!(changed(&before, &now), Vec::<String>::new());
     }
-    // The order is nobody's business: nothing goes by it.
+    // The order does not matter: nothing depends on it.
     let mut turned = first.clone();
     turned.extensions.reverse();
     assert_eq!(changed(&first, &turned), Vec::<String>::new());
@@ -112,7 +112,7 @@ fn every_other_change_is_named() {
         assert_eq!(changed(&first, &first.clone().with(kind, b"other")), expected);
         assert_eq!(changed(&first, &first.clone().without(kind)), expected);
         assert_eq!(changed(&first.clone().without(kind), &first), expected);
-        // Twice, the second time as it was.
+        // Twice, the second time unchanged.
         let mut twice = first.clone();
         twice.extensions.push((kind, b"other".to_vec()));
         assert_eq!(changed(&first, &twice), expected);
@@ -144,7 +144,7 @@ fn what_may_change_may_not_change_at_will() {
     for (before, now, part) in [
         (first.clone(), first.clone().with(42, &[]), "early_data"),
         (first.clone().with(42, &[]), first.clone().with(42, &[]), "early_data"),
-        // No cookie was given.
+        // The HelloRetryRequest had no cookie.
         (first.clone(), first.clone().with(44, &[0, 1, 9]), "cookie"),
         (first.clone(), first.clone().with(41, &psk(&[b"new"])), "pre_shared_key"),
         (first.clone().with(41, &psk(&[b"a", b"b"])), first.clone().with(41, &psk(&[b"b", b"a"])), "pre_shared_key"),
