@@ -1,4 +1,4 @@
-//! What a listener lets its clients agree on.
+//! Policies: the TLS versions, cipher suites and groups that a listener allows.
 //!
 //! The built-in policies have names with a date, and the meaning of such a name never changes; each is pinned by a text
 //! snapshot in the tests. Must not know: certificates by name, listeners, connections.
@@ -21,7 +21,7 @@ pub mod elb;
 pub mod names;
 pub mod own;
 
-/// What a listener lets its clients agree on.
+/// The TLS versions, cipher suites and groups that a listener allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// The name in the configuration, or AWS's without the `ELBSecurityPolicy-` prefix.
@@ -30,13 +30,14 @@ pub struct Policy {
     pub versions: Vec<ProtocolVersion>,
     /// Cipher suites of all versions, best first.
     pub suites: Vec<CipherSuite>,
-    /// Key exchange groups. A client that can do a post-quantum exchange is asked for it; among the others its own order
-    /// counts, since it has prepared for the first of them already.
+    /// Key exchange groups. A client that supports a post-quantum group is asked for it. Among the other groups the
+    /// client's order decides, since the client has already sent a key share for its first one.
     pub groups: Vec<NamedGroup>,
+    /// Whose order of cipher suites decides.
     pub cipher_order: CipherOrder,
 }
 
-/// Whose order of preference counts.
+/// Whose order of preference decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CipherOrder {
     Server,
@@ -46,9 +47,11 @@ pub enum CipherOrder {
 words! { CipherOrder { Server => "server", Client => "client" } }
 
 impl Policy {
-    /// A rustls configuration that holds to this policy and asks `resolver` for the certificate, and `clients` whether theirs are good.
+    /// A server's rustls configuration under this policy. `resolver` chooses the certificate; `clients` verifies client
+    /// certificates, and without it none is requested.
     ///
-    /// Resumption is off: who wants it gives the configuration a ticketer. Sessions are never stored here.
+    /// Resumption is off until the caller adds a ticketer. Sessions are never stored. Fails if the policy allows nothing
+    /// that rustls supports.
     pub fn server_config(
         &self,
         resolver: Arc<dyn ResolvesServerCert>,
@@ -59,12 +62,14 @@ impl Policy {
             .with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
             .with_cert_resolver(resolver);
         config.ignore_client_order = self.cipher_order == CipherOrder::Server;
+        // Tickets keep the state at the client: nothing to store, nothing that a client can exhaust.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(config)
     }
 
-    /// The beginning of a client's configuration that holds to this policy.
+    /// The start of a client's rustls configuration under this policy. Fails if the policy allows nothing that rustls
+    /// supports.
     pub fn client_builder(&self) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
         ClientConfig::builder_with_provider(self.provider()).with_protocol_versions(&self.supported_versions())
     }
@@ -81,8 +86,8 @@ impl Policy {
         rustls::ALL_VERSIONS.iter().copied().filter(|version| self.versions.contains(&version.version)).collect()
     }
 
-    /// What is left of it for a client that can do a post-quantum key exchange, where the server's preference counts:
-    /// rustls itself goes by the client's order of groups.
+    /// The policy reduced to TLS 1.3 and post-quantum groups, for a client that supports one of them. `None` if the policy
+    /// has none, or the client's order decides. It is needed because rustls follows the client's order of groups.
     pub fn post_quantum(&self) -> Option<Self> {
         let mut narrowed = self.clone();
         narrowed.versions.retain(|version| *version == ProtocolVersion::TLSv1_3);
@@ -92,34 +97,35 @@ impl Policy {
         (usable && self.cipher_order == CipherOrder::Server).then_some(narrowed)
     }
 
-    /// The schemes in which a server can sign under one of its versions.
+    /// The signature schemes that a server can use under one of the policy's versions; empty for other versions.
     pub fn signature_schemes(&self, version: ProtocolVersion) -> Vec<SignatureScheme> {
         let signs = |scheme: &SignatureScheme| match version {
-            // RFC 8446 section 4.2.3: PKCS#1 signatures stand in certificates only.
+            // RFC 8446 section 4.2.3: PKCS#1 signatures are allowed only in certificates.
             ProtocolVersion::TLSv1_3 => !is_pkcs1(*scheme),
+            // In TLS 1.2 the suite names the type of key.
             _ => self.suites.iter().any(|suite| !is_tls13(*suite) && authenticates(*suite, *scheme)),
         };
         SCHEMES.iter().copied().filter(|scheme| self.versions.contains(&version) && signs(scheme)).collect()
     }
 
-    /// Whether a key that signs in these schemes can serve any client under this policy.
+    /// Whether a key with these signature schemes can serve at least one client under this policy.
     pub fn admits(&self, schemes: &[SignatureScheme]) -> bool {
         let admitted = |version| self.signature_schemes(version).iter().any(|scheme| schemes.contains(scheme));
         self.versions.iter().any(|version| admitted(*version))
     }
 }
 
-/// Whether the suite is one of TLS 1.3.
+/// Whether the suite belongs to TLS 1.3.
 pub fn is_tls13(suite: CipherSuite) -> bool {
     version_of(suite) == Some(ProtocolVersion::TLSv1_3)
 }
 
-/// The version that a suite belongs to.
+/// The version that a suite belongs to; `None` if rustls does not have the suite.
 pub fn version_of(suite: CipherSuite) -> Option<ProtocolVersion> {
     crypto::suite(suite).map(|known| known.version().version)
 }
 
-/// Whether the group can be used for key exchange under this version: the post-quantum ones are of TLS 1.3.
+/// Whether the group can be used for key exchange under this version. Post-quantum groups need TLS 1.3.
 pub fn exchanges(group: NamedGroup, version: ProtocolVersion) -> bool {
     crypto::group(group).is_some_and(|known| known.usable_for_version(version))
 }
@@ -129,7 +135,7 @@ pub fn is_post_quantum(group: NamedGroup) -> bool {
     matches!(group, NamedGroup::X25519MLKEM768 | NamedGroup::secp256r1MLKEM768)
 }
 
-/// Whether a signature of this scheme can authenticate the server under this suite.
+/// Whether a signature with this scheme can authenticate the server under this suite.
 pub fn authenticates(suite: CipherSuite, scheme: SignatureScheme) -> bool {
     match crypto::suite(suite) {
         Some(SupportedCipherSuite::Tls12(known)) => known.sign.contains(&scheme),
@@ -138,7 +144,7 @@ pub fn authenticates(suite: CipherSuite, scheme: SignatureScheme) -> bool {
     }
 }
 
-/// Whether the scheme is RSASSA-PKCS1-v1_5, which signs no TLS 1.3 handshake.
+/// Whether the scheme is RSASSA-PKCS1-v1_5, which TLS 1.3 does not allow in handshakes.
 pub fn is_pkcs1(scheme: SignatureScheme) -> bool {
     matches!(
         scheme,
@@ -149,7 +155,7 @@ pub fn is_pkcs1(scheme: SignatureScheme) -> bool {
     )
 }
 
-/// Everything that a key of some kind signs in.
+/// Every signature scheme that a supported key can use.
 pub const SCHEMES: &[SignatureScheme] = &[
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,

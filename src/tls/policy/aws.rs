@@ -1,38 +1,43 @@
-//! AWS's definitions of its policies, whole, and what of each tlsgate serves.
-//! Lists: AWS, "Security policies for your Application Load Balancer". AWS names the post-quantum groups of its policies
-//! and lists no other ones; those are the ones that rustls has. Must not know: own policies.
+//! AWS's complete definitions of its policies, and the part of each that tlsgate serves.
+//! Source: AWS, "Security policies for your Application Load Balancer". AWS lists only the post-quantum groups of its
+//! policies; the other groups here are those that rustls has. Must not know: own policies.
 
 use std::sync::{Arc, LazyLock};
 
 use super::{CipherOrder, Policy, names};
 use crate::tls::crypto;
 
-/// The prefix that AWS writes before a policy's name; both spellings are understood.
+/// The prefix of AWS's policy names. Names are accepted with and without it.
 pub const PREFIX: &str = "ELBSecurityPolicy-";
 
 /// The AWS console's default for new TLS listeners since 2025.
 pub const DEFAULT: &str = "TLS13-1-2-Res-PQ-2025-09";
 
-/// A policy as AWS defines it, in AWS's words and order.
+/// A policy as AWS defines it, with AWS's names, in AWS's order.
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
     /// Without the prefix.
     pub name: &'static str,
+    /// OpenSSL's names, the newest first.
     pub versions: &'static [&'static str],
-    /// OpenSSL's names.
+    /// OpenSSL's names, the preferred one first.
     pub suites: &'static [&'static str],
+    /// IANA's names, the preferred one first.
     pub groups: &'static [&'static str],
 }
 
-/// What tlsgate leaves out of a definition, for one reason.
+/// Entries of a definition that tlsgate leaves out, all for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
+    /// The list that has the entries.
     pub what: What,
+    /// The entries, as AWS names them.
     pub names: Vec<String>,
+    /// The reason.
     pub why: String,
 }
 
-/// A part of a policy.
+/// One of a policy's lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     Versions,
@@ -46,8 +51,9 @@ pub fn definition(name: &str) -> Option<&'static Definition> {
     ALL.iter().find(|definition| definition.name == bare)
 }
 
-/// What tlsgate serves under each of the names.
+/// The policies as tlsgate serves them, one for each name.
 pub fn policies() -> &'static [Arc<Policy>] {
+    // Built once and shared: every listener and route may name a policy.
     static POLICIES: LazyLock<Vec<Arc<Policy>>> =
         LazyLock::new(|| ALL.iter().map(|definition| Arc::new(definition.policy())).collect());
     &POLICIES
@@ -60,7 +66,7 @@ pub fn named(name: &str) -> Option<Arc<Policy>> {
 }
 
 impl Definition {
-    /// As much of it as tlsgate serves.
+    /// The part of the definition that tlsgate serves.
     fn policy(&self) -> Policy {
         Policy {
             name: self.name.into(),
@@ -95,14 +101,15 @@ impl Definition {
         all
     }
 
-    /// Whether clients that need what is left out cannot connect at all. A missing group takes nothing from anybody: who
-    /// has it has one of the others as well.
+    /// Whether clients that need what is left out cannot connect. A missing group is no loss: every client that supports it
+    /// supports one of the other groups too.
     pub fn is_cut(&self) -> bool {
         self.left_out().iter().any(|left_out| left_out.what != What::Groups)
     }
 }
 
 impl What {
+    /// The list's name in plural, for messages.
     pub fn plural(self) -> &'static str {
         match self {
             Self::Versions => "versions",
@@ -118,7 +125,7 @@ impl std::fmt::Display for LeftOut {
     }
 }
 
-/// Those that are served whole come first.
+/// The definitions that tlsgate serves completely come first.
 const ALL: &[Definition] = &[
     Definition { name: "TLS13-1-3-2021-06", versions: ONLY_13, suites: T13, groups: CLASSIC },
     Definition { name: "TLS13-1-3-PQ-2025-09", versions: ONLY_13, suites: T13, groups: HYBRID },
@@ -143,6 +150,7 @@ const RES: &[&str] = &[
     "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-RSA-AES256-GCM-SHA384",
 ];
+// A `const` cannot join slices, so these lists repeat the entries of the shorter ones.
 const T13_RES: &[&str] = &[T13[0], T13[1], T13[2], RES[0], RES[1], RES[2], RES[3]];
 const T13_CBC: &[&str] = &[
     T13[0],

@@ -1,11 +1,12 @@
-//! The policy string of a classic AWS load balancer → a wish:
-//! `Protocol-TLSv1.2,Server-Defined-Cipher-Order,ECDHE-ECDSA-AES256-GCM-SHA384,…`. Must not know: where it stood.
+//! The policy string of a Classic Load Balancer of AWS → the lists of a policy:
+//! `Protocol-TLSv1.2,Server-Defined-Cipher-Order,ECDHE-ECDSA-AES256-GCM-SHA384,…`. Must not know: where it was written.
 
 use super::CipherOrder;
 use super::names::{self, PolicyError};
 use super::own::Wish;
 
-/// Reads the string. Suites are in the order written; without `Server-Defined-Cipher-Order`, the client's counts.
+/// Parses the string. Suites keep their order; without `Server-Defined-Cipher-Order` the client's order decides. Returns
+/// all errors of the string.
 pub fn parse(text: &str) -> Result<Wish, Vec<PolicyError>> {
     let mut wish = Wish { versions: Vec::new(), suites: Vec::new(), groups: None, cipher_order: CipherOrder::Client };
     let mut errors = Vec::new();
@@ -25,6 +26,7 @@ pub fn parse(text: &str) -> Result<Wish, Vec<PolicyError>> {
         errors.extend(read.err());
     }
     if errors.is_empty() && wish.versions.is_empty() {
+        // Reported only if there is no other error: the protocol may be there, but misspelled.
         errors.push(PolicyError::NoProtocol);
     }
     if errors.is_empty() { Ok(wish) } else { Err(errors) }

@@ -1,4 +1,4 @@
-//! Names → what a policy can have, and why it cannot have the rest. Must not know: which policy has what.
+//! Names → versions, suites and groups that a policy can have, or why it cannot have one. Must not know: the policies.
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 use thiserror::Error;
@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::tls::crypto;
 use crate::tls::wire::codes;
 
-/// What is wrong with a policy of one's own.
+/// What is wrong with an own policy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PolicyError {
     #[error("unknown TLS version {0:?} (expected \"TLSv1.2\" or \"TLSv1.3\")")]
@@ -37,7 +37,7 @@ pub enum PolicyError {
     NoProtocol,
 }
 
-/// The cipher suite of that name, OpenSSL's or IANA's, if a policy can have it.
+/// The cipher suite of that name, OpenSSL's or IANA's. Fails if a policy cannot have it, or the name is unknown.
 pub fn parse_suite(text: &str) -> Result<CipherSuite, PolicyError> {
     match any_suite(text) {
         Some(suite) if crypto::suite(suite).is_some() => Ok(suite),
@@ -46,12 +46,12 @@ pub fn parse_suite(text: &str) -> Result<CipherSuite, PolicyError> {
     }
 }
 
-/// The cipher suite of that name, whatever comes of it.
+/// The cipher suite of that name, even if no policy can have it.
 pub(super) fn any_suite(text: &str) -> Option<CipherSuite> {
     codes::suite(text).filter(|_| is_name(text))
 }
 
-/// Why tlsgate does not have a suite.
+/// Why tlsgate does not support a suite.
 pub(super) fn why_no_suite(suite: CipherSuite) -> String {
     let name = codes::suite_name(suite);
     let reasons: Vec<&str> =
@@ -59,7 +59,7 @@ pub(super) fn why_no_suite(suite: CipherSuite) -> String {
     if reasons.is_empty() { "rustls does not have it".to_owned() } else { reasons.join(", ") }
 }
 
-/// The group of that name, if a policy can have it.
+/// The group of that name. Fails if a policy cannot have it, or the name is unknown.
 pub fn parse_group(text: &str) -> Result<NamedGroup, PolicyError> {
     match codes::group(text).filter(|_| is_name(text)) {
         Some(group) if crypto::group(group).is_some() => Ok(group),
@@ -68,7 +68,7 @@ pub fn parse_group(text: &str) -> Result<NamedGroup, PolicyError> {
     }
 }
 
-/// The version of that name, if a policy can have it.
+/// The version of that name. Fails if a policy cannot have it, or the name is unknown.
 pub fn parse_version(text: &str) -> Result<ProtocolVersion, PolicyError> {
     match text {
         "TLSv1.3" => Ok(ProtocolVersion::TLSv1_3),
@@ -78,7 +78,7 @@ pub fn parse_version(text: &str) -> Result<ProtocolVersion, PolicyError> {
     }
 }
 
-/// The registry knows numbers too, which say nothing to whoever reads a configuration.
+/// Whether the text is a name. The tables of code points accept numbers too, but a configuration should be readable.
 fn is_name(text: &str) -> bool {
     !text.contains("0x")
 }
@@ -96,7 +96,7 @@ pub(super) fn every_group() -> String {
     EVERY_GROUP.iter().map(|group| codes::group_name(*group)).collect::<Vec<_>>().join(", ")
 }
 
-/// Those that a policy can have, in the order of a policy that does not say.
+/// Every group that a policy can have; a policy without a list of groups has them in this order.
 pub(super) const EVERY_GROUP: &[NamedGroup] = &[
     NamedGroup::X25519MLKEM768,
     NamedGroup::secp256r1MLKEM768,
@@ -105,7 +105,7 @@ pub(super) const EVERY_GROUP: &[NamedGroup] = &[
     NamedGroup::secp384r1,
 ];
 
-/// What in a suite's IANA name tells why it is not to be had.
+/// Parts of a suite's IANA name, and why tlsgate does not support suites with that part in their names.
 const SUITE_REASONS: &[(&str, &str)] = &[
     ("_SCSV", "a signal, not a suite"),
     ("_anon_", "no authentication"),

@@ -1,5 +1,5 @@
-//! Lists that somebody wrote → a policy of their own, with everything that is wrong with them.
-//! Must not know: AWS's policies, where the lists stood.
+//! Lists as a user wrote them → an own policy, or everything that is wrong with them.
+//! Must not know: AWS's policies, where the lists were written.
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 use std::borrow::Cow;
@@ -8,17 +8,20 @@ use super::names::{EVERY_GROUP, PolicyError};
 use super::{CipherOrder, Policy, exchanges, version_of};
 use crate::tls::wire::codes;
 
-/// A policy as somebody wants it, not yet known to make sense.
+/// An own policy as written, not yet checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
+    /// TLS versions, in any order.
     pub versions: Vec<ProtocolVersion>,
+    /// Cipher suites of all versions, the preferred one first.
     pub suites: Vec<CipherSuite>,
-    /// `None` takes every group that the versions can use.
+    /// Key exchange groups, the preferred one first. `None`: every group that the versions can use.
     pub groups: Option<Vec<NamedGroup>>,
+    /// Whose order of cipher suites decides.
     pub cipher_order: CipherOrder,
 }
 
-/// The list that is at fault.
+/// The list with the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Versions,
@@ -26,22 +29,28 @@ pub enum Part {
     Groups,
 }
 
-/// What is wrong with a wish: the list, and its entry where it is one.
+/// A fault of an own policy: the list, and its entry if the fault is in one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WishFault {
+    /// The list.
     pub part: Part,
+    /// The entry's place in the list, from 0.
     pub index: Option<usize>,
+    /// What is wrong.
     pub error: PolicyError,
 }
 
 impl Wish {
-    /// The policy, if its lists fit each other: each version has suites and groups, each suite and group its version.
+    /// Builds the policy if its lists fit together: each version has suites and groups, each suite and group has its
+    /// version. Otherwise returns all faults.
     pub fn named(self, name: &str) -> Result<Policy, Vec<WishFault>> {
         let mut faults = Vec::new();
         faults.extend(twice(Part::Versions, &self.versions, |version| codes::version_name(*version)));
         faults.extend(twice(Part::Suites, &self.suites, |suite| codes::suite_name(*suite)));
+        // Sorted, because `Policy::versions` has the best one first, however the user wrote them.
         let mut versions = self.versions.clone();
         versions.sort_by_key(|version| std::cmp::Reverse(u16::from(*version)));
+        // Repeated versions are reported above; the checks below must not report them again.
         versions.dedup();
         for (index, suite) in self.suites.iter().enumerate() {
             if let Some(version) = version_of(*suite).filter(|version| !versions.contains(version)) {

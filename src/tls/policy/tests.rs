@@ -6,7 +6,7 @@ use super::own::{Part, WishFault};
 use super::*;
 use crate::tls::wire::codes::{self, group_name, suite_name, version_name};
 
-/// The text that pins every policy: a change here is a change of what a dated name means, and is not allowed.
+/// The text that pins every policy: a change here would change the meaning of a dated name, and is not allowed.
 fn described() -> String {
     let mut text = String::new();
     for policy in policies() {
@@ -29,7 +29,7 @@ fn described() -> String {
 }
 
 #[test]
-fn policies_are_what_their_snapshot_says() {
+fn policies_are_those_of_their_snapshot() {
     let pinned = include_str!("../policies.snapshot.txt");
     assert_eq!(described(), pinned);
 }
@@ -43,7 +43,7 @@ fn the_elb_prefix_is_optional_and_nothing_else_is() {
 }
 
 #[test]
-fn every_word_of_every_definition_is_served_or_explained() {
+fn every_entry_of_every_definition_is_served_or_explained() {
     for policy in policies() {
         let definition = aws::definition(&policy.name).unwrap();
         let count = |what| -> usize {
@@ -54,13 +54,13 @@ fn every_word_of_every_definition_is_served_or_explained() {
         assert_eq!(policy.groups.len() + count(aws::What::Groups), definition.groups.len(), "{}", policy.name);
         assert!(policy.suites.iter().all(|suite| crypto::suite(*suite).is_some()), "{}", policy.name);
         assert!(policy.groups.iter().all(|group| crypto::group(*group).is_some()), "{}", policy.name);
-        // What a version is served with: a policy without any would serve nobody.
+        // Each version needs suites and groups: without them no client could use it.
         assert!(policy.versions.iter().all(|version| policy.suites.iter().any(|it| version_of(*it) == Some(*version))));
     }
 }
 
 #[test]
-fn the_documentations_table_says_the_same() {
+fn the_documentations_table_is_the_same() {
     let document = include_str!("../../../docs/policies.md");
     let names = [
         ["TLS13-1-3-2021-06", "TLS13-1-3-PQ-2025-09"],
@@ -120,7 +120,7 @@ fn every_suite_of_the_provider_is_known_by_both_names() {
 }
 
 #[test]
-fn what_is_refused_is_told_from_what_is_unknown() {
+fn refused_names_and_unknown_names_have_different_errors() {
     for (name, why) in [
         ("ECDHE-RSA-AES128-SHA", "CBC mode"),
         ("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256", "CBC mode"),
@@ -135,7 +135,7 @@ fn what_is_refused_is_told_from_what_is_unknown() {
         ("EXP-RC4-MD5", "export-grade keys, static RSA key exchange without forward secrecy, RC4"),
         ("ECDHE-ECDSA-AES128-CCM8", "CCM mode"),
         ("ECDHE-PSK-CHACHA20-POLY1305", "pre-shared keys"),
-        // Not in OpenSSL, and so known by one name only.
+        // Not in OpenSSL, so they have one name only.
         ("TLS_ECDH_ECDSA_WITH_AES_128_GCM_SHA256", "static Diffie-Hellman without forward secrecy"),
         ("TLS_EMPTY_RENEGOTIATION_INFO_SCSV", "a signal, not a suite"),
     ] {
@@ -234,16 +234,16 @@ fn a_classic_elb_string_is_taken_as_it_is() {
 }
 
 #[test]
-fn everything_wrong_with_an_elb_string_is_told() {
-    let said =
+fn everything_wrong_with_an_elb_string_is_reported() {
+    let reasons =
         |text: &str| -> Vec<String> { elb::parse(text).unwrap_err().iter().map(|error| error.to_string()).collect() };
     assert_eq!(
-        said("ECDHE-RSA-AES128-GCM-SHA256"),
+        reasons("ECDHE-RSA-AES128-GCM-SHA256"),
         ["no protocol (expected Protocol-TLSv1.2, Protocol-TLSv1.3 or both)"]
     );
-    assert_eq!(said(""), ["an entry is empty"]);
+    assert_eq!(reasons(""), ["an entry is empty"]);
     let many =
-        said("Protocol-TLSv1.1,Protocol-X,,AES128-SHA,FOO,Server-Defined-Cipher-Order,Server-Defined-Cipher-Order");
+        reasons("Protocol-TLSv1.1,Protocol-X,,AES128-SHA,FOO,Server-Defined-Cipher-Order,Server-Defined-Cipher-Order");
     let begin = [
         "TLSv1.1 is refused: deprecated by RFC 8996",
         "unknown TLS version \"X\"",
@@ -253,7 +253,7 @@ fn everything_wrong_with_an_elb_string_is_told() {
         "Server-Defined-Cipher-Order is listed twice",
     ];
     assert_eq!(many.len(), begin.len(), "{many:#?}");
-    assert!(many.iter().zip(begin).all(|(said, begin)| said.starts_with(begin)), "{many:#?}");
+    assert!(many.iter().zip(begin).all(|(reason, begin)| reason.starts_with(begin)), "{many:#?}");
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_key_is_admitted_if_any_version_can_sign_with_it() {
     assert!(only_rsa.admits(&rsa) && !only_rsa.admits(&ecdsa) && !only_rsa.admits(&[SignatureScheme::ED25519]));
     let only_ecdsa = wish(&["TLSv1.2"], &["ECDHE-ECDSA-AES128-GCM-SHA256"], &[]).unwrap();
     assert!(!only_ecdsa.admits(&rsa) && only_ecdsa.admits(&ecdsa) && only_ecdsa.admits(&[SignatureScheme::ED25519]));
-    // Under TLS 1.3 the suite says nothing about the key.
+    // In TLS 1.3 the suite does not determine the type of key.
     for policy in policies() {
         assert!(policy.admits(&rsa) && policy.admits(&ecdsa), "{}", policy.name);
     }
