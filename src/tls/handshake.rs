@@ -1,5 +1,5 @@
-//! Agree on terms, choose the certificate, and terminate TLS; the deadline is the caller's.
-//! Must not know: configuration, backends, how outcomes are logged.
+//! The server's side of a handshake: agrees on terms, chooses the certificate, terminates TLS. The caller sets the
+//! deadline. Must not know: configuration, backends, how outcomes are logged.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,51 +33,63 @@ use failure::HandshakeError;
 use refusal::Refusal;
 use terms::{Terms, post_quantum_group};
 
-/// What a listener terminates TLS with.
+/// Terminates TLS for one listener or route: its settings, prepared for handshakes.
 #[derive(Debug)]
 pub struct Terminator {
+    /// The same as in [`Settings`], as are the three below.
     pub policy: Arc<Policy>,
     pub certificates: Arc<Certificates>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
     settings: Settings,
-    /// The policy as rustls's configuration; each handshake takes a copy that knows its certificate. Where clients have to
-    /// show something, it is made anew for each, with a verifier that belongs to it alone.
+    /// The policy as a rustls configuration; each handshake gets a copy with its certificate. Where client certificates are
+    /// verified, each handshake builds a configuration of its own, with its own verifier.
     template: ServerConfig,
-    /// The same for clients that can do a post-quantum key exchange, where the policy has one.
+    /// The same for clients with a post-quantum group, if the policy has one.
     post_quantum: Option<(Policy, ServerConfig)>,
 }
 
-/// A handshake that came to its end.
+/// A finished handshake.
 #[derive(Debug)]
 pub struct Terminated {
+    /// The record layer, and what was agreed on.
     pub finished: Finished,
-    /// Session tickets that were not sent yet: they can go along with the first data.
+    /// Sealed session tickets, not sent yet: they can be sent together with the first data, which saves a packet.
     pub tickets: Vec<u8>,
+    /// The certificate, and why it was chosen.
     pub choice: Choice,
-    /// Whose certificate the client showed, now or when the session began; `None` where it showed none.
+    /// The identity in the client's certificate, from this handshake or the one that began the session. `None` if the
+    /// client sent none.
     pub client: Option<Identity>,
 }
 
-/// What TLS is terminated with.
+/// The settings of a [`Terminator`].
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The TLS versions, cipher suites and groups that are allowed.
     pub policy: Arc<Policy>,
+    /// The certificates to choose from.
     pub certificates: Arc<Certificates>,
+    /// What happens if no certificate has the server name.
     pub unknown_name: UnknownName,
+    /// Whether a client without a server name is refused.
     pub require_sni: bool,
-    /// The application protocols to agree on, best first.
+    /// The application protocols to agree on, best first. Empty: the extension is not answered.
     pub alpn: Vec<Box<[u8]>>,
+    /// How client certificates are verified. `None`: they are not requested.
     pub client_auth: Option<Arc<ClientAuth>>,
+    /// The keys of session tickets. `None`: sessions are not resumed.
     pub tickets: Option<Arc<Tickets>>,
+    /// The record layer after the handshake.
     pub layer: Layer,
 }
 
 impl Settings {
-    /// rustls's configuration, without a certificate.
+    /// The rustls configuration without a certificate.
     fn config(&self, policy: &Policy, session: Option<&Arc<Session>>) -> Result<ServerConfig, rustls::Error> {
         let clients = session.map(|session| Arc::<Session>::clone(session) as Arc<dyn ClientCertVerifier>);
         let mut config = policy.server_config(Arc::new(NoCertificate), clients)?;
+        // rustls hands out the keys only if this was set before the handshake.
         config.enable_secret_extraction = self.layer == Layer::Tlsgate;
         if let Some(tickets) = &self.tickets {
             let tickets = Arc::<Tickets>::clone(tickets);
@@ -88,7 +100,7 @@ impl Settings {
                     Arc::new(Bounded { tickets, session: Arc::clone(session), clock })
                 }
             };
-            // One is enough: a client that opens several connections at once resumes them all with it.
+            // One is enough: a client resumes several connections with the same ticket.
             config.send_tls13_tickets = 1;
         }
         config.alpn_protocols = self.alpn.iter().map(|protocol| protocol.to_vec()).collect();
@@ -96,7 +108,7 @@ impl Settings {
     }
 }
 
-/// Why a certificate can never be served under a policy, if that is so.
+/// The reason why no client can get this certificate under this policy; `None` if some client can.
 pub fn never_served(certificate: &Certificate, policy: &Policy) -> Option<String> {
     let Certificate { label, key_type, .. } = certificate;
     (!policy.admits(key_type.schemes())).then(|| {
@@ -108,6 +120,7 @@ pub fn never_served(certificate: &Certificate, policy: &Policy) -> Option<String
 }
 
 impl Terminator {
+    /// Prepares the rustls configurations. Fails if rustls accepts no configuration under this policy.
     pub fn new(settings: Settings) -> Result<Self, rustls::Error> {
         let template = |policy: &Policy| settings.config(policy, None);
         let narrowed = settings.policy.post_quantum();
@@ -125,18 +138,18 @@ impl Terminator {
         })
     }
 
-    /// The application protocols to agree on, best first; where there are none, nothing is agreed on.
+    /// The application protocols to agree on, best first. Empty: the extension is not answered.
     pub fn alpn(&self) -> &[Box<[u8]>] {
         &self.settings.alpn
     }
 
-    /// What clients have to show, if anything.
+    /// How client certificates are verified. `None`: they are not requested.
     pub fn client_auth(&self) -> Option<&Arc<ClientAuth>> {
         self.settings.client_auth.as_ref()
     }
 
-    /// Chooses the certificate for this hello at `now` (seconds since 1970). `address`, which the client connected to, need
-    /// only be known where that gives no name and [`Certificates::knows_addresses`]. Pure.
+    /// Chooses the certificate for this hello at `now` (seconds since 1970). `address` is the one that the client connected
+    /// to; it is needed only if the hello has no server name and [`Certificates::knows_addresses`]. Pure.
     pub fn choose(
         &self,
         hello: &Hello,
@@ -145,7 +158,7 @@ impl Terminator {
         witness: &mut impl Witness,
     ) -> Result<Choice, Refusal> {
         let terms = Terms::agree(hello, &self.policy)?;
-        // Who offers none, or is offered none, goes without (RFC 7301 section 3.1).
+        // If one side has no protocols, the handshake goes on without one (RFC 7301 section 3.1).
         let common = self.settings.alpn.iter().any(|protocol| hello.protocols.contains(protocol));
         if !common && !self.settings.alpn.is_empty() && !hello.protocols.is_empty() {
             return Err(Refusal::NoCommonProtocol);
@@ -156,6 +169,7 @@ impl Terminator {
         let offer = Offer {
             server_name: hello.server_name.as_deref(),
             schemes: &terms.schemes,
+            // RFC 8446 section 4.2.3: without signature_algorithms_cert, signature_algorithms applies to both.
             certificate_schemes: hello.certificate_schemes.as_deref().unwrap_or(&hello.signature_schemes),
             curves: terms.curves.as_deref(),
             address,
@@ -166,13 +180,13 @@ impl Terminator {
         })
     }
 
-    /// What this hello and the policy agree on, which is where [`Terminator::choose`] begins. Pure.
+    /// What this hello and the policy agree on: the first step of [`Terminator::choose`]. Pure.
     pub fn agree(&self, hello: &Hello) -> Result<Terms, Refusal> {
         Terms::agree(hello, &self.policy)
     }
 
-    /// Shows rustls the hello as [`Terminator::accept`] would, up to where the client would have to answer. On failure
-    /// there is the alert that the client would get, if any.
+    /// Gives rustls the hello as [`Terminator::accept`] would, up to the point where the client would have to answer. On
+    /// failure returns the alert record that the client would get, empty if none.
     pub fn rehearse(&self, hello: &Hello, choice: &Choice) -> Result<(), (rustls::Error, Vec<u8>)> {
         let (mut acceptor, mut alert) = (Acceptor::default(), Vec::new());
         let incomplete = || (rustls::Error::HandshakeNotComplete, Vec::new());
@@ -185,9 +199,9 @@ impl Terminator {
                 Ok(Some(accepted)) => accepted.into_connection(Arc::clone(&config)).map(drop),
                 Err(refused) => Err(refused),
             };
-            return accepted.map_err(|(error, mut words)| {
+            return accepted.map_err(|(error, mut own)| {
                 // Writing to a Vec cannot fail.
-                let _ = words.write_all(&mut alert);
+                let _ = own.write_all(&mut alert);
                 if let Some(ours) = fault::alert(&error).filter(|_| alert.is_empty()) {
                     alert.extend_from_slice(&alert::plaintext(ours));
                 }
@@ -214,7 +228,7 @@ impl Terminator {
         Ok(Arc::new(config))
     }
 
-    /// Runs the handshake that begins with `hello` on `stream`. On failure the alert has been written.
+    /// Runs the handshake that begins with `hello` on `stream`. On failure the alert has already been written.
     pub async fn accept(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
@@ -229,7 +243,8 @@ impl Terminator {
         let mut handshaking = Handshaking::server(connection, hello.raw);
         let last = drive(stream, &mut handshaking).await.map_err(|error| error.of_client(session.as_deref()))?;
         let finished = handshaking.finish(self.settings.layer).map_err(HandshakeError::Protocol)?;
-        // In TLS 1.2 the last flight ends the handshake, and the client waits for it.
+        // In TLS 1.2 the last flight may contain the server's Finished, for which the client waits; in TLS 1.3 only
+        // tickets.
         let tickets = match finished.negotiated.version {
             ProtocolVersion::TLSv1_3 => last,
             _ => {
@@ -242,7 +257,7 @@ impl Terminator {
     }
 }
 
-/// Hands rustls the certificate that was chosen.
+/// Gives rustls the certificate that was chosen.
 #[derive(Debug)]
 struct Chosen(Arc<CertifiedKey>);
 
@@ -252,7 +267,7 @@ impl ResolvesServerCert for Chosen {
     }
 }
 
-/// Stands in the template, which is never used as it is.
+/// A placeholder in the template, which is never used without a certificate.
 #[derive(Debug)]
 struct NoCertificate;
 

@@ -1,4 +1,4 @@
-//! The client's side of a handshake: towards a server that has to prove who it is. The deadline is the caller's.
+//! The client's side of a handshake, with verification of the server's certificate. The caller sets the deadline.
 //! Must not know: configuration, which server it is, how failures are counted.
 
 use std::net::IpAddr;
@@ -21,45 +21,50 @@ use crate::tls::trust::servers::{NotPinned, Trust, TrustError};
 use crate::tls::wire::alert;
 use crate::tls::wire::fault;
 
-/// What servers have to prove, and what they are offered and shown.
+/// Connects to servers by TLS: how they are verified, and what they are offered.
 #[derive(Debug)]
 pub struct Connector {
     config: ClientConfig,
-    /// By default the IP address of each server.
+    /// The expected name; `None`: the IP address of each server.
     server_name: Option<ServerName<'static>>,
     alpn: Alpn,
     layer: Layer,
+    /// What the connector verifies and offers, as one value.
     pub identity: Identity,
 }
 
-/// Two connectors with the same identity verify, offer and show the same, in whichever record layer.
+/// A hash over what a connector verifies, offers and sends. The record layer is not included: it makes no difference to
+/// the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity([u8; 32]);
 
 /// The application protocols that are offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alpn {
-    /// These; none where the list is empty.
+    /// These; an empty list offers none.
     Fixed(Vec<Vec<u8>>),
-    /// The one that was agreed on with the client, if any, and then the server has to agree too.
+    /// The one that was agreed on with the client, if any; the server must then agree on it too.
     Client,
 }
 
-/// What a [`Connector`] is made of.
+/// The settings of a [`Connector`].
 #[derive(Debug)]
 pub struct Terms<'a> {
-    /// The versions, suites and groups to offer; by default all that there are.
+    /// The versions, suites and groups to offer; `None`: rustls's defaults.
     pub policy: Option<&'a Policy>,
+    /// The CAs and pins that servers are verified with.
     pub trust: &'a Trust,
-    /// What the servers' certificates have to bear; by default the IP address of each server.
+    /// The name that the servers' certificates must have; `None`: the IP address of each server.
     pub server_name: Option<ServerName<'static>>,
-    /// Shown to servers that ask for one.
+    /// The client certificate for servers that request one.
     pub certificate: Option<&'a CertifiedKey>,
+    /// The application protocols to offer.
     pub alpn: Alpn,
+    /// The record layer after the handshake.
     pub layer: Layer,
 }
 
-/// Why there is no connector.
+/// Why a connector cannot be built.
 #[derive(Debug, ThisError)]
 pub enum ConnectorError {
     #[error("{0}")]
@@ -68,17 +73,17 @@ pub enum ConnectorError {
     Policy(Error),
 }
 
-/// Why a server is not spoken to.
+/// Why a TLS connection to a server failed. In the messages, "it" is the server.
 #[derive(Debug, ThisError)]
 pub enum ConnectError {
     #[error("its certificate is not from a CA that is trusted")]
     Untrusted,
-    /// A CA of the name that it gives is trusted, but has another key.
+    /// A CA with the issuer's name is trusted, but has another key.
     #[error("its certificate is not from a CA that is trusted: a signature is wrong")]
     Forged,
     #[error("its certificate is not accepted: {}", fault::certificate::reason(.0))]
     Certificate(CertificateError),
-    #[error("its certificate does not bear the name {0}")]
+    #[error("its certificate is not valid for the name {0}")]
     Name(String),
     #[error("its certificate is expired, or not valid yet")]
     Expired,
@@ -88,9 +93,9 @@ pub enum ConnectError {
     Alert(AlertDescription),
     #[error("it closed the connection during the TLS handshake")]
     Closed,
-    #[error("it does not speak the protocol that was agreed on with the client")]
+    #[error("it did not accept the protocol that was agreed on with the client")]
     Alpn,
-    /// No name was configured, and it has no IP address.
+    /// No name was configured, and the server has no IP address.
     #[error("the server has no name (expected server_name)")]
     Nameless,
     #[error("TLS: {}", fault::reason(.0))]
@@ -98,6 +103,7 @@ pub enum ConnectError {
 }
 
 impl Connector {
+    /// Builds the rustls configuration. Fails if the trusted CAs or the policy cannot be used.
     pub fn new(terms: Terms<'_>) -> Result<Self, ConnectorError> {
         let identity = Identity::of(&terms);
         let Terms { policy, trust, server_name, certificate, alpn, layer } = terms;
@@ -109,13 +115,15 @@ impl Connector {
         };
         let builder = builder.map_err(ConnectorError::Policy)?;
         let verifier = trust.verifier(Arc::clone(builder.crypto_provider()))?;
+        // rustls calls every custom verifier dangerous; this one is needed for pins.
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = match certificate {
             Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key.clone()))),
             None => builder.with_no_client_auth(),
         };
-        // Each connection is verified: a session that goes on would not be.
+        // rustls does not verify the certificate of a resumed session again, so each connection is a full handshake.
         config.resumption = Resumption::disabled();
+        // rustls hands out the keys only if this was set before the handshake.
         config.enable_secret_extraction = layer == Layer::Tlsgate;
         Ok(Self { config, server_name, alpn, layer, identity })
     }
@@ -129,6 +137,7 @@ impl Connector {
         agreed: Option<&[u8]>,
     ) -> Result<Finished, ConnectError> {
         let name = self.name(address).ok_or(ConnectError::Nameless)?;
+        // rustls takes the protocols only from the configuration, and they may differ from connection to connection.
         let mut config = self.config.clone();
         config.alpn_protocols = match &self.alpn {
             Alpn::Fixed(protocols) => protocols.clone(),
@@ -145,7 +154,7 @@ impl Connector {
         Ok(finished)
     }
 
-    /// What the certificate of the server at `address` has to bear.
+    /// The name or address that the certificate of the server at `address` must have.
     fn name(&self, address: Option<IpAddr>) -> Option<ServerName<'static>> {
         self.server_name.clone().or_else(|| address.map(|ip| ServerName::IpAddress(ip.into())))
     }
@@ -176,7 +185,7 @@ impl Identity {
         let Terms { policy, trust: Trust { roots, pins }, server_name, certificate, alpn, layer: _ } = terms;
         let mut facts = Facts::default();
         if let Some(policy) = policy {
-            // A client has no use for the order of a server's preference.
+            // The client never uses it.
             let Policy { name, versions, suites, groups, cipher_order: _ } = policy;
             facts.list([name.as_bytes()]);
             facts.list(versions.iter().map(|version| u16::from(*version).to_be_bytes()));
@@ -186,7 +195,7 @@ impl Identity {
         facts.list(server_name.iter().map(|name| name.to_str().into_owned()));
         match alpn {
             Alpn::Fixed(protocols) => facts.list(protocols),
-            // Names of protocols are never empty.
+            // Unlike any list of protocols: their names are never empty.
             Alpn::Client => facts.list([[]; 2]),
         }
         facts.list(roots);
@@ -196,7 +205,7 @@ impl Identity {
     }
 }
 
-/// Lists of byte strings, so that different lists never become the same bytes.
+/// Lists of byte strings in one string. Different lists never have the same bytes: each item has its length before it.
 #[derive(Default)]
 struct Facts(Vec<u8>);
 
@@ -207,13 +216,13 @@ impl Facts {
             self.0.extend_from_slice(&item.len().to_be_bytes());
             self.0.extend_from_slice(item);
         }
-        // No item is so long.
+        // Ends the list: no item is that long.
         self.0.extend_from_slice(&usize::MAX.to_be_bytes());
     }
 }
 
 impl ConnectError {
-    /// What a handshake's error means for a server that should have that name.
+    /// The meaning of a handshake's error for a server that should have this name.
     pub fn of(error: Error, name: &ServerName<'_>) -> Self {
         let reason = match error {
             Error::InvalidCertificate(reason) => reason,

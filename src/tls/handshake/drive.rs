@@ -1,12 +1,12 @@
-//! Runs a handshake of either side over a stream; the deadline is the caller's. Must not know: which side it is.
+//! Runs a handshake of either side over a stream. The caller sets the deadline. Must not know: which side it is.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::record::handshaking::Handshaking;
 
-/// Runs the handshake until it is done. Returns the last flight, which is not written yet: whether the peer waits for it
-/// or can do without it for a while, only the caller knows. On failure the alert has been written.
+/// Runs the handshake until it is done. Returns the last flight, not written yet: only the caller knows whether the peer
+/// waits for it, or it can be sent later with data. On failure the alert has already been written.
 pub(super) async fn drive(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     handshaking: &mut Handshaking,
@@ -20,6 +20,7 @@ pub(super) async fn drive(
         if !reply.is_empty() {
             let written = stream.write_all(&reply).await;
             reply.clear();
+            // After a failed handshake the cause is reported, not that the alert could not be sent.
             if advanced.is_ok() {
                 written.map_err(HandshakeError::Io)?;
             }
@@ -28,7 +29,7 @@ pub(super) async fn drive(
         let wire = handshaking.wire();
         if wire.len() >= MAX_WIRE {
             let error = handshaking.overflow(&mut reply);
-            // Whether the alert arrives or not, the handshake has failed.
+            // The handshake has failed, even if the alert does not arrive.
             let _ = stream.write_all(&reply).await;
             return Err(HandshakeError::Protocol(error));
         }
@@ -41,7 +42,8 @@ pub(super) async fn drive(
     }
 }
 
+/// Enough for most flights; a longer one takes several reads.
 const READ_SIZE: usize = 4096;
 
-/// A chain of certificates is the longest that a peer has to say, and does not come near this.
+/// The most unused bytes from a peer. A chain of certificates is the longest that a peer sends, and is far shorter.
 const MAX_WIRE: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! How a handshake of either side fails. Must not know: how it is run, how failures are counted.
+//! How a handshake of either side fails. Must not know: how the handshake runs, how failures are counted.
 
 use thiserror::Error;
 
@@ -10,10 +10,10 @@ use crate::tls::trust::clients::rejection::Rejection;
 /// How a handshake failed.
 #[derive(Debug, Error)]
 pub enum HandshakeError {
-    /// The client broke the protocol or sent an alert.
+    /// The peer broke the protocol or sent an alert.
     #[error("{0}")]
     Protocol(RecordError),
-    /// What the client showed of itself is not good enough.
+    /// The client's certificate is missing or refused; `shown` is the identity in it.
     #[error("{reason}{}", .shown.as_ref().map(|shown| format!(": {:?}", shown.subject)).unwrap_or_default())]
     Client { fault: Rejection, error: RecordError, shown: Option<Identity>, reason: String },
     #[error("the client closed the connection during the handshake")]
@@ -23,7 +23,8 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// What it is about the client, where it is judged by `session` and that is what ended the handshake.
+    /// Turns a rejection of the client's certificate by `session` into [`HandshakeError::Client`]. Other errors stay as
+    /// they are.
     pub(super) fn of_client(self, session: Option<&Session>) -> Self {
         match self {
             Self::Protocol(error) => match session.and_then(|_| Rejection::of(&error.error)) {

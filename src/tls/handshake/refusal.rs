@@ -1,14 +1,14 @@
-//! Why a client is refused before any certificate is sent, and its alert. Must not know: how it is found out.
+//! Why a client is refused before a certificate is sent, and the alert for it. Must not know: how it is decided.
 
 use rustls::AlertDescription;
 use thiserror::Error;
 
-/// Why a client is refused before any certificate is sent.
+/// Why a client is refused before a certificate is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
     #[error("no TLS version in common")]
     NoCommonVersion,
-    #[error("a TLS_FALLBACK_SCSV from a client that could have had a better version")]
+    #[error("the client sent TLS_FALLBACK_SCSV, but a newer TLS version is possible")]
     InappropriateFallback,
     #[error("no cipher suite in common")]
     NoCommonSuite,
@@ -25,14 +25,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The alert that tells the client (RFC 8446 section 6.2, RFC 7507 section 3).
+    /// The alert for the client (RFC 8446 section 6.2, RFC 7507 section 3).
     pub fn alert(self) -> AlertDescription {
         match self {
             Self::NoCommonVersion => AlertDescription::ProtocolVersion,
             Self::InappropriateFallback => AlertDescription::InappropriateFallback,
             Self::NoCommonSuite | Self::NoCommonGroup | Self::NoCommonScheme => AlertDescription::HandshakeFailure,
             Self::NoCommonProtocol => AlertDescription::NoApplicationProtocol,
-            // RFC 8446 section 9.2; the alert does not exist before TLS 1.3.
+            // RFC 8446 section 9.2. The alert missing_extension does not exist before TLS 1.3.
             Self::NoServerName { tls13: true } => AlertDescription::MissingExtension,
             Self::NoServerName { tls13: false } => AlertDescription::HandshakeFailure,
             Self::UnknownName => AlertDescription::UnrecognisedName,

@@ -1,4 +1,4 @@
-//! A hello and a policy → version, suites, group and schemes that both can use; pure.
+//! A hello and a policy → the version, suites, group and schemes that both can use; pure.
 //! Must not know: certificates, rustls's connection.
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
@@ -10,17 +10,17 @@ use crate::tls::wire::codes::suites::FALLBACK_SCSV;
 use crate::tls::wire::codes::versions::TLS13;
 use crate::tls::wire::hello::Hello;
 
-/// What a hello and a policy agree on, before any key is looked at. rustls comes to the same by itself (tests see to
-/// that); it is worked out here because the certificate is chosen first, and rustls's own cut of the schemes keeps
-/// those of the other version.
+/// What a hello and a policy agree on, before a key is chosen. rustls gets the same result later (tests check that). It is
+/// computed here because the certificate is chosen first, and rustls does not remove the schemes of the other version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
+    /// The highest version in common.
     pub version: ProtocolVersion,
-    /// The suites in common, the one to be preferred first.
+    /// The suites in common, the preferred one first.
     pub(super) suites: Vec<CipherSuite>,
-    /// The first of the client's that the policy has, after any post-quantum one.
+    /// A post-quantum group in common if the server prefers one, otherwise the client's first that the policy has.
     pub group: NamedGroup,
-    /// What the client offers and this version and these suites can use, in the client's order.
+    /// The schemes that the client offers and that this version and these suites can use, in the client's order.
     pub schemes: Vec<SignatureScheme>,
     /// See [`Offer::curves`](crate::tls::certificate::select::Offer::curves).
     pub curves: Option<Vec<KeyType>>,
@@ -28,10 +28,11 @@ pub struct Terms {
 
 impl Terms {
     pub(super) fn agree(hello: &Hello, policy: &Policy) -> Result<Self, Refusal> {
-        // Greased versions (RFC 8701) are larger than any real one and are no offer.
+        // GREASE versions (RFC 8701) are larger than any real one, and are not offers.
         let highest =
             hello.versions.iter().map(|version| u16::from(*version)).filter(|version| *version <= TLS13).max();
         let best = policy.versions.iter().map(|version| u16::from(*version)).max();
+        // RFC 7507 section 3. Checked first: a lower version than possible may be the work of an attacker.
         if hello.cipher_suites.contains(&CipherSuite::from(FALLBACK_SCSV)) && highest < best {
             return Err(Refusal::InappropriateFallback);
         }
@@ -50,23 +51,24 @@ impl Terms {
         let first = || hello.groups.iter().copied().find(usable);
         let group = post_quantum_group(hello, policy).or_else(first).ok_or(Refusal::NoCommonGroup)?;
         let signs = |scheme: &SignatureScheme| match tls13 {
-            // RFC 8446 section 4.2.3: PKCS#1 signatures stand in certificates only.
+            // RFC 8446 section 4.2.3: PKCS#1 signatures are allowed only in certificates.
             true => !policy::is_pkcs1(*scheme),
             false => suites.iter().any(|suite| policy::authenticates(*suite, *scheme)),
         };
         let schemes = hello.signature_schemes.iter().copied().filter(signs).collect();
+        // In TLS 1.3 the scheme names the curve; in TLS 1.2 supported_groups does (RFC 8422 section 5.3).
         let curves = (!tls13).then(|| hello.groups.iter().copied().filter_map(curve).collect());
         Ok(Self { version, suites, group, schemes, curves })
     }
 
-    /// The suite, once it is known with which scheme the chosen key signs.
+    /// The suite for a key that signs with this scheme. `None` if no suite in common allows the scheme.
     pub fn suite(&self, scheme: SignatureScheme) -> Option<CipherSuite> {
         self.suites.iter().copied().find(|suite| policy::authenticates(*suite, scheme))
     }
 }
 
-/// The post-quantum group that this client is asked for, were it at the price of another round trip. rustls by itself goes
-/// by the client's order of groups, and so it is shown no other ones.
+/// The post-quantum group that this client is asked for, even if that takes another round trip. rustls follows the client's
+/// order of groups, so in this case it gets a configuration with no other groups.
 pub(super) fn post_quantum_group(hello: &Hello, policy: &Policy) -> Option<NamedGroup> {
     let both = |version| policy.versions.contains(&version) && hello.versions.contains(&version);
     let wanted = policy.cipher_order == CipherOrder::Server && both(ProtocolVersion::TLSv1_3);

@@ -1,5 +1,5 @@
-//! What hello and policy agree on, and the choice, against what rustls then says on the wire: for offers at random,
-//! version, suite, group and signature scheme are read out of its answer.
+//! Terms and choice, compared with what rustls then sends: for random offers, version, suite, group and signature scheme
+//! are read from its answer.
 
 use std::sync::LazyLock;
 
@@ -34,7 +34,7 @@ static CERTIFICATES: LazyLock<Vec<Arc<crate::tls::certificate::certified::Certif
     keys.iter().map(|key| Arc::new(build(key))).collect()
 });
 
-/// A server's first words.
+/// A server's first messages.
 #[derive(Debug, PartialEq)]
 struct Answer {
     version: ProtocolVersion,
@@ -49,7 +49,7 @@ struct Answer {
 fn answer(wire: &[u8]) -> Option<Answer> {
     let mut records = Cursor(wire);
     let mut messages = Vec::new();
-    // What is not a handshake in the clear comes later.
+    // Only unencrypted handshake records are read.
     while records.u8() == Some(22) {
         records.u16()?;
         messages.extend_from_slice(records.vector16()?.0);
@@ -116,7 +116,7 @@ fn offers() -> impl Strategy<Value = Draft> {
     )
 }
 
-/// The built-in ones, and each as the client would have it.
+/// The built-in policies, each with the server's and with the client's order.
 fn policies() -> Vec<Arc<Policy>> {
     let all = aws::policies().iter();
     let theirs =
@@ -151,7 +151,7 @@ proptest! {
             terminator(policy, entries).unwrap();
         let mut reader = HelloReader::default();
         reader.raw = draft.bytes().unwrap();
-        // A hello that is too old is refused before anything is agreed on.
+        // A hello that is too old is refused before terms are agreed on.
         let Ok(Some(hello)) = reader.advance() else { return Ok(()) };
         let now = jiff::Timestamp::now().as_second();
         let Ok(choice) = terminator.choose(&hello, None, now, &mut ()) else { return Ok(()) };
@@ -177,10 +177,10 @@ proptest! {
         prop_assert_eq!(seen, expected);
     }
 
-    /// Where nothing is agreed on, rustls with any of the certificates does not agree either. The schemes it looks at
-    /// later, and TLS 1.2's curves not at all.
+    /// Where there are no common terms, rustls refuses too, with each of the certificates. It checks the schemes later, and
+    /// TLS 1.2's curves not at all.
     #[test]
-    fn rustls_refuses_whom_we_refuse(draft in offers(), policy in prop::sample::select(policies())) {
+    fn rustls_refuses_the_hellos_that_tlsgate_refuses(draft in offers(), policy in prop::sample::select(policies())) {
         let entries = CERTIFICATES.iter().map(|one| Entry { certificate: Arc::clone(one), default: false }).collect();
         let terminator =
             terminator(policy, entries).unwrap();
@@ -192,7 +192,7 @@ proptest! {
             Err(refusal) => refusal,
         };
         for certificate in CERTIFICATES.iter() {
-            // Any scheme does: it is not what rustls goes by.
+            // Any scheme will do: rustls does not depend on it here.
             let choice = Choice {
                 certificate: Arc::clone(certificate),
                 scheme: SignatureScheme::ED25519,

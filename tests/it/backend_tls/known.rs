@@ -31,7 +31,7 @@ fn a_self_signed_server_is_believed_where_its_certificate_is_the_ca() {
 #[test]
 fn it_must_be_valid_bear_the_name_and_be_that_very_certificate() {
     let cases = [
-        ("another.test", (-1, 9), "own", "tls_name", "its certificate does not bear the name server.test"),
+        ("another.test", (-1, 9), "own", "tls_name", "its certificate is not valid for the name server.test"),
         (SERVER, (-9, -2), "own", "tls_expired", "its certificate is expired, or not valid yet"),
         // The same name, another key.
         (SERVER, (-1, 9), "twin", "tls_untrusted", "its certificate is not "),

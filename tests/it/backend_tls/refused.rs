@@ -50,7 +50,7 @@ fn a_certificate_for_another_name() {
     let pki = certified_server(&["another.test"], &Extra::default());
     let nginx = nginx(&pki, "server", "");
     let scene = Scene::new(pki, &[nginx.address], "", &trusting(SERVER));
-    refused(&scene, "tls_name", "its certificate does not bear the name server.test");
+    refused(&scene, "tls_name", "its certificate is not valid for the name server.test");
 }
 
 #[test]

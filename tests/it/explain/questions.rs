@@ -146,7 +146,7 @@ fn each_refusal_says_what_stood_against_what() {
         (
             &["--tls", "1.2", "--ciphers", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:0x5600"],
             "inappropriate_fallback",
-            "a TLS_FALLBACK_SCSV from a client that could have had a better version",
+            "the client sent TLS_FALLBACK_SCSV, but a newer TLS version is possible",
         ),
     ] {
         let explained = desk.json(arguments);

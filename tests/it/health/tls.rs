@@ -41,19 +41,19 @@ fn tls_is_verified_by_ca_and_name_or_by_pin_or_not_at_all() {
         (
             &own_ca.0,
             format!("ca = \"{}\", server_name = \"other.test\"", own_ca.1),
-            Some("does not bear the name other.test"),
+            Some("is not valid for the name other.test"),
         ),
         (&own.0, format!("ca = \"{ca}\", {named}"), Some("TLS: its certificate is not from a CA that is trusted")),
         (&good, format!("ca = \"{others}\", {named}"), Some("TLS: its certificate is not from a CA that is trusted")),
         (
             &good,
             format!("ca = \"{ca}\", server_name = \"other.test\""),
-            Some("TLS: its certificate does not bear the name other.test"),
+            Some("TLS: its certificate is not valid for the name other.test"),
         ),
-        (&good, format!("ca = \"{ca}\""), Some("does not bear the name 127.0.0.1")),
+        (&good, format!("ca = \"{ca}\""), Some("is not valid for the name 127.0.0.1")),
         (&expired, format!("ca = \"{ca}\", {named}"), Some("expired")),
         (&good, format!("pins = \"{wrong}\", {named}"), Some("no certificate that it sent has a pinned key")),
-        (&with_ca, format!("pins = \"{ca_pin}\", server_name = \"other.test\""), Some("does not bear the name")),
+        (&with_ca, format!("pins = \"{ca_pin}\", server_name = \"other.test\""), Some("is not valid for the name")),
         (&soon, format!("ca = \"{ca}\", {named}"), None),
     ] {
         let backend = serve(pair);

@@ -1,4 +1,4 @@
-//! When two connectors are the same, and what a server without a configured name is held against.
+//! When two connectors are the same, and how a server without a configured name is verified.
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -19,7 +19,7 @@ fn name(name: &str) -> Option<ServerName<'static>> {
 }
 
 #[test]
-fn connectors_are_the_same_only_where_all_that_they_ask_and_show_is() {
+fn connectors_are_the_same_only_if_they_verify_and_send_the_same() {
     let (shown, other) = (pair("a.test"), pair("a.test"));
     let (one, two) = (shown.cert[0].clone(), other.cert[0].clone());
     let roots = |roots: &[&CertificateDer<'static>]| roots.iter().map(|root| (*root).clone()).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! What hello and policy agree on.
+//! What a hello and a policy agree on.
 
 use super::*;
 use crate::tls::policy::aws;
@@ -50,21 +50,21 @@ fn under_tls12_the_suites_decide_who_may_sign() {
 }
 
 #[test]
-fn nothing_in_common_is_told_apart() {
+fn each_kind_of_nothing_in_common_has_its_refusal() {
     let refusal = |policy, hello: &Hello| agree(policy, hello).err();
     assert_eq!(refusal("TLS13-1-3-2021-06", &hello(&[0x0303], &[RSA12], &[PSS])), Some(Refusal::NoCommonVersion));
     assert_eq!(refusal("FS-1-2-Res-2020-10", &hello(&[0x0304], &[T13], &[PSS])), Some(Refusal::NoCommonVersion));
     assert_eq!(refusal(aws::DEFAULT, &hello(&[0x0303], &[CBC], &[PSS])), Some(Refusal::NoCommonSuite));
     let only = |group| Hello { groups: vec![group], ..hello(&[0x0303], &[RSA12], &[PSS]) };
     assert_eq!(refusal(aws::DEFAULT, &only(NamedGroup::secp521r1)), Some(Refusal::NoCommonGroup));
-    // Post-quantum groups are of TLS 1.3.
+    // Post-quantum groups need TLS 1.3.
     assert_eq!(refusal(aws::DEFAULT, &only(NamedGroup::X25519MLKEM768)), Some(Refusal::NoCommonGroup));
     // A TLS 1.3 client's TLS 1.2 suites do not help it.
     assert_eq!(refusal(aws::DEFAULT, &hello(&[0x0304], &[RSA12], &[PSS])), Some(Refusal::NoCommonSuite));
 }
 
 #[test]
-fn a_fallback_is_refused_only_where_something_better_was_there() {
+fn a_fallback_is_refused_only_if_a_better_version_was_possible() {
     let refusal =
         |policy, versions: &[u16]| agree(policy, &hello(versions, &[T13, RSA12, FALLBACK_SCSV.into()], &[PSS])).err();
     assert_eq!(refusal(aws::DEFAULT, &[0x0303]), Some(Refusal::InappropriateFallback));
