@@ -1,8 +1,8 @@
 //! The record layer: bytes in, bytes out, no I/O. Must not know: sockets, certificates, backends.
 //!
-//! The handshake is rustls's ([`handshaking`]). What comes after it is done by one of two [`Layer`]s that give the same
-//! answers: tlsgate's own ([`own`]), which seals and opens in place, or rustls's ([`library`]), which is the reference.
-//! Either serves both sides: the server's towards a client, the client's towards a backend.
+//! rustls does the handshake ([`handshaking`]). After it, one of two [`Layer`]s with the same results seals and opens
+//! records: tlsgate's own ([`own`]), in place, or rustls's ([`library`]), the reference. Both work on either side: as the
+//! server of a client, and as the client of a backend.
 
 use interface::{Opened, RecordError, Room};
 
@@ -13,28 +13,30 @@ pub mod interface;
 pub mod library;
 pub mod own;
 
-/// Who seals and opens records once the handshake is done.
+/// The record layer that seals and opens records after the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Layer {
-    /// tlsgate's own.
+    /// tlsgate's own, which works in place.
     #[default]
     Tlsgate,
-    /// rustls's, for those whose rules demand a library's.
+    /// rustls's, for users whose rules require a library's.
     Rustls,
 }
 
 words! { Layer { Tlsgate => "tlsgate", Rustls => "rustls" } }
 
-/// One side of a TLS connection whose handshake is done.
+/// One side of a TLS connection after the handshake.
 pub enum Records {
+    /// In [`Layer::Tlsgate`].
     Tlsgate(Box<own::Records>),
+    /// In [`Layer::Rustls`].
     Rustls(Box<library::Records>),
 }
 
 impl Records {
-    /// Opens what stands at the front of `wire`, in place. What the protocol itself has to say (alerts, also the one when
-    /// this fails) is appended to `reply`. Until it says [`Opened::Incomplete`], it is to be called again with the
-    /// bytes that are left; they may be moved meanwhile, and more may be appended.
+    /// Opens the first record in `wire`, in place. Records of the protocol itself (such as the alert when this fails) are
+    /// appended to `reply` and must be sent. Until it returns [`Opened::Incomplete`], call it again with the remaining
+    /// bytes; they may be moved between calls, and more may be appended.
     pub fn open(&mut self, wire: &mut [u8], reply: &mut Vec<u8>) -> Result<Opened, RecordError> {
         match self {
             Self::Tlsgate(records) => records.open(wire, reply),
@@ -50,10 +52,10 @@ impl Records {
         }
     }
 
-    /// Seals `count` bytes that stand in `slots`: pieces of
-    /// [`MAX_FRAGMENT`](crate::tls::wire::codes::framing::MAX_FRAGMENT) bytes (the last one may be shorter), each with
-    /// its [`Room`] around it. Returns how many bytes of sealed records `slots` now begins with. What has to go out before
-    /// them is appended to `front`. Everything that came must have been opened before, until [`Opened::Incomplete`].
+    /// Seals `count` bytes that lie in `slots`: pieces of [`MAX_FRAGMENT`](crate::tls::wire::codes::framing::MAX_FRAGMENT)
+    /// bytes (the last one may be shorter), each with its [`Room`] around it. Returns the length of the sealed records,
+    /// which are at the start of `slots`. What must be sent before them is appended to `front`. First open all received
+    /// bytes, until [`Opened::Incomplete`].
     pub fn seal(&mut self, slots: &mut [u8], count: usize, front: &mut Vec<u8>) -> Result<usize, RecordError> {
         match self {
             Self::Tlsgate(records) => records.seal(slots, count, front),
@@ -61,7 +63,7 @@ impl Records {
         }
     }
 
-    /// Appends close_notify, the end of this side's data.
+    /// Appends close_notify, which ends this side's data, to `sealed`.
     pub fn seal_close(&mut self, sealed: &mut Vec<u8>) -> Result<(), RecordError> {
         match self {
             Self::Tlsgate(records) => records.seal_close(sealed),
@@ -72,6 +74,7 @@ impl Records {
 
 impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Keys must not reach a log.
         f.write_str(match self {
             Self::Tlsgate(_) => "Records::Tlsgate(…)",
             Self::Rustls(_) => "Records::Rustls(…)",

@@ -1,8 +1,8 @@
 //! A handshake of either side, by rustls: bytes in, bytes out, until it is done. Must not know: sockets, who the peer is.
 //!
-//! rustls is shown one record after the other, and none before it has done what it can with those before. So it never
-//! gets beyond the peer's last message: what comes behind that is for the record layer that takes over. And a second
-//! ClientHello is looked at here first (`second`).
+//! rustls gets one record at a time, and the next only after it has processed those before. So it never reads beyond the
+//! peer's last handshake message: the record layer that takes over must open what follows. A second ClientHello is compared
+//! with the first before rustls gets it (`second`).
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::CertificateDer;
@@ -24,51 +24,58 @@ mod shape;
 use second::{Hellos, Next};
 use shape::{Refused, shape};
 
-/// A handshake under way.
+/// A handshake in progress.
 pub struct Handshaking {
     inner: library::Records,
-    /// Bytes off the wire that are not used yet.
+    /// Bytes from the peer that are not used yet.
     wire: Vec<u8>,
-    /// So many of them rustls has seen; it remembers where in them it has got to.
+    /// How many of them rustls has already got; it keeps offsets into them.
     shown: usize,
     hellos: Hellos,
     plain: Vec<u8>,
     closed: bool,
 }
 
-/// A handshake that is done. rustls's state is gone, unless rustls's record layer was asked for.
+/// A finished handshake. rustls's state is dropped, unless rustls's record layer continues.
 #[derive(Debug)]
 pub struct Finished {
+    /// The record layer for what follows.
     pub records: Records,
+    /// What was agreed on.
     pub negotiated: Negotiated,
-    /// Plaintext that came along with the last handshake message.
+    /// Plaintext that the peer sent right after its last handshake message.
     pub plain: Vec<u8>,
-    /// Bytes behind it that are not opened yet.
+    /// Bytes after it that are not opened yet.
     pub wire: Vec<u8>,
-    /// close_notify has come already, after `plain`.
+    /// Whether close_notify has already been received, after `plain`.
     pub closed: bool,
 }
 
 /// What was agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
+    /// The TLS version.
     pub version: ProtocolVersion,
+    /// The cipher suite.
     pub suite: CipherSuite,
+    /// The key exchange group; `None` in a resumed session of TLS 1.2, which has no key exchange.
     pub group: Option<NamedGroup>,
+    /// Whether a session was resumed with a ticket.
     pub resumed: bool,
+    /// The application protocol, if there is one.
     pub alpn: Option<Vec<u8>>,
-    /// The peer's, leaf first; empty where it showed none.
+    /// The peer's certificates, its own first; empty if it sent none.
     pub peer_certificates: Vec<CertificateDer<'static>>,
 }
 
 impl Handshaking {
-    /// The server's side; `wire` is what has come from the client so far, which begins with its whole ClientHello.
+    /// The server's side. `wire` is what the client has sent so far; it begins with the complete ClientHello.
     pub fn server(connection: UnbufferedServerConnection, wire: Vec<u8>) -> Self {
         let hellos = Hellos::of(&wire);
         Self::new(Connection::Server(connection), wire, hellos)
     }
 
-    /// The client's side; [`advance`](Self::advance) gives the ClientHello first.
+    /// The client's side. The first call of [`advance`](Self::advance) appends the ClientHello.
     pub fn client(connection: UnbufferedClientConnection) -> Self {
         Self::new(Connection::Client(connection), Vec::new(), Hellos::Settled)
     }
@@ -77,18 +84,18 @@ impl Handshaking {
         Self { inner: library::Records::new(connection), wire, shown: 0, hellos, plain: Vec::new(), closed: false }
     }
 
-    /// Where bytes off the wire are appended. Nothing else may be done to it.
+    /// The buffer for bytes from the peer. The caller may only append to it.
     pub fn wire(&mut self) -> &mut Vec<u8> {
         &mut self.wire
     }
 
-    /// Goes on as far as the bytes allow. What the peer has to be sent is appended to `reply`, also when this fails: then
-    /// it ends with the alert that RFC 8446 section 6.2 has for that, whether rustls sends it by itself or not.
-    /// `true` when the handshake is done.
+    /// Continues as far as the bytes allow; `true` when the handshake is done. What must be sent to the peer is appended to
+    /// `reply`, also on failure: then it ends with the alert of RFC 8446 section 6.2, even if rustls sends none itself.
     pub fn advance(&mut self, reply: &mut Vec<u8>) -> Result<bool, RecordError> {
         let mut used = 0;
         let advanced = loop {
             let state = self.inner.common();
+            // rustls may be done and still have messages to send.
             if !state.is_handshaking() && !state.wants_write() {
                 break Ok(true);
             }
@@ -110,6 +117,7 @@ impl Handshaking {
                 }
                 Ok(Opened::Closed) => self.closed = true,
                 Err(error) => {
+                    // If rustls has written something, it is its own alert, and the peer must get only one.
                     let alert = fault::alert(&error.error).filter(|_| reply.len() == written);
                     if let Some(alert) = alert {
                         self.alert(alert, self.shown - used, reply);
@@ -118,12 +126,13 @@ impl Handshaking {
                 }
             }
         };
+        // Once for all records: each drain moves the rest of the buffer.
         self.wire.drain(..used);
         self.shown -= used;
         advanced
     }
 
-    /// Ends the handshake: the peer has sent more than a handshake can take.
+    /// Ends the handshake, because the peer has sent more than a handshake can need. Appends the alert to `reply`.
     pub fn overflow(&mut self, reply: &mut Vec<u8>) -> RecordError {
         let refused = Refused::by(InvalidMessage::HandshakePayloadTooLarge);
         self.alert(refused.alert, self.shown, reply);
@@ -134,7 +143,7 @@ impl Handshaking {
         self.inner.refuse(alert, seen, reply);
     }
 
-    /// Shows rustls what comes next on the wire, of which `used` bytes are done with. `false` when there is nothing whole.
+    /// Lets rustls read the next record on the wire, where `used` bytes are already used. `false` if it is not complete.
     fn show(&mut self, used: usize) -> Result<bool, Refused> {
         let state = self.inner.common();
         if state.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest) {
@@ -143,10 +152,11 @@ impl Handshaking {
         let version = state.protocol_version();
         let unseen = self.wire.get(self.shown..).unwrap_or_default();
         let next = match &mut self.hellos {
+            // Until rustls reads the second hello, it completes no key exchange.
             Hellos::Due(due) if state.negotiated_key_exchange_group().is_none() => {
                 due.look(unseen, |bytes| shape(bytes, version))?
             }
-            // It got through unseen, which cannot be.
+            // rustls accepted a second hello that was not compared with the first. This cannot happen.
             Hellos::Due(_) => return Err(Refused::by(PeerMisbehaved::RefusedToFollowHelloRetryRequest)),
             _ => shape(unseen, version)?.map_or(Next::Wait, |record| Next::Show(record.end)),
         };
@@ -161,12 +171,12 @@ impl Handshaking {
         Ok(true)
     }
 
-    /// rustls's connection, for who has other plans with it, and the bytes that it has not used.
+    /// Returns rustls's connection and the unused bytes, for callers that continue with rustls alone.
     pub fn into_connection(self) -> (Connection, Vec<u8>) {
         (self.inner.into_connection(), self.wire)
     }
 
-    /// Hands over to `layer`. Fails where the handshake is not done.
+    /// Hands over to `layer`. Fails if the handshake is not done.
     pub fn finish(self, layer: Layer) -> Result<Finished, RecordError> {
         let negotiated = Negotiated::of(self.inner.common()).ok_or(Error::HandshakeNotComplete)?;
         let Self { inner, plain, wire, closed, .. } = self;

@@ -1,5 +1,4 @@
-//! What every record layer answers: what it found, the room that it needs, how it fails. Must not know: which layers there
-//! are.
+//! The types of every record layer: what opening found, the room that sealing needs, errors. Must not know: the layers.
 
 use std::ops::Range;
 
@@ -14,27 +13,30 @@ use crate::tls::wire::fault;
 pub enum Opened {
     /// Less than a whole record.
     Incomplete,
-    /// The first `consumed` bytes are done with; the plaintext stands in `plain`, which lies within them.
+    /// Data: `consumed` bytes are used, and the plaintext is in `plain`, a range within them.
     Data { consumed: usize, plain: Range<usize> },
-    /// The first `consumed` bytes are done with, and were not data.
+    /// Not data: `consumed` bytes are used.
     Other { consumed: usize },
-    /// close_notify: the peer has ended its data, and what else it sends is to be ignored.
+    /// close_notify: the peer has ended its data. Ignore whatever follows (RFC 8446 section 6.1).
     Closed,
 }
 
-/// Room that sealing a record takes around its plaintext.
+/// The room that sealing needs around the plaintext of each record, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
+    /// For the header, and the explicit nonce of TLS 1.2.
     pub before: usize,
+    /// For the content type of TLS 1.3, and the tag.
     pub after: usize,
 }
 
-/// The peer broke the protocol, or sent a fatal alert.
+/// Why the connection ended: the peer broke the protocol or sent a fatal alert, or sealing is not possible.
 #[derive(Debug, Clone, PartialEq, ThisError)]
 #[error("{}", fault::reason(error))]
 pub struct RecordError {
+    /// The cause.
     pub error: Error,
-    /// The alert that the peer sent, if that is what ended it.
+    /// The alert that the peer sent, if that is the cause.
     pub received_alert: Option<AlertDescription>,
 }
 
@@ -44,7 +46,7 @@ impl Room {
         self.before + MAX_FRAGMENT + self.after
     }
 
-    /// Where the plaintext of each slot stands, for `count` bytes in all.
+    /// The range of the plaintext in each slot, for `count` bytes in all.
     pub fn pieces(self, count: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
         (0..count.div_ceil(MAX_FRAGMENT)).map(move |slot| {
             let start = slot * self.stride() + self.before;

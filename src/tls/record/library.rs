@@ -1,5 +1,5 @@
-//! rustls's record layer behind the interface of our own: during the handshake, for those who want it after that, and as
-//! the reference that ours is tested against. Must not know: sockets, certificates.
+//! rustls's record layer behind the same interface as tlsgate's own: for the handshake, for users who choose it, and as the
+//! reference in tests. Must not know: sockets, certificates.
 
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
@@ -12,21 +12,23 @@ use crate::tls::wire::codes::framing::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, REC
 
 /// rustls's connection of either side.
 pub enum Connection {
+    /// The server's side.
     Server(UnbufferedServerConnection),
+    /// The client's side.
     Client(UnbufferedClientConnection),
 }
 
 /// The reference record layer.
 pub struct Records {
     connection: Connection,
-    /// What was left on the wire when it was last looked at, once the handshake is done. rustls keeps offsets into it, and
-    /// has to be shown it again also when it seals.
+    /// The unused bytes after the last call of `open`, once the handshake is done. rustls keeps offsets into them, so it
+    /// must get them again when it seals.
     tail: Vec<u8>,
-    /// This side's records are encrypted by now.
+    /// Whether this side already encrypts its records.
     protecting: bool,
 }
 
-/// Does the same with either side.
+/// Evaluates one expression for either side.
 macro_rules! either {
     ($connection:expr, $inner:ident => $body:expr) => {
         match $connection {
@@ -37,15 +39,17 @@ macro_rules! either {
 }
 
 impl Records {
+    /// Wraps rustls's connection.
     pub fn new(connection: Connection) -> Self {
         Self { connection, tail: Vec::new(), protecting: false }
     }
 
-    /// rustls's view of the connection.
+    /// rustls's state of the connection.
     pub fn common(&self) -> &CommonState {
         either!(&self.connection, inner => inner)
     }
 
+    /// Returns rustls's connection.
     pub fn into_connection(self) -> Connection {
         self.connection
     }
@@ -53,40 +57,41 @@ impl Records {
     pub(super) fn open(&mut self, wire: &mut [u8], reply: &mut Vec<u8>) -> Result<Opened, RecordError> {
         let written = reply.len();
         let opened = either!(&mut self.connection, inner => open(inner, wire, reply));
-        // What encrypts is what comes after this: in TLS 1.3 there is no other sign of it.
+        // rustls does not report when it begins to encrypt; the type of its first record shows it.
         self.protecting |= match reply.get(written) {
             Some(&APPLICATION_DATA) => true,
             Some(&CHANGE_CIPHER_SPEC) => self.common().protocol_version() == Some(ProtocolVersion::TLSv1_2),
             _ => false,
         };
         self.tail.clear();
-        // During a handshake nothing is sealed: a copy for each record of a long message would cost its square, and be out
-        // of date when the handshake is done.
+        // During a handshake nothing is sealed, so no copy is needed. A copy for each record of a long message would take
+        // time that grows with the square of its length, and be out of date when the handshake is done.
         if opened == Ok(Opened::Incomplete) && !self.common().is_handshaking() {
             self.tail.extend_from_slice(wire);
+            // Idle connections are many, and most have nothing left.
             self.tail.shrink_to_fit();
         }
         opened
     }
 
-    /// Appends a fatal alert during the handshake, where rustls sends none by itself. `seen` is how many unused bytes rustls
-    /// has been shown. Once this side encrypts, only rustls can seal it, and of those that it can be brought to send,
-    /// decode_error is what fits a peer that it has not understood.
+    /// Appends a fatal alert during the handshake, for a fault to which rustls sends none. `seen` is the number of unused
+    /// bytes that rustls has already got. Once this side encrypts, only rustls can seal the alert, and it sends only alerts
+    /// of its own: a record that it cannot read makes it send decode_error, which fits best.
     pub(super) fn refuse(&mut self, alert: AlertDescription, seen: usize, reply: &mut Vec<u8>) {
         if !self.protecting {
             reply.extend_from_slice(&alert::plaintext(alert));
             return;
         }
-        // Wherever it goes on reading, there is a record of a type that TLS does not have.
+        // rustls continues at an offset that only it knows: from any of them on, these bytes are not a TLS record.
         let mut noise = vec![0xff; seen + RECORD_HEADER];
         either!(&mut self.connection, inner => {
             if inner.process(&mut noise).state.is_err() {
-                last_words(inner, &mut noise, reply);
+                pending_alert(inner, &mut noise, reply);
             }
         });
     }
 
-    /// RFC 8446 section 5.2; in TLS 1.2 RFC 5288 section 3 (the explicit nonce) or RFC 7905 section 2.
+    /// Enough for every suite: RFC 8446 section 5.2; in TLS 1.2 RFC 5288 section 3 (explicit nonce) or RFC 7905 section 2.
     pub(super) fn room(&self) -> Room {
         let tls13 = self.common().protocol_version() == Some(ProtocolVersion::TLSv1_3);
         Room { before: RECORD_HEADER + EXPLICIT_NONCE, after: usize::from(tls13) + TAG }
@@ -94,12 +99,13 @@ impl Records {
 
     pub(super) fn seal(&mut self, slots: &mut [u8], count: usize, front: &mut Vec<u8>) -> Result<usize, RecordError> {
         let room = self.room();
+        // rustls cannot seal in place, and splits the data into records itself.
         let mut plain = Vec::with_capacity(count);
         room.pieces(count).for_each(|piece| plain.extend_from_slice(&slots[piece]));
         let mut sealed = Vec::new();
         let space = count + room.pieces(count).len() * (room.before + room.after);
         either!(&mut self.connection, inner => write(inner, &mut self.tail, &mut sealed, space, |traffic, out| traffic.encrypt(&plain, out)))?;
-        // It is longer than its slots only where a key update rides in front.
+        // The records are longer than the slots only if there is a KeyUpdate before them.
         let fits = sealed.len().min(slots.len());
         let ahead = sealed.len() - fits;
         front.extend_from_slice(&sealed[..ahead]);
@@ -158,7 +164,7 @@ fn open(connection: &mut impl Unbuffered, wire: &mut [u8], reply: &mut Vec<u8>) 
                 consumed += record.discard;
                 plain.extend_from_slice(record.payload);
             }
-            // It was sealed in bytes that are consumed, so it fits there.
+            // The plaintext is shorter than the records that contained it, so it fits there.
             wire[..plain.len()].copy_from_slice(&plain);
             Ok(Opened::Data { consumed, plain: 0..plain.len() })
         }
@@ -171,7 +177,7 @@ fn open(connection: &mut impl Unbuffered, wire: &mut [u8], reply: &mut Vec<u8>) 
         Ok(_) if consumed > 0 => Ok(Opened::Other { consumed }),
         Ok(_) => Ok(Opened::Incomplete),
         Err(error) => {
-            last_words(connection, wire, reply);
+            pending_alert(connection, wire, reply);
             Err(error.into())
         }
     }
@@ -191,7 +197,7 @@ fn write<C: Unbuffered>(
                 sealed.resize(start + space, 0);
                 let mut result = seal(&mut traffic, &mut sealed[start..]);
                 if let Err(EncryptError::InsufficientSize(short)) = &result {
-                    // A key update that rides in front makes it larger than the estimate.
+                    // A KeyUpdate before the data makes the result larger than the estimate.
                     sealed.resize(start + short.required_size, 0);
                     result = seal(&mut traffic, &mut sealed[start..]);
                 }
@@ -201,16 +207,17 @@ fn write<C: Unbuffered>(
             }
             Ok(ConnectionState::EncodeTlsData(data)) => encode(data, sealed)?,
             Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+            // The peer has ended its data; this side may go on, and the next state shows that.
             Ok(ConnectionState::PeerClosed) => {}
-            Ok(_) => return Err(Error::General("there is nothing to seal with any more".into()).into()),
+            Ok(_) => return Err(Error::General("the connection can send no more data".into()).into()),
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// After an error rustls still holds the alert that tells the peer. It is asked for no more than that: with nothing left
-/// to send it would look at the bad record again.
-fn last_words(connection: &mut impl Unbuffered, wire: &mut [u8], reply: &mut Vec<u8>) {
+/// After an error rustls still holds the alert for the peer: appends it. The loop ends as soon as nothing is left to send,
+/// because rustls would then read the bad record again.
+fn pending_alert(connection: &mut impl Unbuffered, wire: &mut [u8], reply: &mut Vec<u8>) {
     while connection.wants_write() {
         let encoded = match connection.process(wire).state {
             Ok(ConnectionState::EncodeTlsData(data)) => encode(data, reply).is_ok(),
@@ -246,7 +253,7 @@ mod tests {
     use super::*;
     use crate::tls::record::tests::handshake::{SUITES, client, server};
 
-    /// A peer may put each byte of a long message into a record of its own.
+    /// A peer may send each byte of a long message in its own record.
     #[test]
     fn nothing_is_copied_for_records_of_a_message_that_goes_on() {
         let mut hello = Vec::new();

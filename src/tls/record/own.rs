@@ -1,8 +1,8 @@
-//! tlsgate's own record layer, after the handshake: RFC 8446 section 5 (TLS 1.3), RFC 5246 section 6 with RFC 5288 (AES-GCM)
-//! or RFC 7905 (ChaCha20-Poly1305) (TLS 1.2). Seals and opens in place. Must not know: sockets, how keys are agreed on.
+//! tlsgate's own record layer, for the time after the handshake: RFC 8446 section 5 (TLS 1.3), or RFC 5246 section 6 with
+//! RFC 5288 (AES-GCM) or RFC 7905 (ChaCha20-Poly1305) (TLS 1.2). Seals and opens in place. Must not know: sockets, key
+//! exchange.
 //!
-//! Whatever is not exactly as the RFCs have it ends the connection with the alert that they name, and nothing that came
-//! after it is looked at.
+//! Anything that violates the RFCs ends the connection with the alert that they specify; the bytes after it are not read.
 
 use rustls::client::ClientConnectionData;
 use rustls::kernel::KernelConnection;
@@ -28,11 +28,11 @@ pub struct Records {
     side: Side,
     sealing: TrafficKey,
     opening: TrafficKey,
-    /// Makes the next keys in TLS 1.3, and keeps the tickets that a server sends; the last that is left of the handshake.
+    /// In TLS 1.3: derives the next keys, and stores the tickets that a server sends. All that is left of rustls.
     kernel: Option<Kernel>,
-    /// A handshake message of which the end has not come yet.
+    /// A handshake message that is not complete yet.
     fragment: Fragment,
-    /// The peer wants this side to have new keys before it sends more data (RFC 8446 section 4.6.3).
+    /// The peer has requested that this side updates its keys before it sends more data (RFC 8446 section 4.6.3).
     update_owed: bool,
     state: State,
     allowed: Allowed,
@@ -52,16 +52,17 @@ enum Kernel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// The peer has said close_notify; this side may go on.
+    /// The peer has sent close_notify; this side may still send.
     PeerClosed,
-    /// A fatal alert came or went: nothing is sealed or opened any more (RFC 8446 section 6.2).
+    /// A fatal alert was received or sent: nothing more is sealed or opened (RFC 8446 section 6.2).
     Dead,
 }
 
-/// How much more the peer may send that says nothing. The numbers are rustls's and BoringSSL's.
+/// How many more messages without content the peer may send: they cost this side work, and the peer almost nothing. The
+/// limits are those of rustls and BoringSSL.
 #[derive(Debug, Clone, Copy)]
 struct Allowed {
-    /// Records without content, one after the other.
+    /// Empty records in a row.
     empty: u8,
     warnings: u8,
     renegotiations: u8,
@@ -70,7 +71,8 @@ struct Allowed {
 }
 
 impl Records {
-    /// Takes the keys out of a connection whose handshake is done; the rest of it is dropped.
+    /// Takes the keys from a connection after its handshake; the rest of the connection is dropped. Fails if rustls does
+    /// not hand out the keys.
     pub(super) fn take_over(connection: Connection) -> Result<Self, Error> {
         let (secrets, kernel, side, version) = match connection {
             Connection::Server(connection) => {
@@ -85,12 +87,14 @@ impl Records {
             }
         };
         let ExtractedSecrets { tx, rx } = secrets;
-        let format = Format::of(version, &tx.1).ok_or_else(|| Error::General("no such record protection".into()))?;
+        let format = Format::of(version, &tx.1)
+            .ok_or_else(|| Error::General("no record protection for this TLS version and cipher suite".into()))?;
         Ok(Self {
             format,
             side,
             sealing: TrafficKey::new(&tx.1, tx.0)?,
             opening: TrafficKey::new(&rx.1, rx.0)?,
+            // TLS 1.2 has neither key updates nor tickets after the handshake, so the memory is freed.
             kernel: (version == ProtocolVersion::TLSv1_3).then_some(kernel),
             fragment: Fragment::None,
             update_owed: false,
@@ -105,7 +109,7 @@ impl Records {
 
     /// Ends the connection with an alert.
     fn fail(&mut self, alert: AlertDescription, error: impl Into<Error>, reply: &mut Vec<u8>) -> RecordError {
-        // Without the alert it ends all the same.
+        // The connection ends even if the alert cannot be sealed.
         let _ = self.seal_record(ALERT, &[FATAL, alert.into()], reply);
         self.state = State::Dead;
         RecordError { error: error.into(), received_alert: None }
@@ -118,6 +122,7 @@ impl Records {
             Some(Kernel::Client(kernel)) => kernel.update_tx_secret()?,
             None => return Err(Error::General("TLS 1.2 has no key updates".into())),
         };
+        // Tests lower the limit, and it must hold for the next keys too.
         self.sealing = TrafficKey::new(&secrets, sequence)?.with_limit_of(&self.sealing);
         Ok(())
     }
@@ -140,7 +145,7 @@ impl Default for Allowed {
     }
 }
 
-/// Why the connection is over, and the alert that says so.
+/// The alert that ends the connection, and the reason.
 type FatalAlert = (AlertDescription, Error);
 
 fn unexpected(error: PeerMisbehaved) -> FatalAlert {
@@ -150,7 +155,7 @@ fn unexpected(error: PeerMisbehaved) -> FatalAlert {
 /// BoringSSL's `kMaxKeyUpdates`.
 const KEY_UPDATES: u8 = 32;
 
-/// What stands in the header of every protected record, of either version (RFC 8446 section 5.2).
+/// The version in the header of every protected record: TLS 1.2, also in TLS 1.3 (RFC 8446 section 5.2).
 const VERSION: [u8; 2] = [3, 3];
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The own record layer against the RFCs and against rustls's. Here: scripts in short, and the verdict on them.
+//! tlsgate's own record layer, compared with the RFCs and with rustls's. Here: helpers for scripts and for comparing
+//! verdicts.
 
 use rustls::CipherSuite;
 
@@ -51,7 +52,7 @@ fn close_notify() -> Forged {
     record(ALERT, &[1, 0])
 }
 
-/// Seals `plain` as the relay does; all that goes out.
+/// Seals `plain` as the relay does; returns all that is sent.
 fn sealed(records: &mut Records, plain: &[u8]) -> Result<Vec<u8>, RecordError> {
     let room = records.room();
     let mut slots = vec![0; room.stride() * 16];

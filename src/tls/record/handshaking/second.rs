@@ -1,5 +1,5 @@
-//! Holds a second ClientHello back until it is whole, and compares it with the first. Must not know: rustls's state, what
-//! a ClientHello says.
+//! Holds back a second ClientHello until it is complete, and compares it with the first. Must not know: rustls's state, the
+//! contents of a ClientHello.
 
 use rustls::{AlertDescription, Error, InvalidMessage};
 
@@ -9,30 +9,31 @@ use crate::tls::wire::hello;
 use crate::tls::wire::hello::MAX_BYTES;
 use crate::tls::wire::hello::second::{Difference, compare};
 
-/// What is known of the ClientHellos of a handshake.
+/// The state of a handshake's ClientHellos.
 pub(super) enum Hellos {
-    /// There is none to wait for: this is the client's side, or the second one has come.
+    /// No hello is expected: this is the client's side, or the second hello has arrived.
     Settled,
-    /// The first one is whole in the first record, which rustls leaves as it is.
+    /// The first hello is complete in the first record, which rustls leaves unchanged.
     InWire,
-    /// The first one, taken out of its records before rustls puts them together in their place.
+    /// A copy of the first hello, made because rustls joins several records by overwriting them in place.
     Kept(Vec<u8>),
-    /// The second one is due.
+    /// The second hello is expected.
     Due(Due),
 }
 
-/// A second ClientHello that is due.
+/// A second ClientHello that is expected.
 pub(super) struct Due {
     first: Vec<u8>,
-    /// What there is of it.
+    /// What has arrived of the second.
     message: Vec<u8>,
-    /// How many bytes on the wire that took, counted from the first one that rustls has not seen.
+    /// How many bytes of the wire it takes so far, counted from the first byte that rustls has not read.
     read: usize,
 }
 
 impl Hellos {
-    /// What a client sent so far, which begins with its ClientHello.
+    /// The state at the start. `wire` is what the client has sent so far; it begins with its ClientHello.
     pub(super) fn of(wire: &[u8]) -> Self {
+        // Almost every hello is in one record, and then needs no copy: header, message type, length.
         let in_one_record = match wire {
             [_, _, _, high, low, _, a, b, c, ..] => {
                 let (record, message) = ([0, 0, *high, *low], [0, *a, *b, *c]);
@@ -46,11 +47,12 @@ impl Hellos {
         }
     }
 
-    /// A HelloRetryRequest went out; what was used of the wire is the first hello.
+    /// A HelloRetryRequest was sent: the second hello is expected. `used` is what rustls has used of the wire: the first
+    /// hello.
     pub(super) fn retried(&mut self, used: &[u8]) {
         let first = match std::mem::replace(self, Self::Settled) {
             Self::Kept(first) => first,
-            // Were it not there, the second one would be refused.
+            // If it were missing, the second hello would be refused as different from it.
             Self::InWire => hello::handshake_payload(used).unwrap_or_default(),
             other => {
                 *self = other;
@@ -64,16 +66,16 @@ impl Hellos {
 /// What to do with the bytes that rustls has not seen yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// More has to come.
+    /// Wait for more bytes.
     Wait,
-    /// So many of them are no ClientHello; rustls knows what becomes of them.
+    /// Give rustls this number of bytes: they are not a ClientHello, and rustls decides about them.
     Show(usize),
-    /// So many of them are the second hello, which is the first again.
+    /// Give rustls this number of bytes: they are the second hello, which repeats the first.
     Settle(usize),
 }
 
 impl Due {
-    /// Looks at the bytes that rustls has not seen. `shape` tells of the first record there.
+    /// Checks the bytes that rustls has not read. `shape` returns the first record in them.
     pub(super) fn look(
         &mut self,
         unseen: &[u8],
@@ -85,8 +87,8 @@ impl Due {
             };
             let end = self.read + record.end;
             if record.kind != HANDSHAKE {
-                // A change_cipher_spec in front, or early data (RFC 8446 section 4.2.10). Within a hello nothing may come,
-                // which rustls sees.
+                // A change_cipher_spec before it, or early data (RFC 8446 section 4.2.10). If it is in the middle of a
+                // hello, rustls refuses it.
                 return Ok(self.pass(end));
             }
             self.message.extend_from_slice(unseen.get(self.read + record.start..end).unwrap_or_default());
@@ -97,6 +99,7 @@ impl Due {
             let Some(([_, length @ ..], body)) = self.message.split_first_chunk::<4>() else { continue };
             let [high, middle, low] = *length;
             let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+            // The same limit as for the first hello.
             if length >= MAX_BYTES {
                 return Err(Refused::by(InvalidMessage::HandshakePayloadTooLarge));
             }

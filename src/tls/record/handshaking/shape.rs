@@ -1,26 +1,27 @@
-//! Whether bytes are a record that a handshake can take, as soon as it shows. Must not know: what is in the record.
+//! Checks the header of a record during a handshake, as early as possible. Must not know: what is in the record.
 
 use rustls::{AlertDescription, Error, InvalidMessage, ProtocolVersion};
 
 use crate::tls::wire::codes::framing::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, MAX_FRAGMENT, RECORD_HEADER};
 use crate::tls::wire::fault;
 
-/// The shape of a whole record at the front of some bytes.
+/// The type and place of a complete record at the start of some bytes.
 pub(super) struct Shape {
     pub(super) kind: u8,
     /// Where its content begins.
     pub(super) start: usize,
+    /// Where it ends.
     pub(super) end: usize,
 }
 
-/// Why the handshake ends, and the alert that tells the peer.
+/// Why the handshake ends, and the alert for the peer.
 pub(super) struct Refused {
     pub(super) error: Error,
     pub(super) alert: AlertDescription,
 }
 
 impl Refused {
-    /// With the alert that belongs to the error.
+    /// The error, with the alert that belongs to it.
     pub(super) fn by(error: impl Into<Error>) -> Self {
         let error = error.into();
         let alert = fault::alert(&error).unwrap_or(AlertDescription::InternalError);
@@ -28,8 +29,8 @@ impl Refused {
     }
 }
 
-/// The record at the front, if it is whole. What can be no record is refused as soon as its header shows: rustls would
-/// wait for it, or take it.
+/// The record at the start, or `None` if it is not complete. An impossible record is refused as soon as its header has
+/// arrived: rustls would wait for the rest, or accept it.
 pub(super) fn shape(bytes: &[u8], version: Option<ProtocolVersion>) -> Result<Option<Shape>, Refused> {
     let Some((&[kind, major, _, high, low], body)) = bytes.split_first_chunk::<RECORD_HEADER>() else {
         return Ok(None);

@@ -1,12 +1,13 @@
-//! A handshake message that has come in part. Must not know: which message it is.
+//! A handshake message of which only a part has arrived. Must not know: which message it is.
 
-/// The beginning of a message whose end has not come yet.
+/// The state of an incomplete message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fragment {
+    /// There is none.
     None,
-    /// Kept until it is whole.
+    /// Its first bytes, kept until it is complete.
     Kept(Vec<u8>),
-    /// Of no use; so many bytes of it are still to come.
+    /// It is not needed; this number of its bytes is still to be skipped.
     Skipped(usize),
 }
 

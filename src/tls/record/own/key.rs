@@ -1,5 +1,5 @@
-//! Keys, nonces and sequence numbers of one direction, and what a protected record looks like. Must not know: what is in
-//! the records.
+//! Keys, nonces and sequence numbers of one direction, and the format of protected records. Must not know: the records'
+//! contents.
 
 use rustls::{ConnectionTrafficSecrets, Error, ProtocolVersion};
 
@@ -7,12 +7,12 @@ use crate::tls::crypto::{Aead, TAG_LEN};
 use crate::tls::record::interface::Room;
 use crate::tls::wire::codes::framing::{MAX_FRAGMENT, RECORD_HEADER};
 
-/// What stands around the content of a record.
+/// The format of a protected record: what surrounds its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// RFC 8446 section 5.2: the content type is inside, after the content; the nonce is not sent.
     Tls13,
-    /// RFC 5288 section 3: eight bytes of the nonce stand in front.
+    /// RFC 5288 section 3: eight bytes of the nonce are sent before the content.
     Tls12Gcm,
     /// RFC 7905 section 2: the nonce is not sent.
     Tls12ChaCha,
@@ -40,7 +40,7 @@ impl Format {
         }
     }
 
-    /// The longest that a header may say. RFC 8446 section 5.2 and RFC 5246 section 6.2.3.
+    /// The largest length allowed in a header (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
     pub(super) fn longest(self) -> usize {
         match self {
             Self::Tls13 => MAX_FRAGMENT + 256,
@@ -49,16 +49,16 @@ impl Format {
     }
 }
 
-/// A key and how often it was used.
+/// A key, and how often it was used.
 #[derive(Debug)]
 pub(super) struct TrafficKey {
     aead: Aead,
-    /// Padded to twelve bytes and exclusive-ored with the sequence number it is the nonce (RFC 8446 section 5.3, RFC 7905
-    /// section 2). TLS 1.2 with AES-GCM only asks that the explicit part never repeats (RFC 5288 section 3), and rustls
-    /// has begun in the same manner.
+    /// Combined with the sequence number by exclusive or, this is the nonce (RFC 8446 section 5.3, RFC 7905 section 2). TLS
+    /// 1.2 with AES-GCM requires only that the explicit part never repeats (RFC 5288 section 3); rustls has used the same
+    /// method for its records of the handshake, so none repeats.
     iv: [u8; 12],
     sequence: u64,
-    /// So many records may be sealed.
+    /// How many records the key may seal in all.
     limit: u64,
 }
 
@@ -66,14 +66,14 @@ impl TrafficKey {
     pub(super) fn new(secrets: &ConnectionTrafficSecrets, sequence: u64) -> Result<Self, Error> {
         let (aead, iv) = Aead::new(secrets).ok_or(Error::EncryptError)?;
         let limit = match secrets {
-            // RFC 8446 section 5.5 has 2^24.5 full records for AES-GCM, and for ChaCha20 no limit that can be reached.
+            // RFC 8446 section 5.5 allows 2^24.5 full records for AES-GCM; for ChaCha20 the limit cannot be reached.
             ConnectionTrafficSecrets::Chacha20Poly1305 { .. } => u64::MAX,
             _ => 1 << 24,
         };
         Ok(Self { aead, iv, sequence, limit })
     }
 
-    /// Under the same limit as the key that it follows.
+    /// The same key, with the limit of the one before it.
     pub(super) fn with_limit_of(self, other: &Self) -> Self {
         Self { limit: other.limit, ..self }
     }
@@ -87,21 +87,22 @@ impl TrafficKey {
         self.sequence
     }
 
-    /// The nonce of the next record, of which TLS 1.2 with AES-GCM sends the last eight bytes.
+    /// The nonce of the next record. TLS 1.2 with AES-GCM sends its last eight bytes.
     pub(super) fn nonce(&self) -> [u8; 12] {
         let mut nonce = self.iv;
         nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()).for_each(|(byte, number)| *byte ^= number);
         nonce
     }
 
-    /// The nonce of a record of which the sender has chosen the last eight bytes.
+    /// The nonce of a record whose sender chose the last eight bytes.
     pub(super) fn nonce_with(&self, explicit: [u8; EXPLICIT_NONCE]) -> [u8; 12] {
         let mut nonce = self.iv;
         nonce[4..].copy_from_slice(&explicit);
         nonce
     }
 
-    /// Seals the next record under its [`nonce`](Self::nonce). Sequence numbers never wrap (RFC 8446 section 5.3).
+    /// Seals the next record with its [`nonce`](Self::nonce) and returns the tag. Sequence numbers never wrap (RFC 8446
+    /// section 5.3).
     pub(super) fn seal(&mut self, bound: &[u8], message: &mut [u8]) -> Result<[u8; TAG_LEN], Error> {
         let next = self.sequence.checked_add(1).ok_or(Error::EncryptError)?;
         let tag = self.aead.seal(self.nonce(), bound, message).ok_or(Error::EncryptError)?;
@@ -109,7 +110,7 @@ impl TrafficKey {
         Ok(tag)
     }
 
-    /// Opens the next record in place; returns the length of the plaintext.
+    /// Opens the next record in place and returns the length of the plaintext. `None` if it is not authentic.
     pub(super) fn open(&mut self, nonce: [u8; 12], bound: &[u8], message: &mut [u8]) -> Option<usize> {
         let next = self.sequence.checked_add(1)?;
         let length = self.aead.open(nonce, bound, message)?;
@@ -139,4 +140,5 @@ pub(super) fn tls12_bound(sequence: u64, kind: u8, version: [u8; 2], length: usi
     bound
 }
 
+/// The part of the nonce that AES-GCM sends in TLS 1.2, in bytes (RFC 5288 section 3).
 pub(super) const EXPLICIT_NONCE: usize = 8;

@@ -1,4 +1,4 @@
-//! Handshake messages that come after the handshake: key updates, session tickets, renegotiation, each whole or in parts.
+//! Handshake messages after the handshake: key updates, session tickets, renegotiation; complete or in parts.
 //! Must not know: records.
 
 use rustls::{AlertDescription, Error, InvalidMessage, PeerMisbehaved};
@@ -8,7 +8,7 @@ use super::{FatalAlert, Kernel, Records, Side, unexpected};
 use crate::tls::wire::codes::framing::{ALERT, CLIENT_HELLO, HELLO_REQUEST, KEY_UPDATE, NEW_SESSION_TICKET, WARNING};
 
 impl Records {
-    /// Takes the content of one record.
+    /// Processes the content of one record.
     pub(super) fn handshake(&mut self, content: &[u8], reply: &mut Vec<u8>) -> Result<(), FatalAlert> {
         let joined;
         let mut rest = match std::mem::replace(&mut self.fragment, Fragment::None) {
@@ -25,7 +25,7 @@ impl Records {
             }
         };
         while let Some(kind) = rest.first() {
-            // What is not allowed is refused as soon as it shows.
+            // A forbidden message is refused at its first byte: its length could be anything.
             self.expect_message(*kind)?;
             let Some((&[kind, high, middle, low], body)) = rest.split_first_chunk::<4>() else {
                 self.fragment = Fragment::Kept(rest.to_vec());
@@ -37,6 +37,7 @@ impl Records {
             }
             let Some((message, others)) = body.split_at_checked(length) else {
                 self.fragment = match kind {
+                    // It is refused in any case, so its contents (up to 64 KiB) need not be kept.
                     CLIENT_HELLO => {
                         self.renegotiation(reply)?;
                         Fragment::Skipped(length - body.len())
@@ -55,7 +56,7 @@ impl Records {
         Ok(())
     }
 
-    /// What may come to which side: RFC 8446 section 4.6, RFC 5246 sections 7.4.1.1 and 7.4.1.2.
+    /// Which message each side may receive: RFC 8446 section 4.6, RFC 5246 sections 7.4.1.1 and 7.4.1.2.
     fn expect_message(&self, kind: u8) -> Result<(), FatalAlert> {
         let expected = match (self.format.is_tls13(), self.side) {
             (true, Side::Server) => kind == KEY_UPDATE,
@@ -63,16 +64,17 @@ impl Records {
             (false, Side::Server) => kind == CLIENT_HELLO,
             (false, Side::Client) => kind == HELLO_REQUEST,
         };
-        let error = || Error::General(format!("a handshake message of type {kind} after the handshake"));
+        let error = || Error::General(format!("unexpected handshake message of type {kind} after the handshake"));
         if expected { Ok(()) } else { Err((AlertDescription::UnexpectedMessage, error())) }
     }
 
-    /// RFC 8446 section 4.6.3. The answer goes out before the next data; until then one is enough for many requests.
+    /// A KeyUpdate (RFC 8446 section 4.6.3). The answer is sent before the next data; one answer is enough for all requests
+    /// until then.
     fn key_update(&mut self, message: &[u8], last: bool) -> Result<(), FatalAlert> {
         let &[request] = message else {
             return Err((AlertDescription::DecodeError, InvalidMessage::InvalidKeyUpdate.into()));
         };
-        // RFC 8446 section 5.1: no message may span a change of keys.
+        // RFC 8446 section 5.1: a message must not cross a change of keys.
         if !last {
             return Err(unexpected(PeerMisbehaved::KeyEpochWithPendingFragment));
         }
@@ -86,7 +88,7 @@ impl Records {
         self.update_opening().map_err(|error| (AlertDescription::InternalError, error))
     }
 
-    /// RFC 8446 section 4.6.1: kept, for the next connection to that server.
+    /// A session ticket (RFC 8446 section 4.6.1): rustls checks and stores it.
     fn ticket(&mut self, message: &[u8]) -> Result<(), FatalAlert> {
         match &mut self.kernel {
             Some(Kernel::Client(kernel)) => {
@@ -96,7 +98,7 @@ impl Records {
         }
     }
 
-    /// RFC 5246 section 7.2.2: refused with a warning, once.
+    /// A request to renegotiate: refused with a warning (RFC 5246 section 7.2.2); the next one ends the connection.
     fn renegotiation(&mut self, reply: &mut Vec<u8>) -> Result<(), FatalAlert> {
         let left = self.allowed.renegotiations.checked_sub(1);
         self.allowed.renegotiations = left.ok_or_else(|| unexpected(PeerMisbehaved::TooManyRenegotiationRequests))?;
@@ -105,9 +107,10 @@ impl Records {
     }
 }
 
+/// The longest message of this type, in bytes.
 fn longest(kind: u8) -> usize {
     match kind {
-        // A ticket of 64 KiB (RFC 8446 section 4.6.1) with its lifetime, nonce and extensions; rustls takes no more either.
+        // A ticket may have almost 64 KiB (RFC 8446 section 4.6.1); rustls accepts no longer messages either.
         NEW_SESSION_TICKET | CLIENT_HELLO => 0xffff,
         KEY_UPDATE => 1,
         _ => 0,

@@ -1,4 +1,4 @@
-//! Opening: records → content and its type, and what becomes of each. Must not know: who the data is for.
+//! Opening: records → content and its type, and how each type is processed. Must not know: who receives the data.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::tls::wire::codes::framing::{
 /// A record that was opened.
 struct Record {
     kind: u8,
-    /// Where its content stands.
+    /// Where its content is.
     content: Range<usize>,
     /// Where it ends on the wire.
     end: usize,
@@ -49,7 +49,7 @@ impl Records {
 
     /// Opens the first record in place, if it is whole.
     fn unprotect(&mut self, wire: &mut [u8]) -> Result<Option<Record>, FatalAlert> {
-        // What can be seen to be no record of TLS is refused as soon as it shows.
+        // What cannot be a record of TLS is refused at the first byte that shows it: the rest might never arrive.
         if let Some(kind) = wire.first() {
             self.expect_outer_type(*kind)?;
         }
@@ -69,14 +69,16 @@ impl Records {
         let bad = || (AlertDescription::BadRecordMac, Error::DecryptError);
         let (start, opened) = match self.format {
             Format::Tls13 => {
-                // The header is what is authenticated (RFC 8446 section 5.2), and with it the version.
+                // The header, with its version, is the additional data (RFC 8446 section 5.2).
                 (RECORD_HEADER, self.opening.open(self.opening.nonce(), header, body).ok_or_else(bad)?)
             }
             Format::Tls12Gcm | Format::Tls12ChaCha => {
                 let explicit = if self.format == Format::Tls12Gcm { EXPLICIT_NONCE } else { 0 };
+                // A record too short for nonce and tag cannot be authentic.
                 let content = length.checked_sub(explicit + TAG_LEN).ok_or_else(bad)?;
                 let bound = tls12_bound(self.opening.sequence(), kind, [major, minor], content);
                 let (sent, message) = body.split_at_mut(explicit);
+                // With ChaCha20-Poly1305 there is no explicit part: the slice is empty, and the conversion fails.
                 let nonce = match <[u8; EXPLICIT_NONCE]>::try_from(&*sent) {
                     Ok(sent) => self.opening.nonce_with(sent),
                     Err(_) => self.opening.nonce(),
@@ -85,7 +87,7 @@ impl Records {
             }
         };
         if !self.format.is_tls13() {
-            // RFC 5246 section 6.2.1.
+            // RFC 5246 section 6.2.1: the length is checked after the tag, so a forged record is bad_record_mac.
             let overflow = (AlertDescription::RecordOverflow, Error::PeerSentOversizedRecord);
             let record = Record { kind, content: start..start + opened, end };
             return if opened > MAX_FRAGMENT { Err(overflow) } else { Ok(Some(record)) };
@@ -94,21 +96,21 @@ impl Records {
         Ok(Some(Record { kind, content: start..start + content, end }))
     }
 
-    /// The type in the header, which is not encrypted.
+    /// Checks the type in the header, which is not encrypted.
     fn expect_outer_type(&self, kind: u8) -> Result<(), FatalAlert> {
         match kind {
             APPLICATION_DATA => Ok(()),
-            // Everything is encrypted now, and then the header says application data (RFC 8446 section 5.2).
+            // In TLS 1.3 the header of an encrypted record always has the type of data (RFC 8446 section 5.2).
             ALERT | HANDSHAKE if !self.format.is_tls13() => Ok(()),
-            // RFC 8446 section 5: not after the peer's Finished; RFC 5246 section 7.1: only before it.
+            // Not allowed after the peer's Finished (RFC 8446 section 5, RFC 5246 section 7.1).
             CHANGE_CIPHER_SPEC => Err(unexpected(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec)),
             _ => Err((AlertDescription::UnexpectedMessage, InvalidMessage::InvalidContentType.into())),
         }
     }
 
-    /// Whether a record of that type and length of content may come now.
+    /// Checks whether a record with that type and length of content is allowed now.
     fn judge(&mut self, kind: u8, length: usize) -> Result<(), FatalAlert> {
-        // RFC 8446 section 5.1: nothing comes between the parts of a handshake message.
+        // RFC 8446 section 5.1: no other record may come between the parts of a handshake message.
         if !self.fragment.is_none() && kind != HANDSHAKE {
             return Err(unexpected(PeerMisbehaved::MessageInterleavedWithHandshakeMessage));
         }
@@ -117,11 +119,12 @@ impl Records {
                 let left = self.allowed.empty.checked_sub(1);
                 self.allowed.empty = left.ok_or_else(|| unexpected(PeerMisbehaved::TooManyEmptyFragments))?;
             }
+            // Between data these messages are normal, so their counts start again.
             (APPLICATION_DATA, _) => {
                 self.allowed.empty = Allowed::default().empty;
                 self.allowed.key_updates = KEY_UPDATES;
             }
-            // RFC 8446 sections 5.1 and 5.4, RFC 5246 section 6.2.1: these are never empty.
+            // RFC 8446 sections 5.1 and 5.4, RFC 5246 section 6.2.1: these must not be empty.
             (ALERT | HANDSHAKE, 0) => {
                 return Err((AlertDescription::UnexpectedMessage, InvalidMessage::InvalidEmptyPayload.into()));
             }
@@ -131,7 +134,7 @@ impl Records {
         Ok(())
     }
 
-    /// RFC 8446 section 6, RFC 5246 section 7.2.
+    /// Processes an alert (RFC 8446 section 6, RFC 5246 section 7.2).
     fn alert(&mut self, content: &[u8], consumed: usize, reply: &mut Vec<u8>) -> Result<Opened, RecordError> {
         let &[level, description] = content else {
             let error = InvalidMessage::TrailingData("AlertMessagePayload");
@@ -143,7 +146,7 @@ impl Records {
                 self.state = State::PeerClosed;
                 return Ok(Opened::Closed);
             }
-            // A warning of TLS 1.2 may be ignored; of TLS 1.3's, this is the only one that reports no error.
+            // TLS 1.2 may ignore any warning. In TLS 1.3 every alert is an error, except close_notify and user_canceled.
             WARNING if !self.format.is_tls13() || description == AlertDescription::UserCanceled => {
                 let Some(left) = self.allowed.warnings.checked_sub(1) else {
                     let error = PeerMisbehaved::TooManyWarningAlertsReceived;
@@ -165,7 +168,7 @@ impl Records {
 
 /// TLSInnerPlaintext: content, its type, and padding of zeros (RFC 8446 section 5.4).
 fn inner(plain: &[u8]) -> Result<(u8, usize), FatalAlert> {
-    // RFC 8446 section 5.4: the padding counts too.
+    // RFC 8446 section 5.4: the limit includes the padding.
     if plain.len() > MAX_FRAGMENT + 1 {
         return Err((AlertDescription::RecordOverflow, Error::PeerSentOversizedRecord));
     }

@@ -21,13 +21,13 @@ impl Records {
         }
         let room = self.room();
         let records = room.pieces(count).len();
-        // One more is kept in hand, for the alert or the key update that comes last.
+        // One record is always left, for the final alert or KeyUpdate.
         let spent = self.sealing.left() <= records as u64;
         if self.format.is_tls13() && (spent || self.update_owed) {
             self.update_keys(front)?;
         } else if spent {
-            // RFC 5246 has no way to new keys but renegotiation.
-            return Err(Error::General("the keys have sealed as many records as they may".into()).into());
+            // In TLS 1.2 only a renegotiation would give new keys, and tlsgate does not renegotiate.
+            return Err(Error::General("the keys have reached their limit of records".into()).into());
         }
         let mut length = 0;
         for piece in room.pieces(count) {
@@ -40,9 +40,11 @@ impl Records {
 
     /// Appends close_notify (RFC 8446 section 6.1).
     pub(in crate::tls::record) fn seal_close(&mut self, sealed: &mut Vec<u8>) -> Result<(), RecordError> {
+        // After a fatal alert nothing may be sent (RFC 8446 section 6.2), and the peer knows of the end.
         if self.state == State::Dead {
             return Ok(());
         }
+        // It answers the peer's request: after close_notify nothing more can be sent.
         if self.update_owed {
             self.update_keys(sealed)?;
         }
@@ -50,7 +52,7 @@ impl Records {
         Ok(self.seal_record(ALERT, &[WARNING, CLOSE_NOTIFY], sealed)?)
     }
 
-    /// Says that new keys follow, as the last record under the old ones (RFC 8446 section 4.6.3).
+    /// Appends a KeyUpdate, the last record under the old keys, and changes to new ones (RFC 8446 section 4.6.3).
     fn update_keys(&mut self, sealed: &mut Vec<u8>) -> Result<(), Error> {
         const UPDATE_NOT_REQUESTED: u8 = 0;
         self.seal_record(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, UPDATE_NOT_REQUESTED], sealed)?;
@@ -58,27 +60,28 @@ impl Records {
         self.update_sealing()
     }
 
-    /// Appends one record with a few words of the protocol itself.
+    /// Appends one record with a message of the protocol itself.
     pub(super) fn seal_record(&mut self, kind: u8, content: &[u8], sealed: &mut Vec<u8>) -> Result<(), Error> {
         let room = self.room();
         let start = sealed.len();
         sealed.resize(start + room.before + content.len() + room.after, 0);
         sealed[start + room.before..][..content.len()].copy_from_slice(content);
         let result = self.seal_in_place(kind, &mut sealed[start..]);
+        // An unsealed record must never be sent.
         if result.is_err() {
             sealed.truncate(start);
         }
         result
     }
 
-    /// `record` is the whole record; its content stands in the middle already.
+    /// Seals a record in place. `record` is all of it; its content is already in the middle.
     fn seal_in_place(&mut self, kind: u8, record: &mut [u8]) -> Result<(), Error> {
         let length = record.len() - RECORD_HEADER;
         let (header, body) = record.split_at_mut(RECORD_HEADER);
         let (message, tag) = body.split_at_mut(length - TAG_LEN);
         let sealed = match self.format {
             Format::Tls13 => {
-                // TLSInnerPlaintext without padding; the header is what is authenticated (RFC 8446 section 5.2).
+                // TLSInnerPlaintext without padding; the header is the additional data (RFC 8446 section 5.2).
                 if let Some(inner) = message.last_mut() {
                     *inner = kind;
                 }
@@ -89,6 +92,7 @@ impl Records {
                 let explicit = if self.format == Format::Tls12Gcm { EXPLICIT_NONCE } else { 0 };
                 header.copy_from_slice(&head(kind, length));
                 let (nonce, content) = message.split_at_mut(explicit);
+                // The sequence number is unique for the key, so the nonce is too. ChaCha20-Poly1305 sends none of it.
                 nonce.copy_from_slice(&self.sealing.nonce()[12 - explicit..]);
                 let bound = tls12_bound(self.sealing.sequence(), kind, VERSION, content.len());
                 self.sealing.seal(&bound, content)?

@@ -1,4 +1,4 @@
-//! How often a key is used: limits and sequence numbers, which the tests set close to their ends.
+//! How often a key is used: limits and sequence numbers, which the tests set close to their maximum.
 
 use super::*;
 use crate::tls::record::handshaking::Handshaking;
@@ -56,7 +56,7 @@ fn before_a_key_has_sealed_too_much_tls13_changes_it_and_tls12_ends() {
         }
         assert_eq!(refused, !is_tls13(suite));
         if refused {
-            // What is kept in hand for it: the peer is told, and this is no end of the data.
+            // The record that is left is for this alert: the peer must not take this for the end of the data.
             let mut reply = Vec::new();
             let error = server.fail(AlertDescription::InternalError, Error::EncryptError, &mut reply);
             assert_eq!(error.error, Error::EncryptError);
@@ -93,7 +93,7 @@ fn sequence_numbers_do_not_wrap() {
         let mut wrapped = Vec::new();
         assert!(server.seal_record(APPLICATION_DATA, b"wrapped", &mut wrapped).is_err());
         assert!(wrapped.is_empty());
-        // And a peer that goes on all the same is not followed.
+        // Records of a peer that goes on anyway are not opened.
         server.sealing.set(0);
         server.seal_record(APPLICATION_DATA, b"wrapped", &mut wrapped).unwrap();
         assert_eq!(opened(&mut client, wrapped).unwrap_err().error, Error::DecryptError);

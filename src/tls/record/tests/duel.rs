@@ -1,5 +1,5 @@
-//! Both record layers against the same peer: what it sends is scripted, sealed with the keys of a real handshake, and both
-//! layers must make the same of it. Shared with the fuzz target.
+//! Both record layers with the same peer: what it sends is scripted and sealed with the keys of a real handshake, and both
+//! layers must give the same result. Shared with the fuzz target.
 
 use rustls::{AlertDescription, CipherSuite, Error, PeerMisbehaved};
 use tlsgate::tls::record::interface::Opened;
@@ -15,7 +15,7 @@ pub(crate) enum Side {
     Client,
 }
 
-/// What a record layer made of it.
+/// The result of a record layer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Verdict {
     pub(crate) plain: Vec<u8>,
@@ -32,7 +32,7 @@ pub(crate) enum End {
 }
 
 impl Verdict {
-    /// The fatal alert that went out.
+    /// The fatal alert that was sent.
     pub(crate) fn alert(&self) -> Option<AlertDescription> {
         self.replies.iter().find(|(kind, content)| *kind == 21 && content[0] == 2).map(|(_, content)| content[1].into())
     }
@@ -53,7 +53,7 @@ pub(crate) fn read(
     Verdict { plain, end, replies: peer.read(&reply) }
 }
 
-/// Opens what comes in chunks, as the relay does.
+/// Opens what arrives in chunks, as the relay does.
 pub(crate) fn feed(records: &mut Records, flight: &[u8], mut cuts: impl FnMut() -> usize) -> (Vec<u8>, End, Vec<u8>) {
     let (mut wire, mut plain, mut reply, mut rest) = (Vec::new(), Vec::new(), Vec::new(), flight);
     while !rest.is_empty() {
@@ -79,29 +79,29 @@ pub(crate) fn feed(records: &mut Records, flight: &[u8], mut cuts: impl FnMut() 
     (plain, End::Open, reply)
 }
 
-/// Where ours may differ from rustls's, and why. `Err` says how they disagree.
+/// Checks that the verdicts agree, apart from the permitted differences below. `Err` has the disagreement.
 pub(crate) fn agree(script: &[Item], ours: &Verdict, theirs: &Verdict) -> Result<(), String> {
     let tampered = script.iter().any(|item| !matches!(item, Item::Record(Forged { flip: None, cut: 0, .. })));
     let disagree = |what: &str| Err(format!("{what}\nours: {ours:?}\ntheirs: {theirs:?}"));
     if let End::Failed(error) = &ours.end {
-        // Ours refuses earlier, or what rustls lets pass.
+        // Ours refuses earlier, or refuses what rustls accepts.
         let stricter = match error {
-            // Handshake messages that may not come are refused at their first byte, empty records of theirs at once, and
-            // key updates with nothing but empty records between them count on.
+            // Ours refuses forbidden handshake messages at their first byte and empty handshake records immediately, and
+            // keeps counting key updates that have only empty records between them.
             Error::General(text) if text.contains("after the handshake") => true,
             Error::InvalidMessage(
                 rustls::InvalidMessage::InvalidEmptyPayload | rustls::InvalidMessage::HandshakePayloadTooLarge,
             ) => true,
             Error::PeerMisbehaved(PeerMisbehaved::TooManyKeyUpdateRequests) => true,
-            // The type in the header is that of data (RFC 8446 section 5.2), which rustls does not look at.
+            // The type in the header must be that of data (RFC 8446 section 5.2); rustls does not check it.
             Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => true,
             // The version in the header is authenticated (RFC 8446 section 5.2).
             Error::DecryptError => tampered,
-            // Other empty records do not count there as one after the other.
+            // rustls does not count empty records of other types as a row.
             Error::PeerMisbehaved(
                 PeerMisbehaved::TooManyEmptyFragments | PeerMisbehaved::TooManyRenegotiationRequests,
             ) => true,
-            // The length in the header is enough to see it (RFC 8446 section 5.2).
+            // Ours refuses by the length in the header (RFC 8446 section 5.2).
             Error::PeerSentOversizedRecord => true,
             _ => false,
         };
@@ -135,9 +135,9 @@ pub(crate) fn agree(script: &[Item], ours: &Verdict, theirs: &Verdict) -> Result
                 (Some(A::UnexpectedMessage), Some(A::DecodeError | A::BadRecordMac)) => Ok(()),
                 // RFC 8446 section 5.1 and 5.2 name record_overflow.
                 (Some(A::RecordOverflow), Some(A::DecodeError | A::BadRecordMac)) => Ok(()),
-                // Nothing that is sealed is as short as that.
+                // No sealed record is that short.
                 (Some(A::BadRecordMac), Some(A::DecodeError)) => Ok(()),
-                // An unknown level of alert: both say illegal_parameter, or what they make of a second fault.
+                // An unknown level of alert: both send illegal_parameter, or the alert for a second fault.
                 (Some(A::DecodeError), Some(A::UnexpectedMessage | A::IllegalParameter)) => Ok(()),
                 // A warning of TLS 1.3 is an error (RFC 8446 section 6.2), which needs no answer.
                 (None, Some(A::DecodeError)) if matches!(ours.end, End::Failed(Error::AlertReceived(_))) => Ok(()),
@@ -148,7 +148,7 @@ pub(crate) fn agree(script: &[Item], ours: &Verdict, theirs: &Verdict) -> Result
     }
 }
 
-/// A record layer whose handshake is done, the bytes that it has not used, and its peer.
+/// A record layer after the handshake, the bytes that it has not used, and its peer.
 pub(crate) fn joined(layer: Layer, suite: CipherSuite, side: Side) -> (Records, Vec<u8>, Peer) {
     let (server, client) = shaken(suite);
     let (tested, other) = match side {

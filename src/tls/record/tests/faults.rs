@@ -51,7 +51,7 @@ fn the_errors_have_names() {
     assert_eq!(RecordError::from(Error::from(InvalidMessage::InvalidEmptyPayload)).received_alert, None);
 }
 
-/// Name, TLS 1.3 only or TLS 1.2 only, what comes, and the alert that answers it.
+/// Name, TLS 1.3 only or TLS 1.2 only, what is received, and the alert that answers it.
 type Fault = (&'static str, Option<bool>, Vec<Item>, Option<Alert>);
 
 fn faults() -> Vec<Fault> {

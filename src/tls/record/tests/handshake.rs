@@ -25,7 +25,7 @@ pub(crate) fn is_tls13(suite: CipherSuite) -> bool {
     SUITES[..3].contains(&suite)
 }
 
-/// Both sides of a handshake that is done.
+/// Both sides after the handshake.
 pub(crate) fn shaken(suite: CipherSuite) -> (Handshaking, Handshaking) {
     let mut client = client(suite);
     let mut server = server(suite);
@@ -41,7 +41,7 @@ pub(crate) fn shaken(suite: CipherSuite) -> (Handshaking, Handshaking) {
     }
 }
 
-/// A server that has not heard anything.
+/// A server that has received nothing.
 pub(crate) fn server(suite: CipherSuite) -> Handshaking {
     Handshaking::server(UnbufferedServerConnection::new(configs(suite).0).unwrap(), Vec::new())
 }
@@ -73,7 +73,7 @@ fn build(suite: CipherSuite) -> Configs {
         .with_single_cert(vec![certificate.clone()], key.clone_key())
         .unwrap();
     server.enable_secret_extraction = true;
-    // Tickets would be records under the keys that the scripts use.
+    // No tickets: they would be records under the keys that the scripts use.
     server.send_tls13_tickets = 0;
     let mut client = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions)
@@ -93,7 +93,7 @@ fn certificate() -> &'static (CertificateDer<'static>, PrivateKeyDer<'static>) {
     })
 }
 
-/// The certificate is no matter here.
+/// Accepts every certificate: certificates do not matter here.
 #[derive(Debug)]
 struct Anyone;
 

@@ -10,7 +10,7 @@ use crate::tls::record::Layer;
 
 #[test]
 fn renegotiation_is_refused_with_a_warning_and_only_once() {
-    // rustls looks at it more closely.
+    // A valid hello, since rustls parses it.
     let hello = &hello(SUITES[3])[..];
     for suite in &SUITES[3..] {
         for (side, request) in [(Side::Server, hello), (Side::Client, &[0, 0, 0, 0][..])] {
@@ -22,7 +22,7 @@ fn renegotiation_is_refused_with_a_warning_and_only_once() {
             assert_eq!(twice.end, End::Failed(PeerMisbehaved::TooManyRenegotiationRequests.into()));
         }
     }
-    // In parts, of which the rest need not be kept.
+    // In parts: the rest need not be kept.
     let parts = hello.chunks(50).map(|part| record(HANDSHAKE, part)).chain([data(b"on")]);
     let verdict = both(SUITES[3], Side::Server, &items(parts));
     assert_eq!((verdict.plain, verdict.replies), (b"on".to_vec(), vec![(ALERT, vec![1, 100])]));
@@ -49,7 +49,7 @@ fn a_handshake_message_may_come_in_parts() {
 }
 
 #[test]
-fn a_ticket_is_taken_from_a_server_and_from_nobody_else() {
+fn a_ticket_is_accepted_only_from_a_server() {
     let ticket = [&[4, 0, 0, 17, 0, 0, 1, 0, 1, 2, 3, 4, 1, 9, 0, 3][..], b"tic", &[0, 0]].concat();
     for suite in &SUITES[..3] {
         let taken = both(*suite, Side::Client, &items([record(HANDSHAKE, &ticket), data(b"on")]));
@@ -73,7 +73,7 @@ fn a_key_update_that_is_asked_for_goes_out_before_the_next_data_and_once_for_man
             assert_eq!(peer.read(&wire), [update.clone(), (DATA, b"one".to_vec())]);
             let wire = sealed(&mut records, b"two").unwrap();
             assert_eq!(peer.read(&wire), [(DATA, b"two".to_vec())]);
-            // With nothing else to ride with, it goes before close_notify.
+            // Without other data it is sent before close_notify.
             let asked = peer.forge(&record(HANDSHAKE, &[24, 0, 0, 1, 1]));
             feed(&mut records, &asked, whole);
             let mut close = Vec::new();

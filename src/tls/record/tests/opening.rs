@@ -1,4 +1,4 @@
-//! What is as it should be is opened, up to the bounds.
+//! Valid records are opened, up to the limits.
 
 use rustls::{AlertDescription as Alert, Error};
 
@@ -9,7 +9,7 @@ use super::{ALERT, HANDSHAKE, SIDES, both, close_notify, data, items};
 use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
 #[test]
-fn data_of_every_length_comes_through_until_close_notify_and_not_after_it() {
+fn data_of_every_length_is_opened_until_close_notify_and_not_after_it() {
     let long = vec![7; MAX_FRAGMENT];
     for suite in SUITES {
         for side in SIDES {
@@ -32,14 +32,14 @@ fn padding_is_taken_off_and_counts() {
             (over.alert(), over.end),
             (Some(Alert::RecordOverflow), End::Failed(Error::PeerSentOversizedRecord))
         );
-        // Nothing but padding.
+        // Only padding.
         let none = both(*suite, Side::Server, &items([Forged { kind: 0, content: vec![0; 40], ..data(b"") }]));
         assert_eq!(none.alert(), Some(Alert::UnexpectedMessage));
     }
 }
 
 #[test]
-fn what_is_bounded_may_come_up_to_its_bound() {
+fn messages_with_a_limit_are_accepted_up_to_it() {
     for suite in SUITES {
         for side in SIDES {
             let mut script = vec![data(b""); 32];

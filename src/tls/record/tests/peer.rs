@@ -1,5 +1,5 @@
-//! The other side of a record layer, which can send what no library would. Shared with the fuzz target. Must not know: what
-//! is made of it.
+//! The other side of a record layer; it can send what no library would. Shared with the fuzz target. Must not know: how
+//! it is received.
 
 use rustls::kernel::KernelConnection;
 use rustls::{CipherSuite, ConnectionTrafficSecrets};
@@ -12,11 +12,11 @@ use super::handshake::is_tls13;
 #[derive(Debug, Clone)]
 pub(crate) enum Item {
     Record(Forged),
-    /// As it stands.
+    /// These bytes, unchanged.
     Raw(Vec<u8>),
 }
 
-/// A record, and how it is not as it should be.
+/// A record, and how it differs from a valid one.
 #[derive(Debug, Clone)]
 pub(crate) struct Forged {
     pub(crate) kind: u8,

@@ -1,4 +1,4 @@
-//! What comes in pieces, cut short or with a bit flipped.
+//! Records in pieces, cut short or with a bit flipped.
 
 use super::duel::{End, Side, joined, read};
 use super::handshake::{SUITES, is_tls13};
@@ -8,7 +8,7 @@ use crate::tls::record::Layer;
 use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
 #[test]
-fn every_split_of_what_comes_gives_the_same() {
+fn every_split_gives_the_same_result() {
     for suite in SUITES {
         let mut script = vec![data(b"one"), data(b""), data(&[1; 300])];
         if is_tls13(suite) {

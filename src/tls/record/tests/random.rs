@@ -1,4 +1,4 @@
-//! Scripts at random: both layers must make the same of them.
+//! Random scripts: both layers must give the same result.
 
 use super::duel::{agree, read};
 use super::handshake::SUITES;
