@@ -1,4 +1,4 @@
-//! The crypto provider, and the only file that names it. Must not know: policies, certificates, tickets.
+//! The crypto provider; no other file names it. Must not know: policies, certificates, tickets.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rustls::pki_types::{PrivateKeyDer, SignatureVerificationAlgorithm};
 use rustls::sign::SigningKey;
 use rustls::{CipherSuite, ConnectionTrafficSecrets, NamedGroup, SupportedCipherSuite};
 
-/// The crypto provider with everything that it has.
+/// The crypto provider with its default suites and groups.
 pub fn provider() -> CryptoProvider {
     rustls_side::default_provider()
 }
@@ -27,18 +27,20 @@ pub fn group(group: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
     rustls_side::ALL_KX_GROUPS.iter().copied().find(|known| known.name() == group)
 }
 
-/// Parses a private key (PKCS#1, SEC1 or PKCS#8) into one that signs.
+/// Parses a private key (PKCS#1, SEC1 or PKCS#8, in DER) into one that signs. Fails if it is malformed or of an unsupported
+/// type.
 pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-    // Otherwise it is taken for an RSA key first, and parsing a key checks it, which costs as much as to sign with it.
+    // rustls tries RSA first. For an ECDSA key that is wasted time: parsing checks the key, which costs as much as signing.
     match is_elliptic(der).then(|| rustls_side::sign::any_ecdsa_type(der)) {
         Some(Ok(key)) => Ok(key),
         _ => rustls_side::sign::any_supported_type(der),
     }
 }
 
-/// Whether a key says of itself that it is one for ECDSA. In PKCS#8 (RFC 5208 section 5) the algorithm stands in front.
+/// Whether a key declares itself an elliptic-curve key. In PKCS#8 the algorithm is at the start (RFC 5208 section 5).
 fn is_elliptic(der: &PrivateKeyDer<'_>) -> bool {
     match der {
+        // SEC1 has no other kind of key.
         PrivateKeyDer::Sec1(_) => true,
         PrivateKeyDer::Pkcs8(key) => {
             let front = key.secret_pkcs8_der();
@@ -49,18 +51,20 @@ fn is_elliptic(der: &PrivateKeyDer<'_>) -> bool {
     }
 }
 
-/// Seeds this thread's random numbers, which takes milliseconds that the first client would have to wait for.
+/// Seeds this thread's random number generator. It takes milliseconds, for which the first client would have to wait.
 pub fn warm_up() {
-    // A generator that fails here fails each handshake too, with an error of its own.
+    // If the generator fails here, each handshake reports an error too.
     let _ = aws_lc_rs::rand::fill(&mut [0; 32]);
 }
 
-/// Whether a signature is what it says it is.
+/// The result of verifying a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verified {
+    /// The signature is valid.
     Yes,
+    /// The signature is wrong.
     No,
-    /// Not an algorithm that TLS clients of today verify, and so not one that is known here.
+    /// The algorithm is not supported: TLS clients of today do not verify it either.
     Unknown,
 }
 
@@ -71,6 +75,7 @@ pub fn verify(
     message: &[u8],
 ) -> Verified {
     let known = rustls_side::default_provider().signature_verification_algorithms.all;
+    // rustls lists the algorithms by TLS scheme, but a certificate has only their identifiers.
     let of_key = |one: &&dyn SignatureVerificationAlgorithm| one.public_key_alg_id().as_ref() == key_algorithm;
     let mut fitting = known.iter().copied().filter(of_key).filter(|one| one.signature_alg_id().as_ref() == algorithm);
     match fitting.next().map(|one| one.verify_signature(public_key, message, signature)) {
@@ -80,26 +85,27 @@ pub fn verify(
     }
 }
 
-/// SHA-256, for fingerprints.
+/// SHA-256, for fingerprints and identities.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
     hash
 }
 
-/// Whether two secrets are the same, in a time that says nothing about where they differ.
+/// Whether two secrets are equal. The time depends on their lengths, but not on where they differ.
 pub fn same_secret(one: &[u8], other: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(one, other).is_ok()
 }
 
-/// Fills with random bytes. `false` where the system has none, and then nothing may be built on them.
+/// Fills `bytes` with random bytes. `false` if the system has none: then `bytes` must not be used.
 #[must_use]
 pub fn random(bytes: &mut [u8]) -> bool {
     aws_lc_rs::rand::fill(bytes).is_ok()
 }
 
-/// HKDF with SHA-256 (RFC 5869): as many bytes as asked for, at most 8160.
+/// HKDF with SHA-256 (RFC 5869): `N` bytes, at most 8160. `None` if `N` is larger.
 pub fn derive<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Option<[u8; N]> {
+    // aws-lc takes the length as a type of its own.
     struct Length(usize);
     impl hkdf::KeyType for Length {
         fn len(&self) -> usize {
@@ -112,23 +118,25 @@ pub fn derive<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Option
     Some(derived)
 }
 
-/// AES-256-GCM with a random nonce in front of each message.
+/// AES-256-GCM with a random nonce before each message.
 #[derive(Debug)]
 pub struct Cipher(RandomizedNonceKey);
 
 impl Cipher {
+    /// A cipher with this key. `None` if the provider refuses it.
     pub fn new(key: &[u8; 32]) -> Option<Self> {
         RandomizedNonceKey::new(&AES_256_GCM, key).ok().map(Self)
     }
 
-    /// Nonce, ciphertext and tag. `bound` is authenticated with it, and not in it.
+    /// Encrypts `plain` → nonce, ciphertext and tag. `bound` is authenticated too, but not included. `None` if there are no
+    /// random bytes.
     pub fn seal(&self, plain: &[u8], bound: &[u8]) -> Option<Vec<u8>> {
         let mut message = plain.to_vec();
         let nonce = self.0.seal_in_place_append_tag(Aad::from(bound), &mut message).ok()?;
         Some([nonce.as_ref().as_slice(), &message].concat())
     }
 
-    /// The reverse; `None` where anything is not as it was sealed.
+    /// The reverse of [`Self::seal`]. `None` if key, message or `bound` differ from sealing.
     pub fn open(&self, sealed: &[u8], bound: &[u8]) -> Option<Vec<u8>> {
         let (nonce, message) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut message = message.to_vec();
@@ -138,14 +146,14 @@ impl Cipher {
     }
 }
 
-/// A key that protects records, for one direction of one connection. The caller sees to it that no nonce is used twice.
+/// A key that protects records, for one direction of one connection. The caller must never use a nonce twice.
 ///
-/// aws-lc's `TlsRecordSealingKey` would watch over the nonces itself, but takes the first one that it sees in TLS 1.3 for
-/// that of sequence number 0, and rustls has sealed the session tickets before this key is made.
+/// aws-lc's `TlsRecordSealingKey` would check the nonces itself, but in TLS 1.3 it takes its first nonce for that of
+/// sequence number 0. Here the first one is later: rustls has already sealed the session tickets.
 pub struct Aead(LessSafeKey);
 
 impl Aead {
-    /// The key in `secrets`, and the nonces' fixed part. `None` for an algorithm that is not known here.
+    /// The key in `secrets`, and the fixed part of the nonces. `None` if the algorithm is not supported.
     pub fn new(secrets: &ConnectionTrafficSecrets) -> Option<(Self, [u8; NONCE_LEN])> {
         let (algorithm, key, iv) = match secrets {
             ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (&AES_128_GCM, key, iv),
@@ -157,15 +165,15 @@ impl Aead {
         Some((Self(LessSafeKey::new(key)), iv.as_ref().try_into().ok()?))
     }
 
-    /// Encrypts in place and returns the tag.
+    /// Encrypts `message` in place and returns the tag. `bound` is authenticated too. `None` if the message is too long.
     pub fn seal(&self, nonce: [u8; NONCE_LEN], bound: &[u8], message: &mut [u8]) -> Option<[u8; TAG_LEN]> {
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(bound), message).ok()?;
         tag.as_ref().try_into().ok()
     }
 
-    /// Decrypts a message and its tag in place. Returns the length of the plaintext; `None` where anything is not as it was
-    /// sealed, and then nothing of the plaintext is there.
+    /// Decrypts a message and its tag in place, and returns the length of the plaintext. `None` if it is not authentic;
+    /// then `message` contains no plaintext.
     pub fn open(&self, nonce: [u8; NONCE_LEN], bound: &[u8], message: &mut [u8]) -> Option<usize> {
         let nonce = Nonce::assume_unique_for_key(nonce);
         self.0.open_in_place(nonce, Aad::from(bound), message).ok().map(|plain| plain.len())
@@ -174,15 +182,16 @@ impl Aead {
 
 impl std::fmt::Debug for Aead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Keys must not reach a log.
         f.write_str("Aead(…)")
     }
 }
 
-/// Of every algorithm that TLS uses here.
+/// The length of the tag of every supported algorithm, in bytes.
 pub const TAG_LEN: usize = 16;
 
 /// The object identifier id-ecPublicKey, in DER (RFC 5480 section 2.1.1).
 const EC_PUBLIC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 
-/// Within which it stands: two headers of a sequence, the version, the identifier.
+/// The first bytes of PKCS#8, which contain the algorithm: two sequence headers, the version, the identifier.
 const PKCS8_FRONT: usize = 24;

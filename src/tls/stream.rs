@@ -1,5 +1,5 @@
-//! A TLS session of either side as a stream of plain bytes, for those who talk to a peer rather than relay. It copies each
-//! byte twice; the relay, which does not, goes without it. Must not know: who the peer is, what is sent.
+//! A TLS session of either side as a stream of plain bytes, for callers that talk to a peer themselves. It copies each byte
+//! twice; the relay copies none, so it does not use this. Must not know: who the peer is, what is sent.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -13,24 +13,24 @@ use crate::tls::record::handshaking::Finished;
 use crate::tls::record::interface::Opened;
 use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
-/// A stream whose handshake is done. Shutting it down sends close_notify, and so does nothing else.
+/// A stream after the handshake. Shutting it down sends close_notify; dropping it does not.
 #[derive(Debug)]
 pub struct TlsStream<S> {
     stream: S,
     records: Records,
-    /// Bytes off the wire that are less than a record: all others are opened at once.
+    /// Received bytes of an incomplete record; complete records are opened immediately.
     wire: Vec<u8>,
-    /// Plaintext, of which the first `read` bytes were read.
+    /// Plaintext, of which the caller has read the first `read` bytes.
     plain: Vec<u8>,
     read: usize,
-    /// Records to be written, of which the first `written` bytes were.
+    /// Sealed records, of which the first `written` bytes have been written.
     sealed: Vec<u8>,
     written: usize,
-    /// Room in which one record is sealed.
+    /// A buffer in which one record is sealed.
     slot: Vec<u8>,
-    /// Why no more data comes.
+    /// Why no more data will arrive; `None` while it may.
     end: Option<End>,
-    /// close_notify was sealed.
+    /// Whether close_notify has been sealed.
     closing: bool,
 }
 
@@ -39,7 +39,7 @@ pub struct TlsStream<S> {
 enum End {
     #[error("the peer has ended its data")]
     Closed,
-    /// The data may have been cut off by anyone (RFC 8446 section 6.1).
+    /// Anyone on the network could have cut off the data (RFC 8446 section 6.1).
     #[error("the connection was closed without close_notify")]
     Truncated,
     /// The peer broke the protocol, or sent a fatal alert.
@@ -48,16 +48,18 @@ enum End {
 }
 
 impl<S> TlsStream<S> {
+    /// Continues a finished handshake on its `stream`.
     pub fn new(stream: S, session: Finished) -> Self {
         let Finished { records, negotiated: _, plain, wire, closed } = session;
         let (wire, end) = if closed { (Vec::new(), Some(End::Closed)) } else { (wire, None) };
         let (sealed, slot) = (Vec::new(), Vec::new());
         let mut session = Self { stream, records, wire, plain, read: 0, sealed, written: 0, slot, end, closing: false };
+        // The peer's first data may have arrived together with the end of the handshake.
         session.open();
         session
     }
 
-    /// Opens every whole record.
+    /// Opens every complete record.
     fn open(&mut self) {
         let mut used = 0;
         while self.end.is_none() {
@@ -67,6 +69,7 @@ impl<S> TlsStream<S> {
                     used += consumed;
                 }
                 Ok(Opened::Other { consumed }) => used += consumed,
+                // rustls's layer leaves a message in parts on the wire until it is complete.
                 Ok(Opened::Incomplete) if self.wire.len() - used >= MOST_WIRE => {
                     self.end = Some(End::Failed("a handshake message is too long".into()));
                 }
@@ -78,7 +81,7 @@ impl<S> TlsStream<S> {
         self.wire.drain(..used);
     }
 
-    /// Seals the front of `bytes` as one record. Returns how many bytes that was.
+    /// Seals the first bytes of `bytes` as one record. Returns how many they are.
     fn seal(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (room, count) = (self.records.room(), bytes.len().min(MAX_FRAGMENT));
         self.slot.resize(room.stride(), 0);
@@ -90,7 +93,7 @@ impl<S> TlsStream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> TlsStream<S> {
-    /// Writes what is sealed.
+    /// Writes the sealed records.
     fn poll_sealed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.sealed.len() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.sealed[self.written..]))? {
@@ -108,8 +111,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            // Key updates and alerts go out while this side waits. Whether they can does not matter here: a peer that is
-            // gone shows when it is read from.
+            // Answers to key updates, and alerts, are sent while this side reads. An error does not matter here: if the
+            // connection is broken, reading reports it too.
             let _ = this.poll_sealed(cx);
             let waiting = &this.plain[this.read..];
             if !waiting.is_empty() {
@@ -130,6 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
             let mut space = ReadBuf::new(&mut this.wire[before..]);
             let polled = Pin::new(&mut this.stream).poll_read(cx, &mut space);
             let count = space.filled().len();
+            // Before any return: unused room must never be taken for received bytes.
             this.wire.truncate(before + count);
             ready!(polled)?;
             match count {
@@ -147,10 +151,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         if this.closing {
             return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
         }
-        // One record waits at most.
+        // At most one record waits: a peer that does not read must not fill the memory.
         ready!(this.poll_sealed(cx))?;
         match &this.end {
-            // The peer may end its data and still take ours.
+            // A peer that has ended its data may still read (RFC 8446 section 6.1).
             None | Some(End::Closed) => {}
             Some(end) => return Poll::Ready(Err(end.into())),
         }
@@ -160,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         let count = this.seal(bytes)?;
         match this.poll_sealed(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // The rest goes out with the next call.
+            // The bytes are sealed and count as written; the next call sends the rest.
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(count)),
         }
     }
@@ -173,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // After a fatal alert of either side nothing may be sent (RFC 8446 section 6.2).
+        // After a fatal alert of either side nothing more may be sent (RFC 8446 section 6.2).
         if !this.closing && !matches!(this.end, Some(End::Failed(_))) {
             this.records.seal_close(&mut this.sealed).map_err(io::Error::other)?;
         }
@@ -193,9 +197,10 @@ impl From<&End> for io::Error {
     }
 }
 
+/// The bytes of one read. The callers exchange short messages, so more would be wasted.
 const READ_SIZE: usize = 4096;
 
-/// The longest handshake message, as it is for a relay.
+/// The most bytes of an incomplete record or handshake message; the relay has the same limit.
 const MOST_WIRE: usize = 128 * 1024;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Session ticket keys of one listener: rotation, separation, sharing.
 //!
-//! A ticket is the session, sealed under a key that is derived from a secret *and* from the scope: the listener's name
-//! and whatever its clients have to prove. So a ticket from one scope does not open in another, even where several
-//! listeners or machines share one file of secrets. Must not know: handshakes, files, which listener it serves.
+//! A ticket is a session, sealed with a key that is derived from a secret *and* from the scope: the listener's name and how
+//! it verifies clients. So a ticket from one scope does not open in another, even if several listeners or machines share
+//! one file of secrets. Must not know: handshakes, files, which listener it serves.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,19 +14,19 @@ use thiserror::Error;
 
 use crate::tls::crypto::{self, Cipher};
 
-/// The clock: seconds since 1970.
+/// A clock: seconds since 1970.
 pub type Clock = fn() -> i64;
 
-/// How tickets are kept.
+/// The times of tickets and keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// How long a ticket is good (RFC 8446 section 4.6.1 allows seven days at most).
+    /// How long a ticket is valid; at most seven days (RFC 8446 section 4.6.1).
     pub lifetime: Duration,
-    /// How often a new key is made, where the secrets are not given.
+    /// How often a new key is made; not used with shared secrets.
     pub rotation: Duration,
 }
 
-/// The keys of one scope.
+/// The ticket keys of one scope.
 #[derive(Debug)]
 pub struct Tickets {
     settings: Settings,
@@ -36,35 +36,35 @@ pub struct Tickets {
 
 #[derive(Debug)]
 enum Keys {
-    /// Made here, and carried over from one snapshot to the next.
+    /// Random keys, made here and taken over from one snapshot to the next.
     Own(Arc<Mutex<Ring>>),
-    /// From a file. The last but one seals: the newest has had time to reach every machine before it is used.
+    /// From a file. The last but one seals, so that the newest can reach every machine before any machine uses it.
     Shared { sealing: usize, keys: Vec<TicketKey> },
 }
 
-/// Newest first, each with the time when it was made.
+/// Keys with the times when they were made, the newest first.
 #[derive(Debug, Default)]
 struct Ring(Vec<(i64, Arc<TicketKey>)>);
 
-/// A secret as HAProxy's `tls-ticket-keys` has it: 48 or 80 bytes.
+/// A secret in the format of HAProxy's `tls-ticket-keys`: 48 or 80 bytes. Both lengths are used in the same way here.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
-/// Why a text is no list of secrets.
+/// Why a text is not a list of secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SecretError {
-    #[error("holds no key (expected one in base64 on each line, of 48 or 80 bytes)")]
+    #[error("contains no key (expected one in base64 on each line, of 48 or 80 bytes)")]
     Empty,
     #[error("line {0}: is not base64")]
     NotBase64(usize),
     #[error("line {line}: found {found} bytes, expected 48 or 80")]
     Length { line: usize, found: usize },
-    #[error("line {0}: the same key stands twice")]
+    #[error("line {0}: the same key is listed twice")]
     Twice(usize),
 }
 
 impl Tickets {
-    /// Keys that are made here. Those of `before` are taken over: what they sealed still opens.
+    /// Random keys. Those of `before` are taken over, so that earlier tickets still open.
     pub fn own(settings: Settings, clock: Clock, before: Option<&Self>) -> Self {
         let keys = match before.map(|before| &before.keys) {
             Some(Keys::Own(ring)) => Keys::Own(Arc::clone(ring)),
@@ -73,7 +73,7 @@ impl Tickets {
         Self { settings, clock, keys }
     }
 
-    /// Keys out of secrets that other machines have too, oldest first.
+    /// Keys from secrets that other machines have too, the oldest first. `None` if there are none.
     pub fn shared(settings: Settings, clock: Clock, secrets: &[Secret], scope: &[u8]) -> Option<Self> {
         let keys = secrets.iter().map(|secret| TicketKey::derived(secret, scope)).collect::<Option<Vec<_>>>()?;
         let sealing = keys.len().saturating_sub(2);
@@ -82,12 +82,14 @@ impl Tickets {
 }
 
 impl Tickets {
+    /// The clock that these tickets use.
     pub fn clock(&self) -> Clock {
         self.clock
     }
 }
 
 impl ProducesTickets for Tickets {
+    // Without a ticketer there is no resumption, so one that exists is in use.
     fn enabled(&self) -> bool {
         true
     }
@@ -98,9 +100,11 @@ impl ProducesTickets for Tickets {
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
         let now = (self.clock)();
+        // The time is sealed inside the ticket: shared keys have no age, so the key cannot show the ticket's.
         let stamped = [&now.to_be_bytes()[..], plain].concat();
         match &self.keys {
             Keys::Shared { sealing, keys } => keys.get(*sealing)?.seal(&stamped),
+            // The ring is valid even if a thread panicked while it held the lock.
             Keys::Own(ring) => {
                 ring.lock().unwrap_or_else(PoisonError::into_inner).sealing(now, &self.settings)?.seal(&stamped)
             }
@@ -118,7 +122,7 @@ impl ProducesTickets for Tickets {
         };
         let (made, plain) = stamped.split_first_chunk::<8>()?;
         let age = now.checked_sub(i64::from_be_bytes(*made))?;
-        // A machine that shares the secrets may have a clock that is ahead.
+        // The clock of a machine that shares the secrets may be ahead.
         let good = age >= -SKEW && age <= i64::try_from(self.settings.lifetime.as_secs()).unwrap_or(i64::MAX);
         good.then(|| plain.to_vec())
     }
@@ -127,10 +131,12 @@ impl ProducesTickets for Tickets {
 impl Ring {
     fn sealing(&mut self, now: i64, settings: &Settings) -> Option<Arc<TicketKey>> {
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        // A key from the future means that the clock was set back: it would be used for too long.
         let due = |made: i64| now.saturating_sub(made) >= seconds(settings.rotation) || made > now.saturating_add(SKEW);
         if self.0.first().is_none_or(|(made, _)| due(*made)) {
+            // Keys are made when they are needed: no timer, and an idle listener makes none.
             self.0.insert(0, (now, Arc::new(TicketKey::random()?)));
-            // A key is needed as long as the last ticket that it may have sealed is good.
+            // A key is needed until the last ticket that it may have sealed has expired.
             let useful = seconds(settings.rotation).saturating_add(seconds(settings.lifetime));
             self.0.retain(|(made, _)| now.saturating_sub(*made) <= useful);
             self.0.truncate(MOST_KEYS);
@@ -143,7 +149,7 @@ impl Ring {
     }
 }
 
-/// One key; its name stands in front of each ticket.
+/// One key. Each ticket begins with its key's name, so that the key is found without trying all (RFC 5077 section 4).
 #[derive(Debug)]
 struct TicketKey {
     name: [u8; 16],
@@ -158,6 +164,7 @@ impl TicketKey {
     }
 
     fn derived(secret: &Secret, scope: &[u8]) -> Option<Self> {
+        // The name depends on the scope too: all machines derive the same name, and a ticket of another scope has another.
         let name = crypto::derive(&secret.0, SALT, &[b"name ", scope].concat())?;
         let key = crypto::derive(&secret.0, SALT, &[b"key ", scope].concat())?;
         Some(Self { name, cipher: Cipher::new(&key)? })
@@ -173,18 +180,18 @@ impl TicketKey {
 }
 
 impl Secret {
-    /// A new one, of 80 bytes.
+    /// A new random secret of 80 bytes. `None` if the system has no random bytes.
     pub fn new() -> Option<Self> {
         let mut bytes = vec![0; 80];
         crypto::random(&mut bytes).then_some(Self(bytes))
     }
 
-    /// The line of a file that holds it.
+    /// The secret as a line of a file.
     pub fn to_base64(&self) -> String {
         BASE64.encode(&self.0)
     }
 
-    /// Reads a file's text: one secret on each line, oldest first; empty lines and comments (`#`) are passed over.
+    /// Parses a file's text: one secret on each line, the oldest first. Empty lines and comments (`#`) are skipped.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, SecretError> {
         let mut secrets: Vec<Self> = Vec::new();
         for (index, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
@@ -207,16 +214,18 @@ impl Secret {
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Secrets must not reach a log.
         f.write_str("Secret(…)")
     }
 }
 
+/// Separates these keys from any others that are derived from the same secret. A change makes all tickets invalid.
 const SALT: &[u8] = b"tlsgate session tickets 1";
 
-/// How far the clocks of machines that share secrets may be apart, in seconds.
+/// How much the clocks of machines that share secrets may differ, in seconds.
 const SKEW: i64 = 60;
 
-/// Against settings that rotate every second and keep tickets for a week.
+/// The most keys, in case settings rotate every second and keep tickets for a week.
 const MOST_KEYS: usize = 32;
 
 #[cfg(test)]

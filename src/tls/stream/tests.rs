@@ -26,7 +26,7 @@ const EVERY: [(ProtocolVersion, Layer); 4] = [
     (ProtocolVersion::TLSv1_3, Layer::Rustls),
 ];
 
-/// Both ends of a session over a pipe that holds so many bytes.
+/// Both ends of a session over a pipe with room for `pipe` bytes.
 async fn session(version: ProtocolVersion, layer: Layer, pipe: usize) -> (Client, Server<DuplexStream>) {
     let made = rcgen::generate_simple_self_signed(vec!["peer.test".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
@@ -59,7 +59,7 @@ fn bytes(count: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn bytes_go_both_ways_however_little_the_wire_takes_at_once() {
+async fn bytes_go_both_ways_even_if_the_wire_takes_few_at_a_time() {
     for (version, layer) in EVERY {
         for pipe in [700, 1 << 16] {
             let (mut client, mut server) = session(version, layer, pipe).await;
@@ -74,7 +74,7 @@ async fn bytes_go_both_ways_however_little_the_wire_takes_at_once() {
                 },
                 async {
                     let mut came = Vec::new();
-                    // The library calls it an error where close_notify is missing.
+                    // The library reports a missing close_notify as an error.
                     server.read_to_end(&mut came).await.unwrap();
                     server.write_all(&came).await.unwrap();
                     server.shutdown().await.unwrap();
@@ -106,7 +106,7 @@ async fn tickets_and_key_updates_are_no_data() {
         let mut came = [0; 5];
         assert!(timeout(Duration::from_millis(20), client.read(&mut came)).await.is_err());
         for round in 0..3_u8 {
-            // It asks for new keys of the other side too.
+            // It also requests new keys of the other side.
             server.get_mut().1.refresh_traffic_keys().unwrap();
             server.write_all(&[round; 5]).await.unwrap();
             server.flush().await.unwrap();
@@ -153,7 +153,7 @@ async fn nothing_is_sent_behind_close_notify() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_cut_is_no_end_of_the_data() {
+async fn a_cut_connection_is_not_the_end_of_the_data() {
     for (version, layer) in EVERY {
         let (mut client, mut server) = session(version, layer, 1 << 16).await;
         server.write_all(b"half").await.unwrap();

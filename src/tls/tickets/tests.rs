@@ -36,7 +36,7 @@ fn a_ticket_is_good_for_its_lifetime_whatever_was_rotated_meanwhile() {
 }
 
 #[test]
-fn keys_rotate_and_old_ones_go() {
+fn keys_rotate_and_old_ones_are_dropped() {
     let tickets = Tickets::own(SETTINGS, clock, None);
     let name = |tickets: &Tickets| tickets.encrypt(b"").unwrap()[..16].to_vec();
     let first = name(&tickets);
@@ -71,7 +71,7 @@ fn machines_that_share_secrets_open_each_others_tickets_and_scopes_do_not() {
 
 #[test]
 fn the_newest_secret_opens_before_it_seals() {
-    // Machine A has the new file already, B has not.
+    // Machine A already has the new file, B does not.
     let (a, b) = (shared(&secrets(3), b"s"), shared(&secrets(3)[..2], b"s"));
     let from_a = a.encrypt(b"x").unwrap();
     // A seals with the second of three, which B has as its newest.
@@ -98,10 +98,10 @@ fn a_file_of_secrets_is_read_or_refused_by_line() {
     let good: String = secrets(3).iter().map(|secret| secret.to_base64() + "\n").collect();
     assert_eq!(Secret::parse_all(&format!("# ours\n\n{good}")).unwrap(), secrets(3));
     let refused = |text: &str| Secret::parse_all(text).unwrap_err().to_string();
-    assert!(refused("\n# nothing\n").starts_with("holds no key"));
+    assert!(refused("\n# nothing\n").starts_with("contains no key"));
     assert_eq!(refused("!!\n"), "line 1: is not base64");
     assert_eq!(refused("AAAA\n"), "line 1: found 3 bytes, expected 48 or 80");
-    assert_eq!(refused(&format!("{good}{good}")), "line 4: the same key stands twice");
+    assert_eq!(refused(&format!("{good}{good}")), "line 4: the same key is listed twice");
     assert_eq!(format!("{:?}", secrets(1)), "[Secret(…)]");
     assert_eq!(Secret::parse_all(&Secret::new().unwrap().to_base64()).unwrap().len(), 1);
 }
