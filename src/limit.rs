@@ -1,6 +1,6 @@
-//! Who may connect, how many at a time and how often. Knows no configuration, no sockets, no log.
+//! Which clients may connect, how many at a time and how often. Must not know: the configuration, sockets, the log.
 //!
-//! What it remembers of clients is bounded, whatever addresses come: see [`rate`] and [`admission`].
+//! What is remembered of clients is bounded, whatever their addresses are: see [`rate`] and [`admission`].
 
 pub mod admission;
 pub mod client;

@@ -1,4 +1,4 @@
-//! The data plane's flow: accept, and one connection's life.
+//! The data plane: accepts connections, and leads each one from its first byte to its end.
 
 pub mod admission;
 pub mod connection;

@@ -118,8 +118,8 @@ impl Server {
         .map_err(StartError::Config)?;
         let mut reloader = Reloader::start(origin, first, |current| {
             let spread = Spread::new(&handles);
-            let (told, room) = (Arc::default(), Arc::default());
-            let shared = Shared { current, log, metrics: counted, workers: spread, ids, room, told, alive };
+            let (warned, room) = (Arc::default(), Arc::default());
+            let shared = Shared { current, log, metrics: counted, workers: spread, ids, room, warned, alive };
             let descriptors = Descriptors::new(handles.len());
             Sockets::new(handles, shared, inherited, descriptors)
         })

@@ -1,7 +1,7 @@
 //! Whether one more connection is admitted, and the count of those that were.
 //!
-//! Two questions, since behind a proxy the client is known later than the connection: may there be one more
-//! ([`Admission::permit_connection`]), and may this client have it ([`Admission::permit_client`])? Both answers are guards.
+//! There are two permits, since behind a proxy the client is known later than the connection: one for the connection
+//! ([`Admission::permit_connection`]) and one for its client ([`Admission::permit_client`]). Both are guards.
 //! Must not know: how a refusal is reported, how a handshake can fail.
 
 use std::collections::HashMap;
@@ -22,38 +22,47 @@ use crate::limit::waiting::{Waiter, Waiting};
 /// How many connections a listener allows, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
+    /// Connections at one time.
     pub max_connections: usize,
+    /// The same for each client; `None` is no limit, here and below.
     pub max_connections_per_client: Option<usize>,
+    /// New connections.
     pub rate: Option<Rate>,
+    /// The same for each client.
     pub rate_per_client: Option<Rate>,
+    /// Failed handshakes of each client.
     pub handshake_failures: Option<Failures>,
 }
 
 /// How many handshakes of one client may fail, and what happens then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failures {
-    /// `count` failures in `per` are none too many.
+    /// Up to `count` failures in `per` have no consequence.
     pub rate: Rate,
-    /// How long a client is refused after that.
+    /// How long a client is refused after more than that.
     pub block: Duration,
 }
 
 /// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// By prefix.
+    /// By its address.
     Denied,
-    /// Too many of its handshakes have failed.
+    /// Too many of the client's handshakes have failed.
     Blocked,
+    /// `max_connections_per_client` is reached.
     TooManyOfClient,
+    /// `rate_per_client` is exceeded.
     TooOftenByClient,
+    /// `max_connections` is reached, and no connection can give way.
     TooMany,
+    /// `rate` is exceeded.
     TooOften,
-    /// All listeners together have as many as there is room for.
+    /// All listeners together have as many connections as there are descriptors for.
     NoRoom,
 }
 
-/// The limits, and how far they are used up.
+/// The limits of one listener, and what counts towards them now.
 #[derive(Debug)]
 pub struct Admission {
     /// The addresses from which clients may connect.
@@ -61,13 +70,13 @@ pub struct Admission {
     pub limits: Limits,
     active: Arc<AtomicUsize>,
     waiting: Arc<Waiting>,
-    /// Of clients that have connections, so that it holds no more than `max_connections`.
+    /// Connections of each client. Clients without connections are removed, so it has at most `max_connections` entries.
     of_client: Arc<Mutex<HashMap<Client, usize>>>,
     rate: Option<Arc<Limiter>>,
     rate_per_client: Option<Arc<PerClient>>,
     failures: Option<Arc<PerClient>>,
     blocked: Arc<Remembered<Instant>>,
-    /// How often a refusal is logged, and how often the warning that some are not.
+    /// How often a refusal is logged, and how often a warning that some are not.
     reports: Arc<(Limiter, Limiter)>,
 }
 
@@ -85,8 +94,8 @@ pub struct ListenerPermit {
 pub struct ClientPermit(Option<(Arc<Mutex<HashMap<Client, usize>>>, Client)>);
 
 impl Admission {
-    /// Goes on from `before`, the same listener's, as far as the limits are the same: what is active and who is blocked stays
-    /// in any case.
+    /// Limits that continue from `before`, which the same listener had before a reload. Active connections and blocked clients
+    /// are kept in any case; rates are kept if they are unchanged.
     pub fn new(clients: Prefixes, limits: Limits, before: Option<&Self>) -> Self {
         let rate = before.filter(|before| before.limits.rate == limits.rate).and_then(|before| before.rate.clone());
         let rate_per_client = before
@@ -113,20 +122,20 @@ impl Admission {
         }
     }
 
-    /// Connections now.
+    /// How many connections there are now.
     pub fn active(&self) -> usize {
         self.active.load(Ordering::Relaxed)
     }
 
-    /// Clients that are blocked now.
+    /// How many clients are blocked now.
     pub fn blocked(&self) -> usize {
         let now = Instant::now();
         self.blocked.count(|until| until > now)
     }
 
-    /// A permit for one more connection, if the listener and `room` have any left, or if a connection that has sent nothing
-    /// yet can give way. Where only the room is full and this listener has no such connection, `elsewhere` asks the other
-    /// listeners.
+    /// A permit for one more connection, if the listener and `room` have one left, or if a connection that has sent nothing
+    /// yet can give way. If only `room` is full and this listener has no such connection, `elsewhere` asks the other
+    /// listeners for one.
     pub fn permit_connection(
         &self,
         room: &Arc<Room>,
@@ -136,13 +145,15 @@ impl Admission {
             return Err(Refused::TooOften);
         }
         let (room, is_lent) = room.enter().ok_or(Refused::NoRoom)?;
+        // Counted first and compared then, so that two workers cannot both take the last place. An early return drops
+        // `permit`, which takes the count back.
         let full = self.active.fetch_add(1, Ordering::Relaxed) >= self.limits.max_connections;
         let mut permit = ListenerPermit { active: Arc::clone(&self.active), waiter: None, _room: room };
         match (full, is_lent) {
             (false, false) => {}
-            // A connection that gives way here gives back its permit of the room as well.
-            (true, _) if !self.waiting.call() => return Err(Refused::TooMany),
-            (false, true) if !self.waiting.call() && !elsewhere() => return Err(Refused::NoRoom),
+            // A connection that gives way here also gives back its permit of the room.
+            (true, _) if !self.waiting.ask_oldest() => return Err(Refused::TooMany),
+            (false, true) if !self.waiting.ask_oldest() && !elsewhere() => return Err(Refused::NoRoom),
             _ => {}
         }
         permit.waiter = Some(self.waiting.join());
@@ -151,10 +162,10 @@ impl Admission {
 
     /// Asks the connection that has waited longest without sending anything to give way, if there is any.
     pub fn give_way(&self) -> bool {
-        self.waiting.call()
+        self.waiting.ask_oldest()
     }
 
-    /// Whether the client may have one more connection.
+    /// A permit for one more connection of the client at that address.
     pub fn permit_client(&self, address: IpAddr) -> Result<ClientPermit, Refused> {
         if !self.clients.allows(address) {
             return Err(Refused::Denied);
@@ -173,7 +184,7 @@ impl Admission {
         }
     }
 
-    /// A handshake of that client has failed.
+    /// Counts a failed handshake of the client at that address. Too many of them block it.
     pub fn failed(&self, address: IpAddr) {
         let client = Client::from(address);
         if let (Some(limit), Some(failures)) = (self.limits.handshake_failures, &self.failures)
@@ -183,7 +194,7 @@ impl Admission {
         }
     }
 
-    /// Whether one more refusal is logged. In a flood most are only counted: to log each would cost more than to refuse it.
+    /// Whether one more refusal is logged. In a flood most are only counted: logging one costs more than refusing it.
     pub fn logs_refusal(&self) -> bool {
         self.reports.0.permits()
     }
@@ -206,14 +217,14 @@ impl Admission {
 }
 
 impl ListenerPermit {
-    /// The client has sent its ClientHello: from now on the connection gives way to no other.
-    pub fn heard(&mut self) {
+    /// The client has sent its ClientHello: from now on the connection does not give way to others.
+    pub fn stop_waiting(&mut self) {
         self.waiter = None;
     }
 
-    /// Notified when the connection has to give way. `None` where it never has to.
-    pub fn called(&self) -> Option<Arc<Notify>> {
-        self.waiter.as_ref().map(Waiter::called)
+    /// Notified when the connection has to give way. `None` if it no longer has to.
+    pub fn must_give_way(&self) -> Option<Arc<Notify>> {
+        self.waiter.as_ref().map(Waiter::asked)
     }
 }
 
@@ -279,7 +290,7 @@ mod tests {
     fn permits_are_given_back() {
         let admission = Admission::new(clients(), limits(), None);
         let mut permits: Vec<_> = (0..3).map(|_| permit(&admission).unwrap()).collect();
-        permits.iter_mut().for_each(ListenerPermit::heard);
+        permits.iter_mut().for_each(ListenerPermit::stop_waiting);
         assert_eq!(permit(&admission).unwrap_err(), Refused::TooMany);
         assert_eq!(admission.active(), 3);
         drop(permits);
@@ -297,14 +308,14 @@ mod tests {
     fn who_has_said_nothing_gives_way_and_who_has_does_not() {
         let admission = Admission::new(clients(), limits(), None);
         let mut permits: Vec<_> = (0..3).map(|_| permit(&admission).unwrap()).collect();
-        permits[0].heard();
+        permits[0].stop_waiting();
         let called = |permit: &ListenerPermit| {
-            let called = permit.called().unwrap();
+            let called = permit.must_give_way().unwrap();
             let mut called = std::pin::pin!(called.notified());
             called.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
         };
         let newcomer = permit(&admission).unwrap();
-        assert!(permits[0].called().is_none() && called(&permits[1]) && !called(&permits[2]));
+        assert!(permits[0].must_give_way().is_none() && called(&permits[1]) && !called(&permits[2]));
         drop(permits.remove(1));
         assert_eq!(admission.active(), 3);
         drop(newcomer);
@@ -366,11 +377,11 @@ mod tests {
         let enter =
             |admission: &Admission, elsewhere: &Admission| admission.permit_connection(&room, || elsewhere.give_way());
         let (mut served, silent) = (enter(&one, &other).unwrap(), enter(&one, &other).unwrap());
-        served.heard();
+        served.stop_waiting();
         let mut newcomer = enter(&other, &one).unwrap();
-        assert!(!one.waiting.call(), "the silent one was asked already");
+        assert!(!one.waiting.ask_oldest(), "the silent one was asked already");
         drop(silent);
-        newcomer.heard();
+        newcomer.stop_waiting();
         assert_eq!(enter(&one, &other).unwrap_err(), Refused::NoRoom);
         assert_eq!((one.active(), other.active()), (1, 1), "a refused connection holds no permit");
         drop(served);

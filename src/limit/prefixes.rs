@@ -1,4 +1,4 @@
-//! Address → allowed or not, by the most specific prefix that holds it. Must not know: whose addresses they are.
+//! Address → allowed or not, by the most specific prefix that contains it. Must not know: whose addresses they are.
 
 use std::net::IpAddr;
 
@@ -10,13 +10,13 @@ use prefix_trie::PrefixMap;
 pub struct Prefixes {
     v4: PrefixMap<Ipv4Net, bool>,
     v6: PrefixMap<Ipv6Net, bool>,
-    /// What goes for an address that no prefix holds.
+    /// Whether an address is allowed that no prefix contains.
     otherwise: bool,
 }
 
 impl Prefixes {
-    /// Where something is allowed, nothing else is; where nothing is mentioned, everything is allowed. A prefix that stands
-    /// in both lists is denied.
+    /// With an empty `allow`, every address is allowed that `deny` does not contain. Otherwise only those in `allow` are. A
+    /// prefix in both lists is denied.
     pub fn new<'p>(allow: impl IntoIterator<Item = &'p IpNet>, deny: impl IntoIterator<Item = &'p IpNet>) -> Self {
         let mut prefixes = Self { v4: PrefixMap::new(), v6: PrefixMap::new(), otherwise: true };
         for prefix in allow {
@@ -29,7 +29,9 @@ impl Prefixes {
         prefixes
     }
 
+    /// Whether the most specific prefix that contains the address is an allowed one.
     pub fn allows(&self, address: IpAddr) -> bool {
+        // A socket for both families reports IPv4 clients as ::ffff:a.b.c.d.
         let found = match address.to_canonical() {
             IpAddr::V4(address) => self.v4.get_lpm(&address.into()).map(|(_, allowed)| *allowed),
             IpAddr::V6(address) => self.v6.get_lpm(&address.into()).map(|(_, allowed)| *allowed),

@@ -1,8 +1,8 @@
 //! How often something may happen, for one client or for all; what is remembered of clients is bounded.
 //!
-//! The algorithm is governor's GCRA: a bucket of `burst` that fills at the rate. A table holds [`REMEMBERED`] clients; when
-//! it is full, the one that was not seen for longest is forgotten, which at worst lets that one begin with a full bucket.
-//! Must not know: what happens.
+//! The algorithm is governor's GCRA: a bucket of `burst` that fills at the rate. A table has room for [`REMEMBERED`] clients.
+//! When it is full, the client that was not seen for the longest time is forgotten; at worst it begins again with a full
+//! bucket. Must not know: what is limited.
 
 use std::hash::RandomState;
 use std::num::NonZeroU32;
@@ -18,32 +18,35 @@ use lru::LruCache;
 
 use crate::limit::client::Client;
 
-/// So many in so much time, and so many at once.
+/// How many in how much time, and how many at the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
+    /// How many in `per`.
     pub count: NonZeroU32,
     pub per: Duration,
+    /// How many at the same moment, after a pause.
     pub burst: NonZeroU32,
 }
 
 impl Rate {
     fn quota(self) -> Quota {
-        // A rate beyond one in a nanosecond is no limit that anybody could reach.
+        // governor refuses a period of zero. Nothing reaches a rate of one in a nanosecond.
         let period = (self.per / self.count.get()).max(Duration::from_nanos(1));
         Quota::with_period(period).unwrap_or(Quota::per_second(self.count)).allow_burst(self.burst)
     }
 }
 
-/// A rate for all together.
+/// A rate for all clients together.
 #[derive(Debug)]
 pub struct Limiter(RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>);
 
 impl Limiter {
+    /// Begins with a full bucket.
     pub fn new(rate: Rate) -> Self {
         Self(RateLimiter::direct_with_clock(rate.quota(), MonotonicClock))
     }
 
-    /// Counts one, unless that would be too many.
+    /// Counts one more and returns true, unless that would exceed the rate.
     pub fn permits(&self) -> bool {
         self.0.check().is_ok()
     }
@@ -54,41 +57,46 @@ impl Limiter {
 pub struct PerClient(RateLimiter<Client, Remembered<Nanos>, MonotonicClock, NoOpMiddleware<std::time::Instant>>);
 
 impl PerClient {
+    /// Begins with a full bucket for each client.
     pub fn new(rate: Rate) -> Self {
         Self(RateLimiter::new(rate.quota(), Remembered::default(), MonotonicClock))
     }
 
-    /// Counts one of the client, unless that would be too many.
+    /// Counts one more of the client and returns true, unless that would exceed the rate.
     pub fn permits(&self, client: Client) -> bool {
         self.0.check_key(&client).is_ok()
     }
 }
 
-/// Something about each of the clients seen last.
+/// A value for each of the [`REMEMBERED`] clients that were seen last.
 #[derive(Debug)]
 pub struct Remembered<V>(Mutex<LruCache<Client, V, RandomState>>);
 
 impl<V> Default for Remembered<V> {
     fn default() -> Self {
-        // Unbounded so that room is taken only as clients come; `put` keeps to the bound.
+        // A bounded cache would reserve its whole memory now. This one grows, and `put` limits it. `RandomState`, since
+        // clients choose their own addresses and could otherwise make all of them collide.
         Self(Mutex::new(LruCache::unbounded_with_hasher(RandomState::new())))
     }
 }
 
 impl<V: Copy> Remembered<V> {
+    /// The client's value. That does not count as seeing the client.
     pub fn find(&self, client: Client) -> Option<V> {
         self.lock().peek(&client).copied()
     }
 
+    /// Sets the client's value.
     pub fn put(&self, client: Client, value: V) {
         put(&mut self.lock(), client, value);
     }
 
+    /// Removes the client.
     pub fn forget(&self, client: Client) {
         self.lock().pop(&client);
     }
 
-    /// How many there are of which `is_it` is true.
+    /// For how many clients `is_it` is true.
     pub fn count(&self, is_it: impl Fn(V) -> bool) -> usize {
         self.lock().iter().filter(|(_, value)| is_it(**value)).count()
     }
@@ -119,7 +127,7 @@ fn put<V>(known: &mut LruCache<Client, V, RandomState>, client: Client, value: V
     }
 }
 
-/// Clients in one table: some 7 MiB when it is full.
+/// How many clients one table has room for. It takes about 7 MiB when it is full.
 pub const REMEMBERED: usize = 65_536;
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The number of connections at one time, of all listeners together. It may change at any time: a permit that was given
-/// stays valid.
+/// Counts the connections of all listeners together, against a limit that may change at any time: permits that were given
+/// stay valid.
 #[derive(Debug)]
 pub struct Room {
     most: AtomicUsize,
@@ -22,19 +22,22 @@ impl Default for Room {
 }
 
 impl Room {
+    /// Sets the limit. Without it there is none.
     pub fn set(&self, most: usize) {
         self.most.store(most, Ordering::Relaxed);
     }
 
+    /// Whether the limit is reached.
     pub fn is_full(&self) -> bool {
         self.taken.load(Ordering::Relaxed) >= self.most.load(Ordering::Relaxed)
     }
 
-    /// A permit, and whether it is lent: there is room for it only once another connection has given way. At most [`LENT`]
-    /// are given so.
+    /// A permit, and whether it is lent, which means that there is room for it only when another connection has given way.
+    /// At most [`LENT`] are lent at one time.
     pub(super) fn enter(self: &Arc<Self>) -> Option<(RoomPermit, bool)> {
         let taken = self.taken.fetch_add(1, Ordering::Relaxed);
         let most = self.most.load(Ordering::Relaxed);
+        // Made even if it is not returned: dropping it takes the count back.
         let permit = RoomPermit(Arc::clone(self));
         (taken < most.saturating_add(LENT)).then_some((permit, taken >= most))
     }
@@ -46,7 +49,8 @@ impl Drop for RoomPermit {
     }
 }
 
-/// They wait for those that were asked to give way: for a turn of their worker, which is short.
+/// Newcomers that hold a permit while the connections that were asked to give way still close. That takes one turn of their
+/// worker, so that a few are enough.
 const LENT: usize = 16;
 
 #[cfg(test)]

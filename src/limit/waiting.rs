@@ -1,60 +1,63 @@
-//! Connections that have not said yet what they want, oldest first: where there is no room, they give way to newcomers, so
-//! that silence cannot keep others out. Must not know: how much room there is, what a connection says.
+//! Connections that have not sent a ClientHello yet, oldest first. Where there is no room, they give way to newcomers, so that
+//! silent clients cannot keep others out. Must not know: how much room there is, what a connection sends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// All that wait. There are never more of them than connections.
+/// All connections that wait.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<Line>);
+pub(super) struct Waiting(Mutex<Queue>);
 
 #[derive(Debug, Default)]
-struct Line {
+struct Queue {
     next: u64,
-    people: BTreeMap<u64, Arc<Notify>>,
+    waiters: BTreeMap<u64, Arc<Notify>>,
 }
 
-/// A connection that waits; dropping it takes it off the line.
+/// A connection that waits; dropping it takes it off the queue.
 #[derive(Debug)]
 pub(super) struct Waiter {
     number: u64,
-    called: Arc<Notify>,
+    asked: Arc<Notify>,
     waiting: Arc<Waiting>,
 }
 
 impl Waiting {
+    /// Adds a connection at the end.
     pub(super) fn join(self: &Arc<Self>) -> Waiter {
-        let called = Arc::new(Notify::new());
-        let mut line = self.lock();
-        let number = line.next;
-        line.next += 1;
-        line.people.insert(number, Arc::clone(&called));
-        drop(line);
-        Waiter { number, called, waiting: Arc::clone(self) }
+        let asked = Arc::new(Notify::new());
+        let mut queue = self.lock();
+        let number = queue.next;
+        queue.next += 1;
+        queue.waiters.insert(number, Arc::clone(&asked));
+        drop(queue);
+        Waiter { number, asked, waiting: Arc::clone(self) }
     }
 
-    /// Asks the one who has waited longest to give way, if there is any.
-    pub(super) fn call(&self) -> bool {
-        let oldest = self.lock().people.pop_first();
-        oldest.inspect(|(_, called)| called.notify_one()).is_some()
+    /// Asks the connection that has waited longest to give way. False if none waits.
+    pub(super) fn ask_oldest(&self) -> bool {
+        // Removed here and not when it closes, so that it is asked only once.
+        let oldest = self.lock().waiters.pop_first();
+        oldest.inspect(|(_, asked)| asked.notify_one()).is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Line> {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Waiter {
-    pub(super) fn called(&self) -> Arc<Notify> {
-        Arc::clone(&self.called)
+    /// Notified when the connection is asked to give way.
+    pub(super) fn asked(&self) -> Arc<Notify> {
+        Arc::clone(&self.asked)
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.waiting.lock().people.remove(&self.number);
+        self.waiting.lock().waiters.remove(&self.number);
     }
 }
 
@@ -63,15 +66,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_one_who_has_waited_longest_is_called_once() {
+    fn the_one_that_has_waited_longest_is_asked_once() {
         let waiting = Arc::new(Waiting::default());
-        assert!(!waiting.call());
+        assert!(!waiting.ask_oldest());
         let (first, second, third) = (waiting.join(), waiting.join(), waiting.join());
         drop(second);
-        assert!(waiting.call());
-        assert!(waiting.call());
-        assert!(!waiting.call(), "the second has gone");
+        assert!(waiting.ask_oldest());
+        assert!(waiting.ask_oldest());
+        assert!(!waiting.ask_oldest(), "the second has gone");
         drop((first, third));
-        assert!(waiting.lock().people.is_empty());
+        assert!(waiting.lock().waiters.is_empty());
     }
 }

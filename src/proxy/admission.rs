@@ -12,7 +12,9 @@ use crate::snapshot::{Listener, Snapshot};
 /// What all listeners share.
 #[derive(Debug, Clone, Copy)]
 pub struct House<'a> {
+    /// Permits for the connections of all listeners together.
     pub room: &'a Arc<Room>,
+    /// All listeners: a connection of another one may have to give way.
     pub snapshot: &'a Snapshot,
 }
 
@@ -31,16 +33,17 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Asks for the client first: one that is refused must not use up what all have together.
+    /// Without a proxy in front: `client` is the peer. Returns how the connection is refused, if it is.
     pub fn direct(house: House<'_>, listener: &Listener, client: &Address) -> Result<Self, Ending> {
+        // The client's permit comes first: a client that is refused must not use up the listener's rate.
         let client = permit_client(listener, client)?;
         let connection = house.permit(listener)?;
         Ok(Self { connection, client })
     }
 
-    /// Behind a proxy: who the client is will be known later, but the proxy must be one that is trusted.
+    /// Behind a proxy: the client is known only after the header, but the proxy must be a trusted one.
     pub fn proxied(house: House<'_>, listener: &Listener, trusted: &Prefixes, proxy: &Address) -> Result<Self, Ending> {
-        // Who may write to a Unix socket is trusted.
+        // Over a Unix socket there is no address to compare: its file permissions decide who can connect.
         if proxy.ip().is_some_and(|address| !trusted.allows(address)) {
             return Err(Ending::untrusted_proxy());
         }
@@ -48,14 +51,14 @@ impl Admitted {
         Ok(Self { connection, client: None })
     }
 
-    /// The client has sent its ClientHello, or what ends the connection before it.
-    pub fn heard(&mut self) {
-        self.connection.heard();
+    /// The client has sent its ClientHello, or something that ends the connection before it: it no longer has to give way.
+    pub fn stop_waiting(&mut self) {
+        self.connection.stop_waiting();
     }
 
-    /// Returns when the connection has to give way to another, which may be never.
-    pub fn called(&self) -> impl Future<Output = ()> + use<> {
-        let called = self.connection.called();
+    /// Completes when the connection has to give way to another one; perhaps never.
+    pub fn must_give_way(&self) -> impl Future<Output = ()> + use<> {
+        let called = self.connection.must_give_way();
         async move {
             match called {
                 Some(called) => called.notified().await,
@@ -64,14 +67,15 @@ impl Admitted {
         }
     }
 
-    /// Asks for the client that the proxy has named.
+    /// Admits the client that the proxy has named, or returns how it is refused.
     pub fn client(&mut self, listener: &Listener, client: &Address) -> Result<(), Ending> {
         self.client = permit_client(listener, client)?;
         Ok(())
     }
 }
 
-/// Clients over Unix sockets have no address to be limited by; the permissions of the socket say who they are.
+/// `None` for clients over Unix sockets: they have no address by which to limit them, and the socket's permissions decide
+/// who can connect.
 fn permit_client(listener: &Listener, client: &Address) -> Result<Option<ClientPermit>, Ending> {
     client.ip().map(|address| listener.admission.permit_client(address)).transpose().map_err(Ending::from)
 }

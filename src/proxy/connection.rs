@@ -1,6 +1,6 @@
-//! The life of one connection, top to bottom: PROXY header, where one is due → StartTLS, where it is asked for →
+//! The life of one connection, top to bottom: PROXY header, where one is expected → StartTLS, where it is configured →
 //! ClientHello → route → terms and certificate → handshake → backend → relay (or, passed through: backend → relay) → one
-//! access-log record. Must not know: listeners' sockets, configuration, what each end of it is called.
+//! access-log record. Must not know: listeners' sockets, configuration, the outcome that each end is recorded with.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -32,24 +32,31 @@ use crate::tls::handshake::Terminated;
 use crate::tls::wire::hello::reader::HelloReader;
 use crate::tls::wire::hello::{Hello, HelloError};
 
-/// An accepted connection, and what is held for it to its end. It is dropped in this order: whoever reads the record finds
-/// the permit given back, and whoever waits for all connections to end finds all records written.
+/// An accepted connection, and what is held for it until it ends.
+///
+/// The fields are dropped in this order: when the record is written, the permit is already free; when all connections have
+/// ended, all records are already written.
 pub struct Accepted<K> {
+    /// The permits of the listener and the client.
     pub admitted: Admitted,
+    /// The record; it is written when it is dropped.
     pub entry: Entry,
+    /// The listener as it was configured when the connection was accepted.
     pub listener: Arc<Listener>,
+    /// Guards of the caller, such as the place on a worker.
     pub kept: K,
 }
 
-/// Serves an accepted connection to its end, whatever that is.
+/// Serves an accepted connection until it ends, in whichever way.
 pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
     let Accepted { admitted, entry, listener, .. } = &mut *accepted;
-    // Most connections are idle most of the time: what only the beginning needs is gone, and what a relay does not need it
-    // does not have, since each has a box of its own size.
+    // Most connections are idle most of the time. Each half has a box of its own size, so an idle relay does not keep the
+    // memory that only the beginning needed.
     let ready = Box::pin(begin(client, listener, entry, admitted)).await;
     if let Some(relay) = ready.map(|(client, ready)| ready.relay(client, patience(listener), entry)) {
         relay.await;
     }
+    // Counted here, where every end passes, and not at each place where a handshake can fail.
     if let Some(address) = entry.record.client.ip().filter(|_| entry.record.outcome.is_failed_handshake()) {
         listener.admission.failed(address);
     }
@@ -60,7 +67,7 @@ fn patience(listener: &Listener) -> Patience {
     Patience { idle: listener.handling.idle_timeout, half_closed: listener.handling.half_close_timeout }
 }
 
-/// Everything up to where bytes can be relayed. `None` where the connection ended before that: then it is closed.
+/// Everything up to the point where bytes can be relayed. `None` if the connection ended before that; it is closed then.
 async fn begin<'l>(
     mut client: Stream,
     listener: &'l Listener,
@@ -77,13 +84,14 @@ async fn begin<'l>(
     }
 }
 
-/// The stages of a beginning, one after the other.
+/// The stages of the beginning, one after the other.
 async fn stages<'l>(
     client: &mut Stream,
     listener: &'l Listener,
     entry: &mut Entry,
     admitted: &mut Admitted,
 ) -> Result<Ready<'l>, Ending> {
+    // One deadline for all stages: a client cannot gain time by sending each part late.
     let deadline = Instant::now() + listener.handling.handshake_timeout;
     let mut reader = HelloReader::default();
     if listener.trusted_proxies.is_some() {
@@ -95,8 +103,8 @@ async fn stages<'l>(
         reader.raw = start_tls(client, protocol, early, deadline, admitted).await?;
     }
     let read = in_time(Box::pin(hello::read(client, &mut reader)), deadline, Late::Hello, admitted).await;
-    admitted.heard();
-    // One place for both that are passed through: a future has room for each place where it waits.
+    admitted.stop_waiting();
+    // Both kinds of pass-through share one await, since a future reserves memory for each await in it.
     let (first, pool) = match read? {
         Ok(hello) => {
             entry.greeted(&hello);
@@ -120,7 +128,7 @@ async fn stages<'l>(
     pass_through(client, first, pool, entry).await
 }
 
-/// Reads the header of the proxy in front, and admits the client that it names. Returns what came behind the header.
+/// Reads the header of the proxy in front, and admits the client that it names. Returns the bytes that follow the header.
 async fn proxy_header(
     client: &mut Stream,
     listener: &Listener,
@@ -131,14 +139,14 @@ async fn proxy_header(
     let read = in_time(Box::pin(proxied::read(client)), deadline, Late::ProxyHeader, admitted).await?;
     let (header, rest) = read?;
     entry.believe(header);
-    // A client without an IP address for which a proxy speaks is limited as the proxy is.
+    // If the header names no IP address, the limits for clients apply to the proxy itself.
     let (named, peer) = (&entry.record.client, &entry.record.peer);
     let limited = if named.ip().is_some() { named } else { peer };
     admitted.client(listener, limited)?;
     Ok(rest)
 }
 
-/// Answers in the clear until TLS begins; `early` has come already. Returns the bytes of TLS that were read.
+/// Answers in the clear until TLS begins; `early` was read already. Returns the bytes of TLS that were read.
 async fn start_tls(
     client: &mut Stream,
     protocol: Protocol,
@@ -148,11 +156,12 @@ async fn start_tls(
 ) -> Result<Vec<u8>, Ending> {
     let begun = Box::pin(starttls::begin(protocol, client, early));
     let begun = in_time(begun, deadline, Late::Starttls, admitted).await?;
-    // A client that is refused must not be asked to give way as well: its permit is not free before it has gone.
-    Ok(begun.inspect_err(|_| admitted.heard())?)
+    // A refused client no longer waits, so it must not be asked to give way as well: its permit is free only once it is
+    // closed.
+    Ok(begun.inspect_err(|_| admitted.stop_waiting())?)
 }
 
-/// Waits for what the client sends first, unless it comes too late or the connection has to give way before that.
+/// Waits for what the client sends, unless that is too late or the connection has to give way before.
 async fn in_time<T>(
     sent: impl Future<Output = T>,
     deadline: Instant,
@@ -161,13 +170,13 @@ async fn in_time<T>(
 ) -> Result<T, Ending> {
     tokio::select! {
         sent = timeout_at(deadline, sent) => sent.map_err(|_| late.into()),
-        () = admitted.called() => Err(Preempted.into()),
+        () = admitted.must_give_way() => Err(Preempted.into()),
     }
 }
 
-/// Where a client goes that does not speak TLS, if that is why there is no hello.
+/// The route for a client that does not use TLS, if that is the reason why there is no hello.
 fn not_tls<'l>(listener: &'l Listener, failure: &NoHello) -> Option<(&'l Arc<str>, &'l Pool)> {
-    // A client that was granted StartTLS must not go on in the clear.
+    // A client that has asked for StartTLS must not continue in the clear.
     match (failure, listener.ways.not_tls(), listener.handling.starttls) {
         (NoHello::Bad(HelloError::NotTls), Some(Route { name, way: Way::Passthrough(pool) }), None) => {
             Some((name, pool))
@@ -188,15 +197,17 @@ async fn terminate<'l>(
         return Err(error.into());
     }
     let began = Instant::now();
-    // Without a name the address decides. To ask the kernel for it costs a system call.
+    // Without a server name the address decides. Asking the kernel for it costs a system call, so only where it is needed.
     let needed = hello.server_name.is_none() && terminator.certificates.knows_addresses();
     let address = if needed { destination(client, entry).ip() } else { None };
     let choice = terminator.choose(&hello, address, Timestamp::now().as_second(), &mut ())?;
     entry.chosen(&choice);
+    // Boxed here and below: only a few connections are in a handshake at one time, and all futures would reserve the memory.
     let accepting = timeout_at(deadline, Box::pin(terminator.accept(client, hello, choice)));
     let terminated = accepting.await.map_err(|_| Late::Handshake)??;
     entry.agreed(&terminated, began.elapsed());
 
+    // The backend is connected only now: a client that fails the handshake must not cost the backend a connection.
     let pool = &*termination.backend;
     let preface = first_bytes(pool, client, entry, Some(&terminated));
     let alpn = terminated.finished.negotiated.alpn.as_deref();
@@ -218,12 +229,12 @@ async fn pass_through<'l>(
     Ok(Ready::PassedThrough(PassingThrough { first, connected, pool }))
 }
 
-/// The address that the client connected to, as the proxy in front says where there is one.
+/// The address that the client connected to; the proxy in front, if there is one, has reported it.
 fn destination<'e>(client: &Stream, entry: &'e Entry) -> Cow<'e, Address> {
     entry.destination().map_or_else(|| Cow::Owned(client.local_address()), Cow::Borrowed)
 }
 
-/// What the backend gets before the client's first byte.
+/// What the backend receives before the client's first byte.
 fn first_bytes(pool: &Pool, client: &Stream, entry: &Entry, terminated: Option<&Terminated>) -> Vec<u8> {
     match pool.settings.proxy_protocol {
         Version::Off => Vec::new(),
@@ -231,7 +242,7 @@ fn first_bytes(pool: &Pool, client: &Stream, entry: &Entry, terminated: Option<&
     }
 }
 
-/// Connects to a server of the backend.
+/// Connects to a server of the backend, and counts the servers that could not be reached.
 async fn reach(pool: &Pool, client: Client<'_>, entry: &mut Entry) -> Result<Connected, Ending> {
     entry.bound_for(pool.name());
     let began = Instant::now();
@@ -251,7 +262,7 @@ mod tests {
 
     const NONE: Patience = Patience { idle: Duration::ZERO, half_closed: Duration::ZERO };
 
-    /// What [`listener`](crate::proxy::listener) has it keep.
+    /// What [`listener`](crate::proxy::listener) passes as `kept`.
     type Kept = (usize, usize, usize, usize);
 
     fn size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {

@@ -1,5 +1,5 @@
 //! Why a connection ends: what the record reports of it, and how each side is closed. Every stage's error becomes an
-//! [`Ending`] in one of the files below, and nowhere else. Pure, except for `close`, the one place that says goodbye.
+//! [`Ending`] in one of the files below, and nowhere else. Pure, except for `close`, which closes both sides.
 //! Must not know: in which order the stages come, how a record is written.
 
 use rustls::AlertDescription;
@@ -24,11 +24,11 @@ pub struct Ending {
 #[derive(Debug, Clone)]
 pub struct Cause {
     pub outcome: Outcome,
-    /// Why, in words, where the outcome alone does not tell.
+    /// The reason as a text, where the outcome alone is not the whole reason.
     pub reason: Option<Box<str>>,
     /// The alert that the client sent.
     pub received_alert: Option<AlertDescription>,
-    /// The certificate that the client showed, where it was not accepted.
+    /// The certificate that the client presented, if it was not accepted.
     pub client_certificate: Option<Box<ClientCertificate>>,
 }
 
@@ -36,30 +36,30 @@ pub struct Cause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closing {
     pub client: Farewell,
-    /// Where there is a backend's connection already.
+    /// Used only if the backend is connected already.
     pub backend: Farewell,
 }
 
 /// What one peer sees of the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Farewell {
-    /// An ordinary close, at once.
+    /// An ordinary, immediate close.
     Close,
-    /// The end of what we send. What the peer still sends is read for a bounded moment: closing with unread bytes would
-    /// send a reset, which can overtake what was sent before.
+    /// The end of what we send. What the peer still sends is read for a bounded time: closing with unread bytes would send
+    /// a reset, which can overtake what was sent before.
     Shut,
     /// A fatal alert in plaintext (RFC 8446 section 6.2), and then as for `Shut`.
     Alert(AlertDescription),
     /// These bytes, and then as for `Shut`.
     Words(Vec<u8>),
-    /// A reset, at once.
+    /// An immediate reset.
     Reset,
-    /// A reset as soon as the kernel has sent what was written. Before that there is one try to write these bytes.
+    /// A reset as soon as the kernel has sent what was written. Before that, one attempt to write these bytes.
     Deliver(Vec<u8>),
 }
 
 impl Farewell {
-    /// The alert that the peer gets, if it gets one that is not encrypted.
+    /// The alert that the peer receives, if it receives one in plaintext.
     pub fn alert(&self) -> Option<AlertDescription> {
         match self {
             Self::Alert(description) => Some(*description),
@@ -69,12 +69,12 @@ impl Farewell {
 }
 
 impl Ending {
-    /// Both sides are closed at once.
+    /// Both sides are closed immediately.
     fn at_once(outcome: Outcome) -> Self {
         Self::with(outcome, Farewell::Close)
     }
 
-    /// No backend was reached yet.
+    /// No backend is connected yet.
     fn with(outcome: Outcome, client: Farewell) -> Self {
         let cause = Cause { outcome, reason: None, received_alert: None, client_certificate: None };
         Self { cause, closing: Closing { client, backend: Farewell::Close } }

@@ -1,4 +1,4 @@
-//! The record of one connection: what is known of it so far and how it ended, and, when it is dropped, the line in the
+//! The record of one connection: collects what is known of it and how it ended; when it is dropped, writes the line of the
 //! access log and the counts. No I/O. Must not know: in which order things happen, how a connection is closed.
 
 use std::sync::Arc;
@@ -26,20 +26,22 @@ use crate::tls::wire::hello::Hello;
 
 mod facts;
 
-/// The record of a connection. It is written when this is dropped, so that a connection that is cut, or that panics, is
-/// logged as well.
+/// The record of a connection. It is written when this is dropped, so that a connection that is cut off by a shutdown or a
+/// panic is logged as well.
 pub struct Entry {
     pub(super) record: Record,
     pub(super) traffic: Traffic,
     accepted: Instant,
     log: AccessLog,
     metrics: Arc<Metrics>,
+    /// The access log leaves this one out; the metrics count it.
     unwritten: bool,
-    /// Where the client connected to, where a proxy has named that, or where the connection itself does not know.
+    /// The address that the client connected to, if a proxy has reported it, or if the socket itself does not have it.
     destination: Option<Box<Address>>,
 }
 
 impl Entry {
+    /// A connection that was just accepted from `peer`. Counts it as accepted.
     pub fn new(id: ConnectionId, listener: Arc<str>, peer: Address, log: AccessLog, metrics: Arc<Metrics>) -> Self {
         metrics.accepted(&listener);
         let traffic = metrics.traffic(&listener);
@@ -65,23 +67,24 @@ impl Entry {
             sent_bytes: 0,
             incoming_tls_alert: None,
             incoming_tls_alert_code: None,
+            // Every other end sets its own outcome. What remains are the connections that the process drops at its end.
             outcome: Outcome::Shutdown,
             reason: None,
         };
         Self { record, traffic, accepted: Instant::now(), log, metrics, unwritten: false, destination: None }
     }
 
-    /// The address that the client connected to, where the connection itself does not know.
+    /// The address that the client connected to, for sockets that do not have it themselves.
     pub fn came_to(&mut self, destination: Address) {
         self.destination = Some(Box::new(destination));
     }
 
-    /// See [`Entry::came_to`]; a proxy in front may have named it as well.
+    /// See [`Entry::came_to`]; a proxy in front can have reported it as well.
     pub(super) fn destination(&self) -> Option<&Address> {
         self.destination.as_deref()
     }
 
-    /// From here on the client is the one that the proxy has named, if it has named one.
+    /// From now on the client is the one that the proxy has named, if it has named one.
     pub(super) fn believe(&mut self, header: Header) {
         if let Some((client, destination)) = header.addresses {
             self.record.client = client;
@@ -101,7 +104,7 @@ impl Entry {
         self.record.mode = Some(mode.word());
     }
 
-    /// The certificate that the client gets.
+    /// The certificate that is served to the client.
     pub(super) fn chosen(&mut self, choice: &Choice) {
         if self.log.is_on() {
             self.record.certificate = Some(Box::new(facts::served(choice)));
@@ -127,12 +130,12 @@ impl Entry {
             .map(|client| Box::new(ClientCertificate { subject: client.subject.clone(), verified: true }));
     }
 
-    /// The backend for which a server is looked for.
+    /// The backend that the connection is for, before one of its servers is reached.
     pub(super) fn bound_for(&mut self, backend: &Arc<str>) {
         self.record.backend = Some(Arc::clone(backend));
     }
 
-    /// Servers that could not be reached, whether another one was reached then or not.
+    /// Servers that could not be reached, whether another one was reached after them or not.
     pub(super) fn connect_failures(&self, backend: &str, failures: &[Failure]) {
         for failure in failures {
             self.connect_failure(backend, &failure.address, failure.kind);
@@ -157,7 +160,7 @@ impl Entry {
         self.metrics.connect_failure(backend, &server.to_string(), kind.label());
     }
 
-    /// How it ended.
+    /// The connection has ended for this cause.
     pub(super) fn end(&mut self, cause: Cause) {
         let Cause { outcome, reason, received_alert, client_certificate } = cause;
         if outcome.is_refusal() {
@@ -174,13 +177,13 @@ impl Entry {
         }
     }
 
-    /// Ends it before it began. Whoever has the connection closes it.
+    /// The connection is refused before it begins. The caller closes it.
     pub fn refuse(mut self, ending: Ending, admission: &Admission) {
         self.end(ending.cause);
         self.spare_log(admission);
     }
 
-    /// In a flood of refusals most are counted only, and not logged.
+    /// In a flood of refusals, most are only counted and not logged: logging one costs more than refusing it.
     pub(super) fn spare_log(&mut self, admission: &Admission) {
         if !self.record.outcome.is_refusal() {
             return;
@@ -188,13 +191,14 @@ impl Entry {
         self.unwritten = !admission.logs_refusal();
         if self.unwritten && admission.warns_of_unlogged() {
             let listener = &self.record.listener;
-            tracing::warn!(%listener, "more connections are refused than the access log tells of; the metrics count them");
+            tracing::warn!(%listener, "more connections are refused than the access log shows; the metrics count all of them");
         }
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        // No caller can set the outcome while a panic unwinds the stack.
         if std::thread::panicking() {
             self.record.outcome = Outcome::InternalError;
         }

@@ -1,4 +1,4 @@
-//! Reads the ClientHello off the client's connection. Must not know: what a hello holds, what is done with it.
+//! Reads the ClientHello from the client's connection. Must not know: what a hello contains, what is done with it.
 
 use tokio::io::AsyncReadExt;
 
@@ -9,13 +9,15 @@ use crate::tls::wire::hello::{Hello, HelloError};
 /// Why there is no hello.
 #[derive(Debug)]
 pub enum NoHello {
-    /// The client closed before it was whole.
+    /// The client closed the connection before its hello was complete.
     Closed,
+    /// Reading failed.
     Io(std::io::Error),
+    /// The bytes are not an acceptable hello.
     Bad(HelloError),
 }
 
-/// Reads until the hello is whole; `reader` may have something already. The caller sets the deadline.
+/// Reads until the hello is complete; `reader` may contain bytes already. The caller sets the deadline.
 pub(super) async fn read(client: &mut Stream, reader: &mut HelloReader) -> Result<Hello, NoHello> {
     if !reader.raw.is_empty()
         && let Some(hello) = reader.advance().map_err(NoHello::Bad)?

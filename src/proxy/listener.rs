@@ -1,5 +1,5 @@
-//! Accepts connections on one socket, and keeps accepting whatever happens to any of them.
-//! Must not know: what is done with a connection, where the socket came from.
+//! Accepts connections on one socket, and continues whatever happens to any of them.
+//! Must not know: what is done with a connection, where the socket comes from.
 
 use std::io;
 use std::path::Path;
@@ -29,16 +29,17 @@ use crate::snapshot::Current;
 /// What every connection of this process shares.
 #[derive(Clone)]
 pub struct Shared {
+    /// The current snapshot of the configuration.
     pub current: Arc<Current>,
     pub log: AccessLog,
     pub metrics: Arc<Metrics>,
     pub workers: Workers,
     pub ids: Arc<Ids>,
-    /// For how many connections there are descriptors.
+    /// Permits for as many connections as there are descriptors for.
     pub room: Arc<Room>,
-    /// When trouble with accepting was last told of, by any worker.
-    pub told: Arc<Mutex<Option<Instant>>>,
-    /// Held by each connection: when every clone is gone, all have ended.
+    /// When any worker last warned that it cannot accept.
+    pub warned: Arc<Mutex<Option<Instant>>>,
+    /// Each connection holds a clone: when all clones are dropped, all connections have ended.
     pub alive: mpsc::Sender<()>,
 }
 
@@ -50,6 +51,7 @@ pub struct Ids {
 }
 
 impl Ids {
+    /// Starts at 1. `run` tells this process apart from earlier ones in the log.
     pub fn new(run: u32) -> Self {
         Self { run, next: AtomicU64::new(1) }
     }
@@ -59,10 +61,10 @@ impl Ids {
     }
 }
 
-/// Accepts for the listener of that name, on worker number `here`, until `stop` says so or its sender is gone.
+/// Accepts for the listener of that name, on worker number `here`, until `stop` is true or its sender is dropped.
 pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
     let mut pulse = Pulse::default();
-    let mut trouble = Trouble { pause: Duration::ZERO, told: Arc::clone(&shared.told) };
+    let mut trouble = Trouble { pause: Duration::ZERO, warned: Arc::clone(&shared.warned) };
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
@@ -75,7 +77,7 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
                 pulse.beat();
                 start(stream, peer, socket.path(), &name, here, &shared);
                 if shared.room.is_full() {
-                    // Who has to give way to the next one, or has given way to this one, goes first.
+                    // Connections that were asked to give way run first, so that their permits are free for the next one.
                     yield_now().await;
                 }
             }
@@ -92,6 +94,7 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
 
 fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, here: usize, shared: &Shared) {
     let snapshot = shared.current.load();
+    // A reload can have removed the listener while its socket was still open.
     let Some(listener) = snapshot.listener(name) else { return };
     let (log, metrics) = (shared.log.clone(), Arc::clone(&shared.metrics));
     let mut entry = Entry::new(shared.ids.next(), Arc::clone(name), peer.clone(), log, metrics);
@@ -111,10 +114,11 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
     let elsewhere = assignment.elsewhere(here);
     let kept = (assignment, shared.alive.clone());
     let accepted = Box::new(Accepted { admitted, entry, listener: Arc::clone(listener), kept });
-    // A panic ends this task only; its entry is logged as the unwinding drops it.
+    // A panic ends this task only. Unwinding drops its entry, which logs it.
     match elsewhere {
         None => drop(tokio::spawn(connection::serve(stream, accepted))),
         Some(worker) => {
+            // The socket is registered with this worker's runtime, and has to be watched by that of the other one.
             let parked = stream.park();
             worker.spawn(async move {
                 match parked.resume() {
@@ -126,10 +130,10 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
     }
 }
 
-/// Errors of accept: how long to wait, and how often to say so.
+/// Errors of accept: how long to wait after one, and how often to warn.
 struct Trouble {
     pause: Duration,
-    told: Arc<Mutex<Option<Instant>>>,
+    warned: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Trouble {
@@ -139,7 +143,8 @@ impl Trouble {
 
     fn met(&mut self, error: &io::Error, listener: &str) -> Duration {
         match Errno::from_io_error(error) {
-            // The peer gave up while it was queued, or the network hiccuped (accept(2)): the next one may be fine.
+            // The peer gave up while it was queued, or the network failed for a moment (accept(2)): the next accept may
+            // succeed, so there is no pause.
             Some(
                 Errno::CONNABORTED
                 | Errno::INTR
@@ -152,22 +157,23 @@ impl Trouble {
                 return Duration::ZERO;
             }
             Some(Errno::MFILE | Errno::NFILE) => {
-                self.tell(
+                self.warn(
                     listener,
                     error,
                     "no file descriptors left, new connections wait; raise the limit (ulimit -n, LimitNOFILE)",
                 );
             }
-            _ => self.tell(listener, error, "cannot accept, new connections wait"),
+            _ => self.warn(listener, error, "cannot accept, new connections wait"),
         }
+        // The socket stays readable while connections are queued: without a pause this would be a busy loop.
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         self.pause
     }
 
-    fn tell(&self, listener: &str, error: &io::Error, what: &str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| told.elapsed() >= QUIET) {
-            *told = Some(Instant::now());
+    fn warn(&self, listener: &str, error: &io::Error, what: &str) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.is_none_or(|warned| warned.elapsed() >= QUIET) {
+            *warned = Some(Instant::now());
             tracing::warn!(%listener, %error, "{what}");
         }
     }
@@ -175,5 +181,5 @@ impl Trouble {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// One line a minute.
+/// At most one warning in this time, from all workers together.
 const QUIET: Duration = Duration::from_secs(60);

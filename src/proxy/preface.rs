@@ -1,4 +1,4 @@
-//! What a backend is told of a client before the client's first byte: a PROXY header. Must not know: how it is sent.
+//! The PROXY header that reports a client to a backend, before the client's first byte. Must not know: how it is sent.
 
 use crate::net::address::Address;
 use crate::net::proxy_protocol::write::{self, Facts, Session, Version};
@@ -7,7 +7,7 @@ use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::certified::algorithm::{Hash, KeyType};
 use crate::tls::handshake::Terminated;
 
-/// The header about the connection that `record` speaks of; empty where none is sent. `terminated` where TLS ends here.
+/// The header about the connection of `record`; empty if none is sent. `terminated` is given where TLS ends here.
 pub(super) fn preface(
     version: Version,
     record: &Record,
@@ -42,7 +42,7 @@ pub(super) fn preface(
     facts.header(version)
 }
 
-/// As HAProxy writes it.
+/// The key's type and size as HAProxy writes them, since backends compare this text.
 fn key_name(certificate: &Certificate) -> String {
     let bits = certificate.key_bits;
     match certificate.key_type {
@@ -52,7 +52,7 @@ fn key_name(certificate: &Certificate) -> String {
     }
 }
 
-/// As OpenSSL calls the algorithm with which the served certificate is signed. A self-signed one has nothing to say.
+/// OpenSSL's name of the algorithm with which the served certificate is signed. `None` for a self-signed one.
 fn signature_name(certificate: &Certificate) -> Option<&'static str> {
     use rustls::SignatureScheme as Scheme;
     Some(match certificate.chain_signatures.first()?.first()? {
@@ -62,7 +62,7 @@ fn signature_name(certificate: &Certificate) -> Option<&'static str> {
         Scheme::RSA_PKCS1_SHA512 => "RSA-SHA512",
         Scheme::RSA_PSS_SHA256 | Scheme::RSA_PSS_SHA384 | Scheme::RSA_PSS_SHA512 => "RSASSA-PSS",
         Scheme::ED25519 => "ED25519",
-        // These say the hash only, whatever the curve.
+        // OpenSSL's names of ECDSA signatures contain the hash and not the curve.
         _ => match certificate.hash {
             Hash::Sha1 => "ecdsa-with-SHA1",
             Hash::Sha256 => "ecdsa-with-SHA256",

@@ -1,5 +1,5 @@
-//! Reads the PROXY header of a proxy in front, which comes before anything else. The listener trusts that proxy, so the
-//! header is believed. Must not know: TLS, what is done with the connection.
+//! Reads the PROXY header of a proxy in front, which comes before anything else. The listener trusts that proxy, so it
+//! trusts the header. Must not know: TLS, what is done with the connection.
 
 use tokio::io::AsyncReadExt;
 
@@ -10,16 +10,19 @@ use crate::net::stream::Stream;
 /// Why there is no header.
 #[derive(Debug)]
 pub enum NoHeader {
+    /// The proxy closed the connection before the header was complete.
     Closed,
+    /// Reading failed.
     Io(std::io::Error),
+    /// The bytes are not a valid header.
     Bad(HeaderError),
 }
 
-/// Reads a header, and with it, maybe, the beginning of what follows.
+/// Reads a header. Returns it with the bytes after it that were read along with it. The caller sets the deadline.
 pub(super) async fn read(client: &mut Stream) -> Result<(Header, Vec<u8>), NoHeader> {
     let mut bytes = Vec::with_capacity(READ_SIZE);
     loop {
-        // No header is as large as twice this, and what is no header is seen at once.
+        // At most once: a header has at most twice this size, and bytes that cannot be a header end the loop.
         if bytes.len() == bytes.capacity() {
             bytes.reserve(READ_SIZE);
         }

@@ -1,8 +1,8 @@
-//! A timer that stands while connections come. Must not know: what a connection does.
+//! A periodic timer that runs while connections arrive. Must not know: what a connection does.
 //!
-//! Whoever sets a timer that is due before every other one on its thread makes tokio interrupt that thread, by a system
-//! call, for it might be asleep until later. Each connection does so two or three times, unless there always is one that
-//! is due before its own.
+//! A timer that is due before all others of its thread makes tokio wake that thread with a system call, since the thread
+//! might sleep until a later time. Each connection would cause two or three such calls. While this timer runs, which is
+//! always due earlier, it causes none.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-/// At most so many interruptions as there are times this long.
+/// The timer, if it runs. It causes at most one wake-up in each [`PULSE`].
 #[derive(Default)]
 pub(super) struct Pulse(Option<Pin<Box<Sleep>>>);
 
 impl Pulse {
-    /// A connection has come.
+    /// A connection has arrived: starts the timer if it does not run.
     pub(super) fn beat(&mut self) {
         self.0.get_or_insert_with(|| Box::pin(sleep(PULSE)));
     }
 
-    /// Returns when it stands no more; without connections that is never.
+    /// Completes when the timer fires; without connections, never.
     pub(super) async fn over(&mut self) {
         match &mut self.0 {
             None => pending().await,

@@ -1,5 +1,5 @@
 //! The second half of a connection's life: the relay between a client and its server, and the end of both. Must not know:
-//! how the client came to that server.
+//! how that server was chosen.
 
 use std::pin::{Pin, pin};
 
@@ -15,13 +15,13 @@ use crate::relay::peer::{Peer, Wire};
 use crate::relay::{self, End};
 use crate::tls::record::handshaking::Finished;
 
-/// What is known of a client, besides its connection, when bytes can be relayed.
+/// What the relay needs besides the client's connection.
 pub(super) enum Ready<'l> {
     Terminated(Terminating<'l>),
     PassedThrough(PassingThrough<'l>),
 }
 
-/// A relay to its end, and the closing of both connections.
+/// The whole relay, and the closing of both connections.
 pub(super) type Relay<'l> = Pin<Box<dyn Future<Output = ()> + Send + 'l>>;
 
 impl<'l> Ready<'l> {
@@ -35,21 +35,21 @@ impl<'l> Ready<'l> {
 
 pub(super) struct Terminating<'l> {
     pub(super) session: Finished,
-    /// Session tickets that were not sent yet.
+    /// Records with session tickets that are not sent yet.
     pub(super) tickets: Vec<u8>,
     pub(super) connected: Connected,
     pub(super) pool: &'l Pool,
 }
 
 pub(super) struct PassingThrough<'l> {
-    /// What came so far.
+    /// What the client has sent so far.
     pub(super) first: Vec<u8>,
     pub(super) connected: Connected,
     pub(super) pool: &'l Pool,
 }
 
 impl<'l> Terminating<'l> {
-    /// Taken apart out here: an async fn would keep its arguments beside what becomes of them.
+    // Not an `async fn`, which would keep its arguments in memory beside the parts that are moved out of them.
     pub(super) fn relay(
         self,
         client: Stream,
@@ -79,13 +79,14 @@ impl<'l> Terminating<'l> {
             let Ending { cause, closing } = Ending::terminated(end);
             entry.end(cause);
             Box::pin(close(closing, Unfinished::with_marked_end(client), Some(stream))).await;
+            // The server's count of connections includes this one until it is closed.
             drop(lease);
         }
     }
 }
 
 impl PassingThrough<'_> {
-    /// Hands on what came so far, and then everything, as it is.
+    /// Passes on what was read so far, and then everything else, unchanged.
     async fn relay(self, client: Stream, patience: Patience, entry: &mut Entry) {
         let Self { first, connected, pool } = self;
         let (mut client, mut backend, lease) = (Unfinished::new(client), connected.stream, connected.lease);

@@ -1,5 +1,5 @@
-//! Which worker serves a connection: the one that accepted it, unless another has fewer. Must not know: what a worker
-//! does with it.
+//! Which worker serves a connection: the one that accepted it, unless another has clearly fewer. Must not know: what a
+//! worker does with it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,16 +24,18 @@ pub struct Assignment {
 }
 
 impl Workers {
+    /// One worker for each runtime, in this order.
     pub fn new(handles: &[Handle]) -> Self {
         let worker = |handle: &Handle| Worker { handle: handle.clone(), connections: AtomicUsize::new(0) };
         Self(handles.iter().map(worker).collect())
     }
 
-    /// Chooses the worker for a connection that worker number `here` accepted. Moving it to another thread costs about as
-    /// much as accepting it; a few more here than elsewhere cost nothing.
+    /// Chooses the worker for a connection that worker number `here` accepted.
     pub fn assign(&self, here: usize) -> Assignment {
         let connections = |index: usize| self.0[index].connections.load(Ordering::Relaxed);
         let least = (0..self.0.len()).min_by_key(|index| connections(*index)).unwrap_or(here);
+        // Moving a connection to another thread costs about as much as accepting it; a few more here than elsewhere cost
+        // nothing.
         let most_here = connections(least) + connections(least) / SLACK;
         let index = if connections(here) <= most_here { here } else { least };
         self.0[index].connections.fetch_add(1, Ordering::Relaxed);
@@ -42,7 +44,7 @@ impl Workers {
 }
 
 impl Assignment {
-    /// Where the connection is to be served, if not `here`.
+    /// The worker that serves the connection, if that is another one than `here`.
     pub fn elsewhere(&self, here: usize) -> Option<Handle> {
         (self.index != here).then(|| self.workers.0[self.index].handle.clone())
     }
@@ -54,7 +56,7 @@ impl Drop for Assignment {
     }
 }
 
-/// A worker may have an eighth more than the one that has least.
+/// A worker may have an eighth more connections than the one that has the fewest.
 const SLACK: usize = 8;
 
 #[cfg(test)]

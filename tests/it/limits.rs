@@ -157,7 +157,7 @@ fn a_flood_from_thousands_of_addresses_leaves_those_who_behave_alone() {
     assert!(peak < memory + 64 * 1024, "{memory} KiB have become {peak}");
     eventually("every file is closed", || (open_files(stage.proxy.pid()) <= files).then_some(()));
     // Written down at a bounded rate; the metrics have them all.
-    stage.proxy.log_line("more connections are refused than the access log tells of");
+    stage.proxy.log_line("more connections are refused than the access log shows");
     assert!(served(&stage, good));
 }
 

@@ -11,7 +11,7 @@ use crate::route::ways::{Route, Ways};
 use crate::starttls::step::{End, Refusal};
 use crate::tls::wire::hello::HelloError;
 
-/// What was not there when `handshake_timeout` was over.
+/// What had not arrived when `handshake_timeout` was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Late {
     ProxyHeader,
@@ -20,11 +20,11 @@ pub enum Late {
     Handshake,
 }
 
-/// The connection gave way to another before its ClientHello had come.
+/// The connection gave way to another one before its ClientHello had arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preempted;
 
-// A client that sends nothing reads nothing either: it gets no alert.
+// No alert: a client that sends nothing most likely reads nothing either.
 impl From<Late> for Ending {
     fn from(late: Late) -> Self {
         Self::at_once(match late {
@@ -42,7 +42,7 @@ impl From<Preempted> for Ending {
     }
 }
 
-// In a flood of connections an alert would cost more than the refusal.
+// No alert: in a flood of connections it would cost more than the refusal.
 impl From<Refused> for Ending {
     fn from(refused: Refused) -> Self {
         Self::at_once(match refused {
@@ -107,12 +107,13 @@ impl From<HelloError> for Ending {
 }
 
 impl Ending {
-    /// The peer is none of the proxies that the listener trusts.
+    /// The peer is not one of the proxies that the listener trusts.
     pub fn untrusted_proxy() -> Self {
         Self::at_once(Outcome::ProxyUntrusted)
     }
 
-    /// A certificate authority's challenge (RFC 8737), which no route takes: no protocol in common, whatever else it offers.
+    /// A challenge of a certificate authority (RFC 8737) for which there is no route. Whatever else it offers, there is no
+    /// protocol in common.
     pub fn challenge() -> Self {
         Self::with(Outcome::NoCommonProtocol, Farewell::Alert(AlertDescription::NoApplicationProtocol))
             .because("a challenge of a certificate authority (acme-tls/1)")

@@ -1,4 +1,4 @@
-//! The one place that says goodbye to the peers of a connection and closes it. Must not know: why it ends.
+//! The one place that sends the last bytes to the peers of a connection and closes it. Must not know: why it ends.
 
 use crate::net::close::{self, Unfinished};
 use crate::proxy::ending::{Closing, Farewell};
@@ -8,7 +8,7 @@ use crate::tls::wire::alert;
 pub async fn close(closing: Closing, client: Unfinished, backend: Option<Unfinished>) {
     let Some(backend) = backend else { return leave(client, closing.client).await };
     match closing.backend {
-        // It goes first, since it takes no time; the client may take some.
+        // The backend first, since that takes no time: its connection must not stay open while the client takes its time.
         Farewell::Close | Farewell::Reset => {
             leave(backend, closing.backend).await;
             leave(client, closing.client).await;
@@ -23,7 +23,7 @@ async fn leave(mut peer: Unfinished, farewell: Farewell) {
         Farewell::Reset => return peer.reset(),
         Farewell::Deliver(words) => {
             if !words.is_empty() {
-                // Whether it arrives or not, a reset follows.
+                // A failure does not matter: a reset follows in any case.
                 let _ = peer.as_ref().try_write(&words);
             }
             return peer.reset_after_delivery().await;

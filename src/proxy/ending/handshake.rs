@@ -8,7 +8,7 @@ use crate::tls::handshake::refusal::Refusal;
 use crate::tls::record::interface::RecordError;
 use crate::tls::trust::clients::rejection::Rejection;
 
-// The outcome tells the whole reason.
+// No text: the outcome is the whole reason.
 impl From<Refusal> for Ending {
     fn from(refusal: Refusal) -> Self {
         let outcome = match refusal {
@@ -25,7 +25,7 @@ impl From<Refusal> for Ending {
     }
 }
 
-// The handshake has written the alert where there is one; a reset must not overtake it.
+// The handshake itself has written the alert, if there is one. `Shut`, so that no reset overtakes it.
 impl From<HandshakeError> for Ending {
     fn from(error: HandshakeError) -> Self {
         let reason = error.to_string();

@@ -1,4 +1,4 @@
-//! What ends a connection whose bytes were relayed: neither peer may take a truncation for an end.
+//! What ends a connection whose bytes were relayed: neither peer may mistake truncated data for complete data.
 
 use crate::observe::outcome::Outcome;
 use crate::proxy::ending::{Closing, Ending, Farewell};
@@ -6,16 +6,16 @@ use crate::relay::End;
 use crate::tls::wire::alert;
 
 impl Ending {
-    /// TLS was terminated. Where the client gets no close_notify, that alone tells it that its data is truncated.
+    /// TLS was terminated. A client that receives no close_notify knows by that alone that its data is truncated.
     pub fn terminated(end: End) -> Self {
         let ending = Self::relayed(&end);
         let (client, backend) = match end {
             End::Completed | End::ClientReset { ended: true } => (Farewell::Close, Farewell::Close),
-            // The client gets what is on its way to it.
+            // The client still receives what is on its way to it.
             End::BackendReset | End::BackendTruncated | End::BackendAlert(_) | End::KeysExhausted(_) => {
                 (Farewell::Shut, Farewell::Reset)
             }
-            // There is one try to send the alert: a backend that does not read has no use for it.
+            // One attempt to send the alert is enough: a backend that does not read has no use for it.
             End::BackendBadRecord { last_words, .. } => (Farewell::Shut, Farewell::Deliver(last_words)),
             End::BackendClosedEarly => (Farewell::Shut, Farewell::Close),
             End::ClientBadRecord { last_words, .. } => (Farewell::Words(last_words), DELIVER),
@@ -29,15 +29,15 @@ impl Ending {
         Self { closing: Closing { client, backend }, ..ending }
     }
 
-    /// The bytes were passed through: an end is an end to both, and anything else is a reset.
+    /// The bytes were passed through. An orderly end is passed on as an end, anything else as a reset.
     pub fn passed_through(end: End) -> Self {
         let (client, backend) = match &end {
             End::Completed => (Farewell::Close, Farewell::Close),
-            // The client has its answer and its end. What it still sends has no receiver.
+            // The client has its answer and the end of it. What it still sends has no receiver.
             End::BackendClosedEarly => (Farewell::Shut, Farewell::Close),
             End::BackendReset => (DELIVER, Farewell::Reset),
             End::ClientReset { .. } | End::IdleTimeout | End::HalfClosedTimeout => (Farewell::Reset, DELIVER),
-            // None of these comes of a relay that does not read TLS.
+            // A relay that does not read TLS returns none of these.
             End::ClientTruncated
             | End::ClientAlert(_)
             | End::ClientBadRecord { .. }

@@ -31,7 +31,7 @@ pub(super) fn agreed(terminated: &Terminated) -> Tls {
     }
 }
 
-/// A name out of a table, which every version and suite that is agreed on has.
+/// A name from a table; every version and suite that can be agreed on has one.
 fn always(name: Cow<'static, str>) -> &'static str {
     match name {
         Cow::Borrowed(name) => name,
@@ -44,8 +44,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect()
 }
 
-/// How the name matched. An expired certificate that had to serve has labels of its own, since each such use should be
-/// noticed.
+/// How the certificate matched the name. An expired certificate that had to be served has labels of its own, so that each
+/// such use can be noticed.
 pub(super) fn match_label(choice: &Choice) -> &'static str {
     match (choice.tier, choice.valid) {
         (Tier::Exact, true) => "exact",
