@@ -1,4 +1,4 @@
-//! Bytes both ways after the handshake, up to an end. Knows no certificate, no route, no configuration, and not how a
+//! Relays bytes both ways after the handshake, until that ends. Must not know: certificates, routes, the configuration, how a
 //! connection is closed.
 
 use rustls::AlertDescription;
@@ -11,36 +11,36 @@ pub mod patience;
 pub mod peer;
 pub mod terminated;
 
-/// Why the relaying ended.
+/// Why the relay ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// Both sides ended their data in order.
+    /// Both sides ended their data in an orderly way.
     Completed,
-    /// The backend ended its data in order, but did not take all that the client had sent.
+    /// The backend ended its data in an orderly way, but did not take everything that the client had sent.
     BackendClosedEarly,
     /// The client closed without close_notify.
     ClientTruncated,
-    /// The client's connection broke. `ended` tells whether it had ended its data in order before.
+    /// The client's connection was reset. `ended`: the client had ended its data in an orderly way before.
     ClientReset { ended: bool },
     /// The client sent a fatal alert.
     ClientAlert(AlertDescription),
-    /// The client sent a record that does not open. `last_words` ends with the alert that tells it so, behind what was on
-    /// its way already.
+    /// The client sent a record that cannot be decrypted or is not valid. `last_words` has to be written to the client: what
+    /// was on its way already, then the alert.
     ClientBadRecord { reason: String, last_words: Vec<u8> },
-    /// The backend's connection broke.
+    /// The backend's connection was reset.
     BackendReset,
-    /// The backend, over TLS, closed without close_notify.
+    /// The backend, which uses TLS, closed without close_notify.
     BackendTruncated,
-    /// The backend, over TLS, sent a fatal alert.
+    /// The backend, which uses TLS, sent a fatal alert.
     BackendAlert(AlertDescription),
-    /// The backend, over TLS, sent a record that does not open; see `ClientBadRecord`.
+    /// The backend, which uses TLS, sent a record that cannot be decrypted or is not valid; see `ClientBadRecord`.
     BackendBadRecord { reason: String, last_words: Vec<u8> },
-    /// The keys of one side have sealed as much as they may, and TLS 1.2 cannot change them.
+    /// The keys of one side have encrypted as many records as they may, and TLS 1.2 cannot change them.
     KeysExhausted(String),
-    /// No byte moved for too long.
+    /// No byte moved for `idle_timeout`.
     IdleTimeout,
-    /// One direction was over, and no byte moved for too long.
+    /// One direction had ended, and no byte moved for `half_close_timeout`.
     HalfClosedTimeout,
-    /// The server went down. The relay does not find that out: its caller cuts it short.
+    /// The server went down. The relay itself does not know that: its caller ends it.
     BackendDown,
 }

@@ -1,6 +1,6 @@
-//! Takes bytes from one socket and puts them into another: a few by copying, many by splicing them through a pipe. A buffer
-//! or a pipe is held while there is something in it, and only then; where there is no pipe, or a socket cannot be spliced,
-//! many are copied as well. Must not know: what the bytes are.
+//! Moves bytes from one socket to another: a few by copying, many by splicing them through a pipe. A buffer or a pipe is
+//! held only while there is something in it. Without a pipe, or with a socket that cannot be spliced, many bytes are copied
+//! as well. Must not know: what the bytes are.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Range;
@@ -13,18 +13,18 @@ use crate::net::stream::Stream;
 #[derive(Default)]
 pub(super) struct Carrier {
     buffer: Buffer,
-    /// What of the buffer is to be put.
+    /// The part of the buffer that has to be written.
     waiting: Range<usize>,
-    /// What is in it is to be put behind what is in the buffer.
+    /// Its bytes come after those in the buffer.
     pipe: Option<Pipe>,
-    /// The last read was one of many bytes: the next one gets a pipe or a larger buffer.
+    /// The last read returned many bytes: the next one gets a pipe or a larger buffer.
     bulk: bool,
     /// One of the sockets cannot be spliced.
     copies: bool,
 }
 
 impl Carrier {
-    /// Begins with bytes that were taken already, no more than a ClientHello may have.
+    /// Begins with bytes that were read already: at most as many as a ClientHello may have.
     pub(super) fn holding(bytes: &[u8]) -> Self {
         let size = if bytes.len() <= Buffer::bytes(Size::Small) { Size::Small } else { Size::Medium };
         let mut buffer = Buffer::take(size);
@@ -37,17 +37,17 @@ impl Carrier {
         self.waiting.is_empty() && self.pipe.is_none()
     }
 
-    /// What is to be put is in a pipe.
+    /// Whether the bytes to be written are in a pipe.
     pub(super) fn is_splicing(&self) -> bool {
         self.pipe.is_some()
     }
 
-    /// Takes what there is, as far as there is room; 0 is the end. It must be empty.
+    /// Reads what there is, as far as there is room. Returns how many bytes; 0 is the end. The carrier must be empty.
     pub(super) fn fill(&mut self, from: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         from.watch()?;
-        // Without bytes to read, neither buffer nor pipe is taken.
+        // An idle connection must hold neither buffer nor pipe: they are taken only when there are bytes to read.
         ready!(from.poll_read_ready(cx))?;
-        // A pipe gets nothing past urgent data.
+        // splice(2) does not get past urgent data: it would return 0, as at the end.
         if self.bulk
             && !self.copies
             && !from.is_urgent()
@@ -56,7 +56,7 @@ impl Carrier {
             match ready!(pipe.poll_fill(from, cx)) {
                 Err(error) if cannot_splice(&error) => self.copies = true,
                 Err(error) => return Poll::Ready(Err(error)),
-                // Before urgent data of which the runtime has not heard yet, that is no end. A read tells.
+                // Perhaps not the end, but urgent data that the runtime has not noticed yet. A read below decides.
                 Ok(0) => {}
                 Ok(count) => {
                     self.bulk = count >= BULK;
@@ -77,7 +77,7 @@ impl Carrier {
         read
     }
 
-    /// Puts some of it; when all is put, buffer and pipe are gone.
+    /// Writes as much as the socket takes; when everything is written, buffer and pipe are given back.
     pub(super) fn empty(&mut self, to: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         to.watch()?;
         if self.waiting.is_empty()
@@ -93,6 +93,7 @@ impl Carrier {
                     }
                 }
             }
+            // The receiver cannot be spliced to, which shows only now: what is in the pipe is copied.
             self.buffer = Buffer::take(Size::Large);
             self.waiting = 0..pipe.read(&mut self.buffer)?;
             self.pipe.take_if(|pipe| pipe.held() == 0);
@@ -106,7 +107,7 @@ impl Carrier {
         Poll::Ready(Ok(()))
     }
 
-    /// What is in it is wanted by nobody.
+    /// Discards everything, since it has no receiver.
     pub(super) fn clear(&mut self) {
         self.buffer = Buffer::default();
         self.waiting = 0..0;

@@ -1,5 +1,5 @@
-//! What has come from a peer that speaks TLS: bytes off the wire that are not opened yet, and behind those that are the
-//! plaintext, opened in place and not yet passed on. Must not know: where either comes from or goes to.
+//! What a peer has sent over TLS: plaintext, decrypted in place and not yet passed on, and after it the bytes that are not
+//! decrypted yet. Must not know: where they come from, where they go.
 
 use std::io::IoSlice;
 use std::ops::Range;
@@ -8,31 +8,32 @@ use crate::net::buffer::{Buffer, Size};
 use crate::tls::record::Records;
 use crate::tls::record::interface::{Opened, RecordError};
 
-/// One buffer at most, and none while nothing is in it.
+/// At most one buffer, and none while it would be empty.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
     buffer: Buffer,
-    /// Plaintext, in order; all of it stands before `unopened`.
+    /// Plaintext, in order; all of it is before `unopened`.
     pieces: Vec<Range<usize>>,
     /// How many of the pieces are passed on.
     passed: usize,
     unopened: Range<usize>,
-    /// The last read was one of many bytes: the next one gets a larger buffer.
+    /// The last read returned many bytes: the next one gets a larger buffer.
     bulk: bool,
 }
 
-/// How opening came out.
+/// What is known after all complete records are opened.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Came {
+    /// The peer has not ended its data.
     More,
-    /// close_notify, after the plaintext that there is.
+    /// close_notify, after the plaintext.
     End,
-    /// The buffer is full of one handshake message.
+    /// One handshake message fills the whole buffer.
     TooLong,
 }
 
 impl Intake {
-    /// Begins with `plain`, and with `wire` to be opened.
+    /// Begins with `plain`, and with `wire`, which is still to be opened.
     pub(super) fn new(plain: &[u8], wire: &[u8]) -> Self {
         let mut intake = Self::default();
         let length = plain.len() + wire.len();
@@ -79,7 +80,7 @@ impl Intake {
         self.bulk = if self.bulk { count >= BULK } else { self.unopened.end == self.buffer.len() };
     }
 
-    /// Nothing came: gives back what is not needed to wait.
+    /// Nothing was read: gives back the memory that is not needed while waiting.
     pub(super) fn rest(&mut self) {
         if self.has_plain() {
             return;
@@ -101,7 +102,8 @@ impl Intake {
         self.unopened = 0..length;
     }
 
-    /// Opens every whole record. Returns how much plaintext there is more than before, and what else.
+    /// Opens every complete record. Returns how many bytes of plaintext that added, and whether more will follow. `reply`
+    /// collects what the record layer has to answer.
     pub(super) fn open(&mut self, records: &mut Records, reply: &mut Vec<u8>) -> (usize, Result<Came, RecordError>) {
         let mut fresh = 0;
         loop {
@@ -118,10 +120,11 @@ impl Intake {
                 }
                 Opened::Other { consumed } => self.unopened.start += consumed,
                 Opened::Closed => {
-                    // RFC 8446 section 6.1: what comes after it is ignored.
+                    // RFC 8446 section 6.1: data after close_notify is ignored.
                     self.unopened.start = self.unopened.end;
                     return (fresh, Ok(Came::End));
                 }
+                // A record fits into the buffer many times, so only a handshake message over many records fills it.
                 Opened::Incomplete if self.unopened.len() >= Buffer::bytes(Size::Medium) => {
                     return (fresh, Ok(Came::TooLong));
                 }
@@ -130,7 +133,8 @@ impl Intake {
         }
     }
 
-    /// Short pieces are moved up to the one before: many of them would cost more to write than to move.
+    /// Adds a piece of plaintext. A short one is moved to the end of the piece before it, since that costs less than to write
+    /// it as a slice of its own.
     fn add(&mut self, piece: Range<usize>) {
         match self.pieces.last_mut() {
             _ if piece.is_empty() => {}
@@ -143,7 +147,7 @@ impl Intake {
         }
     }
 
-    /// The plaintext that is not passed on yet; `slices` may be too short for all of it.
+    /// Fills `slices` with the plaintext that is not passed on yet, as far as they suffice. Returns how many are filled.
     pub(super) fn plain<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let waiting = &self.pieces[self.passed..];
         slices.iter_mut().zip(waiting).for_each(|(slice, piece)| *slice = IoSlice::new(&self.buffer[piece.clone()]));
@@ -173,17 +177,17 @@ impl Intake {
         }
     }
 
-    /// Throws the plaintext away.
+    /// Discards the plaintext.
     pub(super) fn discard(&mut self) {
         self.pass(usize::MAX);
     }
 }
 
-/// Less than this is moved rather than written as a piece of its own.
+/// A piece with fewer bytes is moved, not written as a slice of its own.
 const SHORT: usize = 1024;
 
 /// A read of fewer bytes is no sign of a bulk transfer.
 const BULK: usize = 16 * 1024;
 
-/// For less it is not worth a system call.
+/// A read into less room is not worth a system call.
 const LEAST_ROOM: usize = 1024;

@@ -1,5 +1,5 @@
-//! What is on its way to a peer: sealed records, or plain bytes, and the few words of the protocol itself before and
-//! behind them. Must not know: where it comes from.
+//! What is on its way to a peer: encrypted records or plain bytes, and before and after them the TLS protocol's own records
+//! (tickets, key updates, alerts). Must not know: where it comes from.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Range;
@@ -11,22 +11,24 @@ use crate::tls::record::Records;
 use crate::tls::record::interface::{RecordError, Room};
 use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
-/// One buffer at most, and none while nothing is in it.
+/// At most one buffer, and none while it would be empty.
 #[derive(Debug, Default)]
 pub(super) struct Outlet {
+    /// The protocol's own records that are written before the buffer.
     front: Vec<u8>,
     buffer: Buffer,
-    /// What of the buffer has to go out.
+    /// The part of the buffer that has to be written.
     ready: Range<usize>,
+    /// The protocol's own records that are written after the buffer.
     back: Vec<u8>,
-    /// `front` can wait for something to ride with.
+    /// `front` can wait for data, to be written in the same call.
     held: bool,
-    /// The last read was one of many bytes: the next one gets a larger buffer.
+    /// The last read returned many bytes: the next one gets a larger buffer.
     bulk: bool,
 }
 
 impl Outlet {
-    /// Begins with words that can wait for the first data.
+    /// Begins with records of the protocol that can wait for the first data.
     pub(super) fn holding(words: Vec<u8>) -> Self {
         Self { held: !words.is_empty(), front: words, ..Self::default() }
     }
@@ -35,7 +37,7 @@ impl Outlet {
         !self.ready.is_empty() || !self.back.is_empty() || (!self.held && !self.front.is_empty())
     }
 
-    /// Whether more than the protocol's own words is there.
+    /// Whether there is data, and not only the protocol's own records.
     pub(super) fn has_data(&self) -> bool {
         !self.ready.is_empty()
     }
@@ -44,13 +46,14 @@ impl Outlet {
         self.held
     }
 
-    /// Lets go what could wait so far.
+    /// What was held waits no longer.
     pub(super) fn release(&mut self) {
         self.held = false;
     }
 
-    /// Lets `write` add words of the protocol behind everything that is there.
+    /// Lets `write` add records of the protocol after everything else.
     pub(super) fn words<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        // Records are numbered, so that they must be written in the order in which they were encrypted.
         let words = if self.ready.is_empty() && self.back.is_empty() { &mut self.front } else { &mut self.back };
         let before = words.len();
         let result = write(words);
@@ -60,7 +63,8 @@ impl Outlet {
         result
     }
 
-    /// Reads from `source` into slots with `room` around each. Nothing may be pending.
+    /// Reads from `source` into slots, with `room` for the header and the tag around each, so that they are encrypted in
+    /// place. Nothing may be pending.
     pub(super) fn read(&mut self, source: &Stream, cx: &mut Context<'_>, room: Room) -> Poll<io::Result<usize>> {
         let slots = self.slots(self.bulk);
         let mut pieces = slots
@@ -77,7 +81,7 @@ impl Outlet {
         read
     }
 
-    /// Copies pieces into slots. Returns how many bytes they were.
+    /// Copies pieces into slots. Returns the number of bytes.
     pub(super) fn copy<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>, room: Room) -> usize {
         let slots = self.slots(true);
         let mut count = 0;
@@ -94,7 +98,7 @@ impl Outlet {
         count
     }
 
-    /// Seals `count` bytes that stand in the slots; where there is nothing to seal with, they go out as they are.
+    /// Encrypts `count` bytes in the slots. Without `records`, they are written as they are.
     pub(super) fn seal(&mut self, records: Option<&mut Records>, count: usize) -> Result<(), RecordError> {
         let length = match records {
             Some(records) => records.seal(&mut self.buffer, count, &mut self.front)?,
@@ -105,9 +109,11 @@ impl Outlet {
         Ok(())
     }
 
-    /// Writes some, in one call; when all is written the buffer is gone. With `last`, the end of the sending side follows.
+    /// Writes as much as the socket takes, in one call; when everything is written, the buffer is given back. `last`: the end
+    /// of the sending side follows.
     pub(super) fn write(&mut self, stream: &Stream, last: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let slices = self.slices();
+        // Empty slices at both ends are left out: a single one that is left can travel with the end (`poll_write_last`).
         let used = slices.iter().rposition(|slice| !slice.is_empty()).map_or(0, |last| last + 1);
         let skip = slices.iter().position(|slice| !slice.is_empty()).unwrap_or(0);
         let mut count = match &slices[skip..used] {
@@ -124,12 +130,12 @@ impl Outlet {
         Poll::Ready(Ok(()))
     }
 
-    /// What was not written.
+    /// What is not written yet.
     pub(super) fn remains(&self) -> Vec<u8> {
         self.slices().iter().flat_map(|slice| slice.iter().copied()).collect()
     }
 
-    /// Throws everything away.
+    /// Discards everything.
     pub(super) fn clear(&mut self) {
         let bulk = self.bulk;
         *self = Self { bulk, ..Self::default() };
@@ -153,14 +159,14 @@ impl Outlet {
     }
 }
 
-/// Takes up to `count` bytes from the front.
+/// Removes up to `count` bytes from the front. Returns how many.
 fn take(words: &mut Vec<u8>, count: usize) -> usize {
     let taken = count.min(words.len());
     words.drain(..taken);
     taken
 }
 
-/// In the largest buffer, with the largest room.
+/// How many slots the largest buffer has, with the largest room around each.
 const SLOTS: usize = Buffer::bytes(Size::Large) / MAX_FRAGMENT;
 
 const _: () = assert!(SLOTS == 16);

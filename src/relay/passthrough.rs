@@ -1,7 +1,7 @@
 //! The relay of a connection that is passed through: bytes both ways, as they are.
 //!
 //! One task drives both directions, as for a terminated connection; each holds at most one buffer or pipe, and none while
-//! nothing moves. What TLS would make of an end is the peers' business: a FIN is handed on as a FIN, a reset as a reset.
+//! nothing moves. What an end means in TLS is for the peers to decide: a FIN is passed on as a FIN, a reset as a reset.
 //! Must not know: what the bytes are.
 
 use std::future::poll_fn;
@@ -17,7 +17,7 @@ use crate::relay::End;
 use crate::relay::carrier::Carrier;
 use crate::relay::patience::{Clock, Moved, Patience};
 
-/// Relays until both directions have ended, or something ends them. `first` is what the client has sent already.
+/// Relays until both directions have ended, or something ends them earlier. `first` is what the client has sent already.
 pub async fn relay(
     client: &mut Stream,
     backend: &mut Stream,
@@ -42,7 +42,7 @@ pub async fn relay(
         if let Poll::Ready(end) = end {
             return Poll::Ready(end);
         }
-        // The timer is set anew only when it fires, not for every byte.
+        // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
         if clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
             timer.as_mut().reset(clock.due());
         }
@@ -63,9 +63,9 @@ struct Relay<'a> {
     traffic: &'a mut Traffic,
     up: Direction,
     down: Direction,
-    /// The client's connection was reset, which the kernel tells once: after that it looks like an end of its data.
+    /// The client's connection was reset. The kernel reports that only once; a later read looks like the end of the data.
     client_broke: bool,
-    /// The same of the backend's.
+    /// The same for the backend's.
     backend_broke: bool,
 }
 
@@ -78,17 +78,17 @@ struct Direction {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// The sender has ended; the receiver is told as soon as it has everything.
+    /// The sender has ended its data; that is passed on as soon as the receiver has everything.
     Ending,
     Ended,
-    /// The receiver takes no more.
+    /// The receiver accepts no more.
     Refused,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     Moved,
-    /// So many bytes were taken from the sender.
+    /// This many bytes were read from the sender.
     Took(usize),
     /// Waits for a socket, which will wake the task.
     Blocked,
@@ -102,12 +102,12 @@ enum Broken {
 }
 
 impl Direction {
-    /// Nothing more goes this way, and the receiver knows it.
+    /// Nothing more is sent in this direction, and the receiver knows it.
     fn is_over(&self) -> bool {
         self.carrier.is_empty() && matches!(self.state, State::Ended | State::Refused)
     }
 
-    /// An end of what `from` sends is none where it `broke`. With `last`, the other direction has ended.
+    /// One step. If `from` `broke`, an end of its data is not a real one. `last`: the other direction has ended.
     fn step(
         &mut self,
         from: &mut Stream,
@@ -138,8 +138,8 @@ impl Direction {
                 Poll::Ready(Err(_)) => Err(Broken::Sender),
             },
             State::Ending => {
-                // Closing the connection ends it too. It fails only where the receiver is gone already, which reading from
-                // it will tell.
+                // The last direction needs no shutdown, since closing the connection ends it too. It fails only if the
+                // receiver is gone already, and then the next read from it returns that error.
                 if !last {
                     let _ = to.shutdown_write();
                 }
@@ -152,7 +152,7 @@ impl Direction {
 }
 
 impl Relay<'_> {
-    /// Goes on until both directions wait. Also tells what moved.
+    /// Continues until both directions wait. Also returns which of them moved.
     fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, Moved) {
         let mut moved = Moved::default();
         for _ in 0..ROUNDS {
@@ -172,12 +172,13 @@ impl Relay<'_> {
                 _ => {}
             }
         }
-        // Others on this thread have their turn first.
+        // There is more to do, but the other connections of this thread have their turn first.
         cx.waker().wake_by_ref();
         (Poll::Pending, moved)
     }
 
-    /// A sender of many bytes whose receiver is slow is not looked at before there is room again.
+    /// Stops watching a sender of many bytes whose receiver is slow, until there is room again: each of its packets would
+    /// wake this thread for nothing.
     fn look_away(&mut self) {
         if self.up.carrier.is_splicing() && self.down.carrier.is_empty() {
             self.client.unwatch();
@@ -187,7 +188,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Both directions are finished: how, all in all?
+    /// How the relay ended, when both directions are finished.
     fn end(&self) -> End {
         match (self.up.state, self.down.state) {
             (_, State::Refused) => End::ClientReset { ended: true },
@@ -202,13 +203,12 @@ impl Relay<'_> {
         match self.up.step(self.client, self.client_broke, self.backend, last, cx) {
             Ok(Step::Took(count)) => {
                 self.traffic.receive(count);
-                // The kernel tells of a reset once, and the one who wrote to the client has heard it.
                 Ok(Step::Moved)
             }
             Ok(step) => Ok(step),
             Err(Broken::Sender) => Err(End::ClientReset { ended: false }),
-            // The backend may have answered before it went, and that is still to be delivered. After its end the kernel
-            // says EPIPE; anything else is a reset.
+            // The backend may have answered before it closed, and that answer is still delivered. EPIPE follows an orderly
+            // end; any other error is a reset.
             Err(Broken::Receiver(error)) => {
                 self.backend_broke |= error.kind() != ErrorKind::BrokenPipe;
                 Ok(Step::Moved)
@@ -225,7 +225,7 @@ impl Relay<'_> {
             }
             Ok(step) => Ok(step),
             Err(Broken::Sender) => Err(End::BackendReset),
-            // What the client sent before it went is still delivered.
+            // What the client sent before it closed is still delivered.
             Err(Broken::Receiver(error)) => {
                 self.client_broke |= error.kind() != ErrorKind::BrokenPipe;
                 Ok(Step::Moved)
@@ -234,5 +234,5 @@ impl Relay<'_> {
     }
 }
 
-/// Steps of one connection before others on the thread have their turn: 4 MiB at most.
+/// Steps of one connection before the others of the thread have their turn: at most 4 MiB.
 const ROUNDS: usize = 16;

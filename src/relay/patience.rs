@@ -10,13 +10,13 @@ use crate::relay::End;
 /// The limits of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// Without a byte in either direction.
+    /// The longest time without a byte in either direction.
     pub idle: Duration,
-    /// The same once one direction is over.
+    /// The same, after one direction has ended.
     pub half_closed: Duration,
 }
 
-/// What has moved since the last time.
+/// In which direction bytes have moved since the last call.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Moved {
     /// From the client to the backend.
@@ -25,19 +25,19 @@ pub(super) struct Moved {
     pub(super) down: bool,
 }
 
-/// Tells when something is due. It holds no timer: who asks has one, which is set to [`Clock::due`].
+/// Computes when the relay has to act. It contains no timer: the caller has one, and sets it to [`Clock::due`].
 #[derive(Debug)]
 pub(super) struct Clock {
-    // Microseconds: every idle connection has one of these.
+    // Microseconds as u64 and not a Duration, to save memory: every idle connection has one of these.
     idle: u64,
     half_closed: u64,
     /// When something last moved to the client, and to the backend.
     moved: [Instant; 2],
-    /// One direction is over.
+    /// One direction has ended.
     half: bool,
-    /// Nothing has moved since the sockets were looked at.
+    /// Nothing has moved since the sockets were examined.
     looked: bool,
-    /// The client's socket, and the backend's, wait for their peer without a limit.
+    /// The kernel does not limit how long the client's socket, and the backend's, may wait for their peer.
     eased: [bool; 2],
 }
 
@@ -48,7 +48,7 @@ impl Clock {
         Self { idle, half_closed, moved: [Instant::now(); 2], half: false, looked: false, eased: [false; 2] }
     }
 
-    /// What has happened. Returns whether something is due earlier than it was.
+    /// Notes what has moved, and whether one direction has ended. Returns whether the timer must fire earlier than before.
     pub(super) fn note(&mut self, moved: Moved, half: bool) -> bool {
         let (had_looked, was_half) = (self.looked, self.half);
         let something = moved.up || moved.down;
@@ -73,7 +73,7 @@ impl Clock {
         self.moved[0].max(self.moved[1])
     }
 
-    /// Something is due: if it is the end, which one.
+    /// The timer has fired: returns the end if a limit has passed. Otherwise examines the sockets.
     pub(super) fn ring(&mut self, client: &Stream, backend: &Stream) -> Option<End> {
         let (silent, (limit, end)) = (self.last().elapsed(), self.limit());
         if silent >= limit {
@@ -81,9 +81,9 @@ impl Clock {
         }
         self.looked = silent >= STALL;
         for ((stream, moved), eased) in [client, backend].into_iter().zip(self.moved).zip(&mut self.eased) {
-            // While it moves, or where nothing waits to be sent, whoever does not answer is gone. Where something waits, the
-            // peer may be there and have no room for it, even where it sends: that is for these limits to end, not for the
-            // kernel.
+            // A peer that acknowledges nothing is gone, and the kernel ends its connection (TCP_USER_TIMEOUT). But where
+            // unsent bytes wait, the peer may be there and merely have no room for them, even while it sends itself. The
+            // kernel's limit ends such a connection too, so it is lifted: the limits of this relay decide then.
             let ease = moved.elapsed() >= STALL && stream.has_unsent();
             if ease != *eased {
                 stream.limit_silence(!ease);
@@ -101,7 +101,8 @@ impl Clock {
     }
 }
 
-/// How long nothing has moved before the sockets are looked at: half of the time after which the kernel gives a silent peer up.
+/// How long nothing has moved before the sockets are examined: half of the time after which the kernel ends the connection
+/// of a silent peer.
 const STALL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! One of the two peers of a relay: its connection, in plain bytes or in TLS records, and what is on its way from and to
-//! it. Must not know: which peer it is, what the other one is.
+//! One of the two peers of a relay: its connection, in plain bytes or in TLS records, and what is on its way from it and to
+//! it. Must not know: which of the two it is, what the other one is.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll, ready};
@@ -12,7 +12,7 @@ use crate::tls::record::Records;
 use crate::tls::record::handshaking::Finished;
 use crate::tls::record::interface::{RecordError, Room};
 
-/// A peer's connection, and what is on its way there.
+/// A peer's connection, and what is on its way on it.
 #[derive(Debug)]
 pub struct Peer<'a> {
     pub stream: &'a Stream,
@@ -22,21 +22,21 @@ pub struct Peer<'a> {
 /// What is on its way from and to a peer: at most one buffer for each direction.
 #[derive(Debug)]
 pub struct Wire {
-    /// `None` where it speaks plain bytes.
+    /// `None` if the peer sends plain bytes.
     records: Option<Records>,
-    /// It ended its data along with the handshake.
+    /// The peer ended its data already with the handshake.
     closed: bool,
     intake: Intake,
     outlet: Outlet,
 }
 
 impl Wire {
-    /// To one that speaks plain bytes.
+    /// For a peer that sends plain bytes.
     pub fn plain() -> Self {
         Self { records: None, closed: false, intake: Intake::default(), outlet: Outlet::default() }
     }
 
-    /// To one that speaks TLS. `words` are records that were sealed for it and can wait a moment for data to ride with.
+    /// For a peer that uses TLS. `words` are encrypted records for it, which can wait a moment for data to be sent with.
     pub fn tls(finished: Finished, words: Vec<u8>) -> Self {
         let Finished { records, plain, wire, closed, .. } = finished;
         let intake = Intake::new(&plain, if closed { &[] } else { &wire });
@@ -57,7 +57,7 @@ impl Peer<'_> {
         self.wire.records.is_none()
     }
 
-    /// Plaintext that came from it and has to be passed on.
+    /// What it has sent and what has to be passed on.
     pub(super) fn intake(&mut self) -> &mut Intake {
         &mut self.wire.intake
     }
@@ -69,16 +69,16 @@ impl Peer<'_> {
 
     /// Ends the sending side of the TCP connection.
     pub(super) fn shutdown_write(&self) {
-        // It fails only where the peer is gone already, which reading from it will tell.
+        // It fails only if the peer is gone already, and then the next read from it returns that error.
         let _ = self.stream.shutdown_write();
     }
 
-    /// Writes some of what is in the outlet. With `last`, the end of the sending side follows.
+    /// Writes as much of the outlet as the socket takes. `last`: the end of the sending side follows.
     pub(super) fn write(&mut self, last: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.wire.outlet.write(self.stream, last, cx)
     }
 
-    /// Writes plaintext that has come from `source`, with as little copying as there can be: none.
+    /// Writes plaintext from `source`, without copying it.
     pub(super) fn write_from(&mut self, source: &mut Intake, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut slices = [IoSlice::new(&[]); PIECES];
         let used = source.plain(&mut slices);
@@ -87,9 +87,9 @@ impl Peer<'_> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads off the wire.
+    /// Reads bytes that are still to be opened.
     pub(super) fn read_wire(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // Without bytes to read, no buffer is taken.
+        // An idle connection must not hold a buffer: one is taken only when there are bytes to read.
         ready!(self.stream.poll_read_ready(cx))?;
         let read = self.stream.poll_read_pieces(cx, &mut [IoSliceMut::new(self.wire.intake.space())]);
         match &read {
@@ -99,7 +99,7 @@ impl Peer<'_> {
         read
     }
 
-    /// Opens what has come. Returns how much plaintext that was, and what else.
+    /// Opens what was read. Returns how many bytes of plaintext that added, and whether more will follow.
     pub(super) fn open(&mut self) -> (usize, Result<Came, RecordError>) {
         let (intake, records) = (&mut self.wire.intake, &mut self.wire.records);
         match records {
@@ -122,7 +122,7 @@ impl Peer<'_> {
         }
     }
 
-    /// Makes plaintext that has come from `source` ready to be written to this peer.
+    /// Makes plaintext from `source` ready to be written to this peer.
     pub(super) fn take_plain(&mut self, source: &mut Intake) -> Result<(), RecordError> {
         let count = self.wire.outlet.copy(source.pieces(), self.wire.room());
         source.discard();
@@ -137,12 +137,12 @@ impl Peer<'_> {
         }
     }
 
-    /// Reads and throws away.
+    /// Reads and discards. Returns how many bytes; 0 is the end.
     pub(super) fn ignore(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         ready!(self.stream.poll_read_ready(cx))?;
         self.stream.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut Buffer::take(Size::Small))])
     }
 }
 
-/// As many as a buffer has if records are a few kilobytes long; of shorter ones it takes a few calls.
+/// Slices in one call: a full buffer of records of a few kilobytes each. Shorter records take several calls.
 const PIECES: usize = 32;

@@ -1,7 +1,7 @@
 //! The relay of a terminated connection: two peers, each in TLS records or in plain bytes, and two ways between them.
 //!
-//! One task drives both ways. Each has room for one buffer: it reads only when what it read before is written, so that a
-//! peer that does not read stops the other one, and a connection on which nothing moves holds no buffer.
+//! One task drives both ways. Each has at most one buffer: it reads only when what it read before is written. So a peer that
+//! does not read slows the other one down, and a connection on which nothing moves holds no buffer.
 //! Must not know: certificates, how connections are closed.
 
 use std::future::poll_fn;
@@ -19,14 +19,14 @@ use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::peer::Peer;
 use crate::tls::record::interface::RecordError;
 
-/// Relays until both ways have ended, or something ends them. `traffic` is kept up to date all the while.
+/// Relays until both ways have ended, or something ends them earlier. `traffic` is up to date all the time.
 pub fn relay<'a>(
     client: Peer<'a>,
     backend: Peer<'a>,
     patience: Patience,
     traffic: &'a mut Traffic,
 ) -> impl Future<Output = End> + use<'a> {
-    // Put together out here: an async fn would keep its arguments beside what becomes of them.
+    // Not an `async fn`, which would keep its arguments in memory beside the relay that they are moved into.
     let mut relay =
         Relay { client, backend, up: Way::default(), down: Way::default(), traffic, clock: Clock::new(patience) };
     async move { run(&mut relay).await }
@@ -45,7 +45,7 @@ async fn run(relay: &mut Relay<'_>) -> End {
             if let Poll::Ready(end) = end {
                 return Poll::Ready(end);
             }
-            // The timer is set anew only when it fires, not for every byte.
+            // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
             if relay.clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
                 timer.as_mut().reset(relay.clock.due());
             }
@@ -78,11 +78,11 @@ struct Relay<'a> {
     clock: Clock,
 }
 
-/// Where one way stands.
+/// The state of one way.
 #[derive(Default)]
 struct Way {
     state: State,
-    /// Who this way leads to has reset its connection: an end of its data that is seen later is none.
+    /// The receiver has reset its connection: an end of its data that is seen later is not a real one.
     broke: bool,
 }
 
@@ -90,15 +90,15 @@ struct Way {
 enum State {
     #[default]
     Open,
-    /// The source has ended its data; the other peer is told as soon as it has everything.
+    /// The source has ended its data; that is passed on as soon as the other peer has everything.
     Ending,
-    /// The other peer was told; what else comes from the source is not its data.
+    /// The end was passed on. What the source still sends is not data; `ignored` counts its bytes.
     Ended { ignored: usize },
-    /// Ended, and the source has closed, or sends what nobody asked for.
+    /// Ended, and the source has closed, or sends more than is read for it.
     Closed,
-    /// A record did not open, or an alert came: what came before it is delivered first.
+    /// A record could not be opened, or an alert was received: what was sent before it is delivered first.
     Failing(End),
-    /// The other peer takes no more.
+    /// The other peer accepts no more.
     Refused,
 }
 
@@ -117,8 +117,8 @@ enum Step {
 }
 
 impl<'a> Relay<'a> {
-    /// Takes up what came along with the handshakes. All of it is opened before any of it is sealed for the other peer: what
-    /// is sealed has to be written before there is room for more.
+    /// Opens what was read along with the handshakes. Both sides are opened before any of it is encrypted for the other peer:
+    /// what is encrypted has to be written before there is room for more.
     fn begin(&mut self) -> Result<(), End> {
         let opened = [Direction::Up, Direction::Down].map(|direction| {
             let from = self.between(direction).from;
@@ -133,11 +133,12 @@ impl<'a> Relay<'a> {
         opened.into_iter().try_for_each(|(direction, count, came)| self.opened(direction, count, came))
     }
 
-    /// Goes on until both ways wait. Also tells what moved.
+    /// Continues until both ways wait. Also returns which of them moved.
     fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, Moved) {
         let mut moved = Moved::default();
         for _ in 0..ROUNDS {
-            // One after the other: the last words of an end are what is not written yet, and the other way would write them too.
+            // The second way must not run after the first has ended the relay: it would write the outlet's bytes, which the
+            // end contains too (`last_words`), a second time.
             let (up, down) = match self.go(Direction::Up, cx).and_then(|up| Ok((up, self.go(Direction::Down, cx)?))) {
                 Ok(steps) => steps,
                 Err(end) => return (Poll::Ready(end), moved),
@@ -150,12 +151,12 @@ impl<'a> Relay<'a> {
                 _ => return (Poll::Pending, moved),
             }
         }
-        // Others on this thread have their turn first.
+        // There is more to do, but the other connections of this thread have their turn first.
         cx.waker().wake_by_ref();
         (Poll::Pending, moved)
     }
 
-    /// Both ways are finished: how, all in all?
+    /// How the relay ended, when both ways are finished.
     fn end(&self) -> End {
         match (&self.up.state, &self.down.state) {
             (State::Refused, _) => End::BackendClosedEarly,
@@ -176,21 +177,22 @@ impl<'a> Relay<'a> {
             return Ok(self.written(direction, written));
         }
         match &mut way.state {
-            // Nothing can be sealed for who failed; that is told once its last good bytes are delivered.
+            // Nothing can be encrypted for a peer that has failed. The other way ends the relay once it has delivered that
+            // peer's last good bytes.
             State::Open if matches!(back.state, State::Failing(_)) => Ok(Step::Blocked),
             State::Open if from.is_plain() => self.read_plain(direction, cx),
             State::Open => self.read_wire(direction, cx),
             State::Failing(end) => {
                 let mut end = end.clone();
                 if let End::ClientBadRecord { last_words, .. } | End::BackendBadRecord { last_words, .. } = &mut end {
-                    // The bytes before the alert have their place before it, however slowly the peer takes them.
+                    // Bytes that still wait for the peer come before the alert, however slowly it reads.
                     *last_words = from.outlet().remains();
                 }
                 Err(end)
             }
             State::Ending => {
                 way.state = State::Ended { ignored: 0 };
-                // Closing the connection ends it too.
+                // The last way needs no shutdown: closing the connection ends it too.
                 if !back.is_over() {
                     to.shutdown_write();
                 }
@@ -209,14 +211,14 @@ impl<'a> Relay<'a> {
             Poll::Ready(Err(error)) => error,
         };
         let Between { from, to, way, back } = self.between(direction);
-        // After the peer's end the kernel says EPIPE. Otherwise this is a reset, and having been told here it would look
-        // like an end to the one who reads.
+        // EPIPE follows an orderly end of the peer; any other error is a reset. The kernel reports a reset only once, so to
+        // the way that reads from this peer it would look like an end.
         way.broke |= error.kind() != ErrorKind::BrokenPipe;
-        // A peer that had ended and does not wait for our close_notify has missed nothing.
+        // A peer that has ended its data and closes without waiting for our close_notify has missed nothing.
         let nothing_missed =
             matches!(way.state, State::Ending) && back.has_ended() && !to.is_plain() && !to.outlet().has_data();
         way.state = if nothing_missed { State::Ended { ignored: 0 } } else { State::Refused };
-        // What the peer sent before it went is still delivered.
+        // Nothing more can be delivered to this peer. What it sent itself, the other way still delivers.
         from.intake().discard();
         to.outlet().clear();
         Step::Moved
@@ -239,7 +241,7 @@ impl<'a> Relay<'a> {
         let Between { from, back, .. } = self.between(direction);
         match from.read_wire(cx) {
             Poll::Pending => return Ok(Step::Blocked),
-            // The kernel tells of a reset once, and the one who wrote has heard it.
+            // The kernel reports a reset only once, and the way that writes to this peer has received it.
             Poll::Ready(Ok(0)) if matches!(back.state, State::Refused) => return Err(direction.reset()),
             Poll::Ready(Ok(0)) => return Err(direction.truncated()),
             Poll::Ready(Err(_)) => return Err(direction.reset()),
@@ -279,14 +281,14 @@ impl<'a> Relay<'a> {
         to.seal_close().map_err(exhausted)
     }
 
-    /// After close_notify a peer has nothing more to say (RFC 8446 section 6.1), but that it goes away must be seen.
+    /// Reads and ignores what follows close_notify (RFC 8446 section 6.1): only so can it be seen that the peer closes.
     fn ignore(&mut self, direction: Direction, cx: &mut Context<'_>) -> Result<Step, End> {
         let Between { from, way, .. } = self.between(direction);
         let State::Ended { ignored } = &mut way.state else { return Ok(Step::Finished) };
         match from.ignore(cx) {
             Poll::Pending => return Ok(Step::Blocked),
             Poll::Ready(Err(_)) if direction == Direction::Up => return Err(End::ClientReset { ended: true }),
-            // Whether the backend has missed anything, writing to it will tell.
+            // Whether the backend has missed anything shows when the other way writes to it.
             Poll::Ready(Err(_)) => way.state = State::Closed,
             Poll::Ready(Ok(count)) => {
                 *ignored += count;
@@ -315,7 +317,7 @@ impl<'a> Relay<'a> {
     }
 }
 
-/// The peers that a way lies between, and the way back.
+/// The two peers of a way, the way itself, and the way back.
 struct Between<'r, 'a> {
     from: &'r mut Peer<'a>,
     to: &'r mut Peer<'a>,
@@ -324,7 +326,7 @@ struct Between<'r, 'a> {
 }
 
 impl Way {
-    /// The source has said that it ends.
+    /// The source has ended its data.
     fn has_ended(&self) -> bool {
         matches!(self.state, State::Ending | State::Ended { .. } | State::Closed)
     }
@@ -366,16 +368,16 @@ impl Direction {
     }
 }
 
-/// Sealing fails only where the keys may not be used any more, and TLS 1.2 has no way to others.
+/// Encrypting fails only if the keys must not be used any more, and TLS 1.2 cannot change them.
 fn exhausted(error: RecordError) -> End {
     End::KeysExhausted(error.to_string())
 }
 
-/// Steps of one connection before others on the thread have their turn: 2 MiB at most.
+/// Steps of one connection before the others of the thread have their turn: at most 2 MiB.
 const ROUNDS: usize = 16;
 
-/// How long session tickets wait for data to ride with.
+/// How long session tickets wait for data to be sent with: one packet less for most connections.
 const HOLD: Duration = Duration::from_millis(20);
 
-/// Bytes after close_notify that are read and thrown away before the peer is no longer listened to.
+/// How many bytes after close_notify are read and ignored. After that the peer is read no more.
 const MOST_IGNORED: usize = 64 * 1024;
