@@ -1,4 +1,4 @@
-//! Sockets below any protocol: addresses, options, buffers, ways to close; and the PROXY protocol. Must not know: TLS
+//! Sockets below any protocol: addresses, options, buffers, pipes, ways to close; and the PROXY protocol. Must not know: TLS
 //! policies, the configuration.
 
 pub mod address;

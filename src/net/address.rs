@@ -1,10 +1,10 @@
-//! Where a socket is: an IP address and port, or a path. Must not know: who is there.
+//! The address of a socket: an IP address and port, or a path. Must not know: what listens there.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-/// An address of either kind. The path of a peer that has bound none is empty.
+/// An address of either kind. The path is empty for a peer whose Unix socket has none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     Tcp(SocketAddr),
@@ -12,7 +12,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// As it is written: `192.0.2.1:636`, `[2001:db8::1]:636` or `unix:/run/x.sock`.
+    /// Reads `192.0.2.1:636`, `[2001:db8::1]:636` or `unix:/run/x.sock`.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("unix:") {
             Some(path) => (!path.is_empty() && !path.contains('\0')).then(|| Self::Unix(path.into())),
@@ -20,7 +20,7 @@ impl Address {
         }
     }
 
-    /// The IP address, in its IPv4 form where it has one.
+    /// The IP address, in its IPv4 form if it has one. `None` for a path.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip().to_canonical()),
@@ -28,6 +28,7 @@ impl Address {
         }
     }
 
+    /// The port. `None` for a path.
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Tcp(address) => Some(address.port()),
@@ -35,7 +36,7 @@ impl Address {
         }
     }
 
-    /// A path that is longer than the kernel takes, in bytes.
+    /// The length in bytes of a path that is longer than the kernel accepts.
     pub fn excess(&self) -> Option<usize> {
         match self {
             Self::Tcp(_) => None,
@@ -43,7 +44,7 @@ impl Address {
         }
     }
 
-    /// The same without the port, for those who show it on its own.
+    /// The address without the port, for logs that show the port on its own.
     pub fn host(&self) -> String {
         self.ip().map_or_else(|| self.to_string(), |ip| ip.to_string())
     }
@@ -61,7 +62,7 @@ impl std::fmt::Display for Address {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => {
                 f.write_str("unix:")?;
-                // A peer chooses its own path; it must not write lines into logs.
+                // A peer chooses its own path. Line breaks in it must not forge lines in a log.
                 path.to_string_lossy().chars().try_for_each(|c| match c.is_control() {
                     true => write!(f, "{}", c.escape_default()),
                     false => f.write_char(c),
@@ -71,7 +72,7 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// Bytes of a Unix socket's path: 108 with the zero behind it (unix(7)).
+/// The longest path of a Unix socket in bytes: 108 with the NUL after it (unix(7)).
 pub const LONGEST_PATH: usize = 107;
 
 #[cfg(test)]

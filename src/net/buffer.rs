@@ -1,5 +1,5 @@
-//! Buffers that exist only while bytes are in flight: small last-in-first-out pools for each thread, so that the buffer
-//! that is taken is the one that the processor's caches still hold. Must not know: what the bytes are.
+//! Buffers that exist only while bytes are in flight. Each thread has small last-in-first-out pools, so that the buffer that is
+//! taken is still in the processor's caches. Must not know: what the bytes are.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -7,19 +7,20 @@ use std::ops::{Deref, DerefMut};
 /// How large a buffer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
-    /// A TLS record or two.
+    /// One TLS record of the largest size, and some more: 20 KiB.
     Small,
-    /// A good piece of a stream.
+    /// About seven such records: 128 KiB.
     Medium,
-    /// Sixteen TLS records.
+    /// Sixteen TLS records, each with room for its header and tag: 258 KiB.
     Large,
 }
 
-/// A buffer from this thread's pool, to which it goes back when dropped; or none, which takes no memory.
+/// A buffer from this thread's pool, to which it returns when it is dropped; the default is no buffer, and takes no memory.
 #[derive(Debug, Default)]
 pub struct Buffer(Box<[u8]>);
 
 impl Buffer {
+    /// The length of a buffer of that size.
     pub const fn bytes(size: Size) -> usize {
         match size {
             Size::Small => 20 * 1024,
@@ -28,13 +29,14 @@ impl Buffer {
         }
     }
 
-    /// What stands in it is what its last user left.
+    /// A buffer from the pool, or a new one. It still contains the bytes of its last user.
     pub fn take(size: Size) -> Self {
         let pooled = POOLS.with_borrow_mut(|pools| pools[size as usize].pop());
-        // Fresh pages cost nothing before they are touched.
+        // `vec![0; …]` asks for zeroed pages, which the kernel provides only when they are touched.
         Self(pooled.unwrap_or_else(|| vec![0; Self::bytes(size)].into_boxed_slice()))
     }
 
+    /// Whether this is no buffer.
     pub fn is_none(&self) -> bool {
         self.0.is_empty()
     }
@@ -48,7 +50,7 @@ impl Drop for Buffer {
         else {
             return;
         };
-        // It fails while the thread ends, and then the memory goes with it.
+        // It fails only while the thread ends; then the memory is freed.
         let _ = POOLS.try_with(|pools| {
             let Ok(mut pools) = pools.try_borrow_mut() else { return };
             let pool = &mut pools[size as usize];
@@ -77,8 +79,8 @@ thread_local! {
     static POOLS: RefCell<[Vec<Box<[u8]>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
 }
 
-/// For each size. 7 MiB a thread at most: more is in flight only while many connections wait for slow peers, and is freed
-/// after that.
+/// How many idle buffers a thread keeps of each size: at most 7 MiB. More are in use only while many connections wait for slow
+/// peers, and those are freed afterwards.
 const KEPT: [usize; 3] = [64, 12, 16];
 
 #[cfg(test)]

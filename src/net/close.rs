@@ -1,4 +1,4 @@
-//! Ways to end a TCP connection, so that the peer reads from the end what it should.
+//! Ways to end a TCP connection, so that the peer can distinguish a complete stream from a truncated one.
 //! Must not know: TLS.
 
 use std::io;
@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::net::socket;
 use crate::net::stream::Stream;
 
-/// A connection that is reset when it is dropped, unless somebody says that it has ended in order: whoever is cut off in
-/// the middle, by a shutdown or a fault of ours, must not take that for an end.
+/// A connection that is reset when it is dropped, unless it was finished. A peer that is cut off in the middle, by a shutdown or
+/// a panic, must not take that for the end of the data.
 #[derive(Debug)]
 pub struct Unfinished {
     stream: Stream,
@@ -20,34 +20,36 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
+    /// A connection whose end only TCP marks, by a FIN or a reset.
     pub fn new(stream: Stream) -> Self {
         Self { stream, finished: false }
     }
 
-    /// One that needs no reset when it is dropped: what is sent on it marks its end by itself, as TLS does with
-    /// close_notify.
+    /// A connection that needs no reset when it is dropped: what is sent on it marks its own end, as TLS does with close_notify.
     pub fn with_marked_end(stream: Stream) -> Self {
         Self { stream, finished: true }
     }
 
-    /// Ends it as an ordinary close does.
+    /// Closes it in the ordinary way.
     pub fn finish(mut self) {
         self.finished = true;
     }
 
-    /// Resets it at once.
+    /// Resets it now.
     pub fn reset(mut self) {
         self.finished = false;
     }
 
-    /// Lets the kernel send what was written, then resets: the peer has every byte, and cannot take this for an end.
+    /// Waits until the kernel has sent what was written, for at most 5 seconds, then resets: the peer receives every byte, and
+    /// cannot take this for the end of the data.
     pub async fn reset_after_delivery(mut self) {
         self.finished = false;
-        // With this, "writable" means that nothing is waiting to be sent.
+        // With TCP_NOTSENT_LOWAT at 1, "writable" means that nothing waits to be sent (tcp(7)).
         if SockRef::from(&self.stream).set_tcp_notsent_lowat(1).is_err() {
             return;
         }
         let give_up = Instant::now() + DELIVERY;
+        // Polled, since tokio remembers that the socket was writable before the option was set.
         let mut pause = Duration::from_micros(200);
         while !socket::is_writable(&self.stream) && Instant::now() < give_up {
             sleep(pause).await;
@@ -71,14 +73,14 @@ impl AsMut<Stream> for Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.finished {
-            // If the option cannot be set the peer sees an ordinary end; there is no other way to tell it.
+            // If the option cannot be set, the peer sees an ordinary end; there is no other way to send a reset.
             let _ = self.stream.reset_on_close();
         }
     }
 }
 
-/// Writes `last`, ends the sending side, and reads what is left for a moment: closing with unread bytes would send a
-/// reset, which can overtake the last words.
+/// Writes `last`, ends the sending side, and reads what is left for at most 2 seconds: closing with unread bytes would send a
+/// reset (RFC 2525 section 2.17), which can overtake the last bytes.
 pub async fn with_last_words(stream: &mut Stream, last: &[u8]) {
     let goodbye = async {
         stream.watch()?;
@@ -94,13 +96,15 @@ pub async fn with_last_words(stream: &mut Stream, last: &[u8]) {
         }
         io::Result::Ok(())
     };
-    // Whatever goes wrong here, the connection is closed next. Boxed, since few come here and all would have room for it.
+    // A failure does not matter: the connection is closed next. Boxed, since few connections end like this, and the futures of
+    // all of them would reserve the memory.
     let _ = timeout(LINGER, Box::pin(goodbye)).await;
 }
 
-/// How long a client may take to hear why it is refused.
+/// How long a client may take to read why it is refused.
 const LINGER: Duration = Duration::from_secs(2);
+/// How many bytes are read and discarded meanwhile: a client that never stops sending must not keep the connection busy.
 const MOST_WASTE: usize = 256 * 1024;
 
-/// How long a peer may take to accept the last bytes before it is reset.
+/// How long a peer may take to accept the last bytes before its connection is reset.
 const DELIVERY: Duration = Duration::from_secs(5);

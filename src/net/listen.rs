@@ -1,4 +1,4 @@
-//! Address → a socket that listens; and the file by which a Unix socket is found. Must not know: who listens, or why.
+//! Address → a listening socket; and the file of a Unix socket. Must not know: what the socket is for.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -22,15 +22,15 @@ use crate::net::refusal::explained;
 use crate::net::socket;
 use crate::net::stream::Stream;
 
-/// A listening socket, not blocking.
+/// A listening, non-blocking socket.
 #[derive(Debug)]
 pub enum Listening {
     Tcp(TcpListener),
     Unix { listener: UnixListener, file: Arc<SocketFile> },
 }
 
-/// The file by which a Unix socket is found; removed when the last who holds it lets go, unless another process has put its
-/// own there, or goes on with this one.
+/// The file of a Unix socket. It is removed when the last owner drops this, unless another process has put its own file there,
+/// or continues to use this one.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -38,18 +38,20 @@ pub struct SocketFile {
     handed_over: AtomicBool,
 }
 
-/// Which file it is, whatever it is called. The socket that is bound to it keeps its number from being used again.
+/// Identifies a file independently of its name. While a socket is bound to the file, its inode number is not used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileId {
+    /// `st_dev` (stat(2)).
     pub device: u64,
+    /// `st_ino`.
     pub inode: u64,
 }
 
-/// A listening socket of another process.
+/// A listening socket that another process has handed over.
 #[derive(Debug)]
 pub struct Handed {
     pub socket: OwnedFd,
-    /// The file of a Unix socket, as that process knows it.
+    /// The file of a Unix socket, as that process has bound it.
     pub file: Option<FileId>,
 }
 
@@ -60,7 +62,8 @@ impl FileId {
 }
 
 impl Listening {
-    /// Binds. A Unix socket gets these permissions, and one that a killed process left behind is replaced.
+    /// Binds a socket to the address and listens. A Unix socket gets the permissions `mode`; one that a killed process left
+    /// behind is replaced. The error's text contains advice.
     pub fn bind(address: &Address, mode: u32) -> Result<Self> {
         let bound = match address {
             Address::Tcp(address) => socket::listen(*address).map(Self::Tcp),
@@ -69,9 +72,9 @@ impl Listening {
         bound.map_err(|error| explained(error, address))
     }
 
-    /// Goes on with a socket that another process has bound to that address. A Unix socket that cannot be found any more,
-    /// since its file is gone or another one is in its place, is bound anew, as if there were no other process: what belongs
-    /// to somebody else is neither taken for it nor removed with it. The file stays the other process's until
+    /// Continues with a socket that another process has bound to that address. If the file of a Unix socket is gone, or is
+    /// another one, a new socket is bound as if there were no other process: clients could not reach the old one, and a file
+    /// that belongs to a third process must not be removed later. The file belongs to the other process until
     /// [`Listening::take_over`].
     pub fn inherited(handed: Handed, address: &Address, mode: u32) -> Result<Self> {
         match address {
@@ -100,15 +103,16 @@ impl Listening {
         }
     }
 
-    /// Where it really listens: port 0 has become another.
+    /// Where it really listens: the kernel has replaced port 0.
     pub fn address(&self) -> Result<Address> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
-            // What the kernel says is where it was before it was moved to its place.
+            // The kernel reports the path at which it was bound, before it was moved to its place.
             Self::Unix { file, .. } => Ok(Address::Unix(file.path.clone())),
         }
     }
 
+    /// The same socket under another descriptor.
     pub fn try_clone(&self) -> Result<Self> {
         Ok(match self {
             Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
@@ -116,14 +120,14 @@ impl Listening {
         })
     }
 
-    /// Another process goes on with it: the file stays.
+    /// Another process continues with this socket: dropping it here does not remove the file.
     pub fn hand_over(&self) {
         if let Self::Unix { file, .. } = self {
             file.handed_over.store(true, Ordering::Release);
         }
     }
 
-    /// This process is who goes on with it: the file is removed with it in the end.
+    /// This process continues with this socket: the last owner's drop removes the file.
     pub fn take_over(&self) {
         if let Self::Unix { file, .. } = self {
             file.handed_over.store(false, Ordering::Release);
@@ -134,9 +138,9 @@ impl Listening {
     pub fn set_mode(&self, mode: u32) -> Result<()> {
         match self {
             Self::Tcp(_) => Ok(()),
-            // What somebody else has put in its place is not ours to change.
+            // If another process has put its own file there, its permissions must not be changed.
             Self::Unix { file, .. } if file.is_there() => {
-                // Who watches its folder is told of a change only where there is one.
+                // chmod(2) to the same mode would still wake everything that watches the folder.
                 let is = fs::symlink_metadata(&file.path)?.permissions().mode() & 0o7777;
                 if is == mode { Ok(()) } else { fs::set_permissions(&file.path, Permissions::from_mode(mode)) }
             }
@@ -165,13 +169,13 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if !self.handed_over.load(Ordering::Acquire) && self.is_there() {
-            // What is left is replaced at the next start.
+            // If it cannot be removed, the next start replaces it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// The same within a runtime. It holds no file: who bound the socket does.
+/// A listening socket within a runtime. It does not own the file of a Unix socket; the [`Listening`] does.
 #[derive(Debug)]
 pub struct Acceptor {
     socket: AsyncFd<OwnedFd>,
@@ -180,7 +184,7 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Must be called within a runtime.
+    /// Registers a clone of the socket with the runtime in which this is called.
     pub fn new(socket: &Listening) -> Result<Self> {
         let path = match socket {
             Listening::Tcp(_) => None,
@@ -190,11 +194,12 @@ impl Acceptor {
         Ok(Self { socket: socket::watch(socket, Interest::READABLE)?, path })
     }
 
-    /// The next connection, and who is at its other end: over a Unix socket nobody has a name, unless it has bound one, and
-    /// goes by the name of the socket.
+    /// The next connection, and the address of its peer. A peer over a Unix socket usually has bound no path; then the listening
+    /// socket's path stands in for it.
     pub async fn accept(&self) -> Result<(Stream, Address)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        // Where connections come faster than they are accepted, it lets others on this thread have their turn now and then.
+        // `async_io` takes part in tokio's budget: even if connections arrive faster than they are accepted, the other tasks of
+        // this thread have their turn.
         let accept = |socket: &OwnedFd| Ok(acceptfrom_with(socket, flags)?);
         let (socket, peer) = self.socket.async_io(Interest::READABLE, accept).await?;
         let peer = peer.ok_or(ErrorKind::AddrNotAvailable);
@@ -212,26 +217,27 @@ impl Acceptor {
         }
     }
 
-    /// Where a client has connected to, as far as only the listener knows.
+    /// The path that clients connect to: an accepted Unix socket does not have it.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 }
 
-/// Whether somebody listens on a Unix socket. One whose queue is full would hold up who connects to it for good.
+/// Whether a process listens on a Unix socket.
 fn is_listened_to(path: &Path) -> bool {
+    // Non-blocking: while the listener's queue is full, connect(2) would block, perhaps forever. That is EAGAIN here.
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let connected = SocketAddrUnix::new(path)
         .and_then(|name| connect(&socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?, &name));
     matches!(connected, Ok(()) | Err(Errno::AGAIN))
 }
 
-/// Binds in a folder that nobody else can enter, sets the permissions there, and moves the socket to its place: at no
-/// moment can it be reached by who should not, and one that a killed process left behind is replaced.
+/// Binds in a folder that no other user can enter, sets the permissions there, and moves the socket to its place. So at no
+/// moment can a process without permission reach it, and one that a killed process left behind is replaced.
 fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, FileId)> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(Error::new(ErrorKind::AlreadyExists, "a file that is no socket is in its place"));
+            return Err(Error::new(ErrorKind::AlreadyExists, "a file that is not a socket is in its place"));
         }
         Ok(_) if is_listened_to(path) => {
             return Err(Error::new(ErrorKind::AddrInUse, "another process listens there"));
@@ -245,7 +251,7 @@ fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, FileId)> {
         .permissions(Permissions::from_mode(0o700))
         .tempdir_in(parent)?;
     let aside = private.path().join("s");
-    // Its path is a little longer than the one that was asked for, which may have been as long as there can be.
+    // Its path is a little longer than the configured one, which may have been of the greatest length.
     let folder = File::open(private.path())?;
     let short = PathBuf::from(format!("/proc/self/fd/{}/s", folder.as_raw_fd()));
     let listener = UnixListener::bind(if aside.as_os_str().len() > LONGEST_PATH { &short } else { &aside })?;

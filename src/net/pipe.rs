@@ -1,5 +1,5 @@
-//! Pipes through which the kernel hands bytes from one socket to another, so that nobody copies them; small
-//! last-in-first-out pools for each thread. Must not know: what the bytes are.
+//! Pipes through which the kernel moves bytes from one socket to another without copying them; each thread has a small
+//! last-in-first-out pool. Must not know: what the bytes are.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
@@ -13,7 +13,7 @@ use tokio::io::Interest;
 
 use crate::net::stream::Stream;
 
-/// A pipe from this thread's pool, to which it goes back when dropped, if it is empty. With bytes in it it is closed.
+/// A pipe from this thread's pool. When it is dropped, it returns there if it is empty; otherwise it is closed.
 #[derive(Debug)]
 pub struct Pipe {
     /// None only while it is dropped.
@@ -29,22 +29,24 @@ struct Ends {
 }
 
 impl Pipe {
-    /// What is asked of the kernel, and the most that is taken from a socket at once.
+    /// The size that is requested from the kernel, and the most that one call takes from a socket.
     pub const BYTES: usize = 512 * 1024;
 
-    /// An empty one; none where the thread has as many as it may, or the kernel gives none that is worth it.
+    /// An empty pipe. `None` if the thread has as many as it may have, or the kernel gives only small ones.
     pub fn take() -> Option<Self> {
         POOL.with_borrow_mut(Pool::take).map(|ends| Self { ends: Some(ends), held: 0 })
     }
 
+    /// How many bytes are in it.
     pub fn held(&self) -> usize {
         self.held
     }
 
-    /// Takes from the socket what it has, into a pipe that is empty; 0 is the end.
+    /// Takes what the socket has into the pipe, which must be empty. Returns how many bytes; 0 is the end.
     pub fn poll_fill(&mut self, from: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // Elsewhere "would block" might mean that the pipe is full, and readiness would be cleared for no reason, never to
-        // be told again. Why a splice was short is not known either, so that it clears nothing.
+        // If the pipe were not empty, EAGAIN could mean that the pipe is full. Readiness of the socket would be cleared
+        // wrongly, and epoll, which is edge-triggered, would not report it again. The reason for a short splice is not known
+        // either, so that it does not clear readiness.
         debug_assert_eq!(self.held, 0);
         let into = &self.ends()?.into;
         loop {
@@ -63,13 +65,13 @@ impl Pipe {
         }
     }
 
-    /// Gives the socket as much as it takes of what is in the pipe, which must be something.
+    /// Moves as many bytes into the socket as it takes. The pipe must not be empty.
     pub fn poll_empty(&mut self, to: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         debug_assert_ne!(self.held, 0);
         let out = &self.ends()?.out;
         loop {
             ready!(to.poll_write_ready(cx))?;
-            // Were more asked for than there is, the kernel would hold back the last segment for what is to follow.
+            // Exactly what is there: if more were requested, the kernel would hold the last segment back for the rest.
             let spliced =
                 to.try_io(Interest::WRITABLE, || Ok(retry_on_intr(|| splice(out, None, to, None, self.held, FLAGS))?));
             match spliced {
@@ -84,7 +86,7 @@ impl Pipe {
         }
     }
 
-    /// Takes bytes out of the pipe as a copy, for a socket that gets nothing out of a pipe.
+    /// Reads bytes from the pipe, for a socket that cannot be spliced to.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let out = &self.ends()?.out;
         match retry_on_intr(|| rustix::io::read(out, &mut *buffer))? {
@@ -105,7 +107,7 @@ impl Drop for Pipe {
     fn drop(&mut self) {
         let Some(ends) = self.ends.take() else { return };
         let empty = self.held == 0;
-        // It fails while the thread ends, and then the pipe is closed.
+        // It fails only while the thread ends; then the pipe is closed.
         let _ = POOL.try_with(|pool| {
             if let Ok(mut pool) = pool.try_borrow_mut() {
                 pool.give_back(ends, empty);
@@ -114,19 +116,19 @@ impl Drop for Pipe {
     }
 }
 
-/// Whether this says that there is no splicing from or to that socket, or none at all. What else may be meant by it shows
-/// when the same is tried by copying.
+/// Whether the error means that this socket cannot be spliced, or that splice(2) is not available at all. If it has another
+/// cause, copying fails as well and shows that.
 pub fn cannot_splice(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(errno, Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM))
 }
 
-/// One thread's.
+/// The pipes of one thread.
 struct Pool {
     idle: Vec<Ends>,
-    /// Those that are idle and those that are in use.
+    /// How many pipes exist, idle or in use.
     made: usize,
-    /// So many times no pipe is made, since the kernel gave none the last time.
+    /// For this many requests no pipe is created, since the last attempt failed.
     pause: u32,
 }
 
@@ -159,7 +161,8 @@ impl Pool {
     }
 }
 
-/// The kernel may allow less than is asked for: a user's pipes share what `/proc/sys/fs/pipe-user-pages-soft` says.
+/// Creates a pipe. The kernel may allow less than is requested: all pipes of a user share the limit in
+/// `/proc/sys/fs/pipe-user-pages-soft` (pipe(7)).
 fn make() -> Option<Ends> {
     let (out, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
     let size = fcntl_setpipe_size(&into, Pipe::BYTES).or_else(|_| fcntl_getpipe_size(&into)).ok()?;
@@ -172,23 +175,23 @@ thread_local! {
 
 const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
 
-/// Has every thread make at most so many pipes, of two descriptors each.
+/// Limits how many pipes each thread has. Each takes two descriptors.
 pub fn limit(most: usize) {
     MOST.store(most.min(USUAL), Ordering::Relaxed);
 }
 
 static MOST: AtomicUsize = AtomicUsize::new(USUAL);
 
-/// Pipes of one thread, where descriptors are not scarce. A connection for which there is none copies.
+/// How many pipes a thread has at most, if descriptors are not scarce. A connection that gets none copies.
 pub const USUAL: usize = 64;
 
-/// Of these, so many are kept while nobody uses them.
+/// How many of these are kept while they are idle.
 const KEPT: usize = 16;
 
-/// What a pipe has to hold if it is to be better than a buffer.
+/// The smallest pipe that is better than a buffer.
 const LEAST: usize = 64 * 1024;
 
-/// Long enough that the calls in vain cost nothing, short enough to see better times.
+/// Long enough that failed attempts cost nothing, short enough to notice when pipes are available again.
 const PAUSE: u32 = 1000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Why an address cannot be listened on → what was expected, in words that help. Must not know: who wants to listen.
+//! Why an address cannot be listened on → what was expected, and what the operator can do. Must not know: what listens.
 
 use std::fs;
 use std::io::{Error, ErrorKind};
@@ -8,19 +8,19 @@ use rustix::io::Errno;
 
 use crate::net::address::Address;
 
-/// The same error, with what there is to do about it.
+/// The same error, with advice.
 pub(super) fn explained(error: Error, address: &Address) -> Error {
     let Some(advice) = advice(&error, address, first_free_port()) else { return error };
     Error::new(error.kind(), format!("{}; {advice}", plain(&error)))
 }
 
-/// `free` is the first port that anybody may listen on.
+/// `free` is the first port that every user may listen on.
 fn advice(error: &Error, address: &Address, free: u16) -> Option<String> {
     let address = match address {
         Address::Tcp(address) => address,
         Address::Unix(_) => {
             let missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied);
-            return missing.then(|| "expected a folder that is there and in which this user may make files".into());
+            return missing.then(|| "expected an existing folder in which this user may create files".into());
         }
     };
     Some(match Errno::from_io_error(error)? {
@@ -31,7 +31,9 @@ fn advice(error: &Error, address: &Address, free: u16) -> Option<String> {
             address.port()
         ),
         Errno::ACCESS | Errno::PERM => {
-            format!("anybody may listen on ports from {free} on, so a security module (SELinux, AppArmor) forbids it")
+            format!(
+                "every user may listen on ports from {free} up, so a security module (SELinux, AppArmor) forbids it"
+            )
         }
         Errno::ADDRINUSE => {
             format!(
@@ -40,7 +42,7 @@ fn advice(error: &Error, address: &Address, free: u16) -> Option<String> {
             )
         }
         Errno::ADDRNOTAVAIL => format!(
-            "no interface of this machine has that address, expected one of its own, or {} for all (for one that comes later, \
+            "no interface of this machine has that address, expected one of its own, or {} for all (for one that is added later, \
              set sysctl net.{}.ip_nonlocal_bind to 1)",
             everywhere(address),
             if address.is_ipv4() { "ipv4" } else { "ipv6" }
@@ -50,7 +52,7 @@ fn advice(error: &Error, address: &Address, free: u16) -> Option<String> {
     })
 }
 
-/// The system's words, without the number.
+/// The system's message, without the error number.
 fn plain(error: &Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
@@ -65,7 +67,7 @@ fn first_free_port() -> u16 {
     text.trim().parse().unwrap_or(USUAL)
 }
 
-/// Where the kernel does not say.
+/// Used if the kernel does not report it.
 const USUAL: u16 = 1024;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Socket options, and listening sockets. Must not know: who listens, or why.
+//! Socket options, and listening sockets. Must not know: what the sockets are for.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// What every connection gets, on both sides: no delay for small writes, keepalive probes, and a limit for how long a peer
-/// may be silent.
+/// Sets the options of every connection, to clients and to servers: no delay for small writes, keepalive probes, and a limit
+/// for how long a peer may be silent.
 pub fn prepare(stream: &impl AsFd) -> io::Result<()> {
     set_options(SockRef::from(stream))
 }
 
-/// Has every connection that is accepted inherit the same (accept(2) does so on Linux), which saves it five calls.
+/// Sets the same options on a listening socket. Accepted connections inherit them on Linux, which saves five calls for each.
 pub fn prepare_listening(socket: &std::net::TcpListener) -> io::Result<()> {
     set_options(SockRef::from(socket))
 }
@@ -29,26 +29,26 @@ fn set_options(socket: SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(SILENCE))
 }
 
-/// Sets or takes away the time after which the kernel gives a silent peer up. It counts while bytes are not acknowledged, and
-/// also while a peer that is there has no room (tcp(7), TCP_USER_TIMEOUT).
+/// Sets or removes the time after which the kernel ends the connection of a silent peer. It counts while bytes are not
+/// acknowledged, and also while a peer is there but has no room (tcp(7), TCP_USER_TIMEOUT).
 pub(super) fn limit_silence(socket: &impl AsFd, on: bool) -> io::Result<()> {
     SockRef::from(socket).set_tcp_user_timeout(on.then_some(SILENCE))
 }
 
-/// Whether anything waits that was not sent even once.
+/// Whether bytes wait that were not sent even once.
 pub(super) fn has_unsent(socket: &impl AsFd) -> bool {
     let socket = SockRef::from(socket);
-    // With this, "writable" means that nothing waits; 0 is what is there by default.
+    // With TCP_NOTSENT_LOWAT at 1, "writable" means that nothing waits to be sent. 0 is the default.
     if socket.set_tcp_notsent_lowat(1).is_err() {
         return false;
     }
     let unsent = !is_writable(&*socket);
-    // It fails only where the line above does.
+    // It fails only if the call above fails.
     let _ = socket.set_tcp_notsent_lowat(0);
     unsent
 }
 
-/// Whether a write would be taken now.
+/// Whether the socket accepts a write now.
 pub(super) fn is_writable(socket: &impl AsFd) -> bool {
     let mut fds = [PollFd::new(socket, PollFlags::OUT)];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -56,14 +56,14 @@ pub(super) fn is_writable(socket: &impl AsFd) -> bool {
     !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
 }
 
-/// A listening socket, not blocking. An IPv6 address takes IPv6 only, so that `0.0.0.0` and `[::]` can stand side by
-/// side on one port.
+/// A listening, non-blocking socket. An IPv6 address accepts only IPv6, so that `0.0.0.0` and `[::]` can be used together on
+/// one port.
 pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Connections of a former process in TIME_WAIT must not keep the port.
+    // Connections of an earlier process that are in TIME_WAIT must not block the port.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -71,10 +71,10 @@ pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Has the runtime in which this is called watch it. Where that fails, `socket` is dropped.
+/// Registers the socket with the runtime in which this is called. If that fails, `socket` is dropped.
 #[expect(
     deprecated,
-    reason = "what replaces it is unsafe, and whoever owns its descriptor keeps what is asked for there"
+    reason = "its replacement is unsafe; all callers own the descriptor, which is what that one requires"
 )]
 pub(super) fn watch<S: AsFd + AsRawFd>(socket: S, interest: Interest) -> io::Result<AsyncFd<S>> {
     AsyncFd::with_interest(socket, interest)
@@ -85,12 +85,12 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_PROBES: u32 = 4;
 
-/// As long as all probes take. It stands in for their number (tcp(7)), so that a peer that is gone is found after the same
-/// time whether bytes are on their way to it or not. Without it, bytes that are not acknowledged are sent again for a quarter of
-/// an hour or more (tcp_retries2).
+/// As long as all probes take together. The kernel uses it instead of their number (tcp(7)), so that a dead peer is noticed
+/// after the same time whether bytes are on their way to it or not. Without it, unacknowledged bytes are sent again for a
+/// quarter of an hour or longer (tcp_retries2).
 const SILENCE: Duration = Duration::from_secs(60 + 4 * 15);
 
-/// The kernel cuts it to net.core.somaxconn, 4096 by default.
+/// The kernel reduces it to net.core.somaxconn, which is 4096 by default.
 const BACKLOG: i32 = 4096;
 
 #[cfg(test)]

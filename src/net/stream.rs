@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use crate::net::address::Address;
 use crate::net::socket;
 
-/// A connected socket. The descriptor is shared so that the runtime can forget it and watch it again without another
-/// descriptor: where none is left, connections that are established still go on.
+/// A connected socket. The descriptor is shared, so that the runtime can stop watching it and start again without another
+/// descriptor: established connections continue even when none is left.
 #[derive(Debug)]
 pub struct Stream(State);
 
@@ -30,7 +30,7 @@ enum State {
     Unwatched(Arc<Connected>),
 }
 
-/// A socket that belongs to no runtime.
+/// A socket that is not registered with a runtime.
 #[derive(Debug)]
 pub struct Parked(Arc<Connected>);
 
@@ -53,7 +53,7 @@ impl AsRawFd for Connected {
 }
 
 impl Parked {
-    /// Goes on in the runtime in which this is called.
+    /// Registers it with the runtime in which this is called.
     pub fn resume(self) -> io::Result<Stream> {
         State::watched(self.0).map(Stream)
     }
@@ -62,7 +62,7 @@ impl Parked {
 impl State {
     /// Must be called within a runtime.
     fn watched(socket: Arc<Connected>) -> io::Result<Self> {
-        // Priority is how the kernel tells of urgent data; see `Stream::is_urgent`.
+        // The kernel reports urgent data as priority; see `Stream::is_urgent`.
         let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         Ok(Self::Watched(socket::watch(socket, interest)?))
     }
@@ -76,12 +76,12 @@ impl State {
 }
 
 impl Stream {
-    /// A socket of TCP that is connected and does not block. Must be called within a runtime, as the next one.
+    /// A connected, non-blocking TCP socket. Must be called within a runtime, like the next one.
     pub fn tcp(socket: impl Into<OwnedFd>) -> io::Result<Self> {
         Self::new(socket.into(), true)
     }
 
-    /// A Unix socket that is connected and does not block.
+    /// A connected, non-blocking Unix socket.
     pub fn unix(socket: impl Into<OwnedFd>) -> io::Result<Self> {
         Self::new(socket.into(), false)
     }
@@ -94,7 +94,7 @@ impl Stream {
         self.0.socket().is_tcp
     }
 
-    /// Connects. The deadline is the caller's.
+    /// Connects. The caller sets the deadline.
     pub async fn connect(address: &Address) -> io::Result<Self> {
         let stream = match address {
             Address::Tcp(address) => {
@@ -109,6 +109,7 @@ impl Stream {
                 Self::unix(socket)?
             }
         };
+        // The socket becomes writable when the attempt has ended; SO_ERROR contains its result (connect(2)).
         std::future::poll_fn(|cx| stream.poll_write_ready(cx)).await?;
         match SockRef::from(&stream).take_error()? {
             Some(error) => Err(error),
@@ -121,7 +122,7 @@ impl Stream {
         if self.is_tcp() { socket::prepare(self) } else { Ok(()) }
     }
 
-    /// This end's address. Where the kernel does not say, it is one that nobody has.
+    /// The address of this end. If the kernel does not report it, `0.0.0.0:0`.
     pub fn local_address(&self) -> Address {
         let address = SockRef::from(self).local_addr().ok();
         match self.is_tcp() {
@@ -133,20 +134,20 @@ impl Stream {
         }
     }
 
-    /// Takes it out of its runtime, so that another one can go on with it.
+    /// Takes it out of its runtime, so that another one can continue with it.
     pub fn park(self) -> Parked {
         Parked(Arc::clone(self.0.socket()))
     }
 
-    /// Has the runtime forget it until [`Stream::watch`]: whatever comes meanwhile would wake this thread each time, though
-    /// nobody wants it yet.
+    /// The runtime stops watching it until [`Stream::watch`]: whatever arrives meanwhile would wake this thread each time,
+    /// although it is not read yet.
     pub fn unwatch(&mut self) {
         if let State::Watched(watched) = &self.0 {
             self.0 = State::Unwatched(Arc::clone(watched.get_ref()));
         }
     }
 
-    /// Has the runtime watch it, if it does not. Where that fails the socket is still there, as it was.
+    /// The runtime watches it again, if it does not already. If that fails, the socket is unchanged.
     pub fn watch(&mut self) -> io::Result<()> {
         if let State::Unwatched(socket) = &self.0 {
             self.0 = State::watched(Arc::clone(socket))?;
@@ -154,7 +155,7 @@ impl Stream {
         Ok(())
     }
 
-    /// To be unwatched is an error.
+    /// An error if it is not watched.
     fn watched(&self) -> io::Result<&AsyncFd<Arc<Connected>>> {
         match &self.0 {
             State::Watched(watched) => Ok(watched),
@@ -162,24 +163,26 @@ impl Stream {
         }
     }
 
+    /// Waits until there is something to read, without reading it.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.watched()?.poll_read_ready(cx).map_ok(drop)
     }
 
+    /// Waits until the socket accepts bytes.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.watched()?.poll_write_ready(cx).map_ok(drop)
     }
 
-    /// Whether urgent data has come since the socket was last found empty. The kernel ends a read where such data is, and a
-    /// splice does not get past it, although there may be more behind it: neither then shows that the socket is empty.
+    /// Whether urgent data has arrived since the socket was last found empty. The kernel ends a read at such data, and a splice
+    /// does not get past it, although there may be more after it: then neither shows that the socket is empty.
     pub fn is_urgent(&self) -> bool {
         self.urgent(|_| ()).is_some()
     }
 
-    /// Has `then` look at the readiness that says so, if one does.
+    /// Calls `then` with the readiness that reports urgent data, if there is any.
     fn urgent<R>(&self, then: impl FnOnce(&mut Readiness<'_>) -> R) -> Option<R> {
         let watched = self.watched().ok()?;
-        // One look at memory decides for most. Who has closed counts as well here, though that is no priority.
+        // This only reads memory, and decides for almost all sockets. It is also true for a closed one, which is not urgent.
         watched.try_io(Interest::PRIORITY, |_| Ok(())).ok()?;
         let mut cx = Context::from_waker(Waker::noop());
         match pin!(watched.ready(Interest::PRIORITY)).poll(&mut cx) {
@@ -188,16 +191,16 @@ impl Stream {
         }
     }
 
-    /// Reads into all of `pieces` with one call. A read that does not fill them has found all that there was, unless urgent
-    /// data has ended it: readiness is cleared with it, which saves the call that would only hear that there is nothing.
+    /// Reads into all of `pieces` with one call. A read that does not fill them has read everything, unless urgent data has
+    /// ended it. So it clears readiness, which saves a second call that would only return EAGAIN.
     pub fn poll_read_pieces(&self, cx: &mut Context<'_>, pieces: &mut [IoSliceMut<'_>]) -> Poll<io::Result<usize>> {
         let room: usize = pieces.iter().map(|piece| piece.len()).sum();
         loop {
             ready!(self.poll_read_ready(cx))?;
-            // The end of the stream is told as often as it is asked for.
+            // At the end of the stream readiness stays: each further read returns the end again.
             let done = |count| count == 0 || count == room || self.is_urgent();
             match self.call(Interest::READABLE, done, || rustix::io::readv(self, pieces)) {
-                // It is empty, and what was urgent is read.
+                // The socket is empty: urgent data, if there was any, has been read.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.urgent(|readiness| readiness.clear_ready_matching(Ready::PRIORITY));
                 }
@@ -206,7 +209,7 @@ impl Stream {
         }
     }
 
-    /// Writes as much of `pieces` as the socket takes, with one call. A short write has filled it, and clears readiness.
+    /// Writes as much of `pieces` as the socket takes, with one call. A short write means that it is full, and clears readiness.
     pub fn poll_write_pieces(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         loop {
@@ -218,7 +221,8 @@ impl Stream {
         }
     }
 
-    /// Writes the last bytes before the end of the sending side, which is to follow at once: both travel together.
+    /// Writes the last bytes before the end of the sending side. The caller ends it right after, so that both travel in one
+    /// packet.
     pub fn poll_write_last(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
         loop {
@@ -231,7 +235,7 @@ impl Stream {
         }
     }
 
-    /// One system call that moves bytes; unless it was `done` with it, the socket is no longer taken for ready.
+    /// One system call that moves bytes. If `done` is false for their number, the socket no longer counts as ready.
     fn call(
         &self,
         interest: Interest,
@@ -242,7 +246,7 @@ impl Stream {
         let result = self.try_io(interest, || {
             let count = rustix::io::retry_on_intr(&mut call)?;
             moved = Some(count);
-            // tokio clears readiness when it hears this.
+            // tokio clears readiness when it receives this error.
             if done(count) { Ok(()) } else { Err(ErrorKind::WouldBlock.into()) }
         });
         match moved {
@@ -251,27 +255,27 @@ impl Stream {
         }
     }
 
-    /// Writes what the socket takes at once.
+    /// Writes what the socket takes now.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.try_io(Interest::WRITABLE, || Ok(rustix::io::retry_on_intr(|| rustix::io::write(self, bytes))?))
     }
 
-    /// Does `io`; where it would block, readiness is cleared so that the next poll waits.
+    /// Calls `io`. If it would block, readiness is cleared, so that the next poll waits.
     pub fn try_io<R>(&self, interest: Interest, io: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         self.watched()?.try_io(interest, |_| io())
     }
 
-    /// Whether bytes wait here that the peer has not got yet because it has no room for them, or because the network is slow.
-    /// What is on its way does not count. Of a Unix socket nobody knows.
+    /// Whether bytes wait here that were not sent yet, because the peer has no room for them or the network is slow. Bytes on
+    /// their way do not count. For a Unix socket this is not known, and false.
     pub fn has_unsent(&self) -> bool {
         self.is_tcp() && socket::has_unsent(self)
     }
 
-    /// Has the kernel give up a peer that acknowledges nothing for a while, or that has no room for a while: as
-    /// [`Stream::prepare`] does, or no longer. Peers of Unix sockets cannot be out of reach.
+    /// Whether the kernel ends the connection of a peer that acknowledges nothing, or has no room, for a while.
+    /// [`Stream::prepare`] turns it on. It has no meaning for a Unix socket, whose peer cannot be unreachable.
     pub fn limit_silence(&self, on: bool) {
         if self.is_tcp() {
-            // Without it, the peer is given up when the kernel's own patience ends.
+            // If this fails, the setting stays as it was: a connection may end earlier or later than it should.
             let _ = socket::limit_silence(self, on);
         }
     }
@@ -281,7 +285,7 @@ impl Stream {
         SockRef::from(self).shutdown(Shutdown::Write)
     }
 
-    /// Makes closing it a reset, so that the peer does not take it for an end.
+    /// Makes closing it a reset, so that the peer does not take it for the end of the data.
     pub fn reset_on_close(&self) -> io::Result<()> {
         SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
@@ -295,7 +299,7 @@ impl AsFd for Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // Without bytes to read, nothing is made ready for them.
+        // The buffer is initialised only when there are bytes to read.
         ready!(self.poll_read_ready(cx))?;
         let count = ready!(self.poll_read_pieces(cx, &mut [IoSliceMut::new(buffer.initialize_unfilled())]))?;
         buffer.advance(count);
@@ -319,7 +323,7 @@ impl AsyncWrite for Stream {
 
 type Readiness<'a> = AsyncFdReadyGuard<'a, Arc<Connected>>;
 
-/// Begins to connect; that it is under way is no error.
+/// Begins to connect. EINPROGRESS is the normal result of a non-blocking socket, and not an error.
 fn begin(socket: &Socket, address: &SockAddr) -> io::Result<()> {
     match socket.connect(address) {
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => Ok(()),

@@ -109,7 +109,7 @@ fn what_stands_in_its_place_is_not_touched() {
     let servers = "servers = [\"127.0.0.1:1\"]";
     fs::write(&path, "precious").unwrap();
     let said = Proxy::try_start(pki.folder(), &config("", servers)).err().unwrap();
-    assert!(said.contains("main.sock: a file that is no socket is in its place"), "{said}");
+    assert!(said.contains("main.sock: a file that is not a socket is in its place"), "{said}");
     assert_eq!(fs::read(&path).unwrap(), b"precious");
     fs::remove_file(&path).unwrap();
     let _listening = UnixListener::bind(&path).unwrap();

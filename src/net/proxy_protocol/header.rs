@@ -1,4 +1,4 @@
-//! What a header holds, and what can be wrong with one. Must not know: how either version writes it.
+//! What a header contains, and what can be wrong with one. Must not know: how either version is written.
 
 use thiserror::Error;
 
@@ -7,14 +7,14 @@ use crate::net::address::Address;
 /// A header that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// Client and where it connected to. `None` where the header speaks of the proxy itself (LOCAL) or does not say
-    /// (UNKNOWN, UNSPEC): then the peer is what it is.
+    /// The client's address, and the address that it connected to. `None` if the connection is the proxy's own (LOCAL) or the
+    /// header does not contain them (UNKNOWN, UNSPEC): then the peer's own address is used.
     pub addresses: Option<(Address, Address)>,
-    /// Bytes that it takes.
+    /// The length of the header in bytes.
     pub length: usize,
 }
 
-/// Why the bytes are no header.
+/// Why the bytes are not a valid header.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HeaderError {
     #[error("no PROXY header: the first bytes are something else")]

@@ -14,7 +14,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
         // A carriage return may still have its line feed to come.
         let text = seen.strip_suffix(b"\r").unwrap_or(seen);
         return match text.iter().all(is_printable) {
-            false => Err(HeaderError::Invalid("text has bytes that are no text")),
+            false => Err(HeaderError::Invalid("text has bytes that are not printable ASCII")),
             true if seen.len() == MAX_BYTES => Err(HeaderError::TooLarge(MAX_BYTES)),
             true => Ok(None),
         };
@@ -22,10 +22,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
     let line = &bytes[..end];
     let text = match std::str::from_utf8(line) {
         Ok(text) if line.iter().all(is_printable) => text,
-        _ => return Err(HeaderError::Invalid("text has bytes that are no text")),
+        _ => return Err(HeaderError::Invalid("text has bytes that are not printable ASCII")),
     };
     let addresses = match text.split(' ').collect::<Vec<_>>()[..] {
-        // What follows is to be ignored.
+        // Section 2.1: the receiver must ignore anything after "UNKNOWN".
         [_, "UNKNOWN", ..] => None,
         [_, "TCP4", source, destination, from, to] => {
             Some(addresses::<std::net::Ipv4Addr>([source, destination], [from, to])?)
@@ -33,21 +33,25 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
         [_, "TCP6", source, destination, from, to] => {
             Some(addresses::<std::net::Ipv6Addr>([source, destination], [from, to])?)
         }
-        _ => return Err(HeaderError::Invalid("text is not \"TCP4\", \"TCP6\" or \"UNKNOWN\" with what belongs to it")),
+        _ => {
+            return Err(HeaderError::Invalid(
+                "text is not \"UNKNOWN\", nor \"TCP4\" or \"TCP6\" with two addresses and two ports",
+            ));
+        }
     };
     Ok(Some(Header { addresses, length: end + 2 }))
 }
 
 fn addresses<T: FromStr + Into<IpAddr>>(hosts: [&str; 2], ports: [&str; 2]) -> Result<(Address, Address), HeaderError> {
     let address = |host: &str, port: &str| {
-        let host: T = host.parse().map_err(|_| HeaderError::Invalid("address is none of its family"))?;
-        let port = decimal(port).ok_or(HeaderError::Invalid("port is no number up to 65535"))?;
+        let host: T = host.parse().map_err(|_| HeaderError::Invalid("address does not belong to the family"))?;
+        let port = decimal(port).ok_or(HeaderError::Invalid("port is not a number up to 65535"))?;
         Ok(Address::Tcp(SocketAddr::new(host.into(), port)))
     };
     Ok((address(hosts[0], ports[0])?, address(hosts[1], ports[1])?))
 }
 
-/// Digits alone, without a zero in front.
+/// Only digits, and no leading zero, as section 2.1 requires; `parse` alone would accept "+1" and "01".
 fn decimal(text: &str) -> Option<u16> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| plain)
@@ -57,5 +61,5 @@ fn is_printable(byte: &u8) -> bool {
     (b' '..=b'~').contains(byte)
 }
 
-/// The longest line there can be, its end included.
+/// The longest possible line, with its CRLF (section 2.1).
 const MAX_BYTES: usize = 107;

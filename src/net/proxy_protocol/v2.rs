@@ -21,7 +21,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
         return Err(HeaderError::TooLarge(MAX_BYTES));
     }
     if local {
-        // Whatever it says besides its length is to be ignored: family, addresses and TLVs.
+        // Section 2.2: with LOCAL, everything but the length is ignored: family, addresses and TLVs.
         return Ok((bytes.len() >= length).then_some(Header { addresses: None, length }));
     }
     let block = match family {
@@ -29,7 +29,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
         TCP4 => 12,
         TCP6 => 36,
         UNIX => 216,
-        _ => return Err(HeaderError::Invalid("family and transport are none of TCP over IPv4, IPv6 or a Unix socket")),
+        _ => {
+            return Err(HeaderError::Invalid(
+                "family and transport are not TCP over IPv4, TCP over IPv6 or a Unix stream socket",
+            ));
+        }
     };
     if length < 16 + block {
         return Err(HeaderError::Invalid("addresses are cut short"));
@@ -79,23 +83,27 @@ impl FromBytes<16> for IpAddr {
     }
 }
 
-/// Up to the first NUL.
+/// A path in a field of fixed length: up to the first NUL.
 fn path(field: &[u8]) -> Address {
     let bytes = field.split(|byte| *byte == 0).next().unwrap_or_default();
     Address::Unix(OsStr::from_bytes(bytes).into())
 }
 
-/// TLVs must fill their room exactly, also within the one about TLS, and the checksum must be right where there is one.
+/// Checks that the TLVs fill their room exactly, also within the one about TLS, and that the checksum, if there is one, is
+/// right.
 fn check(header: &[u8], mut tlvs: &[u8]) -> Result<(), HeaderError> {
     let mut checked = false;
     while let Some((kind, value, rest)) = next(tlvs)? {
         match kind {
             kind::CRC32C => {
                 if checked {
-                    return Err(HeaderError::Invalid("checksum is there twice"));
+                    return Err(HeaderError::Invalid("checksum appears twice"));
                 }
                 checked = true;
-                let Ok(sum) = value.try_into() else { return Err(HeaderError::Invalid("checksum has not four bytes")) };
+                let Ok(sum) = value.try_into() else {
+                    return Err(HeaderError::Invalid("checksum is not four bytes long"));
+                };
+                // Section 2.2.3: the sum is over the whole header, with zeros in place of the sum itself.
                 let at = header.len() - rest.len() - 4;
                 let mut digest = CRC32C.digest();
                 digest.update(&header[..at]);
@@ -106,6 +114,7 @@ fn check(header: &[u8], mut tlvs: &[u8]) -> Result<(), HeaderError> {
                 }
             }
             kind::SSL => {
+                // One byte of flags and four of the verification result come before the inner TLVs (section 2.2.6).
                 let Some(mut inner) = value.get(5..) else { return Err(HeaderError::Invalid("TLV is cut short")) };
                 while let Some((_, _, rest)) = next(inner)? {
                     inner = rest;
@@ -121,7 +130,7 @@ fn check(header: &[u8], mut tlvs: &[u8]) -> Result<(), HeaderError> {
 
 type Tlv<'a> = (u8, &'a [u8], &'a [u8]);
 
-/// Kind, value and what follows.
+/// The first TLV: its kind, its value and the bytes after it.
 fn next(tlvs: &[u8]) -> Result<Option<Tlv<'_>>, HeaderError> {
     let (kind, high, low, rest) = match tlvs {
         [] => return Ok(None),
@@ -135,5 +144,5 @@ fn next(tlvs: &[u8]) -> Result<Option<Tlv<'_>>, HeaderError> {
     }
 }
 
-/// Room for everything that is in use, a client certificate included; a header that says it is larger is refused at once.
+/// Enough for all TLVs that are in use, a client certificate included. A header that announces more is refused immediately.
 const MAX_BYTES: usize = 8192;

@@ -27,11 +27,11 @@ pub struct Facts<'a> {
     pub server_name: Option<&'a str>,
     pub alpn: Option<&'a [u8]>,
     pub unique_id: &'a str,
-    /// Where TLS was terminated.
+    /// The TLS session, if TLS was terminated.
     pub session: Option<Session<'a>>,
 }
 
-/// What a header reports about the TLS session, in the words of OpenSSL, as HAProxy does.
+/// What a header reports about the TLS session, with OpenSSL's names, as HAProxy does.
 #[derive(Debug, Clone)]
 pub struct Session<'a> {
     /// `TLSv1.3`
@@ -42,20 +42,20 @@ pub struct Session<'a> {
     pub signature: Option<&'a str>,
     /// The served certificate's key: `RSA2048`, `EC256`.
     pub key: &'a str,
-    /// The client's certificate, if it showed one.
+    /// The client's certificate, if it presented one.
     pub client: Option<Certificate<'a>>,
 }
 
-/// A client's certificate. Only one that was verified gets so far.
+/// A client's certificate. It was verified: otherwise there would be no connection.
 #[derive(Debug, Clone)]
 pub struct Certificate<'a> {
     pub common_name: Option<&'a str>,
-    /// Whether it was shown on this connection, or on the one that this one resumes.
+    /// True if it was presented on this connection, false if on the one that this one resumes.
     pub on_this_connection: bool,
 }
 
 impl Facts<'_> {
-    /// The header, which is empty where none is sent.
+    /// The header; empty for [`Version::Off`].
     pub fn header(&self, version: Version) -> Vec<u8> {
         match version {
             Version::Off => Vec::new(),
@@ -68,6 +68,7 @@ impl Facts<'_> {
         match Pair::of(self.source, self.destination) {
             Pair::V4(source, destination) => line("TCP4", source, destination),
             Pair::V6(source, destination) => line("TCP6", source, destination),
+            // Version 1 has no form for Unix addresses.
             Pair::Unix(..) => b"PROXY UNKNOWN\r\n".to_vec(),
         }
     }
@@ -112,7 +113,7 @@ impl Facts<'_> {
     }
 }
 
-/// What a proxy sends on connections of its own, such as health checks: no client is behind them.
+/// What a proxy sends on its own connections, such as health checks, which do not come from a client.
 pub fn local(version: Version) -> Vec<u8> {
     match version {
         Version::Off => Vec::new(),
@@ -130,7 +131,7 @@ impl Session<'_> {
             }
             Some(_) => (CLIENT_SSL | CERTIFICATE_SESSION, true),
         };
-        // Zero is what says that a certificate was verified.
+        // Zero means that a certificate was presented and verified (section 2.2.6).
         let mut value = [&[flags][..], &u32::from(!verified).to_be_bytes()].concat();
         put(&mut value, kind::SSL_VERSION, self.version.as_bytes());
         if let Some(name) = self.client.as_ref().and_then(|client| client.common_name) {
@@ -164,13 +165,13 @@ impl<'a> Pair<'a> {
                 }
             }
             (Address::Unix(source), Address::Unix(destination)) => Self::Unix(source, destination),
-            // A proxy spoke of a client that came over a Unix socket, or came over one and spoke of another.
+            // The two differ if the client or the proxy in front came over a Unix socket and the other one did not.
             (Address::Tcp(source), Address::Unix(_)) => Self::alone(*source),
             (Address::Unix(source), Address::Tcp(_)) => Self::Unix(source, Path::new("")),
         }
     }
 
-    /// The client's address is what matters; where it connected to has no address in its family.
+    /// The client's address matters more; the destination, which has no address of that family, is all zeros.
     fn alone(source: SocketAddr) -> Self {
         match SocketAddr::new(source.ip().to_canonical(), source.port()) {
             source @ SocketAddr::V4(_) => Self::V4(source, ([0, 0, 0, 0], 0).into()),
@@ -191,10 +192,10 @@ fn line(family: &str, source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
     format!("PROXY {family} {} {} {from} {to}\r\n", source.ip(), destination.ip()).into_bytes()
 }
 
-/// One TLV. A value that has no room is left out, as if nobody had known it.
+/// Adds one TLV. A value that is too long is left out, as if it were not known.
 fn put(tlvs: &mut Vec<u8>, kind: u8, value: &[u8]) {
     if value.len() <= LONGEST_VALUE {
-        // It fits, as was just seen.
+        // It always fits, after the comparison above.
         let length = u16::try_from(value.len()).unwrap_or_default();
         tlvs.push(kind);
         tlvs.extend_from_slice(&length.to_be_bytes());
@@ -202,11 +203,11 @@ fn put(tlvs: &mut Vec<u8>, kind: u8, value: &[u8]) {
     }
 }
 
-/// The whole header. The checksum comes before all other TLVs, so that no damage to them can hide it.
+/// The complete header. The checksum comes before all other TLVs, so that a damaged length of another TLV cannot hide it.
 fn finished(command: u8, family: u8, block: &[u8], tlvs: Vec<u8>) -> Vec<u8> {
     let mut checked = Vec::new();
     put(&mut checked, kind::CRC32C, &[0; 4]);
-    // Seven values of at most LONGEST_VALUE bytes are far from the end of a u16.
+    // Seven values of at most LONGEST_VALUE bytes are far below the limit of a u16.
     let length = u16::try_from(block.len() + checked.len() + tlvs.len()).unwrap_or(u16::MAX);
     let mut header = [layout::SIGNATURE, &[command, family], &length.to_be_bytes(), block, &checked].concat();
     let end = header.len();
@@ -216,9 +217,10 @@ fn finished(command: u8, family: u8, block: &[u8], tlvs: Vec<u8>) -> Vec<u8> {
     header
 }
 
+// Flags of the TLV about TLS (section 2.2.6): PP2_CLIENT_SSL, PP2_CLIENT_CERT_CONN and PP2_CLIENT_CERT_SESS.
 const CLIENT_SSL: u8 = 0x01;
 const CERTIFICATE_CONNECTION: u8 = 0x02;
 const CERTIFICATE_SESSION: u8 = 0x04;
 
-/// Names have 255 bytes at most; the value about TLS holds a few of them.
+/// A server name or a protocol name has at most 255 bytes; the TLV about TLS contains a few names.
 const LONGEST_VALUE: usize = 1024;

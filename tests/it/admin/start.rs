@@ -52,7 +52,7 @@ fn an_admin_server_that_cannot_start_is_told() {
     let socket = other.path("admin.sock");
     let cases = [
         (format!("listen=\"{}\"", taken.local_addr().unwrap()), "admin: listen: cannot listen on 127.0.0.1:"),
-        ("listen=\"unix:certs/a.crt\"".to_owned(), "a file that is no socket is in its place"),
+        ("listen=\"unix:certs/a.crt\"".to_owned(), "a file that is not a socket is in its place"),
         (format!("listen=\"unix:{}\"", socket.display()), "another process listens there"),
         ("listen=\"127.0.0.1:0\"\ntoken_file=\"none\"".to_owned(), "admin: token_file: "),
         (
