@@ -1,4 +1,5 @@
-//! What tlsgate tells of itself: outcomes, the access log, the diagnostic log. Knows nothing of how things are done.
+//! What tlsgate reports about itself: outcomes, the access log, the diagnostic log, metrics. Must not know: how connections
+//! work.
 
 pub mod access;
 mod line;

@@ -1,13 +1,13 @@
-//! One record stays one line, whatever names and texts of others are in it. Must not know: what a record is.
+//! Keeps a record one line, whatever names and texts from outside are in it. Must not know: what a record is.
 
 use std::io::{self, Write};
 
-/// Whether it would end a line, or do something to a terminal.
+/// Whether the character could end a line or control a terminal.
 fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// The text with whatever is no part of a line escaped.
+/// The text, with every harmful character escaped.
 pub(super) fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -19,11 +19,11 @@ pub(super) fn escaped(text: &str) -> String {
     line
 }
 
-/// Writes whole records, each with one call and a line break at its end.
+/// Writes complete records, each with one call and a line break at its end.
 #[derive(Debug)]
 pub(super) struct Lines<W> {
     pub(super) inner: W,
-    /// The records have colours, and whoever made them has escaped what is none.
+    /// The records contain escape codes for colours; other ones are escaped before they get here.
     pub(super) coloured: bool,
 }
 

@@ -6,7 +6,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::observe::line::Lines;
 use crate::words::words;
 
-/// How much is told.
+/// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     Error,
@@ -18,15 +18,15 @@ pub enum Level {
 
 words! { Level { Error => "error", Warn => "warn", Info => "info", Debug => "debug", Trace => "trace" } }
 
-/// Writes what is left when it is dropped.
+/// When this is dropped, the lines that still wait are written.
 #[derive(Debug)]
 #[must_use]
 pub struct Flush {
     _guard: Option<WorkerGuard>,
 }
 
-/// Starts logging, once in a process. Colours only on a terminal. Lines are written by a thread of their own and dropped
-/// where nobody reads them, so that nothing ever waits for the log.
+/// Starts the log of this process, with colours only on a terminal. A separate thread writes the lines. If it cannot keep up,
+/// lines are dropped, so that nothing ever waits for the log.
 pub fn start(level: Level) -> Flush {
     let filter = match level {
         Level::Error => LevelFilter::ERROR,
@@ -44,10 +44,10 @@ pub fn start(level: Level) -> Flush {
         .with_ansi(colours)
         .with_target(false)
         .try_init();
-    // A second start, as in tests within one process, keeps the first.
+    // A second start, as in tests within one process, changes nothing.
     Flush { _guard: started.is_ok().then_some(flush) }
 }
 
-/// Lines that may wait to be written: a word on each of ten thousand certificates, and half a megabyte for their places,
-/// which is taken at the start. (What the crate takes by itself is four.)
+/// How many lines may wait to be written: enough for one warning about each of ten thousand certificates. The queue takes half
+/// a megabyte from the start; the crate's default would take four.
 const QUEUED: usize = 16 * 1024;

@@ -1,7 +1,7 @@
-//! Counters and histograms for Prometheus. What can be read off the state when it is asked for is not counted here.
+//! Counters and histograms for Prometheus. Values that are read from the state on each request are not here.
 //!
-//! No series is labelled by a client's address or by a name that a client sent, so that nobody outside can make them
-//! grow. Must not know: who asks, how connections work.
+//! No series has a label with a client's address or a name that a client sent, so that clients cannot increase the number of
+//! series. Must not know: who reads the metrics, how connections work.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct Metrics {
     connect_duration: Histograms<1>,
 }
 
-/// The application bytes of one connection, which count for its listener as they move.
+/// The application bytes of one connection. They are added to its listener's counters as they move.
 #[derive(Debug)]
 pub struct Traffic {
     received: u64,
@@ -50,7 +50,7 @@ pub struct Agreed<'a> {
 }
 
 impl Metrics {
-    /// Fails only if two metrics have the same name, which a test would show.
+    /// All metrics, at zero. Fails only if two metrics have the same name, which a test would show.
     pub fn new() -> Result<Self, prometheus::Error> {
         let all = &Registry::new_custom(Some("tlsgate".into()), None)?;
         Ok(Self {
@@ -112,15 +112,17 @@ impl Metrics {
         })
     }
 
+    /// Counts an accepted connection.
     pub fn accepted(&self, listener: &str) {
         self.connections.with([listener]).inc();
     }
 
+    /// Counts a connection that was refused when it was accepted.
     pub fn rejected(&self, listener: &str, reason: Outcome) {
         self.rejected.with([listener, &reason.to_string()]).inc();
     }
 
-    /// A connection ended.
+    /// Counts a connection that has ended, and its failed handshake if that was the reason.
     pub fn closed(&self, listener: &str, outcome: Outcome, lived: Duration) {
         let label = outcome.to_string();
         self.closed.with([listener, &label]).inc();
@@ -130,6 +132,7 @@ impl Metrics {
         }
     }
 
+    /// Counts a completed handshake. `took` is the time from the ClientHello on.
     pub fn handshake(&self, listener: &str, agreed: Agreed<'_>, took: Duration) {
         let Agreed { version, cipher, group, resumed } = agreed;
         let resumed = if resumed { "true" } else { "false" };
@@ -137,19 +140,22 @@ impl Metrics {
         self.handshake_duration.with([listener]).observe(took.as_secs_f64());
     }
 
+    /// Counts a certificate that was chosen. `tier` is how it matched the name.
     pub fn selection(&self, listener: &str, certificate: &str, tier: &str) {
         self.selections.with([listener, certificate, tier]).inc();
     }
 
+    /// Counts a failed attempt to connect to a server.
     pub fn connect_failure(&self, backend: &str, server: &str, reason: &str) {
         self.connect_failures.with([backend, server, reason]).inc();
     }
 
+    /// Records how long it took to connect to a server, failed attempts included.
     pub fn connected(&self, backend: &str, took: Duration) {
         self.connect_duration.with([backend]).observe(took.as_secs_f64());
     }
 
-    /// A connection's byte counts.
+    /// The byte counts of a new connection.
     pub fn traffic(&self, listener: &str) -> Traffic {
         Traffic {
             received: 0,
@@ -159,8 +165,8 @@ impl Metrics {
         }
     }
 
-    /// Forgets the series that `alive` does not know, given their labels: those of listeners, certificates and servers that
-    /// are gone.
+    /// Removes the series for whose labels `alive` returns false: those of listeners, certificates and servers that the
+    /// configuration no longer contains.
     pub fn prune(&self, alive: impl Fn(&HashMap<&str, &str>) -> bool) {
         let Self {
             registry: _,
@@ -191,7 +197,7 @@ impl Metrics {
         connect_duration.prune(&alive);
     }
 
-    /// The text format, version 0.0.4.
+    /// All metrics in Prometheus's text format, version 0.0.4.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Encoding into a String fails only for a family without metrics, which gather leaves out.
@@ -201,31 +207,34 @@ impl Metrics {
 }
 
 impl Traffic {
+    /// Adds `count` bytes from the client.
     pub fn receive(&mut self, count: usize) {
         self.received += count as u64;
         self.all_received.inc_by(count as u64);
     }
 
+    /// Adds `count` bytes to the client.
     pub fn send(&mut self, count: usize) {
         self.sent += count as u64;
         self.all_sent.inc_by(count as u64);
     }
 
-    /// From the client.
+    /// Bytes from the client so far.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// To the client.
+    /// Bytes to the client so far.
     pub fn sent(&self) -> u64 {
         self.sent
     }
 }
 
-/// From a handshake to an idle directory connection of a working day, in seconds.
+/// Bounds for the lifetime of a connection in seconds: from a single handshake to a directory connection that is open for a
+/// working day.
 const LIVES: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 28_800.0];
 
-/// Handshakes and connects, in seconds.
+/// Bounds for handshakes and connects, in seconds.
 const MOMENTS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
 //! How a connection ended: who ended it × in which phase. One enum for the log, the metrics and the tests.
-//! Must not know: how any of it is detected.
+//! Must not know: how an end is detected.
 
 use serde::Serialize;
 
-/// The end of a connection. The label (`snake_case` of the variant) is part of the contract with whoever reads the log.
+/// The end of a connection. The label (the variant in `snake_case`) is part of the documented format of the log and the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     // Accepting
     /// tlsgate refused: the listener has `max_connections` already.
     ConnectionLimit,
-    /// tlsgate refused: connections come faster than the listener's `connection_rate`.
+    /// tlsgate refused: connections arrive faster than the listener's `connection_rate`.
     ConnectionRate,
     /// tlsgate refused: all listeners together have as many connections as the limit of open files allows.
     DescriptorLimit,
-    /// tlsgate refused: the client's address is not one that `allow` and `deny` let in.
+    /// tlsgate refused: `allow` and `deny` do not permit the client's address.
     ClientDenied,
     /// tlsgate refused: too many handshakes of this client have failed lately (`handshake_failures`).
     ClientBlocked,
@@ -24,11 +24,11 @@ pub enum Outcome {
     ClientConnectionRate,
 
     // Reading the PROXY header
-    /// tlsgate refused: the peer is none of `trusted_proxies`.
+    /// tlsgate refused: the peer is not one of `trusted_proxies`.
     ProxyUntrusted,
-    /// What a trusted proxy sent is no valid PROXY header.
+    /// A trusted proxy sent something that is not a valid PROXY header.
     ProxyHeaderInvalid,
-    /// A trusted proxy closed before it had sent a whole PROXY header.
+    /// A trusted proxy closed before it had sent a complete PROXY header.
     ProxyHeaderClosed,
     /// A trusted proxy took longer than `handshake_timeout` to send its PROXY header.
     ProxyHeaderTimeout,
@@ -38,28 +38,29 @@ pub enum Outcome {
     StarttlsClosed,
     /// The client took longer than `handshake_timeout` to ask for TLS.
     StarttlsTimeout,
-    /// The client wanted to go on in the clear: what it asked for was refused, and it did not ask for TLS.
+    /// The client tried to continue in the clear: its requests were refused, and it did not ask for TLS.
     StarttlsRefused,
-    /// More bytes came with the request for TLS, as somebody would add who wants them taken for encrypted ones.
+    /// The client's request for TLS was followed by more bytes in the clear. An attacker adds such bytes so that they are
+    /// processed as if they had been encrypted.
     StarttlsPipelined,
-    /// What came is not the protocol in which TLS is asked for here.
+    /// The client's bytes do not belong to the protocol in which it has to ask for TLS.
     StarttlsInvalid,
 
     // Reading the ClientHello
-    /// The client closed before it had sent a whole ClientHello.
+    /// The client closed before it had sent a complete ClientHello.
     HelloClosed,
     /// The client took longer than `handshake_timeout` to send its ClientHello.
     HelloTimeout,
-    /// The client had not sent its ClientHello when a newcomer found the listener full, or too few files that may be
-    /// open, and had waited longest of all such.
+    /// The client had not sent its ClientHello when the listener was full, or the limit of open files was reached, and a new
+    /// client connected. Of all such clients it had waited longest.
     HelloPreempted,
-    /// What came is not TLS: plain HTTP, SSH, LDAP, noise.
+    /// The client's bytes are not TLS, but for example plain HTTP, SSH or LDAP.
     NotTls,
-    /// It is TLS, but no valid ClientHello, or too large.
+    /// The client's bytes are TLS, but not a valid ClientHello, or one that is too large.
     HelloInvalid,
 
     // Finding the route
-    /// No route takes the server name, and the listener itself terminates nothing.
+    /// No route takes the server name, and the listener itself does not terminate TLS.
     NoRoute,
     /// A route with `mode = "reject"` took it.
     RouteRejected,
@@ -67,20 +68,20 @@ pub enum Outcome {
     // Agreeing on terms
     /// The client offers no TLS version that the policy allows.
     NoCommonVersion,
-    /// The client fell back to an older version although a better one would have worked (RFC 7507).
+    /// The client fell back to an older version although a newer one would have worked (RFC 7507).
     InappropriateFallback,
     /// The client offers no cipher suite that the policy allows.
     NoCommonSuite,
     /// The client offers no key exchange group that the policy allows.
     NoCommonGroup,
-    /// The client offers no application protocol that the route knows; or it is a certificate authority's challenge
-    /// (`acme-tls/1`), which no route asks for.
+    /// The client offers no application protocol that the route has; or it is a certificate authority's challenge
+    /// (`acme-tls/1`), and no route takes those.
     NoCommonProtocol,
-    /// The client gave no server name, and `require_sni` is on.
+    /// The client sent no server name, and `require_sni` is on.
     NoServerName,
-    /// No certificate bears the server name, and `unknown_name` is `reject`.
+    /// No certificate has the server name, and `unknown_name` is `reject`.
     UnknownName,
-    /// There are certificates for the name, but none whose key can sign in the client's schemes.
+    /// There are certificates for the name, but none with a key for one of the client's signature schemes.
     NoCommonScheme,
 
     // The handshake
@@ -88,39 +89,39 @@ pub enum Outcome {
     HandshakeClosed,
     /// The handshake took longer than `handshake_timeout`.
     HandshakeTimeout,
-    /// The client refused what it was offered, with an alert (`incoming_tls_alert`).
+    /// The client refused the handshake with an alert (`incoming_tls_alert`).
     HandshakeAlert,
-    /// The client broke the protocol.
+    /// The client violated the protocol.
     HandshakeFailed,
 
     // The client's certificate
-    /// The client showed none, and one is required.
+    /// The client sent none, and one is required.
     ClientCertificateMissing,
     /// It has expired, or is not valid yet.
     ClientCertificateExpired,
-    /// It, or one above it, is revoked.
+    /// It, or a CA's certificate above it, is revoked.
     ClientCertificateRevoked,
-    /// It leads to none of the CAs.
+    /// None of the configured CAs has issued it, directly or through others.
     ClientCertificateUnknownCa,
-    /// There is no list, or none that is up to date, that would tell whether it is revoked.
+    /// There is no current revocation list for it, so that it is not known whether it is revoked.
     ClientCertificateRevocationUnknown,
-    /// It bears none of the allowed names, or its key is not pinned.
+    /// It has none of the allowed names, or its key is not pinned.
     ClientCertificateDenied,
-    /// It is malformed, made for something else, or its signature is wrong.
+    /// It is malformed, issued for another purpose, or its signature is wrong.
     ClientCertificateInvalid,
 
     // Connecting to the backend
     /// No server of the backend could be reached.
     BackendUnreachable,
-    /// Every server of the backend that could be used has its `max_connections`.
+    /// Every server of the backend that could be used has `max_connections` already.
     BackendFull,
 
     // Relaying
-    /// Both sides ended their data in order.
+    /// Both sides ended their data in an orderly way.
     Completed,
-    /// The backend ended its data in order, but did not take all that the client had sent.
+    /// The backend ended its data in an orderly way, but did not take everything that the client had sent.
     BackendClosedEarly,
-    /// The client closed without close_notify: what it sent may be cut short.
+    /// The client closed without close_notify: its data may be truncated.
     ClientTruncated,
     /// The client reset the connection.
     ClientReset,
@@ -130,13 +131,13 @@ pub enum Outcome {
     ClientBadRecord,
     /// The backend reset the connection.
     BackendReset,
-    /// The backend, over TLS, closed without close_notify: what it sent may be cut short.
+    /// The backend, which uses TLS, closed without close_notify: its data may be truncated.
     BackendTruncated,
-    /// The backend, over TLS, ended with a fatal alert.
+    /// The backend, which uses TLS, ended with a fatal alert.
     BackendAlert,
-    /// The backend, over TLS, sent a record that is forged or malformed.
+    /// The backend, which uses TLS, sent a record that is forged or malformed.
     BackendBadRecord,
-    /// The keys have sealed as much as they may; TLS 1.2 cannot change them.
+    /// The keys have encrypted as much as they may; TLS 1.2 cannot change them.
     KeysExhausted,
     /// The server went down, and `on_down` is `close`.
     BackendDown,
@@ -148,23 +149,23 @@ pub enum Outcome {
     // tlsgate itself
     /// tlsgate stopped before the connection had ended.
     Shutdown,
-    /// A fault in tlsgate ended this connection.
+    /// An error in tlsgate itself ended this connection.
     InternalError,
 }
 
 impl Outcome {
-    /// Whether the client failed to come to a TLS session, so that it counts for `handshake_failures`. To connect and to close
-    /// without a word is what port checks do, and not a failure; nor is to have given way.
+    /// Whether the client's handshake failed, which counts for `handshake_failures`. A client that connects and closes without
+    /// sending anything has not failed, since port checks do that; nor has one that had to give way.
     pub fn is_failed_handshake(self) -> bool {
         self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted)
     }
 
-    /// Whether it ended before there was a TLS session, and not by a refusal as of [`Outcome::is_refusal`].
+    /// Whether it ended before there was a TLS session, other than by a refusal ([`Outcome::is_refusal`]).
     pub fn is_before_handshake(self) -> bool {
         self.phase() == Phase::BeforeHandshake
     }
 
-    /// Whether tlsgate refused the connection itself, for what it knows of client and proxy, or for its limits.
+    /// Whether tlsgate refused the connection before its first byte of TLS: because of a limit, the client's address or the proxy.
     pub fn is_refusal(self) -> bool {
         self.phase() == Phase::Admission
     }

@@ -1,4 +1,4 @@
-//! A record → one line. Must not know: where lines go.
+//! A record → one line. Must not know: where lines are written.
 
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ words! { Format { Json => "json", Text => "text", Nlb => "nlb" } }
 
 pub(super) fn line(record: &Record, format: Format) -> String {
     match format {
-        // A record is made of strings and numbers, which JSON always has a form for.
+        // This cannot fail: a record consists of strings and numbers, and JSON can represent all of them.
         Format::Json => serde_json::to_string(record).unwrap_or_default() + "\n",
         Format::Text => text(record),
         Format::Nlb => nlb(record),
@@ -68,7 +68,7 @@ fn text(record: &Record) -> String {
     if let Some(reason) = &record.reason {
         line += &format!(" ({reason})");
     }
-    // Names of files and reasons may hold anything.
+    // File names and reasons can contain any character.
     escaped(&line) + "\n"
 }
 
@@ -98,17 +98,18 @@ fn nlb(record: &Record) -> String {
         tls.map_or_else(dash, |tls| tls.version.to_ascii_lowercase().replace('.', "")),
         tls.and_then(|tls| tls.group.as_deref()).map_or_else(dash, str::to_owned),
         record.server_name.to_string(),
-        // ALPN on either side (plaintext to the backend has none), and what the client would have preferred.
+        // ALPN with the client, ALPN with the backend (plaintext has none), and the list that the client offers.
         tls.and_then(|tls| tls.next_protocol.as_deref()).map_or_else(dash, str::to_owned),
         dash(),
         record.client_protocols.as_deref().map_or_else(dash, str::to_owned),
         moment(record.time),
     ];
-    // A path may hold a blank, which would shift every field behind it.
+    // A path can contain a blank, which would shift all fields after it.
     escaped(&fields.map(|field| field.replace(char::is_whitespace, "%20")).join(" ")) + "\n"
 }
 
-/// What a client offers, as the AWS load balancers write it: in quotes, URL-encoded, and no more than 256 bytes of it.
+/// The client's application protocols as the AWS load balancers write them: in quotes, URL-encoded, and cut to 256 bytes. `None`
+/// if there are none.
 pub fn preference_list(protocols: &[Box<[u8]>]) -> Option<String> {
     let mut list = String::new();
     for protocol in protocols {
@@ -126,12 +127,12 @@ pub fn preference_list(protocols: &[Box<[u8]>]) -> Option<String> {
             break;
         }
     }
-    // It is ASCII, so that it can be cut anywhere.
+    // The list is ASCII, so it can be cut anywhere.
     list.truncate(LONGEST_LIST);
     (!list.is_empty()).then_some(list)
 }
 
-/// Host and port, with an IPv4 address as such.
+/// Host and port. An IPv4 address in IPv6 form is written as IPv4.
 fn shown(address: &Address) -> String {
     match (address.ip(), address.port()) {
         (Some(ip), Some(port)) => SocketAddr::new(ip, port).to_string(),
@@ -139,7 +140,7 @@ fn shown(address: &Address) -> String {
     }
 }
 
-/// Whole seconds without a zone, which is UTC: `2018-12-20T02:59:40`.
+/// UTC in whole seconds, without a zone, as AWS writes it: `2018-12-20T02:59:40`.
 fn moment(time: Timestamp) -> String {
     time.to_string().chars().take(19).collect()
 }

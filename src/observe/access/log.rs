@@ -1,5 +1,5 @@
-//! Records → the log's target, written by a thread of its own so that a slow or full log never holds up a connection.
-//! Must not know: what a record holds, how connections work.
+//! Records → the log's target. A separate thread writes them, so that a slow or full target never delays a connection.
+//! Must not know: what a record contains, how connections work.
 
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::observe::access::target::{Out, Target};
 
 enum Message {
     Record(Box<Record>),
-    /// The file was moved away: go on with a new one.
+    /// The file was moved away: continue with a new one.
     Reopen,
 }
 
@@ -29,17 +29,18 @@ pub struct AccessLog {
 pub struct Lost(Arc<AtomicU64>);
 
 impl Lost {
+    /// How many records were lost so far.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// The writing end: its thread ends when the last [`AccessLog`] is gone.
+/// The writing end: its thread ends when the last [`AccessLog`] is dropped.
 #[derive(Debug)]
 pub struct Writer(Option<thread::JoinHandle<()>>);
 
 impl AccessLog {
-    /// Opens the target and starts the writer.
+    /// Opens the target and starts the writer. An error begins with the path.
     pub fn open(target: &Target, format: Format) -> io::Result<(Self, Writer)> {
         if *target == Target::Off {
             return Ok((Self { queue: None, dropped: Arc::default() }, Writer(None)));
@@ -53,12 +54,12 @@ impl AccessLog {
         Ok((Self { queue: Some(queue), dropped }, Writer(Some(thread))))
     }
 
-    /// Whether records go anywhere.
+    /// Whether records are written at all.
     pub fn is_on(&self) -> bool {
         self.queue.is_some()
     }
 
-    /// Hands a record over; never waits. If the writer cannot keep up the record is dropped and counted.
+    /// Passes a record to the writer; never waits. If the writer cannot keep up, the record is dropped and counted.
     pub fn write(&self, record: Record) {
         if let Some(queue) = &self.queue
             && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
@@ -68,7 +69,7 @@ impl AccessLog {
         }
     }
 
-    /// Goes on in a new file of the same name, after what is queued is written to the old one; for those who rotate logs.
+    /// Continues in a new file of the same name, after the queued records are written to the old one. For log rotation.
     pub fn reopen(&self) {
         if let Some(queue) = &self.queue
             && queue.try_send(Message::Reopen).is_err()
@@ -77,16 +78,17 @@ impl AccessLog {
         }
     }
 
-    /// How many records were lost so far, for who does not write any.
+    /// The counter of lost records, which does not keep the writer's thread running.
     pub fn lost(&self) -> Lost {
         Lost(Arc::clone(&self.dropped))
     }
 }
 
 impl Writer {
-    /// Waits, for `patience` at most, until what was queued is written; every [`AccessLog`] must be gone.
+    /// Waits until all queued records are written, for at most `patience`. Every [`AccessLog`] must be dropped before.
     pub fn finish(self, patience: std::time::Duration) {
         let Some(thread) = self.0 else { return };
+        // Polled, since a thread cannot be joined with a time limit.
         let deadline = std::time::Instant::now() + patience;
         while !thread.is_finished() && std::time::Instant::now() < deadline {
             thread::sleep(std::time::Duration::from_millis(1));
@@ -97,7 +99,7 @@ impl Writer {
 fn write_all(messages: &Receiver<Message>, out: Out, target: &Target, format: Format, lost: &AtomicU64) {
     let mut out = buffered(out);
     while let Ok(first) = messages.recv() {
-        // Whole batches in one write; a line is never left waiting for the next one.
+        // Everything that is queued now goes out in one batch, and the flush after it leaves no line waiting for the next one.
         for message in std::iter::once(first).chain(messages.try_iter().take(QUEUED)) {
             match message {
                 Message::Record(record) if out.write_all(line(&record, format).as_bytes()).is_ok() => {}
@@ -107,7 +109,7 @@ fn write_all(messages: &Receiver<Message>, out: Out, target: &Target, format: Fo
                     match target.open() {
                         Ok(fresh) => out = buffered(fresh),
                         Err(error) => {
-                            tracing::error!(%error, "the access log cannot be reopened, it goes on as it was")
+                            tracing::error!(%error, "the access log cannot be reopened, it continues with the old file")
                         }
                     }
                 }
@@ -123,7 +125,7 @@ fn buffered(out: Out) -> BufWriter<Box<dyn Write + Send>> {
 
 fn flush(out: &mut BufWriter<Box<dyn Write + Send>>, lost: &AtomicU64) {
     if out.flush().is_err() {
-        // A BufWriter would try the same bytes again and again; they are given up.
+        // A BufWriter would try the same bytes again each time. So they are discarded.
         lost.fetch_add(1, Ordering::Relaxed);
         let sink: Box<dyn Write + Send> = Box::new(io::sink());
         let broken = std::mem::replace(out, BufWriter::new(sink));
@@ -131,8 +133,8 @@ fn flush(out: &mut BufWriter<Box<dyn Write + Send>>, lost: &AtomicU64) {
     }
 }
 
-/// About 4 MB of records.
+/// How many records may wait: about 4 MB.
 const QUEUED: usize = 8192;
 
-/// Bytes that are written at once.
+/// How many bytes are written in one call.
 const BUFFER: usize = 8 << 10;

@@ -10,11 +10,12 @@ use serde::{Serialize, Serializer};
 use crate::net::address::Address;
 use crate::observe::outcome::Outcome;
 
-/// Names a connection, and is not used again.
+/// Identifies a connection. No other connection gets the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionId {
-    /// Tells one run of the process from another.
+    /// Identifies the run of the process.
     pub run: u32,
+    /// The number of the connection in this run, from 1.
     pub number: u64,
 }
 
@@ -24,30 +25,31 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// Everything the log tells of a connection. What does not apply is left out of the JSON.
+/// Everything that the log reports about a connection. Fields that do not apply are left out of the JSON.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
+    /// When the connection was accepted.
     #[serde(serialize_with = "rfc3339")]
     pub time: Timestamp,
     #[serde(rename = "connection.id", serialize_with = "display")]
     pub connection_id: ConnectionId,
     pub listener: Arc<str>,
-    /// The client, as far as it is known: behind a proxy, whom the proxy has named.
+    /// The client; behind a proxy, the one that the proxy has named.
     #[serde(flatten, serialize_with = "client")]
     pub client: Address,
     /// The other end of the connection.
     #[serde(rename = "network.peer.address", serialize_with = "host")]
     pub peer: Address,
-    /// The server name; `-` where none was given.
+    /// The server name; `-` if the client sent none.
     #[serde(rename = "server.address")]
     pub server_name: Box<str>,
-    /// The route that took it; `default` for the listener's own way.
+    /// The route that took the connection; `default` for the listener itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<Arc<str>>,
     /// `terminate`, `passthrough` or `reject`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<&'static str>,
-    /// The application protocols that the client offers, the preferred one first, as the AWS load balancers write them.
+    /// The application protocols that the client offers, in its order of preference, as the AWS load balancers write them.
     #[serde(rename = "tls.client.alpn", skip_serializing_if = "Option::is_none")]
     pub client_protocols: Option<Box<str>>,
     #[serde(flatten)]
@@ -72,13 +74,14 @@ pub struct Record {
     pub received_bytes: u64,
     /// Application bytes to the client.
     pub sent_bytes: u64,
+    /// The name of the alert that the client sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incoming_tls_alert: Option<Box<str>>,
-    /// The same as the number that stands on the wire.
+    /// The same as its code (RFC 8446 section 6).
     #[serde(skip)]
     pub incoming_tls_alert_code: Option<u8>,
     pub outcome: Outcome,
-    /// Why, in words, where the outcome alone does not say it.
+    /// The reason as a text, where the outcome alone is not the whole reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
 }
@@ -90,7 +93,7 @@ pub struct Tls {
     pub version: &'static str,
     #[serde(rename = "tls.cipher")]
     pub cipher: &'static str,
-    /// The same as OpenSSL calls it, for AWS's format and for PROXY headers.
+    /// OpenSSL's name of the cipher suite, for AWS's format and for PROXY headers.
     #[serde(skip)]
     pub openssl_cipher: &'static str,
     #[serde(rename = "tls.curve", skip_serializing_if = "Option::is_none")]
@@ -102,26 +105,28 @@ pub struct Tls {
     pub next_protocol: Option<Box<str>>,
 }
 
-/// The certificate that the client showed.
+/// The certificate that the client sent.
 #[derive(Debug, Clone, Serialize)]
 pub struct ClientCertificate {
-    /// As RFC 4514 writes it.
+    /// Its subject in the form of RFC 4514.
     #[serde(rename = "tls.client.subject")]
     pub subject: String,
-    /// Whether it is one of those that are let in.
+    /// Whether it was accepted.
     #[serde(rename = "tls.client.verified")]
     pub verified: bool,
 }
 
-/// The certificate that was chosen.
+/// The certificate that was chosen for the client.
 #[derive(Debug, Clone, Serialize)]
 pub struct Served {
     #[serde(rename = "tls.signature_scheme")]
     pub signature_scheme: Cow<'static, str>,
-    /// Upper-case hex of the leaf's SHA-256.
+    /// The SHA-256 fingerprint of the server's own certificate, in upper-case hex.
     #[serde(rename = "tls.server.hash.sha256")]
     pub sha256: String,
+    /// The label of the certificate, as in the configuration.
     pub chosen_cert: String,
+    /// Its serial number.
     pub chosen_cert_serial: String,
 }
 

@@ -1,5 +1,5 @@
-//! Where the access log's lines go, and how that is opened and written without waiting for a reader.
-//! Must not know: what a line says.
+//! The target of the access log's lines: opened and written without waiting for a reader.
+//! Must not know: what a line contains.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -19,15 +19,16 @@ pub enum Target {
     File(PathBuf),
 }
 
-/// What lines are written to.
+/// An opened target.
 pub(super) struct Out {
     pub(super) writer: Box<dyn Write + Send>,
-    /// Several lines may be written at once. Into a pipe they may not, since it may take one half of them.
+    /// Several lines may be written in one call. Not for a pipe, since it may take only a part of them.
     pub(super) buffered: bool,
 }
 
 impl Target {
-    /// Opens it, or makes the file. It never waits, even where it is a FIFO that nobody reads. An error begins with the path.
+    /// Opens the target, and creates the file if there is none. It never waits, not even for the reader of a FIFO. An error
+    /// begins with the path.
     pub(super) fn open(&self) -> io::Result<Out> {
         let buffered = |writer| Out { writer, buffered: true };
         Ok(match self {
@@ -41,7 +42,8 @@ impl Target {
         })
     }
 
-    /// Why it cannot be opened, as far as that shows without opening it.
+    /// Why it cannot be opened, as far as that is visible without opening it. Opening would create the file, which `check` must
+    /// not do.
     pub fn refusal(&self) -> Option<String> {
         let Self::File(path) = self else { return None };
         let reason = match fs::metadata(path) {
@@ -69,7 +71,7 @@ fn open(path: &Path) -> io::Result<Out> {
     if kind.is_some_and(|kind| kind.is_fifo()) {
         return Ok(Out { writer: Box::new(Stream::new(fifo(path)?)), buffered: false });
     }
-    // It may have been replaced by a FIFO since: opening that without waiting is an error where nobody reads it.
+    // The file can be replaced by a FIFO at this moment. O_NONBLOCK makes opening that an error if no process reads it.
     let file = options().append(true).create(true).mode(MODE).open(path)?;
     Ok(match file.metadata()?.is_file() {
         true => Out { writer: Box::new(file), buffered: true },
@@ -77,9 +79,10 @@ fn open(path: &Path) -> io::Result<Out> {
     })
 }
 
-/// Opened for reading too, a FIFO is there for good: its readers may come and go.
+/// Opens a FIFO for reading too: then it stays open even while no process reads it (fifo(7)).
 fn fifo(path: &Path) -> io::Result<File> {
     match options().read(true).write(true).open(path) {
+        // This user may only write to it.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => options().write(true).open(path),
         opened => opened,
     }
@@ -95,15 +98,17 @@ fn reason(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "its folder does not exist".into(),
         ErrorKind::PermissionDenied => "not writable for this user".into(),
-        _ if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => "nobody reads this FIFO".into(),
+        _ if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+            "no process reads this FIFO".into()
+        }
         _ => error.to_string(),
     }
 }
 
-/// A pipe or a device, which may take a part of a line or none.
+/// A pipe or a device, which may take only a part of a line, or nothing.
 struct Stream {
     file: File,
-    /// It took nothing for a while: it is not waited for again until it takes something.
+    /// It took nothing for a while. The next writes do not wait for it until it takes something again.
     clogged: bool,
     /// The last line was cut off.
     torn: bool,
@@ -122,7 +127,7 @@ impl Stream {
 }
 
 impl Write for Stream {
-    /// Writes a whole line, or fails. A line that was cut off before is ended first.
+    /// Writes a complete line, or fails. If the last line was cut off, a line break is written first.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let whole = if self.torn { [b"\n", line].concat() } else { line.to_vec() };
         let mut rest = whole.as_slice();
@@ -152,10 +157,10 @@ impl Write for Stream {
 
 const NO_SOCKET: &str = "is a socket, expected a file or a FIFO";
 
-/// Addresses of clients and the names that they ask for are not everybody's to read.
+/// Not readable for all users: the log contains the addresses of clients and the names that they ask for.
 const MODE: u32 = 0o640;
 
-/// For a reader that is slow. Records wait meanwhile, in a queue of their own.
+/// How long a slow reader is waited for. New records wait in the queue meanwhile.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

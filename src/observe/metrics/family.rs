@@ -45,7 +45,7 @@ impl<const N: usize> Counters<N> {
         self.0.with_label_values(&values)
     }
 
-    /// Forgets the series whose labels `alive` does not know.
+    /// Removes the series for whose labels `alive` returns false.
     pub(super) fn prune(&self, alive: impl Fn(&HashMap<&str, &str>) -> bool) {
         prune(&self.0, alive);
     }
@@ -57,7 +57,7 @@ impl<const N: usize> Histograms<N> {
         self.0.with_label_values(&values)
     }
 
-    /// Forgets the series whose labels `alive` does not know.
+    /// Removes the series for whose labels `alive` returns false.
     pub(super) fn prune(&self, alive: impl Fn(&HashMap<&str, &str>) -> bool) {
         prune(&self.0, alive);
     }
@@ -68,7 +68,7 @@ fn prune<T: MetricVecBuilder>(vec: &MetricVec<T>, alive: impl Fn(&HashMap<&str, 
         for metric in family.get_metric() {
             let labels = metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
             if !alive(&labels) {
-                // It fails only where it is gone already.
+                // It fails only if the series is removed already.
                 let _ = vec.remove(&labels);
             }
         }
