@@ -1,4 +1,4 @@
-//! What one client would get of a listener, and why.
+//! Answers a question about a client: which certificate a listener would serve to it, and why.
 
 pub mod answer;
 pub mod ask;

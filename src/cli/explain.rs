@@ -29,7 +29,7 @@ pub(super) struct Question {
     /// The listener to ask. May be left out where there is only one.
     #[arg(short, long, value_name = "NAME")]
     listener: Option<String>,
-    /// The server name that the client asks for; without it, the client gives none.
+    /// The server name that the client asks for; without it, the client sends none.
     #[arg(long, value_name = "NAME")]
     sni: Option<String>,
     /// The address that the client connected to, which counts where it gives no name.
@@ -81,7 +81,7 @@ pub(super) fn explain(question: Question) -> ExitCode {
     };
     let raw = match ask.client_hello() {
         Ok(raw) => raw,
-        Err(error) => return misused(&format!("--{}", error.part), &error.said),
+        Err(error) => return misused(&format!("--{}", error.part), &error.reason),
     };
     let path = &question.config;
     let now = Timestamp::now();

@@ -1,4 +1,4 @@
-//! The answer to a question about a client, as it is served in JSON. Must not know: how it is found.
+//! The answer to a question about a client, in the form of its JSON. Must not know: how it is found.
 
 use std::borrow::Cow;
 
@@ -16,14 +16,14 @@ use crate::tls::wire::{alert, codes};
 #[derive(Debug, Clone, Serialize)]
 pub struct Explanation {
     pub listener: String,
-    /// Of the route; `None` where TLS does not end here.
+    /// The policy of the route; `None` if TLS is not terminated here.
     pub policy: Option<String>,
     /// What the client offers, as far as it can be read.
     pub client: Option<Offered>,
     pub route: Option<Route>,
     #[serde(flatten)]
     pub result: Decision,
-    /// In the order in which they are looked at.
+    /// The certificates, in the order in which they are examined.
     pub candidates: Vec<Candidate>,
 }
 
@@ -35,32 +35,35 @@ pub struct Offered {
     pub ciphers: Vec<Cow<'static, str>>,
     pub groups: Vec<Cow<'static, str>>,
     pub signature_schemes: Vec<Cow<'static, str>>,
-    /// Where it is not the same list for certificates as for handshakes.
+    /// The signature schemes for certificates, if the client sends a separate list (RFC 8446 section 4.2.3).
     pub certificate_signature_schemes: Option<Vec<Cow<'static, str>>>,
     pub application_protocols: Vec<String>,
 }
 
-/// Where the connection goes.
+/// The route that takes the connection.
 #[derive(Debug, Clone, Serialize)]
 pub struct Route {
-    /// `default` for the listener's own way.
+    /// `default` for the listener itself.
     pub name: String,
+    /// `terminate`, `passthrough` or `reject`.
     pub mode: &'static str,
-    /// `None` where it refuses.
+    /// `None` if the route refuses its connections.
     pub backend: Option<String>,
 }
 
-/// What comes of the connection.
+/// What happens with the connection.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Decision {
+    /// TLS is terminated, with a certificate.
     Served(Served),
-    /// To a backend that has certificates of its own.
+    /// The connection is passed through to a backend, which has its own certificates.
     PassedThrough,
+    /// The connection is refused.
     Refused(Refused),
 }
 
-/// What the client gets.
+/// What the client receives.
 #[derive(Debug, Clone, Serialize)]
 pub struct Served {
     pub version: Cow<'static, str>,
@@ -71,7 +74,7 @@ pub struct Served {
     /// `exact`, `wildcard`, `address` or `default`.
     #[serde(rename = "match")]
     pub matched: &'static str,
-    /// False where nothing valid was left.
+    /// False if no valid certificate was left.
     pub valid: bool,
     pub key_type: String,
     pub key_bits: u32,
@@ -79,16 +82,16 @@ pub struct Served {
     pub sha256: String,
 }
 
-/// Why the client gets nothing.
+/// Why the client is refused.
 #[derive(Debug, Clone, Serialize)]
 pub struct Refused {
     pub reason: String,
-    /// The IANA name of the alert that the client gets, if it gets one.
+    /// The IANA name of the alert that the client receives, if it receives one.
     pub alert: Option<String>,
     pub alert_code: Option<u8>,
 }
 
-/// One certificate that was looked at.
+/// One certificate that was examined.
 #[derive(Debug, Clone, Serialize)]
 pub struct Candidate {
     pub certificate: String,
@@ -103,13 +106,14 @@ pub struct Candidate {
     pub reason: String,
 }
 
+/// What was decided about a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Served,
-    /// It could serve, and another is preferred.
+    /// It could be served, and another one is preferred.
     Outranked,
-    /// It cannot serve this client.
+    /// It cannot be served to this client.
     Dropped,
 }
 
@@ -145,7 +149,7 @@ impl Served {
         let certificate = &choice.certificate;
         Self {
             version: codes::version_name(terms.version),
-            // There is one for every scheme that the terms leave.
+            // Every scheme in the terms has a cipher suite.
             cipher: terms.suite(choice.scheme).map(codes::suite_name).unwrap_or_default(),
             group: codes::group_name(terms.group),
             signature_scheme: codes::scheme_name(choice.scheme),
@@ -161,13 +165,13 @@ impl Served {
 }
 
 impl Decision {
-    /// A connection that ends as `ending`, for the reason that the log has of it.
+    /// A connection that ends as `ending`, with the reason that the access log shows.
     pub(super) fn ended(ending: &Ending) -> Self {
         let reason = ending.cause.reason.as_deref().unwrap_or_default();
         Self::ended_since(ending, reason.to_owned())
     }
 
-    /// The same where the log has no reason, or where more is known than the log has.
+    /// The same, with a reason that contains more than the access log does.
     pub(super) fn ended_since(ending: &Ending, reason: String) -> Self {
         Self::refused(reason, ending.closing.client.alert())
     }

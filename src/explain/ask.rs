@@ -1,4 +1,4 @@
-//! A question as it was typed → the ClientHello of the client that it is about.
+//! A question as the user wrote it → the ClientHello of the client in question.
 //! Must not know: listeners, what the answer is.
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
@@ -10,22 +10,23 @@ use crate::tls::policy;
 use crate::tls::wire::codes;
 use crate::tls::wire::draft::Draft;
 
-/// Which client is meant. What is not said is as the client – one of the known, a captured one, or else one that can do
-/// everything – has it by itself.
+/// Describes a client. It begins as a known client, as a captured one, or else as one that can do everything; each part that is
+/// given replaces that part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ask {
+    /// The server name that the client sends.
     pub sni: Option<String>,
     /// Signature schemes, separated by `:` or `,`.
     pub sigalgs: Option<String>,
-    /// One of [`clients::ALL`].
+    /// The name of one of [`clients::ALL`]. Not together with `hello`.
     pub client: Option<String>,
-    /// `1.2`
+    /// The only TLS version that the client offers: `1.2`.
     pub tls: Option<String>,
     /// Cipher suites of all versions, separated by `:` or `,`.
     pub ciphers: Option<String>,
     /// Key exchange groups, separated by `:` or `,`.
     pub groups: Option<String>,
-    /// Application protocols, the preferred one first, separated by `,`.
+    /// Application protocols in the order of preference, separated by `,`.
     pub alpn: Option<String>,
     /// A captured ClientHello.
     pub hello: Option<Vec<u8>>,
@@ -33,15 +34,16 @@ pub struct Ask {
 
 /// What is wrong with a question.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{part}: {said}")]
+#[error("{part}: {reason}")]
 pub struct AskError {
     /// The part of the question: `sni`, `sigalgs` …
     pub part: &'static str,
-    pub said: String,
+    /// What was found and what was expected.
+    pub reason: String,
 }
 
 impl Ask {
-    /// What this client says first.
+    /// The ClientHello that this client sends, in its records.
     pub fn client_hello(&self) -> Result<Vec<u8>, AskError> {
         let raw = match (&self.client, &self.hello) {
             (Some(_), Some(_)) => {
@@ -50,12 +52,12 @@ impl Ask {
             (Some(name), None) => {
                 let names = || clients::ALL.iter().map(|client| client.name).collect::<Vec<_>>().join(", ");
                 let unknown = || wrong("client", format!("unknown client {name:?} (expected one of {})", names()));
-                Some(clients::named(name).ok_or_else(unknown)?.hello().map_err(|said| wrong("client", said))?)
+                Some(clients::named(name).ok_or_else(unknown)?.hello().map_err(|reason| wrong("client", reason))?)
             }
-            (None, Some(captured)) => Some(capture::read(captured).map_err(|said| wrong("hello", said))?),
+            (None, Some(captured)) => Some(capture::read(captured).map_err(|reason| wrong("hello", reason))?),
             (None, None) => None,
         };
-        // What was captured is shown as it is, also where it cannot be taken apart.
+        // An unchanged capture is used as it is, byte for byte: so even a malformed one gets the proxy's own answer.
         if let Some(raw) = raw.as_ref().filter(|_| self.client.is_none() && self.changes_nothing()) {
             return Ok(raw.clone());
         }
@@ -76,7 +78,7 @@ impl Ask {
     fn apply(&self, draft: &mut Draft) -> Result<(), AskError> {
         match &self.sni {
             Some(name) => draft.server_name(Some(&server_name(name)?)),
-            // A known client was recorded with a name that is nobody's.
+            // Known clients were recorded with a server name that means nothing here.
             None if self.hello.is_none() => draft.server_name(None),
             None => {}
         }
@@ -102,7 +104,7 @@ impl Ask {
     }
 }
 
-/// A client that can do all that any server of ours may want.
+/// A client that offers everything that tlsgate supports.
 fn able() -> Draft {
     let mut draft = Draft::blank();
     draft.versions(&[ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2]);
@@ -160,7 +162,7 @@ fn list<T>(
     words
         .map(|word| {
             let found = || match word {
-                "" => format!("found no name where a {what} should stand ({})", expected()),
+                "" => format!("found an empty {what} ({})", expected()),
                 word => format!("unknown {what} {word:?} ({})", expected()),
             };
             find(word).ok_or_else(|| wrong(part, found()))
@@ -168,11 +170,11 @@ fn list<T>(
         .collect()
 }
 
-fn wrong(part: &'static str, said: String) -> AskError {
-    AskError { part, said }
+fn wrong(part: &'static str, reason: String) -> AskError {
+    AskError { part, reason }
 }
 
-/// Bytes of a list. Every suite that there is takes half of it.
+/// The largest size of a list in bytes. The names of all cipher suites together take half of it.
 const LONGEST: usize = 32 * 1024;
 
 const SUITES: &[CipherSuite] = &[

@@ -1,15 +1,15 @@
-//! A captured ClientHello, as bytes or as hex digits, with its record header or without → records.
-//! Must not know: what is in it.
+//! A captured ClientHello, as bytes or as hex digits, with or without its record header → records.
+//! Must not know: what it contains.
 
 use crate::tls::wire::codes::versions::TLS10;
 use crate::tls::wire::{hello, write};
 
-/// Reads what was captured; an error tells what was found and what was expected.
+/// Reads a capture. An error contains what was found and what was expected.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<u8>, String> {
     if bytes.is_empty() {
         return Err("found nothing, expected a ClientHello as bytes or as hex digits".into());
     }
-    // Twice the size in digits, and what stands between them.
+    // Hex digits take twice the size, and the separators between them may take as much again.
     if bytes.len() > 4 * hello::MAX_BYTES {
         return Err(format!("found {} bytes, expected at most {}", bytes.len(), hello::MAX_BYTES));
     }
@@ -45,7 +45,7 @@ fn digits(text: &[u8]) -> Result<Vec<u8>, String> {
         }
     }
     match values.as_chunks::<2>() {
-        ([], []) => Err("found nothing but space, expected a ClientHello as bytes or as hex digits".into()),
+        ([], []) => Err("found only white space, expected a ClientHello as bytes or as hex digits".into()),
         (pairs, []) => Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect()),
         (_, _) => Err(format!("found {} hex digits, expected an even number", values.len())),
     }
@@ -70,19 +70,19 @@ mod tests {
 
     #[test]
     fn each_fault_is_named() {
-        let said = |bytes: &[u8]| read(bytes).unwrap_err();
-        assert_eq!(said(b""), "found nothing, expected a ClientHello as bytes or as hex digits");
-        assert_eq!(said(b" \n"), "found nothing but space, expected a ClientHello as bytes or as hex digits");
-        assert_eq!(said(b"160"), "found 3 hex digits, expected an even number");
-        assert_eq!(said(b"16 0g"), "found 'g' at byte 5, expected hex digits, or bytes that begin with 0x16 0x03");
+        let reason = |bytes: &[u8]| read(bytes).unwrap_err();
+        assert_eq!(reason(b""), "found nothing, expected a ClientHello as bytes or as hex digits");
+        assert_eq!(reason(b" \n"), "found only white space, expected a ClientHello as bytes or as hex digits");
+        assert_eq!(reason(b"160"), "found 3 hex digits, expected an even number");
+        assert_eq!(reason(b"16 0g"), "found 'g' at byte 5, expected hex digits, or bytes that begin with 0x16 0x03");
         assert_eq!(
-            said(b"GET / HTTP/1.1"),
+            reason(b"GET / HTTP/1.1"),
             "found 'G' at byte 1, expected hex digits, or bytes that begin with 0x16 0x03"
         );
         assert_eq!(
-            said(b"170303"),
+            reason(b"170303"),
             "begins with \"1703\", expected a handshake record (\"1603…\") or a ClientHello (\"0100…\")"
         );
-        assert_eq!(said(&[b'0'; 300_000]), "found 300000 bytes, expected at most 65536");
+        assert_eq!(reason(&[b'0'; 300_000]), "found 300000 bytes, expected at most 65536");
     }
 }

@@ -1,14 +1,13 @@
-//! Real clients, as they introduce themselves: ClientHellos, each with where and when it was taken.
-//! Must not know: what becomes of them.
+//! The ClientHellos of real clients, each with its source and date. Must not know: what they are used for.
 
 use crate::explain::capture;
 
-/// A client whose first words are known.
+/// A client whose ClientHello is known.
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
-    /// What it is asked for by.
+    /// The name by which users select it.
     pub name: &'static str,
-    /// What it is, and where its words come from.
+    /// Which program it is, and where its ClientHello comes from.
     pub source: &'static str,
     hex: &'static str,
 }
@@ -31,6 +30,7 @@ macro_rules! client {
     };
 }
 
+/// All known clients.
 pub const ALL: &[Client] = &[
     client!("android12", "Android 12 without a browser, recorded by testssl.sh (version 3.0.8 of 2022)"),
     client!("chrome", "Chromium 156.0.8078.79 of Debian 12, headless, recorded on 2026-11-24"),

@@ -1,4 +1,4 @@
-//! What the choice saw → sentences that name the step which decided (docs/tools.md lists the steps).
+//! What the choice of a certificate examined → sentences with the step that decided (docs/tools.md lists the steps).
 //! Must not know: how the choice is made.
 
 use std::borrow::{Borrow, Cow};
@@ -23,7 +23,7 @@ use crate::tls::wire::hello::Hello;
 
 type Seen = (Arc<Certificate>, select::Verdict);
 
-/// Every candidate with what was thought of it, at `now` (seconds since 1970).
+/// Every candidate with its verdict and the reason for it, at `now` (seconds since 1970).
 pub(super) fn candidates(
     seen: &[Seen],
     hello: &Hello,
@@ -35,10 +35,10 @@ pub(super) fn candidates(
         select::Verdict::Usable(rank) => Some((Arc::clone(certificate), *rank)),
         _ => None,
     };
-    // Of equals the first.
+    // `min_by_key` returns the first of equals, as the choice itself does.
     let best_at = (0..seen.len()).filter_map(|at| Some((at, ranked(&seen[at])?))).min_by_key(|(_, (_, rank))| *rank);
     let about = About { hello, terms, address, now };
-    // One that bears the name and a wildcard for it as well is seen twice; what is thought of it first says it all.
+    // A certificate that has both the name and a wildcard for it was examined twice. The first verdict is the better one.
     let is_new = |at: usize| seen[..at].iter().all(|(earlier, _)| !Arc::ptr_eq(earlier, &seen[at].0));
     let described = seen.iter().enumerate().filter(|(at, _)| is_new(*at)).map(|(at, (certificate, verdict))| {
         let (matched, verdict, step, reason) = match (verdict, &best_at) {
@@ -69,7 +69,7 @@ pub(super) fn candidates(
     described.collect()
 }
 
-/// What stood against what, for a client that gets nothing.
+/// What the client offers and what the policy allows, for a client that is refused.
 pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) -> String {
     let policy = &terminator.policy;
     let against = |offered: Vec<Cow<'static, str>>, allowed: Vec<Cow<'static, str>>| {
@@ -94,9 +94,9 @@ pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) 
         }
         Refusal::InappropriateFallback => String::new(),
         Refusal::NoServerName { .. } => "require_sni is on".into(),
-        Refusal::UnknownName => "step 1: no certificate bears it, and unknown_name is \"reject\"".into(),
+        Refusal::UnknownName => "step 1: no certificate has the name, and unknown_name is \"reject\"".into(),
         Refusal::NoCommonScheme => {
-            "step 5: where the name is known and no key fits, no other certificate is served".into()
+            "step 5: no key of the certificates with the name fits, and no other certificate is served".into()
         }
     }
 }
@@ -111,13 +111,13 @@ struct About<'a> {
 impl About<'_> {
     fn served(&self, certificate: &Certificate, rank: Rank) -> String {
         let named = match (rank.tier, &self.hello.server_name) {
-            (Tier::Exact, _) => "it bears the name".to_owned(),
-            (Tier::Wildcard, _) => "it bears a wildcard that covers the name".to_owned(),
+            (Tier::Exact, _) => "it has the name".to_owned(),
+            (Tier::Wildcard, _) => "its wildcard covers the name".to_owned(),
             (Tier::Address, _) => {
-                "the client gives no name, and it bears the address that the client connected to".into()
+                "the client sends no name, and it has the address that the client connected to".into()
             }
-            (Tier::Default, Some(_)) => "no certificate bears the name, and it is a default one".to_owned(),
-            (Tier::Default, None) => "the client gives no name, and it is a default one".to_owned(),
+            (Tier::Default, Some(_)) => "no certificate has the name, and it is a default one".to_owned(),
+            (Tier::Default, None) => "the client sends no name, and it is a default one".to_owned(),
         };
         let scheme = self.terms.and_then(|terms| certificate.scheme_for(&terms.schemes));
         let signs = scheme.map(|scheme| format!("; it can sign in {} (step 2)", codes::scheme_name(scheme)));
@@ -135,13 +135,12 @@ impl About<'_> {
     ) -> (u8, String) {
         match select::decided((best, of_best), (certificate, rank)) {
             Decided::Validity => {
-                (3, format!("it {}, and the one that is served is valid", validity(certificate, self.now)))
+                (3, format!("it {}; the served certificate is valid", validity(certificate, self.now)))
             }
-            Decided::Tier if of_best.tier == Tier::Address => (
-                1,
-                "it is a default one, and the one that is served bears the address that the client connected to".into(),
-            ),
-            Decided::Tier => (1, "only a wildcard of it covers the name, and the one that is served bears it".into()),
+            Decided::Tier if of_best.tier == Tier::Address => {
+                (1, "it is a default one; the served certificate has the address that the client connected to".into())
+            }
+            Decided::Tier => (1, "only its wildcard covers the name; the served certificate has the exact name".into()),
             Decided::Chain => (4, self.chain(certificate)),
             Decided::KeyType => (4, "ECDSA and Ed25519 come before RSA".into()),
             Decided::Hash => (4, "its own signature has a weaker hash".into()),
@@ -153,22 +152,22 @@ impl About<'_> {
 
     fn scheme(&self, certificate: &Certificate) -> String {
         let own: Vec<_> = certificate.key_type.schemes().iter().map(|scheme| codes::scheme_name(*scheme)).collect();
-        let left: Vec<_> = self
+        let allowed: Vec<_> = self
             .terms
             .map(|terms| terms.schemes.iter().map(|scheme| codes::scheme_name(*scheme)).collect())
             .unwrap_or_default();
-        let under = match self.terms.map(|terms| terms.version) {
-            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2 and the cipher suites in common leave",
-            _ => "TLS 1.3 leaves",
+        let version = match self.terms.map(|terms| terms.version) {
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2 and the common cipher suites allow",
+            _ => "TLS 1.3 allows",
         };
-        format!("its key can sign in {}; of what the client offers, {under} {}", listed(&own), listed(&left))
+        format!("its key can sign in {}; of the client's schemes, {version} {}", listed(&own), listed(&allowed))
     }
 
     fn curve(&self, certificate: &Certificate) -> String {
         let curves = self.terms.and_then(|terms| terms.curves.as_deref()).unwrap_or_default();
         let offered: Vec<String> = curves.iter().map(KeyType::to_string).collect();
         let own = certificate.key_type;
-        format!("under TLS 1.2 its curve ({own}) must be among the client's groups, which have {}", listed(&offered))
+        format!("under TLS 1.2 its curve ({own}) must be among the client's groups, which contain {}", listed(&offered))
     }
 
     fn chain(&self, certificate: &Certificate) -> String {
@@ -178,24 +177,24 @@ impl About<'_> {
             Some(scheme) => format!(" ({} is not offered)", codes::scheme_name(*scheme)),
             None => " (TLS has no name for a signature in it)".into(),
         };
-        format!("the client does not say that it can verify its chain{needs}")
+        format!("the client's offer does not cover its chain{needs}")
     }
 
-    /// How the name leads to it.
+    /// How the certificate matches the client's name or address.
     fn tier(&self, certificate: &Certificate) -> Tier {
         let name = self.hello.server_name.as_deref().and_then(|name| Name::parse(name).ok());
         let Some(Name::Exact(name)) = name else {
             let nameless = self.address.filter(|_| self.hello.server_name.is_none());
-            let borne = nameless.is_some_and(|address| {
+            let matches = nameless.is_some_and(|address| {
                 certificate.addresses.iter().any(|own| own.to_canonical() == address.to_canonical())
             });
-            return if borne { Tier::Address } else { Tier::Default };
+            return if matches { Tier::Address } else { Tier::Default };
         };
         let parent = name.split_once('.').map(|(_, parent)| parent);
-        let bears = |wanted: &Name| certificate.names.contains(wanted);
+        let has = |name: &Name| certificate.names.contains(name);
         match parent {
-            _ if bears(&Name::Exact(name.clone())) => Tier::Exact,
-            Some(parent) if bears(&Name::Wildcard(parent.into())) => Tier::Wildcard,
+            _ if has(&Name::Exact(name.clone())) => Tier::Exact,
+            Some(parent) if has(&Name::Wildcard(parent.into())) => Tier::Wildcard,
             _ => Tier::Default,
         }
     }

@@ -1,4 +1,4 @@
-//! An explanation → text for people. Must not know: how it came about.
+//! An explanation → text for people. Must not know: how it was found.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -11,7 +11,7 @@ impl Display for Explanation {
             None => writeln!(f, "listener     {}", self.listener)?,
         }
         if let Some(client) = &self.client {
-            writeln!(f, "server name  {}", client.server_name.as_deref().unwrap_or("- (the client gives none)"))?;
+            writeln!(f, "server name  {}", client.server_name.as_deref().unwrap_or("- (the client sends none)"))?;
             offered(client, f)?;
         }
         if let Some(route) = &self.route {
@@ -30,7 +30,7 @@ impl Display for Explanation {
     }
 }
 
-/// What matters for the choice; the whole is in the JSON.
+/// What matters for the choice. The JSON contains everything.
 fn offered(client: &Offered, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "offers       {}", client.versions.join(" "))?;
     writeln!(f, "             {} cipher suites, groups {}", client.ciphers.len(), client.groups.join(" "))?;
@@ -84,7 +84,7 @@ impl Display for Candidate {
     }
 }
 
-/// A curve's name says how large it is.
+/// The name of a curve contains its size; "RSA" does not.
 fn key(kind: &str, bits: u32) -> String {
     if kind == "RSA" { format!("RSA {bits}") } else { kind.to_owned() }
 }

@@ -1,5 +1,5 @@
-//! What one client would get of a listener, and why: the ClientHello takes the same way as in the proxy, and each decision
-//! about it is written down. Must not know: where the hello comes from, who asks.
+//! What one client would receive from a listener, and why: the ClientHello goes through the same code as in the proxy, and each
+//! decision about it is noted. Must not know: where the hello comes from, who asks.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::wire::hello::Hello;
 use crate::tls::wire::hello::reader::HelloReader;
 
-/// The listener that is asked about; where none is named, the only one.
+/// The listener of that name; without a name, the only listener. An error contains the names of all listeners.
 pub fn listener<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s Listener, String> {
     let mut names: Vec<&str> = snapshot.listeners().map(|listener| &*listener.name).collect();
     names.sort_unstable();
@@ -29,15 +29,15 @@ pub fn listener<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s Li
     })
 }
 
-/// Explains what comes of the ClientHello in `raw`, sent to `address` if that is known, at `now` (seconds since 1970).
+/// Explains what happens with the ClientHello in `raw`, sent to `address` if that is known, at `now` (seconds since 1970).
 pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: i64) -> Explanation {
     let mut explanation = Explanation {
         listener: listener.name.to_string(),
         policy: None,
         client: None,
         route: None,
-        // The proxy waits for the rest, which does not come.
-        result: Decision::ended_since(&Late::Hello.into(), "the ClientHello is not whole".into()),
+        // The proxy would wait for the rest of an incomplete hello, and the client would not send it.
+        result: Decision::ended_since(&Late::Hello.into(), "the ClientHello is incomplete".into()),
         candidates: Vec::new(),
     };
     let mut reader = HelloReader::default();
@@ -70,7 +70,7 @@ impl Explanation {
         self.result = match &route.way {
             Way::Reject => {
                 let ending = Ending::rejected(route, &listener.ways);
-                Decision::ended_since(&ending, "the route refuses whom it takes".into())
+                Decision::ended_since(&ending, "the route refuses the connections that it takes".into())
             }
             Way::Passthrough(_) => Decision::PassedThrough,
             Way::Terminate(termination) => {
@@ -105,7 +105,7 @@ impl Explanation {
     }
 }
 
-/// rustls refuses the hello, and has written the record with the alert itself, if there is one.
+/// rustls has refused the hello. `record` is the alert that it has written, if any.
 fn cannot_begin(error: rustls::Error, record: &[u8]) -> Decision {
     let ending = Ending::from(HandshakeError::Protocol(error.into()));
     let reason = ending.cause.reason.unwrap_or_default();

@@ -16,7 +16,7 @@ fn hello(ask: &Ask) -> Hello {
     read(ask.client_hello().unwrap())
 }
 
-fn said(ask: Ask) -> String {
+fn reason(ask: Ask) -> String {
     ask.client_hello().unwrap_err().to_string()
 }
 
@@ -86,7 +86,7 @@ fn a_captured_hello_is_shown_as_it_is_unless_something_is_asked_for() {
     let half = Ask { hello: Some(captured[..200].to_vec()), ..Ask::default() };
     assert_eq!(half.client_hello().map(|raw| raw.len()), Ok(200));
     assert_eq!(
-        said(Ask { tls: text("1.2"), ..half }),
+        reason(Ask { tls: text("1.2"), ..half }),
         "hello: it is cut short or malformed, so that nothing about it can be changed"
     );
 }
@@ -96,7 +96,7 @@ fn each_fault_is_named_with_what_there_is() {
     let with = |change: fn(&mut Ask, String), value: &str| {
         let mut ask = Ask::default();
         change(&mut ask, value.to_owned());
-        said(ask)
+        reason(ask)
     };
     assert_eq!(
         with(|ask, value| ask.client = Some(value), "netscape"),
@@ -105,9 +105,9 @@ fn each_fault_is_named_with_what_there_is() {
     let sigalgs = with(|ask, value| ask.sigalgs = Some(value), "ECDSA+SHA256:RSA");
     assert!(sigalgs.starts_with("sigalgs: unknown signature scheme \"RSA\" (expected ecdsa_secp256r1_sha256, "));
     let empty = with(|ask, value| ask.sigalgs = Some(value), "");
-    assert!(empty.starts_with("sigalgs: found no name where a signature scheme should stand (expected "), "{empty}");
+    assert!(empty.starts_with("sigalgs: found an empty signature scheme (expected "), "{empty}");
     let groups = with(|ask, value| ask.groups = Some(value), "x25519::P-256");
-    assert!(groups.starts_with("groups: found no name where a group should stand (expected X25519MLKEM768, "));
+    assert!(groups.starts_with("groups: found an empty group (expected X25519MLKEM768, "));
     assert_eq!(
         with(|ask, value| ask.ciphers = Some(value), "TLS_AES_128_GCM"),
         "ciphers: unknown cipher suite \"TLS_AES_128_GCM\" (expected IANA's or OpenSSL's names, numbers such as 0xc02f)"
@@ -129,5 +129,5 @@ fn each_fault_is_named_with_what_there_is() {
     let long = vec!["x25519"; 10_000].join(":");
     assert_eq!(with(|ask, value| ask.groups = Some(value), &long), "groups: found 69999 bytes, expected at most 32768");
     let both = Ask { client: text("curl"), hello: Some(vec![22, 3, 1]), ..Ask::default() };
-    assert_eq!(said(both), "client: found together with a captured hello, expected one of the two");
+    assert_eq!(reason(both), "client: found together with a captured hello, expected one of the two");
 }

@@ -76,27 +76,27 @@ fn every_candidate_has_its_step_and_its_reason() {
     assert_eq!(
         candidates(&["--sni", "main.test"]),
         [
-            "main-ec.crt served 1: it bears the name; it can sign in ecdsa_secp256r1_sha256 (step 2)",
+            "main-ec.crt served 1: it has the name; it can sign in ecdsa_secp256r1_sha256 (step 2)",
             "main-rsa.crt outranked 4: ECDSA and Ed25519 come before RSA"
         ]
     );
     assert_eq!(
         candidates(&["--sni", "main.test", "--sigalgs", "RSA-PSS+SHA256"])[0],
-        "main-ec.crt dropped 2: its key can sign in ecdsa_secp256r1_sha256; of what the client offers, TLS 1.3 leaves rsa_pss_rsae_sha256"
+        "main-ec.crt dropped 2: its key can sign in ecdsa_secp256r1_sha256; of the client's schemes, TLS 1.3 allows rsa_pss_rsae_sha256"
     );
     assert_eq!(
         candidates(&["--sni", "a.wild.test", "--tls", "1.2", "--groups", "x25519:P-256"]),
         [
-            "wild.crt dropped 2: under TLS 1.2 its curve (ECDSA P-384) must be among the client's groups, which have ECDSA P-256"
+            "wild.crt dropped 2: under TLS 1.2 its curve (ECDSA P-384) must be among the client's groups, which contain ECDSA P-256"
         ]
     );
     let old = candidates(&["--sni", "old.test"]);
     assert_eq!(old.len(), 1);
-    assert!(old[0].starts_with("old.crt served 1: it bears the name; it can sign in "), "{old:?}");
+    assert!(old[0].starts_with("old.crt served 1: it has the name; it can sign in "), "{old:?}");
     assert!(old[0].contains("; it expired at 20") && old[0].ends_with("and nothing valid is left (step 3)"), "{old:?}");
     let unknown = candidates(&["--sni", "nobody.test"]);
-    assert!(unknown[0].contains("no certificate bears the name, and it is a default one"), "{unknown:?}");
-    assert!(candidates(&[])[0].contains("the client gives no name, and it is a default one"));
+    assert!(unknown[0].contains("no certificate has the name, and it is a default one"), "{unknown:?}");
+    assert!(candidates(&[])[0].contains("the client sends no name, and it is a default one"));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn each_refusal_says_what_stood_against_what() {
         (
             &["--sni", "main.test", "--sigalgs", "ed25519"],
             "handshake_failure",
-            "no signature scheme in common: step 5: where the name is known and no key fits, no other certificate is served",
+            "no signature scheme in common: step 5: no key of the certificates with the name fits, and no other certificate is served",
         ),
         (
             &["--tls", "1.2", "--ciphers", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:0x5600"],
@@ -195,7 +195,7 @@ fn a_hello_that_is_none_is_refused_as_the_proxy_would() {
         assert_eq!(explained["result"], "refused", "{explained:#}");
         (explained["reason"].as_str().unwrap().to_owned(), explained["alert"].as_str().map(str::to_owned))
     };
-    assert_eq!(reason(&raw[..100]), ("the ClientHello is not whole".to_owned(), None));
+    assert_eq!(reason(&raw[..100]), ("the ClientHello is incomplete".to_owned(), None));
     let mut other = raw.clone();
     // A ServerHello is no ClientHello.
     other[5] = 2;
