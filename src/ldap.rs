@@ -1,8 +1,8 @@
-//! LDAP (RFC 4511), as far as a proxy needs it: BER, messages, results, and the few requests that a client of ours sends.
-//! No I/O: bytes in, bytes out. Must not know: sockets, TLS, who asks and what becomes of the answer.
+//! LDAP (RFC 4511), as far as a proxy needs it: BER, messages, results, and the few requests that tlsgate sends as a client.
+//! No I/O: bytes in, bytes out. Must not know: sockets, TLS, who sends the requests and what the answers are used for.
 //!
-//! By hand, because of the crates that parse LDAP one recurses without a limit into whatever a peer sends, one brings two
-//! dozen crates for a message of twenty bytes, and one has a licence that is not ours.
+//! Written here, because none of the crates that parse LDAP fits: one recurses without a limit into what a peer sends, one needs
+//! two dozen other crates for a message of twenty bytes, and one has an incompatible licence.
 
 pub mod ber;
 pub mod client;

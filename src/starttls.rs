@@ -1,10 +1,11 @@
-//! What goes over a connection in the clear before TLS begins: LDAP's StartTLS and PostgreSQL's SSLRequest, as a server
-//! answers them and as a client asks. Must not know: TLS, backends, listeners.
+//! The exchange in the clear before TLS begins: LDAP's StartTLS and PostgreSQL's SSLRequest, on the server's side and on the
+//! client's. Must not know: TLS, backends, listeners.
 //!
-//! Nothing that was sent in the clear outlives this room: a request for TLS counts only if no byte follows it before the
-//! answer, and what came with it is thrown away with the connection (the class of CVE-2011-0411 and CVE-2021-23214).
+//! Nothing that was sent in the clear is used after this exchange: a request for TLS is granted only if no byte follows it before
+//! the answer. If one does, the connection ends, and the bytes are discarded (as in CVE-2011-0411 and CVE-2021-23214, an attacker
+//! could otherwise add commands in the clear that are later processed as if they were encrypted).
 //!
-//! Another protocol is a file of its own beside these, and an arm in each `match` below.
+//! A new protocol needs a file beside these, and an arm in each `match` below.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -21,7 +22,7 @@ pub mod step;
 pub enum Protocol {
     /// The extended request of RFC 4511 section 4.14.
     Ldap,
-    /// SSLRequest; a client may also begin with TLS at once.
+    /// SSLRequest; a client may also begin with TLS directly.
     Postgres,
 }
 
@@ -45,7 +46,7 @@ impl Protocol {
     }
 
     /// Whether a server's answer to [`request`](Self::request) grants TLS: `false` until the answer is complete. An error is
-    /// the reason why TLS does not begin; bytes behind the answer are one.
+    /// the reason why TLS does not begin. It is also an error if bytes follow the answer.
     pub fn is_granted(self, answer: &[u8]) -> Result<bool, String> {
         match self {
             Self::Ldap => ldap::is_granted(answer),
@@ -54,8 +55,8 @@ impl Protocol {
     }
 }
 
-/// One client's conversation, seen by the server. No I/O: the owner of the socket appends to [`Opening::raw`] and asks for
-/// the next step.
+/// The exchange with one client, on the server's side. No I/O: the owner of the socket appends to [`Opening::raw`] and calls
+/// [`Opening::step`].
 #[derive(Debug)]
 pub enum Opening {
     Ldap(ldap::Opening),
@@ -63,6 +64,7 @@ pub enum Opening {
 }
 
 impl Opening {
+    /// An exchange that has not begun.
     pub fn new(protocol: Protocol) -> Self {
         match protocol {
             Protocol::Ldap => Self::Ldap(ldap::Opening::default()),
@@ -70,7 +72,7 @@ impl Opening {
         }
     }
 
-    /// What was read and not yet answered.
+    /// What was read and is not yet answered.
     pub fn raw(&mut self) -> &mut Vec<u8> {
         match self {
             Self::Ldap(opening) => &mut opening.raw,
@@ -78,6 +80,7 @@ impl Opening {
         }
     }
 
+    /// What to do next.
     pub fn step(&mut self) -> Step {
         match self {
             Self::Ldap(opening) => opening.step(),
@@ -102,8 +105,7 @@ impl Opening {
     }
 }
 
-/// Answers until TLS begins; `early` has come already. Returns the bytes of TLS that were read. The caller sets the
-/// deadline.
+/// Answers until TLS begins; `early` was read already. Returns the bytes of TLS that were read. The caller sets the deadline.
 pub async fn begin(protocol: Protocol, client: &mut Stream, early: Vec<u8>) -> Result<Vec<u8>, End> {
     let mut opening = Opening::new(protocol);
     *opening.raw() = early;
@@ -119,7 +121,7 @@ pub async fn begin(protocol: Protocol, client: &mut Stream, early: Vec<u8>) -> R
                 opening.step()
             }
             Step::Begin { say, early } => {
-                // A client that waits for the answer, as it must, has sent nothing yet.
+                // A client must wait for this answer. Bytes that are here already were sent in the clear after the request.
                 if !say.is_empty() && has_more(client).await? {
                     opening.pipelined()
                 } else {
@@ -132,7 +134,7 @@ pub async fn begin(protocol: Protocol, client: &mut Stream, early: Vec<u8>) -> R
     }
 }
 
-/// Whether a byte is there to be read; it is read.
+/// Whether a byte can be read now. If so, it is read.
 async fn has_more(client: &mut Stream) -> Result<bool, Refusal> {
     let mut byte = [0];
     tokio::select! {

@@ -18,22 +18,22 @@ pub struct Tag(pub u8);
 /// Why bytes do not begin with an element as LDAP uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BerError {
-    /// More bytes may complete it.
+    /// More bytes could complete it.
     #[error("a value is cut short")]
     Truncated,
     #[error("a tag has more than one byte")]
     LongTag,
     #[error("a length is indefinite")]
     Indefinite,
-    /// `length` is what the element claims.
+    /// `length` is what the element contains as its length.
     #[error("a value is longer than {limit} bytes")]
     TooLong { length: u64, limit: usize },
     #[error("a length has more than eight bytes")]
     LongLength,
 }
 
-/// The first element, whose content may have `limit` bytes, and the bytes behind it. What is not allowed is an error as
-/// soon as it shows, even where the element is not complete yet.
+/// The first element, whose content may have at most `limit` bytes, and the bytes after it. An error is returned at the first
+/// byte that is not allowed, even if the element is not complete yet.
 pub fn element(bytes: &[u8], limit: usize) -> Result<(Element<'_>, &[u8]), BerError> {
     let [tag, rest @ ..] = bytes else { return Err(BerError::Truncated) };
     if tag & LONG_TAG == LONG_TAG {
@@ -48,7 +48,7 @@ pub fn element(bytes: &[u8], limit: usize) -> Result<(Element<'_>, &[u8]), BerEr
             if count > size_of::<u64>() {
                 return Err(BerError::LongLength);
             }
-            // More bytes than the length needs are allowed: Microsoft's servers always write four.
+            // BER allows more bytes than the length needs: Microsoft's servers always write four.
             let (digits, rest) = rest.split_at_checked(count).ok_or(BerError::Truncated)?;
             (digits.iter().fold(0, |sum, digit| sum << 8 | u64::from(*digit)), rest)
         }
@@ -59,13 +59,13 @@ pub fn element(bytes: &[u8], limit: usize) -> Result<(Element<'_>, &[u8]), BerEr
     Ok((Element { tag: Tag(*tag), content }, rest))
 }
 
-/// The content of an INTEGER or ENUMERATED; `None` for a number below zero or of more than four bytes.
+/// The content of an INTEGER or ENUMERATED as a number; `None` for a negative number or one of more than four bytes.
 pub fn number(content: &[u8]) -> Option<u32> {
     let is_one = content.len() <= size_of::<u32>() && content.first().is_some_and(|first| *first < 0x80);
     is_one.then(|| content.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)))
 }
 
-/// An element with `content`, put together from its parts, and the shortest length.
+/// An element whose content consists of these parts, with its length in the shortest form.
 pub fn encoded(tag: Tag, content: &[&[u8]]) -> Vec<u8> {
     let count: usize = content.iter().map(|part| part.len()).sum();
     let digits = count.to_be_bytes();
@@ -75,7 +75,7 @@ pub fn encoded(tag: Tag, content: &[&[u8]]) -> Vec<u8> {
     match digits {
         [] => bytes.push(0),
         [short @ 0..LONG_LENGTH] => bytes.push(*short),
-        // At most eight digits, so that the cast loses nothing.
+        // At most eight digits, so the cast loses nothing.
         _ => {
             bytes.push(LONG_LENGTH | digits.len() as u8);
             bytes.extend_from_slice(digits);
@@ -85,21 +85,26 @@ pub fn encoded(tag: Tag, content: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// A whole number from 0, as an INTEGER or ENUMERATED with that tag, in the fewest bytes.
+/// The number as an INTEGER or ENUMERATED with that tag, in the fewest bytes.
 pub fn encoded_number(tag: Tag, number: u32) -> Vec<u8> {
     let digits = number.to_be_bytes();
     let skipped = digits.iter().take(3).take_while(|digit| **digit == 0).count();
     let digits = &digits[skipped..];
-    // The first bit is the sign.
+    // The first bit is the sign: a zero byte before it keeps the number positive.
     let padding: &[u8] = if digits[0] >= 0x80 { &[0] } else { &[] };
     encoded(tag, &[padding, digits])
 }
 
-// Universal tags (X.680 section 8.6).
+// Universal tags (X.680 section 8.6), which LDAP writes with the primitive or constructed form shown here.
+/// One byte; anything but zero is true.
 pub const BOOLEAN: Tag = Tag(0x01);
+/// See [`number`].
 pub const INTEGER: Tag = Tag(0x02);
+/// Any bytes; LDAP's texts are UTF-8.
 pub const OCTET_STRING: Tag = Tag(0x04);
+/// See [`number`].
 pub const ENUMERATED: Tag = Tag(0x0a);
+/// A list of elements.
 pub const SEQUENCE: Tag = Tag(0x30);
 
 /// The number in an identifier of more than one byte (X.690 section 8.1.2.4).

@@ -5,13 +5,14 @@ use thiserror::Error;
 
 use crate::ldap::ber::{self, BerError, Element, INTEGER, SEQUENCE, Tag};
 
-/// One message, in the bytes that it came in.
+/// One message, borrowed from the bytes that were received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// From 0, which only servers use, for what they send unasked (section 4.4), to 2³¹ − 1.
+    /// From 0 to 2³¹ − 1. Only servers use 0, for unsolicited notifications (section 4.4).
     pub id: u32,
+    /// The operation, with its tag.
     pub operation: Element<'a>,
-    /// The bytes behind the operation: controls, or components that later standards may add. They are not looked at.
+    /// The bytes after the operation: controls, or components that later standards may add. They are not checked.
     pub rest: &'a [u8],
     /// How many bytes the whole message takes.
     pub size: usize,
@@ -20,11 +21,11 @@ pub struct Message<'a> {
 /// Why bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MessageError {
-    #[error("is no LDAP message")]
+    #[error("is not an LDAP message")]
     NotLdap,
     #[error("is not LDAP: {0}")]
     Ber(#[from] BerError),
-    /// The message has no ID, or one below zero or above 2³¹ − 1.
+    /// The message has no ID, or a negative one, or one above 2³¹ − 1.
     #[error("has no valid message ID")]
     Id,
 }
@@ -38,8 +39,8 @@ pub struct ExtendedRequest<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// The message at the front, whose content may have `limit` bytes; `None` until it is complete. What cannot become a
-    /// message is an error with the first byte that shows it.
+    /// The message at the beginning, whose content may have at most `limit` bytes; `None` until it is complete. An error is
+    /// returned at the first byte that cannot belong to a message.
     pub fn read(bytes: &'a [u8], limit: usize) -> Result<Option<Self>, MessageError> {
         if bytes.first().is_some_and(|first| *first != SEQUENCE.0) {
             return Err(MessageError::NotLdap);
@@ -54,8 +55,8 @@ impl<'a> Message<'a> {
         Ok(Some(Self { id, operation, rest, size: bytes.len() - behind.len() }))
     }
 
-    /// Whether a control that came with the message is critical (section 4.1.11). Fails where [`Message::rest`] is neither
-    /// empty nor a list of controls.
+    /// Whether the message has a critical control (section 4.1.11). Fails if [`Message::rest`] is neither empty nor a list of
+    /// controls.
     pub fn has_critical_control(&self, limit: usize) -> Result<bool, MessageError> {
         if self.rest.is_empty() {
             return Ok(false);
@@ -68,7 +69,7 @@ impl<'a> Message<'a> {
         while !list.is_empty() {
             let (control, others) = ber::element(list, limit)?;
             let (_oid, more) = ber::element(control.content, limit)?;
-            // criticality BOOLEAN DEFAULT FALSE; anything but zero is true.
+            // criticality BOOLEAN DEFAULT FALSE: tag 1, length 1, and any value but zero is true.
             if let [1, 1, criticality, ..] = more {
                 critical |= *criticality != 0;
             }
@@ -79,9 +80,9 @@ impl<'a> Message<'a> {
 }
 
 impl<'a> ExtendedRequest<'a> {
-    /// `None` where `content` is not that of an extended request.
+    /// `None` if `content` is not that of an extended request.
     pub fn read(content: &'a [u8]) -> Option<Self> {
-        // The whole is bounded already.
+        // No limit here: the message around it was within its own.
         let (name, rest) = ber::element(content, usize::MAX).ok()?;
         let value = match rest {
             [] => None,
@@ -107,23 +108,31 @@ pub const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 /// The name of the notice of disconnection (section 4.4.1).
 pub const NOTICE_OF_DISCONNECTION: &[u8] = b"1.3.6.1.4.1.1466.20036";
 
-// The operations (section 4.2 to 4.14).
+/// BindRequest (section 4.2).
 pub const BIND_REQUEST: Tag = Tag(0x60);
+/// BindResponse (section 4.2.2).
 pub const BIND_RESPONSE: Tag = Tag(0x61);
+/// UnbindRequest (section 4.3).
 pub const UNBIND_REQUEST: Tag = Tag(0x42);
+/// SearchRequest (section 4.5.1).
 pub const SEARCH_REQUEST: Tag = Tag(0x63);
+/// SearchResultEntry (section 4.5.2).
 pub const SEARCH_ENTRY: Tag = Tag(0x64);
+/// SearchResultDone (section 4.5.2).
 pub const SEARCH_DONE: Tag = Tag(0x65);
+/// AbandonRequest (section 4.11).
 pub const ABANDON_REQUEST: Tag = Tag(0x50);
+/// ExtendedRequest (section 4.12).
 pub const EXTENDED_REQUEST: Tag = Tag(0x77);
+/// ExtendedResponse (section 4.12).
 pub const EXTENDED_RESPONSE: Tag = Tag(0x78);
 
 const CONTROLS: Tag = Tag(0xa0);
 const REQUEST_NAME: Tag = Tag(0x80);
 const REQUEST_VALUE: Tag = Tag(0x81);
 
-/// The response to a request that is answered with a result and has no name of its own: bind, search, modify, add, delete,
-/// modify DN and compare.
+/// The tag of the response to a request: bind, search, modify, add, delete, modify DN, compare, extended. `None` for any other
+/// tag.
 pub fn response_to(request: Tag) -> Option<Tag> {
     Some(match request {
         BIND_REQUEST => BIND_RESPONSE,
@@ -165,8 +174,8 @@ mod tests {
     #[test]
     fn what_is_no_message_is_refused_with_its_reason() {
         for (bytes, reason) in [
-            (&b"H"[..], "is no LDAP message"),
-            (b"\x16\x03\x01", "is no LDAP message"),
+            (&b"H"[..], "is not an LDAP message"),
+            (b"\x16\x03\x01", "is not an LDAP message"),
             (b"\x30\x80", "is not LDAP: a length is indefinite"),
             (b"\x30\x82\x03\xe9", "is not LDAP: a value is longer than 1000 bytes"),
             (b"\x30\x00", "is not LDAP: a value is cut short"),

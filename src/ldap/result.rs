@@ -1,30 +1,31 @@
-//! Results of operations (RFC 4511 section 4.1.9): codes, their names, and the message that carries them.
+//! Results of operations (RFC 4511 section 4.1.9): codes, their names, and the message that contains them.
 //! Must not know: which operation it was.
 
 use crate::ldap::ber::{self, BerError, ENUMERATED, OCTET_STRING, Tag};
 use crate::ldap::message::{self, EXTENDED_RESPONSE};
 
-/// An LDAPResult, in the bytes that it came in.
+/// An LDAPResult, borrowed from the bytes that were received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LdapResult<'a> {
+    /// See [`name`].
     pub code: u32,
-    /// The diagnostic message, for a person, as it came. Empty where there is none.
+    /// The diagnostic message as it was received. Empty if there is none.
     pub text: &'a [u8],
 }
 
 impl<'a> LdapResult<'a> {
-    /// The result at the front of a response's content; `None` where there is no code.
+    /// The result at the beginning of a response's content; `None` if there is no code.
     pub fn read(content: &'a [u8]) -> Result<Option<Self>, BerError> {
-        // The whole is bounded already.
+        // No limit here: the message around it was within its own.
         let (code, rest) = ber::element(content, usize::MAX)?;
         let Some(number) = ber::number(code.content).filter(|_| code.tag == ENUMERATED) else { return Ok(None) };
         let text = ber::element(rest, usize::MAX).and_then(|(_matched_dn, rest)| ber::element(rest, usize::MAX));
-        // A code counts without a text.
+        // The code matters even if the text after it is missing or malformed.
         Ok(Some(Self { code: number, text: text.map_or(&[], |(text, _)| text.content) }))
     }
 }
 
-/// A response that consists of a result, and of the extended response's name where it has one.
+/// A response that consists of a result, and of the name of an extended response, if it has one.
 pub fn encoded(id: u32, response: Tag, code: u32, text: &[u8], name: Option<&[u8]>) -> Vec<u8> {
     let code = ber::encoded_number(ENUMERATED, code);
     let matched_dn = ber::encoded(OCTET_STRING, &[]);
@@ -33,12 +34,12 @@ pub fn encoded(id: u32, response: Tag, code: u32, text: &[u8], name: Option<&[u8
     message::encoded(id, response, &[&code, &matched_dn, &text, &name])
 }
 
-/// A notice of disconnection (section 4.4.1): the server closes, for this reason.
+/// A notice of disconnection (section 4.4.1): the server closes the connection, for this reason.
 pub fn notice_of_disconnection(code: u32, text: &[u8]) -> Vec<u8> {
     encoded(0, EXTENDED_RESPONSE, code, text, Some(message::NOTICE_OF_DISCONNECTION))
 }
 
-/// A code's name (RFC 4511 appendix A); "error" for one that servers seldom send.
+/// The name of a code (RFC 4511 appendix A); "error" for those that servers seldom send.
 pub fn name(code: u32) -> &'static str {
     match code {
         SUCCESS => "success",
@@ -62,10 +63,15 @@ pub fn name(code: u32) -> &'static str {
     }
 }
 
+/// The operation succeeded.
 pub const SUCCESS: u32 = 0;
+/// The request came at the wrong time, such as StartTLS while other requests are open (section 4.14.1).
 pub const OPERATIONS_ERROR: u32 = 1;
+/// The request is malformed.
 pub const PROTOCOL_ERROR: u32 = 2;
+/// A critical control is not supported.
 pub const UNAVAILABLE_CRITICAL_EXTENSION: u32 = 12;
+/// The request needs TLS.
 pub const CONFIDENTIALITY_REQUIRED: u32 = 13;
 
 /// responseName (section 4.12).

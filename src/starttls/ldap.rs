@@ -1,5 +1,5 @@
-//! LDAP up to StartTLS (RFC 4511): only that request is granted. Everything else that a client may ask is answered with
-//! `confidentialityRequired`, in the kind of response that belongs to it. Must not know: sockets, TLS.
+//! LDAP up to StartTLS (RFC 4511): only that request is granted. Every other request is answered with
+//! `confidentialityRequired`, in the response that belongs to it. Must not know: sockets, TLS.
 
 use crate::ldap::ber::{BerError, SEQUENCE, Tag};
 use crate::ldap::client::{self, AnswerError};
@@ -15,9 +15,10 @@ use crate::starttls::step::{End, Refusal, Step};
 /// A client's LDAP messages so far.
 #[derive(Debug, Default)]
 pub struct Opening {
-    /// What was read and not yet answered.
+    /// What was read and is not yet answered.
     pub raw: Vec<u8>,
     answered: usize,
+    /// At least one request was refused.
     refused: bool,
     /// The ID of the StartTLS request that was granted.
     granted: u32,
@@ -39,7 +40,7 @@ impl Opening {
         let step = match operation.tag {
             EXTENDED_REQUEST => match ExtendedRequest::read(operation.content) {
                 None => return self.end("a malformed extended request".into()),
-                // The request has no value (section 4.14.1).
+                // A StartTLS request must not have a value (section 4.14.1).
                 Some(ExtendedRequest { name: START_TLS, value: Some(_) }) => says(EXTENDED_RESPONSE, PROTOCOL_ERROR),
                 Some(ExtendedRequest { name: START_TLS, value: None }) if has_critical_control => {
                     says(EXTENDED_RESPONSE, UNAVAILABLE_CRITICAL_EXTENSION)
@@ -58,11 +59,11 @@ impl Opening {
                 let why = self.closed();
                 return Step::End(why.into());
             }
-            // It has no response, and nothing is under way that could be abandoned.
+            // AbandonRequest has no response (section 4.11), and there is no operation that could be abandoned.
             ABANDON_REQUEST => Step::Say(Vec::new()),
             other => match response_to(other) {
                 Some(response) => says(response, CONFIDENTIALITY_REQUIRED),
-                None => return self.end(format!("an operation that is none (tag 0x{:02x})", other.0)),
+                None => return self.end(format!("an unknown LDAP operation (tag 0x{:02x})", other.0)),
             },
         };
         self.refused |= matches!(&step, Step::Say(answer) if !answer.is_empty());
@@ -70,7 +71,7 @@ impl Opening {
         step
     }
 
-    /// The request for TLS is followed by bytes.
+    /// Ends the exchange, since bytes followed the request for TLS.
     pub(super) fn pipelined(&self) -> Step {
         let text = b"nothing may follow StartTLS before it is answered";
         Step::End(End {
@@ -79,15 +80,15 @@ impl Opening {
         })
     }
 
-    /// The client has closed, or announces that it will.
+    /// Why TLS does not begin, if the client has closed or sent an unbind request.
     pub(super) fn closed(&self) -> Refusal {
         match self.refused {
-            true => Refusal::InTheClear("the client asked for something else than StartTLS, and went".into()),
+            true => Refusal::InTheClear("the client sent requests other than StartTLS, and closed".into()),
             false => Refusal::Closed,
         }
     }
 
-    /// A notice of disconnection (section 4.4.1), and no more.
+    /// Ends the exchange with a notice of disconnection (section 4.4.1).
     fn end(&self, why: String) -> Step {
         let say = result::notice_of_disconnection(PROTOCOL_ERROR, b"this server expects StartTLS");
         Step::End(End { say, why: if self.refused { Refusal::InTheClear(why) } else { Refusal::Invalid(why) } })
@@ -104,11 +105,12 @@ pub(super) fn is_granted(answer: &[u8]) -> Result<bool, String> {
     client::start_tls_granted(answer).map_err(|error| match error {
         AnswerError::Refused { code, .. } => format!("the server answers with LDAP result code {code}"),
         AnswerError::InTheClear => error.to_string(),
-        _ => "what comes back is no LDAP extended response".into(),
+        _ => "the answer is not an LDAP extended response".into(),
     })
 }
 
-/// The first message, and whether a control of it is critical: no control is known here.
+/// The first message, and whether it has a critical control. No control is supported here, so a critical one must be refused
+/// (section 4.1.11).
 fn message(raw: &[u8]) -> Result<Option<(Message<'_>, bool)>, MessageError> {
     match Message::read(raw, MAX_MESSAGE)? {
         None => Ok(None),
@@ -118,7 +120,7 @@ fn message(raw: &[u8]) -> Result<Option<(Message<'_>, bool)>, MessageError> {
     }
 }
 
-/// What the bytes look like, for the log.
+/// What the bytes seem to be, for the log.
 fn impression(raw: &[u8], error: MessageError) -> String {
     match (error, raw) {
         (MessageError::Ber(BerError::TooLong { length, limit }), _) => {
@@ -131,9 +133,10 @@ fn impression(raw: &[u8], error: MessageError) -> String {
     }
 }
 
-/// A bind with a token of many groups takes a few thousand bytes; none of them is granted.
+/// The largest message in bytes. A bind with a Kerberos token of many groups takes a few thousand bytes; it has to be read to
+/// be refused.
 pub const MAX_MESSAGE: usize = 32 * 1024;
-/// Clients look at the root entry first, or try to bind, but not for ever.
+/// How many requests are answered. Some clients read the root entry or try to bind before StartTLS, but not without end.
 const MAX_MESSAGES: usize = 32;
 
 const TEXT: &[u8] = b"TLS is required: StartTLS comes first";

@@ -1,25 +1,26 @@
-//! PostgreSQL's protocol up to SSLRequest (its documentation, section "SSL Session Encryption"): that request is granted, and
-//! so is TLS without any; GSSENCRequest is declined; everything else gets an ErrorResponse. Must not know: sockets, TLS.
+//! PostgreSQL's protocol up to SSLRequest (its documentation, section "SSL Session Encryption"): that request is granted, and a
+//! client may also begin with TLS; GSSENCRequest is declined; everything else gets an ErrorResponse. Must not know: sockets, TLS.
 
 use crate::starttls::step::{End, Refusal, Step};
 
 /// A client's first packets so far.
 #[derive(Debug, Default)]
 pub struct Opening {
-    /// What was read and not yet answered.
+    /// What was read and is not yet answered.
     pub raw: Vec<u8>,
+    /// A GSSENCRequest was declined.
     declined: bool,
 }
 
 impl Opening {
     pub(super) fn step(&mut self) -> Step {
-        // A length never begins like this: the packet would be longer than any that is allowed.
+        // A packet begins with its length, and one that began with this byte would be longer than the limit. So this is TLS.
         if !self.declined && self.raw.first() == Some(&TLS_HANDSHAKE) {
             return Step::Begin { say: Vec::new(), early: std::mem::take(&mut self.raw) };
         }
         let Some((length, rest)) = self.raw.split_first_chunk::<4>() else {
             return match self.raw.first() {
-                // The first of four bytes of a length that is no more than 10,000.
+                // The first of four bytes of a length up to 10,000 is zero.
                 Some(1..) => invalid(NOT_POSTGRES.into()),
                 _ => Step::Read,
             };
@@ -37,8 +38,8 @@ impl Opening {
                 self.raw.clear();
                 Step::Say(b"N".to_vec())
             }
-            (SSL_REQUEST | GSS_ENC_REQUEST, _) => invalid("a request for encryption that is malformed".into()),
-            // A CancelRequest has no answer. It carries a secret of the session that it names, and came in the clear.
+            (SSL_REQUEST | GSS_ENC_REQUEST, _) => invalid("a malformed request for encryption".into()),
+            // A CancelRequest has no answer. It contains the secret key of a session, which must not be sent in the clear.
             (CANCEL_REQUEST, _) => Step::End(Refusal::InTheClear("a CancelRequest in the clear".into()).into()),
             (code, _) if code >> 16 == 3 => Step::End(End {
                 say: error("28000", "TLS is required: connect with sslmode=require or better"),
@@ -59,13 +60,13 @@ pub(super) fn is_granted(answer: &[u8]) -> Result<bool, String> {
     match answer {
         [] => Ok(false),
         b"S" => Ok(true),
-        [b'S', ..] => Err("the server goes on in clear text after its answer".into()),
-        [b'N', ..] => Err("the server answers that it has none".into()),
+        [b'S', ..] => Err("the server continues in clear text after its answer".into()),
+        [b'N', ..] => Err("the server answers that it does not offer TLS".into()),
         [other, ..] => Err(format!("found \"{}\", expected \"S\"", other.escape_ascii())),
     }
 }
 
-/// A request for encryption that is followed by bytes.
+/// Ends the exchange, since bytes followed the request for encryption.
 pub(super) fn pipelined() -> Step {
     let text = "nothing may follow a request for encryption before it is answered";
     Step::End(End { say: error(PROTOCOL_VIOLATION, text), why: Refusal::Pipelined })
@@ -78,7 +79,7 @@ fn invalid(why: String) -> Step {
     })
 }
 
-/// An ErrorResponse: severity twice, for people and for programs, SQLSTATE, and the text.
+/// An ErrorResponse: the severity twice (S can be translated, V never is), SQLSTATE, and the text.
 fn error(state: &str, text: &str) -> Vec<u8> {
     let fields = format!("SFATAL\0VFATAL\0C{state}\0M{text}\0\0");
     let length = u32::try_from(4 + fields.len()).unwrap_or_default();
@@ -87,6 +88,7 @@ fn error(state: &str, text: &str) -> Vec<u8> {
 
 /// PostgreSQL's own limit (MAX_STARTUP_PACKET_LENGTH).
 const MAX_STARTUP_PACKET: u32 = 10_000;
+// Request codes (documentation, section "Message Formats"): 1234 in the upper half, so that no protocol version is the same.
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_ENC_REQUEST: u32 = 80_877_104;
 const CANCEL_REQUEST: u32 = 80_877_102;

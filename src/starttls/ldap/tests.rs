@@ -57,9 +57,9 @@ fn our_own_request_is_granted_and_every_other_answer_has_its_words() {
     assert_eq!(is_granted(&refused), Err("the server answers with LDAP result code 52".into()));
     let another = result::encoded(2, EXTENDED_RESPONSE, 0, b"", None);
     let followed = is_granted(&[&say[..], b"\x30"].concat());
-    assert_eq!(followed, Err("the answer goes on in clear text after StartTLS".into()));
+    assert_eq!(followed, Err("the answer continues in clear text after StartTLS".into()));
     for other in [&b"HTTP/1.1 400"[..], &another, b"\x30\x80"] {
-        assert_eq!(is_granted(other), Err("what comes back is no LDAP extended response".into()), "{other:x?}");
+        assert_eq!(is_granted(other), Err("the answer is not an LDAP extended response".into()), "{other:x?}");
     }
 }
 
@@ -143,7 +143,7 @@ fn what_is_no_ldap_ends_with_a_notice_of_disconnection() {
         (b"\x30\x05\x02\x01\xff\x42\x00", "a malformed LDAP message"),
         (b"\x30\x05\x04\x01\x01\x42\x00", "a malformed LDAP message"),
         (b"\x30\x05\x02\x01\x01\x42\x05", "a malformed LDAP message"),
-        (b"\x30\x05\x02\x01\x01\x61\x00", "an operation that is none (tag 0x61)"),
+        (b"\x30\x05\x02\x01\x01\x61\x00", "an unknown LDAP operation (tag 0x61)"),
         (b"\x30\x05\x02\x01\x01\x77\x00", "a malformed extended request"),
     ] {
         let ended = step(bytes);

@@ -99,7 +99,7 @@ fn every_refusal_has_its_words() {
             reply(1, &encoded(BIND_RESPONSE, &[b"\x0a\x89"])),
             "the answer is not LDAP: a length has more than eight bytes",
         ),
-        (&bind, b"HTTP/1.1 400 Bad Request\r\n\r\n".repeat(4), "the answer is no LDAP message"),
+        (&bind, b"HTTP/1.1 400 Bad Request\r\n\r\n".repeat(4), "the answer is not an LDAP message"),
         (&bind, b"\x30\x80\x00\x00".to_vec(), "the answer is not LDAP: a length is indefinite"),
     ];
     for (ldap, answer, reason) in cases {
@@ -117,7 +117,7 @@ fn what_follows_start_tls_in_clear_text_is_refused() {
     assert_eq!((passed, &sent[..7]), (Ok(()), &b"\x30\x1d\x02\x01\x01\x77\x18"[..]));
     assert_eq!(start(&result(EXTENDED_RESPONSE, 52, "")).0, Err("StartTLS: unavailable (52)".into()));
     answer.push(0x30);
-    assert_eq!(start(&answer).0, Err("the answer goes on in clear text after StartTLS".into()));
+    assert_eq!(start(&answer).0, Err("the answer continues in clear text after StartTLS".into()));
 }
 
 #[test]
