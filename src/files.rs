@@ -1,7 +1,7 @@
-//! Reading files that others wrote: whatever is at a path, reading it ends, and soon.
-//! Must not know: what is in them.
+//! Reads regular files of bounded size. Must not know: what they contain.
 //!
-//! A FIFO without a writer, a device or a file without end would otherwise hold up whoever reads it for good.
+//! Whatever is at a path, reading it ends. Otherwise a FIFO without a writer, a device or an endless file would block the reader
+//! forever.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io;
@@ -16,9 +16,10 @@ pub mod progress;
 
 use bounded::{read_to_end, text, too_large};
 
-/// A file as it was read.
+/// What was read from a file.
 #[derive(Debug)]
 pub struct Contents {
+    /// All of its bytes.
     pub bytes: Vec<u8>,
     /// Its permission bits, as `chmod` takes them.
     pub mode: u32,
@@ -31,20 +32,21 @@ impl Contents {
     }
 }
 
-/// A secret as it was read. Not `Debug`: it is never shown.
+/// What was read from the file of a secret. Not `Debug`, since it must never be shown.
 pub struct Secret {
+    /// The whole file, with the line break at its end if it has one.
     pub text: String,
     /// Whether users who are neither its owner nor in its group may read it.
     pub exposed: bool,
 }
 
-/// Reads a regular file of at most `largest` bytes. Anything else at `path` is an error that names its kind;
-/// nothing is opened that opening could change or that could block.
+/// Reads a regular file of at most `largest` bytes. Anything else at `path` is an error with its kind; it is not opened, since
+/// that could block or have an effect, as with a FIFO or a device.
 pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
     progress::begin(path)?;
     let is = fs::metadata(path)?;
     expect_regular(&is)?;
-    // It may have been replaced since: it is opened so that not even a FIFO blocks, and looked at again.
+    // It can be replaced at this moment: so O_NONBLOCK, with which not even a FIFO blocks, and a second check.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let is = file.metadata()?;
@@ -55,20 +57,20 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
     Ok(Contents { bytes: read_to_end(file, is.len(), largest)?, mode: is.mode() & 0o7777 })
 }
 
-/// The same as text.
+/// Reads a regular file of at most `largest` bytes as UTF-8 text.
 pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
     text(read(path, largest)?.bytes)
 }
 
-/// Reads a secret: a token, a password, ticket keys. That everybody may read it is a warning and no error, as with private
-/// keys, since Docker and Kubernetes mount secrets like that unless they are asked not to.
+/// Reads a secret: a token, a password, ticket keys. If all users may read it, that is not an error, as with private keys, but
+/// the caller warns: Docker and Kubernetes mount secrets like that by default.
 pub fn read_secret(path: &Path) -> io::Result<Secret> {
     let contents = read(path, LARGEST_SECRET)?;
     let exposed = contents.readable_by_all();
     Ok(Secret { text: text(contents.bytes)?, exposed })
 }
 
-/// Why a file cannot be read, as the end of a sentence that begins with its path.
+/// Why a file cannot be read, as the part of a message that follows its path.
 pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file".into(),
@@ -97,16 +99,16 @@ fn expect_regular(is: &Metadata) -> io::Result<()> {
 
 const READABLE_BY_ALL: u32 = 0o004;
 
-/// Bytes. The largest bundles of roots take a quarter of one MiB.
+/// In bytes. The largest bundles of root certificates take a quarter of one MiB.
 pub const LARGEST_CERTIFICATES: u64 = 16 << 20;
 
-/// Bytes. Lists of revoked certificates of large authorities reach tens of MiB.
+/// In bytes. Revocation lists of large certificate authorities reach tens of MiB.
 pub const LARGEST_LIST: u64 = 256 << 20;
 
-/// Bytes. 8,000 routes take half of one MiB.
+/// In bytes. 8,000 routes take half of one MiB.
 pub const LARGEST_CONFIGURATION: u64 = 16 << 20;
 
-/// Bytes: a token, a password, ticket keys.
+/// In bytes: a token, a password, ticket keys.
 pub const LARGEST_SECRET: u64 = 1 << 20;
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! Bytes are read to their end, up to a bound, and taken as text. Must not know: what they are read from.
+//! Reads bytes to their end, up to a limit, and converts them to text. Must not know: what they are read from.
 
 use std::io::{self, Read};
 
-/// Reads to the end, at most `largest` bytes: more is an error. `length` is how many there should be; it may be wrong, since
-/// a file may grow while it is read, and those of /proc have no length at all.
+/// Reads to the end. More than `largest` bytes are an error. `length` is the expected number; it can be wrong, since a file can
+/// grow while it is read, and files in /proc report no length.
 pub(super) fn read_to_end(from: impl Read, length: u64, largest: u64) -> io::Result<Vec<u8>> {
     let room = usize::try_from(length).map_or(0, |length| length.min(BELIEVED) + 1);
     let mut bytes = Vec::with_capacity(room);
+    // One byte more than allowed, to find out whether there is one.
     from.take(largest.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > largest {
         return Err(too_large(largest));
@@ -22,5 +23,5 @@ pub(super) fn too_large(largest: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, format!("is larger than {} MiB", largest >> 20))
 }
 
-/// Bytes for which room is made because the file says that it is that long.
+/// How much memory is reserved at most because of the reported length. A sparse file can report any length.
 const BELIEVED: usize = 1 << 20;

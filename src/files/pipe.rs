@@ -1,4 +1,4 @@
-//! Reading standard input or a pipe that was named on purpose: once, to its end. Must not know: what is in it.
+//! Reads standard input, or a pipe that the user has named, once and to its end. Must not know: what it contains.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,7 +15,7 @@ pub fn is_read_once(path: &Path) -> bool {
         || progress::begin(path).and_then(|()| fs::metadata(path)).is_ok_and(|is| is.file_type().is_fifo())
 }
 
-/// Reads what somebody writes into it, at most `largest` bytes. It waits for the writer to end, however long that takes.
+/// Reads what is written into it, at most `largest` bytes. It waits until the writer closes it, however long that takes.
 pub fn read_once(path: &Path, largest: u64) -> io::Result<String> {
     progress::begin_pipe(path)?;
     let bytes = match is_stdin(path) {

@@ -1,5 +1,5 @@
 //! Which file a thread is reading at this moment, for another thread that waits for it.
-//! Must not know: what is in the files, who waits.
+//! Must not know: what the files contain, who waits.
 
 use std::cell::RefCell;
 use std::io;
@@ -17,19 +17,19 @@ struct Shared {
     given_up: AtomicBool,
 }
 
-/// How far a thread has come.
+/// How far a thread has got.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The file or folder that it asked for last.
+    /// The file or folder that it has accessed last.
     pub path: Option<PathBuf>,
-    /// How many it has asked for.
+    /// How many it has accessed.
     pub steps: u64,
-    /// It waits for what a person or another program writes, which takes as long as it takes.
+    /// It waits for what a person or another program writes into a pipe, which has no time limit.
     pub waits_for_writer: bool,
 }
 
 impl Progress {
-    /// Runs `work` on this thread; what it reads is seen through this.
+    /// Runs `work` on this thread, and notes here which files it reads.
     pub fn watch<T>(&self, work: impl FnOnce() -> T) -> T {
         OWN.set(Some(self.clone()));
         let result = work();
@@ -37,33 +37,34 @@ impl Progress {
         result
     }
 
+    /// How far the thread has got.
     pub fn place(&self) -> Place {
         self.0.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Nobody waits any longer: what the thread asks for from now on is an error, so that it ends soon.
+    /// No other thread waits any longer: each further access to a file is an error, so that the thread ends soon.
     pub fn give_up(&self) {
         self.0.given_up.store(true, Ordering::Relaxed);
     }
 
     fn step(&self, path: &Path, waits_for_writer: bool) -> io::Result<()> {
         if self.0.given_up.load(Ordering::Relaxed) {
-            return Err(io::Error::other("nobody waits for it any longer"));
+            return Err(io::Error::other("given up: no thread waits for it any longer"));
         }
-        // Locked for no longer than this, and never while a file is asked for.
+        // Locked only here, and never during an access to a file: the waiting thread must not be blocked by it.
         let mut place = self.0.place.lock().unwrap_or_else(PoisonError::into_inner);
         *place = Place { path: Some(path.to_owned()), steps: place.steps + 1, waits_for_writer };
         Ok(())
     }
 }
 
-/// Notes that this thread is about to ask the file system for `path`. Every call of the file system that can wait for a
-/// remote server needs this before it.
+/// Notes that this thread is about to access `path`. It has to be called before every system call that can wait for a remote
+/// file server. An error if the work was given up.
 pub fn begin(path: &Path) -> io::Result<()> {
     step(path, false)
 }
 
-/// The same for what is read from a pipe.
+/// The same before a pipe is read.
 pub(super) fn begin_pipe(path: &Path) -> io::Result<()> {
     step(path, true)
 }
@@ -73,7 +74,7 @@ fn step(path: &Path, waits_for_writer: bool) -> io::Result<()> {
 }
 
 thread_local! {
-    /// Where nobody watches, nothing is noted.
+    /// `None` if no other thread watches this one: then nothing is noted.
     static OWN: RefCell<Option<Progress>> = const { RefCell::new(None) };
 }
 
