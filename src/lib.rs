@@ -1,107 +1,123 @@
-//! tlsgate: a TLS-terminating layer-4 proxy that gives each client the certificate it can use.
+//! tlsgate: a TLS-terminating layer-4 proxy that serves to each client a certificate that it can use.
 //!
-//! The map of the house. A room is a file or a folder: everything below it that has no row of its own belongs to it. A list
-//! of modules needs no row. A file may use the files of its own room, and those of the rooms that its row names; these are
-//! further down in the table, never further up. In the last column, `tls` is every room in `tls`. No files use each other
-//! in a circle; a parent and its child count, too. `tests/it/layers.rs` reads this table and checks all of it: also that
-//! every file has a row, every row a file, and every name in the last column a use.
+//! It accepts TCP and Unix connections on its listeners. From the ClientHello it finds the route, and the certificate whose key
+//! can sign in one of the client's signature schemes. Then it terminates TLS, or passes the bytes through, and relays them
+//! between the client and a server of a backend until both sides have ended, without ever passing a truncated stream off as a
+//! complete one. Configuration and certificates are replaced while connections run; `check`, `explain` and `probe` answer in
+//! advance what would be served.
+//!
+//! *A connection* is accepted by [`proxy::listener`], admitted by [`limit`], and led through its stages by
+//! [`proxy::connection`]: [`starttls`], the hello ([`tls::wire`]), the route ([`route::index`]), the certificate and the
+//! handshake ([`tls::handshake`]), the server ([`backend::connect`]), the [`relay`]. Every end is a [`proxy::ending`], and is
+//! reported by [`observe`]. *A configuration* is read and validated by [`config`], built into a [`snapshot`] and swapped in by
+//! [`reload`]; [`server`] starts all of it, [`admin`] shows and changes it, and [`cli`] is in front. *A certificate* is read by
+//! [`tls::certificate`] from its source into the store, and chosen by [`tls::certificate::select`] for each hello; [`explain`]
+//! takes the same way for a question.
+//!
+//! # The table of rooms
+//!
+//! A room is a file or a folder: everything below it that has no row of its own belongs to it. A list of modules needs no row.
+//! A file may use the files of its own room, and those of the rooms that its row names; these are further down in the table,
+//! never further up. In the last column, `tls` means every room in `tls`. No files use each other in a circle, and that includes
+//! a parent and its child. `tests/it/layers.rs` reads this table and checks all of it: also that every file has a row, every row
+//! a file, and every name in the last column a use.
 //!
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
 //! | 9 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, admin::request, explain, reload, snapshot, config, tls, observe::log, files, net |
-//! | 9 | `cli::check` | everything that is wrong with a configuration, without a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning |
+//! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, starttls, tls, files, words |
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
-//! | 8 | `server` | wires the parts together: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, backend, tls::certificate::expiry, tls::crypto, observe, net |
-//! | 7 | `admin` | health, state and changes over HTTP: opens the server, answers a request; its own thread and runtime | admin::change, admin::view, admin::request, admin::connection, reload, config, net |
-//! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of who changed what | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, tls, files, limit |
+//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, backend, tls::certificate::expiry, tls::crypto, observe, net |
+//! | 7 | `admin` | health, state and changes over HTTP: opens the server, answers requests; its own thread and runtime | admin::change, admin::view, admin::request, admin::connection, reload, config, net |
+//! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, tls, files, limit |
 //! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, backend::pool, tls |
-//! | 7 | `admin::request` | a request from its head to its answer: who may ask, what can be asked, how answers look | admin::connection, config, tls::crypto, files |
-//! | 7 | `admin::connection` | the connections: accepted, bounded, closed where a peer stalls | config::values, limit, net |
-//! | 6 | `explain` | a question about a client → what it would get, and why | proxy::ending, snapshot, route, tls |
-//! | 6 | `reload` | load → validate → build → swap; on failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, warning |
-//! | 6 | `reload::watch` | files and folders → a reload when something in them changes | config::validate, tls::certificate::source, observe::access |
-//! | 6 | `reload::job` | work that waits for files, on a thread of its own, with a time limit | config::located, files |
-//! | 6 | `proxy::listener` | accept, permits, backoff | proxy::connection, proxy::admission, proxy::entry, proxy::workers, proxy::pulse, snapshot, observe::access, observe::metrics, limit, net |
+//! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
+//! | 7 | `admin::connection` | the admin server's connections: accepted, limited, closed if a peer stalls | config::values, limit, net |
+//! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls |
+//! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, warning |
+//! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access |
+//! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
+//! | 6 | `proxy::listener` | accepts connections, and waits after errors | proxy::connection, proxy::admission, proxy::entry, proxy::workers, proxy::pulse, snapshot, observe::access, observe::metrics, limit, net |
 //! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::wire, net |
-//! | 6 | `proxy::relaying` | the second half of that life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net |
+//! | 6 | `proxy::relaying` | the second half of a connection's life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net |
 //! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net |
-//! | 6 | `proxy::entry` | what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::handshake, tls::certificate::select, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net |
+//! | 6 | `proxy::entry` | collects what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::handshake, tls::certificate::select, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net |
 //! | 6 | `proxy::preface` | the PROXY header for a backend | tls::handshake, tls::certificate::certified, observe::access, net |
-//! | 6 | `proxy::ending` | why a connection ends: what is recorded of it, and how both sides are closed | proxy::proxied, proxy::hello, route::ways, relay, backend::connect, backend::pool, starttls, tls::handshake, tls::trust::clients, tls::record, tls::wire, observe::access, observe::outcome, limit, net |
+//! | 6 | `proxy::ending` | why a connection ends: what is recorded, and how both sides are closed | proxy::proxied, proxy::hello, route::ways, relay, backend::connect, backend::pool, starttls, tls::handshake, tls::trust::clients, tls::record, tls::wire, observe::access, observe::outcome, limit, net |
 //! | 6 | `proxy::proxied` | the PROXY header of a proxy in front | net |
-//! | 6 | `proxy::hello` | the ClientHello, read off the client's connection | tls::wire, net |
+//! | 6 | `proxy::hello` | reads the ClientHello from the client's connection | tls::wire, net |
 //! | 6 | `proxy::workers` | which worker serves a connection | – |
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
 //! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, backend, starttls, tls, files, warning, limit, net |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
-//! | 4 | `config::shown` | `Config` → what is shown of it, every key in the words in which it is written | config::validate, config::values, config::located, backend, route::index, tls, observe, limit |
+//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit |
 //! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::located, backend, route::index, starttls, tls, observe, limit, net |
 //! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net |
-//! | 4 | `config::values` | the kinds of value that keys hold | config::decode, backend, tls, observe::access, limit, net, words |
-//! | 4 | `config::decode` | tables → values, with the place of every error | config::located, words |
+//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words |
+//! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net |
-//! | 3 | `backend::upkeep` | keeps what is known of the servers current: looks names up, checks health; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |
-//! | 3 | `backend::connect` | connects to a server of a pool, and to another one where that fails | backend::pool, backend::server, backend::failure, tls::handshake::connect, tls::record, net |
-//! | 3 | `backend::pool` | the servers of one backend, shared by all who connect to it | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, tls::handshake::connect, net, words |
+//! | 3 | `backend::upkeep` | looks up names and checks the health of servers; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |
+//! | 3 | `backend::connect` | connects to a server of a pool, and to another one if that fails | backend::pool, backend::server, backend::failure, tls::handshake::connect, tls::record, net |
+//! | 3 | `backend::pool` | the servers of one backend, shared by all of its connections | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, tls::handshake::connect, net, words |
 //! | 3 | `backend::server` | one server: its connections and its condition | backend::verdict, backend::health, backend::condition, net |
-//! | 3 | `backend::verdict` | results of health checks in a row → whether a server is up; pure | backend::health, backend::condition |
+//! | 3 | `backend::verdict` | consecutive results of health checks → whether a server is up; pure | backend::health, backend::condition |
 //! | 3 | `backend::health` | one health check: TCP, TLS, HTTP, LDAP | backend::failure, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::wire, ldap, net |
 //! | 3 | `backend::failure` | the reasons why no connection could be made | tls::handshake::connect |
-//! | 3 | `backend::lookup` | the last good answer of a source of servers, which outlives reloads | backend::discover |
-//! | 3 | `backend::discover` | names → the servers that they resolve to, and for how long | files |
+//! | 3 | `backend::lookup` | the last good answer of a source of servers, kept over reloads | backend::discover |
+//! | 3 | `backend::discover` | DNS names → servers, and how long the answer is valid | files |
 //! | 3 | `backend::condition` | what is known of a server: its state, its health, failed connections; pure | – |
-//! | 3 | `backend::balance` | which of several servers is next | words |
-//! | 3 | `route::index` | server name and application protocols → which route takes it; pure | tls::certificate::name, words |
+//! | 3 | `backend::balance` | which of several servers gets the next connection | words |
+//! | 3 | `route::index` | server name and application protocols → the route that takes the connection; pure | tls::certificate::name, words |
 //! | 3 | `starttls` | the exchange in the clear before TLS begins | ldap, net, words |
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::wire, tls::crypto |
-//! | 2 | `tls::handshake` | the server's side: agrees on terms, chooses the certificate, terminates | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::wire |
+//! | 2 | `tls::handshake` | the server's side of a handshake: agrees on terms, chooses the certificate, terminates TLS | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::wire |
 //! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::inspect, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::crypto, files |
-//! | 2 | `tls::certificate::source` | where certificates come from: one file for each kind of source | tls::certificate::store, tls::certificate::name, files, warning |
-//! | 2 | `tls::certificate::store` | the files of certificates → certificates, and the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning |
+//! | 2 | `tls::certificate::source` | the sources of certificates: one file for each kind | tls::certificate::store, tls::certificate::name, files, warning |
+//! | 2 | `tls::certificate::store` | the files of certificates → certificates; keeps the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning |
 //! | 2 | `tls::certificate::stamp` | whether a file may have changed | files |
-//! | 2 | `tls::certificate::select` | names + abilities + time → certificate, and why; pure | tls::certificate::certified, tls::certificate::name, words |
-//! | 2 | `tls::certificate::expiry` | when certificates end, and whether that is soon | tls::certificate::inspect, tls::certificate::certified |
+//! | 2 | `tls::certificate::select` | names + what the client offers + time → certificate, and why; pure | tls::certificate::certified, tls::certificate::name, words |
+//! | 2 | `tls::certificate::expiry` | when certificates expire, and whether that is soon | tls::certificate::inspect, tls::certificate::certified |
 //! | 2 | `tls::certificate::inspect` | DER → what is shown of any certificate | tls::certificate::certified, tls::certificate::x509, tls::crypto |
-//! | 2 | `tls::trust::clients` | clients' certificates: whether they are good, and whose they are | tls::certificate::certified, tls::trust::anchor, tls::certificate::x509, tls::certificate::name, tls::tickets, tls::wire, tls::crypto, words |
-//! | 2 | `tls::certificate::certified` | PEM contents → one certificate with its facts | tls::certificate::chain, tls::certificate::x509, tls::certificate::name, tls::crypto |
-//! | 2 | `tls::certificate::chain` | certificates → the way from the server's to a root | tls::certificate::x509, tls::crypto |
-//! | 2 | `tls::trust::servers` | which servers a client of ours trusts | tls::trust::anchor, tls::wire, tls::crypto |
-//! | 2 | `tls::trust::anchor` | trusted certificates → which may issue others, and which are trusted as they are | tls::certificate::x509 |
-//! | 2 | `tls::certificate::x509` | one certificate in DER → its parts, and who issued it | tls::crypto |
-//! | 2 | `tls::certificate::pem` | the bytes of a file → certificates, keys and lists of revoked certificates | – |
-//! | 2 | `tls::certificate::name` | names as they are compared | – |
+//! | 2 | `tls::trust::clients` | clients' certificates: whether they are accepted, and their owners | tls::certificate::certified, tls::trust::anchor, tls::certificate::x509, tls::certificate::name, tls::tickets, tls::wire, tls::crypto, words |
+//! | 2 | `tls::certificate::certified` | the contents of PEM files → one certificate with its facts | tls::certificate::chain, tls::certificate::x509, tls::certificate::name, tls::crypto |
+//! | 2 | `tls::certificate::chain` | certificates → the chain from the server's certificate to a root | tls::certificate::x509, tls::crypto |
+//! | 2 | `tls::trust::servers` | which servers tlsgate trusts when it connects as a client | tls::trust::anchor, tls::wire, tls::crypto |
+//! | 2 | `tls::trust::anchor` | trusted certificates → which of them may issue others, and which are trusted themselves | tls::certificate::x509 |
+//! | 2 | `tls::certificate::x509` | one certificate in DER → its parts and its issuer | tls::crypto |
+//! | 2 | `tls::certificate::pem` | the bytes of a file → certificates, keys and revocation lists | – |
+//! | 2 | `tls::certificate::name` | names of certificates, and how they are compared | – |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
-//! | 2 | `tls::stream` | a finished handshake → a stream of plain bytes | tls::record, tls::wire |
+//! | 2 | `tls::stream` | a completed handshake → a stream of plain bytes | tls::record, tls::wire |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire, tls::crypto, words |
-//! | 2 | `tls::policy` | AWS's policies, and one's own | tls::wire, tls::crypto, words |
+//! | 2 | `tls::policy` | AWS's policies, and custom ones | tls::wire, tls::crypto, words |
 //! | 2 | `tls::wire` | bytes ↔ facts: code points and their names, alerts and what causes them, hellos read and written | – |
 //! | 2 | `tls::crypto` | the only file that names the crypto provider | – |
 //! | 1 | `observe::access` | the access log: its fields, formats and targets; its own thread | observe::outcome, observe::line, net, words |
 //! | 1 | `observe::metrics` | counters and histograms for Prometheus | observe::outcome |
 //! | 1 | `observe::outcome` | who ended a connection, and in which phase | – |
 //! | 1 | `observe::log` | the diagnostic log | observe::line, words |
-//! | 1 | `observe::line` | keeps a record one line, whatever is in it | – |
-//! | 1 | `files` | reads regular files of bounded size, or a named pipe once; knows what is being read | – |
-//! | 1 | `warning` | what is no error but should be known, and its subject | – |
+//! | 1 | `observe::line` | keeps a record one line, whatever it contains | – |
+//! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
+//! | 1 | `warning` | what is not an error but has to be reported, and its subject | – |
 //! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
-//! | 1 | `limit` | who may connect, how many at a time and how often | – |
+//! | 1 | `limit` | which clients may connect, how many at a time and how often | – |
 //! | 1 | `net::proxy_protocol` | the PROXY protocol: bytes ↔ facts | net, words |
-//! | 1 | `net` | sockets, buffers and pipes, ways to close | – |
-//! | 1 | `words` | enums that are written as words: each word once, beside its enum | – |
+//! | 1 | `net` | sockets, buffers, pipes, ways to close | – |
+//! | 1 | `words` | enums that are written as words: each word is defined once, with its enum | – |
 //!
-//! The control plane (config) and the data plane (proxy, relay, tls, net) meet only in `snapshot`. A connection takes
-//! its snapshot once, when it is accepted, and keeps it to the end.
+//! The control plane (`config`) and the data plane (`proxy`, `relay`, `tls`, `net`) meet only in `snapshot`. A
+//! connection takes its snapshot once, when it is accepted, and keeps it until it ends.
 
-// They panic where nobody reads. The verbs print through `cli::answer::print`.
+// `println!` panics if its reader is gone. The verbs print through `cli::answer::print`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-// What the unit tests share with the fuzz targets names the crate as those do.
+// Code that the unit tests share with the fuzz targets names the crate as those do.
 #[cfg(test)]
 extern crate self as tlsgate;
 

@@ -84,8 +84,8 @@ mod tests {
             (Errno::ADDRNOTAVAIL, "192.0.2.1:636", "0.0.0.0 for all"),
             (Errno::ADDRNOTAVAIL, "[2001:db8::1]:636", "net.ipv6.ip_nonlocal_bind"),
             (Errno::AFNOSUPPORT, "[::1]:636", "no IPv6"),
-            (Errno::ACCESS, "unix:/run/x.sock", "may make files"),
-            (Errno::NOENT, "unix:/run/x.sock", "folder that is there"),
+            (Errno::ACCESS, "unix:/run/x.sock", "may create files"),
+            (Errno::NOENT, "unix:/run/x.sock", "an existing folder"),
         ];
         for (errno, address, expected) in rows {
             let address = Address::parse(address).unwrap();

@@ -124,7 +124,7 @@ mod tests {
         assert!(matches!(step(&request()), Step::Begin { say, .. } if is_granted(&say) == Ok(true)));
         assert_eq!(is_granted(b""), Ok(false));
         for (answer, reason) in [
-            (&b"N"[..], "has none"),
+            (&b"N"[..], "does not offer TLS"),
             (b"E\0\0", "found \"E\", expected \"S\""),
             (b"\n", "\\n"),
             (b"S\x16", "clear text"),
