@@ -1,4 +1,4 @@
-//! Wires the parts together: workers, sockets, reloads and an orderly end. Must not know: the command line.
+//! Starts a server: wires workers, sockets, the admin server and reloads together. Must not know: the command line.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub enum StartError {
     #[error("start: {0}")]
     Lost(Lost),
     /// A signal asked for the end of the process before it had started.
-    #[error("stopped before it had started")]
+    #[error("stopped before the start was complete")]
     Stopped,
     #[error("metrics: {0}")]
     Metrics(prometheus::Error),
@@ -59,12 +59,12 @@ pub enum StartError {
     Handover(std::io::Error),
 }
 
-/// How it ended.
+/// How a server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// Every connection came to its own end, or the operator did not want to wait.
+    /// Every connection ended by itself, or a second signal asked not to wait for them.
     Orderly,
-    /// `shutdown_timeout` passed and connections were cut.
+    /// `shutdown_timeout` passed, and the remaining connections were cut.
     DeadlinePassed,
 }
 
@@ -80,34 +80,36 @@ pub struct Server {
     admin: Option<Admin>,
     upkeep: Upkeep,
     watch: Watch,
-    /// A file has changed.
+    /// Receives when a watched file has changed.
     nudged: mpsc::Receiver<()>,
-    /// The process that is about to take over.
+    /// Process id of the process that is about to take over.
     successor: Option<u32>,
 }
 
 impl Server {
-    /// Builds, binds and starts to accept; warnings go to the log. As long as it waits for files, `signals` can end it.
+    /// Builds, binds and starts to accept; warnings go to the log. While it reads files, `signals` can stop it.
     pub fn start(origin: Origin, config: Config, signals: &mut Signals) -> Result<Self, StartError> {
+        // First: every limit below is computed from the open file limit.
         descriptors::raise_limit();
         let mut inherited = Inherited::receive().map_err(StartError::Handover)?;
         let (settings, token_file) = (config.log.clone(), config.admin.token_file.clone());
         let (log, writer) = reading(signals, move || {
-            // The admin server reads it again. Here it can take as long as it takes.
+            // The admin server reads the token again. Reading it here first means that a slow file can be interrupted.
             token_file.as_ref().map(token::read).transpose().map_err(|error| StartError::Config(vec![error]))?;
             AccessLog::open(&settings.access, settings.access_format).map_err(StartError::AccessLog)
         })??;
         let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
         let exposition = exposition(Arc::clone(&metrics), &log);
-        // Before anything is loaded, so that who asks is told that there is nothing yet, rather than not heard.
-        let its_socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
-        let admin = Admin::open(&config.admin, its_socket, descriptors::of_admin(), Box::new(exposition))
+        // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of refused.
+        let admin_socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
+        let admin = Admin::open(&config.admin, admin_socket, descriptors::of_admin(), Box::new(exposition))
             .map_err(|error| StartError::Config(vec![error]))?;
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (alive, all_ended) = mpsc::channel(1);
+        // Every start gets another number, so that connection ids do not repeat in a log that outlives the process.
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
         let (handles, counted) = (workers.handles.clone(), Arc::clone(&metrics));
-        // All that takes descriptors is there before anybody is told that it listens.
+        // Opened before `Descriptors::new` counts the descriptors that this process has open.
         let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         let (nudge, nudged) = mpsc::channel(1);
         let watch = Watch::new(nudge);
@@ -124,6 +126,7 @@ impl Server {
             Sockets::new(handles, shared, inherited, descriptors)
         })
         .map_err(StartError::Config)?;
+        // The predecessor serves until it receives this: after any error above, it simply goes on.
         reloader.sockets().accepting().map_err(StartError::Handover)?;
         admin.iter().for_each(Admin::take_over);
         let (control, commands) = reloader.control();
@@ -131,7 +134,8 @@ impl Server {
         if let Some(admin) = &admin {
             admin.ready(control.clone());
         }
-        tell_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
+        // After a hand-over this is another process than the one that systemd started: MAINPID makes systemd follow it.
+        notify_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
         Ok(Self {
             reloader,
             workers,
@@ -148,18 +152,18 @@ impl Server {
         })
     }
 
-    /// Each listener's name with an address that it listens on; port 0 has become a real one.
+    /// Each listener's name with an address on which it listens, with the real port where port 0 is configured.
     pub fn addresses(&mut self) -> Vec<(Arc<str>, Address)> {
         self.reloader.sockets().addresses()
     }
 
-    /// A handle to look at the state and to ask for a change of it.
+    /// A handle that reads the state and requests reloads and the drain.
     pub fn control(&self) -> Control {
         self.control.clone()
     }
 }
 
-/// Does work that waits for files, unless a signal ends it.
+/// Does work that may wait for files, unless a signal stops the start first.
 fn reading<T: Send + 'static>(
     signals: &mut Signals,
     work: impl FnOnce() -> T + Send + 'static,
@@ -171,14 +175,14 @@ fn reading<T: Send + 'static>(
     }
 }
 
-/// systemd, if it waits to be told (`Type=notify`).
-fn tell_service_manager(states: &[NotifyState<'_>]) {
+/// Notifies systemd, if it waits for that (`Type=notify`).
+fn notify_service_manager(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told");
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 
-/// The text of the metrics: what has been counted, and how things are.
+/// The text of the metrics: the counters, then the gauges.
 fn exposition(counters: Arc<Metrics>, log: &AccessLog) -> impl Fn(&Control) -> String + Send + Sync + use<> {
     let lost = log.lost();
     move |control| {

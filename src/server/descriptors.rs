@@ -1,7 +1,7 @@
-//! How many files this process may have open, and what of that is for connections. Must not know: what is opened, when.
+//! How many files this process may have open, and how many of them are for connections. Must not know: what is opened, when.
 //!
-//! Whoever takes the last descriptor takes away the admin server, the reload and the health checks. So connections get no
-//! more than leaves a reserve for those: newcomers beyond that are refused, and those that are in go on.
+//! Without a free descriptor, the admin server, reloads and health checks would fail. So connections leave a reserve for
+//! them: new connections beyond that are refused, established ones are not affected.
 
 use std::fs;
 
@@ -13,14 +13,14 @@ use crate::net::pipe;
 /// What descriptors are used for apart from connections.
 #[derive(Debug)]
 pub(super) struct Descriptors {
-    /// Before any socket listens.
+    /// Open before any socket listens.
     own: usize,
     workers: usize,
-    /// The warning that was given last: what the listeners ask for, and what there is.
+    /// The last warning: how many connections the listeners ask for, and how many there may be.
     warned: Option<(usize, usize)>,
 }
 
-/// What listeners ask for.
+/// What a configuration needs descriptors for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Demand {
     /// Addresses on which they listen.
@@ -32,30 +32,30 @@ pub(super) struct Demand {
 }
 
 impl Descriptors {
-    /// To be called when everything is open that stays open, but for the sockets of listeners.
+    /// To be called when everything that stays open is open, except the sockets of listeners.
     pub(super) fn new(workers: usize) -> Self {
-        // Where /proc is not there, it is about as many.
+        // Without /proc, as in some containers, an estimate has to do.
         let own = fs::read_dir("/proc/self/fd").map_or(USUAL, Iterator::count);
         let descriptors = Self { own, workers, warned: None };
         pipe::limit(pipes(limit(), workers) / (2 * workers.max(1)));
         descriptors
     }
 
-    /// How many connections there may be. That it is fewer than the listeners ask for is warned of, once.
+    /// How many connections there may be. Warns, once, if that is fewer than the listeners ask for.
     pub(super) fn connections(&mut self, demand: Demand) -> usize {
         let limit = limit();
-        // One more of each is for the process that takes over.
+        // For each socket: the socket itself, a duplicate for each worker, and one that is sent to a process that takes over.
         let others = self.own + demand.sockets * (2 + self.workers) + demand.checks.min(limit / 8);
         let most = connections(limit, others, pipes(limit, self.workers));
-        let news = (demand.connections, most);
-        if demand.connections > most && self.warned.replace(news) != Some(news) {
+        let warning = (demand.connections, most);
+        if demand.connections > most && self.warned.replace(warning) != Some(warning) {
             tracing::warn!(
                 max_connections = demand.connections,
                 open_file_limit = limit,
                 connections = most,
-                "the listeners' max_connections add up to more than the open file limit allows, each connection takes two: \
-                 so many are served at a time, others are refused (descriptor_limit); raise the limit (LimitNOFILE, ulimit \
-                 -n) or lower max_connections"
+                "the listeners' max_connections add up to more than the open file limit allows (each connection needs two \
+                 files): only this many are served at a time, others are refused (descriptor_limit); raise the limit \
+                 (LimitNOFILE, ulimit -n) or lower max_connections"
             );
         }
         most
@@ -66,13 +66,13 @@ impl Descriptors {
 pub(super) fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
-        tracing::info!(limit = limit.current, "open file limit is as high as it may be");
+        tracing::info!(limit = limit.current, "the open file limit is at its maximum");
         return;
     }
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => tracing::info!(from = limit.current, to = limit.maximum, "open file limit raised"),
-        Err(error) => tracing::warn!(limit = limit.current, %error, "the open file limit cannot be raised"),
+        Ok(()) => tracing::info!(from = limit.current, to = limit.maximum, "raised the open file limit"),
+        Err(error) => tracing::warn!(limit = limit.current, %error, "cannot raise the open file limit"),
     }
 }
 
@@ -80,17 +80,17 @@ fn limit() -> usize {
     getrlimit(Resource::Nofile).current.and_then(|limit| limit.try_into().ok()).unwrap_or(usize::MAX)
 }
 
-/// The descriptors that pipes of all workers together may take.
+/// The descriptors that the pipes of all workers together may take.
 fn pipes(limit: usize, workers: usize) -> usize {
     (2 * workers * pipe::USUAL).min(limit / 8)
 }
 
-/// Two descriptors for each connection, one for each side, of what is left by others, by pipes and by the reserve.
+/// How many connections fit into what others, pipes and the reserve leave. Each takes two descriptors, one for each side.
 fn connections(limit: usize, others: usize, pipes: usize) -> usize {
     (limit.saturating_sub(reserve(limit) + others + pipes) / 2).max(1)
 }
 
-/// How many connections the admin server may have, each of one descriptor.
+/// How many connections the admin server may have. Each takes one descriptor.
 pub(super) fn of_admin() -> usize {
     admins(limit())
 }
@@ -99,15 +99,17 @@ fn admins(limit: usize) -> usize {
     (limit / 16).clamp(FEWEST_ADMINS, admin::MOST_CONNECTIONS)
 }
 
-/// For the connections of the admin server, and for others.
+/// What is kept for the connections of the admin server, and for [`OTHERS`].
 fn reserve(limit: usize) -> usize {
     admins(limit) + (limit / 4).min(OTHERS)
 }
 
-/// For the files that a reload reads, logs, name servers, and another process that takes over. Of a small limit it is a
-/// quarter.
+/// For the files that a reload reads, logs, name servers, and the channel to a process that takes over. A small limit gives
+/// a quarter of itself instead.
 const OTHERS: usize = 64;
+/// Enough for a health check, a scrape and an operator at the same time.
 const FEWEST_ADMINS: usize = 4;
+/// An estimate of what a process has open before it listens.
 const USUAL: usize = 32;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What can be read off the state, as metrics, at the moment somebody asks. Must not know: who asks.
+//! The metrics that are computed from the state when they are requested. Must not know: how they are requested.
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
@@ -7,8 +7,9 @@ use crate::reload::control::Control;
 use crate::snapshot::Listener;
 use crate::tls::certificate::expiry;
 
-/// The text format, version 0.0.4. Series of what is no longer there are not in it.
+/// These metrics in the text format of Prometheus, version 0.0.4, without series of what no longer exists.
 pub(super) fn text(control: &Control, lost: &Lost) -> Result<String, prometheus::Error> {
+    // A registry for each answer: series of what a reload removed cannot remain in it.
     let registry = Registry::new_custom(Some("tlsgate".into()), None)?;
     configuration(&registry, control)?;
     state(&registry, control)?;
@@ -21,7 +22,7 @@ pub(super) fn text(control: &Control, lost: &Lost) -> Result<String, prometheus:
 
 fn configuration(registry: &Registry, control: &Control) -> Result<(), prometheus::Error> {
     let status = control.status.borrow().clone();
-    gauge(registry, "build_info", "Always 1; the label tells what runs.", &["version"])?
+    gauge(registry, "build_info", "Always 1; the label is the version that runs.", &["version"])?
         .with_label_values(&[env!("CARGO_PKG_VERSION")])
         .set(1);
     let reloads = counter(registry, "config_reloads_total", "Reloads that were tried, by result.", &["result"])?;
@@ -32,7 +33,7 @@ fn configuration(registry: &Registry, control: &Control) -> Result<(), prometheu
         .with_label_values::<&str>(&[])
         .set(healthy);
     let when = "config_last_reload_success_timestamp_seconds";
-    gauge(registry, when, "When the configuration in force was taken, in seconds since 1970.", &[])?
+    gauge(registry, when, "When the current configuration was loaded, in seconds since 1970.", &[])?
         .with_label_values::<&str>(&[])
         .set(status.last_success.as_second());
     Ok(())
@@ -97,7 +98,7 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
     Ok(())
 }
 
-/// When certificates end.
+/// The gauges of when certificates expire.
 struct Expiry {
     leaf: GaugeVec,
     chain: GaugeVec,
@@ -134,7 +135,7 @@ impl Expiry {
         for certificate in listener.ways.certificates() {
             let key_type = certificate.key_type.to_string();
             let labels = [&*listener.name, &*certificate.label, &*key_type, &*certificate.serial];
-            // Seconds of this and the next centuries are exact in an f64.
+            // An f64 holds integers up to 2^53 exactly, far more than these seconds.
             self.leaf.with_label_values(&labels).set(certificate.not_after as f64);
             self.chain.with_label_values(&labels).set(certificate.chain_not_after as f64);
             self.soon.with_label_values(&labels).set(i64::from(expiry::ends_soon(certificate, now)));

@@ -1,7 +1,7 @@
-//! Listening sockets go from a running process to the one that takes over, so that no connection is refused in between.
+//! Passes listening sockets from a running process to the one that takes over, so that no connection is refused in between.
 //!
-//! The successor is started with one end of a socket pair as its standard input: on it come the sockets, each with its name,
-//! and back goes the word that it accepts. Must not know: what is served on the sockets, why a process is replaced.
+//! The successor is started with one end of a socket pair as its standard input. It receives the sockets on it, each with its
+//! name, and sends a message back when it accepts. Must not know: what is served on the sockets, why a process is replaced.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -22,7 +22,7 @@ use rustix::net::{
 
 use crate::net::listen::{FileId, Handed, Listening};
 
-/// What a socket is known by in both processes.
+/// What identifies a socket in both processes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Name {
     /// Empty for the admin server's.
@@ -31,7 +31,7 @@ pub(super) struct Name {
     pub(super) address: String,
 }
 
-/// The sockets that a predecessor has handed over, and the way to tell it so.
+/// The sockets that a predecessor has handed over.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
     sockets: HashMap<Name, Handed>,
@@ -39,7 +39,7 @@ pub(super) struct Inherited {
 }
 
 impl Inherited {
-    /// What the predecessor sends, if there is one.
+    /// Receives what the predecessor sends; nothing where there is no predecessor.
     pub(super) fn receive() -> io::Result<Self> {
         if std::env::var_os(VARIABLE).is_none() {
             return Ok(Self::default());
@@ -51,12 +51,12 @@ impl Inherited {
         Ok(Self { sockets, from_predecessor: true })
     }
 
-    /// The socket of that name, once.
+    /// The socket of that name. A second call for the same name returns `None`.
     pub(super) fn take(&mut self, name: &Name) -> Option<Handed> {
         self.sockets.remove(name)
     }
 
-    /// Closes what nobody took, and tells the predecessor that it is no longer needed.
+    /// Closes the sockets that were not taken, and reports to the predecessor that this process accepts.
     pub(super) fn accepting(&mut self) -> io::Result<()> {
         self.sockets.clear();
         if std::mem::take(&mut self.from_predecessor) {
@@ -75,13 +75,15 @@ pub(super) struct Successor {
 }
 
 impl Successor {
-    /// Starts this program anew, from the file that it was started from, with the same arguments. It gets the sockets, of
-    /// which this keeps descriptors of its own, when it is waited for.
+    /// Starts this program again, from the same path and with the same arguments. It receives duplicates of these sockets in
+    /// [`Successor::wait_until_ready`].
     pub(super) fn start(sockets: Vec<(Name, &Listening)>) -> io::Result<Self> {
         let own = |(name, socket): (Name, &Listening)| Ok((name, socket.as_fd().try_clone_to_owned()?, socket.file()));
         let sockets = sockets.into_iter().map(own).collect::<io::Result<_>>()?;
+        // SEQPACKET keeps messages apart, so one packet is one socket, and its end is seen when the peer exits.
         let (channel, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(Error::from)?;
+        // A successor that reads nothing must not block the sending thread for ever.
         set_socket_timeout(&channel, Timeout::Send, Some(PATIENCE))?;
         let child = Command::new(program()?)
             .args(std::env::args_os().skip(1))
@@ -91,12 +93,12 @@ impl Successor {
         Ok(Self { child, channel, sockets })
     }
 
-    /// The channel holds some hundred sockets, and then waits until the other process takes them.
+    /// Sends every socket. It blocks where the channel is full, after some hundred sockets, until the successor reads.
     fn send_all(&mut self) -> io::Result<()> {
         for (name, socket, file) in std::mem::take(&mut self.sockets) {
             send_one(&self.channel, &name, socket.as_fd(), file)?;
         }
-        // An empty packet: that was the last one.
+        // An empty packet marks the end.
         send(&self.channel, &[], &mut SendAncillaryBuffer::default())
     }
 
@@ -105,12 +107,12 @@ impl Successor {
         self.child.id()
     }
 
-    /// Sends it the sockets, and waits until it accepts. If it ends instead, or takes too long, it is no more, and this says
-    /// why. Not for a thread that has anything else to do.
+    /// Sends the sockets, and waits until the successor accepts. If it ends instead, or takes too long, it is killed, and the
+    /// error is the reason. Blocks for up to a minute: call it on a thread of its own.
     pub(super) fn wait_until_ready(mut self) -> Result<u32, String> {
         let deadline = Instant::now() + PATIENCE;
         if self.send_all().is_err() && Instant::now() < deadline {
-            // Most likely it has ended already. Waiting for it tells how.
+            // Most likely it has ended already: then this does nothing, and `wait` below returns its exit status.
             let _ = self.child.kill();
         }
         let mut answer = [0; READY.len()];
@@ -120,18 +122,19 @@ impl Successor {
             return Ok(self.id());
         }
         let in_time = Instant::now() < deadline;
-        // It has ended, or it is of no use.
+        // It has ended, or it is too late: two processes must not accept on the same sockets.
         let _ = self.child.kill();
         Err(match (in_time, self.child.wait()) {
-            (true, Ok(status)) => format!("it ended before it could accept ({status}); its log says why"),
-            _ => format!("it did not accept within {} s, and was stopped", PATIENCE.as_secs()),
+            (true, Ok(status)) => format!("it ended before it could accept ({status}); its log has the reason"),
+            _ => format!("it did not accept within {} s and was stopped", PATIENCE.as_secs()),
         })
     }
 }
 
-/// The file that this process was started from; one that has been replaced since is found under its old name.
+/// The path from which this process was started. A file that was replaced there since is the new version.
 fn program() -> io::Result<PathBuf> {
     let path = std::env::current_exe()?;
+    // Linux appends this to the link in /proc where the file was replaced (proc_pid_exe(5)).
     Ok(match path.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
         Some(bare) => OsString::from_vec(bare.to_vec()).into(),
         None => path,
@@ -173,7 +176,7 @@ fn receive_one(channel: impl AsFd) -> io::Result<Option<(Name, Handed)>> {
             Ok(Some((name, Handed { socket, file })))
         }
         (None, None) if received.bytes == 0 => Ok(None),
-        _ => Err(Error::new(ErrorKind::InvalidData, "what came from the process before this one is no socket")),
+        _ => Err(Error::new(ErrorKind::InvalidData, "received a message without a socket or without its name")),
     }
 }
 
@@ -182,23 +185,25 @@ fn file_id(text: &str) -> Option<FileId> {
     Some(FileId { device: device.parse().ok()?, inode: inode.parse().ok()? })
 }
 
+/// Waits until there is something to read, or the end, and returns whether that came before the deadline.
 fn readable(channel: impl AsFd, deadline: Instant) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
         match poll(&mut [PollFd::new(&channel, PollFlags::IN)], Some(&left)) {
+            // A signal interrupts poll even with SA_RESTART (signal(7)).
             Err(rustix::io::Errno::INTR) => {}
             polled => return polled.is_ok_and(|count| count > 0),
         }
     }
 }
 
-/// Tells a process that its standard input is the channel to the one before it.
+/// Where this environment variable is set, standard input is the channel to the predecessor.
 const VARIABLE: &str = "TLSGATE_HANDOVER";
 const READY: &[u8] = b"accepting";
-/// A path of a Unix socket, and a name before it.
+/// In bytes: enough for a listener's name and the path of a Unix socket.
 const LONGEST: usize = 8192;
-/// For the successor to load its certificates and to accept.
+/// How long the successor may take to load its certificates and to accept.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The life of a server after its start: reloads, signals, and an orderly end. Must not know: how a reload works, how
-//! connections are served.
+//! Runs a server after its start: reloads, signals, and an orderly end. Must not know: how a reload works, how connections
+//! are served.
 
 use std::sync::Arc;
 use std::thread;
@@ -17,18 +17,18 @@ use crate::reload::report::Report;
 use crate::server::handover::Successor;
 use crate::server::series::Alive;
 use crate::server::signals::{Asked, Streams};
-use crate::server::{Ended, Server, Signals, admin_name, tell_service_manager};
+use crate::server::{Ended, Server, Signals, admin_name, notify_service_manager};
 
-/// Who waits for what comes of a reload.
+/// The callers that wait for the report of a reload.
 type Waiting = Vec<oneshot::Sender<Arc<Report>>>;
 
-/// A reload that was asked for and has not begun: one for all who ask before it begins. Those who ask later wait for the next
-/// one, since the one under way may have read their files already.
+/// A reload that was requested and has not begun. All requests before it begins share it. Later requests wait for the next
+/// one, since the one that runs may already have read the files that they are about.
 #[derive(Default)]
 struct Wanted {
     cause: Option<Cause>,
     waiting: Waiting,
-    /// Files have changed, and others may follow at once.
+    /// When files that have changed are read. Until then, others may change with them.
     settles: Option<Instant>,
 }
 
@@ -37,12 +37,13 @@ impl Wanted {
         self.cause = self.cause.max(Some(cause));
     }
 
-    /// Several files change together more often than alone.
     fn file_has_changed(&mut self) {
+        // Certificate and key are two files: a short wait reads both at once. It is not extended by later changes, so that
+        // files that change all the time cannot delay a reload for ever.
         self.settles.get_or_insert_with(|| Instant::now() + SETTLE);
     }
 
-    /// Waits until files that have changed are to be read.
+    /// Waits until it is time to read the files that have changed; for ever if none has.
     async fn settled(&self) {
         match self.settles {
             Some(then) => sleep_until(then).await,
@@ -57,8 +58,8 @@ impl Wanted {
 }
 
 impl Server {
-    /// Runs until a signal ends it: TERM and INT let connections finish, a second one or QUIT does not. HUP, and a change
-    /// of any file that was read, reload.
+    /// Runs until a signal ends it: TERM and INT let connections finish; QUIT, or a second TERM or INT, cuts them. HUP and a
+    /// change of any file that was read start a reload.
     pub fn run_until_signalled(mut self, signals: Signals) -> Ended {
         let (runtime, mut streams) = signals.into_parts();
         let ended = runtime.block_on(async {
@@ -70,34 +71,38 @@ impl Server {
                 _ => self.drain(&mut streams).await,
             }
         });
+        // An admin request may wait for its command: it has to be answered before the admin server can end.
         self.refuse_commands();
         self.reloader.sockets().close();
         self.workers.dismiss();
         let (admin, upkeep) = (self.admin, self.upkeep);
         end(move || drop((admin, upkeep)));
         drop(self.reloader);
+        // Last, so that the lines of the connections cut above are written too.
         self.writer.finish(LOG_PATIENCE);
         ended
     }
 
-    /// Reloads when asked to, until asked for something else. A reload under way holds up nothing here.
+    /// Handles signals, commands and changed files until the server is to drain or to stop. A reload runs on another thread:
+    /// this loop never waits for it.
     async fn run(&mut self, streams: &mut Streams) -> Asked {
         let mut moved = self.upkeep.moved();
         let (taken_over, mut successors) = mpsc::channel(1);
         let mut reread = interval_at(Instant::now() + REREAD, REREAD);
+        // After the machine was suspended, one reload is enough, not one for each minute of that time.
         reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut wanted, mut waiting) = (Wanted::default(), Waiting::new());
         self.follow();
         loop {
             if !self.reloader.is_under_way()
-                && let Some((cause, who)) = wanted.take()
+                && let Some((cause, callers)) = wanted.take()
             {
                 self.reloader.begin(cause);
-                waiting = who;
+                waiting = callers;
             }
             tokio::select! {
                 report = self.reloader.finished() => self.reloaded(report, std::mem::take(&mut waiting)),
-                // It ends only with the process.
+                // The sender lives as long as the process.
                 Ok(()) = moved.changed() => self.forget_what_is_gone(),
                 Some(command) = self.commands.recv() => match command {
                     Command::Drain => return Asked::Drain,
@@ -125,9 +130,9 @@ impl Server {
         }
     }
 
-    /// Watches and looks after what the state in force names.
+    /// Watches the files, and checks the servers, of the current state.
     fn follow(&self) {
-        // What changes between reading a folder and watching it would go unnoticed: where it is new, there is a nudge.
+        // A change between reading a folder and watching it would be missed, so a folder that is new here triggers a reload.
         self.watch.follow(self.reloader.interests());
         self.upkeep.follow(self.control.current.load().pools(), &self.reloader.config().resolver);
     }
@@ -139,27 +144,27 @@ impl Server {
         self.follow();
         let report = Arc::new(report);
         for reply in waiting {
-            // Who no longer waits does not want to know.
+            // An error only means that this caller no longer waits.
             let _ = reply.send(Arc::clone(&report));
         }
     }
 
-    /// Ends the series of what is no longer there.
+    /// Removes the metrics' series of what no longer exists.
     fn forget_what_is_gone(&self) {
         let snapshot = self.control.current.load();
         let alive = Alive::of(&snapshot);
         self.metrics.prune(|labels| alive.has(labels));
     }
 
-    /// Starts this program's new version with the sockets of this process, and tells `taken_over` what came of it.
+    /// Starts this program's new version with the sockets of this process, and sends the result to `taken_over`.
     fn upgrade(&mut self, taken_over: mpsc::Sender<Result<u32, String>>) {
         if let Some(pid) = self.successor {
-            tracing::warn!(pid, "another process is about to take over already");
+            tracing::warn!(pid, "another process is already about to take over");
             return;
         }
         if let Origin::Once(path) = self.reloader.origin() {
             let path = path.display();
-            tracing::error!("no other process is started: it could not read the configuration ({path}) a second time");
+            tracing::error!("no other process is started: the configuration ({path}) cannot be read a second time");
             return;
         }
         let admin_name = self.reloader.config().admin.listen.as_ref().map(|listen| admin_name(&listen.value));
@@ -167,6 +172,7 @@ impl Server {
         sockets.extend(admin_name.zip(self.admin.as_ref().map(Admin::socket)));
         let started = Successor::start(sockets).and_then(|successor| {
             let pid = successor.id();
+            // It waits for up to a minute, while this thread has to handle signals and reloads.
             let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready()));
             thread::Builder::new().name("handover".into()).spawn(wait)?;
             Ok(pid)
@@ -176,11 +182,11 @@ impl Server {
                 tracing::info!(pid, "starting another process to take over");
                 self.successor = Some(pid);
             }
-            Err(error) => tracing::error!(%error, "no other process can be started, everything stays as it is"),
+            Err(error) => tracing::error!(%error, "cannot start another process, everything stays as it is"),
         }
     }
 
-    /// What came of an upgrade. True where the other process accepts.
+    /// Handles the result of an upgrade. True where the other process accepts.
     fn is_replaced(&mut self, taken_over: Result<u32, String>) -> bool {
         match taken_over {
             Ok(pid) => {
@@ -192,31 +198,34 @@ impl Server {
                 true
             }
             Err(error) => {
-                tracing::error!("nobody has taken over, everything stays as it is: {error}");
+                tracing::error!("no other process has taken over, everything stays as it is: {error}");
                 self.successor = None;
                 false
             }
         }
     }
 
-    /// Who waits for an answer, and who asks from now on, is told that there will be none.
+    /// Refuses the commands that wait for an answer, and all that follow.
     fn refuse_commands(&mut self) {
         self.commands.close();
+        // To drop a command drops its reply channel, which the caller sees as a refusal.
         while self.commands.try_recv().is_ok() {}
     }
 
-    /// Accepts no more and waits for the connections that there are.
+    /// Accepts no more, and waits until the open connections end.
     async fn drain(&mut self, streams: &mut Streams) -> Ended {
         let patience = self.reloader.config().runtime.shutdown_timeout;
         let shown = humantime::format_duration(patience);
         tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
         self.reloader.give_up();
         self.reloader.draining();
+        // After a hand-over, the service goes on in the successor: it is not stopping.
         if self.successor.is_none() {
-            tell_service_manager(&[NotifyState::Stopping]);
+            notify_service_manager(&[NotifyState::Stopping]);
         }
         self.reloader.sockets().close();
         self.refuse_commands();
+        // Each connection holds a sender: this returns when the last one is dropped.
         let all_ended = timeout(patience, self.all_ended.recv());
         tokio::pin!(all_ended);
         loop {
@@ -237,7 +246,8 @@ impl Server {
     }
 }
 
-/// Ends what has threads that may wait for a file. One whose file system does not answer is left to the end of the process.
+/// Drops what owns threads that may wait for a file. After [`END_PATIENCE`] it no longer waits: a thread whose file system
+/// does not answer ends with the process.
 fn end(threads: impl FnOnce() + Send + 'static) {
     let ended = thread::Builder::new().name("end".into()).spawn(threads);
     let deadline = Instant::now() + END_PATIENCE;
@@ -246,16 +256,16 @@ fn end(threads: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// How long the admin server may take for what it is answering.
+/// How long the admin server may take to finish its answers.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the access log may take to write its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a change of files may take before it is looked at.
+/// How long after the first change of a file the files are read.
 const SETTLE: Duration = Duration::from_millis(150);
 
-/// How often everything is read again, in case a change was not noticed.
+/// How often everything is read again. Network file systems do not report changes that other machines make.
 const REREAD: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -263,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_before_a_reload_begins_shares_it_and_who_asks_later_gets_the_next_one() {
+    fn requests_before_a_reload_begins_share_it_and_later_ones_get_the_next() {
         let mut wanted = Wanted::default();
         assert!(wanted.take().is_none());
         let ask = |wanted: &mut Wanted| {
@@ -276,7 +286,7 @@ mod tests {
         wanted.ask(Cause::Reread);
         let (cause, waiting) = wanted.take().unwrap();
         assert_eq!((cause, waiting.len()), (Cause::Command, 2));
-        // One runs now, which may have read everything.
+        // The reload that runs now may have read everything already.
         ask(&mut wanted);
         let (cause, waiting) = wanted.take().unwrap();
         assert_eq!((cause, waiting.len()), (Cause::Command, 1));

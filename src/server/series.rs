@@ -1,10 +1,10 @@
-//! Which series of the metrics still stand for something. Must not know: what is counted in them.
+//! Which series of the metrics belong to something that still exists. Must not know: what is counted in them.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::snapshot::Snapshot;
 
-/// What a snapshot has, as labels name it.
+/// The certificates and servers of a snapshot, by the values of their labels.
 pub(super) struct Alive<'s> {
     certificates: HashMap<&'s str, HashSet<&'s str>>,
     servers: HashMap<&'s str, HashSet<String>>,
@@ -24,7 +24,7 @@ impl<'s> Alive<'s> {
         }
     }
 
-    /// Whether the listener, certificate, backend and server that the labels name are all there.
+    /// Whether the listener, certificate, backend and server that the labels name all exist.
     pub(super) fn has(&self, labels: &HashMap<&str, &str>) -> bool {
         if let Some(listener) = labels.get("listener") {
             let Some(certificates) = self.certificates.get(listener) else { return false };

@@ -1,11 +1,11 @@
-//! What signals ask for. Must not know: how it is done.
+//! The signals of the process, and what each asks for. Must not know: how it is done.
 
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::reload::job::{Job, Lost};
 
-/// The process's signals. From [`Signals::listen`] on they no longer kill it, but wait to be asked for.
+/// The signals of the process. From [`Signals::listen`] on they no longer kill it, but wait until they are received here.
 #[derive(Debug)]
 pub struct Signals {
     runtime: runtime::Runtime,
@@ -13,9 +13,11 @@ pub struct Signals {
 }
 
 impl Signals {
+    /// Replaces the system's handling of TERM, INT, QUIT, HUP, USR1 and USR2. Fails where a handler cannot be installed.
     pub fn listen() -> std::io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let streams = {
+            // tokio ties a signal's stream to the runtime in which it is created.
             let _inside = runtime.enter();
             Streams {
                 term: signal(SignalKind::terminate())?,
@@ -29,12 +31,12 @@ impl Signals {
         Ok(Self { runtime, streams })
     }
 
-    /// Waits for work to end. `None` where TERM, INT or QUIT asked for the end of the process before that; other signals
-    /// wait for their turn.
+    /// Waits for a job to finish. `None` where TERM, INT or QUIT arrives before that; other signals stay pending.
     pub fn wait_for<T: Send + 'static>(&mut self, job: &mut Job<T>) -> Option<Result<T, Lost>> {
         let streams = &mut self.streams;
         self.runtime.block_on(async {
             tokio::select! {
+                // A job that has finished counts, even if a signal has arrived as well.
                 biased;
                 result = job.finished() => Some(result),
                 () = streams.end() => None,
@@ -42,7 +44,7 @@ impl Signals {
         })
     }
 
-    /// The runtime on which they are waited for, and they.
+    /// The streams of signals, and the runtime on which they have to be received.
     pub(super) fn into_parts(self) -> (runtime::Runtime, Streams) {
         (self.runtime, self.streams)
     }
@@ -70,6 +72,7 @@ pub(super) enum Asked {
 }
 
 impl Streams {
+    /// Waits for a signal that asks for the end of the process.
     async fn end(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}

@@ -16,10 +16,12 @@ use crate::reload;
 use crate::server::descriptors::{Demand, Descriptors};
 use crate::server::handover::{Inherited, Name};
 
-/// A listener's name and one address as configured: what makes a socket the same one after a reload.
+/// A listener's name and one address as configured. A socket with the same key is kept in a reload.
 type Key = (Arc<str>, Address);
 
-/// Every socket accepts on every worker: one queue, so that no connection waits in it for a worker that is busy or gone.
+/// Every worker accepts on every socket.
+// One queue for all workers: with SO_REUSEPORT each worker would have its own, and a connection in the queue of a worker
+// that is busy or gone would wait or be lost.
 pub(super) struct Sockets {
     workers: Vec<Handle>,
     shared: Option<Shared>,
@@ -30,14 +32,14 @@ pub(super) struct Sockets {
 
 struct Bound {
     socket: Listening,
-    /// Dropped or sent true, it ends the accepting.
+    /// The workers stop accepting when `true` is sent, or when this is dropped.
     stop: watch::Sender<bool>,
 }
 
-/// Bound, and not accepting yet.
+/// Sockets that are bound and do not accept yet.
 pub(super) struct Prepared {
     fresh: Vec<(Key, Listening)>,
-    /// All that there are to be, each with the permissions that it has if it is a Unix socket.
+    /// All sockets of the new configuration, each with its permissions in case it is a Unix socket.
     wanted: HashMap<Key, u32>,
     demand: Demand,
 }
@@ -47,46 +49,47 @@ impl Sockets {
         Self { workers, shared: Some(shared), bound: HashMap::new(), inherited, descriptors }
     }
 
-    /// What another process needs to go on accepting.
+    /// The sockets that another process needs to take over, with their names.
     pub(super) fn to_hand_over(&self) -> Vec<(Name, &Listening)> {
         self.bound.iter().map(|(key, bound)| (name_of(key), &bound.socket)).collect()
     }
 
-    /// Another process goes on with every socket.
+    /// Marks every socket as taken over by another process, so that the file of a Unix socket stays.
     pub(super) fn hand_over(&self) {
         self.bound.values().for_each(|bound| bound.socket.hand_over());
     }
 
-    /// The process before this one is no longer needed.
+    /// Reports to the predecessor, if there is one, that this process accepts, and takes its sockets over.
     pub(super) fn accepting(&mut self) -> std::io::Result<()> {
         self.inherited.accepting()?;
         self.bound.values().for_each(|bound| bound.socket.take_over());
         Ok(())
     }
 
-    /// Where it really listens: port 0 has become another.
+    /// The addresses as bound, with the real port where port 0 is configured.
     pub(super) fn addresses(&self) -> Vec<(Arc<str>, Address)> {
         let real = |((name, _), bound): (&Key, &Bound)| Some((Arc::clone(name), bound.socket.address().ok()?));
         self.bound.iter().filter_map(real).collect()
     }
 
-    /// Goes on in a new access log of the same name.
+    /// Opens the access log again under the same name, after it was rotated.
     pub(super) fn reopen_log(&self) {
         if let Some(shared) = &self.shared {
             shared.log.reopen();
         }
     }
 
-    /// Accepts no more, and holds nothing that would make the process look busy.
+    /// Accepts no more.
     pub(super) fn close(&mut self) {
         self.bound.clear();
+        // It holds a sender of the channel whose end means that every connection has ended.
         self.shared = None;
     }
 
     fn start(&mut self, key: Key, socket: Listening) -> std::io::Result<()> {
         let Some(shared) = &self.shared else { return Ok(()) };
         let (stop, stopped) = watch::channel(false);
-        // Also one that was inherited may lack them.
+        // Inherited sockets as well: an older version of this program may not have set all options.
         if let Listening::Tcp(socket) = &socket {
             socket::prepare_listening(socket)?;
         }
@@ -130,7 +133,8 @@ impl reload::Sockets for Sockets {
             })
             .collect();
         let wanted: HashMap<Key, u32> = places.iter().map(|(key, _, mode)| (key.clone(), *mode)).collect();
-        // Those of listeners that give this very address up; with port 0 each is another.
+        // An address may move to another listener: its socket is shared, since binding it again fails while the old one
+        // listens. Sockets of port 0 are all on different ports, so none of them can be reused.
         let given_up = self.bound.iter().filter(|(key, _)| key.1.port() != Some(0) && !wanted.contains_key(key));
         let given_up: HashMap<&Address, &Listening> =
             given_up.map(|((_, address), bound)| (address, &bound.socket)).collect();
@@ -169,12 +173,12 @@ impl reload::Sockets for Sockets {
         self.bound.retain(|key, bound| {
             let mode = prepared.wanted.get(key);
             if mode.is_none() {
-                // Nobody listens only if the workers are gone.
+                // It fails only if the workers are gone.
                 let _ = bound.stop.send(true);
-                tracing::info!(listener = %key.0, address = %key.1, "no longer listening; its connections go on");
+                tracing::info!(listener = %key.0, address = %key.1, "no longer listening; open connections continue");
             }
             if let Some(Err(error)) = mode.map(|mode| bound.socket.set_mode(*mode)) {
-                tracing::error!(listener = %key.0, address = %key.1, %error, "its permissions cannot be set");
+                tracing::error!(listener = %key.0, address = %key.1, %error, "cannot set the permissions of the socket");
             }
             mode.is_some()
         });

@@ -1,4 +1,4 @@
-//! The threads on which connections are served. Must not know: what is served.
+//! The worker threads, on which connections are served. Must not know: what is served.
 
 use std::thread::{self, JoinHandle};
 
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::config::values::Workers;
 use crate::tls::crypto;
 
-/// The workers: each a thread with a runtime of its own, on which the connections that it accepted stay.
+/// The workers. Each is a thread with a runtime of its own; a connection stays on the worker that accepted it.
 pub(super) struct Workforce {
     pub(super) handles: Vec<Handle>,
     threads: Vec<JoinHandle<()>>,
@@ -29,20 +29,20 @@ impl Workforce {
             let mut dismissed = dismissed.clone();
             workforce.threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
                 crypto::warm_up();
-                // That the sender is gone means the same.
+                // A dropped sender also ends the worker.
                 let _ = runtime.block_on(dismissed.wait_for(|dismissed| *dismissed));
             })?);
         }
         Ok(workforce)
     }
 
-    /// Cuts every connection and waits for the threads.
+    /// Cuts every connection, and waits for the threads to end.
     pub(super) fn dismiss(self) {
-        // It fails only if no worker listens any more.
+        // It fails only if every worker has ended already.
         let _ = self.dismiss.send(true);
         for thread in self.threads {
             if thread.join().is_err() {
-                tracing::error!("a worker had panicked");
+                tracing::error!("a worker has panicked");
             }
         }
     }

@@ -197,7 +197,7 @@ fn listeners_come_and_go_and_live_connections_stay() {
     std::io::Read::read_exact(&mut from, &mut answer).unwrap();
     scene.write_config("certificates = [\"certs\"]");
     scene.proxy.log_line("listener \"other\": removed");
-    scene.proxy.log_line("no longer listening; its connections go on");
+    scene.proxy.log_line("no longer listening; open connections continue");
     std::io::Write::write_all(&mut to, b"secnd\n").unwrap();
     std::io::Read::read_exact(&mut from, &mut answer).unwrap();
     assert_eq!(&answer, b"secnd\n");

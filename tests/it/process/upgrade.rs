@@ -91,7 +91,7 @@ fn where_nobody_can_take_over_everything_stays_as_it_is() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, "[[listener]]\n").unwrap();
     stage.proxy.signal("USR2");
-    let line = stage.proxy.log_line("nobody has taken over, everything stays as it is");
+    let line = stage.proxy.log_line("no other process has taken over, everything stays as it is");
     assert!(line.contains("exit status: 1"), "{line}");
     exchange(&mut stage.client(Tls::V13));
     // With the file mended, somebody can.
@@ -164,7 +164,7 @@ fn somebody_elses_socket_in_the_place_of_ours_is_neither_taken_over_nor_removed(
         assert_ne!(ours, theirs);
         if is_alive {
             proxy.signal("USR2");
-            proxy.log_line("nobody has taken over, everything stays as it is");
+            proxy.log_line("no other process has taken over, everything stays as it is");
             assert_eq!(state().unwrap(), theirs);
             UnixStream::connect(&path).unwrap();
             assert!(other.accept().is_ok());
@@ -201,7 +201,7 @@ fn a_successor_that_fails_late_leaves_the_unix_sockets_alone() {
     assert_ne!(more, text);
     std::fs::write(&path, more).unwrap();
     stage.proxy.signal("USR2");
-    stage.proxy.log_line("nobody has taken over, everything stays as it is");
+    stage.proxy.log_line("no other process has taken over, everything stays as it is");
     assert_eq!(door.get("/readyz").status, 200);
     exchange(&mut stage.client(Tls::V13));
 }
