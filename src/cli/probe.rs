@@ -43,26 +43,26 @@ pub(super) struct What {
     /// The server name to ask for; by default HOST, unless that is an IP address.
     #[arg(long, value_name = "NAME", value_parser = server_name)]
     sni: Option<String>,
-    /// What to say before TLS begins.
+    /// The StartTLS protocol to use before TLS begins.
     #[arg(long, value_parser = StartTls::parser(), default_value = StartTls::NO)]
     starttls: StartTls,
-    /// How to say it.
+    /// The format of the output.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     format: Output,
-    /// Fail, and say each difference, unless the server does exactly what this policy says.
+    /// Show each difference from this policy, and exit with 1 if there is one.
     #[arg(long, value_name = "NAME", conflicts_with = "same_as")]
     expect_policy: Option<String>,
-    /// The configuration in which that policy stands, where it is none of the built-in ones.
+    /// The configuration that defines this policy, if it is not a built-in one.
     #[arg(short, long, value_name = "FILE", requires = "expect_policy")]
     config: Option<PathBuf>,
     /// Find out whether TLS passes through HOST:PORT to this backend untouched, or is terminated on the way.
     #[arg(long, value_name = "BACKEND", value_parser = target)]
     same_as: Option<String>,
-    /// With --same-as: take it as given that nobody but the backend holds the certificate's key. Then a backend that
-    /// resumes no sessions can be told apart as well.
+    /// With --same-as: assume that only the backend has the certificate's key. Then pass-through can also be shown for a
+    /// backend that resumes no sessions.
     #[arg(long, requires = "same_as")]
     assume_sole_key: bool,
-    /// CA certificates to trust instead of the system's, for saying whether a certificate is good.
+    /// CA certificates to verify certificates with, instead of the system's.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// How long one connection may take; the whole probe may take 24 times that.
@@ -70,7 +70,7 @@ pub(super) struct What {
     timeout: Duration,
 }
 
-/// What is printed where the probe itself failed.
+/// What is printed as JSON where the probe itself failed.
 #[derive(Serialize)]
 struct Failed {
     ok: bool,
@@ -98,11 +98,12 @@ pub(super) fn probe(what: What) -> ExitCode {
     if ok { ExitCode::SUCCESS } else { FAILED.into() }
 }
 
-/// Whether all is as it should be, and what to print.
+/// Whether the exit status is 0, and what to print.
 fn probed(what: &What, expected: Option<&Expected>) -> Result<(bool, String), String> {
     let text = |error: ProbeError| error.to_string();
     let roots = Roots::load(what.ca.as_deref())?;
     let target = Target::resolve(&what.target, what.starttls, what.timeout).map_err(|error| error.to_string())?;
+    // An IP address is never sent as a server name (RFC 6066 section 3).
     let name = what.sni.clone().or_else(|| is_dns_name(&target.host).then(|| target.host.clone()));
     let json = what.format == Output::Json;
     match &what.same_as {
@@ -136,7 +137,7 @@ fn server_name(text: &str) -> Result<String, String> {
     if is_dns_name(text) { Ok(text.to_owned()) } else { Err("expected a DNS name".into()) }
 }
 
-/// The policy to compare with; or what is wrong with the question, and the exit code for that.
+/// The policy to compare with; or why there is none, and the exit code for that.
 fn expected(what: &What) -> Result<Option<Expected>, (String, u8)> {
     let Some(name) = &what.expect_policy else { return Ok(None) };
     let own = match &what.config {

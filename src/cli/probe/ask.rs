@@ -1,4 +1,4 @@
-//! One raw ClientHello on a connection of its own, and what comes back. Must not know: what the question is about.
+//! Sends one raw ClientHello on a connection of its own, and reads the answer. Must not know: what the hello is to show.
 
 use std::io::{ErrorKind, Read, Write};
 use std::thread;
@@ -10,10 +10,10 @@ use super::connect::{ConnectError, Target};
 use super::hello::Offer;
 use super::reply::{Reply, ReplyError, ReplyReader, ServerHello};
 
-/// What came back.
+/// The server's answer to a ClientHello.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// A ServerHello, with what else of the flight came.
+    /// A ServerHello, with everything that was read with it.
     Agreed(ServerHello, Box<Reply>),
     Alert(u8),
     Closed,
@@ -22,22 +22,22 @@ pub(super) enum Answer {
     Garbage(ReplyError),
 }
 
-/// Why there is nothing to tell of a server.
+/// Why a server cannot be probed.
 #[derive(Debug, Error)]
 pub(super) enum ProbeError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("{0}: {1}")]
     Server(String, String),
-    #[error("{0} (after it had answered {1} ClientHellos)")]
+    #[error("{0} (after {1} answered ClientHellos)")]
     Later(ConnectError, usize),
     #[error("{0}: the probe would take longer than {1} (a longer --timeout allows more)")]
     TooLong(String, String),
-    #[error("the system has no random numbers")]
+    #[error("the system provides no random numbers")]
     NoRandom,
 }
 
-/// Asks one server again and again, and gives up on one that only wastes time.
+/// Sends ClientHellos to one server, and gives up where it does not answer or takes too long.
 #[derive(Debug)]
 pub(super) struct Asker {
     pub(super) target: Target,
@@ -60,11 +60,11 @@ impl Asker {
             Answer::Silent => {
                 self.silent += 1;
                 if self.silent >= PATIENCE {
-                    let why = format!("no answer to {PATIENCE} ClientHellos, for {:?} each", self.target.timeout);
+                    let why = format!("no answer to {PATIENCE} ClientHellos within {:?} each", self.target.timeout);
                     return Err(ProbeError::Server(self.target.text.clone(), why));
                 }
             }
-            // Who has never sent anything in TLS is not going to.
+            // A server that has not sent TLS so far is not a TLS server: further questions are pointless.
             Answer::Garbage(error) if self.answered == 0 => {
                 return Err(ProbeError::Server(self.target.text.clone(), error.to_string()));
             }
@@ -77,7 +77,7 @@ impl Asker {
         Ok(answer)
     }
 
-    /// A connection, for more than a hello.
+    /// A connection, for a whole handshake.
     pub(super) fn connect(&mut self) -> Result<super::connect::Line, ProbeError> {
         if Instant::now() >= self.until {
             let most = format!("{:?}", self.target.timeout.saturating_mul(WHOLE));
@@ -90,7 +90,7 @@ impl Asker {
         if self.answered == 0 {
             return Err(first.into());
         }
-        // It did answer: perhaps it only counts connections.
+        // It answered before, so it may only limit the rate of connections.
         thread::sleep(BREATH);
         self.target.connect().map_err(|error| ProbeError::Later(error, self.answered))
     }
@@ -99,7 +99,7 @@ impl Asker {
         let mut line = self.connect()?;
         let mut reader = ReplyReader::default();
         let mut buffer = [0; 8192];
-        // Whoever refuses early may have closed already, and what it said is still to be read.
+        // A server that refuses early may have closed already, and its alert is still to be read.
         let written = line.write_all(hello);
         let end = loop {
             match line.read(&mut buffer) {
@@ -131,5 +131,5 @@ impl Asker {
 const WHOLE: u32 = 24;
 /// How many hellos in a row may stay without an answer.
 const PATIENCE: u32 = 3;
-/// For a server that limits connections by time.
+/// A pause for a server that limits the rate of connections.
 const BREATH: Duration = Duration::from_millis(250);

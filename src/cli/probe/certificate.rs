@@ -1,5 +1,4 @@
-//! A certificate that a server showed → what a person wants to know of it, and whether it can be trusted.
-//! Must not know: how it was obtained.
+//! A certificate that a server sent → its facts for a person, and whether it verifies. Must not know: how it was obtained.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -38,10 +37,10 @@ pub(super) struct Facts {
     /// Whole days until it expires; negative once it has.
     pub(super) days_left: i64,
     pub(super) serial: String,
-    /// How many certificates came with it.
+    /// The number of certificates in the chain, this one included.
     pub(super) chain_length: usize,
     pub(super) trust: Trust,
-    /// The hellos that got it.
+    /// The ClientHellos that were answered with it.
     pub(super) shown_to: Vec<String>,
 }
 
@@ -49,11 +48,11 @@ pub(super) struct Facts {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Trust {
     pub(super) verified: bool,
-    /// Against what, and why not.
+    /// What it was verified with, and why it failed if it did.
     pub(super) reason: String,
 }
 
-/// Whom to trust, for saying whether a certificate is good.
+/// The roots to verify certificates with.
 #[derive(Debug)]
 pub(super) struct Roots {
     verifier: Option<Arc<dyn ServerCertVerifier>>,
@@ -78,7 +77,7 @@ impl Roots {
             }
             None => (usable(rustls_native_certs::load_native_certs().certs), "the system's roots".into()),
         };
-        // With none, everybody would be believed.
+        // Without roots and pins, `Trust` would accept every certificate.
         let trust =
             Some(servers::Trust { roots: certificates, pins: Vec::new() }).filter(|trust| !trust.roots.is_empty());
         let verifier = trust.and_then(|trust| trust.verifier(Arc::new(crypto::provider())).ok());
@@ -87,8 +86,8 @@ impl Roots {
 
     fn judge(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Trust {
         let whose = &self.whose;
-        let no = |why: String| Trust { verified: false, reason: format!("{why} (looked at with {whose})") };
-        let Some(verifier) = &self.verifier else { return no("there are no roots to trust".into()) };
+        let no = |why: String| Trust { verified: false, reason: format!("{why} (checked with {whose})") };
+        let Some(verifier) = &self.verifier else { return no("there are no trusted roots".into()) };
         let Some((leaf, rest)) = chain.split_first() else { return no("there is no certificate".into()) };
         match verifier.verify_server_cert(leaf, rest, name, &[], UnixTime::now()) {
             Ok(_) => Trust { verified: true, reason: format!("by {whose}, for {}", name.to_str()) },
@@ -97,8 +96,9 @@ impl Roots {
     }
 }
 
-/// Large collections of roots have ancient ones among them, with which nothing can be verified.
+/// Those that rustls can use as roots.
 fn usable(mut certificates: Vec<CertificateDer<'static>>) -> Vec<CertificateDer<'static>> {
+    // Large collections of roots contain old certificates that it rejects. One of them must not make the others useless.
     certificates.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
     certificates
 }
@@ -108,13 +108,13 @@ pub(super) fn reference(name: Option<&str>, host: &str) -> Option<ServerName<'st
     ServerName::try_from(name.unwrap_or(host).to_owned()).ok()
 }
 
-/// SHA-256 of the certificate and of its public key. `None` where it is no X.509.
+/// SHA-256 of the certificate and of its public key. `None` where it is not X.509.
 pub(super) fn fingerprints(der: &[u8]) -> Option<(String, String)> {
     let (_, parsed) = X509Certificate::from_der(der).ok()?;
     Some((hex(&crypto::sha256(der)), hex(&crypto::sha256(parsed.public_key().raw))))
 }
 
-/// Reads a chain, leaf first. `None` where the leaf is no X.509.
+/// Reads a chain, leaf first. `None` where the leaf is not X.509.
 pub(super) fn facts(
     chain: &[CertificateDer<'_>],
     roots: &Roots,
@@ -161,6 +161,7 @@ fn names(parsed: &X509Certificate<'_>) -> Vec<String> {
 /// Key type and size.
 fn key(parsed: &X509Certificate<'_>) -> String {
     let info = parsed.public_key();
+    // A key on a curve has the curve as its parameter: an OID where it is a named curve (RFC 5480 section 2.1.1).
     let named = info.algorithm.parameters.as_ref().filter(|any| any.tag() == Tag::Oid);
     let curve = named.and_then(|any| any.as_oid().ok()).map(|oid| oid.to_id_string());
     match info.parsed() {

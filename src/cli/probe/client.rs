@@ -1,6 +1,6 @@
-//! A real TLS client, for what only shows inside a session: certificates of TLS 1.3, resumption, ALPN. It accepts any
-//! certificate and writes it down, so that nothing it says means trust; but the server's signature over the handshake
-//! is verified, and whether it holds is written down too. Must not know: what the findings are for.
+//! A real TLS client, for what is only visible inside a session: certificates of TLS 1.3, resumption, ALPN. It records the
+//! certificate and accepts any, so a completed handshake does not mean trust. It verifies the server's signature over the
+//! handshake and records the result. Must not know: what the findings are for.
 
 use std::fmt;
 use std::io;
@@ -21,7 +21,7 @@ use crate::tls::crypto;
 use crate::tls::wire::codes::versions::TLS13;
 use crate::tls::wire::fault;
 
-/// A client that offers one version and these schemes. It keeps the sessions it is given.
+/// A client that offers one version and a list of schemes. It keeps the sessions that it receives.
 #[derive(Debug)]
 pub(super) struct Client {
     config: Arc<ClientConfig>,
@@ -29,25 +29,25 @@ pub(super) struct Client {
     sessions: Arc<Sessions>,
 }
 
-/// A handshake that was completed.
+/// A completed handshake.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
-    /// Leaf first; what came with the session that was resumed, if it was.
+    /// Leaf first. In a resumed session, it is the chain of the original one.
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) signature: Signature,
     pub(super) resumed: bool,
     pub(super) alpn: Option<Vec<u8>>,
-    /// Whether it got a ticket, or could be resumed by its ID.
+    /// Whether the server gave a ticket or a session ID to resume it with.
     pub(super) resumable: bool,
 }
 
 /// The server's signature over the handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Signature {
-    /// It is good, by the key in the certificate.
+    /// It verifies with the key in the certificate.
     Valid(SignatureScheme),
     Invalid(String),
-    /// There is none in a resumed session.
+    /// A resumed session has none.
     None,
 }
 
@@ -94,13 +94,15 @@ impl Client {
         self.recorder.clear();
         let before = self.sessions.count();
         let mut tls = ClientConnection::new(Arc::clone(&self.config), name.clone()).map_err(Failure::Tls)?;
+        // `wants_write` too: our Finished may still be in the buffer when the handshake is complete for rustls.
         while tls.is_handshaking() || tls.wants_write() {
             tls.complete_io(&mut line).map_err(failure)?;
         }
         let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        // TLS 1.3 sends tickets after the handshake (RFC 8446 section 4.6.1), so they have to be waited for.
         if tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) && self.sessions.count() <= before {
             line.hurry(TICKETS);
-            // A server that has none waits for us, or closes: either way there is nothing to come.
+            // A server without tickets waits for data, or closes. Both end this loop.
             while self.sessions.count() <= before {
                 match tls.read_tls(&mut line) {
                     Ok(1..) if tls.process_new_packets().is_ok() => {}
@@ -120,7 +122,7 @@ impl Client {
             resumable: self.sessions.count() > before,
         };
         tls.send_close_notify();
-        // The session is over, whether or not the server hears of it.
+        // The session is over, even if this does not arrive.
         let _ = tls.write_tls(&mut line);
         Ok(session)
     }
@@ -139,7 +141,7 @@ fn failure(error: io::Error) -> Failure {
     }
 }
 
-/// Verifies signatures, and nothing else.
+/// Verifies and records signatures, and accepts every certificate.
 #[derive(Debug)]
 struct Recorder {
     schemes: Vec<SignatureScheme>,
@@ -166,6 +168,7 @@ impl Recorder {
             Err(error) => Signature::Invalid(fault::reason(&error)),
         };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
+        // Also after a bad signature: the rest of the handshake is still of interest, and the findings report it.
         HandshakeSignatureValid::assertion()
     }
 }
@@ -207,8 +210,8 @@ impl ServerCertVerifier for Recorder {
     }
 }
 
-/// The sessions of one client, for whichever server: a session is offered wherever the next connection goes, which is
-/// what tells servers apart.
+/// The sessions of one client, without regard to the server: a session is offered on the next connection, wherever that
+/// leads. Whether it is resumed there distinguishes the servers.
 #[derive(Debug, Default)]
 struct Sessions(Mutex<Kept>);
 
@@ -216,7 +219,7 @@ struct Sessions(Mutex<Kept>);
 struct Kept {
     tls12: Option<Tls12ClientSessionValue>,
     tls13: Vec<Tls13ClientSessionValue>,
-    /// How many were ever given.
+    /// How many were received in total.
     count: usize,
 }
 
@@ -259,7 +262,7 @@ impl ClientSessionStore for Sessions {
     fn insert_tls13_ticket(&self, _name: ServerName<'static>, value: Tls13ClientSessionValue) {
         self.with(|kept| {
             kept.count += 1;
-            // The newest is the one to use.
+            // One ticket is enough, and the newest lasts longest.
             kept.tls13 = vec![value];
         });
     }
@@ -270,7 +273,7 @@ impl ClientSessionStore for Sessions {
 }
 
 impl Failure {
-    /// Whether the server refused what was offered, rather than break the protocol.
+    /// Whether the server refused what was offered. False where it broke the protocol.
     pub(super) fn is_refusal(&self) -> bool {
         !matches!(self, Self::Tls(_))
     }

@@ -1,4 +1,4 @@
-//! A connection to the server that is probed, up to where TLS begins, with one deadline for everything on it.
+//! Connects to the server that is probed, up to where TLS begins, with one deadline for everything on the connection.
 //! Must not know: what is sent over it.
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::starttls::Protocol;
 use crate::words::Words;
 
-/// The protocol in which TLS is asked for; `None` where it begins at once.
+/// The protocol in which TLS is requested; `None` where TLS begins immediately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StartTls(Option<Protocol>);
 
@@ -22,14 +22,14 @@ impl StartTls {
         let protocols =
             Protocol::ALL.iter().map(|protocol| PossibleValue::new(protocol.word()).help(protocol.request_name()));
         let words: Vec<_> = std::iter::once(PossibleValue::new(Self::NO)).chain(protocols).collect();
-        // The parser lets no other word through than these.
+        // The parser accepts no other words, so `from_word` returns `None` only for "no".
         PossibleValuesParser::new(words).map(|word| Self(Protocol::from_word(&word)))
     }
 
     pub(super) const NO: &'static str = "no";
 }
 
-/// The server, as it was typed and as it was found.
+/// The server: as typed, and its addresses.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     /// `HOST:PORT`, as typed.
@@ -37,7 +37,7 @@ pub(super) struct Target {
     pub(super) host: String,
     addresses: Vec<SocketAddr>,
     pub(super) starttls: StartTls,
-    /// For one connection, from connecting to its end.
+    /// For one connection, from its start to its end.
     pub(super) timeout: Duration,
 }
 
@@ -59,6 +59,7 @@ pub(super) fn host_and_port(text: &str) -> Result<(String, u16), String> {
     let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(expected)?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let is_address = bare.len() != host.len();
+    // Brackets are for IPv6 addresses only, and an IPv6 address needs them: its last part would be taken for the port.
     if bare.parse::<std::net::Ipv6Addr>().is_ok() != is_address || ServerName::try_from(bare).is_err() {
         return Err(expected());
     }
@@ -88,10 +89,10 @@ impl Target {
             }
             match TcpStream::connect_timeout(&self.addresses[at], left) {
                 Ok(tcp) => {
-                    // The next connection goes there at once, so that all of them ask the same server.
+                    // The next connection tries this address first, so that all of them reach the same server.
                     self.addresses.swap(0, at);
                     let mut line = Line { tcp, until };
-                    // Only a matter of delay.
+                    // Without it, the probe works as well, only slower.
                     let _ = line.tcp.set_nodelay(true);
                     self.before_tls(&mut line)?;
                     return Ok(line);
@@ -108,7 +109,7 @@ impl Target {
         let Some(protocol) = self.starttls.0 else { return Ok(()) };
         line.write_all(&protocol.request()).map_err(io)?;
         let (mut answer, mut buffer) = (Vec::new(), [0; 512]);
-        // A protocol refuses an answer that goes on for ever.
+        // It ends: `is_granted` refuses an answer that is too long.
         while !protocol.is_granted(&answer).map_err(refused)? {
             match line.read(&mut buffer) {
                 Ok(0) => return Err(io(ErrorKind::UnexpectedEof.into())),
@@ -121,7 +122,7 @@ impl Target {
     }
 }
 
-/// A connection whose every read and write ends by one instant, however the peer dribbles.
+/// A connection on which every read and write ends at one deadline, even if the peer sends one byte at a time.
 #[derive(Debug)]
 pub(super) struct Line {
     tcp: TcpStream,
@@ -134,7 +135,7 @@ impl Line {
         if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
     }
 
-    /// Waits no longer than this from now on.
+    /// Moves the deadline to at most this time from now.
     pub(super) fn hurry(&mut self, at_most: Duration) {
         self.until = self.until.min(Instant::now() + at_most);
     }
@@ -158,12 +159,13 @@ impl Write for Line {
     }
 }
 
-/// Linux reports a socket's timeout as "would block".
+/// The same error, with a timeout reported as such.
 fn late(error: io::Error) -> io::Error {
+    // Linux returns EAGAIN, "would block", where SO_RCVTIMEO or SO_SNDTIMEO has passed (socket(7)).
     if error.kind() == ErrorKind::WouldBlock { ErrorKind::TimedOut.into() } else { error }
 }
 
-/// An I/O error in words that do not depend on the system.
+/// The message of an I/O error, the same on every system for the common ones.
 pub(super) fn plain(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::TimedOut => "no answer in time".into(),

@@ -1,4 +1,4 @@
-//! What was found out about one server, as it is shown and as JSON. Must not know: how it was found out, how it is shown.
+//! The findings about one server, for text and JSON. Must not know: how they were found, how they are shown.
 
 use serde::Serialize;
 
@@ -13,16 +13,16 @@ pub(super) struct Findings {
     /// Newest first, accepted or not.
     pub(super) versions: Vec<Version>,
     pub(super) certificates: Vec<Facts>,
-    /// What happens to a client that names no server.
+    /// How a client that sends no server name is refused; `None` where it is served.
     pub(super) without_server_name: Option<String>,
     pub(super) resumption: Vec<Resumption>,
-    /// The protocols that it agrees to of those that were offered, in its order.
+    /// The offered protocols that it accepts, in its order of preference.
     pub(super) alpn: Vec<String>,
     pub(super) stops_fallback: Option<bool>,
     pub(super) secure_renegotiation: Option<bool>,
     pub(super) extended_master_secret: Option<bool>,
     pub(super) asks_for_client_certificate: bool,
-    /// What went otherwise than it should.
+    /// What a correct server would not have done.
     pub(super) notes: Vec<String>,
     pub(super) expectation: Option<Expectation>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Findings {
 #[derive(Debug, Serialize)]
 pub(super) struct Resumption {
     pub(super) version: String,
-    /// Whether it gave something to resume with.
+    /// Whether the server gave a ticket or a session ID to resume with.
     pub(super) offered: bool,
     pub(super) resumed: bool,
 }

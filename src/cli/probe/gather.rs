@@ -1,4 +1,4 @@
-//! Asks one server everything and puts the findings together. Must not know: how they are shown.
+//! Probes one server completely and collects the findings. Must not know: how they are shown.
 
 use rustls::SignatureScheme;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -15,7 +15,7 @@ use crate::tls::crypto;
 use crate::tls::wire::codes;
 use crate::tls::wire::codes::versions::{TLS12, TLS13};
 
-/// Asks everything.
+/// Probes a server completely. An error where no ClientHello is accepted.
 pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> Result<Findings, ProbeError> {
     let (versions, seen) = scan::versions(asker, name.as_deref())?;
     if !versions.iter().any(|version| version.accepted) {
@@ -24,6 +24,7 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
         let why = format!("no ClientHello of any version was accepted: {}", refusals.join("; "));
         return Err(ProbeError::Server(asker.target.text.clone(), why));
     }
+
     let stops_fallback = scan::stops_fallback(asker, name.as_deref(), &versions)?;
     let mut gathering = Gathering {
         reference: reference(name.as_deref(), &asker.target.host),
@@ -72,7 +73,7 @@ struct Gathering<'a> {
 }
 
 impl Gathering<'_> {
-    /// Asks for a certificate of each key type. Why there was none at all, if so.
+    /// Asks for a certificate of each key type. Returns how the server refused, where it sent none at all.
     fn certificates(&mut self, name: Option<&str>, versions: &[Version]) -> Result<Option<String>, ProbeError> {
         let mut refused = None;
         let mut served = false;
@@ -95,7 +96,8 @@ impl Gathering<'_> {
                 .map(|suite| suite.id)
                 .filter(|suite| suites::authentication(*suite) == kind.authentication)
                 .collect();
-            // Below TLS 1.2 the schemes are not offered, and one question for each kind of suite is enough.
+            // Below TLS 1.2 there are no signature schemes (RFC 5246 section 7.4.1.4.1), so kinds that share their suites
+            // cannot be distinguished: one question for them is enough.
             if suites.is_empty() || (version.version < TLS12 && !kind.is_first) {
                 continue;
             }
@@ -116,7 +118,7 @@ impl Gathering<'_> {
         Ok(if served { None } else { refused })
     }
 
-    /// A full handshake with these schemes: the chain, or why there was none.
+    /// A full handshake with these schemes: the chain, or the reason for the failure.
     fn session(
         &mut self,
         version: u16,
@@ -148,7 +150,7 @@ impl Gathering<'_> {
     fn certificate(&mut self, chain: &[CertificateDer<'_>], shown_to: String) {
         let (Some(leaf), Some(reference)) = (chain.first(), &self.reference) else { return };
         let Some((sha256, _)) = certificate::fingerprints(leaf) else {
-            self.notes.push("a certificate is no X.509 in DER".into());
+            self.notes.push("a certificate is not X.509 in DER".into());
             return;
         };
         if let Some(known) = self.certificates.iter_mut().find(|known| known.sha256 == sha256) {
@@ -159,7 +161,7 @@ impl Gathering<'_> {
         self.certificates.extend(certificate::facts(chain, self.roots, reference, now, shown_to));
     }
 
-    /// Whether a session can be resumed, with a real client.
+    /// Tries with a real client whether sessions can be resumed.
     fn resumption(&mut self, name: Option<&str>, versions: &[Version]) -> Result<Vec<Resumption>, ProbeError> {
         let mut found = Vec::new();
         for version in versions.iter().filter(|version| is_for_rustls(version)) {
@@ -180,7 +182,7 @@ impl Gathering<'_> {
         Ok(found)
     }
 
-    /// Takes what the server chooses from a list of protocols, until it chooses none.
+    /// Offers protocols, and removes the one that the server chooses, until it chooses none.
     fn alpn(&mut self, name: Option<&str>, versions: &[Version]) -> Result<Vec<String>, ProbeError> {
         let mut left = PROTOCOLS.to_vec();
         let mut found = Vec::new();
@@ -221,7 +223,7 @@ impl Gathering<'_> {
     }
 }
 
-/// Whether a real session can be had under this version: rustls has its suites and groups.
+/// Whether a real session is possible under this version: rustls has one of its suites and one of its groups.
 fn is_for_rustls(version: &Version) -> bool {
     let has_suite = version.suites.iter().any(|suite| crypto::suite(suite.id.into()).is_some());
     let has_group = version.groups.iter().any(|group| crypto::group((*group).into()).is_some());
@@ -234,7 +236,7 @@ struct Kind {
     authentication: Authentication,
     tls13: &'static [u16],
     tls12: &'static [u16],
-    /// Whether it is the first of those that share their suites.
+    /// Whether it is the first of the kinds that share their suites.
     is_first: bool,
 }
 
@@ -256,7 +258,7 @@ const fn kind(label: &'static str, tls13: &'static [u16], tls12: &'static [u16],
     Kind { label, authentication: Authentication::Ecdsa, tls13, tls12, is_first }
 }
 
-/// IANA, "TLS ALPN Protocol IDs", those that servers on TCP speak.
+/// IANA, "TLS ALPN Protocol IDs": those of protocols on TCP.
 const PROTOCOLS: &[&str] = &[
     "h2",
     "http/1.1",

@@ -4,6 +4,7 @@ use crate::tls::wire::codes::groups::ALL;
 
 /// The groups that a key exchange can use in TLS 1.3, best first.
 pub(super) fn of_tls13() -> Vec<u16> {
+    // Without the curves that TLS 1.3 no longer has: 1 to 22 and the Brainpool curves 26 to 28 (RFC 8446 section 4.2.7).
     ALL.iter()
         .map(|(group, _)| *group)
         .filter(|group| !(1..=22).contains(group) && !(26..=28).contains(group))
@@ -15,7 +16,7 @@ pub(super) fn of_tls12() -> Vec<u16> {
     ALL.iter().map(|(group, _)| *group).filter(|group| (1..=30).contains(group)).collect()
 }
 
-/// What is offered where the certificate's kind is not in question: all that a server may want to sign with.
+/// What is offered where the kind of certificate does not matter: every scheme that a server may sign with.
 pub(super) const SCHEMES: &[u16] = &[
     0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0809, 0x080a, 0x080b, 0x0401, 0x0501, 0x0601,
     0x0303, 0x0301, 0x0203, 0x0201, 0x0402, 0x0502, 0x0602, 0x0302, 0x0202,

@@ -1,4 +1,4 @@
-//! A raw ClientHello with whatever is to be asked: offers that no TLS library would make. Must not know: what comes back.
+//! Writes a raw ClientHello with any offer, also one that no TLS library would make. Must not know: the answer.
 
 use crate::tls::crypto;
 use crate::tls::wire::codes::extensions::{
@@ -20,37 +20,38 @@ pub(super) struct Offer<'a> {
     pub(super) server_name: Option<&'a str>,
     /// Protocols for ALPN; none leaves the extension out.
     pub(super) alpn: &'a [&'a str],
-    /// TLS 1.3: groups that come with a key share. None, which RFC 8446 section 4.2.8 allows, asks the server to name
-    /// its group in a HelloRetryRequest. There are shares for x25519 only.
+    /// TLS 1.3: groups with a key share. An empty list, which RFC 8446 section 4.2.8 allows, makes the server name its group
+    /// in a HelloRetryRequest. Only x25519 is possible.
     pub(super) shares: &'a [u16],
     /// TLS_FALLBACK_SCSV (RFC 7507).
     pub(super) is_fallback: bool,
 }
 
 impl Offer<'_> {
-    /// The hello as it goes on the wire, with a random of its own. `None` where the system has no random numbers, or where
-    /// a list is too long for its length.
+    /// The hello as sent, with a new random. `None` where the system provides no random numbers, or where a list is too long
+    /// for its length field.
     pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut hello = ClientHello {
             legacy_version: self.version.min(TLS12),
             random: random()?,
-            // What middle boxes expect of TLS 1.3 (RFC 8446 appendix D.4).
+            // A session ID, for middle boxes that expect one (RFC 8446 appendix D.4).
             session: if self.version >= TLS13 { random::<32>()?.to_vec() } else { Vec::new() },
             suites: numbers(self.suites.iter().chain(self.signals()).copied()),
             compressions: vec![0],
             extensions: if self.version > SSL3 { Some(self.extensions()?) } else { None },
         };
         let length = hello.message()?.len();
-        // Load balancers are known to hang on hellos of 256 to 511 bytes (RFC 7685).
+        // Some load balancers hang on hellos of 256 to 511 bytes (RFC 7685).
         if let Some(extensions) = &mut hello.extensions
             && (256..512).contains(&length)
         {
             extensions.push((PADDING, vec![0; 512usize.saturating_sub(length).saturating_sub(4)]));
         }
-        // A first hello is sent in records of this version, whatever it offers (RFC 8446 section 5.1).
+        // Records of a first hello have at most the version of TLS 1.0, whatever it offers (RFC 8446 section 5.1).
         Some(write::records(self.version.min(TLS10), &hello.message()?))
     }
 
+    /// Suites that are signals to the server (RFC 5746 section 3.3, RFC 7507).
     fn signals(&self) -> &'static [u16] {
         match (self.version, self.is_fallback) {
             (TLS13, _) => &[],
@@ -89,7 +90,7 @@ impl Offer<'_> {
     }
 }
 
-/// `None` where the system has no random numbers.
+/// `None` where the system provides no random numbers.
 fn random<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];
     crypto::random(&mut bytes).then_some(bytes)

@@ -1,5 +1,5 @@
-//! Bytes → what a server answers to a ClientHello, as far as that is sent in the clear: an alert; a ServerHello or
-//! HelloRetryRequest; up to TLS 1.2 also the certificates and what ServerKeyExchange says.
+//! Bytes → a server's answer to a ClientHello, as far as that is sent in the clear: an alert; a ServerHello or
+//! HelloRetryRequest; up to TLS 1.2 also the certificates and ServerKeyExchange.
 //! Must not know: sockets, what was asked and why.
 
 use thiserror::Error;
@@ -32,7 +32,7 @@ pub struct Reply {
 /// A ServerHello or HelloRetryRequest (RFC 8446 sections 4.1.3 and 4.1.4, RFC 5246 section 7.4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerHello {
-    /// What was agreed on, wherever it stands.
+    /// The agreed version, from `supported_versions` if that is there.
     pub version: u16,
     pub is_retry: bool,
     pub suite: u16,
@@ -45,7 +45,7 @@ pub struct ServerHello {
     pub alpn: Option<Vec<u8>>,
 }
 
-/// What ServerKeyExchange tells (RFC 8422 section 5.4, RFC 5246 section 7.4.3).
+/// What ServerKeyExchange contains (RFC 8422 section 5.4, RFC 5246 section 7.4.3).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeyExchange {
     pub group: Option<u16>,
@@ -55,37 +55,39 @@ pub struct KeyExchange {
     pub scheme: Option<u16>,
 }
 
-/// Why the bytes are no answer in TLS.
+/// Why the bytes are not a valid answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReplyError {
-    #[error("it does not speak TLS: {0}")]
+    #[error("the answer is not TLS: {0}")]
     NotTls(String),
-    #[error("a record that says it holds {0} bytes (expected at most {MAX_RECORD})")]
+    #[error("a record of {0} bytes (expected at most {MAX_RECORD})")]
     LongRecord(usize),
-    #[error("a handshake message that says it holds {0} bytes (expected at most {MAX_MESSAGE})")]
+    #[error("a handshake message of {0} bytes (expected at most {MAX_MESSAGE})")]
     LongMessage(usize),
-    #[error("more than {MAX_BYTES} bytes without an end of the server's first flight")]
+    #[error("more than {MAX_BYTES} bytes before the end of the server's first flight")]
     LongFlight,
     #[error("a malformed {0}")]
     Malformed(&'static str),
-    #[error("{0} where it has no place")]
+    #[error("{0} is not allowed here")]
     Misplaced(&'static str),
 }
 
-/// Takes bytes as they come, in pieces of any size.
+/// Parses an answer from pieces of any size.
 #[derive(Debug, Default)]
 pub struct ReplyReader {
-    /// What was read. The owner of the socket appends to it and then calls [`ReplyReader::advance`].
+    /// The bytes received. The owner of the socket appends to it and then calls [`ReplyReader::advance`].
     pub raw: Vec<u8>,
-    /// How much of `raw` is read.
+    /// How many bytes of `raw` have been split into records.
     read: usize,
+    /// The payloads of handshake records, joined: a message may span several records.
     handshake: Vec<u8>,
+    /// How many bytes of `handshake` have been parsed.
     parsed: usize,
     reply: Reply,
 }
 
 impl ReplyReader {
-    /// Looks at what was appended to `raw`. `true` once the answer is whole; `false` asks for more.
+    /// Parses what was appended to `raw`. `true` once the answer is complete; `false` where more bytes are needed.
     pub fn advance(&mut self) -> Result<bool, ReplyError> {
         loop {
             if self.messages()? || self.reply.alert.is_some() {
@@ -106,6 +108,7 @@ impl ReplyReader {
             match *kind {
                 HANDSHAKE => self.handshake.extend_from_slice(payload),
                 ALERT => match payload {
+                    // A server may warn that it does not know the name, and go on (RFC 6066 section 3).
                     [WARNING, description] if *description != CLOSE_NOTIFY => {
                         if self.reply.warnings.len() >= MAX_WARNINGS {
                             return Err(ReplyError::Misplaced("another warning"));
@@ -115,17 +118,17 @@ impl ReplyReader {
                     [WARNING | FATAL, description] => self.reply.alert = Some(*description),
                     _ => return Err(ReplyError::Malformed("alert")),
                 },
-                _ => return Err(ReplyError::Misplaced("a record that only an agreed session has")),
+                _ => return Err(ReplyError::Misplaced("a record that is neither handshake nor alert")),
             }
         }
     }
 
-    /// What is known so far, or all, if [`ReplyReader::advance`] said so.
+    /// What was parsed so far; the whole answer if [`ReplyReader::advance`] has returned `true`.
     pub fn into_reply(self) -> Reply {
         self.reply
     }
 
-    /// A record's first three bytes, as far as they are there. What is not TLS is told apart by the first one.
+    /// Checks a record's type and major version, as far as they have arrived. A wrong first record means that this is not TLS.
     fn check_start(&self, rest: &[u8]) -> Result<(), ReplyError> {
         let kind = rest.first().is_none_or(|kind| (20..=23).contains(kind));
         let major = rest.get(1).is_none_or(|major| *major == 3);
@@ -136,11 +139,12 @@ impl ReplyReader {
         }
     }
 
-    /// Parses the whole messages. `true` after the one that ends what is sent in the clear.
+    /// Parses the complete messages. `true` after the last one that is sent in the clear.
     fn messages(&mut self) -> Result<bool, ReplyError> {
         loop {
             let mut rest = Cursor(self.handshake.get(self.parsed..).unwrap_or_default());
             let (Some(kind), Some(length)) = (rest.u8(), rest.u24()) else { return Ok(false) };
+            // Checked before the message is complete, so that a wrong length is an error now and not a long wait.
             if length > MAX_MESSAGE {
                 return Err(ReplyError::LongMessage(length));
             }
@@ -161,6 +165,7 @@ impl ReplyReader {
                 }
                 SERVER_HELLO => {
                     let hello = server_hello(body).ok_or(malformed("ServerHello"))?;
+                    // In TLS 1.3 everything after it is encrypted (RFC 8446 section 2).
                     let ends_here = hello.version >= TLS13;
                     self.reply.hello = Some(hello);
                     if ends_here {
@@ -198,7 +203,7 @@ fn server_hello(mut body: Cursor<'_>) -> Option<ServerHello> {
         group: None,
         alpn: None,
     };
-    // Before extensions there were none, not an empty list.
+    // Servers without extensions leave out the list itself (RFC 5246 section 7.4.1.3).
     if body.0.is_empty() {
         return Some(hello);
     }
@@ -233,46 +238,46 @@ fn certificates(mut body: Cursor<'_>) -> Option<Vec<Vec<u8>>> {
 }
 
 fn key_exchange(mut body: Cursor<'_>, hello: &ServerHello) -> Option<KeyExchange> {
-    let mut told = KeyExchange::default();
+    let mut exchange = KeyExchange::default();
     match suites::exchange(hello.suite) {
         Exchange::Ecdhe => {
             if body.u8()? != NAMED_CURVE {
-                return Some(told);
+                return Some(exchange);
             }
-            told.group = Some(body.u16()?);
+            exchange.group = Some(body.u16()?);
             body.vector8()?;
         }
         Exchange::Dhe => {
             let prime = body.vector16()?.0;
             let digits = prime.iter().position(|byte| *byte != 0).and_then(|zeros| prime.get(zeros..)).unwrap_or(&[]);
             let unused = digits.first().map_or(0, |first| first.leading_zeros() as usize);
-            told.dh_bits = Some(digits.len() * 8 - unused);
+            exchange.dh_bits = Some(digits.len() * 8 - unused);
             body.vector16()?;
             body.vector16()?;
         }
-        Exchange::Other => return Some(told),
+        Exchange::Other => return Some(exchange),
     }
     if hello.version == TLS12 && !suites::is_anonymous(hello.suite) {
-        told.scheme = Some(body.u16()?);
+        exchange.scheme = Some(body.u16()?);
     }
-    Some(told)
+    Some(exchange)
 }
 
-/// What bytes that are no TLS look like to a person.
+/// What bytes that are not TLS look like, for a person.
 fn impression(bytes: &[u8]) -> String {
     let start = bytes.get(..bytes.len().min(16)).unwrap_or_default();
     let starts = |with: &[u8]| start.starts_with(with) || with.starts_with(start);
     match start {
-        _ if starts(b"HTTP/") => "it answers in plain HTTP".into(),
-        _ if starts(b"SSH-") => "it speaks SSH".into(),
-        _ if starts(b"220 ") || starts(b"220-") => "it greets in plain text, as SMTP and FTP do".into(),
-        _ => format!("its answer begins with \"{}\"", start.escape_ascii()),
+        _ if starts(b"HTTP/") => "it is plain HTTP".into(),
+        _ if starts(b"SSH-") => "it is SSH".into(),
+        _ if starts(b"220 ") || starts(b"220-") => "it is a greeting in plain text, as of SMTP or FTP".into(),
+        _ => format!("it begins with \"{}\"", start.escape_ascii()),
     }
 }
 
-/// RFC 8446 section 5.2, and what older implementations were allowed on top (RFC 5246 section 6.2.3).
+/// In bytes: the limit for an encrypted record up to TLS 1.2 (RFC 5246 section 6.2.3), the largest of all versions.
 pub const MAX_RECORD: usize = (1 << 14) + 2048;
-/// The longest chains of certificates are shorter by far.
+/// In bytes. Even long chains of certificates are much shorter.
 pub const MAX_MESSAGE: usize = 192 * 1024;
 /// The most bytes that a server's first flight may take.
 pub const MAX_BYTES: usize = 256 * 1024;

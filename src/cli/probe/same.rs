@@ -1,5 +1,5 @@
-//! Does TLS pass through to that backend, or is it terminated on the way? Everything that a client can find out.
-//! Must not know: what stands in the middle.
+//! Whether TLS passes through to a backend or is terminated on the way, as far as a client can find out. Must not know: what
+//! is in the middle.
 
 use rustls::SignatureScheme;
 use rustls::pki_types::ServerName;
@@ -17,7 +17,7 @@ mod evidence;
 
 use evidence::Evidence;
 
-/// The answer, and what it rests on.
+/// The answer, and the evidence for it.
 #[derive(Debug, Serialize)]
 pub(super) struct Verdict {
     pub(super) target: String,
@@ -55,7 +55,7 @@ struct Pair {
     evidence: Vec<Evidence>,
 }
 
-/// At which of the two.
+/// One of the two servers: the one that is probed, or the backend.
 #[derive(Clone, Copy)]
 enum Side {
     Front,
@@ -68,15 +68,15 @@ impl Pair {
         let terminated = |why: &str| Ok((false, format!("terminated here, {why}")));
         let versions = self.versions()?;
         let Some(version) = versions.first().copied() else {
-            return terminated(&format!("or led elsewhere: it completes no handshake that {backend} completes"));
+            return terminated(&format!("or routed elsewhere: it completes no handshake that {backend} completes"));
         };
         match self.certificates(version)? {
             Match::Same => {}
             Match::SameKey => return terminated(&format!("with {backend}'s key in another certificate")),
-            Match::Different => return terminated(&format!("with another key than {backend}'s")),
+            Match::Different => return terminated(&format!("with a different key than {backend}'s")),
         }
         if !self.signature(version)? {
-            return terminated("by somebody who cannot sign for the certificate that is shown");
+            return terminated("by a server that cannot sign for the certificate that it shows");
         }
         let alike = behaviour::compare(&mut self.front, &mut self.backend, self.name.as_deref())?;
         let is_alike = alike.speaks_for == Some(true);
@@ -96,23 +96,23 @@ impl Pair {
             }
             (Some(false), _) => {
                 let why = format!("with a copy of {backend}'s certificate and key");
-                return terminated(&format!("{why} (or led to another server that has them)"));
+                return terminated(&format!("{why} (or routed to another server that has them)"));
             }
             (None, false) => {
                 return terminated(&format!("by another server than {backend}, with its certificate and key"));
             }
             (None, true) if assume_sole_key => {
-                (true, format!("TLS passes through to {backend}, if nobody else holds its key"))
+                (true, format!("TLS passes through to {backend}, if no other server has its key"))
             }
             (None, true) => {
-                let why = "since it resumes no sessions, it cannot be told from a copy of itself";
-                let how = "turn on session tickets there, or take it as given with --assume-sole-key";
-                (false, format!("not proven: {backend} or somebody who holds its key answers; {why} ({how})"))
+                let why = "since it resumes no sessions, it cannot be distinguished from a copy of itself";
+                let how = "turn on session tickets there, or use --assume-sole-key";
+                (false, format!("not proven: {backend} or another server with its key answers; {why} ({how})"))
             }
         })
     }
 
-    /// The versions in which the backend completes a handshake, and the front too.
+    /// The versions in which both complete a handshake. An error where the backend completes none.
     fn versions(&mut self) -> Result<Vec<u16>, ProbeError> {
         let (mut both, mut why) = (Vec::new(), Vec::new());
         let mut backend_can = false;
@@ -129,7 +129,7 @@ impl Pair {
                 Ok(_) => both.push(version),
                 Err(failure) => {
                     let finding = format!("{shown}: a handshake that the backend completes fails: {failure}");
-                    self.tell("handshake", Some(false), finding);
+                    self.note("handshake", Some(false), finding);
                 }
             }
         }
@@ -140,7 +140,7 @@ impl Pair {
         Ok(both)
     }
 
-    /// The certificates for the same hellos, one for each kind of key.
+    /// Compares the certificates for the same hellos, one for each kind of key.
     fn certificates(&mut self, version: u16) -> Result<Match, ProbeError> {
         let mut verdict = Match::Same;
         let mut seen = 0;
@@ -155,21 +155,22 @@ impl Pair {
                     seen += 1;
                     matched(&here, &there)
                 }
+                // Neither has a key of this kind.
                 (Err(_), Err(_)) => continue,
                 (Ok(_), Err(failure)) => {
-                    (Match::Different, format!("there is a certificate here, and at the backend {failure}"))
+                    (Match::Different, format!("a certificate here, but {failure} at the backend"))
                 }
                 (Err(failure), Ok(_)) => {
-                    (Match::Different, format!("{failure} here, and a certificate at the backend"))
+                    (Match::Different, format!("{failure} here, but a certificate at the backend"))
                 }
             };
-            self.tell("certificate", Some(one == Match::Same), format!("{kind}: {finding}"));
+            self.note("certificate", Some(one == Match::Same), format!("{kind}: {finding}"));
             verdict = verdict.max(one);
         }
         Ok(if seen == 0 { Match::Different } else { verdict })
     }
 
-    /// A handshake of which every byte is vouched for by the certificate's key.
+    /// Whether the certificate's key has signed a handshake with the front.
     fn signature(&mut self, version: u16) -> Result<bool, ProbeError> {
         let client = self.client(version, &every_scheme())?;
         let session = self.handshake(Side::Front, &client)?;
@@ -177,7 +178,7 @@ impl Pair {
             Ok(Signature::Valid(scheme)) => {
                 let (version, scheme) = (codes::version_name(version), codes::scheme_name(scheme));
                 let finding = format!(
-                    "{version}: the key signed this very handshake ({scheme}), with the hello as it was sent here"
+                    "{version}: the key signed this handshake ({scheme}), with the ClientHello as it was sent here"
                 );
                 (true, finding)
             }
@@ -185,16 +186,16 @@ impl Pair {
             Ok(Signature::None) => (false, "there is no signature over the handshake".into()),
             Err(failure) => (false, format!("a handshake failed: {failure}")),
         };
-        self.tell("signature", Some(good), finding);
+        self.note("signature", Some(good), finding);
         Ok(good)
     }
 
-    /// Sessions begun at one and resumed at the other. `None` where the backend does not even resume its own.
+    /// Whether sessions begun at one server are resumed at the other. `None` where the backend does not resume its own.
     fn crossing(&mut self, version: u16) -> Result<Option<bool>, ProbeError> {
         let shown = codes::version_name(version);
         let client = self.client(version, &every_scheme())?;
         if !self.resumes(&client, Side::Backend, Side::Backend)? {
-            self.tell("resumption", None, format!("{shown}: the backend resumes no sessions, not even its own"));
+            self.note("resumption", None, format!("{shown}: the backend resumes no sessions, not even its own"));
             return Ok(None);
         }
         let mut all = true;
@@ -203,11 +204,12 @@ impl Pair {
             (Side::Backend, Side::Front, "begun at the backend is resumed here"),
         ] {
             let mut crossed = false;
+            // One success is proof. A failure may only mean that the connection has reached another server of the backend.
             for _ in 0..ATTEMPTS {
                 crossed = crossed || self.resumes(&client, from, to)?;
             }
             let finding = if crossed { format!("a session {way}") } else { format!("no session {way}") };
-            self.tell("resumption", Some(crossed), format!("{shown}: {finding}"));
+            self.note("resumption", Some(crossed), format!("{shown}: {finding}"));
             all &= crossed;
         }
         Ok(Some(all))
@@ -226,7 +228,7 @@ impl Pair {
     }
 
     fn handshake(&mut self, side: Side, client: &Client) -> Result<Result<Session, Failure>, ProbeError> {
-        // One name for both, so that a session of one is offered to the other.
+        // The same name for both servers, so that a session of one is offered to the other.
         let name = reference(self.name.as_deref(), &self.front.target.host);
         let name = name.unwrap_or(ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
         let asker = match side {
@@ -236,12 +238,12 @@ impl Pair {
         Ok(client.handshake(asker.connect()?, &name))
     }
 
-    fn tell(&mut self, check: &'static str, speaks_for: Option<bool>, finding: String) {
+    fn note(&mut self, check: &'static str, speaks_for: Option<bool>, finding: String) {
         self.evidence.push(Evidence { check, speaks_for, finding });
     }
 }
 
-/// How far two certificates are one; the worse is the greater.
+/// How far two certificates agree, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Match {
     Same,
@@ -261,7 +263,7 @@ fn matched(here: &Session, there: &Session) -> (Match, String) {
         (Some((here, _)), Some((there, _))) => {
             (Match::Different, format!("another certificate and key: {here} here, {there} at the backend"))
         }
-        _ => (Match::Different, "a certificate that is no X.509".into()),
+        _ => (Match::Different, "a certificate is not X.509".into()),
     }
 }
 
@@ -277,24 +279,25 @@ const KINDS: &[(&str, &[u16])] = &[
     ("for clients that verify Ed25519", &[0x0807]),
 ];
 
-/// A backend may be several servers, of which each new connection reaches another.
+/// A backend may be several servers, and each connection may reach another of them.
 const ATTEMPTS: usize = 4;
 
-const LIMITS: &str = "This holds for this client, this server name and this moment. It cannot tell the backend from \
-somebody who has both its private key and its session ticket keys.";
+const LIMITS: &str = "This holds for this client, this server name and this moment. It cannot distinguish the backend from \
+another server that has both its private key and its session ticket keys.";
 
 /// What `--same-as` proves, for `--help`.
 pub(super) const REASONING: &str = "\
 What --same-as proves:
   1. For the same ClientHello, the same certificate and key are shown here and at the backend.
   2. The server signs the handshake: in TLS 1.3 everything that was sent, from our random numbers and key share to the
-     server's own; in TLS 1.2 both randoms and the server's key share, while Finished covers the rest. So who holds the
-     certificate's key took part in this very handshake, with the ClientHello as it was sent here. Whoever is in between
-     and does not hold the key can neither have changed it nor read what follows.
-  3. A session begun here is resumed by the backend, and the reverse. That needs the secrets of the very session: a proxy
+     server's own; in TLS 1.2 both randoms and the server's key share, while Finished covers the rest. So the holder of the
+     certificate's key took part in this handshake, with the ClientHello as it was sent here. A proxy in between without
+     the key can neither have changed the ClientHello nor read what follows.
+  3. A session begun here is resumed by the backend, and the reverse. That needs the secrets of the same session: a proxy
      that terminates TLS with a copy of the certificate and key has sessions of its own, which the backend does not know.
   4. Ordinary ClientHellos of many kinds get the same answers from both.
-What it cannot prove: that nobody else holds both the key and the session ticket keys; that another client, another name
-or another moment is treated alike. A backend that resumes no sessions leaves only 1, 2 and 4, which a copy of the
-backend meets as well: then the answer is \"not proven\", unless --assume-sole-key says that there is no other copy.
+What it cannot prove: that no other server has both the key and the session ticket keys; that another client, another
+name or another moment is treated the same. For a backend that resumes no sessions, only 1, 2 and 4 remain, which a copy
+of the backend passes as well: then the answer is \"not proven\", unless you assume with --assume-sole-key that there is
+no copy.
 Exit status: 0 if TLS passes through, 1 if it does not or that is not proven, 2 for wrong usage.";

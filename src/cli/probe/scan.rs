@@ -1,5 +1,5 @@
-//! What a server agrees to, found by asking: each version's suites and groups, one ClientHello after the other, until
-//! it refuses what is left. Must not know: certificates, how findings are shown.
+//! Finds the versions, suites and groups that a server accepts, with one ClientHello after the other, until it refuses the
+//! rest. Must not know: certificates, how findings are shown.
 
 use serde::{Serialize, Serializer};
 
@@ -18,16 +18,16 @@ pub(super) struct Version {
     #[serde(serialize_with = "as_version")]
     pub(super) version: u16,
     pub(super) accepted: bool,
-    /// In the order in which it chooses them.
+    /// In the order in which the server chooses them.
     pub(super) suites: Vec<Suite>,
     /// Whose order decides, where there is a choice.
     pub(super) cipher_order: Option<Order>,
     #[serde(serialize_with = "as_groups")]
     pub(super) groups: Vec<u16>,
     pub(super) group_order: Option<Order>,
-    /// Whether there can be no other groups: some hide behind the curve of an ECDSA certificate (RFC 8422 section 5.1).
+    /// False where there may be other groups, hidden by the curve of an ECDSA certificate (RFC 8422 section 5.1).
     pub(super) groups_complete: bool,
-    /// How it refuses a hello in which there is nothing for it.
+    /// How the server refuses this version; `None` where it accepts it.
     pub(super) refusal: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub(super) enum Order {
     Client,
 }
 
-/// What was seen besides, in passing.
+/// What the answers show in addition.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// Leaf and rest, from Certificate messages in the clear, with the version.
@@ -70,8 +70,8 @@ pub(super) fn versions(asker: &mut Asker, name: Option<&str>) -> Result<(Vec<Ver
     Ok((versions, seen))
 }
 
-/// Whether the server stops a client that fell back to a version that is not its best (RFC 7507); `None` where it has
-/// but one.
+/// Whether the server refuses a client that has fallen back to a lower version than necessary (RFC 7507). `None` where the
+/// server accepts only one version.
 pub(super) fn stops_fallback(
     asker: &mut Asker,
     name: Option<&str>,
@@ -112,16 +112,17 @@ impl Scan<'_> {
         let all = suites::of(self.version);
         let (mut found, mut end) = self.suites(&all)?;
         if found.is_empty() && self.version == TLS13 && end != Answer::Alert(PROTOCOL_VERSION) {
-            // Not everybody answers a hello without a key share with a retry request.
+            // Not every server answers a hello without a key share with a HelloRetryRequest.
             self.shares = &[codes::groups::X25519];
             (found, end) = self.suites(&all)?;
         }
-        // There are servers that refuse, or fail to read, a hello with so many suites.
+        // Some servers refuse a hello with so many suites, or fail to read it.
         if found.is_empty() && !matches!(end, Answer::Alert(PROTOCOL_VERSION) | Answer::Agreed(..)) {
             for chunk in all.chunks(CHUNK) {
                 found.append(&mut self.suites(chunk)?.0);
             }
             let ids: Vec<u16> = found.iter().map(|(suite, _)| *suite).collect();
+            // Each portion was in order by itself. Offered together, the suites found show their order overall.
             if ids.len() > 1 {
                 let (ordered, _) = self.suites(&ids)?;
                 found = if ordered.len() == found.len() { ordered } else { found };
@@ -144,7 +145,8 @@ impl Scan<'_> {
         })
     }
 
-    /// Takes what the server chooses from the offer, and offers the rest, until it refuses. What it said then.
+    /// Removes what the server chooses from the offer, and offers the rest, until the server refuses. Returns what it chose,
+    /// with the size of a DHE prime, and its last answer.
     fn suites(&mut self, offered: &[u16]) -> Result<(Vec<(u16, Option<usize>)>, Answer), ProbeError> {
         let mut left = offered.to_vec();
         let mut found = Vec::new();
@@ -164,7 +166,7 @@ impl Scan<'_> {
         }
     }
 
-    /// The groups, and whether those are all.
+    /// The groups, and whether there can be no others.
     fn groups(&mut self, accepted: &[u16]) -> Result<(Vec<u16>, bool), ProbeError> {
         let known = if self.version == TLS13 { groups::of_tls13() } else { groups::of_tls12() };
         let suites = self.group_suites(accepted);
@@ -172,7 +174,8 @@ impl Scan<'_> {
         if suites.is_empty() || self.version == SSL3 {
             return Ok((found, true));
         }
-        // The server's own certificate may need its curve in the list: what is found stands behind what is sought.
+        // The server may need the curve of its own certificate in the list. So the groups already found are offered again,
+        // after the ones that are not found yet.
         let needs_curve = suites.iter().all(|suite| suites::authentication(*suite) == Authentication::Ecdsa);
         loop {
             let mut chosen = self.group(&suites, &left)?;
@@ -189,8 +192,8 @@ impl Scan<'_> {
         }
     }
 
-    /// The suites among which the choice shows a group: any of TLS 1.3, else those with ECDHE, and of those the ones
-    /// whose certificate has no curve.
+    /// The suites whose use shows a group: all suites of TLS 1.3; below, those with ECDHE, preferably with a certificate that
+    /// has no curve of its own.
     fn group_suites(&self, accepted: &[u16]) -> Vec<u16> {
         if self.version == TLS13 {
             return accepted.to_vec();
@@ -210,7 +213,7 @@ impl Scan<'_> {
         Ok(agreed.and_then(|(hello, reply)| hello.group.or(reply.key_exchange.and_then(|exchange| exchange.group))))
     }
 
-    /// Whose order counts: offers what was found the other way round.
+    /// Whose order decides. Offers what was found in reverse, so that the two orders give different choices.
     fn order(
         &mut self,
         found: &[u16],
@@ -241,7 +244,7 @@ impl Scan<'_> {
     fn ask(&mut self, suites: &[u16], groups: Option<&[u16]>) -> Result<Answer, ProbeError> {
         let all = if self.version == TLS13 { groups::of_tls13() } else { groups::of_tls12() };
         let offer = plain_offer(self.version, self.name, suites, groups.unwrap_or(&all));
-        // A share for a group that is not offered would be a fault of ours.
+        // A share for a group that is not offered is an error (RFC 8446 section 4.2.8).
         let shares = if offer.groups.contains(&codes::groups::X25519) { self.shares } else { &[] };
         self.asker.ask(&Offer { shares, ..offer })
     }
@@ -266,7 +269,7 @@ fn suite(id: u16, dh_bits: Option<usize>) -> Suite {
     Suite { id, name, openssl_name, weakness, dh_bits }
 }
 
-/// A refusal in words.
+/// The description of a refusal.
 pub(super) fn refusal(answer: &Answer) -> String {
     match answer {
         Answer::Agreed(hello, _) => format!("it answers with {}", codes::version_name(hello.version)),
@@ -290,10 +293,10 @@ fn as_groups<S: Serializer>(list: &[u16], to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(list.iter().map(|group| codes::group_name(*group)))
 }
 
-/// A hello with fewer than 64 suites is what every server is used to.
+/// How many suites are offered at a time to a server that cannot read them all: common clients offer fewer than 64.
 const CHUNK: usize = 56;
 
-/// A server with more certificates than this is not told apart further.
+/// How many different certificates of a server are recorded here.
 const MAX_CHAINS: usize = 32;
 
 const PROTOCOL_VERSION: u8 = 70;

@@ -1,4 +1,4 @@
-//! Findings as a person reads them. Must not know: how they were found out.
+//! Findings → text for people. Must not know: how they were found.
 
 use std::fmt::Write;
 
@@ -23,12 +23,12 @@ pub(super) fn findings(found: &Findings) -> String {
         fact(&mut text, "without a server name", refused);
     }
     for one in &found.resumption {
-        let says = match (one.offered, one.resumed) {
+        let value = match (one.offered, one.resumed) {
             (_, true) => "yes",
             (true, false) => "offered, but the session is not resumed",
             (false, false) => "no",
         };
-        fact(&mut text, &format!("resumption in {}", one.version), says);
+        fact(&mut text, &format!("resumption in {}", one.version), value);
     }
     let alpn = if found.alpn.is_empty() { "none of the protocols offered".into() } else { found.alpn.join(", ") };
     fact(&mut text, "ALPN", &alpn);
@@ -118,8 +118,8 @@ pub(super) fn verdict(verdict: &Verdict) -> String {
     text
 }
 
-fn fact(text: &mut String, what: &str, says: &str) {
-    line(text, format_args!("  {what}: {says}"));
+fn fact(text: &mut String, what: &str, value: &str) {
+    line(text, format_args!("  {what}: {value}"));
 }
 
 fn line(text: &mut String, what: std::fmt::Arguments<'_>) {

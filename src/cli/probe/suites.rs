@@ -1,28 +1,28 @@
-//! Cipher suites by number: what follows from their names, and which of them to offer. Must not know: connections, what a
-//! server answered.
+//! Cipher suites by number: what their names mean, and which of them to offer. Must not know: connections, what a server
+//! answered.
 
 use crate::tls::wire::codes;
 use crate::tls::wire::codes::suites::ALL;
 use crate::tls::wire::codes::versions::TLS13;
 
-/// How the key exchange of a suite goes, as far as it shows in the server's messages.
+/// The kind of key exchange of a suite, as far as it shows in the server's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exchange {
     /// ServerKeyExchange names a curve, and is signed unless the suite is anonymous.
     Ecdhe,
     /// ServerKeyExchange carries a prime, and is signed unless the suite is anonymous.
     Dhe,
-    /// Anything else: static keys, PSK, SRP, or TLS 1.3, where the suite says nothing about it.
+    /// Anything else: static keys, PSK, SRP, or TLS 1.3, where it does not depend on the suite.
     Other,
 }
 
-/// Whose certificate a suite needs.
+/// The kind of certificate that a suite needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Authentication {
     Rsa,
     /// ECDSA and EdDSA.
     Ecdsa,
-    /// None, a shared key, DSS and others; or TLS 1.3, where the suite says nothing about it.
+    /// None, a shared key, DSS and others; or TLS 1.3, where it does not depend on the suite.
     Other,
 }
 
@@ -31,13 +31,14 @@ pub(super) fn of(version: u16) -> Vec<u16> {
     let tls13 = version == TLS13;
     let offered = ALL.iter().filter(|(suite, name, _)| is_suite_of_tls(name) && is_tls13(*suite) == tls13);
     let mut suites: Vec<u16> = offered.map(|(suite, ..)| *suite).collect();
-    // The order only matters to servers that follow the client's: those should show what they do with a good client.
+    // The order only matters to servers that follow the client's. Good suites come first, as from a modern client.
     suites.sort_by_key(|suite| std::cmp::Reverse((is_fit(*suite), *suite)));
     suites
 }
 
 pub(super) fn exchange(suite: u16) -> Exchange {
     let name = name(suite);
+    // With a PSK, the message begins with a hint (RFC 4279, RFC 5489), so it cannot be read like the others.
     if name.contains("_PSK_") || name.starts_with("TLS_PSK") {
         Exchange::Other
     } else if name.starts_with("TLS_ECDHE_") || name.starts_with("TLS_ECDH_anon_") {
@@ -63,17 +64,17 @@ pub(super) fn authentication(suite: u16) -> Authentication {
     }
 }
 
-/// The suites of TLS 1.3 name no key exchange.
+/// Whether a suite belongs to TLS 1.3, whose suites name no key exchange.
 pub(super) fn is_tls13(suite: u16) -> bool {
     match (suite, name(suite)) {
-        // RFC 9367 gave these names with the old pattern's word in the middle.
+        // The names of these suites of TLS 1.3 contain "_WITH_", like those before it (RFC 9367).
         (0xc103..=0xc106, _) => true,
         (_, "") => suite >> 8 == 0x13,
         (_, name) => !name.contains("_WITH_"),
     }
 }
 
-/// What a reader should see at once: why nobody should be offered this suite, if there is such a reason.
+/// Why a suite should not be offered to any client; `None` where there is no such reason.
 pub(super) fn weakness(suite: u16) -> Option<&'static str> {
     let name = name(suite);
     let has = |part: &str| name.contains(part);
@@ -90,12 +91,12 @@ pub(super) fn weakness(suite: u16) -> Option<&'static str> {
     })
 }
 
-/// Whether it is one that today's clients offer first.
+/// Whether it is a suite that today's clients offer first.
 fn is_fit(suite: u16) -> bool {
     weakness(suite).is_none() && codes::openssl_name(suite).is_some()
 }
 
-/// Not a signal, and not one of SSL's that TLS has never had.
+/// Whether it is a real suite of TLS: not a signal, and not a suite that only SSL had.
 fn is_suite_of_tls(name: &str) -> bool {
     name.starts_with("TLS_") && !name.ends_with("_SCSV")
 }

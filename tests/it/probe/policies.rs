@@ -99,13 +99,13 @@ fn every_difference_is_said() {
     assert_eq!(
         differences(&found),
         [
-            "TLSv1.3 is not accepted, and the policy has it",
-            "TLSv1.2: TLS_RSA_WITH_AES_256_CBC_SHA is accepted, and the policy does not have it",
-            "TLSv1.2: the order of suites is TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, \
-             and by the policy TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-            "TLSv1.2: group secp384r1 is not accepted, and the policy has it",
-            "TLSv1.1 is accepted, and the policy does not have it",
-            "TLSv1.1: TLS_RSA_WITH_AES_256_CBC_SHA is accepted, and the policy does not have it",
+            "TLSv1.3 is not accepted, but the policy has it",
+            "TLSv1.2: TLS_RSA_WITH_AES_256_CBC_SHA is accepted, but the policy does not have it",
+            "TLSv1.2: the order of suites is TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256; \
+             in the policy it is TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            "TLSv1.2: group secp384r1 is not accepted, but the policy has it",
+            "TLSv1.1 is accepted, but the policy does not have it",
+            "TLSv1.1: TLS_RSA_WITH_AES_256_CBC_SHA is accepted, but the policy does not have it",
         ]
     );
     let text = probe(server.address, &["--expect-policy", "TLS13-1-2-Res-2021-06"]).out;

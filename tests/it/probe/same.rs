@@ -107,9 +107,9 @@ fn another_key_or_another_certificate_is_termination() {
     let theirs = pair(&pki, "theirs", Key::P256);
     let backend = backend(&theirs, "");
     let other = terminating_nginx(&pair(&pki, "other", Key::P256), backend.address);
-    terminated(other.address, backend.address, "with another key than");
+    terminated(other.address, backend.address, "with a different key than");
     let rsa = terminating_nginx(&pair(&pki, "rsa", Key::Rsa2048), backend.address);
-    terminated(rsa.address, backend.address, "with another key than");
+    terminated(rsa.address, backend.address, "with a different key than");
 
     let key = generate(Key::P256);
     let (first, second) = (pki.folder().join("first.crt"), pki.folder().join("second.crt"));
@@ -133,7 +133,7 @@ fn without_resumption_only_a_word_makes_it_certain() {
     let (passes, why) = verdict(forwarder.address, backend.address, &[]);
     assert!(!passes && why.starts_with("not proven: "), "{why}");
     let (passes, why) = verdict(forwarder.address, backend.address, &["--assume-sole-key"]);
-    assert!(passes && why.contains("if nobody else holds its key"), "{why}");
+    assert!(passes && why.contains("if no other server has its key"), "{why}");
     // Another server with a copy of the key gives itself away by what it answers.
     let file = combined(pki.folder(), &pair);
     let copy =

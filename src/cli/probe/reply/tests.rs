@@ -121,10 +121,10 @@ fn a_changed_byte_is_read_or_refused_and_never_panics() {
 #[test]
 fn what_is_not_tls_is_told_by_its_first_bytes() {
     for (bytes, says) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n"[..], "it does not speak TLS: it answers in plain HTTP"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "it does not speak TLS: it speaks SSH"),
-        (b"220 mail.test ESMTP\r\n", "it does not speak TLS: it greets in plain text, as SMTP and FTP do"),
-        (b"0\x0c\x02\x01", r#"it does not speak TLS: its answer begins with "0\x0c\x02\x01""#),
+        (&b"HTTP/1.1 400 Bad Request\r\n"[..], "the answer is not TLS: it is plain HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not TLS: it is SSH"),
+        (b"220 mail.test ESMTP\r\n", "the answer is not TLS: it is a greeting in plain text, as of SMTP or FTP"),
+        (b"0\x0c\x02\x01", r#"the answer is not TLS: it begins with "0\x0c\x02\x01""#),
     ] {
         assert_eq!(read(bytes, bytes.len()).unwrap_err().to_string(), says);
     }

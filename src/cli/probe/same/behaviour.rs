@@ -1,5 +1,5 @@
-//! The same ClientHellos to two servers: do they answer alike? Only hellos that any middle must let pass are sent: they are
-//! well-formed, ask for the same name, and offer TLS 1.2 or 1.3. Must not know: what the answer is for.
+//! Sends the same ClientHellos to two servers, and compares the answers. Any proxy in the middle must let these hellos pass:
+//! they are well-formed, ask for the same name, and offer TLS 1.2 or 1.3. Must not know: what the comparison is for.
 
 use super::super::ask::{Answer, Asker, ProbeError};
 use super::super::hello::Offer;
@@ -8,7 +8,7 @@ use super::evidence::Evidence;
 use crate::tls::wire::codes;
 use crate::tls::wire::codes::versions::{TLS12, TLS13};
 
-/// Whether all answers are alike, and which are not.
+/// Whether all answers agree; if not, the first difference.
 pub(super) fn compare(front: &mut Asker, backend: &mut Asker, name: Option<&str>) -> Result<Evidence, ProbeError> {
     let mut differences = Vec::new();
     let mut asked = 0;
@@ -59,8 +59,9 @@ pub(super) fn compare(front: &mut Asker, backend: &mut Asker, name: Option<&str>
     Ok(Evidence { check: "behaviour", speaks_for: Some(differences.is_empty()), finding })
 }
 
-/// What of an answer is the same each time.
+/// The parts of an answer that do not change from one connection to the next.
 fn shape(answer: Answer) -> String {
+    // Not the random, the session ID, keys and signatures.
     match answer {
         Answer::Agreed(hello, reply) => {
             let group = hello.group.or(reply.key_exchange.and_then(|exchange| exchange.group));

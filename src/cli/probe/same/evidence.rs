@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-/// One thing that was found out.
+/// One finding.
 #[derive(Debug, Serialize)]
 pub(in crate::cli::probe) struct Evidence {
     pub(in crate::cli::probe) check: &'static str,
-    /// Whether it speaks for passing through; nothing where it says nothing.
+    /// Whether it is evidence for pass-through, or against; `None` where it is neither.
     pub(in crate::cli::probe) speaks_for: Option<bool>,
     pub(in crate::cli::probe) finding: String,
 }
