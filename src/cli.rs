@@ -1,4 +1,4 @@
-//! The command line: what was typed → one verb, each in a file of its own. Must not know: how a verb does its work.
+//! The command line: arguments → one verb, each in a file of its own. Must not know: how a verb does its work.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,7 +40,7 @@ enum Verb {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Say everything that is wrong with a configuration. Loads the certificates, binds nothing.
+    /// Report everything that is wrong with a configuration. Loads the certificates, binds no socket.
     #[command(alias = "validate")]
     Check {
         /// The configuration file; "-" is standard input.
@@ -49,25 +49,25 @@ enum Verb {
         /// Count warnings as errors.
         #[arg(long)]
         strict: bool,
-        /// How to say it.
+        /// The format of the output.
         #[arg(long, value_enum, default_value_t = Output::Text)]
         format: Output,
     },
-    /// Have a running tlsgate read everything again, and say what has changed or what is wrong.
+    /// Make a running tlsgate read everything again, and show what has changed or what is wrong.
     Reload {
         #[command(flatten)]
-        whom: reload::Whom,
+        target: reload::Target,
     },
-    /// Say which certificate, version, cipher and group a client would get, and why. Exits with 1 if it gets nothing.
+    /// Show which certificate, version, cipher and group a client would get, and why. Exits with 1 if it would be refused.
     Explain(#[command(flatten)] explain::Question),
-    /// Look at certificates: those of a configuration, or those in files.
+    /// Show certificates: those of a configuration, or those in files.
     Cert {
         #[command(subcommand)]
         verb: cert::Verb,
     },
     /// Show the main job on this machine, with nothing to install or to clean up.
     Demo {
-        /// The port on 127.0.0.1 to listen on; 0 takes any that is free.
+        /// The port on 127.0.0.1 to listen on; 0 selects any free port.
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
@@ -102,7 +102,7 @@ enum TicketKeyVerb {
     New,
 }
 
-/// Runs the verb that the process was started with. Wrong usage exits with 2 at once.
+/// Runs the verb that the process was started with, and returns its exit code; 2 for wrong usage.
 pub fn main() -> ExitCode {
     print::exit_code(match Arguments::try_parse() {
         Ok(arguments) => run(arguments.verb),
@@ -114,7 +114,7 @@ fn run(verb: Verb) -> ExitCode {
     match verb {
         Verb::Run { config } => run::run(&config),
         Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
-        Verb::Reload { whom } => reload::reload(whom),
+        Verb::Reload { target } => reload::reload(target),
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),
         Verb::Demo { port } => demo::demo(port),

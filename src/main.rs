@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// A connection is a few dozen pieces of memory of a few sizes, which this hands out and takes back in a fraction of the
-/// time that libc's takes: some 5 % of a handshake (docs/performance.md).
+/// A connection allocates a few dozen blocks of a few sizes. jemalloc allocates and frees these much faster than libc, which
+/// saves some 5 % of a handshake (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

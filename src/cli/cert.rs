@@ -1,5 +1,4 @@
-//! `tlsgate cert`: the certificates of a configuration, or of files, and what is to be known of them.
-//! Must not know: how certificates are read.
+//! `tlsgate cert`: shows the certificates of a configuration, or of files. Must not know: how certificates are read.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,7 +38,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         how: How,
     },
-    /// Show all that there is to know of the certificates in files and folders. No key is needed.
+    /// Show everything about the certificates in files and folders. No key is needed.
     Show {
         /// A certificate, a combined file, the .crt of a pair, or a folder of any of them.
         #[arg(required = true, value_name = "PATH")]
@@ -51,13 +50,13 @@ pub(super) enum Verb {
 
 #[derive(Debug, Args)]
 pub(super) struct How {
-    /// Exit with 1 if one of them, or of its chain, is not valid now or expires within that time, such as 14d.
+    /// Exit with 1 if a certificate, or one of its chain, is not valid now or expires within this time, such as 14d.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     expires_within: Option<Duration>,
     /// The roots that clients trust, in PEM; without it, those of the system.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// How to say it.
+    /// The format of the output.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     format: Output,
 }
@@ -117,7 +116,7 @@ fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
     for settings in &config.listeners {
         let Some(listener) = built.snapshot.listener(&settings.name) else { continue };
         for certificate in listener.ways.certificates() {
-            // What is served has its key, and stands first.
+            // A certificate that is served has a matching key, and is the first of its chain.
             let file = keys.get(&Arc::as_ptr(certificate)).copied().unwrap_or(Path::new(&*certificate.label));
             let key = Key::Matches(file.to_owned());
             match Item::of(&certificate.key.cert, Some(0), key, roots) {
@@ -140,6 +139,7 @@ fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
 fn show(paths: &[PathBuf], roots: &Anchors) -> Found {
     let (mut all, mut errors) = (Vec::new(), Vec::new());
     for path in paths {
+        // A path with neither certificates nor errors is an error itself.
         let before = all.len() + errors.len();
         let in_folder = path.is_dir();
         let files = match in_folder {
@@ -152,7 +152,7 @@ fn show(paths: &[PathBuf], roots: &Anchors) -> Found {
                 for (file, key) in files {
                     match Item::read(&file, key.as_deref(), roots) {
                         Ok(item) => all.push(Shown { path: file.display().to_string(), served: None, item }),
-                        // A folder may hold keys and parameters, too.
+                        // A folder may also contain keys and parameters.
                         Err(InventoryError::NoCertificate(_)) if in_folder => {}
                         Err(error) => errors.push(error.to_string()),
                     }
@@ -166,7 +166,7 @@ fn show(paths: &[PathBuf], roots: &Anchors) -> Found {
     (all, errors)
 }
 
-/// The other half of a pair, if it is there.
+/// The key file of a pair, if it exists.
 fn beside(path: &Path) -> Option<PathBuf> {
     Some(path.with_extension("key")).filter(|key| key != path && key.exists())
 }

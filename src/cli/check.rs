@@ -1,4 +1,5 @@
-//! `tlsgate check`: everything that is wrong with a configuration, as far as it shows without binding a socket.
+//! `tlsgate check`: reports everything that is wrong with a configuration, without binding a socket. Must not know: how a
+//! configuration is validated.
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -29,7 +30,7 @@ struct Report {
     ok: bool,
     errors: Vec<ConfigError>,
     warnings: Vec<String>,
-    /// What need not be wrong at all. It does not count with `--strict`.
+    /// What may be intended. `--strict` does not count them as errors.
     notes: Vec<String>,
     listeners: Vec<Summary>,
 }
@@ -38,14 +39,14 @@ struct Report {
 #[derive(Serialize)]
 struct Summary {
     name: String,
-    /// Of the listener itself; `null` where only its routes terminate, or nothing does.
+    /// The policy of the listener itself; `null` where only its routes terminate TLS, or none does.
     policy: Option<String>,
     certificates: usize,
     names: usize,
     routes: usize,
-    /// What becomes of what no route takes.
+    /// What happens to connections that no route takes.
     mode: &'static str,
-    /// The files that its certificates are taken from.
+    /// The files of its certificates.
     files: Vec<Taken>,
 }
 
@@ -99,9 +100,10 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
     if report.ok { ExitCode::SUCCESS } else { FAILED.into() }
 }
 
-/// What clients will refuse because a signature in a chain is not the issuer's. To verify all of them takes longer than
-/// loading them, so the server itself does so only where it is in doubt who the issuer is.
+/// Warnings about chains that clients will refuse because a signature in them is not the issuer's.
 fn unverified(snapshot: &Snapshot) -> Vec<Warning> {
+    // Verifying all signatures takes longer than loading the certificates. So a start and a reload only verify where the
+    // issuer is ambiguous, and this uses all cores.
     let mut certificates: Vec<_> = snapshot.listeners().flat_map(|listener| listener.ways.certificates()).collect();
     certificates.sort_by_key(|certificate| (&certificate.label, certificate.fingerprint));
     certificates.dedup_by(|a, b| Arc::ptr_eq(a, b));
@@ -168,7 +170,7 @@ fn print(path: &Path, report: &Report, strict: bool) {
         let policy = policy.as_ref().map(|policy| format!(", policy {policy}")).unwrap_or_default();
         let routes = match routes {
             0 if *mode == "terminate" => String::new(),
-            count => format!("; {}, what none of them takes: {mode}", counted(*count, "route")),
+            count => format!("; {}, other connections: {mode}", counted(*count, "route")),
         };
         say(format!("{path}: listener {name:?}: {certificates} for {names}{policy}{routes}"));
         for Taken { certificate, private_key, names } in files.iter().take(SHOWN) {
@@ -194,5 +196,5 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// So many certificates of a listener are shown one by one.
+/// How many certificates of a listener are listed.
 const SHOWN: usize = 20;

@@ -1,5 +1,5 @@
-//! `tlsgate completion` and `tlsgate manpage`: the command line for shells and readers, made from its own
-//! definition. Must not know: what any verb does.
+//! `tlsgate completion` and `tlsgate manpage`: completion scripts and the manual page, generated from the definition of the
+//! command line. Must not know: what any verb does.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! `tlsgate demo`: the main job with nothing to install. A throw-away CA, certificates of both kinds, a backend that
-//! answers with what it saw, the real proxy between them, and commands to paste.
+//! `tlsgate demo`: shows the main job with nothing to install. A temporary CA, RSA and ECDSA certificates, a backend that
+//! answers with what it received, the real proxy between them, and commands to paste. Must not know: how the proxy works.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -33,9 +33,9 @@ pub(super) fn demo(port: u16) -> ExitCode {
 }
 
 fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
-    // First of all, so that Ctrl-C at any moment finds somebody who tidies up.
+    // First, so that Ctrl-C at any moment still removes the folder.
     let mut signals = Signals::listen()?;
-    // Its owner alone can look into it, and it goes when this returns.
+    // Only its owner can read it, and it is removed when this function returns.
     let folder = tempfile::Builder::new().prefix("tlsgate-demo-").tempdir()?;
     pki::write(folder.path(), NAMES)?;
     let backend = backend::start()?;
@@ -46,13 +46,13 @@ fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
         return Err("no address to listen on".into());
     };
     say(&format!("{}\n", introduction(folder.path(), address, backend)));
-    if print::nobody_reads() {
-        // Nor would anybody see the access log.
+    if print::reader_has_gone() {
+        // The access log would not be seen either.
         return Ok(Ended::Orderly);
     }
     let ended = server.run_until_signalled(signals);
     folder.close()?;
-    say("\nThe folder is gone.\n");
+    say("\nThe folder has been removed.\n");
     Ok(ended)
 }
 

@@ -1,4 +1,4 @@
-//! `tlsgate explain`: what a client would get, and why. Must not know: how it is found out.
+//! `tlsgate explain`: shows what a client would get, and why. Must not know: how that is decided.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -26,44 +26,44 @@ pub(super) struct Question {
     /// The configuration file; "-" is standard input.
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// The listener to ask. May be left out where there is only one.
+    /// The listener that the client connects to. It can be omitted if there is only one.
     #[arg(short, long, value_name = "NAME")]
     listener: Option<String>,
-    /// The server name that the client asks for; without it, the client sends none.
+    /// The server name that the client sends; without this option, it sends none.
     #[arg(long, value_name = "NAME")]
     sni: Option<String>,
-    /// The address that the client connected to, which counts where it gives no name.
+    /// The address that the client connects to; it selects the certificate if the client sends no server name.
     #[arg(long, value_name = "IP")]
     address: Option<IpAddr>,
-    /// The signature schemes that it offers, in IANA's or OpenSSL's words, such as rsa_pss_rsae_sha256:ECDSA+SHA256.
+    /// The signature schemes that it offers, with IANA's or OpenSSL's names, such as rsa_pss_rsae_sha256:ECDSA+SHA256.
     #[arg(long, value_name = "LIST")]
     sigalgs: Option<String>,
-    /// A client that is known: chrome, java8, ldapsearch, openssl3, windows10 … (an unknown one is answered with them all).
+    /// A known client: chrome, java8, ldapsearch, openssl3, windows10 … (an unknown name shows all of them).
     #[arg(long, value_name = "CLIENT", conflicts_with = "hello")]
     client: Option<String>,
-    /// The only TLS version that it offers: 1.2 or 1.3 (1.0 and 1.1 are understood, and refused).
+    /// The only TLS version that it offers: 1.2 or 1.3 (1.0 and 1.1 are possible too, and are refused).
     #[arg(long, value_name = "VERSION")]
     tls: Option<String>,
-    /// The cipher suites that it offers, of all versions, in IANA's or OpenSSL's words.
+    /// The cipher suites that it offers, of all versions, with IANA's or OpenSSL's names.
     #[arg(long, value_name = "LIST")]
     ciphers: Option<String>,
     /// The key exchange groups that it offers, such as x25519:P-256.
     #[arg(long, value_name = "LIST")]
     groups: Option<String>,
-    /// The application protocols that it offers, the preferred one first, such as h2,http/1.1.
+    /// The application protocols that it offers, in order of preference, such as h2,http/1.1.
     #[arg(long, value_name = "LIST")]
     alpn: Option<String>,
     /// A file with a captured ClientHello, as bytes or as hex digits; "-" reads standard input.
     #[arg(long, value_name = "FILE")]
     hello: Option<PathBuf>,
-    /// How to say it.
+    /// The format of the output.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     format: Output,
 }
 
 pub(super) fn explain(question: Question) -> ExitCode {
     if question.config.as_os_str() == "-" && question.hello.as_ref().is_some_and(|hello| hello.as_os_str() == "-") {
-        return misused("--hello", "standard input is the configuration already");
+        return misused("--hello", "standard input is already used for the configuration");
     }
     let hello = match question.hello.as_ref().map(captured).transpose() {
         Ok(hello) => hello,
@@ -94,7 +94,7 @@ pub(super) fn explain(question: Question) -> ExitCode {
             return FAILED.into();
         }
     };
-    // Of what is not there, the answer cannot speak.
+    // The answer does not take into account what could not be loaded.
     built.failures.iter().for_each(|failure| complain(&format!("{}: warning: {failure}", path.display())));
     let listener = match trace::listener(&built.snapshot, question.listener.as_deref()) {
         Ok(listener) => listener,
@@ -111,9 +111,10 @@ pub(super) fn explain(question: Question) -> ExitCode {
     }
 }
 
-/// A little more than can be of use, so that too much is told apart from enough.
+/// Reads a file with a ClientHello, up to a bound.
 fn captured(path: &PathBuf) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
+    // Hex digits, perhaps with separators, take more than twice the size. One byte more shows that a file is too long.
     let most = 4 * hello::MAX_BYTES as u64 + 1;
     let read = match path.as_os_str() == "-" {
         true => io::stdin().lock().take(most).read_to_end(&mut bytes),

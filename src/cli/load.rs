@@ -1,5 +1,5 @@
-//! Configurations and other files for the verbs: read on a thread of their own, so that a file system that does not answer
-//! ends a verb after a while. Must not know: what a verb does with them.
+//! Reads configurations and other files for the verbs, on a thread of its own and with a time limit, since a file system may
+//! not answer. Must not know: what a verb does with them.
 
 use std::io;
 use std::path::Path;
@@ -15,12 +15,12 @@ pub(super) fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
     reading(move || config::load(&path))
 }
 
-/// Does work that waits for files. A file system that does not answer ends it after a while, as an error.
+/// Does work that waits for files. An error where that takes longer than the time limit of a job.
 pub(super) fn reading<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Vec<ConfigError>> + Send + 'static,
 ) -> Result<T, Vec<ConfigError>> {
     let failed = |error: io::Error| {
-        let message = format!("no thread can be started to read files: {error}");
+        let message = format!("cannot start a thread to read files: {error}");
         vec![ConfigError { path: String::new(), position: None, message }]
     };
     let result = Job::start("reading", work).and_then(Job::wait).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! `tlsgate policy`: which policies there are, and what one of them lets a client agree on. Must not know: how it is done.
+//! `tlsgate policy`: lists the policies, and shows what one of them allows. Must not know: how a policy is applied.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -23,24 +23,24 @@ pub(super) enum Verb {
         /// A configuration file with policies of its own; "-" is standard input.
         #[arg(short, long, value_name = "FILE")]
         config: Option<std::path::PathBuf>,
-        /// How to say it.
+        /// The format of the output.
         #[arg(long, value_enum, default_value_t = Output::Text)]
         format: Output,
     },
-    /// Show everything that a policy allows, and how it differs from AWS's of that name.
+    /// Show everything that a policy allows, and how it differs from the AWS policy of that name.
     Show {
-        /// Its name, with or without the ELBSecurityPolicy- prefix.
+        /// The name, with or without the ELBSecurityPolicy- prefix.
         name: String,
         /// A configuration file with policies of its own; "-" is standard input.
         #[arg(short, long, value_name = "FILE")]
         config: Option<std::path::PathBuf>,
-        /// How to say it.
+        /// The format of the output.
         #[arg(long, value_enum, default_value_t = Output::Text)]
         format: Output,
     },
 }
 
-/// A policy in everybody's words.
+/// A policy as it is shown: every part with its usual names.
 #[derive(Serialize)]
 struct Shown {
     name: String,
@@ -52,7 +52,7 @@ struct Shown {
     ciphers: Vec<Suite>,
     groups: Vec<Cow<'static, str>>,
     signature_schemes: Vec<Schemes>,
-    /// What AWS's policy of that name has besides.
+    /// What the AWS policy of that name has, and this one does not.
     left_out: Vec<LeftOut>,
 }
 
@@ -93,7 +93,7 @@ pub(super) fn policy(verb: Verb) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let bare = name.strip_prefix(aws::PREFIX).unwrap_or(name);
-    // An own one bears no built-in name, with or without the prefix.
+    // Unambiguous: the configuration refuses a policy of your own with a built-in name, with or without the prefix.
     match all.iter().find(|policy| *policy.name == *bare) {
         Some(policy) => {
             let shown = Shown::new(policy);
@@ -112,6 +112,7 @@ pub(super) fn policy(verb: Verb) -> ExitCode {
     }
 }
 
+/// The built-in policies, then those of a configuration.
 fn known(path: Option<&Path>) -> Result<Vec<Arc<Policy>>, String> {
     let mut all = aws::policies().to_vec();
     if let Some(path) = path {
@@ -195,7 +196,7 @@ fn text(policy: &Shown) -> String {
     match (&policy.aws_name, policy.left_out.is_empty()) {
         (None, _) => {}
         (Some(_), true) => lines.push("  the same as AWS's".into()),
-        (Some(_), false) => lines.push("  AWS's has besides:".into()),
+        (Some(_), false) => lines.push("  The AWS policy also has:".into()),
     }
     for LeftOut { what, names, why } in &policy.left_out {
         lines.push(format!("    {what}: {} ({why})", names.join(", ")));

@@ -1,4 +1,5 @@
-//! `tlsgate reload`: asks a running tlsgate over its admin API, and prints what it answers. Must not know: how a reload works.
+//! `tlsgate reload`: requests a reload over the admin API of a running tlsgate, and prints the answer. Must not know: how a
+//! reload works.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,13 +24,13 @@ use crate::cli::load::load;
 use crate::config::located::{ConfigError, Located, Position};
 use crate::net::address::Address;
 
-/// How to reach it.
+/// How to reach the running tlsgate.
 #[derive(Debug, Args)]
-pub(super) struct Whom {
-    /// Where its admin server listens: unix:/path or http://127.0.0.1:9900.
+pub(super) struct Target {
+    /// The address of its admin server: unix:/path or http://127.0.0.1:9900.
     #[arg(long, value_name = "ADDRESS", value_parser = address, required_unless_present = "config")]
     admin: Option<Address>,
-    /// Its configuration file, in which that stands.
+    /// Its configuration file, which contains that address.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The file with the token; by default the one that the configuration names.
@@ -37,14 +38,14 @@ pub(super) struct Whom {
     token_file: Option<PathBuf>,
 }
 
-/// Where to ask, and what to show there.
+/// The admin server's address, and the token that it requires.
 struct Door {
     address: Address,
     token: Option<token::Token>,
 }
 
-pub(super) fn reload(whom: Whom) -> ExitCode {
-    let asked = door(whom).and_then(|door| {
+pub(super) fn reload(target: Target) -> ExitCode {
+    let asked = door(target).and_then(|door| {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
         runtime.block_on(ask(door))
@@ -70,10 +71,10 @@ fn address(text: &str) -> Result<Address, String> {
     parsed.map_err(|_| "expected unix:/path, or http:// with an IP address and a port".to_owned())
 }
 
-/// What was typed comes before what the configuration says.
-fn door(whom: Whom) -> Result<Door, String> {
-    let (mut address, mut token_file) = (whom.admin, None);
-    if let Some(path) = &whom.config {
+/// Where to send the request. Arguments take precedence over the configuration.
+fn door(target: Target) -> Result<Door, String> {
+    let (mut address, mut token_file) = (target.admin, None);
+    if let Some(path) = &target.config {
         let joined = |errors: Vec<ConfigError>| {
             errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
         };
@@ -81,14 +82,14 @@ fn door(whom: Whom) -> Result<Door, String> {
         address = address.or(admin.listen.map(|listen| listen.value));
         token_file = admin.token_file;
     }
-    if let Some(path) = whom.token_file {
+    if let Some(path) = target.token_file {
         let nowhere = Position { line: 1, column: 1 };
         token_file = Some(Located { value: path, at: nowhere, path: "--token-file".into() });
     }
     let Some(address) = address else {
         return Err("the configuration has no admin server (expected listen in [admin])".into());
     };
-    // On a Unix socket nobody asks for it, and it may be somebody else's to read.
+    // A Unix socket requires no token, and the caller may not be permitted to read the file.
     let token_file = token_file.filter(|_| matches!(address, Address::Tcp(_)));
     let token = token_file.as_ref().map(token::read).transpose().map_err(|error| error.message)?;
     Ok(Door { address, token })
@@ -109,7 +110,7 @@ async fn ask(door: Door) -> Result<String, String> {
     }
 }
 
-/// One request, one answer.
+/// Sends the request and returns the answer as lines.
 async fn post(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     host: &str,
@@ -130,7 +131,7 @@ async fn post(
     lines(status, &answer)
 }
 
-/// The answer in lines, good or bad.
+/// The lines to print; an error where the reload has failed.
 fn lines(status: StatusCode, answer: &Value) -> Result<String, String> {
     let texts = |list: &Value, text: fn(&Value) -> Option<&str>| {
         list.as_array().into_iter().flatten().filter_map(text).map(str::to_owned).collect::<Vec<_>>()
@@ -144,6 +145,7 @@ fn lines(status: StatusCode, answer: &Value) -> Result<String, String> {
     Err(lines.join("\n"))
 }
 
+/// For the connection to the admin server.
 const CONNECT: Duration = Duration::from_secs(5);
-/// A hundred thousand certificates take a while.
+/// For the whole reload: loading a hundred thousand certificates takes a while.
 const ANSWER: Duration = Duration::from_secs(300);

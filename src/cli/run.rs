@@ -1,4 +1,4 @@
-//! `tlsgate run`. Must not know: how the server works.
+//! `tlsgate run`: starts the server and waits for its end. Must not know: how the server works.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use crate::server::Signals;
 use crate::server::{Ended, Server, StartError};
 
 pub(super) fn run(path: &Path) -> ExitCode {
-    // First of all, so that a signal also ends the wait for a file.
+    // First, so that a signal also ends the wait for a file.
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -38,6 +38,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
 fn load(path: &Path, signals: &mut Signals) -> Result<(Origin, Config), StartError> {
     let path = path.to_owned();
     let work = move || {
+        // A pipe cannot be read again for a reload.
         let origin = if files::pipe::is_read_once(&path) { Origin::Once } else { Origin::File };
         config::load(&path).map(|config| (origin(path), config))
     };
@@ -48,8 +49,9 @@ fn load(path: &Path, signals: &mut Signals) -> Result<(Origin, Config), StartErr
     }
 }
 
-/// Nobody asks why it ends who has asked for the end.
+/// Reports why the start failed, and returns the exit code.
 fn failed(path: &Path, error: &StartError) -> ExitCode {
+    // A signal during the start is an orderly end, as it is later.
     if matches!(error, StartError::Stopped) {
         return ExitCode::SUCCESS;
     }

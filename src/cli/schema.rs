@@ -1,4 +1,4 @@
-//! `tlsgate schema`: the configuration's keys as a JSON Schema. Must not know: which keys there are.
+//! `tlsgate schema`: prints the configuration's keys as a JSON Schema. Must not know: which keys there are.
 
 use std::process::ExitCode;
 

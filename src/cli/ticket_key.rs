@@ -1,4 +1,4 @@
-//! `tlsgate ticket-key new`.
+//! `tlsgate ticket-key new`: prints a new key for session tickets. Must not know: how tickets are encrypted.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ pub(super) fn new() -> ExitCode {
             ExitCode::SUCCESS
         }
         None => {
-            complain("ticket-key: the system has no random bytes");
+            complain("ticket-key: the system provides no random bytes");
             FAILED.into()
         }
     }

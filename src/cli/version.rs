@@ -1,4 +1,4 @@
-//! `tlsgate version`.
+//! `tlsgate version`: prints the version.
 
 use std::process::ExitCode;
 

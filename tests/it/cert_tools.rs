@@ -262,7 +262,7 @@ fn a_chain_is_followed_and_what_is_wrong_with_it_is_told() {
     assert_eq!(chain["issuers"][0]["verifies_previous"], false);
     let path = three.folder.path().join("chain.crt");
     let text = String::from_utf8(cert(&["show", path.to_str().unwrap()]).stdout).unwrap();
-    assert!(text.contains("CN=middle (ECDSA P-384): DID NOT SIGN THE ONE BEFORE"), "{text}");
+    assert!(text.contains("CN=middle (ECDSA P-384): DID NOT SIGN THE PREVIOUS CERTIFICATE"), "{text}");
     let other = Three::other_root();
     let chain = three.chain(&[leaf, middle, &other], Some(root));
     assert_eq!(chain["not_part_of_it"], json!(["CN=tlsgate test CA"]));
@@ -287,7 +287,8 @@ fn an_intermediate_that_has_expired_stands_out() {
     let shown = cert(&["show", path.to_str().unwrap(), "--expires-within", "0s"]);
     assert_eq!(shown.status.code(), Some(1));
     let text = String::from_utf8(shown.stdout).unwrap();
-    let line = text.lines().find(|line| line.contains("CN=middle (ECDSA P-256): signed the one before")).unwrap();
+    let line =
+        text.lines().find(|line| line.contains("CN=middle (ECDSA P-256): signed the previous certificate")).unwrap();
     assert!(line.contains("2020-01-01T00:00:00Z to 2021-01-01T00:00:00Z, EXPIRED "), "{text}");
 }
 

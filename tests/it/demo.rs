@@ -37,7 +37,7 @@ fn its_commands_work_as_printed_and_it_leaves_nothing_behind() {
 
     let status = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();
     assert!(status.success());
-    assert_eq!(lines.last().as_deref(), Some("The folder is gone."));
+    assert_eq!(lines.last().as_deref(), Some("The folder has been removed."));
     assert_eq!(demo.wait().unwrap().code(), Some(0));
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "something is left behind");
 }

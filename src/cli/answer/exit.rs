@@ -1,8 +1,8 @@
 //! The exit codes of the program, besides 0. They are part of its interface (README).
 
-/// Bad configuration, a failed start, or a `no` to what was asked.
+/// A bad configuration, a failed start, or a negative result.
 pub(in crate::cli) const FAILED: u8 = 1;
-/// What was typed has no meaning.
+/// Wrong usage.
 pub(in crate::cli) const USAGE: u8 = 2;
 /// `shutdown_timeout` passed before every connection had ended.
 pub(in crate::cli) const CUT: u8 = 3;

@@ -12,6 +12,6 @@ pub(in crate::cli) enum Output {
 
 /// A value as JSON over several lines, with a line break at the end.
 pub(in crate::cli) fn json(value: &impl Serialize) -> String {
-    // What the verbs show is made of texts and numbers, which JSON always has a form for.
+    // It fails only for maps whose keys are not strings, and no verb prints any.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }

@@ -1,16 +1,16 @@
-//! The roots that this system trusts. Must not know: what is verified with them.
+//! The roots that this system trusts. Must not know: what they are used for.
 
 use std::path::Path;
 
 use crate::tls::certificate::chain::Anchors;
 use crate::tls::certificate::inventory;
 
-/// The roots that come with the system. If they cannot be read, there are none.
+/// The roots of the system; none if they cannot be read.
 pub(in crate::cli) fn system() -> Anchors {
     let system = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
     system.and_then(|path| inventory::anchors(path).ok()).unwrap_or_default()
 }
 
-/// Debian and its like, Red Hat and its like, Alpine.
+/// Where the distributions have them: Debian's family, Red Hat's family, Alpine.
 const SYSTEM_ROOTS: &[&str] =
     &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];

@@ -2,14 +2,15 @@
 
 use crate::tls::certificate::inventory::Item;
 
-/// Certificates with where they come from.
+/// A certificate, with where it comes from.
 pub(super) struct Shown {
     pub(super) path: String,
-    /// Where it is served, and under which names there.
+    /// Where it is served; `None` for a certificate from a file.
     pub(super) served: Option<Served>,
     pub(super) item: Item,
 }
 
+/// A listener, and the names for which it serves a certificate.
 pub(super) struct Served {
     pub(super) listener: String,
     pub(super) names: Vec<String>,

@@ -69,9 +69,9 @@ fn paragraph(shown: &Shown, now: i64) -> String {
     for (at, link) in chain.order.iter().skip(1).zip(&chain.links) {
         let issuer = &facts[*at];
         let signed = match link {
-            Verified::Yes => "signed the one before",
-            Verified::No => "DID NOT SIGN THE ONE BEFORE",
-            Verified::Unknown => "signature of an algorithm that is not verified here",
+            Verified::Yes => "signed the previous certificate",
+            Verified::No => "DID NOT SIGN THE PREVIOUS CERTIFICATE",
+            Verified::Unknown => "the signature's algorithm is not supported here",
         };
         line("", &format!("{} ({}): {signed}; {}", issuer.subject, key_size(issuer), validity(issuer, now)));
     }
@@ -79,7 +79,7 @@ fn paragraph(shown: &Shown, now: i64) -> String {
         line("", &format!("leads to another root: {}, issued by {}", facts[*at].subject, facts[*at].issuer));
     }
     for at in &chain.strangers {
-        line("", &format!("NOT PART OF IT: {}", facts[*at].subject));
+        line("", &format!("NOT PART OF THE CHAIN: {}", facts[*at].subject));
     }
     for part in unread {
         line("NOT READ", &part.to_string());
@@ -105,9 +105,9 @@ fn end(chain: &Chain, facts: &[Facts]) -> String {
         End::Anchored(at) => format!("complete: its issuer, {}, is a trusted root", facts[at].issuer),
         End::Open => {
             let url = last.and_then(|last| last.issuer_urls.first());
-            let from = url.map(|url| format!(", to be had from {url}")).unwrap_or_default();
+            let from = url.map(|url| format!(", available at {url}")).unwrap_or_default();
             format!(
-                "OPEN: its issuer, {issuer}, is neither here nor a trusted root: either a root of your own (give it with --ca) or an intermediate that is missing{from}"
+                "OPEN: its issuer, {issuer}, is neither in the file nor a trusted root: it is either a root of your own (give it with --ca) or a missing intermediate{from}"
             )
         }
     };
@@ -169,7 +169,7 @@ fn key(shown: &Shown) -> String {
     key_size(shown.item.leaf())
 }
 
-/// A curve's name includes its size.
+/// Key type and size. The name of a curve includes its size.
 fn key_size(facts: &Facts) -> String {
     match (facts.key.as_str(), facts.key_bits) {
         ("RSA", Some(bits)) => format!("RSA {bits}"),
@@ -181,5 +181,5 @@ fn date(seconds: i64) -> String {
     rfc3339(seconds).split('T').next().unwrap_or_default().to_owned()
 }
 
-/// Columns for names: a longer one pushes its line to the right.
+/// The largest width of the column of names. A longer name moves the rest of its line to the right.
 const WIDEST: usize = 40;

@@ -1,4 +1,4 @@
-//! Certificates that are sent alone → whether their issuers are known anywhere. Must not know: how that is shown.
+//! Certificates that are sent alone → whether their issuers are known. Must not know: how that is shown.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,16 +18,16 @@ use crate::tls::certificate::source::folder;
 use crate::tls::certificate::x509;
 use crate::warning::Warning;
 
-/// What is to be known of certificates without their issuers.
+/// Certificates whose issuers are unknown.
 #[derive(Debug, Default)]
 pub(super) struct Unknown {
-    /// The authority says where the issuer's certificate is to be had, and no root bears its name: an intermediate is missing.
+    /// An intermediate is missing: the certificate contains a URL of its issuer's certificate, and no known root has that name.
     pub(super) warnings: Vec<Warning>,
-    /// It may be a root of one's own, which only the clients need.
+    /// The issuer may be a root of your own, which only clients need.
     pub(super) notes: Vec<Warning>,
 }
 
-/// Looks for the issuers of all certificates that stand alone: among the system's roots, the authorities that the
+/// Looks for the issuers of all certificates that are sent alone: among the system's roots, the authorities that the
 /// configuration names, and those beside the certificates.
 pub(super) fn unknown(config: &Config, snapshot: &Snapshot) -> Unknown {
     let mut unknown = Unknown::default();
@@ -50,7 +50,7 @@ pub(super) fn unknown(config: &Config, snapshot: &Snapshot) -> Unknown {
         let about = |what: &'static str| Warning::about(&*certificate.label, what);
         match facts.issuer_urls.first() {
             Some(url) => {
-                let detail = format!(": {}, to be had from {url}", facts.issuer);
+                let detail = format!(": {}, available at {url}", facts.issuer);
                 unknown.warnings.push(about(MISSING).with(detail));
             }
             None => unknown.notes.push(about(UNKNOWN).with(format!(": {}", facts.issuer))),
@@ -82,5 +82,5 @@ fn own_roots(config: &Config, certificates: &[&Certificate]) -> Vec<CertificateD
     contents.flat_map(|contents| contents.certificates).filter(is_root).collect()
 }
 
-const MISSING: &str = "is sent without its issuer's certificate, and many clients cannot verify it: put that behind it in the file, or name its file with chain";
-const UNKNOWN: &str = "is sent alone, and its issuer is no root that is known here (fine if your clients have it as a root; otherwise put its certificate behind it in the file, or name its file with chain)";
+const MISSING: &str = "is sent without its issuer's certificate, so many clients cannot verify it: append that certificate to the file, or name its file with chain";
+const UNKNOWN: &str = "is sent alone, and its issuer is not a root that is known here (fine if your clients trust it as a root; otherwise append its certificate to the file, or name its file with chain)";

@@ -1,4 +1,4 @@
-//! The demo's backend: answers one request with what it saw of it, and ends. Must not know: TLS.
+//! The demo's backend: answers one request per connection with what it received. Must not know: TLS.
 
 use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,13 +11,14 @@ pub(super) fn start() -> Result<SocketAddr> {
     let address = listener.local_addr()?;
     thread::Builder::new().name("demo-backend".into()).spawn(move || {
         for client in listener.incoming().flatten() {
-            // A demo: who breaks off gets no answer, and that is all.
+            // An error only means that the client has gone.
             let _ = thread::Builder::new().spawn(move || drop(answer(client)));
         }
     })?;
     Ok(address)
 }
 
+/// Reads a line, or the head of an HTTP request, and answers in kind.
 fn answer(client: TcpStream) -> Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new((&client).take(MOST));
@@ -38,5 +39,7 @@ fn answer(client: TcpStream) -> Result<()> {
     (&client).write_all(seen.as_bytes())
 }
 
+/// How long a client may take to send its request.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of a request.
 const MOST: u64 = 16 * 1024;

@@ -1,4 +1,4 @@
-//! The demo's certificates. Must not know: who serves them.
+//! Makes the demo's certificates. Must not know: how they are served.
 
 use std::error::Error;
 use std::fs::{self, OpenOptions};
@@ -52,5 +52,5 @@ fn parameters(common_name: &str, names: &[String]) -> Result<CertificateParams, 
 const KINDS: &[(&str, &SignatureAlgorithm)] =
     &[("rsa", &rcgen::PKCS_RSA_SHA256), ("ecdsa", &rcgen::PKCS_ECDSA_P256_SHA256)];
 
-/// Also the slack for a client's clock that is behind.
+/// Certificates are also valid for this time before now, in case a client's clock is slow.
 const HOUR: Duration = Duration::from_secs(3600);

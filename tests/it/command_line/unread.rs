@@ -107,7 +107,7 @@ fn a_disk_that_is_full_is_an_error() {
         let output = folder.run(typed, full(), Stdio::piped());
         assert_eq!(output.status.code(), Some(1), "{typed}: {}", tool::shown(&output));
         let told = String::from_utf8(output.stderr).unwrap();
-        assert!(told.contains("standard output cannot be written: "), "{typed}: {told}");
+        assert!(told.contains("cannot write to standard output: "), "{typed}: {told}");
         assert_eq!(folder.run(typed, full(), full()).status.code(), Some(1), "{typed}");
     }
 }
