@@ -27,25 +27,25 @@ use connection::{door, serve};
 use request::token;
 use service::{Metrics, Shared};
 
-/// A running admin server. Dropping it ends it, after what is being answered.
+/// A running admin server. Dropping it ends it, after the answers that are being made.
 #[derive(Debug)]
 pub struct Admin {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
-    /// The listening socket, for who takes over.
+    /// The listening socket, for a process that takes over.
     socket: Listening,
 }
 
-/// Finishes, in the folders of certificates, changes through the API that a process could not finish because it was
-/// killed. To be called before the folders are read for the first time.
+/// Finishes changes in the folders of certificates that an earlier process could not finish because it was killed. To be
+/// called before the folders are read for the first time.
 pub fn tidy(config: &Config) {
     folder::tidy_all(config);
 }
 
 impl Admin {
-    /// Listens, and answers that nothing is ready yet. `None` where the configuration does not want an admin server.
-    /// `inherited` is the listening socket of the process before this one. So many connections it has at `most`.
+    /// Listens, and answers "not ready" until [`Admin::ready`]. `None` where no admin server is configured. `inherited` is the
+    /// listening socket of the predecessor, `most` the largest number of connections at one time.
     pub fn open(
         config: &asked::Admin,
         inherited: Option<Handed>,
@@ -53,7 +53,7 @@ impl Admin {
         metrics: Metrics,
     ) -> Result<Option<Self>, ConfigError> {
         let Some(listen) = &config.listen else { return Ok(None) };
-        // A token that cannot be read is best reported before somebody needs it.
+        // Read here only to report an unusable token now, not at the first change.
         config.token_file.as_ref().map(token::read).transpose()?;
         let refused = |error: std::io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
@@ -64,7 +64,7 @@ impl Admin {
         };
         tracing::info!(address = %door, "admin API listening");
         if door.is_open_to_others() {
-            tracing::warn!(address = %door, "the admin API can be reached from other machines, and HTTP does not encrypt");
+            tracing::warn!(address = %door, "the admin API can be reached from other machines, and HTTP is not encrypted");
         }
         let shared = Arc::new(Shared {
             door,
@@ -82,16 +82,16 @@ impl Admin {
         let served = served(acceptor, Arc::clone(&shared), stopped);
         let serving = move || {
             runtime.block_on(served);
-            // Who reads from a disk that does not answer is not waited for.
+            // Does not wait for threads that read from a disk that does not answer.
             runtime.shutdown_background();
         };
         let thread = thread::Builder::new().name("admin".into()).spawn(serving).map_err(refused)?;
         Ok(Some(Self { shared, stop, thread: Some(thread), socket }))
     }
 
-    /// From here on there is something to look at and to change.
+    /// From now on, the server shows and changes this state.
     pub fn ready(&self, control: Control) {
-        // It is set once: there is one server in a process.
+        // An error would mean that it is already set, but a server starts once in a process.
         let _ = self.shared.control.set(control);
     }
 
@@ -100,18 +100,18 @@ impl Admin {
         &self.socket
     }
 
-    /// The process before this one has left the socket to it.
+    /// Takes the socket over from the predecessor: its file is removed when this ends.
     pub fn take_over(&self) {
         self.socket.take_over();
     }
 
-    /// Ends it, and leaves the socket to another process that has it by now.
+    /// Ends the server, and leaves the socket to the process that has taken it over.
     pub fn hand_over(self) {
         self.socket.hand_over();
     }
 }
 
-/// Answers until it has to stop, and then waits a moment for what is under way.
+/// Answers until it has to stop, and then waits a moment for the answers that are being made.
 async fn served(acceptor: Acceptor, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
     let answering = Arc::clone(&shared);
     serve::serve(&acceptor, &shared.places, stopped, move |request, caller, place| {
@@ -120,7 +120,7 @@ async fn served(acceptor: Acceptor, shared: Arc<Shared>, stopped: watch::Receive
     .await;
     let all_ended = async {
         shared.places.all_free().await;
-        // It is locked only to see that no change holds it.
+        // Waits until no change holds it.
         drop(shared.changing.lock().await);
     };
     if timeout(LAST_WORDS, all_ended).await.is_err() {
@@ -130,21 +130,21 @@ async fn served(acceptor: Acceptor, shared: Arc<Shared>, stopped: watch::Receive
 
 impl Drop for Admin {
     fn drop(&mut self) {
-        // Nobody listens only if the thread has ended.
+        // It fails only if the thread has ended.
         let _ = self.stop.send(true);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the admin server had panicked");
+            tracing::error!("the admin server has panicked");
         }
     }
 }
 
-/// Connections at one time, where descriptors are not scarce.
+/// The largest number of connections at one time; fewer where descriptors are scarce.
 pub const MOST_CONNECTIONS: usize = 256;
-/// Changes that are made or wait their turn at one time. Each may hold a body of 1 MiB.
+/// Changes that run or wait at one time. Each may hold a body of 1 MiB.
 const CHANGES: usize = 32;
-/// Threads that read the token at one time.
+/// Threads that read the token at one time. More would all wait for the same file.
 const READERS: usize = 4;
-/// For what is being answered when the process ends.
+/// For the answers that are being made when the process ends.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! What the admin API changes: certificates, servers' states, the process. Must not know: who may.
+//! What the admin API changes: certificates, servers' states, the process. Must not know: who is allowed to.
 
 pub(super) mod audit;
 pub(super) mod certificates;

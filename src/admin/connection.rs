@@ -1,4 +1,4 @@
-//! The admin server's connections: accepted, bounded, and given up where a peer stalls. Must not know: what is asked.
+//! The admin server's connections: accepted, bounded, and closed where a peer stalls. Must not know: what is requested.
 
 pub(super) mod caller;
 pub(super) mod door;

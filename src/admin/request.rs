@@ -1,4 +1,4 @@
-//! A request, from its head to its answer: who may ask, what can be asked, and how answers look.
+//! A request, from its head to its answer: who may make it, what can be requested, and what answers look like.
 
 pub(super) mod answer;
 pub(super) mod body;

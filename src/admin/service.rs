@@ -1,4 +1,4 @@
-//! One request, from its head to its answer. Must not know: connections, how an operation does its work.
+//! Answers one request. Must not know: connections, how an operation does its work.
 
 use std::sync::{Arc, OnceLock};
 
@@ -26,22 +26,22 @@ use crate::reload::control::Control;
 /// Writes the metrics of a state in the text format of Prometheus.
 pub(super) type Metrics = Box<dyn Fn(&Control) -> String + Send + Sync>;
 
-/// What every request may look at.
+/// What all requests share.
 pub(super) struct Shared {
     pub(super) door: Door,
-    /// Empty until the first snapshot is there.
+    /// Empty until the first snapshot is built.
     pub(super) control: OnceLock<Control>,
     pub(super) metrics: Metrics,
-    /// The names under which it may be asked until there is a snapshot.
+    /// The accepted host names until there is a snapshot.
     pub(super) hosts: Vec<HostName>,
     pub(super) places: Arc<Places>,
     pub(super) renderings: Arc<Renderings>,
     pub(super) audit: Audit,
-    /// Held while files are changed, or while it drains: one change at a time.
+    /// Held while files are changed, or while a drain begins: one change at a time.
     pub(super) changing: Mutex<()>,
-    /// Held by every change that waits for that, or for a reload.
+    /// A permit for each change that runs or waits for its turn.
     pub(super) changes: Arc<Semaphore>,
-    /// Held by each thread that reads the token.
+    /// A permit for each thread that reads the token.
     pub(super) readers: Arc<Semaphore>,
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn answer(
     answer.into_response(place)
 }
 
-/// What is asked for, if the caller may ask it.
+/// The requested operation, with the values of its path; or the answer that refuses it.
 async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Operation, Vec<String>), Answer> {
     let refused = |(why, answer)| {
         shared.audit.refused(caller, parts, why);
@@ -99,14 +99,14 @@ async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Op
     Ok((operation, values))
 }
 
-/// Passes over the body of a request that needs none.
+/// Discards the body of a request that needs none.
 async fn without_body(place: &Place, body: Incoming, parts: &Parts) -> Result<(), Answer> {
     body::read(body, &parts.headers, Wanted::No).await?;
     place.becomes(Doing::Working);
     Ok(())
 }
 
-/// Answers a question. Whether the process lives never waits for anything else.
+/// Answers a question. It waits for nothing, so that a liveness check never does.
 fn ask(shared: &Shared, question: Question, parts: &Parts) -> Answer {
     let with = |answer: &dyn Fn(&Control) -> Answer| shared.control.get().map_or_else(starting, answer);
     match question {
@@ -117,14 +117,14 @@ fn ask(shared: &Shared, question: Question, parts: &Parts) -> Answer {
     }
 }
 
-/// Shows a view, rendered aside.
+/// Shows a view, rendered on another thread.
 async fn show(shared: Arc<Shared>, view: View) -> Answer {
     let Some(control) = shared.control.get().cloned() else { return starting() };
     let known = Arc::clone(&shared);
     shared.renderings.share(view, &shared.places, move || rendered(&known, &control, view)).await
 }
 
-/// A view, whole. It may take a while, and the thread that answers does something else meanwhile.
+/// Renders a view. It may take a while, so it does not run on the thread that answers.
 fn rendered(shared: &Shared, control: &Control, view: View) -> Answer {
     let status = control.status.borrow().clone();
     let snapshot = control.current.load();
@@ -142,7 +142,7 @@ fn rendered(shared: &Shared, control: &Control, view: View) -> Answer {
     }
 }
 
-/// Makes a change for a caller who may make it.
+/// Makes a change for an authorised caller.
 async fn make(
     shared: Arc<Shared>,
     caller: Arc<Caller>,
@@ -151,10 +151,10 @@ async fn make(
     parts: &Parts,
     body: Incoming,
 ) -> Answer {
-    // Before the body is read, which takes memory.
+    // Before the body is read, so that the bound also limits the memory for bodies.
     let Ok(turn) = Arc::clone(&shared.changes).try_acquire_owned() else {
         body::discard(body, &parts.headers).await;
-        return Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many changes are under way already");
+        return Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many changes are already in progress");
     };
     let body = match body::read(body, &parts.headers, Wanted::Yes).await {
         Ok(body) => body,
@@ -163,7 +163,7 @@ async fn make(
     place.becomes(Doing::Working);
     let Some(control) = shared.control.get().cloned() else { return starting() };
     let (json, method, path) = (body::is_json(&parts.headers), parts.method.clone(), parts.uri.clone());
-    // A client that goes away while a change is made would leave it half made, and without a trace.
+    // On a task of its own: if the client goes away, this future is dropped, and the change would stop in the middle.
     let changed = tokio::spawn(async move {
         let _turn = turn;
         let answer = changed(&shared, control, change, &values, json, &body).await;
@@ -171,12 +171,12 @@ async fn make(
         answer
     });
     changed.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a change through the admin API broke off");
-        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the change broke off, and the log says why")
+        tracing::error!(%error, "a change through the admin API failed unexpectedly");
+        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the change failed unexpectedly (the log has the reason)")
     })
 }
 
-/// What a change comes to. `values` are those of the path.
+/// Makes the change, and returns the answer. `values` are those of the path.
 async fn changed(
     shared: &Shared,
     control: Control,
@@ -194,7 +194,7 @@ async fn changed(
             process::drain(control).await
         }
         Change::AddCertificate | Change::ServerState if !json => {
-            let reason = "the body is of another type (expected Content-Type: application/json)";
+            let reason = "unexpected type of the body (expected Content-Type: application/json)";
             Answer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)
         }
         Change::ServerState => servers::set_state(&control.current.load(), value(0), value(1), body),

@@ -1,4 +1,4 @@
-//! What the admin API shows. Must not know: who asks, how anything is changed.
+//! What the admin API shows. Must not know: the caller, how anything is changed.
 
 pub(super) mod errors;
 pub(super) mod explain;

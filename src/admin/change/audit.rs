@@ -1,5 +1,5 @@
-//! What was refused and what was changed → the log, with who asked, and counts. Never a secret.
-//! Must not know: why something is refused, how a change is made.
+//! Refusals and changes → the log, with the caller, and counters; never a secret. Must not know: why something is refused,
+//! how a change is made.
 
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
@@ -14,7 +14,7 @@ use crate::admin::connection::places::Places;
 use crate::admin::request::guard::Refused;
 use crate::limit::rate::{Limiter, Rate};
 
-/// What is counted.
+/// The counters, and the limit of log lines.
 #[derive(Debug)]
 pub(in crate::admin) struct Audit {
     counts: [AtomicU64; Refused::ALL.len()],
@@ -30,8 +30,9 @@ impl Default for Audit {
 }
 
 impl Audit {
-    /// Counts it, and logs it unless that were too many lines: whoever guesses tokens must not fill a disk.
+    /// Counts a refusal, and logs it within the limit.
     pub(in crate::admin) fn refused(&self, caller: &Caller, request: &Parts, why: Refused) {
+        // Without a limit, a client that guesses tokens could fill the disk.
         if let Some(count) = Refused::ALL.iter().position(|known| *known == why).and_then(|at| self.counts.get(at)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -44,17 +45,17 @@ impl Audit {
         tracing::warn!(peer = %caller, reason, method = ?method, path = ?path, not_logged, "the admin API refused a request");
     }
 
-    /// Logs a change that somebody who may make it has asked for, and what came of it.
+    /// Logs a change that an authorised caller has requested, and its result.
     pub(in crate::admin) fn changed(&self, caller: &Caller, method: &Method, path: &str, status: StatusCode) {
         let (method, path, status) = (method.as_str(), shown(path), status.as_u16());
-        tracing::info!(peer = %caller, method, path = ?path, status, "a change was asked for through the admin API");
+        tracing::info!(peer = %caller, method, path = ?path, status, "a change was requested through the admin API");
     }
 
     /// In the text format of Prometheus.
     pub(in crate::admin) fn metrics(&self, places: &Places) -> String {
         let mut text = String::new();
         let mut family = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {
-            // Writing to a String does not fail.
+            // Writing to a String cannot fail.
             let _ = writeln!(text, "# HELP tlsgate_admin_{name} {help}\n# TYPE tlsgate_admin_{name} {kind}");
             for (labels, value) in values {
                 let _ = writeln!(text, "tlsgate_admin_{name}{labels} {value}");
@@ -62,9 +63,9 @@ impl Audit {
         };
         let bare = |value| [(String::new(), value)];
         family("connections", "gauge", "Connections to the admin server now.", &bare(places.count() as u64));
-        let help = "Connections to the admin server that were closed for others, since they waited for their peers.";
+        let help = "Connections to the admin server that were closed to make room for others, since they waited for their peers.";
         family("connections_evicted_total", "counter", help, &bare(places.evicted()));
-        let help = "Connections to the admin server for which there was no place.";
+        let help = "Connections to the admin server that were refused, since there was no room for them.";
         family("connections_rejected_total", "counter", help, &bare(places.refused()));
         let counts = Refused::ALL.iter().zip(&self.counts);
         let counts: Vec<_> = counts
@@ -76,13 +77,14 @@ impl Audit {
     }
 }
 
-/// The beginning of the path; a whole one may be as long as a request's head.
+/// The beginning of the path. The whole one may be as long as a request's head.
 fn shown(path: &str) -> &str {
-    // A character may lie across that place.
+    // That length may be in the middle of a character.
     let end = (0..=LONGEST_SHOWN.min(path.len())).rev().find(|end| path.is_char_boundary(*end));
     path.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
+/// Log lines at once; after that, one per second.
 const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// Bytes.
 const LONGEST_SHOWN: usize = 200;

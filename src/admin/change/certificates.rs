@@ -1,5 +1,5 @@
-//! Certificates are added and removed: checked, then written, then swapped, and taken back where that fails.
-//! Must not know: how files are written, how a reload works.
+//! Adds and removes certificates: checks, writes, reloads, and undoes the change where the reload fails. Must not know: how
+//! files are written, how a reload works.
 
 use std::io;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::pem;
 use crate::tls::handshake::never_served;
 
-/// What is to be added, as it was sent. Not `Debug`: it holds a key.
+/// The request to add a certificate, as sent. Not `Debug`: it contains a private key.
 struct Sent {
     name: String,
     certificate: String,
     key: String,
 }
 
-/// Adds a certificate to a listener, or replaces the one of that name.
+/// Adds a certificate to a listener, or replaces the one with that name.
 pub(in crate::admin) async fn add(control: &Control, listener: &str, body: &[u8]) -> Answer {
     let sent = match Sent::read(body) {
         Ok(sent) => sent,
@@ -44,13 +44,14 @@ pub(in crate::admin) async fn add(control: &Control, listener: &str, body: &[u8]
     };
     let snapshot = control.current.load();
     let terminators = snapshot.listener(listener).into_iter().flat_map(|listener| listener.ways.terminators());
+    // Refused only if no policy of the listener could use it: `collect` is `None` as soon as one can.
     let reasons: Option<Vec<_>> = terminators.map(|terminator| never_served(&built, &terminator.policy)).collect();
     if let Some(reason) = reasons.and_then(|reasons| reasons.into_iter().next()) {
         return Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("certificate: {reason}"));
     }
     let elsewhere = certificates(control, listener).into_iter().find(|other| other.fingerprint == built.fingerprint);
     if let Some(other) = elsewhere.filter(|other| other.label != built.label) {
-        let message = format!("this certificate is there already, as {}", other.label);
+        let message = format!("this certificate already exists as {}", other.label);
         return Answer::error(StatusCode::CONFLICT, &message);
     }
     let files = pair.clone();
@@ -74,22 +75,23 @@ pub(in crate::admin) async fn add(control: &Control, listener: &str, body: &[u8]
 /// Removes a certificate from a listener's folder.
 pub(in crate::admin) async fn remove(control: &Control, listener: &str, name: &str) -> Answer {
     let config = Arc::clone(&control.status.borrow().config);
-    let (its_listener, its_name) = (listener.to_owned(), name.to_owned());
-    let pair = match looked_up(move || folder::to_remove(&config, &its_listener, &its_name)).await {
+    let (owned_listener, owned_name) = (listener.to_owned(), name.to_owned());
+    let pair = match looked_up(move || folder::to_remove(&config, &owned_listener, &owned_name)).await {
         Ok(pair) => pair,
         Err(refusal) => return refusal,
     };
     let label = pair.certificate_path().display().to_string();
     let snapshot = control.current.load();
-    let bereft = snapshot.listeners().find(|other| {
+    // Every listener, since several may share the folder.
+    let without = snapshot.listeners().find(|other| {
         let mut terminators = other.ways.terminators();
         terminators.any(|terminator| {
             let all = terminator.certificates.all();
             !all.is_empty() && all.iter().all(|certificate| *certificate.label == *label)
         })
     });
-    if let Some(bereft) = bereft {
-        let message = format!("listener {:?} would be left without a certificate", bereft.name);
+    if let Some(without) = without {
+        let message = format!("listener {:?} would be left without a certificate", without.name);
         return Answer::error(StatusCode::CONFLICT, &message);
     }
     let files = pair.clone();
@@ -108,8 +110,9 @@ pub(in crate::admin) async fn remove(control: &Control, listener: &str, name: &s
 }
 
 impl Sent {
-    /// By hand, since the words of a deserializer quote what they did not expect.
+    /// Parses a body. The errors contain nothing of it.
     fn read(body: &[u8]) -> Result<Self, Answer> {
+        // By hand: the errors of a derived deserializer quote what they found, which may be the key.
         let malformed = |message: &str| Answer::error(StatusCode::BAD_REQUEST, message);
         let value: Value = serde_json::from_slice(body).map_err(|error| {
             malformed(&format!("the body is not JSON, from line {}, column {}", error.line(), error.column()))
@@ -123,14 +126,14 @@ impl Sent {
         if fields.is_empty() { Ok(sent) } else { Err(malformed(EXPECTED)) }
     }
 
-    /// What a reload will make of it.
+    /// The certificate as a reload will build it.
     fn built(&self, pair: &Pair) -> Result<Certificate, Answer> {
         let wrong = |field: &str, message: &dyn std::fmt::Display| {
             Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("{field}: {message}"))
         };
-        // Whatever is called a private key would be written to where everyone may read.
+        // The certificate's file is readable for everyone.
         if self.certificate.contains("PRIVATE KEY-----") {
-            return Err(wrong("certificate", &"holds a private key, expected certificates only"));
+            return Err(wrong("certificate", &"contains a private key, expected certificates only"));
         }
         let chain = pem::read(self.certificate.as_bytes()).map_err(|error| wrong("certificate", &error))?;
         let key = pem::read(self.key.as_bytes()).map_err(|error| wrong("key", &error))?;
@@ -140,47 +143,48 @@ impl Sent {
     }
 }
 
-/// Reloads; what changed, if that went well and came to what was meant. Else the files are as they were.
+/// Reloads, and returns what changed if the reload succeeded and `expected` holds for the listener's certificates. Otherwise
+/// undoes the change of the files.
 async fn swapped(
     control: &Control,
     made: Change,
-    meant: impl Fn(&[Arc<Certificate>]) -> bool,
+    expected: impl Fn(&[Arc<Certificate>]) -> bool,
     listener: &str,
 ) -> Result<Vec<String>, Answer> {
     let refusal = match control.reload().await.as_deref() {
-        Ok(Report::Swapped(changes)) if meant(&certificates(control, listener)) => {
+        Ok(Report::Swapped(changes)) if expected(&certificates(control, listener)) => {
             if let Err(error) = aside(move || made.keep()).await {
-                tracing::warn!(%error, "what is left of a change of certificate files is tidied at the next one");
+                tracing::warn!(%error, "what is left of a change of certificate files is removed at the next change");
             }
             return Ok(changes.clone());
         }
         Ok(Report::Swapped(_)) => {
-            let message = "the reload did not take it over, and the warnings in the log say why; nothing was changed";
+            let message = "the reload did not use it (the warnings in the log have the reason); nothing was changed";
             Answer::error(StatusCode::CONFLICT, message)
         }
         Ok(Report::Failed(errors)) => process::failed(StatusCode::CONFLICT, errors),
         Err(stopping) => Answer::error(StatusCode::SERVICE_UNAVAILABLE, &stopping.to_string()),
     };
     if let Err(error) = aside(move || made.take_back()).await {
-        tracing::error!(%error, "a change of certificate files cannot be taken back");
-        let message = format!("it failed, and what was written cannot be taken back: {error}");
+        tracing::error!(%error, "cannot undo a change of certificate files");
+        let message = format!("the change failed, and cannot be undone: {error}");
         return Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &message));
     }
-    // Where it swapped, it has to swap back; where it failed, this reports that all is well again.
+    // After a swap, this loads the old certificates again. After a failure, it clears the error that the status shows.
     if control.reload().await.is_err() {
         tracing::info!("the certificate files are as they were; tlsgate is stopping");
     }
     Err(refusal)
 }
 
-/// Looks at files on another thread: a folder may be on a disk that does not answer, and others are served meanwhile.
+/// Looks at files on another thread: a folder may be on a disk that does not answer, and other requests must not wait for it.
 async fn looked_up<T: Send + 'static>(look: impl FnOnce() -> Result<T, Answer> + Send + 'static) -> Result<T, Answer> {
     spawn_blocking(look).await.unwrap_or_else(|error| {
-        Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("the folder cannot be looked at: {error}")))
+        Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot look at the folder: {error}")))
     })
 }
 
-/// Does what waits for a disk on another thread.
+/// Does work that waits for a disk on another thread.
 async fn aside<T: Send + 'static>(act: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     spawn_blocking(act).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
@@ -192,9 +196,9 @@ fn certificates(control: &Control, listener: &str) -> Vec<Arc<Certificate>> {
 }
 
 fn unwritten(pair: &Pair, error: &std::io::Error) -> Answer {
-    let message = format!("{} cannot be changed: {error}", pair.folder.display());
+    let message = format!("cannot change {}: {error}", pair.folder.display());
     Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &message)
 }
 
 const EXPECTED: &str =
-    "the body is not what is expected: a JSON object with \"name\", \"certificate\" and \"key\", all texts";
+    "unexpected body (expected a JSON object with \"name\", \"certificate\" and \"key\", all strings)";

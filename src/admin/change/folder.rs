@@ -14,20 +14,21 @@ use crate::config::validate::Config;
 use crate::config::validate::listener::Listener;
 use crate::files::progress;
 
-/// Where a certificate of that name is written, and whether there is one already.
+/// Where a certificate of that name is to be written, and whether one already exists.
 pub(in crate::admin) fn to_write(config: &Config, listener: &str, name: &str) -> Result<(Pair, bool), Answer> {
     let listener = known(config, listener)?;
     let name = plain(name)?;
     let folders: Vec<&Path> = folders(listener).collect();
     for folder in &folders {
         if there(folder, &format!("{name}.pem")) {
-            let message = format!("{name}.pem is there already, and {name}.key would be taken for its key");
+            let message = format!("{name}.pem already exists, and {name}.key would be used as its key");
             return Err(Answer::error(StatusCode::CONFLICT, &message));
         }
     }
     let pairs = folders.iter().map(|folder| named(folder, name, "crt"));
     let Some(first) = pairs.clone().next() else {
-        let message = "the listener has no folder among its certificates, and only there can one be added";
+        let message =
+            "the listener has no folder of certificates (expected one, since a certificate is added to a folder)";
         return Err(Answer::error(StatusCode::CONFLICT, message));
     };
     let existing =
@@ -51,24 +52,24 @@ pub(in crate::admin) fn to_remove(config: &Config, listener: &str, name: &str) -
         (Some(pair), None) => plain_files(pair),
         (Some(one), Some(other)) => {
             let paths = [one, other].map(|pair| pair.certificate_path().display().to_string());
-            let message = format!("several files bear that name: {}", paths.join(" and "));
+            let message = format!("several files have that name: {}", paths.join(" and "));
             Err(Answer::error(StatusCode::CONFLICT, &message))
         }
     }
 }
 
-/// Finishes changes that a process could not finish because it was killed. What cannot be finished is logged: what is in
-/// the folders is loaded all the same.
+/// Finishes changes that an earlier process could not finish because it was killed. A failure is only logged, since the
+/// certificates in the folder can be loaded anyway.
 pub(in crate::admin) fn tidy_all(config: &Config) {
     let folders: BTreeSet<&Path> = config.listeners.iter().flat_map(folders).collect();
     for folder in folders {
         match progress::begin(folder).and_then(|()| pair::tidy(folder)) {
             Ok(0) => {}
             Ok(count) => {
-                tracing::warn!(folder = %folder.display(), count, "changes that were broken off are finished or taken back");
+                tracing::warn!(folder = %folder.display(), count, "finished or undid interrupted changes");
             }
             Err(error) => {
-                tracing::warn!(folder = %folder.display(), %error, "changes that were broken off cannot be finished");
+                tracing::warn!(folder = %folder.display(), %error, "cannot finish interrupted changes");
             }
         }
     }
@@ -79,8 +80,9 @@ fn known<'c>(config: &'c Config, name: &str) -> Result<&'c Listener, Answer> {
     found.ok_or_else(|| Answer::error(StatusCode::NOT_FOUND, "there is no listener of that name"))
 }
 
-/// A name that is no path, is seen by the folder's reader, and leaves room for what is put around it.
+/// Accepts a name that can be used for files in a folder.
 fn plain(name: &str) -> Result<&str, Answer> {
+    // No separator, so that it is not a path; no dot in front, since hidden files are not loaded.
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     if !name.is_empty() && name.len() <= LONGEST_NAME && !name.starts_with('.') && name.bytes().all(fine) {
         return Ok(name);
@@ -103,17 +105,23 @@ fn there(folder: &Path, name: &str) -> bool {
     fs::symlink_metadata(folder.join(name)).is_ok()
 }
 
-/// Links are made by somebody who changes what they lead to (certbot, Kubernetes); to replace one would part the two.
+/// Accepts only regular files, and files that do not exist.
 fn plain_files(pair: Pair) -> Result<Pair, Answer> {
+    // A symbolic link belongs to a program that changes its target (certbot, Kubernetes). If it were replaced by a file, the
+    // renewals of that program would no longer have an effect.
     for path in [pair.certificate_path(), pair.folder.join(&pair.key)] {
         if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
-            let message = format!("{} is no plain file, and is left to who made it", path.display());
+            let message = format!(
+                "{} is not a regular file (expected one, since a link belongs to another program)",
+                path.display()
+            );
             return Err(Answer::error(StatusCode::CONFLICT, &message));
         }
     }
     Ok(pair)
 }
 
+/// Bytes. File names have at most 255, and the journal of a change adds a prefix and an extension.
 const LONGEST_NAME: usize = 100;
 
 #[cfg(test)]

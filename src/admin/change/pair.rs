@@ -1,17 +1,17 @@
-//! The two files of a certificate, changed in one step that can be taken back. Must not know: what is in them.
+//! Changes the two files of a certificate in one step that can be undone. Must not know: what is in them.
 //!
-//! Two renames are two steps, and a process can be killed between them. So the change is written down first, in a hidden
-//! folder beside the files that nobody else can enter: what is to be put in place, and what stood there. One rename of
-//! that folder decides; from then on the change is finished by whoever comes next, here or at the next start:
+//! Two renames are two steps, and a process can be killed between them. So the change is first written to a journal: a hidden
+//! folder beside the files, which no other user can enter, with the new and the old contents. One rename of that folder
+//! decides. From then on the change is finished, here, at the next change or at the next start:
 //!
 //! | name of the folder | what it means | what [`tidy`] does |
 //! |---|---|---|
 //! | `.tlsgate-X` | not decided yet, or done | removes it |
-//! | `.tlsgate-X.do` | decided | does what is left of it |
-//! | `.tlsgate-X.undo` | to be taken back | puts back what stood there |
+//! | `.tlsgate-X.do` | decided | does what is left to do |
+//! | `.tlsgate-X.undo` | to be undone | restores the old contents |
 //!
-//! In it, `new-NAME` is to become `NAME`, `gone-NAME` says that `NAME` is to go, `old-NAME` is what stood there, and
-//! `none-NAME` says that nothing did. A folder that holds anything else is somebody else's, whatever its name is.
+//! In it, `new-NAME` is to become `NAME`, `gone-NAME` means that `NAME` is to be removed, `old-NAME` is the old `NAME`, and
+//! `none-NAME` means that there was none. A folder with any other contents is not a journal, whatever its name is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Write};
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-/// Where certificate and key stand, in one folder.
+/// Where certificate and key are, in one folder.
 #[derive(Debug, Clone)]
 pub(in crate::admin) struct Pair {
     pub(in crate::admin) folder: PathBuf,
@@ -29,21 +29,21 @@ pub(in crate::admin) struct Pair {
     pub(in crate::admin) key: String,
 }
 
-/// A change that was made, and can still be taken back. It has to be kept or taken back; where neither happens, it is
-/// kept at the next change or start.
+/// A change that was made and can still be undone. It has to be kept or taken back; where neither happens, the next change or
+/// start keeps it.
 #[derive(Debug)]
 #[must_use]
 pub(in crate::admin) struct Change {
     journal: Journal,
-    /// Held until the change is kept or taken back, so that no other process finishes it meanwhile.
+    /// Held until the change is kept or taken back, so that no other process finishes it in the meantime.
     _lock: File,
 }
 
-/// A change as it is written down.
+/// A change in its folder.
 #[derive(Debug)]
 struct Journal {
     folder: PathBuf,
-    /// `.tlsgate-X`, without what follows that.
+    /// `.tlsgate-X`, without the stage's suffix.
     name: String,
     stage: Stage,
 }
@@ -63,15 +63,16 @@ impl Pair {
 }
 
 impl Change {
-    /// Puts both in place, or neither. The key comes first: a key alone is not looked at.
+    /// Writes both files, or neither.
     pub(in crate::admin) fn write(pair: &Pair, certificate: &str, key: &str) -> Result<Self> {
         Self::make(pair, |journal| {
+            // The key first: a key without a certificate is ignored, the reverse is an error.
             journal.write("new", &pair.key, key, 0o600)?;
             journal.write("new", &pair.certificate, certificate, 0o644)
         })
     }
 
-    /// Removes both, as far as they are there, or neither.
+    /// Removes both files, as far as they exist, or neither.
     pub(in crate::admin) fn remove(pair: &Pair) -> Result<Self> {
         Self::make(pair, |journal| {
             for name in [&pair.key, &pair.certificate] {
@@ -81,12 +82,12 @@ impl Change {
         })
     }
 
-    /// It stays.
+    /// Makes the change permanent.
     pub(in crate::admin) fn keep(self) -> Result<()> {
         self.journal.end()
     }
 
-    /// Puts everything back as it was.
+    /// Restores the files as they were.
     pub(in crate::admin) fn take_back(mut self) -> Result<()> {
         self.journal.becomes(Stage::Undo)?;
         self.journal.undo()?;
@@ -95,7 +96,7 @@ impl Change {
 
     fn make(pair: &Pair, write: impl FnOnce(&Journal) -> Result<()>) -> Result<Self> {
         let lock = lock(&pair.folder)?
-            .ok_or_else(|| Error::new(ErrorKind::ResourceBusy, "another process changes files in it"))?;
+            .ok_or_else(|| Error::new(ErrorKind::ResourceBusy, "another process is changing files in it"))?;
         tidy_locked(&pair.folder)?;
         let mut journal = Journal::new(&pair.folder)?;
         let written = [&pair.key, &pair.certificate].into_iter().try_for_each(|name| journal.remember(name));
@@ -114,8 +115,8 @@ impl Change {
     }
 }
 
-/// Finishes what a process that was killed has left in a folder of certificates, and removes what it never decided on.
-/// Returns how many such changes there were. Where another process changes files there just now, they are its own.
+/// Finishes the changes that a killed process has left in a folder of certificates, and removes those that were not decided.
+/// Returns how many there were; 0 where another process is changing files there, since they may be its own.
 pub(in crate::admin) fn tidy(folder: &Path) -> Result<usize> {
     if Journal::all(folder)?.is_empty() {
         return Ok(0);
@@ -160,7 +161,7 @@ impl Journal {
         }
     }
 
-    /// Those in a folder, of whatever process.
+    /// The journals in a folder, of any process.
     fn all(folder: &Path) -> Result<Vec<Self>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(folder)? {
@@ -173,9 +174,9 @@ impl Journal {
                 .into_iter()
                 .find_map(|stage| Some((name.strip_suffix(stage.suffix())?.to_owned(), stage)));
             let (name, stage) = stages.unwrap_or((name, Stage::Open));
-            // A socket that is being bound beside it, or a file of somebody else, has another kind of name.
+            // The temporary name of a Unix socket that is being bound has the same prefix, but other characters.
             let is_ours = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            // One that is gone meanwhile is nobody's.
+            // An entry without a type was removed in the meantime.
             if is_ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 let journal = Self { folder: folder.to_owned(), name: format!("{PREFIX}{name}"), stage };
                 found.extend(journal.is_one()?.then_some(journal));
@@ -184,12 +185,12 @@ impl Journal {
         Ok(found)
     }
 
-    /// Whether there is nothing in it but what a change puts there. What another user has begun stays theirs; what they
-    /// have decided is an error, since nothing may change before it is finished.
+    /// Whether the folder is a journal: it contains only what a change puts there.
     fn is_one(&self) -> Result<bool> {
         let path = self.path();
         let entries = match fs::read_dir(&path) {
             Ok(entries) => entries,
+            // It belongs to another user. If it is decided, it has to be finished before anything else changes: an error.
             Err(_) if self.stage == Stage::Open => return Ok(false),
             Err(error) => return Err(of(&path, &error)),
         };
@@ -212,14 +213,14 @@ impl Journal {
         self.path().join(format!("{kind}-{name}"))
     }
 
-    /// Keeps what stands under that name, or that nothing does.
+    /// Saves the file of that name in the journal, or that there is none.
     fn remember(&self, name: &str) -> Result<()> {
         let (path, old) = (self.folder.join(name), self.entry("old", name));
         step();
         match fs::hard_link(&path, &old) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => self.write("none", name, "", 0o600),
-            // Some file systems have no links, and some files of other users may not be linked.
+            // Some file systems have no hard links, and Linux may forbid links to other users' files (protected_hardlinks).
             Err(_) => fs::copy(&path, &old).and_then(|_| File::open(&old)?.sync_all()),
         }
     }
@@ -235,8 +236,9 @@ impl Journal {
         file.sync_all()
     }
 
-    /// The one step that decides. What is in it is on the disk before that, and the decision after it.
+    /// Changes the stage: the one step that decides.
     fn becomes(&mut self, stage: Stage) -> Result<()> {
+        // After a power failure, a decided journal must be complete: its contents are on the disk before the rename.
         sync(&self.path())?;
         let before = self.path();
         let decided = Self { folder: self.folder.clone(), name: self.name.clone(), stage };
@@ -246,9 +248,9 @@ impl Journal {
         sync(&self.folder)
     }
 
-    /// Does what is left to do; what was done already is not there any more.
+    /// Does what is left to do. A step that is done has removed its entry.
     fn apply(&self) -> Result<()> {
-        // Keys before certificates, and certificates gone before keys: at no moment is a certificate without a key.
+        // Keys are written before certificates, and removed after them: a certificate never lacks its key.
         for name in self.names("new")? {
             self.rename("new", &name)?;
         }
@@ -268,8 +270,9 @@ impl Journal {
         sync(&self.folder)
     }
 
-    /// It means nothing any more, and goes: first its meaning, in one step, then what is in it.
+    /// Removes the journal.
     fn end(mut self) -> Result<()> {
+        // Not decided any more, in one step: a journal that is only partly removed must not be applied.
         if self.stage != Stage::Open {
             self.becomes(Stage::Open)?;
         }
@@ -286,7 +289,7 @@ impl Journal {
         let (from, to) = (self.entry(kind, name), self.folder.join(name));
         step();
         fs::rename(&from, to)?;
-        // Two names of one file are left as they are by a rename.
+        // A rename does nothing where both names are hard links to the same file (rename(2)).
         absent_is_fine(fs::remove_file(from))
     }
 
@@ -318,24 +321,25 @@ impl Stage {
     }
 }
 
-/// The right to change files in a folder; `None` where another process has it.
+/// The lock for changing files in a folder; `None` where another process has it.
 fn lock(folder: &Path) -> Result<Option<File>> {
     let file = File::open(folder)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        // Some file systems have no locks; there, the one process that is the rule needs none.
+        // Some file systems have no locks. Normally there is only one process, which does not need any.
         Err(_) => Ok(Some(file)),
     }
 }
 
-/// What was renamed in a folder is certain to stay so only after this.
+/// Writes the entries of a folder to the disk.
 fn sync(folder: &Path) -> Result<()> {
     step();
+    // Without it, a rename may be lost in a power failure (fsync(2)).
     File::open(folder)?.sync_all()
 }
 
-/// The error, with what it is about.
+/// The error, with the path that it is about.
 fn of(path: &Path, error: &Error) -> Error {
     Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
@@ -347,7 +351,7 @@ fn absent_is_fine(result: Result<()>) -> Result<()> {
     }
 }
 
-/// Stands before each step; a test ends it there, as if the process were killed.
+/// Called before each step. A test stops there, as if the process were killed.
 #[cfg(not(test))]
 fn step() {}
 

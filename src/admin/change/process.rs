@@ -10,14 +10,14 @@ use crate::config::located::ConfigError;
 use crate::reload::control::{Control, Status};
 use crate::reload::report::Report;
 
-/// A reload that changed nothing because something is wrong.
+/// The answer to a reload that failed and changed nothing.
 #[derive(Serialize)]
 struct Failed<'a> {
     error: &'static str,
     errors: Vec<ShownError<'a>>,
 }
 
-/// Reads everything again and swaps; waits for what comes of it.
+/// Reads everything again and swaps; answers with the result.
 pub(in crate::admin) async fn reload(control: &Control) -> Answer {
     match control.reload().await.as_deref() {
         Ok(Report::Swapped(changes)) => Answer::ok(&swapped(&control.status.borrow(), changes)),
@@ -26,13 +26,13 @@ pub(in crate::admin) async fn reload(control: &Control) -> Answer {
     }
 }
 
-/// Stops accepting, and answers when that has come about.
+/// Stops accepting, and answers once nothing is accepted any more.
 pub(in crate::admin) async fn drain(mut control: Control) -> Answer {
-    let already = || Answer::error(StatusCode::CONFLICT, "tlsgate is draining already");
+    let already = || Answer::error(StatusCode::CONFLICT, "tlsgate is already draining");
     if control.status.borrow().draining || control.drain().await.is_err() {
         return already();
     }
-    // The sender goes only when the process ends, which is what was asked for.
+    // The sender is dropped only when the process ends, which was requested.
     let _ = control.status.wait_for(|status| status.draining).await;
     Answer::json(StatusCode::ACCEPTED, &json!({ "draining": true }))
 }

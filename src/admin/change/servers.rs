@@ -1,4 +1,4 @@
-//! Sets the state of a server of a backend: in service, drained, out of service. Must not know: what follows from it.
+//! Sets the state of a server of a backend: in service, drained, out of service. Must not know: its effects.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::snapshot::Snapshot;
 pub(in crate::admin) fn set_state(snapshot: &Snapshot, backend: &str, server: &str, body: &[u8]) -> Answer {
     let Some(state) = requested(body) else {
         let words = State::ALL.map(|state| format!("{{\"state\":\"{}\"}}", state.word())).join(" or ");
-        return Answer::error(StatusCode::BAD_REQUEST, &format!("the body is something else (expected {words})"));
+        return Answer::error(StatusCode::BAD_REQUEST, &format!("unexpected body (expected {words})"));
     };
     let Some(pool) = snapshot.pool(backend) else {
         return Answer::error(StatusCode::NOT_FOUND, "there is no backend of that name");

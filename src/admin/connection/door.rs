@@ -1,4 +1,4 @@
-//! The way by which requests come in: where the admin server listens → a socket that accepts. Must not know: HTTP.
+//! Where the admin server listens → a socket that accepts. Must not know: HTTP.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -8,15 +8,15 @@ use crate::config::values::Mode;
 use crate::net::address::Address;
 use crate::net::listen::{Handed, Listening};
 
-/// The way by which requests come in.
+/// Where the admin server listens.
 #[derive(Debug)]
 pub(in crate::admin) enum Door {
-    /// The address, with the port that was taken where any was good.
+    /// The address as bound, with the real port where port 0 is configured.
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
-/// Binds, or goes on with a socket that another process has bound, and reports what the socket became.
+/// Binds a socket, or uses one that another process has bound. Returns it with its real address.
 pub(in crate::admin) fn bind(address: &Address, mode: Mode, inherited: Option<Handed>) -> Result<(Listening, Door)> {
     let socket = match inherited {
         Some(socket) => Listening::inherited(socket, address, mode.0)?,
@@ -30,7 +30,7 @@ pub(in crate::admin) fn bind(address: &Address, mode: Mode, inherited: Option<Ha
 }
 
 impl Door {
-    /// Whether other machines can reach it.
+    /// Whether it is not only on the loopback interface.
     pub(in crate::admin) fn is_open_to_others(&self) -> bool {
         matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
     }

@@ -1,8 +1,8 @@
-//! The connections that the admin server holds: how many there may be, how many of one peer, and which of them are closed
-//! where a newcomer finds no place. Must not know: HTTP, how a connection is served.
+//! Bounds the connections of the admin server, in total and for each peer, and chooses which of them are closed where a new
+//! one finds no room. Must not know: HTTP, how a connection is served.
 //!
 //! A connection that waits for its peer can be closed for another one; a connection for which an answer is being made
-//! cannot. Whoever holds connections without using them therefore cannot keep a probe out.
+//! cannot. So a client that holds connections without using them cannot lock out a health check.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,15 +17,15 @@ use crate::admin::connection::caller::Peer;
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Doing {
-    /// For its peer to send something.
+    /// Its peer has to send something.
     Receiving,
-    /// For an answer that is being made here.
+    /// An answer is being made here.
     Working,
-    /// For its peer to take an answer.
+    /// Its peer has to read an answer.
     Sending,
 }
 
-/// All places.
+/// All places for connections.
 #[derive(Debug)]
 pub(in crate::admin) struct Places {
     table: Mutex<Table>,
@@ -60,7 +60,7 @@ struct Held {
 }
 
 impl Places {
-    /// So many.
+    /// Places for at most that many connections.
     pub(in crate::admin) fn new(most: usize) -> Self {
         Self {
             table: Mutex::new(Table::new(most)),
@@ -70,14 +70,14 @@ impl Places {
         }
     }
 
-    /// A place for a connection of that peer, and for it connections are closed where that is needed. `None` where none
+    /// A place for a connection of that peer. Closes other connections for it where that is needed. `None` where no place
     /// becomes free in time.
     pub(in crate::admin) async fn enter(self: &Arc<Self>, peer: Peer) -> Option<Place> {
         for _ in 0..PATIENCE.as_millis().div_ceil(PAUSE.as_millis()) {
             if let Some((id, leave)) = self.table().enter(peer, Instant::now()) {
                 return Some(Place { places: Arc::clone(self), id, leave });
             }
-            // Those that are served leave by themselves; only where nobody does for a while is somebody made to.
+            // Most connections end by themselves soon. Only where none does for a while, some are closed.
             if timeout(PAUSE, self.freed.notified()).await.is_err() {
                 self.evict(Table::crowd, peer);
             }
@@ -86,12 +86,12 @@ impl Places {
         None
     }
 
-    /// Closes connections that do not take their answers, so that what those hold becomes free.
+    /// Closes connections whose peers do not read their answers, so that the memory of these becomes free.
     pub(in crate::admin) fn evict_senders(&self) {
         self.evict(|table, (), now| table.senders(now), ());
     }
 
-    /// Closes connections that wait for their peers, whoever those are.
+    /// Closes connections that wait for their peers, of any peer.
     pub(in crate::admin) fn evict_anybody(&self) {
         self.evict(|table, (), now| table.slowest(now, |_| true), ());
     }
@@ -108,12 +108,12 @@ impl Places {
         self.table().held.len()
     }
 
-    /// Connections that were closed for others, so far.
+    /// How many connections were closed for others so far.
     pub(in crate::admin) fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
     }
 
-    /// Connections for which there was no place, so far.
+    /// How many connections were refused so far because there was no place.
     pub(in crate::admin) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
@@ -135,7 +135,7 @@ impl Places {
 }
 
 impl Place {
-    /// From now on it waits for something else.
+    /// Records what the connection waits for from now on.
     pub(in crate::admin) fn becomes(&self, doing: Doing) {
         if let Some(held) = self.places.table().held.get_mut(&self.id) {
             (held.doing, held.since) = (doing, Instant::now());
@@ -160,7 +160,8 @@ impl Table {
         Self { most, next: 0, held: HashMap::new() }
     }
 
-    /// Connections of one peer. The rest is for others: a probe comes from elsewhere than a flood, most times.
+    /// The largest number of connections of one peer.
+    // A quarter remains for others, since a health check usually comes from another address than a flood.
     fn per_peer(&self) -> usize {
         self.most - self.most / 4
     }
@@ -176,8 +177,8 @@ impl Table {
         Some((id, leave))
     }
 
-    /// Who makes room for a newcomer: connections of the same peer where that has its share, otherwise of the peer that
-    /// has most, otherwise of anybody.
+    /// Which connections are closed for a new one: those of the same peer if it has its share already, otherwise those of the
+    /// peer with the most connections, otherwise any.
     fn crowd(&self, newcomer: Peer, now: Instant) -> Vec<u64> {
         if self.count(newcomer) >= self.per_peer() {
             return self.slowest(now, |held| held.peer == newcomer);
@@ -193,7 +194,7 @@ impl Table {
         self.slowest(now, |held| sends(held) && Some(held.peer) == most)
     }
 
-    /// Those that have waited for their peers longest, and longer than one waits for a peer that is there.
+    /// Those that have waited longest for their peers, if that is at least [`GRACE`].
     fn slowest(&self, now: Instant, among: impl Fn(&Held) -> bool) -> Vec<u64> {
         let slow = self.held.iter().filter(|(_, held)| held.is_slow(now) && among(held));
         let mut slow: Vec<_> = slow.map(|(id, held)| (held.since, *id)).collect();
@@ -201,7 +202,7 @@ impl Table {
         slow.into_iter().take(AT_ONCE).map(|(_, id)| id).collect()
     }
 
-    /// The peer with most connections of a kind.
+    /// The peer with the most connections of a kind.
     fn most(&self, kind: impl Fn(&Held) -> bool) -> Option<Peer> {
         let mut counts: HashMap<Peer, usize> = HashMap::new();
         for held in self.held.values().filter(|held| kind(held)) {
@@ -221,13 +222,14 @@ impl Held {
     }
 }
 
-/// A connection may wait so long for its peer before it can be closed for another one; a network's longest way takes less.
+/// How long a connection may wait for its peer before it can be closed for another one. A round trip takes less on any
+/// network.
 const GRACE: Duration = Duration::from_secs(1);
-/// Where no place becomes free for so long, some are made free.
+/// How long to wait for a place to become free before connections are closed.
 const PAUSE: Duration = Duration::from_millis(50);
-/// So many.
+/// How many connections are closed at a time.
 const AT_ONCE: usize = 32;
-/// A newcomer waits so long for a place.
+/// How long a new connection waits for a place.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! A connection whose peer has to take what is sent to it: one that takes nothing for a while is given up.
-//! Must not know: what is sent.
+//! A connection that fails where its peer does not read what is sent for a while. Must not know: what is sent.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -12,17 +11,17 @@ use tokio::time::{Sleep, sleep};
 
 use crate::net::stream::Stream;
 
-/// A stream with a deadline for each write. Reading has none: whoever reads sets it.
+/// A stream with a deadline for each write. Reads have none: the HTTP server limits them.
 #[derive(Debug)]
 pub(in crate::admin) struct Progress {
     stream: Stream,
-    /// Runs while the peer takes nothing.
+    /// Runs while the peer reads nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Progress {
     pub(in crate::admin) fn new(stream: Stream) -> Self {
-        // What the kernel keeps for a peer that does not read is memory too. Without it, the kernel's own bound holds.
+        // The kernel's buffer for a peer that does not read is memory as well. If this fails, the kernel's own limit applies.
         let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
         Self { stream, stalled: None }
     }
@@ -58,8 +57,8 @@ impl AsyncWrite for Progress {
         self.watched(cx, moved)
     }
 
-    /// So that an answer is written from where it is. Otherwise each connection gets a copy of it.
     fn is_write_vectored(&self) -> bool {
+        // Otherwise hyper copies the answer for each connection.
         true
     }
 
@@ -72,7 +71,7 @@ impl AsyncWrite for Progress {
     }
 }
 
-/// For the peer to take anything at all.
+/// How long the peer may read nothing at all.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes, of which the kernel makes twice as many.
+/// Bytes. Linux doubles the value (socket(7)).
 const SEND_BUFFER: usize = 128 << 10;

@@ -1,5 +1,5 @@
-//! Accepts connections and bounds what each may take: the time for a request's head, for its answer, and for its whole
-//! life. Must not know: what is asked for, who is closed for whom.
+//! Accepts connections and limits each: the time for a request's head, for its answer, and for its whole life. Must not know:
+//! what is requested, which connection is closed for another one.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::admin::connection::progress::Progress;
 use crate::net::listen::Acceptor;
 use crate::net::stream::Stream;
 
-/// Serves until it has to stop; what is being answered then may still come to its end. `answer` makes the answer to one
+/// Serves until `stop` is true; requests that are being answered then are still finished. `answer` makes the answer to one
 /// request.
 pub(in crate::admin) async fn serve<A, F>(
     socket: &Acceptor,
@@ -41,15 +41,15 @@ pub(in crate::admin) async fn serve<A, F>(
         match accepted {
             Ok(Some((stream, caller, place))) => {
                 tokio::spawn(live(stream, caller, place, stop.clone(), answer.clone()));
-                // It may be answered before the next one comes, and then takes no place from it.
+                // Lets it be answered before the next one is accepted, so that a quick request needs no place at the same time.
                 yield_now().await;
             }
-            // There was no place for it, and it is closed.
+            // There was no place for it, so it is closed.
             Ok(None) => {}
             Err(error) => {
-                // Out of descriptors, most likely: to try again at once would not help, nor would a second warning.
+                // Most likely no descriptor is free: an immediate retry would fail again, and a second warning is of no use.
                 if !failed_before {
-                    tracing::warn!(%error, "the admin server cannot accept for now");
+                    tracing::warn!(%error, "the admin server cannot accept connections at the moment");
                 }
                 places.evict_anybody();
                 sleep(AFTER_FAILURE).await;
@@ -58,7 +58,7 @@ pub(in crate::admin) async fn serve<A, F>(
     }
 }
 
-/// The next connection with its place, if there is one for it.
+/// The next connection, with its place; `None` where there is no place for it.
 async fn next(socket: &Acceptor, places: &Arc<Places>) -> std::io::Result<Option<(Stream, Caller, Place)>> {
     let (stream, address) = socket.accept().await?;
     let caller = Caller::new(&stream, &address);
@@ -66,7 +66,7 @@ async fn next(socket: &Acceptor, places: &Arc<Places>) -> std::io::Result<Option
     Ok(place.map(|place| (stream, caller, place)))
 }
 
-/// One connection's life.
+/// Serves one connection to its end.
 async fn live<A, F>(stream: Stream, caller: Caller, place: Place, mut stop: watch::Receiver<bool>, answer: A)
 where
     A: Fn(Request<Incoming>, Arc<Caller>, Arc<Place>) -> F,
@@ -83,7 +83,7 @@ where
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(Progress::new(stream)), service);
     let mut connection = pin!(connection);
-    // How it ended does not matter here: who asked has seen it.
+    // An error only means that the client has gone or broke the protocol.
     let ended = tokio::select! {
         _ = connection.as_mut() => true,
         () = place.evicted() => true,
@@ -100,8 +100,8 @@ where
     }
 }
 
-/// hyper leaves an answer, even one that is not begun, as soon as it sees that the client has gone. What that client asked
-/// to change is changed all the same, and leaves its trace.
+/// The answer; that to a request that may change something is made to the end even if the client goes away.
+// hyper drops the future of an answer as soon as it sees that the client has gone. A change must be finished and logged.
 fn finished<A>(answer: A, may_change: bool) -> BoxFuture<Result<A::Output, JoinError>>
 where
     A: Future<Output: Send> + Send + 'static,
@@ -114,10 +114,11 @@ where
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// For a request's head to arrive, and for the next one to begin.
+/// How long a request's head may take to arrive, also after the request before it.
 const HEAD: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.
 const LONGEST_HEAD: usize = 64 * 1024;
-/// A connection serves requests for so long, and may then take as long again for the last answer.
+/// How long a connection serves requests. After that, the last answer may take as long again.
 const LIFE: Duration = Duration::from_secs(60);
+/// How long to wait after a failure to accept.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! What is answered: a status and a JSON object. Must not know: who asked.
+//! An answer: a status and a body, mostly JSON. Must not know: the caller.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,11 +21,11 @@ pub(in crate::admin) struct Answer {
     hint: Hint,
 }
 
-/// What the client should know to do better.
+/// A header that shows the client what is expected.
 #[derive(Debug, Clone)]
 enum Hint {
     None,
-    /// It should show the token.
+    /// The client has to send the token.
     Authenticate,
     /// These methods are allowed.
     Methods(String),
@@ -39,11 +39,11 @@ impl Answer {
     pub(in crate::admin) fn json(status: StatusCode, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(body) => Self { status, content_type: JSON, body: body.into(), hint: Hint::None },
-            Err(error) => Self::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("no answer can be written: {error}")),
+            Err(error) => Self::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot write the answer: {error}")),
         }
     }
 
-    /// What is wrong, in plain words.
+    /// An error with a message for people.
     pub(in crate::admin) fn error(status: StatusCode, message: &str) -> Self {
         Self { status, content_type: JSON, body: json!({ "error": message }).to_string().into(), hint: Hint::None }
     }
@@ -52,27 +52,28 @@ impl Answer {
         Self { hint: Hint::Authenticate, ..Self::error(StatusCode::UNAUTHORIZED, message) }
     }
 
-    /// The path is known, and `allowed` is what can be done with it.
+    /// The path is known, and `allowed` are its methods.
     pub(in crate::admin) fn not_allowed(allowed: String) -> Self {
         let message = format!("this method is not allowed here (expected {allowed})");
         Self { hint: Hint::Methods(allowed), ..Self::error(StatusCode::METHOD_NOT_ALLOWED, &message) }
     }
 
-    /// A text that is ready, of its own type.
+    /// A text of the given type.
     pub(in crate::admin) fn text(content_type: &'static str, text: impl Into<Bytes>) -> Self {
         Self { status: StatusCode::OK, content_type, body: text.into(), hint: Hint::None }
     }
 
-    /// The same, with its bytes counted in `held` as long as anybody has them.
+    /// The same answer, with its bytes counted in `held` as long as a clone of it exists.
     pub(in crate::admin) fn counted(self, held: &Arc<AtomicUsize>) -> Self {
         held.fetch_add(self.body.len(), Ordering::AcqRel);
         let body = Bytes::from_owner(Counted { body: self.body, held: Arc::clone(held) });
         Self { body, ..self }
     }
 
-    /// As it is sent on a connection, whose place knows for how long that takes.
+    /// The response to be sent on a connection. Its place counts as sending until the body has been written.
     pub(in crate::admin) fn into_response(self, place: Arc<Place>) -> Response<Full<Bytes>> {
         place.becomes(Doing::Sending);
+        // hyper has no event for the end of a body, but it drops the body then.
         let body = Bytes::from_owner(Sent { body: self.body, place });
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = self.status;
@@ -97,7 +98,7 @@ struct Counted {
     held: Arc<AtomicUsize>,
 }
 
-/// A body that a connection sends. It is dropped when the last byte of it has been written.
+/// A body that a connection sends. hyper drops it when its last byte has been written.
 struct Sent {
     body: Bytes,
     place: Arc<Place>,

@@ -1,4 +1,4 @@
-//! Reads a request's body, within a size and a time, or passes over it. Must not know: what it means.
+//! Reads a request's body, or discards it, within a limit of size and time. Must not know: what it means.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use tokio::time::timeout;
 
 use crate::admin::request::answer::{Answer, JSON};
 
-/// Whether the body is needed. A body that is not takes no memory.
+/// Whether the body is needed. Otherwise it is read without being kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Wanted {
     Yes,
     No,
 }
 
-/// The whole body, or why not. It is empty where it is not needed, and has to be of the right size all the same.
+/// The whole body, or the answer that refuses it. Where it is not needed, the result is empty, but the limits apply.
 pub(in crate::admin) async fn read(body: Incoming, headers: &HeaderMap, wanted: Wanted) -> Result<Vec<u8>, Answer> {
     let too_long = || {
         let message = format!("the body is longer than {} MiB", LONGEST >> 20);
@@ -48,29 +48,32 @@ pub(in crate::admin) async fn read(body: Incoming, headers: &HeaderMap, wanted: 
             discard(body, headers).await;
             Err(too_long())
         }
-        Ok(Err(_)) => Err(Answer::error(StatusCode::BAD_REQUEST, "the body did not arrive whole")),
+        Ok(Err(_)) => Err(Answer::error(StatusCode::BAD_REQUEST, "the body did not arrive completely")),
         Err(_) => Err(Answer::error(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
     }
 }
 
-/// Takes what is sent and forgets it, for a while: a client that still sends when the connection is closed would lose the
-/// answer. A client that waits for leave to send (`Expect: 100-continue`) gets none.
+/// Reads the body for a while and drops it.
+// If the connection were closed while the client still sends, the kernel would send a reset, and the client would lose the
+// answer.
 pub(in crate::admin) async fn discard(mut body: Incoming, headers: &HeaderMap) {
+    // Such a client does not send before it gets a "100 Continue", which reading would make hyper send.
     if headers.contains_key(EXPECT) {
         return;
     }
-    // However that ends, the answer follows.
+    // The answer follows in any case.
     let _ = timeout(PATIENCE, async { while let Some(Ok(_)) = body.frame().await {} }).await;
 }
 
-/// Whether the Content-Type is JSON. A web page cannot have a browser send that here without asking first.
+/// Whether the Content-Type is JSON.
+// It keeps other web sites out: a browser sends this type to another site only after a preflight request, which fails here.
 pub(in crate::admin) fn is_json(headers: &HeaderMap) -> bool {
     let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = declared.map(|declared| declared.split(';').next().unwrap_or_default().trim());
     essence.is_some_and(|essence| essence.eq_ignore_ascii_case(JSON))
 }
 
-/// Bytes. A chain and a key take some ten thousand.
+/// Bytes. A chain and a key have some ten thousand.
 const LONGEST: usize = 1 << 20;
-/// For the whole body to arrive.
+/// How long the whole body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Who may ask, and who may change. Must not know: what is asked for.
+//! Who may make requests, and who may make changes. Must not know: what is requested.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,25 +21,25 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate::admin::Admin;
 use crate::config::values::HostName;
 
-/// Why a request was refused before anybody looked at what it asks for.
+/// Why a request was refused, whatever it requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Refused {
     /// It names another host.
     Host,
-    /// It would change something, and shows no token.
+    /// It would change something, and has no token.
     NoToken,
     WrongToken,
-    /// Nothing can be changed here.
+    /// Changes are not allowed.
     Closed,
 }
 
-/// Why a request is not even looked at, and what is answered.
+/// The reason of a refusal, and the answer.
 pub(in crate::admin) type Refusal = (Refused, Answer);
 
 impl Refused {
     pub(in crate::admin) const ALL: [Self; 4] = [Self::Host, Self::NoToken, Self::WrongToken, Self::Closed];
 
-    /// As the metrics and the log name it.
+    /// Its name in the metrics and the log.
     pub(in crate::admin) fn label(self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -50,9 +50,9 @@ impl Refused {
     }
 }
 
-/// Refuses a request that was meant for another host. A browser that an attacker leads here, by a name of the attacker's that
-/// resolves to this address (DNS rebinding), sends that name. A browser always sends a host; a request without one is no
-/// browser's.
+/// Refuses a request that is meant for another host.
+// Against DNS rebinding: a web page of an attacker, whose name resolves to this address, makes a browser send that name.
+// Browsers always send a host, so a request without one is not from a browser.
 pub(in crate::admin) fn host_refusal(door: &Door, request: &Parts, names: &[HostName]) -> Option<Refusal> {
     let Door::Tcp(address) = door else { return None };
     let mut hosts = request.headers.get_all(HOST).iter();
@@ -63,7 +63,7 @@ pub(in crate::admin) fn host_refusal(door: &Door, request: &Parts, names: &[Host
     }
     let is_absent = host.is_none();
     let host = host.and_then(|host| host.to_str().ok()).and_then(|host| host.parse().ok());
-    // A full URI counts like the header (RFC 9112 section 3.2.2), and neither excuses the other.
+    // The host may also be in a full URI (RFC 9112 section 3.2.2). Where both are present, both must be right.
     let meant = [host.as_ref(), request.uri.authority()];
     let is_meant = |host| is_meant(host, address.ip(), names);
     let fine = (is_absent || host.is_some()) && meant.into_iter().flatten().all(is_meant);
@@ -72,7 +72,7 @@ pub(in crate::admin) fn host_refusal(door: &Door, request: &Parts, names: &[Host
     (!fine).then(|| (Refused::Host, Answer::error(StatusCode::MISDIRECTED_REQUEST, reason)))
 }
 
-/// Refuses a change by who may not make it. On a Unix socket its permissions have decided that.
+/// Refuses a change without the right token. On a Unix socket, the permissions of its file decide instead.
 pub(in crate::admin) async fn change_refusal(
     door: &Door,
     headers: &HeaderMap,
@@ -92,7 +92,7 @@ pub(in crate::admin) async fn change_refusal(
         Ok(token) => token,
         Err(error) => {
             tracing::error!("a change through the admin API is refused: {error}");
-            return closed("changes are not allowed now: the token file cannot be used, and the log says why");
+            return closed("changes are not allowed now: the token file cannot be used (the log has the reason)");
         }
     };
     let presented = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
@@ -104,11 +104,11 @@ pub(in crate::admin) async fn change_refusal(
     Some((why, Answer::unauthorized(reason)))
 }
 
-/// Reads the token aside: the file may be on a disk that does not answer, and others are served meanwhile.
+/// Reads the token on another thread: the file may be on a disk that does not answer, and other requests must not wait.
 async fn read(file: &Located<PathBuf>, readers: &Arc<Semaphore>) -> Result<Token, ConfigError> {
     let late = || file.error(format!("{}: could not be read in time", file.value.display()));
     let reading = async {
-        // Where earlier readers still wait for it, this one waits for them, and takes no further thread.
+        // Where all permitted threads still wait for the file, this request waits too, instead of adding a thread.
         let Ok(turn) = Arc::clone(readers).acquire_owned().await else { return Err(late()) };
         let wanted = file.clone();
         let read = spawn_blocking(move || {
@@ -120,8 +120,9 @@ async fn read(file: &Located<PathBuf>, readers: &Arc<Semaphore>) -> Result<Token
     timeout(PATIENCE, reading).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// Ports do not matter: they are mapped and tunnelled, and a rebound name is a name with any.
+/// Whether a host names this server. Ports are ignored.
 fn is_meant(host: &Authority, own: IpAddr, names: &[HostName]) -> bool {
+    // Ports are often mapped or tunnelled, and an attacker's name is wrong with any port.
     let Some(host) = HostName::parse(host.host()) else { return false };
     let is_own = |literal: IpAddr| literal == own || own.is_unspecified();
     host.0 == "localhost" || host.0.parse().is_ok_and(is_own) || names.contains(&host)
@@ -133,7 +134,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
-/// For the token to be read.
+/// How long reading the token may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! What can be asked for, and where: the one table of paths. Must not know: how anything is answered.
+//! What can be requested: the one table of paths. Must not know: how anything is answered.
 
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
 use Operation::{Ask, Make, Show};
 
-/// Everything that can be asked for.
+/// Everything that can be requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Operation {
     Ask(Question),
@@ -13,7 +13,7 @@ pub(in crate::admin) enum Operation {
     Make(Change),
 }
 
-/// What is answered at once.
+/// What is answered immediately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Question {
     Live,
@@ -22,7 +22,7 @@ pub(in crate::admin) enum Question {
     Explain,
 }
 
-/// What may take a while to render: it is rendered once for all who ask at the same time.
+/// What may take a while to render. It is rendered once for all requests at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::admin) enum View {
     Metrics,
@@ -34,7 +34,7 @@ pub(in crate::admin) enum View {
     Backends,
 }
 
-/// What may leave another state behind.
+/// What may change the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Change {
     Reload,
@@ -44,7 +44,7 @@ pub(in crate::admin) enum Change {
     ServerState,
 }
 
-/// A path with `{…}` for what varies, the method, and what is meant by both.
+/// A path with `{…}` for what varies, a method, and their operation.
 pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/livez", Method::GET, Ask(Question::Live)),
     ("/healthz", Method::GET, Ask(Question::Live)),
@@ -68,14 +68,14 @@ pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
 /// Where a request leads.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::admin) enum Routed {
-    /// The operation, and what stands for each `{…}`.
+    /// The operation, and the value of each `{…}`.
     To(Operation, Vec<String>),
-    /// The path is known; these methods are.
+    /// The path is known, but only with these methods.
     OtherMethod(String),
     Nowhere,
 }
 
-/// Finds the way of a request. HEAD is GET without the body.
+/// Finds the operation of a request. HEAD is treated as GET; hyper leaves out the body.
 pub(in crate::admin) fn route(method: &Method, path: &str) -> Routed {
     let asked = if method == Method::HEAD { &Method::GET } else { method };
     let mut allowed = Vec::new();
@@ -89,8 +89,9 @@ pub(in crate::admin) fn route(method: &Method, path: &str) -> Routed {
     if allowed.is_empty() { Routed::Nowhere } else { Routed::OtherMethod(allowed.join(", ")) }
 }
 
-/// What stands for each `{…}`, if the path is of that pattern. Decoding comes after splitting, so that `%2F` splits nothing.
+/// The value of each `{…}`, if the path matches the pattern.
 fn values(pattern: &str, path: &str) -> Option<Vec<String>> {
+    // Split before decoding, so that `%2F` in a name is not a separator.
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     let mut values = Vec::new();
     loop {

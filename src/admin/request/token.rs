@@ -9,7 +9,7 @@ use crate::tls::crypto;
 /// A secret that is never shown.
 pub struct Token(String);
 
-/// Reads the file, which holds the token and nothing else. Whether others can read it too is looked at with the configuration.
+/// Reads a file that contains the token and nothing else. The configuration's validation checks its permissions.
 pub fn read(file: &Located<PathBuf>) -> Result<Token, ConfigError> {
     let path = file.value.display();
     let unreadable = |error| file.error(format!("{path}: {}", files::reason(&error)));
@@ -18,7 +18,7 @@ pub fn read(file: &Located<PathBuf>) -> Result<Token, ConfigError> {
     let wrong =
         |found: String| file.error(format!("{path}: {found}, expected at least {SHORTEST} visible ASCII characters"));
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(wrong("found characters that a header cannot carry".into()));
+        return Err(wrong("found characters that a header cannot contain".into()));
     }
     if token.len() < SHORTEST {
         return Err(wrong(format!("found a token of {} characters", token.len())));
@@ -27,12 +27,12 @@ pub fn read(file: &Located<PathBuf>) -> Result<Token, ConfigError> {
 }
 
 impl Token {
-    /// Whether `presented` is this token. How long that takes reveals nothing but its length.
+    /// Whether `presented` is this token. The time that this takes reveals only its length.
     pub fn is(&self, presented: &[u8]) -> bool {
         crypto::same_secret(self.0.as_bytes(), presented)
     }
 
-    /// The token itself, for who has to present it.
+    /// The token itself, for a client that has to send it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -44,5 +44,5 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// Twelve random bytes in base64; a token that can be guessed guards nothing.
+/// In bytes: as many as twelve random bytes have in base64. A shorter token could be guessed.
 const SHORTEST: usize = 16;

@@ -1,10 +1,10 @@
-//! Errors of a configuration → what is shown of them. Must not know: who asks for them.
+//! Errors of a configuration → JSON. Must not know: why they are shown.
 
 use serde::Serialize;
 
 use crate::config::located::ConfigError;
 
-/// One error, as an object and as the log has it.
+/// One error, as an object and as the text in the log.
 #[derive(Serialize)]
 pub(in crate::admin) struct ShownError<'a> {
     text: String,

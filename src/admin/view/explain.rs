@@ -1,4 +1,4 @@
-//! A query's parameters → the explanation that they ask for. Must not know: HTTP methods, how it is found out.
+//! A query's parameters → the explanation that they request. Must not know: HTTP methods, how an explanation is made.
 
 use std::net::IpAddr;
 
@@ -27,7 +27,7 @@ pub(in crate::admin) fn explain(query: Option<&str>, snapshot: &Snapshot) -> Ans
     };
     let raw = match ask.client_hello() {
         Ok(raw) => raw,
-        // A text, as it should be, that has no meaning.
+        // 422, not 400: the parameter is well-formed, but its value is not known.
         Err(error) => return Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
     };
     match trace::listener(snapshot, listener.as_deref()) {
@@ -37,12 +37,12 @@ pub(in crate::admin) fn explain(query: Option<&str>, snapshot: &Snapshot) -> Ans
     }
 }
 
-/// Which listener, and which address the client connected to, if given; and which client.
+/// The listener and the address that the client connected to, if given; and the client.
 fn question(query: &str) -> Result<(Option<String>, Option<String>, Ask), String> {
     let (mut listener, mut address, mut ask) = (None, None, Ask::default());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // A "+" is a plus here: signature schemes have it in their names, and nothing has a space.
+        // A "+" is not decoded to a space: names of signature schemes contain it, and no value contains a space.
         let decode = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
         let (Ok(key), Ok(value)) = (decode(key), decode(value)) else {
             return Err("the query is not UTF-8 when decoded".into());
@@ -71,7 +71,7 @@ fn question(query: &str) -> Result<(Option<String>, Option<String>, Ask), String
 }
 
 fn twice(key: &str) -> String {
-    format!("the parameter {key:?} stands twice in the query")
+    format!("the parameter {key:?} occurs twice in the query")
 }
 
 const PARAMETERS: &str = "listener, address, sni, sigalgs, client, tls, ciphers, groups, alpn, hello";

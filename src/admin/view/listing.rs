@@ -1,4 +1,4 @@
-//! Listeners, certificates, policies and backends → what is shown of them. Must not know: HTTP, how they are used.
+//! Listeners, certificates, policies and backends → JSON. Must not know: HTTP, how they are used.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,7 +16,7 @@ use crate::tls::certificate::x509::rfc3339;
 use crate::tls::policy::{Policy, aws};
 use crate::tls::wire::codes;
 
-/// In the order of the configuration.
+/// The listeners, in the order of the configuration.
 pub(in crate::admin) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
     let pairs = config.listeners.iter().filter_map(|settings| Some((settings, snapshot.listener(&settings.name)?)));
     let shown = pairs.map(|(settings, listener)| {
@@ -46,7 +46,7 @@ pub(in crate::admin) fn listeners(config: &Config, snapshot: &Snapshot) -> Value
     json!({ "listeners": shown.collect::<Vec<_>>() })
 }
 
-/// Each listener's, in the order in which they were found.
+/// The certificates of each listener, in the order in which they were loaded.
 pub(in crate::admin) fn certificates(config: &Config, snapshot: &Snapshot) -> Value {
     let now = Timestamp::now().as_second();
     let listeners = config.listeners.iter().filter_map(|settings| snapshot.listener(&settings.name));
@@ -103,7 +103,7 @@ pub(in crate::admin) fn policies(config: &Config) -> Value {
     json!({ "policies": shown.collect::<Vec<_>>() })
 }
 
-/// What AWS's policy of that name has and this one does not.
+/// What the AWS policy of that name has, and this one does not.
 fn left_out(policy: &Policy) -> Vec<Value> {
     let all = aws::definition(&policy.name).map(|definition| definition.left_out()).unwrap_or_default();
     all.into_iter().flat_map(|left_out| left_out.names).map(Value::from).collect()

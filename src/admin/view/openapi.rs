@@ -1,8 +1,8 @@
-//! The API's description for machines (OpenAPI). Must not know: how anything is answered.
+//! The API's description in OpenAPI. Must not know: how anything is answered.
 
 use crate::admin::request::answer::{Answer, JSON};
 
-/// The description as it is written in the file beside this one.
+/// The description, from the file beside this one.
 pub(in crate::admin) fn description() -> Answer {
     Answer::text(JSON, DESCRIPTION)
 }

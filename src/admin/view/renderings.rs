@@ -1,8 +1,9 @@
-//! Views that are rendered once for all who ask for them at the same time, on another thread, and within a bound of what
-//! is held in memory. Must not know: what a view shows.
+//! Renders a view once for all requests at the same time, on another thread, and within a bound of memory. Must not know: what
+//! a view shows.
 //!
-//! Who asks gets a rendering that begins after the question, so that nobody sees an older state than the one it knows of.
-//! While one is made, all who come wait for the next one together: a thousand who ask at once need two renderings.
+//! A request gets a rendering that begins after it, so that no client sees an older state than one that it already knows.
+//! While a view is rendered, all new requests wait together for the next rendering: a thousand requests at the same time need
+//! two renderings.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +29,7 @@ pub(in crate::admin) struct Renderings {
 }
 
 impl Renderings {
-    /// The view as it is now. Where connections hold too much that they do not take, those are closed first.
+    /// The view as it is now. Where slow connections hold too much memory, some are closed first.
     pub(in crate::admin) async fn share(
         self: &Arc<Self>,
         view: View,
@@ -48,17 +49,17 @@ impl Renderings {
         };
         if let Some(sender) = sender {
             let (this, places) = (Arc::clone(self), Arc::clone(places));
-            // On its own, since others wait for it too: who asked first may go away.
+            // On a task of its own: the first client may go away, and others wait for the result too.
             tokio::spawn(async move {
                 let _turn = this.turn.lock().await;
                 this.room(&places).await;
-                // Who comes from here on may know of something newer.
+                // A later request may know a newer state than this rendering will show.
                 this.next().remove(&view);
                 let answer = match tokio::task::spawn_blocking(render).await {
                     Ok(answer) => answer.counted(&this.held),
                     Err(_) => broken(),
                 };
-                // Everybody may have gone.
+                // An error only means that no client waits any more.
                 let _ = sender.send(Some(answer));
             });
         }
@@ -68,6 +69,7 @@ impl Renderings {
         }
     }
 
+    /// Waits until there is room for another rendering.
     async fn room(&self, places: &Places) {
         while self.held.load(Ordering::Acquire) > MOST_HELD {
             places.evict_senders();
@@ -84,9 +86,9 @@ fn broken() -> Answer {
     Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the view could not be rendered")
 }
 
-/// Bytes of renderings that connections hold when another one begins. One that is larger is still made, after the last.
+/// Bytes: a rendering begins only while connections hold less. So there may be one rendering more, of any size.
 const MOST_HELD: usize = 16 << 20;
-/// Between two looks at what is held.
+/// How often the held bytes are checked.
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The process → its health, and what is shown of its state. Must not know: HTTP methods, paths.
+//! The state of the process → health and status. Must not know: HTTP methods, paths.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -8,13 +8,14 @@ use crate::admin::view::errors::ShownError;
 use crate::reload::control::Status;
 use crate::snapshot::Snapshot;
 
-/// The process answers, which is all that it takes to be alive.
+/// The answer to a liveness check: that there is an answer is enough.
 pub(in crate::admin) fn live() -> Answer {
     Answer::ok(&json!({ "status": "ok" }))
 }
 
-/// Whether new connections are welcome. That a backend is down does not count: another tlsgate would not reach it either.
+/// Whether new connections are accepted.
 pub(in crate::admin) fn ready(status: &Status) -> Answer {
+    // Independent of backends: if one is down, it is down for every tlsgate, and all of them would be taken out of service.
     match status.draining {
         true => Answer::error(StatusCode::SERVICE_UNAVAILABLE, "tlsgate is draining"),
         false => Answer::ok(&json!({ "status": "ok" })),

@@ -61,19 +61,15 @@ fn a_certificate_that_cannot_be_used_is_refused_and_touches_nothing() {
         (sent("b", "garbage", "garbage"), 422, "certificate and key: no certificate found"),
         (sent("b", "", &one.1), 422, "certificate: is empty"),
         (sent("b", &one.0, cut), 422, "key: is cut short"),
-        (sent("b", &combined, &one.1), 422, "certificate: holds a private key"),
+        (sent("b", &combined, &one.1), 422, "certificate: contains a private key"),
         (sent("../b", &one.0, &one.1), 422, "name: found \"../b\", expected"),
         (sent(".b", &one.0, &one.1), 422, "name: found \".b\", expected"),
         (sent("", &one.0, &one.1), 422, "name: found \"\", expected"),
         ("garbage".to_owned(), 400, "the body is not JSON"),
-        ("[]".to_owned(), 400, "the body is not what is expected"),
-        (json!({ "name": "b", "certificate": one.0 }).to_string(), 400, "the body is not what is expected"),
-        (
-            json!({ "name": "b", "certificate": one.0, "key": one.1, "x": 1 }).to_string(),
-            400,
-            "the body is not what is",
-        ),
-        (json!({ "name": "b", "certificate": one.0, "key": [one.1] }).to_string(), 400, "the body is not what is"),
+        ("[]".to_owned(), 400, "unexpected body"),
+        (json!({ "name": "b", "certificate": one.0 }).to_string(), 400, "unexpected body"),
+        (json!({ "name": "b", "certificate": one.0, "key": one.1, "x": 1 }).to_string(), 400, "unexpected body"),
+        (json!({ "name": "b", "certificate": one.0, "key": [one.1] }).to_string(), 400, "unexpected body"),
     ];
     for (body, status, said) in &cases {
         let answer = scene.change("POST", ADD, body);
@@ -120,7 +116,7 @@ fn files_that_others_made_are_left_to_them() {
     std::os::unix::fs::symlink("../elsewhere.crt", scene.path("certs/link.crt")).unwrap();
     fs::write(scene.path("certs/single.pem"), "x").unwrap();
     let before = scene.state();
-    for (stem, said) in [("link", "is no plain file"), ("single", "single.pem is there already")] {
+    for (stem, said) in [("link", "is not a regular file"), ("single", "single.pem already exists")] {
         let answer = scene.add(stem, &scene.pair("b.test"));
         assert_eq!(answer.status, 409, "{answer:?}");
         assert!(answer.error().contains(said), "{answer:?}");
@@ -131,6 +127,6 @@ fn files_that_others_made_are_left_to_them() {
         fs::read_to_string(scene.path("certs/a.key")).unwrap(),
     );
     let answer = scene.add("twin", &same);
-    assert!(answer.status == 409 && answer.error().contains("this certificate is there already"), "{answer:?}");
+    assert!(answer.status == 409 && answer.error().contains("this certificate already exists"), "{answer:?}");
     assert_eq!(scene.state(), before);
 }

@@ -260,8 +260,8 @@ fn the_api_answers_as_the_program_does_and_tells_what_is_wrong() {
             "listener: unknown listener \"nobody\" (expected one of default, modern, older, reject)",
         ),
         ("", 400, "listener: not given (expected one of default, modern, older, reject)"),
-        ("listener=default&sni=a.test&sni=b.test", 400, "the parameter \"sni\" stands twice in the query"),
-        ("listener=default&hello=16&hello=16", 400, "the parameter \"hello\" stands twice in the query"),
+        ("listener=default&sni=a.test&sni=b.test", 400, "the parameter \"sni\" occurs twice in the query"),
+        ("listener=default&hello=16&hello=16", 400, "the parameter \"hello\" occurs twice in the query"),
         (
             "listener=default&cipher=x",
             400,
