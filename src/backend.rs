@@ -1,4 +1,4 @@
-//! Where connections go: a pool of servers, the balance among them, and connecting. Knows no TLS to clients, no
+//! Where connections go: pools of servers, the balance among them, and connecting. Must not know: TLS to clients, the
 //! configuration.
 
 pub mod balance;

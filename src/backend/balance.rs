@@ -1,5 +1,5 @@
-//! Which of several servers is next. Pure but for whose turn it is. Must not know: how to connect, why a server is not
-//! among those to choose from.
+//! Chooses the next of several servers. Its only state is the round-robin turns. Must not know: how to connect, why a server
+//! is not among the candidates.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -7,18 +7,18 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::words::words;
 
-/// How the next server is found.
+/// How the next server is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
-    /// One after the other, each as often as its weight says, evenly spread.
+    /// One after the other, in proportion to their weights, evenly spread.
     RoundRobin,
-    /// The one with the fewest connections for its weight; among equals, one after the other.
+    /// The server with the fewest connections in proportion to its weight; among equals, one after the other.
     LeastConnections,
-    /// Two by chance, and of these the one with fewer connections for its weight.
+    /// Two servers at random, and of these the one with fewer connections in proportion to its weight.
     RandomTwo,
-    /// The same one for a client's address as long as it can be used.
+    /// The same server for the same client address, as long as it can be used.
     SourceIp,
-    /// The first one that has room.
+    /// The first server that has room.
     First,
 }
 
@@ -39,11 +39,11 @@ pub(super) struct Candidate {
     /// Never zero.
     pub(super) weight: u64,
     pub(super) active: usize,
-    /// Stands for its address.
+    /// A hash of its address.
     pub(super) key: u64,
 }
 
-/// How far each server's turn has come, by index.
+/// The round-robin credit of each server, by index.
 #[derive(Debug)]
 pub(super) struct Turns(Mutex<Vec<i64>>);
 
@@ -52,7 +52,8 @@ impl Turns {
         Self(Mutex::new(vec![0; servers]))
     }
 
-    /// nginx's smooth weighted round robin: each gains its weight, the richest is chosen and pays what all have gained.
+    /// nginx's smooth weighted round robin: each candidate gains its weight; the one with the most credit is chosen and loses
+    /// the sum of all gains.
     fn next<'c>(&self, candidates: impl Iterator<Item = &'c Candidate>) -> Option<usize> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut total, mut richest) = (0, None::<usize>);
@@ -74,7 +75,7 @@ impl Turns {
 }
 
 impl Algorithm {
-    /// The index of the next server; `None` only where there is none to choose from.
+    /// The index of the next server; `None` only where there are no candidates.
     pub(super) fn choose(
         self,
         candidates: &[Candidate],
@@ -85,6 +86,7 @@ impl Algorithm {
         match self {
             Self::RoundRobin => turns.next(candidates.iter()),
             Self::LeastConnections => {
+                // Round robin among equals: otherwise the first of several idle servers would get every connection.
                 let least = candidates.iter().min_by(|a, b| compare_load(a, b))?;
                 turns.next(candidates.iter().filter(|other| compare_load(other, least).is_eq()))
             }
@@ -99,11 +101,13 @@ impl Algorithm {
     }
 }
 
+/// Compares connections in proportion to weights.
 fn compare_load(a: &Candidate, b: &Candidate) -> Ordering {
+    // active / weight on both sides, multiplied out: exact, and without overflow in 128 bits.
     (a.active as u128 * u128::from(b.weight)).cmp(&(b.active as u128 * u128::from(a.weight)))
 }
 
-/// One by chance, each with its weight.
+/// One at random, with probabilities in proportion to the weights.
 fn draw<'c>(
     candidates: impl Iterator<Item = &'c Candidate> + Clone,
     random: &mut fastrand::Rng,
@@ -122,12 +126,12 @@ fn draw<'c>(
     None
 }
 
-/// Weighted rendezvous hashing: each server has a score for each client that depends on nothing else, so that one server
-/// more or less moves only its own share.
+/// Weighted rendezvous hashing. A server's score for a client depends on nothing else, so that adding or removing a server
+/// only moves the clients of that server.
 fn rendezvous(candidates: &[Candidate], client: IpAddr) -> Option<usize> {
     let client = client_key(client);
     let score = |candidate: &Candidate| {
-        // Evenly spread in (0, 1): the upper 53 bits, and a half so that it is never zero.
+        // Uniform in (0, 1): the upper 53 bits, which an f64 holds exactly, and a half, since ln(0) is infinite.
         let uniform = ((mix(client ^ candidate.key) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
         -uniform.ln() / candidate.weight as f64
     };
@@ -135,18 +139,20 @@ fn rendezvous(candidates: &[Candidate], client: IpAddr) -> Option<usize> {
 }
 
 fn client_key(client: IpAddr) -> u64 {
+    // A client of a dual-stack listener has an IPv4-mapped address, and must get the same server.
     match client.to_canonical() {
         IpAddr::V4(ip) => key(&ip.octets()),
         IpAddr::V6(ip) => key(&ip.octets()),
     }
 }
 
-/// A number for some bytes, the same in every process and every version: FNV-1a, then mixed.
+/// A hash that is the same in every process and every version, so that several tlsgates choose the same server: FNV-1a, then
+/// mixed.
 pub(super) fn key(bytes: &[u8]) -> u64 {
     mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
 }
 
-/// The end of SplitMix64: every bit of the result depends on every bit of the input.
+/// The finalizer of SplitMix64: every bit of the result depends on every bit of the input.
 fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

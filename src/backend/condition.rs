@@ -1,5 +1,5 @@
-//! What is known of a server: the state that its operator set, the results of health checks, and those of connecting to it. Pure:
-//! the time is given. Must not know: how any of it was found out.
+//! The condition of a server: the state that its operator has set, its health, and failed connections. Pure: the time is a
+//! parameter. Must not know: how any of it was found out.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,20 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
+    /// In service.
     #[default]
     Ready,
-    /// No new connections; those that there are go on.
+    /// No new connections; open ones continue.
     Drain,
     /// Out of service: no new connections, no health checks.
     Maint,
 }
 
 impl State {
+    /// Every state.
     pub const ALL: [Self; 3] = [Self::Ready, Self::Drain, Self::Maint];
 
+    /// Its name in the admin API and the log.
     pub fn word(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -33,28 +36,29 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
-    /// There is no check, or none has ended yet: the server is used.
+    /// There is no check, or none has ended yet. The server is used.
     #[default]
     Unknown,
     Up,
     Down,
 }
 
-/// How fit a server is for one more connection, the best first.
+/// How fit a server is for one more connection, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fitness {
     Fit,
-    /// Connecting failed a moment ago: only where nothing else is left.
+    /// Connecting has failed recently: used only where no other server is left.
     Paused,
-    /// Down by its health checks.
+    /// Down according to its health checks.
     Down,
 }
 
-/// How long a server is passed over after connecting to it failed: so long the first time, twice as long each time after
-/// that, up to a limit.
+/// How long a server is passed over after connecting to it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pauses {
+    /// After the first failure; doubled with each further one.
     pub first: Duration,
+    /// The upper limit.
     pub longest: Duration,
 }
 
@@ -65,26 +69,27 @@ impl Pauses {
     }
 }
 
+/// The condition of one server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Condition {
     pub(super) state: State,
     pub(super) health: Health,
-    /// Connections in a row that could not be made.
+    /// Failed connections in a row.
     failures: u32,
     paused_until: Option<Instant>,
-    /// After a pause one connection tries the server; until it is known what comes of that, others pass it over.
+    /// After a pause, one connection tries the server. Until its result is known, other connections pass the server over.
     trying: bool,
-    /// When it came back, or came to the others.
+    /// When it came back or was added to a running backend: the beginning of its slow start.
     since: Option<Instant>,
 }
 
 impl Condition {
-    /// Of a server that is there from the beginning, or came to the others at that time.
+    /// For a server that was added to a running backend at that time, or is there from the beginning (`None`).
     pub(super) fn new(since: Option<Instant>) -> Self {
         Self { since, ..Self::default() }
     }
 
-    /// `None` where its operator does not want new connections.
+    /// `None` where the operator's state permits no new connections.
     pub(super) fn fitness(&self, now: Instant) -> Option<Fitness> {
         if self.state != State::Ready {
             return None;
@@ -96,7 +101,7 @@ impl Condition {
         Some(if paused { Fitness::Paused } else { Fitness::Fit })
     }
 
-    /// Whether no connection to it should exist.
+    /// Whether connections to it should be closed.
     pub(super) fn is_down(&self) -> bool {
         self.health == Health::Down || self.state == State::Maint
     }
@@ -108,7 +113,7 @@ impl Condition {
         tries
     }
 
-    /// The connection that tried it ended without a result.
+    /// The connection that tried the server ended without a result.
     pub(super) fn broke_off(&mut self) {
         self.trying = false;
     }
@@ -120,10 +125,11 @@ impl Condition {
         }
     }
 
-    /// Connecting failed. How long it is passed over from now on, where it was not passed over already.
+    /// Connecting failed. Returns how long the server is passed over from now on; `None` where it already is.
     pub(super) fn failed(&mut self, pauses: Pauses, now: Instant) -> Option<Duration> {
         self.trying = false;
-        // Connections that were under way when the first one failed are no further failures.
+        // Connections that began before the first one failed do not count as further failures: otherwise many at once would
+        // immediately lead to the longest pause.
         if self.paused_until.is_some_and(|until| now < until) {
             return None;
         }
@@ -133,7 +139,7 @@ impl Condition {
         Some(pause)
     }
 
-    /// How much longer it is passed over.
+    /// How much longer it is passed over; `None` where it is not.
     pub(super) fn paused(&self, now: Instant) -> Option<Duration> {
         self.paused_until.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero())
     }
@@ -154,7 +160,7 @@ impl Condition {
         self.health = health;
     }
 
-    /// The share of its weight that it has at this time, in thousandths: it grows evenly through `slow_start`.
+    /// The share of its weight that it has now, in thousandths. It grows linearly during `slow_start`.
     pub(super) fn warmth(&self, slow_start: Option<Duration>, now: Instant) -> u32 {
         let (Some(whole), Some(since)) = (slow_start, self.since) else { return FULL };
         let passed = now.saturating_duration_since(since).as_millis() * u128::from(FULL);
@@ -167,9 +173,9 @@ impl Condition {
     }
 }
 
-/// Thousandths.
+/// The whole weight, in thousandths.
 pub(super) const FULL: u32 = 1000;
-/// What a server has in the first moment: with nothing it would never be chosen.
+/// The share of the first moment, in thousandths. With 0, the server would have no weight and could not be chosen.
 const COLD: u32 = 10;
 
 #[cfg(test)]

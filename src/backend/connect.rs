@@ -1,4 +1,4 @@
-//! Connects to a backend: another server when one cannot be reached, as long as no byte was sent.
+//! Connects to a backend. Where one server cannot be reached, tries another one, since no byte of the client was sent yet.
 //! Must not know: what will be sent.
 
 use std::io;
@@ -17,13 +17,14 @@ use crate::net::stream::Stream;
 use crate::tls::handshake::connect::Connector;
 use crate::tls::record::handshaking::Finished;
 
-/// A connection to one server, counted while it lives.
+/// A connection to one server.
 #[derive(Debug)]
 pub struct Connected {
     pub stream: Unfinished,
     pub address: Address,
+    /// Counts the connection until it is dropped.
     pub lease: Lease,
-    /// Where TLS is spoken.
+    /// The TLS session; `None` where the backend gets plain bytes.
     pub session: Option<Finished>,
 }
 
@@ -32,22 +33,22 @@ pub struct Connected {
 pub struct Failure {
     pub address: Address,
     pub kind: FailureKind,
-    /// In words, for a person.
+    /// For people.
     pub reason: String,
 }
 
-/// Who connects.
+/// The client for which a connection is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Client<'a> {
     /// `None` over a Unix socket.
     pub address: Option<IpAddr>,
-    /// What a server gets to read first.
+    /// The first bytes for the server: a PROXY header, or nothing.
     pub preface: &'a [u8],
-    /// The application protocol that was agreed on with it.
+    /// The application protocol that was negotiated with the client.
     pub alpn: Option<&'a [u8]>,
 }
 
-/// Tries servers in the pool's order, at most `connect_attempts` of them. Every failure is added to `failures`, also
+/// Tries servers in the order that the pool chooses, at most `connect_attempts` of them. Adds every failure to `failures`, also
 /// those before a success.
 pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure>) -> Result<Connected, NoServer> {
     let settings = &pool.settings;
@@ -75,6 +76,7 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
             },
         };
         tracing::debug!(backend = %settings.name, server = %address, reason = %failure.reason, "cannot connect");
+        // A local failure shows nothing about the server.
         if failure.kind != FailureKind::Local
             && let Some(pause) = lease.failed(settings.pauses)
         {
@@ -85,7 +87,7 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
     Err(NoServer::Tried)
 }
 
-/// Up to where the client's first byte can be sent.
+/// Connects, up to where the client's first byte can be sent.
 async fn reach(
     address: &Address,
     client: Client<'_>,
@@ -107,5 +109,5 @@ async fn reach(
     Ok((Unfinished::new(stream), session))
 }
 
-/// Those who have no address share one.
+/// Clients without an address share this one, and with `source_ip` the same server.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

@@ -1,5 +1,5 @@
-//! Names → the servers that they resolve to now, and for how long. Must not know: pools, what becomes of a server that is
-//! no longer found.
+//! Names → the servers that they resolve to now, and for how long that is valid. Must not know: pools, what happens to a
+//! server that is no longer found.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use system::{Resolvers, System};
 /// Where servers are found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// Every address of a name is a server, on that port.
+    /// Every A and AAAA record of a name is a server, on that port.
     Dns { name: String, port: u16 },
     /// Servers with ports, priorities and weights (RFC 2782).
     Srv { name: String },
@@ -36,34 +36,33 @@ impl std::fmt::Display for Source {
 /// A server that was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
-    /// The lower, the sooner.
+    /// Servers with a lower value are used first.
     pub priority: u16,
     pub address: SocketAddr,
-    /// From 1.
+    /// At least 1.
     pub weight: u32,
-    /// The name whose address it is.
+    /// The name to which the address belongs.
     pub target: String,
 }
 
-/// What was found, and how long that is good.
+/// What was found, and how long that is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// In an order that does not depend on the answer's.
+    /// Sorted: name servers rotate their answers, which is not a change.
     pub(super) servers: Vec<Found>,
     pub(super) ttl: Duration,
-    /// Targets of SRV records that give no port to connect to.
+    /// Targets of SRV records with port 0.
     pub(super) without_port: Vec<String>,
 }
 
-/// Asks once. `before` is what was found the last time: where only a part of the questions is answered, the rest of it
-/// stays.
+/// Looks up a source once. `before` is the last result: where only some of the questions are answered, the rest of it is kept.
 pub(super) async fn look_up(
     source: &Source,
     settings: &Settings,
     system: &System,
     before: &[Found],
 ) -> Result<Answer, String> {
-    // The files of the system are read anew each time, so that a change of them is noticed.
+    // The system's files are read each time, so that a change of them takes effect.
     let asking = Asking { resolvers: system.resolvers(settings), before };
     let limit = settings.timeout * QUESTIONS;
     let asked = async {
@@ -77,7 +76,7 @@ pub(super) async fn look_up(
     if servers.is_empty() {
         return Err(match without_port.is_empty() {
             true => "no address".into(),
-            false => "every SRV record gives port 0, on which nothing listens".into(),
+            false => "every SRV record has port 0, on which no server can listen".into(),
         });
     }
     servers.sort_unstable();
@@ -93,12 +92,12 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Every address of a name, and the shortest time that one is good, in seconds.
+    /// Every address of a name, and the shortest TTL, in seconds.
     async fn addresses(&self, name: &str, port: u16) -> Result<(Vec<Found>, u32), String> {
         let parsed = parsed(name)?;
         let (v4, v6) = tokio::join!(self.ask(&parsed, RecordType::A), self.ask(&parsed, RecordType::AAAA));
         let server = |ip| Found { priority: 0, address: SocketAddr::new(ip, port), weight: 1, target: name.to_owned() };
-        // A family that cannot be asked about keeps what it had; one that has no records has none.
+        // A family whose question failed keeps its addresses; one without records has none.
         let kept = |is_v4: bool| {
             let of_family = move |found: &&Found| found.target == *name && found.address.is_ipv4() == is_v4;
             self.before.iter().filter(of_family).cloned().map(|found| Found { priority: 0, weight: 1, ..found })
@@ -124,12 +123,12 @@ impl Asking<'_> {
         Ok((found, shortest))
     }
 
-    /// The same for services, and the targets that give no port.
+    /// The same for the targets of SRV records, and the targets with port 0.
     async fn services(&self, name: &str) -> Result<((Vec<Found>, u32), Vec<String>), String> {
         let (records, mut shortest) = self.ask(&parsed(name)?, RecordType::SRV).await?;
         let (mut found, mut trouble) = (Vec::new(), None);
         let services = records.into_iter().flatten().filter_map(|data| match data {
-            // A target of "." says that there is no such service.
+            // A target of "." means that there is no such service (RFC 2782).
             RData::SRV(service) if !service.target.is_root() => Some(service),
             _ => None,
         });
@@ -141,7 +140,7 @@ impl Asking<'_> {
             match self.addresses(&target, service.port).await {
                 Ok((addresses, ttl)) => {
                     shortest = shortest.min(ttl);
-                    // A weight of 0 is a small one.
+                    // RFC 2782: a weight of 0 means a very small chance, not none.
                     let weight = u32::from(service.weight).max(1);
                     found.extend(addresses.into_iter().map(|one| Found { priority: service.priority, weight, ..one }));
                 }
@@ -157,17 +156,17 @@ impl Asking<'_> {
         }
     }
 
-    /// The records of that type, and the shortest time that one is good. None where the name has none, or is none.
+    /// The records of that type, and the shortest TTL, in seconds. `None` where the name has none, or does not exist.
     async fn ask(&self, name: &Name, kind: RecordType) -> Result<(Option<Vec<RData>>, u32), String> {
         if let Some(known) = self.resolvers.hosts(name, kind) {
             return Ok((Some(known), u32::MAX));
         }
-        // As the C library has it: a name that stands in the file has the addresses that stand there, and no others.
+        // As in the C library: a name in the file of hosts has only the addresses that are there.
         if [RecordType::A, RecordType::AAAA].into_iter().any(|other| self.resolvers.hosts(name, other).is_some()) {
             return Ok((None, 0));
         }
         let mut answer = self.resolvers.with_edns()?.lookup(name.clone(), kind).await;
-        // RFC 6891 section 7: who does not know EDNS answers so, and is asked without it.
+        // A name server that does not know EDNS answers like this, and is asked again without it (RFC 6891 section 7).
         if let Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::FormErr | ResponseCode::NotImp))) = answer {
             answer = self.resolvers.without_edns()?.lookup(name.clone(), kind).await;
         }
@@ -180,7 +179,7 @@ impl Asking<'_> {
                 Ok((Some(data.collect()), ttl))
             }
             Err(NetError::Dns(DnsError::NoRecordsFound(_))) => Ok((None, 0)),
-            Err(NetError::Dns(DnsError::ResponseCode(code))) => Err(format!("the name server says {code}")),
+            Err(NetError::Dns(DnsError::ResponseCode(code))) => Err(format!("the name server answered {code}")),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -198,8 +197,9 @@ fn parsed(name: &str) -> Result<Name, String> {
     Name::from_str_relaxed(name).map_err(|error| error.to_string())
 }
 
-/// Servers of one source: no answer can make a pool grow beyond that.
+/// The largest number of servers of one source, whatever the answer.
 const MOST: usize = 1024;
+/// The largest number of SRV records that are used. Each needs two more questions.
 const MOST_TARGETS: usize = 64;
-/// How many times the timeout of one question all of them together may take.
+/// The whole look-up may take this many times the timeout of one question.
 const QUESTIONS: u32 = 4;

@@ -1,4 +1,4 @@
-//! Why a connection could not be made, from the system's error or from TLS. Must not know: to which server.
+//! Why a connection could not be made: an error of the system or of TLS → its kind and reason. Must not know: to which server.
 
 use std::io::{self, ErrorKind};
 
@@ -6,34 +6,35 @@ use rustix::io::Errno;
 
 use crate::tls::handshake::connect::ConnectError;
 
-/// Why, in one word, for a label.
+/// The kind of failure, for labels and decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     Refused,
     Timeout,
     Unreachable,
-    /// This machine has no port, descriptor or memory left: no fault of the server.
+    /// This machine has no port, descriptor or memory left. It is not the server's fault.
     Local,
     Other,
-    /// Its certificate is from no CA that is trusted, or not accepted for another reason.
+    /// The server's certificate is not from a trusted CA, or is not accepted for another reason.
     TlsUntrusted,
-    /// Its certificate bears another name.
+    /// The server's certificate has another name.
     TlsName,
-    /// Its certificate is expired, or not valid yet.
+    /// The server's certificate has expired, or is not valid yet.
     TlsExpired,
-    /// No key in its chain is a pinned one.
+    /// The server's chain contains no pinned key.
     TlsPin,
-    /// It refused the handshake with an alert.
+    /// The server refused the handshake with an alert.
     TlsAlert,
-    /// It closed in the middle of the handshake.
+    /// The server closed the connection during the handshake.
     TlsClosed,
-    /// It does not speak the client's application protocol.
+    /// The server does not support the client's application protocol.
     TlsAlpn,
     /// The handshake failed for any other reason.
     TlsFailed,
 }
 
 impl FailureKind {
+    /// Its name in the metrics and the log.
     pub fn label(self) -> &'static str {
         match self {
             Self::Refused => "refused",
@@ -53,7 +54,7 @@ impl FailureKind {
     }
 }
 
-/// Why TLS was not agreed on.
+/// Kind and reason of a failed handshake.
 pub(super) fn tls_reason(error: &ConnectError) -> (FailureKind, String) {
     let kind = match error {
         ConnectError::Untrusted | ConnectError::Forged | ConnectError::Certificate(_) => FailureKind::TlsUntrusted,
@@ -68,7 +69,7 @@ pub(super) fn tls_reason(error: &ConnectError) -> (FailureKind, String) {
     (kind, error.to_string())
 }
 
-/// Why connecting failed.
+/// Kind and reason of a failure to connect.
 pub(super) fn reason(error: &io::Error) -> (FailureKind, String) {
     match error.kind() {
         ErrorKind::ConnectionRefused => (FailureKind::Refused, "connection refused".into()),

@@ -1,5 +1,5 @@
-//! Health checks: what is asked of a server, how often, and how. Must not know: who learns the result, what becomes of a
-//! server that does not pass.
+//! Health checks: what is checked, how often, and how. Must not know: who uses the result, what happens to a server that
+//! fails.
 
 pub mod check;
 pub mod error;

@@ -1,5 +1,4 @@
-//! The last good answer of a source of servers. It outlives reloads. Must not know: how names are
-//! resolved.
+//! The last good answer of a source of servers. It outlives reloads. Must not know: how names are resolved.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,31 +7,33 @@ use tokio::sync::watch;
 
 use crate::backend::discover::{Found, Source};
 
-/// A source, and what was last found there.
+/// A source, and the servers that were last found there.
 #[derive(Debug)]
 pub struct Lookup {
     pub source: Source,
     found: ArcSwap<Vec<Found>>,
     trouble: Mutex<Option<String>>,
-    /// Whether it was looked up at least once, with whatever result.
+    /// Whether at least one look-up has ended, with any result.
     settled: watch::Sender<bool>,
 }
 
 impl Lookup {
+    /// A source that was not looked up yet.
     pub fn new(source: Source) -> Self {
         Self { source, found: ArcSwap::default(), trouble: Mutex::default(), settled: watch::Sender::new(false) }
     }
 
+    /// The servers of the last good answer; empty before the first.
     pub fn found(&self) -> Arc<Vec<Found>> {
         self.found.load_full()
     }
 
-    /// Why the last attempt failed, where it did.
+    /// Why the last look-up failed; `None` where it did not.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes a new answer; a failure leaves the last good one. Whether anything is different.
+    /// Records a result; a failure keeps the last good answer. Returns whether the servers are different.
     pub(super) fn learn(&self, result: Result<Vec<Found>, String>) -> bool {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let different = match result {
@@ -53,7 +54,7 @@ impl Lookup {
 
     /// Waits for the first result.
     pub(super) async fn settled(&self) {
-        // The sender lives as long as this.
+        // It cannot fail: `self` owns the sender.
         let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
     }
 

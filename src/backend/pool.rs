@@ -1,4 +1,4 @@
-//! A backend: its settings and its servers, and which of them is next. Must not know: who connects, or why.
+//! A backend: its settings, its servers, and the choice of the next one. Must not know: who connects, or why.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ use crate::net::proxy_protocol::write::Version;
 use crate::tls::handshake::connect::Connector;
 use crate::words::words;
 
-/// Everything about a backend that is configured.
+/// The configuration of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub name: Arc<str>,
@@ -31,26 +31,26 @@ pub struct Settings {
     pub connect_attempts: usize,
     /// How long a server is passed over after connecting to it failed.
     pub pauses: Pauses,
-    /// How long a server that comes back takes to get its whole weight.
+    /// How long it takes until a server that comes back has its whole weight; `None`: it has it immediately.
     pub slow_start: Option<Duration>,
     pub when_all_down: WhenAllDown,
     pub on_down: OnDown,
-    /// The PROXY header that a server gets before each client's bytes.
+    /// The PROXY header that is sent before each client's bytes.
     pub proxy_protocol: Version,
 }
 
-/// What is done for a client while every server is down by its health checks.
+/// What happens to a client while every server is down according to its health checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenAllDown {
-    /// It is refused.
+    /// The client is refused.
     Fail,
-    /// Any server is tried, as if all were up.
+    /// All servers are used, as if they were up.
     Any,
 }
 
 words! { WhenAllDown { Fail => "fail", Any => "any" } }
 
-/// What becomes of a server's connections when it goes down.
+/// What happens to a server's connections when it goes down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDown {
     Keep,
@@ -60,7 +60,7 @@ pub enum OnDown {
 
 words! { OnDown { Keep => "keep", Close => "close" } }
 
-/// Where a server is, or servers are found.
+/// The address of a server, or a source of servers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
     Address(Address),
@@ -80,10 +80,11 @@ impl std::fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub place: Place,
-    /// From 1.
+    /// At least 1.
     pub weight: u32,
-    /// Only used while none of the others can be.
+    /// Only used while no other server can be used.
     pub backup: bool,
+    /// For each server of the entry.
     pub max_connections: usize,
 }
 
@@ -95,10 +96,10 @@ pub struct Pool {
     pub check: Option<Arc<Check>>,
     /// The sources among its entries.
     pub lookups: Vec<Arc<Lookup>>,
-    /// How its servers are spoken to over TLS; in plain bytes without it.
+    /// How to connect to its servers over TLS; `None` for plain bytes.
     pub tls: Option<Arc<Connector>>,
     members: ArcSwap<Members>,
-    /// Held by who makes new members, so that no server is made twice.
+    /// Held while new members are made, so that no server is made twice.
     renewing: Mutex<()>,
 }
 
@@ -116,17 +117,17 @@ pub struct Members {
 pub struct Member {
     pub server: Arc<Server>,
     pub weight: u32,
-    /// Servers of the lowest tier that can be used are.
+    /// Only servers of the lowest usable tier are used.
     pub tier: Tier,
     pub max_connections: usize,
     key: u64,
 }
 
-/// Backups come after all others.
+/// The order of use: first by `backup`, then by `priority`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tier {
     pub backup: bool,
-    /// That of an SRV record.
+    /// The priority of the SRV record; 0 for other servers.
     pub priority: u16,
 }
 
@@ -144,7 +145,7 @@ pub enum NoServer {
 }
 
 impl Pool {
-    /// A pool that takes over from the one of its name before it what is known of the servers that they share.
+    /// A pool that shares servers and look-ups with its predecessor of the same name, so that a reload keeps their state.
     pub fn new(settings: Settings, check: Option<Arc<Check>>, before: Option<&Self>) -> Self {
         let known = by_source(before.map_or(&[], |before| &before.lookups));
         let lookups = settings.servers.iter().filter_map(|entry| match &entry.place {
@@ -159,12 +160,12 @@ impl Pool {
         Self { settings, check, tls: None, lookups, members: ArcSwap::new(members), renewing: Mutex::default() }
     }
 
-    /// The same, with servers that are spoken to over TLS.
+    /// The same pool, with connections over TLS.
     pub fn over(self, tls: Option<Arc<Connector>>) -> Self {
         Self { tls, ..self }
     }
 
-    /// Takes up what its sources have found since. Whether any server came or went.
+    /// Takes over what its sources have found. Returns whether any server has changed.
     pub(super) fn renew(&self) -> bool {
         let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.members();
@@ -174,7 +175,7 @@ impl Pool {
         different
     }
 
-    /// The servers. Where there are none yet because no source was looked up, waits for that, at most `connect_timeout`.
+    /// The servers. Where there are none because a source was not looked up yet, waits for that, at most `connect_timeout`.
     pub(super) async fn members_found(&self) -> Arc<Members> {
         let members = self.members();
         if !members.list.is_empty() || self.lookups.iter().all(|lookup| lookup.is_settled()) {
@@ -185,16 +186,18 @@ impl Pool {
                 lookup.settled().await;
             }
         };
-        // Whatever was found until then will do.
+        // After the timeout, what was found by then is used.
         let _ = tokio::time::timeout(self.settings.connect_timeout, all).await;
         self.renew();
         self.members()
     }
 
+    /// The name of the backend.
     pub fn name(&self) -> &Arc<str> {
         &self.settings.name
     }
 
+    /// The servers now.
     pub fn members(&self) -> Arc<Members> {
         self.members.load_full()
     }
@@ -207,7 +210,7 @@ impl Pool {
         tried: &[usize],
         now: Instant,
     ) -> Result<(usize, Lease), NoServer> {
-        // A server that fills up between being looked at and being taken is passed over the next time.
+        // Another worker may fill a server between `candidates` and `lease`. The next round passes it over.
         for _ in 0..=members.list.len() {
             let candidates = self.candidates(members, tried, now)?;
             let chosen = self.settings.balance.choose(&candidates, client, &members.turns, &mut fastrand::Rng::new());
@@ -219,7 +222,7 @@ impl Pool {
         Err(NoServer::Full)
     }
 
-    /// The fittest servers of the lowest tier.
+    /// The fittest servers, and of these the lowest tier.
     fn candidates(&self, members: &Members, tried: &[usize], now: Instant) -> Result<Vec<Candidate>, NoServer> {
         let mut best: Option<(Fitness, Tier)> = None;
         let mut candidates = Vec::with_capacity(members.list.len());
@@ -260,7 +263,7 @@ impl Pool {
     }
 }
 
-/// A server that a pool is to have.
+/// A server of a pool, before its `Server` is found or made.
 struct Part {
     address: Address,
     weight: u32,
@@ -272,7 +275,7 @@ fn by_source(lookups: &[Arc<Lookup>]) -> HashMap<&Source, &Arc<Lookup>> {
     lookups.iter().map(|lookup| (&lookup.source, lookup)).collect()
 }
 
-/// Entries, and what was found for them; an address that is there twice counts once.
+/// The servers of all entries. An address that occurs more than once counts only where it is first.
 fn parts(entries: &[Entry], lookups: &[Arc<Lookup>]) -> Vec<Part> {
     let lookups = by_source(lookups);
     let mut seen = HashSet::new();
@@ -298,13 +301,13 @@ fn parts(entries: &[Entry], lookups: &[Arc<Lookup>]) -> Vec<Part> {
 }
 
 impl Members {
-    /// The same as before where nothing is different, so that whose turn it is goes on.
+    /// The members for these parts: the same ones as before where nothing is different, so that the turns continue.
     fn new(parts: &[Part], before: Option<Arc<Self>>) -> Arc<Self> {
-        // Who comes to others has a slow start; who is there from the beginning has none.
+        // A server that is added to others has a slow start. The first servers have none, since all would be equally slow.
         let since = before.as_ref().filter(|before| !before.list.is_empty()).map(|_| Instant::now());
         let mut by_address = HashMap::new();
         for server in before.iter().flat_map(|before| before.servers()) {
-            // Those in use come before those on their way out.
+            // Servers in use come before leaving ones, and the first one counts.
             by_address.entry(&server.address).or_insert(server);
         }
         let known = |address: &Address| by_address.get(address).map(|server| Arc::clone(server));
@@ -324,17 +327,19 @@ impl Members {
         }
         let staying: HashSet<*const Server> = list.iter().map(|member| Arc::as_ptr(&member.server)).collect();
         let stays = |server: &Arc<Server>| staying.contains(&Arc::as_ptr(server));
+        // Kept while they have connections: if their address comes back, the count is still right.
         let leaving = before.servers().filter(|server| server.active() > 0 && !stays(server)).cloned().collect();
         Arc::new(Self { turns: Turns::new(list.len()), list, leaving })
     }
 
-    /// In use, then on their way out.
+    /// The servers in use, then the leaving ones.
     fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
         self.list.iter().map(|member| &member.server).chain(&self.leaving)
     }
 }
 
 impl Member {
+    /// Whether nothing is different.
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.server, &other.server)
             && (self.weight, self.tier, self.max_connections) == (other.weight, other.tier, other.max_connections)

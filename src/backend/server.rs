@@ -1,5 +1,4 @@
-//! One server of a backend: how many connections it has, and its condition. Must not know: which backend it belongs to,
-//! how much of it that backend uses.
+//! One server of a backend: its connections and its condition. Must not know: its backend, its weight there.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,61 +13,65 @@ use crate::backend::health::run::Passed;
 use crate::backend::verdict::{Judged, Verdict};
 use crate::net::address::Address;
 
-/// One address of a backend. It outlives reloads, and being gone for a while, as long as connections to it do.
+/// One address of a backend. It outlives reloads; where it is removed for a while, it lives as long as its connections.
 #[derive(Debug)]
 pub struct Server {
     pub address: Address,
     active: AtomicUsize,
     condition: Mutex<Condition>,
     verdict: Mutex<Verdict>,
-    /// Whether connections to it should end; leases wait for it.
+    /// Whether connections to it should be closed. [`Lease::down`] waits for it.
     down: watch::Sender<bool>,
 }
 
-/// Counts one connection of a server for as long as it lives.
+/// Counts one connection to a server until it is dropped.
 #[derive(Debug)]
 pub struct Lease {
     server: Arc<Server>,
+    /// Whether this is the connection that tries the server after a pause, and has no result yet.
     tries: bool,
 }
 
 impl Server {
+    /// A server that is there from the beginning: in service, of unknown health.
     pub fn new(address: Address) -> Self {
         Self::since(address, None)
     }
 
-    /// One that came to the others of its backend at that time.
+    /// A server that was added to others at that time.
     pub(super) fn since(address: Address, since: Option<Instant>) -> Self {
         let condition = Mutex::new(Condition::new(since));
         let verdict = Mutex::default();
         Self { address, active: AtomicUsize::new(0), condition, verdict, down: watch::Sender::new(false) }
     }
 
-    /// Connections now being made or relayed.
+    /// Connections that are being made or relayed now.
     pub fn active(&self) -> usize {
         self.active.load(Ordering::Relaxed)
     }
 
+    /// The state that the operator has set.
     pub fn state(&self) -> State {
         self.condition().state
     }
 
+    /// The health according to the checks so far.
     pub fn health(&self) -> Health {
         self.condition().health
     }
 
-    /// Whether it is ready, and not down by its health checks.
+    /// Whether it is ready, and not down according to its health checks.
     pub fn is_up(&self) -> bool {
         let condition = self.condition();
         condition.state == State::Ready && condition.health != Health::Down
     }
 
-    /// How much longer it is passed over since connecting to it failed.
+    /// How much longer it is passed over because connecting failed; `None` where it is not.
     pub fn paused(&self) -> Option<Duration> {
         self.condition().paused(Instant::now())
     }
 
-    /// Sets its state, and returns the one before.
+    /// Sets its state, and returns the previous one.
     pub fn set_state(&self, state: State) -> State {
         let mut condition = self.condition();
         let before = condition.state;
@@ -87,15 +90,16 @@ impl Server {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner).begin();
     }
 
-    /// Its checks have ended.
+    /// It is no longer checked: its health is unknown.
     pub(super) fn unchecked(&self) {
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Verdict::default();
         self.set_health(Health::Unknown);
     }
 
-    /// Takes the result of a check for what it is worth.
+    /// Takes the result of a check.
     pub(super) fn checked(&self, result: &Result<Passed, CheckError>, check: &Check) -> Judged {
         let now = Instant::now();
+        // The verdict stays locked while the health is set, so that results take effect in order.
         let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
         let judged = verdict.judge(result, check, self.health(), now);
         if let Some(health) = judged.change {
@@ -110,13 +114,13 @@ impl Server {
         self.publish(&condition);
     }
 
-    /// Its fitness, and the share of its weight that it has, in thousandths.
+    /// Its fitness, and the current share of its weight, in thousandths.
     pub(super) fn look(&self, slow_start: Option<Duration>, now: Instant) -> (Option<Fitness>, u32) {
         let condition = self.condition();
         (condition.fitness(now), condition.warmth(slow_start, now))
     }
 
-    /// Room for one more connection, if it has fewer than `most`.
+    /// Reserves one connection, if there are fewer than `most`.
     pub fn lease(self: &Arc<Self>, most: usize) -> Option<Lease> {
         let more = |active| (active < most).then_some(active + 1);
         self.active.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
@@ -134,6 +138,7 @@ impl Server {
 }
 
 impl Lease {
+    /// The server of the connection.
     pub fn server(&self) -> &Arc<Server> {
         &self.server
     }
@@ -144,16 +149,17 @@ impl Lease {
         self.tries = false;
     }
 
-    /// It could not be made, and that is the server's fault. How long the server is passed over, where that is new.
+    /// The connection could not be made, and that is the server's fault. Returns how long the server is passed over; `None` where
+    /// it already is.
     pub(super) fn failed(&mut self, pauses: Pauses) -> Option<Duration> {
         self.tries = false;
         self.server.condition().failed(pauses, Instant::now())
     }
 
-    /// Waits until no connection to this server should exist.
+    /// Waits until connections to this server should be closed.
     pub async fn down(&self) {
         let mut down = self.server.down.subscribe();
-        // The sender lives as long as the lease.
+        // It cannot fail: the lease keeps the server, which owns the sender.
         let _ = down.wait_for(|down| *down).await;
     }
 }

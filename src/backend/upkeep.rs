@@ -1,5 +1,5 @@
-//! Keeps what is known of the pools' servers current, on a thread and a runtime of its own, so that neither busy workers
-//! nor a reload delay a health check. Must not know: who uses the pools, how a check is made.
+//! Runs the look-ups and health checks of all pools, on a thread and a runtime of its own, so that neither busy workers nor a
+//! reload delay a check. Must not know: who uses the pools, how a check is made.
 
 use std::collections::HashMap;
 use std::io;
@@ -24,22 +24,23 @@ use crate::backend::server::Server;
 use crate::backend::verdict::LogLimit;
 use crate::net::address::Address;
 
-/// Ends its thread when dropped.
+/// The running look-ups and checks. Dropping it ends their thread.
 #[derive(Debug)]
 pub struct Upkeep {
-    /// Only the newest matters, and one comes with each reload.
+    /// Unbounded, since there is only one order for each reload.
     orders: Option<UnboundedSender<Order>>,
     thread: Option<JoinHandle<()>>,
     moved: watch::Receiver<()>,
 }
 
-/// What is to be kept current.
+/// The pools to look after.
 struct Order {
     pools: Vec<Arc<Pool>>,
     resolver: Arc<Settings>,
 }
 
 impl Upkeep {
+    /// Starts the thread, with nothing to do. An error where the system has no thread or descriptor left.
     pub fn start() -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (orders, coming) = mpsc::unbounded_channel();
@@ -49,8 +50,8 @@ impl Upkeep {
         Ok(Self { orders: Some(orders), thread: Some(thread), moved })
     }
 
-    /// From now on these pools are kept, and no others. Checks and look-ups that are the same go on as if nothing had
-    /// happened.
+    /// Looks after these pools from now on, and no others. Checks and look-ups that are the same as before continue without a
+    /// break.
     pub fn follow(&self, pools: &[Arc<Pool>], resolver: &Arc<Settings>) {
         let order = Order { pools: pools.to_vec(), resolver: Arc::clone(resolver) };
         if let Some(orders) = &self.orders
@@ -60,7 +61,7 @@ impl Upkeep {
         }
     }
 
-    /// Changes when servers were found, or are gone, without a reload.
+    /// Changes whenever look-ups have added or removed servers.
     pub fn moved(&self) -> watch::Receiver<()> {
         self.moved.clone()
     }
@@ -68,11 +69,12 @@ impl Upkeep {
 
 impl Drop for Upkeep {
     fn drop(&mut self) {
+        // The thread ends when the channel is closed.
         self.orders = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("health checks and look-ups had panicked");
+            tracing::error!("health checks and look-ups have panicked");
         }
     }
 }
@@ -90,13 +92,13 @@ async fn keep(mut orders: UnboundedReceiver<Order>, moves: watch::Sender<()>) {
                 let Some(order) = order else { return };
                 lookups.follow(&order.pools, &order.resolver);
                 pools = order.pools.into_iter().map(|pool| (Arc::clone(pool.name()), pool)).collect();
-                // What was found while the reload was under way.
+                // Look-ups may have found servers while the reload was running, which the new pools do not have yet.
                 for pool in pools.values() {
                     pool.renew();
                 }
                 checks.follow(&pools);
             }
-            // The queue's other end is held here.
+            // It cannot end: `lookups` keeps a sender.
             Some(backend) = learned.recv() => {
                 if let Some(pool) = pools.get(&backend).filter(|pool| pool.renew()) {
                     moves.send_replace(());
@@ -107,12 +109,12 @@ async fn keep(mut orders: UnboundedReceiver<Order>, moves: watch::Sender<()>) {
     }
 }
 
-/// The sources that are looked up.
+/// The running look-ups.
 struct Lookups {
     running: HashMap<(Arc<str>, Source), (Arc<Settings>, Arc<Lookup>, Task)>,
-    /// Names of backends whose sources have found something else.
+    /// Sends the names of backends whose servers have changed.
     news: mpsc::Sender<Arc<str>>,
-    /// The files by which the system resolves names.
+    /// The system's files for resolving names.
     system: Arc<System>,
 }
 
@@ -136,7 +138,7 @@ impl Lookups {
     }
 }
 
-/// Looks a source up again and again.
+/// Looks up a source whenever its answer expires.
 async fn look_up_again(
     backend: Arc<str>,
     lookup: Arc<Lookup>,
@@ -152,10 +154,10 @@ async fn look_up_again(
         let good = match result {
             Ok(answer) => {
                 pause = settings.min_ttl;
-                // Once for each set of them.
+                // One warning for each set of targets.
                 if answer.without_port != without_port && !answer.without_port.is_empty() {
                     let (source, targets) = (&lookup.source, answer.without_port.join(", "));
-                    tracing::warn!(%backend, %source, %targets, "SRV records with port 0 are left out");
+                    tracing::warn!(%backend, %source, %targets, "SRV records with port 0 are ignored");
                 }
                 without_port = answer.without_port;
                 let different = lookup.learn(Ok(answer.servers));
@@ -165,7 +167,7 @@ async fn look_up_again(
                     let (source, servers) = (&lookup.source, lookup.found().len());
                     tracing::info!(%backend, %source, servers, unsaid, "servers found");
                 }
-                // Who receives it ends only with this task.
+                // The receiver ends only with this task.
                 if different && news.send(Arc::clone(&backend)).await.is_err() {
                     return;
                 }
@@ -175,7 +177,7 @@ async fn look_up_again(
                 lookup.learn(Err(reason.clone()));
                 if !had_trouble && let Some(unsaid) = limit.change(Instant::now().into_std()) {
                     let (source, servers) = (&lookup.source, before.len());
-                    tracing::warn!(%backend, %source, servers, %reason, unsaid, "cannot be looked up, the servers found before stay");
+                    tracing::warn!(%backend, %source, servers, %reason, unsaid, "cannot be looked up, the servers found before stay in use");
                 }
                 pause = (pause * 2).min(settings.max_ttl);
                 pause
@@ -185,11 +187,11 @@ async fn look_up_again(
     }
 }
 
-/// The checks that are being made.
+/// The running checks.
 struct Checks {
-    /// By backend, and by the addresses of its servers.
+    /// By backend, and by address of the server.
     running: HashMap<Arc<str>, HashMap<Address, Running>>,
-    /// From where their beats are counted.
+    /// From where the beats of [`on_the_beat`] are counted.
     start: Instant,
 }
 
@@ -199,7 +201,7 @@ struct Running {
     _task: Task,
 }
 
-/// Ends when dropped.
+/// A task that is aborted when this is dropped.
 struct Task(AbortHandle);
 
 impl Drop for Task {
@@ -214,7 +216,7 @@ impl Checks {
         pools.values().for_each(|pool| self.follow_one(pool));
     }
 
-    /// Only this backend's servers may be others.
+    /// Starts and ends the checks of one backend's servers.
     fn follow_one(&mut self, pool: &Pool) {
         let mut before = self.running.remove(pool.name()).unwrap_or_default();
         let mut now = HashMap::new();
@@ -224,7 +226,7 @@ impl Checks {
             let running = match (&pool.check, running) {
                 (Some(check), Some(running)) if *check == running.check => running,
                 (Some(check), _) => Running::start(Arc::clone(pool.name()), &member.server, check, self.start),
-                // Nothing is checked any more: the last result means nothing.
+                // Without checks, a server that was down would stay down for ever.
                 (None, _) => {
                     member.server.unchecked();
                     continue;
@@ -244,14 +246,14 @@ impl Running {
     }
 }
 
-/// Checks a server again and again.
+/// Checks a server at each interval.
 async fn check_on(backend: Arc<str>, server: Arc<Server>, check: Arc<Check>, beats: Instant) {
     let mut next = Instant::now();
-    // All servers are checked at once in the beginning, and must not go on in step.
-    let mut pause = by_chance(check.interval);
+    // The first checks of all servers are at the same time. A random first pause spreads the following ones.
+    let mut pause = at_most(check.interval);
     loop {
         sleep_until(next).await;
-        next = on_the_beat(Instant::now() + pause + by_chance(check.jitter), beats, check.interval / BEATS);
+        next = on_the_beat(Instant::now() + pause + at_most(check.jitter), beats, check.interval / BEATS);
         pause = check.interval;
         if server.state() == State::Maint {
             continue;
@@ -270,18 +272,20 @@ async fn check_on(backend: Arc<str>, server: Arc<Server>, check: Arc<Check>, bea
             (Health::Down, _) => {
                 tracing::warn!(%backend, server = %server.address, %reason, unsaid, "server is down");
             }
-            // A server that is up from the beginning is no news.
+            // At debug level: it is normal that a server is up at the start.
             (Health::Up, Health::Unknown) => tracing::debug!(%backend, server = %server.address, "server is up"),
             _ => tracing::info!(%backend, server = %server.address, unsaid, "server is up"),
         }
     }
 }
 
-fn by_chance(most: Duration) -> Duration {
+/// A random time up to `most`.
+fn at_most(most: Duration) -> Duration {
     most.mul_f64(fastrand::f64())
 }
 
-/// The next beat. Checks that begin together wake this thread once; each by itself costs up to twice as much.
+/// The next beat at or after `wanted`.
+// Checks that begin at the same beat wake this thread once. Waking it for each check would cost up to twice as much.
 fn on_the_beat(wanted: Instant, start: Instant, beat: Duration) -> Instant {
     let since = wanted.saturating_duration_since(start).as_nanos();
     let left = match since % beat.as_nanos().max(1) {
@@ -291,10 +295,10 @@ fn on_the_beat(wanted: Instant, start: Instant, beat: Duration) -> Instant {
     wanted + Duration::from_nanos(u64::try_from(left).unwrap_or(0))
 }
 
-/// In each interval: enough for checks to be spread over it.
+/// The number of beats in an interval: enough to spread the checks over it.
 const BEATS: u32 = 20;
 
-/// News wait for their turn.
+/// How many changed backends may wait to be handled. After that, look-ups wait.
 const QUEUED: usize = 64;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Results of health checks in a row → whether a server is up, and when to log it. Pure: the time is given.
-//! Must not know: what is checked, which server it is.
+//! Results of health checks in a row → whether a server is up, and when to log it. Pure: the time is a parameter. Must not
+//! know: what is checked, which server it is.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,45 +14,48 @@ use crate::backend::health::run::Passed;
 /// The results of a server's checks.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
-    /// The last check.
+    /// The last check; `None` before the first.
     pub last: Option<Last>,
-    /// How many checks had each result.
+    /// The number of checks with each result.
     pub counts: BTreeMap<&'static str, u64>,
-    /// When the server's certificate expires, in seconds since 1970, where TLS is checked.
+    /// When the server's certificate expires, in seconds since 1970; `None` without TLS.
     pub not_after: Option<i64>,
-    /// Results in a row that contradict its health.
+    /// Results in a row that contradict the server's health.
     streak: u32,
-    /// No result yet: the first one decides alone.
+    /// Whether there was a result. The first one decides alone, so that a start does not wait for several.
     begun: bool,
     limit: LogLimit,
     expiry_logged: Option<Instant>,
 }
 
+/// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Last {
     pub time: Timestamp,
+    /// `passed`, or the label of a [`CheckError`].
     pub result: &'static str,
-    /// Why it was not passed.
+    /// Why the check failed; `None` where it passed.
     pub reason: Option<String>,
 }
 
-/// What a result comes to.
+/// What follows from a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Judged {
-    /// The server is up, or down, from now on.
+    /// The new health, where it changes.
     pub(super) change: Option<Health>,
-    /// This is to be logged, with the number of changes before it that were not.
+    /// Where the health is to be logged: the number of changes before it that were not.
     pub(super) log: Option<u32>,
-    /// Seconds until the certificate expires, where that is soon and was not logged for a day.
+    /// Seconds until the certificate expires, where a warning is due.
     pub(super) expires: Option<i64>,
 }
 
 impl Verdict {
-    /// From here on another check is made: its first result decides.
+    /// Another check begins: its first result decides alone.
     pub(super) fn begin(&mut self) {
         (self.streak, self.begun) = (0, false);
     }
 
+    /// Takes the result of a check of a server with that health.
     pub(super) fn judge(
         &mut self,
         result: &Result<Passed, CheckError>,
@@ -69,7 +72,7 @@ impl Verdict {
                 self.not_after = *not_after;
                 true
             }
-            // It has no result for the server.
+            // A failure of this machine shows nothing about the server.
             Err(CheckError::Local(_)) => return Judged::default(),
             Err(_) => false,
         };
@@ -107,8 +110,8 @@ impl Verdict {
     }
 }
 
-/// Lets a few changes into the log at once, and then one a while later, so that a server that comes and goes does not fill
-/// it. The number of those that were left out is logged with the next one.
+/// Limits log lines to [`AT_ONCE`] in each [`WINDOW`], so that a server that goes up and down does not fill the log. The number
+/// of changes that were left out is logged with the next line.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LogLimit {
     logged: Vec<Instant>,
@@ -116,7 +119,7 @@ pub(super) struct LogLimit {
 }
 
 impl LogLimit {
-    /// Something changed. Where that is to be logged, how many changes before it were not.
+    /// Something changed. Returns, where that is to be logged, the number of changes before it that were not.
     pub(super) fn change(&mut self, now: Instant) -> Option<u32> {
         if self.may_log(now) {
             return Some(std::mem::take(&mut self.left_out));
@@ -125,8 +128,9 @@ impl LogLimit {
         None
     }
 
-    /// Nothing changed; what was left out may be logged by now.
+    /// Nothing changed, but changes that were left out may be logged by now.
     fn rest(&mut self, now: Instant) -> Option<u32> {
+        // Otherwise the last line in the log could show the wrong health for as long as the server is stable.
         (self.left_out > 0 && self.may_log(now)).then(|| std::mem::take(&mut self.left_out))
     }
 
@@ -140,7 +144,7 @@ impl LogLimit {
     }
 }
 
-/// So many lines in this time.
+/// Lines in a [`WINDOW`].
 const AT_ONCE: usize = 4;
 const WINDOW: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);

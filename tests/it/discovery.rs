@@ -151,7 +151,7 @@ fn what_was_found_stays_whatever_the_name_server_does() {
         dns.mood(Mood::Good);
         eventually("trouble is over", || trouble(&stage).is_none().then_some(()));
     }
-    stage.proxy.log_line("cannot be looked up, the servers found before stay");
+    stage.proxy.log_line("cannot be looked up, the servers found before stay in use");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn srv_records_with_port_0_are_left_out_and_warned_of_once() {
     let asked = dns.asked();
     eventually("it asks again", || (dns.asked() > asked + 12).then_some(()));
     assert_eq!(shown(&stage), fleet.servers(&[0]));
-    let line = stage.proxy.log_line("SRV records with port 0 are left out");
+    let line = stage.proxy.log_line("SRV records with port 0 are ignored");
     assert!(line.contains("targets=b.test."), "{line}");
     assert_eq!(stage.proxy.log().matches("SRV records with port 0").count(), 1);
     // Where there are no others, what was found before stays, and it is said why.

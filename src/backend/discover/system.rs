@@ -1,5 +1,5 @@
-//! How names are resolved on this system: its files, read for each look-up, but taken apart only when they have changed, so
-//! that what is wrong in them is warned of once. Must not know: what is looked up.
+//! How names are resolved on this system. Its files are read for each look-up, but parsed only when they have changed, so
+//! that an error in them causes one warning. Must not know: what is looked up.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -27,14 +27,14 @@ impl Default for System {
     }
 }
 
-/// A file, and what it meant when it was last read.
+/// A file, with its last contents and their meaning.
 #[derive(Debug)]
 struct File<T> {
     path: PathBuf,
     last: Mutex<Option<(Contents, Result<Arc<T>, String>)>>,
 }
 
-/// Or why it cannot be read.
+/// The bytes of a file, or the reason why it cannot be read.
 type Contents = Result<Vec<u8>, String>;
 
 impl<T> File<T> {
@@ -62,7 +62,7 @@ impl System {
         }
     }
 
-    /// What answers questions at this time.
+    /// The resolvers according to the settings and the current files.
     pub(super) fn resolvers(&self, settings: &Settings) -> Resolvers {
         let hosts = self.hosts.current(|text| {
             let mut hosts = Hosts::default();
@@ -77,12 +77,13 @@ impl System {
             let (config, mut options) = (*config).clone();
             options.timeout = settings.timeout;
             options.attempts = 1;
-            // What is asked is asked because the last answer is no longer good.
+            // A name is only looked up when its last answer has expired.
             options.cache_size = 0;
+            // `Resolvers::hosts` does that, since the resolver would ask a name server for the other address family.
             options.use_hosts_file = ResolveHosts::Never;
             (config, options)
         });
-        // A system without the file has no such names.
+        // A missing file is like an empty one.
         let hosts = hosts.unwrap_or_default();
         Resolvers { config, hosts, with_edns: OnceLock::new(), without_edns: OnceLock::new() }
     }
@@ -100,9 +101,9 @@ fn asking(settings: &Settings) -> ResolverConfig {
     ResolverConfig::from_name_servers(settings.name_servers.iter().map(server).collect())
 }
 
-/// The file of names, and the name servers, each made when it is first needed.
+/// The file of hosts, and the resolvers, each made when it is first needed.
 pub(super) struct Resolvers {
-    /// Why there is no name server, otherwise.
+    /// The name servers, or the reason why there are none.
     config: Result<(ResolverConfig, ResolverOpts), String>,
     hosts: Arc<Hosts>,
     with_edns: OnceLock<Result<TokioResolver, String>>,
@@ -110,18 +111,18 @@ pub(super) struct Resolvers {
 }
 
 impl Resolvers {
-    /// What the file of names has; it needs no name server.
+    /// The records of the file of hosts. They need no name server.
     pub(super) fn hosts(&self, name: &Name, kind: RecordType) -> Option<Vec<RData>> {
         let found = self.hosts.lookup_static_host(&Query::query(name.clone(), kind))?;
         Some(found.answers().iter().map(|record| record.data.clone()).collect())
     }
 
-    /// Name servers, asked as the system says, which is with EDNS by default.
+    /// A resolver with the system's options, which means with EDNS by default.
     pub(super) fn with_edns(&self) -> Result<&TokioResolver, String> {
         self.made(&self.with_edns, |_| {})
     }
 
-    /// The same for those that do not know it.
+    /// The same for name servers that do not know EDNS.
     pub(super) fn without_edns(&self) -> Result<&TokioResolver, String> {
         self.made(&self.without_edns, |options| options.edns0 = false)
     }
@@ -140,11 +141,11 @@ impl Resolvers {
             resolver.set_hosts(Arc::clone(&self.hosts));
             Ok(resolver)
         });
-        made.as_ref().map_err(|error| format!("there is no name server to ask ({error})"))
+        made.as_ref().map_err(|error| format!("there is no usable name server ({error})"))
     }
 }
 
-/// Bytes. Lists of names that are blocked are among the largest files of hosts.
+/// Bytes. The largest files of hosts are lists of blocked names.
 const LARGEST: u64 = 16 << 20;
 
 #[cfg(test)]

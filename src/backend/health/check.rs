@@ -1,37 +1,36 @@
-//! A health check as its operator configured it. Must not know: how it is made, what becomes of a server that does not
-//! pass.
+//! A health check as configured. Must not know: how it is made, what happens to a server that fails.
 
 use std::time::Duration;
 
 use crate::backend::health::kind::Kind;
 use crate::tls::handshake::connect::Connector;
 
-/// What is asked of each server of a backend, and how often. Two that are equal are the same check: one that is being made
-/// goes on after a reload.
+/// What is checked for each server of a backend, and how often. Equal values are the same check, which continues after a
+/// reload.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Check {
     pub kind: Kind,
     pub tls: Option<Tls>,
-    /// The first bytes that a server gets, where it expects the PROXY protocol.
+    /// The first bytes for the server, where it expects the PROXY protocol; otherwise empty.
     pub preface: Vec<u8>,
-    /// Another port than the one that clients' connections go to.
+    /// The port to check; `None` for the port of clients' connections.
     pub port: Option<u16>,
     /// From the beginning of one check to that of the next.
     pub interval: Duration,
     /// The longest random time that is added to each interval.
     pub jitter: Duration,
-    /// For all of one check.
+    /// For one whole check.
     pub timeout: Duration,
-    /// Checks in a row that bring a server up.
+    /// A server that is down is up after this many passed checks in a row.
     pub rise: u32,
-    /// Checks in a row that bring a server down.
+    /// A server that is up is down after this many failed checks in a row.
     pub fall: u32,
 }
 
-/// How TLS is spoken in a check.
+/// How a check uses TLS.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tls {
     pub connector: Connector,
-    /// After LDAP's StartTLS, rather than from the beginning.
+    /// Whether TLS begins after LDAP's StartTLS, not from the start.
     pub start_tls: bool,
 }

@@ -1,4 +1,4 @@
-//! Why a server did not pass a check. Must not know: how checks are made.
+//! Why a check failed. Must not know: how checks are made.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use thiserror::Error;
 
 use crate::ldap::client::AnswerError;
 
-/// Why a check was not passed.
+/// Why a check failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CheckError {
     #[error("{0}")]
     Connect(String),
-    /// This machine has no port, descriptor or memory left. The check has no result: nothing is known of the server.
+    /// This machine has no port, descriptor or memory left. The check has no result.
     #[error("{0}")]
     Local(String),
     #[error("no answer within {}", humantime::format_duration(*.0))]
     Timeout(Duration),
     #[error("TLS: {0}")]
     Tls(String),
-    /// The server answered, and not as it should.
+    /// The server's answer is not the expected one.
     #[error("{0}")]
     Answer(String),
 }
 
 impl CheckError {
-    /// In one word, for a label.
+    /// Its name in the metrics and the admin API.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Connect(_) => "connect",

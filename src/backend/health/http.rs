@@ -1,4 +1,4 @@
-//! A check over HTTP/1.1: a status, and perhaps a text in the body. Must not know: whether TLS lies below.
+//! A check over HTTP/1.1: a status, and perhaps a text in the body. Must not know: whether it is over TLS.
 
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
@@ -26,7 +26,7 @@ where
         .body(Empty::<Bytes>::new())
         .map_err(|error| CheckError::Answer(error.to_string()))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-    // The connection is driven until the answer is there; whatever ends it before that shows in the answer.
+    // hyper's connection has to be polled for the request to proceed. An error of it is also an error of the answer.
     tokio::pin!(connection);
     let answer = async {
         let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
@@ -51,7 +51,7 @@ async fn judge(http: &Http, response: hyper::Response<Incoming>) -> Result<(), C
         let Ok(data) = frame.map_err(|error| failed(&error))?.into_data() else { continue };
         let new = read.len();
         read.extend_from_slice(&data[..data.len().min(MOST_BODY - new)]);
-        // The text may begin before this piece.
+        // The text may have begun in the piece before this one.
         let from = new.saturating_sub(wanted.len());
         if read[from..].windows(wanted.len()).any(|window| window == wanted) {
             return Ok(());
@@ -64,7 +64,7 @@ async fn judge(http: &Http, response: hyper::Response<Incoming>) -> Result<(), C
 }
 
 fn failed(error: &hyper::Error) -> CheckError {
-    // hyper's own text is general; the cause below it is precise.
+    // hyper's own message is general; its source has the cause.
     let cause = std::error::Error::source(error).map(ToString::to_string);
     CheckError::Answer(cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")))
 }
@@ -72,7 +72,7 @@ fn failed(error: &hyper::Error) -> CheckError {
 /// Bytes that are searched for the text.
 const MOST_BODY: usize = 64 * 1024;
 
-/// The name of a server for which none is configured. A path is no host.
+/// The default for the Host header. The path of a Unix socket is not a host.
 fn named(address: &Address) -> String {
     match address {
         Address::Tcp(address) => address.to_string(),

@@ -1,21 +1,22 @@
-//! What a check asks of a server. Must not know: how it is asked, how often.
+//! What a check requires of a server. Must not know: how it is checked, how often.
 
-/// What is asked.
+/// What a check requires.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// That the server accepts a connection.
+    /// The server accepts a connection.
     Tcp,
-    /// That a TLS handshake succeeds.
+    /// A TLS handshake succeeds.
     Tls,
     Http(Http),
     Ldap(Ldap),
 }
 
+/// A request over HTTP/1.1, and its expected answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Http {
     pub method: String,
     pub path: String,
-    /// By default the server's address.
+    /// The Host header; by default the server's address.
     pub host: Option<String>,
     /// Ranges of status codes, both ends included.
     pub status: Vec<(u16, u16)>,
@@ -23,13 +24,14 @@ pub struct Http {
     pub body: Option<String>,
 }
 
-/// A simple bind, or the root entry where there is no DN.
+/// A request over LDAP.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ldap {
+    /// DN and password for a simple bind. `None` reads the root entry instead.
     pub bind: Option<(String, Password)>,
 }
 
-/// It is never shown.
+/// A password. It is never shown.
 #[derive(PartialEq, Eq)]
 pub struct Password(pub Vec<u8>);
 

@@ -1,5 +1,5 @@
-//! A check over LDAP (RFC 4511): a simple bind, or the root entry without one; StartTLS before it. Must not know: whether
-//! TLS lies below.
+//! A check over LDAP (RFC 4511): a simple bind, or the root entry; and StartTLS before it. Must not know: whether it is over
+//! TLS.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -8,14 +8,14 @@ use crate::backend::health::kind::Ldap;
 use crate::ldap::client::{self, Answer, AnswerError};
 use crate::ldap::message::{BIND_RESPONSE, SEARCH_DONE, SEARCH_ENTRY};
 
-/// Binds, or reads the root entry (RFC 4512 section 5.1), and says goodbye.
+/// Binds, or reads the root entry (RFC 4512 section 5.1), and unbinds.
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, ldap: &Ldap) -> Result<(), CheckError> {
     let mut received = Vec::new();
     match &ldap.bind {
         Some((dn, password)) => {
             send(&mut stream, &client::bind(dn, &password.0)).await?;
             receive(&mut stream, &mut received, |answer| {
-                answer.expect(BIND_RESPONSE, "is no answer to a bind")?;
+                answer.expect(BIND_RESPONSE, "is not an answer to a bind")?;
                 answer.succeeded("bind")
             })
             .await?;
@@ -37,12 +37,12 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, ldap: 
             .await?;
         }
     }
-    // Whether it arrives does not matter any more.
+    // The check has passed, even if this does not arrive. Without it, some servers log a lost connection.
     let _ = send(&mut stream, &client::unbind()).await;
     Ok(())
 }
 
-/// Asks for TLS (RFC 4511 section 4.14). On success, what comes next is the handshake.
+/// Requests TLS (RFC 4511 section 4.14). On success, the handshake comes next.
 pub(super) async fn start_tls<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Result<(), CheckError> {
     send(stream, &client::start_tls()).await?;
     let mut received = Vec::new();
@@ -60,7 +60,7 @@ async fn send<S: AsyncWrite + Unpin>(stream: &mut S, message: &[u8]) -> Result<(
     sent.await.map_err(|error| CheckError::Answer(error.to_string()))
 }
 
-/// Judges the next answer. `received` holds what has come beyond it.
+/// Reads the next answer and judges it. `received` keeps the bytes after it.
 async fn receive<S: AsyncRead + Unpin>(
     stream: &mut S,
     received: &mut Vec<u8>,

@@ -1,5 +1,5 @@
-//! Makes one check of one server: connects, with TLS where it is asked for, and asks. Must not know: how often, who learns
-//! the result.
+//! Checks one server once: connects, with TLS where that is configured, and makes the request. Must not know: how often, who
+//! uses the result.
 
 use std::net::SocketAddr;
 
@@ -19,15 +19,15 @@ use crate::tls::stream::TlsStream;
 use crate::tls::trust::servers;
 use crate::tls::wire::fault;
 
-/// A check that was passed.
+/// A check that has passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Passed {
-    /// When the server's certificate expires, in seconds since 1970, where TLS is spoken.
+    /// When the server's certificate expires, in seconds since 1970; `None` without TLS.
     pub not_after: Option<i64>,
 }
 
 impl Check {
-    /// Checks a server once.
+    /// Checks a server once, within the check's timeout.
     pub async fn run(&self, server: &Address) -> Result<Passed, CheckError> {
         timeout(self.timeout, self.ask(server)).await.unwrap_or(Err(CheckError::Timeout(self.timeout)))
     }
@@ -78,7 +78,7 @@ impl Check {
 async fn handshake(stream: &mut Stream, tls: &Tls, address: &Address) -> Result<Finished, CheckError> {
     tls.connector.connect(stream, address.ip(), None).await.map_err(|error| {
         CheckError::Tls(match error {
-            // The check's own error begins with "TLS:" already.
+            // Without the prefix of `ConnectError`, since `CheckError` has its own, "TLS:".
             ConnectError::Failed(error) => fault::reason(&error),
             other => other.to_string(),
         })

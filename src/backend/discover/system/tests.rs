@@ -52,7 +52,7 @@ fn the_file_of_names_counts_without_a_name_server() {
             assert_eq!(scene.addresses(name).unwrap(), expected, "{name} {resolv_conf:?}");
         }
         let error = scene.addresses("other").unwrap_err();
-        assert!(error.starts_with("there is no name server to ask (") && error.contains("resolv.conf"), "{error}");
+        assert!(error.starts_with("there is no usable name server (") && error.contains("resolv.conf"), "{error}");
         // What the file has of one family is all there is: nobody is asked about the other.
         scene.write("resolv.conf", "nameserver 127.0.0.1\n");
         assert_eq!(scene.addresses("six").unwrap(), ["[2001:db8::1]:7"]);

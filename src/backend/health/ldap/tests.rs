@@ -90,7 +90,7 @@ fn every_refusal_has_its_words() {
         (&ROOT, result(SEARCH_DONE, 50, "no"), "search for the root entry: insufficientAccessRights (50): no"),
         (&ROOT, result(SEARCH_DONE, 0, ""), "the answer is not the root entry"),
         (&ROOT, result(BIND_RESPONSE, 0, ""), "the answer is not the root entry"),
-        (&bind, result(SEARCH_DONE, 0, ""), "the answer is no answer to a bind"),
+        (&bind, result(SEARCH_DONE, 0, ""), "the answer is not an answer to a bind"),
         (&bind, goodbye, "the server ends the connection: unavailable (52): shutting down"),
         (&bind, reply(7, &encoded(BIND_RESPONSE, &[&fields(0, "")])), "the answer belongs to no request"),
         (&bind, reply(1, &encoded(BIND_RESPONSE, &[&encoded_number(INTEGER, 0)])), "the answer has no result code"),
