@@ -44,8 +44,8 @@ pub fn tidy(config: &Config) {
 }
 
 impl Admin {
-    /// Listens, and answers "not ready" until [`Admin::ready`]. `None` where no admin server is configured. `inherited` is the
-    /// listening socket of the predecessor, `most` the largest number of connections at one time.
+    /// Listens, and answers "not ready" until [`Admin::ready`]. `None` where no admin server is configured. `inherited` is
+    /// the listening socket of the predecessor, `most` the largest number of connections at one time.
     pub fn open(
         config: &asked::Admin,
         inherited: Option<Handed>,

@@ -79,6 +79,7 @@ enum Verb {
     /// Show what a live server offers: versions, suites, groups, certificates, resumption, ALPN.
     Probe {
         #[command(flatten)]
+        // Boxed, since it is much larger than the other verbs' arguments.
         what: Box<probe::What>,
     },
     /// Make keys for session tickets that several machines share.
@@ -104,6 +105,7 @@ enum TicketKeyVerb {
 
 /// Runs the verb that the process was started with, and returns its exit code; 2 for wrong usage.
 pub fn main() -> ExitCode {
+    // Not `parse`, which exits by itself and ignores an error in writing the help.
     print::exit_code(match Arguments::try_parse() {
         Ok(arguments) => run(arguments.verb),
         Err(found) => print::help(&found),

@@ -100,7 +100,8 @@ impl Server {
         })??;
         let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
         let exposition = exposition(Arc::clone(&metrics), &log);
-        // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of refused.
+        // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
+        // refused.
         let admin_socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
         let admin = Admin::open(&config.admin, admin_socket, descriptors::of_admin(), Box::new(exposition))
             .map_err(|error| StartError::Config(vec![error]))?;

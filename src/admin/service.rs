@@ -77,6 +77,7 @@ async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Op
         shared.audit.refused(caller, parts, why);
         answer
     };
+    // The host comes first: a web page that got here by DNS rebinding learns nothing, not even which paths exist.
     let refusal = match shared.control.get() {
         Some(control) => guard::host_refusal(&shared.door, parts, &control.status.borrow().config.admin.hosts),
         None => guard::host_refusal(&shared.door, parts, &shared.hosts),

@@ -1,5 +1,5 @@
-//! Chooses the next of several servers. Its only state is the round-robin turns. Must not know: how to connect, why a server
-//! is not among the candidates.
+//! Chooses the next of several servers. Its only state is the round-robin turns. Must not know: how to connect, why a
+//! server is not among the candidates.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -52,8 +52,8 @@ impl Turns {
         Self(Mutex::new(vec![0; servers]))
     }
 
-    /// nginx's smooth weighted round robin: each candidate gains its weight; the one with the most credit is chosen and loses
-    /// the sum of all gains.
+    /// nginx's smooth weighted round robin: each candidate gains its weight; the one with the most credit is chosen and
+    /// loses the sum of all gains.
     fn next<'c>(&self, candidates: impl Iterator<Item = &'c Candidate>) -> Option<usize> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut total, mut richest) = (0, None::<usize>);
@@ -146,8 +146,8 @@ fn client_key(client: IpAddr) -> u64 {
     }
 }
 
-/// A hash that is the same in every process and every version, so that several tlsgates choose the same server: FNV-1a, then
-/// mixed.
+/// A hash that is the same in every process and every version, so that several tlsgates choose the same server: FNV-1a,
+/// then mixed.
 pub(super) fn key(bytes: &[u8]) -> u64 {
     mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
 }

@@ -147,6 +147,7 @@ impl Condition {
     pub(super) fn set_state(&mut self, state: State, now: Instant) {
         if self.state == State::Maint && state != State::Maint {
             self.since = Some(now);
+            // Failures before or during maintenance mean nothing afterwards.
             self.forget_failures();
         }
         self.state = state;

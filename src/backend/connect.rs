@@ -48,10 +48,11 @@ pub struct Client<'a> {
     pub alpn: Option<&'a [u8]>,
 }
 
-/// Tries servers in the order that the pool chooses, at most `connect_attempts` of them. Adds every failure to `failures`, also
-/// those before a success.
+/// Tries servers in the order that the pool chooses, at most `connect_attempts` of them. Adds every failure to `failures`,
+/// also those before a success.
 pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure>) -> Result<Connected, NoServer> {
     let settings = &pool.settings;
+    // One list for all attempts: `tried` has indexes in it, and a look-up may change the pool meanwhile.
     let members = pool.members_found().await;
     let mut tried = Vec::new();
     while tried.len() < settings.connect_attempts {
@@ -96,6 +97,7 @@ async fn reach(
     let open = async {
         let mut stream = Stream::connect(address).await?;
         stream.prepare()?;
+        // The PROXY header comes before TLS, so that a proxy in between can read it.
         stream.write_all(client.preface).await?;
         io::Result::Ok(stream)
     };

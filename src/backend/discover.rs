@@ -55,7 +55,8 @@ pub(super) struct Answer {
     pub(super) without_port: Vec<String>,
 }
 
-/// Looks up a source once. `before` is the last result: where only some of the questions are answered, the rest of it is kept.
+/// Looks up a source once. `before` is the last result: where only some of the questions are answered, the rest of it is
+/// kept.
 pub(super) async fn look_up(
     source: &Source,
     settings: &Settings,

@@ -1,4 +1,5 @@
-//! Why a connection could not be made: an error of the system or of TLS → its kind and reason. Must not know: to which server.
+//! Why a connection could not be made: an error of the system or of TLS → its kind and reason. Must not know: to which
+//! server.
 
 use std::io::{self, ErrorKind};
 
@@ -77,6 +78,7 @@ pub(super) fn reason(error: &io::Error) -> (FailureKind, String) {
         ErrorKind::NetworkUnreachable => (FailureKind::Unreachable, "network unreachable".into()),
         ErrorKind::TimedOut => (FailureKind::Timeout, error.to_string()),
         ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory => (FailureKind::Local, error.to_string()),
+        // The standard library has no kinds for these.
         _ => match Errno::from_io_error(error) {
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS) => (FailureKind::Local, error.to_string()),
             _ => (FailureKind::Other, error.to_string()),

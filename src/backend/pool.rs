@@ -246,6 +246,7 @@ impl Pool {
                 best = Some(rank);
                 candidates.clear();
             }
+            // In thousandths, so that also a weight of 1 can grow during a slow start.
             let weight = u64::from(member.weight) * u64::from(warmth);
             candidates.push(Candidate { index, weight, active, key: member.key });
         }

@@ -123,12 +123,14 @@ impl Server {
     /// Reserves one connection, if there are fewer than `most`.
     pub fn lease(self: &Arc<Self>, most: usize) -> Option<Lease> {
         let more = |active| (active < most).then_some(active + 1);
+        // Relaxed, since no other memory depends on the count.
         self.active.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Lease { server: Arc::clone(self), tries: self.condition().connecting() })
     }
 
     fn publish(&self, condition: &Condition) {
         let down = condition.is_down();
+        // Wakes the waiting connections only where something has changed.
         self.down.send_if_modified(|published| std::mem::replace(published, down) != down);
     }
 
@@ -149,8 +151,8 @@ impl Lease {
         self.tries = false;
     }
 
-    /// The connection could not be made, and that is the server's fault. Returns how long the server is passed over; `None` where
-    /// it already is.
+    /// The connection could not be made, and that is the server's fault. Returns how long the server is passed over; `None`
+    /// where it already is.
     pub(super) fn failed(&mut self, pauses: Pauses) -> Option<Duration> {
         self.tries = false;
         self.server.condition().failed(pauses, Instant::now())

@@ -1,5 +1,5 @@
-//! Runs the look-ups and health checks of all pools, on a thread and a runtime of its own, so that neither busy workers nor a
-//! reload delay a check. Must not know: who uses the pools, how a check is made.
+//! Runs the look-ups and health checks of all pools, on a thread and a runtime of its own, so that neither busy workers nor
+//! a reload delay a check. Must not know: who uses the pools, how a check is made.
 
 use std::collections::HashMap;
 use std::io;
@@ -50,8 +50,8 @@ impl Upkeep {
         Ok(Self { orders: Some(orders), thread: Some(thread), moved })
     }
 
-    /// Looks after these pools from now on, and no others. Checks and look-ups that are the same as before continue without a
-    /// break.
+    /// Looks after these pools from now on, and no others. Checks and look-ups that are the same as before continue without
+    /// a break.
     pub fn follow(&self, pools: &[Arc<Pool>], resolver: &Arc<Settings>) {
         let order = Order { pools: pools.to_vec(), resolver: Arc::clone(resolver) };
         if let Some(orders) = &self.orders

@@ -110,8 +110,8 @@ impl Verdict {
     }
 }
 
-/// Limits log lines to [`AT_ONCE`] in each [`WINDOW`], so that a server that goes up and down does not fill the log. The number
-/// of changes that were left out is logged with the next line.
+/// Limits log lines to [`AT_ONCE`] in each [`WINDOW`], so that a server that goes up and down does not fill the log. The
+/// number of changes that were left out is logged with the next line.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LogLimit {
     logged: Vec<Instant>,

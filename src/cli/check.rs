@@ -62,6 +62,7 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
     let file = path.to_owned();
     let built = reading(move || {
         let config = config::load(&file)?;
+        // The server refuses these when it starts, not when it validates its configuration.
         let token = config.admin.token_file.as_ref().map(token::read).transpose().err();
         let log = config.log.access.refusal().map(|message| ConfigError {
             path: "log: access".into(),
@@ -86,6 +87,7 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
             let notes = unknown.notes.iter().map(ToString::to_string).collect();
             let keys = snapshot.key_files();
             let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener, &keys)).collect();
+            // A snapshot has its listeners in a map: without sorting, each run would show another order.
             listeners.sort_by(|a, b| a.name.cmp(&b.name));
             let ok = unusable.is_empty() && (!strict || warnings.is_empty());
             Report { ok, errors: unusable, warnings, notes, listeners }
@@ -105,6 +107,7 @@ fn unverified(snapshot: &Snapshot) -> Vec<Warning> {
     // Verifying all signatures takes longer than loading the certificates. So a start and a reload only verify where the
     // issuer is ambiguous, and this uses all cores.
     let mut certificates: Vec<_> = snapshot.listeners().flat_map(|listener| listener.ways.certificates()).collect();
+    // A certificate that several listeners share is verified once.
     certificates.sort_by_key(|certificate| (&certificate.label, certificate.fingerprint));
     certificates.dedup_by(|a, b| Arc::ptr_eq(a, b));
     let threads = thread::available_parallelism().map_or(1, NonZero::get);

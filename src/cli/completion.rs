@@ -31,9 +31,11 @@ pub(super) fn manpage(command: Command) -> ExitCode {
 }
 
 fn page(mut command: Command) -> std::io::Result<Vec<u8>> {
+    // Without it, the subcommands lack their full names and the help options, which parsing adds.
     command.build();
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    // clap_mangen writes one page for each command. roff may print a bare hyphen as a dash (groff_char(7)).
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
         page.extend_from_slice(format!(".SH {}\n", verb.get_name().to_uppercase().replace('-', "\\-")).as_bytes());
         let part = clap_mangen::Man::new(verb.clone());

@@ -51,6 +51,7 @@ fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
         return Ok(Ended::Orderly);
     }
     let ended = server.run_until_signalled(signals);
+    // Explicitly, since a drop ignores errors.
     folder.close()?;
     say("\nThe folder has been removed.\n");
     Ok(ended)
@@ -81,6 +82,7 @@ fn introduction(folder: &Path, address: SocketAddr, backend: SocketAddr) -> Stri
     let mut text = String::new();
     let ca = folder.join("ca.pem");
     let (ca, port) = (ca.display(), address.port());
+    // -ign_eof makes s_client wait for the answer after its input has ended.
     let openssl = |name: &str, sigalgs: &str| {
         format!(
             "printf 'hello\\n' | openssl s_client -brief -ign_eof -verify_return_error -connect {address} -servername {name} -CAfile {ca} -sigalgs {sigalgs}"

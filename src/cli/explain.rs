@@ -84,6 +84,7 @@ pub(super) fn explain(question: Question) -> ExitCode {
         Err(error) => return misused(&format!("--{}", error.part), &error.reason),
     };
     let path = &question.config;
+    // One moment for loading and explaining: between two, a certificate could expire.
     let now = Timestamp::now();
     let file = path.clone();
     let built = reading(move || Snapshot::build(&config::load(&file)?, &Snapshot::default(), Trust::Bytes, now));

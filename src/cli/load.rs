@@ -1,5 +1,5 @@
-//! Reads configurations and other files for the verbs, on a thread of its own and with a time limit, since a file system may
-//! not answer. Must not know: what a verb does with them.
+//! Reads configurations and other files for the verbs, on a thread of its own and with a time limit, since a file system
+//! may not answer. Must not know: what a verb does with them.
 
 use std::io;
 use std::path::Path;
@@ -23,6 +23,7 @@ pub(super) fn reading<T: Send + 'static>(
         let message = format!("cannot start a thread to read files: {error}");
         vec![ConfigError { path: String::new(), position: None, message }]
     };
+    // A thread that waits for a file cannot be stopped. It ends with the process.
     let result = Job::start("reading", work).and_then(Job::wait).map_err(failed)?;
     result.unwrap_or_else(|lost| Err(vec![lost.error()]))
 }

@@ -79,6 +79,7 @@ struct Failed {
 
 pub(super) fn probe(what: What) -> ExitCode {
     let json = what.format == Output::Json;
+    // Before connecting: an unknown policy is wrong usage, whatever the server does.
     let expected = match expected(&what) {
         Ok(expected) => expected,
         Err((why, code)) => {
@@ -88,6 +89,7 @@ pub(super) fn probe(what: What) -> ExitCode {
     };
     let (ok, text) = match probed(&what, expected.as_ref()) {
         Ok(answer) => answer,
+        // On standard output, so that a program that reads JSON gets JSON in any case.
         Err(error) if json => (false, form::json(&Failed { ok: false, error })),
         Err(error) => {
             complain(&format!("tlsgate probe: {error}"));

@@ -83,6 +83,7 @@ fn door(target: Target) -> Result<Door, String> {
         token_file = admin.token_file;
     }
     if let Some(path) = target.token_file {
+        // Only for the type: an argument has no position in a file, and just the message of an error is shown.
         let nowhere = Position { line: 1, column: 1 };
         token_file = Some(Located { value: path, at: nowhere, path: "--token-file".into() });
     }
@@ -105,6 +106,7 @@ async fn ask(door: Door) -> Result<String, String> {
         }
         Address::Unix(path) => {
             let stream = timeout(CONNECT, UnixStream::connect(path)).await.map_err(late)?.map_err(unreachable)?;
+            // A request must have a host (RFC 9112 section 3.2), even if a Unix socket has none.
             timeout(ANSWER, post(stream, "localhost", None)).await.map_err(late)?
         }
     }
@@ -118,6 +120,7 @@ async fn post(
 ) -> Result<String, String> {
     let broken = |error: hyper::Error| format!("no answer from the admin server: {error}");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    // hyper sends and receives in this future; it ends with the connection.
     tokio::spawn(connection);
     let mut request = Request::post("/api/v1/reload").header(HOST, host);
     if let Some(token) = token {

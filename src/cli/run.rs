@@ -27,6 +27,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return failed(path, &error),
     };
+    // Dropped last: that writes the lines which still wait.
     let _flush = log::start(config.log.level);
     match Server::start(origin, config, &mut signals).map(|server| server.run_until_signalled(signals)) {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,

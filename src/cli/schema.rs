@@ -24,6 +24,7 @@ fn table(Outline(keys): &Outline) -> Map<String, Value> {
     let mut table = Map::new();
     table.insert("type".into(), json!("object"));
     table.insert("properties".into(), properties.into());
+    // As in the configuration, an unknown key is an error.
     table.insert("additionalProperties".into(), json!(false));
     if !required.is_empty() {
         table.insert("required".into(), json!(required));
@@ -42,6 +43,7 @@ fn shape(shape: &Shape) -> Value {
 }
 
 fn list(kind: &Kind) -> Value {
+    // A list of one value can be written without brackets.
     let item = json!({ "type": kind.types });
     let list = json!({ "type": "array", "items": item, "minItems": 1 });
     json!({ "anyOf": [item, list], "description": kind.expected })

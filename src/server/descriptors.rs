@@ -1,4 +1,5 @@
-//! How many files this process may have open, and how many of them are for connections. Must not know: what is opened, when.
+//! How many files this process may have open, and how many of them are for connections. Must not know: what is opened,
+//! when.
 //!
 //! Without a free descriptor, the admin server, reloads and health checks would fail. So connections leave a reserve for
 //! them: new connections beyond that are refused, established ones are not affected.
@@ -44,7 +45,8 @@ impl Descriptors {
     /// How many connections there may be. Warns, once, if that is fewer than the listeners ask for.
     pub(super) fn connections(&mut self, demand: Demand) -> usize {
         let limit = limit();
-        // For each socket: the socket itself, a duplicate for each worker, and one that is sent to a process that takes over.
+        // For each socket: the socket itself, a duplicate for each worker, and one that is sent to a process that takes
+        // over.
         let others = self.own + demand.sockets * (2 + self.workers) + demand.checks.min(limit / 8);
         let most = connections(limit, others, pipes(limit, self.workers));
         let warning = (demand.connections, most);

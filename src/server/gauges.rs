@@ -66,7 +66,7 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
     let up = gauge(
         registry,
         "backend_up",
-        "1 where a server is ready and no health check says that it is down.",
+        "1 where a server is ready and not down according to its health checks.",
         &["backend", "server"],
     )?;
     let checks = counter(

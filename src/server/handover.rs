@@ -1,7 +1,8 @@
 //! Passes listening sockets from a running process to the one that takes over, so that no connection is refused in between.
 //!
-//! The successor is started with one end of a socket pair as its standard input. It receives the sockets on it, each with its
-//! name, and sends a message back when it accepts. Must not know: what is served on the sockets, why a process is replaced.
+//! The successor is started with one end of a socket pair as its standard input. It receives the sockets on it, each with
+//! its name, and sends a message back when it accepts. Must not know: what is served on the sockets, why a process is
+//! replaced.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -75,8 +76,8 @@ pub(super) struct Successor {
 }
 
 impl Successor {
-    /// Starts this program again, from the same path and with the same arguments. It receives duplicates of these sockets in
-    /// [`Successor::wait_until_ready`].
+    /// Starts this program again, from the same path and with the same arguments. It receives duplicates of these sockets
+    /// in [`Successor::wait_until_ready`].
     pub(super) fn start(sockets: Vec<(Name, &Listening)>) -> io::Result<Self> {
         let own = |(name, socket): (Name, &Listening)| Ok((name, socket.as_fd().try_clone_to_owned()?, socket.file()));
         let sockets = sockets.into_iter().map(own).collect::<io::Result<_>>()?;
@@ -107,8 +108,8 @@ impl Successor {
         self.child.id()
     }
 
-    /// Sends the sockets, and waits until the successor accepts. If it ends instead, or takes too long, it is killed, and the
-    /// error is the reason. Blocks for up to a minute: call it on a thread of its own.
+    /// Sends the sockets, and waits until the successor accepts. If it ends instead, or takes too long, it is killed, and
+    /// the error is the reason. Blocks for up to a minute: call it on a thread of its own.
     pub(super) fn wait_until_ready(mut self) -> Result<u32, String> {
         let deadline = Instant::now() + PATIENCE;
         if self.send_all().is_err() && Instant::now() < deadline {

@@ -58,8 +58,8 @@ impl Wanted {
 }
 
 impl Server {
-    /// Runs until a signal ends it: TERM and INT let connections finish; QUIT, or a second TERM or INT, cuts them. HUP and a
-    /// change of any file that was read start a reload.
+    /// Runs until a signal ends it: TERM and INT let connections finish; QUIT, or a second TERM or INT, cuts them. HUP and
+    /// a change of any file that was read start a reload.
     pub fn run_until_signalled(mut self, signals: Signals) -> Ended {
         let (runtime, mut streams) = signals.into_parts();
         let ended = runtime.block_on(async {
@@ -83,8 +83,8 @@ impl Server {
         ended
     }
 
-    /// Handles signals, commands and changed files until the server is to drain or to stop. A reload runs on another thread:
-    /// this loop never waits for it.
+    /// Handles signals, commands and changed files until the server is to drain or to stop. A reload runs on another
+    /// thread: this loop never waits for it.
     async fn run(&mut self, streams: &mut Streams) -> Asked {
         let mut moved = self.upkeep.moved();
         let (taken_over, mut successors) = mpsc::channel(1);
@@ -132,7 +132,8 @@ impl Server {
 
     /// Watches the files, and checks the servers, of the current state.
     fn follow(&self) {
-        // A change between reading a folder and watching it would be missed, so a folder that is new here triggers a reload.
+        // A change between reading a folder and watching it would be missed, so a folder that is new here triggers a
+        // reload.
         self.watch.follow(self.reloader.interests());
         self.upkeep.follow(self.control.current.load().pools(), &self.reloader.config().resolver);
     }

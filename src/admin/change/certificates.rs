@@ -143,8 +143,8 @@ impl Sent {
     }
 }
 
-/// Reloads, and returns what changed if the reload succeeded and `expected` holds for the listener's certificates. Otherwise
-/// undoes the change of the files.
+/// Reloads, and returns what changed if the reload succeeded and `expected` holds for the listener's certificates.
+/// Otherwise undoes the change of the files.
 async fn swapped(
     control: &Control,
     made: Change,
@@ -177,7 +177,8 @@ async fn swapped(
     Err(refusal)
 }
 
-/// Looks at files on another thread: a folder may be on a disk that does not answer, and other requests must not wait for it.
+/// Looks at files on another thread: a folder may be on a disk that does not answer, and other requests must not wait for
+/// it.
 async fn looked_up<T: Send + 'static>(look: impl FnOnce() -> Result<T, Answer> + Send + 'static) -> Result<T, Answer> {
     spawn_blocking(look).await.unwrap_or_else(|error| {
         Err(Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot look at the folder: {error}")))

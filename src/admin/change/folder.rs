@@ -107,8 +107,8 @@ fn there(folder: &Path, name: &str) -> bool {
 
 /// Accepts only regular files, and files that do not exist.
 fn plain_files(pair: Pair) -> Result<Pair, Answer> {
-    // A symbolic link belongs to a program that changes its target (certbot, Kubernetes). If it were replaced by a file, the
-    // renewals of that program would no longer have an effect.
+    // A symbolic link belongs to a program that changes its target (certbot, Kubernetes). If it were replaced by a file,
+    // the renewals of that program would no longer have an effect.
     for path in [pair.certificate_path(), pair.folder.join(&pair.key)] {
         if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
             let message = format!(

@@ -1,8 +1,8 @@
 //! Changes the two files of a certificate in one step that can be undone. Must not know: what is in them.
 //!
-//! Two renames are two steps, and a process can be killed between them. So the change is first written to a journal: a hidden
-//! folder beside the files, which no other user can enter, with the new and the old contents. One rename of that folder
-//! decides. From then on the change is finished, here, at the next change or at the next start:
+//! Two renames are two steps, and a process can be killed between them. So the change is first written to a journal: a
+//! hidden folder beside the files, which no other user can enter, with the new and the old contents. One rename of that
+//! folder decides. From then on the change is finished, here, at the next change or at the next start:
 //!
 //! | name of the folder | what it means | what [`tidy`] does |
 //! |---|---|---|
@@ -29,8 +29,8 @@ pub(in crate::admin) struct Pair {
     pub(in crate::admin) key: String,
 }
 
-/// A change that was made and can still be undone. It has to be kept or taken back; where neither happens, the next change or
-/// start keeps it.
+/// A change that was made and can still be undone. It has to be kept or taken back; where neither happens, the next change
+/// or start keeps it.
 #[derive(Debug)]
 #[must_use]
 pub(in crate::admin) struct Change {
@@ -115,8 +115,8 @@ impl Change {
     }
 }
 
-/// Finishes the changes that a killed process has left in a folder of certificates, and removes those that were not decided.
-/// Returns how many there were; 0 where another process is changing files there, since they may be its own.
+/// Finishes the changes that a killed process has left in a folder of certificates, and removes those that were not
+/// decided. Returns how many there were; 0 where another process is changing files there, since they may be its own.
 pub(in crate::admin) fn tidy(folder: &Path) -> Result<usize> {
     if Journal::all(folder)?.is_empty() {
         return Ok(0);

@@ -122,6 +122,7 @@ impl Places {
         let mut table = self.table();
         for id in choose(&table, among, Instant::now()) {
             if let Some(held) = table.held.get_mut(&id) {
+                // It still has its place until it ends. Marked, it is not chosen again.
                 held.leaving = true;
                 held.leave.notify_one();
                 self.evicted.fetch_add(1, Ordering::Relaxed);
@@ -177,8 +178,8 @@ impl Table {
         Some((id, leave))
     }
 
-    /// Which connections are closed for a new one: those of the same peer if it has its share already, otherwise those of the
-    /// peer with the most connections, otherwise any.
+    /// Which connections are closed for a new one: those of the same peer if it has its share already, otherwise those of
+    /// the peer with the most connections, otherwise any.
     fn crowd(&self, newcomer: Peer, now: Instant) -> Vec<u64> {
         if self.count(newcomer) >= self.per_peer() {
             return self.slowest(now, |held| held.peer == newcomer);

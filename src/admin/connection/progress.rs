@@ -21,7 +21,8 @@ pub(in crate::admin) struct Progress {
 
 impl Progress {
     pub(in crate::admin) fn new(stream: Stream) -> Self {
-        // The kernel's buffer for a peer that does not read is memory as well. If this fails, the kernel's own limit applies.
+        // The kernel's buffer for a peer that does not read is memory as well. If this fails, the kernel's own limit
+        // applies.
         let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
         Self { stream, stalled: None }
     }

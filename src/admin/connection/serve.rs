@@ -1,5 +1,5 @@
-//! Accepts connections and limits each: the time for a request's head, for its answer, and for its whole life. Must not know:
-//! what is requested, which connection is closed for another one.
+//! Accepts connections and limits each: the time for a request's head, for its answer, and for its whole life. Must not
+//! know: what is requested, which connection is closed for another one.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -41,13 +41,15 @@ pub(in crate::admin) async fn serve<A, F>(
         match accepted {
             Ok(Some((stream, caller, place))) => {
                 tokio::spawn(live(stream, caller, place, stop.clone(), answer.clone()));
-                // Lets it be answered before the next one is accepted, so that a quick request needs no place at the same time.
+                // Lets it be answered before the next one is accepted, so that a quick request needs no place at the same
+                // time.
                 yield_now().await;
             }
             // There was no place for it, so it is closed.
             Ok(None) => {}
             Err(error) => {
-                // Most likely no descriptor is free: an immediate retry would fail again, and a second warning is of no use.
+                // Most likely no descriptor is free: an immediate retry would fail again, and a second warning is of no
+                // use.
                 if !failed_before {
                     tracing::warn!(%error, "the admin server cannot accept connections at the moment");
                 }

@@ -47,6 +47,7 @@ pub(in crate::admin) enum Change {
 /// A path with `{…}` for what varies, a method, and their operation.
 pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/livez", Method::GET, Ask(Question::Live)),
+    // The name of a liveness check in older versions of Kubernetes.
     ("/healthz", Method::GET, Ask(Question::Live)),
     ("/readyz", Method::GET, Ask(Question::Ready)),
     ("/metrics", Method::GET, Show(View::Metrics)),

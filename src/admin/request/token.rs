@@ -14,6 +14,7 @@ pub fn read(file: &Located<PathBuf>) -> Result<Token, ConfigError> {
     let path = file.value.display();
     let unreadable = |error| file.error(format!("{path}: {}", files::reason(&error)));
     let text = files::read_secret(&file.value).map_err(unreadable)?.text;
+    // Editors and `echo` end a file with a line break.
     let token = text.trim();
     let wrong =
         |found: String| file.error(format!("{path}: {found}, expected at least {SHORTEST} visible ASCII characters"));

@@ -138,6 +138,7 @@ pub(in crate::admin) fn server(member: &Member) -> Value {
         "connections_active": server.active(),
         "state": server.state(),
         "health": server.health(),
+        // The remaining time, not its end: an `Instant` has no date.
         "passed_over_seconds": server.paused().map(|left| left.as_secs_f64()),
         "last_check": verdict.last.map(|last| json!({
             "time": last.time.to_string(),

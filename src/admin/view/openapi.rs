@@ -31,7 +31,7 @@ mod tests {
         let routed: BTreeSet<(String, String)> =
             ROUTES.iter().map(|(path, method, _)| ((*path).to_owned(), method.to_string())).collect();
         assert_eq!(described, routed);
-        assert_eq!(ROUTES.len(), routed.len(), "a route stands twice");
+        assert_eq!(ROUTES.len(), routed.len(), "a route occurs twice");
         assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
     }
 

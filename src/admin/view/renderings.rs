@@ -1,9 +1,9 @@
-//! Renders a view once for all requests at the same time, on another thread, and within a bound of memory. Must not know: what
-//! a view shows.
+//! Renders a view once for all requests at the same time, on another thread, and within a bound of memory. Must not know:
+//! what a view shows.
 //!
 //! A request gets a rendering that begins after it, so that no client sees an older state than one that it already knows.
-//! While a view is rendered, all new requests wait together for the next rendering: a thousand requests at the same time need
-//! two renderings.
+//! While a view is rendered, all new requests wait together for the next rendering: a thousand requests at the same time
+//! need two renderings.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -76,6 +76,7 @@ impl System {
         let config = config.map(|config| {
             let (config, mut options) = (*config).clone();
             options.timeout = settings.timeout;
+            // Failures are retried by the next look-up, with growing pauses.
             options.attempts = 1;
             // A name is only looked up when its last answer has expired.
             options.cache_size = 0;
@@ -96,6 +97,7 @@ fn asking(settings: &Settings) -> ResolverConfig {
             connection.port = address.port();
             connection
         });
+        // `true`: where a name server answers that there is nothing, the others are not asked as well.
         NameServerConfig::new(address.ip(), true, connections.into())
     };
     ResolverConfig::from_name_servers(settings.name_servers.iter().map(server).collect())

@@ -1,5 +1,5 @@
-//! A check over LDAP (RFC 4511): a simple bind, or the root entry; and StartTLS before it. Must not know: whether it is over
-//! TLS.
+//! A check over LDAP (RFC 4511): a simple bind, or the root entry; and StartTLS before it. Must not know: whether it is
+//! over TLS.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -24,6 +24,7 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, ldap: 
             send(&mut stream, &client::root_entry()).await?;
             let search_done = |answer: Answer<'_>| answer.succeeded("search for the root entry");
             receive(&mut stream, &mut received, |answer| {
+                // A search that fails ends without an entry, and this has the reason.
                 if answer.operation == SEARCH_DONE {
                     search_done(answer)?;
                 }

@@ -1,5 +1,5 @@
-//! Checks one server once: connects, with TLS where that is configured, and makes the request. Must not know: how often, who
-//! uses the result.
+//! Checks one server once: connects, with TLS where that is configured, and makes the request. Must not know: how often,
+//! who uses the result.
 
 use std::net::SocketAddr;
 
@@ -41,6 +41,7 @@ impl Check {
             let (kind, reason) = failure::reason(&error);
             if kind == FailureKind::Local { CheckError::Local(reason) } else { CheckError::Connect(reason) }
         };
+        // Without a header to send, the cheaper check is enough.
         if let (Kind::Tcp, None, true, Address::Tcp(server)) =
             (&self.kind, &self.tls, self.preface.is_empty(), &address)
         {

@@ -13,7 +13,8 @@ use tokio::net::TcpSocket;
 pub(super) async fn knock(server: SocketAddr) -> io::Result<()> {
     let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     let options = SockRef::from(&socket);
-    // If an option cannot be set, the check costs more, but has the same result. A linger time of zero makes closing a reset.
+    // If an option cannot be set, the check costs more, but has the same result. A linger time of zero makes closing a
+    // reset.
     let _ = options.set_tcp_quickack(false);
     let _ = options.set_linger(Some(Duration::ZERO));
     socket.connect(server).await.map(drop)

@@ -103,6 +103,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 fn milliseconds(since_1970: u64) -> Option<String> {
+    // The unit of an SCT's timestamp (RFC 6962 section 3.2). It may be out of range, since anyone can write one.
     i64::try_from(since_1970)
         .ok()
         .and_then(|since| Timestamp::from_millisecond(since).ok())

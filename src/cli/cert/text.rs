@@ -139,6 +139,7 @@ fn validity(facts: &Facts, now: i64) -> String {
     let days = facts.days_left(now);
     let left = match days {
         _ if facts.not_before > now => "NOT YET VALID".to_owned(),
+        // `days_left` rounds down: -1 is the first day after the expiry.
         -1 => "EXPIRED less than a day ago".to_owned(),
         days if days < 0 => format!("EXPIRED {} ago", count(-days - 1)),
         days if is_soon(facts, now) => format!("EXPIRES SOON: {} left", count(days)),

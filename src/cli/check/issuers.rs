@@ -21,7 +21,8 @@ use crate::warning::Warning;
 /// Certificates whose issuers are unknown.
 #[derive(Debug, Default)]
 pub(super) struct Unknown {
-    /// An intermediate is missing: the certificate contains a URL of its issuer's certificate, and no known root has that name.
+    /// An intermediate is missing: the certificate contains a URL of its issuer's certificate, and no known root has that
+    /// name.
     pub(super) warnings: Vec<Warning>,
     /// The issuer may be a root of your own, which only clients need.
     pub(super) notes: Vec<Warning>,
@@ -43,6 +44,7 @@ pub(super) fn unknown(config: &Config, snapshot: &Snapshot) -> Unknown {
     let mut seen = BTreeSet::new();
     for certificate in alone {
         let nowhere = [&system, &own].iter().all(|anchors| is_open(certificate, anchors));
+        // Several listeners may serve the certificate: it is reported once.
         if !nowhere || !seen.insert(&*certificate.label) {
             continue;
         }
@@ -74,6 +76,7 @@ fn own_roots(config: &Config, certificates: &[&Certificate]) -> Vec<CertificateD
     for folder in folders {
         named.extend(folder::files(folder).unwrap_or_default().into_iter().map(|(file, _)| file));
     }
+    // A file that cannot be read or parsed here is only missing as a root: where it is needed, loading reports it.
     let read = |file: PathBuf| files::read(&file, files::LARGEST_CERTIFICATES).ok();
     let contents = named.into_iter().filter_map(read).filter_map(|read| pem::read(&read.bytes).ok());
     let is_root = |der: &CertificateDer<'static>| {

@@ -24,6 +24,7 @@ fn answer(client: TcpStream) -> Result<()> {
     let mut reader = BufReader::new((&client).take(MOST));
     let mut request = Vec::new();
     reader.read_until(b'\n', &mut request)?;
+    // curl sends a request that ends with an empty line; the command for s_client sends one line.
     let is_http = request.ends_with(b"HTTP/1.1\r\n");
     while is_http && !request.ends_with(b"\r\n\r\n") && reader.read_until(b'\n', &mut request)? > 0 {}
     let seen = format!(

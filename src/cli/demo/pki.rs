@@ -28,6 +28,7 @@ pub(super) fn write(folder: &Path, names: &[&str]) -> Result<(), Box<dyn Error>>
             let mut leaf = parameters(name, &[(*name).to_owned()])?;
             leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            // Strict clients require it (RFC 5280 section 4.2.1.1), such as Python from 3.13 on.
             leaf.use_authority_key_identifier_extension = true;
             let stem = format!("{}.{kind}", name.replace('*', "any"));
             fs::write(certs.join(format!("{stem}.crt")), leaf.signed_by(&key, &issuer)?.pem())?;

@@ -107,6 +107,7 @@ impl Asker {
                 Ok(count) => {
                     reader.raw.extend_from_slice(buffer.get(..count).unwrap_or_default());
                     match reader.advance() {
+                        // The reply is complete: below, its contents decide.
                         Ok(true) => break Answer::Closed,
                         Ok(false) => {}
                         Err(error) => break Answer::Garbage(error),
@@ -127,7 +128,7 @@ impl Asker {
     }
 }
 
-/// The whole probe may take this many times the limit of one connection.
+/// The whole probe may take this many times the limit of one connection: two minutes by default.
 const WHOLE: u32 = 24;
 /// How many hellos in a row may stay without an answer.
 const PATIENCE: u32 = 3;

@@ -135,6 +135,7 @@ pub(super) fn facts(
         key: key(&parsed),
         not_before: rfc3339(validity.not_before.timestamp()),
         not_after: rfc3339(not_after),
+        // Rounded down, so that the first day after the expiry is -1, not 0.
         days_left: not_after.saturating_sub(now).div_euclid(86_400),
         serial: x509::serial(parsed.raw_serial()),
         chain_length: chain.len(),

@@ -241,6 +241,7 @@ impl ClientSessionStore for Sessions {
     fn set_kx_hint(&self, _name: ServerName<'static>, _group: NamedGroup) {}
 
     fn kx_hint(&self, _name: &ServerName<'_>) -> Option<NamedGroup> {
+        // Every handshake offers the same key share, whatever a server has chosen before.
         None
     }
 

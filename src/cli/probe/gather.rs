@@ -38,6 +38,7 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
         gathering.certificate(&chain, codes::version_name(version).into_owned());
     }
     let mut without_server_name = None;
+    // A server may have another certificate for clients that send no server name.
     for name in if name.is_some() { vec![name.as_deref(), None] } else { vec![None] } {
         let refused = gathering.certificates(name, &versions)?;
         if name.is_none() {
@@ -188,6 +189,7 @@ impl Gathering<'_> {
         let mut found = Vec::new();
         let Some(version) = versions.iter().find(|version| version.accepted) else { return Ok(found) };
         while !left.is_empty() {
+            // In TLS 1.3 the answer is encrypted, so that it takes a real client to read it.
             let chosen = if is_for_rustls(version) {
                 self.alpn_in_session(version.version, name, &left)?
             } else {
@@ -244,7 +246,9 @@ const KINDS: &[Kind] = &[
     Kind {
         label: "RSA",
         authentication: Authentication::Rsa,
+        // From 0x0401 on, these are for signatures in certificates only in TLS 1.3 (RFC 8446 section 4.2.3).
         tls13: &[0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601],
+        // Down to SHA-1 (0x0201), for old servers.
         tls12: &[0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0301, 0x0201],
         is_first: true,
     },

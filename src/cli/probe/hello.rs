@@ -20,16 +20,16 @@ pub(super) struct Offer<'a> {
     pub(super) server_name: Option<&'a str>,
     /// Protocols for ALPN; none leaves the extension out.
     pub(super) alpn: &'a [&'a str],
-    /// TLS 1.3: groups with a key share. An empty list, which RFC 8446 section 4.2.8 allows, makes the server name its group
-    /// in a HelloRetryRequest. Only x25519 is possible.
+    /// TLS 1.3: groups with a key share. An empty list, which RFC 8446 section 4.2.8 allows, makes the server name its
+    /// group in a HelloRetryRequest. Only x25519 is possible.
     pub(super) shares: &'a [u16],
     /// TLS_FALLBACK_SCSV (RFC 7507).
     pub(super) is_fallback: bool,
 }
 
 impl Offer<'_> {
-    /// The hello as sent, with a new random. `None` where the system provides no random numbers, or where a list is too long
-    /// for its length field.
+    /// The hello as sent, with a new random. `None` where the system provides no random numbers, or where a list is too
+    /// long for its length field.
     pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut hello = ClientHello {
             legacy_version: self.version.min(TLS12),
@@ -70,6 +70,7 @@ impl Offer<'_> {
             all.push((SUPPORTED_GROUPS, vector16(&numbers(self.groups.iter().copied()))?));
         }
         if self.version < TLS13 {
+            // One format, uncompressed, which is the only one left (RFC 8422 section 5.1.2).
             all.push((EC_POINT_FORMATS, vec![1, 0]));
         }
         if self.version >= TLS12 && !self.schemes.is_empty() {

@@ -128,7 +128,8 @@ impl ReplyReader {
         self.reply
     }
 
-    /// Checks a record's type and major version, as far as they have arrived. A wrong first record means that this is not TLS.
+    /// Checks a record's type and major version, as far as they have arrived. A wrong first record means that this is not
+    /// TLS.
     fn check_start(&self, rest: &[u8]) -> Result<(), ReplyError> {
         let kind = rest.first().is_none_or(|kind| (20..=23).contains(kind));
         let major = rest.get(1).is_none_or(|major| *major == 3);
@@ -220,6 +221,7 @@ fn server_hello(mut body: Cursor<'_>) -> Option<ServerHello> {
         hello.extensions.push(kind);
         match kind {
             SUPPORTED_VERSIONS => hello.version = data.u16()?,
+            // Both in a ServerHello and in a HelloRetryRequest, the group comes first (RFC 8446 section 4.2.8).
             KEY_SHARE => hello.group = Some(data.u16()?),
             ALPN => hello.alpn = Some(data.vector16()?.vector8()?.0.to_vec()),
             _ => {}
@@ -241,6 +243,7 @@ fn key_exchange(mut body: Cursor<'_>, hello: &ServerHello) -> Option<KeyExchange
     let mut exchange = KeyExchange::default();
     match suites::exchange(hello.suite) {
         Exchange::Ecdhe => {
+            // A curve with explicit parameters has no number (RFC 4492 section 5.4).
             if body.u8()? != NAMED_CURVE {
                 return Some(exchange);
             }

@@ -1,5 +1,5 @@
-//! Whether TLS passes through to a backend or is terminated on the way, as far as a client can find out. Must not know: what
-//! is in the middle.
+//! Whether TLS passes through to a backend or is terminated on the way, as far as a client can find out. Must not know:
+//! what is in the middle.
 
 use rustls::SignatureScheme;
 use rustls::pki_types::ServerName;
@@ -82,6 +82,7 @@ impl Pair {
         let is_alike = alike.speaks_for == Some(true);
         self.evidence.push(alike);
         let mut crossed = None;
+        // One version in which the backend resumes sessions is enough.
         for version in versions {
             crossed = self.crossing(version)?;
             if crossed.is_some() {
@@ -124,6 +125,7 @@ impl Pair {
                 continue;
             }
             backend_can = true;
+            // Otherwise the backend's session would be offered, and the front might resume it.
             client.forget();
             match self.handshake(Side::Front, &client)? {
                 Ok(_) => both.push(version),
@@ -230,6 +232,7 @@ impl Pair {
     fn handshake(&mut self, side: Side, client: &Client) -> Result<Result<Session, Failure>, ProbeError> {
         // The same name for both servers, so that a session of one is offered to the other.
         let name = reference(self.name.as_deref(), &self.front.target.host);
+        // rustls requires a name even where none is sent.
         let name = name.unwrap_or(ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
         let asker = match side {
             Side::Front => &mut self.front,

@@ -64,6 +64,7 @@ pub(super) struct Seen {
 pub(super) fn versions(asker: &mut Asker, name: Option<&str>) -> Result<(Vec<Version>, Seen), ProbeError> {
     let mut seen = Seen::default();
     let mut versions = Vec::new();
+    // The numbers of the versions are consecutive, from 0x0300 to 0x0304.
     for version in (SSL3..=TLS13).rev() {
         versions.push(Scan { asker, name, version, shares: &[], seen: &mut seen }.version()?);
     }
@@ -145,8 +146,8 @@ impl Scan<'_> {
         })
     }
 
-    /// Removes what the server chooses from the offer, and offers the rest, until the server refuses. Returns what it chose,
-    /// with the size of a DHE prime, and its last answer.
+    /// Removes what the server chooses from the offer, and offers the rest, until the server refuses. Returns what it
+    /// chose, with the size of a DHE prime, and its last answer.
     fn suites(&mut self, offered: &[u16]) -> Result<(Vec<(u16, Option<usize>)>, Answer), ProbeError> {
         let mut left = offered.to_vec();
         let mut found = Vec::new();
@@ -160,6 +161,7 @@ impl Scan<'_> {
                 }
                 other => return Ok((found, other)),
             }
+            // The server accepted every suite, and an empty list cannot be offered.
             if left.is_empty() {
                 return Ok((found, Answer::Closed));
             }
@@ -192,8 +194,8 @@ impl Scan<'_> {
         }
     }
 
-    /// The suites whose use shows a group: all suites of TLS 1.3; below, those with ECDHE, preferably with a certificate that
-    /// has no curve of its own.
+    /// The suites whose use shows a group: all suites of TLS 1.3; below, those with ECDHE, preferably with a certificate
+    /// that has no curve of its own.
     fn group_suites(&self, accepted: &[u16]) -> Vec<u16> {
         if self.version == TLS13 {
             return accepted.to_vec();
@@ -250,6 +252,7 @@ impl Scan<'_> {
     }
 
     fn notice(&mut self, hello: &ServerHello, reply: Reply) {
+        // SSL 3.0 has no extensions, and TLS 1.3 needs neither of these two.
         if self.version < TLS13 && self.version > SSL3 {
             self.seen.secure_renegotiation.get_or_insert(hello.extensions.contains(&RENEGOTIATION_INFO));
             self.seen.extended_master_secret.get_or_insert(hello.extensions.contains(&EXTENDED_MASTER_SECRET));

@@ -78,6 +78,7 @@ pub(super) fn is_tls13(suite: u16) -> bool {
 pub(super) fn weakness(suite: u16) -> Option<&'static str> {
     let name = name(suite);
     let has = |part: &str| name.contains(part);
+    // The worst reason first. In TLS 1.3, only the two suites of RFC 9150 have no encryption.
     Some(match () {
         () if is_tls13(suite) && !has("_SHA256_SHA256") && !has("_SHA384_SHA384") => return None,
         () if has("_NULL_") || is_tls13(suite) => "no encryption",

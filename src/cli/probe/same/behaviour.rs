@@ -1,5 +1,5 @@
-//! Sends the same ClientHellos to two servers, and compares the answers. Any proxy in the middle must let these hellos pass:
-//! they are well-formed, ask for the same name, and offer TLS 1.2 or 1.3. Must not know: what the comparison is for.
+//! Sends the same ClientHellos to two servers, and compares the answers. Any proxy in the middle must let these hellos
+//! pass: they are well-formed, ask for the same name, and offer TLS 1.2 or 1.3. Must not know: what the comparison is for.
 
 use super::super::ask::{Answer, Asker, ProbeError};
 use super::super::hello::Offer;
@@ -26,6 +26,7 @@ pub(super) fn compare(front: &mut Asker, backend: &mut Asker, name: Option<&str>
             ("every group, in reverse", Offer { groups: &backwards, ..plain.clone() }),
             ("half of the suites", Offer { suites: &first_half, ..plain.clone() }),
             ("the other half of the suites", Offer { suites: &second_half, ..plain.clone() }),
+            // In all three registries of IANA, 0xfefe is reserved or for private use.
             ("no suite that exists", Offer { suites: &[0xfefe], ..plain.clone() }),
             ("no group that exists", Offer { groups: &[0xfefe], ..plain.clone() }),
             ("no signature scheme that exists", Offer { schemes: &[0xfefe], ..plain.clone() }),
