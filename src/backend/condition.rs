@@ -194,7 +194,7 @@ mod tests {
             assert_eq!(tries, seconds > 1);
             assert_eq!(condition.failed(PAUSES, now), Some(Duration::from_secs(seconds)));
             assert_eq!(condition.fitness(now), Some(Fitness::Paused));
-            // The others that were connecting at the time.
+            // Other connections that were being made at the same time.
             assert_eq!(condition.failed(PAUSES, now), None);
             now += Duration::from_secs(seconds);
         }

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_short_on_this_machine_is_told_apart() {
+    fn a_shortage_on_this_machine_is_a_local_failure() {
         let kind = |errno: Errno| reason(&errno.into()).0;
         for errno in [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
             assert_eq!(kind(errno), FailureKind::Local, "{errno:?}");

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn never_more_than_the_most_however_many_ask_at_once() {
+    fn simultaneous_leases_never_exceed_the_limit() {
         let server = server();
         let held: Vec<_> = std::thread::scope(|scope| {
             let asking: Vec<_> = (0..8)

@@ -170,8 +170,7 @@ mod tests {
         }
     }
 
-    /// `+` for a check that was passed, `-` for one that was not, `.` for one without a result; what the server is after
-    /// each: `?`, `+` or `-`.
+    /// Checks: `+` for passed, `-` for failed, `.` for no result. Returns the health after each: `?`, `+` or `-`.
     fn course(results: &str) -> String {
         let (mut verdict, mut health, check) = (Verdict::default(), Health::Unknown, check(2, 3));
         let now = Instant::now();

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_leave_a_reserve_and_are_never_none() {
+    fn connections_leave_a_reserve_and_there_is_at_least_one() {
         for limit in (0..5000).chain([65_536, 1 << 20, usize::MAX]) {
             for workers in [1, 2, 64] {
                 let (others, pipes) = (30 + 2 * workers, pipes(limit, workers));

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_is_refused() {
+    fn a_message_without_a_socket_is_refused() {
         let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         send(&here, b"ldaps\x00127.0.0.1:0", &mut SendAncillaryBuffer::default()).unwrap();
         assert_eq!(receive_one(&there).unwrap_err().kind(), ErrorKind::InvalidData);

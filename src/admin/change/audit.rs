@@ -98,7 +98,7 @@ mod tests {
     use crate::net::stream::Stream;
 
     #[test]
-    fn no_path_is_shown_beyond_its_beginning() {
+    fn only_the_beginning_of_a_long_path_is_shown() {
         assert_eq!((shown(""), shown("/livez")), ("", "/livez"));
         for c in ['a', 'ä', '€', '😀'] {
             for before in 0..4 {

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_no_path() {
+    fn a_path_is_not_accepted_as_a_name() {
         for name in ["a", "www.example.com", "_wildcard.example-2", "A", &"x".repeat(100)] {
             assert!(plain(name).is_ok(), "{name}");
         }

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_most_makes_room_and_only_after_a_while() {
+    fn the_peer_with_the_most_connections_makes_room_and_only_after_a_while() {
         let now = Instant::now();
         let table = full(&[(peer(1), 100), (peer(2), CONNECTIONS - 100)], now);
         assert!(table.crowd(peer(3), now).is_empty());
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slowest_leave_and_never_one_that_waits_for_us() {
+    fn the_slowest_are_closed_and_never_one_that_waits_for_an_answer() {
         let now = Instant::now();
         let mut table = full(&[(peer(1), CONNECTIONS / 2), (peer(2), CONNECTIONS / 2)], now);
         for held in table.held.values_mut() {

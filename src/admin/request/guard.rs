@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_means_this_host_is_heard() {
+    fn only_requests_for_this_host_are_accepted() {
         let own = "127.0.0.1:9900";
         for host in
             ["127.0.0.1:9900", "127.0.0.1", "localhost", "LOCALHOST:1", "TLSgate:80", "tlsgate.", "203.0.113.5:1"]
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_host_is_heard_and_one_with_two_is_not() {
+    fn a_request_without_a_host_is_accepted_and_one_with_two_is_not() {
         let door = Door::Tcp("127.0.0.1:9900".parse().unwrap());
         let none = |uri: &str| hyper::Request::builder().uri(uri).body(()).unwrap().into_parts().0;
         assert!(host_refusal(&door, &none("/livez"), &[]).is_none());

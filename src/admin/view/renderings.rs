@@ -99,7 +99,7 @@ mod tests {
     use crate::admin::connection::caller::Peer;
 
     #[tokio::test]
-    async fn all_who_ask_at_once_share_a_rendering_that_began_after_they_asked() {
+    async fn simultaneous_requests_share_a_rendering_that_begins_after_them() {
         let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
         let rendered = Arc::new(AtomicU64::new(0));
         let ask = || {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_held_too_much_is_taken_from_who_does_not_take_it() {
+    async fn where_too_much_is_held_connections_that_do_not_read_are_closed() {
         let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
         let place = Arc::new(places.enter(Peer::User(1)).await.unwrap());
         let large = || Answer::text("text/plain", vec![b'x'; MOST_HELD + 1]);

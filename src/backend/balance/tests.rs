@@ -1,4 +1,4 @@
-//! How picks are spread.
+//! How connections are spread over servers.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -21,7 +21,7 @@ fn client(number: usize) -> IpAddr {
     Ipv4Addr::from(0x0a00_0000 + u32::try_from(number).unwrap()).into()
 }
 
-/// How often each server was picked; with `held`, each connection stays.
+/// How often each server is picked; with `held`, each connection stays open.
 fn spread(algorithm: Algorithm, weights: &[u64], held: bool) -> Vec<usize> {
     let (mut candidates, turns) = (candidates(weights), Turns::new(weights.len()));
     let mut random = fastrand::Rng::with_seed(7);
@@ -54,7 +54,7 @@ fn round_robin_is_exact_and_smooth() {
     let (candidates, turns) = (candidates(&[5, 1, 1]), Turns::new(3));
     let mut random = fastrand::Rng::with_seed(7);
     let mut next = || Algorithm::RoundRobin.choose(&candidates, client(0), &turns, &mut random).unwrap();
-    // The example of nginx's commit 52327e0627f4 (2012), which brought this in.
+    // The example of nginx's commit 52327e0627f4 (2012), which introduced this.
     assert_eq!((0..14).map(|_| next()).collect::<Vec<_>>(), [0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0]);
 }
 
@@ -89,7 +89,7 @@ fn first_is_the_first() {
 }
 
 #[test]
-fn a_server_more_or_less_moves_its_own_share_of_clients_and_no_other() {
+fn adding_or_removing_a_server_moves_only_its_own_share_of_clients() {
     for weights in [vec![1; 10], vec![1, 2, 3, 4]] {
         let all = candidates(&weights);
         let place = |candidates: &[Candidate], number| rendezvous(candidates, client(number)).unwrap();
@@ -105,17 +105,17 @@ fn a_server_more_or_less_moves_its_own_share_of_clients_and_no_other() {
 }
 
 #[test]
-fn a_client_is_known_by_its_address_in_either_form_and_stays_over_restarts() {
+fn a_client_gets_the_same_server_in_either_form_of_its_address_and_after_restarts() {
     let all = candidates(&[1; 10]);
     let mapped: IpAddr = "::ffff:10.0.0.7".parse().unwrap();
     assert_eq!(rendezvous(&all, mapped), rendezvous(&all, client(7)));
-    // These numbers are a promise: with others, an upgrade would move every client.
+    // These numbers must not change: an upgrade would move every client to another server.
     let places: Vec<_> = (0..12).filter_map(|number| rendezvous(&all, client(number))).collect();
     assert_eq!(places, PLACES);
 }
 
 #[test]
-fn none_of_none_is_none() {
+fn without_candidates_none_is_chosen() {
     let (turns, mut random) = (Turns::new(0), fastrand::Rng::with_seed(7));
     for algorithm in [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::RandomTwo, Algorithm::SourceIp] {
         assert_eq!(algorithm.choose(&[], client(0), &turns, &mut random), None);

@@ -1,4 +1,4 @@
-//! Which servers are chosen from, and what is carried over.
+//! Which servers are candidates, and what a reload keeps.
 
 use super::*;
 use crate::backend::condition::{Health, State};
@@ -85,14 +85,14 @@ fn a_server_that_failed_is_the_last_resort() {
 }
 
 #[test]
-fn when_all_are_down_it_is_as_the_operator_wants() {
+fn while_all_are_down_the_setting_decides() {
     let mut settings = settings(three());
     for (wanted, found) in [(WhenAllDown::Fail, Err(NoServer::Down)), (WhenAllDown::Any, Ok(()))] {
         settings.when_all_down = wanted;
         let pool = Pool::new(settings.clone(), None, None);
         (0..3).for_each(|index| server(&pool, index).set_health(Health::Down));
         assert_eq!(pick(&pool, &[]).map(drop), found);
-        // What the operator has taken out is not among any.
+        // A server that the operator has taken out of service is never used.
         for index in 0..3 {
             server(&pool, index).set_state(State::Maint);
         }
@@ -101,7 +101,7 @@ fn when_all_are_down_it_is_as_the_operator_wants() {
 }
 
 #[test]
-fn no_server_has_more_than_its_most() {
+fn no_server_exceeds_its_max_connections() {
     for balance in [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::RandomTwo, Algorithm::SourceIp] {
         let servers = (1..=3).map(|port| Entry { max_connections: usize::from(port) * 10, ..entry(port) }).collect();
         let pool = Pool::new(Settings { balance, ..settings(servers) }, None, None);
@@ -147,14 +147,14 @@ fn a_server_that_comes_back_starts_slowly() {
 }
 
 #[test]
-fn what_is_known_of_a_server_outlives_a_reload() {
+fn the_condition_of_a_server_outlives_a_reload() {
     let before = pool(three());
     let server = server(&before, 1);
     server.set_state(State::Drain);
     let lease = server.lease(9);
     let after = Pool::new(settings(vec![entry(9), entry(2)]), None, Some(&before));
     assert!(Arc::ptr_eq(&after.members().list[1].server, &server));
-    // Gone and back while it still has a connection, it is the same; after that, another.
+    // Removed and added again while it still has a connection, it is the same; after that, another.
     let without = Pool::new(settings(vec![entry(9)]), None, Some(&after));
     let back = Pool::new(settings(three()), None, Some(&without));
     assert!(Arc::ptr_eq(&back.members().list[1].server, &server));
@@ -164,7 +164,7 @@ fn what_is_known_of_a_server_outlives_a_reload() {
 }
 
 #[test]
-fn turns_go_on_through_a_reload_that_changes_nothing() {
+fn turns_continue_through_a_reload_that_changes_nothing() {
     let before = pool(three());
     assert_eq!(picks(&before, 2), [0, 1]);
     let after = Pool::new(settings(three()), None, Some(&before));
@@ -172,7 +172,7 @@ fn turns_go_on_through_a_reload_that_changes_nothing() {
 }
 
 #[test]
-fn what_a_source_finds_comes_and_goes_with_its_weight_and_its_rank() {
+fn servers_of_a_source_come_and_go_with_weight_and_priority() {
     let source = Source::Srv { name: "_ldap._tcp.test".into() };
     let found = |port: u16, priority, weight| crate::backend::discover::Found {
         priority,

@@ -1,4 +1,4 @@
-//! When checks begin, and which of them go on.
+//! When checks begin, and which of them continue.
 
 use super::*;
 use crate::backend::balance::Algorithm;
@@ -41,7 +41,7 @@ fn pool(name: &str, fall: u32) -> Arc<Pool> {
         tls: None,
         preface: Vec::new(),
         port: None,
-        // None is made while this test runs.
+        // No check is due while this test runs.
         interval: Duration::from_secs(100_000),
         jitter: Duration::ZERO,
         timeout: Duration::from_secs(1),
@@ -52,7 +52,7 @@ fn pool(name: &str, fall: u32) -> Arc<Pool> {
 }
 
 #[test]
-fn a_backend_whose_servers_are_others_leaves_the_checks_of_all_others_alone() {
+fn a_backend_whose_servers_change_does_not_affect_the_checks_of_other_backends() {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _inside = runtime.enter();
     let mut checks = Checks { running: HashMap::new(), start: Instant::now() };
@@ -69,11 +69,11 @@ fn a_backend_whose_servers_are_others_leaves_the_checks_of_all_others_alone() {
     checks.follow(&by_name(&[&a, &b]));
     let first = (tasks(&checks, "a"), tasks(&checks, "b"));
     assert_eq!((first.0.len(), first.1.len()), (3, 3));
-    // The same goes on.
+    // The same check continues.
     checks.follow_one(&a);
     checks.follow(&by_name(&[&a, &b]));
     assert_eq!((tasks(&checks, "a"), tasks(&checks, "b")), first);
-    // Another one's servers are others, though their addresses are the same.
+    // The servers of another backend are different ones, even with the same addresses.
     checks.follow_one(&pool("a", 1));
     assert!(tasks(&checks, "a").iter().zip(&first.0).all(|(now, before)| now.0 == before.0 && now.1 != before.1));
     assert_eq!(tasks(&checks, "b"), first.1);

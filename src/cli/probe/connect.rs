@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn every_protocol_has_its_word_and_no_other_word_is_taken() {
+    fn every_protocol_has_its_word_and_no_other_word_is_accepted() {
         let command = clap::Command::new("probe").arg(clap::Arg::new("starttls").value_parser(StartTls::parser()));
         let parsed = |word: &str| {
             let matches = command.clone().try_get_matches_from(["probe", word]).ok()?;

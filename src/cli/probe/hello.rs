@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn sslv3_has_no_extensions_and_old_versions_say_who_they_are() {
+    fn sslv3_has_no_extensions_and_old_versions_are_in_the_hello() {
         let bytes = offer(SSL3).to_bytes().unwrap();
         assert_eq!(bytes[..3], [22, 3, 0]);
         assert_eq!(bytes[9..11], [3, 0]);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_too_long_for_its_field_is_no_hello() {
+    fn a_list_too_long_for_its_field_makes_no_hello() {
         assert!(Offer { suites: &vec![1; 40_000], ..offer(TLS12) }.to_bytes().is_none());
         let long = "a".repeat(300);
         assert!(Offer { alpn: &[&long], ..offer(TLS12) }.to_bytes().is_none());

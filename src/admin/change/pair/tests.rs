@@ -1,4 +1,4 @@
-//! Changes that are made, taken back, and broken off at every step.
+//! Changes that are made, taken back, and interrupted at every step.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub(super) fn step() {
     }
 }
 
-/// Does it, and is killed after so many steps; whether it got to its end before that.
+/// Runs `act`, killed after that many steps. Returns whether it ended before that.
 fn killed_after(steps: usize, act: impl FnOnce()) -> bool {
     LEFT.set(steps);
     let ended = catch_unwind(AssertUnwindSafe(act));
@@ -64,7 +64,7 @@ fn pem_pair() -> (String, String) {
     (certificate.pem(), key.serialize_pem())
 }
 
-/// What a program that starts now would serve.
+/// The certificate that a program which starts now would serve.
 fn served(folder: &TempDir) -> Option<[u8; 32]> {
     let store = Store::default();
     let mut loading = store.loading(Trust::Bytes, SystemTime::now());
@@ -75,7 +75,7 @@ fn served(folder: &TempDir) -> Option<[u8; 32]> {
 }
 
 #[test]
-fn what_is_taken_back_is_as_it_was() {
+fn a_change_that_is_taken_back_restores_the_files() {
     let stands: [&[(&str, &str)]; 3] = [&[], &[("x.crt", "c"), ("x.key", "k")], &[("x.key", "k")]];
     for before in stands {
         let (folder, pair) = scene(before);
@@ -91,7 +91,7 @@ fn what_is_taken_back_is_as_it_was() {
 }
 
 #[test]
-fn what_is_kept_leaves_nothing_else_behind() {
+fn a_change_that_is_kept_leaves_only_its_files() {
     let (folder, pair) = scene(&[("x.crt", "c"), ("x.key", "k"), ("y.crt", "y")]);
     Change::write(&pair, "C", "K").unwrap().keep().unwrap();
     assert_eq!(everything(&folder), 3);
@@ -110,7 +110,7 @@ fn a_write_that_fails_half_way_is_undone() {
 }
 
 #[test]
-fn whoever_is_killed_leaves_the_old_pair_or_the_new_one_and_nothing_that_others_can_read() {
+fn a_killed_process_leaves_the_old_pair_or_the_new_one_and_nothing_that_others_can_read() {
     let (old, new) = (pem_pair(), pem_pair());
     type Act = fn(&Pair, &(String, String));
     let acts: [(Act, Option<[u8; 32]>); 4] = [
@@ -156,7 +156,7 @@ fn whoever_is_killed_leaves_the_old_pair_or_the_new_one_and_nothing_that_others_
 }
 
 #[test]
-fn whoever_is_killed_while_tidying_is_tidied_up_after() {
+fn tidying_after_a_process_that_was_killed_while_tidying_works() {
     let (old, new) = (pem_pair(), pem_pair());
     let fresh = served_by(&new);
     for first in (0..40).step_by(4) {
@@ -174,7 +174,7 @@ fn whoever_is_killed_while_tidying_is_tidied_up_after() {
 }
 
 #[test]
-fn what_a_process_left_is_tidied_by_the_next_change_and_what_is_not_ours_stays() {
+fn the_next_change_tidies_what_a_process_has_left_and_other_files_stay() {
     let (folder, pair) = scene(&[("x.crt", "c"), ("x.key", "k")]);
     killed_after(8, || drop(Change::write(&pair, "C", "K")));
     assert_eq!(everything(&folder), 3, "it was killed half-way");
@@ -187,7 +187,7 @@ fn what_a_process_left_is_tidied_by_the_next_change_and_what_is_not_ours_stays()
 }
 
 #[test]
-fn a_folder_of_somebody_else_stays_whatever_its_name_is() {
+fn a_folder_that_is_not_a_journal_stays_whatever_its_name_is() {
     let (folder, pair) = scene(&[("x.crt", "c"), ("x.key", "k")]);
     let at = |name: &str| folder.path().join(name);
     for name in [".tlsgate-backup/x.key", ".tlsgate-old.do/x.crt", ".tlsgate-1.undo/new-x.crt/y", ".tlsgate-2/old-/y"] {
@@ -202,7 +202,7 @@ fn a_folder_of_somebody_else_stays_whatever_its_name_is() {
 }
 
 #[test]
-fn what_cannot_be_finished_is_named() {
+fn the_error_names_a_change_that_cannot_be_finished() {
     let (folder, pair) = scene(&[("x.crt", "c"), ("x.key", "k")]);
     fs::create_dir(folder.path().join("y.crt")).unwrap();
     let decided = folder.path().join(".tlsgate-1.do");
@@ -214,7 +214,7 @@ fn what_cannot_be_finished_is_named() {
 }
 
 #[test]
-fn nobody_finishes_a_change_that_another_process_makes() {
+fn a_change_that_another_process_makes_is_not_finished() {
     let (folder, pair) = scene(&[("x.crt", "c"), ("x.key", "k")]);
     let change = Change::write(&pair, "C", "K").unwrap();
     assert_eq!(tidy(folder.path()).unwrap(), 0);

@@ -1,4 +1,4 @@
-//! Files of the system that are absent, empty, wrong, and changed.
+//! Files of the system that are missing, empty, wrong, and changed.
 
 use std::fs;
 use std::io::Write;
@@ -39,7 +39,7 @@ impl Scene {
 }
 
 #[test]
-fn the_file_of_names_counts_without_a_name_server() {
+fn the_file_of_hosts_works_without_a_name_server() {
     let scene = Scene::new();
     for resolv_conf in [None, Some(""), Some("search a.test\n"), Some("nameserver nonsense\n")] {
         if let Some(text) = resolv_conf {
@@ -53,7 +53,7 @@ fn the_file_of_names_counts_without_a_name_server() {
         }
         let error = scene.addresses("other").unwrap_err();
         assert!(error.starts_with("there is no usable name server (") && error.contains("resolv.conf"), "{error}");
-        // What the file has of one family is all there is: nobody is asked about the other.
+        // With addresses of one family in the file, no name server is asked for the other.
         scene.write("resolv.conf", "nameserver 127.0.0.1\n");
         assert_eq!(scene.addresses("six").unwrap(), ["[2001:db8::1]:7"]);
         if let Some(text) = resolv_conf {
@@ -81,7 +81,7 @@ impl Write for Log {
 }
 
 #[test]
-fn what_is_wrong_in_the_files_is_warned_of_once() {
+fn an_error_in_the_files_causes_one_warning() {
     let (scene, log) = (Scene::new(), Log::default());
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();

@@ -16,7 +16,7 @@ fn result(tag: Tag, code: u32, text: &str) -> Vec<u8> {
 }
 
 fn entry() -> Vec<u8> {
-    // Longer than a short length allows.
+    // So long that BER needs the long form of the length.
     let attributes = encoded(SEQUENCE, &[&encoded(OCTET_STRING, &[&[b'x'; 300]])]);
     reply(1, &encoded(SEARCH_ENTRY, &[&encoded(OCTET_STRING, &[]), &attributes]))
 }
@@ -27,12 +27,12 @@ fn binding() -> Ldap {
 
 const ROOT: Ldap = Ldap { bind: None };
 
-/// What comes of it where the server answers with these bytes, in pieces, and ends.
+/// The result where the server answers with these bytes, in pieces, and closes.
 fn checked(ldap: &Ldap, answer: &[u8], piece: usize) -> Result<(), String> {
     talk(answer, piece, async |stream| ask(stream, ldap).await).0
 }
 
-/// The result, and what the server was sent.
+/// The result, and what the server received.
 fn talk(
     answer: &[u8],
     piece: usize,
@@ -43,7 +43,7 @@ fn talk(
         let (near, mut far) = tokio::io::duplex(1 << 17);
         let server = async {
             for piece in answer.chunks(piece) {
-                // A client that has read enough is gone.
+                // A client that has read enough closes.
                 let _ = far.write_all(piece).await;
                 tokio::task::yield_now().await;
             }
@@ -69,7 +69,7 @@ fn the_root_entry_passes_in_any_pieces() {
 }
 
 #[test]
-fn requests_are_what_rfc_4511_says() {
+fn requests_are_as_rfc_4511_defines_them() {
     let answer = [entry(), result(SEARCH_DONE, 0, "")].concat();
     let (_, sent) = talk(&answer, 999, async |stream| ask(stream, &ROOT).await);
     let search = b"\x30\x3b\x02\x01\x01\x63\x36\x04\x00\x0a\x01\x00\x0a\x01\x00\x02\x01\x01\x02\x01\x00\x01\x01\x00\
@@ -81,7 +81,7 @@ fn requests_are_what_rfc_4511_says() {
 }
 
 #[test]
-fn every_refusal_has_its_words() {
+fn every_refusal_has_its_message() {
     let bind = binding();
     let goodbye = reply(0, &encoded(EXTENDED_RESPONSE, &[&fields(52, "shutting down")]));
     let cases: [(&Ldap, Vec<u8>, &str); 12] = [

@@ -58,7 +58,7 @@ fn read(bytes: &[u8], size: usize) -> Result<Option<Reply>, ReplyError> {
 }
 
 #[test]
-fn a_tls12_flight_tells_suite_certificate_group_and_scheme() {
+fn a_tls12_flight_shows_suite_certificate_group_and_scheme() {
     let flight = answered(TLS12, &[0x002f, 0xc02b], &[0x001d, 0x0017]);
     let reply = read(&flight, flight.len()).unwrap().unwrap();
     let hello = reply.hello.unwrap();
@@ -86,14 +86,14 @@ fn a_refusal_is_an_alert() {
 }
 
 #[test]
-fn pieces_say_what_the_whole_says_and_every_prefix_asks_for_more() {
+fn pieces_give_the_same_reply_as_the_whole_and_every_prefix_needs_more() {
     let flight = answered(TLS12, &[0xc02b], &[0x0017]);
     let whole = read(&flight, flight.len());
     assert!(matches!(whole, Ok(Some(_))));
     for size in [1, 2, 7, 100] {
         assert_eq!(read(&flight, size), whole);
     }
-    // The last message's last byte is the flight's last one.
+    // The flight ends with its last message.
     for end in 0..flight.len() {
         assert_eq!(read(&flight[..end], end.max(1)), Ok(None), "cut after {end} bytes");
     }
@@ -108,7 +108,7 @@ fn a_changed_byte_is_read_or_refused_and_never_panics() {
             for wrong in [0, 1, right.wrapping_add(1), 0x7f, 0x80, 0xff] {
                 flight[at] = wrong;
                 match (read(&flight, flight.len()), read(&flight, 5)) {
-                    // What is shown of it is what has come.
+                    // The message shows what has arrived, which differs.
                     (Err(ReplyError::NotTls(_)), Err(ReplyError::NotTls(_))) => {}
                     (whole, pieces) => assert_eq!(whole, pieces, "byte {at} is {wrong}"),
                 }
@@ -119,19 +119,19 @@ fn a_changed_byte_is_read_or_refused_and_never_panics() {
 }
 
 #[test]
-fn what_is_not_tls_is_told_by_its_first_bytes() {
-    for (bytes, says) in [
+fn an_answer_that_is_not_tls_is_recognised_by_its_first_bytes() {
+    for (bytes, message) in [
         (&b"HTTP/1.1 400 Bad Request\r\n"[..], "the answer is not TLS: it is plain HTTP"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not TLS: it is SSH"),
         (b"220 mail.test ESMTP\r\n", "the answer is not TLS: it is a greeting in plain text, as of SMTP or FTP"),
         (b"0\x0c\x02\x01", r#"the answer is not TLS: it begins with "0\x0c\x02\x01""#),
     ] {
-        assert_eq!(read(bytes, bytes.len()).unwrap_err().to_string(), says);
+        assert_eq!(read(bytes, bytes.len()).unwrap_err().to_string(), message);
     }
 }
 
 #[test]
-fn nothing_is_waited_for_that_is_too_long() {
+fn a_length_that_is_too_long_is_an_error_immediately() {
     assert_eq!(read(&[22, 3, 3, 0xff, 0xff], 5), Err(ReplyError::LongRecord(0xffff)));
     assert_eq!(read(&[22, 3, 3, 0, 4, 2, 0xff, 0xff, 0xff], 9), Err(ReplyError::LongMessage(0xff_ffff)));
     let warnings = [21, 3, 3, 0, 2, 1, 112].repeat(9);
