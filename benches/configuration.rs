@@ -1,6 +1,6 @@
-//! What a configuration costs by its size: to read and validate it, to build a snapshot of it, and to reload it with one
-//! change. Each size is twice the one before; what costs in proportion takes twice the time, what costs the square four
-//! times. Run by hand: `cargo bench --bench configuration`. It asserts nothing about time.
+//! What a configuration costs by its size: to read and validate it, to build a snapshot of it, and to reload it with
+//! one change. Each size is twice the one before: linear work takes twice the time, quadratic work takes four times.
+//! Run by hand: `cargo bench --bench configuration`. It asserts nothing about time.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write;
@@ -19,10 +19,10 @@ use tlsgate::snapshot::Snapshot;
 use tlsgate::tls::certificate::store::Trust;
 
 const SIZES: [usize; 5] = [500, 1000, 2000, 4000, 8000];
-/// The least of so many rounds counts: what else the machine does only adds to it.
+/// The minimum of that many rounds counts: other work on the machine only adds to it.
 const ROUNDS: usize = 3;
 
-/// Makes a configuration of a size.
+/// Builds a configuration of a given size.
 type Shape = fn(usize) -> String;
 
 const SHAPES: [(&str, Shape); 8] = [
@@ -75,7 +75,7 @@ fn costs(text: &str, folder: &Path) -> [f64; 3] {
     [read, build, reload]
 }
 
-/// Nothing is bound.
+/// It binds nothing.
 struct NoSockets;
 
 impl Sockets for NoSockets {
@@ -147,7 +147,7 @@ fn servers(size: usize) -> String {
     with_routes(0, |_| String::new()).replacen("\"127.0.0.1:9\"", &servers, 1)
 }
 
-/// The least processor time of this process, in milliseconds.
+/// The minimal processor time of this process, in milliseconds.
 fn least(mut work: impl FnMut()) -> f64 {
     let spent = || Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).unwrap());
     let rounds = (0..ROUNDS).map(|_| {

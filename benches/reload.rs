@@ -1,4 +1,4 @@
-//! What it costs to load 10,000 certificates, and to load them again after one has changed. Run by hand:
+//! The cost of loading 10,000 certificates, and of loading them again after one has changed. Run by hand:
 //! `cargo bench --bench reload`. It asserts nothing about time.
 #![allow(clippy::unwrap_used)]
 
@@ -27,7 +27,7 @@ fn main() {
     let config = config::parse(text, folder.path()).unwrap();
     let build =
         |before: &Snapshot, trust| Snapshot::build(&config, before, trust, jiff::Timestamp::now()).unwrap().snapshot;
-    // What was written a moment ago is read again in any case; the first load waits until it no longer counts as new.
+    // Files that were written just now are always read again; the first load waits until they no longer count as new.
     std::thread::sleep(Duration::from_secs(4));
     let mut state = Snapshot::default();
     measure("the first load", 1, || state = build(&Snapshot::default(), Trust::Bytes));
@@ -45,7 +45,7 @@ fn main() {
     });
 }
 
-/// Half the certificates, and then all, lose their keys: what that costs must double.
+/// Half of the certificates, and then all, lose their keys: the cost must double.
 fn measure_bad(certs: &Path, mut load: impl FnMut()) {
     for count in [COUNT / 2, COUNT] {
         for number in 0..count {

@@ -1,4 +1,4 @@
-//! What a look-up costs with 25, 1,000 and 100,000 certificates (two keys for each name), for one hot name and for
+//! The cost of a look-up with 25, 1,000 and 100,000 certificates (two keys for each name), for one hot name and for
 //! random names out of all. Prints; asserts nothing about time. Must not know: how the index works.
 //!
 //! `cargo bench --bench select`. Sizes are measured in turn, A B C C B A, and the figures are medians of all rounds.
@@ -26,7 +26,7 @@ const BATCH: usize = 20_000;
 const TURNS: usize = 25;
 const NOW: i64 = 50;
 
-/// What is asked for: given how many names there are, the next one.
+/// The names to look up: from the number of names, the next one.
 struct Questions {
     what: &'static str,
     next: fn(usize, &mut Random) -> String,
@@ -57,7 +57,7 @@ fn main() {
         for turn in 0..=TURNS {
             for size in (0..SIZES.len()).chain((0..SIZES.len()).rev()) {
                 let (names, certificates) = &listeners[size];
-                // Asked anew each time, so that what is random stays as cold as it would be.
+                // New names each time, so that random ones stay as cold in the cache as they would be.
                 let taken = round(certificates, &ask(questions, *names, &mut random));
                 // The first turn is for warming up.
                 if turn > 0 {
@@ -101,8 +101,8 @@ fn report(what: &str, rounds: &mut [Vec<f64>; SIZES.len()]) {
 /// A length and a name.
 const WIDTH: usize = 32;
 
-/// The names stand one behind the other in memory and are read in order, so that reading the question costs the same
-/// whatever is asked; in the proxy it comes warm from the ClientHello.
+/// The names are adjacent in memory and are read in order, so that reading the question always costs the same;
+/// in the proxy, the name is in the cache already, since the ClientHello was just read.
 fn ask(questions: &Questions, names: usize, random: &mut Random) -> Vec<[u8; WIDTH]> {
     let mut ask_one = || {
         let name = (questions.next)(names, random);
@@ -114,12 +114,12 @@ fn ask(questions: &Questions, names: usize, random: &mut Random) -> Vec<[u8; WID
     (0..BATCH).map(|_| ask_one()).collect()
 }
 
-/// The name with that number. The even ones stand in certificates as they are, the odd ones as wildcards.
+/// The name with that number. The even ones are in certificates as they are, the odd ones as wildcards.
 fn name(number: usize, host: &str) -> String {
     format!("{host}.site{number:06}.example.com")
 }
 
-/// So many certificates, an ECDSA and an RSA one for each name; and how many names that makes.
+/// That many certificates, an ECDSA and an RSA one for each name; and the number of names.
 fn listener(size: usize) -> (usize, Certificates) {
     let der = PrivateKeyDer::Pkcs8(rcgen::KeyPair::generate().unwrap().serialize_der().into());
     let key = Arc::new(CertifiedKey::new(Vec::new(), crypto::signing_key(&der).unwrap()));

@@ -1,8 +1,8 @@
-//! Instructions that the hot functions take, counted by valgrind: nearly the same in every run, to be compared from commit to
-//! commit. Prints; asserts nothing. Must not know: what the functions do.
+//! Instructions that the hot functions take, counted by valgrind: nearly the same in every run, for comparisons from
+//! commit to commit. Prints; asserts nothing. Must not know: what the functions do.
 //!
 //! `cargo bench --bench instructions` (needs Debian's `valgrind`). Each task is run twice, in a process of its own, with
-//! different numbers of units: what the difference took is what the units took, and starting up counts for nothing.
+//! different numbers of units: the difference is the cost of the units, without the cost of starting.
 #![allow(clippy::unwrap_used)]
 
 use std::env;
@@ -13,7 +13,7 @@ mod handshake;
 mod relaying;
 mod single;
 
-/// Prepares everything for [`MOST`] units, and then does so many.
+/// Prepares everything for [`MOST`] units, and then runs that many.
 type Task = fn(usize);
 
 const TASKS: [(&str, &str, Task); 9] = [
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The instructions of a process that does so many units.
+/// The instructions of a process that runs that many units.
 fn counted(name: &str, count: usize) -> Result<u64, String> {
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new("valgrind")

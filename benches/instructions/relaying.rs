@@ -1,5 +1,5 @@
-//! Messages through a relay, one after the other. What the two ends and the runtime take is counted too, since they run in
-//! the same process; what the kernel takes is not.
+//! Messages through a relay, one after the other. The instructions of the two ends and of the runtime are counted too,
+//! since they run in the same process; those of the kernel are not.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -57,7 +57,7 @@ fn pass(length: usize, count: usize) {
     });
 }
 
-/// Sends each message when the one before it has arrived.
+/// Sends each message after the one before has arrived.
 fn relay<'a>(
     messages: impl Iterator<Item = &'a [u8]>,
     length: usize,

@@ -1,4 +1,4 @@
-//! The command: what is wanted, what is there, and the order of things.
+//! The command: its options, the installed proxies, and the order of the work.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::{picture, processor, rows};
 
 /// Measures the processor time that tlsgate and other TLS proxies use for the same work.
 ///
-/// Proxies that are not installed are left out, with a word on how to get them. Nothing is installed, and no setting of
+/// Proxies that are not installed are left out, with a note on how to get them. Nothing is installed, and no setting of
 /// the machine is changed.
 #[derive(Parser, Debug)]
 #[command(name = "peers")]
@@ -27,22 +27,22 @@ pub(crate) struct Options {
     /// A few minutes: fewer rounds, less work in each.
     #[arg(long)]
     quick: bool,
-    /// How often A B … B A; 5, or 2 with --quick.
+    /// How often to measure in the order A B … B A; 5, or 2 with --quick.
     #[arg(long, value_name = "COUNT")]
     rounds: Option<usize>,
     /// Only these rows; a name, or the beginning of names with a star: "full-*,push-1". See --list.
     #[arg(long, value_delimiter = ',', value_name = "ROWS")]
     rows: Vec<String>,
-    /// Only these proxies, by the names that the table has.
+    /// Only these proxies, by their names in the table.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     peers: Vec<String>,
-    /// Another HAProxy, besides the installed one. May be given again, as all of these.
+    /// Another HAProxy, besides the installed one. Like the next three, may be given more than once.
     #[arg(long, value_name = "PROGRAM")]
     haproxy: Vec<PathBuf>,
     /// Another nginx.
     #[arg(long, value_name = "PROGRAM")]
     nginx: Vec<PathBuf>,
-    /// An Envoy that is neither named by the variable ENVOY, nor in target/envoy, nor on the path.
+    /// An Envoy that is neither named by the variable ENVOY, nor in target/envoy, nor in PATH.
     #[arg(long, value_name = "PROGRAM")]
     envoy: Vec<PathBuf>,
     /// Another tlsgate, such as an earlier one.
@@ -51,13 +51,13 @@ pub(crate) struct Options {
     /// Idle connections at one time; 9000, or 1000 with --quick.
     #[arg(long, value_name = "COUNT")]
     idle: Option<usize>,
-    /// How many certificates are many; 10000, or 1000 with --quick.
+    /// The number of certificates in the rows with many; 10000, or 1000 with --quick.
     #[arg(long, value_name = "COUNT")]
     certificates: Option<usize>,
-    /// Writes everything there, each sample and each proxy's settings too.
+    /// Writes everything to this file, with each sample and each proxy's settings.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draws the table there.
+    /// Draws the table to this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Prints the settings that each proxy got.
@@ -66,12 +66,12 @@ pub(crate) struct Options {
     /// Prints the rows and the proxies, and does nothing.
     #[arg(long)]
     pub(crate) list: bool,
-    /// What cargo gives to every benchmark.
+    /// Cargo gives this flag to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Returns the tables. Without a network it only lists what there is.
+/// Returns the tables. Without a network it only lists the proxies.
 pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<String> {
     let (peers, missing) = options.peers_found();
     let all = rows::all(options.quick);
@@ -114,7 +114,7 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
     let results = runtime.block_on(async {
         let mut results = bench.in_turns(&rows, &mut settings).await;
         if wants_idle {
-            // Each takes two files here and two in the proxy.
+            // Each takes two descriptors here and two in the proxy.
             let room = usize::try_from(files / 2).unwrap_or(usize::MAX).saturating_sub(300);
             results.extend(bench.idle(idle.min(room)).await);
         }
@@ -132,7 +132,7 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
 }
 
 impl Options {
-    /// Those that are there, and what is missing.
+    /// The installed proxies, and notes on the missing ones.
     fn peers_found(&self) -> (Vec<Peer>, Vec<String>) {
         let (mut peers, mut missing) = (Vec::new(), Vec::new());
         for kind in KINDS {
@@ -226,7 +226,7 @@ fn report(
     })
 }
 
-/// The proxies on the last core, and what loads them on the one before.
+/// The proxies on the last core, and their load on the one before.
 fn cores() -> io::Result<Cores> {
     match processor::cores()?[..] {
         [.., load, proxy] => Ok(Cores { load: vec![load], proxy: vec![proxy] }),
@@ -235,7 +235,7 @@ fn cores() -> io::Result<Cores> {
     }
 }
 
-/// Which version of the source this is.
+/// The version of the source of this program.
 fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(arguments).output().ok()?;

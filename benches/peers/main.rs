@@ -1,5 +1,5 @@
-//! tlsgate beside other TLS proxies: what each uses of the processor for the same work. `cargo bench --bench peers --
-//! --quick` takes a few minutes; `--help` tells the rest. How it measures is written in docs/performance.md.
+//! tlsgate compared with other TLS proxies: the processor time of each for the same work. `cargo bench --bench peers --
+//! --quick` takes a few minutes; `--help` shows the options. docs/performance.md describes the method.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Certificates and keys: the same for every proxy, each in the form that it reads.
+//! Certificates and keys: the same for every proxy, each in the format that it reads.
 
 use std::fs;
 use std::fs::Permissions;
@@ -19,7 +19,7 @@ pub(crate) const NAME: &str = "bench.example.com";
 pub(crate) struct Pair {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
-    /// Both in one file, as HAProxy and hitch want it.
+    /// Both in one file, as HAProxy and hitch require.
     pub(crate) combined: PathBuf,
     pub(crate) site: Site,
 }
@@ -44,7 +44,7 @@ impl Material {
     }
 }
 
-/// Many certificates for a name each, in two folders: pairs, and combined files.
+/// Many certificates with a name each, in two folders: pairs, and combined files.
 pub(crate) struct Many {
     pub(crate) pairs: PathBuf,
     pub(crate) combined: PathBuf,
@@ -65,12 +65,12 @@ impl Many {
         Ok(many)
     }
 
-    /// Replaces the certificate and key of that number, each file at once.
+    /// Replaces the certificate and key of that number, each file atomically.
     pub(crate) fn renew(&self, number: usize) -> io::Result<Site> {
         let name = &self.names[number];
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let written = pair(&self.pairs, &format!("{name}.new"), name, &key, &self.authority)?;
-        // hitch reads them again when it is no longer root.
+        // hitch reads them again after it has given up root.
         fs::set_permissions(&written.combined, Permissions::from_mode(0o644))?;
         fs::rename(written.combined, self.combined.join(format!("{name}.pem")))?;
         fs::rename(written.key, self.pairs.join(format!("{name}.key")))?;

@@ -1,4 +1,4 @@
-//! The same work on all proxies in turn, A B C … C B A, so that what drifts meets all alike.
+//! The same work on all proxies in turn, A B C … C B A, so that a drift affects all of them equally.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use crate::peer::{Kind, Peer, Tuning};
 use crate::report::{Cell, Outcome};
 use crate::rows::{Listener, Row};
 
-/// What all measurements have in common.
+/// The common part of all measurements.
 pub(crate) struct Bench {
     pub(crate) peers: Vec<Peer>,
     pub(crate) cores: Cores,
@@ -23,7 +23,7 @@ pub(crate) struct Bench {
     pub(crate) quick: bool,
 }
 
-/// What each proxy was told, by its name.
+/// The settings of each proxy, by its name.
 pub(crate) type Settings = BTreeMap<String, BTreeMap<String, String>>;
 
 impl Bench {
@@ -83,7 +83,7 @@ impl Bench {
                 Err(why) => drop(cells.insert(peer.name.clone(), Cell::failed(why))),
             }
         }
-        // One for warming up, which tells as well who cannot do it.
+        // One round for warming up, which also shows which proxies cannot do it.
         let mut order: Vec<_> = running.iter().map(|proxy| (proxy, false)).collect();
         for _ in 0..self.rounds {
             order.extend(running.iter().map(|proxy| (proxy, true)));
@@ -128,7 +128,7 @@ impl Bench {
     }
 }
 
-/// Processor time of the proxy for this work, in seconds, and how many units that was.
+/// Processor time of the proxy for this work, in seconds, and the number of units.
 pub(crate) async fn cost(proxy: &Running, work: Work, target: &Target) -> Result<(f64, u64), Fault> {
     let others = proxy.backend.open();
     let ready = work.prepare(target).await?;
@@ -145,7 +145,7 @@ fn is_ours(peer: &Peer) -> bool {
     matches!(peer.kind, Kind::Tlsgate | Kind::TlsgateRustls | Kind::Naive)
 }
 
-/// A line for who is waiting.
+/// A line of progress for the user.
 pub(crate) fn tell(outcome: &Outcome) {
     let figures: Vec<String> = outcome
         .cells

@@ -1,4 +1,4 @@
-//! A network of its own for the run: settings that the whole machine has stay as they are, and nothing else is on it.
+//! A network of its own for the run: settings of the whole machine stay as they are, and no other traffic is on it.
 
 use std::fs;
 use std::io;
@@ -11,20 +11,20 @@ use socket2::SockRef;
 
 const CONGESTION: &str = "cubic";
 
-/// What the network is like, for the report.
+/// The state of the network, for the report.
 #[derive(Clone, Debug, serde::Serialize)]
 pub(crate) struct Network {
-    /// Whether it is this run's alone.
+    /// Whether it belongs to this run alone.
     pub(crate) own: bool,
     pub(crate) congestion_control: String,
-    /// What could not be set, and why.
+    /// What could not be set, and the reason.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Enters it. To be called before there are other threads.
+/// Enters the network. Call this before there are other threads.
 ///
-/// Loopback under BBR paces what one connection sends and so doubles the work of proxies; cubic is what most machines
-/// have.
+/// Under BBR, loopback paces each connection, which doubles the work of proxies; cubic is the default of most
+/// machines.
 pub(crate) fn enter() -> Network {
     let mut warnings = Vec::new();
     let own = match leave_the_machines().and_then(|()| set_up()) {
@@ -41,7 +41,7 @@ pub(crate) fn enter() -> Network {
     Network { own, congestion_control, warnings }
 }
 
-/// What both ends of a connection have: not what is set somewhere, but what is used.
+/// The algorithm of both ends of a connection: the one in use, not the one that is set somewhere.
 fn congestion_control() -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let client = TcpStream::connect(listener.local_addr()?)?;
@@ -72,7 +72,8 @@ fn leave_the_machines() -> Result<(), String> {
 
 fn set_up() -> Result<(), String> {
     ip(&["link", "set", "lo", "up"])?;
-    // The setting of the network as a whole takes only what the machine allows to everybody; that of a route takes all.
+    // The setting of the network allows only the algorithms that the machine allows to every user; a route's setting
+    // allows all.
     for route in ["127.0.0.0/8", "127.0.0.1"] {
         let local = ["route", "change", "local", route, "dev", "lo", "table", "local", "proto", "kernel"];
         ip(&[&local[..], &["scope", "host", "src", "127.0.0.1", "congctl", CONGESTION]].concat())?;

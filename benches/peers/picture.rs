@@ -1,4 +1,5 @@
-//! The report as a picture: a panel for each row, a bar for each proxy, shorter is better. SVG, without scripts or fonts.
+//! The report as a picture: a panel for each row, a bar for each proxy, shorter is better. SVG, without scripts or
+//! fonts.
 
 use std::fmt::Write;
 
@@ -14,7 +15,7 @@ const BAR: f64 = 17.0;
 const NAMES: f64 = 96.0;
 const FIGURES: f64 = 56.0;
 
-/// A panel for each row in which tlsgate and somebody else have a figure.
+/// A panel for each row in which tlsgate and at least one other proxy have a figure.
 pub(crate) fn svg(report: &Report) -> String {
     let rows: Vec<Panel<'_>> = report.results.iter().filter_map(Panel::of).collect();
     let lines = rows.chunks(COLUMNS);

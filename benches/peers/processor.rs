@@ -1,5 +1,5 @@
-//! What the operating system says a process and its children have used: processor time and memory. And on which cores
-//! things run.
+//! The processor time and memory of a process and its children, as the operating system reports them. And the cores on
+//! which things run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 
-/// A process and all that it has started.
+/// A process and all its descendants.
 pub(crate) struct Tree {
     root: u32,
 }
@@ -18,14 +18,14 @@ pub(crate) struct Tree {
 /// Processor time of one tree at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Used {
-    /// Of each process; threads that have ended are counted too.
+    /// Of each process, including its threads that have ended.
     living: BTreeMap<u32, Duration>,
     /// Of children that have ended and were waited for, in steps of 10 ms.
     pub(crate) ended: Duration,
 }
 
 impl Used {
-    /// What was used since `before`, if no process began or ended in between: of one that ended, part is lost.
+    /// The time used since `before`, if no process began or ended in between: part of the time of an ended one is lost.
     pub(crate) fn since(&self, before: &Self) -> io::Result<Duration> {
         if self.pids().ne(before.pids()) {
             let [before, now] = [before, self].map(|used| used.pids().collect::<Vec<_>>());
@@ -34,13 +34,13 @@ impl Used {
         Ok(self.living.values().sum::<Duration>() - before.living.values().sum::<Duration>())
     }
 
-    /// Adds what can be seen at a later moment; what has ended keeps what it was last seen with.
+    /// Adds the values of a later moment; an ended process keeps its last value.
     pub(crate) fn see(&mut self, now: &Self) {
         self.living.extend(&now.living);
         self.ended = now.ended;
     }
 
-    /// What was used since `before`, whatever has ended in between, if [`Self::see`] was called often.
+    /// The time used since `before`, even if processes have ended in between, if [`Self::see`] was called often.
     pub(crate) fn seen_since(&self, before: &Self) -> Duration {
         let new =
             |(pid, used): (&u32, &Duration)| used.saturating_sub(before.living.get(pid).copied().unwrap_or_default());
@@ -65,7 +65,7 @@ impl Tree {
         let mut used = Used::default();
         for pid in self.pids()? {
             let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into().map_err(io::Error::other)?));
-            // One that ended since it was listed is noticed by its absence.
+            // A process that ended since it was listed is left out; the caller notices that it is missing.
             if let (Ok(now), Ok(user), Ok(system)) =
                 (clock.and_then(|clock| clock.now()), field(pid, 16), field(pid, 17))
             {
@@ -76,7 +76,7 @@ impl Tree {
         Ok(used)
     }
 
-    /// Of each thread that lives.
+    /// Of each living thread.
     pub(crate) fn threads(&self) -> io::Result<BTreeMap<u32, Duration>> {
         let mut threads = BTreeMap::new();
         for pid in self.pids()? {
@@ -103,7 +103,7 @@ impl Tree {
         Ok(bytes)
     }
 
-    /// In their order.
+    /// In ascending order.
     pub(crate) fn pids(&self) -> io::Result<Vec<u32>> {
         let mut found = vec![self.root];
         let mut at = 0;
@@ -134,7 +134,7 @@ pub(crate) fn cores() -> io::Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect())
 }
 
-/// Binds this thread to `cores`, and with it what it starts from now on.
+/// Binds this thread to `cores`, and everything that it starts from now on.
 pub(crate) fn pin(cores: &[usize]) -> io::Result<()> {
     let mut set = CpuSet::new();
     for &core in cores {

@@ -1,4 +1,4 @@
-//! What came out: figures with their spread, and the comparison; as tables, and as JSON.
+//! The results: figures with their spread, and the comparison; as tables, and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -45,7 +45,7 @@ pub(crate) struct Outcome {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Cell {
     pub(crate) samples: Vec<f64>,
-    /// Why there is none, or no more.
+    /// Why there are no samples, or no more of them.
     pub(crate) fault: Option<String>,
 }
 
@@ -62,14 +62,14 @@ impl Cell {
         if self.fault.is_some() { None } else { quantile(&self.samples, 0.5) }
     }
 
-    /// Half of what lies between the quartiles, as a share of the median.
+    /// Half of the distance between the quartiles, as a share of the median.
     pub(crate) fn spread(&self) -> Option<f64> {
         let (low, high) = (quantile(&self.samples, 0.25)?, quantile(&self.samples, 0.75)?);
         Some((high - low) / 2.0 / self.median()?)
     }
 }
 
-/// Between samples, the line from one to the next.
+/// Quantile, interpolated linearly between samples.
 fn quantile(samples: &[f64], share: f64) -> Option<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -81,13 +81,13 @@ fn quantile(samples: &[f64], share: f64) -> Option<f64> {
 pub(crate) const OURS: &str = "tlsgate";
 pub(crate) const NAIVE: &str = "naive";
 
-/// Whether a proxy of that name is somebody else's.
+/// Whether a proxy of that name is neither tlsgate nor the naive relay.
 pub(crate) fn is_rival(name: &str) -> bool {
     !name.starts_with(OURS) && name != NAIVE
 }
 
 impl Outcome {
-    /// The best of the others, and its figure.
+    /// The best of the other proxies, and its figure.
     pub(crate) fn best(&self) -> Option<(&str, f64)> {
         let rivals = self.cells.iter().filter(|(name, _)| is_rival(name));
         let figures = rivals.filter_map(|(name, cell)| Some((name.as_str(), cell.median()?)));
@@ -201,7 +201,7 @@ fn figure(cell: &Cell) -> String {
     number(median) + &spread.map_or_else(String::new, |spread| format!(" ±{:.0} %", spread * 100.0))
 }
 
-/// Three digits are as much as means anything.
+/// More than three digits have no meaning here.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         0.0..0.995 => format!("{value:.3}"),

@@ -1,4 +1,4 @@
-//! The rows of the table: what is done, and what it is counted in.
+//! The rows of the table: the work, and its unit.
 
 use crate::load::target::{Group, Terms, Version};
 use crate::load::work::Work;
@@ -15,9 +15,9 @@ pub(crate) enum Listener {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Of processor time for one connection or one answer.
+    /// Microseconds of processor time for one connection or one answer.
     Microseconds,
-    /// Of processor time for 10⁹ bytes.
+    /// Seconds of processor time for 10⁹ bytes.
     SecondsPerGigabyte,
 }
 
@@ -43,7 +43,7 @@ impl Unit {
         }
     }
 
-    /// So many units took so many seconds.
+    /// The figure, if that many units took that many seconds.
     pub(crate) fn value(self, seconds: f64, units: u64) -> f64 {
         match self {
             Self::Microseconds => seconds * 1e6 / units as f64,
@@ -110,7 +110,7 @@ pub(crate) fn all(quick: bool) -> Vec<Row> {
     rows
 }
 
-/// How tlsgate fares against the naive relay with messages of each size.
+/// tlsgate compared with the naive relay for messages of each size.
 fn by_size(quick: bool) -> Vec<Row> {
     let sizes: &[u64] = if quick { &[64, 16_384, MIB] } else { &[64, 512, 4096, 16_384, 65_536, 262_144, MIB] };
     let less = |amount: u64| if quick { amount / 4 } else { amount };
@@ -118,7 +118,7 @@ fn by_size(quick: bool) -> Vec<Row> {
     for &size in sizes {
         let short = if size < 1024 { format!("{size} B") } else { format!("{} KiB", size / 1024) };
         let bytes = less((256 * MIB).min(size * 200_000));
-        // Longer ones go out as several records of the full size, as in the rows above.
+        // Longer messages are sent as several records of the full size, as in the rows above.
         if size <= 16_384 {
             let record = usize::try_from(size).unwrap_or(0);
             let push = Work::Push { connections: 1, amount: bytes, record };

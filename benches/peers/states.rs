@@ -1,5 +1,5 @@
-//! What a proxy holds rather than does: memory of idle connections, and thousands of certificates, which it reads at
-//! start and again when it is told to.
+//! State instead of work: the memory of idle connections, and thousands of certificates, which a proxy reads at
+//! start and again when it is reloaded.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,16 +17,16 @@ use crate::peer::running::{Running, Start};
 use crate::report::{Cell, Outcome};
 
 const TERMS: Terms = Terms { version: Version::Tls13, group: Group::X25519, resumed: false };
-/// What goes through each idle connection before, in either direction.
+/// The bytes through each idle connection before the measurement, in either direction.
 const EACH_WAY: u64 = 128 * 1024;
-/// How many connections are busy at once while the idle ones are made.
+/// How many connections are busy at the same time while the idle ones are made.
 const WAVE: usize = 16;
 const MIB: f64 = 1_048_576.0;
-/// How long a reload may take.
+/// The longest time for a reload.
 const RELOAD: Duration = Duration::from_secs(60);
 
 impl Bench {
-    /// Memory of one idle connection, and what a round trip costs beside all of them.
+    /// Memory of one idle connection, and the cost of a round trip while all of them are open.
     pub(crate) async fn idle(&self, connections: usize) -> Vec<Outcome> {
         let mut memory = BTreeMap::new();
         let mut beside = BTreeMap::new();
@@ -54,7 +54,7 @@ impl Bench {
             sites: [self.material.ecdsa.site.clone()].into(),
             passthrough: false,
         };
-        // What it allocates once is no part of a connection.
+        // One-time allocations are not part of a connection.
         drop(idle_connections(&target, 2 * WAVE).await?);
         proxy.settled(0).await?;
         let before = steady(&proxy).await?;
@@ -104,7 +104,7 @@ impl Bench {
         let (mut starts, mut memory) = (Vec::new(), Vec::new());
         let (mut proxy, used) = started(peer, &start, many).await?;
         starts.push(used);
-        // Once is enough of what takes long.
+        // One measurement is enough for what takes long.
         let times = if self.quick || used > 2.0 { 1 } else { 3 };
         for _ in 1..times {
             memory.push(proxy.tree.memory()? as f64 / MIB);
@@ -137,7 +137,7 @@ impl Bench {
     }
 }
 
-/// Starts it, and returns what it had used, in seconds, when it had served the last of all names.
+/// Starts it, and returns the processor time, in seconds, until it had served the last of all names.
 async fn started(peer: &crate::peer::Peer, start: &Start<'_>, many: &Many) -> Result<(Running, f64), Fault> {
     let proxy = Running::start(peer, start)?;
     let last: Vec<Site> = many.sites.last().cloned().into_iter().collect();
@@ -147,8 +147,8 @@ async fn started(peer: &crate::peer::Peer, start: &Start<'_>, many: &Many) -> Re
     Ok((proxy, used))
 }
 
-/// Replaces a certificate, tells the proxy, and returns what it used, in seconds, once the new one is served and all is
-/// quiet again.
+/// Replaces a certificate, signals the proxy, and returns the processor time, in seconds, until the new one is served
+/// and the proxy is idle again.
 async fn reload(proxy: &Running, many: &Many, number: usize, target: &Target) -> Result<f64, Fault> {
     let Some(signal) = proxy.launch.reload else {
         return Err(io::Error::other("it is not set up to read certificates again").into());
@@ -157,7 +157,7 @@ async fn reload(proxy: &Running, many: &Many, number: usize, target: &Target) ->
     let site = many.renew(number)?;
     let target = Target { sites: [site].into(), ..target.clone() };
     proxy.signal(signal)?;
-    // Old processes end in between; they are looked at often, so that little of what they use is lost.
+    // Old processes end in between; frequent readings keep the lost part of their time small.
     let seen = async {
         let (mut seen, mut quiet) = (before.clone(), Instant::now());
         let served = async {
@@ -185,7 +185,7 @@ async fn reload(proxy: &Running, many: &Many, number: usize, target: &Target) ->
     tokio::time::timeout(RELOAD, seen).await.map_err(late)?
 }
 
-/// Makes them, a few at a time, each with data both ways.
+/// Opens them, a few at a time, each with data both ways.
 async fn idle_connections(target: &Target, count: usize) -> Result<Vec<Session>, Fault> {
     let client = target.client()?;
     let name = target.sites.first().map(|site| site.name.clone());
@@ -212,7 +212,7 @@ async fn idle_connections(target: &Target, count: usize) -> Result<Vec<Session>,
     Ok(made)
 }
 
-/// Memory once it does not change any more.
+/// Memory, once it is stable.
 async fn steady(proxy: &Running) -> Result<u64, Fault> {
     let began = Instant::now();
     let mut before = proxy.tree.memory()?;

@@ -1,6 +1,6 @@
-//! Whether the benchmark measures what it says: its load against relays that are right and relays that are wrong, and
-//! the whole of it once, in small. They stand in files of their own, since cargo compiles a benchmark that has no harness
-//! as if it were a test, and would find them unused there.
+//! Whether the benchmark measures what it claims: its load against correct and faulty relays, and the whole of it once,
+//! on a small scale. The tests are in files of their own, since cargo compiles a benchmark without a harness as if it
+//! were a test, and would report them as unused there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod command;

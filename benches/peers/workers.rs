@@ -1,6 +1,6 @@
-//! Two workers beside one. Where load and backend have no cores of their own, twice the work in the same time cannot be
-//! shown; what each piece of work costs the busier of two workers can, and it is half where they neither hinder each
-//! other nor leave the work to one of them.
+//! Two workers compared with one. Without separate cores for load and backend, twice the work in the same time cannot
+//! be shown; the cost of each piece of work for the busier of two workers can, and it is half if they neither hinder
+//! each other nor leave the work to one of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Bench {
         unit: Unit,
         tuning: Tuning,
     ) -> Result<Vec<f64>, Fault> {
-        // All cores, since two workers on one would hinder each other.
+        // All cores, since two workers on one core would hinder each other.
         let cores =
             Cores { load: self.cores.load.clone(), proxy: [&self.cores.load[..], &self.cores.proxy[..]].concat() };
         let start = Start { cores: &cores, workers, ..self.start(tuning) };
@@ -79,7 +79,7 @@ impl Bench {
                 .into_iter()
                 .map(|(thread, used)| used.saturating_sub(before.get(&thread).copied().unwrap_or_default()));
             let busiest = used.max().unwrap_or(Duration::ZERO);
-            // The first is for warming up.
+            // The first run is for warming up.
             if round > 0 {
                 samples.push(unit.value(busiest.as_secs_f64(), units));
             }

@@ -1,5 +1,5 @@
-//! The backend: does what the first bytes of a connection ask for, and checks what it gets. Must not know: TLS, besides
-//! how long a ClientHello is, since a proxy that passes TLS through sends it on.
+//! The backend: does what the first bytes of a connection order, and checks what it receives. Must not know: TLS,
+//! besides the length of a ClientHello, since a proxy that passes TLS through passes it on.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,14 +15,14 @@ use tokio::time::timeout;
 use super::buffers::Buffer;
 use super::{Fault, pattern};
 
-/// What a client asks for. Each but `Echo` is written as [`Order::SIZE`] bytes.
+/// A client's order. Each but `Echo` is written as [`Order::SIZE`] bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Send everything back, the byte that says so included, until the client ends.
+    /// Send everything back, including the byte of this order, until the client ends.
     Echo,
-    /// Take that many bytes of the pattern, then say [`DONE`].
+    /// Take that many bytes of the pattern, then send [`DONE`].
     Sink { amount: u64 },
-    /// Send that many bytes of the pattern, `piece` bytes with one call.
+    /// Send that many bytes of the pattern, `piece` bytes with each call.
     Source { amount: u64, piece: u32 },
     /// For each `request` bytes, send `answer` bytes of the pattern, until the client ends.
     Answer { request: u32, answer: u64 },
@@ -57,13 +57,13 @@ impl Order {
     }
 }
 
-/// The answer to [`Order::Sink`], once all was there and right.
+/// The answer to [`Order::Sink`], once everything has arrived and is correct.
 pub(crate) const DONE: u8 = b'k';
 
-/// How long a connection may do nothing.
+/// The longest time without progress on a connection.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A listening backend. Dropping it ends it, but not the connections that it has.
+/// A listening backend. Dropping it ends it, but not its open connections.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     state: Arc<State>,
@@ -92,7 +92,7 @@ impl Backend {
         self.state.open.load(Ordering::Relaxed)
     }
 
-    /// The first thing that was wrong since the last time this was asked.
+    /// The first fault since the last call.
     pub(crate) fn fault(&self) -> Option<String> {
         self.state.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -107,7 +107,7 @@ impl Drop for Backend {
 async fn accept(listener: TcpListener, state: Arc<State>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of files, most likely: those in use go on.
+            // Most likely no descriptor is left: open connections go on.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -115,7 +115,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         let counted = Counted(Arc::clone(&state));
         tokio::spawn(async move {
             match serve(stream).await {
-                // A reset is how some proxies end what the client has ended.
+                // Some proxies answer the client's end with a reset.
                 Ok(()) | Err(Fault::Io(_)) => {}
                 Err(fault) => {
                     let mut first = counted.0.fault.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,7 +170,7 @@ async fn serve(mut stream: TcpStream) -> Result<(), Fault> {
 /// TLS's content type of handshake records (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
 
-/// Reads over a ClientHello. What of `head` is filled afterwards is what came behind it.
+/// Skips a ClientHello. The filled part of `head` is then what followed it.
 async fn skip_hello(stream: &TcpStream, head: &mut [u8; Order::SIZE], mut filled: usize) -> Result<usize, Fault> {
     while filled < 5 {
         let more = read(stream, &mut head[filled..]).await?;
@@ -248,7 +248,7 @@ async fn answers(stream: &mut TcpStream, request: u32, answer: u64) -> Result<()
                 Err(error) => return Err(error.into()),
             }
         }
-        // A client sends its next request when it has the answer to the one before.
+        // A client sends its next request after it has received the answer to the one before.
         if got > request {
             return Err(Fault::Short { expected: request as u64, found: got as u64 });
         }

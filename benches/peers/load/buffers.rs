@@ -1,16 +1,16 @@
-//! Buffers that are shared by all connections of the thread, so that thousands of idle ones fit into memory.
+//! Buffers that all connections of the thread share, so that thousands of idle ones fit into memory.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-/// How much is read and written at once.
+/// The size of each read and write.
 pub(crate) const SIZE: usize = 256 * 1024;
 
 thread_local! {
     static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// [`SIZE`] bytes of whatever stood there before; given back on drop.
+/// [`SIZE`] bytes of arbitrary content; returned on drop.
 pub(crate) struct Buffer(Vec<u8>);
 
 impl Buffer {

@@ -1,4 +1,4 @@
-//! The load: clients and a backend on one thread, whose every byte is checked. Must not know: which proxy stands between.
+//! The load: clients and a backend on one thread, which check every byte. Must not know: which proxy is between them.
 
 use std::time::Duration;
 

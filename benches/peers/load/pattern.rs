@@ -1,12 +1,13 @@
-//! The bytes that are sent: what stands at an offset is known, so that loss, repetition, reordering and change are seen.
+//! The bytes that are sent: the byte at each offset is known, so that loss, repetition, reordering and change are
+//! noticed.
 
 use std::sync::LazyLock;
 
 use super::Fault;
 
-/// A prime, so that no power of two lost, or sent twice, leaves the bytes as they should be.
+/// A prime, so that the pattern does not match after a power of two of bytes is lost or sent twice.
 const PERIOD: usize = 131_071;
-/// The longest piece that can be had at once.
+/// The longest piece that one call returns.
 pub(crate) const SPAN: usize = 128 * 1024;
 
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -27,7 +28,7 @@ pub(crate) fn at(offset: u64, length: usize) -> &'static [u8] {
     &BYTES[from..from + length]
 }
 
-/// Whether these are the bytes that stand at `offset`.
+/// Whether these are the bytes at `offset`.
 pub(crate) fn check(offset: u64, found: &[u8]) -> Result<(), Fault> {
     for (number, piece) in found.chunks(SPAN).enumerate() {
         let offset = offset + (number * SPAN) as u64;

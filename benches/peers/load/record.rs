@@ -1,5 +1,6 @@
-//! TLS records on the client's side once rustls has done the handshake: many in one buffer, sealed and opened in place, so
-//! that the load costs less than the proxy. Its own, and not tlsgate's, so that a fault of one is not hidden by the other.
+//! TLS records on the client's side after rustls has done the handshake: many in one buffer, sealed and opened in
+//! place, so that the load costs less than the proxy. A separate implementation, so that it does not hide a fault of
+//! tlsgate's.
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::{ConnectionTrafficSecrets, ProtocolVersion};
@@ -10,9 +11,9 @@ use super::Fault;
 pub(crate) const PAYLOAD: usize = 16 * 1024;
 pub(crate) const HEADER: usize = 5;
 const TAG: usize = 16;
-/// What TLS 1.2 puts before the payload (RFC 5288 section 3).
+/// What TLS 1.2 puts in front of the payload (RFC 5288 section 3).
 const EXPLICIT: usize = 8;
-/// RFC 8446 section 5.2: no longer than this with everything that may be around the payload.
+/// RFC 8446 section 5.2: the maximal length, with everything that may surround the payload.
 const LONGEST: usize = PAYLOAD + 256;
 
 pub(crate) const ALERT: u8 = 21;
@@ -27,12 +28,12 @@ pub(crate) struct Half {
     old: bool,
 }
 
-/// A record that was opened: its type, and where its payload stands in the buffer.
+/// An opened record: its type, and the position of its payload in the buffer.
 pub(crate) struct Opened {
     pub(crate) kind: u8,
     pub(crate) from: usize,
     pub(crate) to: usize,
-    /// Where the next record begins.
+    /// The position of the next record.
     pub(crate) next: usize,
 }
 
@@ -51,7 +52,7 @@ impl Half {
         Ok(Self { key: LessSafeKey::new(key), iv, sequence: *sequence, old })
     }
 
-    /// How long a record with that payload is.
+    /// The length of a record with that payload.
     pub(crate) fn sealed(&self, payload: usize) -> usize {
         HEADER + payload + TAG + if self.old { EXPLICIT } else { 1 }
     }
@@ -84,7 +85,7 @@ impl Half {
         Ok(length)
     }
 
-    /// Opens the record that begins at `at`, if it is there as a whole.
+    /// Opens the record that begins at `at`, if it is complete.
     pub(crate) fn open(&mut self, buffer: &mut [u8], at: usize) -> Result<Option<Opened>, Fault> {
         let Some(&[kind, _, _, high, low]) = buffer.get(at..at + HEADER) else { return Ok(None) };
         let length = usize::from(u16::from_be_bytes([high, low]));

@@ -1,4 +1,4 @@
-//! One connection of a client: handshake by rustls, records by [`super::record`], or none of both where TLS passes through.
+//! One connection of a client: handshake by rustls, records by [`super::record`], or neither if TLS is passed through.
 
 use std::io;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use super::record::{ALERT, DATA, HANDSHAKE, Half, PAYLOAD};
 use super::target::{Target, Terms};
 use super::{Fault, pattern};
 
-/// How long a proxy may do nothing.
+/// The longest time without progress of a proxy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Session {
     stream: TcpStream,
     layer: Option<Layer>,
-    /// What was read and not yet opened.
+    /// Bytes that were read and not yet opened.
     rest: Vec<u8>,
 }
 
@@ -57,7 +57,7 @@ impl Session {
     /// Sends one message.
     pub(crate) async fn send(&mut self, message: &[u8]) -> Result<(), Fault> {
         let Some(layer) = &mut self.layer else {
-            // A ClientHello waits for the first message, and goes out with it.
+            // A ClientHello is kept for the first message, and is sent together with it.
             let mut hello = std::mem::take(&mut self.rest);
             if hello.is_empty() {
                 return write(&mut self.stream, message).await;
@@ -76,7 +76,7 @@ impl Session {
         Ok(())
     }
 
-    /// Sends `amount` bytes of the pattern in records of `record` bytes, many of them with one call.
+    /// Sends `amount` bytes of the pattern in records of `record` bytes, many of them with each call.
     pub(crate) async fn stream(&mut self, amount: u64, record: usize) -> Result<(), Fault> {
         let mut offset = 0;
         while offset < amount {
@@ -145,7 +145,7 @@ impl Session {
             if offset >= amount {
                 break;
             }
-            // The buffer is given up while nothing comes, as long as nothing is in it.
+            // While nothing arrives, an empty buffer is given back to the others.
             match read(&self.stream, &mut buffer[filled..]).await? {
                 0 => return Err(Fault::Short { expected: amount, found: offset }),
                 length => filled += length,
@@ -163,7 +163,7 @@ impl Session {
         self.receive(amount, pattern::check).await
     }
 
-    /// Receives just that.
+    /// Receives exactly that.
     pub(crate) async fn receive_exactly(&mut self, expected: &[u8]) -> Result<(), Fault> {
         let check = |offset: u64, found: &[u8]| {
             let from = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -175,7 +175,7 @@ impl Session {
         self.receive(expected.len() as u64, check).await
     }
 
-    /// Says goodbye, and waits until the proxy has ended the connection too, so that all that it costs is counted.
+    /// Sends close_notify, and waits until the proxy has ended the connection too, so that its whole cost is counted.
     pub(crate) async fn close(mut self) -> Result<(), Fault> {
         if let Some(layer) = &mut self.layer {
             let mut out = [0; 64];
@@ -183,7 +183,7 @@ impl Session {
             let length = layer.seal.seal(ALERT, &[1, 0], &mut out)?;
             let _ = self.stream.write_all(&out[..length]).await;
         }
-        // A proxy may have closed in the meantime.
+        // The proxy may have closed in the meantime.
         if self.stream.shutdown().await.is_err() {
             return Ok(());
         }
@@ -233,7 +233,7 @@ async fn handshake(
     Ok(Session { stream, layer: Some(layer), rest: incoming[..filled].to_vec() })
 }
 
-/// Appends what `encode` writes.
+/// Appends the bytes that `encode` writes.
 fn encode(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) -> Result<(), Fault> {
     let before = out.len();
     out.resize(before + 4096, 0);

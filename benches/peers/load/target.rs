@@ -1,4 +1,4 @@
-//! Where clients connect, what they offer, and what has to come of it.
+//! Where clients connect, what they offer, and what they must get.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) enum Group {
     X25519MlKem768,
 }
 
-/// What a handshake has to come to. Clients offer nothing else, except what some servers want to see besides.
+/// The required result of a handshake. Clients offer nothing else, except what some servers require in addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) version: Version,
@@ -32,7 +32,7 @@ pub(crate) struct Terms {
     pub(crate) resumed: bool,
 }
 
-/// One server name and the certificates that may come for it.
+/// One server name and the certificates that are accepted for it.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) name: ServerName<'static>,
@@ -44,14 +44,14 @@ pub(crate) struct Site {
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) terms: Terms,
-    /// Names, taken in turn.
+    /// Names, used in turn.
     pub(crate) sites: Arc<[Site]>,
-    /// No TLS of our own: a ClientHello, and then bytes.
+    /// No TLS session of its own: a ClientHello, and then bytes.
     pub(crate) passthrough: bool,
 }
 
 impl Target {
-    /// What a client needs that connects again and again. Each has its own sessions to resume.
+    /// The state of a client that connects again and again. Each has its own sessions to resume.
     pub(crate) fn client(&self) -> Result<Arc<ClientConfig>, Fault> {
         let suites = |wanted: &[CipherSuite]| {
             let all = aws_lc_rs::ALL_CIPHER_SUITES.iter().copied();
@@ -67,7 +67,8 @@ impl Target {
             ),
             Version::Tls13 => (&rustls::version::TLS13, suites(&[CipherSuite::TLS13_AES_128_GCM_SHA256])),
         };
-        // OpenSSL does not use a P-256 certificate under TLS 1.2 unless the client offers that group; the first is taken.
+        // OpenSSL uses a P-256 certificate under TLS 1.2 only if the client offers that group; the first group is
+        // taken.
         let kx_groups = match self.terms.group {
             Group::X25519 => vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1],
             Group::X25519MlKem768 => vec![aws_lc_rs::kx_group::X25519MLKEM768],
@@ -88,7 +89,7 @@ impl Target {
 }
 
 impl Terms {
-    /// Whether that is what was negotiated. The first connection of a client that resumes cannot resume.
+    /// Whether this was negotiated. The first connection of a client that resumes cannot resume.
     pub(crate) fn check(self, state: &CommonState, first: bool) -> Result<(), Fault> {
         let (version, suites) = match self.version {
             Version::Tls13 => (ProtocolVersion::TLSv1_3, &[CipherSuite::TLS13_AES_128_GCM_SHA256][..]),
@@ -111,7 +112,7 @@ impl Terms {
             return differ("suite", suites, suite);
         }
         same("handshake", Some(kind), state.handshake_kind())?;
-        // TLS 1.2 exchanges no keys when it resumes.
+        // In TLS 1.2, resumption has no key exchange.
         if self.version == Version::Tls12 && kind == HandshakeKind::Resumed {
             return Ok(());
         }
@@ -131,8 +132,8 @@ fn differ(what: &'static str, expected: impl std::fmt::Debug, found: impl std::f
     Err(Fault::Negotiated { what, expected: format!("{expected:?}"), found: format!("{found:?}") })
 }
 
-/// The very certificates that were made for a name, and nothing else: cheaper than checking a chain, and it shows that
-/// the right one was served. The handshake's signature is checked as always.
+/// Accepts exactly the certificates that were made for a name: cheaper than checking a chain, and it proves that
+/// the right one was served. The signature of the handshake is checked as always.
 #[derive(Clone)]
 struct Pins {
     sites: Arc<[Site]>,
@@ -154,7 +155,7 @@ impl ServerCertVerifier for Pins {
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        // Sites stand in the order of their names.
+        // Sites are sorted by name.
         let found = self.sites.binary_search_by(|site| site.name.to_str().cmp(&name.to_str()));
         match found {
             Ok(place) if self.sites[place].certificates.contains(end_entity) => Ok(ServerCertVerified::assertion()),

@@ -1,4 +1,4 @@
-//! What is done in one measurement: prepared first, then run, bounded in count and time.
+//! The work of one measurement: prepared first, then run, bounded in count and time.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Connect, one byte there and back, end: so many in all, and so many at once.
+    /// Connect, one byte there and back, end: the total number, and how many at the same time.
     Connections { count: u64, at_once: u64 },
     /// Each connection sends `amount` bytes in records of `record` bytes.
     Push { connections: u64, amount: u64, record: usize },
@@ -40,7 +40,7 @@ impl Work {
         }
     }
 
-    /// Connects what has to be connected before.
+    /// Opens the connections that must exist before.
     pub(crate) async fn prepare(self, target: &Target) -> Result<Ready, Fault> {
         let connections = match self {
             Self::Connections { at_once, .. } => {
@@ -71,7 +71,7 @@ impl Work {
     }
 }
 
-/// Work that can begin.
+/// Prepared work.
 pub(crate) struct Ready {
     work: Work,
     target: Target,
@@ -80,7 +80,7 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    /// Does it, and returns how many units that was.
+    /// Runs it, and returns the number of units.
     pub(crate) async fn run(self) -> Result<u64, Fault> {
         let done = match self.work {
             Work::Connections { count, .. } => {
@@ -116,7 +116,7 @@ impl Ready {
     }
 }
 
-/// Waits for all of them, and adds up what they did.
+/// Waits for all of them, and adds up their units.
 pub(crate) async fn all<F>(tasks: impl Iterator<Item = F>) -> Result<u64, Fault>
 where
     F: Future<Output = Result<u64, Fault>> + Send + 'static,
@@ -139,7 +139,7 @@ async fn connection(target: &Target, client: &Arc<ClientConfig>, number: u64, fi
     session.close().await
 }
 
-/// The same order of names in every run, and one that no cache can guess.
+/// The same order of names in every run, which no cache can predict.
 fn site(target: &Target, number: u64) -> &Site {
     let mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     let count = target.sites.len().max(1) as u64;

@@ -73,7 +73,7 @@ fn listener(name: &str, address: std::net::SocketAddr, filters: &[Value], chain:
     json!({ "name": name, "address": socket(address), "listener_filters": filters, "filter_chains": [chain] })
 }
 
-/// Relays to the backend, behind TLS if there is a `transport`.
+/// Relays to the backend, after TLS if there is a `transport`.
 fn chain(transport: Option<Value>) -> Value {
     let relay = json!({ "name": "relay", "typed_config": {
         "@type": format!("{EXTENSIONS}.filters.network.tcp_proxy.v3.TcpProxy"),

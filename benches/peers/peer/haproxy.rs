@@ -1,5 +1,5 @@
-//! HAProxy: one thread, large buffers and pipes where data flows, no log. With many certificates it has a master, since
-//! that is how it is reloaded.
+//! HAProxy: one thread, large buffers and pipes for bulk data, no log. With many certificates it has a master, since
+//! only a master can reload it.
 
 use std::fs;
 use std::io;
@@ -20,9 +20,9 @@ pub(super) fn about(program: &Path) -> String {
 pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Launch> {
     let path = setting.folder.join("haproxy.cfg");
     let mut answer = String::new();
-    // The second is for a crypto library without the post-quantum group.
+    // The second list is for a crypto library without the post-quantum group.
     for curves in ["X25519MLKEM768:X25519:P-256", "X25519:P-256"] {
-        // Few certificates are enough to find out, and thousands take it a long time.
+        // A check with few certificates is enough; thousands would take it a long time.
         fs::write(&path, text(setting, None, curves))?;
         let check = Command::new(program).arg("-c").arg("-f").arg(&path).output()?;
         if check.status.success() {

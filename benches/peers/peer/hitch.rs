@@ -16,7 +16,7 @@ pub(super) fn about(program: &Path) -> String {
     format!("{}; running on {library}", version.trim())
 }
 
-/// It does not say what it runs on, but the library that it loads does.
+/// hitch does not print its crypto library, so its version is read from the library itself.
 fn library(program: &Path) -> Option<String> {
     let loaded = said(Path::new("ldd"), &[&program.display().to_string()]);
     let path = loaded.lines().find(|line| line.contains("libcrypto"))?.split_whitespace().nth(2)?;

@@ -1,4 +1,4 @@
-//! The proxies: how each is found, set up, started, measured and stopped. Must not know: what is measured.
+//! The proxies: how each is found, configured, started, measured and stopped. Must not know: what is measured.
 
 use std::io;
 use std::net::SocketAddr;
@@ -47,18 +47,18 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) program: PathBuf,
-    /// Its version, and the crypto library that it runs on.
+    /// Its version, and its crypto library.
     pub(crate) about: String,
 }
 
-/// What a proxy should be good at; some need other buffers for the one than for the other.
+/// The kind of load; some proxies need other buffers for one than for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Tuning {
     Connections,
     Bulk,
 }
 
-/// What a proxy is told. Which certificates it serves differs from listener to listener.
+/// The settings of a proxy. The certificates differ from listener to listener.
 pub(crate) struct Setting<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) ecdsa: SocketAddr,
@@ -67,7 +67,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) backend: SocketAddr,
     pub(crate) tuning: Tuning,
     pub(crate) material: &'a Material,
-    /// Served at `ecdsa`, and nothing else, if there are any.
+    /// If present, `ecdsa` serves these and no others.
     pub(crate) many: Option<&'a Many>,
     pub(crate) workers: usize,
 }
@@ -77,9 +77,9 @@ pub(crate) struct Setting<'a> {
 pub(crate) struct Launch {
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<String>,
-    /// What it was told, to be shown.
+    /// Its configuration, for the report.
     pub(crate) settings: String,
-    /// Whether it passes TLS through by server name.
+    /// Whether it can pass TLS through by server name.
     pub(crate) passthrough: bool,
     /// The signal that makes it read its certificates again.
     pub(crate) reload: Option<nix::sys::signal::Signal>,
@@ -99,7 +99,7 @@ impl Kind {
         }
     }
 
-    /// How to get it, where it is missing.
+    /// How to get it, if it is missing.
     pub(crate) fn how_to_get(self) -> &'static str {
         match self {
             Self::Tlsgate | Self::TlsgateRustls | Self::Naive => "it is built with the benchmark",
@@ -111,7 +111,7 @@ impl Kind {
         }
     }
 
-    /// Where it is, if it is anywhere.
+    /// Its path, if it is installed.
     pub(crate) fn find(self) -> Option<PathBuf> {
         let name = match self {
             Self::Tlsgate | Self::TlsgateRustls => return Some(env!("CARGO_BIN_EXE_tlsgate").into()),
@@ -161,7 +161,7 @@ impl Peer {
     }
 }
 
-/// Debian keeps servers where only root looks.
+/// Debian installs servers in folders that are only in root's PATH.
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -169,7 +169,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
     folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
-/// What a program prints on either of its outputs.
+/// What a program prints on both of its outputs.
 fn said(program: &Path, arguments: &[&str]) -> String {
     match Command::new(program).args(arguments).output() {
         Ok(output) => [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat(),
@@ -177,7 +177,7 @@ fn said(program: &Path, arguments: &[&str]) -> String {
     }
 }
 
-/// The lines that begin with one of these, joined.
+/// The lines that begin with one of these texts, joined.
 fn lines(text: &str, beginnings: &[&str]) -> String {
     let wanted = |line: &&str| beginnings.iter().any(|beginning| line.starts_with(beginning));
     text.lines().map(str::trim).filter(wanted).collect::<Vec<_>>().join("; ")

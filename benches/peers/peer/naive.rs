@@ -1,4 +1,4 @@
-//! The baseline: what a TLS proxy is when one puts tokio-rustls before `copy_bidirectional`, and nothing else.
+//! The baseline: the smallest TLS proxy, tokio-rustls in front of `copy_bidirectional`, and nothing else.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Launch, Setting};
 
-/// What the benchmark's own program takes to be this.
+/// The first argument that makes the benchmark's own program this proxy.
 pub(crate) const ARGUMENT: &str = "--naive";
 
 pub(super) fn about() -> String {
@@ -42,7 +42,7 @@ pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Lau
     Ok(Launch { program: program.to_owned(), arguments, settings, passthrough: true, reload: None })
 }
 
-/// Serves until it is killed: `BACKEND (ADDRESS (FILE | -))…`, without TLS where there is no file.
+/// Serves until it is killed: `BACKEND (ADDRESS (FILE | -))…`, without TLS if there is no file.
 pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     let [backend, listeners @ ..] = arguments else { return Err(io::Error::other("no backend given")) };
     let backend: SocketAddr = backend.parse().map_err(io::Error::other)?;

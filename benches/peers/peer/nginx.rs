@@ -1,5 +1,5 @@
-//! nginx's stream module: one worker, large buffers where data flows, no log. With many certificates it finds each by
-//! the server name when a client asks for it, which is what this module has.
+//! nginx's stream module: one worker, large buffers for bulk data, no log. With many certificates it finds each by
+//! the server name when a client asks for it, which is the only way that this module has.
 
 use std::fs;
 use std::io;
@@ -38,7 +38,7 @@ pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Lau
 fn text(setting: &Setting<'_>, dynamic: bool) -> String {
     let Setting { folder, ecdsa, rsa, passthrough, backend, material, workers, .. } = setting;
     let module = if dynamic { format!("load_module {MODULE};\n") } else { String::new() };
-    // Workers read certificates themselves when the name decides on the file.
+    // Workers read certificates themselves if the name decides which file is used.
     let user = if geteuid().is_root() { "user root;\n" } else { "" };
     let buffers = match setting.tuning {
         Tuning::Connections => "",

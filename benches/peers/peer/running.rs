@@ -1,4 +1,4 @@
-//! A proxy that runs, beside the backend that is its own.
+//! A running proxy, with a backend of its own.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,9 +18,9 @@ use crate::load::backend::Backend;
 use crate::material::{Many, Material};
 use crate::processor::{self, Tree, Used};
 
-/// How long a proxy may take to listen: with few certificates, and with many.
+/// The longest time until a proxy listens: with few certificates, and with many.
 const START: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(120)];
-/// How long it may take to end of itself.
+/// The longest time for a proxy to end after its signal.
 const STOP: Duration = Duration::from_secs(1);
 
 pub(crate) struct Running {
@@ -34,14 +34,14 @@ pub(crate) struct Running {
     log: PathBuf,
 }
 
-/// Where things run.
+/// The cores on which things run.
 #[derive(Clone, Debug)]
 pub(crate) struct Cores {
     pub(crate) load: Vec<usize>,
     pub(crate) proxy: Vec<usize>,
 }
 
-/// What a proxy is started with, besides what it is.
+/// Everything that starting a proxy needs, besides the proxy.
 pub(crate) struct Start<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) cores: &'a Cores,
@@ -97,14 +97,14 @@ impl Running {
         Ok(())
     }
 
-    /// The end of what it wrote.
+    /// The end of its log.
     pub(crate) fn last_words(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(4).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
     }
 
-    /// Waits until all that was begun has ended, and returns what was used by then.
+    /// Waits until everything that was begun has ended, and returns the processor time until then.
     pub(crate) async fn settled(&self, open: usize) -> io::Result<Used> {
         let began = Instant::now();
         let mut before = self.tree.used()?;
@@ -134,7 +134,7 @@ impl Drop for Running {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        // Its children, too, if it does not end them.
+        // Also its children, if it does not end them.
         for pid in self.tree.pids().unwrap_or_default() {
             let _ = kill(Pid::from_raw(pid.try_into().unwrap_or(0)), Signal::SIGKILL);
         }
@@ -146,7 +146,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap_or(0))
 }
 
-/// Starts it on its cores, to end with this thread.
+/// Starts it on its cores; it gets TERM when this thread ends.
 fn spawn(launch: &Launch, log: &Path, cores: &Cores) -> io::Result<Child> {
     let log = File::create(log)?;
     let mut command = Command::new("setpriv");
@@ -158,7 +158,7 @@ fn spawn(launch: &Launch, log: &Path, cores: &Cores) -> io::Result<Child> {
     child
 }
 
-/// A loopback address and a folder that nobody else has, so that ports can be fixed and tests can run side by side.
+/// A loopback address and a folder of its own, so that ports can be fixed and tests can run in parallel.
 fn place(folder: &Path) -> io::Result<(IpAddr, PathBuf)> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -169,7 +169,7 @@ fn place(folder: &Path) -> io::Result<(IpAddr, PathBuf)> {
     Ok((IpAddr::V4(Ipv4Addr::new(127, 100 + number, high, low.clamp(1, 254))), folder))
 }
 
-/// Takes as many files as this process may have, for itself and for what it starts, and returns how many that is.
+/// Raises the limit of descriptors to the hard limit, for this process and its children, and returns it.
 pub(crate) fn take_files() -> io::Result<u64> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;

@@ -20,7 +20,7 @@ pub(super) fn about(program: &Path) -> String {
 
 pub(super) fn configure(program: &Path, setting: &Setting<'_>, record_layer: &str) -> io::Result<Launch> {
     let path = setting.folder.join("tlsgate.toml");
-    // What the program that is measured does not know yet is left out.
+    // Keys that the measured program does not know yet are left out.
     let layers = if record_layer == OWN { vec![Some(record_layer), None] } else { vec![Some(record_layer)] };
     let mut refused = String::new();
     for passthrough in [true, false] {

@@ -1,4 +1,4 @@
-//! That the load counts right and negotiates what it says, and notices what a relay does wrong.
+//! The load counts correctly, negotiates what it claims, and notices the faults of a relay.
 
 use std::sync::Arc;
 
@@ -144,7 +144,7 @@ fn a_handshake_that_is_another_than_the_row_says_is_a_fault() {
     });
 }
 
-/// A server that lets nobody resume.
+/// A server that allows no resumption.
 fn forgetful(pair: &Pair, provider: CryptoProvider) -> TlsAcceptor {
     let resolver = Arc::clone(&naive::acceptor(&pair.combined).unwrap().config().cert_resolver);
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
@@ -184,7 +184,7 @@ fn a_relay_that_changes_loses_or_cuts_bytes_is_noticed() {
 fn noticed(work: Work, to_backend: Wrong, to_client: Wrong, what: &str) {
     run(async {
         let hello = hello_length(&Scene::new(Wrong::Nothing, Wrong::Nothing).await.passthrough());
-        // Behind the ClientHello, which goes to the backend first.
+        // After the ClientHello, which reaches the backend first.
         let to_backend = match to_backend {
             Wrong::Nothing => Wrong::Nothing,
             Wrong::Changes(at) => Wrong::Changes(at + hello),

@@ -1,4 +1,4 @@
-//! Orders.
+//! The orders to the backend are read as they were written.
 
 use crate::load::backend::Order;
 

@@ -1,4 +1,4 @@
-//! Pattern.
+//! The pattern: lost, repeated, reordered and changed bytes are noticed.
 
 use crate::load::Fault;
 use crate::load::pattern::{SPAN, at, check};

@@ -1,4 +1,4 @@
-//! Picture.
+//! The picture: every figure with its name, and nothing that has no figure.
 
 use crate::network::Network;
 use crate::picture::svg;
@@ -29,7 +29,7 @@ fn a_panel_shows_every_figure_with_its_name_and_nothing_that_is_not_there() {
     });
     assert!(picture.contains(">what, µs<") && picture.contains(">a&lt;b<") && picture.contains(">50.0<"), "{picture}");
     assert!(!picture.contains("broken"));
-    // One for the background, and tlsgate's is half as long as the other.
+    // One rectangle is the background; tlsgate's bar is half as long as the other.
     let widths: Vec<f64> = picture
         .lines()
         .filter(|line| line.contains("rx=\"2\""))

@@ -1,4 +1,4 @@
-//! Processor.
+//! Processor time and memory, compared with what the shell reports.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::processor::{Tree, cores, pin};
 
-/// The shell's own count, in its `times`: `0m0.250s 0m0.010s`, for itself and, on the second line, its children.
+/// The shell's own count, from `times`: `0m0.250s 0m0.010s`, for itself and, on the second line, for its children.
 fn seconds(line: &str) -> Duration {
     let part = |text: &str| {
         let (minutes, seconds) = text.trim_end_matches('s').split_once('m').unwrap();
@@ -18,7 +18,7 @@ fn seconds(line: &str) -> Duration {
 
 const BURN: &str = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; times";
 
-/// Runs it until it has printed `lines` lines; it must then wait for its input to end.
+/// Runs the script until it has printed `lines` lines; it must then wait for its input to end.
 fn shell(script: &str, lines: usize) -> (Child, Vec<String>) {
     let mut child =
         Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -67,7 +67,7 @@ fn a_child_that_has_ended_is_counted_and_noticed() {
 
 #[test]
 fn memory_is_what_a_process_holds() {
-    // dd reads its block of 64 MiB and waits for someone to read it.
+    // dd reads its block of 64 MiB, and waits for a reader.
     let mut holder = Command::new("dd")
         .args(["if=/dev/zero", "bs=64M", "count=1"])
         .stdout(Stdio::piped())

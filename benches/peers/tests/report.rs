@@ -1,4 +1,4 @@
-//! Report.
+//! The report: medians, spreads, digits and ties.
 
 use crate::report::{Cell, Outcome, number, said};
 

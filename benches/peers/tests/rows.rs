@@ -1,4 +1,4 @@
-//! Rows.
+//! The rows: their names and units.
 
 use crate::rows::{Unit, all};
 

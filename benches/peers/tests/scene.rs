@@ -1,4 +1,4 @@
-//! Clients, a TLS server that says what it saw, a relay that may do wrong, and the backend.
+//! Clients, a TLS server that reports what it saw, a relay that can be faulty, and the backend.
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,7 +22,7 @@ pub(crate) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr
 /// What the server saw of a handshake.
 pub(crate) type Saw = (ProtocolVersion, CipherSuite, Option<NamedGroup>, HandshakeKind);
 
-/// What a relay does to the bytes of one direction.
+/// The fault of a relay in one direction.
 #[derive(Clone, Copy)]
 pub(crate) enum Wrong {
     Nothing,
@@ -41,7 +41,7 @@ pub(crate) struct Counts {
     pub(crate) to_client: AtomicU64,
 }
 
-/// RSA keys take their time.
+/// RSA keys take long to make.
 static MATERIAL: LazyLock<(Material, tempfile::TempDir)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     (Material::write(folder.path()).unwrap(), folder)
@@ -71,7 +71,7 @@ impl Scene {
         Self { material: &MATERIAL.0, backend, counts, saw: Arc::default(), relay }
     }
 
-    /// A TLS server before the relay.
+    /// A TLS server in front of the relay.
     pub(crate) async fn target(&self, pair: &Pair, terms: Terms) -> Target {
         let acceptor = naive::acceptor(&pair.combined).unwrap();
         self.target_with(acceptor, pair, terms).await

@@ -1,4 +1,4 @@
-//! The whole benchmark once, in small, with tlsgate alone.
+//! The whole benchmark once, on a small scale, with tlsgate alone.
 
 use clap::Parser;
 use serde_json::Value;
@@ -28,7 +28,7 @@ fn a_row_comes_with_its_samples_and_what_was_set() {
     let samples = &report["results"][0]["cells"]["tlsgate"]["samples"];
     let samples: Vec<f64> = samples.as_array().unwrap().iter().map(|sample| sample.as_f64().unwrap()).collect();
     assert_eq!(samples.len(), 2, "{report}");
-    // A handshake takes some time, and not a second of it.
+    // A handshake takes some time, but less than a second.
     assert!(samples.iter().all(|sample| (10.0..1e6).contains(sample)), "{samples:?}");
     assert!(picture.starts_with("<svg"));
 }
