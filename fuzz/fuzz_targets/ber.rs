@@ -1,4 +1,5 @@
-//! What a peer sends as LDAP, taken apart.
+//! LDAP messages of a peer: any bytes are parsed or refused, never a panic; and an encoded element is parsed to the
+//! same value.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

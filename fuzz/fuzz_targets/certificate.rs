@@ -10,7 +10,7 @@ use tlsgate::tls::certificate::pem;
 
 fuzz_target!(|data: &[u8]| {
     let _ = (Facts::of(data), sct::parse(data));
-    // Whatever is read without a look at keys is read with it too, or a key is at fault.
+    // Whatever is read without keys is also read with them, unless a key is at fault.
     let (all, public) = (pem::read(data), pem::read_certificates(data));
     if let (Ok(all), Ok(public)) = (&all, &public) {
         assert_eq!(all.certificates, public.certificates);

@@ -1,5 +1,5 @@
-//! Captured hellos, as they are and changed: any bytes are a hello or an error, never a panic; and what was put together is
-//! taken apart to the same.
+//! Captured hellos, unchanged and changed: any bytes are a hello or an error, never a panic; and an encoded hello is
+//! parsed to the same value.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! The ClientHello reader: whole and in pieces, at first sight and by rustls, it must say the same, and never panic.
+//! The ClientHello reader: whole and in pieces, by the quick reader and through rustls, the result must be the same,
+//! without a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

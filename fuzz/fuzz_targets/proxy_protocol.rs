@@ -1,4 +1,4 @@
-//! A PROXY header, whole and cut anywhere: what was said of the beginning must hold for the whole, and nothing panics.
+//! A PROXY header, whole and cut anywhere: the result for the beginning must hold for the whole, and nothing panics.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,7 +8,7 @@ fuzz_target!(|bytes: &[u8]| {
     let whole = read(bytes);
     for end in 0..bytes.len() {
         match (read(&bytes[..end]), &whole) {
-            // More could still come.
+            // More bytes could still arrive.
             (Ok(None), _) => {}
             (Ok(Some(early)), Ok(Some(header))) => assert_eq!(early, *header),
             (Err(_), Err(_)) => {}

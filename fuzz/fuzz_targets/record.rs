@@ -1,5 +1,5 @@
-//! The record layer: whatever a peer with the right keys sends, tlsgate's own layer makes the same of it as rustls's, in
-//! whatever pieces it comes, and never panics.
+//! The record layer: whatever a peer with the right keys sends, in whatever pieces, tlsgate's own layer has the same
+//! result as rustls's, and never panics.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
             script.push(Item::Raw(content.to_vec()));
             continue;
         }
-        // Mostly types that there are.
+        // Mostly types that exist.
         let kind = if how & 0x20 != 0 { kind } else { 20 + kind % 4 };
         let mut forged = record(kind, content);
         match how & 3 {

@@ -1,4 +1,4 @@
-//! The reader of what a probed server answers: whole and in pieces it must say the same, and never panic.
+//! The reader of a probed server's answers: whole and in pieces the result must be the same, without a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,7 +8,7 @@ fuzz_target!(|data: &[u8]| {
     let whole = read(std::iter::once(data));
     let size = 1 + data.last().map_or(0, |byte| usize::from(*byte) % 7);
     match (whole, read(data.chunks(size))) {
-        // What is shown of it is what has come.
+        // The error shows only the bytes that have arrived, so its text may differ.
         (Err(ReplyError::NotTls(_)), Err(ReplyError::NotTls(_))) => {}
         (whole, pieces) => assert_eq!(whole, pieces),
     }

@@ -1,4 +1,5 @@
-//! What clients send before TLS: every step is bounded, nothing panics, and TLS never begins with clear text left over.
+//! Input from clients before TLS: every step is bounded, nothing panics, and TLS never begins with clear text left
+//! over.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
