@@ -1,4 +1,4 @@
-//! Backends whose behaviour a test decides.
+//! Backends whose behaviour the test defines.
 
 use std::io::{Read, Result, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::thread;
 
 use super::PATIENCE;
 
-/// A TCP server on a port of its own, a thread for each connection. It ends with the test's process.
+/// A TCP server on a port of its own, with a thread for each connection. It ends with the test's process.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
 }
@@ -18,7 +18,7 @@ impl Backend {
         Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), serve)
     }
 
-    /// The same on a socket that is there.
+    /// The same on an existing socket.
     pub(crate) fn on<T>(listener: TcpListener, serve: impl Fn(TcpStream) -> Result<T> + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let serve = Arc::new(serve);
@@ -26,14 +26,14 @@ impl Backend {
             for stream in listener.incoming().map_while(Result::ok) {
                 let serve = Arc::clone(&serve);
                 stream.set_read_timeout(Some(PATIENCE)).unwrap();
-                // A client that breaks off ends its connection, and that is all.
+                // A client that breaks off ends only its own connection.
                 thread::spawn(move || drop(serve(stream)));
             }
         });
         Self { address }
     }
 
-    /// Sends back what it gets, and ends when the other side does.
+    /// Echoes, and ends when the other side does.
     pub(crate) fn echo() -> Self {
         Self::echo_on(TcpListener::bind("127.0.0.1:0").unwrap())
     }

@@ -1,4 +1,4 @@
-//! The program with output that nobody reads, unless the test does; and behind shell commands such as `ulimit`.
+//! The program with output that nothing reads, unless the test does; also behind shell commands such as `ulimit`.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use super::proxy::PROGRAM;
 /// A running `tlsgate run` with one listener. Dropping it kills it.
 pub(crate) struct Bare {
     pub(crate) address: SocketAddr,
-    /// What it wrote to standard error until it listened.
+    /// What it wrote to standard error until it started to listen.
     pub(crate) first_lines: String,
     pub(crate) stdout: Option<BufReader<ChildStdout>>,
     pub(crate) stderr: Option<BufReader<ChildStderr>>,
@@ -19,7 +19,7 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    /// Starts it once the shell command `before` is done. Standard error is read until the program listens, and then no
+    /// Starts it after the shell command `before`. Standard error is read until the program listens, and then no
     /// more.
     pub(crate) fn start(folder: &Path, config: &str, before: &str) -> Self {
         let path = folder.join("tlsgate.toml");
@@ -51,14 +51,14 @@ impl Bare {
         self.child.id()
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends TERM, and waits until it has ended.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         let status = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
         assert!(status.success());
         eventually("it ends", || self.child.try_wait().unwrap())
     }
 
-    /// What else it wrote to standard error. It must have ended.
+    /// The rest of its standard error. The program must have ended.
     pub(crate) fn last_lines(&mut self) -> String {
         let mut lines = String::new();
         self.stderr.take().unwrap().read_to_string(&mut lines).unwrap();

@@ -1,4 +1,4 @@
-//! A backend that the test itself plays, one step after the other.
+//! A backend that the test itself acts as, step by step.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use super::PATIENCE;
 use super::client::patient;
 
-/// A listening socket; nothing is accepted unless the test says so.
+/// A listening socket; it accepts only when the test does.
 pub(crate) struct ByHand {
     pub(crate) address: SocketAddr,
     listener: TcpListener,
@@ -22,7 +22,7 @@ impl ByHand {
         Self { address: listener.local_addr().unwrap(), listener }
     }
 
-    /// Leaves little room in the kernel for its connections.
+    /// Gives its connections small kernel buffers.
     pub(crate) fn narrow(self) -> Self {
         narrow(&SockRef::from(&self.listener));
         self
@@ -36,7 +36,7 @@ impl ByHand {
         stream
     }
 
-    /// Whether no connection came, not even one that is gone again.
+    /// Whether no connection came, not even one that has ended again.
     pub(crate) fn is_untouched(&self) -> bool {
         self.listener.set_nonblocking(true).unwrap();
         let accepted = self.listener.accept();
@@ -45,14 +45,15 @@ impl ByHand {
     }
 }
 
-/// Leaves little room in the kernel, so that it shows what the other side does with what it cannot hand on. This must come
-/// before the connection: to take room away later makes the kernel drop what it has asked for.
+/// Makes the kernel buffers small, so that a test sees what the other side does with data that it cannot pass on. This
+/// must happen before the connection: if the buffer shrinks later, the kernel drops data for which it has announced
+/// room.
 pub(crate) fn narrow(socket: &Socket) {
     socket.set_recv_buffer_size(256 * 1024).unwrap();
     socket.set_send_buffer_size(256 * 1024).unwrap();
 }
 
-/// An address that refuses connections, and that nobody else can take while this lives.
+/// An address that refuses connections, and that no other process can take while this lives.
 pub(crate) struct Refusing {
     pub(crate) address: SocketAddr,
     _bound: Socket,

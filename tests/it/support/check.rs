@@ -1,4 +1,4 @@
-//! `tlsgate check`, and what it says.
+//! `tlsgate check`, and its report.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::proxy::PROGRAM;
 
-/// What `check --format json` said of a configuration.
+/// The report of `check --format json` for a configuration.
 pub(crate) struct Checked {
     pub(crate) ok: bool,
     pub(crate) errors: Vec<String>,

@@ -1,5 +1,5 @@
-//! A TLS client that does what other people's do not: it ends its data with close_notify or without, resets, sends what it
-//! should not, and tells how the other side ended.
+//! A TLS client with behaviour that other clients do not offer: it ends its data with or without close_notify, resets,
+//! sends invalid records, and reports how the other side ended.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use super::PATIENCE;
 
-/// The TLS version that a client insists on.
+/// The TLS version that a client requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tls {
     V12,
@@ -26,19 +26,19 @@ impl Tls {
     pub(crate) const BOTH: [Self; 2] = [Self::V12, Self::V13];
 }
 
-/// How a peer ended what it sends.
+/// How a peer ended its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// In order: close_notify.
+    /// Orderly: close_notify.
     CloseNotify,
-    /// TCP's end alone, which under TLS is a truncation.
+    /// A TCP FIN alone, which under TLS is a truncation.
     Fin,
     Reset,
     Alert(AlertDescription),
 }
 
-/// A client's settings: one version, one CA, and suites with AES-128-GCM only, so that [`super::forge`] has one key to
-/// know. The secrets can be taken out.
+/// A client's settings: one version, one CA, and suites with AES-128-GCM only, so that [`super::forge`] has to support
+/// one kind of key. The secrets can be extracted.
 pub(crate) fn trusting(ca: &Path, tls: Tls) -> ClientConfig {
     let mut provider = aws_lc_rs::default_provider();
     let suites = [
@@ -62,7 +62,7 @@ pub(crate) fn trusting(ca: &Path, tls: Tls) -> ClientConfig {
     config
 }
 
-/// A plain connection on which no wait is endless.
+/// A plain connection on which every wait is bounded.
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let tcp = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
     patient(&tcp);
@@ -70,7 +70,7 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     tcp
 }
 
-/// The same from a loopback address of one's own.
+/// The same from the given loopback address.
 pub(crate) fn connect_from(source: Ipv4Addr, address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
@@ -80,7 +80,7 @@ pub(crate) fn connect_from(source: Ipv4Addr, address: SocketAddr) -> TcpStream {
     tcp
 }
 
-/// Sees to it that no read or write on it waits without an end.
+/// Bounds every read and write on it.
 pub(crate) fn patient(tcp: &TcpStream) {
     tcp.set_read_timeout(Some(PATIENCE)).unwrap();
     tcp.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -90,7 +90,7 @@ pub(crate) fn port(tcp: &TcpStream) -> u16 {
     tcp.local_addr().unwrap().port()
 }
 
-/// Closes, and returns the port, by which the connection's record can be found.
+/// Closes, and returns the port, which identifies the connection's record.
 pub(crate) fn close(tcp: TcpStream) -> u16 {
     port(&tcp)
 }
@@ -111,25 +111,25 @@ pub(crate) fn drain(tcp: &mut TcpStream) -> (Vec<u8>, Ending) {
     (bytes, ending)
 }
 
-/// A client's side of one connection; both layers are open to the test.
+/// A client's side of one connection; the test can use both layers.
 pub(crate) struct Client {
     pub(crate) tcp: TcpStream,
     pub(crate) tls: ClientConnection,
 }
 
 impl Client {
-    /// Connects, and says nothing yet.
+    /// Connects, and sends nothing yet.
     pub(crate) fn silent(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Self {
         Self::on(connect(address), config, name)
     }
 
-    /// The same on a connection that is there.
+    /// The same on an existing connection.
     pub(crate) fn on(tcp: TcpStream, config: &Arc<ClientConfig>, name: &str) -> Self {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         Self { tcp, tls: ClientConnection::new(Arc::clone(config), name).unwrap() }
     }
 
-    /// Takes off everything that TLS wants to send now: at the beginning, the ClientHello.
+    /// Returns everything that TLS would send now: at the beginning, the ClientHello.
     pub(crate) fn flight(&mut self) -> Vec<u8> {
         let mut flight = Vec::new();
         while self.tls.wants_write() {
@@ -138,7 +138,7 @@ impl Client {
         flight
     }
 
-    /// Goes on with the handshake, from wherever it is, to its end.
+    /// Continues the handshake, from wherever it is, to its end.
     pub(crate) fn handshake(&mut self) -> io::Result<()> {
         while self.tls.is_handshaking() || self.tls.wants_write() {
             self.tls.complete_io(&mut self.tcp)?;
@@ -182,7 +182,7 @@ impl Client {
         close(self.tcp)
     }
 
-    /// Reads some application data, or how the other side ended.
+    /// Reads some application data, or returns how the other side ended.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Ending> {
         loop {
             match self.tls.reader().read(buffer) {
@@ -204,7 +204,7 @@ impl Client {
         }
     }
 
-    /// Reads exactly so many bytes.
+    /// Reads exactly that many bytes.
     pub(crate) fn read_exact(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         let mut filled = 0;

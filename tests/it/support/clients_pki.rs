@@ -1,4 +1,4 @@
-//! CAs that issue to clients, and certificates of every kind from them: good, expired, revoked, of somebody else.
+//! CAs that issue to clients, and certificates of every kind from them: good, expired, revoked, from another CA.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(crate) struct Credentials {
     pub(crate) key: PathBuf,
 }
 
-/// What is in a certificate.
+/// The content of a certificate.
 #[derive(Debug, Clone)]
 pub(crate) struct Kind<'a> {
     pub(crate) serial: u64,
@@ -49,7 +49,7 @@ impl ClientCa {
         Self::named(folder, name, name, |_| {})
     }
 
-    /// With its own subject, in `STEM.pem`, and whatever else is changed.
+    /// A CA with this subject, in `STEM.pem`, and with the given changes.
     pub(crate) fn named(folder: &Path, stem: &str, subject: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = ca(subject, 100);
@@ -66,7 +66,7 @@ impl ClientCa {
         fs::write(self.file(), params.self_signed(self.issuer.key()).unwrap().pem()).unwrap();
     }
 
-    /// A CA below this one. Its certificate is behind those that it issues.
+    /// A CA below this one. Its certificate follows those that it issues, in the same file.
     pub(crate) fn below(&self, name: &str, serial: u64) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = ca(name, serial);
@@ -76,7 +76,7 @@ impl ClientCa {
         Self { folder: self.folder.clone(), name: name.to_owned(), params, issuer }
     }
 
-    /// Its certificate's file.
+    /// The file of its certificate.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.join(format!("{}.pem", self.name))
     }
@@ -107,12 +107,12 @@ impl ClientCa {
         Credentials { chain, key }
     }
 
-    /// A list of these serial numbers, good until so many days from today, as PEM.
+    /// A list of these serial numbers, valid for that many days from today, as PEM.
     pub(crate) fn list(&self, revoked: &[u64], until: i64) -> String {
         self.numbered_list(1, revoked, until)
     }
 
-    /// The same with a number of its own.
+    /// The same with the given CRL number.
     pub(crate) fn numbered_list(&self, number: u64, revoked: &[u64], until: i64) -> String {
         let entry = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),

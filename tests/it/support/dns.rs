@@ -1,4 +1,4 @@
-//! A name server that answers as a test wants it, over UDP and TCP.
+//! A name server that answers as the test requires, over UDP and TCP.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::PATIENCE;
 
-/// What a name has.
+/// The records of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Record {
     A(Ipv4Addr),
@@ -29,9 +29,9 @@ pub(crate) enum Mood {
     Empty,
     Silent,
     Slow(Duration),
-    /// FORMERR for questions with EDNS, as name servers from before it answer; right otherwise.
+    /// FORMERR for questions with EDNS, as old name servers answer; otherwise correct.
     NoEdns,
-    /// SERVFAIL for IPv6 addresses, as some name servers do; right otherwise.
+    /// SERVFAIL for IPv6 addresses, as some name servers answer; otherwise correct.
     NoIpv6,
 }
 
@@ -81,7 +81,7 @@ impl Dns {
         self.state.lock().unwrap().mood = mood;
     }
 
-    /// How many questions there were.
+    /// The number of questions so far.
     pub(crate) fn asked(&self) -> usize {
         self.state.lock().unwrap().asked
     }
@@ -91,7 +91,7 @@ impl Dns {
     }
 }
 
-/// Both on one port.
+/// A UDP and a TCP socket on one port.
 fn sockets() -> (UdpSocket, TcpListener) {
     for _ in 0..100 {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -144,7 +144,7 @@ fn answer(query: &[u8], state: &Mutex<State>, over_tcp: bool) -> Option<Vec<u8>>
     let whole: usize = answers.iter().map(Vec::len).sum();
     let truncated = !over_tcp && whole > 1100;
     let count = if truncated { 0 } else { u16::try_from(answers.len()).unwrap() };
-    // A response; recursion as wished for and available.
+    // A response; recursion as desired, and available.
     let flags = [0x81 | if truncated { 0x02 } else { 0 }, 0x80 | rcode];
     let mut message = [&query[..2], &flags, &[0, 1], &count.to_be_bytes(), &[0; 4], &query[12..end + 4]].concat();
     if !truncated {

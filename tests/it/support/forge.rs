@@ -1,4 +1,4 @@
-//! Records that no TLS library would send, sealed with a real connection's keys.
+//! Records that no TLS library would send, sealed with the keys of a real connection.
 
 use std::net::TcpStream;
 
@@ -12,7 +12,7 @@ pub(crate) const ALERT: u8 = 21;
 pub(crate) const HANDSHAKE: u8 = 22;
 pub(crate) const APPLICATION_DATA: u8 = 23;
 
-/// Takes the place of a client whose handshake is done. What the proxy answers can no longer be read.
+/// Replaces a client whose handshake is complete. The proxy's answers can no longer be read.
 pub(crate) struct Forger {
     pub(crate) tcp: TcpStream,
     tls: Tls,
@@ -42,7 +42,7 @@ impl Forger {
                 record = header(APPLICATION_DATA, sealed.len() + TAG).to_vec();
                 record.clone()
             }
-            // RFC 5246 section 6.2.3.3 and RFC 5288 section 3: half of the nonce stands in front.
+            // RFC 5246 section 6.2.3.3 and RFC 5288 section 3: half of the nonce comes first.
             Tls::V12 => {
                 record = header(kind, 8 + sealed.len() + TAG).to_vec();
                 record.extend_from_slice(&nonce[4..]);

@@ -15,7 +15,7 @@ pub(crate) struct Haproxy {
 }
 
 impl Haproxy {
-    /// `sections` begin after the defaults; `fd@0` in a `bind` line is the port that [`Haproxy::address`] tells.
+    /// `sections` follow the defaults; `fd@0` in a `bind` line is the port of [`Haproxy::address`].
     pub(crate) fn start(listen: &str, sections: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let listener = TcpListener::bind(listen).unwrap();

@@ -1,6 +1,6 @@
-//! ClientHellos taken apart and put together again: into records of any size, with other extensions.
+//! ClientHellos, taken apart and put together again: in records of any size, with other extensions.
 
-/// The handshake message that a flight of clear-text records carries.
+/// The handshake message in a flight of clear-text records.
 pub(crate) fn message(flight: &[u8]) -> Vec<u8> {
     let (mut rest, mut message) = (flight, Vec::new());
     while let [HANDSHAKE, _, _, high, low, following @ ..] = rest {
@@ -30,7 +30,7 @@ pub(crate) fn with_extensions(message: &[u8], kind: u16, replacements: &[&[u8]])
         }
         extensions = rest;
     }
-    // In front: pre_shared_key, where there is one, must stay the last.
+    // At the front: pre_shared_key, if there is one, must stay the last.
     let added = replacements.iter().flat_map(|data| [&kind.to_be_bytes(), &short(data.len())[..], data].concat());
     let extensions: Vec<u8> = added.chain(kept).collect();
     let body = [&front[4..], &short(extensions.len())[..], &extensions].concat();
@@ -56,19 +56,20 @@ pub(crate) fn protocols(names: &[&str]) -> Vec<u8> {
     [&short(list.len())[..], &list].concat()
 }
 
-/// A `server_name` extension's data with these names, which may be anything.
+/// The data of a `server_name` extension with these names, which may be any bytes.
 pub(crate) fn server_names(names: &[&[u8]]) -> Vec<u8> {
     let entry = |name: &&[u8]| [&[HOST_NAME], &short(name.len())[..], name].concat();
     let list: Vec<u8> = names.iter().flat_map(entry).collect();
     [&short(list.len())[..], &list].concat()
 }
 
-/// A handshake header that promises so many bytes.
+/// A handshake header that announces that many bytes.
 pub(crate) fn header(length: usize) -> Vec<u8> {
     [&[CLIENT_HELLO], &long(length)[..]].concat()
 }
 
-/// Where the extensions' length stands: past version, random, session, suites and compression (RFC 8446 section 4.1.2).
+/// The position of the extensions' length: after version, random, session, suites and compression (RFC 8446 section
+/// 4.1.2).
 fn extensions_at(message: &[u8]) -> usize {
     let mut at = 4 + 2 + 32;
     at += 1 + usize::from(message[at]);

@@ -1,4 +1,4 @@
-//! An HTTP client that sends exactly what it is told to: one request for each connection.
+//! An HTTP client that sends exactly what the test gives it: one request for each connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +17,7 @@ pub(crate) enum Door {
     Unix(PathBuf),
 }
 
-/// What came back.
+/// The answer.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -44,7 +44,7 @@ impl Door {
         }
     }
 
-    /// A Unix socket in that folder, once there is a state to ask about: it listens before that.
+    /// A Unix socket in that folder, once the state is ready: the socket listens earlier.
     pub(crate) fn unix(folder: &Path) -> Self {
         let door = Self::Unix(folder.join("admin.sock"));
         let deadline = Instant::now() + PATIENCE;
@@ -58,7 +58,7 @@ impl Door {
         self.ask("GET", path, &[], "")
     }
 
-    /// One request with the headers that it needs, and `more`, whose `Host` replaces the right one.
+    /// One request with the headers that it needs, and `more`, whose `Host` replaces the default one.
     pub(crate) fn ask(&self, method: &str, path: &str, more: &[(&str, &str)], body: &str) -> Response {
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !more.iter().any(|(name, _)| *name == "Host") {
@@ -102,7 +102,7 @@ impl Response {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.body))
     }
 
-    /// The words of an error.
+    /// The message of an error.
     pub(crate) fn error(&self) -> String {
         self.json()["error"].as_str().unwrap().to_owned()
     }

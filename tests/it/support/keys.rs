@@ -1,5 +1,5 @@
-//! The keys of a TLS 1.3 connection, as a client of rustls logs its secrets: records can be sealed and opened by hand, also
-//! during the handshake, and behind key updates (RFC 8446 sections 5.2, 7.1 and 7.3). TLS_AES_128_GCM_SHA256 only.
+//! The keys of a TLS 1.3 connection, as a client of rustls logs its secrets: a test can seal and open records itself,
+//! also during the handshake, and behind key updates (RFC 8446 sections 5.2, 7.1 and 7.3). TLS_AES_128_GCM_SHA256 only.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,12 +7,12 @@ use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use rustls::{ClientConfig, KeyLog};
 
-/// What a client wrote down.
+/// The secrets that a client logged.
 #[derive(Debug, Default)]
 pub(crate) struct Secrets(Mutex<Vec<(String, Vec<u8>)>>);
 
 impl Secrets {
-    /// The same settings, with secrets that are written down.
+    /// The same settings, with logged secrets.
     pub(crate) fn of(config: &Arc<ClientConfig>) -> (Arc<ClientConfig>, Arc<Self>) {
         let secrets = Arc::new(Self::default());
         let mut config = ClientConfig::clone(config);
@@ -49,7 +49,7 @@ impl Keys {
         Self { secret, key, iv, sequence: 0 }
     }
 
-    /// What comes after a key update (RFC 8446 section 7.2).
+    /// The keys after a key update (RFC 8446 section 7.2).
     pub(crate) fn update(&mut self) {
         *self = Self::new(expanded(&self.secret, "traffic upd", 32));
     }
@@ -82,7 +82,7 @@ impl Keys {
     }
 }
 
-/// HKDF-Expand-Label without a context, for no more than one block (RFC 8446 section 7.1, RFC 5869 section 2.3).
+/// HKDF-Expand-Label without a context, for at most one block (RFC 8446 section 7.1, RFC 5869 section 2.3).
 fn expanded(secret: &[u8], label: &str, length: u8) -> Vec<u8> {
     let label = format!("tls13 {label}");
     let info = [&[0, length, u8::try_from(label.len()).unwrap()][..], label.as_bytes(), &[0, 1]].concat();

@@ -1,4 +1,4 @@
-//! LDAP clients: OpenLDAP's tools, and the least of one that can hold a connection. Both verify the certificate.
+//! LDAP clients: OpenLDAP's tools, and a minimal one that can hold a connection. Both verify the certificate.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,13 +13,13 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::{PATIENCE, tool};
 
-/// Runs an LDAP tool that takes nothing from the machine's configuration and demands a valid certificate. In TLS it
-/// offers what its library offers by itself, which is GnuTLS in Debian 12 and OpenSSL in Debian 13.
+/// Runs an LDAP tool that ignores the machine's configuration and requires a valid certificate. Its TLS offer is
+/// the default of its library, which is GnuTLS in Debian 12 and OpenSSL in Debian 13.
 pub(crate) fn run(program: &str, url: &str, ca: &Path, arguments: &[&str]) -> Output {
     run_with(&[], program, url, ca, arguments)
 }
 
-/// The signature schemes to offer, in the words of both libraries.
+/// The signature schemes to offer, in the syntax of both libraries.
 pub(crate) struct Offer {
     /// A priority string.
     pub(crate) gnutls: &'static str,
@@ -47,7 +47,7 @@ fn run_with(more: &[&str], program: &str, url: &str, ca: &Path, arguments: &[&st
 pub(crate) struct LdapClient {
     stream: StreamOwned<ClientConnection, TcpStream>,
     messages: u8,
-    /// Bytes of LDAP so far.
+    /// The LDAP bytes sent and received so far.
     pub(crate) sent: u64,
     pub(crate) received: u64,
 }
@@ -68,7 +68,7 @@ impl LdapClient {
         Self { stream, messages: 0, sent: 0, received: 0 }
     }
 
-    /// Its address, by which the access log knows it.
+    /// Its address, which identifies it in the access log.
     pub(crate) fn port(&self) -> u16 {
         self.stream.sock.local_addr().unwrap().port()
     }
@@ -86,7 +86,7 @@ impl LdapClient {
         String::from_utf8(field(&answer, 0x78, 0x8b)).unwrap()
     }
 
-    /// Unbinds and says goodbye in TLS; the directory's goodbye must come back.
+    /// Unbinds and sends close_notify; the directory's close_notify must come back.
     pub(crate) fn unbind(mut self) {
         self.say(&tlv(0x42, &[]));
         self.stream.conn.send_close_notify();
@@ -94,7 +94,7 @@ impl LdapClient {
         assert_eq!(self.stream.read(&mut [0]).unwrap(), 0);
     }
 
-    /// Waits for the other side to close, in whatever way.
+    /// Waits for the other side to close, in any way.
     pub(crate) fn wait_for_close(mut self) {
         if let Ok(count) = self.stream.read(&mut [0]) {
             assert_eq!(count, 0, "bytes that nobody asked for");
@@ -127,7 +127,7 @@ fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     [&[tag, value.len() as u8], value].concat()
 }
 
-/// The value of the first field with that tag in an answer with this one.
+/// The value of the first field with that tag, in an answer with this one.
 fn field(answer: &[u8], kind: u8, tag: u8) -> Vec<u8> {
     assert_eq!(answer[0], kind, "not the expected kind of answer: {answer:02x?}");
     let mut rest = &answer[2..];

@@ -1,4 +1,4 @@
-//! What every test uses: the program, certificates, backends, other people's tools.
+//! What every test uses: the program, certificates, backends, other tools.
 
 pub(crate) mod backend;
 pub(crate) mod bare;
@@ -28,5 +28,5 @@ pub(crate) mod varnish;
 
 use std::time::Duration;
 
-/// No wait in a test ends well after this; none of them asserts how long anything takes.
+/// The bound of every wait; no test asserts how long anything takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -29,7 +29,7 @@ impl Nginx {
         Self::with("127.0.0.1:0", |folder, address| configuration(folder, address, &tls))
     }
 
-    /// On an address of one's own choice, and with another configuration, given folder and address.
+    /// On the given address, and with another configuration, made from folder and address.
     pub(crate) fn with(listen: &str, configuration: impl FnOnce(&Path, SocketAddr) -> String) -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("files")).unwrap();
@@ -42,8 +42,8 @@ impl Nginx {
             .arg(folder.path())
             .args(["-e", "stderr", "-c"])
             .arg(&conf)
-            // A listening socket that it finds in this variable it takes over, as in its own upgrades; so the port cannot
-            // be lost to somebody else, and clients can connect at once.
+            // nginx takes over a listening socket that this variable names, as in its own upgrades; so no other process
+            // can take the port, and clients can connect immediately.
             .env("NGINX", "0;")
             .stdin(Stdio::from(OwnedFd::from(listener)))
             .stdout(Stdio::null())
@@ -52,7 +52,7 @@ impl Nginx {
         Self { address, folder, child }
     }
 
-    /// A file that it serves under `/name`, to be written.
+    /// A file that it serves under `/name`, for the test to write.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join("files").join(name)
     }
@@ -60,14 +60,14 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Killed outright it would leave its worker behind.
+        // If it were killed outright, it would leave its worker behind.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
 }
 
-/// In the foreground, one worker who may read the folder, and nothing outside it. (With `master_process off` nginx 1.22
-/// crashes on a socket that it takes over.)
+/// In the foreground, with one worker that may read the folder, and nothing outside it. (With `master_process off`
+/// nginx 1.22 crashes on a socket that it takes over.)
 fn configuration(folder: &Path, address: SocketAddr, tls: &str) -> String {
     let head = head(folder);
     let folder = folder.display();
@@ -92,7 +92,7 @@ fn configuration(folder: &Path, address: SocketAddr, tls: &str) -> String {
     )
 }
 
-/// What every configuration begins with.
+/// The beginning of every configuration.
 pub(crate) fn head(folder: &Path) -> String {
     let folder = folder.display();
     format!("daemon off;\nworker_processes 1;\nuser root;\npid {folder}/nginx.pid;\nevents {{ }}\n")

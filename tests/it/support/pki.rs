@@ -31,19 +31,19 @@ pub(crate) struct Pki {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// What to put into a certificate besides its names and key.
+/// The content of a certificate besides its names and key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Extra {
     /// Days from today; the default is yesterday to 90 days from now.
     pub(crate) validity: Option<(i64, i64)>,
     /// The subject's common name; by default the first name.
     pub(crate) common_name: Option<String>,
-    /// It is to be shown by a client.
+    /// For use by a client.
     pub(crate) client: bool,
 }
 
 impl Pki {
-    /// A CA with an ECDSA P-256 key.
+    /// Creates a CA with an ECDSA P-256 key.
     pub(crate) fn new() -> Self {
         Self::with_ca_key(Key::P256)
     }
@@ -59,7 +59,7 @@ impl Pki {
         Self { folder, issuer: Issuer::new(params, key) }
     }
 
-    /// The folder that everything is written to.
+    /// The folder of all its files.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -75,7 +75,7 @@ impl Pki {
         (self.certificate(names, &key, extra), key.serialize_pem())
     }
 
-    /// A certificate's PEM, for a key that is there.
+    /// A certificate's PEM, for an existing key.
     pub(crate) fn certificate(&self, names: &[&str], key: &KeyPair, extra: &Extra) -> String {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let common_name = extra.common_name.clone().or(names.first().cloned()).unwrap_or_default();
@@ -111,7 +111,7 @@ impl Pki {
     }
 }
 
-/// The PEM of a certificate that signed itself, valid from and to so many days from today, and its key's.
+/// The PEM of a self-signed certificate, valid from and to that many days from today, and the PEM of its key.
 pub(crate) fn self_signed(name: &str, is_ca: bool, validity: (i64, i64)) -> (String, String) {
     let key = generate(Key::P256);
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -121,13 +121,13 @@ pub(crate) fn self_signed(name: &str, is_ca: bool, validity: (i64, i64)) -> (Str
     (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
 }
 
-/// Writes a file that its owner alone can read.
+/// Writes a file that only its owner can read.
 pub(crate) fn write_private(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// A key of that kind. RSA keys take long to make, so that each size is made once in a process.
+/// A key of that kind. RSA keys take long to make, so each size is made once in a process.
 pub(crate) fn generate(key: Key) -> KeyPair {
     static RSA: OnceLock<Mutex<HashMap<Key, String>>> = OnceLock::new();
     let size = match key {

@@ -1,4 +1,4 @@
-//! A real PostgreSQL, run by a user who is not root.
+//! A real PostgreSQL, run by a user that is not root.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
@@ -50,7 +50,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // QUIT: at once. setpriv has become the server, so that this is its process.
+        // QUIT: immediately. setpriv has become the server, so this is its process.
         let _ = Command::new("kill").args(["-QUIT", &self.child.id().to_string()]).status();
         let deadline = Instant::now() + Duration::from_secs(10);
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
@@ -61,7 +61,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Starts it on a port that was free a moment ago. `None` if it ends: somebody else was faster.
+/// Starts it on a port that was free a moment ago. `None` if it ends because another process was faster.
 fn try_start(folder: &Path, data: &str) -> Option<(Child, SocketAddr)> {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let command = unprivileged(folder, "postgres");
@@ -76,7 +76,7 @@ fn try_start(folder: &Path, data: &str) -> Option<(Child, SocketAddr)> {
         .unwrap();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        // The last line of its pid file says when it takes connections.
+        // The last line of its pid file shows when it accepts connections.
         if fs::read_to_string(format!("{data}/postmaster.pid")).is_ok_and(|text| text.contains("\nready")) {
             return Some((child, address));
         }
@@ -88,7 +88,7 @@ fn try_start(folder: &Path, data: &str) -> Option<(Child, SocketAddr)> {
     }
 }
 
-/// The program, run by somebody whom PostgreSQL accepts.
+/// The program, run by a user that PostgreSQL accepts.
 fn unprivileged(folder: &Path, program: &str) -> Vec<String> {
     let newest = fs::read_dir("/usr/lib/postgresql").ok().and_then(|versions| {
         versions.map(|version| version.unwrap().path()).max_by_key(|path| {
@@ -99,16 +99,16 @@ fn unprivileged(folder: &Path, program: &str) -> Vec<String> {
     let program = newest.join("bin").join(program).to_str().unwrap().to_owned();
     let nobody = NOBODY.to_string();
     let drop = ["setpriv", "--reuid", &nobody, "--regid", &nobody, "--clear-groups"].map(str::to_owned);
-    // Whose the folder was is who runs this.
+    // The owner of the folder runs it.
     if fs::metadata(folder).unwrap().uid() == NOBODY { [&drop[..], &[program]].concat() } else { vec![program] }
 }
 
-/// Whoever may give a folder away.
+/// Whether this runs as root, which may change the owner of a folder.
 fn is_root(folder: &Path) -> bool {
     fs::metadata(folder).unwrap().uid() == 0
 }
 
-/// Debian's nobody and nogroup.
+/// The ids of Debian's nobody and nogroup.
 const NOBODY: u32 = 65534;
 const TRIES: usize = 10;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);

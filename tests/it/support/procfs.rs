@@ -1,4 +1,4 @@
-//! What the kernel tells of a process: its memory, its open files. And waiting for what nobody announces.
+//! What the kernel reports about a process: its memory, its open files. And waiting for states without an event.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -14,17 +14,17 @@ pub(crate) fn resident_kib(pid: u32) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
-/// How many files it has open.
+/// The number of its open files.
 pub(crate) fn open_files(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
-/// What a connection's kernel holds, in bytes.
+/// The bytes of a connection that the kernel holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Queued {
     /// Written, and not yet acknowledged by the peer's kernel.
     pub(crate) unsent: u64,
-    /// Come, and not yet read.
+    /// Received, and not yet read.
     pub(crate) unread: u64,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn queued(tcp: &TcpStream) -> Queued {
     Queued { unsent: bytes(unsent), unread: bytes(unread) }
 }
 
-/// Looks again and again until `look` finds something. For what comes with no event to wait for.
+/// Looks repeatedly until `look` finds something. For states that no event announces.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {

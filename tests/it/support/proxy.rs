@@ -25,13 +25,13 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Writes `config` to `folder/tlsgate.toml` and starts the program with it. Use `127.0.0.1:0` to listen on, one
-    /// address a listener, and leave `[log] access` at its default (standard output, JSON).
+    /// Writes `config` to `folder/tlsgate.toml` and starts the program with it. Listen on `127.0.0.1:0`, with one
+    /// address for each listener, and leave `[log] access` at its default (standard output, JSON).
     pub(crate) fn start(folder: &Path, config: &str) -> Self {
         Self::try_start(folder, config).unwrap_or_else(|log| panic!("tlsgate did not start:\n{log}"))
     }
 
-    /// The same, but returns what it wrote to standard error if it ends instead of listening.
+    /// The same, but returns its standard error if it ends instead of listening.
     pub(crate) fn try_start(folder: &Path, config: &str) -> Result<Self, String> {
         let path = folder.join("tlsgate.toml");
         std::fs::write(&path, with_record_layer(config)).unwrap();
@@ -41,7 +41,7 @@ impl Proxy {
         Self::spawn(command, wanted)
     }
 
-    /// Runs a command that becomes `tlsgate run`, with so many addresses to listen on.
+    /// Runs a command that becomes `tlsgate run`, with that many addresses to listen on.
     pub(crate) fn spawn(mut command: Command, wanted: usize) -> Result<Self, String> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let access = Lines::follow(child.stdout.take().unwrap());
@@ -60,7 +60,7 @@ impl Proxy {
         }
     }
 
-    /// Where the listener of that name listens.
+    /// The address of the listener of that name.
     pub(crate) fn address(&self, listener: &str) -> SocketAddr {
         self.addresses[listener]
     }
@@ -101,12 +101,12 @@ impl Proxy {
 
     /// Waits for the program to end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        // Its output closes when it ends, so that the wait after this one is short.
+        // Its output closes when it ends, so the wait after this one is short.
         self.log.wait::<()>(|_| None);
         self.ended()
     }
 
-    /// The same where another process has its output too.
+    /// The same if another process has its output too.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -126,7 +126,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Lines as they come.
+/// Lines as they arrive.
 #[derive(Default)]
 struct Lines {
     seen: Mutex<Seen>,
@@ -154,7 +154,7 @@ impl Lines {
         lines
     }
 
-    /// Waits until `look` finds something, the source ends, or patience does.
+    /// Waits until `look` finds something, the source ends, or the time is up.
     fn wait<T>(&self, look: impl Fn(&[String]) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = self.seen.lock().unwrap();

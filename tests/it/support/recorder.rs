@@ -1,5 +1,5 @@
-//! Stands between a client and a server, passes everything on, and keeps the first record of each side. What the server
-//! answers a ClientHello with is in the clear, so an alert is read here and not in the client's report of it.
+//! Sits between a client and a server, passes everything on, and keeps the first record of each side. The server's
+//! answer to a ClientHello is in the clear, so an alert is read here and not from the client's report of it.
 
 use std::io::{Read, Write, copy};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,12 +12,12 @@ use socket2::{Domain, Socket, Type};
 
 use super::PATIENCE;
 
-/// What was heard of one connection.
+/// The recorded bytes of one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
     /// The ClientHello in its records; less, or nothing, from a client that gave up.
     pub(crate) hello: Vec<u8>,
-    /// Where the server saw it come from: no other connection has that address.
+    /// The client's address as the server saw it: no other connection has that address.
     pub(crate) address: IpAddr,
 }
 
@@ -59,17 +59,17 @@ impl Recorder {
         Self { address, shared }
     }
 
-    /// What was heard of the connection that came as number `at`, counted from 0.
+    /// The recording of connection number `at`, counted from 0.
     pub(crate) fn heard(&self, at: usize) -> Heard {
         self.wait(at, |connection| connection.heard.clone())
     }
 
-    /// The alert that the server answered the ClientHello of that connection with, if its first record is one.
+    /// The alert with which the server answered the ClientHello of that connection, if its first record is one.
     pub(crate) fn alert(&self, at: usize) -> Option<u8> {
         alert_in(&self.wait(at, |connection| connection.answer.clone()))
     }
 
-    /// How many have connected.
+    /// The number of connections so far.
     pub(crate) fn count(&self) -> usize {
         self.shared.connections.lock().unwrap().len()
     }
@@ -133,7 +133,7 @@ fn first_record(from: &mut TcpStream, to: &mut TcpStream) -> Vec<u8> {
     bytes
 }
 
-/// From an address of its own: a port comes again after a while.
+/// From an address of its own: the kernel reuses ports after a while.
 fn connect(server: SocketAddr) -> TcpStream {
     static LAST: AtomicU32 = AtomicU32::new(0x7f10_0000);
     let own = Ipv4Addr::from(LAST.fetch_add(1, Ordering::Relaxed) + 1);
@@ -143,13 +143,13 @@ fn connect(server: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-/// Whether the first record is there. No client of the tests needs more for its hello.
+/// Whether the first record is complete. No client of the tests needs more for its hello.
 fn is_whole(bytes: &[u8]) -> bool {
     let length = bytes.get(3..5).map(|length| usize::from(length[0]) << 8 | usize::from(length[1]));
     length.is_some_and(|length| bytes.len() >= 5 + length)
 }
 
-/// The description of a fatal alert that is not encrypted (RFC 8446 section 6).
+/// The description of a fatal alert in the clear (RFC 8446 section 6).
 fn alert_in(record: &[u8]) -> Option<u8> {
     match record {
         [21, 3, _, 0, 2, 2, description, ..] => Some(*description),

@@ -1,22 +1,23 @@
-//! What OpenSSL, GnuTLS and curl report of a connection, read in one place: codes and the names that the standards give,
-//! never a sentence, since those differ from one version to the next. Must not know: tlsgate.
+//! What OpenSSL, GnuTLS and curl report about a connection, read in one place: codes and the names of the standards,
+//! never a sentence, since sentences differ from one version to the next. Must not know: tlsgate.
 
-/// The fatal alert that a client received (RFC 8446 section 6), from what it printed.
+/// The fatal alert that a client received (RFC 8446 section 6), from its output.
 ///
-/// OpenSSL and curl print OpenSSL's error code, whose reason is 1000 and the alert (ssl.h: `SSL_AD_REASON_OFFSET`);
+/// OpenSSL and curl print OpenSSL's error code, whose reason is 1000 plus the alert (ssl.h: `SSL_AD_REASON_OFFSET`);
 /// GnuTLS prints the number in brackets.
 pub(crate) fn alert(text: &str) -> Option<u8> {
     let of_openssl = text.match_indices("error:").find_map(|(at, before)| {
         let code = text[at + before.len()..].split(':').next()?;
         let code = u32::from_str_radix(code, 16).ok().filter(|_| code.len() == 8)?;
-        // The library stands above the reason, in other places in OpenSSL 1 and 3.
+        // The library is in the bits above the reason, whose width differs between OpenSSL 1 and 3.
         u8::try_from((code & 0xfff).checked_sub(1000)?).ok()
     });
     let of_gnutls = || text.split_once("eceived alert [")?.1.split(']').next()?.parse().ok();
     of_openssl.or_else(of_gnutls)
 }
 
-/// What `openssl s_client` makes of the server's certificates: OpenSSL's number for it (x509_vfy.h), 0 for nothing wrong.
+/// The result of `openssl s_client` for the server's certificates: OpenSSL's number (x509_vfy.h), 0 if nothing is
+/// wrong.
 pub(crate) fn verdict(text: &str) -> Option<u32> {
     word(text, "erify return code: ")?.parse().ok()
 }
@@ -45,18 +46,18 @@ pub(crate) fn session(text: &str) -> Option<Session<'_>> {
             _ => return None,
         };
         let (version, cipher) = rest.split_once(", Cipher is ")?;
-        // Without a handshake both are in brackets.
+        // Without a handshake both are in parentheses.
         (!cipher.starts_with('(')).then_some(Session { resumed, version, cipher })
     })
 }
 
-/// Whether `openssl s_client` resumed a session, by a handshake that must be there.
+/// Whether `openssl s_client` resumed a session; there must be a handshake.
 pub(crate) fn resumed(text: &str) -> bool {
     session(text).unwrap_or_else(|| panic!("no handshake: {text}")).resumed
 }
 
-/// Whether `openssl s_client` saw the server sign with this scheme, by IANA's name. OpenSSL 3.5 prints that name, the
-/// versions before it print the kind of key.
+/// Whether the server signed with this scheme according to `openssl s_client`, by IANA's name. OpenSSL 3.5 prints that
+/// name, earlier versions print the kind of key.
 pub(crate) fn signed_with(text: &str, scheme: &str) -> bool {
     let kind = match scheme {
         "ed25519" => "ed25519",
@@ -68,9 +69,9 @@ pub(crate) fn signed_with(text: &str, scheme: &str) -> bool {
     seen.eq_ignore_ascii_case(kind) || seen.eq_ignore_ascii_case(scheme)
 }
 
-/// The group that `openssl s_client` agreed on, as OpenSSL names it: the kind and the curve, where it prints both.
+/// The group that `openssl s_client` agreed on, by OpenSSL's name: the kind and the curve, if it prints both.
 pub(crate) fn group(text: &str) -> impl Iterator<Item = &str> {
-    // Of the server or, since OpenSSL 3.2, of the peer; hybrid ones have a line of their own.
+    // The server's or, since OpenSSL 3.2, the peer's; hybrid groups have a line of their own.
     let key = ["Temp Key: ", "Negotiated TLS1.3 group: "].iter().find_map(|before| text.split_once(before));
     key.and_then(|(_, rest)| rest.lines().next()).into_iter().flat_map(|line| line.split(", "))
 }
@@ -84,7 +85,7 @@ fn word<'t>(text: &'t str, before: &str) -> Option<&'t str> {
     text.split_once(before)?.1.split_whitespace().next()
 }
 
-// What was printed by these versions, as far as it is read.
+// The output of these versions, as far as it is read.
 
 #[test]
 fn the_alert_is_read_from_what_every_version_prints() {
@@ -102,7 +103,7 @@ fn the_alert_is_read_from_what_every_version_prints() {
     for text in printed {
         assert_eq!(alert(text), Some(112), "{text}");
     }
-    // An error that is no alert: a certificate that does not verify.
+    // An error without an alert: a certificate that does not verify.
     let failed =
         "4047:error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed:x.c:2\n";
     assert_eq!((alert(failed), alert(&[failed, printed[1]].concat()), alert("")), (None, Some(112), None));

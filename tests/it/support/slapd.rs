@@ -22,18 +22,18 @@ pub(crate) struct Slapd {
     pub(crate) address: SocketAddr,
     child: Child,
     folder: TempDir,
-    /// Keeps others from the address while it is not running.
+    /// Prevents others from taking the address while it is not running.
     place: Option<Socket>,
     scheme: &'static str,
 }
 
 impl Slapd {
-    /// A directory that holds the suffix, and the entries of `ldif`.
+    /// A directory with the suffix, and the entries of `ldif`.
     pub(crate) fn start(ldif: &str) -> Self {
         Self::configured(ldif, "", "ldap")
     }
 
-    /// One that knows StartTLS, with a certificate for `localhost`.
+    /// A directory that supports StartTLS, with a certificate for `localhost`.
     pub(crate) fn start_with_tls(ldif: &str, pki: &Pki) -> Self {
         let (certificate, key) = pki.write("slapd", "ldap", &["localhost"], Key::P256, &Extra::default());
         let (certificate, key) = (certificate.display(), key.display());
@@ -41,8 +41,8 @@ impl Slapd {
         Self::configured(ldif, &tls, "ldap")
     }
 
-    /// One that speaks TLS from the beginning, with a certificate for `localhost`, wants one of its clients, and refuses
-    /// simple binds without TLS.
+    /// A directory that uses TLS from the beginning, with a certificate for `localhost`, requires a client certificate,
+    /// and refuses simple binds without TLS.
     pub(crate) fn start_ldaps(ldif: &str, pki: &Pki) -> Self {
         let (certificate, key) = pki.write("slapd", "ldaps", &["localhost"], Key::P256, &Extra::default());
         let (certificate, key, ca) = (certificate.display(), key.display(), pki.ca());
@@ -56,10 +56,10 @@ impl Slapd {
 
     fn configured(ldif: &str, tls: &str, scheme: &'static str) -> Self {
         let folder = TempDir::new().unwrap();
-        // Some distributions confine /usr/sbin/slapd, by its path, to folders of its own.
+        // Some distributions confine /usr/sbin/slapd, by its path, to certain folders.
         let program = folder.path().join("slapd");
-        // Another process copies it: a copy of ours would be open for writing in whatever other tests start meanwhile, for
-        // a moment, and what is open for writing cannot be run (ETXTBSY).
+        // Another process copies it: a copy by this process would be open for writing, for a moment, in every program
+        // that other tests start meanwhile, and a file that is open for writing cannot be run (ETXTBSY).
         let copied = Command::new("cp").arg("/usr/sbin/slapd").arg(&program).status().unwrap();
         assert!(copied.success(), "slapd is not installed; tests/run installs it");
         fs::create_dir(folder.path().join("data")).unwrap();
@@ -76,12 +76,12 @@ impl Slapd {
         panic!("slapd did not start:\n{}", fs::read_to_string(folder.path().join("log")).unwrap());
     }
 
-    /// The Unix socket that it listens on too.
+    /// The Unix socket on which it listens too.
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("ldapi")
     }
 
-    /// Ends it at once, without a chance to say goodbye.
+    /// Kills it, without a chance to end its connections.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -99,7 +99,7 @@ impl Slapd {
         self.child = try_start(self.folder.path(), self.scheme, self.address).expect("slapd did not start again");
     }
 
-    /// Stops it where it is: the kernel still accepts for it.
+    /// Stops the process (SIGSTOP): the kernel still accepts connections for it.
     pub(crate) fn freeze(&self) {
         self.signal("-STOP");
     }
@@ -113,7 +113,7 @@ impl Slapd {
         assert!(status.success());
     }
 
-    /// `ldap://…`: the way around tlsgate.
+    /// `ldap://…`: the direct way, without tlsgate.
     pub(crate) fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
@@ -154,7 +154,7 @@ fn load(folder: &Path, ldif: &str) {
     assert!(output.status.success(), "slapadd: {}", tool::shown(&output));
 }
 
-/// Starts it on a port that was free a moment ago. `None` if it ends: somebody else was faster.
+/// Starts it on a port that was free a moment ago. `None` if it ends because another process was faster.
 fn try_start(folder: &Path, scheme: &str, address: SocketAddr) -> Option<Child> {
     let pidfile = folder.join("pid");
     let ldapi = folder.join("ldapi").display().to_string().replace('/', "%2F");
@@ -168,7 +168,7 @@ fn try_start(folder: &Path, scheme: &str, address: SocketAddr) -> Option<Child> 
         .unwrap();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        // It writes its pid once the port is its own, so that whoever answers after that is slapd.
+        // It writes its pid after it has the port, so a server that answers after that is slapd.
         if pidfile.exists() && TcpStream::connect(address).is_ok() {
             return Some(child);
         }
@@ -182,5 +182,5 @@ fn try_start(folder: &Path, scheme: &str, address: SocketAddr) -> Option<Child> 
 
 const TRIES: usize = 10;
 
-/// Only how often a starting server is looked at; when it is ready is told by what is seen.
+/// The interval between looks at a starting server; what is seen decides whether it is ready.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);

@@ -1,4 +1,4 @@
-//! A proxy with one listener and one certificate, and clients for it: what most tests of a connection's life begin with.
+//! A proxy with one listener and one certificate, and clients for it: the start of most tests of a connection's life.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::pki::{Extra, Key, Pki};
 use super::procfs::eventually;
 use super::proxy::Proxy;
 
-/// The name that the certificate bears.
+/// The name in the certificate.
 pub(crate) const NAME: &str = "main.test";
 
 /// More lines for each part of the configuration.
@@ -30,7 +30,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Every default as it is.
+    /// With every default.
     pub(crate) fn plain(server: SocketAddr) -> Self {
         Self::new(&[server], Lines::default())
     }
@@ -39,19 +39,19 @@ impl Stage {
         Self::written(certified(), &config(servers, lines))
     }
 
-    /// With the servers as the configuration writes them, and an admin API on a Unix socket.
+    /// With the servers as in the configuration file, and an admin API on a Unix socket.
     pub(crate) fn of(servers: &str, backend: &str) -> Self {
         Self::with("", servers, backend)
     }
 
-    /// The same with more for the configuration as a whole.
+    /// The same with more lines at the top of the configuration.
     pub(crate) fn with(top: &str, servers: &str, backend: &str) -> Self {
         let stage = Self::unready(top, servers, backend);
         eventually("it is ready", || (stage.door().get("/readyz").status == 200).then_some(()));
         stage
     }
 
-    /// The same as soon as it listens.
+    /// The same, returned as soon as it listens.
     pub(crate) fn unready(top: &str, servers: &str, backend: &str) -> Self {
         let top = format!("{ADMIN}{top}");
         Self::written(certified(), &listed(servers, Lines { top: &top, listener: "", backend }))
@@ -68,7 +68,7 @@ impl Stage {
         Door::Unix(self.pki.folder().join("admin.sock"))
     }
 
-    /// Writes the configuration of [`Stage::of`] anew, and reloads.
+    /// Writes the configuration of [`Stage::of`] again, and reloads.
     pub(crate) fn reload(&self, servers: &str, backend: &str) {
         self.reload_with("", servers, backend);
     }
@@ -90,32 +90,32 @@ impl Stage {
         &self.clients[tls as usize]
     }
 
-    /// A client that is connected and has said nothing.
+    /// A client that is connected and has sent nothing.
     pub(crate) fn silent(&self, tls: Tls) -> Client {
         Client::silent(self.address(), self.config(tls), NAME)
     }
 
-    /// A client whose handshake is done.
+    /// A client whose handshake is complete.
     pub(crate) fn client(&self, tls: Tls) -> Client {
         let mut client = self.silent(tls);
         client.handshake().unwrap();
         client
     }
 
-    /// A client whose handshake is done, and the backend's end of its connection.
+    /// A client whose handshake is complete, and the backend's end of its connection.
     pub(crate) fn joined(&self, backend: &ByHand, tls: Tls) -> (Client, TcpStream) {
         let client = self.client(tls);
         (client, backend.accept())
     }
 
-    /// Waits for the record of the connection that came from that port; its outcome.
+    /// Waits for the record of the connection from that port; returns its outcome.
     pub(crate) fn outcome(&self, port: u16) -> String {
         let record = self.proxy.record(|record| record["client.port"] == port);
         record["outcome"].as_str().unwrap().to_owned()
     }
 }
 
-/// A PKI with the certificate that [`config`] speaks of.
+/// A PKI with the certificate that [`config`] names.
 pub(crate) fn certified() -> Pki {
     let pki = Pki::new();
     pki.write("certs", "main", &[NAME], Key::P256, &Extra::default());

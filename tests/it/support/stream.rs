@@ -1,9 +1,9 @@
-//! A stream of pseudo-random bytes that both ends can make for themselves: what is lost, doubled or out of order shows.
+//! A stream of pseudo-random bytes that both ends can compute: lost, duplicated or reordered bytes are noticed.
 
 use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
 
-/// The stream, from its beginning on. Two with the same `seed` are the same.
+/// The stream, from its beginning. Two with the same `seed` are equal.
 pub(crate) struct Stream {
     key: EncryptingKey,
     chunk: Vec<u8>,
@@ -22,7 +22,7 @@ impl Stream {
         if self.used == self.chunk.len() {
             self.chunk.clear();
             self.chunk.resize(CHUNK, 0);
-            // The upper half of the counter block counts chunks: the lower half starts anew in each and never runs over.
+            // The upper half of the counter block counts chunks: the lower half restarts in each and never overflows.
             let counter = FixedLength::from(&(u128::from(self.chunks) << 64).to_be_bytes());
             self.key.less_safe_encrypt(&mut self.chunk, EncryptionContext::Iv128(counter)).unwrap();
             (self.chunks, self.used) = (self.chunks + 1, 0);
@@ -43,7 +43,7 @@ impl Stream {
     }
 }
 
-/// The first bytes of one such stream.
+/// The first bytes of such a stream.
 pub(crate) fn bytes(count: usize) -> Vec<u8> {
     let (mut stream, mut bytes) = (Stream::new(1), Vec::with_capacity(count));
     while bytes.len() < count {

@@ -1,4 +1,4 @@
-//! Other people's tools. One that is missing is a failure, never a skipped test.
+//! Other tools. A missing one is a failure, never a skipped test.
 
 use std::fs;
 use std::io::Write;
@@ -34,8 +34,8 @@ pub(crate) fn run_for(limit: Duration, program: &str, arguments: &[&str], input:
     output
 }
 
-/// The environment in which a program's OpenSSL offers these signature schemes alone, for programs that have no option for
-/// it. The file for that is written next to `beside`.
+/// The environment in which a program's OpenSSL offers only these signature schemes, for programs without an option for
+/// them. The file for that is written next to `beside`.
 pub(crate) fn openssl_offering(schemes: &str, beside: &Path) -> String {
     let config = beside.with_file_name(format!("{}.cnf", schemes.replace([':', '+'], "-")));
     let head = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n[tls]\nSignatureAlgorithms = ";

@@ -1,4 +1,4 @@
-//! A real Varnish, which reads every TLV of a PROXY header: it answers with what it read.
+//! A real Varnish, which reads every TLV of a PROXY header and answers with what it read.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::procfs::eventually;
 
-/// Expects a PROXY header and answers each request with one line for each thing that it was told. Dropping it stops it.
+/// Expects a PROXY header and answers each request with one line for each field of it. Dropping it stops it.
 pub(crate) struct Varnish {
     pub(crate) address: SocketAddr,
     child: Child,
@@ -44,7 +44,7 @@ impl Varnish {
 
 impl Drop for Varnish {
     fn drop(&mut self) {
-        // Killed outright it would leave its worker behind.
+        // If it were killed outright, it would leave its worker behind.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
