@@ -55,7 +55,7 @@ fn a_log_that_was_moved_away_is_begun_anew_on_usr1_and_no_line_is_lost() {
     connect(&proxy);
     assert_eq!(lines(&old, 2).len(), 2, "until it is told, it writes to the file that it has");
     proxy.signal("USR1");
-    // The signal is handled some time: it has been when a new file is there.
+    // The proxy handles the signal a little later; the new file shows that it has.
     lines(&log, 0);
     while !log.exists() {
         std::thread::yield_now();
@@ -70,14 +70,14 @@ fn a_fifo_loses_lines_while_nobody_reads_it_and_nothing_else() {
     let (pki, backend) = (Pki::new(), Backend::echo());
     let fifo = pki.folder().join("access.log");
     assert!(tool::run("mkfifo", &["-m", "600", fifo.to_str().unwrap()], b"").status.success());
-    // It starts and serves although nobody reads.
+    // It starts and serves although nothing reads the log.
     let mut proxy = start(&pki, &backend, "json");
     connect(&proxy);
     for reader in 0..2 {
         let file = fs::File::open(&fifo).unwrap();
         let (sender, lines) = channel();
         let reading = thread::spawn(move || {
-            // A reader that has seen enough goes away, and another one comes.
+            // One reader goes away, and another one opens the pipe.
             for line in BufReader::new(file).lines().map_while(Result::ok).take(3) {
                 sender.send(line).unwrap();
             }

@@ -1,5 +1,5 @@
-//! The admin API: what it shows, what it changes, and that whatever it refuses has changed nothing. Here: a proxy with
-//! such an API, and how it is asked.
+//! The admin API: what it shows, what it changes, and that a refused request changes nothing. This file: a proxy with
+//! an admin API, and requests to it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ impl Scene {
         fs::write(self.path("tlsgate.toml"), config(&self.backend, "listen=\"unix:admin.sock\"", listener)).unwrap();
     }
 
-    /// A change with everything that it needs.
+    /// A change with all the headers that it needs.
     fn change(&self, method: &str, path: &str, body: &str) -> Response {
         self.door.ask(method, path, &[BEARER, JSON], body)
     }
@@ -84,7 +84,8 @@ impl Scene {
         served(&self.proxy, name)
     }
 
-    /// Everything that a refused change must leave as it is: the files, and the state but for what counts attempts.
+    /// Everything that a refused change must leave as it is: the files, and the state except for the counters of
+    /// attempts.
     fn state(&self) -> (Vec<(String, String)>, Value) {
         let entries = fs::read_dir(self.path("certs")).unwrap().map(|entry| entry.unwrap());
         let mut files: Vec<_> = entries
@@ -105,7 +106,7 @@ fn config(backend: &Backend, admin: &str, listener: &str) -> String {
     )
 }
 
-/// Where the program says that its admin API listens.
+/// The address that the program reports for its admin API.
 fn door(proxy: &Proxy) -> Door {
     let line = proxy.log_line("admin API listening address=");
     let address = line.split_once("address=").unwrap().1.trim();
@@ -132,7 +133,7 @@ fn serial(pem: &[u8]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().trim_start_matches("serial=").to_owned()
 }
 
-/// Asks the same from several threads.
+/// Makes the same request from several threads.
 fn at_once(count: usize, ask: impl Fn() -> Response + Sync) -> Vec<Response> {
     std::thread::scope(|scope| {
         let asking: Vec<_> = (0..count).map(|_| scope.spawn(&ask)).collect();

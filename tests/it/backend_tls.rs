@@ -28,10 +28,10 @@ use crate::support::tool::shown;
 mod known;
 mod refused;
 
-/// What a backend's certificate bears.
+/// The name in a backend's certificate.
 const SERVER: &str = "server.test";
 
-/// A proxy for `main.test` in front of servers that speak TLS.
+/// A proxy for `main.test` in front of servers that use TLS.
 struct Scene {
     pki: Pki,
     proxy: Proxy,
@@ -81,7 +81,7 @@ fn config(servers: &[SocketAddr], top: &str, tls: &str) -> String {
     )
 }
 
-/// An nginx that speaks TLS with the certificate `stem` and says what it was asked with.
+/// An nginx that uses TLS with the certificate `stem` and answers with what it was asked.
 fn nginx(pki: &Pki, stem: &str, more: &str) -> Nginx {
     let (folder, more) = (pki.folder().join("servers").join(stem), more.to_owned());
     Nginx::with("127.0.0.1:0", move |place, address| {
@@ -141,7 +141,7 @@ fn a_proxy_header_comes_before_tls() {
     }
 }
 
-/// One tlsgate in front of another, each way five megabytes at once, and every end handed on.
+/// One tlsgate in front of another: five megabytes each way at the same time, and every end is passed on.
 #[test]
 fn what_goes_in_comes_out_by_either_record_layer() {
     let sent = bytes(5_000_000);
@@ -164,7 +164,7 @@ fn what_goes_in_comes_out_by_either_record_layer() {
             let client = scene.client(version);
             let (mut writing, mut reading) = (client.tcp.try_clone().unwrap(), client);
             for piece in sent.chunks(16_000) {
-                // Written to the connection as it goes, read meanwhile by nobody but the kernels in between.
+                // Written to the connection step by step; meanwhile only the kernels in between read it.
                 let mut sealed = Vec::new();
                 reading.tls.writer().write_all(piece).unwrap();
                 while reading.tls.wants_write() {
@@ -184,7 +184,8 @@ fn what_goes_in_comes_out_by_either_record_layer() {
     }
 }
 
-/// Where nothing answers the client's Finished, its first data is opened along with it, and the rest waits in the same bytes.
+/// If nothing answers the client's Finished, its first data is decrypted together with it, and the rest waits in the
+/// same bytes.
 #[test]
 fn data_that_comes_in_one_flight_with_the_clients_finished_is_passed_on_whole() {
     let pki = certified_server(&[SERVER], &Extra::default());
@@ -303,7 +304,7 @@ fn a_directory_that_speaks_ldaps_and_wants_a_certificate_is_served_as_ldaps() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("dc: example"), "{}", shown(&output));
 }
 
-/// A series that counts something, in the metrics.
+/// A counter among the metrics.
 fn counted(scene: &Scene, series: &str) {
     eventually(series, || scene.metrics().contains(series).then_some(()));
 }

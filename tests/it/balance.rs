@@ -1,4 +1,4 @@
-//! How connections are spread over the servers of a backend, and what an operator can do about it while it runs.
+//! How connections are spread over the servers of a backend, and how an operator can change that while tlsgate runs.
 
 use std::collections::HashMap;
 use std::fs;
@@ -24,7 +24,7 @@ fn names(servers: &[SocketAddr]) -> String {
     servers.iter().map(|server| format!("\"{server}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// Says something and hears it back; the connection stays.
+/// Sends a few bytes and reads the echo; the connection stays open.
 fn talks(client: &mut Client) {
     client.send(b"hello").unwrap();
     assert_eq!(client.read_exact(5), b"hello");
@@ -35,7 +35,7 @@ fn ends(mut client: Client) {
     assert_eq!(client.read_to_end(), (Vec::new(), Ending::CloseNotify));
 }
 
-/// How many of the records were each server's; all of them must have gone well.
+/// The number of records for each server; every connection must have succeeded.
 fn reached(records: &[Value]) -> HashMap<&str, usize> {
     let mut counts = HashMap::new();
     for record in records {
@@ -116,7 +116,7 @@ fn ten_thousand_connections_are_spread_within_two_percent_of_the_weights() {
                 format!("{{ address = \"{}\", weight = {weight} }}", backend.address)
             })
             .collect();
-        // Without TLS of its own, so that it is the spreading that takes the time.
+        // Without TLS to the backend, so that spreading takes most of the time.
         let text = format!(
             "[admin]\nlisten=\"unix:admin.sock\"\n[log]\naccess = \"off\"\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\nmode = \"passthrough\"\n\
              backend = \"servers\"\n[backend.servers]\nservers = [{}]\nbalance = \"{balance}\"\n",
@@ -125,7 +125,7 @@ fn ten_thousand_connections_are_spread_within_two_percent_of_the_weights() {
         let folder = tempfile::tempdir().unwrap();
         let proxy = Proxy::start(folder.path(), &text);
         let (address, door) = (proxy.address("main"), Door::Unix(folder.path().join("admin.sock")));
-        // What goes by the load needs a load: a thousand are open together.
+        // A balance by load needs load: a thousand connections are open together.
         for _ in 0..CONNECTIONS / TOGETHER {
             let open: Vec<TcpStream> = (0..TOGETHER)
                 .map(|_| {
@@ -236,7 +236,7 @@ fn a_server_is_drained_taken_out_and_put_back_while_it_runs() {
             ends(client);
         }
         held.iter_mut().for_each(talks);
-        // It is the server's, not the configuration's: a reload leaves it as it is.
+        // The state belongs to the server and not to the configuration: a reload leaves it as it is.
         stage.reload(&names(&[other, one]), &format!("balance = \"round_robin\"\nconnect_attempts = {}", state.len()));
         let shown = self::servers(&stage);
         assert_eq!((&shown[1]["address"], &shown[1]["state"]), (&json!(one.to_string()), &json!(state)));

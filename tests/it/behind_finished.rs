@@ -1,5 +1,5 @@
-//! What comes in one segment with a client's Finished: key updates, data, the end, in whole or in part. All of it counts,
-//! with either record layer, whether tickets are sent or not.
+//! Bytes that arrive in one segment with a client's Finished: key updates, data, the end, in whole or in part. All of
+//! them count, with either record layer, whether tickets are sent or not.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,7 +10,7 @@ use crate::support::forge::{ALERT, APPLICATION_DATA, HANDSHAKE};
 use crate::support::keys::{Keys, Secrets};
 use crate::support::stage::{Lines, NAME, Stage};
 
-/// A client that has its Finished ready, and has not sent it.
+/// A client that has its Finished ready and has not sent it yet.
 struct Ready {
     tcp: TcpStream,
     finished: Vec<u8>,
@@ -38,7 +38,7 @@ impl Ready {
         self.client.seal(APPLICATION_DATA, data)
     }
 
-    /// Reads so many bytes of data, following the server's key updates, of which there are `updates`.
+    /// Reads that many bytes of data and follows the server's key updates; there must be `updates` of them.
     fn reads(&mut self, expected: &[u8], updates: usize, what: &str) {
         let (mut data, mut updated) = (Vec::new(), 0);
         while data.len() < expected.len() {
@@ -68,7 +68,7 @@ impl Ready {
     }
 }
 
-/// Goes on until only the client's last flight is missing, and returns that.
+/// Continues the handshake until only the client's last flight is missing, and returns that flight.
 fn finished(client: &mut Client) -> Vec<u8> {
     loop {
         let flight = client.flight();
@@ -108,10 +108,10 @@ fn key_updates_and_data_behind_finished_are_followed() {
             }
             flight.extend(ready.data(b"hello"));
             ready.tcp.write_all(&flight).unwrap();
-            // One is enough for many requests.
+            // One answer is enough for many requests.
             let expected = usize::from(updates.contains(&1));
             ready.reads(b"hello", expected, &format!("{what}, {on}"));
-            // And it goes on.
+            // The connection goes on.
             let more = [ready.key_update(1), ready.data(b"again")].concat();
             ready.tcp.write_all(&more).unwrap();
             ready.reads(b"again", 1, &format!("{what}, then one more, {on}"));
@@ -133,7 +133,7 @@ fn a_record_behind_finished_may_be_cut_anywhere() {
     });
 }
 
-/// Also where the server has the first word, so that nothing of the client's is looked at before something is sealed.
+/// Also if the server sends first, so that the proxy seals a record before it reads anything from the client.
 #[test]
 fn finished_may_come_in_pieces() {
     let backend = Backend::start(|mut stream| {
@@ -146,7 +146,7 @@ fn finished_may_come_in_pieces() {
         let flight = finished(&mut client);
         let (mut theirs, mut ours) =
             (secrets.keys("CLIENT_HANDSHAKE_TRAFFIC_SECRET"), secrets.keys("CLIENT_HANDSHAKE_TRAFFIC_SECRET"));
-        // Behind a change_cipher_spec, if there is one.
+        // After a change_cipher_spec, if there is one.
         let record = flight.strip_prefix(&[20, 3, 3, 0, 1, 1]).unwrap_or(&flight);
         let (kind, content) = theirs.open(record);
         let pieces: Vec<u8> = content.chunks(9).flat_map(|piece| ours.seal(kind, piece)).collect();
@@ -205,7 +205,7 @@ fn what_no_handshake_may_have_in_it_ends_with_an_alert() {
                 _ => keys.seal(HANDSHAKE, &[24, 0, 0, 1, 0]),
             };
             client.tcp.write_all(&sent).unwrap();
-            // The server seals with the keys of the data by now.
+            // By now the server seals with the keys for application data.
             let mut ready = Ready {
                 tcp: client.tcp,
                 finished: Vec::new(),
@@ -230,7 +230,7 @@ fn what_is_wrong_behind_finished_is_answered_once() {
             if !data.is_empty() {
                 flight.extend(ready.data(data));
             }
-            // A KeyUpdate that asks for neither of the two things that it can ask for.
+            // A KeyUpdate whose request is neither of the two valid values.
             flight.extend(ready.client.seal(HANDSHAKE, &[24, 0, 0, 1, 76]));
             ready.tcp.write_all(&flight).unwrap();
             let mut alerts = Vec::new();

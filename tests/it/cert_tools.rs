@@ -1,4 +1,4 @@
-//! `tlsgate cert list` and `cert show`, against what OpenSSL says of the same files.
+//! `tlsgate cert list` and `cert show`, compared with OpenSSL's output for the same files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", shown(&output)))
 }
 
-/// The one certificate that is shown of a path.
+/// The one certificate that is shown for a path.
 fn one(path: &Path, more: &[&str]) -> Value {
     let report = json(&[&["show", path.to_str().unwrap()], more].concat());
     assert_eq!(report["errors"], json!([]), "{report:#}");
@@ -54,12 +54,12 @@ fn every_fact_is_the_one_that_openssl_prints() {
         assert_eq!(found["names"], json!(["a.test", "*.b.test"]));
         let text = x509("-text");
         let bits = found["key_bits"].as_u64().unwrap();
-        // OpenSSL writes no size for Ed25519.
+        // OpenSSL prints no size for Ed25519.
         assert!(text.contains(&format!("({bits} bit)")) || key == Key::Ed25519, "{text}");
         assert!(text.contains(&format!("Signature Algorithm: {}", found["signature_algorithm"].as_str().unwrap())));
         assert_eq!(found["subject"], "CN=a.test");
         assert_eq!(found["issuer"], "CN=tlsgate test CA");
-        // 90 in the second in which it was made.
+        // 90 only in the second in which it was made.
         assert!(found["valid"] == true && [89, 90].contains(&found["days_left"].as_i64().unwrap()), "{found:#}");
         assert_eq!(found["private_key"]["matches"], true);
         assert_eq!(found["chain"]["end"], "complete");
@@ -86,7 +86,7 @@ fn no_key_is_needed_and_one_that_is_there_is_judged() {
     let without = one(&path, &[]);
     assert_eq!(without["private_key"], json!({ "found": false }));
     assert_eq!(without["names"], json!(["main.test"]));
-    // Combined, with the key in front; and in DER.
+    // Combined, with the key first; and in DER.
     let (certificate, own) = pki.pair(&["main.test"], Key::P256, &Extra::default());
     let combined = pki.folder().join("combined.pem");
     write_private(&combined, &(own + &certificate));
@@ -183,7 +183,7 @@ fn scripts_learn_of_what_expires_by_the_exit_code() {
         assert_eq!(cert(&arguments).status.code(), Some(code), "{arguments:?}");
     }
     let text = |path: &str| String::from_utf8(cert(&["show", path]).stdout).unwrap();
-    // Which of two is a matter of the second in which it was made.
+    // The exact number of days depends on the second in which it was made.
     let says = |path: &str, either: [&str; 2]| {
         let text = text(path);
         assert!(either.iter().any(|words| text.contains(&format!(", {words}\n"))), "{text}");
@@ -224,7 +224,7 @@ impl Three {
         let path = self.folder.path().join("chain.crt");
         fs::write(&path, parts.iter().map(|part| part.as_str()).collect::<String>()).unwrap();
         let roots = self.folder.path().join("roots.pem");
-        // Somebody else's, where none is meant.
+        // An unrelated root, if the case needs none.
         let other = || Three::other_root();
         fs::write(&roots, ca.cloned().unwrap_or_else(other)).unwrap();
         one(&path, &["--ca", roots.to_str().unwrap()])["chain"].clone()
@@ -256,7 +256,7 @@ fn a_chain_is_followed_and_what_is_wrong_with_it_is_told() {
             assert_eq!(issuer["verifies_previous"], true, "{chain:#}");
         }
     }
-    // The issuer's name with another key, and a certificate that has nothing to do with it.
+    // The issuer's name with another key, and an unrelated certificate.
     let strange = Three::new();
     let chain = three.chain(&[leaf, &strange.middle], Some(root));
     assert_eq!(chain["issuers"][0]["verifies_previous"], false);
@@ -378,7 +378,7 @@ fn openssls_names_of_cipher_suites_are_understood() {
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [iana, "-", openssl, ..] = words[..] else { panic!("{line}") };
-        // What no client of ours offers has IANA's name only.
+        // A suite that our clients never offer has IANA's name only.
         if iana.contains("PSK") || iana.contains("SRP") {
             continue;
         }

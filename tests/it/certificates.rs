@@ -1,4 +1,4 @@
-//! Certificates on disk: every way to keep them, and every way to get them wrong.
+//! Certificates on disk: every way to store them, and every mistake in doing so.
 
 mod found;
 mod judged;
@@ -53,7 +53,7 @@ fn pairs_combined_files_and_kubernetes_folders_are_found() {
     let ca = fs::read_to_string(pki.ca()).unwrap();
     // Key, chain, leaf: in any order.
     write_private(&pki.folder().join("certs/three.pem"), &format!("{key}{ca}{certificate}"));
-    // As the kubelet mounts a secret: the files are links into a folder that is a link.
+    // As the kubelet mounts a secret: the files are links into a folder that is itself a link.
     let (certificate, key) = pki.pair(&["four.test", "*.four.test"], Key::Ed25519, &Extra::default());
     let secret = pki.folder().join("certs/four");
     fs::create_dir_all(secret.join("..2026_1")).unwrap();
@@ -62,7 +62,7 @@ fn pairs_combined_files_and_kubernetes_folders_are_found() {
     symlink("..2026_1", secret.join("..data")).unwrap();
     symlink("..data/tls.crt", secret.join("tls.crt")).unwrap();
     symlink("..data/tls.key", secret.join("tls.key")).unwrap();
-    // Without a key anywhere: passed over in silence.
+    // Has no key anywhere, and is skipped without a message.
     fs::copy(pki.ca(), pki.folder().join("certs/ca.crt")).unwrap();
     fs::write(pki.folder().join("certs/README"), "not a certificate").unwrap();
     let checked = check_folder(&pki);
@@ -96,7 +96,7 @@ fn keys_in_every_form_are_read() {
     assert_eq!(checked.warnings, Vec::<String>::new());
 }
 
-/// Spoils a good pair; what is said of it must contain the words.
+/// Damages a good pair; the message about it must contain the words.
 type Spoil = fn(&Pki, &Path, &Path);
 const FAULTS: &[(&str, Spoil, &str)] = &[
     (

@@ -1,5 +1,5 @@
-//! Certificates of clients: every kind of bad one is told so with the alert that the standard names, has an outcome of its
-//! own, and does not get through with a ticket from better days either.
+//! Certificates of clients: each kind of bad one is answered with the alert that the standard names, has its own
+//! outcome, and does not get through with an earlier ticket either.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ pub(crate) struct Gate {
     backend: Backend,
 }
 
-/// Serial numbers that are on the list.
+/// Serial numbers that are on the revocation list.
 const REVOKED: u64 = 66;
 const REVOKED_CA: u64 = 67;
 
@@ -107,11 +107,11 @@ impl Gate {
     }
 }
 
-/// What the lists of [`Gate`] are for.
+/// The purposes of the lists in [`Gate`].
 pub(crate) const STRICT: &str =
     "mode = \"require\", ca = [\"client-ca.pem\", \"middle.pem\"], crl = [\"ca.crl\", \"middle.crl\"]";
 
-/// A certificate, the alerts under TLS 1.2 and 1.3, and the outcome. Some are not even shown by GnuTLS.
+/// A certificate, the alerts under TLS 1.2 and 1.3, and the outcome. GnuTLS does not even send some of them.
 struct Case {
     what: &'static str,
     shown: Option<Credentials>,
@@ -134,7 +134,7 @@ fn every_bad_certificate_has_its_alert_and_its_outcome() {
     let server = ExtendedKeyUsagePurpose::ServerAuth;
     let bad = |what, shown, alerts, outcome| Case { what, shown, alerts, outcome, by_gnutls: true };
     let cases = [
-        // rustls has one alert for it, also under TLS 1.2, where RFC 5246 would have handshake_failure.
+        // rustls has one alert for it, also under TLS 1.2, where RFC 5246 requires handshake_failure.
         bad("none", None, [116; 2], "client_certificate_missing"),
         bad(
             "expired",
@@ -249,7 +249,7 @@ fn names_and_pins_decide_who_is_let_in() {
     ];
     let mut count = 0;
     for (number, (rule, expected)) in rules.iter().enumerate() {
-        // Another name for the same file tells when the reload is done.
+        // Another name for the same file shows when the reload is done.
         let ca = format!("ca-{number}.pem");
         fs::copy(gate.ca.file(), gate.pki.folder().join(&ca)).unwrap();
         let rule = if rule == "names = []" { String::new() } else { format!(", {rule}") };
@@ -371,7 +371,7 @@ pub(crate) fn rustls(gate: &Gate, version: &str, shown: &Credentials) -> Arc<Cli
     Arc::new(config)
 }
 
-/// Says something, and returns what comes back, or how it ended instead.
+/// Sends a line, and returns whether the session was resumed, or how the connection ended instead.
 pub(crate) fn say(gate: &Gate, config: &Arc<ClientConfig>) -> Result<bool, String> {
     let mut client = Client::silent(gate.address(), config, "main.test");
     let spoken = client.handshake().and_then(|()| client.send(b"hello"));
@@ -379,7 +379,7 @@ pub(crate) fn say(gate: &Gate, config: &Arc<ClientConfig>) -> Result<bool, Strin
     let mut buffer = [0; 16];
     let count = client.read(&mut buffer).map_err(|ending| format!("{ending:?}"))?;
     assert_eq!(&buffer[..count], b"hello");
-    // The ticket comes with the answer, at the latest before the end.
+    // The ticket comes with the answer, and at the latest before the end.
     let _ = client.read(&mut buffer);
     Ok(client.tls.handshake_kind() == Some(rustls::HandshakeKind::Resumed))
 }

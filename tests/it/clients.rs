@@ -1,4 +1,4 @@
-//! Other people's clients, and the certificate that each of them receives. What counts is the
+//! Other clients, and the certificate that each of them receives. What counts is the
 //! certificate that the client got, compared with the file; the access log must say the same.
 //! Must not know: how the choice is made.
 
@@ -33,16 +33,16 @@ fn twenty_six() -> Scene {
     Scene::start(pki, &listeners)
 }
 
-/// RSA-only and ECDSA-only: the ending of the files, and the one scheme that such a client offers.
+/// RSA-only and ECDSA-only clients: the suffix of the files, and the one scheme that such a client offers.
 fn only(version: Version) -> [(&'static str, &'static [Scheme]); 2] {
     match version {
-        // TLS 1.3 knows PKCS#1 signatures in certificates only.
+        // In TLS 1.3, PKCS#1 signatures are allowed in certificates only.
         Version::Tls13 => [("rsa", &[RSA_PSS_SHA256]), ("ec", &[ECDSA_P256])],
         _ => [("rsa", &[RSA_PKCS1_SHA256]), ("ec", &[ECDSA_P256])],
     }
 }
 
-/// Runs `check` for every tool, every version, and RSA-only and ECDSA-only clients, with the ending of the files that
+/// Runs `check` for every tool, every version, and RSA-only and ECDSA-only clients, with the suffix of the files that
 /// are meant for them. `name` and `verify` are left to set.
 fn for_every_client(check: impl Fn(Client<'static>, &str)) {
     for tool in TOOLS {
@@ -72,7 +72,7 @@ fn every_client_gets_the_certificate_of_the_name_that_it_can_use() {
 fn every_client_with_an_unknown_name_gets_the_default_or_the_alert() {
     let scene = twenty_six();
     for_every_client(|client, kind| {
-        // A wildcard stands for one label, neither for two nor for none.
+        // A wildcard matches exactly one label.
         for name in ["nowhere.test", "a.b.apps.test", "apps.test"] {
             let client = Client { name: Some(name), verify: "host00.test", ..client };
             scene.serves("default", &client, &format!("certs/host00-{kind}"));
@@ -139,7 +139,7 @@ fn every_kind_of_key_goes_to_the_client_that_offers_exactly_its_scheme() {
     for (stem, key, _) in kinds {
         pki.write("certs", stem, &["keys.test"], key, &Extra::default());
     }
-    // Larger keys before smaller ones: of these two nobody asking for keys.test hears.
+    // Larger keys come before smaller ones: of these two, no client that asks for keys.test gets any.
     pki.write("certs", "rsa2048", &["keys.test", "rsa2048.test"], Key::Rsa2048, &Extra::default());
     pki.write("certs", "rsa3072", &["keys.test", "rsa3072.test"], Key::Rsa3072, &Extra::default());
     let scene = Scene::start(pki, &[("main", "certificates = [\"certs\"]")]);
@@ -151,7 +151,7 @@ fn every_kind_of_key_goes_to_the_client_that_offers_exactly_its_scheme() {
             for (name, stem) in [("rsa2048.test", "rsa2048"), ("rsa3072.test", "rsa3072")] {
                 scene.serves("main", &asking(tool, version, name, &[RSA_PSS_SHA256]), &format!("certs/{stem}"));
             }
-            // Who offers everything gets the largest of the keys that are no RSA keys.
+            // A client that offers everything gets the largest key that is not an RSA key.
             let all = [RSA_PSS_SHA256, ED25519, ECDSA_P256, ECDSA_P384, ECDSA_P521];
             scene.serves("main", &asking(tool, version, "keys.test", &all), "certs/p521");
         }
@@ -186,7 +186,7 @@ fn a_chain_that_the_client_can_verify_comes_before_a_larger_key() {
     let (certificate, key) = rsa.pair(&["chain.test"], Key::P384, &Extra::default());
     std::fs::write(pki.folder().join("certs/by-rsa.crt"), certificate).unwrap();
     crate::support::pki::write_private(&pki.folder().join("certs/by-rsa.key"), &key);
-    // Both are trusted; what differs is only what the client says it can verify.
+    // Both are trusted; they differ only in whether the client offers to verify them.
     let both = std::fs::read_to_string(pki.ca()).unwrap() + &std::fs::read_to_string(rsa.ca()).unwrap();
     std::fs::write(pki.ca(), both).unwrap();
     let scene = Scene::start(pki, &[("main", "certificates = [\"certs\"]")]);
@@ -232,7 +232,7 @@ fn the_log_has_the_signature_scheme_that_openssl_saw() {
     }
 }
 
-/// A client that asks for `name` and wants a certificate that is good for it.
+/// A client that asks for `name` and requires a certificate that is valid for it.
 fn asking<'a>(tool: Tool, version: Version, name: &'a str, schemes: &'a [Scheme]) -> Client<'a> {
     Client { tool, version, schemes, name: Some(name), verify: name, more: &[] }
 }

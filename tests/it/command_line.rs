@@ -1,4 +1,4 @@
-//! What shells and readers are told of the command line.
+//! What shells and readers learn about the command line: completions, man pages, the schema.
 
 use std::fs;
 use std::path::Path;
@@ -58,7 +58,7 @@ fn the_schema_takes_every_shipped_configuration_and_refuses_what_check_refuses()
     }
 }
 
-/// Python's own reader of TOML, and Debian's `python3-jsonschema`. Exits with 3 where the file does not fit the schema.
+/// Python's own TOML parser, and Debian's `python3-jsonschema`. Exits with 3 if the file does not match the schema.
 const VALIDATE: &str = "
 import json, sys, tomllib, jsonschema
 schema, data = json.load(open(sys.argv[1])), tomllib.load(open(sys.argv[2], 'rb'))

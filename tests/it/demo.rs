@@ -1,4 +1,4 @@
-//! `tlsgate demo`, as somebody uses it who has just arrived: the printed commands are run as they stand.
+//! `tlsgate demo`, as a new user runs it: the printed commands are run unchanged.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -25,7 +25,7 @@ fn its_commands_work_as_printed_and_it_leaves_nothing_behind() {
     let ca = introduction.iter().find(|line| line.starts_with("The CA")).unwrap();
     assert!(ca.contains(temporary.path().to_str().unwrap()), "{ca}");
 
-    // The commands fail with a certificate that does not verify.
+    // The commands fail if a certificate does not verify.
     let expected = ["ldap.demo.test.rsa.crt", "ldap.demo.test.ecdsa.crt", "any.apps.demo.test"];
     for (command, certificate) in commands.iter().zip(expected) {
         let output = tool::run("bash", &["-c", command], b"");

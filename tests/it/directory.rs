@@ -1,4 +1,4 @@
-//! LDAPS in front of a real directory, as real LDAP clients see it. Every client verifies the certificate.
+//! LDAPS in front of a real directory, with real LDAP clients. Every client verifies the certificate.
 
 use std::thread;
 use std::time::Duration;
@@ -86,7 +86,7 @@ fn two_hundred_connections_are_open_together_and_each_is_its_own() {
         client.unbind();
         let record = site.proxy.record(|record| record["client.port"] == port);
         assert_eq!(record["outcome"], "completed");
-        // The unbind request, seven bytes, was still to come.
+        // The unbind request, seven bytes, had not been sent yet.
         assert_eq!(
             (record["received_bytes"].as_u64(), record["sent_bytes"].as_u64()),
             (Some(sent + 7), Some(received))
@@ -145,7 +145,7 @@ fn traffic_keeps_a_connection_alive_that_silence_would_end() {
         });
         while !ended.is_finished() {
             assert_eq!(busy.whoami(), format!("dn:{ADMIN}"));
-            // The pace, until the silent one has ended.
+            // Sets the pace until the silent connection has ended.
             thread::park_timeout(Duration::from_millis(100));
         }
         ended.join().unwrap()
@@ -165,7 +165,7 @@ fn a_silent_connection_lives_on_where_idle_timeout_is_left_at_its_default() {
     let mut short = site.connect("short");
     assert_eq!(short.bind(ADMIN, PASSWORD), 0);
     let port = short.port();
-    // The other one's end is the clock: three seconds, in which nothing moved on this one.
+    // The end of the other connection is the clock: three seconds in which nothing moved on this one.
     assert_eq!(site.proxy.record(|record| record["client.port"] == port)["outcome"], "idle_timeout");
     assert_eq!(patient.whoami(), format!("dn:{ADMIN}"));
     patient.unbind();
@@ -185,7 +185,7 @@ fn a_directory_server_that_is_down_is_passed_over() {
         for record in site.proxy.records(10) {
             assert_eq!((&record["outcome"], &record["backend.address"]), (&"completed".into(), &site.address()));
         }
-        // It was not left out by luck: some of the ten were sent to it first.
+        // This is not luck: some of the ten were sent to the dead server first.
         assert!(site.proxy.log_line("cannot connect").contains(&dead.to_string()));
     }
 }

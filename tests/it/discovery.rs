@@ -90,7 +90,7 @@ fn talks(client: &mut Client) {
     assert_eq!(client.read_exact(5), b"hello");
 }
 
-/// One client that is served from its beginning to its end.
+/// One client that is served from beginning to end.
 fn visit(stage: &Stage) {
     let mut client = stage.client(Tls::V13);
     talks(&mut client);
@@ -121,7 +121,7 @@ fn servers_follow_the_records_and_live_connections_stay() {
     assert_eq!(last, BTreeSet::from([&*fleet.server(2)]));
     let line = stage.proxy.log_line("servers found");
     assert!(line.contains("source=dns:web.test:"), "{line}");
-    // What is gone has no series any more.
+    // A removed server has no series any more.
     let gone = format!("server=\"{}\"", fleet.server(0));
     eventually("its series end", || (!stage.door().get("/metrics").body.contains(&gone)).then_some(()));
 }
@@ -145,7 +145,7 @@ fn what_was_found_stays_whatever_the_name_server_does() {
         for _ in 0..4 {
             visit(&stage);
         }
-        // It goes on asking.
+        // It keeps asking.
         let asked = dns.asked();
         eventually("it asks again", || (dns.asked() > asked + 4).then_some(()));
         dns.mood(Mood::Good);
@@ -162,7 +162,7 @@ fn a_name_server_that_knows_no_ipv6_does_not_matter() {
     let stage = stage(&dns, &format!("\"dns:web.test:{}\"", fleet.port), "");
     become_known(&stage, &fleet.servers(&[0]));
     visit(&stage);
-    // The family that can be asked about is followed, the other one keeps what it had.
+    // The family that the name server answers for is followed; the other keeps its last addresses.
     dns.mood(Mood::Good);
     dns.set("web.test", &[Record::A(fleet.addresses[0]), Record::Aaaa("2001:db8::1".parse().unwrap())]);
     let both = BTreeSet::from([fleet.server(0), format!("[2001:db8::1]:{}", fleet.port)]);
@@ -199,7 +199,7 @@ fn srv_records_with_port_0_are_left_out_and_warned_of_once() {
     let line = stage.proxy.log_line("SRV records with port 0 are ignored");
     assert!(line.contains("targets=b.test."), "{line}");
     assert_eq!(stage.proxy.log().matches("SRV records with port 0").count(), 1);
-    // Where there are no others, what was found before stays, and it is said why.
+    // Without other servers, the last known ones stay, and the log gives the reason.
     dns.set("_ldap._tcp.corp.test", &[service(0, "b.test")]);
     let said = eventually("trouble is shown", || trouble(&stage));
     assert!(said.contains("port 0"), "{said}");
@@ -248,9 +248,9 @@ fn two_hundred_records_are_two_hundred_servers() {
     dns.set("many.test", &records);
     let stage = stage(&dns, "\"dns:many.test:1\"", "");
     become_known(&stage, &addresses.iter().map(|address| format!("{address}:1")).collect());
-    // They do not fit one packet.
+    // The records do not fit into one packet.
     assert!(dns.asked_over_tcp() > 0);
-    // In another order they are the same.
+    // The same records in another order.
     let reversed: Vec<Record> = records.into_iter().rev().collect();
     dns.set("many.test", &reversed);
     let asked = dns.asked();
@@ -279,12 +279,12 @@ fn srv_records_say_port_priority_and_weight() {
     };
     (0..8).for_each(|_| visit(&stage));
     assert_eq!(count(&stage.proxy.records(8)), [2, 6, 0]);
-    // The next priority serves when the first one is gone; a target of "." is no server.
+    // The next priority serves when the first one has been removed; a target of "." is no server.
     dns.set("_ldap._tcp.corp.test", &[service(20, 0, "c.test"), service(5, 0, ".")]);
     become_known(&stage, &fleet.servers(&[2]));
     (0..4).for_each(|_| visit(&stage));
     assert_eq!(count(&stage.proxy.records(12)[8..]), [0, 0, 4]);
-    // A target whose addresses cannot be found keeps what it had, beside those that can.
+    // A target whose addresses cannot be found keeps its last ones, next to the targets that can be found.
     dns.set("_ldap._tcp.corp.test", &[service(20, 0, "c.test"), service(20, 0, "none.test")]);
     let asked = dns.asked();
     eventually("it asks again", || (dns.asked() > asked + 12).then_some(()));
@@ -312,7 +312,7 @@ fn records_that_come_and_go_lose_no_connection() {
     assert!(told.count() <= 12, "{}", stage.proxy.log());
     let after = resident_kib(stage.proxy.pid());
     assert!(after < before + 16 * 1024, "{before} KiB have become {after}");
-    // A server that is gone is not checked any more.
+    // A removed server is no longer checked.
     dns.mood(Mood::Good);
     dns.set("web.test", &fleet.records(&[1]));
     become_known(&stage, &fleet.servers(&[1]));

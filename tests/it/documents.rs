@@ -1,4 +1,4 @@
-//! What the documents name: files that are there, links that lead somewhere, functions and files within their bounds.
+//! What the documents name: files that exist, links that lead to a target, functions and files within their bounds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn every_link_in_a_document_leads_somewhere() {
     assert!(dead.is_empty(), "{}", dead.join("\n"));
 }
 
-/// README.md and its like, and docs/.
+/// README.md and the other documents of the root folder, and docs/.
 fn documents() -> Vec<PathBuf> {
     let folders = [PathBuf::from(ROOT), Path::new(ROOT).join("docs")];
     let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
@@ -59,7 +59,7 @@ fn paths_in(text: &str) -> Vec<String> {
     paths.filter(|path| path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c))).map(str::to_owned).collect()
 }
 
-/// As links name them: lower case, blanks as hyphens, without punctuation.
+/// Headings as links name them: lower case, blanks as hyphens, without punctuation.
 fn headings(document: &Path) -> Vec<String> {
     let text = fs::read_to_string(document).unwrap();
     let titles = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());

@@ -1,4 +1,4 @@
-//! Ends in order: each side ends its own data, and the other direction goes on.
+//! Orderly ends: each side ends its own data, and the other direction goes on.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -21,7 +21,7 @@ fn after_the_clients_close_notify_the_backend_still_answers_in_full() {
     let stage = Stage::plain(backend.address);
     let (question, answer) = (bytes(100_000), bytes(1 << 20));
     for tls in Tls::BOTH {
-        // Some clients end the TCP connection along with TLS, others leave it open.
+        // Some clients end the TCP connection together with TLS, others leave it open.
         for with_fin in [false, true] {
             let (mut client, mut server) = stage.joined(&backend, tls);
             client.send(&question).unwrap();
@@ -94,7 +94,7 @@ fn an_answer_comes_in_full_from_a_backend_that_does_not_read_the_question() {
     let backend = ByHand::new();
     let stage = Stage::plain(backend.address);
     let answer = bytes(50_000);
-    // It is a race between the question, the answer and the reset that the backend's kernel sends; so, many times.
+    // The question, the answer and the reset of the backend's kernel race each other; so the test runs many rounds.
     for round in 0..40 {
         let (mut client, mut server) = stage.joined(&backend, Tls::BOTH[round % 2]);
         client.send(&bytes(20_000)).unwrap();
@@ -110,14 +110,14 @@ fn data_and_end_may_come_in_one_flight_with_the_clients_finished() {
     let backend = ByHand::new();
     let stage = Stage::plain(backend.address);
     for with_end in [false, true] {
-        // Under TLS 1.2 the client must hear the server's Finished first.
+        // Under TLS 1.2 the client must receive the server's Finished first.
         let mut client = stage.silent(Tls::V13);
         let hello = client.flight();
         client.tcp.write_all(&hello).unwrap();
         while client.tls.is_handshaking() {
             assert_ne!(client.tls.read_tls(&mut client.tcp).unwrap(), 0, "it was closed");
             client.tls.process_new_packets().unwrap();
-            // The server may ask for another key share; what ends the handshake waits for the question.
+            // The server may ask for another key share; the last flight waits for that request.
             if client.tls.is_handshaking() {
                 let hello = client.flight();
                 client.tcp.write_all(&hello).unwrap();

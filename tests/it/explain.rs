@@ -1,4 +1,4 @@
-//! `tlsgate explain` and `GET /api/v1/explain`: what they say is what clients really get.
+//! `tlsgate explain` and `GET /api/v1/explain`: what they report is what clients really get.
 //! Must not know: how the choice is made.
 
 mod agreement;

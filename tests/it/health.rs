@@ -1,5 +1,5 @@
-//! Health checks: a server that does not do its work is noticed, whatever it still does, and clients are led past it.
-//! Here: servers with such checks, and what is known of them.
+//! Health checks: a server that fails at its work is detected, even if it still accepts, and clients use the others.
+//! This file: servers with such checks, and their state as the proxy shows it.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ mod settings;
 mod tls;
 mod verdict;
 
-/// As often as is of use in a test.
+/// The shortest useful interval for a test.
 const QUICK: &str = "interval = \"50ms\", jitter = \"5ms\"";
 
 fn stage(servers: &[SocketAddr], health: &str, more: &str) -> Stage {
@@ -31,7 +31,7 @@ fn server(stage: &Stage, index: usize) -> Value {
     stage.door().get("/api/v1/backends").json()["backends"][0]["servers"][index].clone()
 }
 
-/// Waits until checks say so of a server; what is shown of it then.
+/// Waits until checks report that state of a server, and returns what is shown of it then.
 fn becomes(stage: &Stage, index: usize, health: &str) -> Value {
     eventually(health, || Some(server(stage, index)).filter(|server| server["health"] == health))
 }
@@ -40,7 +40,7 @@ fn reason(server: &Value) -> &str {
     server["last_check"]["reason"].as_str().unwrap()
 }
 
-/// Waits until a server is down, for that reason.
+/// Waits until a server is down for that reason.
 fn down_for(stage: &Stage, index: usize, wanted: &str) {
     let server = becomes(stage, index, "down");
     assert!(reason(&server).contains(wanted), "wanted {wanted}: {server}");

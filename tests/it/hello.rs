@@ -1,4 +1,4 @@
-//! A ClientHello counts however it comes: in pieces of any size, in records of any size, with anything in it.
+//! A ClientHello counts in whatever form it arrives: in pieces of any size, in records of any size, with any content.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn a_hello_in_two_segments_is_understood_wherever_it_is_cut() {
     let stage = Stage::plain(Backend::echo().address);
     for tls in Tls::BOTH {
         let length = stage.silent(tls).flight().len();
-        // Inside the record's header and the message's, and here and there behind them.
+        // Inside the headers of the record and of the message, and at some places after them.
         for cut in (1..12).chain((12..length).step_by(29)).chain([length - 1]) {
             let mut client = stage.silent(tls);
             let hello = client.flight();

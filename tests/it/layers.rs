@@ -1,5 +1,5 @@
-//! The house's floors, checked: every use of one file by another against the table in `src/lib.rs`, and that no files use
-//! each other in a circle. Unit tests are left out: they may use what they need.
+//! The table of rooms, checked: every use of one file by another against the table in `src/lib.rs`, and that no files
+//! use each other in a circle. Unit tests are left out: they may use what they need.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -122,7 +122,7 @@ fn every_kind_of_path_is_followed_to_the_file_it_leads_to() {
         ("mod within { fn f() { super::e::f() } }", "b::c::e"),
         ("impl<'a> From<&'a crate::a::Item> for X { const C: char = '\"'; }", "a"),
         ("struct X(pub (super::d::Item, u8));", "b::d"),
-        // No use:
+        // Not a use:
         ("mod e;", ""),
         ("pub(in crate::b) fn f() {}", ""),
         ("// crate::a\n/* crate::a /* crate::a */ crate::a */ /// crate::a", ""),

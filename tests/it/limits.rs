@@ -1,5 +1,5 @@
-//! Who may connect, how many at a time and how often: each refusal has its name and is counted, and a flood of any kind
-//! leaves those who behave alone.
+//! Which clients may connect, how many at a time and how often: each refusal has its name and is counted, and a flood
+//! of any kind does not affect clients that behave.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -98,7 +98,7 @@ fn who_fails_too_often_is_blocked_for_a_while() {
     let stage = stage("handshake_failures = { limit = 3, window = \"1h\", block = \"2s\" }");
     let (bad, good) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
     for _ in 0..10 {
-        // What a port check does is no failure.
+        // A port check's connection is no failure.
         assert_eq!(stage.outcome(close(connect_from(bad, stage.address()))), "hello_closed");
     }
     for _ in 0..4 {
@@ -156,12 +156,12 @@ fn a_flood_from_thousands_of_addresses_leaves_those_who_behave_alone() {
     assert!(count > 0 && refused > 0);
     assert!(peak < memory + 64 * 1024, "{memory} KiB have become {peak}");
     eventually("every file is closed", || (open_files(stage.proxy.pid()) <= files).then_some(()));
-    // Written down at a bounded rate; the metrics have them all.
+    // They are logged at a bounded rate; the metrics count all of them.
     stage.proxy.log_line("more connections are refused than the access log shows");
     assert!(served(&stage, good));
 }
 
-/// Silence from more addresses than there are places: who says nothing gives way to who comes.
+/// Silence from more addresses than there are places: silent connections give way to newcomers.
 #[test]
 fn silence_from_everywhere_keeps_nobody_out() {
     let stage = stage("max_connections = 50\nhandshake_timeout = \"1m\"");
@@ -184,8 +184,8 @@ fn silence_from_everywhere_keeps_nobody_out() {
     assert!(served(&stage, good));
 }
 
-/// Half of the connections come from an address of their own, with noise or without a word; the other half from the
-/// attacker's one address, silent and held. Returns the most memory that was seen.
+/// Half of the connections come from an address of their own, with noise or silent; the other half come from the
+/// attacker's one address and are held silent. Returns the highest memory that was seen.
 fn attack(stage: &Stage, number: u32) -> u64 {
     let mut held: Vec<TcpStream> = Vec::new();
     let mut peak = 0;
@@ -194,14 +194,14 @@ fn attack(stage: &Stage, number: u32) -> u64 {
         if attempt % 2 == 0 {
             let mut tcp = connect_from(Ipv4Addr::new(127, 100 + number as u8, high, low), stage.address());
             if attempt % 4 == 0 {
-                // It may be refused already, and then this fails.
+                // The connection may be refused already; then this fails.
                 let _ = tcp.write_all(b"GET / HTTP/1.0\r\n\r\n");
             }
         } else {
             held.push(connect_from(Ipv4Addr::new(127, 99, 0, number as u8 + 1), stage.address()));
         }
         if held.len() > 200 {
-            // Most of them are closed by the other side already.
+            // The other side has closed most of them already.
             held.drain(..150);
         }
         if attempt % 100 == 0 {

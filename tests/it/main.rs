@@ -1,7 +1,7 @@
-//! The black-box tests: they start the real program, and look at it from outside.
+//! The black-box tests: they start the real program, and observe it from outside.
 //!
-//! One binary, a file for each kind of behaviour. Ports are 0, what is waited for is an event, and a tool that is
-//! missing is a failure (`tests/run` installs them all).
+//! One binary, a file for each kind of behaviour. Ports are 0, tests wait for events, and a missing tool is a
+//! failure (`tests/run` installs all of them).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;

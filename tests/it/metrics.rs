@@ -1,4 +1,4 @@
-//! The metrics tell what happened, and nothing of what is gone or of what clients make up.
+//! The metrics show what happened, and contain nothing about removed objects and nothing that clients invent.
 
 use std::fs;
 
@@ -39,7 +39,7 @@ impl Scene {
         tool::run("openssl", &[&["s_client", "-connect", &address], arguments].concat(), b"");
     }
 
-    /// The value of a series, by the beginning of its line.
+    /// The value of a series, found by the beginning of its line.
     fn value(&self, series: &str) -> Option<f64> {
         let text = self.door.get("/metrics").body;
         text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
@@ -87,7 +87,7 @@ fn what_happens_is_counted_by_what_it_was() {
     ] {
         assert!(text.contains(name), "{name} is not in\n{text}");
     }
-    // What a client says is no label.
+    // Bytes from a client never become a label.
     assert!(!text.contains("unknown.example") && !text.contains("127.0.0.1\""), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! Names and validity as clients meet them: case, trailing dots, A-labels, expired certificates, ten thousand names.
+//! Names and validity as clients see them: case, trailing dots, A-labels, expired certificates, ten thousand names.
 //! Must not know: how names are compared.
 
 use std::fs;
@@ -16,7 +16,7 @@ fn asking<'a>(tool: Tool, name: &'a str, verify: &'a str) -> Client<'a> {
     Client { tool, version: Version::Tls13, schemes: EVERYTHING, name: Some(name), verify, more: &[] }
 }
 
-/// A scene in which what is not known is refused, so that a certificate can only come from the name.
+/// A scene in which unknown names are refused, so that a certificate can only come from the name.
 fn strict(pki: Pki, certificates: &str) -> Scene {
     Scene::start(pki, &[("main", &format!("certificates = [{certificates}]\nunknown_name = \"reject\""))])
 }
@@ -121,7 +121,7 @@ fn a_name_with_nothing_but_an_expired_certificate_is_still_served_and_check_warn
     let pki = Pki::new();
     let expired = Extra { validity: EXPIRED, ..Extra::default() };
     pki.write("certs", "expired", &["old.test"], Key::P256, &expired);
-    // For an RSA-only client the valid ECDSA certificate is no way out.
+    // For an RSA-only client the valid ECDSA certificate is no alternative.
     pki.write("certs", "mixed-rsa", &["mixed.test"], Key::Rsa2048, &expired);
     pki.write("certs", "mixed-ec", &["mixed.test"], Key::P256, &Extra::default());
     let scene = strict(pki, "\"certs\"");

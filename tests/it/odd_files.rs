@@ -1,4 +1,5 @@
-//! Certificate files as they are in the wild, against OpenSSL: what it reads is read, and what is not read is named.
+//! Certificate files as they occur in practice, compared with OpenSSL: what OpenSSL reads is read, and the rest is
+//! named.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +23,7 @@ fn config(listener: &str, backend: &str) -> String {
     )
 }
 
-/// How many certificates OpenSSL finds in a file; 0 where it gives up.
+/// How many certificates OpenSSL finds in a file; 0 if it gives up.
 fn found_by_openssl(path: &Path) -> usize {
     let path = path.to_str().unwrap();
     let bundle = tool::run("openssl", &["crl2pkcs7", "-nocrl", "-certfile", path], b"");
@@ -33,7 +34,7 @@ fn found_by_openssl(path: &Path) -> usize {
     String::from_utf8(printed.stdout).unwrap().matches("-----BEGIN CERTIFICATE-----").count()
 }
 
-/// How many `cert show` shows of a file, and whether it reports an error.
+/// How many certificates `cert show` shows for a file, and whether it reports an error.
 fn found_by_us(path: &Path) -> (usize, bool) {
     let report = show(path);
     let all = report["certificates"].as_array().unwrap();
@@ -91,13 +92,13 @@ fn whatever_openssl_finds_in_a_file_is_found_too() {
             2,
         ),
         ("a malformed BEGIN line", format!("-----BEGIN CERTIFICATE----\n{one}{two}").into(), 2),
-        // From here on OpenSSL finds less.
+        // From here on OpenSSL finds fewer.
         ("glued", format!("{}{two}", one.trim_end()).into(), 2),
         ("indented", format!("{one}{}", two.replace('\n', "\n  ").replacen("-----", "  -----", 1)).into(), 2),
         ("CR", plain.replace('\n', "\r").into(), 2),
         ("empty lines", plain.replace('\n', "\n\n").into(), 2),
         ("NULs", [one.as_bytes(), &[0; 300], two.as_bytes(), &[0; 300], b"noise"].concat(), 2),
-        // Errors for both.
+        // Errors for both programs.
         ("cut", plain[..plain.len() - 40].into(), 0),
         ("no base64", plain.replacen("MII", "M!I", 1).into(), 0),
         ("UTF-16", plain.encode_utf16().flat_map(u16::to_le_bytes).collect(), 0),
@@ -217,7 +218,7 @@ fn of_two_issuers_of_one_name_the_one_that_signed_is_sent_first() {
         older.signed_by(&generate(Key::P256), &Issuer::new(scene.root_params.clone(), &scene.root)).unwrap().pem();
     assert_eq!(scene.served(&format!("{}{older}{}", scene.leaf, scene.middle)), (3, true));
     assert_eq!(scene.warnings(&format!("{}{older}{}", scene.leaf, scene.middle)), Vec::<String>::new());
-    // Without the one that signed, clients refuse it, and that is not passed over.
+    // Without the issuer that signed, clients refuse it, and that is reported.
     let warnings = scene.warnings(&format!("{}{older}", scene.leaf));
     let expected =
         "the chain does not verify: \"CN=issuing\" did not sign \"CN=leaf.test\", which names it as its issuer";
@@ -251,7 +252,7 @@ fn a_signature_that_was_damaged_is_a_warning() {
     *der.last_mut().unwrap() ^= 1;
     let warnings = scene.warnings(&format!("{}{}", der_to_pem(&der), scene.middle));
     assert!(warnings.iter().any(|warning| warning.contains("x.crt: the chain does not verify")), "{warnings:?}");
-    // A reload that brings it is served, and reported.
+    // After a reload that adds it, it is served and reported.
     scene.write(&format!("{}{}", scene.leaf, scene.middle));
     let proxy = Proxy::start(scene.pki.folder(), &config("", "127.0.0.1:389"));
     scene.write(&format!("{}{}", der_to_pem(&der), scene.middle));
@@ -275,7 +276,7 @@ fn a_certificate_without_an_end_and_with_a_negative_serial_is_shown_as_it_is() {
     params.not_after = rcgen::date_time_ymd(9999, 12, 31) + std::time::Duration::from_secs(86_399);
     params.serial_number = Some(SerialNumber::from_slice(&[0x7f, 1]));
     let mut der = params.self_signed(&generate(Key::P256)).unwrap().der().to_vec();
-    // rcgen makes no negative numbers.
+    // rcgen cannot make negative numbers.
     let at = der.windows(4).position(|window| window == [2, 2, 0x7f, 1]).unwrap();
     der[at + 2] = 0xff;
     let path = pki.folder().join("end.crt");

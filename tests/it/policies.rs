@@ -1,5 +1,5 @@
-//! Policies, as other people's tools see them from outside: what each must allow stands here in so
-//! many words, and nothing of it is taken from the program.
+//! Policies as other tools see them from outside: what each must allow is written here in
+//! full, and nothing of it is taken from the program.
 
 mod order;
 mod outside;
@@ -43,7 +43,7 @@ const EXPECTED: [Expected; 13] = [
     aws("TLS13-1-2-Res-2021-06", &BOTH, &T13_RES),
     aws("TLS13-1-2-Res-PQ-2025-09", &BOTH, &T13_RES),
     aws("FS-1-2-Res-2020-10", &["TLSv1.2"], &RES),
-    // These are served as the part of them that has neither CBC nor static RSA nor old versions.
+    // These serve only the part that has neither CBC nor static RSA nor old versions.
     aws("TLS13-1-2-2021-06", &BOTH, &T13_RES),
     aws("TLS13-1-2-PQ-2025-09", &BOTH, &T13_RES),
     aws("TLS-1-2-2017-01", &["TLSv1.2"], &RES),
@@ -96,10 +96,10 @@ ciphers = [
 cipher_order = "client"
 "#;
 
-/// The folders that a listener can have its certificates from.
+/// The folders from which a listener can have its certificates.
 const KINDS: [&str; 3] = ["rsa", "ec", "dual"];
 
-/// The name that all certificates bear.
+/// The name in all certificates.
 const NAME: &str = "policy.test";
 
 /// A listener for each policy and kind, called `POLICY-KIND`; nothing listens where the backend should be.
@@ -121,14 +121,14 @@ fn scene() -> Scene {
             listeners.push((format!("{}-{kind}", policy.name), lines));
         }
     }
-    // Whatever follows the last listener's lines is a section of its own.
+    // Everything after the last listener's lines is a section of its own.
     listeners.last_mut().unwrap().1.push_str(OWN);
     let listeners: Vec<(&str, &str)> = listeners.iter().map(|(name, lines)| (&**name, &**lines)).collect();
     Scene::start(pki, &listeners)
 }
 
-/// The suites of one version that a listener with such certificates must show, in its order of preference: the certificate
-/// is chosen first, an ECDSA one where there is one, and then the suite.
+/// The suites of one version that a listener with such certificates must show, in its order of preference: the
+/// certificate is chosen first, an ECDSA one if there is one, and then the suite.
 fn suites(policy: &Expected, version: &str, kind: &str) -> Vec<&'static str> {
     let of = |part: &str| -> Vec<&'static str> {
         policy.suites.iter().copied().filter(|suite| suite.starts_with(part)).collect()
@@ -141,7 +141,7 @@ fn suites(policy: &Expected, version: &str, kind: &str) -> Vec<&'static str> {
     }
 }
 
-/// Runs all jobs, four at a time: the tools wait more than they work.
+/// Runs all jobs, four at a time: the tools wait more than they compute.
 fn in_parallel<T: Sync>(jobs: &[T], run: impl Fn(&T) + Sync) {
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {

@@ -1,5 +1,5 @@
-//! `tlsgate probe`: what it says of other people's servers and of tlsgate, compared with what sslscan says and with what
-//! is known to stand in the middle.
+//! `tlsgate probe`: what it reports about other servers and about tlsgate, compared with sslscan's report and with what
+//! the test has put in the middle.
 
 mod agreement;
 mod garbage;
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Probed {
     }
 }
 
-/// Asks the server at that address for [`NAME`]. Nothing waits long unless `more` says so.
+/// Probes the server at that address for [`NAME`]. All waits are short unless `more` sets them.
 fn probe(address: SocketAddr, more: &[&str]) -> Probed {
     let address = address.to_string();
     let output = tool::run(PROGRAM, &[&["probe", &address, "--sni", NAME, "--timeout", "30s"], more].concat(), b"");

@@ -1,4 +1,5 @@
-//! Signals: TERM and INT let what is under way come to its end, for a while; a second one and QUIT do not.
+//! Signals: after TERM and INT, connections under way may finish for a while; after a second one and after QUIT they
+//! may not.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -44,7 +45,7 @@ fn a_client_that_was_let_in_before_may_still_begin() {
     let mut early = stage.silent(Tls::V13);
     let hello = early.flight();
     early.tcp.write_all(&hello[..100]).unwrap();
-    // Connections are accepted in order: when this one is in, so is the one before.
+    // Connections are accepted in order: when this one is accepted, so is the one before.
     let (client, server) = stage.joined(&backend, Tls::V13);
     drains(&stage, "TERM");
     early.tcp.write_all(&hello[100..]).unwrap();
@@ -94,7 +95,7 @@ fn a_second_signal_or_quit_cuts_what_is_left() {
     }
 }
 
-/// Sends the signal, and waits until nobody gets in.
+/// Sends the signal, and waits until new connections are refused.
 fn drains(stage: &Stage, signal: &str) {
     stage.proxy.signal(signal);
     stage.proxy.log_line("no longer accepting");
@@ -111,7 +112,7 @@ fn exchange(client: &mut Client, server: &mut TcpStream) {
     assert_eq!(client.read_exact(6), b"answer");
 }
 
-/// Neither side takes it for an end, and the log tells.
+/// Neither side takes it for an orderly end, and the log names it.
 fn is_cut(stage: &Stage, mut client: Client, server: &mut TcpStream) {
     assert_ne!(client.read_to_end().1, Ending::CloseNotify);
     assert_eq!(drain(server), (Vec::new(), Ending::Reset), "what the backend sees");

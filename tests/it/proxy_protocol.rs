@@ -1,5 +1,5 @@
-//! PROXY headers: believed from trusted proxies alone, in pieces of any size, and nothing but valid ones; sent to backends
-//! as other people's software reads them.
+//! PROXY headers: accepted from trusted proxies alone, in pieces of any size, and only if valid; sent to backends in a
+//! form that other software reads.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
@@ -32,7 +32,7 @@ fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
 /// 192.0.2.1:50000 to 198.51.100.2:636.
 const ADDRESSES: [u8; 12] = [192, 0, 2, 1, 198, 51, 100, 2, 0xc3, 0x50, 0x02, 0x7c];
 
-/// Sends `header` and the ClientHello in pieces of that size, exchanges a word, and returns the record.
+/// Sends `header` and the ClientHello in pieces of that size, exchanges some bytes, and returns the record.
 fn record_of(stage: &Stage, tls: Tls, header: &[u8], piece: usize) -> Value {
     let mut client = stage.silent(tls);
     let bytes = [header, &client.flight()].concat();
@@ -47,10 +47,10 @@ fn record_of(stage: &Stage, tls: Tls, header: &[u8], piece: usize) -> Value {
     stage.proxy.record(|record| record["outcome"] == "completed")
 }
 
-/// What is logged of a connection on which `bytes` are sent, and which is closed without an answer.
+/// The record of a connection on which `bytes` are sent, and which is closed without an answer.
 fn refused(stage: &Stage, bytes: &[u8]) -> String {
     let mut tcp = connect(stage.address());
-    // It may be closed already.
+    // The connection may be closed already.
     let _ = tcp.write_all(bytes);
     assert_eq!(drain(&mut tcp).0, b"", "{}", bytes.escape_ascii());
     stage.outcome(close(tcp))
@@ -86,7 +86,7 @@ fn a_header_that_names_no_client_leaves_the_peer_as_it_is() {
         b"PROXY UNKNOWN 192.0.2.1 192.0.2.2 1 2\r\n".to_vec(),
         binary(0x20, 0x00, &[]),
         binary(0x20, 0x11, &ADDRESSES),
-        // What LOCAL says besides its length may be anything: no family, no TLVs, a wrong checksum.
+        // LOCAL may contain anything besides its length: no family, no TLVs, a wrong checksum.
         binary(0x20, 0xff, &[0xff; 200]),
         binary(0x20, 0x11, &[&ADDRESSES[..], &[0x03, 0, 4, 1, 2, 3, 4]].concat()),
         binary(0x20, 0x11, &[&ADDRESSES[..], &[0x04, 0xff]].concat()),
@@ -104,7 +104,7 @@ fn a_header_that_names_no_client_leaves_the_peer_as_it_is() {
 fn a_forged_header_is_never_believed() {
     let stage = stage("allow = [\"192.0.2.0/24\"]");
     let mut stranger = connect_from(Ipv4Addr::new(127, 0, 0, 9), stage.address());
-    // It may be closed already.
+    // The connection may be closed already.
     let _ = stranger.write_all(LINE);
     assert_eq!(drain(&mut stranger).0, b"");
     let record = stage.proxy.record(|record| record["client.port"] == port(&stranger));
@@ -132,7 +132,7 @@ fn anything_but_a_valid_header_is_refused_before_a_byte_is_believed() {
     for bytes in &bad {
         assert_eq!(refused(&stage, bytes), "proxy_header_invalid", "{}", bytes[..16].escape_ascii());
     }
-    // Cut anywhere, it is no header yet.
+    // Wherever it is cut, it is not a header yet.
     for end in [0, 1, 15, 27] {
         let mut tcp = connect(stage.address());
         tcp.write_all(&binary(0x21, 0x11, &ADDRESSES)[..end]).unwrap();

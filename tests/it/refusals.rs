@@ -40,9 +40,9 @@ fn no_key_for_the_clients_schemes_is_handshake_failure_and_not_the_default_certi
     let scene = scene();
     let cases: [(&str, &[Scheme]); 4] = [
         ("both.test", &[ED25519]),
-        // A P-256 key signs with SHA-256 only, also for a TLS 1.2 client that means any curve by it.
+        // A P-256 key signs with SHA-256 only, also for a TLS 1.2 client, for which the scheme allows any curve.
         ("both.test", &[ECDSA_P384]),
-        // The default certificates have an RSA and an ECDSA key, but the name is known, and its key alone counts.
+        // The default certificates have an RSA and an ECDSA key, but the name is known, so only its own key counts.
         ("ec.test", &[RSA_PSS_SHA256]),
         ("rsa.test", &[ECDSA_P256]),
     ];
@@ -61,7 +61,7 @@ fn no_key_for_the_clients_schemes_is_handshake_failure_and_not_the_default_certi
 #[test]
 fn pkcs1_signatures_alone_are_nothing_in_common_under_tls13() {
     let scene = scene();
-    // GnuTLS does not begin such a handshake at all.
+    // GnuTLS does not start such a handshake at all.
     for tool in [Tool::OpenSsl, Tool::Curl] {
         let client = asking(tool, Version::Tls13, "rsa.test", &[RSA_PKCS1_SHA256]);
         scene.refuses("main", &client, HANDSHAKE_FAILURE, "no_common_scheme");
@@ -76,7 +76,7 @@ fn an_unknown_name_is_unrecognized_where_names_are_strict() {
         for version in VERSIONS {
             let client = asking(tool, version, "nowhere.test", EVERYTHING);
             scene.refuses("strict", &client, UNRECOGNIZED_NAME, "unknown_name");
-            // Whether the name is known comes before whether there is a key for it.
+            // Whether the name is known is checked before whether there is a key for it.
             let client = asking(tool, version, "nowhere.test", &[ED25519]);
             scene.refuses("strict", &client, UNRECOGNIZED_NAME, "unknown_name");
             scene.refuses("main", &client, HANDSHAKE_FAILURE, "no_common_scheme");
@@ -87,7 +87,7 @@ fn an_unknown_name_is_unrecognized_where_names_are_strict() {
 #[test]
 fn versions_that_the_policy_lacks_are_protocol_version() {
     let scene = scene();
-    // OpenSSL speaks TLS 1.1 at its lowest security level only.
+    // OpenSSL supports TLS 1.1 at its lowest security level only.
     let old = [
         (Tool::OpenSsl, &["-cipher", "DEFAULT@SECLEVEL=0"][..]),
         (Tool::GnuTls, &[][..]),
@@ -123,7 +123,7 @@ fn a_fallback_below_the_best_version_is_inappropriate() {
         for listener in ["main", "only13"] {
             scene.refuses(listener, &client, INAPPROPRIATE_FALLBACK, "inappropriate_fallback");
         }
-        // Where TLS 1.2 is the best there is, coming back with it is no fallback (RFC 7507 section 3).
+        // If TLS 1.2 is the highest version of the server, a retry with it is no fallback (RFC 7507 section 3).
         scene.serves("only12", &client, "certs/a-both-ec");
     }
 }

@@ -1,4 +1,5 @@
-//! Everything can be swapped while it runs; what is broken keeps the old state, says so, and heals when it is mended.
+//! Everything can be swapped while it runs; what is broken keeps the old state, is reported, and recovers when it is
+//! mended.
 
 mod folders;
 mod warnings;
@@ -112,7 +113,7 @@ fn a_swap_of_kubernetes_link_is_one_step() {
 
 #[test]
 fn what_breaks_keeps_its_last_good_version_and_heals() {
-    /// Breaks `a.key` or `a.crt`.
+    /// Damages `a.key` or `a.crt`.
     type Break = fn(&Scene);
     let breaks: &[(&str, Break)] = &[
         ("is empty", |scene| fs::write(scene.path("certs/a.key"), "").unwrap()),
@@ -227,7 +228,7 @@ fn a_folder_that_is_removed_keeps_the_old_state_and_is_taken_up_when_it_is_back(
 fn of_ten_thousand_certificates_the_bad_ones_stay_as_they_were() {
     const COUNT: usize = 10_000;
     let (pki, backend) = (Pki::new(), Backend::echo());
-    // One pair under many names: what is looked at here is how many there are.
+    // One pair under many names: only their number matters here.
     let names: Vec<String> = (0..COUNT).map(|number| format!("n{number}.test")).collect();
     let (first, key) = pki.write("certs", "n0", &["n0.test"], Key::P256, &Extra::default());
     let shared = rcgen::KeyPair::from_pem(&fs::read_to_string(&key).unwrap()).unwrap();
@@ -253,7 +254,7 @@ fn of_ten_thousand_certificates_the_bad_ones_stay_as_they_were() {
 #[test]
 fn files_behind_links_are_noticed_where_they_lie() {
     let scene = Scene::new();
-    // As Nix and acme.sh have it: each file is a link; and as a deployment has it: a link further up is swapped.
+    // As Nix and acme.sh do it: each file is a link; and as a deployment does it: a link further up is swapped.
     scene.pki.write("store", "b", &["b.test"], Key::P256, &Extra::default());
     for file in ["b.crt", "b.key"] {
         symlink(scene.path("store").join(file), scene.path("certs").join(file)).unwrap();

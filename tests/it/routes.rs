@@ -31,7 +31,7 @@ pub(crate) fn config(listener: &str, routes: &[&str], backends: &[(&str, SocketA
     format!("[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\n{listener}\n{routes}\n{backends}")
 }
 
-/// A listener that terminates what no route takes, and answers with what it gets.
+/// A listener that terminates what no route takes, and echoes.
 pub(crate) const OWN: &str = "certificates = [\"certs\"]\nbackend = \"plain\"";
 
 pub(crate) fn pki() -> Pki {
@@ -40,7 +40,7 @@ pub(crate) fn pki() -> Pki {
     pki
 }
 
-/// OpenSSL's client, once, with one line to say.
+/// OpenSSL's client, once, with one line to send.
 pub(crate) fn s_client(to: SocketAddr, name: Option<&str>, ca: &Path, more: &[&str]) -> String {
     let to = to.to_string();
     let mut arguments = vec!["s_client", "-ign_eof", "-connect", &to, "-CAfile", ca.to_str().unwrap()];

@@ -1,6 +1,6 @@
-//! LDAPS in front of a real Samba domain controller: what a simple bind needs there when TLS ends before it.
+//! LDAPS in front of a real Samba domain controller: what a simple bind needs there if TLS ends before it.
 //!
-//! Samba's LDAP is on port 389 and no other, which takes root. Each test has a loopback address to itself.
+//! Samba's LDAP server is on port 389 and no other, which requires root. Each test has a loopback address of its own.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -29,7 +29,7 @@ fn a_simple_bind_is_taken_where_strong_auth_is_not_required() {
         let (through, direct) = site.search("wrong", &["-b", SUFFIX]);
         assert_eq!(through.status.code(), Some(49), "{}", tool::shown(&through));
         assert_eq!(through, direct);
-        // In pages, so that this goes to and fro.
+        // In pages, so that there are several requests and answers.
         let schema = format!("CN=Schema,CN=Configuration,{SUFFIX}");
         let (through, direct) = site.search(PASSWORD, &["-b", &schema, "-E", "pr=500/noprompt", "-o", "ldif-wrap=no"]);
         assert!(through.status.success(), "{}", text(&through.stderr));
@@ -96,7 +96,7 @@ servers = ["{}"]
         Self { pki, samba, proxy }
     }
 
-    /// What a health check with these keys says of the domain controller.
+    /// The result that a health check with these keys has for the domain controller.
     fn checked(&self, keys: &str) -> Value {
         let folder = TempDir::new().unwrap();
         write_private(&folder.path().join("password"), PASSWORD);
@@ -138,8 +138,8 @@ health = {{ type = "ldap", timeout = "1m"{separator}{keys} }}
     }
 }
 
-/// A running Samba that does LDAP and nothing else. Dropping it kills it; should the tests be killed, it ends itself
-/// when its standard input does.
+/// A running Samba that does LDAP and nothing else. Dropping it kills it; if the tests are killed, it ends itself
+/// when its standard input ends.
 struct Samba {
     address: SocketAddr,
     child: Child,
@@ -152,7 +152,7 @@ impl Samba {
         let domain = ["domain", "provision", "--configfile=/dev/null", "--realm=corp.example.com", "--domain=CORP"];
         let machine = ["--host-name=dc1", "--host-ip=127.0.0.1", "--server-role=dc", "--dns-backend=NONE"];
         let arguments = [&domain[..], &machine, &[&target, &password]].concat();
-        // It writes and syncs hundreds of small files, which takes minutes on a machine with other work.
+        // Provisioning writes and syncs hundreds of small files, which takes minutes on a busy machine.
         let provisioned = tool::run_for(Duration::from_secs(600), "samba-tool", &arguments, b"");
         assert!(provisioned.status.success(), "{}", tool::shown(&provisioned));
 
@@ -199,7 +199,7 @@ impl Drop for Samba {
     }
 }
 
-/// A loopback address whose port 389 nobody uses, made of this process's id.
+/// An unused loopback address for port 389, derived from this process's id.
 fn address_of_its_own() -> Ipv4Addr {
     static USED: AtomicU8 = AtomicU8::new(1);
     let [.., high, low] = process::id().to_be_bytes();
@@ -211,7 +211,8 @@ fn address_of_its_own() -> Ipv4Addr {
     }
 }
 
-/// Runs the test of that name; for an ordinary user by running it once more with sudo, which must not ask.
+/// Runs the test of that name; for an ordinary user it runs the test again with sudo, which must not ask for a
+/// password.
 fn as_root(name: &str, test: fn()) {
     let output = tool::run("id", &["-u"], b"");
     if text(&output.stdout).trim() == "0" {
@@ -231,5 +232,5 @@ const SUFFIX: &str = "DC=corp,DC=example,DC=com";
 const ADMIN: &str = "Administrator@corp.example.com";
 const PASSWORD: &str = "Passw0rd.1";
 
-/// Only how often a starting server is looked at; when it is ready is told by what is seen.
+/// The interval between looks at a starting server; what is seen decides whether it is ready.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);

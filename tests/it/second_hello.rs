@@ -1,5 +1,5 @@
-//! A second ClientHello, after a HelloRetryRequest, is the first one again, but for what RFC 8446 section 4.1.2 names: who was
-//! judged by one is never served by another. With either record layer.
+//! A second ClientHello, after a HelloRetryRequest, equals the first one except for the changes that RFC 8446 section
+//! 4.1.2 allows: a client that was judged by one is never served by another. With either record layer.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +17,7 @@ const UNEXPECTED_MESSAGE: u8 = 10;
 const ILLEGAL_PARAMETER: u8 = 47;
 const DECODE_ERROR: u8 = 50;
 
-/// Routes of every kind that a second hello might want to get into, or around.
+/// Routes of every kind that a second hello could try to reach or to avoid.
 fn stage(backend: SocketAddr, layer: &str, more: &str) -> Stage {
     let listener = format!(
         r#"
@@ -43,12 +43,12 @@ backend = "elsewhere"
     Stage::new(&[backend], Lines { top: &top, listener: &listener, backend: &elsewhere })
 }
 
-/// A client that is about to say hello without a key share.
+/// A client that is about to send a hello without a key share.
 struct Asking {
     tcp: TcpStream,
-    /// What it says first.
+    /// Its first hello.
     first: Vec<u8>,
-    /// A share for the group that it will be asked for.
+    /// A share for the group that the server will ask for.
     share: Vec<u8>,
 }
 
@@ -88,7 +88,7 @@ impl Asking {
         (header[0], content)
     }
 
-    /// The second hello as it should be.
+    /// The correct second hello.
     fn second(&self) -> Vec<u8> {
         with_extensions(&self.first, KEY_SHARE, &[&self.share])
     }
@@ -126,7 +126,7 @@ fn on_both_layers(more: &str, check: impl Fn(&Stage)) {
 fn no_route_is_got_into_or_around_by_a_second_hello() {
     on_both_layers("", |stage| {
         for (first, second) in [
-            // Into the route that asks for certificates, into the one that refuses, and out of all.
+            // Into the route that asks for certificates, into the one that refuses, and out of every route.
             (Some(&["h2"][..]), Some(&["imap"][..])),
             (Some(&["h2"]), Some(&["imap", "h2"])),
             (Some(&["h2"]), Some(&["h2", "imap"])),
@@ -169,7 +169,7 @@ fn no_route_is_got_into_or_around_by_a_second_hello() {
     });
 }
 
-/// All that rustls reads once more, and all that it does not.
+/// The parts that rustls reads again, and the parts that it does not.
 #[test]
 fn nothing_else_of_a_hello_may_change_either() {
     on_both_layers("", |stage| {
@@ -212,14 +212,14 @@ fn nothing_else_of_a_hello_may_change_either() {
         let added = with_psk(&asking.second(), &psk);
         let reason = asking.refused(stage, &records(&added, 1 << 14), ILLEGAL_PARAMETER, "a new pre-shared key");
         assert!(reason.ends_with("differs from the first in pre_shared_key"), "{reason}");
-        // Without the share that was asked for.
+        // Without the share that the server asked for.
         let asking = Asking::new(stage, Some(&["h2"])).retried();
         let same = asking.first.clone();
         asking.refused(stage, &records(&same, 1 << 14), ILLEGAL_PARAMETER, "no share again");
     });
 }
 
-/// It has to be the last one (RFC 8446 section 4.2.11).
+/// pre_shared_key has to be the last extension (RFC 8446 section 4.2.11).
 fn with_psk(hello: &[u8], psk: &[u8]) -> Vec<u8> {
     let before = with_extensions(hello, 41, &[psk]);
     let (added, at) = (4 + psk.len(), before.len() - hello.len());
@@ -256,7 +256,7 @@ fn the_same_hello_again_is_accepted_however_it_comes() {
             let bytes: Vec<&[u8]> = second.chunks(1).collect();
             asking.accepted(&bytes, &format!("byte by byte, records of {size}"));
         }
-        // The first one in pieces, too, and both before anybody has answered.
+        // The first one in pieces too, and both before the server has answered.
         for size in [1, 7, 1 << 14] {
             let mut asking = Asking::new(stage, Some(&["h2"]));
             let both = [records(&asking.first, size), ccs.to_vec(), records(&asking.second(), size)].concat();
@@ -264,7 +264,7 @@ fn the_same_hello_again_is_accepted_however_it_comes() {
             asking.is_asked_again();
             asking.accepted(&[], &format!("at once, records of {size}"));
         }
-        // Padding may come and go, up to what a hello may take.
+        // Padding may be added or removed, up to the maximal size of a hello.
         for (before, now) in [(0, 100), (100, 0), (100, 60_000), (60_000, 0), (60_000, 60_000)] {
             let mut asking = Asking::new(stage, Some(&["h2"]));
             let padded = |hello: &[u8], length: usize| match length {
@@ -276,7 +276,7 @@ fn the_same_hello_again_is_accepted_however_it_comes() {
             let second = records(&padded(&asking.second(), now), 16_000);
             asking.accepted(&[&second], &format!("padded with {before}, then {now}"));
         }
-        // Early data that nobody asked for any more is passed over (RFC 8446 section 4.2.10).
+        // Early data that the server no longer accepts is skipped (RFC 8446 section 4.2.10).
         let mut asking = Asking::new(stage, Some(&["h2"]));
         let without = asking.first.clone();
         asking.first = with_extensions(&asking.first, 42, &[&[]]);
@@ -318,7 +318,7 @@ fn what_is_no_second_hello_gets_its_alert() {
             let sent = make(&asking);
             asking.refused(stage, &sent, alert, what);
         }
-        // Two changed ones at once, before anybody has answered.
+        // Two changed ones in one write, before the server has answered.
         for size in [9, 1 << 14] {
             let mut asking = Asking::new(stage, Some(&["h2"]));
             let changed = with_extensions(&asking.second(), ALPN, &[&protocols(&["imap"])]);
@@ -338,7 +338,7 @@ fn a_second_hello_that_nobody_asked_for_refused() {
             let other = with_extensions(&whole, ALPN, &[&protocols(&[alpn])]);
             asking.tcp.write_all(&[records(&whole, 1 << 14), records(&other, 1 << 14)].concat()).unwrap();
             let (answer, ending) = drain(&mut asking.tcp);
-            // A ServerHello, and then an alert that is encrypted.
+            // A ServerHello, and then an encrypted alert.
             assert!(answer.starts_with(&[22, 3, 3]) && ending == Ending::Fin, "{answer:02x?}");
             assert_eq!(stage.outcome(close(asking.tcp)), "handshake_failed");
         }

@@ -1,4 +1,4 @@
-//! Files of secrets that everybody may read, as Docker and Kubernetes mount them unless they are asked not to: one rule for
+//! Files of secrets that everyone may read, as Docker and Kubernetes mount them by default: one rule for
 //! each kind. They are used, with a warning, which `check --strict` counts as an error.
 
 use std::fs;
@@ -14,7 +14,7 @@ use crate::support::tool;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
-/// What is written in `[admin]`, in the listener and in the backend, and the file that everybody may read.
+/// The lines in `[admin]`, in the listener and in the backend, and the file that everyone may read.
 struct Kind {
     name: &'static str,
     admin: &'static str,

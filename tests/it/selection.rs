@@ -21,7 +21,7 @@ fn choose(entries: &[Entry], client: &Client) -> (Result<Choice, NoChoice>, Witn
     (choice, witness)
 }
 
-/// Which entry, so that certificates that look alike are told apart.
+/// The index of the entry, so that certificates that look alike can be distinguished.
 fn place(entries: &[Entry], certificate: &Arc<Certificate>) -> usize {
     entries.iter().position(|entry| Arc::ptr_eq(&entry.certificate, certificate)).unwrap()
 }
@@ -38,7 +38,7 @@ proptest! {
                 prop_assert_eq!(place(&entries, &choice.certificate), place(&entries, &expected.certificate));
                 prop_assert_eq!(choice.tier, expected.tier);
                 prop_assert_eq!(choice.valid, plain::is_valid(&choice.certificate, client.now));
-                // The scheme is one that the client offers and this key alone can sign with.
+                // The client offers the scheme, and only this key can sign with it.
                 let only = Client { schemes: vec![choice.scheme], ..client.clone() };
                 prop_assert!(client.schemes.contains(&choice.scheme));
                 prop_assert!(plain::can_sign(&choice.certificate, &only.offer()));
@@ -96,7 +96,7 @@ proptest! {
                 usable.push((*rank, certificate));
             }
         }
-        // Of equals, `min_by_key` returns the first.
+        // Among equals, `min_by_key` returns the first.
         match (choice, usable.iter().min_by_key(|(rank, _)| *rank)) {
             (Ok(choice), Some((rank, certificate))) => {
                 prop_assert!(Arc::ptr_eq(&choice.certificate, certificate));
@@ -125,13 +125,13 @@ proptest! {
         let (before, _) = choose(&entries, &client);
         let asked = client.server_name.as_deref();
         let known = asked.is_some() && plain::candidates(&entries, asked, None, UnknownName::Reject).is_ok();
-        // Were there none at all, the first stranger would be the default.
+        // If there were no certificates at all, the first stranger would be the default.
         prop_assume!(known || !entries.is_empty());
         let mut more = entries.clone();
         for (strangers, at) in others {
             for stranger in strangers {
                 let certificate = Arc::new(elsewhere(&stranger.certificate));
-                // To a known name even a stranger's place and mark are nothing; a default depends on both.
+                // For a known name, a stranger's place and mark do not matter; a default depends on both.
                 match known {
                     true => more.insert(at.index(more.len() + 1), Entry { certificate, ..stranger }),
                     false => more.push(Entry { certificate, default: false }),
@@ -146,7 +146,7 @@ proptest! {
     }
 }
 
-/// A certificate with the same qualities and names that nobody asks for.
+/// A certificate with the same qualities, and with names that no client asks for.
 fn elsewhere(one: &Certificate) -> Certificate {
     Certificate {
         key_type: one.key_type,
@@ -155,7 +155,7 @@ fn elsewhere(one: &Certificate) -> Certificate {
         not_after: one.not_after,
         hash: one.hash,
         chain_signatures: one.chain_signatures.clone(),
-        // Else it might be a default where all others are authorities'.
+        // Otherwise it could be a default if all others belong to authorities.
         is_ca: true,
         ..certificate(&["else.where", "*.else.where"])
     }

@@ -11,7 +11,7 @@ use crate::support::backend::Backend;
 use crate::support::client::{Client, Tls, connect};
 use crate::support::stage::{Lines, NAME, Stage};
 
-/// A backend that writes down what it gets, and answers to each piece with one byte.
+/// A backend that records what it receives, and answers each piece with one byte.
 struct Recorded {
     backend: Backend,
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -42,7 +42,7 @@ fn stage(protocol: &str, backend: &Recorded, more: &str) -> Stage {
     Stage::new(&[backend.backend.address], Lines { listener: &listener, ..Lines::default() })
 }
 
-/// Says that in the clear, and returns the answer of that many bytes.
+/// Sends that in the clear, and returns the answer of that many bytes.
 fn asked(tcp: &mut TcpStream, request: &[u8], answer: usize) -> Vec<u8> {
     tcp.write_all(request).unwrap();
     let mut bytes = vec![0; answer];
@@ -50,7 +50,7 @@ fn asked(tcp: &mut TcpStream, request: &[u8], answer: usize) -> Vec<u8> {
     bytes
 }
 
-/// Says that in the clear, and reads to the end.
+/// Sends that in the clear, and reads to the end.
 fn last_words(stage: &Stage, request: &[u8]) -> (Vec<u8>, String) {
     let mut tcp = connect(stage.address());
     tcp.write_all(request).unwrap();
@@ -60,7 +60,7 @@ fn last_words(stage: &Stage, request: &[u8]) -> (Vec<u8>, String) {
     (bytes, stage.outcome(port))
 }
 
-/// Goes on with TLS, sends that, and waits until the backend has it.
+/// Continues with TLS, sends that, and waits until the backend has it.
 fn inside(stage: &Stage, tcp: TcpStream, tls: Tls, secret: &[u8]) -> u16 {
     let mut client = Client::on(tcp, stage.config(tls), NAME);
     client.handshake().unwrap();

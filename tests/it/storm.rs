@@ -1,4 +1,4 @@
-//! Swaps without pause under load: not one handshake fails, no transfer breaks, and no client sees two generations mixed.
+//! Swaps without pause under load: no handshake fails, no transfer breaks, and no client sees two generations mixed.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -21,12 +21,13 @@ use crate::support::procfs::{eventually, open_files, resident_kib};
 use crate::support::proxy::{PROGRAM, Proxy};
 use crate::support::tool;
 
-/// How many generations one run goes through; each swaps certificates, and every other one the configuration.
+/// How many generations one run has; each swaps certificates, and every other one the configuration.
 const GENERATIONS: u64 = 100;
 const NAMES: [&str; 2] = ["a.test", "b.test"];
 
-/// A generation is marked in the certificate (its common name) and in the policy: an even one speaks TLS 1.3 only, an odd
-/// one TLS 1.2 only. A client that gets the one with the other has seen two generations at once.
+/// A generation is marked in the certificate (its common name) and in the policy: an even one allows TLS 1.3 only, an
+/// odd one TLS 1.2 only. A client that gets the certificate of one and the version of the other has seen two
+/// generations.
 fn policy(generation: u64) -> &'static str {
     if generation.is_multiple_of(2) { "TLS13-1-3-2021-06" } else { "FS-1-2-Res-2020-10" }
 }
@@ -40,7 +41,7 @@ fn certificates(pki: &Pki, generation: u64) {
     }
 }
 
-/// One step for a reader of the file: a rename.
+/// A rename: one step for a reader of the file.
 fn configuration(pki: &Pki, backend: SocketAddr, generation: u64) -> String {
     let text = format!(
         "[admin]\nlisten=\"unix:admin.sock\"\n\n[log]\naccess = \"off\"\n\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\npolicy = \"{}\"\n\
@@ -53,7 +54,7 @@ fn configuration(pki: &Pki, backend: SocketAddr, generation: u64) -> String {
     text
 }
 
-/// The generation that the client's certificate is of.
+/// The generation of the client's certificate.
 fn generation_of(client: &Client) -> u64 {
     let leaf = &client.tls.peer_certificates().unwrap()[0];
     let (_, certificate) = X509Certificate::from_der(leaf).unwrap();
@@ -97,7 +98,7 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
                 }
             });
         }
-        // Clients that resume where they can, across reloads and policies.
+        // Clients that resume whenever they can, across reloads and policies.
         scope.spawn(|| {
             let mut config = both_versions(&pki.ca());
             config.resumption = rustls::client::Resumption::in_memory_sessions(8);
@@ -126,14 +127,14 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
         for generation in 1..=GENERATIONS {
             certificates(&pki, generation);
             configuration(&pki, backend.address, generation);
-            // Every way to ask in turn; where nobody asks, the change of the file is noticed.
+            // Each way to ask for a reload in turn; without a request, the change of the file is noticed.
             match generation % 4 {
                 0 => proxy.signal("HUP"),
                 1 => assert_eq!(door.ask("POST", "/api/v1/reload", &[], "").status, 200),
                 2 => assert!(tool::run(PROGRAM, &["reload", "--admin", &admin], b"").status.success()),
                 _ => {}
             }
-            // It reports every certificate of the new folder.
+            // The log reports every certificate of the new folder.
             proxy.log_line(&format!("generation-{generation}/b.test.rsa.crt added"));
             newest.store(generation, Ordering::Release);
             let _ = fs::remove_dir_all(pki.folder().join(format!("generation-{}", generation - 1)));
@@ -143,7 +144,7 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
     println!("{} handshakes over {GENERATIONS} generations", handshakes.load(Ordering::Relaxed));
     println!("{} resumed", resumed.load(Ordering::Relaxed));
     assert!(handshakes.load(Ordering::Relaxed) > GENERATIONS && resumed.load(Ordering::Relaxed) > 0);
-    // The connections are closed by and by.
+    // The connections are closed one after the other.
     let files = eventually("files closed", || Some(open_files(pid)).filter(|files| *files <= before.1));
     let grown = resident_kib(pid).saturating_sub(before.0);
     println!("{grown} KiB more, {files} files (before: {})", before.1);
@@ -226,7 +227,7 @@ fn with_provider(ca: &Path, provider: CryptoProvider) -> rustls::ClientConfig {
     let builder =
         rustls::ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions().unwrap();
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    // A resumed session shows the certificate that it began with.
+    // A resumed session shows the certificate of its first handshake.
     config.resumption = rustls::client::Resumption::disabled();
     config
 }

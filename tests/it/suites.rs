@@ -1,4 +1,4 @@
-//! Cipher suites bear the names that OpenSSL has for their numbers, wherever OpenSSL's names are due.
+//! Cipher suites have OpenSSL's names for their numbers, wherever OpenSSL's names are expected.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ fn each_number_has_the_name_that_openssl_has_for_it() {
     }
 }
 
-/// ECDHE suites with each cipher, for both kinds of key. ChaCha20's have a name that cannot be guessed from the others'.
+/// ECDHE suites with each cipher, for both kinds of key. ChaCha20's name does not follow the pattern of the others.
 const SERVED: [u16; 6] = [0xc02b, 0xc02c, 0xcca9, 0xc02f, 0xc030, 0xcca8];
 
 /// Certificates of both kinds, and a listener that has every suite; its backend is at `address`.
@@ -75,7 +75,7 @@ fn the_nlb_format_names_a_suite_as_the_client_that_asked_for_it_does() {
     names.iter().for_each(|name| s_client(proxy.address("main"), name));
     let lines = crate::access_log::lines(&pki.folder().join("access.log"), names.len());
     let mut logged: Vec<String> = lines.iter().map(|line| line.split(' ').nth(14).unwrap().to_owned()).collect();
-    // They are written as the connections end.
+    // Records are written when the connections end.
     logged.sort();
     names.sort();
     assert_eq!(logged, names);

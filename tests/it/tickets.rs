@@ -1,4 +1,4 @@
-//! Sessions are resumed where they may be, across reloads and machines, and nowhere else.
+//! Sessions are resumed wherever this is allowed, across reloads and machines, and nowhere else.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -33,7 +33,8 @@ fn config(backend: &Backend, lines: &str) -> String {
     format!("{}\n{}\n[backend.echo]\nservers = [\"{}\"]\n", listener("one"), listener("two"), backend.address)
 }
 
-/// Connects, keeps the session in `session` if it is not there yet and uses it if it is. Whether it was resumed.
+/// Connects; keeps the session in `session` if that file is missing, and uses it if it exists. Returns whether it
+/// resumed.
 fn connect(proxy: &Proxy, listener: &str, version: &str, session: &Path) -> bool {
     let address = proxy.address(listener).to_string();
     let file = session.to_str().unwrap();
@@ -74,7 +75,7 @@ fn a_session_is_resumed_after_a_reload_and_a_rotation() {
     for version in VERSIONS {
         let session = pki.folder().join(version);
         connect(&proxy, "one", version, &session);
-        // Each connection asks for a ticket; once the clock has moved on, it is sealed with a new key.
+        // Each connection asks for a ticket; once the clock has moved on, the ticket is sealed with a new key.
         let fresh = pki.folder().join(format!("{version}.fresh"));
         let name = |file: &Path| {
             let output = tool::run("openssl", &["sess_id", "-noout", "-text", "-in", file.to_str().unwrap()], b"");
@@ -107,7 +108,7 @@ fn two_processes_with_the_same_key_file_resume_each_others_sessions() {
         assert!(connect(&second, "one", version, &session), "{version}");
         assert!(!connect(&second, "two", version, &session), "{version}: the same file, another listener");
     }
-    // The file is rotated: a new last line. What was sealed before still opens.
+    // The file is rotated: a new last line. Tickets that were sealed before still open.
     let keys = fs::read_to_string(pki.folder().join("tickets.keys")).unwrap();
     write_private(&pki.folder().join("tickets.keys"), &format!("{keys}{}", new_key()));
     second.signal("HUP");

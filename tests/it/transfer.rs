@@ -1,4 +1,4 @@
-//! Whatever goes in comes out: a gigabyte each way, through backends of our own and other people's.
+//! Everything that goes in comes out: a gigabyte each way, through our own backends and others.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -27,7 +27,7 @@ fn a_gigabyte_each_way_arrives_intact() {
     for tls in Tls::BOTH {
         let (mut client, mut server) = stage.joined(&backend, tls);
         let before = resident_kib(stage.proxy.pid());
-        // The backend answers when it has everything, so that each direction is on its own.
+        // The backend answers when it has everything, so that each direction runs alone.
         let serving = thread::spawn(move || {
             assert_eq!(receive(Stream::new(1), |buffer| server.read(buffer).unwrap()), GIGABYTE, "to the backend");
             send(Stream::new(2), |piece| server.write_all(piece).unwrap());
@@ -69,7 +69,7 @@ fn both_directions_at_once_arrive_intact() {
                         tls.writer().write_all(stream.next(PIECE)).unwrap();
                         tls.write_tls(&mut flight).unwrap();
                     }
-                    // Not under the lock: this waits for whoever reads.
+                    // Not under the lock: this call waits for the reader.
                     writing.write_all(&flight).unwrap();
                 }
             });
@@ -97,7 +97,7 @@ fn both_directions_at_once_arrive_intact() {
 fn messages_of_every_size_keep_their_order() {
     let backend = ByHand::new();
     let stage = Stage::plain(backend.address);
-    // Around the sizes of records and buffers, where something could go wrong.
+    // Around the sizes of records and buffers, where mistakes are most likely.
     let sizes = (1..200).chain([RECORD - 1, RECORD, RECORD + 1, 65_535, 65_536, 65_537, 131_072, 200_000]);
     for tls in Tls::BOTH {
         let (mut client, mut server) = stage.joined(&backend, tls);
@@ -156,7 +156,7 @@ fn send(mut stream: Stream, mut write: impl FnMut(&[u8])) {
     }
 }
 
-/// Reads to the end and compares with the stream. Returns how much it was.
+/// Reads to the end and compares with the stream. Returns the number of bytes.
 fn receive(mut stream: Stream, mut read: impl FnMut(&mut [u8]) -> usize) -> usize {
     let (mut buffer, mut received) = (vec![0; 4 * RECORD], 0);
     loop {
@@ -188,5 +188,5 @@ fn sha256(path: &Path) -> Vec<u8> {
 const GIGABYTE: usize = 1 << 30;
 const ECHOED: usize = 64 << 20;
 const FILE: usize = 256 << 20;
-/// What [`Stream::next`] gives at once.
+/// The largest piece that [`Stream::next`] returns.
 const PIECE: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! Unix sockets to listen on: reached by who may, replaced when left behind, handed on by reloads, gone at the end.
+//! Unix sockets to listen on: who may connect, replacement of leftovers, handing on in reloads, removal at the end.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -61,7 +61,7 @@ fn echoes(mut client: StreamOwned<ClientConnection, UnixStream>) {
 #[test]
 fn clients_are_served_over_it_and_logged_by_its_path() {
     let pki = certified();
-    // One that a killed process left behind.
+    // A socket that a killed process left behind.
     drop(UnixListener::bind(pki.folder().join("main.sock")).unwrap());
     let (mut proxy, _echo) = start(&pki, "socket_mode = \"0660\"\nmax_connections_per_client = 1");
     let path = pki.folder().join("main.sock");
@@ -200,7 +200,7 @@ fn both_ways_through_one_and_every_end_handed_on() {
     assert!(records.iter().all(|record| record["sent_bytes"] == 3_000_005), "{records:?}");
 }
 
-/// HAProxy 2.6 takes version 1 only from such a client: it loses its way in a version 2 header of any family but IPv4 and
+/// HAProxy 2.6 accepts only version 1 from such a client: it misreads a version 2 header of any family but IPv4 and
 /// IPv6. nginx takes it.
 #[test]
 fn others_behind_it_are_told_of_a_client_without_an_ip_address() {
@@ -230,7 +230,7 @@ fn others_behind_it_are_told_of_a_client_without_an_ip_address() {
     }
 }
 
-/// The longest path that a Unix socket can have is bound, whatever has to be put beside it meanwhile.
+/// The longest possible path of a Unix socket can be bound, whatever temporary name is needed next to it.
 #[test]
 fn a_path_as_long_as_there_can_be_is_listened_on() {
     let pki = certified();

@@ -1,4 +1,4 @@
-//! What is too long, too slow or too much at once.
+//! Requests that are too long, too slow or too many at a time.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ fn what_is_too_long_is_refused() {
     let before = scene.state();
     let long = "x".repeat(1 << 20);
     let head = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n");
-    // It may be told, or cut off while it still sends.
+    // The answer may arrive, or the connection may be cut while the client still sends.
     let mut stream = scene.door.connect();
     let _ = stream.write_all(head.as_bytes());
     let mut answer = Vec::new();

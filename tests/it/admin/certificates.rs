@@ -1,4 +1,4 @@
-//! Certificates are added, replaced and removed, and what cannot be used touches nothing.
+//! Certificates are added, replaced and removed; a certificate that cannot be used changes nothing.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +40,7 @@ fn what_was_added_survives_a_restart() {
     let Scene { pki, mut proxy, backend: _backend, .. } = scene;
     proxy.signal("KILL");
     proxy.wait();
-    // The socket of a process that was killed is in the way, and is replaced.
+    // The socket of a killed process is in the way, and is replaced.
     let proxy = Proxy::start(pki.folder(), &text);
     assert_eq!(served(&proxy, "b.test"), serial(pair.0.as_bytes()));
     assert_eq!(door(&proxy).get("/readyz").status, 200);

@@ -1,4 +1,4 @@
-//! Whoever holds the admin server's connections, probes are answered, others get through again, and memory is bounded.
+//! Whatever holds the admin server's connections, probes are answered, others get through again, and memory is bounded.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
@@ -42,7 +42,7 @@ fn is_open(stream: &mut TcpStream) -> bool {
     matches!(stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
-/// Connections now, without the one that asks.
+/// The number of open connections, without the one that asks.
 fn connections(scene: &Scene) -> u64 {
     let text = scene.door.get("/metrics").body;
     let line = text.lines().find_map(|line| line.strip_prefix("tlsgate_admin_connections ")).unwrap();
@@ -60,7 +60,7 @@ fn silent_connections_keep_no_probe_out() {
         for path in ["/livez", "/readyz", "/api/v1/status"] {
             assert_eq!(scene.door.get(path).status, 200, "{path} beside {count}");
         }
-        // They did not have to leave for that, but for those for which there is no place.
+        // Probes closed none of them; only the connections beyond the limit were closed.
         let open = silent.iter_mut().map(is_open).filter(|open| *open).count();
         assert!(open > 100, "{open} of {count}");
         drop(silent);
@@ -131,5 +131,5 @@ fn over_a_unix_socket_it_is_the_same() {
     drop(silent);
 }
 
-/// KiB. The answers of 64 who do not read would be twice as much, each on its own.
+/// KiB. Separate answers to 64 clients that do not read would take twice as much.
 const MOST_GROWN: u64 = 40 << 10;

@@ -1,4 +1,4 @@
-//! A drain, and what is answered while it goes on.
+//! A drain, and the answers while it goes on.
 
 use std::io::Write;
 use std::process::Command;

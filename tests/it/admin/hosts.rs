@@ -1,4 +1,4 @@
-//! Under which names it may be asked over TCP.
+//! The host names that the admin API accepts over TCP.
 
 use std::fs;
 

@@ -35,7 +35,8 @@ fn a_killed_change_leaves_the_old_pair_or_the_new_one() {
         let pair = scene.pair("a.test");
         known.push(serial(pair.0.as_bytes()));
         let asked = send(&scene, &pair);
-        // Killed at another moment each time: when the file's folder has changed, when the log says so, or at once.
+        // Killed at another moment each time: when the file's folder has changed, when the log reports it, or right
+        // away.
         match round % 4 {
             0 => {}
             1 => drop(scene.proxy.log_line("reload")),
@@ -58,7 +59,7 @@ fn a_killed_change_leaves_the_old_pair_or_the_new_one() {
         known.push(is);
         assert_eq!(hidden(&scene.path("certs")), Vec::<String>::new(), "round {round}");
     }
-    // What can be changed once can be changed again.
+    // After recovery, another change is possible.
     assert_eq!(scene.add("a", &scene.pair("a.test")).status, 200);
 }
 
@@ -77,7 +78,7 @@ fn what_was_decided_is_finished_at_the_next_start_and_what_was_not_is_forgotten(
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(folder.join("new-a.key"), &pair.1).unwrap();
     }
-    // The key of it is in its place already, the certificate is not: the two on the disk do not match.
+    // Its key is in its place already, the certificate is not: the two on the disk do not match.
     fs::rename(decided.join("new-a.key"), certs.join("a.key")).unwrap();
     fs::write(decided.join("new-a.crt"), &pair.0).unwrap();
     let proxy = Proxy::start(pki.folder(), &config(&backend, "listen=\"unix:admin.sock\"", ""));

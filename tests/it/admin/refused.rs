@@ -1,4 +1,4 @@
-//! Requests of those who may not, and requests that are not meant for it.
+//! Requests without permission, and requests that are not meant for the admin API.
 
 use std::fs;
 
@@ -39,7 +39,7 @@ fn a_change_without_the_token_is_refused() {
         assert_eq!(answer.status, 403, "{answer:?}");
         assert!(answer.error().contains("token_file in [admin]"), "{answer:?}");
     }
-    // A token file that is lost closes the door, and does not open it.
+    // A lost token file closes the API instead of opening it.
     fs::remove_file(scene.path("token")).unwrap();
     assert_eq!(scene.change("POST", "/api/v1/reload", "").status, 403);
     for status in [scene, closed].map(|scene| scene.door.get("/api/v1/status").json()) {

@@ -1,4 +1,4 @@
-//! What the admin API shows, and the secrets that it never does.
+//! What the admin API shows, and the secrets that it never shows.
 
 use std::fs;
 use std::process::Command;

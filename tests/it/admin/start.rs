@@ -1,4 +1,4 @@
-//! Where it listens and with which token: at the start, in `tlsgate check`, and after a reload.
+//! The address and the token of the admin API: at the start, in `tlsgate check`, and after a reload.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! What leaves a trace: requests that are refused, and changes that are made. With who asked, and never a secret.
+//! Traces in the log: refused requests and changes, with the peer that made them, and never a secret.
 
 use std::io::Write;
 

@@ -1,5 +1,5 @@
-//! Servers that are not who they should be, or want to know who we are: each is refused with its reason, and never spoken
-//! to without TLS.
+//! Servers that are not the expected ones, or that require a client certificate: each is refused with its reason, and
+//! never used without TLS.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use crate::support::pki::{Extra, Key, Pki};
 use crate::support::stage::certified;
 use crate::support::tool;
 
-/// Connects, and checks that the backend was not reached, for that reason.
+/// Connects, and checks that the backend was not reached for that reason.
 pub(super) fn refused(scene: &Scene, label: &str, words: &str) {
     for tls in Tls::BOTH {
         let mut client = scene.client(tls);
@@ -61,7 +61,7 @@ fn an_expired_certificate() {
     refused(&scene, "tls_expired", "its certificate is expired, or not valid yet");
 }
 
-/// The pin of a certificate, as OpenSSL and sha256sum reckon it.
+/// The pin of a certificate, as OpenSSL and sha256sum compute it.
 fn pin(pki: &Pki, file: &str) -> String {
     let path = pki.folder().join(file).display().to_string();
     let key = tool::run("openssl", &["x509", "-in", &path, "-noout", "-pubkey"], b"").stdout;
@@ -111,7 +111,7 @@ fn one_that_speaks_no_tls() {
     refused(&scene, "tls_failed", "TLS: ");
 }
 
-/// `openssl s_server`, which wants a certificate of its clients; it sends back what it gets, each line reversed.
+/// `openssl s_server`, which requires a client certificate; it sends back what it receives, each line reversed.
 struct Demanding {
     address: SocketAddr,
     child: Child,
@@ -140,7 +140,7 @@ impl Demanding {
             .by_ref()
             .find_map(|line| line.unwrap().strip_prefix("ACCEPT ").map(|address| address.parse().unwrap()))
             .unwrap();
-        // It must not stop for want of a reader.
+        // It must not block because nothing reads its output.
         std::thread::spawn(move || lines.for_each(drop));
         Self { address, child }
     }
@@ -164,7 +164,7 @@ fn one_that_wants_a_certificate_where_there_is_none() {
         let record = scene.record(client.close());
         match tls {
             Tls::V12 => assert!(record["reason"].as_str().unwrap().contains("refused with the alert"), "{record}"),
-            // Its refusal comes when the handshake is done on this side.
+            // Its refusal comes after the handshake is complete on this side.
             Tls::V13 => assert_eq!(record["outcome"], "backend_alert", "{record}"),
         }
         counted(&scene, "reason=\"tls_alert\"");

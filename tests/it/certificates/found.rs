@@ -11,7 +11,7 @@ use crate::support::check::check;
 use crate::support::pki::{Extra, Key, Pki, write_private};
 use crate::support::proxy::PROGRAM;
 
-/// What `cert list` shows of the certificates of the configuration that was checked last.
+/// The output of `cert list` for the configuration that was checked last.
 fn listed(pki: &Pki) -> Vec<Value> {
     let path = pki.folder().join("tlsgate.toml");
     let output = Command::new(PROGRAM).args(["cert", "list", "--format", "json", "-c"]).arg(path).output().unwrap();
@@ -54,7 +54,7 @@ fn of_the_same_certificate_the_longer_chain_counts_whatever_comes_first() {
         assert_eq!((shown.len(), &shown[0]["chain"]["length"]), (1, &2.into()), "{short} and {long}");
         assert!(shown[0]["path"].as_str().unwrap().ends_with(&format!("{long}.pem")));
     }
-    // A pair that is named and a folder that has it, too.
+    // A pair that is named, and a folder that contains it too.
     let pki = Pki::new();
     fs::create_dir(pki.folder().join("certs")).unwrap();
     write_private(&pki.folder().join("certs/a.pem"), &format!("{whole}{key}"));
@@ -119,7 +119,7 @@ fn check_lists_the_files_that_it_takes() {
     assert!(text.contains(&format!("{} with {} for a.test and 1 more", path("a.crt"), path("a.key"))), "{text}");
 }
 
-/// Adds where the issuer's certificate is to be had (RFC 5280 section 4.2.2.1).
+/// Adds the place from which the issuer's certificate can be fetched (RFC 5280 section 4.2.2.1).
 fn naming_its_issuer(mut params: CertificateParams) -> CertificateParams {
     let url = b"http://ca.test/x";
     let id_ad_ca_issuers = [0x06, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 2];
@@ -148,7 +148,7 @@ fn a_certificate_whose_issuer_is_nowhere_is_named() {
     );
     let whole = certs(&Pki::new(), &format!("{leaf}{intermediate}"));
     assert_eq!((&whole.report["notes"], whole.warnings.len()), (&serde_json::json!([]), 0), "{:?}", whole.report);
-    // An authority that says where its certificate is expects it to be sent.
+    // If an authority names the place of its certificate, it expects servers to send that certificate.
     let (root, pair) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.distinguished_name.push(DnType::CommonName, "Root");
@@ -164,7 +164,7 @@ fn a_certificate_whose_issuer_is_nowhere_is_named() {
     assert_eq!(checked.warnings.len(), 1, "{:?}", checked.report);
     assert!(checked.warnings[0].contains("a.crt: is sent without its issuer's certificate"), "{:?}", checked.warnings);
     assert!(checked.warnings[0].contains("http://ca.test/x"), "{:?}", checked.warnings);
-    // It is a root, which clients have.
+    // It is a root, which clients already have.
     fs::write(pki.folder().join("certs/ca.crt"), authority).unwrap();
     let checked = check(pki.folder(), &config("[\"certs\"]"));
     assert_eq!((&checked.report["notes"], checked.warnings.len()), (&serde_json::json!([]), 0), "{:?}", checked.report);

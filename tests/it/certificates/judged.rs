@@ -1,4 +1,4 @@
-//! Certificates that load and that clients refuse, that nobody gets, or that should not be there: each is named.
+//! Certificates that load but that clients refuse, that no client gets, or that should not be there: each is named.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,8 @@ fn in_days(days: i64) -> SystemTime {
     if days < 0 { SystemTime::now() - shift } else { SystemTime::now() + shift }
 }
 
-/// Writes `a.crt`, a leaf that is valid from yesterday for 89 days, with an intermediate of that validity behind it, and `a.key`.
+/// Writes `a.crt`, a leaf that is valid from yesterday for 89 days, with an intermediate of that validity behind it,
+/// and `a.key`.
 fn write_chain(folder: &Path, intermediate: (i64, i64)) {
     let (root, middle, leaf) =
         (KeyPair::generate().unwrap(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
@@ -117,7 +118,7 @@ fn what_nobody_can_get_is_named() {
     pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
     let extra = Extra { common_name: Some("b.test".into()), ..Extra::default() };
     pki.write("certs", "b", &["127.0.0.1", "2001:db8::1"], Key::P256, &extra);
-    // Whoever connects to one of them gets it.
+    // Clients that connect to one of its addresses get it.
     for listen in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
         assert_eq!(check(pki.folder(), &listening(listen, "")).warnings, Vec::<String>::new(), "{listen}");
     }
@@ -129,7 +130,7 @@ fn what_nobody_can_get_is_named() {
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains("b.crt: is served to nobody: ") && warnings[0].contains(why), "{warnings:?}");
     }
-    // A proxy in front says which address it was.
+    // A proxy in front reports the address that the client used.
     let behind = listening("127.0.0.2:0", "trusted_proxies = [\"127.0.0.1\"]");
     assert_eq!(check(pki.folder(), &behind).warnings, Vec::<String>::new());
 }

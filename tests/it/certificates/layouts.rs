@@ -1,4 +1,4 @@
-//! Folders as other programs write them: what is in them is served, or it is named with the reason.
+//! Folders as other programs write them: their content is served, or it is named with the reason.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -24,7 +24,7 @@ enum What {
 }
 use What::{Authority, Both, Chain, Leaf, PrivateKey, Text};
 
-/// With the number of certificates that there are.
+/// Each with the expected number of certificates.
 const LAYOUTS: &[(&str, usize, Layout)] = &[
     (
         "certbot",
@@ -125,7 +125,7 @@ const LAYOUTS: &[(&str, usize, Layout)] = &[
 fn lay_out(pki: &Pki, files: Layout) {
     let certs = pki.folder().join("certs");
     fs::create_dir_all(&certs).unwrap();
-    // By name: the certificate and its key.
+    // By file name: the certificate and its key.
     let mut pairs = std::collections::HashMap::new();
     for (file, what) in files {
         let path = certs.join(file);
@@ -169,7 +169,7 @@ fn links_to_files_and_folders_are_followed() {
     write_private(&elsewhere.join("tls.key"), &key.serialize_pem());
     fs::write(elsewhere.join("tls.crt"), pki.certificate(&["b.test"], &key, &Extra::default())).unwrap();
     symlink("../elsewhere", pki.folder().join("certs/b")).unwrap();
-    // What leads to itself ends.
+    // A link to its own folder does not loop.
     symlink(".", pki.folder().join("certs/again")).unwrap();
     fs::copy(pki.ca(), pki.folder().join("certs/ca.crt")).unwrap();
     let checked = check_folder(&pki);
@@ -177,7 +177,7 @@ fn links_to_files_and_folders_are_followed() {
     assert_eq!(count(&checked), (2, 2));
 }
 
-/// A folder that has one good certificate and what the closure adds: what is warned of.
+/// A folder that has one good certificate and what the closure adds: the warnings about it.
 fn warned(add: impl Fn(&Pki, &Path)) -> String {
     let pki = Pki::new();
     lay_out(&pki, &[("good.pem", Both("good.test")), ("ca.crt", Authority)]);
@@ -293,7 +293,7 @@ fn what_was_put_aside_is_not_served_and_its_folder_is_named() {
         let top = folder.split('/').next().unwrap();
         assert!(said.contains(&format!("certs/{top}: is not read, since its name says")), "{said}");
     }
-    // What is named itself is meant.
+    // Something that is named itself is used.
     let pki = Pki::new();
     let old = pki.folder().join("old");
     put(&pki, &old);
@@ -305,7 +305,7 @@ fn a_short_form_that_holds_something_else_is_named() {
     let said = warned(|pki, certs| {
         let folder = certs.join("a.test");
         fs::create_dir(&folder).unwrap();
-        // They are those of the good one, so that it is one certificate.
+        // They are those of the good one, so that both are one certificate.
         let good = fs::read_to_string(certs.join("good.pem")).unwrap();
         let at = good.find("-----BEGIN PRIVATE").unwrap();
         fs::write(folder.join("fullchain.pem"), &good[..at]).unwrap();

@@ -1,4 +1,4 @@
-//! What a route asks of its clients is its own, and what was shown is told to the backend.
+//! What a route asks of its clients is its own, and the backend learns what the client showed.
 
 use std::io::Read;
 
@@ -39,7 +39,7 @@ fn a_route_asks_for_certificates_where_its_listener_does_not_and_the_other_way_r
         }
         let records = proxy.records(8);
         let subjects = records.iter().filter(|record| record["tls.client.subject"] == "CN=alice").count();
-        // Where nothing is asked for, OpenSSL shows nothing.
+        // OpenSSL sends a certificate only if the server asks for one.
         assert_eq!(subjects, 2, "{records:#?}");
     }
 }

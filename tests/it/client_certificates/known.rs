@@ -1,4 +1,5 @@
-//! A client's certificate that is itself trusted: believed to the letter, and nothing that its owner signs.
+//! A client's certificate that is itself trusted: exactly this certificate is accepted, and nothing that its owner
+//! signs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ fn self_signed(gate: &Gate, stem: &str, more: &[&str]) -> Credentials {
     Credentials { chain, key }
 }
 
-/// Signed with a client's key, as if that were a CA's.
+/// Signed with a client's key, as if that key were a CA's.
 fn signed_by(gate: &Gate, issuer: &Credentials, subject: &str) -> Credentials {
     let request = self_signed(gate, subject, &[]);
     let chain: PathBuf = gate.pki.folder().join(format!("{subject}-issued.pem"));
@@ -62,23 +63,23 @@ fn a_self_signed_certificate_is_believed_where_it_is_the_one_that_is_trusted() {
         (&ca, "is-ca.pem", "completed"),
         (&plain, "is-no-ca.pem", "completed"),
         (&client, "for-clients.pem", "completed"),
-        // Whoever issued it need not be trusted.
+        // Its issuer need not be trusted.
         (&issued, "issued.crt", "completed"),
         (&server, "for-servers.pem", "client_certificate_invalid"),
         (&expired, "expired.crt", "client_certificate_expired"),
-        // It says that it is a CA's, and nobody knows it.
+        // It claims to be a CA, and nothing in the list vouches for it.
         (&other, "is-ca.pem\", \"issued.crt", "client_certificate_invalid"),
     ];
     let mut count = 0;
     for (number, (shown, trusted, expected)) in cases.into_iter().enumerate() {
-        // Another order of the same tells when the reload is done.
+        // Another file name shows when the reload is done.
         let mark = format!("mark-{number}.pem");
         fs::copy(gate.ca.file(), gate.pki.folder().join(&mark)).unwrap();
         gate.rewrite(&format!("mode = \"require\", ca = [\"{trusted}\", \"{mark}\"]"));
         gate.proxy.log_line(&mark);
         assert_eq!(outcome(&gate, shown, &mut count), expected, "{trusted}");
     }
-    // It stays so where it is the only one, with nobody who could issue another.
+    // This also holds if it is the only one, without a CA in the list.
     gate.rewrite("mode = \"require\", ca = \"is-no-ca.pem\"");
     gate.proxy.log_line("/is-no-ca.pem\"]");
     assert_eq!(outcome(&gate, &plain, &mut count), "completed");
@@ -115,7 +116,7 @@ fn a_certificate_of_an_old_version_is_refused_in_words() {
     let [ca_key, ca] = ["any.key", "any.pem"].map(|file| gate.pki.folder().join(file));
     let any = self_signed(&gate, "any", &[]);
     assert_eq!((&any.key, &any.chain), (&ca_key, &ca));
-    // Without extensions it is of version 1.
+    // A certificate without extensions has version 1.
     let (ca, ca_key) = (ca.to_str().unwrap(), ca_key.to_str().unwrap());
     let arguments = ["x509", "-req", "-CA", ca, "-CAkey", ca_key, "-days", "9"];
     let mut issued = tool::run("openssl", &arguments, &request);

@@ -1,4 +1,4 @@
-//! Lists of revoked certificates and CAs that would refuse every client: found when they are loaded, and named.
+//! Lists of revoked certificates, and CAs that would refuse every client: found when they are loaded, and named.
 
 use std::fs;
 
@@ -11,10 +11,10 @@ use crate::support::clients_pki::{ClientCa, Credentials, Kind};
 use crate::support::pki::Pki;
 use crate::support::tool;
 
-/// On no list but one's own.
+/// A serial number that is on only one of the lists.
 const REVOKED_OTHER: u64 = 70;
 
-/// What `check` says of a listener that asks so.
+/// The report of `check` for a listener with this `client_auth`.
 fn checked(pki: &Pki, client_auth: &str) -> Checked {
     let own = format!(
         "certificates = [\"certs\"]\nbackend = \"plain\"\nclient_auth = {{ mode = \"require\", {client_auth} }}"
@@ -39,7 +39,7 @@ fn warned(checked: &Checked, words: &[&str]) {
     assert!(checked.ok && found, "{words:?}: {:?} {:?}", checked.errors, checked.warnings);
 }
 
-/// Has the proxy ask so, with one more name for its CA, which tells when the reload is done.
+/// Makes the proxy ask so, with one more name for its CA, which shows when the reload is done.
 fn ask(gate: &Gate, number: usize, ca: &str, crl: &str) {
     let mark = format!("mark-{number}.pem");
     fs::copy(gate.ca.file(), gate.pki.folder().join(&mark)).unwrap();
@@ -70,12 +70,12 @@ fn a_list_that_no_ca_signed_is_refused_with_its_issuer_and_file() {
         &with("\"forged.crl\""),
         &["client_auth: crl", "forged.crl", "\"CN=client-ca\"", "not signed with the key"],
     );
-    // Each is named where several are wrong, and one file may hold several.
+    // Each is named if several are wrong, and one file may hold several.
     let both = with("\"foreign.crl\", \"forged.crl\"");
     assert_eq!(both.errors.len(), 2, "{:?}", both.errors);
     write(&pki, "all.crl", &[ca.list(&[], 30), foreign.list(&[], 30)].concat());
     refused(&with("\"all.crl\""), &["all.crl", "\"CN=foreign\""]);
-    // With the CA that did sign it, it is none of these.
+    // With the CA that did sign it, nothing is wrong.
     assert!(checked(&pki, "ca = [\"client-ca.pem\", \"forger.pem\"], crl = [\"good.crl\", \"forged.crl\"]").ok);
 }
 
@@ -94,7 +94,7 @@ fn a_reload_with_such_a_list_changes_nothing() {
 #[test]
 fn a_ca_between_is_judged_by_the_list_above_it_and_has_a_list_itself() {
     let gate = Gate::open("mode = \"off\"");
-    // Clients show their own certificate alone: what is above it is in the configuration.
+    // Clients send only their own certificate: the CAs above it are in the configuration.
     let below = gate.middle.issue("below", &Kind::default());
     let revoked_below = gate.middle.issue("revoked-below", &Kind { serial: REVOKED, ..Kind::default() });
     let dead = gate.ca.below("dead", REVOKED_CA);
@@ -107,7 +107,7 @@ fn a_ca_between_is_judged_by_the_list_above_it_and_has_a_list_itself() {
     assert!(!accepts(&gate, &orphan), "the CA above it is revoked");
     let record = gate.proxy.records(6).pop().unwrap();
     assert_eq!(record["outcome"], "client_certificate_revoked");
-    // Where no list speaks of the CA itself, it is trusted as any other.
+    // If no list covers the CA itself, it is trusted like any other.
     ask(&gate, 2, all, "\"middle.crl\", \"dead.crl\"");
     assert!(accepts(&gate, &below) && accepts(&gate, &orphan) && !accepts(&gate, &revoked_below));
     let told = checked(&gate.pki, "ca = [\"client-ca.pem\", \"middle.pem\"], crl = [\"middle.crl\"]");
@@ -145,7 +145,7 @@ fn the_newest_list_of_an_issuer_counts_wherever_it_is() {
     for (number, crls) in ["\"1.crl\", \"2.crl\"", "\"2.crl\", \"1.crl\""].into_iter().enumerate() {
         let told = checked(&gate.pki, &format!("ca = \"client-ca.pem\", crl = [{crls}]"));
         warned(&told, &["1.crl", "CN=client-ca", "another one is newer"]);
-        // The one that does not count is not missed when it is out of date.
+        // A list that does not count causes no warning when it is out of date.
         assert_eq!(told.warnings.len(), 1, "{:?}", told.warnings);
         ask(&gate, number, "\"client-ca.pem\"", crls);
         assert!(accepts(&gate, &good) && !accepts(&gate, &revoked), "{crls}");
@@ -192,11 +192,11 @@ fn what_else_is_odd_about_cas_is_said() {
         &checked(&pki, &format!("ca = \"ca2.pem\", pins = [\"{pin}\"]")),
         &["a pin is of the key of the CA \"CN=ca2\""],
     );
-    // A client's certificate of a CA that is not there.
+    // A client's certificate from a CA that is not configured.
     let leaf = ca.issue("leaf", &Kind::default());
     let file = leaf.chain.file_name().unwrap().to_str().unwrap();
     warned(&checked(&pki, &format!("ca = \"{file}\"")), &[file, "\"CN=alice\" is no CA"]);
-    // A key that nothing can be verified with.
+    // A key with which no signature can be verified.
     let weak = folder.join("weak.pem");
     let made = tool::run(
         "openssl",

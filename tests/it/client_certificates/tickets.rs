@@ -1,4 +1,4 @@
-//! A ticket is no way around a check: it opens only while everything that it was given for is the same.
+//! A ticket does not bypass a check: it opens only while everything that it was issued under is unchanged.
 
 use std::fs;
 
@@ -48,7 +48,7 @@ fn whoever_is_revoked_is_out_with_the_next_connection_also_with_a_ticket() {
         }
     }
     fs::write(gate.pki.folder().join("ca.crl"), gate.ca.list(&[21], 30)).unwrap();
-    // Reading it again is what SIGHUP, the watch on the folder and the API do alike.
+    // SIGHUP, the watch on the folder and the API all read it again in the same way.
     gate.proxy.signal("HUP");
     gate.proxy.log_line("client_auth: CAs or lists of revoked certificates changed");
     for (at, version) in VERSIONS.into_iter().enumerate() {
@@ -71,7 +71,7 @@ fn a_ticket_opens_no_more_once_anything_else_is_asked_for() {
         ca("client-ca.pem") + &ca("other.pem")
     })
     .unwrap();
-    // Each differs from the one before in one thing. The last column: what the certificate itself is worth now.
+    // Each step differs from the one before in one thing. The last column: the outcome for the certificate itself.
     let steps = [
         ("mode = \"off\"", "client-ca.pem", "", "completed"),
         ("mode = \"require\"", "client-ca.pem", "", "completed"),
@@ -84,7 +84,7 @@ fn a_ticket_opens_no_more_once_anything_else_is_asked_for() {
     let mut count = 0;
     for (number, (asked, ca, names, outcome)) in steps.into_iter().enumerate() {
         if number > 0 {
-            // Another name for the same file tells when the reload is done.
+            // Another name for the same file shows when the reload is done.
             let file = format!("ca-{number}.pem");
             fs::copy(gate.pki.folder().join(ca), gate.pki.folder().join(&file)).unwrap();
             gate.rewrite(&format!("{asked}, ca = \"{file}\"{names}"));

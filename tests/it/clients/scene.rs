@@ -1,5 +1,5 @@
 //! tlsgate in front of a small HTTP server, with one client after another, so that the newest access-log record is
-//! always that of the last client. Must not know: what is expected of anybody.
+//! always that of the last client. Must not know: the expected results.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Starts tlsgate with `listeners`: a name and what else stands in its table, `certificates` at least.
+    /// Starts tlsgate with `listeners`: a name and the other lines of its table, `certificates` at least.
     pub(crate) fn start(pki: Pki, listeners: &[(&str, &str)]) -> Self {
         let backend = Backend::start(|mut stream| {
             let mut asked = Vec::new();
@@ -46,12 +46,12 @@ impl Scene {
         Self { pki, proxy, clients: Cell::new(0) }
     }
 
-    /// One connection: what the client says of it, and what the access log does.
+    /// One connection: the client's report and the access log's record.
     pub(crate) fn connect(&self, listener: &str, client: &Client<'_>) -> (Seen, Value) {
         self.observe(|| client.connect(self.proxy.address(listener), &self.pki.ca()))
     }
 
-    /// The same for anything that makes one connection.
+    /// The same for any action that makes one connection.
     pub(crate) fn observe<T>(&self, connect: impl FnOnce() -> T) -> (T, Value) {
         let seen = connect();
         self.clients.set(self.clients.get() + 1);

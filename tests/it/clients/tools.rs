@@ -1,4 +1,4 @@
-//! OpenSSL, GnuTLS and curl as clients: how each is told what to offer, and what it says it got.
+//! OpenSSL, GnuTLS and curl as clients: how each is configured, and what each reports.
 //! Must not know: tlsgate.
 
 use std::net::SocketAddr;
@@ -25,11 +25,11 @@ pub(crate) enum Version {
     Tls13,
 }
 
-/// Those that tlsgate speaks.
+/// The versions that tlsgate supports.
 pub(crate) const VERSIONS: [Version; 2] = [Version::Tls12, Version::Tls13];
 
 impl Version {
-    /// As the access log has it.
+    /// As in the access log.
     pub(crate) fn shown(self) -> &'static str {
         match self {
             Self::Tls11 => "TLSv1.1",
@@ -39,7 +39,7 @@ impl Version {
     }
 }
 
-/// A signature scheme in everybody's words.
+/// A signature scheme in the names of each tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scheme {
     pub(crate) iana: &'static str,
@@ -47,7 +47,7 @@ pub(crate) struct Scheme {
     gnutls: &'static str,
 }
 
-/// One client. It offers `schemes` and `version` and nothing else of either.
+/// One client. It offers `schemes` and `version` and no others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Client<'a> {
     pub(crate) tool: Tool,
@@ -55,27 +55,27 @@ pub(crate) struct Client<'a> {
     pub(crate) schemes: &'a [Scheme],
     /// The server name to send, if any.
     pub(crate) name: Option<&'a str>,
-    /// The name that the certificate must be good for. curl can check the one it asks for only, and is told to look
-    /// the other way where this is another.
+    /// The name for which the certificate must be valid. curl can check only the name that it asks for, so its check is
+    /// turned off if this is another.
     pub(crate) verify: &'a str,
-    /// What else to tell the tool; GnuTLS takes it as the end of its priority string.
+    /// More arguments for the tool; GnuTLS takes them as the end of its priority string.
     pub(crate) more: &'a [&'a str],
 }
 
-/// What a client says of its connection.
+/// A client's report of its connection.
 #[derive(Debug)]
 pub(crate) struct Seen {
     /// SHA-256 of the leaf it received, in upper-case hex.
     pub(crate) certificate: Option<String>,
     /// The fatal alert it received.
     pub(crate) alert: Option<u8>,
-    /// Whether chain and name satisfied it.
+    /// Whether the client accepted chain and name.
     pub(crate) verified: bool,
     pub(crate) output: String,
 }
 
 impl Client<'_> {
-    /// Connects once. `ca` is whom the client trusts; files that it needs are written next to it.
+    /// Connects once. `ca` is the CA that the client trusts; files that the client needs are written next to it.
     pub(crate) fn connect(&self, to: SocketAddr, ca: &Path) -> Seen {
         let ca_path = ca.to_str().unwrap();
         let output = match self.tool {
@@ -86,7 +86,7 @@ impl Client<'_> {
         let text = tool::shown(&output);
         let verified = match self.tool {
             Tool::OpenSsl => reports::verified(&text),
-            // They fail where anything is wrong.
+            // These tools fail if anything is wrong.
             Tool::GnuTls | Tool::Curl => output.status.success(),
         };
         let leaf = CertificateDer::from_pem_slice(&output.stdout).ok();
@@ -133,7 +133,7 @@ impl Client<'_> {
             Version::Tls12 => ("--tlsv1.2", "1.2"),
             Version::Tls13 => ("--tlsv1.3", "1.3"),
         };
-        // Without a name the URL holds the address, for which no server name is sent.
+        // Without a name the URL contains the address, for which no server name is sent.
         let (url, there) = (format!("https://{}/", self.name.unwrap_or(&to.to_string())), format!("::{to}"));
         let mut arguments =
             vec![&*config, "curl", "--silent", "--show-error", "--noproxy", "*", "--output", "/dev/null"];

@@ -1,4 +1,4 @@
-//! What every verb does where its output cannot be written: no verb panics, whoever has stopped reading.
+//! Every verb with an output that cannot be written: no verb panics, whatever has stopped reading.
 
 use std::fs::{self, File};
 use std::io::pipe;
@@ -10,7 +10,7 @@ use crate::support::pki::{Extra, Key, Pki};
 use crate::support::proxy::PROGRAM;
 use crate::support::tool;
 
-/// What is typed, and the exit code where all is read. The folder has `good.toml`, `bad.toml` and `certs`.
+/// The arguments, and the exit code if all output is read. The folder has `good.toml`, `bad.toml` and `certs`.
 const VERBS: [(&str, i32); 24] = [
     ("check -c good.toml", 0),
     ("check -c good.toml --format json", 0),
@@ -38,7 +38,7 @@ const VERBS: [(&str, i32); 24] = [
     ("probe --help", 0),
 ];
 
-/// What says something on standard error alone, and the exit code.
+/// Arguments that print on standard error alone, and the exit code.
 const COMPLAINTS: [(&str, i32); 10] = [
     ("run -c bad.toml", 1),
     ("explain -c bad.toml", 1),
@@ -74,7 +74,7 @@ impl Folder {
     }
 }
 
-/// The end of a pipe that nobody reads.
+/// The writing end of a pipe that nothing reads.
 fn unread() -> Stdio {
     let (reader, writer) = pipe().unwrap();
     drop(reader);

@@ -1,4 +1,4 @@
-//! What the tests of directories have in common: a directory, tlsgate before it, and what is in it.
+//! The common part of the tests of directories: a directory, tlsgate in front of it, and the entries in it.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::support::pki::{Extra, Key, Pki};
 use crate::support::proxy::Proxy;
 use crate::support::slapd::{SUFFIX, Slapd};
 
-/// A directory, and tlsgate before it with an RSA and an ECDSA certificate.
+/// A directory, and tlsgate in front of it with an RSA and an ECDSA certificate.
 pub(crate) struct Site {
     pub(crate) pki: Pki,
     pub(crate) slapd: Slapd,
@@ -64,7 +64,7 @@ servers = {servers:?}
         format!("ldaps://{}", self.proxy.address("main"))
     }
 
-    /// The directory's address, as the access log writes it.
+    /// The directory's address, as in the access log.
     pub(crate) fn address(&self) -> Value {
         self.slapd.address.to_string().into()
     }
@@ -88,13 +88,13 @@ servers = {servers:?}
     }
 }
 
-/// People whose descriptions make about `size` bytes each, a third of it as a picture of every byte there is.
+/// Persons whose descriptions have about `size` bytes each, a third of it a picture with every byte value.
 pub(crate) fn people(count: usize, size: usize) -> String {
     let mut ldif = String::new();
     for number in 0..count {
         let words: String = (0..size * 2 / 3).map(|at| char::from(b'a' + ((at * number + at) % 26) as u8)).collect();
         writeln!(ldif, "dn: cn=Person {number},{SUFFIX}\nobjectClass: inetOrgPerson\ncn: Person {number}").unwrap();
-        // Base64 of bytes of every value: four letters for three.
+        // Base64 of bytes of every value: four characters for three bytes.
         let picture: String =
             (0..size * 4 / 9 / 4 * 4).map(|at| BASE64[(at * 7 + number) % 64]).map(char::from).collect();
         writeln!(ldif, "sn: {number}\ndescription: {words}\njpegPhoto:: {picture}\n").unwrap();
@@ -102,7 +102,7 @@ pub(crate) fn people(count: usize, size: usize) -> String {
     ldif
 }
 
-/// Holds an address that refuses every connection, and keeps others from listening there.
+/// Holds an address that refuses every connection, and prevents others from listening there.
 pub(crate) fn refusing(address: SocketAddr) -> Socket {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();
@@ -110,8 +110,8 @@ pub(crate) fn refusing(address: SocketAddr) -> Socket {
     socket
 }
 
-/// OpenLDAP's tools look for the machine's own name in a certificate if they are sent to `localhost`, so that they are
-/// sent to the address.
+/// OpenLDAP's tools look for the machine's own name in a certificate if they connect to `localhost`, so they connect
+/// to the address.
 pub(crate) const NAMES: &[&str] = &["localhost", "127.0.0.1"];
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

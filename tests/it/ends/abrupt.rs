@@ -1,4 +1,4 @@
-//! Ends that are none: truncation and resets are handed on as what they are.
+//! Ends that are not orderly: truncation and resets are passed on as what they are.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -42,7 +42,7 @@ fn a_truncated_client_has_its_data_delivered_to_a_backend_that_reads_late() {
             client.fin();
             client
         });
-        // Nothing is read before the client has ended, or no longer gets on.
+        // The backend reads nothing before the client has ended, or can send no more.
         let stalled = |writer: &thread::JoinHandle<Client>| writer.is_finished() || queued(&server).unread > (1 << 16);
         while !stalled(&writer) {
             thread::yield_now();
@@ -95,7 +95,7 @@ fn a_backend_that_resets_leaves_the_client_with_what_came_and_no_close_notify() 
             client.send(b"?").unwrap();
             server.read_exact(&mut [0]).unwrap();
             server.write_all(&sent).unwrap();
-            // What the kernel has not sent when it resets is lost, and cannot be had.
+            // Data that the kernel has not sent before a reset is lost.
             while queued(&server).unsent > 0 {
                 thread::yield_now();
             }

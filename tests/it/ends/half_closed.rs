@@ -1,4 +1,4 @@
-//! Once one side has ended its data, silence has a limit of its own; bytes that still flow the other way do not.
+//! Once one side has ended its data, silence has a limit of its own; bytes that still flow the other way have none.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -51,7 +51,7 @@ fn a_connection_that_is_open_on_both_sides_may_be_silent_for_longer() {
     let (mut client, mut server) = stage.joined(&backend, Tls::V13);
     let (mut ended, _server) = stage.joined(&backend, Tls::V13);
     ended.close_notify().unwrap();
-    // Its limit has passed by now, and so has that of the other one, if it had one.
+    // Its limit has passed by now, and so has the limit of the other connection, if it had one.
     assert_eq!(stage.outcome(ended.port()), "half_closed_timeout");
     client.send(b"ping").unwrap();
     server.read_exact(&mut [0; 4]).unwrap();
@@ -86,11 +86,11 @@ fn answer(mut server: TcpStream) {
     }
 }
 
-/// How a connection ends that has ended its own sending side, or whose other side has: only a write shows a reset.
+/// How a connection ends after one of its sides has ended its data: only a write shows a reset.
 fn ending_of(mut tcp: TcpStream) -> Ending {
     match drain(&mut tcp).1 {
         Ending::Fin => {
-            // After the peer's end, a reset is told to who writes.
+            // After the peer's end, only a write reports a reset.
             let wrote = (0..100).try_for_each(|_| {
                 thread::yield_now();
                 tcp.write_all(b"x")
@@ -106,7 +106,7 @@ fn limited(backend: &ByHand, listener: &str, limit: &str) -> Stage {
     Stage::new(&[backend.address], Lines { listener: &listener, ..Lines::default() })
 }
 
-/// A client whose hello was passed through, and the backend's side of it.
+/// A client whose hello was passed through, and the backend's side of the connection.
 fn passed(stage: &Stage, backend: &ByHand) -> (TcpStream, TcpStream) {
     let mut client = Client::on(connect(stage.address()), stage.config(Tls::V13), "through.test");
     let hello = client.flight();
@@ -118,6 +118,6 @@ fn passed(stage: &Stage, backend: &ByHand) -> (TcpStream, TcpStream) {
 
 const PASSED: &str = "route = [{ server_names = [\"through.test\"], mode = \"passthrough\" }]\n";
 
-// What is tested is time itself: in all half as long again as the limit, in steps that are an eighth of it.
+// This test is about time itself: one and a half times the limit in all, in steps of an eighth of the limit.
 const TICK: Duration = Duration::from_millis(250);
 const TICKS: usize = 12;

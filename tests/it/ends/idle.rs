@@ -1,4 +1,4 @@
-//! `idle_timeout` ends what no longer moves, and nothing else.
+//! `idle_timeout` ends connections on which nothing moves, and no others.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -99,6 +99,6 @@ fn short(backend: &ByHand, idle: &str) -> Stage {
     Stage::new(&[backend.address], Lines { listener: &listener, ..Lines::default() })
 }
 
-// What is tested is time itself: in all half as long again as the limit, in steps that are an eighth of it.
+// This test is about time itself: one and a half times the limit in all, in steps of an eighth of the limit.
 const TICK: Duration = Duration::from_millis(250);
 const TICKS: usize = 12;

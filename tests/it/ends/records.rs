@@ -1,4 +1,4 @@
-//! Records that are forged, out of place, or too many: nothing of them reaches the backend, and nothing hangs.
+//! Records that are forged, out of place, or too many: none of their content reaches the backend, and nothing hangs.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -17,7 +17,7 @@ fn a_record_with_a_flipped_bit_is_answered_with_bad_record_mac_and_not_delivered
     for tls in Tls::BOTH {
         let record = sealed(&mut stage.client(tls), b"forged");
         drop(backend.accept());
-        // Past the header: what is authenticated but not encrypted, what is encrypted, the tag.
+        // Past the header: the authenticated but unencrypted part, the encrypted part, the tag.
         for byte in 5..record.len() {
             let (mut client, mut server) = stage.joined(&backend, tls);
             let mut flight = sealed(&mut client, b"good");
@@ -64,7 +64,7 @@ fn what_is_not_encrypted_is_refused_after_the_handshake() {
 fn a_bad_record_while_the_backend_is_sending_is_still_answered() {
     let backend = ByHand::new();
     let stage = Stage::plain(backend.address);
-    // Whether anything waits to be sent when the record comes is chance; so, many times.
+    // It is chance whether data waits to be sent when the record arrives; so the test runs many rounds.
     for round in 0..20 {
         let (mut client, mut server) = stage.joined(&backend, Tls::BOTH[round % 2]);
         let writer = thread::spawn(move || while server.write_all(&[7; 10_000]).is_ok() {});
@@ -108,7 +108,7 @@ fn a_key_update_is_followed_in_both_directions() {
         server.write_all(&read).unwrap();
         assert_eq!(client.read_exact(1), [round]);
     }
-    // The last thing before the end: the answer to it has nothing else to ride with.
+    // The last record before the end: the answer to it cannot be sent together with other data.
     client.tls.refresh_traffic_keys().unwrap();
     client.close_notify().unwrap();
     assert_eq!(drain(&mut server), (Vec::new(), Ending::Fin));
@@ -116,7 +116,7 @@ fn a_key_update_is_followed_in_both_directions() {
     assert_eq!(client.read_to_end(), (Vec::new(), Ending::CloseNotify));
 }
 
-/// What becomes of a connection.
+/// The result of a connection.
 #[derive(Debug, PartialEq)]
 enum Fate {
     Lives,
@@ -153,7 +153,7 @@ fn floods_of_what_says_nothing_are_bounded() {
         }
         flight.append(&mut forger.record(APPLICATION_DATA, b"after"));
         flight.append(&mut forger.record(ALERT, &[1, 0]));
-        // It fails where the proxy has ended the connection half-way, which is right.
+        // The write fails if the proxy has ended the connection in between, which is correct.
         let _ = forger.tcp.write_all(&flight);
         let seen = drain(&mut server);
         drop(server);

@@ -1,5 +1,5 @@
-//! Urgent data (RFC 9293 section 3.8.5) ends a read of the kernel's before the socket is empty. What is behind it is handed on
-//! all the same, without more having to come. The urgent byte itself is no part of the stream.
+//! Urgent data (RFC 9293 section 3.8.5) ends a read of the kernel's before the socket is empty. The data behind it is
+//! passed on all the same, without waiting for more. The urgent byte itself is not part of the stream.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -47,7 +47,7 @@ fn what_is_behind_urgent_data_comes_without_more_where_it_is_passed_through() {
     client.tcp.write_all(&hello).unwrap();
     let (mut server, mut client) = (backend.accept(), client.tcp);
     server.read_exact(&mut vec![0; hello.len()]).unwrap();
-    // A few bytes are copied, many go through a pipe.
+    // A few bytes are copied; many go through a pipe.
     for size in [10, 100_000] {
         let (before, behind) = (bytes(size), bytes(size + 1));
         for _ in 0..3 {
@@ -72,7 +72,7 @@ fn urgent(tcp: &TcpStream) {
     assert_eq!(SockRef::from(tcp).send_out_of_band(b"!").unwrap(), 1);
 }
 
-/// The proxy sleeps while this lives: it finds everything that comes meanwhile at once.
+/// The proxy sleeps while this value lives: then it finds everything that has arrived meanwhile in one piece.
 struct Halted<'a>(&'a Stage);
 
 impl<'a> Halted<'a> {

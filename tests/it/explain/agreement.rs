@@ -1,5 +1,5 @@
-//! OpenSSL, GnuTLS and curl with offers at random: each client's own words are recorded on their way, explained, and
-//! compared with what the client then says it got, and with the access log.
+//! OpenSSL, GnuTLS and curl with random offers: each client's bytes are recorded on their way, explained, and
+//! compared with what the client then reports, and with the access log.
 
 use serde_json::Value;
 use tlsgate::tls::wire::codes;
@@ -39,7 +39,7 @@ fn what_is_explained_is_what_openssl_gnutls_and_curl_get() {
             Client { tool, version, schemes: &schemes, name, verify: name.unwrap_or("first.test"), more: &more };
         let (seen, heard) =
             scene.connecting(listener, || client.connect(scene.recorder(listener).address, &scene.pki.ca()));
-        // Some offers make no sense to the client itself, which then says nothing.
+        // The client itself refuses some offers, and then sends nothing.
         let Some(heard) = heard else {
             silent += 1;
             continue;
@@ -66,7 +66,7 @@ fn what_is_explained_is_what_openssl_gnutls_and_curl_get() {
             assert_eq!(scene.explained_by_program(listener, &heard.hello), explained, "{told}");
         }
     }
-    // The dice are loaded the same way each time; a change that makes this test say nothing shows here.
+    // The random numbers are the same each time; if a change makes this test check nothing, this fails.
     assert!(served > 120 && refused > 60 && silent < 90 && by_flags > 80, "{served} {refused} {silent} {by_flags}");
 }
 
@@ -85,11 +85,11 @@ fn options(tool: Tool, groups: &[(&str, &str, &str)]) -> Vec<String> {
     }
 }
 
-/// What the client itself says it got.
+/// What the client itself reports.
 fn served_agrees(tool: Tool, seen: &Seen, explained: &Value, told: &str) {
     let told = format!("{told}\n{explained:#}");
     let hash = explained["sha256"].as_str().unwrap().to_uppercase();
-    // curl tells the certificate only where it went through with the handshake.
+    // curl prints the certificate only if it completed the handshake.
     if seen.certificate.is_some() || tool != Tool::Curl {
         assert_eq!(seen.certificate.as_ref(), Some(&hash), "{told}");
     }
@@ -106,7 +106,7 @@ fn served_agrees(tool: Tool, seen: &Seen, explained: &Value, told: &str) {
     assert!(reports::signed_with(&seen.output, scheme), "{told}");
 }
 
-/// The same client by what was typed, instead of by what was recorded.
+/// The same client by its options, instead of by its recorded hello.
 fn flags_agree(scene: &Scene, listener: &str, client: &Client<'_>, groups: &[(&str, &str, &str)], explained: &Value) {
     let tls = if client.version == Version::Tls13 { "1.3" } else { "1.2" };
     let sigalgs = client.schemes.iter().map(|scheme| scheme.iana).collect::<Vec<_>>().join(":");
@@ -114,7 +114,7 @@ fn flags_agree(scene: &Scene, listener: &str, client: &Client<'_>, groups: &[(&s
     if let Some(name) = client.name {
         query += &format!("&sni={name}");
     }
-    // What the installed OpenSSL offers by itself is another's than the recorded one's: 3.5 has hybrid groups.
+    // The default groups of the installed OpenSSL differ from those of the recorded one: 3.5 has hybrid groups.
     let own: Vec<&str> =
         explained["client"]["groups"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let typed: Vec<&str> = groups.iter().map(|group| group.2).collect();
@@ -128,7 +128,7 @@ fn flags_agree(scene: &Scene, listener: &str, client: &Client<'_>, groups: &[(&s
     for part in ["result", "certificate", "version", "cipher", "group", "signature_scheme", "match", "valid", "alert"] {
         assert_eq!(by_flags[part], explained[part], "{part} of {query}\n{explained:#}");
     }
-    // What the client sends beside that differs (OpenSSL leaves out what its version cannot use), and the reasons name it.
+    // The rest of the client's hello differs (OpenSSL leaves out what its version cannot use), and the reasons name it.
     let verdicts = |explained: &Value| {
         let all = explained["candidates"].as_array().unwrap().clone();
         all.iter().map(|one| (one["certificate"].clone(), one["verdict"].clone())).collect::<Vec<_>>()

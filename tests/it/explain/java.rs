@@ -1,4 +1,4 @@
-//! Java's own TLS: many connections out of one JVM, each with offers of its own.
+//! Java's own TLS: many connections from one JVM, each with other offers.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::scene::{Dice, NAMES, Scene, listeners};
 use crate::support::tool;
 
-/// What is offered of these depends on Java's version: TLS 1.3 has no PKCS#1, so some versions send an empty list, which
-/// is malformed, where others send none. Nothing is expected of it here; the bytes that came are explained.
+/// The offer depends on Java's version: TLS 1.3 has no PKCS#1, so some versions send an empty list, which
+/// is malformed, and others send none. Nothing is expected here; the bytes that came are explained.
 const SCHEMES: [&str; 7] = [
     "ecdsa_secp256r1_sha256",
     "ecdsa_secp384r1_sha384",
@@ -41,7 +41,7 @@ fn what_is_explained_is_what_java_gets() {
         let listener = dice.one(&listeners);
         let name = if dice.below(8) == 0 { "-" } else { dice.one(&NAMES) };
         let versions = dice.one(&["TLSv1.3", "TLSv1.2", "TLSv1.3,TLSv1.2"]);
-        // Now and then everything by default.
+        // Sometimes everything by default.
         let schemes = if dice.below(4) == 0 { "-".into() } else { dice.some(&SCHEMES).join(",") };
         let suites = if dice.below(3) == 0 { "-".into() } else { dice.some(&SUITES).join(",") };
         let port = scene.recorder(listener).address.port();
@@ -90,7 +90,7 @@ fn what_is_explained_is_what_java_gets() {
     assert!(served > 60 && refused > 40 && silent < 60, "{served} {refused} {silent}");
 }
 
-/// The client that is built in is the one that is here, as far as it offers the same.
+/// The built-in client is the installed one, as far as it offers the same.
 #[test]
 fn the_recorded_java_gets_what_the_installed_one_gets() {
     let scene = Scene::start();

@@ -1,4 +1,4 @@
-//! What can be asked, on the command line and over the API, and what is wrong with some questions.
+//! The questions on the command line and over the API, and the errors for wrong questions.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -13,7 +13,7 @@ use crate::support::pki::{Extra, Key, Pki};
 use crate::support::proxy::PROGRAM;
 use crate::support::tool::shown;
 
-/// A configuration with one listener, which nothing has to run for.
+/// A configuration with one listener; the program need not run for it.
 struct Desk {
     pki: Pki,
 }
@@ -45,7 +45,7 @@ impl Desk {
         String::from_utf8(self.explain(arguments).stdout).unwrap().replace(self.pki.folder().to_str().unwrap(), "…")
     }
 
-    /// Asserts that it is told apart as wrong usage, and returns what is said.
+    /// Asserts that it is reported as wrong usage, and returns the message.
     fn misused(&self, arguments: &[&str]) -> String {
         let output = self.explain(arguments);
         assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
@@ -182,7 +182,7 @@ fn a_captured_hello_is_read_in_every_form() {
     for other in [hex.as_bytes(), spaced.as_bytes(), coloned.as_bytes(), &raw[5..], &hex.as_bytes()[10..]] {
         assert_eq!(desk.json(&["--hello", &desk.file(other)]), expected);
     }
-    // What comes after it is not looked at.
+    // Bytes after the hello are not looked at.
     assert_eq!(desk.json(&["--hello", &desk.file(&[&raw[..], b"more"].concat())]), expected);
 }
 
@@ -200,7 +200,7 @@ fn a_hello_that_is_none_is_refused_as_the_proxy_would() {
     // A ServerHello is no ClientHello.
     other[5] = 2;
     assert_eq!(reason(&other).1.as_deref(), Some("unexpected_message"));
-    // The hello is well-formed, but its key share is a point of which no key comes: the handshake cannot begin.
+    // The hello is well-formed, but its key share is a point that yields no key: the handshake cannot begin.
     let share = [&[0, 36, 0, 0x1d, 0, 32][..], &[0; 32]].concat();
     let forged = hello::records(&hello::with_extensions(&hello::message(&raw), KEY_SHARE, &[&share]), 16_384);
     let (said, alert) = reason(&forged);
@@ -239,7 +239,7 @@ fn what_is_wrong_with_a_question_is_told_with_what_there_is() {
     );
     assert!(desk.misused(&["--hello", "/nowhere"]).starts_with("--hello: /nowhere cannot be read: No such file"));
     assert!(desk.misused(&["--hello", "/nowhere", "--client", "curl"]).contains("cannot be used with"));
-    // A configuration that is wrong is another matter than a question that is.
+    // A wrong configuration is a different error from a wrong question.
     fs::write(desk.pki.folder().join("tlsgate.toml"), "nonsense = 1\n").unwrap();
     let output = desk.explain(&[]);
     assert_eq!(output.status.code(), Some(1));

@@ -1,4 +1,4 @@
-//! tlsgate with certificates of every kind on several listeners, and its explanation at hand.
+//! tlsgate with certificates of every kind on several listeners, and its explanations.
 
 use std::collections::HashMap;
 use std::fs;
@@ -22,7 +22,7 @@ pub(crate) struct Scene {
     recorders: HashMap<&'static str, Recorder>,
 }
 
-/// The listeners: what each has beside its certificates.
+/// The listeners: the lines of each besides its certificates.
 const LISTENERS: [(&str, &str); 4] = [
     ("default", ""),
     ("reject", "unknown_name = \"reject\""),
@@ -34,7 +34,7 @@ pub(crate) fn listeners() -> impl Iterator<Item = &'static str> {
     LISTENERS.iter().map(|(name, _)| *name)
 }
 
-/// Names that somebody bears, a wildcard's, and strangers'.
+/// Names in certificates, names that match a wildcard, and unknown names.
 pub(crate) const NAMES: [&str; 9] = [
     "both.test",
     "rsa.test",
@@ -107,7 +107,7 @@ impl Scene {
         self.pki.folder().join("tlsgate.toml")
     }
 
-    /// Runs what makes one connection through the recorder, and returns what was heard of it, if it said anything.
+    /// Runs an action that makes one connection through the recorder, and returns what was recorded, if any.
     pub(crate) fn connecting<T>(&self, listener: &str, connect: impl FnOnce() -> T) -> (T, Option<Heard>) {
         let recorder = self.recorder(listener);
         let before = recorder.count();
@@ -121,14 +121,14 @@ impl Scene {
         self.door.get(&format!("/api/v1/explain?{query}"))
     }
 
-    /// What the API makes of these words of a client.
+    /// The API's answer for this description of a client.
     pub(crate) fn explained(&self, listener: &str, hello: &[u8]) -> Value {
         let answer = self.ask(&format!("listener={listener}&hello={}", hex(hello)));
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()
     }
 
-    /// What the command line makes of them.
+    /// The command line's answer for it.
     pub(crate) fn explained_by_program(&self, listener: &str, hello: &[u8]) -> Value {
         let file = self.pki.folder().join("hello.bin");
         fs::write(&file, hello).unwrap();
@@ -145,7 +145,7 @@ impl Scene {
         explained
     }
 
-    /// Asserts that the proxy's own record of the connection says what was explained.
+    /// Asserts that the proxy's own record of the connection matches the explanation.
     pub(crate) fn record_agrees(&self, heard: &Heard, explained: &Value, told: &str) -> Value {
         let address = heard.address.to_string();
         let record = self.proxy.record(|record| record["client.address"] == address);
@@ -176,7 +176,7 @@ impl Scene {
         }
         assert_eq!(record["chosen_cert"], explained["certificate"], "{told}");
         assert_eq!(record["chosen_cert_serial"], explained["serial_number"], "{told}");
-        // A client that does not like the certificate ends the handshake.
+        // A client that rejects the certificate ends the handshake.
         if record.get("tls.cipher").is_some() {
             let pairs = [
                 ("tls.protocol.version", "version"),
@@ -196,7 +196,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Numbers that look random, and are the same in every run (xorshift, Marsaglia 2003).
+/// Pseudo-random numbers that are the same in every run (xorshift, Marsaglia 2003).
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {

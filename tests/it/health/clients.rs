@@ -1,4 +1,4 @@
-//! What clients see of it: whoever comes when every server is down, and whoever is there when one goes down.
+//! The clients' view: those that connect when every server is down, and those that are connected when one goes down.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use crate::support::pki::Pki;
 fn with_every_server_down_clients_are_refused_or_led_to_any() {
     let (pki, server) = (Pki::new(), Backend::echo());
     for (when_all_down, served) in [("fail", false), ("any", true)] {
-        // It does its work, but does not pass.
+        // It works, but does not pass the check.
         let health = format!("type = \"tls\", ca = \"{}\"", pki.ca().display());
         let stage = stage(&[server.address], &health, &format!("when_all_down = \"{when_all_down}\""));
         becomes(&stage, 0, "down");

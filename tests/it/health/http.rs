@@ -1,4 +1,4 @@
-//! Checks over HTTP: what is asked, and which answers pass.
+//! Checks over HTTP: the request, and which answers pass.
 
 use std::io::{Read, Write};
 

@@ -1,5 +1,5 @@
-//! Two directory servers under a load of LDAPS clients, while one of them is killed, restarted, frozen and made to refuse
-//! binds. What clients see of it is counted.
+//! Two directory servers under a load of LDAPS clients, while one of them is killed, restarted, frozen and set to
+//! refuse binds. The failures that clients see are counted.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,13 +19,13 @@ use crate::support::procfs::eventually;
 use crate::support::slapd::{ADMIN, PASSWORD, Slapd};
 use crate::support::stage::{NAME, Stage};
 
-/// One client's connection, from its beginning to its end.
+/// One client's connection, from beginning to end.
 struct Visit {
     began: Instant,
     result: Result<(), String>,
 }
 
-/// Clients that come again and again, until it is dropped.
+/// Clients that connect again and again until this is dropped.
 struct Load {
     visits: Arc<Mutex<Vec<Visit>>>,
     stop: Arc<AtomicBool>,
@@ -54,8 +54,8 @@ impl Load {
         Self { visits, stop, threads }
     }
 
-    /// Waits until so many clients that began after a time have been served; none of those that began after it has
-    /// failed. Those before it that failed are taken out and returned.
+    /// Waits until that many clients that began after a time have been served; none of those that began after it has
+    /// failed. Earlier ones that failed are taken out and returned.
     fn served_since(&self, since: Instant, count: usize) -> Vec<String> {
         eventually("clients are served", || {
             let visits = self.visits.lock().unwrap();
@@ -80,7 +80,7 @@ impl Drop for Load {
     }
 }
 
-/// Binds, and leaves.
+/// Binds, and unbinds.
 fn visit(address: std::net::SocketAddr, config: &Arc<ClientConfig>) -> Result<(), String> {
     let said = |what: &str, error: std::io::Error| format!("{what}: {error}");
     let tcp = TcpStream::connect(address).map_err(|error| said("connect", error))?;
@@ -118,7 +118,7 @@ fn clients_are_led_past_a_directory_server_that_is_killed_frozen_or_refuses_them
 
     tried.kill();
     let killed = Instant::now();
-    // Who comes from now on is refused by that server, and led to the other one before anybody has noticed.
+    // From now on that server refuses new connections, and clients use the other one before a check has noticed.
     let failed = load.served_since(killed, 50);
     println!("killed: {} of {CLIENTS} clients failed, which it was serving", failed.len());
     assert!(failed.len() <= CLIENTS, "{failed:?}");
@@ -132,7 +132,7 @@ fn clients_are_led_past_a_directory_server_that_is_killed_frozen_or_refuses_them
 
     tried.freeze();
     becomes(&stage, 1, "down");
-    // Each of those who came before that may have met it, and waits; others have come since.
+    // Each earlier client may have reached it, and waits; others have come since.
     let noticed = Instant::now();
     let others = Load::start(&stage);
     assert_eq!(others.served_since(noticed, 50), [""; 0]);
@@ -143,7 +143,7 @@ fn clients_are_led_past_a_directory_server_that_is_killed_frozen_or_refuses_them
     becomes(&stage, 1, "up");
     assert_eq!(load.served_since(Instant::now(), 50), [""; 0]);
 
-    // It refuses everybody who has the right password.
+    // With another password, it refuses the bind of every client.
     tried.kill();
     tried.restart("another");
     becomes(&stage, 1, "down");
@@ -158,5 +158,5 @@ fn clients_are_led_past_a_directory_server_that_is_killed_frozen_or_refuses_them
 }
 
 const CLIENTS: usize = 6;
-/// The load has an end even if the test has none.
+/// Ends the load even if the test does not.
 const MOST_VISITS: usize = 100_000;

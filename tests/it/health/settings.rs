@@ -1,4 +1,4 @@
-//! What is set: files that cannot be read, checks that change in a reload, and servers taken out of service.
+//! Settings: files that cannot be read, checks that change in a reload, and servers taken out of service.
 
 use std::fs;
 use std::io::Read;
@@ -81,7 +81,7 @@ fn checks_go_on_through_reloads_and_begin_anew_when_they_change() {
     assert_eq!(self::server(&stage, 0)["last_check"], json!(null));
     stage.proxy.log_line("health: type = \"ldap\" (was \"tcp\")");
     stage.proxy.log_line("health is not set (was { type = \"ldap\"");
-    // Its series go with the server.
+    // Its series are removed together with the server.
     let other = Backend::echo();
     stage.reload(&names(&[other.address]), &format!("health = {{ type = \"tcp\", {QUICK} }}"));
     eventually("no series of it", || (!metrics(&stage).contains(&server.address.to_string())).then_some(()));
@@ -101,7 +101,7 @@ fn a_server_in_maintenance_is_not_checked() {
         text.contains(&format!("tlsgate_backend_up{{backend=\"servers\",server=\"{}\"}} 0", server.address)),
         "{text}"
     );
-    // What was under way comes to its end, and then nothing more.
+    // Checks under way finish, and then no more follow.
     let last = || self::server(&stage, 0)["last_check"]["time"].clone();
     let mut seen = last();
     let mut same = 0;

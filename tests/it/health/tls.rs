@@ -1,4 +1,4 @@
-//! Checks over TLS: whom they trust, alone and below HTTP and LDAP.
+//! Checks over TLS: which certificates they accept, alone and below HTTP and LDAP.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -25,9 +25,9 @@ fn tls_is_verified_by_ca_and_name_or_by_pin_or_not_at_all() {
     let serve = |pair: &(String, String)| tls_backend(pair, |stream| stream.read_to_end(&mut Vec::new()).map(drop));
     let (ca, others) = (pki.ca().display().to_string(), other.ca().display().to_string());
     let (pin, ca_pin, wrong) = (pin(&good.0), pin(&fs::read_to_string(pki.ca()).unwrap()), pin(&expired.0));
-    // With the CA's certificate sent along, its key can be pinned.
+    // If the CA's certificate is sent too, its key can be pinned.
     let with_ca = (format!("{}{}", good.0, fs::read_to_string(pki.ca()).unwrap()), good.1.clone());
-    // One that signed itself, with and without a CA's rights, is its own CA.
+    // A self-signed certificate, with and without a CA's rights, is its own CA.
     let [own, own_ca] = [false, true].map(|is_ca| self_signed(&pki, "ldap.test", is_ca));
     let named = "server_name = \"ldap.test\"";
     for (pair, trust, wanted) in [
@@ -99,7 +99,7 @@ fn http_and_ldap_are_checked_over_tls_too() {
     down_for(&stage, 0, "StartTLS: protocolError (2)");
 }
 
-/// A server that speaks TLS, with that certificate, and then does what it is told to.
+/// A server that uses TLS with that certificate, and then runs the given code.
 fn tls_backend(
     (certificate, key): &(String, String),
     serve: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>) -> std::io::Result<()> + Send + Sync + 'static,
@@ -120,7 +120,7 @@ fn tls_backend(
     })
 }
 
-/// A certificate that signed itself with its key, and the file that holds it.
+/// A self-signed certificate with its key, and the file that contains it.
 fn self_signed(pki: &Pki, name: &str, is_ca: bool) -> ((String, String), String) {
     let (certificate, key) = crate::support::pki::self_signed(name, is_ca, (-1, 90));
     let file = pki.folder().join(format!("own-{is_ca}.pem"));
@@ -128,7 +128,7 @@ fn self_signed(pki: &Pki, name: &str, is_ca: bool) -> ((String, String), String)
     ((certificate, key), file.display().to_string())
 }
 
-/// As the documentation says it is made.
+/// Made with the command in the documentation.
 fn pin(certificate: &str) -> String {
     let script =
         "openssl x509 -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64";

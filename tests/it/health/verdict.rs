@@ -1,4 +1,4 @@
-//! When a server is up and when it is down, and that it is told.
+//! When a server is up and when it is down, and that this is reported.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn a_tcp_check_is_over_before_the_server_hears_of_it() {
         value.and_then(|value| value.parse::<usize>().ok()).unwrap_or(0)
     };
     eventually("twenty checks", || (passed() >= 20).then_some(()));
-    // One may come through where this machine is too slow to reset it in time; none of them stays.
+    // One may come through if this machine is too slow to reset it in time; none of them stays.
     let heard = std::iter::from_fn(|| listener.accept().ok()).count();
     assert!(heard < 10, "{heard}");
     assert_eq!(server(&stage, 0)["health"], "up");
@@ -73,7 +73,7 @@ fn a_server_that_accepts_and_says_nothing_passes_tcp_and_no_other_check() {
 
 #[test]
 fn it_takes_several_checks_in_a_row_to_change_what_is_known() {
-    // Answers as told: every third check fails, which is not two in a row.
+    // Every third check fails, which is never two in a row.
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     let flaky = Backend::start(move |mut stream| {

@@ -1,4 +1,4 @@
-//! What may not come first: each has the alert that RFC 8446 names, and a reason in words.
+//! Messages that may not come first: each gets the alert that RFC 8446 names, and the log has a readable reason.
 
 use std::io::Write;
 
@@ -21,7 +21,7 @@ fn on_both_layers(check: impl Fn(&Stage)) {
     assert!(backend.is_untouched());
 }
 
-/// Sends that; the alert that came, and the record.
+/// Sends that; returns the alert that came, and the record.
 fn refused(stage: &Stage, sent: &[u8], what: &str) -> (Option<u8>, serde_json::Value) {
     let mut tcp = connect(stage.address());
     tcp.write_all(sent).unwrap();
@@ -59,7 +59,7 @@ fn what_may_not_come_first_gets_its_alert() {
             ("an alert between".into(), between(&[21, 3, 3, 0, 2, 1, 90]), Some(UNEXPECTED_MESSAGE)),
             ("data between".into(), between(&[23, 3, 3, 0, 1, 0]), Some(UNEXPECTED_MESSAGE)),
             ("a type that TLS does not have".into(), vec![0x18, 3, 1, 0, 1, 1], Some(UNEXPECTED_MESSAGE)),
-            // Who has sent an alert gets none.
+            // A client that has sent an alert gets none.
             ("a fatal alert".into(), vec![21, 3, 1, 0, 2, 2, 40], None),
             ("close_notify".into(), vec![21, 3, 1, 0, 2, 1, 0], None),
             ("an alert that is none".into(), vec![21, 3, 1, 0, 3, 2, 40, 0], Some(UNEXPECTED_MESSAGE)),
@@ -93,7 +93,7 @@ fn what_may_not_come_first_gets_its_alert() {
             let (alert, record) = refused(stage, &sent, &what);
             assert_eq!(alert, expected, "{what}: {record}");
             let reason = record["reason"].as_str().unwrap();
-            // No name of a type in a program.
+            // The reason contains no type names of the source code.
             assert!(!reason.contains(['(', '{']) && !reason.contains("Handshake"), "{what}: {reason}");
         }
     });

@@ -1,4 +1,4 @@
-//! Server names that are none never match, and reach the log only as a refusal's reason, escaped.
+//! Invalid server names never match, and appear in the log only in a refusal's reason, escaped.
 
 use std::io::{Read, Write};
 
@@ -7,7 +7,7 @@ use crate::support::client::{Tls, close, connect, drain};
 use crate::support::hello::{SERVER_NAME, message, records, server_names, with_extensions};
 use crate::support::stage::{Lines, Stage};
 
-/// Only the certificate's own name gets past this.
+/// Only the certificate's own name passes.
 const STRICT: Lines<'static> =
     Lines { top: "", listener: "unknown_name = \"reject\"\nrequire_sni = true", backend: "" };
 
@@ -127,7 +127,7 @@ fn is_clean(stage: &Stage) {
     for mut record in stage.proxy.records(1) {
         assert_eq!(record["server.address"], "-", "{record}");
         let reason = record.as_object_mut().unwrap().remove("reason").unwrap_or_default().to_string();
-        // Backslashes are doubled by JSON.
+        // JSON doubles backslashes.
         assert!(reason.is_ascii() && reason.len() < 700 && !reason.contains("\\u00"), "{reason}");
         assert!(!record.to_string().contains("marker"), "{record}");
         seen += 1;

@@ -1,4 +1,4 @@
-//! What is no ClientHello, or too much of one: at most one alert, then closed; the backend never hears of it.
+//! Input that is not a ClientHello, or is too long: at most one alert, then closed; nothing reaches the backend.
 
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;

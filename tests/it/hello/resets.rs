@@ -1,4 +1,4 @@
-//! Resets, hundreds of them, at each stage of a connection's life: nothing leaks, nothing is worth an error.
+//! Hundreds of resets at each stage of a connection's life: nothing leaks, and nothing is logged as an error.
 
 use std::io::Write;
 
@@ -15,7 +15,7 @@ fn resets_at_every_stage_leave_nothing_behind() {
     stage.proxy.records(ended);
     let before = open_files(stage.proxy.pid());
     let stages: [fn(Client) -> Client; 7] = [
-        // Connected.
+        // After the connection is made.
         |client| client,
         // Within the hello.
         |mut client| {
@@ -23,13 +23,13 @@ fn resets_at_every_stage_leave_nothing_behind() {
             client.tcp.write_all(&hello[..hello.len() / 2]).unwrap();
             client
         },
-        // After the hello, perhaps before the answer.
+        // After the hello, possibly before the answer.
         |mut client| {
             let hello = client.flight();
             client.tcp.write_all(&hello).unwrap();
             client
         },
-        // With the answer read in part.
+        // After a part of the answer is read.
         |mut client| {
             let hello = client.flight();
             client.tcp.write_all(&hello).unwrap();
@@ -41,7 +41,7 @@ fn resets_at_every_stage_leave_nothing_behind() {
             client.handshake().unwrap();
             client
         },
-        // With data on its way.
+        // While data is under way.
         |mut client| {
             client.handshake().unwrap();
             client.send(&[7; 50_000]).unwrap();
@@ -61,7 +61,7 @@ fn resets_at_every_stage_leave_nothing_behind() {
             ended += 1;
         }
     }
-    // One that is reset while it waits to be accepted may never be seen: asking for all of them would be wrong.
+    // The kernel may drop a connection that is reset before it is accepted, so requiring all of them would be wrong.
     let seen = eventually("all connections have ended", || {
         (open_files(stage.proxy.pid()) <= before).then(|| stage.proxy.records(ended / 2))
     });

@@ -1,4 +1,4 @@
-//! Clients that take their time are cut at `handshake_timeout`, which nothing that they do extends, and harm nobody.
+//! Slow clients are cut at `handshake_timeout`, which nothing that they do extends, and affect no others.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -28,7 +28,7 @@ fn silent_and_trickling_clients_are_cut_while_a_good_one_is_served() {
         good.send(b"good").unwrap();
         assert_eq!(good.read_exact(4), b"good");
     }
-    // A byte at a time would take minutes for the whole hello.
+    // One byte at a time would take minutes for the whole hello.
     for (tcp, _) in &trickling {
         tcp.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
     }
@@ -80,7 +80,7 @@ fn a_client_that_trickles_after_the_server_hello_is_cut() {
         client.tcp.write_all(&hello).unwrap();
         client.tls.read_tls(&mut client.tcp).unwrap();
         client.tcp.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        // The header of a long handshake record, and then a byte now and then.
+        // The header of a long handshake record, and then a byte from time to time.
         client.tcp.write_all(&[22, 3, 3, 0x3f, 0xff]).unwrap();
         while !is_closed(&mut client.tcp) && client.tcp.write_all(&[0]).is_ok() {}
         assert_eq!(stage.outcome(client.close()), "handshake_timeout", "{tls:?}");
@@ -92,7 +92,7 @@ fn short(server: std::net::SocketAddr) -> Stage {
     Stage::new(&[server], Lines { listener: "handshake_timeout = \"1s\"", ..Lines::default() })
 }
 
-/// Whether the other side has closed; waits for as long as its read may.
+/// Whether the other side has closed; waits as long as the read timeout allows.
 fn is_closed(tcp: &mut TcpStream) -> bool {
     loop {
         match tcp.read(&mut [0; 4096]) {

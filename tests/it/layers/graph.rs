@@ -1,4 +1,4 @@
-//! Which file uses which. Must not know: floors.
+//! Which file uses which. Must not know: levels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path as FilePath, PathBuf};
 use super::paths::{self, Path, Paths, Scope};
 use super::tokens::{self, Token};
 
-/// The files of a source tree by their modules, `tls::wire` for `tls/wire.rs`, with what they name.
+/// The files of a source tree by their modules, `tls::wire` for `tls/wire.rs`, with the paths in them.
 pub(super) struct House {
     /// The text of lib.rs.
     pub(super) front: String,
@@ -19,7 +19,7 @@ struct File {
     paths: Paths,
 }
 
-/// Who uses whom, by modules.
+/// The uses of each module.
 pub(super) type Graph = BTreeMap<String, BTreeSet<String>>;
 
 impl House {
@@ -40,14 +40,14 @@ impl House {
         self.files.iter().filter(|(_, file)| !file.paths.is_list).map(|(module, _)| module.as_str())
     }
 
-    /// The files in which a word stands.
+    /// The files that contain a word.
     pub(super) fn naming(&self, word: &str) -> Vec<&str> {
         let named = self.files.iter().filter(|(_, file)| file.tokens.iter().any(|token| token.is(word)));
         named.map(|(module, _)| module.as_str()).collect()
     }
 
-    /// Every use of one file by another. `mod x;` is none, and to name a list of modules is none either: what is used of them
-    /// is named by a path that leads further.
+    /// Every use of one file by another. `mod x;` is not a use, nor is the name of a list of modules: a longer path
+    /// names what is used of them.
     pub(super) fn uses(&self) -> Graph {
         let mut graph = Graph::new();
         for (module, file) in &self.files {
@@ -63,7 +63,7 @@ impl House {
         graph
     }
 
-    /// A path from the crate's root. `None` where it leads into another crate, or is none.
+    /// A path from the crate's root. `None` if it leads into another crate, or is not a path.
     fn absolute(&self, module: &str, scope: &Scope, path: &[String], further: usize) -> Option<Path> {
         let (first, rest) = path.split_first()?;
         let supers = path.iter().take_while(|word| *word == "super").count();
@@ -74,7 +74,7 @@ impl House {
             "super" => Some([&scope[..scope.len().checked_sub(supers)?], &path[supers..]].concat()),
             _ if self.files.contains_key(&[scope, &path[..1]].concat().join("::")) => Some([scope, path].concat()),
             _ => {
-                // A name that `use` made, or else an item of this file or another crate.
+                // A name that `use` introduced, or else an item of this file or another crate.
                 let name = self.files[module].paths.names.get(&(scope.clone(), first.clone()))?;
                 let further = further.checked_sub(1)?;
                 Some([self.absolute(module, scope, &name.path, further)?, rest.to_vec()].concat())
@@ -82,7 +82,7 @@ impl House {
         }
     }
 
-    /// The file that a path leads into; and where that file only passes a name on (`pub use`), also the file where it lives.
+    /// The file that a path leads into; if that file only passes a name on (`pub use`), also the file that defines it.
     fn follow(&self, user: &str, path: &[String], further: usize, used: &mut BTreeSet<String>) {
         let mut prefixes = (0..=path.len()).rev().map(|length| (length, path[..length].join("::")));
         let Some((length, module)) = prefixes.find(|(_, module)| self.files.contains_key(module)) else { return };
@@ -101,7 +101,7 @@ impl House {
     }
 }
 
-/// Every circle: files of which each uses each other, by way of others or not. A parent and its child can be one.
+/// Every circle: files that use each other, directly or through others. A parent and its child can be one.
 pub(super) fn circles(graph: &Graph) -> Vec<BTreeSet<&str>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> =
         graph.keys().map(|module| (module.as_str(), reached_from(graph, module))).collect();
@@ -126,7 +126,7 @@ fn reached_from<'g>(graph: &'g Graph, module: &str) -> BTreeSet<&'g str> {
     seen
 }
 
-/// Whether a module is `room` or lies in it.
+/// Whether a module is `room` or lies inside it.
 pub(super) fn within(module: &str, room: &str) -> bool {
     module == room || module.strip_prefix(room).is_some_and(|rest| rest.starts_with("::"))
 }
@@ -153,8 +153,8 @@ fn module_of(file: &FilePath) -> Scope {
     parts.filter(|part| !["mod", "lib"].contains(&part.as_str())).collect()
 }
 
-/// As the binary and the crate itself in its tests name it.
+/// The name that the binary and the crate's own tests use for it.
 const CRATE: &str = "tlsgate";
 
-/// Names that stand for names: more than so many in a row are a circle.
+/// Names that stand for other names: a longer chain is a circle.
 const FURTHEST: usize = 8;

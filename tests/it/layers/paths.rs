@@ -1,4 +1,4 @@
-//! Tokens → the paths in them, and the names that `use` gives them. Must not know: which files there are.
+//! Tokens → the paths in them, and the names that `use` introduces. Must not know: which files exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,22 +10,22 @@ pub(super) type Path = Vec<String>;
 /// A module, from the crate's root: the file's own, or one within it.
 pub(super) type Scope = Vec<String>;
 
-/// What one file names.
+/// The names in one file.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     /// Every path, and the module in which it is written.
     pub(super) all: BTreeSet<(Scope, Path)>,
-    /// What a name stands for in a module: `use a::b as c` makes `c` stand for `a::b`.
+    /// The meaning of a name in a module: `use a::b as c` makes `c` mean `a::b`.
     pub(super) names: BTreeMap<(Scope, String), Name>,
     /// Whether the file holds nothing but `mod x;`.
     pub(super) is_list: bool,
 }
 
-/// What `use` gives a name to.
+/// The target of a name that `use` introduces.
 #[derive(Debug, Clone)]
 pub(super) struct Name {
     pub(super) path: Path,
-    /// Whether others than the module and its children see it.
+    /// Whether it is visible outside the module and its children.
     pub(super) is_public: bool,
 }
 
@@ -82,8 +82,8 @@ impl Reader<'_> {
         self.scopes.last().map(|(scope, _)| scope.clone()).unwrap_or_default()
     }
 
-    /// Passes over `(super)` or `(in crate::a)` behind `pub`: to say who may see something is no use. Whether it is seen by
-    /// others than children.
+    /// Skips `(super)` or `(in crate::a)` behind `pub`: a visibility is not a use. Returns whether the item is visible
+    /// to others than children.
     fn visibility(&mut self) -> bool {
         let inside = match (self.peek(0), self.peek(1)) {
             (Some(Token::Mark('(')), Some(Token::Word(word))) => word.as_str(),
@@ -138,7 +138,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One branch of what `use` takes in: `a::b`, `a::{b, c::d as e}`, `a::*`, `a::{self}`.
+    /// One branch of a `use`: `a::b`, `a::{b, c::d as e}`, `a::*`, `a::{self}`.
     fn tree(&mut self, before: &[String], is_public: bool) {
         let mut path = before.to_vec();
         let mut ends_in_self = false;
@@ -152,7 +152,7 @@ impl Reader<'_> {
                     self.at += 2;
                     return self.take_in(path, Some(name), is_public);
                 }
-                // `a::{self}` is `a`; at the beginning it is where the path begins.
+                // `a::{self}` is `a`; at the beginning, `self` is where the path begins.
                 Some(Token::Word(word)) if word == "self" && !path.is_empty() => {
                     ends_in_self = true;
                     self.at += 1;

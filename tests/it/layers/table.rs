@@ -1,4 +1,4 @@
-//! The table of rooms in lib.rs, and whether the files keep to it. Must not know: how uses are found.
+//! The table of rooms in lib.rs, and whether the files follow it. Must not know: how uses are found.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ struct Row {
     may_use: Vec<String>,
 }
 
-/// How many rows there are, and every fault: of the table itself, and of the uses that it does not allow.
+/// The number of rows, and every fault: of the table itself, and of the uses that it does not allow.
 pub(super) fn faults(house: &House, uses: &Graph) -> (usize, Vec<String>) {
     let rows = rows(&house.front);
     let mut faults = faults_of(&rows);
@@ -49,7 +49,7 @@ pub(super) fn faults(house: &House, uses: &Graph) -> (usize, Vec<String>) {
     (rows.len(), faults)
 }
 
-/// What is wrong with the rows as such.
+/// The faults of the rows as such.
 fn faults_of(rows: &[Row]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut rooms = BTreeSet::new();

@@ -25,7 +25,7 @@ impl Token {
     }
 }
 
-/// The tokens of a file, without what only its unit tests see.
+/// The tokens of a file, without its unit tests.
 pub(super) fn of(text: &str) -> Vec<Token> {
     without_tests(&all(text))
 }
@@ -95,7 +95,7 @@ fn quoted(rest: &[char]) -> usize {
     at + 1
 }
 
-/// The length of `#"…"#` behind a word such as `r` or `br`, if that is what stands there.
+/// The length of `#"…"#` behind a word such as `r` or `br`, if it is such a text.
 fn raw_text(word: &str, rest: &[char]) -> Option<usize> {
     if !["r", "br", "cr"].contains(&word) {
         return None;
@@ -141,7 +141,7 @@ fn item(tokens: &[Token]) -> usize {
     for (at, token) in tokens.iter().enumerate() {
         match token {
             Token::Mark('(' | '[' | '{') => depth += 1,
-            // The end of what the item is in.
+            // The end of the surrounding item.
             Token::Mark(')' | ']' | '}') if depth == 0 => return at,
             Token::Mark('}') if depth == 1 => return at + 1,
             Token::Mark(')' | ']' | '}') => depth -= 1,

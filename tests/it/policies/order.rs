@@ -1,4 +1,4 @@
-//! Whose order counts, for suites and for groups: what OpenSSL got, and what the access log says.
+//! Whose order counts, for suites and for groups: what OpenSSL got, and what the access log reports.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::clients::scene::Scene;
 use crate::support::client::Client;
 use crate::support::{reports, tool};
 
-/// The suite that OpenSSL gets of those that it offers, best first.
+/// The suite that OpenSSL gets from those that it offers, best first.
 fn negotiated(scene: &Scene, listener: &str, version: &str, suites: &[&str]) -> String {
     let (address, list) = (scene.proxy.address(listener).to_string(), suites.join(":"));
     let lists = if version == "-tls1_3" { "-ciphersuites" } else { "-cipher" };
@@ -43,7 +43,7 @@ fn the_servers_order_of_suites_counts_unless_the_policy_says_the_clients() {
             assert_eq!(negotiated(&scene, &format!("theirs-{kind}"), version, order), order[0]);
         }
     }
-    // A policy of one's own has an order of its own.
+    // A custom policy has an order of its own.
     assert_eq!(
         negotiated(&scene, "mixed-rsa", "-tls1_2", &[rsa[1], "ECDHE-RSA-CHACHA20-POLY1305"]),
         "ECDHE-RSA-CHACHA20-POLY1305"
@@ -62,7 +62,8 @@ fn with_both_kinds_of_certificate_the_certificate_is_chosen_before_the_suite() {
     }
 }
 
-/// The group that rustls's client gets of those that it offers, best first. It sends a key share for the first one alone.
+/// The group that rustls's client gets from those that it offers, best first. It sends a key share for the first one
+/// alone.
 fn group(scene: &Scene, listener: &str, groups: &[&'static dyn SupportedKxGroup], tls13: bool) -> String {
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups = groups.to_vec();
@@ -93,20 +94,20 @@ fn a_post_quantum_exchange_is_preferred_and_never_required() {
     for listener in ["TLS13-1-2-Res-PQ-2025-09-dual", "TLS13-1-3-PQ-2025-09-ec", "TLS13-1-2-PQ-2025-09-rsa"] {
         for (offered, expected) in [
             (&[hybrid, x25519][..], "X25519MLKEM768"),
-            // Whoever has it is asked for it, though it prefers and has prepared another.
+            // A client that has the hybrid group is asked for it, though it prefers another and sent a share for that.
             (&[x25519, p256, hybrid], "X25519MLKEM768"),
             (&[x25519, other_hybrid], "SecP256r1MLKEM768"),
             (&[x25519], "x25519"),
             (&[p384], "secp384r1"),
-            // Among the others the client's order counts, which has prepared for its first one.
+            // Among the others the client's order counts, and its share for the first one is used.
             (&[p256, x25519], "secp256r1"),
         ] {
             assert_eq!(group(&scene, listener, offered, true), expected, "{listener}");
         }
     }
-    // Under TLS 1.2 there is none, and a client that could under TLS 1.3 is none the worse for it.
+    // TLS 1.2 has no such group, and a client that also supports TLS 1.3 still gets a connection.
     assert_eq!(group(&scene, "TLS13-1-2-Res-PQ-2025-09-dual", &[hybrid, x25519], false), "x25519");
-    // A policy without them.
+    // A policy without hybrid groups.
     assert_eq!(group(&scene, "TLS13-1-2-Res-2021-06-dual", &[hybrid, x25519], true), "x25519");
     assert_eq!(group(&scene, "mixed-dual", &[hybrid, p256, p384], true), "secp384r1");
     // The client's order of groups, where the policy lets its order count.

@@ -1,4 +1,4 @@
-//! What scanners find is what the policy says, no more and no less.
+//! What scanners find is exactly what the policy allows.
 
 use super::scan::{SslScan, TestSsl};
 use super::{EXPECTED, Expected, KINDS, in_parallel, scene, suites};
@@ -43,7 +43,7 @@ fn sslscan_finds_exactly_the_groups_of_each_policy() {
     let policies: Vec<_> = EXPECTED.iter().filter(|policy| policy.versions.contains(&"TLSv1.3")).collect();
     in_parallel(&policies, |policy| {
         let address = scene.proxy.address(&format!("{}-dual", policy.name));
-        // For each group that it finds it waits until its time is up.
+        // For each group that sslscan finds, it waits until its timeout.
         let only = ["--no-ciphersuites", "--no-heartbleed", "--no-renegotiation", "--no-fallback", "--timeout=5"];
         let scan = SslScan::run(address, &only);
         let found = scan.groups("TLSv1.3").into_iter().map(|name| name.split(' ').next().unwrap()).collect();
@@ -57,7 +57,7 @@ fn openssl_gets_exactly_the_groups_of_each_policy_under_tls12() {
     let scene = scene();
     let policies: Vec<_> = EXPECTED.iter().filter(|policy| policy.versions.contains(&"TLSv1.2")).collect();
     in_parallel(&policies, |policy| {
-        // With an ECDSA certificate the client would need the key's curve as well.
+        // With an ECDSA certificate the client must also offer the key's curve.
         let address = scene.proxy.address(&format!("{}-rsa", policy.name)).to_string();
         let asked = [("x25519", "X25519"), ("secp256r1", "P-256"), ("secp384r1", "P-384"), ("", "P-521"), ("", "X448")];
         for (name, group) in asked.into_iter().chain([("", "brainpoolP256r1")]) {
@@ -70,7 +70,7 @@ fn openssl_gets_exactly_the_groups_of_each_policy_under_tls12() {
     });
 }
 
-/// 39 scans of some seconds of processor time each: `tests/run` has them wait until the other tests have ended.
+/// 39 scans of some seconds of processor time each: `tests/run` runs them after the other tests have ended.
 #[test]
 fn testssl_finds_exactly_what_every_policy_has() {
     let scene = scene();
@@ -78,7 +78,7 @@ fn testssl_finds_exactly_what_every_policy_has() {
         let name = format!("{}-{kind}", policy.name);
         let options: &[&str] = match policy.server_order {
             true => &["--protocols", "--server-preference"],
-            // It does not list the order of others; it asks for every suite that it knows.
+            // It does not list the order of other versions; it asks for every suite that it knows.
             false => &["--protocols", "--cipher-per-proto"],
         };
         let report = scene.pki.folder().join(format!("{name}.json"));
@@ -116,7 +116,7 @@ fn testssl_finds_no_vulnerability() {
     {
         assert!(scan.finding(id).starts_with("not vulnerable"), "{id}: {}", scan.finding(id));
     }
-    // CBC is what it calls average.
+    // testssl.sh rates CBC as average.
     for list in ["NULL", "aNULL", "EXPORT", "LOW", "3DES_IDEA", "AVERAGE"] {
         assert_eq!(scan.finding(&format!("cipherlist_{list}")), "not offered", "{list}");
     }

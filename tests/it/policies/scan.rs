@@ -1,4 +1,4 @@
-//! sslscan and testssl.sh: how they are run, and what they found. Must not know: what they should find.
+//! sslscan and testssl.sh: how they are run, and what they found. Must not know: the expected findings.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -68,7 +68,7 @@ impl SslScan {
     }
 }
 
-/// A whole scan takes testssl.sh half a minute, and where others work as well, several times that.
+/// A whole scan takes testssl.sh half a minute, and several times that on a busy machine.
 const LIMIT: Duration = Duration::from_secs(900);
 
 fn value_of<'l>(line: &'l str, attribute: &str) -> Option<&'l str> {
@@ -79,7 +79,7 @@ fn value_of<'l>(line: &'l str, attribute: &str) -> Option<&'l str> {
 pub(super) struct TestSsl(Vec<Value>);
 
 impl TestSsl {
-    /// `report` is where it may write them.
+    /// `report` is the path for its findings.
     pub(super) fn run(address: SocketAddr, options: &[&str], report: &Path) -> Self {
         let (address, report) = (address.to_string(), report.to_str().unwrap());
         let quiet = ["--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1"];
@@ -96,14 +96,14 @@ impl TestSsl {
         found.unwrap_or_else(|| panic!("no {id} in {:#?}", self.0))["finding"].as_str().unwrap()
     }
 
-    /// The suites of one version in the server's order.
+    /// The suites of one version in the server's order of preference.
     pub(super) fn order(&self, version: &str) -> Vec<&str> {
         let id = format!("cipherorder_{}", version.replace('.', "_"));
         let found = self.0.iter().find(|finding| finding["id"] == id.as_str());
         found.map_or_else(Vec::new, |finding| finding["finding"].as_str().unwrap().split_whitespace().collect())
     }
 
-    /// Every suite that it found when it asked for each of those it knows.
+    /// Every suite that it found when it asked for each suite that it knows.
     pub(super) fn each(&self, version: &str) -> Vec<&str> {
         let prefix = format!("cipher-{}_", version.to_lowercase().replace("v1.", "1_"));
         let found = self.0.iter().filter(|finding| finding["id"].as_str().unwrap().starts_with(&prefix));
@@ -115,11 +115,11 @@ impl TestSsl {
         self.0.iter().filter(|finding| finding["id"].as_str().unwrap().starts_with("cipher-")).count()
     }
 
-    /// What it holds to be worth a remedy: findings of some severity.
+    /// Findings that it rates as a weakness, of any severity.
     pub(super) fn complaints(&self) -> Vec<&Value> {
         let grave = ["LOW", "MEDIUM", "HIGH", "CRITICAL", "WARN"];
         let found = self.0.iter().filter(|finding| grave.contains(&finding["severity"].as_str().unwrap()));
-        // About the tool's own OpenSSL.
+        // A finding about the tool's own OpenSSL.
         found.filter(|finding| finding["id"] != "engine_problem").collect()
     }
 }

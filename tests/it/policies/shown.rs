@@ -1,4 +1,4 @@
-//! `tlsgate policy`, `check` and the admin API: what they say of policies is what scanners find.
+//! `tlsgate policy`, `check` and the admin API: what they show of policies is what scanners find.
 
 use std::process::Command;
 
@@ -24,7 +24,7 @@ fn pki() -> Pki {
     pki
 }
 
-/// Runs `tlsgate policy` with a configuration that has the policies of one's own: whether it succeeded, and what it said.
+/// Runs `tlsgate policy` with a configuration that has custom policies: whether it succeeded, and its output.
 fn policy(arguments: &[&str]) -> (bool, String) {
     let pki = pki();
     let path = pki.folder().join("tlsgate.toml");
@@ -82,7 +82,7 @@ fn show_has_every_fact_under_every_name() {
 fn list_has_them_all_and_an_unknown_one_is_told_with_them() {
     let names: Vec<&str> = EXPECTED.iter().map(|policy| policy.name).collect();
     let listed = json(&["list"]);
-    // One's own are in the order of their names.
+    // Custom policies are sorted by name.
     assert_eq!(texts(&listed, "name")[..10], names[..10]);
     assert_eq!(texts(&listed, "name")[10..], ["classic", "mixed", "theirs"]);
     let (ok, text) = policy(&["list"]);

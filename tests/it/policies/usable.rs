@@ -1,4 +1,4 @@
-//! Certificates that a policy can never serve: an error of `check`, and no reason for what runs to stop.
+//! Certificates that a policy can never serve: an error of `check`, and no reason to stop a running program.
 
 use std::fs;
 
@@ -41,7 +41,7 @@ fn written(kinds: &[(&str, Key)]) -> Pki {
     pki
 }
 
-/// What must be said of `certs/stem.crt`.
+/// The message about `certs/stem.crt`.
 fn said(pki: &Pki, stem: &str, kind: &str) -> String {
     let path = pki.folder().join(format!("certs/{stem}.crt"));
     format!(
@@ -79,7 +79,7 @@ fn in_a_folder_it_is_an_error_of_check_and_a_warning_of_what_runs() {
     let asked =
         |name| tool::shown(&tool::run("openssl", &["s_client", "-connect", &address, "-servername", name], b""));
     assert_eq!(cipher(&asked("rsa.test")), Some("ECDHE-RSA-AES128-GCM-SHA256"));
-    // A name that is known gets no other certificate instead.
+    // A client that asks for a known name gets no other certificate instead.
     assert_eq!(reports::alert(&asked("ec.test")), Some(40));
 }
 
@@ -100,7 +100,7 @@ fn one_that_appears_in_a_folder_does_not_hold_up_the_others() {
     proxy.log_line(&said(&pki, "ec", "ECDSA P-384"));
     pki.write("certs", "new", &["new.test"], Key::Rsa2048, &Extra::default());
     proxy.log_line("new.crt added");
-    // Named, it is refused, and everything stays as it is.
+    // If it is named, it is refused, and everything stays as it is.
     fs::write(pki.folder().join("tlsgate.toml"), config(PAIR)).unwrap();
     proxy.log_line("not reloaded, everything stays as it is");
     let address = proxy.address("main").to_string();

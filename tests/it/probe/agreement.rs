@@ -1,4 +1,4 @@
-//! Suite by suite and version by version, the probe says what sslscan says.
+//! Suite by suite and version by version, the probe reports what sslscan reports.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::support::tool;
 /// A version and a suite, with its number and OpenSSL's name.
 type Suites = BTreeSet<(String, String, String)>;
 
-/// What a scanner found.
+/// The findings of a scanner.
 #[derive(Debug, PartialEq, Eq)]
 struct Found {
     versions: BTreeSet<String>,
@@ -22,7 +22,7 @@ struct Found {
     groups: BTreeSet<(String, String)>,
 }
 
-/// The same from sslscan's XML.
+/// The same, from sslscan's XML.
 fn sslscan(address: SocketAddr) -> Found {
     let (name, address) = (format!("--sni-name={NAME}"), address.to_string());
     let arguments = ["--no-colour", "--no-heartbleed", "--xml=-", &name, &address];
@@ -56,7 +56,7 @@ fn sslscan(address: SocketAddr) -> Found {
     Found { versions: versions.collect(), suites, groups }
 }
 
-/// The same from the probe.
+/// The same, from the probe.
 fn probed(address: SocketAddr) -> Found {
     let found = probe(address, &["--format", "json"]);
     assert_eq!(found.code, 0, "{found:?}");
@@ -177,7 +177,7 @@ fn on_tlsgate() {
     pair(&pki, "ec", Key::P256);
     let proxy = proxy(&pki, "");
     let (ours, mut theirs) = (probed(proxy.address("main")), sslscan(proxy.address("main")));
-    // Under TLS 1.2 sslscan 2.0 sees no groups where rustls answers; 2.1 does.
+    // Under TLS 1.2 sslscan 2.0 sees no groups if the server is rustls; 2.1 does.
     theirs.groups.retain(|(version, _)| version == "TLSv1.3");
     theirs.groups.extend(["x25519", "secp256r1", "secp384r1"].map(|group| ("TLSv1.2".to_owned(), group.to_owned())));
     agreement(&ours, &theirs, 7, &["TLSv1.2", "TLSv1.3"]);
@@ -209,7 +209,7 @@ fn the_certificates_are_told_with_all_that_matters() {
         assert_eq!(one["trust"]["verified"], true, "{one}");
         assert!((88..=90).contains(&one["days_left"].as_i64().unwrap()), "{one}");
     }
-    // The system does not trust a CA that was made a moment ago.
+    // The system does not trust a CA that was just created.
     let report = probe(proxy.address("main"), &["--format", "json"]).json();
     assert!(report["certificates"].as_array().unwrap().iter().all(|one| one["trust"]["verified"] == false));
 }
@@ -228,7 +228,7 @@ fn a_server_that_rejects_unknown_names_is_seen_to_do_so() {
     assert!(tool::shown(&output).contains("no ClientHello of any version was accepted: alert "), "{output:?}");
 }
 
-/// tlsgate with what is in `certs`.
+/// tlsgate with the certificates in `certs`.
 pub(super) fn proxy(pki: &Pki, listener: &str) -> Proxy {
     let config = format!(
         r#"

@@ -1,4 +1,5 @@
-//! Servers that close, keep silent, dribble or answer with anything but TLS: a clear error and exit 1, never a hang.
+//! Servers that close, are silent, are very slow or answer with something else than TLS: a clear error and exit code 1,
+//! never a hang.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -35,7 +36,7 @@ fn fails(address: SocketAddr, saying: &str) {
     assert_eq!(compared.status.code(), Some(1), "{}", tool::shown(&compared));
 }
 
-/// Reads the hello, then says that.
+/// Reads the hello, then sends that.
 fn says(answer: impl AsRef<[u8]> + Send + Sync + 'static) -> Backend {
     Backend::start(move |mut stream: TcpStream| {
         let _ = stream.read(&mut [0; 8192])?;
@@ -123,7 +124,7 @@ fn every_stump_of_a_real_answer() {
     }
     for end in (0..answer.len()).step_by(23).chain([answer.len()]) {
         let found = hurried(says(answer[..end].to_vec()).address, &[]);
-        // From the ServerHello on there is something to tell.
+        // From the ServerHello on there is something to report.
         match found.code {
             0 => assert!(found.out.contains("TLSv1.2  yes"), "{end}: {found:?}"),
             code => assert!(code == 1 && found.err.starts_with("tlsgate probe: "), "{end}: {found:?}"),

@@ -1,11 +1,11 @@
-//! `--expect-policy`: it holds where it should, and each difference is said where it does not.
+//! `--expect-policy`: it succeeds if the server matches, and otherwise reports each difference.
 
 use super::agreement::proxy;
 use super::servers::{nginx, pair};
 use super::{Probed, probe};
 use crate::support::pki::{Key, Pki};
 
-/// Policies that tlsgate meets exactly.
+/// Policies that tlsgate matches exactly.
 const POLICIES: [&str; 5] = [
     "TLS13-1-3-2021-06",
     "TLS13-1-3-PQ-2025-09",

@@ -1,4 +1,5 @@
-//! `--same-as`: what passes TLS through and what terminates it, with the backend's own certificate and key as well.
+//! `--same-as`: servers that pass TLS through and servers that terminate it, also with the backend's own certificate
+//! and key.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use super::servers::{Pair, Server, combined, forwarder, haproxy, nginx, openssl,
 use crate::support::backend::Backend;
 use crate::support::pki::{Extra, Key, Pki, generate};
 
-/// Whether it passes through, and why.
+/// Whether it passes TLS through, and the reason.
 #[track_caller]
 fn verdict(front: SocketAddr, backend: SocketAddr, more: &[&str]) -> (bool, String) {
     let backend = backend.to_string();
@@ -36,7 +37,7 @@ fn terminated(front: SocketAddr, backend: SocketAddr, saying: &str) {
     assert!(!passes && why.starts_with("terminated here, ") && why.contains(saying), "{why}");
 }
 
-/// A backend of nginx's.
+/// An nginx as backend.
 fn backend(pair: &Pair, more: &str) -> Server {
     let (certificate, key) = (pair.certificate.display(), pair.key.display());
     nginx(
@@ -134,7 +135,7 @@ fn without_resumption_only_a_word_makes_it_certain() {
     assert!(!passes && why.starts_with("not proven: "), "{why}");
     let (passes, why) = verdict(forwarder.address, backend.address, &["--assume-sole-key"]);
     assert!(passes && why.contains("if no other server has its key"), "{why}");
-    // Another server with a copy of the key gives itself away by what it answers.
+    // Another server with a copy of the key is detected by its answers.
     let file = combined(pki.folder(), &pair);
     let copy =
         haproxy("", &format!("ssl crt {} no-tls-tickets", file.display()), &format!("server one {}", backend.address));

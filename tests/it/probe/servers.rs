@@ -1,4 +1,4 @@
-//! Servers and middles of other people's make, with whatever configuration a test gives them.
+//! Other servers and proxies, with the configuration that a test gives them.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -40,7 +40,7 @@ pub(super) struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Killed outright, nginx and HAProxy would leave their workers behind.
+        // If they were killed outright, nginx and HAProxy would leave their workers behind.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let deadline = Instant::now() + Duration::from_secs(5);
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
@@ -51,7 +51,7 @@ impl Drop for Server {
     }
 }
 
-/// nginx, with that inside of `stream { }` (or `http { }`), where `LISTEN` stands for its address.
+/// nginx, with that content of `stream { }` (or `http { }`), in which `LISTEN` is replaced by its address.
 pub(super) fn nginx(block: &str, inside: &str) -> Server {
     let folder = TempDir::new().unwrap();
     let (listener, address) = bound();
@@ -86,7 +86,7 @@ events {{ }}
     serve(command, listener, folder, address)
 }
 
-/// HAProxy, with these lines in its one `listen` section and these before it.
+/// HAProxy, with these lines in its one `listen` section and these before that section.
 pub(super) fn haproxy(global: &str, bind: &str, inside: &str) -> Server {
     let folder = TempDir::new().unwrap();
     let (listener, address) = bound();
@@ -110,7 +110,7 @@ listen all
     serve(command, listener, folder, address)
 }
 
-/// Certificate and key in one file, as HAProxy wants them.
+/// Certificate and key in one file, as HAProxy requires.
 pub(super) fn combined(folder: &Path, pair: &Pair) -> PathBuf {
     let path = folder.join("combined.pem");
     let text = [&pair.certificate, &pair.key].map(|part| fs::read_to_string(part).unwrap()).concat();
@@ -128,7 +128,7 @@ fn serve(mut command: Command, listener: TcpListener, folder: TempDir, address: 
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs it"));
     let mut server = Server { address, child, _folder: folder, _stdin: None };
-    // Connections wait in the socket from the start, so that all to see is whether it stays.
+    // Connections wait in the socket from the start, so it is enough to see that the program keeps running.
     thread::sleep(BETWEEN_LOOKS);
     if let Some(status) = server.child.try_wait().unwrap() {
         panic!("{command:?} ended with {status}:\n{}", fs::read_to_string(log).unwrap());
@@ -142,7 +142,7 @@ fn bound() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// `openssl s_server` on a port of its own choice.
+/// `openssl s_server` on a port that it chooses.
 pub(super) fn openssl(arguments: &[&str]) -> Server {
     let folder = TempDir::new().unwrap();
     let mut child = Command::new("openssl")
@@ -164,12 +164,12 @@ pub(super) fn openssl(arguments: &[&str]) -> Server {
             break address.trim().parse().unwrap();
         }
     };
-    // It stops when nobody reads what it prints.
+    // It blocks if nothing reads its output.
     thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
     Server { address, child, _folder: folder, _stdin: stdin }
 }
 
-/// Passes bytes on to `to`, both ways, and knows nothing of them.
+/// Passes bytes on to `to`, both ways, without looking at them.
 pub(super) fn forwarder(to: SocketAddr) -> Backend {
     Backend::start(move |client| {
         let server = TcpStream::connect_timeout(&to, PATIENCE)?;

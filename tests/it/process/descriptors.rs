@@ -1,5 +1,5 @@
-//! Descriptors are scarce: those that are in are served, a reserve stays for the admin server and for reloads, newcomers are
-//! refused or wait, and it recovers by itself.
+//! Few descriptors: established connections are served, a reserve remains for the admin server and for reloads,
+//! newcomers are refused or wait, and accepting resumes by itself.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,8 +17,8 @@ use crate::support::procfs::{eventually, open_files};
 use crate::support::stage::{Lines, NAME, certified, config};
 use crate::support::stream::Stream;
 
-/// The process with two connections under way: one is terminated, the other is passed through and has more on its way than its
-/// client has read.
+/// The process with two connections under way: one is terminated, the other is passed through and has sent more than
+/// its client has read.
 struct Scene {
     pki: Pki,
     backend: ByHand,
@@ -60,7 +60,7 @@ impl Scene {
         scene
     }
 
-    /// Both connections go on: so many bytes more of the one that is passed through, as `stream` has them.
+    /// Both connections go on: that many more bytes of the one that is passed through, compared with `stream`.
     fn go_on(&mut self, count: usize, stream: &mut Stream) {
         let (client, server) = &mut self.terminated;
         for _ in 0..20 {
@@ -74,7 +74,7 @@ impl Scene {
         stream.check(&came);
     }
 
-    /// The stream at the place up to which it was read.
+    /// The stream, at the position up to which it was read.
     fn stream() -> Stream {
         let (mut stream, mut skipped) = (Stream::new(7), 0);
         while skipped < SIZE / 8 {
@@ -102,7 +102,7 @@ impl Scene {
         Some((client, server, leaf))
     }
 
-    /// Puts another certificate in place of the one before, and reloads.
+    /// Replaces the certificate, and reloads.
     fn reload(&self) {
         self.pki.write("certs", "main", &[NAME], Key::P256, &Extra::default());
         let answer = self.door().ask("POST", "/api/v1/reload", &[], "");
@@ -136,7 +136,7 @@ fn silent_clients_and_busy_ones_leave_a_reserve_and_those_who_are_in_go_on() {
     assert_ne!(before, after, "the new certificate is served");
     drop((silent, first, second));
 
-    // Those who are served give way to nobody: the next one is refused.
+    // Served connections are not closed to make room: the next one is refused.
     let mut busy = Vec::new();
     while let Some((client, server, _)) = scene.newcomer() {
         busy.push((client, server));
@@ -168,7 +168,7 @@ fn with_no_descriptor_left_at_all_those_who_are_in_are_served_in_full_and_it_rec
     let mut scene = Scene::new(":");
     let mut stream = Scene::stream();
     let pid = Pid::from_raw(scene.bare.pid().cast_signed());
-    // From now on the kernel gives out none: fewer than are open.
+    // From now on the kernel gives out none: the limit is below the number of open ones.
     let before = prlimit(pid, Resource::Nofile, Rlimit { current: Some(10), ..nofile(pid) }).unwrap();
     let mut waiting: Vec<_> = (0..50).map(|_| connect(scene.bare.address)).collect();
     scene.go_on(SIZE - SIZE / 8, &mut stream);

@@ -1,4 +1,4 @@
-//! Limits: at each one new connections wait or are refused, those that are in are untouched, and it recovers.
+//! Limits: at each one new connections wait or are refused, established ones are untouched, and accepting resumes.
 
 use std::io::Read;
 
@@ -43,7 +43,7 @@ fn a_thousand_idle_connections_are_held_in_little_memory() {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
     let backend = ByHand::new();
     for tls in Tls::BOTH {
-        // A fresh one for each: memory that was used once is not given back.
+        // A new process for each: memory that was used once is not given back.
         let stage = Stage::plain(backend.address);
         drop(stage.joined(&backend, tls));
         stage.proxy.records(1);

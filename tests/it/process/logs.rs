@@ -1,4 +1,4 @@
-//! A log that does not take what it is given never holds up traffic.
+//! A log that accepts no more lines never holds up traffic.
 
 use std::fs;
 use std::io::BufRead;
@@ -96,7 +96,7 @@ fn is_served(pki: &Pki, bare: &Bare, data: &[u8]) {
 
 const FLOOD: usize = 10_000;
 
-/// A file may be called anything; a line of a log is one line.
+/// A file may have any name; a line of a log is one line.
 #[test]
 fn a_line_break_in_a_files_name_ends_no_line_of_a_log() {
     for format in ["text", "nlb", "json"] {

@@ -1,4 +1,4 @@
-//! A configuration that can be read only once: from standard input, or from a pipe that a shell makes.
+//! A configuration that can be read only once: from standard input, or from a shell's pipe.
 
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
@@ -40,7 +40,7 @@ fn the_configuration_is_kept_and_its_certificates_are_read_again() {
         assert!(proxy.log_line("can be read only once").contains(how), "{how}");
         pki.write("certs", "main", &[NAME], Key::P256, &Extra::default());
         proxy.log_line("main.crt replaced");
-        // Who asks for a reload hears what it did not do.
+        // The answer to a reload names what it could not do.
         let answer = Door::unix(pki.folder()).ask("POST", "/api/v1/reload", &[], "");
         assert_eq!(answer.status, 200, "{answer:?}");
         let changes = answer.json()["changes"].to_string();

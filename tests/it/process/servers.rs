@@ -1,4 +1,4 @@
-//! Servers of a backend that are down are passed over, and no client notices while another one is up.
+//! Servers of a backend that are down are skipped, and no client notices while another one is up.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -78,7 +78,7 @@ fn all_are_served(stage: &Stage, count: usize) {
     }
 }
 
-/// An address that does not answer: the queue of its listening socket is full, and the kernel drops what comes.
+/// An address that does not answer: the queue of its listening socket is full, and the kernel drops new connections.
 struct BlackHole {
     address: SocketAddr,
     _held: (TcpListener, Vec<std::net::TcpStream>),

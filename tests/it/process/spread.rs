@@ -1,4 +1,4 @@
-//! Few connections that live long are spread over the workers.
+//! Few long-lived connections are spread over the workers.
 
 use std::fs;
 use std::thread;
@@ -25,7 +25,7 @@ fn few_busy_connections_keep_every_worker_busy() {
     });
     let after = worked(stage.proxy.pid());
     let work: Vec<u64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
-    // Four connections each; had chance decided, one worker would often have had nearly all.
+    // Four connections each; at random, one worker would often have had nearly all.
     let all: u64 = work.iter().sum();
     assert!(work.iter().all(|one| one * 4 >= all), "processor time of the workers: {work:?}");
 }

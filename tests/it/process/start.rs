@@ -1,4 +1,4 @@
-//! A start that fails says why in one line, with the exit code that is promised, and leaves nothing half-started.
+//! A start that fails gives the reason in one line, has the documented exit code, and leaves nothing half-started.
 
 use std::fs;
 use std::net::TcpListener;
@@ -80,7 +80,7 @@ fn an_address_that_cannot_be_had_ends_the_start_with_one_line_that_names_it() {
     }
 }
 
-/// Ports below 1024 on a machine that has not changed that; without a network of its own the test could not know.
+/// Ports below 1024 on a machine with the default setting; without a network of its own the test could not know.
 #[test]
 fn a_port_that_needs_a_right_ends_the_start_with_one_line_that_says_how_to_get_it() {
     let pki = certified();

@@ -1,4 +1,5 @@
-//! What stands at a path is no regular file, or takes long to read: an error or a wait, but never a process that is deaf.
+//! A path without a regular file, or with a file that takes long to read: an error or a wait, but never an unresponsive
+//! process.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -22,7 +23,7 @@ fn fifo(path: &Path) {
     assert!(tool::run("mkfifo", &["-m", "600", path.to_str().unwrap()], b"").status.success());
 }
 
-/// What never ends, where a file should be.
+/// Something without an end in the place of a file.
 const NEVER_ENDING: [(&str, fn(&Path)); 2] = [("FIFO", fifo), ("device", |path| symlink("/dev/zero", path).unwrap())];
 
 #[test]
@@ -48,7 +49,7 @@ fn every_file_that_is_named_must_be_a_regular_one() {
     ];
     for (what, lines) in rows {
         let text = config(&[([127, 0, 0, 1], 9).into()], lines);
-        // Of two keys of one name, the one of the row counts.
+        // If a name has two keys, the key of the row counts.
         let own = lines.listener.starts_with("certificates");
         let text = if own { text.replacen("certificates = [\"certs\"]\n", "", 1) } else { text };
         let (path, file) = (pki.folder().join("tlsgate.toml"), pki.folder().join("x.crt"));
@@ -73,7 +74,7 @@ fn is_refused(arguments: &[&str], kind: &str, what: &str) {
     assert!(shown.contains(&format!("is a {kind}, expected a regular file")), "{arguments:?}: {what}: {shown}");
 }
 
-/// A folder whose reading takes minutes: one large file under many names.
+/// A folder that takes minutes to read: one large file under many names.
 fn long_to_read(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
     let large = folder.join("n.crt");
@@ -85,7 +86,7 @@ fn long_to_read(folder: &Path) {
     }
 }
 
-/// Waits until a thread of that name is there: it reads.
+/// Waits until a thread of that name exists: it reads.
 fn reads(pid: u32, thread: &str) {
     eventually("it reads", || {
         let mut threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
@@ -93,7 +94,7 @@ fn reads(pid: u32, thread: &str) {
     });
 }
 
-/// A proxy that has begun to read such a folder, and will not be done for minutes.
+/// A proxy that has begun to read such a folder, and needs minutes for it.
 fn reading(backend: &Backend) -> Stage {
     let stage = Stage::of(&format!("\"{}\"", backend.address), "");
     long_to_read(&stage.pki.folder().join("long"));
@@ -128,7 +129,7 @@ fn who_waits_for_a_reload_when_it_drains_gets_an_answer() {
     let mut stage = reading(&backend);
     let mut asking = stage.door().connect();
     asking.write_all(b"POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    // Connections are accepted in order: when this one is answered, the other one is in.
+    // Connections are accepted in order: when this one is answered, the other one is accepted.
     assert_eq!(stage.door().get("/readyz").status, 200);
     let drained = stage.door().ask("POST", "/api/v1/drain", &[], "").status;
     assert!((200..300).contains(&drained), "{drained}");
@@ -136,7 +137,7 @@ fn who_waits_for_a_reload_when_it_drains_gets_an_answer() {
     assert_eq!(Response::read(asking).status, 503);
 }
 
-/// The program with files that it has begun to read and will not be done with.
+/// The program with files that it has begun to read and needs minutes for.
 fn starting(folder: &Path, text: &str) -> Child {
     fs::write(folder.join("tlsgate.toml"), text).unwrap();
     let path = folder.join("tlsgate.toml");
@@ -210,7 +211,7 @@ fn a_socket_among_certificates_causes_no_reload() {
     fs::write(&path, text).unwrap();
     assert_eq!(door.ask("POST", "/api/v1/reload", &[], "").status, 200);
     eventually("the socket is there", || stage.pki.folder().join("certs/x.sock").exists().then_some(()));
-    // What is new to the watch is read again, a few times at most.
+    // Files that are new to the watch are read again, a few times at most.
     let before = attempts(&door);
     std::thread::sleep(Duration::from_secs(4));
     let more = attempts(&door) - before;
@@ -223,7 +224,7 @@ fn lines_of_logs_cause_no_reload() {
     let top = "[log]\naccess = \"certs/access.log\"\n";
     let stage = Stage::with(top, &format!("\"{}\"", backend.address), "");
     let (door, folder) = (stage.door(), stage.pki.folder());
-    // What is new to the watch is read again, once.
+    // Files that are new to the watch are read again, once.
     eventually("the first re-read", || (attempts(&door) > 0).then_some(()));
     let before = attempts(&door);
     for _ in 0..20 {

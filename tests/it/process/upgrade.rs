@@ -1,4 +1,4 @@
-//! USR2: another process takes over, and nobody who connects meanwhile notices.
+//! USR2: another process takes over, and no client that connects meanwhile notices.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -19,11 +19,11 @@ use crate::support::proxy::Proxy;
 use crate::support::stage::{Lines, NAME, Stage, certified, config};
 use crate::support::tool;
 
-/// A process that is not the test's own child, ended with it.
+/// A process that is not the test's own child; dropping this ends it.
 struct Successor(String);
 
 impl Successor {
-    /// Asks the proxy for one, and waits for it to accept.
+    /// Asks the proxy for a successor, and waits for it to accept.
     fn of(proxy: &Proxy) -> Self {
         proxy.signal("USR2");
         let line = proxy.log_line("another process has taken over");
@@ -69,7 +69,7 @@ fn a_new_process_takes_over_under_load_and_no_connection_fails() {
         done.store(true, Ordering::Release);
         successor
     });
-    // Who is connected to the old one stays with it, and it waits for them.
+    // Connected clients stay with the old process, and it waits for them.
     exchange(&mut old);
     let door = Door::Unix(stage.pki.folder().join("admin.sock"));
     let status = door.ask("GET", "/api/v1/status", &[], "").json();
@@ -94,13 +94,13 @@ fn where_nobody_can_take_over_everything_stays_as_it_is() {
     let line = stage.proxy.log_line("no other process has taken over, everything stays as it is");
     assert!(line.contains("exit status: 1"), "{line}");
     exchange(&mut stage.client(Tls::V13));
-    // With the file mended, somebody can.
+    // With the file mended, a successor can take over.
     std::fs::write(&path, text).unwrap();
     let _successor = Successor::of(&stage.proxy);
     exchange(&mut stage.client(Tls::V13));
 }
 
-/// What goes over does not fit into the channel, and nobody takes it.
+/// The data for the successor does not fit into the channel, and nothing reads it.
 #[test]
 fn a_successor_that_takes_no_sockets_holds_up_nothing() {
     let (pki, backend) = (certified(), Backend::echo());
@@ -118,7 +118,7 @@ fn a_successor_that_takes_no_sockets_holds_up_nothing() {
     assert_eq!(proxy.ended().code(), Some(0));
 }
 
-/// A Unix socket is never gone, and whoever waits in it is served by the new process.
+/// A Unix socket never disappears, and clients that wait in it are served by the new process.
 #[test]
 fn a_unix_socket_goes_over_too() {
     let (pki, backend) = (certified(), Backend::echo());
@@ -145,7 +145,8 @@ fn a_unix_socket_goes_over_too() {
     served();
 }
 
-/// Another program has put its own socket in the place of ours: the successor does not take it for ours, and nobody removes it.
+/// Another program has put its own socket in place of ours: the successor does not take it for ours, and no process
+/// removes it.
 #[test]
 fn somebody_elses_socket_in_the_place_of_ours_is_neither_taken_over_nor_removed() {
     for is_alive in [true, false] {
@@ -170,7 +171,7 @@ fn somebody_elses_socket_in_the_place_of_ours_is_neither_taken_over_nor_removed(
             assert!(other.accept().is_ok());
             proxy.signal("TERM");
         } else {
-            // It was left behind, as by a process that was killed: it is replaced, as at any start.
+            // The socket was left behind, as by a killed process: it is replaced, as at any start.
             drop(other);
             let successor = Successor::of(&proxy);
             let fresh = state().unwrap();
@@ -206,7 +207,7 @@ fn a_successor_that_fails_late_leaves_the_unix_sockets_alone() {
     exchange(&mut stage.client(Tls::V13));
 }
 
-/// The kernel keeps about 280 packets for who does not read them.
+/// The kernel keeps about 280 packets for a receiver that does not read them.
 const SOCKETS: usize = 600;
 
 fn exchange(client: &mut Client) {

@@ -12,7 +12,7 @@ use crate::support::proxy::Proxy;
 use crate::support::stage::{NAME, certified};
 use crate::support::varnish::Varnish;
 
-/// What `server` says of a connection through tlsgate, and the connection's record.
+/// The answer of `server` over a connection through tlsgate, and the connection's record.
 fn told(
     listen: &str,
     version: &str,

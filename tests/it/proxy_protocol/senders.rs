@@ -1,4 +1,4 @@
-//! nginx and HAProxy in front of tlsgate: what they send is believed as they mean it.
+//! nginx and HAProxy in front of tlsgate: it reads their headers as they mean them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::support::nginx::{self, Nginx};
 use crate::support::proxy::Proxy;
 use crate::support::stage::{NAME, Stage, certified};
 
-/// Connects through the proxy in front and checks what is logged of it.
+/// Connects through the proxy in front and checks the record.
 fn agrees(front: SocketAddr, proxy: &Proxy, trust: &Arc<ClientConfig>) {
     let mut client = Client::on(connect(front), trust, NAME);
     let local = client.tcp.local_addr().unwrap();
@@ -63,7 +63,7 @@ fn haproxy_sends_what_tlsgate_reads() {
     }
 }
 
-/// HAProxy terminates TLS itself, so that it has something to tell of it, and speaks TLS to tlsgate again.
+/// HAProxy terminates TLS itself, so that its header has TLS fields, and uses TLS to tlsgate again.
 #[test]
 fn every_tlv_that_haproxy_has_is_taken() {
     let (pki, echo) = (certified(), Backend::echo());

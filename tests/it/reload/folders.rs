@@ -1,4 +1,4 @@
-//! Folders of certificates as certbot and others keep them, while they are renewed in steps.
+//! Folders of certificates as certbot and others keep them, during a renewal in steps.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use crate::support::backend::Backend;
 use crate::support::pki::{Extra, Key, Pki, write_private};
 use crate::support::proxy::Proxy;
 
-/// The files of one certificate as certbot keeps its versions: `archive/cert1.pem`, `archive/privkey1.pem` …
+/// The files of one certificate, named as certbot names its versions: `archive/cert1.pem`, `archive/privkey1.pem` …
 fn version(pki: &Pki, number: u32) {
     let archive = pki.folder().join("archive");
     fs::create_dir_all(&archive).unwrap();
@@ -24,7 +24,7 @@ fn version(pki: &Pki, number: u32) {
     }
 }
 
-/// Leads one of the four links to that version.
+/// Points one of the four links to that version.
 fn lead(pki: &Pki, name: &str, number: u32) {
     let link = pki.folder().join(format!("certs/c.test/{name}.pem"));
     let _ = fs::remove_file(&link);

@@ -1,4 +1,5 @@
-//! What many certificates have in common is one line of the log; `check` and the admin API tell it of each.
+//! A warning that many certificates share is one line of the log; `check` and the admin API show it for each
+//! certificate.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -41,7 +42,7 @@ fn a_warning_that_many_certificates_share_is_one_line() {
         texts.iter().filter(|text| text.as_str().unwrap().contains(OPEN)).count()
     };
     assert_eq!(known(), COUNT);
-    // A reload tells what is new, and nothing else.
+    // A reload reports only what is new.
     write_open(&pki, "new");
     proxy.log_line("new.crt added");
     let now = told();
@@ -56,7 +57,7 @@ fn of_many_certificates_that_changed_the_log_names_the_first_and_counts_the_rest
     pki.write("certs", "first", &["first.test"], Key::P256, &Extra::default());
     let lines = config(&backend, "certificates = [\"certs\"]") + "\n[admin]\nlisten=\"unix:admin.sock\"\n";
     let proxy = Proxy::start(pki.folder(), &lines);
-    // Written beside, so that one reload finds them all.
+    // Written to another folder, so that one reload finds all of them.
     for number in 0..COUNT {
         pki.write("more", &format!("n{number:02}"), &[&format!("n{number}.test")], Key::P256, &Extra::default());
     }

@@ -1,4 +1,4 @@
-//! Application protocols: what is agreed on, what is refused, and what never goes anywhere by accident.
+//! Application protocols: which are agreed on, which are refused, and that no route is taken by accident.
 
 use super::{OWN, answers_once, pki, s_client, start};
 use crate::support::backend::Backend;

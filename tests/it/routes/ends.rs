@@ -1,4 +1,5 @@
-//! What is passed through ends as the peers end it: a FIN is a FIN, a reset is a reset, and nothing is lost before either.
+//! What is passed through ends as the peers end it: a FIN is a FIN, a reset is a reset, and nothing is lost before
+//! either.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -18,7 +19,7 @@ fn through(backend: &ByHand, lines: &str) -> Proxy {
     start(&pki(), &format!("mode = \"passthrough\"\nbackend = \"hand\"\n{lines}"), &[], &[("hand", backend.address)])
 }
 
-/// A client that has sent a hello, and the backend's side of it, which has got it.
+/// A client that has sent a hello, and the backend's side of the connection, which has received it.
 fn joined(proxy: &Proxy, backend: &ByHand) -> (TcpStream, TcpStream, usize) {
     let (_, hello) = hellos::recorded().swap_remove(0);
     let mut client = connect(proxy.address("main"));
@@ -90,7 +91,7 @@ fn an_answer_comes_in_full_from_a_backend_that_does_not_read_the_question() {
     let backend = ByHand::new();
     let proxy = through(&backend, "");
     let answer = bytes(50_000);
-    // It is a race between the question, the answer and the reset that the backend's kernel sends; so, many times.
+    // The question, the answer and the reset of the backend's kernel race each other; so the test runs many rounds.
     for round in 0..40 {
         let (mut client, mut server, _) = joined(&proxy, &backend);
         client.write_all(&bytes(20_000)).unwrap();
@@ -120,7 +121,7 @@ fn much_goes_both_ways_at_once_and_who_does_not_read_stops_the_other() {
         })
     };
     let writers = [write(client.try_clone().unwrap(), 1), write(server.try_clone().unwrap(), 2)];
-    // Nobody has read yet: with both directions full, the first one to read gets everything that was held back.
+    // Nothing has been read yet: with both directions full, the first reader gets everything that was held back.
     for (mut from, seed) in [(server, 1), (client, 2)] {
         let (mut stream, mut got, mut buffer) = (Stream::new(seed), 0, vec![0; 100_000]);
         loop {

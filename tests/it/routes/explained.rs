@@ -1,4 +1,4 @@
-//! `tlsgate explain` says the route that a connection really takes.
+//! `tlsgate explain` names the route that a connection really takes.
 
 use super::{OWN, answers_once, config, pki};
 use crate::support::backend::Backend;

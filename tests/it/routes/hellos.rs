@@ -1,4 +1,4 @@
-//! What clients really send, cut everywhere: the backend gets it byte for byte.
+//! What clients really send, cut at every byte: the backend gets it unchanged.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,7 +32,7 @@ fn passing() -> (Backend, Backend, Proxy) {
     (echo, plain, proxy)
 }
 
-/// Sends the pieces, ends, and asserts that the backend, which sends everything back, had it whole.
+/// Sends the pieces, ends, and asserts that the backend, which echoes, received everything.
 fn passes(proxy: &Proxy, pieces: &[&[u8]], what: &str) {
     let mut client = connect(proxy.address("main"));
     for piece in pieces {
@@ -73,7 +73,7 @@ fn a_hello_in_records_and_segments_of_any_size_reaches_the_backend_identical() {
         for size in [1, 5, 100, 1000] {
             let cut = records(&message(&hello), size);
             passes(&proxy, &[&cut], &format!("{name} in records of {size}"));
-            // What follows a hello at once, as early data does, is passed on behind it.
+            // Bytes that directly follow a hello, as early data does, are passed on after it.
             passes(&proxy, &[&cut, b"\x14\x03\x03\0\x01\x01", b"\x17\x03\x03\0\x04data"], &name);
         }
     }
@@ -97,7 +97,7 @@ fn the_log_tells_what_can_be_seen_of_a_hello() {
         };
         assert_eq!(record.get("tls.client.alpn").and_then(|list| list.as_str()), offered, "{name}: {record:#}");
         assert_eq!(record["received_bytes"], hello.len(), "{name}");
-        // Nothing was decrypted, so that nothing of it is known.
+        // Nothing was decrypted, so none of these are known.
         for absent in ["tls.protocol.version", "tls.cipher", "tls.next_protocol", "chosen_cert", "tls_handshake_time"] {
             assert_eq!(record.get(absent), None, "{name}: {record:#}");
         }
@@ -146,7 +146,7 @@ fn odd_server_names_match_no_route_and_reach_no_backend() {
         assert_eq!((record.get("route"), &record["server.address"]), (None, &"-".into()), "{record:#}");
     }
     assert!(hand.is_untouched());
-    // An IP address is no name (RFC 6066 section 3): the route for any name with that protocol takes it.
+    // An IP address is not a name (RFC 6066 section 3): the route for any name with that protocol takes it.
     let sent = records(&with_extensions(&message(&hello), SERVER_NAME, &[&server_names(&[b"127.0.0.1"])]), 16_000);
     let mut client = connect(proxy.address("main"));
     client.write_all(&sent).unwrap();

@@ -1,4 +1,4 @@
-//! Clients that are too old to be terminated are passed through all the same.
+//! Clients that are too old to be terminated can still be passed through.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use crate::support::pki::{Extra, Key, Pki};
 use crate::support::procfs::eventually;
 use crate::support::{reports, tool};
 
-/// An `openssl s_server` that speaks TLS 1.1 and older, too. Dropping it stops it.
+/// An `openssl s_server` that also supports TLS 1.1 and older. Dropping it stops it.
 struct OldServer {
     address: SocketAddr,
     child: Child,
@@ -17,7 +17,8 @@ struct OldServer {
 impl OldServer {
     fn start(pki: &Pki) -> Self {
         let (cert, key) = pki.write("old", "old", &["old.test"], Key::Rsa2048, &Extra::default());
-        // It cannot take over a socket: the port is free a moment before it binds, and if somebody was faster, another is.
+        // It cannot take over a socket: the port is free a moment before it binds; if another process was faster, try
+        // another port.
         eventually("an old server", || {
             let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let mut child = Command::new("openssl")

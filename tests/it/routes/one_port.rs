@@ -1,5 +1,5 @@
-//! One port for a terminated name, one that is passed through, one that is refused, and everything else; used at once by
-//! clients of five makes. Who terminated shows in the certificate that the client got, and in who answered.
+//! One port for a terminated name, one that is passed through, one that is refused, and everything else; used at the
+//! same time by five different clients. The client's certificate and the answer show which side terminated.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ struct Port {
     _there: Nginx,
 }
 
-/// What a client should get for a name: whose certificate, and whose answer. `None` is unrecognized_name.
+/// What a client should get for a name: the stem of the certificate, and the answer. `None` is unrecognized_name.
 const EXPECTED: [(&str, Option<(&str, &str)>); 4] = [
     ("term.test", Some(("own/term", HERE))),
     ("pass.test", Some(("container/pass", THERE))),
@@ -129,10 +129,10 @@ fn java(port: &Port) {
     }
 }
 
-/// A page is shown only if the certificate has the key that the browser is told to trust.
+/// A page is shown only if the certificate has the key that the browser is set to trust.
 fn chromium(port: &Port) {
     let recorder = Recorder::before(port.proxy.address("main"));
-    // What is shown, and the alerts that the browser's connections were answered with.
+    // The page, and the alerts that answered the browser's connections.
     let show = |name: &str, stem: &str| {
         let before = recorder.count();
         let home = TempDir::new().unwrap();
@@ -146,7 +146,7 @@ fn chromium(port: &Port) {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(CHROMIUM).chain([&*url]).collect();
         let told = tool::shown(&tool::run("env", &arguments, b""));
         let alerts: Vec<_> = (before..recorder.count())
-            // One that it opened in advance and did not use is no refusal.
+            // A connection that it opened in advance and did not use is no refusal.
             .filter(|at| !recorder.heard(*at).hello.is_empty())
             .map(|at| recorder.alert(at))
             .collect();

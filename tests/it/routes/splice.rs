@@ -1,5 +1,5 @@
-//! Much data that is passed through goes through pipes: whole and in order between sockets of either kind, also while a peer
-//! does not read; and the pipes are gone when nobody needs them.
+//! Large amounts of passed-through data go through pipes: complete and in order between sockets of either kind, also
+//! while a peer does not read; and the pipes are closed when they are no longer needed.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
@@ -78,7 +78,7 @@ fn a_reset_while_a_pipe_is_full_is_handed_on_and_the_pipe_is_closed() {
         let (resetting, mut other) = if sender_resets { (sender, receiver) } else { (receiver, sender) };
         resetting.set_linger(Some(Duration::ZERO)).unwrap();
         drop(resetting);
-        // What has come already is good, all that there is of it.
+        // The data that has come already is correct, and there is no more.
         let (count, ended) = receive(&mut other, 1);
         assert!(!ended && (count > 0) == sender_resets, "round {round}: {count} bytes, ended: {ended}");
         let record = scene.proxy.records(round + 1).swap_remove(round);
@@ -95,7 +95,7 @@ fn a_reset_while_a_pipe_is_full_is_handed_on_and_the_pipe_is_closed() {
     assert!(scene.held().is_empty(), "a pipe with bytes in it is kept");
 }
 
-/// How many files it has open, once that is the same for a while.
+/// The number of its open files, once that is stable for a while.
 fn settled(proxy: &Proxy) -> usize {
     let (mut last, mut same) = (0, 0);
     eventually("it settles", || {
@@ -150,7 +150,7 @@ impl Scene {
         Self { proxy, pki, backend, own }
     }
 
-    /// A client that has sent a hello, the backend's side of it, which has got it, and how long that was.
+    /// A client that has sent a hello, the backend's side, which has received it, and the length of that hello.
     fn joined(&self, kind: Kind) -> (Socket, Socket, usize) {
         let (_, hello) = hellos::recorded().swap_remove(0);
         let (domain, address) = match kind {
@@ -182,7 +182,7 @@ impl Scene {
     /// How many bytes are in each of them that is not empty.
     fn held(&self) -> Vec<u64> {
         let count = |pipe: PathBuf| {
-            // One that is closed meanwhile has nobody to wait for.
+            // A pipe that is closed meanwhile holds no bytes.
             let flags = PipeFlags::NONBLOCK.bits().cast_signed();
             let file = File::options().read(true).custom_flags(flags).open(pipe).ok()?;
             rustix::io::ioctl_fionread(&file).ok()
@@ -190,7 +190,7 @@ impl Scene {
         self.pipes().into_iter().filter_map(count).filter(|count| *count > 0).collect()
     }
 
-    /// Sends until nothing goes on and bytes are in a pipe.
+    /// Sends until nothing moves and bytes are in a pipe.
     fn send_until_held_up(&self, mut from: &Socket) {
         let (mut stream, mut rest, mut sent) = (Stream::new(1), Vec::new(), 0);
         from.set_write_timeout(Some(STALL)).unwrap();
@@ -211,7 +211,7 @@ impl Scene {
         });
     }
 
-    /// Waits until bytes are in a pipe and stay there: the receiver's socket takes no more.
+    /// Waits until bytes are in a pipe and stay there: the receiver's socket accepts no more.
     fn wait_for_a_full_pipe(&self) {
         let (mut last, mut same) = (Vec::new(), 0);
         eventually("a pipe is full", || {
@@ -238,7 +238,7 @@ fn send(to: &mut impl Write, seed: u8, size: usize) {
     }
 }
 
-/// Reads to the end, or to a reset, and checks every byte: how many there were, and whether it ended in order.
+/// Reads to the end, or to a reset, and checks every byte. Returns their number, and whether the end was orderly.
 fn receive(from: &mut impl Read, seed: u8) -> (usize, bool) {
     let (mut stream, mut got, mut buffer) = (Stream::new(seed), 0, vec![0; 100_000]);
     loop {
@@ -254,10 +254,10 @@ fn receive(from: &mut impl Read, seed: u8) -> (usize, bool) {
     }
 }
 
-/// Longer than the proxy takes for a piece, and what is sent in vain is short.
+/// Longer than the proxy takes for a piece, and short enough to be waited for in vain.
 const STALL: Duration = Duration::from_millis(100);
 
 const SIZE: usize = 64 << 20;
 
-/// So often something is looked at before it counts as unchanged.
+/// The number of equal looks after which something counts as unchanged.
 const LOOKS: usize = 40;

@@ -1,5 +1,5 @@
-//! Other people's clients, asked for a group of which they sent no key share: they say hello again, and are served; also
-//! with a ticket, whose binder covers both hellos.
+//! Other clients that are asked for a group for which they sent no key share: they send a second hello, and are served;
+//! also with a ticket, whose binder covers both hellos.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn on_both_layers(check: impl Fn(&Stage)) {
     }
 }
 
-/// The newest records: all were served, by that group, so many of them resumed.
+/// Checks the newest records: all were served, with that group, and that many of them resumed.
 fn is_served(stage: &Stage, count: usize, resumed: usize, told: &str) {
     let records = stage.proxy.records(count);
     for record in &records {

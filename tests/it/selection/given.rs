@@ -1,4 +1,4 @@
-//! Certificates, listeners and clients at random and by hand, for what is tested of the choice. Names come from a
+//! Random and hand-made certificates, listeners and clients, for the tests of the choice. Names come from a
 //! small alphabet, so that they meet. Must not know: what is chosen.
 
 use std::net::IpAddr;
@@ -50,7 +50,7 @@ pub(crate) fn certificate(names: &[&str]) -> Certificate {
 pub(crate) const ECDSA_SHA256: &[SignatureScheme] = &[SignatureScheme::ECDSA_NISTP256_SHA256];
 pub(crate) const RSA_SHA256: &[SignatureScheme] = &[SignatureScheme::RSA_PKCS1_SHA256];
 
-/// Everything that a client can offer, and things that no key of ours can sign with.
+/// Everything that a client can offer, including schemes with which no key of ours can sign.
 pub(crate) const SCHEMES: &[SignatureScheme] = &[
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,
@@ -68,7 +68,7 @@ pub(crate) const SCHEMES: &[SignatureScheme] = &[
     SignatureScheme::Unknown(0x0809),
 ];
 
-/// What a client brings, owned.
+/// A client's offer, owned.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) server_name: Option<String>,
@@ -81,7 +81,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// One that can do everything, at 50.
+    /// A client that supports everything, at time 50.
     pub(crate) fn asking(name: Option<&str>) -> Self {
         Self {
             server_name: name.map(str::to_owned),
@@ -124,13 +124,13 @@ fn entry() -> impl Strategy<Value = Entry> {
         ECDSA_SHA256,
         RSA_SHA256,
         &[SignatureScheme::RSA_PSS_SHA256, SignatureScheme::Unknown(0x0809)],
-        // TLS has no scheme for it: no client can say that it verifies this.
+        // TLS has no scheme for it: no client can offer to verify it.
         &[],
     ]);
     let chain = prop::collection::vec(signature, 0..3);
-    // Short times, so that ends, beginnings and `now` fall together.
+    // Short times, so that ends, beginnings and `now` often coincide.
     let validity = (0..6_i64, 0..6_i64);
-    // Among a dozen entries one is marked in about half of the cases.
+    // With a dozen entries, one is marked in about half of the cases.
     let default = prop::bool::weighted(0.06);
     let facts = (default, prop::bool::weighted(0.2), subsequence(ADDRESSES, 0..2));
     (names, key, hash, chain, validity, facts).prop_map(|(names, key, hash, chain, (from, lasts), facts)| {
@@ -173,7 +173,7 @@ pub(crate) fn client() -> impl Strategy<Value = Client> {
     )
 }
 
-/// Two addresses, and one of them as a socket for both versions shows it.
+/// Two addresses, and one of them in the form that a dual-stack socket shows.
 const ADDRESSES: &[IpAddr] = &[
     IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
     IpAddr::V6(std::net::Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped()),
@@ -185,7 +185,7 @@ fn plain_name() -> impl Strategy<Value = String> {
     prop::collection::vec(select(vec!["a", "xn--b"]), 1..5).prop_map(|labels| labels.join("."))
 }
 
-/// The same as a client may write it.
+/// The same in a form that a client may write.
 fn asked_name() -> impl Strategy<Value = String> {
     let any_case = plain_name().prop_perturb(|name, mut random| {
         name.chars()

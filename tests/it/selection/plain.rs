@@ -1,5 +1,5 @@
-//! The choice once more, written from the README alone ("Which certificate a client gets"): slow, plain, one step after the
-//! other. It narrows a list of candidates until one is left; nothing is indexed, sorted or ranked.
+//! The choice once more, written from the README alone ("Which certificate a client gets"): slow, plain, step by
+//! step. It narrows a list of candidates until one is left; nothing is indexed, sorted or ranked.
 //! Must not know: how `tlsgate::tls::certificate::select` does it.
 
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use tlsgate::tls::certificate::certified::algorithm::{Hash, KeyType};
 use tlsgate::tls::certificate::name::Name;
 use tlsgate::tls::certificate::select::{Entry, NoChoice, Offer, Tier, UnknownName};
 
-/// A certificate that is looked at, and the tier for which it is.
+/// A certificate that is considered, and its tier.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     pub(crate) certificate: Arc<Certificate>,
@@ -40,7 +40,7 @@ pub(crate) fn candidates(
     }
     if found.is_empty() {
         for Entry { certificate, .. } in entries.iter().filter(|_| asked.is_none()) {
-            // A socket for both versions shows an IPv4 address as IPv6.
+            // A dual-stack socket shows an IPv4 address as IPv6.
             let same = |own: &IpAddr| address.is_some_and(|address| own.to_canonical() == address.to_canonical());
             if certificate.addresses.iter().any(same) {
                 found.push(Candidate { certificate: Arc::clone(certificate), tier: Tier::Address });
@@ -55,7 +55,7 @@ pub(crate) fn candidates(
 
 type Bears = fn(&Name, &[String]) -> bool;
 
-/// Steps 1 to 5: who is served.
+/// Steps 1 to 5: the certificate that is served.
 pub(crate) fn choose(
     entries: &[Entry],
     offer: &Offer<'_>,
@@ -98,7 +98,7 @@ fn prefer(left: &mut Vec<Candidate>, has: impl Fn(&Candidate) -> bool) {
     }
 }
 
-/// Names are ASCII lower-cased, one trailing dot dropped. In labels.
+/// Names are ASCII lower-cased, one trailing dot dropped. Returns the labels.
 fn normal(name: &str) -> Vec<String> {
     let mut labels: Vec<String> = name.split('.').map(str::to_ascii_lowercase).collect();
     if labels.len() > 1 && labels.last().is_some_and(String::is_empty) {
@@ -116,8 +116,8 @@ fn bears_by_wildcard(name: &Name, asked: &[String]) -> bool {
     matches!(name, Name::Wildcard(parent) if asked.len() == normal(parent).len() + 1 && asked[1..] == normal(parent))
 }
 
-/// Those marked `default = true`; where none is, the first one listed that is no authority's, with its namesakes, of whatever key type. A
-/// namesake is taken to be one that bears the first one's first name.
+/// Those marked `default = true`; if none is, the first one listed that is no authority's, with its namesakes of any
+/// key type. A namesake is a certificate that contains the first one's first name.
 fn defaults(entries: &[Entry]) -> Vec<Arc<Certificate>> {
     let mut found: Vec<Arc<Certificate>> = Vec::new();
     for entry in entries {
@@ -127,7 +127,7 @@ fn defaults(entries: &[Entry]) -> Vec<Arc<Certificate>> {
     }
     if found.is_empty() {
         let all: Vec<&Arc<Certificate>> = entries.iter().map(|entry| &entry.certificate).collect();
-        // An authority's own certificate only where there is nothing else.
+        // An authority's own certificate only if there is nothing else.
         let mut left: Vec<_> = all.iter().copied().filter(|certificate| !certificate.is_ca).collect();
         if left.is_empty() {
             left = all;

@@ -1,5 +1,5 @@
-//! "Which certificate a client gets" in the README, sentence by sentence. (That names come from SANs, and `require_sni`, are
-//! seen from outside, in `names.rs` and `clients.rs`.) Must not know: how the choice is made.
+//! "Which certificate a client gets" in the README, sentence by sentence. (That names come from SANs, and
+//! `require_sni`, are seen from outside, in `names.rs` and `clients.rs`.) Must not know: how the choice is made.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ fn ecdsa(key_type: KeyType, key_bits: u32) -> Certificate {
     Certificate { key_type, key_bits, ..certificate(A) }
 }
 
-/// Which of the certificates, in file order, is served.
+/// The index of the certificate that is served, in file order.
 fn served(certificates: Vec<Certificate>, client: &Client) -> Result<usize, NoChoice> {
     served_with_marks(certificates.into_iter().map(|certificate| (certificate, false)).collect(), client)
 }
@@ -52,7 +52,7 @@ fn place(entries: &[Entry], certificate: &Arc<Certificate>) -> usize {
     entries.iter().position(|entry| Arc::ptr_eq(&entry.certificate, certificate)).unwrap()
 }
 
-/// Both orders, so that file order has no part in it.
+/// Both orders, so that file order does not matter.
 fn first_wins(better: impl Fn() -> Certificate, worse: impl Fn() -> Certificate, client: &Client) {
     assert_eq!(served(vec![better(), worse()], client), Ok(0));
     assert_eq!(served(vec![worse(), better()], client), Ok(1));
@@ -128,7 +128,7 @@ fn under_tls12_the_keys_curve_must_be_among_the_clients_groups() {
     assert_eq!(served(given(), &client(None)), Ok(0));
     assert_eq!(served(given(), &client(Some(&[KeyType::EcdsaP256]))), Ok(0));
     assert_eq!(served(given(), &client(Some(&[KeyType::EcdsaP384]))), Ok(1));
-    // Ed25519 is no group.
+    // Ed25519 is not a group.
     assert_eq!(served(vec![ecdsa(KeyType::Ed25519, 256), rsa(A)], &client(Some(&[]))), Ok(0));
 }
 
@@ -159,10 +159,10 @@ fn a_chain_that_the_client_can_verify_comes_before_one_that_it_cannot() {
     first_wins(|| signed(&[RSA_SHA256], rsa(A)), || signed(&[ECDSA_SHA256], certificate(A)), &client);
     // Every signature of the chain counts; that of a root, which is not checked, is not in the list.
     first_wins(|| signed(&[], rsa(A)), || signed(&[RSA_SHA256, ECDSA_SHA256], certificate(A)), &client);
-    // Where several schemes stand for one signature, any of them will do.
+    // If several schemes fit one signature, any of them will do.
     let either: &[S] = &[S::RSA_PKCS1_SHA256, S::RSA_PSS_SHA256];
     first_wins(|| signed(&[either], rsa(A)), || signed(&[ECDSA_SHA256], certificate(A)), &client);
-    // One that it cannot verify is still better than none.
+    // A chain that the client cannot verify is still better than none.
     assert_eq!(served(vec![signed(&[ECDSA_SHA256], certificate(A))], &client), Ok(0));
 }
 
@@ -212,7 +212,7 @@ fn file_order_decides_between_equals() {
 #[test]
 fn the_exact_name_beats_the_wildcard_also_with_rsa_against_ecdsa() {
     first_wins(|| rsa(A), || certificate(&["*.test"]), &asking("a.test"));
-    // Unless its key is of no use to the client.
+    // Unless the client cannot use its key.
     let client = offering(&[S::ECDSA_NISTP256_SHA256]);
     assert_eq!(served(vec![rsa(A), certificate(&["*.test"])], &client), Ok(1));
 }
@@ -257,7 +257,7 @@ fn without_a_name_the_address_that_the_client_connected_to_counts() {
     assert_eq!(to("::ffff:192.0.2.1", None), (1, Tier::Address));
     assert_eq!(to("2001:db8::1", None), (2, Tier::Address));
     assert_eq!(to("192.0.2.2", None), (0, Tier::Default));
-    // A name that the client does give says more.
+    // A name that the client does give takes precedence.
     assert_eq!(to("192.0.2.1", Some("b.test")), (2, Tier::Exact));
     assert_eq!(to("192.0.2.1", Some("unknown.test")), (0, Tier::Default));
 }
@@ -269,7 +269,7 @@ fn an_authority_is_no_default_unless_it_is_marked_or_alone() {
     assert_eq!(served(vec![authority(), certificate(A)], &nameless), Ok(1));
     assert_eq!(served(vec![authority()], &nameless), Ok(0));
     assert_eq!(served_with_marks(vec![(authority(), true), (certificate(A), false)], &nameless), Ok(0));
-    // By its name it can be had.
+    // It is served to a client that asks for its name.
     assert_eq!(served(vec![certificate(A), authority()], &asking("ca.test")), Ok(1));
 }
 
@@ -281,11 +281,11 @@ fn what_another_is_always_preferred_to_is_served_to_nobody() {
         let shadowed = Certificates::new(entries.clone()).shadowed(50);
         shadowed.iter().map(|(one, other)| (place(&entries, one), place(&entries, other))).collect::<Vec<_>>()
     };
-    // An old copy of the same names; one that has a name of its own is not lost.
+    // An old copy with the same names is never served; one that also has a name of its own is.
     assert_eq!(nobodys(vec![until(A, 90), until(A, 100)]), [(0, 1)]);
     assert_eq!(nobodys(vec![until(&["a.test", "b.test"], 90), until(A, 100)]), []);
     assert_eq!(nobodys(vec![until(&["a.test", "b.test"], 90), until(&["b.test", "a.test"], 100)]), [(0, 1)]);
-    // Another kind of key is for other clients.
+    // Another kind of key serves other clients.
     assert_eq!(nobodys(vec![rsa(A), until(A, 100)]), []);
     // The preferred one, with the larger key, ends earlier.
     assert_eq!(nobodys(vec![until(A, 100), Certificate { key_bits: 512, ..until(A, 60) }]), []);

@@ -55,15 +55,15 @@ servers = ["{}"]
     assert_eq!(record["outcome"], "completed");
     assert_eq!(record["backend.address"], slapd.address.to_string());
 
-    // Who does not trust the CA does not go on.
+    // A client that does not trust the CA does not continue.
     let other = Pki::new();
     let distrusted = ldap::run("ldapsearch", &url, &other.ca(), &[&["-ZZ"][..], &search].concat());
     assert!(!distrusted.status.success(), "{}", tool::shown(&distrusted));
-    // (It says goodbye in the clear, which goes nowhere.)
+    // (Its unbind is sent in the clear and reaches nothing.)
     let record = &proxy.records(2)[1];
     assert!(record["outcome"] != "completed" && record["received_bytes"] == 0, "{record}");
 
-    // Who does not ask for TLS is told why not.
+    // A client that does not ask for TLS gets the reason.
     let plain = ldap::run("ldapsearch", &url, &pki.ca(), &search);
     assert_eq!(plain.status.code(), Some(13), "{}", tool::shown(&plain));
     let shown = tool::shown(&plain);
@@ -92,7 +92,7 @@ fn a_password_in_the_clear_never_reaches_the_backend() {
         // messageID 5, bindResponse, confidentialityRequired.
         assert_eq!(answer[..4], [2, 1, 5, 0x61]);
         assert_eq!(answer[5..8], [0x0a, 1, 13]);
-        // The same client may still do it right.
+        // The same client may still ask for TLS afterwards.
         assert_eq!(asked(&mut tcp, START_TLS, GRANTED.len()), GRANTED);
         let port = inside(&stage, tcp, tls, &bind("within TLS"));
         assert_eq!(stage.outcome(port), "completed");
@@ -111,14 +111,14 @@ fn what_follows_start_tls_is_never_taken_for_what_came_through_it() {
         assert_eq!(answer[7..10], [0x0a, 1, 1], "{answer:02x?}");
         assert_eq!(outcome, "starttls_pipelined");
     }
-    // After the answer: it is no TLS.
+    // After the answer: it is not TLS.
     let mut tcp = connect(stage.address());
     assert_eq!(asked(&mut tcp, START_TLS, GRANTED.len()), GRANTED);
     tcp.write_all(&bind("injected")).unwrap();
     let (alert, _) = drain(&mut tcp);
     assert_eq!(alert.first(), Some(&21), "{alert:02x?}");
     assert_eq!(stage.outcome(port(&tcp)), "not_tls");
-    // In front of the ClientHello, or behind it.
+    // Before the ClientHello, or after it.
     let mut tcp = connect(stage.address());
     assert_eq!(asked(&mut tcp, START_TLS, GRANTED.len()), GRANTED);
     let mut client = Client::on(tcp, stage.config(Tls::V13), NAME);
@@ -126,7 +126,7 @@ fn what_follows_start_tls_is_never_taken_for_what_came_through_it() {
     client.tcp.write_all(&[&hello[..], &bind("injected")].concat()).unwrap();
     assert!(client.handshake().is_err());
     drop(client);
-    // Only what comes through TLS comes through.
+    // Only what comes through TLS reaches the backend.
     let mut tcp = connect(stage.address());
     assert_eq!(asked(&mut tcp, START_TLS, GRANTED.len()), GRANTED);
     inside(&stage, tcp, Tls::V13, b"encrypted");
@@ -207,7 +207,7 @@ fn what_is_no_ldap_or_too_long_or_too_slow_is_refused() {
         let (answer, outcome) = last_words(&stage, &START_TLS[..end]);
         assert_eq!((answer.len(), &*outcome), (0, "starttls_timeout"));
     }
-    // What is granted has no more time than what is not.
+    // A granted request has no more time than any other.
     let mut tcp = connect(stage.address());
     assert_eq!(asked(&mut tcp, START_TLS, GRANTED.len()), GRANTED);
     drain(&mut tcp);
@@ -224,12 +224,12 @@ fn the_probe_sees_what_is_behind_start_tls() {
     let output = tool::run(crate::support::proxy::PROGRAM, &arguments, b"");
     let shown = tool::shown(&output);
     assert!(output.status.success() && shown.contains("TLSv1.3  yes") && shown.contains("TLSv1.2  yes"), "{shown}");
-    // Without it there is no TLS to be seen.
+    // Without StartTLS the probe sees no TLS.
     let output = tool::run(crate::support::proxy::PROGRAM, &arguments[..4], b"");
     assert_eq!(output.status.code(), Some(1), "{}", tool::shown(&output));
 }
 
-/// Who hears why it is refused is still there; it must not be asked to make room, since it does not listen any more.
+/// A client that receives its refusal is still there; it must not be asked to make room, since it no longer reads.
 #[test]
 fn who_is_refused_has_its_place_until_it_has_gone() {
     let backend = Recorded::start();
@@ -239,7 +239,7 @@ fn who_is_refused_has_its_place_until_it_has_gone() {
         // A notice of disconnection; after that there is a moment in which to read it.
         asked(&mut first, b"GET / HTTP/1.1\r\n\r\n", 2);
         let mut second = connect(stage.address());
-        // Where the moment was over, the second one is served, or waits for a place that is about to be free.
+        // If the moment has passed, the second one is served, or waits for a place that is about to be free.
         let _ = second.write_all(START_TLS);
         let refused = drain(&mut second).0.is_empty();
         drop(first);

@@ -51,7 +51,7 @@ fn psql_verifies_the_certificate_and_reaches_the_database() {
     assert!(shown.contains("TLS is required"), "{shown}");
     stage.proxy.record(|record| record["outcome"] == "starttls_refused");
 
-    // TLS at once, without asking: the database answers within it.
+    // TLS without asking for it first: the database answers within it.
     for tls in Tls::BOTH {
         let mut client = stage.client(tls);
         client.send(&startup(USER)).unwrap();
@@ -80,7 +80,7 @@ fn a_request_is_granted_in_pieces_and_gssapi_is_declined() {
         let port = inside(&stage, tcp, tls, &startup("inside"));
         assert_eq!(stage.outcome(port), "completed");
     }
-    // TLS at once, a byte at a time.
+    // TLS without asking for it first, one byte at a time.
     let mut client = Client::silent(stage.address(), stage.config(Tls::V13), NAME);
     for byte in client.flight() {
         client.tcp.write_all(&[byte]).unwrap();
@@ -115,7 +115,7 @@ fn nothing_in_the_clear_reaches_the_backend() {
             }
         }
     }
-    // After the answer only TLS is understood.
+    // After the answer, only TLS is accepted.
     let mut tcp = connect(stage.address());
     assert_eq!(asked(&mut tcp, &SSL_REQUEST, 1), b"S");
     tcp.write_all(&startup("me")).unwrap();

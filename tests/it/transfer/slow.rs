@@ -1,4 +1,4 @@
-//! Peers that do not read for a while: nothing is lost, the other side is slowed down, and memory stays bounded.
+//! Peers that do not read for a while: nothing is lost, the other side is slowed down, and memory is bounded.
 
 use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{Shutdown, TcpStream};
@@ -63,8 +63,8 @@ fn a_backend_that_reads_late_loses_nothing_and_costs_little_memory() {
     });
 }
 
-/// Starts a hundred connections, each of which says when it has stalled and then waits until nobody holds it; and looks at the
-/// proxy's memory meanwhile.
+/// Starts a hundred connections, each of which reports when it has stalled and then waits for the lock; and measures
+/// the proxy's memory meanwhile.
 fn late(stage: &Stage, start: impl for<'s> Fn(&'s Scope<'s, '_>, usize, &'s RwLock<()>, Sender<()>)) {
     let before = resident_kib(stage.proxy.pid());
     let hold = RwLock::new(());
@@ -78,14 +78,14 @@ fn late(stage: &Stage, start: impl for<'s> Fn(&'s Scope<'s, '_>, usize, &'s RwLo
             all_stalled.recv_timeout(PATIENCE).expect("a connection does not stall");
         }
         is_bounded(stage, before);
-        // All at once: what the kernel has dropped meanwhile it sends again after as long as it has waited already, and
-        // one after the other these times would double and double.
+        // All together: the kernel retransmits after as long as it has waited already, so
+        // one after the other these times would double again and again.
         drop(held);
     });
     is_bounded(stage, before);
 }
 
-/// A connection with little room in the kernel's buffers at both ends.
+/// A connection with small kernel buffers at both ends.
 fn joined(stage: &Stage, backend: &ByHand, round: usize) -> (Client, TcpStream) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     narrow(&socket);
@@ -96,8 +96,8 @@ fn joined(stage: &Stage, backend: &ByHand, round: usize) -> (Client, TcpStream) 
     (client, backend.accept())
 }
 
-/// Writes the stream until nothing goes on, says so, waits until nobody holds it, and writes some more. A piece that stalls is
-/// kept by `send`, and goes with the next. Returns how much it was in all.
+/// Writes the stream until a write stalls, reports it, waits for the lock, and writes some more. A piece that stalls is
+/// kept by `send`, and goes out with the next. Returns the number of bytes.
 fn write(tcp: &TcpStream, mut send: impl FnMut(&[u8]) -> Result<()>, stalled: &Sender<()>, held: &RwLock<()>) -> usize {
     let (mut stream, mut written) = (Stream::new(0), 0);
     let mut more = || {
@@ -122,7 +122,7 @@ fn write(tcp: &TcpStream, mut send: impl FnMut(&[u8]) -> Result<()>, stalled: &S
     written
 }
 
-/// A plain connection that keeps what a stalled write has left, as TLS clients do.
+/// A plain connection that keeps the rest of a stalled write, as TLS clients do.
 struct Kept {
     tcp: TcpStream,
     rest: Vec<u8>,
@@ -146,9 +146,9 @@ fn is_bounded(stage: &Stage, before: u64) {
 }
 
 const CONNECTIONS: usize = 100;
-/// More than all the kernel's buffers on the way hold.
+/// More than all kernel buffers on the way can hold.
 const MOST: usize = 128 << 20;
 /// Pieces that are written after the stall.
 const MORE: usize = 100;
-/// A write that does not get on for so long is stalled.
+/// A write without progress for this long is stalled.
 const STALL: Duration = Duration::from_millis(500);
