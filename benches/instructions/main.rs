@@ -63,10 +63,10 @@ fn counted(name: &str, count: usize) -> Result<u64, String> {
         .args([name, &count.to_string()])
         .output()
         .map_err(|error| format!("cannot run valgrind (apt-get install valgrind): {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let total = said.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
+    let printed = String::from_utf8_lossy(&output.stderr);
+    let total = printed.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
     match total {
         Some(total) if output.status.success() => Ok(total),
-        _ => Err(format!("valgrind: {}\n{said}", output.status)),
+        _ => Err(format!("valgrind: {}\n{printed}", output.status)),
     }
 }

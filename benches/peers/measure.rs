@@ -107,7 +107,7 @@ impl Bench {
             only_naive: row.only_naive,
             cells,
         };
-        tell(&outcome);
+        show(&outcome);
         outcome
     }
 
@@ -146,7 +146,7 @@ fn is_ours(peer: &Peer) -> bool {
 }
 
 /// A line of progress for the user.
-pub(crate) fn tell(outcome: &Outcome) {
+pub(crate) fn show(outcome: &Outcome) {
     let figures: Vec<String> = outcome
         .cells
         .iter()

@@ -177,12 +177,13 @@ impl Report {
             }
             if rivals {
                 let best = outcome.best().map_or("", |(name, _)| name);
-                let ratio =
-                    outcome.ratio_to_best().map_or_else(|| "–".into(), |ratio| format!("{} ({best})", said(ratio)));
+                let ratio = outcome
+                    .ratio_to_best()
+                    .map_or_else(|| "–".into(), |ratio| format!("{} ({best})", ratio_text(ratio)));
                 let _ = write!(text, " {ratio} |");
             }
             if naive {
-                let _ = write!(text, " {} |", outcome.ratio_to_naive().map_or_else(|| "–".into(), said));
+                let _ = write!(text, " {} |", outcome.ratio_to_naive().map_or_else(|| "–".into(), ratio_text));
             }
             text.push('\n');
         }
@@ -190,7 +191,7 @@ impl Report {
     }
 }
 
-pub(crate) fn said(ratio: f64) -> String {
+pub(crate) fn ratio_text(ratio: f64) -> String {
     let tie = if (ratio - 1.0).abs() < TIE { " tie" } else { "" };
     format!("{ratio:.2}{tie}")
 }

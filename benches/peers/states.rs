@@ -11,7 +11,7 @@ use crate::load::session::Session;
 use crate::load::target::{Group, Site, Target, Terms, Version};
 use crate::load::work::{self, Work};
 use crate::material::Many;
-use crate::measure::{Bench, cost, tell};
+use crate::measure::{Bench, cost, show};
 use crate::peer::Tuning;
 use crate::peer::running::{Running, Start};
 use crate::report::{Cell, Outcome};
@@ -228,6 +228,6 @@ async fn steady(proxy: &Running) -> Result<u64, Fault> {
 
 fn outcome(row: &str, what: &str, unit: &str, cells: BTreeMap<String, Cell>) -> Outcome {
     let outcome = Outcome { row: row.into(), what: what.into(), unit: unit.into(), only_naive: false, cells };
-    tell(&outcome);
+    show(&outcome);
     outcome
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::load::Fault;
 use crate::load::target::{Group, Target, Terms, Version};
 use crate::load::work::Work;
-use crate::measure::{Bench, tell};
+use crate::measure::{Bench, show};
 use crate::peer::running::{Cores, Running, Start};
 use crate::peer::{Kind, Peer, Tuning};
 use crate::report::{Cell, Outcome};
@@ -44,7 +44,7 @@ impl Bench {
                     only_naive: false,
                     cells,
                 };
-                tell(&outcome);
+                show(&outcome);
                 outcomes.push(outcome);
             }
         }

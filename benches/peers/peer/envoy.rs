@@ -6,13 +6,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Launch, Setting, said};
+use super::{Launch, Setting, printed};
 use crate::material::NAME;
 
 const EXTENSIONS: &str = "type.googleapis.com/envoy.extensions";
 
 pub(super) fn about(program: &Path) -> String {
-    let text = said(program, &["--version"]);
+    let text = printed(program, &["--version"]);
     format!("envoy {}", text.trim().rsplit("version:").next().unwrap_or_default().trim())
 }
 

@@ -8,11 +8,11 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use super::{Launch, Setting, Tuning, lines, said};
+use super::{Launch, Setting, Tuning, lines, printed};
 use crate::material::{Many, NAME};
 
 pub(super) fn about(program: &Path) -> String {
-    let text = said(program, &["-vv"]);
+    let text = printed(program, &["-vv"]);
     let version = text.lines().next().unwrap_or_default().trim_end_matches(" - https://haproxy.org/");
     format!("{version}; {}", lines(&text, &["Built with OpenSSL version", "Running on OpenSSL version"]))
 }

@@ -8,17 +8,17 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use super::{Launch, Setting, said};
+use super::{Launch, Setting, printed};
 
 pub(super) fn about(program: &Path) -> String {
-    let version = said(program, &["--version"]);
+    let version = printed(program, &["--version"]);
     let library = library(program).unwrap_or_else(|| "an unknown library".into());
     format!("{}; running on {library}", version.trim())
 }
 
 /// hitch does not print its crypto library, so its version is read from the library itself.
 fn library(program: &Path) -> Option<String> {
-    let loaded = said(Path::new("ldd"), &[&program.display().to_string()]);
+    let loaded = printed(Path::new("ldd"), &[&program.display().to_string()]);
     let path = loaded.lines().find(|line| line.contains("libcrypto"))?.split_whitespace().nth(2)?;
     let bytes = fs::read(path).ok()?;
     let version = |rest: &[u8]| {

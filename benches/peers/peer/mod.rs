@@ -170,7 +170,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 /// What a program prints on both of its outputs.
-fn said(program: &Path, arguments: &[&str]) -> String {
+fn printed(program: &Path, arguments: &[&str]) -> String {
     match Command::new(program).args(arguments).output() {
         Ok(output) => [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat(),
         Err(error) => error.to_string(),

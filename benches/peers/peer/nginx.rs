@@ -8,17 +8,17 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use super::{Launch, Setting, Tuning, lines, said};
+use super::{Launch, Setting, Tuning, lines, printed};
 use crate::material::NAME;
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 pub(super) fn about(program: &Path) -> String {
-    lines(&said(program, &["-V"]), &["nginx version", "built with"])
+    lines(&printed(program, &["-V"]), &["nginx version", "built with"])
 }
 
 pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Launch> {
-    let dynamic = said(program, &["-V"]).contains("--with-stream=dynamic");
+    let dynamic = printed(program, &["-V"]).contains("--with-stream=dynamic");
     if dynamic && !Path::new(MODULE).is_file() {
         return Err(io::Error::other("its stream module is missing: apt-get install libnginx-mod-stream"));
     }

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use super::{Launch, Setting, lines, said};
+use super::{Launch, Setting, lines, printed};
 
 pub(super) fn about(program: &Path) -> String {
-    lines(&said(program, &["-version"]), &["stunnel", "Compiled with", "Running  with"]).replace("  ", " ")
+    lines(&printed(program, &["-version"]), &["stunnel", "Compiled with", "Running  with"]).replace("  ", " ")
 }
 
 pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Launch> {

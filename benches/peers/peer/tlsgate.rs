@@ -8,14 +8,14 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use super::{Launch, Setting, said};
+use super::{Launch, Setting, printed};
 use crate::material::NAME;
 
 /// tlsgate's own record layer, which is its default.
 pub(super) const OWN: &str = "tlsgate";
 
 pub(super) fn about(program: &Path) -> String {
-    said(program, &["version"]).trim().replace('\n', "; ")
+    printed(program, &["version"]).trim().replace('\n', "; ")
 }
 
 pub(super) fn configure(program: &Path, setting: &Setting<'_>, record_layer: &str) -> io::Result<Launch> {
@@ -37,9 +37,9 @@ pub(super) fn configure(program: &Path, setting: &Setting<'_>, record_layer: &st
                     reload: Some(Signal::SIGHUP),
                 });
             }
-            let said = [check.stdout, check.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-            let fault = said.lines().find_map(|line| line.split_once("error: "));
-            refused = fault.map_or(said.trim(), |(_, fault)| fault).to_owned();
+            let printed = [check.stdout, check.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+            let fault = printed.lines().find_map(|line| line.split_once("error: "));
+            refused = fault.map_or(printed.trim(), |(_, fault)| fault).to_owned();
         }
     }
     Err(io::Error::other(refused))

@@ -89,7 +89,7 @@ fn the_naive_relay_does_all_of_it() {
 }
 
 #[test]
-fn the_server_sees_what_the_client_was_told_to_negotiate() {
+fn the_server_sees_what_the_client_was_set_to_negotiate() {
     run(async {
         let scene = Scene::new(Wrong::Nothing, Wrong::Nothing).await;
         let resumed = |terms| Terms { resumed: true, ..terms };
@@ -118,7 +118,7 @@ fn the_server_sees_what_the_client_was_told_to_negotiate() {
 }
 
 #[test]
-fn a_handshake_that_is_another_than_the_row_says_is_a_fault() {
+fn a_handshake_that_differs_from_the_row_is_a_fault() {
     run(async {
         let scene = Scene::new(Wrong::Nothing, Wrong::Nothing).await;
         let pair = &scene.material.ecdsa;

@@ -22,8 +22,8 @@ const BURN: &str = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; times";
 fn shell(script: &str, lines: usize) -> (Child, Vec<String>) {
     let mut child =
         Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let said = BufReader::new(child.stdout.take().unwrap()).lines().take(lines).map(Result::unwrap).collect();
-    (child, said)
+    let printed = BufReader::new(child.stdout.take().unwrap()).lines().take(lines).map(Result::unwrap).collect();
+    (child, printed)
 }
 
 fn end(mut child: Child) {
@@ -37,16 +37,16 @@ fn about(found: Duration, expected: Duration) {
 }
 
 #[test]
-fn a_process_has_used_what_it_says_itself() {
-    let (child, said) = shell(&format!("{BURN}; read end"), 1);
-    about(Tree::new(child.id()).used().unwrap().total(), seconds(&said[0]));
+fn a_process_has_used_what_it_reports_itself() {
+    let (child, printed) = shell(&format!("{BURN}; read end"), 1);
+    about(Tree::new(child.id()).used().unwrap().total(), seconds(&printed[0]));
     end(child);
 }
 
 #[test]
 fn a_child_is_counted_while_it_lives() {
-    let (child, said) = shell(&format!("exec 3<&0; sh -c '{BURN}; read end' <&3 & wait"), 1);
-    about(Tree::new(child.id()).used().unwrap().total(), seconds(&said[0]));
+    let (child, printed) = shell(&format!("exec 3<&0; sh -c '{BURN}; read end' <&3 & wait"), 1);
+    about(Tree::new(child.id()).used().unwrap().total(), seconds(&printed[0]));
     end(child);
 }
 
@@ -58,9 +58,9 @@ fn a_child_that_has_ended_is_counted_and_noticed() {
     assert_eq!(before.pids().count(), 2);
     end(child);
 
-    let (child, said) = shell(&format!("sh -c '{BURN}' >/dev/null; times; read end"), 2);
+    let (child, printed) = shell(&format!("sh -c '{BURN}' >/dev/null; times; read end"), 2);
     let after = Tree::new(child.id()).used().unwrap();
-    about(after.ended, seconds(&said[1]));
+    about(after.ended, seconds(&printed[1]));
     assert!(after.since(&before).is_err());
     end(child);
 }

@@ -1,6 +1,6 @@
 //! The report: medians, spreads, digits and ties.
 
-use crate::report::{Cell, Outcome, number, said};
+use crate::report::{Cell, Outcome, number, ratio_text};
 
 fn outcome(figures: &[(&str, &[f64])]) -> Outcome {
     let cells = figures.iter().map(|(name, samples)| ((*name).to_owned(), Cell::of(samples.to_vec()))).collect();
@@ -36,5 +36,5 @@ fn the_best_is_the_best_of_the_others() {
 #[test]
 fn numbers_have_three_digits_and_ties_are_called_so() {
     assert_eq!([0.1234, 1.234, 12.34, 123.4, 1234.0].map(number), ["0.123", "1.23", "12.3", "123", "1234"]);
-    assert_eq!([0.5, 0.95, 1.05, 1.2].map(said), ["0.50", "0.95 tie", "1.05 tie", "1.20"]);
+    assert_eq!([0.5, 0.95, 1.05, 1.2].map(ratio_text), ["0.50", "0.95 tie", "1.05 tie", "1.20"]);
 }

@@ -70,7 +70,7 @@ fn what_there_is_can_be_listed() {
 }
 
 #[test]
-fn the_network_is_its_own_or_it_says_why_not() {
+fn the_network_is_its_own_or_the_reason_is_given() {
     let setting = || std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
     let before = setting();
     std::thread::spawn(|| {
