@@ -53,7 +53,7 @@ fn a_log_that_was_moved_away_is_begun_anew_on_usr1_and_no_line_is_lost() {
     lines(&log, 1);
     fs::rename(&log, &old).unwrap();
     connect(&proxy);
-    assert_eq!(lines(&old, 2).len(), 2, "until it is told, it writes to the file that it has");
+    assert_eq!(lines(&old, 2).len(), 2, "without a signal, it keeps writing to the same file");
     proxy.signal("USR1");
     // The proxy handles the signal a little later; the new file shows that it has.
     lines(&log, 0);

@@ -102,7 +102,7 @@ fn certified_server(names: &[&str], extra: &Extra) -> Pki {
 }
 
 #[test]
-fn nginx_behind_it_is_spoken_to_in_either_version_under_the_name_that_is_set() {
+fn nginx_behind_it_is_used_in_either_version_under_the_name_that_is_set() {
     for (own, version) in [("TLSv1.2", Tls::V12), ("TLSv1.3", Tls::V13)] {
         let pki = certified_server(&[SERVER], &Extra::default());
         let nginx = nginx(&pki, "server", &format!("ssl_protocols {own};"));
@@ -289,7 +289,7 @@ fn the_certificate_that_servers_are_shown_is_swapped_by_a_reload() {
 }
 
 #[test]
-fn a_directory_that_speaks_ldaps_and_wants_a_certificate_is_served_as_ldaps() {
+fn a_directory_that_uses_ldaps_and_requires_a_certificate_is_served_as_ldaps() {
     let pki = Pki::new();
     pki.write("certs", "main", &[NAME, "127.0.0.1"], Key::P256, &Extra::default());
     let extra = Extra { client: true, ..Extra::default() };

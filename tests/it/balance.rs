@@ -173,13 +173,13 @@ fn a_clients_address_leads_to_one_server_and_moves_only_when_that_one_leaves() {
     for (was, is) in before.iter().zip(&without) {
         assert!(*is != gone && (is == was || *was == gone), "moved from {was} to {is} when {gone} left");
     }
-    assert!(before.contains(&gone), "nobody was there to move");
+    assert!(before.contains(&gone), "no client used the server that left");
     set_state(&stage, all[0], "ready");
     assert_eq!(clients.iter().map(&mut place).collect::<Vec<_>>(), before);
 }
 
 #[test]
-fn a_server_never_has_more_than_its_most_and_who_comes_then_is_told() {
+fn a_server_never_has_more_than_its_limit_and_clients_beyond_it_are_refused() {
     let backends = [Backend::echo(), Backend::echo()];
     let [small, large] = [0, 1].map(|index| backends[index].address);
     let servers =
@@ -256,7 +256,7 @@ fn a_server_is_drained_taken_out_and_put_back_while_it_runs() {
 }
 
 #[test]
-fn with_every_server_taken_out_clients_are_told() {
+fn with_every_server_taken_out_clients_are_refused() {
     let backend = Backend::echo();
     for state in ["drain", "maint"] {
         let stage = Stage::of(&names(&[backend.address]), "when_all_down = \"any\"");
@@ -270,7 +270,7 @@ fn with_every_server_taken_out_clients_are_told() {
 }
 
 #[test]
-fn connections_of_a_server_that_is_taken_out_are_kept_or_cut_as_wanted() {
+fn connections_of_a_server_that_is_taken_out_are_kept_or_cut_as_configured() {
     let backends = [ByHand::new(), ByHand::new()];
     for (on_down, cut) in [("keep", false), ("close", true)] {
         let servers = names(&backends.each_ref().map(|backend| backend.address));

@@ -113,7 +113,7 @@ fn a_folder_is_shown_as_it_would_be_served() {
 }
 
 #[test]
-fn what_cannot_be_shown_is_told_and_the_rest_still_shown() {
+fn what_cannot_be_shown_is_reported_and_the_rest_is_still_shown() {
     let pki = Pki::new();
     let (path, key) = pki.write("certs", "main", &["main.test"], Key::P256, &Extra::default());
     let write = |name: &str, text: &[u8]| {
@@ -236,7 +236,7 @@ impl Three {
 }
 
 #[test]
-fn a_chain_is_followed_and_what_is_wrong_with_it_is_told() {
+fn a_chain_is_followed_and_its_faults_are_reported() {
     let three = Three::new();
     let Three { root, middle, leaf, .. } = &three;
     for (parts, ca, end, in_order, length) in [

@@ -195,8 +195,8 @@ fn every_bad_certificate_has_its_alert_and_its_outcome() {
     let mut count = 0;
     for Case { what, shown, alerts, outcome, by_gnutls } in &cases {
         for (version, alert) in VERSIONS.iter().zip(alerts) {
-            let told = gate.openssl(version, shown.as_ref(), &[]);
-            assert_eq!(reports::alert(&told), Some(*alert), "{what}, {version}: {told}");
+            let printed = gate.openssl(version, shown.as_ref(), &[]);
+            assert_eq!(reports::alert(&printed), Some(*alert), "{what}, {version}: {printed}");
             let record = gate.record(&mut count);
             assert_eq!(record["outcome"], *outcome, "{what}, {version}: {record:#}");
             assert!(record.get("backend").is_none(), "{what}, {version}: {record:#}");
@@ -204,8 +204,8 @@ fn every_bad_certificate_has_its_alert_and_its_outcome() {
             assert_eq!(record.get("tls.client.subject").and_then(Value::as_str), subject, "{what}: {record:#}");
             assert_eq!(record.get("tls.client.verified"), subject.map(|_| &Value::Bool(false)), "{what}: {record:#}");
             if *by_gnutls {
-                let told = gate.gnutls(version, shown.as_ref());
-                assert_eq!(reports::alert(&told), Some(*alert), "{what}, {version}: {told}");
+                let printed = gate.gnutls(version, shown.as_ref());
+                assert_eq!(reports::alert(&printed), Some(*alert), "{what}, {version}: {printed}");
                 assert_eq!(gate.record(&mut count)["outcome"], *outcome, "{what}, {version}");
             }
         }
@@ -214,13 +214,13 @@ fn every_bad_certificate_has_its_alert_and_its_outcome() {
     for shown in &good {
         for version in VERSIONS {
             for stack in STACKS {
-                let told = gate.ask(stack, version, Some(shown));
-                assert!(told.contains("hello"), "{version}: {told}");
+                let printed = gate.ask(stack, version, Some(shown));
+                assert!(printed.contains("hello"), "{version}: {printed}");
                 let record = gate.record(&mut count);
-                let told = (&record["outcome"], &record["tls.client.subject"], &record["tls.client.verified"]);
+                let logged = (&record["outcome"], &record["tls.client.subject"], &record["tls.client.verified"]);
                 // GnuTLS ends without close_notify.
-                assert!(["completed", "client_truncated"].contains(&told.0.as_str().unwrap()), "{record:#}");
-                assert_eq!((told.1, told.2), (&"CN=alice".into(), &true.into()), "{record:#}");
+                assert!(["completed", "client_truncated"].contains(&logged.0.as_str().unwrap()), "{record:#}");
+                assert_eq!((logged.1, logged.2), (&"CN=alice".into(), &true.into()), "{record:#}");
             }
         }
     }
@@ -257,12 +257,14 @@ fn names_and_pins_decide_who_is_let_in() {
         gate.proxy.log_line(&ca);
         for (shown, expected) in all.iter().zip(expected) {
             for version in VERSIONS {
-                let told = gate.openssl(version, Some(shown), &[]);
+                let printed = gate.openssl(version, Some(shown), &[]);
                 let outcome = gate.record(&mut count)["outcome"].clone();
                 match expected {
-                    true => assert_eq!((told.contains("hello\n"), &outcome), (true, &"completed".into()), "{told}"),
+                    true => {
+                        assert_eq!((printed.contains("hello\n"), &outcome), (true, &"completed".into()), "{printed}")
+                    }
                     false => {
-                        assert_eq!(reports::alert(&told), Some(49), "{rule} {shown:?}: {told}");
+                        assert_eq!(reports::alert(&printed), Some(49), "{rule} {shown:?}: {printed}");
                         assert_eq!(outcome, "client_certificate_denied");
                     }
                 }
@@ -280,15 +282,15 @@ fn an_optional_certificate_may_be_missing_but_not_bad() {
     for version in VERSIONS {
         for (shown, subject) in [(None, None), (Some(&good), Some("CN=alice"))] {
             for stack in STACKS {
-                let told = gate.ask(stack, version, shown);
-                assert!(told.contains("hello"), "{version}: {told}");
+                let printed = gate.ask(stack, version, shown);
+                assert!(printed.contains("hello"), "{version}: {printed}");
                 let record = gate.record(&mut count);
                 assert_eq!(record.get("tls.client.subject").and_then(Value::as_str), subject, "{record:#}");
             }
         }
         for stack in STACKS {
-            let told = gate.ask(stack, version, Some(&revoked));
-            assert_eq!(reports::alert(&told), Some(44), "{version}: {told}");
+            let printed = gate.ask(stack, version, Some(&revoked));
+            assert_eq!(reports::alert(&printed), Some(44), "{version}: {printed}");
             assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revoked");
         }
     }
@@ -336,9 +338,9 @@ fn files_that_cannot_be_used_are_named_and_the_old_ones_go_on() {
     let pem = gate.ca.list(&[1], 30);
     let der = rustls::pki_types::CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).unwrap();
     fs::write(&crl, &der).unwrap();
-    let mut told = String::new();
-    while reports::alert(&told) != Some(44) {
-        told = gate.openssl("-tls1_3", Some(&good), &[]);
+    let mut printed = String::new();
+    while reports::alert(&printed) != Some(44) {
+        printed = gate.openssl("-tls1_3", Some(&good), &[]);
     }
     fs::write(gate.ca.file(), "nothing").unwrap();
     gate.proxy.log_line("client-ca.pem: holds no certificate");
@@ -372,7 +374,7 @@ pub(crate) fn rustls(gate: &Gate, version: &str, shown: &Credentials) -> Arc<Cli
 }
 
 /// Sends a line, and returns whether the session was resumed, or how the connection ended instead.
-pub(crate) fn say(gate: &Gate, config: &Arc<ClientConfig>) -> Result<bool, String> {
+pub(crate) fn exchange(gate: &Gate, config: &Arc<ClientConfig>) -> Result<bool, String> {
     let mut client = Client::silent(gate.address(), config, "main.test");
     let spoken = client.handshake().and_then(|()| client.send(b"hello"));
     spoken.map_err(|error| error.to_string())?;

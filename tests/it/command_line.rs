@@ -45,7 +45,7 @@ fn the_schema_takes_every_shipped_configuration_and_refuses_what_check_refuses()
         assert_eq!(takes(&file), (true, String::new()), "{}", file.display());
     }
     let wrong = folder.path().join("wrong.toml");
-    for (text, said) in [
+    for (text, message) in [
         ("[log]\nlevle = \"info\"", "'levle' was unexpected"),
         ("[[listener]]\nname = 7", "7 is not of type 'string'"),
         ("[[listener]]\nlisten = \"127.0.0.1:0\"", "'name' is a required property"),
@@ -54,7 +54,7 @@ fn the_schema_takes_every_shipped_configuration_and_refuses_what_check_refuses()
     ] {
         fs::write(&wrong, text).unwrap();
         let (taken, words) = takes(&wrong);
-        assert!(!taken && words.contains(said), "{text}: {words}");
+        assert!(!taken && words.contains(message), "{text}: {words}");
     }
 }
 

@@ -28,7 +28,7 @@ fn the_root_entry_is_read_without_a_bind() {
 }
 
 #[test]
-fn who_binds_with_the_right_password_is_known_to_the_directory() {
+fn a_client_that_binds_with_the_right_password_is_known_to_the_directory() {
     let site = Site::new("");
     let (through, direct) = site.both_ways("ldapwhoami", &["-x", "-D", ADMIN, "-w", PASSWORD]);
     assert_eq!(text(&through.stdout), format!("dn:{ADMIN}\n"), "{}", tool::shown(&through));
@@ -105,7 +105,7 @@ fn a_client_that_trusts_another_ca_refuses() {
 }
 
 #[test]
-fn a_client_that_asks_for_a_name_nobody_certified_refuses() {
+fn a_client_that_asks_for_a_name_without_a_certificate_refuses() {
     let site = Site::named(&["elsewhere.test"], "");
     let output = site.through("ldapwhoami", &["-x"]);
     assert_eq!(output.status.code(), Some(255), "{}", tool::shown(&output));

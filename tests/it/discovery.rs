@@ -139,8 +139,8 @@ fn what_was_found_stays_whatever_the_name_server_does() {
         (Mood::Silent, ""),
     ] {
         dns.mood(mood);
-        let said = eventually("trouble is shown", || trouble(&stage));
-        assert!(said.contains(wanted), "{mood:?}: {said}");
+        let reason = eventually("trouble is shown", || trouble(&stage));
+        assert!(reason.contains(wanted), "{mood:?}: {reason}");
         assert_eq!(shown(&stage), fleet.servers(&[0, 1]), "{mood:?}");
         for _ in 0..4 {
             visit(&stage);
@@ -201,8 +201,8 @@ fn srv_records_with_port_0_are_left_out_and_warned_of_once() {
     assert_eq!(stage.proxy.log().matches("SRV records with port 0").count(), 1);
     // Without other servers, the last known ones stay, and the log gives the reason.
     dns.set("_ldap._tcp.corp.test", &[service(0, "b.test")]);
-    let said = eventually("trouble is shown", || trouble(&stage));
-    assert!(said.contains("port 0"), "{said}");
+    let reason = eventually("trouble is shown", || trouble(&stage));
+    assert!(reason.contains("port 0"), "{reason}");
     assert_eq!(shown(&stage), fleet.servers(&[0]));
 }
 
@@ -307,11 +307,11 @@ fn records_that_come_and_go_lose_no_connection() {
     }
     let records = stage.proxy.records(121);
     assert!(records.iter().all(|record| record["outcome"] == "completed"), "{records:?}");
-    let told = stage.proxy.log();
-    let told = told.lines().filter(|line| line.contains("servers found") || line.contains("cannot be looked up"));
-    assert!(told.count() <= 12, "{}", stage.proxy.log());
+    let log = stage.proxy.log();
+    let lines = log.lines().filter(|line| line.contains("servers found") || line.contains("cannot be looked up"));
+    assert!(lines.count() <= 12, "{}", stage.proxy.log());
     let after = resident_kib(stage.proxy.pid());
-    assert!(after < before + 16 * 1024, "{before} KiB have become {after}");
+    assert!(after < before + 16 * 1024, "memory grew from {before} to {after} KiB");
     // A removed server is no longer checked.
     dns.mood(Mood::Good);
     dns.set("web.test", &fleet.records(&[1]));

@@ -87,14 +87,17 @@ fn rates_hold_for_each_client_and_for_all_and_outlive_a_reload() {
     stage.proxy.log_line("idle_timeout = \"2h\"");
     assert_eq!(refused(&stage, one), "client_connection_rate");
     let mut others = (3..).map(|last| Ipv4Addr::new(127, 0, 0, last));
-    assert!(others.by_ref().take(5).all(|other| served(&stage, other)), "who is refused uses up nothing of all");
+    assert!(
+        others.by_ref().take(5).all(|other| served(&stage, other)),
+        "a refused client uses up nothing of the common rate"
+    );
     assert_eq!(refused(&stage, others.next().unwrap()), "connection_rate");
     assert_eq!(rejections(&stage, "client_connection_rate"), 2);
     assert_eq!(rejections(&stage, "connection_rate"), 1);
 }
 
 #[test]
-fn who_fails_too_often_is_blocked_for_a_while() {
+fn a_client_that_fails_too_often_is_blocked_for_a_while() {
     let stage = stage("handshake_failures = { limit = 3, window = \"1h\", block = \"2s\" }");
     let (bad, good) = (Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3));
     for _ in 0..10 {
@@ -154,7 +157,7 @@ fn a_flood_from_thousands_of_addresses_leaves_those_who_behave_alone() {
         ATTACKERS * EACH
     );
     assert!(count > 0 && refused > 0);
-    assert!(peak < memory + 64 * 1024, "{memory} KiB have become {peak}");
+    assert!(peak < memory + 64 * 1024, "memory grew from {memory} to {peak} KiB");
     eventually("every file is closed", || (open_files(stage.proxy.pid()) <= files).then_some(()));
     // They are logged at a bounded rate; the metrics count all of them.
     stage.proxy.log_line("more connections are refused than the access log shows");
@@ -179,7 +182,7 @@ fn silence_from_everywhere_keeps_nobody_out() {
     }
     assert_eq!(stage.outcome(close(first)), "hello_preempted");
     inside.send(b"hello").unwrap();
-    assert_eq!(inside.read_exact(5), b"hello", "who is served is not touched");
+    assert_eq!(inside.read_exact(5), b"hello", "a served client is not affected");
     drop(silent);
     assert!(served(&stage, good));
 }

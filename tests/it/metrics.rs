@@ -92,7 +92,7 @@ fn what_happens_is_counted_by_what_it_was() {
 }
 
 #[test]
-fn the_use_of_an_expired_certificate_is_told_apart() {
+fn the_use_of_an_expired_certificate_is_counted_separately() {
     let scene = Scene::new((-20, -10));
     scene.connect(&["-servername", "a.test"]);
     let certificate = scene.path("certs/a.crt");

@@ -142,8 +142,8 @@ fn a_name_with_nothing_but_an_expired_certificate_is_still_served_and_check_warn
         let shown = tool::shown(&output);
         assert_eq!(output.status.code(), Some(code), "{shown}");
         for stem in ["certs/expired", "certs/mixed-rsa"] {
-            let told = |line: &str| line.contains(&format!("{stem}.crt")) && line.contains("expired at");
-            assert!(shown.lines().any(told), "{shown}");
+            let warns = |line: &str| line.contains(&format!("{stem}.crt")) && line.contains("expired at");
+            assert!(shown.lines().any(warns), "{shown}");
         }
         let warned = |line: &str| line.contains(": warning: ") || line.contains(": error");
         assert!(!shown.lines().any(|line| warned(line) && line.contains("mixed-ec")), "{shown}");

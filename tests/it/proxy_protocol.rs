@@ -109,7 +109,7 @@ fn a_forged_header_is_never_believed() {
     assert_eq!(drain(&mut stranger).0, b"");
     let record = stage.proxy.record(|record| record["client.port"] == port(&stranger));
     assert_eq!(record["outcome"], "proxy_untrusted");
-    assert_eq!(record["client.address"], "127.0.0.9", "it is logged as who it is");
+    assert_eq!(record["client.address"], "127.0.0.9", "it is logged with its own address");
     assert_eq!(record_of(&stage, Tls::V13, LINE, usize::MAX)["client.address"], "192.0.2.1");
 }
 

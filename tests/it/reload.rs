@@ -146,7 +146,7 @@ fn what_breaks_keeps_its_last_good_version_and_heals() {
 }
 
 #[test]
-fn a_configuration_that_is_wrong_changes_nothing_and_is_told() {
+fn a_configuration_that_is_wrong_changes_nothing_and_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let wrong = [
         ("certificates = [\"certs\"]\nidle_timeout = 3".to_owned(), "idle_timeout: found 3, expected"),

@@ -291,7 +291,7 @@ fn what_is_no_second_hello_gets_its_alert() {
     on_both_layers("", |stage| {
         type Make = fn(&Asking) -> Vec<u8>;
         let rows: [(&str, u8, Make); 9] = [
-            ("said to be 16 MB", DECODE_ERROR, |_| records(&header((1 << 24) - 1), 4)),
+            ("announced as 16 MB", DECODE_ERROR, |_| records(&header((1 << 24) - 1), 4)),
             ("cut within", DECODE_ERROR, |asking| {
                 let second = asking.second();
                 let length = u32::try_from(second.len() - 5).unwrap().to_be_bytes();

@@ -105,8 +105,8 @@ fn each_kind_of_secret_that_everybody_may_read_is_one_warning_and_with_strict_an
             let checked = check(pki.folder(), &config(&kind));
             assert!(checked.ok && checked.errors.is_empty(), "{} {mode:o}: {:?}", kind.name, checked.errors);
             let [warning] = checked.warnings.as_slice() else { panic!("{}: {:?}", kind.name, checked.warnings) };
-            let told = warning.contains(&file.display().to_string()) && warning.contains("can be read by everyone");
-            assert!(told, "{}: {warning}", kind.name);
+            let named = warning.contains(&file.display().to_string()) && warning.contains("can be read by everyone");
+            assert!(named, "{}: {warning}", kind.name);
             assert_eq!(strict(), Some(1), "{}", kind.name);
         }
         permit(&file, 0o440);

@@ -109,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_gets_what_is_said_to_be_served_to_nobody(entries in entries(), client in client(), earlier in 0..12_i64) {
+    fn no_client_gets_what_is_reported_as_never_served(entries in entries(), client in client(), earlier in 0..12_i64) {
         let shadowed = Certificates::new(entries.clone()).shadowed(client.now - earlier);
         if let (Ok(choice), _) = choose(&entries, &client) {
             prop_assert!(!shadowed.iter().any(|(nobodys, _)| Arc::ptr_eq(nobodys, &choice.certificate)));

@@ -87,18 +87,18 @@ fn the_proxy_header_names_a_suite_as_the_client_that_asked_for_it_does() {
     let (pki, config) = serving("", hand.address);
     let proxy = Proxy::start(pki.folder(), &(config + "proxy_protocol = \"v2\"\n"));
     for name in served() {
-        let heard = std::thread::scope(|scope| {
+        let received = std::thread::scope(|scope| {
             scope.spawn(|| s_client(proxy.address("main"), &name));
-            let (mut server, mut heard) = (hand.accept(), Vec::new());
-            while !heard.ends_with(b"hello\n") {
+            let (mut server, mut received) = (hand.accept(), Vec::new());
+            while !received.ends_with(b"hello\n") {
                 let mut piece = [0; 4096];
                 let count = server.read(&mut piece).unwrap();
-                heard.extend_from_slice(&piece[..count]);
+                received.extend_from_slice(&piece[..count]);
             }
-            heard
+            received
         });
         // PP2_SUBTYPE_SSL_CIPHER, and its length.
         let cipher = [&[0x23, 0, u8::try_from(name.len()).unwrap()], name.as_bytes()].concat();
-        assert!(heard.windows(cipher.len()).any(|window| window == cipher), "{name}: {heard:?}");
+        assert!(received.windows(cipher.len()).any(|window| window == cipher), "{name}: {received:?}");
     }
 }

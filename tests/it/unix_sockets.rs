@@ -77,7 +77,7 @@ fn clients_are_served_over_it_and_logged_by_its_path() {
     assert!(record.get("client.port").is_none(), "{record}");
     proxy.signal("QUIT");
     proxy.wait();
-    assert!(!path.exists(), "it takes its socket along");
+    assert!(!path.exists(), "it removes its socket");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_reload_keeps_it_gives_it_to_another_listener_and_changes_its_permissions() 
     eventually("the permissions change", || {
         (fs::metadata(&path).unwrap().permissions().mode() & 0o777 == 0o666).then_some(())
     });
-    assert_eq!(inode(&path), before, "never was there nobody to connect to");
+    assert_eq!(inode(&path), before, "the path always led to a listener");
     echoes(connect(&pki, &path, Tls::V13));
     assert_eq!(proxy.record(|record| record["outcome"] == "completed")["listener"], "other");
     let gone = config("", &servers).replace(", \"unix:main.sock\"", "");
@@ -203,7 +203,7 @@ fn both_ways_through_one_and_every_end_handed_on() {
 /// HAProxy 2.6 accepts only version 1 from such a client: it misreads a version 2 header of any family but IPv4 and
 /// IPv6. nginx takes it.
 #[test]
-fn others_behind_it_are_told_of_a_client_without_an_ip_address() {
+fn others_behind_it_learn_of_a_client_without_an_ip_address() {
     let pki = certified();
     let haproxy = Haproxy::start(
         "127.0.0.1:0",

@@ -21,7 +21,7 @@ fn what_is_too_long_is_refused() {
     for path in [ADD, "/api/v1/reload"] {
         assert_eq!(scene.change("POST", path, &huge).status, 413);
     }
-    assert_eq!(scene.door.ask("POST", ADD, &[JSON], &huge).status, 401, "who may not is told so first");
+    assert_eq!(scene.door.ask("POST", ADD, &[JSON], &huge).status, 401, "the token is checked first");
     let chunks = format!("{:x}\r\n{huge}\r\n0\r\n\r\n", huge.len());
     let head = format!(
         "POST {ADD} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nAuthorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -33,7 +33,7 @@ fn what_is_too_long_is_refused() {
 }
 
 #[test]
-fn who_says_nothing_more_is_not_waited_for() {
+fn a_client_that_stops_in_a_request_is_not_waited_for() {
     let scene = Scene::tcp();
     let before = scene.state();
     let slow = |sent: String| {

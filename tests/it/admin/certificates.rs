@@ -71,10 +71,10 @@ fn a_certificate_that_cannot_be_used_is_refused_and_touches_nothing() {
         (json!({ "name": "b", "certificate": one.0, "key": one.1, "x": 1 }).to_string(), 400, "unexpected body"),
         (json!({ "name": "b", "certificate": one.0, "key": [one.1] }).to_string(), 400, "unexpected body"),
     ];
-    for (body, status, said) in &cases {
+    for (body, status, message) in &cases {
         let answer = scene.change("POST", ADD, body);
         assert_eq!(answer.status, *status, "{body}: {answer:?}");
-        assert!(answer.error().starts_with(said), "{said}: {answer:?}");
+        assert!(answer.error().starts_with(message), "{message}: {answer:?}");
         assert!(!answer.body.contains(&one.1[40..80]), "{answer:?}");
     }
     let body = sent("b", &one.0, &one.1);
@@ -116,10 +116,10 @@ fn files_that_others_made_are_left_to_them() {
     std::os::unix::fs::symlink("../elsewhere.crt", scene.path("certs/link.crt")).unwrap();
     fs::write(scene.path("certs/single.pem"), "x").unwrap();
     let before = scene.state();
-    for (stem, said) in [("link", "is not a regular file"), ("single", "single.pem already exists")] {
+    for (stem, message) in [("link", "is not a regular file"), ("single", "single.pem already exists")] {
         let answer = scene.add(stem, &scene.pair("b.test"));
         assert_eq!(answer.status, 409, "{answer:?}");
-        assert!(answer.error().contains(said), "{answer:?}");
+        assert!(answer.error().contains(message), "{answer:?}");
     }
     assert_eq!(scene.change("DELETE", &format!("{ADD}/link"), "").status, 409);
     let same = (

@@ -69,7 +69,7 @@ fn silent_connections_keep_no_probe_out() {
 }
 
 #[test]
-fn who_does_not_read_holds_little_and_not_for_long() {
+fn a_client_that_does_not_read_holds_little_and_not_for_long() {
     let (scene, path) = large();
     let before = resident_kib(scene.proxy.pid());
     let mut deaf: Vec<_> = (0..200).map(|_| connect(&scene)).collect();
@@ -105,7 +105,7 @@ fn a_thousand_scrapes_at_once_are_all_answered_and_probes_with_them() {
 }
 
 #[test]
-fn who_reads_slowly_gets_everything() {
+fn a_client_that_reads_slowly_gets_everything() {
     let (scene, path) = large();
     let whole = scene.door.get(path).body.len();
     let mut stream = connect(&scene);

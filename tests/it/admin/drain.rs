@@ -6,7 +6,7 @@ use std::process::Command;
 use super::{Scene, at_once};
 
 #[test]
-fn a_drain_is_told_by_readiness_and_a_second_one_is_told_so() {
+fn readiness_shows_a_drain_and_a_second_one_conflicts() {
     let mut scene = Scene::unix();
     let address = scene.proxy.address("main").to_string();
     let mut live = Command::new("openssl")

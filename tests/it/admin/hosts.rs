@@ -22,7 +22,7 @@ fn it_may_be_asked_by_the_names_it_has_and_no_others() {
 }
 
 #[test]
-fn who_names_no_host_is_no_browser() {
+fn a_client_that_names_no_host_is_no_browser() {
     let scene = Scene::tcp();
     for version in ["1.0", "1.1"] {
         let bare = format!("GET /livez HTTP/{version}\r\nConnection: close\r\n\r\n");
@@ -49,7 +49,7 @@ fn the_names_change_with_a_reload() {
 }
 
 #[test]
-fn check_says_what_is_no_name() {
+fn check_reports_an_invalid_host_name() {
     let pki = Pki::new();
     pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
     let backend = Backend::echo();

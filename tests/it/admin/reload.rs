@@ -40,28 +40,31 @@ fn the_command_line_asks_for_a_reload() {
     let Door::Tcp(address) = tcp.door else { unreachable!() };
     let token = tcp.path("token");
     let url = format!("http://{address}");
-    let (fine, said) = reload(&["--admin", &url, "--token-file", token.to_str().unwrap()]);
-    assert!(fine && said.contains("nothing has changed"), "{said}");
-    let (fine, said) = reload(&["--admin", &url]);
-    assert!(!fine && said.contains("needs the token"), "{said}");
+    let (fine, printed) = reload(&["--admin", &url, "--token-file", token.to_str().unwrap()]);
+    assert!(fine && printed.contains("nothing has changed"), "{printed}");
+    let (fine, printed) = reload(&["--admin", &url]);
+    assert!(!fine && printed.contains("needs the token"), "{printed}");
     let unix = Scene::unix();
     let socket = format!("unix:{}", unix.path("admin.sock").display());
     unix.write_config("idle_timeout = \"5m\"");
-    let (fine, said) = reload(&["--admin", &socket]);
-    assert!(fine && (said.contains("idle_timeout = \"5m\"") || said.contains("nothing has changed")), "{said}");
+    let (fine, printed) = reload(&["--admin", &socket]);
+    assert!(
+        fine && (printed.contains("idle_timeout = \"5m\"") || printed.contains("nothing has changed")),
+        "{printed}"
+    );
     let config = unix.path("tlsgate.toml");
     assert!(reload(&["-c", config.to_str().unwrap()]).0);
     unix.write_config("idle_timeout = 3");
-    let (fine, said) = reload(&["--admin", &socket]);
-    assert!(!fine && said.contains("idle_timeout: found 3, expected"), "{said}");
+    let (fine, printed) = reload(&["--admin", &socket]);
+    assert!(!fine && printed.contains("idle_timeout: found 3, expected"), "{printed}");
     drop(unix);
-    let (fine, said) = reload(&["--admin", &socket]);
-    assert!(!fine && said.contains("cannot be reached"), "{said}");
+    let (fine, printed) = reload(&["--admin", &socket]);
+    assert!(!fine && printed.contains("cannot be reached"), "{printed}");
     assert_eq!(Command::new(PROGRAM).arg("reload").output().unwrap().status.code(), Some(2));
 }
 
 fn reload(arguments: &[&str]) -> (bool, String) {
     let output = Command::new(PROGRAM).arg("reload").args(arguments).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(said).unwrap())
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(printed).unwrap())
 }

@@ -10,7 +10,7 @@ use crate::support::pki::{Extra, Key, Pki, write_private};
 use crate::support::proxy::Proxy;
 
 #[test]
-fn the_socket_is_its_owners_alone_unless_it_is_said_otherwise() {
+fn the_socket_is_its_owners_alone_unless_configured_otherwise() {
     for (lines, mode) in [("", 0o600), ("\nsocket_mode=\"0660\"", 0o660)] {
         let scene = Scene::new(&format!("listen=\"unix:admin.sock\"{lines}"));
         let found = fs::metadata(scene.path("admin.sock")).unwrap().permissions().mode();
@@ -34,7 +34,7 @@ fn where_it_listens_changes_at_the_next_start_and_the_token_at_once() {
 }
 
 #[test]
-fn check_tells_what_is_wrong_with_the_token() {
+fn check_reports_what_is_wrong_with_the_token() {
     let pki = Pki::new();
     pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
     let backend = Backend::echo();
@@ -43,7 +43,7 @@ fn check_tells_what_is_wrong_with_the_token() {
 }
 
 #[test]
-fn an_admin_server_that_cannot_start_is_told() {
+fn an_admin_server_that_cannot_start_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let pki = Pki::new();
     pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());

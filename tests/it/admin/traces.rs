@@ -39,7 +39,7 @@ fn where_no_change_is_allowed_an_attempt_is_counted() {
 }
 
 #[test]
-fn a_change_leaves_its_line_though_who_asked_has_gone() {
+fn a_change_leaves_its_line_even_if_its_client_has_gone() {
     let scene = Scene::unix();
     let mut stream = scene.door.connect();
     stream.write_all(b"POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();

@@ -29,7 +29,7 @@ fn a_self_signed_server_is_believed_where_its_certificate_is_the_ca() {
 }
 
 #[test]
-fn it_must_be_valid_bear_the_name_and_be_that_very_certificate() {
+fn it_must_be_valid_have_the_name_and_be_that_very_certificate() {
     let cases = [
         ("another.test", (-1, 9), "own", "tls_name", "its certificate is not valid for the name server.test"),
         (SERVER, (-9, -2), "own", "tls_expired", "its certificate is expired, or not valid yet"),

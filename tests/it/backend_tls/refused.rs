@@ -102,7 +102,7 @@ fn another_server_is_tried_as_when_one_cannot_be_reached() {
 }
 
 #[test]
-fn one_that_speaks_no_tls() {
+fn one_without_tls() {
     let backend = crate::support::backend::Backend::start(|mut stream| {
         std::io::Write::write_all(&mut stream, b"220 in clear text\r\n")?;
         std::io::Read::read(&mut stream, &mut [0; 1000])
@@ -154,7 +154,7 @@ impl Drop for Demanding {
 }
 
 #[test]
-fn one_that_wants_a_certificate_where_there_is_none() {
+fn one_that_requires_a_certificate_where_there_is_none() {
     for (version, tls) in [("-tls1_2", Tls::V12), ("-tls1_3", Tls::V13)] {
         let pki = certified_server(&[SERVER], &Extra::default());
         let server = Demanding::start(&pki, version);
@@ -172,7 +172,7 @@ fn one_that_wants_a_certificate_where_there_is_none() {
 }
 
 #[test]
-fn one_that_wants_a_certificate_and_gets_it() {
+fn one_that_requires_a_certificate_and_gets_it() {
     for (version, tls) in [("-tls1_2", Tls::V12), ("-tls1_3", Tls::V13)] {
         let pki = certified_server(&[SERVER], &Extra::default());
         pki.write("own", "client", &["tlsgate.test"], Key::P256, &Extra { client: true, ..Extra::default() });

@@ -79,14 +79,14 @@ fn a_chain_may_be_in_a_file_of_its_own() {
     let checked = check(pki.folder(), &with("\"chain.pem\""));
     assert!(checked.ok && checked.warnings.is_empty(), "{:?} {:?}", checked.errors, checked.warnings);
     assert_eq!(listed(&pki)[0]["chain"]["length"], 2);
-    for (chain, said) in [
+    for (chain, message) in [
         ("\"gone.pem\"", "gone.pem: no such file"),
         ("\"a.key\"", "a.key: no certificate found"),
         ("\"\"", "found a table, expected"),
         ("1", "found a table, expected"),
     ] {
         let checked = check(pki.folder(), &with(chain));
-        assert!(!checked.ok && checked.errors.join("\n").contains(said), "{chain}: {:?}", checked.errors);
+        assert!(!checked.ok && checked.errors.join("\n").contains(message), "{chain}: {:?}", checked.errors);
     }
 }
 

@@ -109,7 +109,7 @@ fn an_authority_with_its_key_is_named_and_is_no_default() {
 }
 
 #[test]
-fn what_nobody_can_get_is_named() {
+fn a_certificate_that_no_client_can_get_is_named() {
     let listening = |listen: &str, more: &str| {
         let lines = config("[\"certs\"]").replace("127.0.0.1:0", listen);
         lines.replace("\nbackend = \"b\"\n", &format!("\n{more}\nbackend = \"b\"\n"))

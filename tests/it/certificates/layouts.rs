@@ -252,7 +252,7 @@ fn what_is_not_pem_is_named_with_what_to_do() {
 }
 
 #[test]
-fn what_only_its_bytes_tell_is_named_too() {
+fn what_only_its_bytes_reveal_is_named_too() {
     let said = warned(|pki, certs| {
         fs::write(certs.join("x.crt.old"), pki.pair(&["x.test"], Key::P256, &Extra::default()).0).unwrap();
     });

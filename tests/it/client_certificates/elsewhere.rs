@@ -52,15 +52,15 @@ fn a_route_without_its_own_asks_what_the_listener_asks() {
         "certificates = [\"certs\"]\nbackend = \"plain\"\nclient_auth = { mode = \"require\", ca = \"client-ca.pem\" }";
     let text = config(own, &["server_names = [\"a.main.test\"]"], &[("plain", backend.address)]);
     let proxy = Proxy::start(pki.folder(), &text);
-    let told = s_client(proxy.address("main"), Some("a.main.test"), &pki.ca(), &[]);
-    assert_eq!(reports::alert(&told), Some(116), "{told}");
+    let printed = s_client(proxy.address("main"), Some("a.main.test"), &pki.ca(), &[]);
+    assert_eq!(reports::alert(&printed), Some(116), "{printed}");
     let record = proxy.record(|record| record["route"] == "a.main.test");
     assert_eq!(record["outcome"], "client_certificate_missing", "{record:#}");
     assert_eq!(record.get("tls.client.subject"), None::<&Value>);
 }
 
 #[test]
-fn the_backend_hears_of_the_clients_common_name() {
+fn the_backend_gets_the_clients_common_name() {
     let (pki, hand) = (pki(), ByHand::new());
     let ca = ClientCa::new(pki.folder(), "client-ca");
     let good = arguments(&ca.issue("good", &Kind::default()));
@@ -71,19 +71,19 @@ fn the_backend_hears_of_the_clients_common_name() {
     let proxy = Proxy::start(pki.folder(), &text);
     // PP2_SUBTYPE_SSL_CN (0x22), with its length.
     let common_name = b"\x22\x00\x05alice";
-    for (more, told) in [(&good[..], true), (&[][..], false)] {
+    for (more, named) in [(&good[..], true), (&[][..], false)] {
         let to = proxy.address("main");
-        let heard = std::thread::scope(|scope| {
+        let received = std::thread::scope(|scope| {
             scope.spawn(|| s_client(to, Some("main.test"), &pki.ca(), more));
             let mut server = hand.accept();
-            let mut heard = [0; 4096];
+            let mut received = [0; 4096];
             let mut filled = 0;
-            while !heard[..filled].ends_with(b"hello\n") {
-                filled += server.read(&mut heard[filled..]).unwrap();
+            while !received[..filled].ends_with(b"hello\n") {
+                filled += server.read(&mut received[filled..]).unwrap();
             }
-            heard[..filled].to_vec()
+            received[..filled].to_vec()
         });
-        assert!(heard.starts_with(b"\r\n\r\n\0\r\nQUIT\n"), "{heard:?}");
-        assert_eq!(heard.windows(common_name.len()).any(|window| window == common_name), told, "{heard:?}");
+        assert!(received.starts_with(b"\r\n\r\n\0\r\nQUIT\n"), "{received:?}");
+        assert_eq!(received.windows(common_name.len()).any(|window| window == common_name), named, "{received:?}");
     }
 }

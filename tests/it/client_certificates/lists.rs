@@ -169,7 +169,7 @@ fn a_ca_without_a_list_where_others_have_one_is_warned_of() {
 }
 
 #[test]
-fn what_else_is_odd_about_cas_is_said() {
+fn other_faults_of_cas_are_reported() {
     let pki = pki();
     let folder = pki.folder();
     let mute = ClientCa::new(folder, "mute");

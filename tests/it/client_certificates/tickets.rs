@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Gate, STRICT, VERSIONS, rustls, say};
+use super::{Gate, STRICT, VERSIONS, exchange, rustls};
 use crate::support::clients_pki::{ClientCa, Kind};
 use crate::support::reports;
 
@@ -15,16 +15,16 @@ fn a_session_is_resumed_and_its_owner_is_still_known() {
         let session = gate.pki.folder().join(format!("{version}.session"));
         let file = session.to_str().unwrap();
         for (keep, resumed) in [("-sess_out", false), ("-sess_in", true), ("-sess_in", true)] {
-            let told = gate.openssl(version, Some(&good), &[keep, file]);
-            assert_eq!(reports::resumed(&told), resumed, "{version}: {told}");
+            let printed = gate.openssl(version, Some(&good), &[keep, file]);
+            assert_eq!(reports::resumed(&printed), resumed, "{version}: {printed}");
             let record = gate.record(&mut count);
             assert_eq!(record["tls.resumed"], resumed, "{record:#}");
-            let told = (&record["tls.client.subject"], &record["tls.client.verified"]);
-            assert_eq!(told, (&"CN=alice".into(), &true.into()), "{record:#}");
+            let logged = (&record["tls.client.subject"], &record["tls.client.verified"]);
+            assert_eq!(logged, (&"CN=alice".into(), &true.into()), "{record:#}");
         }
         let config = rustls(&gate, version, &good);
         for resumed in [false, true, true] {
-            assert_eq!(say(&gate, &config), Ok(resumed), "{version}");
+            assert_eq!(exchange(&gate, &config), Ok(resumed), "{version}");
             assert_eq!(gate.record(&mut count)["tls.client.subject"], "CN=alice");
         }
     }
@@ -40,10 +40,10 @@ fn whoever_is_revoked_is_out_with_the_next_connection_also_with_a_ticket() {
     for (at, version) in VERSIONS.into_iter().enumerate() {
         let file = sessions[at].to_str().unwrap();
         for (keep, resumed) in [("-sess_out", false), ("-sess_in", true)] {
-            let told = gate.openssl(version, Some(&alice), &[keep, file]);
-            assert_eq!(reports::resumed(&told), resumed, "{version}: {told}");
+            let printed = gate.openssl(version, Some(&alice), &[keep, file]);
+            assert_eq!(reports::resumed(&printed), resumed, "{version}: {printed}");
             assert_eq!(gate.record(&mut count)["outcome"], "completed");
-            assert_eq!(say(&gate, &configs[at]), Ok(resumed), "{version}");
+            assert_eq!(exchange(&gate, &configs[at]), Ok(resumed), "{version}");
             gate.record(&mut count);
         }
     }
@@ -52,10 +52,10 @@ fn whoever_is_revoked_is_out_with_the_next_connection_also_with_a_ticket() {
     gate.proxy.signal("HUP");
     gate.proxy.log_line("client_auth: CAs or lists of revoked certificates changed");
     for (at, version) in VERSIONS.into_iter().enumerate() {
-        let told = gate.openssl(version, Some(&alice), &["-sess_in", sessions[at].to_str().unwrap()]);
-        assert_eq!(reports::alert(&told), Some(44), "{version}: {told}");
+        let printed = gate.openssl(version, Some(&alice), &["-sess_in", sessions[at].to_str().unwrap()]);
+        assert_eq!(reports::alert(&printed), Some(44), "{version}: {printed}");
         assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revoked");
-        let refused = say(&gate, &configs[at]).unwrap_err();
+        let refused = exchange(&gate, &configs[at]).unwrap_err();
         assert!(refused.contains("CertificateRevoked"), "{version}: {refused}");
         assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revoked");
     }
@@ -93,13 +93,16 @@ fn a_ticket_opens_no_more_once_anything_else_is_asked_for() {
         for (version, session) in VERSIONS.into_iter().zip(&sessions) {
             let file = session.to_str().unwrap();
             if session.exists() {
-                let told = gate.openssl(version, Some(&alice), &["-sess_in", file]);
-                assert!(reports::session(&told).is_none_or(|session| !session.resumed), "{version}, {asked}: {told}");
-                assert_eq!(gate.record(&mut count)["outcome"], outcome, "{version}, {asked}: {told}");
+                let printed = gate.openssl(version, Some(&alice), &["-sess_in", file]);
+                assert!(
+                    reports::session(&printed).is_none_or(|session| !session.resumed),
+                    "{version}, {asked}: {printed}"
+                );
+                assert_eq!(gate.record(&mut count)["outcome"], outcome, "{version}, {asked}: {printed}");
             }
-            let told = gate.openssl(version, Some(&alice), &["-sess_out", file]);
+            let printed = gate.openssl(version, Some(&alice), &["-sess_out", file]);
             let record = gate.record(&mut count);
-            assert_eq!(record["outcome"], outcome, "{version}, {asked}: {told}");
+            assert_eq!(record["outcome"], outcome, "{version}, {asked}: {printed}");
             if outcome == "completed" {
                 assert!(reports::resumed(&gate.openssl(version, Some(&alice), &["-sess_in", file])), "{asked}");
                 assert_eq!(gate.record(&mut count)["outcome"], "completed");

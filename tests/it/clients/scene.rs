@@ -64,34 +64,34 @@ impl Scene {
     /// access log says the same.
     pub(crate) fn serves(&self, listener: &str, client: &Client<'_>, stem: &str) {
         let (seen, record) = self.connect(listener, client);
-        let told = format!("{listener}, {client:?}, expected {stem}\n{record:#}\n{}", seen.output);
+        let context = format!("{listener}, {client:?}, expected {stem}\n{record:#}\n{}", seen.output);
         let certificate = self.path(stem);
         let hash = fingerprint(&certificate);
-        assert_eq!(seen.certificate.as_ref(), Some(&hash), "{told}");
-        assert!(seen.verified, "{told}");
+        assert_eq!(seen.certificate.as_ref(), Some(&hash), "{context}");
+        assert!(seen.verified, "{context}");
         let offered: Vec<&str> = client.schemes.iter().map(|scheme| scheme.iana).collect();
-        assert!(offered.contains(&record["tls.signature_scheme"].as_str().unwrap()), "{told}");
-        assert_eq!(record["listener"], listener, "{told}");
-        assert_eq!(record["outcome"], "completed", "{told}");
-        assert_eq!(record["tls.protocol.version"], client.version.shown(), "{told}");
-        assert_eq!(record["tls.server.hash.sha256"], hash, "{told}");
-        assert_eq!(record["chosen_cert"], certificate.to_str().unwrap(), "{told}");
+        assert!(offered.contains(&record["tls.signature_scheme"].as_str().unwrap()), "{context}");
+        assert_eq!(record["listener"], listener, "{context}");
+        assert_eq!(record["outcome"], "completed", "{context}");
+        assert_eq!(record["tls.protocol.version"], client.version.shown(), "{context}");
+        assert_eq!(record["tls.server.hash.sha256"], hash, "{context}");
+        assert_eq!(record["chosen_cert"], certificate.to_str().unwrap(), "{context}");
     }
 
     /// Connects, and asserts that the client is refused with that alert and the access log has that outcome.
     pub(crate) fn refuses(&self, listener: &str, client: &Client<'_>, alert: u8, outcome: &str) {
         let (seen, record) = self.connect(listener, client);
-        let told = format!("{listener}, {client:?}, expected alert {alert}\n{record:#}\n{}", seen.output);
-        assert_eq!(seen.alert, Some(alert), "{told}");
-        assert_eq!(seen.certificate, None, "{told}");
-        assert_eq!(record["listener"], listener, "{told}");
-        assert_eq!(record["outcome"], outcome, "{told}");
+        let context = format!("{listener}, {client:?}, expected alert {alert}\n{record:#}\n{}", seen.output);
+        assert_eq!(seen.alert, Some(alert), "{context}");
+        assert_eq!(seen.certificate, None, "{context}");
+        assert_eq!(record["listener"], listener, "{context}");
+        assert_eq!(record["outcome"], outcome, "{context}");
         // A hello that is too old is refused before its name is read.
         if client.version != Version::Tls11 {
-            assert_eq!(record["server.address"], client.name.unwrap_or("-"), "{told}");
+            assert_eq!(record["server.address"], client.name.unwrap_or("-"), "{context}");
         }
         for absent in ["chosen_cert", "tls.server.hash.sha256", "tls.protocol.version", "backend"] {
-            assert_eq!(record.get(absent), None, "{told}");
+            assert_eq!(record.get(absent), None, "{context}");
         }
     }
 

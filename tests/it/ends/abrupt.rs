@@ -70,7 +70,7 @@ fn a_client_that_resets_resets_the_backend() {
 }
 
 #[test]
-fn a_client_that_resets_while_it_is_sent_to_is_told_from_one_that_ends() {
+fn a_client_that_resets_during_a_transfer_is_distinguished_from_one_that_ends() {
     let backend = ByHand::new();
     let stage = Stage::plain(backend.address);
     for round in 0..20 {
@@ -109,7 +109,7 @@ fn a_backend_that_resets_leaves_the_client_with_what_came_and_no_close_notify() 
 }
 
 #[test]
-fn a_backend_that_resets_while_it_is_sent_to_is_no_end_for_the_client() {
+fn a_backend_that_resets_during_a_transfer_is_no_end_for_the_client() {
     let backend = ByHand::new();
     let stage = Stage::plain(backend.address);
     for round in 0..20 {

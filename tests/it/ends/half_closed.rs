@@ -10,7 +10,7 @@ use crate::support::client::{Client, Ending, Tls, connect, drain, port};
 use crate::support::stage::{Lines, Stage};
 
 #[test]
-fn who_has_ended_and_gets_no_answer_is_cut_and_neither_side_takes_it_for_an_end() {
+fn a_peer_that_has_ended_and_gets_no_answer_is_cut_and_neither_side_takes_it_for_an_end() {
     let backend = ByHand::new();
     let stage = limited(&backend, "", "200ms");
     for tls in Tls::BOTH {

@@ -124,7 +124,7 @@ enum Fate {
 }
 
 #[test]
-fn floods_of_what_says_nothing_are_bounded() {
+fn floods_of_records_without_content_are_bounded() {
     let backend = ByHand::new();
     let stage = Stage::plain(backend.address);
     let hello = stage.silent(Tls::V12).flight().split_off(5);

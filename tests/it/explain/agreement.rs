@@ -37,33 +37,37 @@ fn what_is_explained_is_what_openssl_gnutls_and_curl_get() {
         let more: Vec<&str> = more.iter().map(String::as_str).collect();
         let client =
             Client { tool, version, schemes: &schemes, name, verify: name.unwrap_or("first.test"), more: &more };
-        let (seen, heard) =
+        let (seen, recording) =
             scene.connecting(listener, || client.connect(scene.recorder(listener).address, &scene.pki.ca()));
         // The client itself refuses some offers, and then sends nothing.
-        let Some(heard) = heard else {
+        let Some(recording) = recording else {
             silent += 1;
             continue;
         };
-        let explained = scene.explained(listener, &heard.hello);
-        let told = format!("round {round}: {listener}, {client:?}\n{}", seen.output);
+        let explained = scene.explained(listener, &recording.hello);
+        let context = format!("round {round}: {listener}, {client:?}\n{}", seen.output);
         match explained["result"].as_str() {
             Some("served") => {
                 served += 1;
-                served_agrees(tool, &seen, &explained, &told);
+                served_agrees(tool, &seen, &explained, &context);
             }
             _ => {
                 refused += 1;
-                assert_eq!(seen.certificate, None, "{told}\n{explained:#}");
-                assert_eq!(seen.alert.map(Value::from), Some(explained["alert_code"].clone()), "{told}\n{explained:#}");
+                assert_eq!(seen.certificate, None, "{context}\n{explained:#}");
+                assert_eq!(
+                    seen.alert.map(Value::from),
+                    Some(explained["alert_code"].clone()),
+                    "{context}\n{explained:#}"
+                );
             }
         }
-        scene.record_agrees(&heard, &explained, &told);
+        scene.record_agrees(&recording, &explained, &context);
         if tool == Tool::OpenSsl {
             by_flags += 1;
             flags_agree(&scene, listener, &client, &groups, &explained);
         }
         if round % 12 == 0 {
-            assert_eq!(scene.explained_by_program(listener, &heard.hello), explained, "{told}");
+            assert_eq!(scene.explained_by_program(listener, &recording.hello), explained, "{context}");
         }
     }
     // The random numbers are the same each time; if a change makes this test check nothing, this fails.
@@ -86,24 +90,24 @@ fn options(tool: Tool, groups: &[(&str, &str, &str)]) -> Vec<String> {
 }
 
 /// What the client itself reports.
-fn served_agrees(tool: Tool, seen: &Seen, explained: &Value, told: &str) {
-    let told = format!("{told}\n{explained:#}");
+fn served_agrees(tool: Tool, seen: &Seen, explained: &Value, context: &str) {
+    let context = format!("{context}\n{explained:#}");
     let hash = explained["sha256"].as_str().unwrap().to_uppercase();
     // curl prints the certificate only if it completed the handshake.
     if seen.certificate.is_some() || tool != Tool::Curl {
-        assert_eq!(seen.certificate.as_ref(), Some(&hash), "{told}");
+        assert_eq!(seen.certificate.as_ref(), Some(&hash), "{context}");
     }
     if tool != Tool::OpenSsl {
         return;
     }
-    let session = reports::session(&seen.output).unwrap_or_else(|| panic!("{told}"));
+    let session = reports::session(&seen.output).unwrap_or_else(|| panic!("{context}"));
     let suite = codes::suite(session.cipher).map(codes::suite_name);
-    assert_eq!(suite.as_deref(), explained["cipher"].as_str(), "{told}");
-    assert_eq!((session.resumed, Some(session.version)), (false, explained["version"].as_str()), "{told}");
+    assert_eq!(suite.as_deref(), explained["cipher"].as_str(), "{context}");
+    assert_eq!((session.resumed, Some(session.version)), (false, explained["version"].as_str()), "{context}");
     let group = reports::group(&seen.output).find_map(codes::group).map(codes::group_name);
-    assert_eq!(group.as_deref(), explained["group"].as_str(), "{told}");
+    assert_eq!(group.as_deref(), explained["group"].as_str(), "{context}");
     let scheme = explained["signature_scheme"].as_str().unwrap();
-    assert!(reports::signed_with(&seen.output, scheme), "{told}");
+    assert!(reports::signed_with(&seen.output, scheme), "{context}");
 }
 
 /// The same client by its options, instead of by its recorded hello.

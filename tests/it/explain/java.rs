@@ -52,8 +52,8 @@ fn what_is_explained_is_what_java_gets() {
     let file = scene.pki.folder().join("jobs");
     fs::write(&file, &text).unwrap();
     let output = tool::run("java", &[program.to_str().unwrap(), file.to_str().unwrap()], b"");
-    let said = String::from_utf8(output.stdout.clone()).unwrap();
-    let lines: Vec<&str> = said.lines().collect();
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), jobs.len(), "{}", tool::shown(&output));
 
     let mut next = std::collections::HashMap::new();
@@ -61,30 +61,31 @@ fn what_is_explained_is_what_java_gets() {
     for (((round, listener), line), job) in jobs.into_iter().zip(lines).zip(text.lines()) {
         let at = next.entry(listener).or_insert(0);
         let connection = *at;
-        let heard = scene.recorder(listener).heard(connection);
+        let recording = scene.recorder(listener).recording(connection);
         *at += 1;
-        if heard.hello.is_empty() {
+        if recording.hello.is_empty() {
             silent += 1;
             continue;
         }
-        let explained = scene.explained(listener, &heard.hello);
-        let told = format!("round {round}: {listener} {job}\n{line}\n{explained:#}");
+        let explained = scene.explained(listener, &recording.hello);
+        let context = format!("round {round}: {listener} {job}\n{line}\n{explained:#}");
         match (explained["result"].as_str(), line.split(' ').collect::<Vec<_>>().as_slice()) {
             (Some("served"), ["served", version, cipher, hash]) => {
                 served += 1;
-                let said = [explained["version"].as_str(), explained["cipher"].as_str(), explained["sha256"].as_str()];
-                assert_eq!(said, [Some(*version), Some(*cipher), Some(*hash)], "{told}");
+                let expected =
+                    [explained["version"].as_str(), explained["cipher"].as_str(), explained["sha256"].as_str()];
+                assert_eq!(expected, [Some(*version), Some(*cipher), Some(*hash)], "{context}");
             }
             (Some("refused"), ["refused", ..]) => {
                 refused += 1;
                 let alert = scene.recorder(listener).alert(connection);
-                assert_eq!(explained["alert_code"], Value::from(alert), "{told}");
+                assert_eq!(explained["alert_code"], Value::from(alert), "{context}");
             }
-            _ => panic!("{told}"),
+            _ => panic!("{context}"),
         }
-        scene.record_agrees(&heard, &explained, &told);
+        scene.record_agrees(&recording, &explained, &context);
         if round % 10 == 0 {
-            assert_eq!(scene.explained_by_program(listener, &heard.hello), explained, "{told}");
+            assert_eq!(scene.explained_by_program(listener, &recording.hello), explained, "{context}");
         }
     }
     assert!(served > 60 && refused > 40 && silent < 60, "{served} {refused} {silent}");
@@ -101,7 +102,7 @@ fn the_recorded_java_gets_what_the_installed_one_gets() {
     fs::write(&file, text).unwrap();
     tool::run("java", &[program.to_str().unwrap(), file.to_str().unwrap()], b"");
     for (at, name) in NAMES.iter().enumerate() {
-        let installed = scene.explained("default", &recorder.heard(at).hello);
+        let installed = scene.explained("default", &recorder.recording(at).hello);
         let recorded: Value = scene.ask(&format!("listener=default&client=java17&sni={name}")).json();
         for part in ["result", "certificate", "version", "cipher", "group", "signature_scheme"] {
             assert_eq!(recorded[part], installed[part], "{name} {part}");

@@ -124,7 +124,7 @@ fn the_text_says_what_the_client_gets() {
 }
 
 #[test]
-fn each_refusal_says_what_stood_against_what() {
+fn each_refusal_names_what_did_not_match() {
     let desk = Desk::new();
     for (arguments, alert, reason) in [
         (&["--tls", "1.0"][..], "protocol_version", "no TLS version in common: the client offers TLSv1.0; the policy"),
@@ -209,7 +209,7 @@ fn a_hello_that_is_none_is_refused_as_the_proxy_would() {
 }
 
 #[test]
-fn what_is_wrong_with_a_question_is_told_with_what_there_is() {
+fn a_wrong_question_is_answered_with_the_valid_choices() {
     let desk = Desk::new();
     assert_eq!(desk.misused(&["--listener", "other"]), "--listener: unknown listener \"other\" (expected one of main)");
     assert!(
@@ -247,7 +247,7 @@ fn what_is_wrong_with_a_question_is_told_with_what_there_is() {
 }
 
 #[test]
-fn the_api_answers_as_the_program_does_and_tells_what_is_wrong() {
+fn the_api_answers_as_the_program_does_and_reports_what_is_wrong() {
     let scene = Scene::start();
     let answer = scene.ask("listener=reject&sni=both.test&sigalgs=RSA-PSS+SHA256%3ARSA%2BSHA256&tls=1.2");
     assert_eq!(answer.status, 200);

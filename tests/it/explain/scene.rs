@@ -13,7 +13,7 @@ use crate::support::backend::Backend;
 use crate::support::http::{Door, Response};
 use crate::support::pki::{Extra, Key, Pki};
 use crate::support::proxy::{PROGRAM, Proxy};
-use crate::support::recorder::{Heard, Recorder};
+use crate::support::recorder::{Recorder, Recording};
 
 pub(crate) struct Scene {
     pub(crate) pki: Pki,
@@ -108,13 +108,13 @@ impl Scene {
     }
 
     /// Runs an action that makes one connection through the recorder, and returns what was recorded, if any.
-    pub(crate) fn connecting<T>(&self, listener: &str, connect: impl FnOnce() -> T) -> (T, Option<Heard>) {
+    pub(crate) fn connecting<T>(&self, listener: &str, connect: impl FnOnce() -> T) -> (T, Option<Recording>) {
         let recorder = self.recorder(listener);
         let before = recorder.count();
         let seen = connect();
         assert!(recorder.count() <= before + 1, "more connections than one");
-        let heard = (recorder.count() > before).then(|| recorder.heard(before));
-        (seen, heard.filter(|heard| !heard.hello.is_empty()))
+        let recording = (recorder.count() > before).then(|| recorder.recording(before));
+        (seen, recording.filter(|recording| !recording.hello.is_empty()))
     }
 
     pub(crate) fn ask(&self, query: &str) -> Response {
@@ -146,12 +146,12 @@ impl Scene {
     }
 
     /// Asserts that the proxy's own record of the connection matches the explanation.
-    pub(crate) fn record_agrees(&self, heard: &Heard, explained: &Value, told: &str) -> Value {
-        let address = heard.address.to_string();
+    pub(crate) fn record_agrees(&self, recording: &Recording, explained: &Value, context: &str) -> Value {
+        let address = recording.address.to_string();
         let record = self.proxy.record(|record| record["client.address"] == address);
-        let told = format!("{told}\nexplained {explained:#}\nrecorded {record:#}");
+        let context = format!("{context}\nexplained {explained:#}\nrecorded {record:#}");
         if explained["result"] == "refused" {
-            assert_eq!(record.get("chosen_cert"), None, "{told}");
+            assert_eq!(record.get("chosen_cert"), None, "{context}");
             let outcomes = [
                 "no_common_version",
                 "no_common_suite",
@@ -169,13 +169,13 @@ impl Scene {
                 "no signature scheme in common" => outcomes[3],
                 "no server name given" => outcomes[4],
                 "no certificate for that server name" => outcomes[5],
-                other => panic!("{other}\n{told}"),
+                other => panic!("{other}\n{context}"),
             };
-            assert_eq!(record["outcome"], expected, "{told}");
+            assert_eq!(record["outcome"], expected, "{context}");
             return record;
         }
-        assert_eq!(record["chosen_cert"], explained["certificate"], "{told}");
-        assert_eq!(record["chosen_cert_serial"], explained["serial_number"], "{told}");
+        assert_eq!(record["chosen_cert"], explained["certificate"], "{context}");
+        assert_eq!(record["chosen_cert_serial"], explained["serial_number"], "{context}");
         // A client that rejects the certificate ends the handshake.
         if record.get("tls.cipher").is_some() {
             let pairs = [
@@ -184,8 +184,8 @@ impl Scene {
                 ("tls.curve", "group"),
                 ("tls.signature_scheme", "signature_scheme"),
             ];
-            for (recorded, said) in pairs {
-                assert_eq!(record[recorded], explained[said], "{recorded}\n{told}");
+            for (recorded, key) in pairs {
+                assert_eq!(record[recorded], explained[key], "{recorded}\n{context}");
             }
         }
         record

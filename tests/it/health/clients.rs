@@ -30,7 +30,7 @@ fn with_every_server_down_clients_are_refused_or_led_to_any() {
 }
 
 #[test]
-fn connections_of_a_server_that_goes_down_are_kept_or_cut_as_wanted() {
+fn connections_of_a_server_that_goes_down_are_kept_or_cut_as_configured() {
     for (on_down, cut) in [("keep", false), ("close", true)] {
         let server = ByHand::new();
         let checked = ByHand::new();

@@ -82,21 +82,21 @@ impl Drop for Load {
 
 /// Binds, and unbinds.
 fn visit(address: std::net::SocketAddr, config: &Arc<ClientConfig>) -> Result<(), String> {
-    let said = |what: &str, error: std::io::Error| format!("{what}: {error}");
-    let tcp = TcpStream::connect(address).map_err(|error| said("connect", error))?;
+    let failure = |what: &str, error: std::io::Error| format!("{what}: {error}");
+    let tcp = TcpStream::connect(address).map_err(|error| failure("connect", error))?;
     patient(&tcp);
     let name = ServerName::try_from(NAME).unwrap();
     let mut stream = StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), tcp);
     let request = [&[0x02, 1, 3, 0x04, 26][..], ADMIN.as_bytes(), &[0x80, 8], PASSWORD.as_bytes()].concat();
     let bind = [&[0x30, 46, 0x02, 1, 1, 0x60, 41][..], &request].concat();
-    stream.write_all(&bind).map_err(|error| said("send", error))?;
+    stream.write_all(&bind).map_err(|error| failure("send", error))?;
     let mut answer = [0; 14];
-    stream.read_exact(&mut answer).map_err(|error| said("receive", error))?;
+    stream.read_exact(&mut answer).map_err(|error| failure("receive", error))?;
     if answer != [0x30, 12, 2, 1, 1, 0x61, 7, 0x0a, 1, 0, 4, 0, 4, 0] {
         return Err(format!("refused: {answer:02x?}"));
     }
     stream.conn.send_close_notify();
-    stream.flush().map_err(|error| said("leave", error))
+    stream.flush().map_err(|error| failure("leave", error))
 }
 
 #[test]

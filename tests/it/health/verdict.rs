@@ -34,7 +34,7 @@ fn a_server_that_refuses_is_down_and_comes_up_when_it_accepts() {
 }
 
 #[test]
-fn a_tcp_check_is_over_before_the_server_hears_of_it() {
+fn a_tcp_check_is_over_before_the_server_notices_it() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -48,13 +48,13 @@ fn a_tcp_check_is_over_before_the_server_hears_of_it() {
     };
     eventually("twenty checks", || (passed() >= 20).then_some(()));
     // One may come through if this machine is too slow to reset it in time; none of them stays.
-    let heard = std::iter::from_fn(|| listener.accept().ok()).count();
-    assert!(heard < 10, "{heard}");
+    let accepted = std::iter::from_fn(|| listener.accept().ok()).count();
+    assert!(accepted < 10, "{accepted}");
     assert_eq!(server(&stage, 0)["health"], "up");
 }
 
 #[test]
-fn a_server_that_accepts_and_says_nothing_passes_tcp_and_no_other_check() {
+fn a_server_that_accepts_and_sends_nothing_passes_tcp_and_no_other_check() {
     let silent = Backend::start(|mut stream| stream.read_to_end(&mut Vec::new()));
     for (health, passes) in [
         ("type = \"tcp\"", true),
@@ -113,6 +113,6 @@ fn a_server_that_comes_and_goes_does_not_fill_the_log() {
     };
     eventually("it has come and gone twenty times", answers);
     let log = stage.proxy.log();
-    let told = log.lines().filter(|line| line.contains("server is ")).count();
-    assert!((1..=4).contains(&told), "{log}");
+    let changes = log.lines().filter(|line| line.contains("server is ")).count();
+    assert!((1..=4).contains(&changes), "{log}");
 }

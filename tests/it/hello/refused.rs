@@ -58,8 +58,8 @@ fn a_hello_that_is_too_large_is_refused_as_soon_as_it_shows() {
     let stage = Stage::plain(backend.address);
     let filled = |length: usize, sent: usize| records(&[header(length), vec![3; sent]].concat(), 16_000);
     let rows = [
-        ("said to be 16 MB", filled((1 << 24) - 1, 0)),
-        ("said to be 16 MB, and coming", filled((1 << 24) - 1, 60_000)),
+        ("announced as 16 MB", filled((1 << 24) - 1, 0)),
+        ("announced as 16 MB, and sent", filled((1 << 24) - 1, 60_000)),
         ("a byte more than 64 KiB", filled(64 * 1024, 64 * 1024)),
         ("70 KB in records of one byte", records(&[header(60_000), vec![3; 11_600]].concat(), 1)),
         ("empty records without an end", b"\x16\x03\x03\x00\x00".repeat(14_000)),

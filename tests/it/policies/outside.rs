@@ -20,20 +20,20 @@ fn sslscan_finds_exactly_what_each_policy_has() {
     in_parallel(&every_listener(), |(policy, kind)| {
         let address = scene.proxy.address(&format!("{}-{kind}", policy.name));
         let scan = SslScan::run(address, &["--no-groups", "--timeout=60"]);
-        let told = format!("{} with {kind}:\n{}", policy.name, scan.text());
-        assert_eq!(sorted(scan.versions()), sorted(policy.versions.to_vec()), "{told}");
+        let context = format!("{} with {kind}:\n{}", policy.name, scan.text());
+        assert_eq!(sorted(scan.versions()), sorted(policy.versions.to_vec()), "{context}");
         let mut expected_suites = 0;
         for version in policy.versions {
             let expected = suites(policy, version, kind);
             expected_suites += expected.len();
             match policy.server_order {
-                true => assert_eq!(scan.suites(version), expected, "{told}"),
-                false => assert_eq!(sorted(scan.suites(version)), sorted(expected), "{told}"),
+                true => assert_eq!(scan.suites(version), expected, "{context}"),
+                false => assert_eq!(sorted(scan.suites(version)), sorted(expected), "{context}"),
             }
         }
-        assert_eq!(scan.every_suite(), expected_suites, "{told}");
-        assert!(!scan.renegotiates(), "{told}");
-        assert!(!scan.bleeds(), "{told}");
+        assert_eq!(scan.every_suite(), expected_suites, "{context}");
+        assert!(!scan.renegotiates(), "{context}");
+        assert!(!scan.bleeds(), "{context}");
     });
 }
 
@@ -62,10 +62,10 @@ fn openssl_gets_exactly_the_groups_of_each_policy_under_tls12() {
         let asked = [("x25519", "X25519"), ("secp256r1", "P-256"), ("secp384r1", "P-384"), ("", "P-521"), ("", "X448")];
         for (name, group) in asked.into_iter().chain([("", "brainpoolP256r1")]) {
             let output = tool::run("openssl", &["s_client", "-connect", &address, "-tls1_2", "-groups", group], b"");
-            let told = format!("{} {group}: {}", policy.name, tool::shown(&output));
-            let got = reports::session(&told).is_some();
-            assert!(got || reports::alert(&told) == Some(40), "{told}");
-            assert_eq!(got, policy.groups.contains(&name), "{told}");
+            let printed = format!("{} {group}: {}", policy.name, tool::shown(&output));
+            let got = reports::session(&printed).is_some();
+            assert!(got || reports::alert(&printed) == Some(40), "{printed}");
+            assert_eq!(got, policy.groups.contains(&name), "{printed}");
         }
     });
 }

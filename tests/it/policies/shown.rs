@@ -30,8 +30,8 @@ fn policy(arguments: &[&str]) -> (bool, String) {
     let path = pki.folder().join("tlsgate.toml");
     std::fs::write(&path, config("mixed")).unwrap();
     let output = Command::new(PROGRAM).arg("policy").args(arguments).arg("-c").arg(path).output().unwrap();
-    let said = if output.status.success() { output.stdout } else { output.stderr };
-    (output.status.success(), String::from_utf8(said).unwrap())
+    let printed = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.success(), String::from_utf8(printed).unwrap())
 }
 
 fn json(arguments: &[&str]) -> Value {
@@ -79,7 +79,7 @@ fn show_has_every_fact_under_every_name() {
 }
 
 #[test]
-fn list_has_them_all_and_an_unknown_one_is_told_with_them() {
+fn list_has_all_policies_and_an_unknown_one_is_reported_with_them() {
     let names: Vec<&str> = EXPECTED.iter().map(|policy| policy.name).collect();
     let listed = json(&["list"]);
     // Custom policies are sorted by name.
@@ -87,8 +87,8 @@ fn list_has_them_all_and_an_unknown_one_is_told_with_them() {
     assert_eq!(texts(&listed, "name")[10..], ["classic", "mixed", "theirs"]);
     let (ok, text) = policy(&["list"]);
     assert!(ok && names.iter().all(|name| text.contains(name)), "{text}");
-    let (ok, said) = policy(&["show", "old"]);
-    assert!(!ok && said.starts_with("unknown policy \"old\" (expected one of TLS13-1-3-2021-06, "), "{said}");
+    let (ok, printed) = policy(&["show", "old"]);
+    assert!(!ok && printed.starts_with("unknown policy \"old\" (expected one of TLS13-1-3-2021-06, "), "{printed}");
     let output = Command::new(PROGRAM).args(["policy", "list"]).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 10);
 }

@@ -184,7 +184,7 @@ fn on_tlsgate() {
 }
 
 #[test]
-fn the_certificates_are_told_with_all_that_matters() {
+fn the_certificates_are_reported_with_all_that_matters() {
     let pki = Pki::new();
     let (rsa, ec) = (pair(&pki, "rsa", Key::Rsa2048), pair(&pki, "ec", Key::P384));
     pair(&pki, "ed", Key::Ed25519);
@@ -198,12 +198,12 @@ fn the_certificates_are_told_with_all_that_matters() {
     for (key, pair) in [("RSA 2048", rsa), ("ECDSA P-384", ec)] {
         let one = certificates.iter().find(|one| one["key"] == key).unwrap();
         let path = pair.certificate.to_str().unwrap();
-        let said = tool::run("openssl", &["x509", "-in", path, "-noout", "-fingerprint", "-sha256"], b"");
-        let sha256 = String::from_utf8(said.stdout).unwrap().trim().rsplit('=').next().unwrap().replace(':', "");
+        let output = tool::run("openssl", &["x509", "-in", path, "-noout", "-fingerprint", "-sha256"], b"");
+        let sha256 = String::from_utf8(output.stdout).unwrap().trim().rsplit('=').next().unwrap().replace(':', "");
         assert_eq!(one["sha256"], sha256);
         let spki = format!("openssl x509 -in {path} -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum");
-        let said = tool::run("sh", &["-c", &spki], b"");
-        let spki = String::from_utf8(said.stdout).unwrap().split(' ').next().unwrap().to_uppercase();
+        let output = tool::run("sh", &["-c", &spki], b"");
+        let spki = String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_uppercase();
         assert_eq!(one["spki_sha256"], spki);
         assert_eq!(one["names"], serde_json::json!([NAME]));
         assert_eq!(one["trust"]["verified"], true, "{one}");
@@ -220,8 +220,8 @@ fn a_server_that_rejects_unknown_names_is_seen_to_do_so() {
     pair(&pki, "ec", Key::P256);
     let proxy = proxy(&pki, "require_sni = true");
     let report = probe(proxy.address("main"), &["--format", "json"]).json();
-    let said = report["without_server_name"].as_str().unwrap();
-    assert!(said.starts_with("alert "), "{said}");
+    let reason = report["without_server_name"].as_str().unwrap();
+    assert!(reason.starts_with("alert "), "{reason}");
     let address = proxy.address("main").to_string();
     let output = tool::run(super::PROGRAM, &["probe", &address], b"");
     assert_eq!(output.status.code(), Some(1), "{}", tool::shown(&output));

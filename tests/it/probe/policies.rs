@@ -76,7 +76,7 @@ cipher_order = "ORDER"
 }
 
 #[test]
-fn every_difference_is_said() {
+fn every_difference_is_reported() {
     let pki = Pki::new();
     let rsa = pair(&pki, "rsa", Key::Rsa2048);
     let server = nginx(

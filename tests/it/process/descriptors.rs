@@ -130,7 +130,7 @@ fn silent_clients_and_busy_ones_leave_a_reserve_and_those_who_are_in_go_on() {
     });
     assert!(most < LIMIT - LIMIT / 8, "{most} of {LIMIT}");
     scene.go_on(SIZE / 8, &mut stream);
-    let (first, _, before) = scene.newcomer().expect("silence keeps nobody out");
+    let (first, _, before) = scene.newcomer().expect("silent connections keep newcomers out");
     scene.reload();
     let (second, _, after) = scene.newcomer().unwrap();
     assert_ne!(before, after, "the new certificate is served");
@@ -140,7 +140,7 @@ fn silent_clients_and_busy_ones_leave_a_reserve_and_those_who_are_in_go_on() {
     let mut busy = Vec::new();
     while let Some((client, server, _)) = scene.newcomer() {
         busy.push((client, server));
-        assert!(busy.len() < LIMIT / 2, "it never ends");
+        assert!(busy.len() < LIMIT / 2, "no newcomer is ever refused");
     }
     let refused = "tlsgate_connections_rejected_total{listener=\"main\",reason=\"descriptor_limit\"}";
     eventually("the refusal is counted", || (scene.metric(refused) > 0).then_some(()));
@@ -148,7 +148,7 @@ fn silent_clients_and_busy_ones_leave_a_reserve_and_those_who_are_in_go_on() {
     assert!(files < LIMIT - LIMIT / 8, "{files} of {LIMIT}");
     assert_eq!(scene.door().get("/readyz").status, 200);
     let held: Vec<_> = (0..40).map(|_| UnixStream::connect(scene.pki.folder().join("admin.sock")).unwrap()).collect();
-    assert_eq!(scene.door().get("/readyz").status, 200, "it comes behind them");
+    assert_eq!(scene.door().get("/readyz").status, 200, "a probe after them is answered");
     let more = open_files(scene.bare.pid()).saturating_sub(files);
     assert!(more <= LIMIT / 10, "connections to the admin server took {more} of {LIMIT}");
     drop(held);

@@ -108,8 +108,8 @@ fn a_line_break_in_a_files_name_ends_no_line_of_a_log() {
         let top = format!("[log]\naccess_format = \"{format}\"");
         let text = config(&[Backend::echo().address], Lines { top: &top, ..Lines::default() });
         let mut bare = Bare::start(pki.folder(), &text, "");
-        let told = bare.first_lines.lines().filter(|line| line.contains("ken.")).collect::<Vec<_>>();
-        assert!(!told.is_empty() && told.iter().all(|line| line.contains("bro\\nken.")), "{}", bare.first_lines);
+        let lines = bare.first_lines.lines().filter(|line| line.contains("ken.")).collect::<Vec<_>>();
+        assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("bro\\nken.")), "{}", bare.first_lines);
         is_served(&pki, &bare, b"good");
         assert_eq!(bare.stop().code(), Some(0));
         let lines: Vec<String> = bare.stdout.take().unwrap().lines().map(Result::unwrap).collect();

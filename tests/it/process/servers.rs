@@ -49,7 +49,7 @@ fn a_server_that_does_not_answer_is_passed_over() {
 }
 
 #[test]
-fn with_every_server_down_the_client_is_told_and_the_log_names_them() {
+fn with_every_server_down_the_client_is_closed_and_the_log_names_them() {
     let (down, hole) = (Refusing::new(), BlackHole::new());
     for algorithm in ALGORITHMS {
         let backend = format!("{algorithm}\nconnect_timeout = \"200ms\"");

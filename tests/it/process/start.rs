@@ -107,19 +107,19 @@ fn the_limit_of_open_files_is_raised_and_reported() {
     let limits = fs::read_to_string(format!("/proc/{}/limits", bare.pid())).unwrap();
     let raised = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     assert_eq!(raised.split_whitespace().nth(3), Some("3000"), "{raised}");
-    let told = bare.first_lines.lines().any(|line| line.contains("200") && line.contains("3000"));
-    assert!(told, "{}", bare.first_lines);
+    let reported = bare.first_lines.lines().any(|line| line.contains("200") && line.contains("3000"));
+    assert!(reported, "{}", bare.first_lines);
 }
 
 #[test]
-fn a_service_manager_is_told_when_it_accepts_and_when_it_stops() {
+fn a_service_manager_is_notified_when_it_accepts_and_when_it_stops() {
     let pki = certified();
     let path = pki.folder().join("notify");
-    let told = UnixDatagram::bind(&path).unwrap();
-    told.set_read_timeout(Some(PATIENCE)).unwrap();
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut message = [0; 256];
     let mut next = || {
-        let length = told.recv(&mut message).unwrap();
+        let length = socket.recv(&mut message).unwrap();
         String::from_utf8_lossy(&message[..length]).into_owned()
     };
     let text = config(&[Backend::echo().address], Lines::default());

@@ -124,7 +124,7 @@ fn while_files_are_read_it_serves_answers_and_ends_when_asked_to() {
 }
 
 #[test]
-fn who_waits_for_a_reload_when_it_drains_gets_an_answer() {
+fn a_client_that_waits_for_a_reload_during_a_drain_gets_an_answer() {
     let backend = Backend::echo();
     let mut stage = reading(&backend);
     let mut asking = stage.door().connect();

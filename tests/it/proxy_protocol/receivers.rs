@@ -13,7 +13,7 @@ use crate::support::stage::{NAME, certified};
 use crate::support::varnish::Varnish;
 
 /// The answer of `server` over a connection through tlsgate, and the connection's record.
-fn told(
+fn answered(
     listen: &str,
     version: &str,
     server: SocketAddr,
@@ -54,9 +54,9 @@ fn nginx_agrees_on_both_addresses() {
     });
     for listen in LOOPBACKS {
         for version in ["v1", "v2"] {
-            let (said, _, client, listener) = told(listen, version, nginx.address, Tls::V13);
+            let (answer, _, client, listener) = answered(listen, version, nginx.address, Tls::V13);
             let expected = format!("{} {} {} {}", client.ip(), client.port(), listener.ip(), listener.port());
-            assert_eq!(said, expected, "{listen} {version}");
+            assert_eq!(answer, expected, "{listen} {version}");
         }
     }
 }
@@ -70,13 +70,13 @@ fn haproxy_agrees_on_addresses_name_and_id() {
     );
     for listen in LOOPBACKS {
         for version in ["v1", "v2"] {
-            let (said, record, client, listener) = told(listen, version, haproxy.address, Tls::V12);
+            let (answer, record, client, listener) = answered(listen, version, haproxy.address, Tls::V12);
             let addresses = format!("{} {} {} {}", client.ip(), client.port(), listener.ip(), listener.port());
             let expected = match version {
                 "v1" => addresses,
                 _ => format!("{addresses} {NAME} {}", record["connection.id"].as_str().unwrap()),
             };
-            assert_eq!(said.trim_end(), expected, "{listen} {version}");
+            assert_eq!(answer.trim_end(), expected, "{listen} {version}");
         }
     }
 }
@@ -87,7 +87,7 @@ fn varnish_agrees_on_the_session() {
     for (tls, version, cipher) in
         [(Tls::V12, "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"), (Tls::V13, "TLSv1.3", "TLS_AES_128_GCM_SHA256")]
     {
-        let (said, _, client, listener) = told("127.0.0.1:0", "v2", varnish.address, tls);
+        let (answer, _, client, listener) = answered("127.0.0.1:0", "v2", varnish.address, tls);
         let expected = format!(
             "client {} {}\nserver {} {}\nauthority {NAME}\nalpn (null)\nssl true\nversion {version}\ncipher {cipher}\n\
              sign ecdsa-with-SHA256\nkey EC256\ncn (null)\non this connection false\nin this session false\nverify 1\n",
@@ -96,6 +96,6 @@ fn varnish_agrees_on_the_session() {
             listener.ip(),
             listener.port(),
         );
-        assert_eq!(said, expected);
+        assert_eq!(answer, expected);
     }
 }

@@ -31,8 +31,8 @@ fn a_warning_that_many_certificates_share_is_one_line() {
     assert_eq!(checked.warnings.iter().filter(|one| one.contains(OPEN)).count(), COUNT);
     assert_eq!(checked.warnings.len(), COUNT);
     let proxy = Proxy::start(pki.folder(), &lines);
-    let told = || proxy.log().lines().filter(|line| line.contains(OPEN)).map(str::to_owned).collect::<Vec<_>>();
-    let first = told();
+    let warnings = || proxy.log().lines().filter(|line| line.contains(OPEN)).map(str::to_owned).collect::<Vec<_>>();
+    let first = warnings();
     assert_eq!(first.len(), 1, "{first:?}");
     assert!(first[0].contains(&format!("{COUNT} in all")) && first[0].contains("n00.key"), "{first:?}");
     assert!(!first[0].contains("n11.key"), "{first:?}");
@@ -45,7 +45,7 @@ fn a_warning_that_many_certificates_share_is_one_line() {
     // A reload reports only what is new.
     write_open(&pki, "new");
     proxy.log_line("new.crt added");
-    let now = told();
+    let now = warnings();
     assert_eq!(now.len(), 2, "{now:?}");
     assert!(now[1].contains("new.key") && !now[1].contains("in all"), "{now:?}");
     assert_eq!(known(), COUNT + 1);

@@ -14,11 +14,11 @@ fn the_servers_order_counts_and_clients_without_alpn_are_served() {
         let cases = [("postgresql,h2", Some("h2")), ("x,postgresql", Some("postgresql")), ("", None)];
         for (offered, agreed) in cases {
             let alpn = if offered.is_empty() { vec![version] } else { vec![version, "-alpn", offered] };
-            let told = s_client(to, Some("main.test"), &pki.ca(), &alpn);
-            assert!(reports::protocol(&told) == agreed && reports::verified(&told), "{told}");
+            let printed = s_client(to, Some("main.test"), &pki.ca(), &alpn);
+            assert!(reports::protocol(&printed) == agreed && reports::verified(&printed), "{printed}");
         }
-        let told = s_client(to, Some("main.test"), &pki.ca(), &[version, "-alpn", "imap,x"]);
-        assert_eq!(reports::alert(&told), Some(120), "{told}");
+        let printed = s_client(to, Some("main.test"), &pki.ca(), &[version, "-alpn", "imap,x"]);
+        assert_eq!(reports::alert(&printed), Some(120), "{printed}");
     }
     let (host, port) = (to.ip().to_string(), to.port().to_string());
     let arguments =
@@ -29,10 +29,10 @@ fn the_servers_order_counts_and_clients_without_alpn_are_served() {
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         tool::shown(&tool::run("gnutls-cli", &all, b"hello\n"))
     };
-    let told = gnutls("postgresql");
-    assert_eq!(reports::protocol(&told), Some("postgresql"), "{told}");
-    let told = gnutls("imap");
-    assert_eq!(reports::alert(&told), Some(120), "{told}");
+    let printed = gnutls("postgresql");
+    assert_eq!(reports::protocol(&printed), Some("postgresql"), "{printed}");
+    let printed = gnutls("imap");
+    assert_eq!(reports::alert(&printed), Some(120), "{printed}");
 
     let records = proxy.records(10);
     let count = |test: &dyn Fn(&serde_json::Value) -> bool| records.iter().filter(|record| test(record)).count();
@@ -46,16 +46,16 @@ fn the_servers_order_counts_and_clients_without_alpn_are_served() {
 fn where_no_protocol_is_asked_for_none_is_agreed_on() {
     let (pki, plain) = (pki(), answers_once());
     let proxy = start(&pki, OWN, &[], &[("plain", plain.address)]);
-    let told = s_client(proxy.address("main"), Some("main.test"), &pki.ca(), &["-alpn", "h2,imap"]);
-    assert!(reports::protocol(&told).is_none() && reports::verified(&told), "{told}");
+    let printed = s_client(proxy.address("main"), Some("main.test"), &pki.ca(), &["-alpn", "h2,imap"]);
+    assert!(reports::protocol(&printed).is_none() && reports::verified(&printed), "{printed}");
 }
 
 #[test]
 fn a_route_is_chosen_by_the_protocol_that_the_client_likes_best() {
     let (pki, plain) = (pki(), answers_once());
-    let says =
+    let answering =
         |word: &'static str| Backend::start(move |mut stream| std::io::Write::write_all(&mut stream, word.as_bytes()));
-    let (http, imap) = (says("from http"), says("from imap"));
+    let (http, imap) = (answering("from http"), answering("from imap"));
     let routes = [
         "server_names = [\"main.test\"]\nclient_alpn = [\"h2\", \"http/1.1\"]\nbackend = \"http\"",
         "client_alpn = [\"imap\"]\nbackend = \"imap\"",
@@ -70,8 +70,8 @@ fn a_route_is_chosen_by_the_protocol_that_the_client_likes_best() {
         ("a.main.test", "h2", "hello", None),
     ];
     for (name, offered, from, agreed) in cases {
-        let told = s_client(proxy.address("main"), Some(name), &pki.ca(), &["-alpn", offered]);
-        assert!(told.contains(from) && reports::protocol(&told) == agreed, "{name} {offered}: {told}");
+        let printed = s_client(proxy.address("main"), Some(name), &pki.ca(), &["-alpn", offered]);
+        assert!(printed.contains(from) && reports::protocol(&printed) == agreed, "{name} {offered}: {printed}");
     }
 }
 
@@ -83,8 +83,8 @@ fn a_challenge_of_a_certificate_authority_goes_nowhere_unless_a_route_asks_for_i
     let offered = ["-alpn", "acme-tls/1"];
     let refused = |proxy: &Proxy, name: &str| {
         for offered in ["acme-tls/1", "h2,acme-tls/1"] {
-            let told = s_client(proxy.address("main"), Some(name), &pki.ca(), &["-alpn", offered]);
-            assert_eq!(reports::alert(&told), Some(120), "{name} {offered}: {told}");
+            let printed = s_client(proxy.address("main"), Some(name), &pki.ca(), &["-alpn", offered]);
+            assert_eq!(reports::alert(&printed), Some(120), "{name} {offered}: {printed}");
         }
     };
     let proxy = start(&pki, OWN, &[passes], &backends);

@@ -103,7 +103,7 @@ fn an_answer_comes_in_full_from_a_backend_that_does_not_read_the_question() {
 }
 
 #[test]
-fn much_goes_both_ways_at_once_and_who_does_not_read_stops_the_other() {
+fn much_goes_both_ways_at_once_and_a_peer_that_does_not_read_stops_the_other() {
     const SIZE: usize = 64 << 20;
     let backend = ByHand::new();
     let proxy = through(&backend, "");
@@ -155,7 +155,7 @@ fn silence_ends_it_for_both_sides_with_a_reset() {
 }
 
 #[test]
-fn without_a_backend_the_client_is_closed_and_told_nothing() {
+fn without_a_backend_the_client_is_closed_without_an_answer() {
     let refusing = Refusing::new();
     let proxy = start(&pki(), "mode = \"passthrough\"\nbackend = \"gone\"", &[], &[("gone", refusing.address)]);
     let (_, hello) = hellos::recorded().swap_remove(0);
@@ -188,12 +188,12 @@ fn what_is_not_tls_goes_where_not_tls_says_byte_for_byte() {
         assert_eq!(drain(&mut client), (b"answer".to_vec(), Ending::Fin));
         let from = port(&client);
         let record = proxy.record(|record| record["client.port"] == from);
-        let told = (&record["route"], &record["mode"], &record["outcome"], &record["backend"]);
-        assert_eq!(told, (&"not_tls".into(), &"passthrough".into(), &"completed".into(), &"hand".into()));
+        let logged = (&record["route"], &record["mode"], &record["outcome"], &record["backend"]);
+        assert_eq!(logged, (&"not_tls".into(), &"passthrough".into(), &"completed".into(), &"hand".into()));
     }
     // TLS on the same port is TLS, good or bad.
-    let told = s_client(proxy.address("main"), Some("main.test"), &pki.ca(), &[]);
-    assert!(reports::verified(&told) && told.contains("hello"), "{told}");
+    let printed = s_client(proxy.address("main"), Some("main.test"), &pki.ca(), &[]);
+    assert!(reports::verified(&printed) && printed.contains("hello"), "{printed}");
     let mut client = connect(proxy.address("main"));
     client.write_all(b"\x16\x03\x03\x00\x08\x02\x00\x00\x04\x03\x03\x00\x00").unwrap();
     assert!(!drain(&mut client).0.is_empty());

@@ -29,10 +29,10 @@ fn explain_names_the_route_and_what_is_done_there() {
         (&["--sni", "a.pass.test", "--alpn", "acme-tls/1"], 1, &["no_application_protocol (120)"]),
     ];
     for (asked, code, expected) in cases {
-        let (status, told) = explain(asked);
-        assert_eq!(status, Some(code), "{asked:?}: {told}");
+        let (status, printed) = explain(asked);
+        assert_eq!(status, Some(code), "{asked:?}: {printed}");
         for expected in expected {
-            assert!(told.contains(expected), "{asked:?}, wanted {expected:?}: {told}");
+            assert!(printed.contains(expected), "{asked:?}, wanted {expected:?}: {printed}");
         }
     }
 }

@@ -58,8 +58,9 @@ fn recorded_hellos_cut_at_every_byte_reach_the_backend_identical() {
     });
     let count: usize = recorded.iter().map(|(_, hello)| hello.len() - 1).sum();
     let records = proxy.records(count);
-    let told: BTreeSet<_> = records.iter().map(|record| format!("{} {}", record["outcome"], record["mode"])).collect();
-    assert_eq!(told, BTreeSet::from(["\"completed\" \"passthrough\"".to_owned()]));
+    let logged: BTreeSet<_> =
+        records.iter().map(|record| format!("{} {}", record["outcome"], record["mode"])).collect();
+    assert_eq!(logged, BTreeSet::from(["\"completed\" \"passthrough\"".to_owned()]));
     assert!(records.iter().all(|record| record["server.address"] == "pass.test" && record["route"] == "pass.test"));
     assert!(records.iter().all(|record| record["received_bytes"] == record["sent_bytes"]));
 }
@@ -80,7 +81,7 @@ fn a_hello_in_records_and_segments_of_any_size_reaches_the_backend_identical() {
 }
 
 #[test]
-fn the_log_tells_what_can_be_seen_of_a_hello() {
+fn the_log_shows_what_can_be_seen_of_a_hello() {
     let (_echo, _plain, proxy) = passing();
     let mut seen = 0;
     for (name, hello) in recorded() {

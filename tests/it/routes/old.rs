@@ -50,7 +50,7 @@ impl Drop for OldServer {
 }
 
 #[test]
-fn a_client_of_tls_1_0_or_1_1_reaches_its_own_server_and_is_told_no_elsewhere() {
+fn a_client_of_tls_1_0_or_1_1_reaches_its_own_server_and_is_refused_elsewhere() {
     let (pki, plain) = (pki(), answers_once());
     let server = OldServer::start(&pki);
     let route = "server_names = [\"old.test\"]\nmode = \"passthrough\"\nbackend = \"old\"";
@@ -61,10 +61,10 @@ fn a_client_of_tls_1_0_or_1_1_reaches_its_own_server_and_is_told_no_elsewhere() 
         let trusting = ["s_client", "-quiet", "-connect", &to, "-servername", "old.test", "-verify_return_error"];
         let arguments = [&trusting[..], &["-CAfile", ca.to_str().unwrap()], &options].concat();
         // The second line makes the server close.
-        let told = tool::shown(&tool::run("openssl", &arguments, b"hello\nCLOSE\n"));
-        assert!(told.contains("olleh"), "{told}");
-        let told = s_client(proxy.address("main"), Some("main.test"), &pki.ca(), &options);
-        assert_eq!(reports::alert(&told), Some(70), "{told}");
+        let printed = tool::shown(&tool::run("openssl", &arguments, b"hello\nCLOSE\n"));
+        assert!(printed.contains("olleh"), "{printed}");
+        let printed = s_client(proxy.address("main"), Some("main.test"), &pki.ca(), &options);
+        assert_eq!(reports::alert(&printed), Some(70), "{printed}");
     }
     let records = proxy.records(4);
     let outcomes: Vec<_> = records.iter().map(|record| (&record["server.address"], &record["outcome"])).collect();

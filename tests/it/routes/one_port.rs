@@ -118,14 +118,14 @@ fn java(port: &Port) {
     let mut arguments = vec![source.to_str().unwrap(), &host, &number, ca.to_str().unwrap()];
     arguments.extend(EXPECTED.map(|(name, _)| name));
     let output = tool::run("java", &arguments, b"");
-    let told = tool::shown(&output);
+    let printed = tool::shown(&output);
     for (at, (name, expected)) in EXPECTED.into_iter().enumerate() {
         let wanted = match expected {
             Some((stem, answer)) => format!("{name} {} {answer}\n", fingerprint(&port.certificate(stem))),
             None => format!("{name} refused\n"),
         };
-        assert!(told.contains(&wanted), "wanted {wanted}{told}");
-        assert_eq!(recorder.alert(at), expected.is_none().then_some(UNRECOGNIZED_NAME), "{name}: {told}");
+        assert!(printed.contains(&wanted), "wanted {wanted}{printed}");
+        assert_eq!(recorder.alert(at), expected.is_none().then_some(UNRECOGNIZED_NAME), "{name}: {printed}");
     }
 }
 
@@ -144,25 +144,29 @@ fn chromium(port: &Port) {
             format!("--ignore-certificate-errors-spki-list={}", key_hash(&port.certificate(stem))),
         ];
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(CHROMIUM).chain([&*url]).collect();
-        let told = tool::shown(&tool::run("env", &arguments, b""));
+        let printed = tool::shown(&tool::run("env", &arguments, b""));
         let alerts: Vec<_> = (before..recorder.count())
             // A connection that it opened in advance and did not use is no refusal.
-            .filter(|at| !recorder.heard(*at).hello.is_empty())
+            .filter(|at| !recorder.recording(*at).hello.is_empty())
             .map(|at| recorder.alert(at))
             .collect();
-        assert!(!alerts.is_empty(), "{name}: it did not connect: {told}");
-        (told, alerts)
+        assert!(!alerts.is_empty(), "{name}: it did not connect: {printed}");
+        (printed, alerts)
     };
     for (name, expected) in EXPECTED {
-        let (told, alerts) = show(name, expected.map_or("certs/main", |(stem, _)| stem));
-        let shown = [HERE, THERE].map(|answer| told.contains(&format!(">{answer}<")));
-        assert_eq!(shown, [HERE, THERE].map(|answer| expected.is_some_and(|(_, wanted)| wanted == answer)), "{told}");
+        let (printed, alerts) = show(name, expected.map_or("certs/main", |(stem, _)| stem));
+        let shown = [HERE, THERE].map(|answer| printed.contains(&format!(">{answer}<")));
+        assert_eq!(
+            shown,
+            [HERE, THERE].map(|answer| expected.is_some_and(|(_, wanted)| wanted == answer)),
+            "{printed}"
+        );
         let wanted = expected.is_none().then_some(UNRECOGNIZED_NAME);
-        assert!(alerts.iter().all(|alert| *alert == wanted), "{name}: {alerts:?}: {told}");
+        assert!(alerts.iter().all(|alert| *alert == wanted), "{name}: {alerts:?}: {printed}");
     }
     // With a key that is not trusted the browser shows no page, though the server has one for it.
-    let (told, alerts) = show("pass.test", "own/term");
-    assert!(!told.contains(THERE) && alerts.iter().all(Option::is_none), "{alerts:?}: {told}");
+    let (printed, alerts) = show("pass.test", "own/term");
+    assert!(!printed.contains(THERE) && alerts.iter().all(Option::is_none), "{alerts:?}: {printed}");
 }
 
 /// SHA-256 of the certificate's public key, in base64.

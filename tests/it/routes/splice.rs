@@ -56,7 +56,7 @@ fn a_peer_that_stops_reading_stops_the_other_and_loses_nothing() {
                     from.shutdown(Shutdown::Write).unwrap();
                 });
                 scene.wait_for_a_full_pipe();
-                assert!(!writer.is_finished(), "nothing holds it up");
+                assert!(!writer.is_finished(), "the write never stalls");
                 assert_eq!(receive(&mut to, seed), (SIZE, true));
             });
         }
@@ -202,7 +202,7 @@ impl Scene {
                 Ok(count) => {
                     rest.drain(..count);
                     sent += count;
-                    assert!(sent < SIZE, "nothing holds it up");
+                    assert!(sent < SIZE, "the write never stalls");
                     None
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => (!self.held().is_empty()).then_some(()),

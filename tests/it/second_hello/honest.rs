@@ -28,12 +28,12 @@ fn on_both_layers(check: impl Fn(&Stage)) {
 }
 
 /// Checks the newest records: all were served, with that group, and that many of them resumed.
-fn is_served(stage: &Stage, count: usize, resumed: usize, told: &str) {
+fn is_served(stage: &Stage, count: usize, resumed: usize, printed: &str) {
     let records = stage.proxy.records(count);
     for record in &records {
-        assert!(record["outcome"] == "completed" && record["tls.curve"] == "secp384r1", "{record}\n{told}");
+        assert!(record["outcome"] == "completed" && record["tls.curve"] == "secp384r1", "{record}\n{printed}");
     }
-    assert_eq!(records.iter().filter(|record| record["tls.resumed"] == true).count(), resumed, "{told}");
+    assert_eq!(records.iter().filter(|record| record["tls.resumed"] == true).count(), resumed, "{printed}");
 }
 
 #[test]
@@ -49,8 +49,8 @@ fn openssl_is_asked_again() {
             let more = ["-groups", "X25519:P-256:P-384", "-alpn", "h2,imap", "-verify_return_error", keep, session];
             tool::shown(&tool::run("openssl", &[&arguments[..], &more].concat(), b"hello\n"))
         };
-        let told = ask("-sess_out") + &ask("-sess_in");
-        is_served(stage, 2, 1, &told);
+        let printed = ask("-sess_out") + &ask("-sess_in");
+        is_served(stage, 2, 1, &printed);
     });
 }
 
@@ -74,9 +74,9 @@ fn gnutls_is_asked_again() {
             &port,
             "127.0.0.1",
         ];
-        let told = tool::shown(&tool::run("gnutls-cli", &arguments, b"hello\n"));
+        let printed = tool::shown(&tool::run("gnutls-cli", &arguments, b"hello\n"));
         let record = &stage.proxy.records(1)[0];
-        assert!(record["tls.curve"] == "secp384r1" && record["tls.next_protocol"] == "h2", "{record}\n{told}");
+        assert!(record["tls.curve"] == "secp384r1" && record["tls.next_protocol"] == "h2", "{record}\n{printed}");
     });
 }
 
@@ -94,8 +94,8 @@ fn java_is_asked_again() {
             ca.to_str().unwrap(),
             NAME,
         ];
-        let told = tool::shown(&tool::run("java", &arguments, b""));
-        is_served(stage, 1, 0, &told);
+        let printed = tool::shown(&tool::run("java", &arguments, b""));
+        is_served(stage, 1, 0, &printed);
     });
 }
 

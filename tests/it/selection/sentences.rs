@@ -88,7 +88,7 @@ fn a_wildcard_matches_one_label_and_neither_more_nor_less() {
 }
 
 #[test]
-fn the_default_is_only_for_names_that_no_certificate_bears() {
+fn the_default_is_only_for_names_that_no_certificate_has() {
     let given = || vec![certificate(&["default.test"]), rsa(A)];
     assert_eq!(served(given(), &asking("nowhere.test")), Ok(0));
     assert_eq!(served(given(), &asking("a.test")), Ok(1));
@@ -274,7 +274,7 @@ fn an_authority_is_no_default_unless_it_is_marked_or_alone() {
 }
 
 #[test]
-fn what_another_is_always_preferred_to_is_served_to_nobody() {
+fn a_certificate_that_another_always_beats_is_never_served() {
     let until = |names: &[&str], not_after| Certificate { not_after, ..certificate(names) };
     let nobodys = |certificates: Vec<Certificate>| {
         let entries: Vec<Entry> = certificates.into_iter().map(entry).collect();

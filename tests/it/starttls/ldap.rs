@@ -231,7 +231,7 @@ fn the_probe_sees_what_is_behind_start_tls() {
 
 /// A client that receives its refusal is still there; it must not be asked to make room, since it no longer reads.
 #[test]
-fn who_is_refused_has_its_place_until_it_has_gone() {
+fn a_refused_client_has_its_place_until_it_has_gone() {
     let backend = Recorded::start();
     let stage = stage("ldap", &backend, "max_connections = 1");
     let refused_meanwhile = || {

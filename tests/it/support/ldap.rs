@@ -88,7 +88,7 @@ impl LdapClient {
 
     /// Unbinds and sends close_notify; the directory's close_notify must come back.
     pub(crate) fn unbind(mut self) {
-        self.say(&tlv(0x42, &[]));
+        self.send(&tlv(0x42, &[]));
         self.stream.conn.send_close_notify();
         self.stream.flush().unwrap();
         assert_eq!(self.stream.read(&mut [0]).unwrap(), 0);
@@ -97,11 +97,11 @@ impl LdapClient {
     /// Waits for the other side to close, in any way.
     pub(crate) fn wait_for_close(mut self) {
         if let Ok(count) = self.stream.read(&mut [0]) {
-            assert_eq!(count, 0, "bytes that nobody asked for");
+            assert_eq!(count, 0, "unexpected bytes");
         }
     }
 
-    fn say(&mut self, operation: &[u8]) {
+    fn send(&mut self, operation: &[u8]) {
         self.messages = self.messages % 100 + 1;
         let message = tlv(0x30, &[&tlv(0x02, &[self.messages]), operation].concat());
         self.stream.write_all(&message).unwrap();
@@ -110,7 +110,7 @@ impl LdapClient {
 
     /// The operation of the answer, with its tag.
     fn ask(&mut self, operation: &[u8]) -> Vec<u8> {
-        self.say(operation);
+        self.send(operation);
         let mut head = [0; 2];
         self.stream.read_exact(&mut head).unwrap();
         assert!(head[0] == 0x30 && head[1] < 0x80, "not a short LDAP message: {head:02x?}");

@@ -14,7 +14,7 @@ use super::PATIENCE;
 
 /// The recorded bytes of one connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Heard {
+pub(crate) struct Recording {
     /// The ClientHello in its records; less, or nothing, from a client that gave up.
     pub(crate) hello: Vec<u8>,
     /// The client's address as the server saw it: no other connection has that address.
@@ -34,7 +34,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Connection {
-    heard: Option<Heard>,
+    recording: Option<Recording>,
     /// The server's first record; less, or nothing, from a server that closed.
     answer: Option<Vec<u8>>,
 }
@@ -60,8 +60,8 @@ impl Recorder {
     }
 
     /// The recording of connection number `at`, counted from 0.
-    pub(crate) fn heard(&self, at: usize) -> Heard {
-        self.wait(at, |connection| connection.heard.clone())
+    pub(crate) fn recording(&self, at: usize) -> Recording {
+        self.wait(at, |connection| connection.recording.clone())
     }
 
     /// The alert with which the server answered the ClientHello of that connection, if its first record is one.
@@ -103,7 +103,7 @@ fn pass(mut client: TcpStream, server: SocketAddr, shared: &Shared, at: usize) {
     }
     let address = server.local_addr().unwrap().ip();
     let hello = first_record(&mut client, &mut server);
-    shared.note(at, |connection| connection.heard = Some(Heard { hello, address }));
+    shared.note(at, |connection| connection.recording = Some(Recording { hello, address }));
     let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     let up = thread::spawn(move || {
         let _ = copy(&mut from_client, &mut to_server);

@@ -32,8 +32,8 @@ impl Varnish {
             .spawn()
             .expect("varnishd is not installed; tests/run installs it");
         let address = eventually("varnish listens", || {
-            let told = Command::new("varnishadm").arg("-n").arg(&name).arg("debug.listen_address").output().ok()?;
-            let text = String::from_utf8(told.stdout).ok()?;
+            let output = Command::new("varnishadm").arg("-n").arg(&name).arg("debug.listen_address").output().ok()?;
+            let text = String::from_utf8(output.stdout).ok()?;
             let words: Vec<&str> = text.split_whitespace().collect();
             let [_, host, port] = words[..] else { return None };
             format!("{host}:{port}").parse().ok().filter(|address: &SocketAddr| address.port() != 0)

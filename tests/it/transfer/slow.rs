@@ -103,7 +103,7 @@ fn write(tcp: &TcpStream, mut send: impl FnMut(&[u8]) -> Result<()>, stalled: &S
     let mut more = || {
         let piece = stream.next(RECORD);
         written += piece.len();
-        assert!(written < MOST, "nothing holds it up");
+        assert!(written < MOST, "the write never stalls");
         send(piece)
     };
     tcp.set_write_timeout(Some(STALL)).unwrap();
