@@ -30,6 +30,7 @@ impl Fleet {
 
     fn of(network: u8, count: u8, serve: impl Fn(TcpListener) -> Backend) -> Self {
         let addresses: Vec<_> = (1..=count).map(|host| Ipv4Addr::new(127, 9, network, host)).collect();
+        // A records have no port, so all servers need the same one, and it may be taken on some of the addresses.
         for _ in 0..100 {
             let first = TcpListener::bind((addresses[0], 0)).unwrap();
             let port = first.local_addr().unwrap().port();

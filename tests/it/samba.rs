@@ -204,6 +204,7 @@ fn address_of_its_own() -> Ipv4Addr {
     static USED: AtomicU8 = AtomicU8::new(1);
     let [.., high, low] = process::id().to_be_bytes();
     loop {
+        // The high bit keeps clear of the addresses on which other tests listen.
         let ip = Ipv4Addr::new(127, high | 0x80, low, USED.fetch_add(1, Ordering::Relaxed));
         if TcpListener::bind((ip, 389)).is_ok() {
             return ip;
@@ -220,7 +221,7 @@ fn as_root(name: &str, test: fn()) {
     }
     let this = std::env::current_exe().unwrap();
     let output = tool::run("sudo", &["-n", this.to_str().unwrap(), "--exact", &format!("samba::{name}")], b"");
-    assert!(output.status.success(), "Samba takes root, or sudo without a password:\n{}", tool::shown(&output));
+    assert!(output.status.success(), "Samba requires root, or sudo without a password:\n{}", tool::shown(&output));
     assert!(text(&output.stdout).contains("1 passed"), "{}", tool::shown(&output));
 }
 

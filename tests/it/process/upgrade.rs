@@ -110,6 +110,7 @@ fn a_successor_that_takes_no_sockets_holds_up_nothing() {
     let mut proxy = Proxy::start(pki.folder(), &text);
     let path = pki.folder().join("tlsgate.toml");
     std::fs::remove_file(&path).unwrap();
+    // The successor waits for ever in a pipe that has no writer, so it never takes the sockets.
     assert!(tool::run("mkfifo", &[path.to_str().unwrap()], b"").status.success());
     proxy.signal("USR2");
     let line = proxy.log_line("starting another process to take over");

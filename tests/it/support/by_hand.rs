@@ -61,6 +61,7 @@ pub(crate) struct Refusing {
 
 impl Refusing {
     pub(crate) fn new() -> Self {
+        // Bound but not listening: the kernel answers with a reset, and the port is taken.
         let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         Self { address: bound.local_addr().unwrap().as_socket().unwrap(), _bound: bound }

@@ -97,6 +97,7 @@ pub(crate) fn close(tcp: TcpStream) -> u16 {
 
 /// Closes with a reset.
 pub(crate) fn reset(tcp: TcpStream) {
+    // With a linger time of 0, the kernel closes with a reset instead of a FIN (socket(7)).
     SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).unwrap();
 }
 

@@ -95,6 +95,7 @@ impl Dns {
 fn sockets() -> (UdpSocket, TcpListener) {
     for _ in 0..100 {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // The free UDP port may be taken for TCP.
         if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()) {
             return (udp, tcp);
         }
@@ -178,7 +179,7 @@ fn encoded(record: &Record, wanted: u16, ttl: u32) -> Option<Vec<u8>> {
             (33, data)
         }
     };
-    // The name is the question's.
+    // A pointer to the name of the question at offset 12 (RFC 1035 section 4.1.4).
     let head = [&[0xc0, 12][..], &kind.to_be_bytes(), &[0, 1], &ttl.to_be_bytes()].concat();
     let length = u16::try_from(data.len()).unwrap().to_be_bytes();
     (kind == wanted).then(|| [head, length.to_vec(), data].concat())

@@ -143,6 +143,7 @@ impl Lines {
     fn follow(source: impl Read + Send + 'static) -> Arc<Self> {
         let lines = Arc::new(Self::default());
         let shared = Arc::clone(&lines);
+        // The program blocks on a full pipe, so a thread reads all the time.
         thread::spawn(move || {
             for line in BufReader::new(source).lines().map_while(Result::ok) {
                 shared.seen.lock().unwrap().lines.push(line);
@@ -178,6 +179,7 @@ impl Lines {
 /// Every test can be run with either record layer: `TLSGATE_TEST_RECORD_LAYER=rustls`.
 fn with_record_layer(config: &str) -> String {
     match std::env::var("TLSGATE_TEST_RECORD_LAYER") {
+        // TOML allows a table only once.
         Ok(layer) if config.contains("[runtime]\n") => {
             config.replacen("[runtime]\n", &format!("[runtime]\nrecord_layer = {layer:?}\n"), 1)
         }

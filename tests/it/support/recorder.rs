@@ -135,6 +135,7 @@ fn first_record(from: &mut TcpStream, to: &mut TcpStream) -> Vec<u8> {
 
 /// From an address of its own: the kernel reuses ports after a while.
 fn connect(server: SocketAddr) -> TcpStream {
+    // 127.16.0.0 and up; Linux accepts all of 127.0.0.0/8 on loopback.
     static LAST: AtomicU32 = AtomicU32::new(0x7f10_0000);
     let own = Ipv4Addr::from(LAST.fetch_add(1, Ordering::Relaxed) + 1);
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

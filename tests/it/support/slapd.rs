@@ -86,6 +86,7 @@ impl Slapd {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let place = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // Connections of the killed process in TIME_WAIT would otherwise prevent the bind.
         place.set_reuse_address(true).unwrap();
         place.bind(&self.address.into()).unwrap();
         self.place = Some(place);
@@ -93,6 +94,7 @@ impl Slapd {
 
     /// Starts it again after [`Slapd::kill`], with that password for the administrator.
     pub(crate) fn restart(&mut self, password: &str) {
+        // The start waits for this file, and the killed process left it behind.
         fs::remove_file(self.folder.path().join("pid")).unwrap();
         fs::write(self.folder.path().join("slapd.conf"), configuration(self.folder.path(), "", password)).unwrap();
         self.place = None;

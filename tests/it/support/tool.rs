@@ -24,7 +24,8 @@ pub(crate) fn run_for(limit: Duration, program: &str, arguments: &[&str], input:
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
-    // A tool may end without having read everything.
+    // In a thread, since a tool that prints before it has read everything would block on a full pipe. The error is
+    // ignored, since a tool may end without having read everything.
     let feeder = thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     feeder.join().unwrap();
