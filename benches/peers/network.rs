@@ -27,7 +27,7 @@ pub(crate) struct Network {
 /// machines.
 pub(crate) fn enter() -> Network {
     let mut warnings = Vec::new();
-    let own = match leave_the_machines().and_then(|()| set_up()) {
+    let own = match leave_host_network().and_then(|()| set_up()) {
         Ok(()) => true,
         Err(why) => {
             warnings.push(format!("the run has no network of its own ({why}), and uses the machine's as it is"));
@@ -52,7 +52,7 @@ fn congestion_control() -> io::Result<String> {
     Ok(if client == server { client } else { format!("{client} and {server}") })
 }
 
-fn leave_the_machines() -> Result<(), String> {
+fn leave_host_network() -> Result<(), String> {
     if Command::new("ip").arg("-V").output().is_err() {
         return Err("\"ip\" is missing: apt-get install iproute2".into());
     }
@@ -61,6 +61,7 @@ fn leave_the_machines() -> Result<(), String> {
         unshare(CloneFlags::CLONE_NEWNET).map_err(|error| error.to_string())?;
     } else {
         unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(|error| error.to_string())?;
+        // Without root, gid_map can be written only after setgroups is denied (user_namespaces(7)).
         for (file, text) in
             [("setgroups", "deny".into()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))]
         {
@@ -78,6 +79,7 @@ fn set_up() -> Result<(), String> {
         let local = ["route", "change", "local", route, "dev", "lo", "table", "local", "proto", "kernel"];
         ip(&[&local[..], &["scope", "host", "src", "127.0.0.1", "congctl", CONGESTION]].concat())?;
     }
+    // Short connections leave their ports in TIME_WAIT; these settings give more ports and use them again.
     for (file, value) in [("ip_local_port_range", "10000 60999"), ("tcp_tw_reuse", "1")] {
         fs::write(format!("/proc/sys/net/ipv4/{file}"), value).map_err(|error| format!("{file}: {error}"))?;
     }

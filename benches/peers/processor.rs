@@ -64,6 +64,7 @@ impl Tree {
     pub(crate) fn used(&self) -> io::Result<Used> {
         let mut used = Used::default();
         for pid in self.pids()? {
+            // The clock counts nanoseconds; fields 16 and 17, the time of ended children, have no other source.
             let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into().map_err(io::Error::other)?));
             // A process that ended since it was listed is left out; the caller notices that it is missing.
             if let (Ok(now), Ok(user), Ok(system)) =
@@ -123,6 +124,7 @@ impl Tree {
 /// The field of that number in `/proc/PID/stat`, as proc(5) counts them.
 fn field(pid: u32, number: usize) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in the second field may contain blanks and parentheses, so the fields are counted after the last one.
     let rest = text.rsplit(')').next().unwrap_or_default();
     let field = rest.split_whitespace().nth(number - 3);
     field.and_then(|field| field.parse().ok()).ok_or_else(|| io::Error::other(format!("no field {number} in {text}")))

@@ -145,7 +145,6 @@ impl Session {
             if offset >= amount {
                 break;
             }
-            // While nothing arrives, an empty buffer is given back to the others.
             match read(&self.stream, &mut buffer[filled..]).await? {
                 0 => return Err(Fault::Short { expected: amount, found: offset }),
                 length => filled += length,

@@ -86,10 +86,10 @@ impl Running {
         while !addresses.is_empty() {
             if let Some(status) = self.child.try_wait()? {
                 let how = status.code().map_or_else(|| format!("{:?}", status.signal()), |code| code.to_string());
-                return Err(io::Error::other(format!("it ended ({how}): {}", self.last_words())));
+                return Err(io::Error::other(format!("it ended ({how}): {}", self.log_end())));
             }
             if began.elapsed() > limit {
-                return Err(io::Error::other(format!("it does not listen: {}", self.last_words())));
+                return Err(io::Error::other(format!("it does not listen: {}", self.log_end())));
             }
             addresses.retain(|address| TcpStream::connect(address).is_err());
             std::thread::sleep(Duration::from_millis(5));
@@ -98,7 +98,7 @@ impl Running {
     }
 
     /// The end of its log.
-    pub(crate) fn last_words(&self) -> String {
+    pub(crate) fn log_end(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(4).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
