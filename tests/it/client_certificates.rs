@@ -227,7 +227,7 @@ fn every_bad_certificate_has_its_alert_and_its_outcome() {
 }
 
 #[test]
-fn names_and_pins_decide_who_is_let_in() {
+fn names_and_pins_decide_which_client_is_admitted() {
     let gate = Gate::open("mode = \"off\"");
     let text = |text: &str| text.try_into().unwrap();
     let named = |stem: &str, common_name, names| gate.ca.issue(stem, &Kind { common_name, names, ..Kind::default() });

@@ -58,7 +58,7 @@ fn a_client_that_stops_in_a_request_is_not_waited_for() {
 }
 
 #[test]
-fn more_than_it_serves_at_once_wait_their_turn() {
+fn requests_beyond_the_limit_wait_their_turn() {
     let scene = Scene::tcp();
     let asking: Vec<_> = (0..1000)
         .map(|_| {

@@ -148,7 +148,7 @@ fn lay_out(pki: &Pki, files: Layout) {
 }
 
 #[test]
-fn what_known_programs_write_is_served_without_a_word() {
+fn what_known_programs_write_is_served_without_a_warning() {
     for (program, certificates, files) in LAYOUTS {
         let pki = Pki::new();
         lay_out(&pki, files);

@@ -105,7 +105,7 @@ fn the_owner_of_a_trusted_certificate_issues_to_nobody() {
 }
 
 #[test]
-fn a_certificate_of_an_old_version_is_refused_in_words() {
+fn a_certificate_of_an_old_version_is_refused_with_a_reason() {
     let gate = Gate::open("mode = \"require\", ca = \"client-ca.pem\"");
     let key = gate.pki.folder().join("v1.key");
     let made = rcgen::KeyPair::generate().unwrap();

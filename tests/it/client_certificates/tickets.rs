@@ -31,7 +31,7 @@ fn a_session_is_resumed_and_its_owner_is_still_known() {
 }
 
 #[test]
-fn whoever_is_revoked_is_out_with_the_next_connection_also_with_a_ticket() {
+fn a_revoked_client_is_refused_at_its_next_connection_even_with_a_ticket() {
     let gate = Gate::open(STRICT);
     let alice = gate.ca.issue("alice", &Kind { serial: 21, ..Kind::default() });
     let sessions = VERSIONS.map(|version| gate.pki.folder().join(format!("{version}.session")));

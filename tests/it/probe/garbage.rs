@@ -102,7 +102,7 @@ fn records_and_messages_that_are_too_long_or_without_end() {
 }
 
 #[test]
-fn every_stump_of_a_real_answer() {
+fn every_prefix_of_a_real_answer() {
     let pki = Pki::new();
     let rsa = pair(&pki, "rsa", Key::Rsa2048);
     let (certificate, key) = (rsa.certificate.to_str().unwrap(), rsa.key.to_str().unwrap());

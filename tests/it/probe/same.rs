@@ -89,7 +89,7 @@ fn it_passes_through_to_other_stacks_as_well() {
 }
 
 #[test]
-fn whoever_terminates_with_a_copy_of_the_key_is_found_out() {
+fn a_proxy_that_terminates_with_a_copy_of_the_key_is_found_out() {
     let pki = Pki::new();
     let pair = pair(&pki, "ec", Key::P256);
     let backend = backend(&pair, "");
@@ -126,7 +126,7 @@ fn another_key_or_another_certificate_is_termination() {
 }
 
 #[test]
-fn without_resumption_only_a_word_makes_it_certain() {
+fn without_resumption_only_an_option_makes_it_certain() {
     let pki = Pki::new();
     let pair = pair(&pki, "ec", Key::P256);
     let backend = backend(&pair, "ssl_session_tickets off; ssl_session_cache off;");

@@ -111,7 +111,7 @@ impl Scene {
 }
 
 #[test]
-fn silent_clients_and_busy_ones_leave_a_reserve_and_those_who_are_in_go_on() {
+fn silent_clients_and_busy_ones_leave_a_reserve_and_established_connections_continue() {
     let mut scene = Scene::new(&format!("ulimit -n {LIMIT}"));
     let mut stream = Scene::stream();
     let warned = |line: &&str| line.contains("WARN") && line.contains("max_connections=10000");
@@ -164,7 +164,7 @@ fn silent_clients_and_busy_ones_leave_a_reserve_and_those_who_are_in_go_on() {
 }
 
 #[test]
-fn with_no_descriptor_left_at_all_those_who_are_in_are_served_in_full_and_it_recovers() {
+fn with_no_descriptor_left_established_connections_are_served_in_full_and_it_recovers() {
     let mut scene = Scene::new(":");
     let mut stream = Scene::stream();
     let pid = Pid::from_raw(scene.bare.pid().cast_signed());

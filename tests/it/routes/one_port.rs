@@ -68,7 +68,7 @@ impl Port {
 }
 
 #[test]
-fn clients_of_five_makes_get_what_the_name_says_all_at_once() {
+fn five_different_clients_get_what_the_name_says_at_the_same_time() {
     let port = Port::open();
     thread::scope(|scope| {
         for tool in TOOLS {

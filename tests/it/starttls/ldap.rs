@@ -170,7 +170,7 @@ fn one_byte_at_a_time_is_enough() {
 }
 
 #[test]
-fn every_stump_and_every_wrong_byte_ends_in_order() {
+fn every_prefix_and_every_wrong_byte_ends_in_order() {
     let backend = Recorded::start();
     let stage = stage("ldap", &backend, "");
     for end in 0..START_TLS.len() {
