@@ -1,4 +1,4 @@
-//! Whatever holds the admin server's connections, probes are answered, others get through again, and memory is bounded.
+//! However many connections clients hold, probes are answered, others get through again, and memory is bounded.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};

@@ -1,4 +1,4 @@
-//! Every verb with an output that cannot be written: no verb panics, whatever has stopped reading.
+//! Every verb with an output that cannot be written: no verb panics, whether a pipe is closed or a disk is full.
 
 use std::fs::{self, File};
 use std::io::pipe;

@@ -20,7 +20,7 @@ fn an_access_log_that_is_not_read_loses_lines_and_nothing_else() {
     let mut bare = Bare::start(pki.folder(), &text, "");
     flood(&bare);
     is_served(&pki, &bare, b"before");
-    // Once it is read again it goes on.
+    // When the log is read again, it continues.
     let lines = bare.stdout.take().unwrap().lines();
     let (sender, read) = channel();
     thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));

@@ -255,7 +255,7 @@ fn receive(from: &mut impl Read, seed: u8) -> (usize, bool) {
     }
 }
 
-/// Longer than the proxy takes for a piece, and short enough to be waited for in vain.
+/// Longer than the proxy takes for a piece, and short enough for waits without a result.
 const STALL: Duration = Duration::from_millis(100);
 
 const SIZE: usize = 64 << 20;
