@@ -307,7 +307,8 @@ impl std::fmt::Debug for Builder {
 
 /// Logs what was not known before, many of a kind in one line, and returns what is known now, in order.
 fn tell(built: &Built, before: &[Warning]) -> Arc<[Warning]> {
-    let unusable = built.unusable.iter().map(|error| Warning::about(error.to_string(), "it serves nobody"));
+    let unusable =
+        built.unusable.iter().map(|error| Warning::about(error.to_string(), "the certificate is not served"));
     let mut now: Vec<Warning> = built.warnings.iter().chain(&built.failures).cloned().chain(unusable).collect();
     now.sort_unstable();
     now.dedup();

@@ -51,7 +51,7 @@ fn files_of_backends<C: PartialEq, T: PartialEq>(
             changes.push(line("health check changed"));
         }
         if old.1 != now.1 && written.tls == rewritten.tls {
-            changes.push(line("what TLS to it asks for, or shows, has changed"));
+            changes.push(line("the settings or certificates of TLS to it changed"));
         }
     }
     changes

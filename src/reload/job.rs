@@ -113,7 +113,7 @@ impl LeftBehind {
         let Some((_, progress)) = self.0.first().filter(|_| self.0.len() >= MOST_LEFT_BEHIND) else { return Ok(()) };
         let path = progress.place().path.unwrap_or_default();
         let message = format!(
-            "{}: {} earlier attempts still wait for it, and no other one begins before one of them has ended",
+            "{}: {} earlier attempts still wait for it, and no other attempt begins until one of them has ended",
             path.display(),
             self.0.len()
         );

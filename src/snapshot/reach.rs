@@ -35,10 +35,11 @@ impl Reach {
 
     /// Warnings for certificates that no client can get.
     pub(super) fn nobodys(&self, index: &select::Certificates, now: i64) -> Vec<Warning> {
-        let nobody = |certificate: &Certificate| Warning::about(&*certificate.label, "is served to nobody");
-        let shadowed = index.shadowed(now).into_iter().map(|(one, preferred)| {
-            nobody(&one).with(format!(": {} is preferred for all that it bears", preferred.label))
-        });
+        let nobody = |certificate: &Certificate| Warning::about(&*certificate.label, "is served to no client");
+        let shadowed = index
+            .shadowed(now)
+            .into_iter()
+            .map(|(one, preferred)| nobody(&one).with(format!(": {} is always preferred", preferred.label)));
         let defaults = index.defaults();
         let is_default = |one: &Arc<Certificate>| defaults.contains(&Arc::as_ptr(one));
         let only_addresses = index.all().iter().filter(|one| one.names.is_empty() && !is_default(one));
@@ -49,10 +50,10 @@ impl Reach {
             };
             let why = match () {
                 () if !self.nameless => "and clients that give no name are not served",
-                () if !one.addresses.iter().any(here) => "and the listener has none of them",
+                () if !one.addresses.iter().any(here) => "and the listener has none of these addresses",
                 () => return None,
             };
-            Some(nobody(one).with(format!(": it bears addresses and no names, {why}")))
+            Some(nobody(one).with(format!(": it has addresses and no names, {why}")))
         });
         shadowed.chain(unreachable).collect()
     }

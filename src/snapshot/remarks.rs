@@ -66,5 +66,5 @@ fn is_own_test(certificate: &Certificate) -> bool {
     leaf.is_some_and(|leaf| !leaf.names.is_empty() && leaf.subject == leaf.issuer)
 }
 
-const MUST_STAPLE: &str = "demands a stapled OCSP answer (must-staple), which tlsgate does not send: Firefox and GnuTLS clients refuse it; ask for a certificate without it";
-const AUTHORITY: &str = "is the certificate of an authority, with its private key beside it: who gets that key can issue certificates for any name; keep both elsewhere";
+const MUST_STAPLE: &str = "requires a stapled OCSP answer (must-staple), which tlsgate does not send: Firefox and GnuTLS clients refuse it; ask for a certificate without it";
+const AUTHORITY: &str = "is the certificate of a CA, with its private key beside it: anyone who gets that key can issue certificates for any name; keep both elsewhere";

@@ -77,4 +77,4 @@ fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], readin
 
 const NONE_FOUND: &str = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders of them, as certbot, acme.sh, lego, Caddy or Kubernetes make them)";
 
-const OVERLAP: &str = "several certificates of one key type bear this name, and the preferred one is served";
+const OVERLAP: &str = "several certificates of the same key type have this name, and the preferred one is served";

@@ -281,7 +281,7 @@ fn the_certificate_that_servers_are_shown_is_swapped_by_a_reload() {
     let scene = Scene::new(pki, &[nginx.address], "", &tls);
     assert!(scene.ask(Tls::V13).ends_with("SUCCESS CN=the first"));
     show(&scene.pki, "the second");
-    scene.proxy.log_line("backend \"b\": what TLS to it asks for, or shows, has changed");
+    scene.proxy.log_line("backend \"b\": the settings or certificates of TLS to it changed");
     assert!(scene.ask(Tls::V13).ends_with("SUCCESS CN=the second"));
     fs::write(scene.pki.folder().join("own/client.key"), "no key").unwrap();
     scene.proxy.log_line("not reloaded, everything stays as it is");

@@ -132,7 +132,7 @@ const FAULTS: &[(&str, Spoil, &str)] = &[
         |_, crt, _| fs::write(crt, "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n").unwrap(),
         "bad.crt: is not valid PEM",
     ),
-    ("no names", |pki, crt, key| nameless(pki, crt, key), "the certificate bears no name"),
+    ("no names", |pki, crt, key| nameless(pki, crt, key), "the certificate has no name"),
     (
         "a weak key",
         |_, crt, key| weak(crt, key),
@@ -254,8 +254,8 @@ fn what_looks_wrong_but_works_is_a_warning_and_with_strict_an_error() {
         "past.crt: expired at ",
         "future.crt: is not valid before ",
         "soon.crt: expires soon, at ",
-        "past.test: several certificates of one key type bear this name, and the preferred one is served",
-        "past.crt: is served to nobody: ",
+        "past.test: several certificates of the same key type have this name, and the preferred one is served",
+        "past.crt: is served to no client: ",
     ] {
         assert!(
             checked.warnings.iter().any(|warning| warning.contains(expected)),

@@ -64,7 +64,7 @@ fn prefixes_and_protocols_that_are_listed_twice_are_found_among_thousands() {
     let found = errors(&with(&format!("{allow}\ndeny = [\"192.0.2.0/24\", \"{}\"]", prefixes[3999])));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
-        found[0].ends_with("deny[1]: 10.15.249.0/24 stands in allow too (expected in one of the two)"),
+        found[0].ends_with("deny[1]: 10.15.249.0/24 is in allow as well (expected in one of the two)"),
         "{found:?}"
     );
     let mut protocols: Vec<String> = (0..4000).map(|number| format!("p{number}")).collect();

@@ -101,8 +101,8 @@ fn every_fault_of_a_policy_has_its_own_words() {
         (
             own(&[elb]),
             vec![
-                "line 14, column 7: policy \"x\": elb: says what \"versions\" says as well (expected one of the two)".into(),
-                "line 14, column 7: policy \"x\": elb: says what \"ciphers\" says as well (expected one of the two)".into(),
+                "line 14, column 7: policy \"x\": elb: sets the same as \"versions\" (expected one of the two)".into(),
+                "line 14, column 7: policy \"x\": elb: sets the same as \"ciphers\" (expected one of the two)".into(),
             ],
         ),
         (
@@ -119,7 +119,7 @@ fn every_fault_of_a_policy_has_its_own_words() {
         ),
         (
             own(&[]).replace("policy.x", "policy.ELBSecurityPolicy-FS-2018-06"),
-            vec!["line 11, column 9: policy \"ELBSecurityPolicy-FS-2018-06\": begins as AWS's names do, with ELBSecurityPolicy- (expected a name of your own)".into()],
+            vec!["line 11, column 9: policy \"ELBSecurityPolicy-FS-2018-06\": begins with ELBSecurityPolicy-, as AWS's names do (expected a name of your own)".into()],
         ),
         // Who names a policy that is wrong is not told as well that it is unknown.
         (

@@ -37,13 +37,12 @@ pub(super) fn validated(
     let here = tls.here;
     let found = errors.len();
     if tls.ca.is_none() && tls.pins.is_none() {
-        errors.push(here.error("nothing is said of whom to trust (expected ca, pins or both)"));
+        errors.push(here.error("no trusted certificate or key is given (expected ca, pins or both)"));
     }
     let server_name = match (&tls.server_name, default_name.map(|name| ServerName::try_from(name.to_owned()))) {
         (None, Some(Ok(name))) => Some(name),
         (None, _) => {
-            errors
-                .push(here.error("\"server_name\" is missing (expected the name that the servers' certificate bears)"));
+            errors.push(here.error("\"server_name\" is missing (expected the name in the servers' certificate)"));
             None
         }
         (Some(name), _) => {
@@ -62,11 +61,11 @@ pub(super) fn validated(
             Some(Located { value: Source::pair(pair).below(folder), at: cert.at, path: cert.path })
         }
         (Some(alone), None) => {
-            errors.push(alone.error("stands without its key (expected key = \"x.key\" beside it)"));
+            errors.push(alone.error("is given without its key (expected key = \"x.key\" as well)"));
             None
         }
         (None, Some(alone)) => {
-            errors.push(alone.error("stands without its certificate (expected cert = \"x.crt\" beside it)"));
+            errors.push(alone.error("is given without its certificate (expected cert = \"x.crt\" as well)"));
             None
         }
         (None, None) => None,

@@ -47,7 +47,7 @@ pub(super) fn validated(
     let demand = mode.value.0?;
     if ca.is_empty() && errors.len() == before {
         errors.push(
-            here.error("\"ca\" is missing (expected a file with the certificates of those who issue to clients)"),
+            here.error("\"ca\" is missing (expected a file with the certificates of the CAs that issue to clients)"),
         );
     }
     let settings = Settings {

@@ -69,11 +69,11 @@ pub(super) fn validated(health: file::health::Health, folder: &Path, errors: &mu
     let bind = match (health.bind_dn, health.password_file) {
         (Some(dn), Some(file)) => Some(Bind { dn: dn.value, password_file: paths::file(file, folder) }),
         (Some(alone), None) => {
-            errors.push(alone.error("needs the password too (expected password_file beside it)"));
+            errors.push(alone.error("is given without a password (expected password_file as well)"));
             None
         }
         (None, Some(alone)) => {
-            errors.push(alone.error("is of no use alone (expected bind_dn beside it)"));
+            errors.push(alone.error("is given without the name to bind as (expected bind_dn as well)"));
             None
         }
         (None, None) => None,
@@ -115,16 +115,17 @@ fn misplaced(health: &file::health::Health, kind: CheckType, errors: &mut Vec<Co
         (health.bind_dn.as_ref().map(Located::place), ldap, LDAP),
         (health.password_file.as_ref().map(Located::place), ldap, LDAP),
     ];
-    let wrong = keys.into_iter().filter_map(|(place, right, said)| Some((place?, right, said))).filter(|key| !key.1);
-    errors.extend(wrong.map(|(place, _, said)| place.error(format!("is only for {said}"))));
+    let wrong = keys.into_iter().filter_map(|(place, right, users)| Some((place?, right, users))).filter(|key| !key.1);
+    errors.extend(wrong.map(|(place, _, users)| place.error(format!("is only for {users}"))));
 }
 
 /// TLS, where the check speaks it: with a CA or pins, unless nobody is to be verified.
 fn tls(health: &file::health::Health, kind: CheckType, folder: &Path, errors: &mut Vec<ConfigError>) -> Option<Tls> {
     let start_tls = is_on(health.start_tls.as_ref());
     if start_tls && is_on(health.tls.as_ref()) {
-        errors
-            .extend(health.start_tls.as_ref().map(|key| key.error("stands beside tls = true (expected one of them)")));
+        errors.extend(
+            health.start_tls.as_ref().map(|key| key.error("cannot be combined with tls = true (expected one of them)")),
+        );
     }
     if kind != CheckType::Tls && !start_tls && !is_on(health.tls.as_ref()) {
         return None;
@@ -137,7 +138,7 @@ fn tls(health: &file::health::Health, kind: CheckType, folder: &Path, errors: &m
         );
     }
     if let Some(verify) = health.verify.as_ref().filter(|verify| !verify.value && given) {
-        errors.push(verify.error("stands beside ca or pins, which would not be looked at"));
+        errors.push(verify.error("cannot be combined with ca or pins, which would be ignored"));
     }
     let server_name = health.server_name.as_ref().and_then(|name| {
         let parsed = ServerName::try_from(name.value.clone()).ok();
@@ -173,7 +174,7 @@ fn http(health: &file::health::Health, kind: CheckType, errors: &mut Vec<ConfigE
         errors.push(host.error(format!("found {:?}, expected a host name", host.value)));
     }
     if let Some(body) = health.body.as_ref().filter(|body| body.value.is_empty()) {
-        errors.push(body.error("found \"\", expected a text that stands in the body"));
+        errors.push(body.error("found \"\", expected a text that the body contains"));
     }
     let status: Vec<StatusRange> = health.status.iter().flatten().map(|status| status.value).collect();
     Some(Http {
@@ -193,6 +194,6 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-const TLS: &str = "checks that speak TLS (expected type = \"tls\", tls = true or start_tls = true)";
+const TLS: &str = "checks that use TLS (expected type = \"tls\", tls = true or start_tls = true)";
 const HTTP: &str = "the type \"http\"";
 const LDAP: &str = "the type \"ldap\"";

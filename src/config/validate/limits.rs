@@ -23,7 +23,7 @@ pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigErr
     let mut deny = Vec::new();
     for prefix in limits.deny.unwrap_or_default() {
         if allowed.contains(&prefix.value) {
-            errors.push(prefix.error(format!("{} stands in allow too (expected in one of the two)", prefix.value)));
+            errors.push(prefix.error(format!("{} is in allow as well (expected in one of the two)", prefix.value)));
         } else {
             deny.push(prefix);
         }
@@ -51,7 +51,7 @@ pub(super) fn trusted(
         (ProxyHeader::Require, Some(proxies)) => Some(prefixes(proxies, errors)),
         (ProxyHeader::Require, None) => {
             errors.push(header.error(
-                "\"require\" without trusted_proxies (expected the addresses or prefixes of the proxies whose headers are believed)",
+                "\"require\" without trusted_proxies (expected the addresses or prefixes of the proxies whose headers are trusted)",
             ));
             None
         }
@@ -74,9 +74,9 @@ pub(super) fn prefixes(written: Vec<Located<IpNet>>, errors: &mut Vec<ConfigErro
         if exact != prefix.value {
             errors.push(prefix.error(format!("found {}, expected {exact}, or a longer prefix", prefix.value)));
         } else if matches!(exact, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some()) {
-            errors.push(
-                prefix.error(format!("found {exact}, expected its IPv4 form, under which such clients are known")),
-            );
+            errors.push(prefix.error(format!(
+                "found {exact}, expected its IPv4 form, in which the addresses of such clients are compared"
+            )));
         } else if seen.insert(exact) {
             prefixes.push(exact);
         }

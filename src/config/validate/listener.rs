@@ -227,9 +227,7 @@ impl<'a> Listeners<'a> {
     fn not_tls(&mut self, written: &Written) -> Option<Option<BackendRef>> {
         let Some(name) = &written.not_tls else { return Some(None) };
         if written.starttls.is_some() {
-            self.errors.push(
-                name.error("cannot stand beside starttls: what comes in the clear would reach a backend after all"),
-            );
+            self.errors.push(name.error("cannot be combined with starttls: data without TLS would reach a backend"));
         }
         known_bare_backend(name, self.backends, &mut self.errors).map(Some)
     }
@@ -277,7 +275,7 @@ fn unused(
     let takes = |route: &Route| route.mode == RouteMode::Terminate && route.certificates.is_empty();
     if certificates.as_ref().is_some_and(|list| !list.is_empty()) && !routes.iter().any(takes) {
         errors.push(here.error(
-            "certificates: nothing would use them (mode is not \"terminate\", nor does a route take them over)",
+            "certificates: nothing would use them (mode is not \"terminate\", and no route uses the listener's certificates)",
         ));
     }
 }

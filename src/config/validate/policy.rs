@@ -94,7 +94,7 @@ fn own(policy: file::policy::Policy) -> Result<Policy, Vec<ConfigError>> {
         errors.push(here.error("is the name of a built-in policy, which never changes (expected a name of your own)"));
     } else if policy.name.starts_with(aws::PREFIX) {
         errors
-            .push(here.error(format!("begins as AWS's names do, with {} (expected a name of your own)", aws::PREFIX)));
+            .push(here.error(format!("begins with {}, as AWS's names do (expected a name of your own)", aws::PREFIX)));
     }
     let wish = match &policy.elb {
         Some(elb) => from_elb(&policy, elb),
@@ -116,7 +116,7 @@ fn from_elb(policy: &file::policy::Policy, elb: &Located<String>) -> Result<Wish
         ("cipher_order", policy.cipher_order.is_some()),
     ];
     for (key, _) in beside.into_iter().filter(|(_, there)| *there) {
-        errors.push(elb.error(format!("says what \"{key}\" says as well (expected one of the two)")));
+        errors.push(elb.error(format!("sets the same as \"{key}\" (expected one of the two)")));
     }
     let groups = read(policy.groups.as_deref(), parse_group, &mut errors);
     match elb::parse(&elb.value) {

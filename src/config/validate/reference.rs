@@ -63,8 +63,9 @@ pub(super) fn known_bare_backend(
 ) -> Option<BackendRef> {
     let found = known_backend(name, backends, errors);
     if found.as_ref().and_then(|found| backends.at(found)).is_some_and(|backend| backend.tls.is_some()) {
-        let said = format!("backend {:?} has tls, which would seal once more what is passed on as it is", name.value);
-        errors.push(name.error(said));
+        let message =
+            format!("backend {:?} has tls, which would encrypt bytes that must be passed on unchanged", name.value);
+        errors.push(name.error(message));
     }
     found
 }

@@ -59,8 +59,8 @@ pub(super) fn validated(routes: Vec<Written>, inherited: &Inherited<'_>, errors:
     let matches: Vec<Match> = valid.iter().map(|route| route.matching.clone()).collect();
     for conflict in Routes::new(&matches).err().into_iter().flatten() {
         let (first, second) = (&valid[conflict.first], &valid[conflict.second]);
-        let said = format!("would never match for {}, which route {:?} takes already", conflict.what, first.name);
-        errors.push(second.here.error(said));
+        let message = format!("would never match: route {:?} already takes {}", first.name, conflict.what);
+        errors.push(second.here.error(message));
     }
     valid
 }
@@ -73,7 +73,7 @@ fn name(route: &Written, names: &mut HashMap<Arc<str>, usize>, errors: &mut Vec<
         if name.is_empty() {
             errors.push(written.error("found \"\", expected a name"));
         } else if index::RESERVED.contains(&&*name) {
-            errors.push(written.error(format!("{name:?} is what tlsgate itself calls a way, expected another name")));
+            errors.push(written.error(format!("{name:?} is a name that tlsgate itself uses, expected another name")));
         } else if names.insert(Arc::clone(&name), 1).is_some() {
             errors.push(written.error("another route has this name already"));
         }
@@ -119,9 +119,9 @@ fn one(written: Written, name: Arc<str>, inherited: &Inherited<'_>, errors: &mut
     let has_certificates = inherited.certificates || !certificates.is_empty();
     if mode == Mode::Terminate && !has_certificates && errors.len() == before {
         errors.push(
-            written
-                .here
-                .error("\"certificates\" is missing here and in the listener, and TLS cannot be terminated without"),
+            written.here.error(
+                "\"certificates\" is missing here and in the listener, and TLS cannot be terminated without them",
+            ),
         );
     }
     Some(Route { here: written.here, name, matching, mode, policy: policy?, certificates, alpn, client_auth, backend })
@@ -139,7 +139,7 @@ fn stray(written: &Written, errors: &mut Vec<ConfigError>) {
     ];
     let stray = keys.into_iter().filter(|(_, stray)| *stray);
     errors.extend(
-        stray.map(|(key, _)| written.here.error(format!("{key}: means nothing where mode is {:?}", mode.word()))),
+        stray.map(|(key, _)| written.here.error(format!("{key}: has no effect where mode is {:?}", mode.word()))),
     );
 }
 
@@ -177,7 +177,7 @@ fn backend(written: &Written, inherited: &Inherited<'_>, errors: &mut Vec<Config
     let sealed = inherited.backends.at(&found).is_some_and(|backend| backend.tls.is_some());
     if mode == Mode::Passthrough && written.backend.is_none() && sealed {
         errors.push(written.here.error(format!(
-            "backend {:?}, which is the listener's, has tls, and would seal once more what is passed on as it is",
+            "backend {:?}, which is the listener's, has tls, which would encrypt bytes that must be passed on unchanged",
             found.name
         )));
     }
@@ -198,8 +198,9 @@ fn matching(route: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigE
     }
     let nameless = route.no_server_name.value;
     if nameless && inherited.require_sni && route.mode.value == Mode::Terminate {
-        let said = "would never match, since the listener refuses clients without a server name (require_sni = true)";
-        errors.push(route.no_server_name.error(said));
+        let message =
+            "would never match, since the listener refuses clients without a server name (require_sni = true)";
+        errors.push(route.no_server_name.error(message));
     }
     let protocols = route.client_alpn.as_ref().map(|list| list.value.0.clone()).unwrap_or_default();
     if let Some(list) = route.client_alpn.as_ref().filter(|list| list.value.0.is_empty()) {
@@ -207,7 +208,7 @@ fn matching(route: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigE
     }
     if route.server_names.is_none() && !nameless && route.client_alpn.is_none() {
         errors.push(route.here.error(
-            "matches nothing in particular (expected server_names, no_server_name = true or client_alpn; what no route takes goes the listener's own way)",
+            "has nothing to match (expected server_names, no_server_name = true or client_alpn; the listener's own settings apply to what no route takes)",
         ));
     }
     Match { names, nameless, protocols }

@@ -15,7 +15,7 @@ use crate::tls::certificate::source::pair::Pair;
 pub struct CertificateSource(pub Result<Source, Vec<String>>);
 
 impl Value for CertificateSource {
-    const EXPECTED: &'static str = "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and, if wanted, chain = \"x.pem\", names = [\"…\"], default = true)";
+    const EXPECTED: &'static str = "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and optionally chain = \"x.pem\", names = [\"…\"], default = true)";
 
     const TYPES: &'static [&'static str] = &["string", "object"];
 

@@ -34,7 +34,7 @@ impl Value for IpNet {
 
 impl Value for Rate {
     const EXPECTED: &'static str =
-        "a number in a time, such as \"100/s\", \"20/m\" or { rate = \"100/s\", burst = 200 }";
+        "a number per unit of time, such as \"100/s\", \"20/m\" or { rate = \"100/s\", burst = 200 }";
 
     const TYPES: &'static [&'static str] = &["string", "object"];
 

@@ -17,7 +17,7 @@ pub enum Name {
 pub enum NameError {
     #[error("{0:?} is not a DNS name")]
     NotDns(String),
-    #[error("{0:?}: a wildcard stands for the whole first label only, as in \"*.example.com\"")]
+    #[error("{0:?}: a wildcard can only replace the whole first label, as in \"*.example.com\"")]
     Wildcard(String),
 }
 

@@ -123,7 +123,7 @@ impl Found {
         }
         let nothing = found.contents.certificates.is_empty() && found.contents.passed_over.is_empty();
         if nothing && found.list_lines.is_empty() && der::begins(bytes) {
-            return Err(PemError::Syntax("it looks like DER, and is cut short or has bytes behind its end".into()));
+            return Err(PemError::Syntax("it looks like DER, but is cut short or has bytes after its end".into()));
         }
         Ok(found)
     }
@@ -278,7 +278,7 @@ const OPENSSH: &str =
     "it is in OpenSSH's own form, expected PKCS#8, PKCS#1 or SEC1 (\"ssh-keygen -p -m PKCS8\" converts it)";
 const MULTI_PRIME: &str = "it is an RSA key of more than two primes, expected two";
 const LIST_HERE: &str = "a list of revoked certificates (X509 CRL) is not read here";
-const TRUST_SETTINGS: &str = "what a \"TRUSTED CERTIFICATE\" says about its uses is not read";
+const TRUST_SETTINGS: &str = "the trust settings of a \"TRUSTED CERTIFICATE\" are not read";
 
 /// Sections that stand beside certificates and keys and mean nothing to a server: OpenSSL's tools write them unasked.
 const HARMLESS: &[&str] = &[

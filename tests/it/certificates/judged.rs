@@ -84,7 +84,7 @@ fn must_staple_is_named() {
     let checked = check_folder(&pki);
     assert_eq!(count(&checked), (1, 1));
     assert_eq!(checked.warnings.len(), 1, "{:?}", checked.warnings);
-    assert!(checked.warnings[0].contains("a.crt: demands a stapled OCSP answer"), "{:?}", checked.warnings);
+    assert!(checked.warnings[0].contains("a.crt: requires a stapled OCSP answer"), "{:?}", checked.warnings);
     let path = pki.folder().join("tlsgate.toml").display().to_string();
     let strict = tool::run(crate::support::proxy::PROGRAM, &["check", "--strict", "-c", &path], b"");
     assert_eq!(strict.status.code(), Some(1), "{}", tool::shown(&strict));
@@ -101,7 +101,7 @@ fn an_authority_with_its_key_is_named_and_is_no_default() {
     let checked = check_folder(&pki);
     assert_eq!(count(&checked), (2, 2));
     assert_eq!(checked.warnings.len(), 1, "{:?}", checked.warnings);
-    assert!(checked.warnings[0].contains("ca.crt: is the certificate of an authority"), "{:?}", checked.warnings);
+    assert!(checked.warnings[0].contains("ca.crt: is the certificate of a CA"), "{:?}", checked.warnings);
     let path = pki.folder().join("tlsgate.toml").display().to_string();
     let explained = tool::run(crate::support::proxy::PROGRAM, &["explain", "--format", "json", "-c", &path], b"");
     let answer: serde_json::Value = serde_json::from_slice(&explained.stdout).unwrap();
@@ -124,11 +124,11 @@ fn a_certificate_that_no_client_can_get_is_named() {
     }
     for (listen, more, why) in [
         ("127.0.0.1:0", "require_sni = true", "clients that give no name are not served"),
-        ("127.0.0.2:0", "", "the listener has none of them"),
+        ("127.0.0.2:0", "", "the listener has none of these addresses"),
     ] {
         let warnings = check(pki.folder(), &listening(listen, more)).warnings;
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].contains("b.crt: is served to nobody: ") && warnings[0].contains(why), "{warnings:?}");
+        assert!(warnings[0].contains("b.crt: is served to no client: ") && warnings[0].contains(why), "{warnings:?}");
     }
     // A proxy in front reports the address that the client used.
     let behind = listening("127.0.0.2:0", "trusted_proxies = [\"127.0.0.1\"]");

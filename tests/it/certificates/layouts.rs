@@ -277,7 +277,7 @@ fn a_folder_that_lies_too_deep_is_named() {
         fs::write(deep.join("fullchain.pem"), certificate).unwrap();
         write_private(&deep.join("privkey.pem"), &key);
     });
-    assert!(said.contains("live/a.test: seems to hold certificates, and lies too deep"), "{said}");
+    assert!(said.contains("live/a.test: seems to hold certificates, but is too deep"), "{said}");
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn what_was_put_aside_is_not_served_and_its_folder_is_named() {
     for folder in ["old", "archives", "Backup", "archive/x.test"] {
         let said = warned(|pki, certs| put(pki, &certs.join(folder)));
         let top = folder.split('/').next().unwrap();
-        assert!(said.contains(&format!("certs/{top}: is not read, since its name says")), "{said}");
+        assert!(said.contains(&format!("certs/{top}: is not read, since its name marks")), "{said}");
     }
     // Something that is named itself is used.
     let pki = Pki::new();

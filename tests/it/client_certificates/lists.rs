@@ -64,7 +64,7 @@ fn a_list_that_no_ca_signed_is_refused_with_its_issuer_and_file() {
     write(&pki, "forged.crl", &forger.list(&[], 30));
     let with = |lists: &str| checked(&pki, &format!("ca = \"client-ca.pem\", crl = [{lists}]"));
     assert!(with("\"good.crl\"").ok);
-    refused(&with("\"foreign.crl\""), &["client_auth: crl", "foreign.crl", "\"CN=foreign\"", "none of the CAs"]);
+    refused(&with("\"foreign.crl\""), &["client_auth: crl", "foreign.crl", "\"CN=foreign\"", "any of the CAs"]);
     refused(&with("\"good.crl\", \"foreign.crl\""), &["foreign.crl", "\"CN=foreign\""]);
     refused(
         &with("\"forged.crl\""),
@@ -185,17 +185,17 @@ fn other_faults_of_cas_are_reported() {
     });
     warned(&checked(&pki, "ca = \"old.pem\""), &["old.pem", "\"CN=old\" expired at 2002-01-01"]);
     ClientCa::named(folder, "says-nothing", "says-nothing", |params| params.is_ca = IsCa::NoCa);
-    warned(&checked(&pki, "ca = \"says-nothing.pem\""), &["says-nothing.pem", "is no CA"]);
+    warned(&checked(&pki, "ca = \"says-nothing.pem\""), &["says-nothing.pem", "is not a CA"]);
     let ca = ClientCa::named(folder, "ca2", "ca2", |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
     let pin = super::pin_of(&ca.file());
     warned(
         &checked(&pki, &format!("ca = \"ca2.pem\", pins = [\"{pin}\"]")),
-        &["a pin is of the key of the CA \"CN=ca2\""],
+        &["a pin is the key of the CA \"CN=ca2\""],
     );
     // A client's certificate from a CA that is not configured.
     let leaf = ca.issue("leaf", &Kind::default());
     let file = leaf.chain.file_name().unwrap().to_str().unwrap();
-    warned(&checked(&pki, &format!("ca = \"{file}\"")), &[file, "\"CN=alice\" is no CA"]);
+    warned(&checked(&pki, &format!("ca = \"{file}\"")), &[file, "\"CN=alice\" is not a CA"]);
     // A key with which no signature can be verified.
     let weak = folder.join("weak.pem");
     let made = tool::run(

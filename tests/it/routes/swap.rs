@@ -33,7 +33,7 @@ fn routes_come_go_and_change_with_a_reload() {
     let record = proxy.record(|record| record["outcome"] == "route_rejected");
     assert_eq!((&record["route"], &record["mode"]), (&"app.test".into(), &"reject".into()), "{record:#}");
     write(&["server_names = [\"app.test\"]", "server_names = [\"App.Test\"]"]);
-    proxy.log_line("would never match for app.test, which route \"app.test\" takes already");
+    proxy.log_line("would never match: route \"app.test\" already takes app.test");
     assert_eq!(reports::alert(&ask()), Some(112));
     write(&[]);
     proxy.log_line("route \"app.test\": removed");

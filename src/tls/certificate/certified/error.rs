@@ -22,11 +22,11 @@ pub enum CertificateError {
     )]
     UnsupportedKey(String),
     #[error(
-        "the certificate bears no name (no DNS or IP name in its SAN extension, and no common name); give it some with \"names\""
+        "the certificate has no name (no DNS or IP name in its SAN extension, and no common name); give it some with \"names\""
     )]
     NoNames,
     #[error(
-        "no client can ask for the certificate: its {0} is \"{1}\", which is no host name; give it some with \"names\""
+        "no client can ask for the certificate: its {0} is \"{1}\", which is not a host name; give it some with \"names\""
     )]
     NoHostName(&'static str, String),
 }

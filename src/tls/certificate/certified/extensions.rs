@@ -25,7 +25,7 @@ pub(super) struct Names {
 pub(super) fn names(leaf: &X509Certificate<'_>) -> Result<Names, CertificateError> {
     let san = leaf
         .subject_alternative_name()
-        .map_err(|_| CertificateError::BadCertificate("its SAN extension is malformed or stands twice".into()))?;
+        .map_err(|_| CertificateError::BadCertificate("its SAN extension is malformed or occurs twice".into()))?;
     let mut names = Names::default();
     match &san {
         Some(extension) => {

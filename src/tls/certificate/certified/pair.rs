@@ -27,10 +27,10 @@ impl Form {
             // With other parameters it is no key that is served.
             Self::Usual | Self::Parameters => None,
             Self::RsaWithoutNull => Some(
-                "the certificate writes its RSA key without the parameter NULL (RFC 3279 section 2.3.1), and clients that use rustls refuse it",
+                "the certificate encodes its RSA key without the parameter NULL (RFC 3279 section 2.3.1), and clients that use rustls refuse it",
             ),
             Self::Point => Some(
-                "the certificate writes its public key as a compressed point, and some clients refuse it (RFC 8422 section 5.1.2)",
+                "the certificate encodes its public key as a compressed point, and some clients refuse it (RFC 8422 section 5.1.2)",
             ),
         }
     }

@@ -102,7 +102,7 @@ impl<'a> Parts<'a> {
         let (at, first) = at.map(|(at, first)| (at, *first)).find(|(at, _)| marks(*at))?;
         let line = self.lines.at(from + at);
         Some(match first {
-            b'E' | b'e' => unread(line, "an END line without its BEGIN line: what stands before it is not read"),
+            b'E' | b'e' => unread(line, "an END line without its BEGIN line: what precedes it is not read"),
             _ => unread(line, "a BEGIN line is malformed, and what follows it is not read"),
         })
     }

@@ -114,7 +114,7 @@ fn what_is_not_read_is_named_with_its_line() {
         assert_eq!(after(text), (1, malformed.clone()), "{text}");
     }
     assert_eq!(after("\u{2014}\u{2013}BEGIN CERTIFICATE\u{2014}\u{2013}\n"), (1, malformed));
-    let stray = named(3, "an END line without its BEGIN line: what stands before it is not read");
+    let stray = named(3, "an END line without its BEGIN line: what precedes it is not read");
     assert_eq!(after("AAAA\n\n-----END CERTIFICATE-----\n"), (1, stray));
     let comment: String = two.lines().map(|line| format!("# {line}\n")).collect();
     let of_comment = "a section \"CERTIFICATE\" that does not begin its line is not valid, and is not read";
@@ -149,7 +149,7 @@ fn a_trusted_certificate_is_taken_without_its_settings_which_are_named_if_they_j
     assert!(with("TRUSTED CERTIFICATE", &[]).is_empty());
     // An alias.
     assert!(with("TRUSTED CERTIFICATE", &[0x30, 5, 0x0c, 3, b'f', b'o', b'o']).is_empty());
-    let judged = "line 1: what a \"TRUSTED CERTIFICATE\" says about its uses is not read";
+    let judged = "line 1: the trust settings of a \"TRUSTED CERTIFICATE\" are not read";
     assert_eq!(with("TRUSTED CERTIFICATE", &[0x30, 5, 0x30, 3, 6, 1, 42]), [judged]);
     assert_eq!(with("TRUSTED CERTIFICATE", &[0x30, 5, 0xa0, 3, 6, 1, 42]), [judged]);
     let rest = "line 1: bytes that follow the end of a certificate are not read";
@@ -214,7 +214,7 @@ fn a_file_in_der_is_read_or_named() {
     let (certificate, _) = pair();
     let der = read(certificate.as_bytes()).unwrap().certificates.pop().unwrap();
     assert_eq!(read(&der).unwrap().certificates, std::slice::from_ref(&der));
-    assert!(reason(&der[..der.len() - 1]).contains("it looks like DER, and is cut short"));
+    assert!(reason(&der[..der.len() - 1]).contains("it looks like DER, but is cut short"));
     assert!(reason([0x30, 5, 2, 1, 3, 0x30, 0]).starts_with("is a PKCS#12 archive, expected PEM"));
     assert!(reason([0x30, 3, 6, 1, 42]).starts_with("is a PKCS#7 bundle"));
     assert!(reason([0x30, 3, 1, 1, 0]).starts_with("holds nothing that can be read: line 1: it is DER"));

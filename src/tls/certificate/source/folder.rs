@@ -241,6 +241,7 @@ pub const DEEPEST: usize = 2;
 /// What every ext4 file system has at its top.
 const LOST_AND_FOUND: &str = "lost+found";
 
-const TOO_DEEP: &str = "seems to hold certificates, and lies too deep to be read (a folder and its sub-folders are): name the one above it";
+const TOO_DEEP: &str = "seems to hold certificates, but is too deep to be read (only a folder and its sub-folders are): name the folder above it";
 
-const PUT_ASIDE: &str = "is not read, since its name says that what is in it is no longer to be used: name it in the configuration if it is";
+const PUT_ASIDE: &str =
+    "is not read, since its name marks what is in it as no longer used: name it in the configuration if it is used";

@@ -167,7 +167,7 @@ impl<'a> Authorities<'a> {
         }
         let says_so = parsed.basic_constraints().is_ok_and(|constraints| constraints.is_some());
         let on_purpose = is_self_issued(parsed) && says_so;
-        (!on_purpose).then(|| format!("\"{subject}\" is no CA (its basicConstraints do not say so): it is believed where a client shows this very certificate, and issues to nobody"))
+        (!on_purpose).then(|| format!("\"{subject}\" is not a CA (by its basicConstraints): only a client that shows this very certificate is accepted"))
     }
 }
 

@@ -47,7 +47,7 @@ pub enum Reason {
     #[error("{0}")]
     BadList(#[from] ListFault),
     #[error(
-        "lists of revoked certificates tell apart too many CAs with the same names (expected at most 16 combinations)"
+        "lists of revoked certificates distinguish too many CAs with the same names (expected at most 16 combinations)"
     )]
     TooManyNamesakes,
 }
@@ -292,15 +292,14 @@ fn remarks(authorities: &Authorities<'_>, settings: &Settings, lists: &[List], r
         let key = authorities.parsed[index].as_ref().filter(|parsed| anchor::may_issue(parsed));
         let key = key.map(|parsed| crypto::sha256(parsed.public_key().raw));
         if key.is_some_and(|key| settings.pins.contains(&key)) {
-            let text = format!(
-                "a pin is of the key of the CA \"{subject}\", but a client's own key is compared with the pins"
-            );
+            let text =
+                format!("a pin is the key of the CA \"{subject}\", but pins are compared with the client's own key");
             remarks.push((At::Ca(index), text));
         }
         if lists.iter().any(|list| list.revokes.contains(&index)) {
             remarks.push((
                 At::Ca(index),
-                format!("the certificate of \"{subject}\" is revoked: a list of its issuer says so, and clients below it are refused"),
+                format!("the certificate of \"{subject}\" is on its issuer's list of revoked certificates, and clients below it are refused"),
             ));
         }
     }
@@ -315,9 +314,7 @@ fn remarks(authorities: &Authorities<'_>, settings: &Settings, lists: &[List], r
         let subject = authorities.subject(list.signer);
         remarks.push((
             At::List(list.index),
-            format!(
-                "the list of revoked certificates of \"{subject}\" is passed over: another one is newer, or the same"
-            ),
+            format!("the list of revoked certificates of \"{subject}\" is ignored: another list is newer, or the same"),
         ));
     }
     remarks

@@ -52,7 +52,7 @@ pub enum ListFault {
     #[error("the list of revoked certificates of \"{issuer}\" {what}")]
     Form { issuer: String, what: String },
     #[error(
-        "the list of revoked certificates of \"{issuer}\" was signed by none of the CAs (expected that CA's certificate in \"ca\")"
+        "the list of revoked certificates of \"{issuer}\" was not signed by any of the CAs (expected that CA's certificate in \"ca\")"
     )]
     Stranger { issuer: String },
     #[error(

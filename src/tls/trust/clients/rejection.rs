@@ -30,14 +30,14 @@ pub enum Rejection {
 impl std::fmt::Display for Rejection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Missing => "the client showed no certificate",
+            Self::Missing => "the client sent no certificate",
             Self::Expired => "the client's certificate has expired or is not valid yet",
             Self::Revoked => "the client's certificate, or one above it, is revoked",
-            Self::UnknownCa => "the client's certificate leads to none of the CAs",
+            Self::UnknownCa => "the client's certificate does not chain to any of the CAs",
             Self::RevocationUnknown => {
-                "there is no current list that tells whether the client's certificate is revoked"
+                "there is no current list that shows whether the client's certificate is revoked"
             }
-            Self::Denied => "the client's certificate bears no allowed name, or its key is not pinned",
+            Self::Denied => "the client's certificate has no allowed name, or its key is not pinned",
             Self::Invalid => "the client's certificate is malformed, wrongly signed or made for something else",
         })
     }

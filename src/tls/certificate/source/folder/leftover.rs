@@ -149,13 +149,12 @@ fn shown(file: &Path) -> String {
     file.display().to_string()
 }
 
-const KEYLESS: &str = "is not served: it holds a certificate, and no private key is here under a name that goes with it (for x.crt that is x.key, x.crt.key or x-key.pem)";
+const KEYLESS: &str = "is not served: it holds a certificate, and there is no private key here with a matching name (for x.crt that is x.key, x.crt.key or x-key.pem)";
 const ANOTHER: &str = "is not served: it holds another certificate than the full chain beside it";
 const ENDING: &str = "is not served: it holds a certificate, and its name does not end in .crt, .pem, .cer or .cert";
 const ENDING_OF_BOTH: &str =
     "is not served: it holds a certificate with its key, and its name does not end in .pem, .crt, .cer or .cert";
-const STRAY_KEY: &str =
-    "is not used: it holds a private key, and no certificate is here under a name that goes with it";
+const STRAY_KEY: &str = "is not used: it holds a private key, and there is no certificate here with a matching name";
 const FOREIGN_ENDING: &str = "is not read: its ending is not that of a PEM file";
 
 /// Of forms that are not read, in lower case.
