@@ -1,8 +1,8 @@
 //! Configuration in stages, each with a type of its own: text → [`file::File`] (as written, with every default) →
 //! [`validate::Config`] (valid). Nothing here opens a certificate or a socket.
 //!
-//! Where a setting is a word of a lower floor (a balance algorithm, a log format), the configuration speaks that word;
-//! nothing below knows the configuration.
+//! A setting of a lower floor (a balance algorithm, a log format) has its type and its words there; nothing below knows the
+//! configuration.
 
 pub mod decode;
 pub mod file;
@@ -19,8 +19,8 @@ use validate::Config;
 
 use crate::files;
 
-/// Reads and validates a file. All that is wrong with it is reported at once. What can be read only once, such as standard
-/// input (`-`), has its relative paths start from the working directory.
+/// Reads and validates a file, and reports all its errors together. Relative paths start from the file's folder; in a
+/// source that can be read only once, such as standard input (`-`), from the working directory.
 pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
     match files::pipe::is_read_once(path) {
         true => parse(&text(path, files::pipe::read_once)?, Path::new("")),
@@ -28,7 +28,8 @@ pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
     }
 }
 
-/// The same for what is a file and nothing else: a pipe that has taken its place meanwhile is not waited for.
+/// The same for a regular file only: a pipe that has replaced it meanwhile is an error, so that a reload never waits for a
+/// writer.
 pub fn load_file(path: &Path) -> Result<Config, Vec<ConfigError>> {
     parse(&text(path, files::read_text)?, path.parent().unwrap_or(Path::new("")))
 }
@@ -50,6 +51,7 @@ pub fn parse(text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         Err(more) => more,
     };
     errors.extend(result);
+    // The two stages find errors in different orders; a person reads the file from the top.
     errors.sort_by_key(|error| error.position);
     Err(errors)
 }

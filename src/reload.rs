@@ -1,7 +1,7 @@
-//! Load → validate → build → swap; on failure everything stays as it was. Must not know: who asked, what a socket is.
+//! Load → validate → build → swap; on failure everything stays as it was. Must not know: what asked for it, what a socket is.
 //!
-//! What is read and built is read and built on a thread of its own ([`job`]), so that whoever asks for a reload can go on
-//! with other things, and give it up.
+//! Files are read and the snapshot is built on a thread of its own ([`job`]), so that the caller stays responsive meanwhile,
+//! and can give a reload up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,38 +33,38 @@ use report::Report;
 use summary::Change;
 use watch::interests::Interests;
 
-/// The listening sockets, as far as a reload has to do with them.
+/// The listening sockets, as far as a reload changes them.
 pub trait Sockets {
-    /// What has been bound and does not accept yet; dropping it undoes it.
+    /// Sockets that are bound and do not accept yet; dropping it closes them.
     type Prepared;
 
-    /// Binds what the configuration has and is not bound yet. Nothing that accepts is touched.
+    /// Binds the addresses of the configuration that are not bound yet. Sockets that accept are not touched.
     fn prepare(&mut self, config: &Config) -> Result<Self::Prepared, Vec<ConfigError>>;
 
-    /// Accepts on what was prepared, and no longer on what the configuration does not have.
+    /// Accepts on the prepared sockets, and no longer on those that the configuration does not have.
     fn commit(&mut self, prepared: Self::Prepared);
 }
 
-/// What a reload is made for. The later ones count for more.
+/// What caused a reload. A later one in this order takes precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// A file has changed.
     Change,
-    /// Time has passed.
+    /// The periodic read, which also finds changes that were not noticed.
     Reread,
     Signal,
-    /// Somebody waits for what comes of it.
+    /// A command, whose sender waits for the report.
     Command,
 }
 
-/// The state that reloads change, and what changes it. Reloads are serial because this is not shared.
+/// The state that reloads change. Reloads run one after the other because this is not shared.
 #[derive(Debug)]
 pub struct Reloader<S> {
     origin: Origin,
     config: Arc<Config>,
     current: Arc<Current>,
     sockets: S,
-    /// Warnings that are logged already, in order.
+    /// Warnings that are logged already, sorted.
     known: Arc<[Warning]>,
     /// Errors that are logged already, since the last success.
     refused: BTreeSet<String>,
@@ -76,7 +76,7 @@ pub struct Reloader<S> {
 
 type Outcome = Result<Ready, Vec<ConfigError>>;
 
-/// What builds, and how long one file may take it.
+/// The function that reads and builds, and how long one file may take.
 #[derive(Clone)]
 struct Builder {
     build: Arc<dyn Fn(Basis) -> Outcome + Send + Sync>,
@@ -87,12 +87,13 @@ struct Builder {
 #[derive(Debug)]
 struct Building {
     cause: Cause,
-    /// Or why it could not begin.
+    /// `Err` is why it could not begin.
     job: Result<Job<Outcome>, ConfigError>,
 }
 
 impl<S: Sockets> Reloader<S> {
-    /// Publishes the first state through the sockets that `sockets` makes, and starts to accept.
+    /// Publishes the first state, makes the sockets with `sockets`, and starts to accept. Fails where an address cannot be
+    /// bound.
     pub fn start(
         origin: Origin,
         first: Ready,
@@ -101,7 +102,7 @@ impl<S: Sockets> Reloader<S> {
         let now = Timestamp::now();
         let Ready { config, built, .. } = first;
         let config = Arc::new(config);
-        let known = tell(&built, &[]);
+        let known = warn(&built, &[]);
         if let Origin::Once(path) = &origin {
             tracing::warn!("{}: {READ_ONCE}", path.display());
         }
@@ -136,8 +137,8 @@ impl<S: Sockets> Reloader<S> {
         })
     }
 
-    /// Begins to read everything again. What comes of it is to be waited for with [`Self::finished`]; one that is under way
-    /// already is given up.
+    /// Begins to read everything again; [`Self::finished`] waits for the result. A reload that is already under way is given
+    /// up: it may have read a file before the change that caused this one.
     pub fn begin(&mut self, cause: Cause) {
         self.give_up();
         let basis = Basis {
@@ -157,11 +158,13 @@ impl<S: Sockets> Reloader<S> {
         self.building = Some(Building { cause, job });
     }
 
+    /// Whether a reload has begun and is neither finished nor given up.
     pub fn is_under_way(&self) -> bool {
         self.building.is_some()
     }
 
-    /// Waits for the reload that is under way, and swaps, or reports why not. A wait that is cut off can be begun again.
+    /// Waits for the reload that is under way, then swaps, or reports why not. Without one it waits forever. Dropping the
+    /// future loses nothing: the wait can begin again.
     pub async fn finished(&mut self) -> Report {
         let Some(building) = &mut self.building else { return std::future::pending().await };
         let cause = building.cause;
@@ -176,7 +179,7 @@ impl<S: Sockets> Reloader<S> {
         }
     }
 
-    /// Leaves the reload that is under way, if there is one. Nothing comes of it.
+    /// Abandons the reload that is under way, if there is one. It changes nothing.
     pub fn give_up(&mut self) {
         if let Some(Building { job: Ok(job), .. }) = self.building.take() {
             self.left_behind.add(job);
@@ -206,11 +209,12 @@ impl<S: Sockets> Reloader<S> {
 
     fn failed(&mut self, errors: Vec<ConfigError>, cause: Cause) -> Report {
         let why = cause.words();
-        let said: BTreeSet<String> = errors.iter().map(ToString::to_string).collect();
-        for error in said.difference(&self.refused) {
+        let messages: BTreeSet<String> = errors.iter().map(ToString::to_string).collect();
+        // Logged once: the periodic read finds the same error again every time.
+        for error in messages.difference(&self.refused) {
             tracing::error!(%why, "not reloaded, everything stays as it is: {error}");
         }
-        self.refused.extend(said);
+        self.refused.extend(messages);
         self.note(|status| {
             status.failures += 1;
             status.errors.clone_from(&errors);
@@ -218,29 +222,32 @@ impl<S: Sockets> Reloader<S> {
         Report::Failed(errors)
     }
 
+    /// The configuration in force.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
+    /// Where the configuration comes from.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
+    /// The listening sockets.
     pub fn sockets(&mut self) -> &mut S {
         &mut self.sockets
     }
 
-    /// A handle for others, and the end at which its commands arrive.
+    /// A handle for other parts of the process, and the receiver of its commands.
     pub fn control(&self) -> (Control, mpsc::Receiver<Command>) {
         Control::new(Arc::clone(&self.current), self.status.subscribe())
     }
 
-    /// Lets everybody know that the process is about to end.
+    /// Publishes in the status that the process is about to end.
     pub fn draining(&mut self) {
         self.note(|status| status.draining = true);
     }
 
-    /// The files and folders in which a change may mean another state.
+    /// The files and folders in which a change may lead to another state.
     pub fn interests(&self) -> Interests {
         let mut interests = Interests::of(&self.config);
         if let Origin::File(path) = &self.origin {
@@ -260,13 +267,16 @@ impl<S: Sockets> Reloader<S> {
 
     fn swap(&mut self, ready: Ready) -> Result<Vec<Change>, Vec<ConfigError>> {
         let Ready { config, built, changes } = ready;
+        // Binding can still fail; so it comes before anything is changed.
         let prepared = self.sockets.prepare(&config)?;
-        self.known = tell(&built, &self.known);
+        self.known = warn(&built, &self.known);
         self.refused.clear();
         let known = Arc::clone(&self.known);
-        // From here on nothing can fail. The snapshot comes first: who is accepted on a new socket must find its listener.
+        // From here on nothing can fail. The snapshot comes first: a client that is accepted on a new socket must find its
+        // listener.
         self.current.store(built.snapshot);
         self.sockets.commit(prepared);
+        // These settings take effect at the next start only: the status must show what is in force.
         let before = &self.config;
         let admin = Admin {
             listen: before.admin.listen.clone(),
@@ -280,7 +290,8 @@ impl<S: Sockets> Reloader<S> {
 }
 
 impl Cause {
-    /// How much the kernel is believed about a file that seems unchanged.
+    /// Whether files that seem unchanged are read. A change event is frequent and must be cheap; the other causes must also
+    /// find what time stamps hide.
     fn trust(self) -> Trust {
         match self {
             Self::Change => Trust::Stamps,
@@ -305,8 +316,8 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-/// Logs what was not known before, many of a kind in one line, and returns what is known now, in order.
-fn tell(built: &Built, before: &[Warning]) -> Arc<[Warning]> {
+/// Logs warnings that were not there before, many of a kind in one line, and returns all warnings, sorted.
+fn warn(built: &Built, before: &[Warning]) -> Arc<[Warning]> {
     let unusable =
         built.unusable.iter().map(|error| Warning::about(error.to_string(), "the certificate is not served"));
     let mut now: Vec<Warning> = built.warnings.iter().chain(&built.failures).cloned().chain(unusable).collect();
@@ -318,7 +329,7 @@ fn tell(built: &Built, before: &[Warning]) -> Arc<[Warning]> {
     now.into()
 }
 
-/// Follows the path.
+/// Logged after the path.
 const READ_ONCE: &str =
     "the configuration can be read only once: a reload reads the certificates again, and not the configuration";
 

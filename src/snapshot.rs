@@ -20,9 +20,9 @@ use crate::warning::Warning;
 mod authorities;
 mod backend_tls;
 mod build;
-mod certificates;
 mod health;
 mod reach;
+mod reading;
 mod remarks;
 mod served;
 mod ways;
@@ -48,19 +48,19 @@ pub struct Listener {
     /// Certificates of its folders that could not be loaded.
     pub load_failures: usize,
     pub admission: Admission,
-    /// Where a PROXY header is required: the addresses from which one is believed.
+    /// The addresses whose PROXY header is trusted, and then required; `None` where no header is read.
     pub trusted_proxies: Option<Prefixes>,
 }
 
-/// A snapshot that was built, and what is not wrong but should be known.
+/// A snapshot that was built, and the warnings about it.
 #[derive(Debug)]
 pub struct Built {
     pub snapshot: Snapshot,
     pub warnings: Vec<Warning>,
     /// Certificates of folders that could not be loaded: skipped, or kept at their last good version.
     pub failures: Vec<Warning>,
-    /// Certificates of folders that their listener's policy can never serve. Who writes a configuration must hear of it;
-    /// what runs goes on, since a file that appears in a folder must not keep others from being renewed.
+    /// Certificates of folders that their listener's policy can never serve. `tlsgate check` reports them as errors; a
+    /// reload goes on, since a file that appears in a folder must not keep other certificates from being renewed.
     pub unusable: Vec<ConfigError>,
 }
 
@@ -69,7 +69,7 @@ pub struct Built {
 pub struct Current(ArcSwap<Snapshot>);
 
 impl Default for Snapshot {
-    /// Nothing: what a first snapshot is built on.
+    /// An empty snapshot, which the first one is built from.
     fn default() -> Self {
         Self { listeners: HashMap::new(), pools: Vec::new(), by_name: HashMap::new(), store: Store::default() }
     }
@@ -81,28 +81,34 @@ impl Snapshot {
         self.store.key_files()
     }
 
+    /// The listener with that name.
     pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
         self.listeners.get(name)
     }
 
+    /// All backends' servers, in the order of the configuration.
     pub fn pools(&self) -> &[Arc<Pool>] {
         &self.pools
     }
 
+    /// The servers of the backend with that name.
     pub fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
         self.by_name.get(name)
     }
 
+    /// All listeners, in no order.
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
     }
 }
 
 impl Current {
+    /// Holds the first snapshot.
     pub fn new(snapshot: Snapshot) -> Self {
         Self(ArcSwap::from_pointee(snapshot))
     }
 
+    /// The snapshot in force, which the caller keeps however long it needs it.
     pub fn load(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }

@@ -1,5 +1,5 @@
-//! What is not an error but should be known: about whom, and how many of a kind make one line of a log.
-//! Must not know: what is warned of, where it is shown.
+//! Warnings: each with its place and subject, and many of a kind as one line of the log.
+//! Must not know: which warnings there are, where they are shown.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Warning {
     place: Option<Arc<str>>,
-    /// Stands before the subject: `skipped: `.
+    /// Precedes the subject: `skipped: `.
     lead: &'static str,
     about: Option<Arc<str>>,
     what: Cow<'static, str>,
@@ -18,7 +18,7 @@ pub struct Warning {
 }
 
 impl Warning {
-    /// A warning that speaks for itself.
+    /// A warning without a subject.
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
         Self { place: None, lead: "", about: None, what: what.into(), detail: None }
     }
@@ -28,19 +28,19 @@ impl Warning {
         Self { about: Some(subject.into()), ..Self::new(what) }
     }
 
-    /// What only this one of its kind has to say; it follows the text without a space.
+    /// What only this warning of its kind has; it follows the text without a space.
     #[must_use]
     pub fn with(self, detail: impl Into<Box<str>>) -> Self {
         Self { detail: Some(detail.into()), ..self }
     }
 
-    /// What comes of it, in front of the subject: `skipped: `.
+    /// The consequence, in front of the subject: `skipped: `.
     #[must_use]
     pub fn led_by(self, lead: &'static str) -> Self {
         Self { lead, ..self }
     }
 
-    /// Where in the configuration it counts: `listener "ldaps"`. A place that is there already stays.
+    /// Where in the configuration it applies: `listener "ldaps"`. A place that is already set stays.
     #[must_use]
     pub fn at(self, place: &Arc<str>) -> Self {
         Self { place: self.place.or_else(|| Some(Arc::clone(place))), ..self }
@@ -88,6 +88,7 @@ fn each(kind: &[&Warning]) -> Vec<String> {
 /// `listener "main": the private key can be read by everyone: 10000 in all, the first are …`
 fn line(kind: &[&Warning]) -> String {
     let Some(first) = kind.first() else { return String::new() };
+    // A place that all share comes first, once; otherwise each subject has its own.
     let one_place = kind.iter().all(|other| other.place == first.place);
     let place = first.place.as_ref().filter(|_| one_place).map(|place| format!("{place}: ")).unwrap_or_default();
     let named: Vec<String> = kind.iter().take(NAMED).map(|warning| warning.subject(!one_place)).collect();
@@ -100,10 +101,10 @@ fn line(kind: &[&Warning]) -> String {
     )
 }
 
-/// So many of a kind have a line each.
+/// Up to so many warnings of a kind have a line each.
 const FEW: usize = 5;
 
-/// So many of a larger kind are named.
+/// So many subjects of a larger kind are named.
 const NAMED: usize = 3;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Enums that are written as words: each word is declared once, beside its enum. Uses nothing.
+//! Enums that are written as words, each declared once, beside its enum. Uses nothing.
 //! Must not know: which enums there are, where their words are read or shown.
 
 /// A value that is one of a few words. [`words!`] implements it.

@@ -1,6 +1,6 @@
 //! Reads TOML tables key by key and collects everything that is wrong, with key path, line and column.
 //!
-//! serde would stop at the first fault; a person mends a file faster when told of all of them.
+//! serde would stop at the first error; a person corrects a file faster when all errors are reported together.
 //! Must not know: which keys there are.
 
 use std::cell::RefCell;
@@ -40,11 +40,12 @@ impl<T: Words> Value for T {
 pub struct Faults<'i> {
     places: Places<'i>,
     errors: RefCell<Vec<ConfigError>>,
-    /// Nothing is read: every table is gone through once, to see what it would ask for.
+    /// Nothing is read: every table is visited once, to record the keys that it would ask for.
     rehearsed: bool,
 }
 
 impl<'i> Faults<'i> {
+    /// No faults yet; `text` is where offsets point into.
     pub fn new(text: &'i str) -> Self {
         Self { places: Places::new(text), errors: RefCell::default(), rehearsed: false }
     }
@@ -54,11 +55,13 @@ impl<'i> Faults<'i> {
         Self { rehearsed: true, ..Self::new("") }
     }
 
+    /// Adds a fault of the key at `path`; `offset` is its byte in the text, if it has a place there.
     pub fn add(&self, path: &str, offset: Option<usize>, message: impl Into<String>) {
         let position = offset.map(|offset| self.position(offset));
         self.errors.borrow_mut().push(ConfigError { path: path.to_owned(), position, message: message.into() });
     }
 
+    /// All faults, in the order in which they were found.
     pub fn into_errors(self) -> Vec<ConfigError> {
         self.errors.into_inner()
     }
@@ -68,7 +71,7 @@ impl<'i> Faults<'i> {
     }
 }
 
-/// A table whose keys are taken one by one; [`Table::finish`] reports those that nobody took.
+/// A table whose keys are taken one by one; [`Table::finish`] reports those that were not taken.
 pub struct Table<'t> {
     faults: &'t Faults<'t>,
     entries: &'t DeTable<'t>,
@@ -79,11 +82,12 @@ pub struct Table<'t> {
 }
 
 impl<'t> Table<'t> {
+    /// A table that begins at the byte `offset`; faults in it are added to `faults` with `path` before the key.
     pub fn new(faults: &'t Faults<'t>, entries: &'t DeTable<'t>, offset: usize, path: String) -> Self {
         Self { faults, entries, offset, path, known: Vec::new(), outline: Outline::default() }
     }
 
-    /// What `read` asks a table for.
+    /// The keys that `read` takes from a table.
     pub fn outline_of<R>(read: impl FnOnce(&mut Table<'_>) -> R) -> Outline {
         let (faults, empty) = (Faults::rehearsed(), DeTable::new());
         let mut table = Table::new(&faults, &empty, 0, String::new());
@@ -91,12 +95,12 @@ impl<'t> Table<'t> {
         table.outline
     }
 
-    /// The table itself as a place, for what is missing in it.
+    /// The place of the table itself, for errors about missing keys.
     pub fn here(&self) -> Located<()> {
         Located { value: (), at: self.faults.position(self.offset), path: self.path.clone() }
     }
 
-    /// Where the table stands: `listener[0]`.
+    /// The path of the table: `listener[0]`.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -106,7 +110,7 @@ impl<'t> Table<'t> {
         self.path = path;
     }
 
-    /// The value of a key, if it is there and right.
+    /// The value of a key; `None` where it is absent, or wrong, which is reported.
     pub fn optional<T: Value>(&mut self, key: &'static str) -> Option<Located<T>> {
         self.asks(key, false, Shape::Value(kind::<T>()));
         let value = self.entry(key)?;
@@ -119,10 +123,11 @@ impl<'t> Table<'t> {
         self.optional(key).unwrap_or(Located { value: default, at, path: self.path_to(key) })
     }
 
-    /// The value of a key that must be there.
+    /// The value of a key that must be present; `None` where it is absent or wrong, which is reported.
     pub fn required<T: Value>(&mut self, key: &'static str) -> Option<Located<T>> {
         self.asks(key, true, Shape::Value(kind::<T>()));
         if !self.entries.contains_key(key) {
+            // Known all the same: the error about another, misspelled key lists it.
             self.known.push(key);
             self.faults.add(&self.path, Some(self.offset), format!("\"{key}\" is missing (expected {})", T::EXPECTED));
             return None;
@@ -130,13 +135,14 @@ impl<'t> Table<'t> {
         self.optional(key)
     }
 
-    /// A list with something in it; a single value counts as a list of one. `None` where the key is absent.
+    /// A list of at least one entry; a single value counts as a list of one. `None` where the key is absent.
     pub fn list<T: Value>(&mut self, key: &'static str) -> Option<Vec<Located<T>>> {
         self.asks(key, false, Shape::List(kind::<T>()));
         let value = self.entry(key)?;
         let DeValue::Array(items) = value.get_ref() else {
             return Some(self.read(value, self.path_to(key)).into_iter().collect());
         };
+        // An empty list could be meant like an absent key, or like the opposite of one.
         if items.is_empty() {
             let message = format!("found an empty list, expected at least one: {}", T::EXPECTED);
             self.faults.add(&self.path_to(key), Some(value.span().start), message);
@@ -166,6 +172,7 @@ impl<'t> Table<'t> {
 
     /// A sub-table that may be absent.
     pub fn optional_table<R>(&mut self, key: &'static str, read: impl FnOnce(&mut Table<'_>) -> R) -> Option<R> {
+        // A rehearsal has no entries, and needs the keys of the table all the same.
         if !self.entries.contains_key(key) && !self.faults.rehearsed {
             self.known.push(key);
             return None;
@@ -225,7 +232,7 @@ impl<'t> Table<'t> {
         all
     }
 
-    /// Reports every key that was not asked for.
+    /// Reports every key that was not taken, with the keys that exist.
     pub fn finish(&mut self) {
         for key in self.entries.keys() {
             if !self.known.iter().any(|known| known == key.get_ref()) {
@@ -237,7 +244,7 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Remembered only where somebody wants to know.
+    /// Records a key for the outline. Only a rehearsal needs it.
     fn asks(&mut self, key: &'static str, required: bool, shape: Shape) {
         if self.faults.rehearsed {
             self.outline.0.entry(key).or_insert(Key { required, shape });

@@ -1,5 +1,5 @@
-//! The configuration as written, and every default. `config/reference.toml` says the same, and a test compares them.
-//! Must not know: what depends on what.
+//! The configuration as written, and every default. `config/reference.toml` lists the same, and a test compares them.
+//! Must not know: how keys depend on each other.
 
 use toml::de::DeTable;
 
@@ -41,8 +41,8 @@ pub struct File {
 }
 
 impl File {
-    /// Reads the text. What could be read is returned along with everything that could not; where the text is not TOML,
-    /// only that is told, since what follows from it would mislead.
+    /// Reads the text. Returns what could be read, and an error for everything that could not. Where the text is not TOML,
+    /// only that is reported, since errors that follow from it would mislead.
     pub fn decode(text: &str) -> Result<(Self, Vec<ConfigError>), Vec<ConfigError>> {
         let faults = Faults::new(text);
         let (root, syntax) = DeTable::parse_recoverable(text);

@@ -31,7 +31,7 @@ impl std::fmt::Display for ConfigError {
     }
 }
 
-/// A value, and where it stands. A default stands where its table begins.
+/// A value and its place. The place of a default is where its table begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located<T> {
     pub value: T,
@@ -40,12 +40,12 @@ pub struct Located<T> {
 }
 
 impl<T> Located<T> {
-    /// Where it stands, without what it is.
+    /// Its place, without its value.
     pub fn place(&self) -> Located<()> {
         Located { value: (), at: self.at, path: self.path.clone() }
     }
 
-    /// A fault of this value.
+    /// An error about this value.
     pub fn error(&self, message: impl Into<String>) -> ConfigError {
         ConfigError { path: self.path.clone(), position: Some(self.at), message: message.into() }
     }

@@ -1,8 +1,8 @@
-//! The configuration → what is shown of it: every key, under its own name and in the words in which it is written, with
-//! every default. The admin server shows this, and a reload compares two of them. Must not know: who looks at it.
+//! The configuration → what is shown of it: every key under its own name, with the value as it would be written, defaults
+//! included. The admin server shows this, and a reload compares two of them. Must not know: who uses it.
 //!
-//! Every struct is taken apart field by field, without `..`: a key that is added and not shown does not compile. Paths of
-//! secrets are shown, secrets are not in it.
+//! Every struct is destructured without `..`: a key that is added but not shown does not compile. Paths of secrets are
+//! shown, never the secrets.
 
 mod admin;
 mod backend;

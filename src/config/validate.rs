@@ -1,4 +1,4 @@
-//! `File` → `Config`: what depends on what, all faults at once. A `Config` is valid as far as that can be known without
+//! `File` → `Config`: checks how keys depend on each other, and reports all errors at once. A `Config` is valid as far as that can be known without
 //! opening a file or a socket. Must not know: how the text was read.
 
 use std::path::Path;
@@ -34,7 +34,7 @@ use policy::Policies;
 use reference::Backends;
 use runtime::Runtime;
 
-/// A valid configuration. Paths are resolved, names are parsed, references lead somewhere.
+/// A valid configuration. Paths are resolved, names are parsed, references exist.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub admin: Admin,
@@ -53,6 +53,7 @@ pub struct Config {
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let File { admin, log, runtime, resolver, listeners, backends, policies } = file;
     let mut errors = Vec::new();
+    // Backends refer to policies by name, and listeners to both.
     let policies = Policies::validated(policies, &mut errors);
     let backends = backends.into_iter().filter_map(|one| backend::validated(one, folder, &policies, &mut errors));
     let backends: Vec<Backend> = backends.collect();
@@ -72,6 +73,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     if !errors.is_empty() {
         return Err(errors);
     }
+    // Only a valid configuration shows which policies are used; the warnings depend on that.
     let of_listeners = listeners.iter().flat_map(Listener::policies);
     let of_listeners = of_listeners.map(|(listener, policy)| (format!("listener {listener:?}"), &*policy.name));
     let of_backends = backends.iter().filter_map(|backend| {

@@ -31,12 +31,12 @@ pub enum Workers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mode(pub u32);
 
-/// A host as a URL names it, without a port: a name in small letters without a last dot, or an IP address without brackets.
+/// A host as a URL has it, without a port: a name in lower case without a trailing dot, or an IP address without brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName(pub String);
 
 impl HostName {
-    /// Names are those of DNS, and of name servers that know underscores (Compose).
+    /// Reads a name or an IP address. Underscores are allowed, as in the names of Docker Compose services.
     pub fn parse(text: &str) -> Option<Self> {
         let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
         if let Ok(address) = bare.parse::<IpAddr>() {
@@ -59,7 +59,7 @@ impl Value for HostName {
     }
 }
 
-/// What is asked of clients: `None` for nothing.
+/// Whether clients are asked for a certificate: `None` for no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demanded(pub Option<Demand>);
 
@@ -113,7 +113,7 @@ impl Value for usize {
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let number = value.as_integer()?;
-        // An address space is the most that anything here counts.
+        // No count here needs more than 32 bits, and later conversions to u32 are exact.
         usize::from_str_radix(number.as_str(), number.radix())
             .ok()
             .filter(|count| (1..=u32::MAX as usize).contains(count))
@@ -125,7 +125,7 @@ impl Value for Duration {
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let duration = humantime::parse_duration(value.as_str()?).ok()?;
-        // Ten years: beyond that a deadline could not be reckoned.
+        // At most ten years: a much longer time could overflow when it is added to the clock.
         (Duration::from_millis(1)..=Duration::from_secs(315_360_000)).contains(&duration).then_some(duration)
     }
 }

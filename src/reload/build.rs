@@ -1,4 +1,4 @@
-//! What a reload reads and builds, before anything is changed. Must not know: on which thread, what becomes of it.
+//! What a reload reads and builds, before anything is changed. Must not know: on which thread, how the result is used.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub enum Origin {
     File(PathBuf),
     /// From standard input or a pipe, which can be read only once. Only its certificates can change.
     Once(PathBuf),
-    /// It was made by the program, and only its certificates can change.
+    /// Made by the program itself. Only its certificates can change.
     Program,
 }
 
@@ -39,7 +39,7 @@ pub struct Basis {
 pub struct Ready {
     pub config: Config,
     pub built: Built,
-    /// What is different; empty where nothing is.
+    /// The differences from the state in force.
     pub changes: Vec<Change>,
 }
 
@@ -50,7 +50,7 @@ impl Ready {
         Ok(Self { config, built, changes: Vec::new() })
     }
 
-    /// Reads everything again. This can take long, and waits for file systems.
+    /// Reads everything again. This can take long, since it waits for file systems.
     pub fn next(basis: Basis) -> Result<Self, Vec<ConfigError>> {
         let Basis { origin, config: before, snapshot, trust } = basis;
         let config = match &origin {
@@ -64,6 +64,7 @@ impl Ready {
     }
 }
 
+/// A reminder that a changed setting takes effect only at the next start.
 fn only_at_start(before: &Config, after: &Config) -> Option<Change> {
     let workers = before.runtime.workers != after.runtime.workers;
     let listen = |config: &Config| config.admin.listen.as_ref().map(|listen| listen.value.clone());

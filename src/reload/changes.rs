@@ -1,4 +1,4 @@
-//! Two states → what is different, in words. Pure. Must not know: how either came about.
+//! Two states → the differences, as text. Pure. Must not know: how either was made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::trust::clients::ClientAuth;
 
-/// One for each difference that matters to who operates it.
+/// One for each difference that matters to an operator.
 pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snapshot) -> Vec<Change> {
     let shown = (shown::config(before), shown::config(after));
     let mut changes = difference::between(&shown.0, &shown.1);
@@ -133,7 +133,7 @@ fn certificates(was: &[&Arc<Certificate>], is: &[&Arc<Certificate>]) -> Vec<Chan
     changes
 }
 
-/// By backend: what its health check and its TLS are.
+/// By backend: the identities of its health check and of its TLS, which include the contents of their files.
 fn pools(snapshot: &Snapshot) -> BTreeMap<&str, (impl PartialEq + use<>, impl PartialEq + use<>)> {
     let identities = snapshot
         .pools()

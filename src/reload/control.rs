@@ -1,4 +1,4 @@
-//! The handle by which others look at the state and ask for a change of it. Must not know: how a reload works.
+//! The handle with which other parts of the process read the state and ask for changes. Must not know: how a reload works.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use crate::warning::Warning;
 pub struct Control {
     commands: mpsc::Sender<Command>,
     pub current: Arc<Current>,
-    /// What is known of the last reload; changes after every attempt.
+    /// The state of the configuration and of the last reload; changes after every attempt.
     pub status: watch::Receiver<Arc<Status>>,
 }
 
-/// What was asked for.
+/// What can be asked for.
 #[derive(Debug)]
 pub enum Command {
     Reload(oneshot::Sender<Arc<Report>>),
@@ -33,14 +33,14 @@ pub struct Status {
     /// The configuration that is in force.
     pub config: Arc<Config>,
     pub started: Timestamp,
-    /// Counts the states that differed from the one before, the first one included.
+    /// The number of states so far that differed from the one before, the first included.
     pub generation: u64,
     pub last_success: Timestamp,
     pub successes: u64,
     pub failures: u64,
     /// Why the last attempt failed; empty where it did not.
     pub errors: Vec<ConfigError>,
-    /// What is not wrong but should be known, and certificates of folders that could not be loaded.
+    /// All warnings, and certificates of folders that could not be loaded; sorted.
     pub warnings: Arc<[Warning]>,
     pub draining: bool,
 }
@@ -51,13 +51,13 @@ pub struct Status {
 pub struct Stopping;
 
 impl Control {
-    /// A handle, and the end at which its commands arrive.
+    /// A handle, and the receiver of its commands.
     pub fn new(current: Arc<Current>, status: watch::Receiver<Arc<Status>>) -> (Self, mpsc::Receiver<Command>) {
         let (commands, arriving) = mpsc::channel(QUEUED);
         (Self { commands, current, status }, arriving)
     }
 
-    /// Reloads, and waits for what comes of it. Reloads that are asked for at the same time are one.
+    /// Reloads, and waits for the report. Reloads that are asked for at the same time are one reload.
     pub async fn reload(&self) -> Result<Arc<Report>, Stopping> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Reload(reply)).await.map_err(|_| Stopping)?;
@@ -70,5 +70,5 @@ impl Control {
     }
 }
 
-/// More than that wait for their turn to ask.
+/// Commands that wait to be taken; senders of more wait until there is room.
 const QUEUED: usize = 16;

@@ -1,4 +1,4 @@
-//! Two configurations as they are shown → what is different, key by key, in the words in which it is written. Pure.
+//! Two configurations as they are shown → the differences, key by key, written as in the file. Pure.
 //! Must not know: which keys there are.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ pub(super) fn between(before: &Table, after: &Table) -> Vec<Change> {
 
 /// What was found so far, and where the search is.
 struct Found {
-    /// As errors of the configuration have it: `listener "ldaps"`, `route "apps"`.
+    /// As in errors of the configuration: `listener "ldaps"`, `route "apps"`.
     path: Vec<String>,
     /// What a changed key counts as.
     kind: Kind,
@@ -47,8 +47,8 @@ impl Found {
             match (old.get(name.as_str()), new.get(name.as_str())) {
                 (None, _) => self.within(here, own, |found| found.add("added")),
                 (_, None) => self.within(here, own, |found| found.add("removed")),
-                // Settings of listeners and backends are few, and are to be seen as such; those of routes and servers are
-                // many.
+                // Changes of each kind are shown up to a limit. Those of routes can be thousands, and must not push out the few
+                // of listeners and backends.
                 (Some(old), Some(new)) => {
                     let inner = if matches!(own, Kind::Route | Kind::Server) { own } else { inner };
                     self.within(here, inner, |found| found.table(old, new));
@@ -95,7 +95,7 @@ fn sentence(key: &str, before: Option<&Shown>, after: Option<&Shown>) -> String 
     }
 }
 
-/// A list without entries is the same as none.
+/// Whether a key is not set; an empty list counts as not set.
 fn is_empty(shown: Option<&Shown>) -> bool {
     match shown {
         None | Some(Shown::Value(Value::Null)) => true,
@@ -108,7 +108,7 @@ fn by_name(tables: &Tables) -> HashMap<&str, &Table> {
     tables.all.iter().map(|(name, table)| (name.as_str(), table)).collect()
 }
 
-/// What a table that came or went counts as.
+/// The kind of change when such a table was added or removed.
 fn kind(one: &str) -> Kind {
     match one {
         "listener" => Kind::Listener,

@@ -1,8 +1,8 @@
 //! Work that reads files, on a thread of its own, with a limit on how long one file may take.
 //! Must not know: what the work is.
 //!
-//! A file system whose server is gone holds up whoever asks it for a file, for good, and a thread that waits in the kernel
-//! cannot be ended. So it is left behind, and whoever waited for it goes on.
+//! A network file system whose server is gone blocks every reader for good, and a thread that is blocked in the kernel cannot
+//! be ended. So the thread is left behind, and the caller goes on without it.
 
 use std::io;
 use std::path::PathBuf;
@@ -22,13 +22,13 @@ pub struct Job<T> {
     answer: oneshot::Receiver<T>,
     progress: Progress,
     thread: Option<JoinHandle<()>>,
-    /// How far the work had come when the time for a file began to run.
+    /// The progress of the work when the time for the current file began.
     steps: u64,
     deadline: Instant,
     patience: Duration,
 }
 
-/// Why nothing came of it.
+/// Why there is no result.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Lost {
     #[error("{}: could not be read within {} s (does its file system answer?)", path.display(), patience.as_secs())]
@@ -51,13 +51,14 @@ impl<T: Send + 'static> Job<T> {
         let (reply, answer) = oneshot::channel();
         let progress = Progress::default();
         let seen = progress.clone();
-        // Nobody receives it only if nobody waits any longer.
+        // Sending fails only where the job was dropped, and then the result is not needed.
         let run = move || drop(reply.send(seen.watch(work)));
         let thread = Some(thread::Builder::new().name(name.to_owned()).spawn(run)?);
         Ok(Self { answer, progress, thread, steps: 0, deadline: Instant::now() + patience, patience })
     }
 
-    /// Waits for the result, as long as one file after the other is read. A wait that is cut off can be begun again.
+    /// Waits for the result, as long as the work goes on to another file in time. Dropping the future loses nothing: the wait
+    /// can begin again.
     pub async fn finished(&mut self) -> Result<T, Lost> {
         loop {
             if let Ok(answer) = timeout_at(self.deadline, &mut self.answer).await {
@@ -70,7 +71,8 @@ impl<T: Send + 'static> Job<T> {
         }
     }
 
-    /// Whether it has read on since this was asked the last time. What has not asked for a file yet waits for none.
+    /// `Some` where the work has been at the same file since the last call. Work that has not opened a file yet, or waits for
+    /// the writer of a pipe, is not stuck.
     fn time_is_up(&mut self) -> Option<Lost> {
         let Place { path, steps, waits_for_writer } = self.progress.place();
         let reads_on = steps != std::mem::replace(&mut self.steps, steps);
@@ -78,7 +80,7 @@ impl<T: Send + 'static> Job<T> {
         Some(Lost::Stuck { path, patience: self.patience })
     }
 
-    /// The same for who has nothing else to do.
+    /// The same, blocking the thread.
     pub fn wait(mut self) -> io::Result<Result<T, Lost>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         Ok(runtime.block_on(self.finished()))
@@ -92,13 +94,13 @@ impl<T> Drop for Job<T> {
 }
 
 impl Lost {
-    /// As an error of the configuration, which names the files.
+    /// As an error of the configuration.
     pub fn error(&self) -> ConfigError {
         ConfigError { path: String::new(), position: None, message: self.to_string() }
     }
 }
 
-/// Threads of work that nobody waits for any longer.
+/// Threads of abandoned jobs.
 #[derive(Debug, Default)]
 pub(super) struct LeftBehind(Vec<(JoinHandle<()>, Progress)>);
 
@@ -107,7 +109,7 @@ impl LeftBehind {
         self.0.extend(job.thread.take().map(|thread| (thread, job.progress.clone())));
     }
 
-    /// Whether there may be one more; or which file the first one waits for.
+    /// Whether another job may begin. The error names the file that the oldest one waits for.
     pub(super) fn room(&mut self) -> Result<(), ConfigError> {
         self.0.retain(|(thread, _)| !thread.is_finished());
         let Some((_, progress)) = self.0.first().filter(|_| self.0.len() >= MOST_LEFT_BEHIND) else { return Ok(()) };
@@ -121,10 +123,10 @@ impl LeftBehind {
     }
 }
 
-/// For one file. A network file system whose server starts anew answers within that time.
+/// For one file. A network file system answers within this time after its server was restarted.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Each holds what it has loaded so far.
+/// Each keeps in memory what it has loaded so far.
 const MOST_LEFT_BEHIND: usize = 4;
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! What a reload changed → its line of the log. Must not know: what is different, who wants to know more of it.
+//! What a reload changed → its line in the log. Must not know: how changes are found, where all of them are listed.
 
-/// One difference, in words.
+/// One difference, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     kind: Kind,
     pub text: String,
 }
 
-/// Of what there may be thousands.
+/// The kinds of change, each of which may occur thousands of times. In the order of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Setting,
@@ -39,12 +39,12 @@ impl Kind {
 }
 
 impl Change {
-    /// With what it belongs to in front: `listener "main": `.
+    /// With its owner in front: `listener "main": `.
     pub(super) fn of(self, owner: &str) -> Self {
         Self { text: format!("{owner}: {}", self.text), ..self }
     }
 
-    /// Cut short where a list of thousands is in it.
+    /// Its text, cut where it is very long: a value can be a list of thousands.
     fn shown(&self) -> String {
         match self.text.char_indices().nth(LONGEST) {
             Some((end, _)) => format!("{} …", &self.text[..end]),
@@ -64,7 +64,7 @@ pub(super) fn line(changes: &[Change]) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
-/// So many of a kind are named.
+/// Changes of one kind that are shown; the rest is counted.
 const NAMED: usize = 10;
 
 /// Characters of one change.

@@ -1,4 +1,4 @@
-//! Files and folders → a nudge when something in them changes. Must not know: what is in them.
+//! Files and folders → a signal when something in them changes. Must not know: what is in them.
 //!
 //! Folders are watched rather than files: files are replaced by rename, and Kubernetes swaps a link. All of it happens on a
 //! thread of its own, since a path may lead to a file system that does not answer.
@@ -31,7 +31,7 @@ pub struct Watch {
     shared: Option<Arc<Shared>>,
 }
 
-/// What its thread is asked for.
+/// What the owner passes to the thread.
 #[derive(Debug)]
 struct Shared {
     next: Mutex<Option<Interests>>,
@@ -41,15 +41,16 @@ struct Shared {
 }
 
 impl Watch {
-    /// Nudges through `nudge`, whose queue may be full: one nudge is as good as many. Where the system cannot watch, the
-    /// slow re-read still notices.
+    /// Signals changes through `nudge`; where its queue is full, the signals in it are enough. Where the system cannot watch,
+    /// a warning is logged, and the periodic read finds changes.
     pub fn new(nudge: mpsc::Sender<()>) -> Self {
         let shared = start(nudge)
             .inspect_err(|error| tracing::warn!(%error, "files cannot be watched, changes are noticed by re-reading"));
         Self { shared: shared.ok() }
     }
 
-    /// Watches these and no others. Where that is new, it nudges: what changed before was not noticed.
+    /// Watches these and no others. Signals a change where something was not watched before, since a change before that was
+    /// missed.
     pub fn follow(&self, interests: Interests) {
         let Some(shared) = &self.shared else { return };
         *shared.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(interests);
@@ -68,7 +69,7 @@ impl Drop for Watch {
 
 impl Shared {
     fn wake(&self) {
-        // It fails only where it was woken very often, and then it is awake.
+        // It fails only where the counter is full, and then the thread wakes anyway.
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 }
@@ -83,10 +84,10 @@ fn start(nudge: mpsc::Sender<()>) -> io::Result<Arc<Shared>> {
     Ok(shared)
 }
 
-/// The thread's own.
+/// The state of the thread.
 struct Watcher {
     inotify: OwnedFd,
-    /// By the kernel's number for the folder: a folder that was removed and made again has another one.
+    /// By the kernel's watch descriptor: a folder that was removed and made again has another one.
     watched: HashMap<i32, Names>,
     warned: bool,
 }
@@ -100,7 +101,7 @@ impl Watcher {
                 changed |= self.follow(&interests);
             }
             if changed {
-                // A full queue holds a nudge already.
+                // A full queue already holds a signal.
                 let _ = nudge.try_send(());
             }
             let mut ready = [PollFd::new(&self.inotify, PollFlags::IN), PollFd::new(&shared.wake, PollFlags::IN)];
@@ -111,26 +112,27 @@ impl Watcher {
                     return;
                 }
             }
-            // Empty where it was an event.
+            // Resets the wake-up; nothing is there to read where an event of inotify woke the thread.
             let _ = rustix::io::read(&shared.wake, &mut [0; 8]);
         }
     }
 
-    /// Takes the events that there are. True if one of them matters.
+    /// Takes all pending events. True if one of them matters.
     fn events(&mut self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
         let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
         let mut matters = false;
         while let Ok(event) = events.next() {
             let kinds = event.events();
+            // The kernel dropped events, and any of them may have mattered.
             if kinds.contains(ReadFlags::QUEUE_OVERFLOW) {
                 matters = true;
                 continue;
             }
-            // One that is no longer watched has a last event.
+            // Events of a folder can still arrive after its watch was removed.
             let Some(names) = self.watched.get(&event.wd()) else { continue };
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-            // Without a name it is about the folder itself, which was moved or removed.
+            // An event without a name is about the folder itself, which was moved or removed.
             matters |= name.is_none_or(|name| names.matter(name));
             if kinds.contains(ReadFlags::IGNORED) {
                 self.watched.remove(&event.wd());
@@ -145,9 +147,9 @@ impl Watcher {
         for (folder, names) in Places::of(interests).into_iter() {
             match inotify::add_watch(&self.inotify, &folder, KINDS) {
                 Ok(number) => now.entry(number).or_default().add(names),
-                // The reload has its own words for what is gone.
+                // The reload itself reports what is missing.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                // A folder that can be passed through but not read; only a file's name in it could tell of a change.
+                // The folder can be entered but not read. Paths may lead through it all the same, so this is no reason to warn.
                 Err(Errno::ACCESS) => tracing::debug!(folder = %folder.display(), "cannot be watched: not readable"),
                 Err(error) if self.warned => tracing::debug!(folder = %folder.display(), %error, "cannot be watched"),
                 Err(error) => {
@@ -170,8 +172,8 @@ impl Watcher {
     }
 }
 
-/// What happens to a folder's files. A file that is written counts when its writer closes it, since before that it is not
-/// whole; and a log that another program keeps open is no event at all.
+/// The changes in a folder that count. A file counts when its writer closes it, since it is not complete before; so a log
+/// that another program keeps open causes no events.
 const KINDS: WatchFlags = WatchFlags::CLOSE_WRITE
     .union(WatchFlags::CREATE)
     .union(WatchFlags::DELETE)

@@ -1,5 +1,5 @@
 //! A ClientHello's server name and application protocols → which route takes it. Pure.
-//! Must not know: how a route does what it does, sockets, configuration.
+//! Must not know: what a route does with a connection, sockets, configuration.
 //!
 //! Most specific first: a route for the exact name, then for a one-label wildcard or for clients without a name, then for
 //! any name; and in each of them one that asks for an application protocol before one that does not.
@@ -30,11 +30,11 @@ pub struct Match {
     pub names: Vec<Name>,
     /// No server name.
     pub nameless: bool,
-    /// One of these application protocols. Where it is empty: whatever there is.
+    /// One of these application protocols. Empty for any, or none.
     pub protocols: Vec<Box<[u8]>>,
 }
 
-/// What became of a look-up.
+/// The result of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// The index of the route.
@@ -45,12 +45,12 @@ pub enum Found {
     Challenge,
 }
 
-/// Two routes that ask for the same, of which the second would never match.
+/// Two routes that match the same, so that the second would never be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     pub first: usize,
     pub second: usize,
-    /// What both ask for, in words.
+    /// What both match, as text: `a.test with ALPN "h2"`.
     pub what: String,
 }
 
@@ -58,7 +58,7 @@ pub struct Conflict {
 #[derive(Debug, Default)]
 pub struct Routes {
     exact: HashMap<Box<str>, Slot>,
-    /// By the parent: `*.example.com` stands under `example.com`.
+    /// By the parent: `*.example.com` is under `example.com`.
     wildcard: HashMap<Box<str>, Slot>,
     nameless: Slot,
     any: Slot,
@@ -72,7 +72,7 @@ struct Slot {
 }
 
 impl Routes {
-    /// Indexes routes by their place in `matches`, or tells which of them are in each other's way.
+    /// Indexes routes by their place in `matches`, or returns all conflicts between them.
     pub fn new(matches: &[Match]) -> Result<Self, Vec<Conflict>> {
         let mut routes = Self::default();
         let mut conflicts = Vec::new();
@@ -94,6 +94,7 @@ impl Routes {
             if wanted.nameless {
                 claim(&mut routes.nameless, "no server name");
             }
+            // Only a route that asks for no name at all is for any: `names` with `nameless` means exactly these.
             if wanted.names.is_empty() && !wanted.nameless {
                 claim(&mut routes.any, "any server name");
             }
@@ -101,18 +102,20 @@ impl Routes {
         if conflicts.is_empty() { Ok(routes) } else { Err(conflicts) }
     }
 
-    /// Finds the route for a server name, as the hello has it, and the protocols offered.
+    /// Finds the route for the server name and the protocols of a ClientHello.
     pub fn find<P: AsRef<[u8]>>(&self, server_name: Option<&str>, protocols: &[P]) -> Found {
         let challenge = protocols.iter().any(|protocol| protocol.as_ref() == ACME);
         let slots = match server_name {
             None => [Some(&self.nameless), None, Some(&self.any)],
             Some(name) => {
+                // Some clients send a trailing dot, against RFC 6066 section 3; names are without regard to case.
                 let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
                 let parent = name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, parent)| parent);
                 [self.exact.get(name.as_str()), parent.and_then(|parent| self.wildcard.get(parent)), Some(&self.any)]
             }
         };
         let mut slots = slots.into_iter().flatten();
+        // The CA's challenge must reach only a route that asks for it: another one would answer with a normal certificate.
         let found = match challenge {
             true => slots.find_map(|slot| slot.by_protocol.get(ACME).copied()),
             false => slots.find_map(|slot| slot.find(protocols)),
@@ -126,7 +129,7 @@ impl Routes {
 }
 
 impl Slot {
-    /// Takes the slot for a route; returns who has it already, and for which protocol.
+    /// Takes the slot for a route; returns the routes that already have it, each with the protocol.
     fn claim<'p>(&mut self, index: usize, protocols: &'p [Box<[u8]>]) -> Vec<(usize, Option<&'p [u8]>)> {
         if protocols.is_empty() {
             return match self.plain {
@@ -147,7 +150,7 @@ impl Slot {
         taken
     }
 
-    /// What the client likes best decides, where it offers the protocols of several routes.
+    /// Where a client offers the protocols of several routes, its own order decides.
     fn find<P: AsRef<[u8]>>(&self, protocols: &[P]) -> Option<usize> {
         let matching = || protocols.iter().find_map(|protocol| self.by_protocol.get(protocol.as_ref()).copied());
         let by_protocol = if self.by_protocol.is_empty() { None } else { matching() };
@@ -155,7 +158,7 @@ impl Slot {
     }
 }
 
-/// An application protocol for a person.
+/// An application protocol as text; bytes that are not printable ASCII are escaped.
 pub fn shown(protocol: &[u8]) -> String {
     protocol.escape_ascii().to_string()
 }
@@ -165,7 +168,9 @@ pub const ACME: &[u8] = b"acme-tls/1";
 
 /// The names of the listener's own way, and of the one for what is not TLS. No route can have them.
 pub const RESERVED: [&str; 2] = [DEFAULT, NOT_TLS];
+/// The name of the listener's own way.
 pub const DEFAULT: &str = "default";
+/// The name of the way for what is not TLS.
 pub const NOT_TLS: &str = "not_tls";
 
 #[cfg(test)]

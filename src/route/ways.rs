@@ -1,4 +1,4 @@
-//! The ways that a listener has for its clients. Must not know: sockets, how a way is gone.
+//! The ways that a listener has for its clients. Must not know: sockets, how a route is taken.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::tls::tickets::Tickets;
 use crate::tls::trust::clients::ClientAuth;
 use crate::tls::wire::hello::Hello;
 
-/// A listener's ways: by server name and application protocol, and what becomes of the rest.
+/// A listener's ways: routes by server name and application protocol, and the way for everything else.
 #[derive(Debug)]
 pub struct Ways {
     index: Routes,
@@ -45,7 +45,7 @@ pub struct Termination {
     pub terminator: Terminator,
     pub backend: Arc<Pool>,
     pub tickets: Option<Arc<Tickets>>,
-    /// What a ticket may be used for.
+    /// What a ticket is valid for: listener, route and requirements for client certificates.
     pub ticket_scope: String,
 }
 
@@ -61,7 +61,7 @@ impl Ways {
     /// `matches` and `routes` are in the same order.
     pub fn new(matches: &[Match], routes: Vec<Route>, default: Way, not_tls: Option<Arc<Pool>>) -> Self {
         Self {
-            // A valid configuration has no conflicts; an index without routes would leave all to the default.
+            // A valid configuration has no conflicts; an empty index would send every client to the default.
             index: Routes::new(matches).unwrap_or_default(),
             routes,
             default: Route { name: index::DEFAULT.into(), way: default },
@@ -93,6 +93,7 @@ impl Ways {
         &self.default
     }
 
+    /// What TLS is terminated with, and its backend, on each way that terminates it.
     pub fn terminations(&self) -> impl Iterator<Item = &Termination> {
         self.all().filter_map(|route| match &route.way {
             Way::Terminate(termination) => Some(&**termination),
@@ -105,7 +106,7 @@ impl Ways {
         self.terminations().map(|termination| &termination.terminator)
     }
 
-    /// What clients are judged by, where they are, by the route's name.
+    /// The judges of client certificates, each with the name of its route; routes that do not ask for one are left out.
     pub fn client_auths(&self) -> impl Iterator<Item = (&str, &Arc<ClientAuth>)> {
         self.all().filter_map(|route| match &route.way {
             Way::Terminate(termination) => Some((&*route.name, termination.terminator.client_auth()?)),
@@ -117,7 +118,7 @@ impl Ways {
     pub fn certificates(&self) -> Vec<&Arc<Certificate>> {
         let mut indexes: Vec<_> = self.terminations().map(|termination| &termination.terminator.certificates).collect();
         indexes.rotate_right(usize::from(matches!(self.default.way, Way::Terminate(_))));
-        // Most routes have the listener's own.
+        // Most routes share the listener's index: comparing pointers skips thousands of repetitions.
         let mut seen = HashSet::new();
         indexes.retain(|index| seen.insert(Arc::as_ptr(index)));
         let mut seen = HashSet::new();
@@ -127,6 +128,7 @@ impl Ways {
 }
 
 impl Way {
+    /// The mode with which the way was configured.
     pub fn mode(&self) -> Mode {
         match self {
             Self::Terminate(_) => Mode::Terminate,

@@ -1,17 +1,17 @@
 //! A file of trusted certificates → the certificates, for backends, health checks and clients alike.
-//! Must not know: whom they are trusted to vouch for.
+//! Must not know: what they are trusted for.
 
 use std::path::PathBuf;
 
 use rustls::pki_types::CertificateDer;
 
 use crate::config::located::Located;
-use crate::snapshot::certificates::Certificates;
+use crate::snapshot::reading::Reading;
 use crate::tls::certificate::pem;
 
-impl Certificates<'_> {
-    /// The certificates in a file, at least one, in the order of the file. `None` where the file cannot be used, which is
-    /// then among the errors. What the file holds besides certificates is a warning.
+impl Reading<'_> {
+    /// The certificates in a file, at least one, in the order of the file. `None` where the file cannot be used, which adds
+    /// an error. Other content of the file adds a warning.
     pub(super) fn trusted(&mut self, file: &Located<PathBuf>) -> Option<Vec<CertificateDer<'static>>> {
         let contents = match self.loading.plain(&file.value) {
             Ok(bytes) => pem::read_certificates(&bytes),

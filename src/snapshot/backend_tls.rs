@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::backend::Backend;
-use crate::snapshot::certificates::Certificates;
+use crate::snapshot::reading::Reading;
 use crate::snapshot::remarks;
 use crate::tls::handshake::connect::{Connector, Terms};
 use crate::tls::record::Layer;
 use crate::tls::trust::servers::Trust;
 
-/// What connects to the backend's servers, where they speak TLS. `None` where they do not, or where something is wrong,
-/// which `reading` then has among its errors.
-pub(super) fn connector(backend: &Backend, layer: Layer, reading: &mut Certificates<'_>) -> Option<Arc<Connector>> {
+/// The connector for a backend whose servers use TLS. `None` where they do not, or where something is wrong, which adds an
+/// error to `reading`.
+pub(super) fn connector(backend: &Backend, layer: Layer, reading: &mut Reading<'_>) -> Option<Arc<Connector>> {
     let tls = backend.tls.as_ref()?;
     let roots = match &tls.ca {
         Some(file) => reading.trusted(file)?,
@@ -40,7 +40,7 @@ pub(super) fn connector(backend: &Backend, layer: Layer, reading: &mut Certifica
     Some(connector)
 }
 
-/// The result; an error is added to `errors`, with its place.
+/// The value of a result; an error is added to `errors`, with its place.
 fn found<T, P, E: std::fmt::Display>(
     place: &Located<P>,
     result: Result<T, E>,

@@ -13,29 +13,29 @@ use crate::config::validate::limits::Limits;
 use crate::config::validate::listener::Listener as Settings;
 use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
-use crate::snapshot::certificates::Certificates;
+use crate::snapshot::reading::Reading;
 use crate::snapshot::{Built, Listener, Snapshot, backend_tls, health, ways};
 use crate::tls::certificate::store::Trust;
 use crate::tls::record::Layer;
 use crate::warning::Warning;
 
 impl Snapshot {
-    /// Loads every certificate and builds every index, taking over from `before` what is the same: certificates that did
-    /// not change, and the counts of listeners and servers. `before` stays usable whatever comes of it.
+    /// Loads every certificate and builds every index. Takes over from `before` what is the same: certificates that did not
+    /// change, and the counts of listeners and servers. `before` stays usable, also where this fails.
     pub fn build(config: &Config, before: &Self, trust: Trust, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
-        let mut certificates = Certificates::loading(&before.store, trust, now);
+        let mut reading = Reading::new(&before.store, trust, now);
         let layer = config.runtime.record_layer;
         let backends = config.backends.iter();
-        let pools: Vec<_> = backends.map(|backend| Arc::new(pool(backend, layer, before, &mut certificates))).collect();
-        config.admin.token_file.iter().for_each(|file| certificates.token(file));
+        let pools: Vec<_> = backends.map(|backend| Arc::new(pool(backend, layer, before, &mut reading))).collect();
+        config.admin.token_file.iter().for_each(|file| reading.token(file));
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let same = before.listeners.get(&settings.name).map(Arc::as_ref);
-            if let Some(listener) = listener(settings, same, &pools, layer, &mut certificates) {
+            if let Some(listener) = listener(settings, same, &pools, layer, &mut reading) {
                 listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
         }
-        let Certificates { loading, mut warnings, failures, unusable, errors, .. } = certificates;
+        let Reading { loading, mut warnings, failures, unusable, errors, .. } = reading;
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -46,31 +46,32 @@ impl Snapshot {
     }
 }
 
-/// A listener; `same` is the one of that name in the snapshot before. `None` where one of its ways cannot be built.
+/// A listener; `same` is the one of that name in the snapshot before. `None` where one of its ways cannot be built, which
+/// adds an error.
 fn listener(
     settings: &Settings,
     same: Option<&Listener>,
     pools: &[Arc<Pool>],
     layer: Layer,
-    certificates: &mut Certificates<'_>,
+    reading: &mut Reading<'_>,
 ) -> Option<Listener> {
-    let failures = certificates.failures.len();
-    let ways = ways::build(settings, same, pools, layer, certificates)?;
+    let failures = reading.failures.len();
+    let ways = ways::build(settings, same, pools, layer, reading)?;
     let Limits { allow, deny, counts } = &settings.limits;
     Some(Listener {
         name: Arc::clone(&settings.name),
         ways,
         handling: settings.handling,
-        load_failures: certificates.failures.len() - failures,
+        load_failures: reading.failures.len() - failures,
         admission: Admission::new(Prefixes::new(allow, deny), counts.clone(), same.map(|same| &same.admission)),
         trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
     })
 }
 
-fn pool(backend: &Backend, layer: Layer, before: &Snapshot, certificates: &mut Certificates<'_>) -> Pool {
-    let connector = backend_tls::connector(backend, layer, certificates);
+fn pool(backend: &Backend, layer: Layer, before: &Snapshot, reading: &mut Reading<'_>) -> Pool {
+    let connector = backend_tls::connector(backend, layer, reading);
     let before = before.pool(&backend.settings.name);
     let version = backend.settings.proxy_protocol;
-    let check = backend.health.as_ref().and_then(|health| health::check(health, version, layer, certificates));
+    let check = backend.health.as_ref().and_then(|health| health::check(health, version, layer, reading));
     Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
 }

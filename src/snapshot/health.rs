@@ -1,4 +1,4 @@
-//! A health check's settings, and the files that they name → a check that can be made. Must not know: who makes it.
+//! A health check's settings, and the files that they name → a check that can be made. Must not know: when it is made.
 
 use std::sync::Arc;
 
@@ -8,19 +8,14 @@ use crate::config::located::Located;
 use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
 use crate::net::proxy_protocol::write::{self, Version};
-use crate::snapshot::certificates::Certificates;
+use crate::snapshot::reading::Reading;
 use crate::tls::handshake::connect::{Alpn, Connector, Terms};
 use crate::tls::record::Layer;
 use crate::tls::trust::servers::Trust;
 
-/// Reads what is needed; `reading` remembers everything that is wrong.
-pub(super) fn check(
-    health: &Health,
-    version: Version,
-    layer: Layer,
-    reading: &mut Certificates<'_>,
-) -> Option<Arc<Check>> {
-    // On another port servers do not expect the PROXY protocol.
+/// Reads the files that a check needs. `None` where something is wrong, which adds an error to `reading`.
+pub(super) fn check(health: &Health, version: Version, layer: Layer, reading: &mut Reading<'_>) -> Option<Arc<Check>> {
+    // A port for checks alone is usually served without the PROXY protocol.
     let version = if health.port.is_some() { Version::Off } else { version };
     let kind = match (health.kind, &health.http) {
         (CheckType::Tcp, _) => Kind::Tcp,
@@ -37,7 +32,7 @@ pub(super) fn check(
             let bind = match &health.bind {
                 Some(bind) => {
                     let text = reading.secret(&bind.password_file)?;
-                    // A line's end is an editor's, not the password's.
+                    // The line break at the end comes from an editor and is not part of the password.
                     let password = text.strip_suffix('\n').unwrap_or(&text);
                     let password = password.strip_suffix('\r').unwrap_or(password);
                     if password.is_empty() {
@@ -69,7 +64,7 @@ pub(super) fn check(
     }))
 }
 
-fn tls(health: &Health, settings: &TlsSettings, layer: Layer, reading: &mut Certificates<'_>) -> Option<Tls> {
+fn tls(health: &Health, settings: &TlsSettings, layer: Layer, reading: &mut Reading<'_>) -> Option<Tls> {
     let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone() };
     if let Some(file) = &settings.ca {
         trust.roots = reading.trusted(file)?;

@@ -11,7 +11,7 @@ use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select;
 use crate::warning::Warning;
 
-/// How clients that give no name can get a certificate.
+/// How clients without a server name can get a certificate.
 #[derive(Debug, Clone)]
 pub(super) struct Reach {
     /// Whether they are served at all.
@@ -21,40 +21,40 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Of a listener's own way.
+    /// For the listener's own way.
     pub(super) fn of(listener: &Listener) -> Self {
         let address =
             |listen: &Located<Address>| listen.value.ip().filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_canonical());
         let addresses = listener.listen.iter().map(address).collect::<Option<HashSet<_>>>();
         Self {
             nameless: !listener.require_sni,
-            // A proxy in front says which one it was.
+            // Behind a proxy, the PROXY header names the address, and that can be any.
             addresses: addresses.filter(|_| listener.trusted_proxies.is_none()).map(Arc::new),
         }
     }
 
     /// Warnings for certificates that no client can get.
-    pub(super) fn nobodys(&self, index: &select::Certificates, now: i64) -> Vec<Warning> {
-        let nobody = |certificate: &Certificate| Warning::about(&*certificate.label, "is served to no client");
+    pub(super) fn unreachable(&self, index: &select::Certificates, now: i64) -> Vec<Warning> {
+        let unserved = |certificate: &Certificate| Warning::about(&*certificate.label, "is served to no client");
         let shadowed = index
             .shadowed(now)
             .into_iter()
-            .map(|(one, preferred)| nobody(&one).with(format!(": {} is always preferred", preferred.label)));
+            .map(|(one, preferred)| unserved(&one).with(format!(": {} is always preferred", preferred.label)));
         let defaults = index.defaults();
         let is_default = |one: &Arc<Certificate>| defaults.contains(&Arc::as_ptr(one));
         let only_addresses = index.all().iter().filter(|one| one.names.is_empty() && !is_default(one));
-        let unreachable = only_addresses.filter_map(|one| {
+        let no_address = only_addresses.filter_map(|one| {
             let here = |own: &IpAddr| match &self.addresses {
                 Some(addresses) => addresses.contains(&own.to_canonical()),
                 None => true,
             };
             let why = match () {
-                () if !self.nameless => "and clients that give no name are not served",
+                () if !self.nameless => "and clients without a server name are not served",
                 () if !one.addresses.iter().any(here) => "and the listener has none of these addresses",
                 () => return None,
             };
-            Some(nobody(one).with(format!(": it has addresses and no names, {why}")))
+            Some(unserved(one).with(format!(": it has addresses and no names, {why}")))
         });
-        shadowed.chain(unreachable).collect()
+        shadowed.chain(no_address).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! A certificate → what is not wrong with it but should be known. Must not know: files, listeners.
+//! A certificate → warnings about it. Must not know: files, listeners.
 
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::expiry;
@@ -7,7 +7,7 @@ use crate::tls::certificate::store::loaded::Item;
 use crate::tls::certificate::x509::rfc3339;
 use crate::warning::Warning;
 
-/// Everything about a certificate and its files, at `now`.
+/// All warnings about a certificate and its files at `now`, in seconds since 1970.
 pub(super) fn of(item: &Item, now: i64) -> Vec<Warning> {
     let certificate = &*item.entry.certificate;
     let mut warnings = item.warnings.clone();
@@ -31,7 +31,7 @@ pub(super) fn of(item: &Item, now: i64) -> Vec<Warning> {
     warnings
 }
 
-/// What should be known of a certificate's validity, and of its chain's.
+/// Warnings about the validity of a certificate and of its chain.
 fn validity(certificate: &Certificate, now: i64) -> Vec<Warning> {
     let about =
         |what: &'static str, end: i64| Warning::about(&*certificate.label, what).with(format!(" {}", rfc3339(end)));
@@ -59,8 +59,8 @@ fn issuer_validity(certificate: &Certificate, issuer: &Facts, now: i64) -> Warni
     Warning::about(&*certificate.label, what).with(detail)
 }
 
-/// A certificate that signs itself and has names is what `openssl req -x509` makes for trying out; that it may sign others is
-/// what that program does by default.
+/// Whether it is a certificate for testing, as `openssl req -x509` makes it: self-signed, with names. That program sets the
+/// CA flag by default, so the flag is no reason for a warning.
 fn is_own_test(certificate: &Certificate) -> bool {
     let leaf = certificate.key.cert.first().and_then(|der| Facts::of(der).ok());
     leaf.is_some_and(|leaf| !leaf.names.is_empty() && leaf.subject == leaf.issuer)

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::config::located::{ConfigError, Located};
-use crate::snapshot::certificates::Certificates;
 use crate::snapshot::reach::Reach;
+use crate::snapshot::reading::Reading;
 use crate::snapshot::remarks;
 use crate::tls::certificate::select;
 use crate::tls::certificate::source::Source;
@@ -14,13 +14,13 @@ use crate::tls::handshake::never_served;
 use crate::tls::policy::Policy;
 use crate::warning::Warning;
 
-/// The certificates of a listener or a route; `here` is its place. What is wrong with them, `reading` has among its errors.
+/// The certificates of a listener or a route; `here` is its place. What is wrong with them is added to `reading`.
 pub(super) fn certificates(
     here: &Located<()>,
     policy: &Policy,
     sources: &[Located<Source>],
     reach: &Reach,
-    reading: &mut Certificates<'_>,
+    reading: &mut Reading<'_>,
 ) -> select::Certificates {
     let place = Arc::from(here.path.as_str());
     let Given { items, unusable } = load(here, policy, sources, reading);
@@ -28,24 +28,25 @@ pub(super) fn certificates(
     let now = reading.now.as_second();
     let mut warnings: Vec<Warning> = items.iter().flat_map(|item| remarks::of(item, now)).collect();
     let index = select::Certificates::new(items.into_iter().map(|item| item.entry).collect());
-    // With none that can be served, the listener could do nothing but refuse.
+    // With no certificate that can be served, the listener would refuse every client: then it is an error.
     let none_left = index.all().iter().all(|certificate| never_served(certificate, policy).is_some());
     if none_left { &mut reading.errors } else { &mut reading.unusable }.extend(unusable);
     warnings.extend(index.overlaps().into_iter().map(|name| Warning::about(name, OVERLAP)));
-    warnings.extend(reach.nobodys(&index, now));
+    warnings.extend(reach.unreachable(&index, now));
     reading.warnings.extend(warnings.into_iter().map(|warning| warning.at(&place)));
     index
 }
 
-/// What several sources give.
+/// What several sources contain.
 struct Given {
     items: Vec<Item>,
-    /// A certificate that was found and that the policy can never serve. One that the operator named is an error.
+    /// Certificates that were found in folders and that the policy can never serve. One that the operator named is an error
+    /// at once.
     unusable: Vec<ConfigError>,
 }
 
-/// Loads every source. That all of them together give nothing is an error.
-fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], reading: &mut Certificates<'_>) -> Given {
+/// Loads every source. It is an error where all of them together contain no certificate.
+fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], reading: &mut Reading<'_>) -> Given {
     let place = Arc::from(here.path.as_str());
     let mut given = Given { items: Vec::new(), unusable: Vec::new() };
     let (errors, failures) = (reading.errors.len(), reading.failures.len());
@@ -67,7 +68,7 @@ fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], readin
     let skipped = reading.failures.split_off(failures);
     if given.items.is_empty() && reading.errors.len() == errors {
         let mut message = NONE_FOUND.to_owned();
-        // Without them nobody would know why.
+        // The reasons why files were skipped explain why nothing is left.
         message.extend(skipped.iter().map(|reason| format!("; {reason}")));
         reading.errors.push(here.error(message));
     }

@@ -1,4 +1,4 @@
-//! A listener's settings → its ways: certificates, what clients have to show, ticket keys. Must not know: sockets, how a
+//! A listener's settings → its ways: certificates, requirements for client certificates, ticket keys. Must not know: sockets, how a
 //! route is taken.
 
 use std::collections::HashMap;
@@ -16,8 +16,8 @@ use crate::config::validate::route as written;
 use crate::route::index::Mode;
 use crate::route::ways::{Route, Termination, Way, Ways};
 use crate::snapshot::Listener;
-use crate::snapshot::certificates::Certificates;
 use crate::snapshot::reach::Reach;
+use crate::snapshot::reading::Reading;
 use crate::snapshot::served;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select;
@@ -32,31 +32,26 @@ mod judges;
 
 use judges::Judges;
 
-/// Builds a listener's routes, and its own way. `None` where something is wrong, which is then among the
-/// errors of `certificates`.
+/// Builds a listener's routes, and its own way. `None` where something is wrong, which adds an error to `reading`.
 pub(super) fn build(
     listener: &Settings,
     same: Option<&Listener>,
     pools: &[Arc<Pool>],
     layer: Layer,
-    certificates: &mut Certificates<'_>,
+    reading: &mut Reading<'_>,
 ) -> Option<Ways> {
     let pool = |backend: &BackendRef| pools.get(backend.index).map(Arc::clone);
     let reach = Reach::of(listener);
     let own = match listener.certificates.is_empty() {
         true => Arc::default(),
-        false => Arc::new(served::certificates(
-            &listener.here,
-            &listener.policy,
-            &listener.certificates,
-            &reach,
-            certificates,
-        )),
+        false => {
+            Arc::new(served::certificates(&listener.here, &listener.policy, &listener.certificates, &reach, reading))
+        }
     };
     let mut making = Making {
         listener,
         layer,
-        certificates,
+        reading,
         tickets: tickets_of(same),
         judges: Judges::of(same),
         judged: HashMap::new(),
@@ -86,7 +81,7 @@ pub(super) fn build(
     default.filter(|_| whole).map(|default| Ways::new(&matches, routes, default, not_tls))
 }
 
-/// A way on which TLS does not end.
+/// A way on which TLS is not terminated.
 fn untouched(mode: Mode, pool: Option<Arc<Pool>>) -> Way {
     match (mode, pool) {
         (Mode::Passthrough, Some(pool)) => Way::Passthrough(pool),
@@ -98,13 +93,13 @@ fn untouched(mode: Mode, pool: Option<Arc<Pool>>) -> Way {
 struct Making<'a, 'b> {
     listener: &'a Settings,
     layer: Layer,
-    certificates: &'a mut Certificates<'b>,
-    /// Those of the listener before this one, by scope.
+    reading: &'a mut Reading<'b>,
+    /// Those of the same listener in the snapshot before, by scope.
     tickets: HashMap<&'a str, &'a Tickets>,
     judges: Judges<'a>,
     /// By policy: why it can serve none of the listener's own certificates. Many routes have the same policy.
     judged: HashMap<*const Policy, Option<String>>,
-    /// What is in the listener's files of ticket keys, once they are read.
+    /// The secrets in the listener's files of ticket keys, once they are read: every route has the same files.
     secrets: Option<Vec<Secret>>,
 }
 
@@ -124,7 +119,7 @@ struct Terms<'a> {
 }
 
 impl<'a> Making<'a, '_> {
-    /// A route's way; its certificates are its own or, where it has none, its listener's.
+    /// A route's way. It uses its listener's certificates where it has none of its own.
     fn route(
         &mut self,
         route: &'a written::Route,
@@ -142,14 +137,9 @@ impl<'a> Making<'a, '_> {
                 Arc::clone(own)
             }
             false => {
+                // A route for names gets no clients without one, so its certificates must be reachable by name.
                 let reach = Reach { nameless: reach.nameless && route.matching.nameless, ..reach.clone() };
-                Arc::new(served::certificates(
-                    &route.here,
-                    &route.policy,
-                    &route.certificates,
-                    &reach,
-                    self.certificates,
-                ))
+                Arc::new(served::certificates(&route.here, &route.policy, &route.certificates, &reach, self.reading))
             }
         };
         let terms = Terms {
@@ -164,7 +154,7 @@ impl<'a> Making<'a, '_> {
 
     fn terminate(&mut self, terms: Terms<'a>, index: Arc<select::Certificates>, backend: Arc<Pool>) -> Option<Way> {
         let client_auth = match terms.client_auth {
-            Some(asked) => Some(self.judges.judge(asked, self.certificates)?),
+            Some(asked) => Some(self.judges.judge(asked, self.reading)?),
             None => None,
         };
         let scope = ticket_scope(self.listener, terms.route, client_auth.as_deref());
@@ -184,21 +174,22 @@ impl<'a> Making<'a, '_> {
                 Some(Way::Terminate(Box::new(Termination { terminator, backend, tickets, ticket_scope: scope })))
             }
             Err(error) => {
-                self.certificates.errors.push(terms.here.error(format!("policy: {}", fault::reason(&error))));
+                self.reading.errors.push(terms.here.error(format!("policy: {}", fault::reason(&error))));
                 None
             }
         }
     }
 
-    /// A route that could do nothing but refuse, under a policy of its own, is a mistake. `own` are the listener's certificates.
+    /// Adds an error where a route's own policy can serve none of the listener's certificates (`own`): the route would refuse
+    /// every client.
     fn unserved(&mut self, route: &written::Route, own: &select::Certificates) {
         let judged = self.judged.entry(Arc::as_ptr(&route.policy));
         if let Some(reason) = judged.or_insert_with(|| none_served(own.all(), &route.policy)) {
-            self.certificates.errors.push(route.here.error(format!("certificates: {reason}")));
+            self.reading.errors.push(route.here.error(format!("certificates: {reason}")));
         }
     }
 
-    /// A scope's ticket keys: those of the listener's files, or its own, which it keeps as long as the scope is the same.
+    /// A scope's ticket keys: from the listener's files, or generated, and then kept as long as the scope is the same.
     fn tickets(&mut self, scope: &str) -> Option<Tickets> {
         let listener::Tickets { on, settings, keys } = &self.listener.tickets;
         if !on {
@@ -208,13 +199,13 @@ impl<'a> Making<'a, '_> {
             let same = self.tickets.get(scope).copied();
             return Some(Tickets::own(*settings, unix_time, same));
         }
-        let secrets = self.secrets.get_or_insert_with(|| secrets(keys, self.certificates));
+        let secrets = self.secrets.get_or_insert_with(|| secrets(keys, self.reading));
         Tickets::shared(*settings, unix_time, secrets, scope.as_bytes())
     }
 }
 
-/// What is in files of ticket keys. What is wrong with them is an error.
-fn secrets(files: &[Located<PathBuf>], reading: &mut Certificates<'_>) -> Vec<Secret> {
+/// The secrets in files of ticket keys. What is wrong with a file adds an error.
+fn secrets(files: &[Located<PathBuf>], reading: &mut Reading<'_>) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for file in files {
         let Some(text) = reading.secret(file) else { continue };
@@ -226,15 +217,15 @@ fn secrets(files: &[Located<PathBuf>], reading: &mut Certificates<'_>) -> Vec<Se
     secrets
 }
 
-/// Why a policy can serve none of these certificates: what is wrong with the first one. `None` where it can serve one.
+/// Why a policy can serve none of these certificates: the reason for the first one. `None` where it can serve one.
 fn none_served(certificates: &[Arc<Certificate>], policy: &Policy) -> Option<String> {
     let reasons: Option<Vec<String>> =
         certificates.iter().map(|certificate| never_served(certificate, policy)).collect();
     reasons?.into_iter().next()
 }
 
-/// What a ticket may be used for: this route of this listener, and what its clients have to show. Where any of it is another,
-/// the ticket opens no more.
+/// What a ticket is valid for: this route of this listener, with these requirements for client certificates. Where any of it
+/// changes, tickets from before are refused, so that no client resumes a session that it could not open now.
 fn ticket_scope(listener: &Settings, route: Option<&written::Route>, client_auth: Option<&ClientAuth>) -> String {
     let route = route.map(|route| format!("\0route {}", route.name)).unwrap_or_default();
     let hex = |bytes: &[u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

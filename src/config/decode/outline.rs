@@ -1,5 +1,5 @@
-//! What keys a table may have, as the reading of it asks for them: so that nothing else has to list them.
-//! Must not know: which keys there are, who wants to know.
+//! The keys that a table may have, recorded from the code that reads it, so that no second list of them exists.
+//! Must not know: which keys there are, what the outline is used for.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub enum Shape {
 /// A kind of value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
-    /// In words, as in an error.
+    /// What may be written, as errors say it.
     pub expected: &'static str,
     /// The types of JSON Schema that it may be written as.
     pub types: &'static [&'static str],

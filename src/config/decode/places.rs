@@ -1,5 +1,5 @@
 //! Offsets in a text → line and column. The text is counted once, so that a place costs the same wherever it is.
-//! Must not know: what the text says.
+//! Must not know: what the text means.
 
 use crate::config::located::Position;
 
@@ -11,7 +11,7 @@ pub(super) struct Places<'t> {
     lines: Vec<usize>,
     /// The characters before each whole block: a long line does not have to be counted from its beginning.
     characters: Vec<usize>,
-    /// How many bytes were counted, for the test that it is not more than it has to be.
+    /// How many bytes were counted, for the test that limits it.
     #[cfg(test)]
     counted: std::cell::Cell<usize>,
 }

@@ -1,4 +1,4 @@
-//! `[admin]` as written. Must not know: what depends on what.
+//! `[admin]` as written. Must not know: how keys depend on each other.
 
 use crate::config::decode::Table;
 use crate::config::located::Located;

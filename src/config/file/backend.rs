@@ -1,4 +1,4 @@
-//! `[backend.NAME]` as written. Must not know: what depends on what.
+//! `[backend.NAME]` as written. Must not know: how keys depend on each other.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `tls` of a `[backend.NAME]` as written. Must not know: what depends on what.
+//! `tls` of a `[backend.NAME]` as written. Must not know: how keys depend on each other.
 
 use crate::config::decode::Table;
 use crate::config::located::Located;
@@ -6,6 +6,7 @@ use crate::config::values::health::Pinned;
 use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy::aws;
 
+/// `tls` of a `[backend.NAME]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     pub here: Located<()>,

@@ -1,4 +1,4 @@
-//! `client_auth` of a listener or a route, as written. Must not know: what depends on what.
+//! `client_auth` of a listener or a route, as written. Must not know: how keys depend on each other.
 
 use crate::config::decode::Table;
 use crate::config::located::Located;

@@ -1,5 +1,5 @@
-//! The keys of a `[[listener]]` that say who may connect, and how often, as written.
-//! Must not know: what depends on what.
+//! The keys of a `[[listener]]` that limit which clients may connect, and how often, as written.
+//! Must not know: how keys depend on each other.
 
 use ipnet::IpNet;
 
@@ -8,6 +8,7 @@ use crate::config::located::Located;
 use crate::limit::admission::Failures;
 use crate::limit::rate::Rate;
 
+/// The keys of a `[[listener]]` that limit clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     pub allow: Option<Vec<Located<IpNet>>>,

@@ -1,4 +1,4 @@
-//! `[policy.NAME]` as written. Must not know: what depends on what.
+//! `[policy.NAME]` as written. Must not know: how keys depend on each other.
 
 use crate::config::decode::Table;
 use crate::config::located::Located;

@@ -1,4 +1,4 @@
-//! `[resolver]` as written. Must not know: what depends on what.
+//! `[resolver]` as written. Must not know: how keys depend on each other.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `[[listener.route]]` as written. Must not know: what depends on what.
+//! `[[listener.route]]` as written. Must not know: how keys depend on each other.
 
 use crate::config::decode::Table;
 use crate::config::file::client_auth::ClientAuth;
@@ -28,6 +28,7 @@ impl Route {
         let name = table.optional::<String>("name");
         let server_names = table.list::<String>("server_names");
         let first = || server_names.as_ref().and_then(|names| names.first());
+        // Errors show the route by its first server name where it has no name.
         if let Some(name) = name.as_ref().or_else(first) {
             let (listener, _) = table.path().rsplit_once(": ").unwrap_or_default();
             table.rename(format!("{listener}: route {:?}", name.value));

@@ -1,4 +1,4 @@
-//! `[runtime]` as written. Must not know: what depends on what.
+//! `[runtime]` as written. Must not know: how keys depend on each other.
 
 use std::time::Duration;
 

@@ -41,7 +41,7 @@ fn table(backend: &Backend) -> Table {
         .table("tls", tls.as_ref().map(backend_tls::table))
 }
 
-/// The balance method `first` takes them in their order.
+/// Servers in their order, which the balance method `first` depends on.
 fn servers(entries: &[Entry]) -> Tables {
     let all = entries.iter().map(|entry| {
         let Entry { place, weight, backup, max_connections } = entry;

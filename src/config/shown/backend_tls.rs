@@ -7,7 +7,7 @@ use crate::tls::handshake::connect::Alpn;
 
 pub(super) fn table(tls: &Tls) -> Table {
     let Tls { here: _, ca, pins, server_name, certificate, policy, alpn } = tls;
-    // Its other keys have no place here.
+    // The other keys of a source cannot be set for a backend.
     let certificate = certificate.as_ref().map(|source| source.value.shown());
     let half = |key| certificate.as_ref().and_then(|shown| shown.get(key)).cloned();
     let alpn: Shown = match alpn {

@@ -6,7 +6,7 @@ use crate::config::validate::client_auth::ClientAuth;
 use crate::config::values::Demanded;
 use crate::tls::trust::clients::settings::Settings;
 
-/// Where nothing is asked of clients, no other key means anything.
+/// Only the mode where clients are not asked for a certificate: the other keys then have no effect.
 pub(super) fn table(auth: Option<&ClientAuth>) -> Table {
     let mode = Demanded(auth.map(|auth| auth.settings.demand));
     let table = Table::default().key("mode", mode.word());

@@ -1,4 +1,4 @@
-//! The keys of a listener about who may connect, and how often → what is shown of them.
+//! The keys of a listener that limit its clients → what is shown of them.
 
 use serde_json::Value;
 

@@ -6,13 +6,13 @@ use crate::config::shown::values::{backend, certificates, protocols, texts};
 use crate::config::validate::route::Route;
 use crate::route::index::{Match, Mode};
 
-/// Which route takes a client does not depend on their order.
+/// A list in any order: the order of routes does not decide which one takes a client.
 pub(super) fn tables(routes: &[Route]) -> Tables {
     let all = routes.iter().map(|route| (route.name.to_string(), table(route)));
     Tables { one: "route", form: Form::List, all: all.collect() }
 }
 
-/// The keys about TLS mean something only where it is terminated.
+/// The keys about TLS are shown only where it is terminated: elsewhere they have no effect.
 fn table(route: &Route) -> Table {
     let Route {
         here: _,

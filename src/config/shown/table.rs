@@ -28,7 +28,7 @@ pub struct Tables {
     pub all: Vec<(String, Table)>,
 }
 
-/// How tables of one kind are put together.
+/// How tables of one kind are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A list, in any order; the name is a key of the table.
@@ -40,29 +40,29 @@ pub enum Form {
 }
 
 impl Table {
-    /// With one key more.
+    /// Adds a key.
     pub(super) fn key(mut self, key: &'static str, shown: impl Into<Shown>) -> Self {
         self.0.push((key, shown.into()));
         self
     }
 
-    /// With a table that may not be there.
+    /// Adds a table, or null where there is none.
     pub(super) fn table(self, key: &'static str, table: Option<Self>) -> Self {
         self.key(key, table.map_or(Shown::Value(Value::Null), Shown::Table))
     }
 
-    /// With all keys of another table.
+    /// Adds all keys of another table.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// What the key holds, if it is there.
+    /// The value of a key; `None` where the table does not have it.
     pub fn get(&self, key: &str) -> Option<&Shown> {
         self.0.iter().find(|(name, _)| *name == key).map(|(_, shown)| shown)
     }
 
-    /// The same as a JSON object.
+    /// The table as a JSON object.
     pub fn json(&self) -> Value {
         self.0.iter().map(|(key, shown)| ((*key).to_owned(), shown.json())).collect::<Map<_, _>>().into()
     }

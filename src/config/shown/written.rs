@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::config::shown::table::{Form, Shown, Table, Tables};
 
-/// The right-hand side of a line; `None` where the key is not set. Tables with names are named, and no more.
+/// The right-hand side of a line; `None` where the key is not set. Of tables with names, only the names are written.
 pub fn toml(shown: &Shown) -> Option<String> {
     match shown {
         Shown::Value(value) => of_json(value),

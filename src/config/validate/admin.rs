@@ -1,4 +1,4 @@
-//! Where the admin server listens, and who may ask it, as far as that can be known to be valid without a socket.
+//! Where the admin server listens and which requests it accepts, as far as that can be validated without a socket.
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,13 @@ use crate::net::address::Address;
 /// `[admin]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
-    /// There is no admin server without it.
+    /// Without it there is no admin server.
     pub listen: Option<Located<Address>>,
-    /// Of the Unix socket.
+    /// The permissions of the Unix socket.
     pub socket_mode: Mode,
-    /// What it holds allows changes on TCP.
+    /// The token in it permits changes over TCP.
     pub token_file: Option<Located<PathBuf>>,
-    /// Names and addresses by which it may be asked on TCP, besides localhost and its own address.
+    /// The hosts that a request over TCP may name, besides localhost and its own address.
     pub hosts: Vec<HostName>,
 }
 

@@ -1,4 +1,4 @@
-//! A backend, as far as it can be known to be valid without connecting to it.
+//! A backend, as far as it can be validated without connecting to it.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,11 +16,12 @@ use crate::config::validate::wording::present;
 use crate::config::values::server;
 use crate::net::address::Address;
 
+/// `[backend.NAME]`, valid.
 #[derive(Debug, Clone)]
 pub struct Backend {
     pub settings: Settings,
     pub health: Option<Health>,
-    /// Servers are spoken to in plain bytes without it.
+    /// `None`: the connections to its servers are not encrypted.
     pub tls: Option<Tls>,
 }
 
@@ -74,7 +75,7 @@ pub(super) fn validated(
     })
 }
 
-/// The name under which all servers are looked up, if it is one.
+/// The name by which all servers are looked up, if it is the same for all: their certificate should have it.
 fn one_name(entries: &[Entry]) -> Option<&str> {
     let mut names = entries.iter().map(|entry| match &entry.place {
         Place::Source(Source::Dns { name, .. }) => Some(name.trim_end_matches('.')),

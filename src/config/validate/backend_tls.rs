@@ -1,4 +1,4 @@
-//! TLS to a backend, as far as it can be known to be valid without opening a file.
+//! TLS to a backend, as far as it can be validated without opening a file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy::Policy;
 use crate::tls::trust::servers::Pin;
 
+/// `tls` of a `[backend.NAME]`, valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     pub here: Located<()>,
     pub ca: Option<Located<PathBuf>>,
     pub pins: Vec<Pin>,
     pub server_name: ServerName<'static>,
-    /// Shown to servers that ask for a certificate.
+    /// Sent to servers that request a certificate.
     pub certificate: Option<Located<Source>>,
     pub policy: Arc<Policy>,
     pub alpn: Alpn,
@@ -55,7 +56,7 @@ pub(super) fn validated(
     };
     let certificate = match (tls.cert, tls.key) {
         (Some(cert), Some(key)) => {
-            // Nobody asks for it by a name.
+            // It is never chosen by name: a server requests any certificate.
             let names = Some(Vec::new());
             let pair = Pair { cert: cert.value.into(), key: key.value.into(), chain: None, names, default: false };
             Some(Located { value: Source::pair(pair).below(folder), at: cert.at, path: cert.path })

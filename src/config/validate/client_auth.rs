@@ -1,4 +1,4 @@
-//! What clients have to show, as far as it can be known to be valid without opening a file.
+//! The requirements for client certificates, as far as they can be validated without opening a file.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use crate::config::validate::paths::files;
 use crate::tls::trust::clients::identity::Allowed;
 use crate::tls::trust::clients::settings::Settings;
 
+/// `client_auth` of a listener or a route that asks clients for a certificate.
 #[derive(Debug, Clone)]
 pub struct ClientAuth {
     pub here: Located<()>,
@@ -18,17 +19,18 @@ pub struct ClientAuth {
     pub crl: Vec<Located<PathBuf>>,
 }
 
-/// What is asked for, without the place in the file: the settings, the files of CAs, and those of lists.
+/// The requirements without their places in the file: the settings, the files of CAs, and those of lists.
 pub type Asked<'a> = (&'a Settings, Vec<&'a PathBuf>, Vec<&'a PathBuf>);
 
 impl ClientAuth {
+    /// The requirements, equal for all listeners and routes that have the same.
     pub fn asked(&self) -> Asked<'_> {
         let ca = self.ca.iter().map(|file| &file.value).collect();
         (&self.settings, ca, self.crl.iter().map(|file| &file.value).collect())
     }
 }
 
-/// `None` where nothing is asked of clients.
+/// `None` where clients are not asked for a certificate.
 pub(super) fn validated(
     written: file::client_auth::ClientAuth,
     folder: &Path,
@@ -44,6 +46,7 @@ pub(super) fn validated(
             Err(fault) => errors.push(name.error(fault.to_string())),
         }
     }
+    // With mode "off" the other keys may stay in the file, but must be valid: they can be switched on again.
     let demand = mode.value.0?;
     if ca.is_empty() && errors.len() == before {
         errors.push(

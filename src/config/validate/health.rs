@@ -1,4 +1,4 @@
-//! A health check, as far as it can be known to be valid without opening a file.
+//! A health check, as far as it can be validated without opening a file.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::config::validate::paths;
 use crate::config::values::health::{CheckType, Pinned, StatusRange};
 use crate::tls::trust::servers::Pin;
 
+/// `[backend.NAME.health]`, valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     pub here: Located<()>,
@@ -21,6 +22,7 @@ pub struct Health {
     pub timeout: Duration,
     pub rise: u32,
     pub fall: u32,
+    /// At most this is added to each interval, so that checks spread out. A tenth of the interval unless set.
     pub jitter: Duration,
     pub port: Option<u16>,
     pub tls: Option<Tls>,
@@ -36,15 +38,19 @@ impl Health {
     }
 }
 
+/// TLS of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
+    /// Whether TLS begins with StartTLS in LDAP (RFC 4511 section 4.14), and not with the connection.
     pub start_tls: bool,
     pub ca: Option<Located<PathBuf>>,
     pub pins: Vec<Pin>,
     pub server_name: Option<ServerName<'static>>,
+    /// Without it, any certificate is accepted.
     pub verify: bool,
 }
 
+/// The request of an HTTP check, and which answers are good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     pub method: String,
@@ -54,6 +60,7 @@ pub struct Http {
     pub body: Option<String>,
 }
 
+/// The simple bind of an LDAP check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
     pub dn: String,
@@ -93,7 +100,7 @@ pub(super) fn validated(health: file::health::Health, folder: &Path, errors: &mu
     })
 }
 
-/// Keys that say nothing for a check of this type.
+/// Reports keys that have no effect on a check of this type.
 fn misplaced(health: &file::health::Health, kind: CheckType, errors: &mut Vec<ConfigError>) {
     fn first<T>(list: Option<&Vec<Located<T>>>) -> Option<Located<()>> {
         list?.first().map(Located::place)
@@ -119,7 +126,7 @@ fn misplaced(health: &file::health::Health, kind: CheckType, errors: &mut Vec<Co
     errors.extend(wrong.map(|(place, _, users)| place.error(format!("is only for {users}"))));
 }
 
-/// TLS, where the check speaks it: with a CA or pins, unless nobody is to be verified.
+/// The TLS of a check that uses it: with a CA or pins, unless verification is off.
 fn tls(health: &file::health::Health, kind: CheckType, folder: &Path, errors: &mut Vec<ConfigError>) -> Option<Tls> {
     let start_tls = is_on(health.start_tls.as_ref());
     if start_tls && is_on(health.tls.as_ref()) {

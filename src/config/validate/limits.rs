@@ -1,4 +1,4 @@
-//! A listener's limits, as far as they can be known to be valid.
+//! A listener's limits, valid.
 
 use std::collections::HashSet;
 
@@ -9,6 +9,7 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::values::limits::ProxyHeader;
 use crate::limit::admission;
 
+/// The limits of a listener on its clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     pub allow: Vec<IpNet>,
@@ -22,6 +23,7 @@ pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigErr
     let allowed: HashSet<IpNet> = allow.iter().copied().collect();
     let mut deny = Vec::new();
     for prefix in limits.deny.unwrap_or_default() {
+        // The longer prefix decides between the two lists, and these are equally long.
         if allowed.contains(&prefix.value) {
             errors.push(prefix.error(format!("{} is in allow as well (expected in one of the two)", prefix.value)));
         } else {
@@ -41,7 +43,7 @@ pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigErr
     }
 }
 
-/// The proxies whose headers are believed, where one is required.
+/// The proxies whose PROXY headers are trusted; `None` where no header is read.
 pub(super) fn trusted(
     header: Located<ProxyHeader>,
     proxies: Option<Vec<Located<IpNet>>>,
@@ -56,7 +58,7 @@ pub(super) fn trusted(
             None
         }
         (ProxyHeader::Off, Some(proxies)) => {
-            // Who writes it believes that headers are read.
+            // An operator who lists proxies expects that their headers are read.
             if let Some(first) = proxies.first() {
                 errors.push(first.error("trusted_proxies without proxy_protocol = \"require\""));
             }
@@ -66,7 +68,7 @@ pub(super) fn trusted(
     }
 }
 
-/// Prefixes without repetition, in which no bit stands that does not count: who writes one means something else.
+/// Prefixes without repetition. A bit after the prefix is an error: an operator who sets one means another prefix.
 pub(super) fn prefixes(written: Vec<Located<IpNet>>, errors: &mut Vec<ConfigError>) -> Vec<IpNet> {
     let (mut prefixes, mut seen) = (Vec::with_capacity(written.len()), HashSet::new());
     for prefix in written {

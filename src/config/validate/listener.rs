@@ -1,4 +1,4 @@
-//! A listener, as far as it can be known to be valid without opening a file or a socket.
+//! A listener, as far as it can be validated without opening a file or a socket.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -26,32 +26,33 @@ use crate::tls::certificate::source::Source;
 use crate::tls::policy::Policy;
 use crate::tls::tickets;
 
+/// `[[listener]]`, valid.
 #[derive(Debug, Clone)]
 pub struct Listener {
     pub here: Located<()>,
     pub name: Arc<str>,
     /// In the order written, without repetition.
     pub listen: Vec<Located<Address>>,
-    /// Of its Unix sockets.
+    /// The permissions of its Unix sockets.
     pub socket_mode: Mode,
     pub policy: Arc<Policy>,
     pub certificates: Vec<Located<Source>>,
     pub unknown_name: UnknownName,
     pub require_sni: bool,
     pub limits: Limits,
-    /// Where a PROXY header is required: those from which one is believed.
+    /// The proxies whose PROXY header is trusted, and then required; `None` where no header is read.
     pub trusted_proxies: Option<Vec<IpNet>>,
     pub handling: Handling,
     pub tickets: Tickets,
-    /// The application protocols that it agrees on, best first.
+    /// The application protocols that it supports, most preferred first.
     pub alpn: Vec<Box<[u8]>>,
-    /// What its clients have to show; `None` for nothing.
+    /// The requirements for client certificates; `None` where clients are not asked for one.
     pub client_auth: Option<ClientAuth>,
-    /// What becomes of what no route takes.
+    /// What is done with connections that no route takes.
     pub mode: RouteMode,
-    /// Where that goes; `None` where it is refused.
+    /// The backend for these connections; `None` where they are refused.
     pub backend: Option<BackendRef>,
-    /// Where what is not TLS goes; `None` where it is refused.
+    /// The backend for connections that are not TLS; `None` where they are refused.
     pub not_tls: Option<BackendRef>,
     pub routes: Vec<Route>,
 }
@@ -70,7 +71,7 @@ pub struct Handling {
 }
 
 impl Listener {
-    /// Its policies, its routes' among them, each with its own name: those under which TLS is terminated.
+    /// The policies under which TLS is terminated, its own and its routes', each with the listener's name.
     pub fn policies(&self) -> impl Iterator<Item = (&str, &Policy)> {
         let own = (self.mode == RouteMode::Terminate).then_some(&self.policy);
         let terminating = self.routes.iter().filter(|route| route.mode == RouteMode::Terminate);
@@ -82,7 +83,7 @@ impl Listener {
         self.certificates.iter().chain(self.routes.iter().flat_map(|route| &route.certificates))
     }
 
-    /// The files by which its clients, and its routes', are judged.
+    /// The files with CAs and with lists of revoked certificates, its own and its routes'.
     pub fn client_auth_files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
         let all = self.client_auth.iter().chain(self.routes.iter().filter_map(|route| route.client_auth.as_ref()));
         all.flat_map(|auth| auth.ca.iter().chain(&auth.crl))
@@ -94,17 +95,17 @@ impl Listener {
 pub struct Tickets {
     pub on: bool,
     pub settings: tickets::Settings,
-    /// Files of secrets that other machines have too; none where tlsgate makes its own.
+    /// Files of secrets that are shared with other machines; empty where tlsgate generates its own.
     pub keys: Vec<Located<PathBuf>>,
 }
 
-/// Validates one listener after the other, and remembers what each has taken.
+/// Validates listeners one by one, and remembers the names and addresses that are taken.
 pub(super) struct Listeners<'a> {
     folder: &'a Path,
     backends: &'a Backends<'a>,
     policies: &'a Policies,
     names: HashSet<String>,
-    /// Each with who listens there.
+    /// Each address, with the key path of the listener that has it.
     addresses: HashMap<Address, String>,
     pub(super) errors: Vec<ConfigError>,
 }
@@ -117,6 +118,7 @@ impl<'a> Listeners<'a> {
         admin: &Admin,
         errors: Vec<ConfigError>,
     ) -> Self {
+        // Port 0 is any free port, which the kernel chooses: it cannot be taken.
         let taken = admin.listen.iter().map(|listen| &listen.value).filter(|address| address.port() != Some(0));
         let addresses = taken.map(|address| (address.clone(), "admin".to_owned())).collect();
         Self { folder, backends, policies, names: HashSet::new(), addresses, errors }
@@ -182,7 +184,7 @@ impl<'a> Listeners<'a> {
         }
     }
 
-    /// No two listeners share one.
+    /// Listen addresses, which no other listener and not the admin server has.
     fn addresses(&mut self, written: &mut Written) -> Option<Vec<Located<Address>>> {
         let (list, expected) = (written.listen.take(), "an IP address and a port, such as \"0.0.0.0:636\"");
         let list = present(list, "listen", expected, &written.here, &mut self.errors)?;
@@ -196,7 +198,7 @@ impl<'a> Listeners<'a> {
         Some(list)
     }
 
-    /// There must be some where what no route takes is terminated.
+    /// Certificates are required where the listener terminates what no route takes.
     fn certificates(&mut self, written: &mut Written, mode: RouteMode) -> Option<Vec<Located<Source>>> {
         let list = written.certificates.take();
         let list = match mode {
@@ -208,7 +210,7 @@ impl<'a> Listeners<'a> {
         Some(list.into_iter().filter_map(|source| certificate(source, self.folder, &mut self.errors)).collect())
     }
 
-    /// Where what no route takes goes. The outer `None` is for one that is wrong, which is reported.
+    /// The backend for what no route takes. The outer `None` is for one that is wrong, which is reported.
     fn backend(&mut self, written: &Written, mode: RouteMode) -> Option<Option<BackendRef>> {
         let Some(name) = &written.backend else {
             if mode != RouteMode::Reject {
@@ -223,7 +225,7 @@ impl<'a> Listeners<'a> {
         found.map(Some)
     }
 
-    /// Where what is not TLS goes, in the same way.
+    /// The backend for what is not TLS, in the same form.
     fn not_tls(&mut self, written: &Written) -> Option<Option<BackendRef>> {
         let Some(name) = &written.not_tls else { return Some(None) };
         if written.starttls.is_some() {
@@ -255,17 +257,17 @@ fn handling(written: &Written) -> Handling {
         half_close_timeout: written.half_close_timeout.value,
     }
 }
-
-/// What becomes of what no route takes: as written, or what the other keys mean.
+/// What is done with connections that no route takes: as written, or as the other keys imply.
 fn mode(written: &Written) -> RouteMode {
     match (&written.mode, &written.certificates) {
         (Some(mode), _) => mode.value,
+        // Without certificates TLS can be terminated in routes only.
         (None, None) if !written.routes.is_empty() => RouteMode::Reject,
         (None, _) => RouteMode::Terminate,
     }
 }
 
-/// Certificates that nobody would ever see are a mistake.
+/// Reports certificates that no client could ever get.
 fn unused(
     here: &Located<()>,
     certificates: &Option<Vec<Located<Source>>>,
@@ -280,4 +282,5 @@ fn unused(
     }
 }
 
+/// RFC 8446 section 4.6.1.
 const LONGEST_TICKET: Duration = Duration::from_secs(7 * 24 * 3600);

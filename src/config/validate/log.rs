@@ -1,4 +1,4 @@
-//! What is logged, and where. Whether the access log can be written shows when it is opened.
+//! What is logged, and where. Whether the access log can be written is known only when it is opened.
 
 use std::path::Path;
 

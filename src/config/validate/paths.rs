@@ -29,7 +29,7 @@ pub(super) fn address(written: Located<Address>, folder: &Path) -> Located<Addre
     Located { value, at: written.at, path: written.path }
 }
 
-/// A Unix socket could never be bound, or reached, at such a path.
+/// An error where a Unix socket's path is too long to be bound or connected to.
 pub(super) fn too_long<T>(address: &Address, written: &Located<T>) -> Option<ConfigError> {
     let length = address.excess()?;
     Some(written.error(format!("{address}: found a path of {length} bytes, expected at most {LONGEST_PATH}")))

@@ -1,4 +1,4 @@
-//! `[policy.NAME]` → a policy; which policy a listener means; and what should be known of those that are used.
+//! `[policy.NAME]` → a policy; names → policies; and warnings about the policies that are used.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(super) struct Policies {
     own: Vec<Arc<Policy>>,
     /// The indexes of those in `own`.
     by_name: HashMap<Arc<str>, usize>,
-    /// Declared, and wrong: whoever names one of these is not told that it is unknown.
+    /// Declared, but wrong, which is reported: a key that names one of these is not reported as well.
     wrong: HashSet<String>,
 }
 
@@ -39,7 +39,7 @@ impl Policies {
         all
     }
 
-    /// The policy of that name; none without an error.
+    /// The policy with that name; `None` adds an error, unless the policy itself is wrong.
     pub(super) fn named(&self, name: &Located<String>, errors: &mut Vec<ConfigError>) -> Option<Arc<Policy>> {
         let own = self.by_name.get(name.value.as_str()).and_then(|index| self.own.get(*index));
         let found = own.map(Arc::clone).or_else(|| aws::named(&name.value));
@@ -54,7 +54,7 @@ impl Policies {
         found
     }
 
-    /// The own ones, and what is not wrong with the policies but should be known. `used` are pairs: who uses a policy, and its
+    /// The policies of `[policy.NAME]`, and warnings. `used` are pairs: a user of a policy (`listener "a"`), and the policy's
     /// name.
     pub(super) fn into_used<'l>(
         self,
@@ -63,7 +63,7 @@ impl Policies {
         let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (user, policy) in used {
             let users = users.entry(policy).or_default();
-            // All that one user uses comes together.
+            // The pairs of one user are adjacent: the last one is all that has to be compared.
             if users.last() != Some(&user) {
                 users.push(user);
             }
@@ -72,8 +72,9 @@ impl Policies {
         let mut warnings: Vec<String> =
             unused.map(|policy| format!("policy {:?}: no listener or backend uses it", policy.name)).collect();
         for (name, users) in users {
-            // An own policy never bears such a name.
+            // A policy of the configuration never has such a name: `own` refuses it.
             let Some(definition) = aws::definition(name).filter(|definition| definition.is_cut()) else { continue };
+            // A group that is left out shuts no client out: one that has it has another as well.
             let left_out = definition.left_out().into_iter().filter(|left_out| left_out.what != aws::What::Groups);
             let left_out = left_out.map(|left_out| left_out.to_string()).collect::<Vec<_>>().join("; ");
             let users = users.join(", ");
@@ -140,7 +141,7 @@ fn from_lists(policy: &file::policy::Policy) -> Result<Wish, Vec<ConfigError>> {
     let versions = read(policy.versions.as_deref(), parse_version, &mut errors);
     let suites = read(policy.ciphers.as_deref(), parse_suite, &mut errors);
     let groups = read(policy.groups.as_deref(), parse_group, &mut errors);
-    // An empty list was told of when it was read.
+    // An empty list was reported when it was read.
     let full = |there: usize| there > 0;
     match (versions, suites) {
         (Some(versions), Some(suites)) if errors.is_empty() && full(versions.len()) && full(suites.len()) => {
@@ -166,7 +167,7 @@ fn read<T>(
     Some(read)
 }
 
-/// Puts what is wrong where it was written.
+/// Gives each fault the place of the key or entry that caused it.
 fn placed(faults: Vec<WishFault>, policy: &file::policy::Policy) -> Vec<ConfigError> {
     let place = |fault: WishFault| {
         let (key, list) = match fault.part {

@@ -13,7 +13,7 @@ use crate::tls::certificate::source::Source;
 /// A backend that a key names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendRef {
-    /// Its index.
+    /// Its index in the configuration's list of backends.
     pub index: usize,
     pub name: Arc<str>,
 }
@@ -30,7 +30,7 @@ impl<'b> Backends<'b> {
         Self { all, by_name }
     }
 
-    /// What a reference refers to.
+    /// The backend that a reference refers to.
     pub(super) fn at(&self, found: &BackendRef) -> Option<&'b Backend> {
         self.all.get(found.index)
     }
@@ -55,7 +55,7 @@ pub(super) fn known_backend(
     Some(BackendRef { index, name: Arc::clone(&backend.settings.name) })
 }
 
-/// What is passed on as it is cannot be sealed on the way.
+/// The same for a backend that gets bytes unchanged: one with TLS would encrypt them.
 pub(super) fn known_bare_backend(
     name: &Located<String>,
     backends: &Backends<'_>,
@@ -70,7 +70,7 @@ pub(super) fn known_bare_backend(
     found
 }
 
-/// A source with its paths below `folder`, the configuration's.
+/// A source, with relative paths resolved below `folder`, that of the configuration.
 pub(super) fn certificate(
     source: Located<CertificateSource>,
     folder: &Path,

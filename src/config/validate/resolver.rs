@@ -1,4 +1,4 @@
-//! How names are resolved, as far as it can be known to be valid without asking.
+//! How names are resolved, as far as it can be validated without a query.
 
 use crate::backend::discover::settings::Settings;
 use crate::config::file;

@@ -1,4 +1,4 @@
-//! The routes of a listener, as far as they can be known to be valid without opening a file.
+//! The routes of a listener, as far as they can be validated without opening a file.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -15,6 +15,7 @@ use crate::tls::certificate::name::Name;
 use crate::tls::certificate::source::Source;
 use crate::tls::policy::Policy;
 
+/// `[[listener.route]]`, valid.
 #[derive(Debug, Clone)]
 pub struct Route {
     pub here: Located<()>,
@@ -23,22 +24,22 @@ pub struct Route {
     pub matching: Match,
     pub mode: Mode,
     pub policy: Arc<Policy>,
-    /// Its own; where there are none and it terminates, the listener's.
+    /// Its own. Where there are none and it terminates TLS, it uses the listener's.
     pub certificates: Vec<Located<Source>>,
-    /// The application protocols that it agrees on, best first.
+    /// The application protocols that it supports, most preferred first.
     pub alpn: Vec<Box<[u8]>>,
-    /// What its clients have to show; `None` for nothing.
+    /// The requirements for client certificates; `None` where clients are not asked for one.
     pub client_auth: Option<ClientAuth>,
     /// `None` where it rejects.
     pub backend: Option<BackendRef>,
 }
 
-/// What routes take from their listener.
+/// What routes inherit from their listener.
 pub(super) struct Inherited<'a> {
     /// `None` where it is wrong, which is reported.
     pub(super) policy: Option<&'a Arc<Policy>>,
     pub(super) policies: &'a Policies,
-    /// Whether it has any.
+    /// Whether the listener has any.
     pub(super) certificates: bool,
     pub(super) alpn: &'a Protocols,
     pub(super) client_auth: Option<&'a ClientAuth>,
@@ -65,8 +66,8 @@ pub(super) fn validated(routes: Vec<Written>, inherited: &Inherited<'_>, errors:
     valid
 }
 
-/// By what it is called in the log: its name, or what it matches first. `names` are those taken, each with the number that
-/// the last one that was made of it has.
+/// The route's name in the log: as written, or made from what it matches first. `names` are those taken, each with the last
+/// number that was appended to it.
 fn name(route: &Written, names: &mut HashMap<Arc<str>, usize>, errors: &mut Vec<ConfigError>) -> Arc<str> {
     if let Some(written) = &route.name {
         let name: Arc<str> = written.value.as_str().into();
@@ -87,13 +88,14 @@ fn name(route: &Written, names: &mut HashMap<Arc<str>, usize>, errors: &mut Vec<
         (None, _) if route.no_server_name.value => "no server name".to_owned(),
         (None, protocol) => protocol.unwrap_or_default(),
     };
+    // The last number is kept: thousands of routes with one stem must not each count from the beginning.
     let Some(last) = names.get(stem.as_str()) else {
         let name: Arc<str> = stem.into();
         names.insert(Arc::clone(&name), 1);
         return name;
     };
     let numbered = (last + 1..).map(|number| (number, Arc::from(format!("{stem} ({number})"))));
-    // Endless, so that one is found.
+    // The numbers do not end, so a free name is always found.
     let (number, name) = { numbered }.find(|(_, name)| !names.contains_key(name)).unwrap_or_default();
     names.insert(stem.into(), number);
     names.insert(Arc::clone(&name), 1);
@@ -127,7 +129,7 @@ fn one(written: Written, name: Arc<str>, inherited: &Inherited<'_>, errors: &mut
     Some(Route { here: written.here, name, matching, mode, policy: policy?, certificates, alpn, client_auth, backend })
 }
 
-/// Keys that mean nothing in the route's mode.
+/// Reports keys that have no effect in the route's mode.
 fn stray(written: &Written, errors: &mut Vec<ConfigError>) {
     let mode = written.mode.value;
     let keys = [
@@ -143,7 +145,7 @@ fn stray(written: &Written, errors: &mut Vec<ConfigError>) {
     );
 }
 
-/// The application protocols that it agrees on, best first.
+/// The application protocols that it supports, most preferred first.
 fn protocols(written: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Vec<Box<[u8]>> {
     let protocols = match (&written.alpn, &written.client_alpn) {
         (Some(own), matched) => {
@@ -151,14 +153,14 @@ fn protocols(written: &Written, inherited: &Inherited<'_>, errors: &mut Vec<Conf
             errors.extend(challenge(own, named));
             &own.value
         }
-        // Who is chosen for a protocol speaks it.
+        // A route that is chosen by protocol supports that protocol.
         (None, Some(matched)) => &matched.value,
         (None, None) => inherited.alpn,
     };
     protocols.0.clone()
 }
 
-/// Where it leads: its own backend, or the listener's. The outer `None` is for one that is wrong, which is reported.
+/// Its own backend, or the listener's. The outer `None` is for one that is wrong, which is reported.
 fn backend(written: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Option<Option<BackendRef>> {
     let mode = written.mode.value;
     let found = match (mode, &written.backend) {
@@ -214,7 +216,7 @@ fn matching(route: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigE
     Match { names, nameless, protocols }
 }
 
-/// A certificate authority that checks a name must not end up, unnoticed, at somebody who knows nothing of it.
+/// The challenge of a certificate authority (RFC 8737) must not reach, unnoticed, a backend that cannot answer it.
 pub(super) fn challenge(offered: &Located<Protocols>, named: bool) -> Option<ConfigError> {
     (names_challenge(&offered.value) && !named).then(|| {
         offered.error("\"acme-tls/1\" would never be agreed on: only a route with client_alpn = [\"acme-tls/1\"] gets such clients")

@@ -1,4 +1,4 @@
-//! How the process works. Every value that could be read is valid.
+//! Settings of the process. Every value that could be read is valid.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How it is written which application protocols a server is offered. Must not know: which key holds it.
+//! How the application protocols that are offered to a server are written. Must not know: which key holds them.
 
 use toml::de::DeValue;
 

@@ -71,5 +71,5 @@ fn names(texts: &[&str]) -> Result<Vec<Name>, Vec<String>> {
     if faults.is_empty() { Ok(names) } else { Err(faults) }
 }
 
-/// All kinds of source, for whoever wrote none.
+/// All kinds of source, for the error where none is written.
 pub const KINDS: &str = "a folder, a combined PEM file, or { cert = \"x.crt\", key = \"x.key\" }";

@@ -8,7 +8,7 @@ use crate::config::decode::Value;
 use crate::tls::trust::servers::Pin;
 use crate::words::words;
 
-/// What is asked of a server.
+/// The protocol of a health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckType {
     Tcp,

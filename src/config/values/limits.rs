@@ -1,5 +1,5 @@
-//! How it is written who may connect, and who is believed to have connected: prefixes of addresses, rates, what becomes of
-//! clients whose handshakes fail, PROXY headers.
+//! How limits on clients are written: prefixes of addresses, rates, the block after failed handshakes, PROXY headers.
+//! Must not know: which key holds which.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -13,7 +13,7 @@ use crate::limit::admission::Failures;
 use crate::limit::rate::Rate;
 use crate::words::words;
 
-/// Whether a PROXY header comes first.
+/// Whether a connection must begin with a PROXY header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyHeader {
     Off,
@@ -88,6 +88,7 @@ fn count_in_time(text: &str) -> Option<(NonZeroU32, Duration)> {
         "h" => 3600,
         _ => return None,
     };
+    // Rust's `parse` would accept a plus sign.
     let digits = count.bytes().all(|byte| byte.is_ascii_digit());
     count.parse().ok().filter(|_| digits).map(|count| (count, Duration::from_secs(seconds)))
 }

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use crate::config::decode::Value;
 
-/// An address with the port of DNS, or another one.
+/// The address of a name server, with port 53 unless another is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameServer(pub SocketAddr);
 

@@ -1,5 +1,5 @@
-//! A server in the list of a backend, or where servers are found, and how that is written. Must not know: which keys
-//! stand beside the list.
+//! An entry in a backend's list of servers, an address or a name to look up, and how it is written. Must not know: the
+//! other keys of the backend.
 
 use toml::de::DeValue;
 
@@ -50,8 +50,8 @@ fn place(text: &str) -> Option<Place> {
     Address::parse(text).map(Place::Address)
 }
 
-/// Letters, digits, hyphens and underscores in labels of up to 63 (RFC 1035, RFC 2782); a dot at the end keeps search
-/// domains away.
+/// Letters, digits, hyphens and underscores in labels of up to 63 (RFC 1035, RFC 2782); a trailing dot turns
+/// search domains off.
 fn is_name(name: &str) -> bool {
     let labels = name.strip_suffix('.').unwrap_or(name);
     let is_label = |label: &str| {
@@ -60,7 +60,7 @@ fn is_name(name: &str) -> bool {
     labels.len() <= 253 && labels.split('.').all(is_label)
 }
 
-/// What a server may look like.
+/// What an entry may be, for errors.
 pub const EXPECTED: &str = "an IP address and a port, such as \"10.0.1.10:389\", a name to be looked up, such as \"dns:web.internal:8443\" or \"srv:_ldap._tcp.corp.example.com\", the path of a Unix socket, such as \"unix:/run/x.sock\", or a table such as { address = \"10.0.1.10:389\", weight = 2, backup = true, max_connections = 100 } (a weight from 1 to 1000)";
 
 const KEYS: [&str; 4] = ["address", "weight", "backup", "max_connections"];

@@ -1,4 +1,4 @@
-//! A configuration → the files and folders that it is read from. Must not know: what they lead to, how they are watched.
+//! A configuration → the files and folders that are read for it. Must not know: where links lead, how they are watched.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -8,17 +8,18 @@ use crate::observe::access::target::Target;
 use crate::tls::certificate::source::Source;
 use crate::tls::certificate::source::kind::Watched;
 
-/// In which files a change may mean another state.
+/// The files in which a change may lead to another state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interests {
     pub files: BTreeSet<PathBuf>,
     /// Each a file, or a folder in which every file may be a certificate.
     pub folders: BTreeSet<PathBuf>,
-    /// What the program itself writes, and which never counts as a certificate.
+    /// Files that the program itself writes, which are never certificates: a change in them must not cause a reload.
     pub written: BTreeSet<PathBuf>,
 }
 
 impl Interests {
+    /// All that the listeners and backends of a configuration are read from.
     pub fn of(config: &Config) -> Self {
         let mut interests = Self::default();
         for listener in &config.listeners {

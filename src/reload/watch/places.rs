@@ -1,5 +1,5 @@
-//! Paths → the folders in which a change may lead them elsewhere, with the names that matter there: every step of the way,
-//! links in other folders included. Must not know: how folders are watched.
+//! Paths → the folders in which a change may make them lead elsewhere, with the names that matter there: every step of a
+//! path, links in other folders included. Must not know: how folders are watched.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -14,7 +14,7 @@ use crate::tls::certificate::source::folder;
 /// Folders, each by its real path.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// Those in which files lie come before those that only lead there.
+    /// In the order in which they were found.
     found: Vec<(PathBuf, Names)>,
     index: HashMap<PathBuf, usize>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Places {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Names {
     some: BTreeSet<OsString>,
-    /// Every file may be a certificate. What begins with a dot is not read.
+    /// Every name matters, since every file may be a certificate; except those that begin with a dot, which are not read.
     all: bool,
     /// Except for these.
     but: BTreeSet<OsString>,
@@ -35,7 +35,7 @@ impl Names {
         self.some.contains(name) || any()
     }
 
-    /// Whether everything that matters to `other` matters to this.
+    /// Whether every name that matters in `other` matters in this one.
     pub(super) fn cover(&self, other: &Self) -> bool {
         let any = self.all || !other.all;
         any && self.but.is_subset(&other.but) && other.some.iter().all(|name| self.matter(name))
@@ -83,16 +83,16 @@ impl Places {
 #[derive(Default)]
 struct Walk {
     places: Places,
-    /// Where each step leads, since ten thousand files of one folder come the same way.
+    /// Where each step leads: ten thousand files of one folder share most of their steps.
     steps: HashMap<PathBuf, Option<PathBuf>>,
-    /// Folders of certificates that were looked into, and how deep from there: links may lead to one many times.
+    /// Folders of certificates that were read, and how many levels below them: links can lead to one many times.
     entered: HashMap<PathBuf, usize>,
     folders: usize,
 }
 
 impl Walk {
-    /// The real path, if the way leads to the end. Everything that could lead it elsewhere is noted, and so is the name at
-    /// which it ends too early.
+    /// The real path; `None` where a part of it does not exist. Records every name that could change where it leads, the one
+    /// that does not exist included.
     fn follow(&mut self, path: &Path) -> Option<PathBuf> {
         self.way(Path::new("/"), &std::path::absolute(path).ok()?, MOST_LINKS)
     }
@@ -118,7 +118,7 @@ impl Walk {
         }
         let leads_to = match fs::read_link(&path) {
             Ok(target) => links.checked_sub(1).and_then(|left| self.way(folder, &target, left)),
-            // There is something, and it is no link.
+            // EINVAL: it exists and is not a link.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Some(path.clone()),
             Err(_) => None,
         };

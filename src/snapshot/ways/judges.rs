@@ -1,5 +1,5 @@
-//! What clients are judged by: the files of CAs and of lists → one judge for all routes that ask for the same.
-//! Must not know: routes, how a client is judged.
+//! The files of CAs and of lists of revoked certificates → one judge of client certificates for all routes with the same
+//! requirements. Must not know: routes, how a client is judged.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use crate::config::located::Located;
 use crate::config::validate::client_auth as asked;
 use crate::snapshot::Listener;
-use crate::snapshot::certificates::Certificates;
+use crate::snapshot::reading::Reading;
 use crate::tls::certificate::pem;
 use crate::tls::trust::clients::ClientAuth;
 use crate::tls::trust::clients::build::At;
@@ -19,26 +19,22 @@ use crate::warning::Warning;
 
 /// The judges of one listener and its routes.
 pub(super) struct Judges<'a> {
-    /// Those of the listener before this one, by fingerprint.
+    /// Those of the same listener in the snapshot before, by fingerprint.
     before: HashMap<[u8; 32], &'a Arc<ClientAuth>>,
-    /// Made so far; `None` where something is wrong with it. Many routes ask for the same as the listener.
+    /// Made so far; `None` where something is wrong with it. Many routes have the listener's requirements.
     made: HashMap<asked::Asked<'a>, Option<Arc<ClientAuth>>>,
 }
 
 impl<'a> Judges<'a> {
-    /// None yet; those of the listener before this one can be taken over.
+    /// None yet; those of the same listener in the snapshot before can be taken over.
     pub(super) fn of(same: Option<&'a Listener>) -> Self {
         let terminations = same.into_iter().flat_map(|same| same.ways.terminations());
         let before = terminations.filter_map(|same| same.terminator.client_auth());
         Self { before: before.map(|auth| (*auth.fingerprint(), auth)).collect(), made: HashMap::new() }
     }
 
-    /// What clients are judged by. `None` where something is wrong, which `reading` then has among its errors.
-    pub(super) fn judge(
-        &mut self,
-        asked: &'a asked::ClientAuth,
-        reading: &mut Certificates<'_>,
-    ) -> Option<Arc<ClientAuth>> {
+    /// The judge for these requirements. `None` where something is wrong, which adds an error to `reading`.
+    pub(super) fn judge(&mut self, asked: &'a asked::ClientAuth, reading: &mut Reading<'_>) -> Option<Arc<ClientAuth>> {
         let what = asked.asked();
         if let Some(made) = self.made.get(&what) {
             return made.clone();
@@ -48,11 +44,12 @@ impl<'a> Judges<'a> {
         made
     }
 
-    /// Reads what clients are judged by. What did not change is taken over, since long lists take their time.
-    fn read(&self, asked: &asked::ClientAuth, reading: &mut Certificates<'_>) -> Option<Arc<ClientAuth>> {
+    /// Reads the files of a judge. One that did not change is taken over: long lists take long to verify.
+    fn read(&self, asked: &asked::ClientAuth, reading: &mut Reading<'_>) -> Option<Arc<ClientAuth>> {
         let before = reading.errors.len();
         let (ca, ca_files) = authorities(&asked.ca, reading);
         let (crls, list_files) = lists(&asked.crl, reading);
+        // With a file missing, errors about the others would mislead.
         if reading.errors.len() > before {
             return None;
         }
@@ -86,10 +83,10 @@ impl<'a> Judges<'a> {
     }
 }
 
-/// The certificates in those files, and for each the file that it is from. What cannot be read is an error.
+/// The certificates in those files, and for each the file that it is from. What cannot be read adds an error.
 fn authorities<'f>(
     files: &'f [Located<PathBuf>],
-    reading: &mut Certificates<'_>,
+    reading: &mut Reading<'_>,
 ) -> (Vec<CertificateDer<'static>>, Vec<&'f Located<PathBuf>>) {
     let (mut pieces, mut origins) = (Vec::new(), Vec::new());
     for file in files {
@@ -100,11 +97,11 @@ fn authorities<'f>(
     (pieces, origins)
 }
 
-/// The lists of revoked certificates in those files, and for each the file that it is from. What cannot be read is an
+/// The lists of revoked certificates in those files, and for each the file that it is from. What cannot be read adds an
 /// error.
 fn lists<'f>(
     files: &'f [Located<PathBuf>],
-    reading: &mut Certificates<'_>,
+    reading: &mut Reading<'_>,
 ) -> (Vec<CertificateRevocationListDer<'static>>, Vec<&'f Located<PathBuf>>) {
     let (mut pieces, mut origins) = (Vec::new(), Vec::new());
     for file in files {

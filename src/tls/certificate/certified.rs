@@ -1,5 +1,5 @@
 //! Certificate and key bytes → one [`Certificate`]: chain in order, key, names, key type, validity, fingerprint.
-//! Must not know: files, which client it is for.
+//! Must not know: files, which client gets it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ pub mod error;
 pub(in crate::tls) mod extensions;
 pub(in crate::tls) mod pair;
 
-/// A certificate that can be served: the leaf's facts, and chain and key as rustls wants them.
+/// A certificate that can be served: the leaf's facts, and chain and key in rustls's form.
 #[derive(Debug)]
 pub struct Certificate {
-    /// Where it comes from: the path of the file that holds the certificate.
+    /// The path of the file that holds the certificate.
     pub label: Box<str>,
     /// Leaf first, each certificate followed by its issuer; and the private key.
     pub key: Arc<CertifiedKey>,
@@ -43,7 +43,7 @@ pub struct Certificate {
     /// Seconds since 1970, inclusive.
     pub not_after: i64,
     /// The earliest end of all certificates that are sent and that lead from the leaf towards a root; a root's own end does
-    /// not count, since clients go by their own copy. Seconds since 1970, inclusive.
+    /// not count, since clients use their own copy. Seconds since 1970, inclusive.
     pub chain_not_after: i64,
     /// The subject of the certificate that ends then, if that is not the leaf; safe to print.
     pub chain_ends_first: Option<String>,
@@ -51,7 +51,7 @@ pub struct Certificate {
     pub issuer_known: bool,
     /// Whether the leaf may sign other certificates (basicConstraints).
     pub is_ca: bool,
-    /// Whether clients demand a stapled OCSP answer with it (TLS feature extension, RFC 7633).
+    /// Whether clients require a stapled OCSP answer with it (TLS feature extension, RFC 7633).
     pub must_staple: bool,
     /// Upper-case hex without leading zero bytes, as `openssl x509 -serial` prints it.
     pub serial: Box<str>,
@@ -59,16 +59,16 @@ pub struct Certificate {
     pub fingerprint: [u8; 32],
     /// The hash in the leaf's own signature.
     pub hash: Hash,
-    /// One entry for each signature that a client has to verify: the schemes any of which says that it can.
+    /// One entry for each signature that a client has to verify: a client that offers any of these schemes can verify it.
     pub chain_signatures: Box<[&'static [SignatureScheme]]>,
     /// Names in the certificate that no client can ask for (`f*.example.com`), for a warning.
     pub unusable_names: Vec<String>,
-    /// What looks wrong with it but works, for warnings; each without the label in front.
+    /// Texts of warnings about what looks wrong but works; each without the label in front.
     pub remarks: Vec<String>,
 }
 
 impl Certificate {
-    /// Matches certificates and key: the leaf is the one that bears the key, the others are put in order behind it.
+    /// Matches certificates and key: the leaf is the one with the key's public half, the others are put in order behind it.
     /// `names`, where given, replace the certificate's own.
     pub fn build(
         label: &str,
@@ -129,7 +129,7 @@ impl Certificate {
     /// doubt, since each costs as much as the rest of building it.
     pub fn unverified(&self) -> Vec<String> {
         let parsed = self.key.cert.iter().map(|der| x509::parse(der)).collect::<Result<Vec<_>, _>>();
-        // What it was built from can be read.
+        // It was built from the same bytes, so they can be read.
         let Ok(parsed) = parsed else { return Vec::new() };
         if parsed.is_empty() {
             return Vec::new();
@@ -163,10 +163,10 @@ fn the_only(mut keys: Vec<PrivateKeyDer<'static>>) -> Result<PrivateKeyDer<'stat
     }
 }
 
-/// What signs with a key; `first` is the first of the certificates that it came with.
+/// The signer of a key; `first` is the first of the certificates that came with the key.
 fn signing(key: &PrivateKeyDer<'_>, first: &X509Certificate<'_>) -> Result<Arc<dyn SigningKey>, CertificateError> {
     crypto::signing_key(key).map_err(|error| match algorithm::key_type(first) {
-        // The kind of key that the certificate names explains best why the provider refuses it.
+        // The type of key in the certificate is the best explanation why the provider refuses it.
         Err(unsupported) => unsupported,
         Ok(_) => CertificateError::BadKey(pair::unusual(key).map_or_else(|| plain(&error), str::to_owned)),
     })
@@ -182,7 +182,7 @@ fn parsed<'a>(certificates: &'a [CertificateDer<'_>]) -> Result<Vec<X509Certific
     each.map(|(at, der)| x509::parse(der).map_err(|error| number(at, error))).collect()
 }
 
-/// Everything in the order in which it is sent; what stands there twice is sent once.
+/// The certificates in the order in which they are sent, each once.
 fn sent(certificates: &[CertificateDer<'static>], chain: &Chain) -> Vec<CertificateDer<'static>> {
     let mut sent: Vec<CertificateDer<'static>> = Vec::with_capacity(certificates.len());
     for certificate in chain.all().map(|at| &certificates[at]) {
@@ -193,7 +193,7 @@ fn sent(certificates: &[CertificateDer<'static>], chain: &Chain) -> Vec<Certific
     sent
 }
 
-/// Where the certificate stands that ends first of all that lead from the leaf towards a root.
+/// The index of the certificate that ends first, among all that lead from the leaf towards a root.
 fn first_end(parsed: &[X509Certificate<'_>], chain: &Chain) -> usize {
     let leaf = chain.order[0];
     let leading = chain.order.iter().chain(&chain.others).copied();
@@ -201,7 +201,7 @@ fn first_end(parsed: &[X509Certificate<'_>], chain: &Chain) -> usize {
     judged.min_by_key(|at| parsed[*at].validity().not_after.timestamp()).unwrap_or(leaf)
 }
 
-/// Says which signatures are not the issuer's.
+/// A remark for each signature that is not the issuer's.
 fn unverified(parsed: &[X509Certificate<'_>], chain: &Chain) -> Vec<String> {
     let remark = |(issuer, issued): (usize, usize)| {
         let (issuer, issued) = (subject(&parsed[issuer]), subject(&parsed[issued]));
@@ -220,11 +220,11 @@ fn leaf_of(parsed: &[X509Certificate<'_>], signing: &dyn SigningKey) -> Result<(
         return Err(CertificateError::BadKey("its public half cannot be derived".into()));
     };
     let fitting = parsed.iter().enumerate().filter_map(|(at, one)| Some((at, pair::form(one, &public)?)));
-    // If it is there in the usual form, too, that one is better.
+    // A file can hold the same key in two certificates; every client accepts the usual form.
     fitting.min_by_key(|(at, form)| (*form != Form::Usual, *at)).ok_or(CertificateError::KeyMismatch)
 }
 
-/// rustls's words without its "unexpected error: " frame.
+/// The text of rustls's error without its prefix "unexpected error: ".
 fn plain(error: &rustls::Error) -> String {
     match error {
         rustls::Error::General(text) => text.clone(),

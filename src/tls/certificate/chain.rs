@@ -1,4 +1,4 @@
-//! Certificates as they stand in a file → which one is the server's, and whether the others lead from it to a root.
+//! Certificates in a file's order → which one is the server's, and whether the others lead from it to a root.
 //! Must not know: files, whether a client trusts the root.
 //!
 //! Who issued a certificate is decided by names, then by key identifiers, then by the signature. A signature is verified
@@ -17,16 +17,16 @@ use crate::tls::crypto::Verified;
 /// The way from the server's certificate towards a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
-    /// Where its certificates stand among those given, the server's first.
+    /// The indexes of its certificates among those given, the server's first.
     pub order: Vec<usize>,
-    /// For each of them that has its issuer behind it: whether that one signed it.
+    /// For each of them that is followed by its issuer: whether the issuer signed it.
     pub links: Vec<Verified>,
     pub end: End,
     /// Whether the file has the chain, and what leads to other roots, in the order in which clients expect them.
     pub in_order: bool,
-    /// Where those stand that lead from the chain to other roots (cross-signed certificates and their issuers).
+    /// The indexes of those that lead from the chain to other roots (cross-signed certificates and their issuers).
     pub others: Vec<usize>,
-    /// Where those stand that are no part of it.
+    /// The indexes of those that belong to no chain.
     pub strangers: Vec<usize>,
 }
 
@@ -37,9 +37,9 @@ pub enum End {
     SelfSigned,
     /// The last one is a root. Clients have it already, or do not trust it.
     Root,
-    /// The issuer of the certificate at this place among those given is a trusted root.
+    /// The issuer of the certificate at this index among those given is a trusted root.
     Anchored(usize),
-    /// The last one's issuer is not there.
+    /// The last one's issuer is missing.
     Open,
 }
 
@@ -58,7 +58,7 @@ pub struct Anchors {
 }
 
 impl Anchors {
-    /// What cannot be read is nobody's root.
+    /// Indexes roots by name. One that cannot be read is left out.
     pub fn new(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
         let mut by_subject: HashMap<_, Vec<_>> = HashMap::new();
         for root in roots {
@@ -68,7 +68,7 @@ impl Anchors {
         Self { by_subject }
     }
 
-    /// Whether one of them signed it, as far as that can be verified.
+    /// Whether one of them signed it. A signature of an unknown algorithm counts as good.
     fn signed(&self, certificate: &X509Certificate<'_>) -> bool {
         if self.by_subject.is_empty() {
             return false;
@@ -80,12 +80,13 @@ impl Anchors {
 }
 
 impl Chain {
-    /// All that were given, as a server should send them: the chain, what leads to other roots, and the rest.
+    /// All indexes in the order in which a server should send the certificates: the chain, what leads to other roots, and
+    /// the rest.
     pub fn all(&self) -> impl Iterator<Item = usize> {
         self.order.iter().chain(&self.others).chain(&self.strangers).copied()
     }
 
-    /// Places of issuer and issued where the one that should have signed did not.
+    /// Pairs of issuer and issued, by index, where the signature is not the issuer's.
     pub fn broken(&self) -> impl Iterator<Item = (usize, usize)> {
         let pairs = self.order.iter().skip(1).zip(&self.order).zip(&self.links);
         pairs.filter(|(_, link)| **link == Verified::No).map(|((issuer, issued), _)| (*issuer, *issued))
@@ -104,8 +105,7 @@ pub fn chain(
     Ok(Some(from(&parsed, leaf, anchors, Verify::Every)))
 }
 
-/// Finds the chain from the certificate at `leaf`. It takes each certificate once, and no more of them than any client
-/// follows.
+/// Finds the chain from the certificate at index `leaf`. Uses each certificate once, and at most `LONGEST`.
 pub fn from(parsed: &[X509Certificate<'_>], leaf: usize, anchors: &Anchors, verify: Verify) -> Chain {
     let mut search = Search { parsed, verify, budget: MOST_VERIFICATIONS, placed: vec![false; parsed.len()] };
     search.placed[leaf] = true;
@@ -114,7 +114,7 @@ pub fn from(parsed: &[X509Certificate<'_>], leaf: usize, anchors: &Anchors, veri
     while order.len() < LONGEST
         && let Some(((next, link), rest)) = search.issuers(last).split_first()
     {
-        // A second one that signed leads to another root, maybe by way of others.
+        // A second issuer that signed leads to another root, maybe through other certificates.
         alternatives.extend(rest.iter().filter(|(_, link)| *link != Verified::No).map(|(at, _)| *at));
         search.placed[*next] = true;
         order.push(*next);
@@ -125,7 +125,7 @@ pub fn from(parsed: &[X509Certificate<'_>], leaf: usize, anchors: &Anchors, veri
     let mut at = 0;
     while at < alternatives.len() && order.len() + others.len() < LONGEST {
         let next = alternatives[at];
-        // A file may hold one certificate twice.
+        // A file may hold a certificate twice, and then the copy is not another chain.
         let twin = order.iter().chain(&others).any(|placed| parsed[*placed].as_raw() == parsed[next].as_raw());
         if !search.placed[next] && !twin {
             search.placed[next] = true;
@@ -155,8 +155,8 @@ struct Search<'s, 'c> {
 }
 
 impl Search<'_, '_> {
-    /// Those not yet placed that may have issued the one at `of`, best first: whoever signed, or if nobody did, the first
-    /// that has the name.
+    /// Certificates not yet placed that may have issued the one at `of`, best first: those that signed it, or if none did,
+    /// the first that has the issuer's name.
     fn issuers(&mut self, of: usize) -> Vec<(usize, Verified)> {
         let parsed = self.parsed;
         let issued = &parsed[of];
@@ -166,7 +166,8 @@ impl Search<'_, '_> {
         if namesakes.is_empty() || self.is_root(of) {
             return Vec::new();
         }
-        // What is no root comes first: clients that have the root stop there anyway, and others are led on.
+        // A cross-signed certificate comes before the root of the same name: clients that have the root stop there anyway,
+        // and others find a root of theirs behind it.
         namesakes.sort_by_key(|at| (!parsed[*at].is_ca(), x509::is_self_issued(&parsed[*at]), *at));
         let named = |ids: Ids| namesakes.iter().copied().filter(move |at| x509::ids(issued, &parsed[*at]) == ids);
         let agreeing: Vec<usize> = named(Ids::Agree).collect();
@@ -184,7 +185,7 @@ impl Search<'_, '_> {
             }
         }
         found.sort_by_key(|(_, verified)| *verified == Verified::No);
-        // That somebody has the name means nothing if it is not that one's signature.
+        // Where no candidate signed it, the name alone proves nothing: one is enough to name in the warning.
         let wrong = found.first().is_some_and(|(_, verified)| *verified == Verified::No);
         found.truncate(if wrong { 1 } else { found.len() });
         found
@@ -200,7 +201,8 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Whether a certificate is its own issuer. One whose issuer has the same name is not, if another key signed it.
+    /// Whether a certificate is its own issuer. Same names are not enough: after a change of keys, a CA's new certificate can
+    /// be signed with its old key.
     fn is_root(&mut self, at: usize) -> bool {
         let certificate = &self.parsed[at];
         if !x509::is_self_issued(certificate) {
@@ -219,10 +221,11 @@ impl Search<'_, '_> {
     }
 }
 
-/// Certificates of a chain, with what leads to other roots. Each is looked for among all of a file.
+/// Certificates of a chain, with those that lead to other roots. For each, all of a file are searched.
 const LONGEST: usize = 64;
 
-/// For one file. No chain needs as many; a file of thousands of namesakes must not cost their square.
+/// For one file. No real chain needs as many; in a file with thousands of certificates of one name, the work would grow with
+/// the square of their number.
 const MOST_VERIFICATIONS: usize = 64;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! When certificates end, and whether that is soon. Must not know: who is warned.
+//! When certificates end, and whether that is soon. Must not know: where warnings are shown.
 
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::inspect::Facts;
@@ -11,7 +11,7 @@ pub fn is_soon(not_before: i64, not_after: i64, now: i64) -> bool {
 }
 
 /// The certificates behind the leaf that are not valid at `now` or will soon be no longer. A root does not count, since
-/// clients go by their own copy.
+/// clients use their own copy.
 pub fn troubled_issuers(certificate: &Certificate, now: i64) -> Vec<Facts> {
     let is_troubled = |facts: &Facts| !facts.is_valid_at(now) || is_soon(facts.not_before, facts.not_after, now);
     let issuers = certificate.key.cert.iter().skip(1).filter_map(|der| Facts::of(der).ok());

@@ -1,5 +1,5 @@
-//! DER → what can be told of any certificate, whoever it belongs to; no key is needed.
-//! Must not know: files, listeners, how certificates follow each other.
+//! DER → the facts that are shown of any certificate, without its key.
+//! Must not know: files, listeners, chains.
 
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::oid_registry::{OID_PKCS1_RSASSAPSS, OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS};
@@ -14,18 +14,18 @@ use crate::tls::crypto;
 pub mod sct;
 use sct::{Sct, SctError};
 
-/// What a certificate says, in texts that are safe to print.
+/// The facts of a certificate, in texts that are safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     pub subject: String,
     pub issuer: String,
     /// DNS names and addresses of the SAN extension, as they are written there.
     pub names: Vec<String>,
-    /// `RSA`, `ECDSA P-256` …, or in words what else it is.
+    /// `RSA`, `ECDSA P-256` …, or a description of another type.
     pub key: String,
     /// Of the RSA modulus or of the curve's field, where the kind is known.
     pub key_bits: Option<u32>,
-    /// What the issuer signed it with: `ecdsa-with-SHA256`.
+    /// The algorithm of the issuer's signature: `ecdsa-with-SHA256`.
     pub signature: String,
     /// Seconds since 1970, inclusive.
     pub not_before: i64,
@@ -39,13 +39,14 @@ pub struct Facts {
     pub spki_sha256: [u8; 32],
     /// Whether it may sign other certificates (basicConstraints).
     pub is_ca: bool,
-    /// Where its issuer's certificate can be had (RFC 5280 section 4.2.2.1).
+    /// Where its issuer's certificate can be downloaded (RFC 5280 section 4.2.2.1).
     pub issuer_urls: Vec<String>,
-    /// The promises of certificate transparency logs that are embedded in it (RFC 6962 section 3.3).
+    /// The signed timestamps of certificate transparency logs that are embedded in it (RFC 6962 section 3.3).
     pub scts: Result<Vec<Sct>, SctError>,
 }
 
 impl Facts {
+    /// Reads one certificate in DER.
     pub fn of(der: &[u8]) -> Result<Self, ParseError> {
         let certificate = parse(der)?;
         let (key, key_bits) = key(&certificate);

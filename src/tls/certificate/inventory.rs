@@ -1,4 +1,4 @@
-//! A file → the certificates in it, their chain, and whether their key is there.
+//! A file → the certificates in it, their chain, and whether their key is in it.
 //! Must not know: listeners, configuration, how any of it is shown.
 
 use std::io;
@@ -17,10 +17,10 @@ use crate::tls::certificate::pem::error::{PassedOver, PemError};
 use crate::tls::certificate::x509::{self, ParseError};
 use crate::tls::crypto;
 
-/// Certificates that stand together.
+/// The certificates of one file.
 #[derive(Debug)]
 pub struct Item {
-    /// In the order in which they stand there; at least one.
+    /// In the order of the file; at least one.
     pub facts: Vec<Facts>,
     pub chain: Chain,
     pub key: Key,
@@ -28,7 +28,7 @@ pub struct Item {
     pub unread: Vec<PassedOver>,
 }
 
-/// What was found of a private key.
+/// Whether a private key was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     None,
@@ -39,10 +39,10 @@ pub enum Key {
     Unusable(PathBuf, String),
 }
 
-/// Why nothing can be told of a file. The texts begin with its path.
+/// Why a file cannot be read. The texts begin with its path.
 #[derive(Debug, Error)]
 pub enum InventoryError {
-    #[error("{path}: {said}", path = .0.display(), said = files::reason(.1))]
+    #[error("{path}: {reason}", path = .0.display(), reason = files::reason(.1))]
     Read(PathBuf, io::Error),
     #[error("{path}: {1}", path = .0.display())]
     Pem(PathBuf, PemError),
@@ -77,7 +77,7 @@ impl Item {
         }
     }
 
-    /// The same of certificates that were read already; `leaf` is where the one stands that has the key.
+    /// The same for certificates that were read already; `leaf` is the index of the one with the key. `None` without any.
     pub fn of(
         certificates: &[CertificateDer<'_>],
         leaf: Option<usize>,
@@ -88,13 +88,13 @@ impl Item {
         Ok(chain::chain(certificates, leaf, anchors)?.map(|chain| Self { facts, chain, key, unread: Vec::new() }))
     }
 
-    /// Those whose validity a client looks at: all of the chain but for a root, which it has or has not.
+    /// The certificates whose validity a client checks: all of the chain but a root, of which it has its own copy.
     pub fn judged(&self) -> impl Iterator<Item = &Facts> {
         let count = self.chain.order.len() - usize::from(self.chain.end == End::Root);
         self.chain.order.iter().take(count).map(|at| &self.facts[*at])
     }
 
-    /// The certificate that a server shows for itself.
+    /// The server's own certificate.
     pub fn leaf(&self) -> &Facts {
         &self.facts[self.chain.order[0]]
     }
@@ -116,12 +116,12 @@ fn read(path: &Path, text: &[u8]) -> Result<pem::Contents, InventoryError> {
 
 /// The key in `text`, and which certificate it belongs to.
 fn found(path: &Path, text: &[u8], certificates: &[CertificateDer<'_>]) -> (Option<usize>, Key) {
-    let unusable = |said: String| (None, Key::Unusable(path.to_owned(), said));
+    let unusable = |reason: String| (None, Key::Unusable(path.to_owned(), reason));
     let mut keys = match pem::read(text) {
         Ok(contents) => contents.keys,
         Err(PemError::Encrypted) => return unusable("is encrypted with a passphrase".into()),
         Err(error @ PemError::Key(_)) => return unusable(error.to_string()),
-        // A file whose certificates are fine and that has something else in it.
+        // The certificates of this file were read; the rest of it holds no key.
         Err(_) => return (None, Key::None),
     };
     let key = match (keys.pop(), keys.is_empty()) {
@@ -133,10 +133,10 @@ fn found(path: &Path, text: &[u8], certificates: &[CertificateDer<'_>]) -> (Opti
     else {
         return unusable("is of a kind that cannot be used".into());
     };
-    let bears = |der: &CertificateDer<'_>| {
+    let has_key = |der: &CertificateDer<'_>| {
         x509::parse(der).is_ok_and(|parsed| certified::pair::form(&parsed, &public).is_some())
     };
-    match certificates.iter().position(bears) {
+    match certificates.iter().position(has_key) {
         Some(leaf) => (Some(leaf), Key::Matches(path.to_owned())),
         None => (None, Key::Strange(path.to_owned())),
     }

@@ -12,7 +12,7 @@ pub enum Name {
     Wildcard(Box<str>),
 }
 
-/// Why a text is no name that a certificate can be chosen by.
+/// Why a text is not a name by which a certificate can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NameError {
     #[error("{0:?} is not a DNS name")]
@@ -22,7 +22,7 @@ pub enum NameError {
 }
 
 impl Name {
-    /// Reads a name: letters of any script become A-labels, upper case becomes lower case, one trailing dot is dropped.
+    /// Reads a name: non-ASCII labels become A-labels, upper case becomes lower case, one trailing dot is dropped.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let undotted = text.strip_suffix('.').unwrap_or(text);
         let (wildcard, rest) = match undotted.strip_prefix("*.") {

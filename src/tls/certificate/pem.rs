@@ -1,9 +1,9 @@
 //! The bytes of a file → the certificates, keys and lists of revoked certificates in it, in any order.
 //! Must not know: files, names, which certificate goes with which key.
 //!
-//! This is the only reader of PEM. Its rule: what OpenSSL reads of a file is read, and what is not read is named. So it
-//! takes OpenSSL's labels (`X509 CERTIFICATE`, `TRUSTED CERTIFICATE`), reads keys by their content, and is more lenient
-//! than OpenSSL about where a section begins and ends.
+//! This is the only reader of PEM. Its rule: what OpenSSL reads of a file is read, and what is not read is reported. So it
+//! accepts OpenSSL's labels (`X509 CERTIFICATE`, `TRUSTED CERTIFICATE`), identifies keys by their content, and is more
+//! lenient than OpenSSL about where a section begins and ends.
 
 use rustls::pki_types::pem as canonical;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
@@ -25,8 +25,8 @@ pub struct Contents {
     pub keys: Vec<PrivateKeyDer<'static>>,
     /// Lists of revoked certificates.
     pub crls: Vec<CertificateRevocationListDer<'static>>,
-    /// What was not read and may have been meant to be. Requests, parameters and public keys, which belong to no server's
-    /// business, are not among it.
+    /// Parts that were not read although they may have been meant to be. Requests, parameters and public keys are not
+    /// listed, since a server never uses them.
     pub passed_over: Vec<PassedOver>,
 }
 
@@ -46,7 +46,7 @@ pub fn read(bytes: &[u8]) -> Result<Contents, PemError> {
     found.contents.something()
 }
 
-/// Reads certificates without a look at keys, for those who need none.
+/// Reads certificates only: a key in the file may be unusable.
 pub fn read_certificates(bytes: &[u8]) -> Result<Contents, PemError> {
     let mut found = Found::of(bytes)?;
     let lists = found.list_lines.iter();
@@ -69,8 +69,8 @@ pub fn read_crls(bytes: &[u8]) -> Result<Contents, PemError> {
 }
 
 impl Contents {
-    /// Puts what was passed over in order, and counts what is more than anybody reads: a damaged file can hold a million
-    /// sections, and each becomes a line.
+    /// Sorts the parts that were passed over, and keeps only the first ones: a damaged file can hold a million sections, and
+    /// each would become a line of the log.
     fn bound(&mut self) {
         self.passed_over.sort_by_key(|unread| unread.line);
         if let Some(first) = self.passed_over.get(MOST_NAMED) {
@@ -81,7 +81,7 @@ impl Contents {
         }
     }
 
-    /// An error where nothing was read and something was passed over.
+    /// An error where nothing was read although something was found.
     fn something(mut self) -> Result<Self, PemError> {
         self.bound();
         let nothing = self.certificates.is_empty() && self.keys.is_empty() && self.crls.is_empty();
@@ -92,7 +92,7 @@ impl Contents {
     }
 }
 
-/// Everything in a file, before it is known what it is wanted for.
+/// Everything in a file, before it is known what the caller needs.
 #[derive(Default)]
 struct Found {
     contents: Contents,
@@ -146,7 +146,7 @@ impl Found {
         Ok(())
     }
 
-    /// A section that follows other text on its line: two files put together, or a comment about sections.
+    /// A section that follows other text on its line: two files were joined, or a comment mentions a section.
     fn section_of_comment(&mut self, line: usize, label: &str, body: &sections::Body) -> Result<(), PemError> {
         let whole = decoded(line, label, "CERTIFICATE", body).is_ok_and(|der| der::first(&der).is_some());
         if whole || body.encrypted || HARMLESS.contains(&label) {
@@ -181,7 +181,7 @@ impl Found {
                 Ok(())
             }
             _ if is_private_key(label) => {
-                // As which kind does not matter: all of them are decoded as secrets.
+                // One label for all kinds of key: it makes the decoder treat them as secrets.
                 let der = decoded(line, label, "PRIVATE KEY", body)?;
                 self.key(line, der::kind(&der), der);
                 Ok(())
@@ -198,12 +198,12 @@ impl Found {
     fn certificate(&mut self, line: usize, label: &str, mut der: Vec<u8>) -> Result<(), PemError> {
         if let Some((certificate, rest)) = der::first(&der) {
             if der::kind(certificate) == Kind::Pkcs7 {
-                let said = format!(
+                let message = format!(
                     "line {line}: the section \"{label}\" is a PKCS#7 bundle; convert it with \"openssl pkcs7 -print_certs\""
                 );
-                return Err(PemError::Syntax(said));
+                return Err(PemError::Syntax(message));
             }
-            // OpenSSL, too, takes what stands first.
+            // As OpenSSL does, the first structure counts.
             let about = match (rest, label) {
                 ([], _) => None,
                 (settings, "TRUSTED CERTIFICATE") => der::judges(settings).then_some(TRUST_SETTINGS),
@@ -223,7 +223,8 @@ impl Found {
         self.list_lines.push(line);
     }
 
-    /// A key is what its content is: OpenSSL reads PKCS#8 under `RSA PRIVATE KEY`, and PKCS#1 under `PRIVATE KEY`.
+    /// A key's kind is that of its content, not of its label: OpenSSL reads PKCS#8 under `RSA PRIVATE KEY`, and PKCS#1 under
+    /// `PRIVATE KEY`.
     fn key(&mut self, line: usize, kind: Kind, der: Vec<u8>) {
         let unusable = match kind {
             Kind::Pkcs8 => return self.contents.keys.push(PrivateKeyDer::Pkcs8(der.into())),
@@ -238,9 +239,9 @@ impl Found {
     }
 }
 
-/// Decodes base64 as the label says: keys in a time that does not depend on their bits.
+/// Decodes base64 under the label `known`: private keys in a time that does not depend on their bits.
 fn decoded(line: usize, label: &str, known: &str, body: &sections::Body) -> Result<Vec<u8>, PemError> {
-    let syntax = |said: &str| PemError::Syntax(format!("line {line}: the section \"{label}\" {said}"));
+    let syntax = |fault: &str| PemError::Syntax(format!("line {line}: the section \"{label}\" {fault}"));
     if body.encrypted && known != "PRIVATE KEY" {
         return Err(syntax("is encrypted"));
     }
@@ -255,12 +256,12 @@ fn decoded(line: usize, label: &str, known: &str, body: &sections::Body) -> Resu
     }
 }
 
-/// OpenSSL writes `RSA`, `EC`, `DSA`, `ED25519` … in front, or nothing.
+/// OpenSSL writes `RSA `, `EC `, `DSA `, `ED25519 ` … before `PRIVATE KEY`, or nothing.
 fn is_private_key(label: &str) -> bool {
     label == "PRIVATE KEY" || label.ends_with(" PRIVATE KEY")
 }
 
-/// A byte-order mark says so, or each second byte of the first dashes is zero.
+/// Recognized by a byte-order mark, or by dashes of which each second byte is zero. Windows tools write it.
 fn is_utf16(bytes: &[u8]) -> bool {
     let dashes = |bytes: &[u8]| matches!(bytes, [b'-', 0, b'-', 0, b'-', 0, ..] | [0, b'-', 0, b'-', 0, b'-', ..]);
     matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) || dashes(bytes)
@@ -270,7 +271,7 @@ fn unread(line: usize, what: &str) -> PassedOver {
     PassedOver { line, what: what.to_owned() }
 }
 
-/// Parts of one file that are named one by one.
+/// Parts of one file that are reported one by one.
 const MOST_NAMED: usize = 20;
 
 const ENCRYPTED: &str = "a private key is encrypted with a passphrase";
@@ -280,7 +281,7 @@ const MULTI_PRIME: &str = "it is an RSA key of more than two primes, expected tw
 const LIST_HERE: &str = "a list of revoked certificates (X509 CRL) is not read here";
 const TRUST_SETTINGS: &str = "the trust settings of a \"TRUSTED CERTIFICATE\" are not read";
 
-/// Sections that stand beside certificates and keys and mean nothing to a server: OpenSSL's tools write them unasked.
+/// Sections beside certificates and keys that a server does not use. OpenSSL's tools write them by default.
 const HARMLESS: &[&str] = &[
     "EC PARAMETERS",
     "SM2 PARAMETERS",
@@ -295,7 +296,7 @@ const HARMLESS: &[&str] = &[
     "NEW CERTIFICATE REQUEST",
 ];
 
-/// What may help with sections that hold certificates in another form.
+/// Advice for sections that hold certificates in another form.
 const HINTS: &[(&str, &str)] = &[
     ("PKCS7", " (\"openssl pkcs7 -print_certs\" writes its certificates)"),
     ("PKCS #7 SIGNED DATA", " (\"openssl pkcs7 -print_certs\" writes its certificates)"),

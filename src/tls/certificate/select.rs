@@ -1,8 +1,8 @@
-//! Names, the client's abilities and the time → the certificate, and why. Pure.
+//! Names, the client's signature schemes and the time → the certificate, and why. Pure.
 //! Must not know: sockets, rustls's connection, configuration.
 //!
 //! The order of preference is that of the AWS Application Load Balancer ("SNI certificate selection"), with validity
-//! and the chain's signatures put first, since either decides whether the client gets through at all.
+//! and the chain's signatures before it, since either decides whether the handshake can succeed at all.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -18,25 +18,25 @@ use crate::words::words;
 
 mod reach;
 
-/// What one client brings to the choice.
+/// What one client offers for the choice.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
     /// The server name as it came, if any; compared without case and without one trailing dot.
     pub server_name: Option<&'a str>,
-    /// The signature schemes that can be used in this handshake: the client's, cut to what version and policy allow.
+    /// The signature schemes that can be used in this handshake: the client's, limited to those of version and policy.
     pub schemes: &'a [SignatureScheme],
     /// What it accepts in certificates: its `signature_algorithms_cert`, or else its whole `signature_algorithms`
     /// (RFC 8446 section 4.2.3).
     pub certificate_schemes: &'a [SignatureScheme],
-    /// Under TLS 1.2 the curves on which it can verify (RFC 8422 section 5.1.1); `None` under TLS 1.3, where the
-    /// scheme says it all.
+    /// Under TLS 1.2, the curves on which it can verify (RFC 8422 section 5.1.1); `None` under TLS 1.3, where a scheme
+    /// includes its curve.
     pub curves: Option<&'a [KeyType]>,
-    /// The address that it connected to, which counts where it gives no name. Need not be known where
+    /// The address that it connected to, which counts where it sends no server name. May be left out where
     /// [`Certificates::knows_addresses`] is false.
     pub address: Option<IpAddr>,
 }
 
-/// What a listener does with a client that names nobody it knows.
+/// What a listener does with a client that sends an unknown server name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownName {
     /// Serve a default certificate.
@@ -54,16 +54,16 @@ pub struct Entry {
     pub default: bool,
 }
 
-/// How the chosen certificate came to be looked at. Ordered: an earlier tier is preferred.
+/// Why a certificate is a candidate. Ordered: an earlier tier is preferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
-    /// It bears the very name.
+    /// It has the very name.
     Exact,
-    /// It bears a wildcard for the name's parent.
+    /// It has a wildcard for the name's parent.
     Wildcard,
-    /// The client gave no name, and it bears the address that the client connected to.
+    /// The client sent no name, and it has the address that the client connected to.
     Address,
-    /// No certificate bears the name, or there was none.
+    /// No certificate has the name, or the client sent none.
     Default,
 }
 
@@ -74,27 +74,27 @@ pub struct Choice {
     /// The scheme its key will sign with.
     pub scheme: SignatureScheme,
     pub tier: Tier,
-    /// False where nothing valid was left and an expired or not yet valid one had to serve.
+    /// False where no valid certificate was left, so that an expired or not yet valid one is served.
     pub valid: bool,
 }
 
 /// Why there is no certificate for this client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoChoice {
-    /// No certificate bears the name, and unknown names are to be rejected.
+    /// No certificate has the name, and unknown names are to be rejected.
     UnknownName,
-    /// Certificates bear the name, but none has a key that can sign in one of the client's schemes.
+    /// Certificates have the name, but none has a key that can sign with one of the client's schemes.
     NoCommonScheme,
 }
 
-/// What was thought of one candidate.
+/// The judgement of one candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Its key cannot sign in any of the client's schemes.
+    /// Its key cannot sign with any of the client's schemes.
     NoCommonScheme,
     /// Its key could, but its curve is not among the client's (TLS 1.2).
     CurveNotOffered,
-    /// It can serve; the one with the least rank, and among equals the one seen first, does.
+    /// It can be served. The candidate with the least rank is chosen, and among equals the first.
     Usable(Rank),
 }
 
@@ -116,7 +116,7 @@ struct Preference {
     not_after: Reverse<i64>,
 }
 
-/// What decided between two candidates that can both serve.
+/// The criterion that decided between two candidates that can both be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decided {
     Validity,
@@ -129,7 +129,7 @@ pub enum Decided {
     FileOrder,
 }
 
-/// Why `one` is preferred to `other`, of which each can serve.
+/// Why `one` is preferred to `other`, where both can be served.
 pub fn decided((one, of_one): (&Certificate, Rank), (other, of_other): (&Certificate, Rank)) -> Decided {
     let (own, others) = (static_rank(one), static_rank(other));
     let differing = [
@@ -144,8 +144,9 @@ pub fn decided((one, of_one): (&Certificate, Rank), (other, of_other): (&Certifi
     differing.into_iter().find(|(differs, _)| *differs).map_or(Decided::FileOrder, |(_, decided)| decided)
 }
 
-/// Is told each candidate in the order in which it is looked at. `()` does not listen, and costs nothing.
+/// Gets each candidate with its verdict, in the order in which they are judged. `()` ignores them and costs nothing.
 pub trait Witness {
+    /// Called once for each candidate.
     fn saw(&mut self, candidate: &Arc<Certificate>, verdict: Verdict);
 }
 
@@ -163,7 +164,7 @@ impl Witness for Vec<(Arc<Certificate>, Verdict)> {
 #[derive(Debug, Default)]
 pub struct Certificates {
     exact: HashMap<Box<str>, Candidates>,
-    /// By the parent: `*.example.com` stands under `example.com`.
+    /// By the parent: `*.example.com` is under `example.com`.
     wildcard: HashMap<Box<str>, Candidates>,
     address: HashMap<IpAddr, Candidates>,
     default: Candidates,
@@ -174,9 +175,8 @@ pub struct Certificates {
 type Candidates = Vec<Arc<Certificate>>;
 
 impl Certificates {
-    /// Builds the index. The order of `entries` is the last criterion of the choice, and decides the default where
-    /// none is marked: then it is the first one that is no authority's own, with
-    /// all that bear its first name.
+    /// Builds the index. The order of `entries` is the last criterion of the choice, and decides the default where none is
+    /// marked: then the default is the first certificate that is not a CA's, with all others that have its first name.
     pub fn new(entries: Vec<Entry>) -> Self {
         let mut index = Self::default();
         for entry in &entries {
@@ -203,7 +203,7 @@ impl Certificates {
         index
     }
 
-    /// Chooses for one client at `now` (seconds since 1970), telling `witness` about every candidate.
+    /// Chooses for one client at `now` (seconds since 1970); `witness` gets every candidate.
     pub fn choose(
         &self,
         offer: &Offer<'_>,
@@ -262,8 +262,8 @@ impl Certificates {
         &self.all
     }
 
-    /// The names borne by more than one certificate of the same key type, which is legal but seldom meant: of such
-    /// namesakes one may never be served.
+    /// The names that several certificates of the same key type have. That is valid but rarely intended: one of them may
+    /// never be served.
     pub fn overlaps(&self) -> Vec<String> {
         let exact = self.exact.iter().map(|(name, list)| (name.to_string(), list));
         let wildcard = self.wildcard.iter().map(|(parent, list)| (format!("*.{parent}"), list));
@@ -309,7 +309,7 @@ fn defaults(entries: &[Entry]) -> Candidates {
     if !marked.is_empty() {
         return marked;
     }
-    // An authority's own certificate is there by mistake, unless there is nothing else.
+    // A CA's own certificate is there by mistake, unless there is no other.
     let servers: Vec<&Arc<Certificate>> =
         entries.iter().map(|entry| &entry.certificate).filter(|certificate| !certificate.is_ca).collect();
     let all = || entries.iter().map(|entry| &entry.certificate).collect();
@@ -317,7 +317,7 @@ fn defaults(entries: &[Entry]) -> Candidates {
     let Some((first, others)) = servers.split_first() else {
         return Vec::new();
     };
-    // Also those of its own key type: were it to expire, its renewed copy is what is meant.
+    // Also those of its own key type: when it expires, a renewed copy must replace it.
     let namesakes = others.iter().filter(|other| first.names.first().is_some_and(|name| other.names.contains(name)));
     std::iter::once(first).chain(namesakes).map(|certificate| Arc::clone(certificate)).collect()
 }

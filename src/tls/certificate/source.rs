@@ -1,8 +1,8 @@
-//! Where certificates come from: the one door to all kinds of source. Must not know: which listener they are for,
+//! Where certificates come from: the one interface to all kinds of source. Must not know: which listener they are for,
 //! configuration.
 //!
-//! What a source has to answer is the trait in [`kind`]; each kind has a file of its own. Nobody else knows which kinds
-//! there are: a new one is its file, a variant here, and the words in which the configuration writes it.
+//! The trait in [`kind`] is what a source implements; each kind has a file of its own. Only this file knows which kinds there
+//! are: a new one is its file, a variant here, and its form in the configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -41,19 +41,19 @@ impl Source {
         Self(Any::Pair(pair))
     }
 
-    /// Loads its certificates. What the operator named must load; of what is found in a folder, what cannot be used keeps
-    /// its last good version, or is left out if there is none.
+    /// Loads its certificates. A file that the operator named must load. Of the files in a folder, one that cannot be used
+    /// keeps its last good version, or is left out if there is none.
     pub fn load(&self, loading: &mut Loading<'_>) -> Result<Loaded, StoreError> {
         self.kind().load(loading)
     }
 
-    /// The files and folders in which a change may mean other certificates.
+    /// The files and folders in which a change may lead to other certificates.
     pub fn watched(&self) -> Watched {
         self.kind().watched()
     }
 
-    /// It in JSON, with the keys that the configuration has for it: a text, or an object. Paths are shown, and nothing of
-    /// what is in the files.
+    /// The source in JSON, with the keys of the configuration: a text, or an object. Paths are shown, never the contents of
+    /// files.
     pub fn shown(&self) -> Value {
         self.kind().shown()
     }
@@ -68,7 +68,7 @@ impl Source {
         self
     }
 
-    /// The folder to which a certificate can be added that this source then gives, if there is one on disk now.
+    /// A folder on disk to which a certificate can be added, so that this source loads it; `None` where there is none.
     pub fn folder(&self) -> Option<&Path> {
         self.kind().folder()
     }

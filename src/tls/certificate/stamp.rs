@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::files::progress;
 
-/// What the kernel says of a file's content: two equal stamps stand for equal bytes. The change time cannot be set back
-/// by those who write, unlike the modification time.
+/// A file's metadata that changes with its content: equal stamps mean equal bytes. Unlike the modification time, a program
+/// cannot set the change time back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,

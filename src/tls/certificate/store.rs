@@ -33,35 +33,34 @@ pub struct Store {
     looked_at: HashMap<PathBuf, (Option<Stamp>, Content)>,
 }
 
-/// A file whose bytes are given out as they are.
+/// A file whose bytes are returned unchanged.
 #[derive(Debug, Clone)]
 struct Plain {
     bytes: Arc<[u8]>,
     stamp: Option<Stamp>,
 }
 
-/// How far a store believes that a file is what it was.
+/// When a file counts as unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// If the kernel says that it has not changed.
+    /// If its metadata has not changed: it is not read.
     Stamps,
-    /// Only if its bytes are the same.
+    /// Only if its bytes are the same: it is read.
     Bytes,
 }
 
-/// A load under way. The store before it stays as it is: which of the two lives on is decided when it is known whether
-/// everything succeeded.
+/// A load under way. The store before it is not changed: the new one replaces it only where everything succeeded.
 #[derive(Debug)]
 pub struct Loading<'s> {
     before: &'s Store,
-    /// What the store before it has by file and by folder.
+    /// The content of the store before, by file and by folder.
     known: Known<'s>,
     after: Store,
     trust: Trust,
     now: SystemTime,
 }
 
-/// Certificates that folders gave, by where they were.
+/// Certificates that came from folders, by their places.
 #[derive(Debug, Default)]
 struct Known<'s> {
     of_certificate: HashMap<&'s Path, &'s Kept>,
@@ -74,6 +73,7 @@ impl Store {
         self.kept.iter().map(|(origin, kept)| (Arc::as_ptr(&kept.certificate), origin.key_file())).collect()
     }
 
+    /// Begins a load at `now`, which takes over from this store what did not change.
     pub fn loading(&self, trust: Trust, now: SystemTime) -> Loading<'_> {
         let mut known = Known::default();
         for (origin, kept) in self.kept.iter().filter(|(origin, _)| origin.names.is_none() && origin.chain.is_none()) {
@@ -87,7 +87,7 @@ impl Store {
 }
 
 impl<'s> Loading<'s> {
-    /// The bytes of a file that nobody need keep secret; the very same where it did not change.
+    /// The bytes of a file that is no secret; the same allocation where they did not change.
     pub fn plain(&mut self, path: &Path) -> Result<Arc<[u8]>, StoreError> {
         if let Some(plain) = self.after.plain.get(path) {
             return Ok(Arc::clone(&plain.bytes));
@@ -108,12 +108,12 @@ impl<'s> Loading<'s> {
         Ok(bytes)
     }
 
-    /// The store as it is after everything was loaded.
+    /// The store of everything that was loaded.
     pub fn finish(self) -> Store {
         self.after
     }
 
-    /// Keeps a certificate for the next time, and gives it out. `named`: whether the operator named it.
+    /// Keeps a certificate for the next load, and returns it. `named`: whether the operator named it.
     pub(in crate::tls::certificate) fn keep(&mut self, origin: Origin, kept: Kept, named: bool) -> Item {
         let entry = Entry { certificate: Arc::clone(&kept.certificate), default: false };
         let (key, warnings) = (origin.key_file().to_owned(), kept.warnings.clone());
@@ -122,23 +122,23 @@ impl<'s> Loading<'s> {
         item
     }
 
-    /// The certificate as it was before. A combined file that lost its key, or a pair whose key is gone, has one, too.
+    /// The certificate as it was before, also for a combined file that lost its key, or a pair whose key is gone.
     pub(in crate::tls::certificate) fn last_good(&self, origin: &Origin) -> Option<&'s Kept> {
         let by_file = || self.known.of_certificate.get(origin.cert.as_path()).copied();
         self.before.kept.get(origin).or_else(by_file)
     }
 
-    /// What the certificates were made from that a folder gave before.
+    /// The origins of the certificates that a folder had before.
     pub(in crate::tls::certificate) fn known_in(&self, folder: &Path) -> &[&'s Origin] {
         self.known.in_folder.get(folder).map_or(&[], Vec::as_slice)
     }
 
-    /// The folders that gave certificates before.
+    /// The folders that had certificates before.
     pub(in crate::tls::certificate) fn known_folders(&self) -> impl Iterator<Item = &'s Path> {
         self.known.in_folder.keys().copied()
     }
 
-    /// Whether it is known without reading that no certificate can be made of this file alone.
+    /// Whether it is known without reading that this file alone is not a certificate with its key.
     pub(in crate::tls::certificate) fn is_known_leftover(&self, file: &Path) -> bool {
         let stamp = Stamp::of(file, self.now);
         let unchanged = |before: &Option<Stamp>| self.trust == Trust::Stamps && stamp.is_some() && *before == stamp;
@@ -146,7 +146,7 @@ impl<'s> Loading<'s> {
         known.is_some_and(|(_, content)| matches!(content, Content::Nothing | Content::Authorities | Content::Leaf(_)))
     }
 
-    /// What is in a file of which no certificate was made. `largest`: the bytes that are read of it at most.
+    /// The content of a file that is not part of any certificate. A file of more than `largest` bytes is an error.
     pub(in crate::tls::certificate) fn look(&mut self, file: &Path, largest: u64) -> io::Result<Content> {
         let stamp = Stamp::of(file, self.now);
         let unchanged = |before: &Option<Stamp>| self.trust == Trust::Stamps && stamp.is_some() && *before == stamp;

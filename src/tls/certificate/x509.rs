@@ -13,7 +13,7 @@ use crate::tls::crypto::{self, Verified};
 mod names;
 pub use names::{canonical, same as same_name, text};
 
-/// Why bytes are no certificate.
+/// Why bytes are not a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ParseError {
     #[error("it is not X.509 in DER")]
@@ -31,7 +31,7 @@ pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ParseError> {
     }
 }
 
-/// What key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2) say about who issued a certificate.
+/// Whether key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2) fit an issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ids {
     /// The certificate names this very key.
@@ -77,7 +77,7 @@ pub fn signed(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -
 /// Whether that key made the signature of a structure (a certificate, a list of revoked ones), of which `signed` is what
 /// was signed.
 pub fn signed_by(key: &SubjectPublicKeyInfo<'_>, whole: &[u8], signed: &[u8], signature: &[u8]) -> Verified {
-    // An AlgorithmIdentifier opens the SubjectPublicKeyInfo, and follows the signed part.
+    // An AlgorithmIdentifier is the first field of a SubjectPublicKeyInfo, and follows the signed part.
     let key_algorithm = contents_of_first(key.raw).and_then(contents_of_first);
     let algorithm = contents_of_first(whole).and_then(|all| all.get(signed.len()..)).and_then(contents_of_first);
     match (key_algorithm, algorithm) {
@@ -114,7 +114,8 @@ pub fn rfc3339(seconds: i64) -> String {
     }
 }
 
-/// A certificate's texts are whoever's made it; what would move the cursor of a terminal is written as an escape.
+/// A text safe for a terminal: an attacker may have made the certificate, so control characters and those that change the
+/// direction of text are escaped.
 pub fn printable(text: &str) -> String {
     let turns =
         |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -149,10 +150,11 @@ fn without_zeros(digits: &[u8]) -> &[u8] {
     digits.iter().position(|byte| *byte != 0).map_or(&[], |start| &digits[start..])
 }
 
-/// RSA's algorithms have the parameter NULL (RFC 8017 appendix A), which some leave out.
+/// An AlgorithmIdentifier's content, with the parameter NULL that RSA's algorithms have (RFC 8017 appendix A) added where a
+/// certificate leaves it out: the provider compares bytes.
 pub(in crate::tls) fn with_null(algorithm: &[u8]) -> Vec<u8> {
     let is_rsa = algorithm.len() == PKCS_1.len() + 1 && algorithm.starts_with(PKCS_1);
-    // Of PSS, whose number is 10, the parameters say which it is.
+    // Not for PSS (number 10), where the parameters define the algorithm.
     let bare = is_rsa && algorithm.last() != Some(&10);
     [algorithm, if bare { NULL } else { &[] }].concat()
 }

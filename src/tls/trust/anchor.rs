@@ -1,7 +1,7 @@
-//! Certificates that an operator trusts → which of them may issue others, and which are believed as they are.
-//! Must not know: files, names, whether it is clients or servers that come.
+//! Certificates that an operator trusts → which of them may issue others, and which are trusted only themselves.
+//! Must not know: files, names, whether the peers are clients or servers.
 //!
-//! webpki takes each of its roots for an issuer, whatever the certificate says of itself, and never accepts one of them as
+//! webpki uses each of its roots as an issuer, whether or not the certificate is a CA's, and never accepts one of them as
 //! a peer's own certificate. So a self-signed server could not be trusted at all, and the owner of a trusted client
 //! certificate could issue certificates to others.
 
@@ -31,11 +31,11 @@ pub enum Purpose {
 }
 
 impl Anchors {
-    /// On failure the index of the certificate that cannot be used comes with the reason.
+    /// The error has the index of the certificate that cannot be used, and the reason.
     pub fn new(certificates: Vec<CertificateDer<'static>>) -> Result<Self, (usize, Error)> {
         let mut issuers = RootCertStore::empty();
         for (index, certificate) in certificates.iter().enumerate() {
-            // What is read by webpki alone counts as it did there.
+            // A certificate that only webpki can parse is treated as webpki does: as an issuer.
             if x509::parse(certificate).is_ok_and(|parsed| !may_issue(&parsed)) {
                 continue;
             }
@@ -55,7 +55,7 @@ impl Anchors {
     }
 }
 
-/// Whether a certificate may issue others (RFC 5280 section 4.2.1.9). Roots of X.509 version 1 cannot say so.
+/// Whether a certificate may issue others (RFC 5280 section 4.2.1.9). Roots of X.509 version 1 have no extension for it.
 pub fn may_issue(certificate: &X509Certificate<'_>) -> bool {
     match certificate.basic_constraints() {
         Ok(Some(constraints)) => constraints.value.ca,
@@ -64,7 +64,7 @@ pub fn may_issue(certificate: &X509Certificate<'_>) -> bool {
     }
 }
 
-/// Whether a certificate that is believed as it is may be used at that time, for that purpose.
+/// Whether a certificate that is trusted itself may be used at that time, for that purpose: webpki does not check it.
 pub fn may_be_used(certificate: &CertificateDer<'_>, purpose: Purpose, now: UnixTime) -> Result<(), CertificateError> {
     let parsed = x509::parse(certificate).map_err(|_| CertificateError::BadEncoding)?;
     let (seconds, validity) = (i64::try_from(now.as_secs()).unwrap_or(i64::MAX), parsed.validity());

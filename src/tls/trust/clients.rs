@@ -1,9 +1,9 @@
-//! Certificates that clients have to show, and whether they are good: CA, revocation, allowed names, pinned keys.
-//! Must not know: files, which listener it serves, how outcomes are logged.
+//! The certificates of clients, and whether they are good: CA, revocation, allowed names, pinned keys.
+//! Must not know: files, which listener they are for, how outcomes are logged.
 //!
-//! The chain and its revocation are judged by rustls's verifier (webpki); names and pins come after it. A ticket is good
-//! no longer than the certificates that its session was opened with, and than the lists that said they are not revoked.
-//! What would refuse every client is found when this is built, not when they come.
+//! The chain and its revocation are judged by rustls's verifier (webpki); names and pins come after it. A ticket is valid
+//! no longer than the certificates of its session, and than the lists that showed them as not revoked. A fault that would
+//! refuse every client is found when this is built, not when clients connect.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -29,7 +29,7 @@ use build::{At, ClientAuthError, Trusted};
 use identity::Identity;
 use settings::{Demand, Settings};
 
-/// All that clients are judged by.
+/// Everything by which client certificates are judged.
 #[derive(Debug)]
 pub struct ClientAuth {
     settings: Settings,
@@ -39,7 +39,7 @@ pub struct ClientAuth {
 }
 
 impl ClientAuth {
-    /// Everything that is wrong is reported.
+    /// Reports all errors together.
     pub fn new(
         settings: Settings,
         ca: Vec<CertificateDer<'static>>,
@@ -56,16 +56,17 @@ impl ClientAuth {
         &self.fingerprint
     }
 
-    /// What is no error, and should be known, at that time (seconds since 1970).
+    /// All warnings at that time (seconds since 1970).
     pub fn warnings(&self, now: i64) -> Vec<(At, String)> {
         self.trusted.warnings(now)
     }
 
+    /// The settings that it was built with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Judges one client.
+    /// A verifier for one connection.
     pub fn session(self: &Arc<Self>) -> Arc<Session> {
         Arc::new(Session {
             auth: Arc::clone(self),
@@ -76,23 +77,23 @@ impl ClientAuth {
     }
 }
 
-/// One client, judged.
+/// The verifier for one connection, which also keeps what it found.
 #[derive(Debug)]
 pub struct Session {
     auth: Arc<ClientAuth>,
-    /// Until when a ticket of this session is good, in seconds since 1970.
+    /// When tickets of this session end, in seconds since 1970.
     good_until: AtomicI64,
     shown: OnceLock<Identity>,
     reason: OnceLock<String>,
 }
 
 impl Session {
-    /// Whose certificate was shown in this handshake, good or bad.
+    /// The owner of the certificate that the client sent in this handshake, good or bad.
     pub fn shown(&self) -> Option<&Identity> {
         self.shown.get()
     }
 
-    /// What is wrong with it, in words, where more is known than the kind of fault.
+    /// What is wrong with the certificate, as text, where more is known than the kind of fault.
     pub fn reason(&self) -> Option<&str> {
         self.reason.get().map(String::as_str)
     }
@@ -105,7 +106,7 @@ impl Session {
     ) -> Result<ClientCertVerified, Error> {
         let identity = Identity::of(leaf);
         if let Some(identity) = &identity {
-            // It is set once: a client shows its certificate once.
+            // Set once: a client sends its certificate once in a handshake.
             let _ = self.shown.set(identity.clone());
         }
         self.auth.trusted.verify(leaf, others, now).map_err(|error| {
@@ -113,9 +114,10 @@ impl Session {
                 let _ = self.reason.set(reason);
             }
             match error {
-                // RFC 8446 section 6.2 has bad_certificate for it; decrypt_error is for the handshake's own signature.
+                // For the alert bad_certificate (RFC 8446 section 6.2): rustls would send decrypt_error, which is for the handshake's
+                // own signature.
                 Error::InvalidCertificate(CertificateError::BadSignature) => CertificateError::BadEncoding.into(),
-                // unsupported_certificate is for one "of an unsupported type".
+                // For the alert unsupported_certificate, which is for a certificate "of an unsupported type".
                 Error::InvalidCertificate(cause) if rejection::is_version(&cause) => {
                     CertificateError::InvalidPurpose.into()
                 }
@@ -124,7 +126,7 @@ impl Session {
         })?;
         let identity = identity.ok_or(CertificateError::BadEncoding)?;
         let Settings { names, pins, .. } = &self.auth.settings;
-        let named = names.is_empty() || names.iter().any(|allowed| identity.bears(allowed));
+        let named = names.is_empty() || names.iter().any(|allowed| identity.has(allowed));
         let pinned = pins.is_empty() || pins.contains(&identity.key_sha256);
         if !named || !pinned {
             return Err(CertificateError::ApplicationVerificationFailure.into());

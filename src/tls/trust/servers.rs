@@ -1,5 +1,5 @@
-//! Whom to believe as a client: who has a certificate from a CA, or a key that is known, or anyone. Must not know: whom a
-//! connection is for, files.
+//! Which servers tlsgate trusts as a client: those with a certificate from a CA, or with a pinned key, or all. Must not know:
+//! what a connection is for, files.
 
 use std::sync::Arc;
 
@@ -20,25 +20,27 @@ use crate::tls::wire::fault;
 /// The SHA-256 of a certificate's SubjectPublicKeyInfo.
 pub type Pin = [u8; 32];
 
-/// What a server has to prove. Where both a CA and pins are given, both must hold; with neither, anyone is believed.
+/// What a server must prove. Where both a CA and pins are given, both must hold; with neither, every server is trusted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// Of CAs, or of the server itself, which is then believed as long as its certificate is valid and bears the name.
+    /// Certificates of CAs, or of the server itself, which is then trusted as long as its certificate is valid and has the
+    /// name.
     pub roots: Vec<CertificateDer<'static>>,
-    /// Of the server's own key, or of the key of a CA in the chain that it sends.
+    /// Pins of the server's own key, or of the key of a CA in the chain that it sends.
     pub pins: Vec<Pin>,
 }
 
+/// A trusted certificate that cannot be used.
 #[derive(Debug, ThisError)]
 #[error("a certificate cannot be used as a CA's: {0}")]
 pub struct TrustError(String);
 
-/// Said through rustls, as [`CertificateError::Other`].
+/// Passed through rustls as [`CertificateError::Other`].
 #[derive(ThisError)]
 #[error("no certificate that the server sent has a pinned key")]
 pub struct NotPinned;
 
-/// In words: rustls shows no more of an error that is not its own.
+/// As text: rustls shows errors of others with `Debug` only.
 impl std::fmt::Debug for NotPinned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
@@ -46,7 +48,7 @@ impl std::fmt::Debug for NotPinned {
 }
 
 impl Trust {
-    /// What looks at a server's certificate.
+    /// The verifier of a server's certificate.
     pub fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, TrustError> {
         let by_ca = match self.roots.is_empty() {
             true => None,
@@ -135,7 +137,7 @@ impl ServerCertVerifier for Verifier {
         if self.pins.is_empty() || self.is_pinned(leaf) {
             return Ok(ServerCertVerified::assertion());
         }
-        // That a certificate is sent along proves nothing: the server's own must come from it.
+        // A pinned certificate in the chain proves nothing by itself: anyone can send it. The server's own must be issued by it.
         let Some(anchor) = chain.iter().find(|certificate| self.is_pinned(certificate)) else {
             return Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into());
         };

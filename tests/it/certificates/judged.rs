@@ -123,7 +123,7 @@ fn a_certificate_that_no_client_can_get_is_named() {
         assert_eq!(check(pki.folder(), &listening(listen, "")).warnings, Vec::<String>::new(), "{listen}");
     }
     for (listen, more, why) in [
-        ("127.0.0.1:0", "require_sni = true", "clients that give no name are not served"),
+        ("127.0.0.1:0", "require_sni = true", "clients without a server name are not served"),
         ("127.0.0.2:0", "", "the listener has none of these addresses"),
     ] {
         let warnings = check(pki.folder(), &listening(listen, more)).warnings;

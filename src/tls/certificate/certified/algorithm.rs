@@ -1,5 +1,5 @@
 //! X.509 algorithm identifiers ↔ key types, hashes and TLS signature schemes (RFC 8446 section 4.2.3, RFC 5758,
-//! RFC 8017, RFC 8410). Must not know: anything else of a certificate.
+//! RFC 8017, RFC 8410). Must not know: any other part of a certificate.
 
 use rustls::SignatureScheme;
 use x509_parser::asn1_rs::Tag;
@@ -56,6 +56,7 @@ impl KeyType {
         }
     }
 
+    /// Whether it is RSA, of any size.
     pub fn is_rsa(self) -> bool {
         self == Self::Rsa
     }
@@ -92,7 +93,7 @@ pub(in crate::tls) fn key_type(certificate: &X509Certificate<'_>) -> Result<(Key
         return Ok((KeyType::Ed25519, 256));
     }
     if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
-        // The parser would take the bytes of whatever stands there for an identifier.
+        // Without the check of the tag, the parser would read explicit parameters as an identifier.
         let named = info.algorithm.parameters.as_ref().filter(|any| any.tag() == Tag::Oid);
         let curve = named.and_then(|any| any.as_oid().ok());
         return match curve {
@@ -118,8 +119,8 @@ pub(in crate::tls) fn signature_hash(certificate: &X509Certificate<'_>) -> Hash 
     SIGNATURES.iter().find(|known| known.oid == algorithm.algorithm).map_or(Hash::Weakest, |known| known.hash)
 }
 
-/// The schemes any of which, when offered for certificates, says that the client can verify this signature.
-/// Empty where TLS has no scheme for it.
+/// The schemes for this signature: a client that offers any of them for certificates can verify it. Empty where TLS has no
+/// scheme for it.
 pub(super) fn verifying_schemes(certificate: &X509Certificate<'_>) -> &'static [SignatureScheme] {
     let algorithm = &certificate.signature_algorithm;
     if algorithm.algorithm == OID_PKCS1_RSASSAPSS {
@@ -158,8 +159,8 @@ struct Signature {
     schemes: &'static [SignatureScheme],
 }
 
-/// ECDSA schemes are matched by their hash alone: in certificates the code points say nothing of the issuer's curve
-/// to a TLS 1.2 client, and TLS 1.3 has none for the other pairs.
+/// ECDSA schemes are matched by their hash alone: in certificates, the code points do not mean a curve to a TLS 1.2 client,
+/// and TLS 1.3 has none for other pairs of curve and hash.
 const SIGNATURES: &[Signature] = &[
     Signature { oid: OID_PKCS1_SHA256WITHRSA, hash: Hash::Sha256, schemes: &[SignatureScheme::RSA_PKCS1_SHA256] },
     Signature { oid: OID_PKCS1_SHA384WITHRSA, hash: Hash::Sha384, schemes: &[SignatureScheme::RSA_PKCS1_SHA384] },
@@ -187,7 +188,7 @@ const SIGNATURES: &[Signature] = &[
 /// ecdsa-with-SHA1, 1.2.840.10045.4.1 (RFC 3279 section 2.2.3), which the registry crate lacks.
 const ECDSA_WITH_SHA1: Oid<'static> = x509_parser::der_parser::oid!(1.2.840.10045.4.1);
 
-/// A PSS signature may stand under an rsaEncryption key (`rsae`) or an RSASSA-PSS key (`pss`, 0x0809 to 0x080b).
+/// A PSS signature may be made with an rsaEncryption key (`rsae`) or an RSASSA-PSS key (`pss`, 0x0809 to 0x080b).
 const PSS_SHA256: &[SignatureScheme] = &[SignatureScheme::RSA_PSS_SHA256, SignatureScheme::Unknown(0x0809)];
 const PSS_SHA384: &[SignatureScheme] = &[SignatureScheme::RSA_PSS_SHA384, SignatureScheme::Unknown(0x080a)];
 const PSS_SHA512: &[SignatureScheme] = &[SignatureScheme::RSA_PSS_SHA512, SignatureScheme::Unknown(0x080b)];

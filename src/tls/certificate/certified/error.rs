@@ -1,4 +1,4 @@
-//! Why certificate and key do not make a usable pair. Must not know: files, how either is read.
+//! The reasons why certificate and key are not a usable pair. Must not know: files, how either is read.
 
 use thiserror::Error;
 

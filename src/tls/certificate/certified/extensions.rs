@@ -1,4 +1,4 @@
-//! What the leaf's extensions say to a server: names, addresses, what a client demands because of them.
+//! The leaf's extensions that matter to a server: names, addresses, what clients require because of them.
 //! Must not know: keys, chains.
 
 use std::collections::HashSet;
@@ -11,11 +11,11 @@ use crate::tls::certificate::certified::error::CertificateError;
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::x509;
 
-/// By what a certificate can be chosen.
+/// The names and addresses by which a certificate can be chosen.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Names {
     pub usable: Vec<Name>,
-    /// In texts that are safe to print.
+    /// Names that no client can ask for, safe to print.
     pub unusable: Vec<String>,
     /// Those of the SAN extension.
     pub addresses: Vec<IpAddr>,
@@ -50,7 +50,7 @@ pub(super) fn names(leaf: &X509Certificate<'_>) -> Result<Names, CertificateErro
 impl Names {
     fn add(&mut self, text: &str) {
         match Name::parse(text) {
-            // An empty one is none.
+            // An empty name is the same as none.
             Err(_) if text.is_empty() => {}
             Ok(name) => self.usable.push(name),
             Err(_) => self.unusable.push(text.escape_default().to_string()),
@@ -78,12 +78,12 @@ pub(in crate::tls) fn address(bytes: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// Whether clients demand a stapled OCSP answer with this certificate: the TLS feature extension (RFC 7633) names
+/// Whether clients require a stapled OCSP answer with this certificate: the TLS feature extension (RFC 7633) names
 /// `status_request`, or version 2 of it.
 pub(super) fn must_staple(leaf: &X509Certificate<'_>) -> bool {
     let features = leaf.extensions().iter().find(|extension| extension.oid == TLS_FEATURE);
     features.is_some_and(|extension| match extension.value {
-        // A SEQUENCE of INTEGERs, of which those that matter take one byte each.
+        // A SEQUENCE of INTEGERs; the two that matter take one byte each.
         [0x30, _, features @ ..] => {
             features.windows(3).any(|feature| matches!(feature, [2, 1, STATUS_REQUEST | STATUS_REQUEST_V2]))
         }

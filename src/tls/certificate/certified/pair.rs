@@ -1,4 +1,4 @@
-//! Whether a private key belongs to a certificate, whatever form the certificate writes its public key in.
+//! Whether a private key belongs to a certificate, in whatever form the certificate encodes its public key.
 //! Must not know: what the pair is for.
 
 use rustls::pki_types::PrivateKeyDer;
@@ -7,12 +7,12 @@ use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPT
 use x509_parser::prelude::X509Certificate;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-/// How a certificate writes the public key that belongs to a private one.
+/// How a certificate encodes the public key that belongs to a private one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::tls) enum Form {
-    /// As everybody does.
+    /// The form that all common tools use.
     Usual,
-    /// RSA without the parameter NULL, which RFC 3279 section 2.3.1 demands.
+    /// RSA without the parameter NULL, which RFC 3279 section 2.3.1 requires.
     RsaWithoutNull,
     /// A point of which one coordinate is left out (RFC 5480 section 2.2), or written in the hybrid form of X9.62.
     Point,
@@ -21,10 +21,10 @@ pub(in crate::tls) enum Form {
 }
 
 impl Form {
-    /// What to say of a certificate that works for some clients.
+    /// The text of a warning where only some clients accept the certificate.
     pub(super) fn remark(self) -> Option<&'static str> {
         match self {
-            // With other parameters it is no key that is served.
+            // A key with other parameters is refused before it is served.
             Self::Usual | Self::Parameters => None,
             Self::RsaWithoutNull => Some(
                 "the certificate encodes its RSA key without the parameter NULL (RFC 3279 section 2.3.1), and clients that use rustls refuse it",
@@ -36,7 +36,7 @@ impl Form {
     }
 }
 
-/// The form in which a certificate writes that public key, a SubjectPublicKeyInfo; `None` where its key is another one.
+/// The form in which a certificate encodes that public key, a SubjectPublicKeyInfo; `None` where its key is another one.
 pub(in crate::tls) fn form(certificate: &X509Certificate<'_>, public: &[u8]) -> Option<Form> {
     let own = certificate.public_key();
     if own.raw == public {
@@ -62,7 +62,7 @@ pub(in crate::tls) fn form(certificate: &X509Certificate<'_>, public: &[u8]) -> 
 
 /// Modulus and exponent without leading zeros.
 fn rsa<'a>(info: &'a SubjectPublicKeyInfo<'_>) -> Option<(&'a [u8], &'a [u8])> {
-    // The parser asks for the algorithm, which may be that of PSS.
+    // The parser reads the key only under rsaEncryption, and the algorithm may be that of PSS.
     let (_, key) = Any::from_der(&info.subject_public_key.data).ok()?;
     let (rest, modulus) = Any::from_der(key.data).ok()?;
     let (_, exponent) = Any::from_der(rest).ok()?;

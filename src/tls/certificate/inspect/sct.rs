@@ -4,7 +4,7 @@
 use thiserror::Error;
 use x509_parser::oid_registry::Oid;
 
-/// One log's promise to show the certificate to everybody.
+/// One log's promise to publish the certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sct {
     /// SHA-256 of the log's public key.
@@ -13,15 +13,15 @@ pub struct Sct {
     pub timestamp: u64,
 }
 
-/// Why the extension is no list of timestamps.
+/// Why the extension is not a list of timestamps.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SctError {
     #[error("the SCT extension is malformed: {0}")]
     Malformed(&'static str),
 }
 
-/// Reads the extension's value: an OCTET STRING in DER, and in it the list as TLS writes lists. Entries of a version that
-/// is not known are passed over, as the RFC asks.
+/// Reads the extension's value: an OCTET STRING in DER, and in it the list as TLS writes lists. Entries of an unknown
+/// version are skipped, as the RFC requires.
 pub fn parse(value: &[u8]) -> Result<Vec<Sct>, SctError> {
     let malformed = |what| move || SctError::Malformed(what);
     let list = octet_string(value).ok_or_else(malformed("no OCTET STRING"))?;

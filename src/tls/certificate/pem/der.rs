@@ -1,6 +1,6 @@
-//! What a DER structure is, as far as its outer shape tells. Must not know: PEM, what the parts mean.
+//! A DER structure → what it is, by its outer shape alone. Must not know: PEM, what the parts mean.
 
-/// What DER may hold in the files of a server.
+/// The structures in DER that a server's files may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Certificate,
@@ -30,7 +30,7 @@ pub(super) fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (tag == SEQUENCE).then(|| bytes.split_at(bytes.len() - rest.len()))
 }
 
-/// Whether bytes begin as a SEQUENCE of more than 127 bytes does, which no text does.
+/// Whether bytes begin like a SEQUENCE of more than 127 bytes, which no text does.
 pub(super) fn begins(bytes: &[u8]) -> bool {
     matches!(bytes, [SEQUENCE, 0x81..=0x84, ..])
 }
@@ -77,7 +77,7 @@ pub(super) fn judges(settings: &[u8]) -> bool {
     elements(contents).iter().any(|(tag, _)| matches!(*tag, SEQUENCE | CONTEXT_0))
 }
 
-/// A certificate or a list, by what they sign.
+/// A certificate or a list of revoked ones, by the fields of the signed part.
 fn signed_kind(signed: &[u8]) -> Kind {
     let parts = elements(signed);
     let tags: Vec<u8> = parts.iter().map(|(tag, _)| *tag).collect();
@@ -91,7 +91,7 @@ fn signed_kind(signed: &[u8]) -> Kind {
     }
 }
 
-/// The elements of a structure with their tags, as far as they are whole; no more than any structure here begins with.
+/// The elements of a structure with their tags, as far as they are whole; at most [`MOST`].
 fn elements(mut contents: &[u8]) -> Vec<(u8, &[u8])> {
     let mut parts = Vec::new();
     while let (Some((tag, value, rest)), true) = (element(contents), parts.len() < MOST) {
@@ -128,5 +128,5 @@ const CONTEXT_0: u8 = 0xa0;
 /// rsaEncryption (RFC 8017 appendix A.1), in DER.
 const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
-/// An RSA key has ten.
+/// An RSA key of more than two primes has ten, the most of all structures here.
 const MOST: usize = 12;

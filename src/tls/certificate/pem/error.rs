@@ -1,4 +1,4 @@
-//! What is not read of a file, and why a file cannot be used. Must not know: how files are read.
+//! A part of a file that is not read, and the reasons why a file cannot be used. Must not know: how files are read.
 
 use thiserror::Error;
 

@@ -1,13 +1,13 @@
-//! Text → the sections of PEM in it (RFC 7468, RFC 1421), and what looks like one and cannot be read.
+//! Text → the sections of PEM in it (RFC 7468, RFC 1421), and what looks like a section but cannot be read.
 //! Must not know: what sections hold.
 //!
-//! Sections are found by their marks, wherever these stand: two files that were put together where the first had no last
-//! line break, indented text, line breaks of any kind. A mark that follows other text on its line counts only if a whole
+//! Sections are found by their marks, anywhere in a line: in two files that were joined where the first had no last line
+//! break, in indented text, with line breaks of any kind. A mark that follows other text on its line counts only if a whole
 //! section follows it, since it may be a comment.
 
 use crate::tls::certificate::pem::error::{PassedOver, PemError};
 
-/// What a text consists of, in its order.
+/// The parts of a text, in its order.
 #[derive(Debug)]
 pub(super) enum Part {
     Section {
@@ -20,24 +20,24 @@ pub(super) enum Part {
     Unread(PassedOver),
 }
 
-/// What stands between the marks of a section.
+/// The text between the marks of a section.
 #[derive(Debug, Default)]
 pub(super) struct Body {
     /// Without blanks and line breaks, and without headers.
     pub base64: Vec<u8>,
-    /// Whether a header says that it is encrypted (RFC 1421 section 4.6.1.1).
+    /// Whether a header marks it as encrypted (RFC 1421 section 4.6.1.1).
     pub encrypted: bool,
 }
 
 /// The parts of a text.
 pub(super) struct Parts<'a> {
     text: &'a [u8],
-    /// All before it was dealt with.
+    /// Everything before this offset is done.
     at: usize,
     /// Where the last line begins.
     last_line: usize,
     lines: Lines<'a>,
-    /// To be given out before anything else is looked at.
+    /// The next part to return, found together with the one before.
     pending: Option<Part>,
 }
 
@@ -81,13 +81,13 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Whether nothing but blanks and what is no ASCII (a byte-order mark) stands before it on its line.
+    /// Whether only blanks and non-ASCII bytes (a byte-order mark) precede it on its line.
     fn begins_line(&self, at: usize) -> bool {
         let before = self.text[self.at..at].iter().rev();
         before.take_while(|byte| !is_break(**byte)).all(|byte| is_noise(*byte))
     }
 
-    /// What in text between sections looks like a mark, and is none.
+    /// Something between sections that looks like a mark but is not one, such as a mark with typographic dashes.
     fn lookalike(&mut self, from: usize, to: usize) -> Option<Part> {
         let text = &self.text[from..to];
         let marks = |at: usize| {
@@ -95,7 +95,7 @@ impl<'a> Parts<'a> {
             let word = text.get(at..at + 5).unwrap_or_default();
             let sectional =
                 word.eq_ignore_ascii_case(b"BEGIN") || word[..word.len().min(4)].eq_ignore_ascii_case(b"END ");
-            // A hyphen, or the last byte of a dash that a word processor made of two.
+            // A hyphen, or the last byte in UTF-8 of the dash that a word processor made of two hyphens (U+2010 to U+2015).
             sectional && before.is_some_and(|byte| *byte == b'-' || (0x90..=0x95).contains(byte))
         };
         let at = text.iter().enumerate().filter(|(_, byte)| matches!(byte, b'B' | b'b' | b'E' | b'e'));
@@ -107,7 +107,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// A text that was cut in the middle of its last BEGIN mark.
+    /// Whether the text ends in the middle of a BEGIN mark.
     fn cut(&mut self, from: usize) -> Option<Part> {
         let rest = &self.text[from..];
         let last = rest.rsplit(|byte| is_break(*byte)).next().unwrap_or_default().trim_ascii_start();
@@ -149,7 +149,7 @@ impl Iterator for Parts<'_> {
     }
 }
 
-/// Counts lines; asked for places in rising order.
+/// Counts lines for offsets in rising order, so that the text is counted once.
 struct Lines<'a> {
     text: &'a [u8],
     at: usize,
@@ -161,7 +161,7 @@ impl Lines<'_> {
         let from = self.at.min(at);
         let breaks = (from..at).filter(|place| match self.text[*place] {
             b'\n' => true,
-            // Alone, as it was on old Macs.
+            // A carriage return alone is a line break too, as on old Macs.
             b'\r' => self.text.get(place + 1) != Some(&b'\n'),
             _ => false,
         });
@@ -171,22 +171,22 @@ impl Lines<'_> {
     }
 }
 
-/// The label that a BEGIN mark bears, up to its dashes. No more is looked at than a label can have: where a text has a
-/// million of marks, each must cost little.
+/// The label of a BEGIN mark, up to its dashes. Only the length of the longest label is searched: in a text with a million
+/// marks, each must cost little.
 fn label(text: &[u8]) -> Option<&[u8]> {
     let near = text.get(..LONGEST_LABEL + DASHES.len()).unwrap_or(text);
     let line = &near[..near.iter().position(|byte| is_break(*byte)).unwrap_or(near.len())];
     find(line, DASHES).map(|length| &line[..length]).filter(|label| !label.is_empty() && label.len() <= LONGEST_LABEL)
 }
 
-/// What there is of a label that has no dashes behind it. A private key may follow, of which nothing may be shown.
+/// The readable beginning of a label that has no dashes behind it. A private key may follow, of which nothing may be shown.
 fn beginning(text: &[u8]) -> &[u8] {
     let legible = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
     let near = text.get(..LONGEST_KNOWN).unwrap_or(text);
     &near[..near.iter().take_while(|byte| legible(byte)).count()]
 }
 
-/// Where the text goes on after the END mark of that label at `at`.
+/// The offset after the END mark with that label at `at`.
 fn after_end(text: &[u8], at: usize, label: &[u8]) -> Option<usize> {
     let rest = text[at..].strip_prefix(END)?.strip_prefix(label)?.strip_prefix(DASHES)?;
     Some(text.len() - rest.len())
@@ -213,12 +213,12 @@ fn matters(label: &[u8]) -> bool {
     label.ends_with(b"CERTIFICATE") || label.ends_with(b"PRIVATE KEY") || label == b"X509 CRL"
 }
 
-/// Takes headers and blanks out. `None` where something remains that is not base64.
+/// Removes headers and blanks. `None` where the rest is not base64.
 fn read_body(text: &[u8]) -> Option<Body> {
     let (headers, text) = split_headers(text)?;
     let mut body = Body { base64: Vec::with_capacity(text.len()), encrypted: headers.is_some_and(is_encrypted) };
     for line in text.split(|byte| is_break(*byte)) {
-        // OpenSSL, too, takes off whatever is not visible ASCII at the end of a line.
+        // As OpenSSL does: what is not visible ASCII at the end of a line is removed.
         let end = line.iter().rposition(|byte| !is_noise(*byte)).map_or(0, |last| last + 1);
         body.base64.extend(line[..end].iter().filter(|byte| **byte > b' '));
     }
@@ -234,7 +234,7 @@ fn split_headers(text: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     }
     let mut at = start;
     for line in text[start..].split(|byte| is_break(*byte)) {
-        // Between the two halves of a CRLF there is no line.
+        // Splitting at each break yields an empty line inside a CRLF.
         let in_break = line.is_empty() && text[..at].ends_with(b"\r") && text[at..].starts_with(b"\n");
         if line.iter().all(|byte| is_noise(*byte)) && !in_break {
             return Some((Some(&text[start..at]), &text[at..]));
@@ -262,7 +262,7 @@ fn is_noise(byte: u8) -> bool {
     byte <= b' ' || byte >= 0x7f
 }
 
-/// Where `needle`, whose first byte is seldom, begins.
+/// The offset of `needle`. Fast where its first byte is rare.
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     let first = *needle.first()?;
     let mut from = 0;
@@ -284,7 +284,7 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 
-/// Bytes.
+/// In bytes.
 const LONGEST_LABEL: usize = 64;
 
 /// The length of `ENCRYPTED PRIVATE KEY`, the longest label that is known.

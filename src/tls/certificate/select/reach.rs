@@ -1,4 +1,4 @@
-//! Which certificates no client can get, whatever it brings. Pure. Must not know: configuration, listeners.
+//! Certificates that no client can get, whatever it offers. Pure. Must not know: configuration, listeners.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,12 +7,13 @@ use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::certified::algorithm::KeyType;
 use crate::tls::certificate::select::Certificates;
 
-/// A certificate that nobody gets, and the one that is preferred to it.
+/// A certificate that no client gets, and the one that is preferred to it.
 type Shadowed = (Arc<Certificate>, Arc<Certificate>);
 
 impl Certificates {
-    /// Certificates to which another is preferred by every client, at `now` (seconds since 1970) and later, for all that they
-    /// can be chosen by: one of the same kind of key that is valid for as long and asks no more of the client. In file order.
+    /// Certificates to which another is always preferred, at `now` (seconds since 1970) and later, for each name and address
+    /// of theirs: one of the same key type that is valid at least as long and requires no other signature schemes of the
+    /// client. In file order.
     pub fn shadowed(&self, now: i64) -> Vec<Shadowed> {
         let mut served: HashSet<*const Certificate> = HashSet::with_capacity(self.all.len());
         let mut shadows: HashMap<*const Certificate, &Arc<Certificate>> = HashMap::new();
@@ -34,19 +35,19 @@ impl Certificates {
                 }
             }
         }
-        let nobody = self.all.iter().filter(|certificate| !served.contains(&Arc::as_ptr(certificate)));
+        let unserved = self.all.iter().filter(|certificate| !served.contains(&Arc::as_ptr(certificate)));
         let shadow = |certificate: &Arc<Certificate>| shadows.get(&Arc::as_ptr(certificate)).copied();
-        nobody.filter_map(|one| Some((Arc::clone(one), Arc::clone(shadow(one)?)))).collect()
+        unserved.filter_map(|one| Some((Arc::clone(one), Arc::clone(shadow(one)?)))).collect()
     }
 
-    /// Those for clients that name nothing that is known.
+    /// The default certificates, for clients without a known server name.
     pub fn defaults(&self) -> HashSet<*const Certificate> {
         self.default.iter().map(Arc::as_ptr).collect()
     }
 }
 
-/// Of a list of candidates, best first, those of one kind of key that may stand before others. Two are enough: all of
-/// thousands that bear one name are looked at once.
+/// Of a list of candidates, best first, those of one key type to which others are compared. Two are enough, so that thousands
+/// of certificates with one name cost no more than one pass.
 struct Kind<'c> {
     key_type: KeyType,
     first: &'c Arc<Certificate>,
@@ -69,7 +70,7 @@ impl<'c> Kind<'c> {
     }
 }
 
-/// Whether `one`, which comes first where both are as good, is as good whenever `other` is.
+/// Whether `one`, which is preferred among equals, can be served whenever `other` can.
 fn covers(one: &Certificate, other: &Certificate, now: i64) -> bool {
     let as_long = one.not_before <= other.not_before.max(now) && one.not_after >= other.not_after;
     as_long && one.chain_signatures.iter().all(|any_of| other.chain_signatures.contains(any_of))

@@ -1,5 +1,5 @@
-//! A folder and its sub-folders → the certificates in it; what breaks keeps its last good version.
-//! Must not know: how a certificate is made of its files.
+//! A folder and its sub-folders → the certificates in it; one that can no longer be loaded keeps its last good version.
+//! Must not know: how a certificate is built from its files.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirEntry};
@@ -22,24 +22,24 @@ mod leftover;
 /// What a file of a folder is.
 #[derive(Debug)]
 enum Piece {
-    /// A certificate, and the file that its name gives to its key.
+    /// A certificate, and the file in which its key should be, by its name.
     Certificate { key: Option<PathBuf> },
-    /// Something that is not loaded; with the key, where its name gives it one.
+    /// Something that is not loaded; with the file of its key, where its name implies one.
     Left(Left, Option<PathBuf>),
 }
 
 /// A folder that was walked through.
 #[derive(Debug, Default)]
 struct Walk {
-    /// In name order, since the names of folders and files are compared one by one.
+    /// In the order of their paths.
     pieces: BTreeMap<PathBuf, Piece>,
     looked_into: Vec<PathBuf>,
-    /// Device and inode of all that were entered: links may lead in a circle.
+    /// Device and inode of all folders that were entered: links may lead in a circle.
     entered: HashSet<(u64, u64)>,
     unreadable: Vec<(PathBuf, io::Error)>,
     /// Sub-folders of sub-folders that seem to hold certificates.
     too_deep: Vec<PathBuf>,
-    /// Sub-folders that do, and whose names say that these are no longer to be used.
+    /// Sub-folders that seem to hold certificates, but whose names mark them as no longer used.
     put_aside: Vec<PathBuf>,
 }
 
@@ -82,13 +82,13 @@ pub(super) fn load(folder: &Path, loading: &mut Loading<'_>) -> Result<Loaded, S
     Ok(loaded)
 }
 
-/// `None` for what is no certificate with a key, and never was.
+/// `None` for a file that is not a certificate with its key, and never was.
 fn current_or_last_good(
     origin: &Origin,
     loaded: &mut Loaded,
     loading: &Loading<'_>,
 ) -> Result<Option<Kept>, StoreError> {
-    // A combined file that lost its key, or a pair whose key is gone, was served before and is not given up.
+    // A combined file that lost its key, or a pair whose key is gone, is being replaced: it was served before and stays.
     let last_good = loading.last_good(origin);
     let may_be_none = last_good.is_none() && origin.key.is_none();
     if may_be_none && loading.is_known_leftover(&origin.cert) {
@@ -114,8 +114,8 @@ impl Walk {
         Ok(walk)
     }
 
-    /// A certificate that is just being replaced may be gone for a moment while its key is there; so may a whole folder be
-    /// unreadable.
+    /// Adds certificates that were there before and are missing now while their keys exist: one that is being replaced can be
+    /// missing for a moment, and a whole folder can be unreadable.
     fn add_missing(&mut self, loading: &Loading<'_>) {
         let unreadable = |folder: &Path| self.unreadable.iter().any(|(unreadable, _)| folder.starts_with(unreadable));
         let lost: Vec<&Path> = match self.unreadable.is_empty() {
@@ -142,7 +142,7 @@ impl Walk {
         let Listing { files, folders } = Listing::read(folder)?;
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let names: Vec<String> = files.keys().cloned().collect();
-        // Revoked or replaced, it must not be preferred to what is in use.
+        // A revoked or replaced certificate must not be preferred to the one in use.
         if depth > 0 && layout::is_put_aside(&name) {
             let seems = !folders.is_empty() || names.iter().any(|name| layout::is_telling(name));
             self.put_aside.extend(seems.then(|| folder.to_owned()));
@@ -173,7 +173,7 @@ impl Walk {
         }
         for inner in folders.into_iter().filter(|_| depth < DEEPEST) {
             match self.enter(&inner, depth + 1) {
-                // It was there a moment ago.
+                // It was removed after the folder was listed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => self.unreadable.push((inner, error)),
                 Ok(()) => {}
@@ -183,7 +183,7 @@ impl Walk {
     }
 }
 
-/// What stands in one folder.
+/// The files and folders in one folder.
 #[derive(Debug, Default)]
 struct Listing {
     /// By name.
@@ -192,7 +192,7 @@ struct Listing {
 }
 
 impl Listing {
-    /// What begins with a dot is not looked at (Kubernetes' `..data`).
+    /// Names that begin with a dot are skipped: Kubernetes keeps versions of a secret in `..data` and links to it.
     fn read(folder: &Path) -> io::Result<Self> {
         let mut listing = Self::default();
         let mut folders = BTreeMap::new();
@@ -206,7 +206,8 @@ impl Listing {
             of.insert(name, entry.path());
         }
         for (name, path) in folders {
-            // A folder in the place of half a pair is a mistake that must be named.
+            // A folder in place of a certificate, beside its key, is a mistake that must be reported: container runtimes make one
+            // where a mounted file is missing.
             let half = layout::is_certificate(&name) && listing.has_key_for(&name);
             if half {
                 listing.files.insert(name, path);
@@ -235,10 +236,10 @@ fn is_folder(entry: &DirEntry) -> bool {
     }
 }
 
-/// How many folders below the one that is named are looked into.
+/// How many levels of folders below the one that is named are read.
 pub const DEEPEST: usize = 2;
 
-/// What every ext4 file system has at its top.
+/// Every ext4 file system has it at its top, readable for root only.
 const LOST_AND_FOUND: &str = "lost+found";
 
 const TOO_DEEP: &str = "seems to hold certificates, but is too deep to be read (only a folder and its sub-folders are): name the folder above it";

@@ -1,4 +1,4 @@
-//! What a kind of source has to answer. Must not know: which kinds there are.
+//! What a kind of source implements. Must not know: which kinds there are.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::tls::certificate::store::Loading;
 use crate::tls::certificate::store::error::StoreError;
 use crate::tls::certificate::store::loaded::Loaded;
 
-/// One kind of source. The methods of `Source` say what each answer means.
+/// One kind of source. The methods of `Source` have the docs.
 pub(super) trait Kind {
     fn load(&self, loading: &mut Loading<'_>) -> Result<Loaded, StoreError>;
 
@@ -24,7 +24,7 @@ pub(super) trait Kind {
     }
 }
 
-/// Where a change may mean other certificates.
+/// Where a change may lead to other certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Watched {
     pub files: Vec<PathBuf>,

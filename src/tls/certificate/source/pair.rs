@@ -11,16 +11,16 @@ use crate::tls::certificate::store::error::StoreError;
 use crate::tls::certificate::store::loaded::Loaded;
 use crate::tls::certificate::store::origin::Origin;
 
-/// Two files, or three, and what the configuration adds to them.
+/// The two or three files of a certificate, and its other settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
     pub cert: PathBuf,
     pub key: PathBuf,
-    /// What is sent behind the certificates of the first file.
+    /// Certificates that are sent behind those of the first file.
     pub chain: Option<PathBuf>,
-    /// Replace the certificate's own.
+    /// Names that replace the certificate's own.
     pub names: Option<Vec<Name>>,
-    /// Whether clients get it that ask for no name, or for one that no certificate has.
+    /// Whether clients get it that send no server name, or one that no certificate has.
     pub default: bool,
 }
 

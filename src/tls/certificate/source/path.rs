@@ -14,7 +14,7 @@ use crate::tls::certificate::store::error::StoreError;
 use crate::tls::certificate::store::loaded::Loaded;
 use crate::tls::certificate::store::origin::Origin;
 
-/// What is at a path. Whether that is a folder or a file is asked anew each time: it may be replaced.
+/// The file or folder at a path. Which of the two is checked again at each load, since it may be replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AtPath(pub(super) PathBuf);
 

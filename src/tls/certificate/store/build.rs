@@ -24,7 +24,7 @@ impl Loading<'_> {
             return Ok(kept.clone());
         }
         let before = self.before.kept.get(origin);
-        // Taken before reading: what changes while it is read will look changed the next time.
+        // Taken before reading: a file that changes while it is read looks changed the next time.
         let stamps: Option<Box<[Stamp]>> = origin.files().map(|file| Stamp::of(file, self.now)).collect();
         if let Some(kept) = before
             && self.trust == Trust::Stamps
@@ -39,7 +39,7 @@ impl Loading<'_> {
             return Ok(Kept { stamps, ..kept.clone() });
         }
         let (certificate, mut warnings) = files.certificate(origin)?;
-        // What a reload brings is verified; to verify thousands at the start would take too long.
+        // Only a reload verifies all signatures: for thousands of certificates at the start it would take too long.
         if !self.before.kept.is_empty() {
             let unverified = certificate.unverified().into_iter();
             warnings.extend(unverified.map(|remark| Warning::about(&*certificate.label, remark)));
@@ -62,7 +62,7 @@ impl Files {
         Ok(Self { cert: File::read(&origin.cert)?, key: read(&origin.key)?, chain: read(&origin.chain)? })
     }
 
-    /// That in which the key is.
+    /// The file that holds the key.
     fn key(&self) -> &File {
         self.key.as_ref().unwrap_or(&self.cert)
     }
@@ -75,7 +75,8 @@ impl Files {
         }
         let mut what = self.cert.path.display().to_string();
         if let Some(key) = &self.key {
-            // Only the certificate file's certificates and the key file's key count, so that a pair is never a mix of three.
+            // Only the certificate file's certificates and the key file's key count: other keys or certificates in either could
+            // be of another version.
             contents.keys = key.contents(&mut warnings)?.keys;
             if contents.keys.is_empty() {
                 key.is_foreign()?;
@@ -115,7 +116,7 @@ impl File {
         Ok(Self { path: path.to_owned(), exposed: read.readable_by_all(), text: read.bytes })
     }
 
-    /// What is not read of it is added to `warnings`.
+    /// The certificates and keys in it. What is not read adds warnings.
     fn contents(&self, warnings: &mut Vec<Warning>) -> Result<Contents, StoreError> {
         let contents = pem::read(&self.text).map_err(|error| StoreError::Pem(self.path.clone(), error))?;
         let path = self.path.display().to_string();
@@ -124,7 +125,7 @@ impl File {
         Ok(contents)
     }
 
-    /// An error where nothing was found since it is not written in PEM.
+    /// An error where nothing was found because the file is not PEM.
     fn is_foreign(&self) -> Result<(), StoreError> {
         content::foreign(&self.text).map_or(Ok(()), |why| Err(StoreError::Foreign(self.path.clone(), why)))
     }

@@ -1,4 +1,4 @@
-//! The bytes of a file of which no certificate was made → what is in it. Must not know: names of files, folders.
+//! The bytes of a file that is not part of any certificate → what is in it. Must not know: names of files, folders.
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -7,7 +7,7 @@ use crate::tls::certificate::pem::error::PemError;
 use crate::tls::certificate::x509;
 use crate::tls::crypto;
 
-/// What a file holds, as far as it matters to who wonders why it is not served.
+/// What a file holds, as far as it explains why it is not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::tls::certificate) enum Content {
     /// Neither certificates nor keys.
@@ -15,11 +15,11 @@ pub(in crate::tls::certificate) enum Content {
     /// Certificates of authorities only.
     Authorities,
     Leaf(Leaf),
-    /// SHA-256 of its public half as a certificate has it, if that can be derived.
+    /// A key: SHA-256 of its public half as a SubjectPublicKeyInfo, if that can be derived.
     Key(Option<[u8; 32]>),
     /// A certificate and its key.
     Both(Leaf),
-    /// Certificates or keys in a form that is not read; the text says what to do.
+    /// Certificates or keys in a form that is not read; the text is advice.
     Foreign(&'static str),
     /// PEM that cannot be read.
     Broken(PemError),
@@ -54,7 +54,7 @@ impl Content {
     }
 }
 
-/// Why bytes that hold a certificate or a key all the same are not read.
+/// Why bytes are not read although they hold a certificate or a key.
 pub(in crate::tls::certificate) fn foreign(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xfe, 0xed, 0xfe, 0xed, ..] => Some(JKS),
@@ -84,7 +84,7 @@ fn find(bytes: &[u8], text: &[u8]) -> bool {
     bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(text))
 }
 
-/// The facts of a certificate that is no authority's. An old root without extensions is one, too.
+/// The facts of a certificate that is not a CA's. An old root has no extensions, and counts as a CA's.
 fn leaf(der: &CertificateDer<'static>) -> Option<Leaf> {
     let parsed = x509::parse(der).ok()?;
     let old_root = parsed.extensions().is_empty() && parsed.subject() == parsed.issuer();

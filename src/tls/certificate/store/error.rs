@@ -1,4 +1,5 @@
-//! Why a certificate cannot be loaded, with the path of the file. Must not know: how certificates are found and made.
+//! The reasons why a certificate cannot be loaded, with the path of the file. Must not know: how certificates are found and
+//! built.
 
 use std::path::{Path, PathBuf};
 
@@ -23,18 +24,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether only one half of a certificate was found where both might have been.
+    /// Whether only a certificate or only a key was found where both could have been.
     pub(in crate::tls::certificate) fn is_half(&self) -> bool {
         match self {
             Self::Certificate(_, error) => matches!(error, CertificateError::NoKey | CertificateError::NoCertificate),
-            // It was in the folder a moment ago, or before.
+            // It was removed after the folder was listed.
             Self::Read(_, error) => error.kind() == std::io::ErrorKind::NotFound,
             Self::Foreign(..) => true,
             _ => false,
         }
     }
 
-    /// The file, and the reason in words that are the same for all files.
+    /// A warning whose text is the same for all files with this fault, so that many become one line.
     pub(in crate::tls::certificate) fn warning(&self) -> Warning {
         let about = |path: &Path| path.display().to_string();
         match self {

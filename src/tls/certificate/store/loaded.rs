@@ -1,5 +1,5 @@
-//! What came of a source: its certificates, and what is wrong. The same certificate in several files is one.
-//! Must not know: how certificates are found and made.
+//! The result of loading a source: its certificates, and what is wrong. The same certificate in several files is one.
+//! Must not know: how certificates are found and built.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,32 +8,32 @@ use crate::tls::certificate::name::Name;
 use crate::tls::certificate::select::Entry;
 use crate::warning::Warning;
 
-/// A certificate, and what should be known of its files.
+/// A certificate, and what is to be reported about its files.
 #[derive(Debug, Clone)]
 pub struct Item {
     pub entry: Entry,
-    /// Whether the operator named this certificate. If not, it was found: there may be others, and it may go at any time.
+    /// Whether the operator named this certificate. If not, it was found in a folder, where files come and go.
     pub named: bool,
     /// The file with its key.
     pub key: PathBuf,
-    /// Whether everyone can read that.
+    /// Whether everyone can read the file with the key.
     pub exposed: bool,
     /// What was not read of its files, and what does not verify.
     pub warnings: Vec<Warning>,
 }
 
-/// What came of a source.
+/// The result of loading a source.
 #[derive(Debug, Default)]
 pub struct Loaded {
     pub items: Vec<Item>,
-    /// What is in a folder and looks as if it should be served, but is not.
+    /// Files of a folder that look as if they should be served, but are not.
     pub warnings: Vec<Warning>,
     /// One for each certificate of a folder that could not be loaded.
     pub failures: Vec<Warning>,
 }
 
-/// The same certificate found twice counts once, at its first place, and with the longer chain: a client can do without none
-/// of it. A later mention may mark it as default.
+/// Merges a certificate that was found twice: it counts once, at its first place, with the longer chain, since a client may
+/// need all of it. Either mention can mark it as default.
 pub fn merge(items: Vec<Item>) -> Vec<Item> {
     let mut seen: HashMap<([u8; 32], Vec<Name>), usize> = HashMap::with_capacity(items.len());
     let mut merged: Vec<Item> = Vec::with_capacity(items.len());

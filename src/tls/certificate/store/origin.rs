@@ -1,5 +1,5 @@
-//! What a certificate is made from, and the certificate as it was last made. Must not know: how it is made, how its files
-//! were found.
+//! The files of a certificate, and the certificate as it was last built. Must not know: how it is built, how its files were
+//! found.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use crate::tls::certificate::name::Name;
 use crate::tls::certificate::stamp::Stamp;
 use crate::warning::Warning;
 
-/// What a certificate is made from.
+/// The files and settings that a certificate is built from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::tls::certificate) struct Origin {
     pub(in crate::tls::certificate) cert: PathBuf,
     /// `None` where the key is in the same file.
     pub(in crate::tls::certificate) key: Option<PathBuf>,
-    /// What comes behind the certificates of the first file.
+    /// Certificates to send behind those of the first file.
     pub(in crate::tls::certificate) chain: Option<PathBuf>,
     pub(in crate::tls::certificate) names: Option<Vec<Name>>,
 }
@@ -28,7 +28,7 @@ pub(in crate::tls::certificate) struct Kept {
     pub(super) exposed: bool,
     /// What was not read of its files, and what does not verify.
     pub(super) warnings: Vec<Warning>,
-    /// Of each file. `None` where they must be read again.
+    /// The stamp of each file. `None` where they must be read again.
     pub(super) stamps: Option<Box<[Stamp]>>,
     pub(super) bytes: [u8; 32],
 }
@@ -49,7 +49,7 @@ impl Origin {
 }
 
 impl Kept {
-    /// The same, whose files must be read again the next time: they hold something else that cannot be used.
+    /// The same, with files that must be read again the next time: they now hold something that cannot be used.
     pub(in crate::tls::certificate) fn outlived(&self) -> Self {
         Self { stamps: None, ..self.clone() }
     }

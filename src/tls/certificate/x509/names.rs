@@ -1,6 +1,6 @@
-//! Distinguished names as they are compared (RFC 5280 section 7.1, after RFC 4518): the type of a string, upper and lower
-//! case and white space do not count. Unicode is not normalized; names that differ in that are different names here.
-//! Must not know: what a name is the name of.
+//! Distinguished names as they are compared (RFC 5280 section 7.1, after RFC 4518): without regard to the type of a string,
+//! case and white space. Unicode is not normalized; names that differ in that are different names here.
+//! Must not know: what has the name.
 
 use x509_parser::asn1_rs::{Any, Tag};
 use x509_parser::prelude::X509Name;
@@ -21,7 +21,7 @@ pub fn canonical(name: &X509Name<'_>) -> Vec<u8> {
                 [&sized(kind)[..], &value(attribute.attr_value())].concat()
             })
             .collect();
-        // A set has no order.
+        // The attributes of an RDN are a set, whose order does not count.
         attributes.sort_unstable();
         all.extend(sized(&attributes.concat()));
     }
@@ -46,7 +46,7 @@ pub fn text(value: &Any<'_>) -> Option<String> {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString | Tag::VisibleString => {
             std::str::from_utf8(data).ok().map(str::to_owned)
         }
-        // Whoever writes letters of other alphabets into it uses Latin-1, and OpenSSL reads it so.
+        // In practice its bytes are Latin-1, and OpenSSL reads them so.
         Tag::T61String => Some(data.iter().map(|byte| char::from(*byte)).collect()),
         Tag::BmpString => {
             let (units, rest) = data.as_chunks::<2>();

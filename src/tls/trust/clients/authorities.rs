@@ -1,4 +1,4 @@
-//! The certificates by which clients' are judged → who issues, who stands between, and what is odd about each.
+//! The certificates by which clients' are judged → which are anchors, which are intermediate, and what is odd about each.
 //! Must not know: files, clients.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,14 +12,14 @@ use crate::tls::crypto::Verified;
 use crate::tls::trust::anchor::may_issue;
 use crate::tls::trust::clients::lists::List;
 
-/// What one of the certificates is for. All may be shown by clients, as they are.
+/// What one of the certificates is used for. A client may also present any of them itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// Chains may end at it.
     Anchor,
-    /// A CA that another one issued, whose list may revoke it: chains go on from it.
+    /// A CA that another one issued and may revoke: chains continue to its issuer.
     Between,
-    /// It may not issue anything.
+    /// It may not issue certificates.
     Client,
 }
 
@@ -82,7 +82,8 @@ impl<'a> Authorities<'a> {
         !self.issuers[index].is_empty()
     }
 
-    /// A CA that another one issued is no anchor where the other one's list could revoke it.
+    /// The role of each. A CA that another one issued is not an anchor where the other one's list could revoke it: webpki does
+    /// not check whether an anchor is revoked.
     pub(super) fn roles(&self, lists: &[List]) -> Vec<Role> {
         let listed = |ca: &usize| lists.iter().any(|list| self.same_key(list.signer, *ca));
         let start = |(index, parsed): (usize, &Option<X509Certificate<'_>>)| match parsed {
@@ -128,20 +129,21 @@ impl<'a> Authorities<'a> {
             chosen.get(ca.subject().as_raw()).is_none_or(|key| *key == Some(&ca.public_key().raw))
         };
         let of = |wanted: Role| (0..roles.len()).filter(move |at| roles[*at] == wanted).filter(|at| within(*at));
-        // Of one that stands between, webpki finds it out by itself.
+        // webpki itself finds out whether an intermediate CA is revoked, but not an anchor.
         let anchors = of(Role::Anchor).filter(|at| !lists.iter().any(|list| list.revokes.contains(at))).collect();
         let own: Vec<usize> = (0..lists.len()).filter(|at| within(lists[*at].signer)).collect();
-        // Without any list webpki would ask for none: with those of the namesakes it refuses all that no list clears.
+        // Without any list, webpki would not check revocation. With the lists of namesakes, it refuses every certificate that
+        // no list covers.
         let lists = if own.is_empty() { (0..lists.len()).collect() } else { own };
         Track { anchors, between: of(Role::Between).collect(), lists }
     }
 
-    /// CAs whose clients nobody vouches for, because other lists are there and theirs is not.
+    /// CAs whose clients are refused because other CAs have lists and they have none.
     pub(super) fn unlisted(&self, lists: &[List]) -> Vec<usize> {
         let issues_another = |ca: usize| self.issuers.iter().any(|issuers| issuers.contains(&ca));
         let unlisted = |ca: &usize| {
             let issues = self.parsed[*ca].as_ref().is_some_and(may_issue);
-            // A root that issues to CAs alone needs none where those are trusted by themselves.
+            // A root that issues only to CAs needs none where those are trusted themselves.
             issues && !issues_another(*ca) && !lists.iter().any(|list| self.same_key(list.signer, *ca))
         };
         if lists.is_empty() { Vec::new() } else { (0..self.parsed.len()).filter(unlisted).collect() }
@@ -152,12 +154,12 @@ impl<'a> Authorities<'a> {
         self.parsed[index].as_ref().map_or_else(String::new, |parsed| printable(&parsed.subject().to_string()))
     }
 
-    /// Why nothing that a CA signed can be verified, if that is so.
+    /// Why signatures of a CA cannot be verified; `None` where they can.
     pub(super) fn unusable_key(&self, index: usize) -> Option<String> {
         algorithm::key_type(self.parsed[index].as_ref()?).err().map(|error| error.to_string())
     }
 
-    /// What is odd about one of them, and makes no difference to what it is used for.
+    /// A warning about one of them that does not change what it is used for.
     pub(super) fn remark(&self, index: usize) -> Option<String> {
         let parsed = self.parsed[index].as_ref()?;
         let subject = self.subject(index);

@@ -1,4 +1,4 @@
-//! Session tickets that are good no longer than what their session was opened with. Must not know: how tickets are sealed.
+//! Session tickets that are valid no longer than the certificates of their session. Must not know: how tickets are encrypted.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,7 +8,7 @@ use rustls::server::ProducesTickets;
 use crate::tls::tickets::Clock;
 use crate::tls::trust::clients::Session;
 
-/// Tickets that say until when they are good.
+/// Tickets that contain the time at which they end.
 #[derive(Debug)]
 pub struct Bounded {
     pub tickets: Arc<dyn ProducesTickets>,
@@ -34,7 +34,7 @@ impl ProducesTickets for Bounded {
         let opened = self.tickets.decrypt(sealed)?;
         let (good_until, plain) = opened.split_first_chunk::<8>()?;
         let good_until = i64::from_be_bytes(*good_until);
-        // The next ticket of a resumed session is good no longer than this one.
+        // A resumed session sends no certificate, so its next ticket ends when this one does.
         self.session.good_until.store(good_until, Ordering::Relaxed);
         (good_until >= (self.clock)()).then(|| plain.to_vec())
     }

@@ -1,4 +1,4 @@
-//! Certificates and lists → what clients are judged by; whatever would refuse all of them is an error here.
+//! Certificates and lists → what clients are judged by. A fault that would refuse all clients is an error here.
 //! Must not know: files, names, pins.
 
 use std::sync::Arc;
@@ -57,13 +57,13 @@ pub enum Reason {
 pub(super) struct Trusted {
     known: Anchors,
     ways: Vec<Way>,
-    /// Fingerprints of certificates that are believed as they are.
+    /// Certificates that are trusted themselves.
     direct: Vec<Direct>,
-    /// When the first of the lists is out of date, if that counts; in seconds since 1970.
+    /// When the first of the lists is out of date, in seconds since 1970; `i64::MAX` where that does not matter.
     lists_good_until: i64,
     hints: Vec<DistinguishedName>,
     remarks: Vec<(At, String)>,
-    /// Of each CA and list: whose it is, and its end.
+    /// For each CA and list: the CA's subject, and when it ends.
     ends: Vec<(At, String, i64)>,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Trusted {
 #[derive(Debug)]
 struct Way {
     chains: Arc<dyn ClientCertVerifier>,
-    /// What clients need not send.
+    /// Intermediate certificates that clients need not send.
     between: Vec<CertificateDer<'static>>,
 }
 
@@ -155,7 +155,7 @@ impl Trusted {
         if self.known.contain(leaf)
             && let Some(direct) = self.direct.iter().find(|direct| direct.certificate == *leaf)
         {
-            // What webpki cannot read it cannot verify the handshake with.
+            // The handshake's signature is verified by webpki, which must be able to parse the certificate.
             ParsedCertificate::try_from(leaf)?;
             return match direct.revoked {
                 true => Err(CertificateError::Revoked.into()),
@@ -170,7 +170,7 @@ impl Trusted {
                 false => way.chains.verify_client_cert(leaf, &with(&way.between), now),
             };
             let verified = verified.map_err(|error| match error {
-                // No list was wrong when they were loaded: it is that of a CA with the same name and another key.
+                // All lists were good when they were loaded: this one is of a CA with the same name and another key.
                 Error::InvalidCertRevocationList(_) => CertificateError::UnknownRevocationStatus.into(),
                 other => other,
             });
@@ -184,7 +184,7 @@ impl Trusted {
     }
 }
 
-/// Of several reasons, one that is about this very client counts more than that a CA is not its own.
+/// How much a reason says about this client: of several, a specific one is reported rather than an unknown CA.
 fn weight(error: &Error) -> u8 {
     match Rejection::of(error) {
         Some(Rejection::Revoked) => 4,
@@ -196,7 +196,7 @@ fn weight(error: &Error) -> u8 {
 }
 
 impl Way {
-    /// `None` where no chain may end anywhere.
+    /// `None` where the track has no anchor.
     fn new(
         settings: &Settings,
         ca: &[CertificateDer<'static>],
@@ -219,7 +219,7 @@ impl Way {
 
 type Lists = (Vec<List>, Vec<List>);
 
-/// Those that count, and those that newer ones replace.
+/// The lists that are used, and those that newer ones replace.
 fn examined(
     authorities: &Authorities<'_>,
     crls: &[CertificateRevocationListDer<'_>],
@@ -242,7 +242,7 @@ fn bad_ca(ca: &[CertificateDer<'_>], index: usize, what: String) -> ClientAuthEr
     ClientAuthError { at: At::Ca(index), reason: Reason::BadCa(subject, what) }
 }
 
-/// webpki says that a list is wrong, but not which.
+/// The lists that are wrong. webpki's error does not name them, so each is tried alone.
 fn culprits(
     error: &VerifierBuilderError,
     ca: &[CertificateDer<'static>],
@@ -268,12 +268,13 @@ fn culprits(
 fn builder_words(error: &VerifierBuilderError) -> String {
     match error {
         VerifierBuilderError::InvalidCrl(error) => fault::certificate::list_reason(error),
-        // There is no other one with the CAs and lists that are here.
+        // The other variants mean that there is no CA, which cannot be here.
         _ => "no chain can be verified with it".into(),
     }
 }
 
-/// The names that clients choose a certificate by: of CAs, and of who issued those that are trusted as they are.
+/// The names by which clients choose a certificate to send: of CAs, and of the issuers of certificates that are trusted
+/// themselves.
 fn hints(authorities: &Authorities<'_>, known: &Anchors) -> Vec<DistinguishedName> {
     let mut hints = known.issuers().map(|issuers| issuers.subjects()).unwrap_or_default();
     let clients = authorities.parsed.iter().flatten().filter(|parsed| !anchor::may_issue(parsed));

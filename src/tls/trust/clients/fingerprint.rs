@@ -1,4 +1,4 @@
-//! Settings, CAs and lists → one hash, the same only for the same. Must not know: how clients are judged.
+//! Settings, CAs and lists → one hash, equal only for equal input. Must not know: how clients are judged.
 //!
 //! Each field is hashed with its length before it, so that no two different sequences of fields are the same bytes.
 
@@ -7,9 +7,9 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use crate::tls::crypto;
 use crate::tls::trust::clients::settings::{Demand, Settings};
 
-/// What [`ClientAuth::fingerprint`](super::ClientAuth::fingerprint) will be.
+/// The value of [`ClientAuth::fingerprint`](super::ClientAuth::fingerprint), without building it.
 pub fn of(settings: &Settings, ca: &[CertificateDer<'_>], crls: &[CertificateRevocationListDer<'_>]) -> [u8; 32] {
-    // Without `..`: a setting that is added has to be decided on here.
+    // Without `..`: a setting that is added does not compile until it is handled here.
     let Settings { demand, expired_crl, names, pins } = settings;
     let demand = match demand {
         Demand::Optional => "optional",

@@ -1,4 +1,4 @@
-//! A client's certificate → who it is, and whether a rule means it. Must not know: whether the certificate is good.
+//! A client's certificate → its owner, and whether a rule matches it. Must not know: whether the certificate is good.
 
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
@@ -7,7 +7,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use crate::tls::certificate::name::Name;
 use crate::tls::crypto;
 
-/// Who a certificate says that its owner is.
+/// The owner of a certificate, as it is written there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// As RFC 4514 writes it, without control characters, and cut where it is very long.
@@ -22,22 +22,22 @@ pub struct Identity {
     emails: Vec<String>,
 }
 
-/// A name that a client's certificate may bear.
+/// A rule for a name that a client's certificate must have.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Allowed {
-    /// The subject's common name, to the letter.
+    /// The subject's common name, exactly.
     CommonName(String),
-    /// A DNS name; a wildcard stands for one label.
+    /// A DNS name; a wildcard matches one label.
     Dns(Name),
-    /// A URI, such as a SPIFFE ID, to the letter.
+    /// A URI, such as a SPIFFE ID, exactly.
     Uri(String),
-    /// Every URI that begins so, up to and with a slash.
+    /// Every URI that begins with this text, which ends with a slash.
     UriBelow(String),
     /// An e-mail address; its host without regard to case.
     Email(String),
 }
 
-/// Why a text is no rule for names.
+/// A text that is not a rule for names.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "found {0:?}, expected \"cn:NAME\", \"dns:NAME\", \"uri:URI\" (\"uri:spiffe://example.org/web/*\" for all below) or \"email:ADDRESS\""
@@ -45,6 +45,7 @@ pub enum Allowed {
 pub struct NameFault(String);
 
 impl Allowed {
+    /// Reads a rule: `cn:NAME`, `dns:NAME`, `uri:URI` or `email:ADDRESS`.
     pub fn parse(text: &str) -> Result<Self, NameFault> {
         let wrong = || NameFault(text.to_owned());
         let (kind, value) = text.split_once(':').filter(|(_, value)| !value.is_empty()).ok_or_else(wrong)?;
@@ -107,14 +108,14 @@ impl Identity {
         Some(identity)
     }
 
-    /// Whether the rule means it. A wildcard of the rule stands for one label; one in the certificate is that of the same
+    /// Whether the rule matches. A wildcard of the rule matches one label; a wildcard in the certificate is matched by the same
     /// wildcard only.
-    pub fn bears(&self, allowed: &Allowed) -> bool {
+    pub fn has(&self, allowed: &Allowed) -> bool {
         match allowed {
             Allowed::CommonName(name) => self.common_name.as_ref() == Some(name),
             Allowed::Dns(name) => self.dns.iter().any(|own| own == name || covers(name, own)),
             Allowed::Uri(uri) => self.uris.contains(uri),
-            // What climbs out again is not below.
+            // A path with ".." can lead out of the base again.
             Allowed::UriBelow(base) => self.uris.iter().any(|uri| {
                 uri.strip_prefix(base).is_some_and(|rest| !rest.is_empty() && rest.split('/').all(|part| part != ".."))
             }),
@@ -132,7 +133,7 @@ fn covers(rule: &Name, name: &Name) -> bool {
     }
 }
 
-/// The part before the `@` is the host's business, and stays as it is.
+/// An address with its host in lower case. Only the host decides about case before the `@` (RFC 5321 section 2.4).
 fn email(text: &str) -> Option<String> {
     let (local, host) = text.rsplit_once('@')?;
     (!local.is_empty() && !host.is_empty()).then(|| format!("{local}@{}", host.to_ascii_lowercase()))
@@ -143,5 +144,5 @@ fn harmless(text: &str) -> String {
     text.chars().take(LONGEST).map(shown).collect()
 }
 
-/// Letters of a subject.
+/// Characters of a subject that are shown.
 const LONGEST: usize = 512;

@@ -1,8 +1,8 @@
-//! Lists of revoked certificates, before any client is judged by them: who signed each, and whether it can be used.
+//! Lists of revoked certificates, before any client is judged by them: which CA signed each, and whether it can be used.
 //! Must not know: files, clients.
 //!
-//! webpki looks for the list of an issuer by its name alone, and verifies it when a client comes. A list that is of nobody,
-//! or forged, would be found out only by clients that are refused.
+//! webpki finds the list of an issuer by its name alone, and verifies it when a client connects. Without this file, a list
+//! that no CA signed would show only when clients are refused.
 
 use std::cmp::Reverse;
 
@@ -20,22 +20,22 @@ use crate::tls::crypto::Verified;
 /// A list that can be used.
 #[derive(Debug)]
 pub(super) struct List {
-    /// Which of those given it is.
+    /// Its index among those given.
     pub(super) index: usize,
-    /// Which of the CAs signed it.
+    /// The index of the CA that signed it.
     pub(super) signer: usize,
-    /// The CAs' certificates, and clients' that are trusted, that it revokes.
+    /// The indexes of trusted certificates that it revokes.
     pub(super) revokes: Vec<usize>,
     /// Seconds since 1970.
     pub(super) next_update: i64,
-    /// Its number and its time, which grow with each list of an issuer.
+    /// Its number (length first, so that it compares as a number) and its time; both grow with each list of an issuer.
     pub(super) newness: (usize, Vec<u8>, i64),
-    /// What it covers, where that is not everything.
+    /// The extension that limits what it covers; `None` where it covers everything.
     pub(super) scope: Option<Vec<u8>>,
 }
 
 impl List {
-    /// One by itself, of which nothing is known.
+    /// A list by itself, of which only the index is known.
     pub(super) fn alone(index: usize) -> Self {
         let (revokes, newness) = (Vec::new(), (0, Vec::new(), 0));
         Self { index, signer: 0, revokes, next_update: i64::MAX, newness, scope: None }
@@ -74,7 +74,7 @@ pub enum ListFault {
     NotASigner { issuer: String },
 }
 
-/// Reads a list and finds who signed it among `trusted`; what cannot be read there is `None`.
+/// Reads a list and finds its signer among `trusted`, in which `None` is a certificate that cannot be parsed.
 pub(super) fn examine(
     index: usize,
     der: &CertificateRevocationListDer<'_>,
@@ -92,7 +92,7 @@ pub(super) fn examine(
     let signer = signer(&list, &issuer, trusted)?;
     let of_issuer = |one: &X509Certificate<'_>| one.issuer().as_raw() == list.issuer().as_raw();
     let signer_key = trusted[signer].as_ref().map(|ca| ca.public_key().raw);
-    // A root of the same name has serial numbers of its own.
+    // Another root with the same name has its own serial numbers, so an equal number does not mean it.
     let is_another_root =
         |one: &X509Certificate<'_>| signer_key != Some(one.public_key().raw) && x509::signed(one, one) == Verified::Yes;
     let revoked = |one: &X509Certificate<'_>| {
@@ -111,7 +111,8 @@ pub(super) fn examine(
     Ok(List { index, signer, revokes, next_update, newness, scope })
 }
 
-/// The end of a list's time, if it is of a kind that is supported; in seconds since 1970.
+/// When the next list is due (`None` where the list does not have it), in seconds since 1970; an error for a kind of list
+/// that is not supported.
 fn usable(list: &CertificateRevocationList<'_>) -> Result<Option<i64>, String> {
     match list.version() {
         None | Some(X509Version::V1) => return Err("is of version 1, expected version 2".into()),
@@ -218,7 +219,7 @@ fn may_sign(ca: &X509Certificate<'_>) -> bool {
     }
 }
 
-/// The lists without those that a newer one of the same issuer and scope replaces, the newest first. webpki would take the
+/// The lists to use, the newest first, and those that a newer one of the same issuer and scope replaces. webpki would use the
 /// first that it finds.
 pub(super) fn newest(mut lists: Vec<List>, same_key: impl Fn(usize, usize) -> bool) -> (Vec<List>, Vec<List>) {
     lists.sort_by(|one, other| Reverse(&one.newness).cmp(&Reverse(&other.newness)));

@@ -1,4 +1,4 @@
-//! What is wrong with a client's certificate, and how it is reported. Must not know: who judges.
+//! What is wrong with a client's certificate, and how it is reported. Must not know: how it is judged.
 
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, Error, PeerIncompatible};
@@ -19,7 +19,7 @@ pub enum Rejection {
     Revoked,
     /// `unknown_ca`
     UnknownCa,
-    /// Whether it is revoked cannot be told: `unknown_ca`, as other libraries have it.
+    /// It is not known whether it is revoked: `unknown_ca`, as other libraries do.
     RevocationUnknown,
     /// None of the allowed names or keys: `access_denied`.
     Denied,
@@ -44,7 +44,7 @@ impl std::fmt::Display for Rejection {
 }
 
 impl Rejection {
-    /// What a handshake's error says about the client's certificate, if it is about that.
+    /// The rejection that a handshake's error means; `None` where the error is not about the client's certificate.
     pub fn of(error: &Error) -> Option<Self> {
         match error {
             Error::NoCertificatesPresented => Some(Self::Missing),
@@ -69,7 +69,7 @@ impl Rejection {
     }
 }
 
-/// What is wrong with a certificate that cannot be used, where [`Rejection`] has no words of its own for it.
+/// What is wrong with a certificate, where [`Rejection`] has no text of its own for it.
 pub(super) fn reason(error: &Error, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Option<String> {
     let Error::InvalidCertificate(cause) = error else { return None };
     if Rejection::of(error) != Some(Rejection::Invalid) {
@@ -86,7 +86,7 @@ pub(super) fn reason(error: &Error, leaf: &CertificateDer<'_>, others: &[Certifi
     Some(format!("the client's certificate is refused: {}", certificate::reason(cause)))
 }
 
-/// Whether that is what webpki has against a certificate, as far as its words show.
+/// Whether the certificate's version is webpki's reason. rustls has no variant for it, so only the text shows it.
 pub(super) fn is_version(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if other.0.to_string() == "UnsupportedCertVersion")
 }

@@ -1,28 +1,28 @@
-//! What is asked of clients, and how strictly. Must not know: how they are judged.
+//! The requirements for client certificates. Must not know: how they are judged.
 
 use super::identity::Allowed;
 use crate::words::words;
 
-/// Whether a client has to show a certificate.
+/// Whether a client must send a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Demand {
-    /// It may go without; one that it shows must be good.
+    /// It need not; one that it sends must be good.
     Optional,
     /// It must.
     Require,
 }
 
-/// What becomes of a client when the list that would tell of its revocation is out of date.
+/// What happens to a client when the list that could revoke its certificate is out of date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExpiredCrl {
     Refuse,
-    /// The list counts as if it were still good.
+    /// The list is used as if it were current.
     Ignore,
 }
 
 words! { ExpiredCrl { Refuse => "refuse", Ignore => "ignore" } }
 
-/// What is asked of clients besides a chain to a CA.
+/// The requirements besides a chain to a CA.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
     pub demand: Demand,

@@ -1,26 +1,26 @@
 //! The names in a folder → which files belong together. Pure. Must not know: what is in the files.
 //!
-//! Names are compared without regard to case. What certbot, acme.sh, lego, Caddy, HAProxy, cfssl, mkcert and Kubernetes write
-//! is understood.
+//! Names are compared without regard to case. The layouts of certbot, acme.sh, lego, Caddy, HAProxy, cfssl, mkcert and
+//! Kubernetes are known.
 
 use std::collections::{HashMap, HashSet};
 
-/// What a file is, by its name and those beside it.
+/// What a file is, by its name and the names beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
-    /// A certificate, and the file that its name gives to its key.
+    /// A certificate, and the file in which its key should be.
     Pair { cert: String, key: String },
     /// Certificates, with the key among them or with no key at all.
     Single(String),
     /// A certificate whose longer form, with its chain, is in another file.
     Shorter { cert: String, key: String },
-    /// A key that no certificate's name asks for.
+    /// A key that matches no certificate's name.
     Key(String),
-    /// Something of which the name says nothing.
+    /// A file whose name has no known ending.
     Unknown(String),
 }
 
-/// Takes the names of a folder's files apart; `folder` is its own name. In the order of `files`.
+/// Arranges the files of a folder; `folder` is the folder's own name. In the order of `files`.
 pub(super) fn arrange(folder: &str, files: &[String]) -> Vec<Part> {
     let names = Names::new(files);
     let keys: Vec<Option<&String>> = files.iter().map(|file| names.key_of(folder, file)).collect();
@@ -53,12 +53,12 @@ pub(super) fn is_certificate(file: &str) -> bool {
     kind(file) == Kind::Certificate
 }
 
-/// Whether a file of that name can hold nothing but a certificate: `.pem` may be anything.
+/// Whether a file of that name can hold only a certificate: `.pem` may be anything.
 pub(super) fn is_only_certificate(file: &str) -> bool {
     is_certificate(file) && extension(file).is_some_and(|extension| extension != "pem")
 }
 
-/// Whether the name of a sub-folder says that what is in it is no longer to be used.
+/// Whether the name of a sub-folder marks what is in it as no longer used.
 pub(super) fn is_put_aside(folder: &str) -> bool {
     PUT_ASIDE.contains(&folder.to_lowercase().as_str())
 }
@@ -99,15 +99,15 @@ impl<'f> Names<'f> {
         Self(names)
     }
 
-    /// The file with the key of the certificate in `file`, as far as names tell.
+    /// The file that should hold the key of the certificate in `file`, by the names.
     fn key_of(&self, folder: &str, file: &str) -> Option<&'f String> {
         let (stem, ending) = file.rsplit_once('.').filter(|_| is_certificate(file))?;
-        // Most have this one, and no other name is made up for them.
+        // Most have this name; the others are composed only for the rest, since a folder can hold ten thousand files.
         let usual = self.find(&format!("{stem}.key"), file);
         usual.or_else(|| others(folder, stem, ending).iter().find_map(|name| self.find(name, file)))
     }
 
-    /// One that is spelled the same is preferred.
+    /// The file with that name without regard to case, other than `not`. One with the same spelling is preferred.
     fn find(&self, name: &str, not: &str) -> Option<&'f String> {
         let same = self.0.get(&name.to_lowercase())?;
         let mut other = same.iter().filter(|file| **file != not);
@@ -124,7 +124,7 @@ fn others(folder: &str, stem: &str, ending: &str) -> Vec<String> {
     }
     let lower = stem.to_lowercase();
     for (certificate, key) in ALIKE {
-        // Case may change a letter's length, and then the place is another.
+        // Lower case can change a letter's length in UTF-8, and then the offsets do not fit.
         let at = lower.rfind(certificate).filter(|_| lower.len() == stem.len());
         let Some((before, after)) = at.and_then(|at| Some((stem.get(..at)?, stem.get(at + certificate.len()..)?)))
         else {
@@ -140,7 +140,7 @@ fn others(folder: &str, stem: &str, ending: &str) -> Vec<String> {
     names
 }
 
-/// What certificates are called, and what their keys are called for that.
+/// Parts of certificates' names, and what they are in the names of their keys.
 const ALIKE: &[(&str, &str)] = &[
     ("fullchain", "privkey"),
     ("fullchain", "key"),

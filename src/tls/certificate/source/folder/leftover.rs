@@ -1,4 +1,4 @@
-//! What a folder holds and no certificate was made of → why it is not served, where somebody might expect that it is.
+//! Files of a folder that are not part of any certificate → why they are not served, where an operator may expect it.
 //! Must not know: how certificates are found.
 
 use std::collections::{HashMap, HashSet};
@@ -13,22 +13,22 @@ use crate::tls::certificate::store::content::{self, Content, Leaf};
 use crate::tls::certificate::store::loaded::Loaded;
 use crate::warning::Warning;
 
-/// What its name says of a file that is not loaded.
+/// What a file that is not loaded should be, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
-    /// It is a certificate, and has no key, neither in it nor beside it.
+    /// A certificate without a key, neither in it nor beside it.
     Single,
-    /// A full chain stands beside it.
+    /// A certificate with its full chain in a file beside it.
     Shorter,
-    /// It is a key that no certificate's name asks for.
+    /// A key that matches no certificate's name.
     Key,
     Unknown,
 }
 
-/// A file, what its name says, and what is in it.
+/// A file, what it should be by its name, and what is in it.
 type Seen = (PathBuf, Left, Content);
 
-/// Looks at what was left over of a folder, and adds a warning for all that somebody might miss.
+/// Reads the files that are left over of a folder, and adds a warning for each that an operator may expect to be served.
 pub(super) fn explain(left: Vec<(PathBuf, Left)>, loaded: &mut Loaded, loading: &mut Loading<'_>) {
     let mut seen: Vec<Seen> = Vec::with_capacity(left.len());
     for (file, what) in left {
@@ -60,7 +60,7 @@ pub(super) fn explain(left: Vec<(PathBuf, Left)>, loaded: &mut Loaded, loading: 
             }
             Content::Leaf(_) | Content::Both(_) | Content::Authorities => None,
             Content::Key(Some(key)) if served.keys.contains_key(&(folder_of(file), *key)) => None,
-            // The warning about its certificate names it.
+            // The warning about its certificate already names this file.
             Content::Key(Some(key)) if wanted.contains(&(folder_of(file), *key)) => None,
             Content::Key(_) => Some(Warning::about(shown(file), STRAY_KEY)),
             Content::Foreign(why) => Some(Warning::about(shown(file), *why)),
@@ -75,7 +75,7 @@ fn look(file: &Path, what: Left, loading: &mut Loading<'_>) -> io::Result<Conten
     loading.look(file, if what == Left::Unknown { LARGEST_UNKNOWN } else { files::LARGEST_CERTIFICATES })
 }
 
-/// What the folder does give.
+/// The certificates and keys of the folder that are served.
 #[derive(Debug, Default)]
 struct Served<'l> {
     /// By SHA-256.
@@ -116,7 +116,7 @@ fn leaf_by_place((file, _, content): &Seen) -> Option<(&Path, Leaf)> {
     }
 }
 
-/// A certificate that the folder does not give.
+/// The warning about a certificate that is not served.
 fn missing(file: &Path, what: Left, content: &Content, fits: Option<&Path>) -> Warning {
     let why = match (what, content) {
         (Left::Shorter, _) => ANOTHER,
@@ -131,7 +131,7 @@ fn missing(file: &Path, what: Left, content: &Content, fits: Option<&Path>) -> W
     }
 }
 
-/// Why a file is missed in which there is nothing, if its name promises something.
+/// The warning about a file without certificates or keys, where its name implies them.
 fn nothing(file: &Path, what: Left) -> Option<&'static str> {
     let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     match what {
@@ -157,8 +157,8 @@ const ENDING_OF_BOTH: &str =
 const STRAY_KEY: &str = "is not used: it holds a private key, and there is no certificate here with a matching name";
 const FOREIGN_ENDING: &str = "is not read: its ending is not that of a PEM file";
 
-/// Of forms that are not read, in lower case.
+/// Endings of forms that are not read, in lower case.
 const FOREIGN_ENDINGS: &[&str] = &[".p12", ".pfx", ".jks", ".keystore", ".der", ".p7b", ".p7c"];
 
-/// Bytes of a file whose name says nothing: certificates are much smaller.
+/// Bytes that are read of a file with an unknown ending: certificates are much smaller.
 const LARGEST_UNKNOWN: u64 = 1 << 20;

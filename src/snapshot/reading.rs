@@ -1,5 +1,5 @@
-//! The files that a snapshot is built from, read one after the other; remembers everything that is wrong.
-//! Must not know: sockets, what becomes of what is read.
+//! The files that one snapshot is built from, read one after the other, and everything that is wrong with them.
+//! Must not know: sockets, what the contents are used for.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,8 +14,8 @@ use crate::tls::certificate::pem;
 use crate::tls::certificate::store::{Loading, Store, Trust};
 use crate::warning::Warning;
 
-/// Certificates, authorities and secrets, as far as they are read, and what is wrong with them.
-pub(super) struct Certificates<'b> {
+/// What is being read for one snapshot, and what was wrong so far.
+pub(super) struct Reading<'b> {
     pub(super) loading: Loading<'b>,
     pub(super) now: Timestamp,
     pub(super) warnings: Vec<Warning>,
@@ -25,12 +25,12 @@ pub(super) struct Certificates<'b> {
     pub(super) failures: Vec<Warning>,
     /// Certificates that were found and that their listener's policy can never serve.
     pub(super) unusable: Vec<ConfigError>,
-    /// With one of these there is no snapshot.
+    /// With a single error there is no snapshot.
     pub(super) errors: Vec<ConfigError>,
 }
 
-impl<'b> Certificates<'b> {
-    pub(super) fn loading(before: &'b Store, trust: Trust, now: Timestamp) -> Self {
+impl<'b> Reading<'b> {
+    pub(super) fn new(before: &'b Store, trust: Trust, now: Timestamp) -> Self {
         let loading = before.loading(trust, now.into());
         Self {
             loading,
@@ -43,7 +43,7 @@ impl<'b> Certificates<'b> {
         }
     }
 
-    /// Reads a secret besides the private keys. That everybody may read it is a warning.
+    /// Reads a secret other than a private key. A warning is added where everyone can read the file.
     pub(super) fn secret(&mut self, file: &Located<PathBuf>) -> Option<String> {
         match files::read_secret(&file.value) {
             Ok(secret) => {
@@ -57,7 +57,8 @@ impl<'b> Certificates<'b> {
         }
     }
 
-    /// The admin server reads its token for each change, and refuses changes where it cannot. So this is only a warning.
+    /// Checks the admin server's token. The admin server reads it for each change, and refuses changes where it cannot: so a
+    /// fault is only a warning.
     pub(super) fn token(&mut self, file: &Located<PathBuf>) {
         match files::read_secret(&file.value) {
             Ok(secret) => self.exposed(file, secret.exposed),
@@ -68,7 +69,7 @@ impl<'b> Certificates<'b> {
         }
     }
 
-    /// Warns of what is not read of a file of trusted certificates, or of lists.
+    /// Adds warnings for what is not read of a file of trusted certificates, or of lists.
     pub(super) fn unread(&mut self, file: &Located<PathBuf>, contents: &pem::Contents) {
         let (place, path) = (Arc::from(file.path.as_str()), file.value.display().to_string());
         let unread = contents.passed_over.iter();
