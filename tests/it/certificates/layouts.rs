@@ -193,7 +193,7 @@ fn a_certificate_without_a_key_is_named_with_the_key_that_fits() {
     let alone = warned(|pki, certs| {
         fs::write(certs.join("x.crt"), pki.pair(&["x.test"], Key::P256, &Extra::default()).0).unwrap();
     });
-    assert!(alone.contains("x.crt: is not served: it holds a certificate, and no private key"), "{alone}");
+    assert!(alone.contains("x.crt: is not served: it holds a certificate, and there is no private key"), "{alone}");
     assert!(!alone.contains("its key is in"), "{alone}");
     let fitting = warned(|pki, certs| {
         let (certificate, key) = pki.pair(&["x.test"], Key::P256, &Extra::default());

@@ -144,7 +144,7 @@ fn the_newest_list_of_an_issuer_counts_wherever_it_is() {
     let revoked = gate.ca.issue("revoked", &Kind { serial: REVOKED, ..Kind::default() });
     for (number, crls) in ["\"1.crl\", \"2.crl\"", "\"2.crl\", \"1.crl\""].into_iter().enumerate() {
         let told = checked(&gate.pki, &format!("ca = \"client-ca.pem\", crl = [{crls}]"));
-        warned(&told, &["1.crl", "CN=client-ca", "another one is newer"]);
+        warned(&told, &["1.crl", "CN=client-ca", "another list is newer"]);
         // A list that does not count causes no warning when it is out of date.
         assert_eq!(told.warnings.len(), 1, "{:?}", told.warnings);
         ask(&gate, number, "\"client-ca.pem\"", crls);
