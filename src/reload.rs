@@ -1,7 +1,8 @@
-//! Load → validate → build → swap; on failure everything stays as it was. Must not know: what asked for it, what a socket is.
+//! Load → validate → build → swap; on failure everything stays as it was. Must not know: what asked for it, what a socket
+//! is.
 //!
-//! Files are read and the snapshot is built on a thread of its own ([`job`]), so that the caller stays responsive meanwhile,
-//! and can give a reload up.
+//! Files are read and the snapshot is built on a thread of its own ([`job`]), so that the caller stays responsive
+//! meanwhile, and can give a reload up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -137,8 +138,8 @@ impl<S: Sockets> Reloader<S> {
         })
     }
 
-    /// Begins to read everything again; [`Self::finished`] waits for the result. A reload that is already under way is given
-    /// up: it may have read a file before the change that caused this one.
+    /// Begins to read everything again; [`Self::finished`] waits for the result. A reload that is already under way is
+    /// given up: it may have read a file before the change that caused this one.
     pub fn begin(&mut self, cause: Cause) {
         self.give_up();
         let basis = Basis {

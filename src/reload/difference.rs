@@ -47,8 +47,8 @@ impl Found {
             match (old.get(name.as_str()), new.get(name.as_str())) {
                 (None, _) => self.within(here, own, |found| found.add("added")),
                 (_, None) => self.within(here, own, |found| found.add("removed")),
-                // Changes of each kind are shown up to a limit. Those of routes can be thousands, and must not push out the few
-                // of listeners and backends.
+                // Changes of each kind are shown up to a limit. Those of routes can be thousands, and must not push out the
+                // few of listeners and backends.
                 (Some(old), Some(new)) => {
                     let inner = if matches!(own, Kind::Route | Kind::Server) { own } else { inner };
                     self.within(here, inner, |found| found.table(old, new));

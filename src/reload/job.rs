@@ -1,8 +1,8 @@
-//! Work that reads files, on a thread of its own, with a limit on how long one file may take.
-//! Must not know: what the work is.
+//! Work that reads files, on a thread of its own, with a limit on how long one file may take. Must not know: what the work
+//! is.
 //!
-//! A network file system whose server is gone blocks every reader for good, and a thread that is blocked in the kernel cannot
-//! be ended. So the thread is left behind, and the caller goes on without it.
+//! A network file system whose server is gone blocks every reader for good, and a thread that is blocked in the kernel
+//! cannot be ended. So the thread is left behind, and the caller goes on without it.
 
 use std::io;
 use std::path::PathBuf;
@@ -57,8 +57,8 @@ impl<T: Send + 'static> Job<T> {
         Ok(Self { answer, progress, thread, steps: 0, deadline: Instant::now() + patience, patience })
     }
 
-    /// Waits for the result, as long as the work goes on to another file in time. Dropping the future loses nothing: the wait
-    /// can begin again.
+    /// Waits for the result, as long as the work goes on to another file in time. Dropping the future loses nothing: the
+    /// wait can begin again.
     pub async fn finished(&mut self) -> Result<T, Lost> {
         loop {
             if let Ok(answer) = timeout_at(self.deadline, &mut self.answer).await {
@@ -71,8 +71,8 @@ impl<T: Send + 'static> Job<T> {
         }
     }
 
-    /// `Some` where the work has been at the same file since the last call. Work that has not opened a file yet, or waits for
-    /// the writer of a pipe, is not stuck.
+    /// `Some` where the work has been at the same file since the last call. Work that has not opened a file yet, or waits
+    /// for the writer of a pipe, is not stuck.
     fn time_is_up(&mut self) -> Option<Lost> {
         let Place { path, steps, waits_for_writer } = self.progress.place();
         let reads_on = steps != std::mem::replace(&mut self.steps, steps);

@@ -41,8 +41,8 @@ struct Shared {
 }
 
 impl Watch {
-    /// Signals changes through `nudge`; where its queue is full, the signals in it are enough. Where the system cannot watch,
-    /// a warning is logged, and the periodic read finds changes.
+    /// Signals changes through `nudge`; where its queue is full, the signals in it are enough. Where the system cannot
+    /// watch, a warning is logged, and the periodic read finds changes.
     pub fn new(nudge: mpsc::Sender<()>) -> Self {
         let shared = start(nudge)
             .inspect_err(|error| tracing::warn!(%error, "files cannot be watched, changes are noticed by re-reading"));
@@ -149,7 +149,8 @@ impl Watcher {
                 Ok(number) => now.entry(number).or_default().add(names),
                 // The reload itself reports what is missing.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                // The folder can be entered but not read. Paths may lead through it all the same, so this is no reason to warn.
+                // The folder can be entered but not read. Paths may lead through it all the same, so this is no reason to
+                // warn.
                 Err(Errno::ACCESS) => tracing::debug!(folder = %folder.display(), "cannot be watched: not readable"),
                 Err(error) if self.warned => tracing::debug!(folder = %folder.display(), %error, "cannot be watched"),
                 Err(error) => {

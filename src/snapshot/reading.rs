@@ -57,8 +57,8 @@ impl<'b> Reading<'b> {
         }
     }
 
-    /// Checks the admin server's token. The admin server reads it for each change, and refuses changes where it cannot: so a
-    /// fault is only a warning.
+    /// Checks the admin server's token. The admin server reads it for each change, and refuses changes where it cannot: so
+    /// a fault is only a warning.
     pub(super) fn token(&mut self, file: &Located<PathBuf>) {
         match files::read_secret(&file.value) {
             Ok(secret) => self.exposed(file, secret.exposed),

@@ -1,5 +1,5 @@
-//! A listener's settings → its ways: certificates, requirements for client certificates, ticket keys. Must not know: sockets, how a
-//! route is taken.
+//! A listener's settings → its ways: certificates, requirements for client certificates, ticket keys. Must not know:
+//! sockets, how a route is taken.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -180,8 +180,8 @@ impl<'a> Making<'a, '_> {
         }
     }
 
-    /// Adds an error where a route's own policy can serve none of the listener's certificates (`own`): the route would refuse
-    /// every client.
+    /// Adds an error where a route's own policy can serve none of the listener's certificates (`own`): the route would
+    /// refuse every client.
     fn unserved(&mut self, route: &written::Route, own: &select::Certificates) {
         let judged = self.judged.entry(Arc::as_ptr(&route.policy));
         if let Some(reason) = judged.or_insert_with(|| none_served(own.all(), &route.policy)) {
@@ -224,8 +224,8 @@ fn none_served(certificates: &[Arc<Certificate>], policy: &Policy) -> Option<Str
     reasons?.into_iter().next()
 }
 
-/// What a ticket is valid for: this route of this listener, with these requirements for client certificates. Where any of it
-/// changes, tickets from before are refused, so that no client resumes a session that it could not open now.
+/// What a ticket is valid for: this route of this listener, with these requirements for client certificates. Where any of
+/// it changes, tickets from before are refused, so that no client resumes a session that it could not open now.
 fn ticket_scope(listener: &Settings, route: Option<&written::Route>, client_auth: Option<&ClientAuth>) -> String {
     let route = route.map(|route| format!("\0route {}", route.name)).unwrap_or_default();
     let hex = |bytes: &[u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

@@ -54,8 +54,8 @@ impl Policies {
         found
     }
 
-    /// The policies of `[policy.NAME]`, and warnings. `used` are pairs: a user of a policy (`listener "a"`), and the policy's
-    /// name.
+    /// The policies of `[policy.NAME]`, and warnings. `used` are pairs: a user of a policy (`listener "a"`), and the
+    /// policy's name.
     pub(super) fn into_used<'l>(
         self,
         used: impl Iterator<Item = (String, &'l str)>,

@@ -91,8 +91,8 @@ struct Walk {
 }
 
 impl Walk {
-    /// The real path; `None` where a part of it does not exist. Records every name that could change where it leads, the one
-    /// that does not exist included.
+    /// The real path; `None` where a part of it does not exist. Records every name that could change where it leads, the
+    /// one that does not exist included.
     fn follow(&mut self, path: &Path) -> Option<PathBuf> {
         self.way(Path::new("/"), &std::path::absolute(path).ok()?, MOST_LINKS)
     }

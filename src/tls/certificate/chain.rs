@@ -201,8 +201,8 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Whether a certificate is its own issuer. Same names are not enough: after a change of keys, a CA's new certificate can
-    /// be signed with its old key.
+    /// Whether a certificate is its own issuer. Same names are not enough: after a change of keys, a CA's new certificate
+    /// can be signed with its old key.
     fn is_root(&mut self, at: usize) -> bool {
         let certificate = &self.parsed[at];
         if !x509::is_self_issued(certificate) {
@@ -224,8 +224,8 @@ impl Search<'_, '_> {
 /// Certificates of a chain, with those that lead to other roots. For each, all of a file are searched.
 const LONGEST: usize = 64;
 
-/// For one file. No real chain needs as many; in a file with thousands of certificates of one name, the work would grow with
-/// the square of their number.
+/// For one file. No real chain needs as many; in a file with thousands of certificates of one name, the work would grow
+/// with the square of their number.
 const MOST_VERIFICATIONS: usize = 64;
 
 #[cfg(test)]

@@ -69,8 +69,8 @@ pub fn read_crls(bytes: &[u8]) -> Result<Contents, PemError> {
 }
 
 impl Contents {
-    /// Sorts the parts that were passed over, and keeps only the first ones: a damaged file can hold a million sections, and
-    /// each would become a line of the log.
+    /// Sorts the parts that were passed over, and keeps only the first ones: a damaged file can hold a million sections,
+    /// and each would become a line of the log.
     fn bound(&mut self) {
         self.passed_over.sort_by_key(|unread| unread.line);
         if let Some(first) = self.passed_over.get(MOST_NAMED) {
@@ -223,8 +223,8 @@ impl Found {
         self.list_lines.push(line);
     }
 
-    /// A key's kind is that of its content, not of its label: OpenSSL reads PKCS#8 under `RSA PRIVATE KEY`, and PKCS#1 under
-    /// `PRIVATE KEY`.
+    /// A key's kind is that of its content, not of its label: OpenSSL reads PKCS#8 under `RSA PRIVATE KEY`, and PKCS#1
+    /// under `PRIVATE KEY`.
     fn key(&mut self, line: usize, kind: Kind, der: Vec<u8>) {
         let unusable = match kind {
             Kind::Pkcs8 => return self.contents.keys.push(PrivateKeyDer::Pkcs8(der.into())),

@@ -1,8 +1,8 @@
 //! Where certificates come from: the one interface to all kinds of source. Must not know: which listener they are for,
 //! configuration.
 //!
-//! The trait in [`kind`] is what a source implements; each kind has a file of its own. Only this file knows which kinds there
-//! are: a new one is its file, a variant here, and its form in the configuration.
+//! The trait in [`kind`] is what a source implements; each kind has a file of its own. Only this file knows which kinds
+//! there are: a new one is its file, a variant here, and its form in the configuration.
 
 use std::path::{Path, PathBuf};
 

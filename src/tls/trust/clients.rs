@@ -114,8 +114,8 @@ impl Session {
                 let _ = self.reason.set(reason);
             }
             match error {
-                // For the alert bad_certificate (RFC 8446 section 6.2): rustls would send decrypt_error, which is for the handshake's
-                // own signature.
+                // For the alert bad_certificate (RFC 8446 section 6.2): rustls would send decrypt_error, which is for the
+                // handshake's own signature.
                 Error::InvalidCertificate(CertificateError::BadSignature) => CertificateError::BadEncoding.into(),
                 // For the alert unsupported_certificate, which is for a certificate "of an unsupported type".
                 Error::InvalidCertificate(cause) if rejection::is_version(&cause) => {

@@ -1,5 +1,5 @@
-//! Which servers tlsgate trusts as a client: those with a certificate from a CA, or with a pinned key, or all. Must not know:
-//! what a connection is for, files.
+//! Which servers tlsgate trusts as a client: those with a certificate from a CA, or with a pinned key, or all. Must not
+//! know: what a connection is for, files.
 
 use std::sync::Arc;
 
@@ -137,7 +137,8 @@ impl ServerCertVerifier for Verifier {
         if self.pins.is_empty() || self.is_pinned(leaf) {
             return Ok(ServerCertVerified::assertion());
         }
-        // A pinned certificate in the chain proves nothing by itself: anyone can send it. The server's own must be issued by it.
+        // A pinned certificate in the chain proves nothing by itself: anyone can send it. The server's own must be issued
+        // by it.
         let Some(anchor) = chain.iter().find(|certificate| self.is_pinned(certificate)) else {
             return Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into());
         };

@@ -11,9 +11,9 @@ use crate::tls::certificate::select::Certificates;
 type Shadowed = (Arc<Certificate>, Arc<Certificate>);
 
 impl Certificates {
-    /// Certificates to which another is always preferred, at `now` (seconds since 1970) and later, for each name and address
-    /// of theirs: one of the same key type that is valid at least as long and requires no other signature schemes of the
-    /// client. In file order.
+    /// Certificates to which another is always preferred, at `now` (seconds since 1970) and later, for each name and
+    /// address of theirs: one of the same key type that is valid at least as long and requires no other signature schemes
+    /// of the client. In file order.
     pub fn shadowed(&self, now: i64) -> Vec<Shadowed> {
         let mut served: HashSet<*const Certificate> = HashSet::with_capacity(self.all.len());
         let mut shadows: HashMap<*const Certificate, &Arc<Certificate>> = HashMap::new();
@@ -46,8 +46,8 @@ impl Certificates {
     }
 }
 
-/// Of a list of candidates, best first, those of one key type to which others are compared. Two are enough, so that thousands
-/// of certificates with one name cost no more than one pass.
+/// Of a list of candidates, best first, those of one key type to which others are compared. Two are enough, so that
+/// thousands of certificates with one name cost no more than one pass.
 struct Kind<'c> {
     key_type: KeyType,
     first: &'c Arc<Certificate>,

@@ -114,8 +114,8 @@ impl Walk {
         Ok(walk)
     }
 
-    /// Adds certificates that were there before and are missing now while their keys exist: one that is being replaced can be
-    /// missing for a moment, and a whole folder can be unreadable.
+    /// Adds certificates that were there before and are missing now while their keys exist: one that is being replaced can
+    /// be missing for a moment, and a whole folder can be unreadable.
     fn add_missing(&mut self, loading: &Loading<'_>) {
         let unreadable = |folder: &Path| self.unreadable.iter().any(|(unreadable, _)| folder.starts_with(unreadable));
         let lost: Vec<&Path> = match self.unreadable.is_empty() {
@@ -206,8 +206,8 @@ impl Listing {
             of.insert(name, entry.path());
         }
         for (name, path) in folders {
-            // A folder in place of a certificate, beside its key, is a mistake that must be reported: container runtimes make one
-            // where a mounted file is missing.
+            // A folder in place of a certificate, beside its key, is a mistake that must be reported: container runtimes
+            // make one where a mounted file is missing.
             let half = layout::is_certificate(&name) && listing.has_key_for(&name);
             if half {
                 listing.files.insert(name, path);

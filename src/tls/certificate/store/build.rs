@@ -75,8 +75,8 @@ impl Files {
         }
         let mut what = self.cert.path.display().to_string();
         if let Some(key) = &self.key {
-            // Only the certificate file's certificates and the key file's key count: other keys or certificates in either could
-            // be of another version.
+            // Only the certificate file's certificates and the key file's key count: other keys or certificates in either
+            // could be of another version.
             contents.keys = key.contents(&mut warnings)?.keys;
             if contents.keys.is_empty() {
                 key.is_foreign()?;

@@ -82,8 +82,8 @@ impl<'a> Authorities<'a> {
         !self.issuers[index].is_empty()
     }
 
-    /// The role of each. A CA that another one issued is not an anchor where the other one's list could revoke it: webpki does
-    /// not check whether an anchor is revoked.
+    /// The role of each. A CA that another one issued is not an anchor where the other one's list could revoke it: webpki
+    /// does not check whether an anchor is revoked.
     pub(super) fn roles(&self, lists: &[List]) -> Vec<Role> {
         let listed = |ca: &usize| lists.iter().any(|list| self.same_key(list.signer, *ca));
         let start = |(index, parsed): (usize, &Option<X509Certificate<'_>>)| match parsed {
@@ -132,8 +132,8 @@ impl<'a> Authorities<'a> {
         // webpki itself finds out whether an intermediate CA is revoked, but not an anchor.
         let anchors = of(Role::Anchor).filter(|at| !lists.iter().any(|list| list.revokes.contains(at))).collect();
         let own: Vec<usize> = (0..lists.len()).filter(|at| within(lists[*at].signer)).collect();
-        // Without any list, webpki would not check revocation. With the lists of namesakes, it refuses every certificate that
-        // no list covers.
+        // Without any list, webpki would not check revocation. With the lists of namesakes, it refuses every certificate
+        // that no list covers.
         let lists = if own.is_empty() { (0..lists.len()).collect() } else { own };
         Track { anchors, between: of(Role::Between).collect(), lists }
     }

@@ -1,4 +1,5 @@
-//! Session tickets that are valid no longer than the certificates of their session. Must not know: how tickets are encrypted.
+//! Session tickets that are valid no longer than the certificates of their session. Must not know: how tickets are
+//! encrypted.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -108,8 +108,8 @@ impl Identity {
         Some(identity)
     }
 
-    /// Whether the rule matches. A wildcard of the rule matches one label; a wildcard in the certificate is matched by the same
-    /// wildcard only.
+    /// Whether the rule matches. A wildcard of the rule matches one label; a wildcard in the certificate is matched by the
+    /// same wildcard only.
     pub fn has(&self, allowed: &Allowed) -> bool {
         match allowed {
             Allowed::CommonName(name) => self.common_name.as_ref() == Some(name),

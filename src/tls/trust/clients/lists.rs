@@ -219,8 +219,8 @@ fn may_sign(ca: &X509Certificate<'_>) -> bool {
     }
 }
 
-/// The lists to use, the newest first, and those that a newer one of the same issuer and scope replaces. webpki would use the
-/// first that it finds.
+/// The lists to use, the newest first, and those that a newer one of the same issuer and scope replaces. webpki would use
+/// the first that it finds.
 pub(super) fn newest(mut lists: Vec<List>, same_key: impl Fn(usize, usize) -> bool) -> (Vec<List>, Vec<List>) {
     lists.sort_by(|one, other| Reverse(&one.newness).cmp(&Reverse(&other.newness)));
     let (mut kept, mut replaced) = (Vec::<List>::new(), Vec::new());
