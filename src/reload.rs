@@ -167,6 +167,7 @@ impl<S: Sockets> Reloader<S> {
     /// Waits for the reload that is under way, then swaps, or reports why not. Without one it waits forever. Dropping the
     /// future loses nothing: the wait can begin again.
     pub async fn finished(&mut self) -> Report {
+        // So that the caller can wait for this and other events alike.
         let Some(building) = &mut self.building else { return std::future::pending().await };
         let cause = building.cause;
         let outcome = match &mut building.job {
@@ -200,6 +201,7 @@ impl<S: Sockets> Reloader<S> {
             status.errors.clear();
         });
         let mut changes: Vec<String> = changes.into_iter().map(|change| change.text).collect();
+        // A reload that an operator asked for may be meant for the configuration; one for a changed file is not.
         if let (Origin::Once(path), Cause::Command | Cause::Signal) = (&self.origin, cause) {
             let reminder = format!("{}: {READ_ONCE}", path.display());
             tracing::warn!(%why, "{reminder}");
@@ -271,6 +273,7 @@ impl<S: Sockets> Reloader<S> {
         // Binding can still fail; so it comes before anything is changed.
         let prepared = self.sockets.prepare(&config)?;
         self.known = warn(&built, &self.known);
+        // After a success, the same error would be new again.
         self.refused.clear();
         let known = Arc::clone(&self.known);
         // From here on nothing can fail. The snapshot comes first: a client that is accepted on a new socket must find its

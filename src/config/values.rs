@@ -47,6 +47,7 @@ impl HostName {
             let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
             !label.is_empty() && label.bytes().all(known)
         };
+        // 255 bytes on the wire (RFC 1035 section 2.3.4) are 253 characters.
         (name.len() <= 253 && name.split('.').all(fine)).then(|| Self(name.to_ascii_lowercase()))
     }
 }
@@ -83,6 +84,7 @@ impl Value for Protocols {
             single => vec![single.as_str()?],
         };
         let mut seen = HashSet::new();
+        // The length on the wire is one byte, and not zero (RFC 7301 section 3.1).
         let fine = texts.iter().all(|text| (1..=255).contains(&text.len()) && seen.insert(*text));
         fine.then(|| Self(texts.iter().map(|text| Box::from(text.as_bytes())).collect()))
     }
@@ -125,7 +127,8 @@ impl Value for Duration {
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let duration = humantime::parse_duration(value.as_str()?).ok()?;
-        // At most ten years: a much longer time could overflow when it is added to the clock.
+        // A millisecond is the resolution of timers. Ten years at most: a much longer time could overflow when it is added
+        // to the clock.
         (Duration::from_millis(1)..=Duration::from_secs(315_360_000)).contains(&duration).then_some(duration)
     }
 }
@@ -150,7 +153,9 @@ impl Value for Mode {
     const EXPECTED: &'static str = "permissions in octal digits, such as \"0600\" or \"0660\"";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
+        // `from_str_radix` would accept a plus sign.
         let text = value.as_str().filter(|text| text.chars().all(|c| c.is_digit(8)))?;
+        // The bits above (set-user-ID, set-group-ID, sticky) mean nothing for a socket.
         u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777).map(Self)
     }
 }

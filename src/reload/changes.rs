@@ -125,6 +125,7 @@ fn certificates(was: &[&Arc<Certificate>], is: &[&Arc<Certificate>]) -> Vec<Chan
         let what = match (was.get(label), is.get(label)) {
             (None, _) => "added",
             (_, None) => "removed",
+            // The store returns the same certificate where its files did not change.
             (Some(was), Some(is)) if Arc::ptr_eq(was, is) => continue,
             _ => "replaced",
         };

@@ -27,6 +27,7 @@ struct Found {
 
 impl Found {
     fn table(&mut self, before: &Table, after: &Table) {
+        // Keys in the order of the new configuration, and then those that it no longer has.
         let gone = before.0.iter().filter(|(key, _)| after.get(key).is_none());
         for (key, _) in after.0.iter().chain(gone) {
             match (before.get(key), after.get(key)) {
@@ -55,6 +56,7 @@ impl Found {
                 }
             }
         }
+        // Entries that were added or removed have lines of their own: the order matters only for the others.
         let common = |tables: &Tables| {
             let names = tables.all.iter().map(|(name, _)| name.clone());
             names.filter(|name| old.contains_key(name.as_str()) && new.contains_key(name.as_str())).collect::<Vec<_>>()

@@ -174,7 +174,8 @@ impl Watcher {
 }
 
 /// The changes in a folder that count. A file counts when its writer closes it, since it is not complete before; so a log
-/// that another program keeps open causes no events.
+/// that another program keeps open causes no events. A link is created without being closed, and a change of permissions
+/// can make a file readable.
 const KINDS: WatchFlags = WatchFlags::CLOSE_WRITE
     .union(WatchFlags::CREATE)
     .union(WatchFlags::DELETE)

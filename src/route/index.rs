@@ -110,6 +110,7 @@ impl Routes {
             Some(name) => {
                 // Some clients send a trailing dot, against RFC 6066 section 3; names are without regard to case.
                 let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+                // A wildcard matches exactly one label (RFC 6125 section 6.4.3).
                 let parent = name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, parent)| parent);
                 [self.exact.get(name.as_str()), parent.and_then(|parent| self.wildcard.get(parent)), Some(&self.any)]
             }
@@ -153,6 +154,7 @@ impl Slot {
     /// Where a client offers the protocols of several routes, its own order decides.
     fn find<P: AsRef<[u8]>>(&self, protocols: &[P]) -> Option<usize> {
         let matching = || protocols.iter().find_map(|protocol| self.by_protocol.get(protocol.as_ref()).copied());
+        // Most slots have no protocols, and then the client's list is not searched.
         let by_protocol = if self.by_protocol.is_empty() { None } else { matching() };
         by_protocol.or(self.plain)
     }

@@ -25,6 +25,7 @@ impl Snapshot {
     pub fn build(config: &Config, before: &Self, trust: Trust, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
         let mut reading = Reading::new(&before.store, trust, now);
         let layer = config.runtime.record_layer;
+        // Listeners refer to pools by index, so all pools are built before them.
         let backends = config.backends.iter();
         let pools: Vec<_> = backends.map(|backend| Arc::new(pool(backend, layer, before, &mut reading))).collect();
         config.admin.token_file.iter().for_each(|file| reading.token(file));
@@ -36,6 +37,7 @@ impl Snapshot {
             }
         }
         let Reading { loading, mut warnings, failures, unusable, errors, .. } = reading;
+        // Only here, so that the errors of all parts are reported together.
         if !errors.is_empty() {
             return Err(errors);
         }

@@ -65,6 +65,7 @@ fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], readin
             Err(error) => reading.errors.push(source.error(error.to_string())),
         }
     }
+    // Only the failures of these sources get this place.
     let skipped = reading.failures.split_off(failures);
     if given.items.is_empty() && reading.errors.len() == errors {
         let mut message = NONE_FOUND.to_owned();

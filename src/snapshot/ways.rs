@@ -76,6 +76,7 @@ pub(super) fn build(
         (mode, backend) => Some(untouched(mode, backend)),
     };
     let not_tls = listener.not_tls.as_ref().and_then(pool);
+    // A route that cannot be built has added its error; the others were built to find theirs.
     let whole = routes.len() == listener.routes.len();
     let matches: Vec<_> = listener.routes.iter().map(|route| route.matching.clone()).collect();
     default.filter(|_| whole).map(|default| Ways::new(&matches, routes, default, not_tls))
@@ -183,6 +184,7 @@ impl<'a> Making<'a, '_> {
     /// Adds an error where a route's own policy can serve none of the listener's certificates (`own`): the route would
     /// refuse every client.
     fn unserved(&mut self, route: &written::Route, own: &select::Certificates) {
+        // Policies are shared, so one policy has one address.
         let judged = self.judged.entry(Arc::as_ptr(&route.policy));
         if let Some(reason) = judged.or_insert_with(|| none_served(own.all(), &route.policy)) {
             self.reading.errors.push(route.here.error(format!("certificates: {reason}")));

@@ -41,6 +41,7 @@ pub(super) fn validated(
         if let Place::Address(address) = place {
             errors.extend(too_long(address, &server));
         }
+        // Port 0 is any free port: a listener can have it, a server cannot be reached there.
         if matches!(place, Place::Address(address) if address.port() == Some(0)) {
             errors.push(server.error("found port 0, expected the port that the server listens on"));
         } else if seen.contains(place) {

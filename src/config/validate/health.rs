@@ -92,6 +92,7 @@ pub(super) fn validated(health: file::health::Health, folder: &Path, errors: &mu
         timeout: health.timeout.value,
         rise: count(health.rise.value),
         fall: count(health.fall.value),
+        // A tenth spreads the checks of many servers that became known at the same time.
         jitter: health.jitter.map_or(health.interval.value / 10, |jitter| jitter.value),
         port: health.port.map(|port| port.value.0),
         tls,
@@ -177,9 +178,11 @@ fn http(health: &file::health::Health, kind: CheckType, errors: &mut Vec<ConfigE
         errors.push(path.error(format!("found {:?}, expected a path such as \"/health\"", path.value)));
     }
     let host = health.host.as_ref();
+    // A blank or a line break in it would change the head of the request.
     if let Some(host) = host.filter(|host| host.value.is_empty() || !host.value.bytes().all(|b| b.is_ascii_graphic())) {
         errors.push(host.error(format!("found {:?}, expected a host name", host.value)));
     }
+    // Every body contains the empty text, so it would check nothing.
     if let Some(body) = health.body.as_ref().filter(|body| body.value.is_empty()) {
         errors.push(body.error("found \"\", expected a text that the body contains"));
     }
@@ -188,6 +191,7 @@ fn http(health: &file::health::Health, kind: CheckType, errors: &mut Vec<ConfigE
         method: method.map_or_else(|| "GET".to_owned(), |method| method.value.clone()),
         path: path.map_or_else(|| "/".to_owned(), |path| path.value.clone()),
         host: host.map(|host| host.value.clone()),
+        // As in HAProxy's `httpchk`, a redirect shows that the server works.
         status: if status.is_empty() { vec![StatusRange(200, 399)] } else { status },
         body: health.body.as_ref().map(|body| body.value.clone()),
     })

@@ -138,6 +138,7 @@ impl<'a> Listeners<'a> {
         let inherited = route::Inherited {
             policy: policy.as_ref(),
             policies: self.policies,
+            // Missing certificates are reported for the listener: its routes must not report them again.
             certificates: certificates.as_ref().is_none_or(|list| !list.is_empty()),
             alpn: &written.alpn.value,
             client_auth: client_auth.as_ref(),

@@ -94,6 +94,7 @@ fn own(policy: file::policy::Policy) -> Result<Policy, Vec<ConfigError>> {
     } else if aws::named(&policy.name).is_some() {
         errors.push(here.error("is the name of a built-in policy, which never changes (expected a name of your own)"));
     } else if policy.name.starts_with(aws::PREFIX) {
+        // A later version of tlsgate may add a policy of AWS with this name.
         errors
             .push(here.error(format!("begins with {}, as AWS's names do (expected a name of your own)", aws::PREFIX)));
     }
@@ -119,6 +120,7 @@ fn from_elb(policy: &file::policy::Policy, elb: &Located<String>) -> Result<Wish
     for (key, _) in beside.into_iter().filter(|(_, there)| *there) {
         errors.push(elb.error(format!("sets the same as \"{key}\" (expected one of the two)")));
     }
+    // A classic load balancer's string has no groups, so they can be set beside it.
     let groups = read(policy.groups.as_deref(), parse_group, &mut errors);
     match elb::parse(&elb.value) {
         Ok(wish) if errors.is_empty() => return Ok(Wish { groups, ..wish }),

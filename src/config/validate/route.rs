@@ -116,9 +116,11 @@ fn one(written: Written, name: Arc<str>, inherited: &Inherited<'_>, errors: &mut
     let backend = backend(&written, inherited, errors)?;
     let client_auth = match written.client_auth {
         Some(own) => client_auth::validated(own, inherited.folder, errors),
+        // Where TLS is not terminated, there is no handshake in which to ask for a certificate.
         None => inherited.client_auth.cloned().filter(|_| mode == Mode::Terminate),
     };
     let has_certificates = inherited.certificates || !certificates.is_empty();
+    // With other errors, the certificates may be the ones that are wrong.
     if mode == Mode::Terminate && !has_certificates && errors.len() == before {
         errors.push(
             written.here.error(

@@ -43,6 +43,7 @@ impl Value for Pinned {
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let text = value.as_str()?;
         let text = text.strip_prefix("sha256/").unwrap_or(text);
+        // 32 bytes are 64 digits in hex, and 44 characters in base64.
         let bytes = match text.len() {
             64 => (0..64).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect(),
             _ => STANDARD.decode(text).ok(),
@@ -61,6 +62,7 @@ impl Value for StatusRange {
     const TYPES: &'static [&'static str] = &["integer", "string"];
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
+        // The classes of RFC 9110 section 15.
         let status = |status: u16| (100..=599).contains(&status).then_some(status);
         if value.as_str().is_none() {
             let one = status(u16::try_from(usize::read(value)?).ok()?)?;

@@ -41,6 +41,7 @@ impl Value for Rate {
     fn read(value: &DeValue<'_>) -> Option<Self> {
         if let Some(text) = value.as_str() {
             let (count, per) = count_in_time(text)?;
+            // Without a burst, as many as the rate counts may come together.
             return Some(Self { count, per, burst: count });
         }
         let table = value.as_table()?;

@@ -42,6 +42,7 @@ fn place(text: &str) -> Option<Place> {
     if let Some(rest) = text.strip_prefix("dns:") {
         let (name, port) = rest.rsplit_once(':')?;
         let port = port.parse().ok().filter(|port| *port != 0)?;
+        // One form for all spellings: names that differ only in case are one source, looked up once.
         return is_name(name).then(|| Place::Source(Source::Dns { name: name.to_ascii_lowercase(), port }));
     }
     if let Some(name) = text.strip_prefix("srv:") {

@@ -103,6 +103,7 @@ impl Walk {
             match component {
                 Component::RootDir | Component::Prefix(_) => here = PathBuf::from("/"),
                 Component::CurDir => {}
+                // All links so far are resolved, so the parent is the one that the kernel would use.
                 Component::ParentDir => drop(here.pop()),
                 Component::Normal(name) => here = self.step(&here, name, links)?,
             }
@@ -111,6 +112,7 @@ impl Walk {
     }
 
     fn step(&mut self, folder: &Path, name: &OsStr, links: usize) -> Option<PathBuf> {
+        // Also where it does not exist: that it is created is a change.
         self.places.names(folder).some.insert(name.to_owned());
         let path = folder.join(name);
         if let Some(known) = self.steps.get(&path) {
@@ -162,10 +164,10 @@ impl Walk {
     }
 }
 
-/// As many as the kernel follows.
+/// As many links as Linux follows in one path.
 const MOST_LINKS: usize = 40;
 
-/// Of certificates.
+/// Folders of certificates that are watched. Each needs a watch, of which the kernel allows a user only so many.
 const MOST_FOLDERS: usize = 16 * 1024;
 
 #[cfg(test)]

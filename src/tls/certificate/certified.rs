@@ -115,6 +115,7 @@ impl Certificate {
                 .order
                 .iter()
                 .map(|&index| &parsed[index])
+                // Clients do not verify the signature of a self-signed certificate (RFC 8446 section 4.4.2.2).
                 .filter(|certificate| !x509::is_self_issued(certificate))
                 .map(algorithm::verifying_schemes)
                 .collect(),
@@ -159,6 +160,7 @@ fn the_only(mut keys: Vec<PrivateKeyDer<'static>>) -> Result<PrivateKeyDer<'stat
     match (keys.pop(), keys.len()) {
         (None, _) => Err(CertificateError::NoKey),
         (Some(key), 0) => Ok(key),
+        // Which of them is meant would be a guess.
         (Some(_), others) => Err(CertificateError::SeveralKeys(others + 1)),
     }
 }

@@ -171,6 +171,7 @@ impl Search<'_, '_> {
         namesakes.sort_by_key(|at| (!parsed[*at].is_ca(), x509::is_self_issued(&parsed[*at]), *at));
         let named = |ids: Ids| namesakes.iter().copied().filter(move |at| x509::ids(issued, &parsed[*at]) == ids);
         let agreeing: Vec<usize> = named(Ids::Agree).collect();
+        // Certificates with one key verify the same signature, so there is no choice between them.
         let one_key = agreeing.windows(2).all(|two| parsed[two[0]].public_key().raw == parsed[two[1]].public_key().raw);
         if self.verify == Verify::Doubtful && one_key && !agreeing.is_empty() {
             return agreeing.into_iter().map(|at| (at, Verified::Unknown)).collect();

@@ -92,6 +92,7 @@ fn key(certificate: &X509Certificate<'_>) -> (String, Option<u32>) {
 fn signature(certificate: &X509Certificate<'_>) -> String {
     let oid = &certificate.signature_algorithm.algorithm;
     if *oid == OID_PKCS1_RSASSAPSS {
+        // For PSS, the hash is in the parameters and not in the identifier.
         let hash = match algorithm::signature_hash(certificate) {
             Hash::Sha512 => "SHA-512",
             Hash::Sha384 => "SHA-384",

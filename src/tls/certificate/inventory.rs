@@ -67,6 +67,7 @@ impl Item {
             },
             None => found(path, &text, &certificates),
         };
+        // Parsed one by one first, so that an error has the line.
         for (der, line) in certificates.iter().zip(lines) {
             x509::parse(der).map_err(|error| InventoryError::Certificate(path.to_owned(), line, error))?;
         }

@@ -33,6 +33,7 @@ pub struct Contents {
 /// Reads certificates and keys. A file whose only private key cannot be used is an error.
 pub fn read(bytes: &[u8]) -> Result<Contents, PemError> {
     let mut found = Found::of(bytes)?;
+    // Beside a usable key, another one is only reported: the certificate can be served.
     let usable = !found.contents.keys.is_empty();
     for unread in found.unusable_keys {
         match unread.what == ENCRYPTED {

@@ -187,6 +187,7 @@ impl Certificates {
                 };
                 map.entry(key.clone()).or_default().push(Arc::clone(&entry.certificate));
             }
+            // On a dual-stack socket, an IPv4 client connects to an IPv4-mapped address.
             let addresses: BTreeSet<IpAddr> = entry.certificate.addresses.iter().map(IpAddr::to_canonical).collect();
             for address in addresses {
                 index.address.entry(address).or_default().push(Arc::clone(&entry.certificate));
@@ -226,6 +227,7 @@ impl Certificates {
                 [(Tier::Exact, exact.map_or(&[], Vec::as_slice)), (Tier::Wildcard, wildcard.map_or(&[], Vec::as_slice))]
             }
         };
+        // All tiers are judged together: a valid wildcard certificate is better than an expired one for the exact name.
         let mut best: Option<(Rank, SignatureScheme, &Arc<Certificate>)> = None;
         for (tier, list) in tiers {
             for certificate in list {
@@ -243,6 +245,7 @@ impl Certificates {
                     unverifiable_chain: !certificate.is_verifiable_with(offer.certificate_schemes),
                 };
                 witness.saw(certificate, Verdict::Usable(rank));
+                // Strictly less, so that among equals the first stays: the lists are in the order of preference.
                 if best.is_none_or(|(least, ..)| rank < least) {
                     best = Some((rank, scheme, certificate));
                 }

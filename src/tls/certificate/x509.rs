@@ -119,6 +119,7 @@ pub fn rfc3339(seconds: i64) -> String {
 pub fn printable(text: &str) -> String {
     let turns =
         |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    // The backslash too, so that a text cannot contain what looks like an escape.
     let invisible = |letter: char| letter.is_control() || turns(letter) || letter == '\\';
     text.chars().fold(String::with_capacity(text.len()), |mut shown, letter| {
         if invisible(letter) {

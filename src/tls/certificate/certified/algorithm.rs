@@ -85,6 +85,7 @@ pub(in crate::tls) fn key_type(certificate: &X509Certificate<'_>) -> Result<(Key
             _ => return Err(CertificateError::BadCertificate("its RSA key is malformed".into())),
         };
         return match bits {
+            // The sizes that the provider signs with and webpki verifies.
             2048..=8192 => Ok((KeyType::Rsa, bits)),
             other => unsupported(format!("RSA of {other} bits")),
         };

@@ -52,6 +52,7 @@ fn version_1(entry: &[u8]) -> Option<Sct> {
 
 /// The contents of a DER OCTET STRING that fills `der`.
 fn octet_string(der: &[u8]) -> Option<&[u8]> {
+    // DER has only the shortest form of a length (X.690 section 10.1).
     let (contents, length) = match der {
         [OCTET_STRING, length @ 0..=0x7f, contents @ ..] => (contents, usize::from(*length)),
         [OCTET_STRING, 0x81, length @ 0x80..=0xff, contents @ ..] => (contents, usize::from(*length)),

@@ -98,6 +98,7 @@ impl Files {
 
     fn hash(&self) -> [u8; 32] {
         let parts = [Some(&self.cert), self.key.as_ref(), self.chain.as_ref()];
+        // The mode counts too: a key that everyone can read now is a new warning.
         let hashed = |file: &File| [crypto::sha256(&file.text).as_slice(), &[u8::from(file.exposed)]].concat();
         crypto::sha256(&parts.iter().flat_map(|file| file.map(hashed).unwrap_or_default()).collect::<Vec<_>>())
     }

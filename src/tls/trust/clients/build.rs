@@ -165,6 +165,7 @@ impl Trusted {
         let mut worst: Option<Error> = None;
         for way in &self.ways {
             let with = |more: &[CertificateDer<'static>]| others.iter().chain(more).cloned().collect::<Vec<_>>();
+            // Without intermediate CAs, the usual case, the client's certificates need not be copied.
             let verified = match way.between.is_empty() {
                 true => way.chains.verify_client_cert(leaf, others, now),
                 false => way.chains.verify_client_cert(leaf, &with(&way.between), now),

@@ -112,7 +112,7 @@ pub(super) fn examine(
 }
 
 /// When the next list is due (`None` where the list does not have it), in seconds since 1970; an error for a kind of list
-/// that is not supported.
+/// that is not supported. webpki makes the same checks, but only when a client connects.
 fn usable(list: &CertificateRevocationList<'_>) -> Result<Option<i64>, String> {
     match list.version() {
         None | Some(X509Version::V1) => return Err("is of version 1, expected version 2".into()),
@@ -183,6 +183,7 @@ fn signer(
         signed_by(ca.public_key(), list.as_raw(), list.tbs_cert_list.as_ref(), &list.signature_value.data)
     };
     let (mut found, mut not_a_signer, mut unknown) = (false, false, false);
+    // Several CAs can have the name, each with its own key.
     for (index, ca) in trusted.iter().enumerate() {
         let Some(ca) = ca.as_ref().filter(|ca| ca.subject().as_raw() == list.issuer().as_raw()) else { continue };
         found = true;
