@@ -138,8 +138,9 @@ impl<'a> Making<'a, '_> {
                 Arc::clone(own)
             }
             false => {
-                // A route for names gets no clients without one, so its certificates must be reachable by name.
-                let reach = Reach { nameless: reach.nameless && route.matching.nameless, ..reach.clone() };
+                // A route for names gets no clients without one, unless it asks for them too; one without names gets all.
+                let takes_nameless = route.matching.nameless || route.matching.names.is_empty();
+                let reach = Reach { nameless: reach.nameless && takes_nameless, ..reach.clone() };
                 Arc::new(served::certificates(&route.here, &route.policy, &route.certificates, &reach, self.reading))
             }
         };

@@ -24,8 +24,8 @@ fn in_days(days: i64) -> SystemTime {
     if days < 0 { SystemTime::now() - shift } else { SystemTime::now() + shift }
 }
 
-/// Writes `a.crt`, a leaf that is valid from yesterday for 89 days, with an intermediate of that validity behind it,
-/// and `a.key`.
+/// Writes `a.crt`, a leaf that is valid from yesterday for 89 days, with an intermediate of that validity behind it, and
+/// `a.key`.
 fn write_chain(folder: &Path, intermediate: (i64, i64)) {
     let (root, middle, leaf) =
         (KeyPair::generate().unwrap(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
@@ -130,6 +130,10 @@ fn a_certificate_that_no_client_can_get_is_named() {
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains("b.crt: is served to no client: ") && warnings[0].contains(why), "{warnings:?}");
     }
+    // A route for a protocol takes clients of any name, and those without one.
+    let route = "[[listener.route]]\nname = \"by-protocol\"\nclient_alpn = [\"h2\"]\ncertificates = [\"certs\"]\n";
+    let routed = listening("127.0.0.1:0", "").replace("\n[backend.b]", &format!("\n{route}\n[backend.b]"));
+    assert_eq!(check(pki.folder(), &routed).warnings, Vec::<String>::new());
     // A proxy in front reports the address that the client used.
     let behind = listening("127.0.0.2:0", "trusted_proxies = [\"127.0.0.1\"]");
     assert_eq!(check(pki.folder(), &behind).warnings, Vec::<String>::new());
