@@ -1,5 +1,5 @@
-//! Load → validate → build → swap; on failure everything stays as it was. Must not know: what asked for it, what a socket
-//! is.
+//! Load → validate → build → swap; on failure everything stays as it was. Must not know: the
+//! cause, what a socket is.
 //!
 //! Files are read and the snapshot is built on a thread of its own ([`job`]), so that the caller stays responsive
 //! meanwhile, and can give a reload up.

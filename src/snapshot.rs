@@ -1,5 +1,5 @@
 //! What connections need to know, fixed at one moment; holds the one `ArcSwap` in which control plane and data plane meet.
-//! Must not know: how it is built, sockets, signals, who asked for it.
+//! Must not know: how it is built, sockets, signals, why a snapshot is built.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub struct Snapshot {
     listeners: HashMap<Arc<str>, Arc<Listener>>,
     /// In the order of the configuration.
     pools: Vec<Arc<Pool>>,
-    /// The same by name.
+    /// The pools by name.
     by_name: HashMap<Arc<str>, Arc<Pool>>,
     store: Store,
 }

@@ -1,5 +1,5 @@
 //! The configuration → what is shown of it: every key under its own name, with the value as it would be written, defaults
-//! included. The admin server shows this, and a reload compares two of them. Must not know: who uses it.
+//! included. The admin server shows this, and a reload compares two of them. Must not know: what it is used for.
 //!
 //! Every struct is destructured without `..`: a key that is added but not shown does not compile. Paths of secrets are
 //! shown, never the secrets.

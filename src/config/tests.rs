@@ -31,7 +31,7 @@ const SECTIONS: &str = r#"
 server_names = ["*.apps.example.com"]
 "#;
 
-/// The policy that stands in the reference as a comment, without what it need not say.
+/// The policy that is in the reference as a comment, without its optional keys.
 const POLICY: &str = r#"
 [policy.partners]
 versions = ["TLSv1.3", "TLSv1.2"]
@@ -118,7 +118,7 @@ fn the_reference_holds_every_key_the_code_knows() {
     // The policy lacks two keys besides.
     let errors: Vec<String> = errors.into_iter().filter(|error| !error.contains("is missing")).collect();
     assert_eq!(errors.len(), 12, "{errors:#?}");
-    // A key without a default stands as a comment, which is code but for its first two characters.
+    // A key without a default is a comment, which is TOML after its first two characters.
     let documented: Vec<&str> = REFERENCE
         .lines()
         .filter_map(|line| line.trim_start_matches("# ").split_once(" = "))
@@ -129,7 +129,7 @@ fn the_reference_holds_every_key_the_code_knows() {
     let mut known = 0;
     for error in &errors[1..] {
         let (_, keys) = error.split_once("expected one of ").unwrap_or_default();
-        // Sections of the listener stand there as such.
+        // Sections of the listener are sections there, too.
         let of_listener = error.contains("listener \"ldaps\": unknown key");
         let written = |key: &&str| !of_listener || !REFERENCE.contains(&format!("[listener.{key}]"));
         for key in keys.trim_end_matches(')').split(", ").filter(written) {
@@ -152,9 +152,9 @@ fn the_reference_says_how_health_is_checked_by_default() {
         })
         .collect();
     assert_eq!(defaults.len(), 5);
-    let said = format!("{REQUIRED}[backend.directory.health]\n{}", defaults.join("\n"));
-    assert_eq!(meaning(&said), meaning(&health("type = \"ldap\"")));
-    // All that stands there is taken, though not all at once.
+    let written = format!("{REQUIRED}[backend.directory.health]\n{}", defaults.join("\n"));
+    assert_eq!(meaning(&written), meaning(&health("type = \"ldap\"")));
+    // Every key in it is accepted, though not all of them together.
     for line in section.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = ")) {
         let error = errors(&health(line)).concat();
         assert!(!error.contains("expected a") && !error.contains("unknown key"), "{line}: {error}");

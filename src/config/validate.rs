@@ -1,4 +1,4 @@
-//! `File` → `Config`: checks how keys depend on each other, and reports all errors at once. A `Config` is valid as far as
+//! `File` → `Config`: checks how keys depend on each other, and reports all errors together. A `Config` is valid as far as
 //! that can be known without opening a file or a socket. Must not know: how the text was read.
 
 use std::path::Path;

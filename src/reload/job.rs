@@ -1,5 +1,5 @@
-//! Work that reads files, on a thread of its own, with a limit on how long one file may take. Must not know: what the work
-//! is.
+//! Work that reads files, on a thread of its own, with a limit on how long one file may take.
+//! Must not know: what the work is.
 //!
 //! A network file system whose server is gone blocks every reader for good, and a thread that is blocked in the kernel
 //! cannot be ended. So the thread is left behind, and the caller goes on without it.
@@ -219,7 +219,7 @@ mod tests {
         }
         assert!(left.room().unwrap_err().message.starts_with("/mnt/gone: 4 earlier attempts"));
         holds.pop();
-        // The thread ends, which nobody announces.
+        // The thread ends, which nothing announces.
         while left.room().is_err() {
             thread::yield_now();
         }

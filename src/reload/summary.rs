@@ -89,7 +89,7 @@ mod tests {
     fn of_thousands_of_a_kind_the_first_are_named_and_the_rest_is_counted() {
         let mut changes: Vec<Change> =
             (0..10_000).map(|number| Kind::Certificate.change(format!("certificate {number}.crt replaced"))).collect();
-        // What thousands of others stand before is not lost among them.
+        // A change that comes after thousands of others is not lost among them.
         changes.push(Kind::Setting.change("policy is new"));
         changes.extend((0..=NAMED).map(|number| Kind::Route.change(format!("route {number}: added"))));
         let line = line(&changes);

@@ -112,7 +112,7 @@ fn a_reload_that_is_given_up_changes_nothing_and_the_next_one_does() {
     assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes == ["changed"]));
     assert_eq!(reloader.config().listeners[0].handling.idle_timeout, Duration::from_secs(120));
     assert_eq!((reloader.status.borrow().generation, reloader.sockets.commits), (2, 2));
-    // What was given up ends now, and nobody takes it.
+    // The reload that was given up ends now, and its result is dropped.
     drop(hold);
     assert!(!reloader.is_under_way());
     assert_eq!(reloader.config().listeners[0].handling.idle_timeout, Duration::from_secs(120));

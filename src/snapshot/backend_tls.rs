@@ -1,4 +1,4 @@
-//! TLS to a backend: its settings, and the files that they name → what connects. Must not know: who connects.
+//! TLS to a backend: its settings, and the files that they name → a connector. Must not know: when it connects.
 
 use std::sync::Arc;
 

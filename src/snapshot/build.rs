@@ -1,4 +1,4 @@
-//! `Config` → `Snapshot`, all or nothing. Must not know: sockets, signals, who asked for it.
+//! `Config` → `Snapshot`, all or nothing. Must not know: sockets, signals, why a snapshot is built.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -40,8 +40,8 @@ pub(super) fn certificates(
 /// What several sources contain.
 struct Given {
     items: Vec<Item>,
-    /// Certificates that were found in folders and that the policy can never serve. One that the operator named is an error
-    /// at once.
+    /// Certificates that were found in folders and that the policy can never serve. One that the operator named is an
+    /// error.
     unusable: Vec<ConfigError>,
 }
 

@@ -98,7 +98,7 @@ struct Making<'a, 'b> {
     /// Those of the same listener in the snapshot before, by scope.
     tickets: HashMap<&'a str, &'a Tickets>,
     judges: Judges<'a>,
-    /// By policy: why it can serve none of the listener's own certificates. Many routes have the same policy.
+    /// By policy: the reason why it can serve none of the listener's certificates. Many routes have the same policy.
     judged: HashMap<*const Policy, Option<String>>,
     /// The secrets in the listener's files of ticket keys, once they are read: every route has the same files.
     secrets: Option<Vec<Secret>>,
@@ -110,7 +110,7 @@ fn tickets_of(same: Option<&Listener>) -> HashMap<&str, &Tickets> {
     terminations.filter_map(|same| Some((&*same.ticket_scope, same.tickets.as_deref()?))).collect()
 }
 
-/// What TLS is terminated with, as it is written in a route or, without one, in the listener.
+/// The settings with which TLS is terminated, of a route or, without one, of the listener.
 struct Terms<'a> {
     here: &'a Located<()>,
     route: Option<&'a written::Route>,

@@ -121,7 +121,7 @@ fn every_fault_of_a_policy_has_its_own_words() {
             own(&[]).replace("policy.x", "policy.ELBSecurityPolicy-FS-2018-06"),
             vec!["line 11, column 9: policy \"ELBSecurityPolicy-FS-2018-06\": begins with ELBSecurityPolicy-, as AWS's names do (expected a name of your own)".into()],
         ),
-        // Who names a policy that is wrong is not told as well that it is unknown.
+        // A policy that is wrong is not reported as unknown as well.
         (
             own(&[("versions", "")]).replace("[[listener]]", "[[listener]]\npolicy = \"x\""),
             vec!["line 12, column 9: policy \"x\": \"versions\" is missing (expected \"TLSv1.2\", \"TLSv1.3\" or both, or \"elb\" instead)".into()],

@@ -1,4 +1,5 @@
-//! Paths as they are written → the paths that are meant, and whether a Unix socket can have one. Opens none of them.
+//! Paths as written → absolute paths below the configuration's folder, and whether a Unix socket can have one. Opens no
+//! file.
 
 use std::path::{Path, PathBuf};
 

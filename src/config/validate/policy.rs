@@ -120,7 +120,7 @@ fn from_elb(policy: &file::policy::Policy, elb: &Located<String>) -> Result<Wish
     for (key, _) in beside.into_iter().filter(|(_, there)| *there) {
         errors.push(elb.error(format!("sets the same as \"{key}\" (expected one of the two)")));
     }
-    // A classic load balancer's string has no groups, so they can be set beside it.
+    // A classic load balancer's string has no groups, so they can be set as well.
     let groups = read(policy.groups.as_deref(), parse_group, &mut errors);
     match elb::parse(&elb.value) {
         Ok(wish) if errors.is_empty() => return Ok(Wish { groups, ..wish }),

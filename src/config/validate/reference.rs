@@ -1,4 +1,4 @@
-//! What keys refer to: backends, policies, files of certificates. Opens none of them.
+//! The backends and sources of certificates that keys refer to. Opens no file.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -65,7 +65,7 @@ bind_dn = "cn=a"
 password_file = "password"
 "#;
 
-/// A key with two values, and what else has to be set beside each of them; nothing stands for a key that is not there.
+/// A key with two values, and the other keys that each of them requires; an empty text is for a key that is absent.
 type Case = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str, &'static str)]);
 
 /// Every key that there is. In a path, `0` and `1` are entries of a list.
@@ -204,8 +204,8 @@ const KEYS: &[Case] = &[
     ),
 ];
 
-/// What is reported where it is not the key itself: who got another name is somebody else, servers have keys of their own,
-/// and a policy string is shown as the lists that it means.
+/// What is reported where it is not the key itself: with another name it is another listener, servers have keys of their
+/// own, and a policy string is shown as the lists that it means.
 const OTHERWISE: &[(&str, &[&str])] = &[
     ("listener.0.name", &["listener \"other\": added", "listener \"main\": removed"]),
     ("listener.0.route.0.name", &["listener \"main\": route \"b\": added", "listener \"main\": route \"a\": removed"]),
@@ -289,7 +289,7 @@ fn at<'t>(table: &'t Table, path: &str) -> Option<&'t Shown> {
     }
 }
 
-/// That what stands on both sides of a line is what TOML reads.
+/// That both sides of a line are valid TOML.
 fn assert_reads_as_toml(line: &str) {
     let Some((after, was)) = line.strip_suffix(')').and_then(|line| line.rsplit_once(" (was ")) else { return };
     let (_, after) = after.rsplit_once(": ").unwrap();

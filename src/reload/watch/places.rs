@@ -154,7 +154,7 @@ impl Walk {
     }
 
     fn written(&mut self, file: &Path) {
-        // Only where it lies among certificates; elsewhere its name means nothing anyway.
+        // Only in a folder of certificates: elsewhere its name does not matter anyway.
         let real = file.parent().and_then(|parent| fs::canonicalize(parent).ok());
         if let (Some(folder), Some(name)) = (real, file.file_name())
             && self.places.index.contains_key(&folder)
@@ -167,7 +167,7 @@ impl Walk {
 /// As many links as Linux follows in one path.
 const MOST_LINKS: usize = 40;
 
-/// Folders of certificates that are watched. Each needs a watch, of which the kernel allows a user only so many.
+/// Folders of certificates that are watched. The kernel limits the watches of a user.
 const MOST_FOLDERS: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -216,7 +216,7 @@ fn subject(certificate: &X509Certificate<'_>) -> String {
     x509::printable(&certificate.subject().to_string())
 }
 
-/// The certificate whose public key is the private key's other half, and the form in which it writes it.
+/// The index of the certificate with the private key's public half, and the form in which the certificate encodes it.
 fn leaf_of(parsed: &[X509Certificate<'_>], signing: &dyn SigningKey) -> Result<(usize, Form), CertificateError> {
     let Some(public) = signing.public_key() else {
         return Err(CertificateError::BadKey("its public half cannot be derived".into()));

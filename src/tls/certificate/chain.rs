@@ -1,7 +1,7 @@
 //! Certificates in a file's order → which one is the server's, and whether the others lead from it to a root.
 //! Must not know: files, whether a client trusts the root.
 //!
-//! Who issued a certificate is decided by names, then by key identifiers, then by the signature. A signature is verified
+//! The issuer of a certificate is found by names, then by key identifiers, then by the signature. A signature is verified
 //! where the others leave a choice or contradict each other, and everywhere if that is asked for: to verify one costs as
 //! much as all the rest of loading a certificate.
 
@@ -93,7 +93,7 @@ impl Chain {
     }
 }
 
-/// Finds the chain from the certificate at `leaf`, or from the first that is no CA. Every signature is verified.
+/// Finds the chain from the certificate at `leaf`, or from the first that is not a CA's. Every signature is verified.
 pub fn chain(
     certificates: &[CertificateDer<'_>],
     leaf: Option<usize>,

@@ -34,7 +34,7 @@ pub enum Key {
     None,
     /// In that file, and it belongs to the first certificate of the chain.
     Matches(PathBuf),
-    /// In that file, and it belongs to none of the certificates.
+    /// In that file, but it does not belong to any of the certificates.
     Strange(PathBuf),
     Unusable(PathBuf, String),
 }

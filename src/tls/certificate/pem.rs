@@ -262,7 +262,7 @@ fn is_private_key(label: &str) -> bool {
     label == "PRIVATE KEY" || label.ends_with(" PRIVATE KEY")
 }
 
-/// Recognized by a byte-order mark, or by dashes of which each second byte is zero. Windows tools write it.
+/// Recognized by a byte-order mark, or by dashes with a zero byte between them. Windows tools write it.
 fn is_utf16(bytes: &[u8]) -> bool {
     let dashes = |bytes: &[u8]| matches!(bytes, [b'-', 0, b'-', 0, b'-', 0, ..] | [0, b'-', 0, b'-', 0, b'-', ..]);
     matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) || dashes(bytes)

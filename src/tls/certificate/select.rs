@@ -106,8 +106,8 @@ pub struct Rank {
     pub unverifiable_chain: bool,
 }
 
-/// Step 4 of the choice, as far as it is the certificate's own: ECDSA and Ed25519 before RSA, stronger hash, larger key,
-/// later expiry. Compared field by field, smaller is better; equals stay in file order.
+/// The part of the preference that depends on the certificate alone: ECDSA and Ed25519 before RSA, stronger hash, larger
+/// key, later expiry. Compared field by field, smaller is better; equals stay in file order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Preference {
     rsa: bool,

@@ -29,7 +29,7 @@ pub(in crate::tls::certificate) mod origin;
 pub struct Store {
     kept: HashMap<Origin, Kept>,
     plain: HashMap<PathBuf, Plain>,
-    /// What is in files of which no certificate was made.
+    /// The content of files that are not part of any certificate.
     looked_at: HashMap<PathBuf, (Option<Stamp>, Content)>,
 }
 

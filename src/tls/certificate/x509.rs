@@ -74,8 +74,8 @@ pub fn signed(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -
     signed_by(issuer.public_key(), certificate.as_raw(), signed, signature)
 }
 
-/// Whether that key made the signature of a structure (a certificate, a list of revoked ones), of which `signed` is what
-/// was signed.
+/// Whether that key made the signature of a structure (a certificate, or a list of revoked ones); `signed` is its signed
+/// part.
 pub fn signed_by(key: &SubjectPublicKeyInfo<'_>, whole: &[u8], signed: &[u8], signature: &[u8]) -> Verified {
     // An AlgorithmIdentifier is the first field of a SubjectPublicKeyInfo, and follows the signed part.
     let key_algorithm = contents_of_first(key.raw).and_then(contents_of_first);

@@ -51,7 +51,7 @@ impl ClientAuth {
         Ok(Self { settings, trusted, algorithms, fingerprint })
     }
 
-    /// The same for the same settings, CA and lists, and for no others.
+    /// SHA-256 of settings, CAs and lists: equal only for equal ones.
     pub fn fingerprint(&self) -> &[u8; 32] {
         &self.fingerprint
     }

@@ -14,7 +14,7 @@ pub(in crate::tls) enum Form {
     Usual,
     /// RSA without the parameter NULL, which RFC 3279 section 2.3.1 requires.
     RsaWithoutNull,
-    /// A point of which one coordinate is left out (RFC 5480 section 2.2), or written in the hybrid form of X9.62.
+    /// A point with one coordinate left out (RFC 5480 section 2.2), or in the hybrid form of X9.62.
     Point,
     /// With the curve's parameters instead of its name, which RFC 5480 section 2.1.1 forbids; or with other parameters.
     Parameters,

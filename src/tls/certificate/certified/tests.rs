@@ -189,7 +189,7 @@ fn the_chain_is_put_in_order_and_the_rest_comes_behind_it_once() {
     let certificate = Certificate::build("test", given, vec![private(&leaf_key)], None).unwrap();
     assert_eq!(certificate.key.cert, [leaf, middle_der, root_der, stranger]);
     assert!(certificate.remarks.is_empty() && certificate.unverified().is_empty());
-    // The root signs itself, and nobody verifies that.
+    // The root signs itself, which no client verifies.
     assert_eq!(certificate.chain_signatures.len(), 2);
 }
 

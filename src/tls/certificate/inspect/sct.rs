@@ -132,10 +132,10 @@ mod tests {
     fn each_wrong_length_inside_is_told() {
         let mut short = entry(1, 5, &[], &[7; 71]);
         short.pop();
-        let said = |entries: &[Vec<u8>]| parse(&wrapped(entries)).unwrap_err().to_string();
-        assert_eq!(said(&[short]), "the SCT extension is malformed: an entry's fields do not fill it");
+        let message = |entries: &[Vec<u8>]| parse(&wrapped(entries)).unwrap_err().to_string();
+        assert_eq!(message(&[short]), "the SCT extension is malformed: an entry's fields do not fill it");
         let long = [entry(1, 5, &[], &[7; 71]), vec![0]].concat();
-        assert_eq!(said(&[long]), "the SCT extension is malformed: an entry's fields do not fill it");
+        assert_eq!(message(&[long]), "the SCT extension is malformed: an entry's fields do not fill it");
         let inner = prefixed(&[prefixed(&entry(1, 5, &[], &[])), vec![0]].concat());
         let text = |value: &[u8]| parse(value).unwrap_err().to_string();
         let wrap = |list: &[u8]| [&[OCTET_STRING, u8::try_from(list.len()).unwrap()], list].concat();

@@ -179,7 +179,8 @@ fn label(text: &[u8]) -> Option<&[u8]> {
     find(line, DASHES).map(|length| &line[..length]).filter(|label| !label.is_empty() && label.len() <= LONGEST_LABEL)
 }
 
-/// The readable beginning of a label that has no dashes behind it. A private key may follow, of which nothing may be shown.
+/// The readable beginning of a label that has no dashes behind it. A private key may follow, and no part of it may be
+/// shown.
 fn beginning(text: &[u8]) -> &[u8] {
     let legible = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
     let near = text.get(..LONGEST_KNOWN).unwrap_or(text);
@@ -257,7 +258,7 @@ fn is_break(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
-/// Blanks, control characters, and what is no ASCII.
+/// Blanks, control characters and non-ASCII bytes.
 fn is_noise(byte: u8) -> bool {
     byte <= b' ' || byte >= 0x7f
 }

@@ -104,7 +104,7 @@ impl<'a> Authorities<'a> {
         roles.into_iter().map(|role| role.unwrap_or(Role::Anchor)).collect()
     }
 
-    /// Every combination of keys of CAs that share a name, where lists tell them apart. `None` where there are too many.
+    /// Every combination of keys of CAs that share a name, where lists distinguish them. `None` where there are too many.
     pub(super) fn tracks(&self, roles: &[Role], lists: &[List]) -> Option<Vec<Track>> {
         let mut keys: BTreeMap<&[u8], BTreeSet<&[u8]>> = BTreeMap::new();
         for (ca, _) in self.parsed.iter().zip(roles).filter(|(_, role)| **role != Role::Client) {

@@ -7,7 +7,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use crate::tls::certificate::name::Name;
 use crate::tls::crypto;
 
-/// The owner of a certificate, as it is written there.
+/// The owner of a certificate, by its subject, names and key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// As RFC 4514 writes it, without control characters, and cut where it is very long.

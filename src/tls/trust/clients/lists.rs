@@ -35,7 +35,7 @@ pub(super) struct List {
 }
 
 impl List {
-    /// A list by itself, of which only the index is known.
+    /// A list with nothing but its index.
     pub(super) fn alone(index: usize) -> Self {
         let (revokes, newness) = (Vec::new(), (0, Vec::new(), 0));
         Self { index, signer: 0, revokes, next_update: i64::MAX, newness, scope: None }

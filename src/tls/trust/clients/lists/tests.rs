@@ -174,7 +174,7 @@ fn who_signed_it_is_found_among_namesakes() {
     assert_ne!(name, respelled);
     let list = Form::default().named_and_signed(&respelled, &one, ALGORITHM);
     assert!(matches!(examined(&list, &[&one]), Err(ListFault::OtherName { .. })));
-    // ecdsa-with-SHA1, which nobody verifies any more.
+    // ecdsa-with-SHA1, which no client verifies any more.
     let sha1 = [0x30, 9, 0x06, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01];
     let list = Form::default().named_and_signed(&name, &one, &sha1);
     let fault = examined(&list, &[&one]).unwrap_err();
