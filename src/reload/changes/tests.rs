@@ -78,7 +78,7 @@ fn what_files_hold_is_reported_where_their_keys_are_the_same() {
         changes(FILE, |folder| write_ca(&folder.join("ca.pem"))),
         [
             "backend \"sealed\": health check changed",
-            "backend \"sealed\": what TLS to it asks for, or shows, has changed"
+            "backend \"sealed\": the settings or certificates of TLS to it changed"
         ]
     );
     assert_eq!(
