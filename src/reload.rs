@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch as latest};
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::config::validate::admin::Admin;
+use crate::config::validate::runtime::Runtime;
 use crate::reload::control::{Command, Control, Status};
 use crate::snapshot::{Built, Current};
 use crate::tls::certificate::store::Trust;
@@ -62,7 +63,11 @@ pub enum Cause {
 #[derive(Debug)]
 pub struct Reloader<S> {
     origin: Origin,
+    /// In force.
     config: Arc<Config>,
+    /// As it was read last, with what takes effect at the next start only. The next one is compared with this, so that each
+    /// change is reported once.
+    read: Arc<Config>,
     current: Arc<Current>,
     sockets: S,
     /// Warnings that are logged already, sorted.
@@ -126,6 +131,7 @@ impl<S: Sockets> Reloader<S> {
         let left_behind = LeftBehind::default();
         Ok(Self {
             origin,
+            read: Arc::clone(&config),
             config,
             current,
             sockets,
@@ -144,7 +150,7 @@ impl<S: Sockets> Reloader<S> {
         self.give_up();
         let basis = Basis {
             origin: self.origin.clone(),
-            config: Arc::clone(&self.config),
+            config: Arc::clone(&self.read),
             snapshot: self.current.load(),
             trust: cause.trust(),
         };
@@ -287,7 +293,9 @@ impl<S: Sockets> Reloader<S> {
             socket_mode: before.admin.socket_mode,
             ..config.admin.clone()
         };
-        self.config = Arc::new(Config { admin, log: before.log.clone(), ..config });
+        let runtime = Runtime { workers: before.runtime.workers, ..config.runtime.clone() };
+        self.read = Arc::new(config.clone());
+        self.config = Arc::new(Config { admin, log: before.log.clone(), runtime, ..config });
         self.note(|status| status.warnings = known);
         Ok(changes)
     }

@@ -27,7 +27,7 @@ pub enum Origin {
 #[derive(Debug, Clone)]
 pub struct Basis {
     pub origin: Origin,
-    /// The configuration in force.
+    /// The configuration as it was read last.
     pub config: Arc<Config>,
     /// The snapshot in force.
     pub snapshot: Arc<Snapshot>,

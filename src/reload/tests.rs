@@ -137,3 +137,30 @@ fn who_asked_is_answered_with_every_change_however_many() {
     reloader.begin(Cause::Command);
     assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes == texts));
 }
+
+#[test]
+fn what_takes_effect_at_the_next_start_is_reported_once_and_what_is_in_force_stays_shown() {
+    let changed = config("1m");
+    let in_force = changed.runtime.workers;
+    let build = |basis: Basis| {
+        let mut changed = config("1m");
+        changed.runtime.workers = crate::config::values::Workers::Count(7);
+        let mut ready = Ready::next(Basis { origin: Origin::Program, config: Arc::new(changed), ..basis.clone() })?;
+        ready.changes = changes_of(&basis, &ready);
+        Ok(ready)
+    };
+    let mut reloader = reloader(build, job::PATIENCE);
+    let mut lines = || {
+        reloader.begin(Cause::Command);
+        let Report::Swapped(changes) = finished(&mut reloader) else { panic!("failed") };
+        assert_eq!(reloader.config().runtime.workers, in_force);
+        changes
+    };
+    assert_eq!(lines()[0], "runtime: workers = 7 (was \"auto\")");
+    assert_eq!(lines(), Vec::<String>::new());
+}
+
+/// As [`Ready::next`] finds them for a configuration that comes from a file.
+fn changes_of(basis: &Basis, ready: &Ready) -> Vec<summary::Change> {
+    changes::between(&basis.config, &ready.config, &basis.snapshot, &ready.built.snapshot)
+}
