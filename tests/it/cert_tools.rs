@@ -151,8 +151,8 @@ fn what_cannot_be_shown_is_reported_and_the_rest_is_still_shown() {
     assert_eq!(report["errors"], json!(expected));
     let output = cert(&arguments);
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said, expected.map(|error| format!("error: {error}\n")).concat());
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(message, expected.map(|error| format!("error: {error}\n")).concat());
     assert_eq!(cert(&["show"]).status.code(), Some(2));
     assert_eq!(cert(&["show", path.to_str().unwrap(), "--expires-within", "14"]).status.code(), Some(2));
     let ca = cert(&["show", path.to_str().unwrap(), "--ca", &paths[2]]);
@@ -184,13 +184,13 @@ fn scripts_learn_of_what_expires_by_the_exit_code() {
     }
     let text = |path: &str| String::from_utf8(cert(&["show", path]).stdout).unwrap();
     // The exact number of days depends on the second in which it was made.
-    let says = |path: &str, either: [&str; 2]| {
+    let shows = |path: &str, either: [&str; 2]| {
         let text = text(path);
         assert!(either.iter().any(|words| text.contains(&format!(", {words}\n"))), "{text}");
     };
-    says(&long, ["89 days left", "90 days left"]);
-    says(&soon, ["EXPIRES SOON: 4 days left", "EXPIRES SOON: 5 days left"]);
-    says(&past, ["EXPIRED 2 days ago", "EXPIRED 1 day ago"]);
+    shows(&long, ["89 days left", "90 days left"]);
+    shows(&soon, ["EXPIRES SOON: 4 days left", "EXPIRES SOON: 5 days left"]);
+    shows(&past, ["EXPIRED 2 days ago", "EXPIRED 1 day ago"]);
     assert!(text(&future).contains(", NOT YET VALID\n"), "{}", text(&future));
 }
 

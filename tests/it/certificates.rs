@@ -195,9 +195,9 @@ fn what_is_named_must_load_and_the_error_says_why_not() {
         spoil(&pki, &crt, &key);
         let checked = check(pki.folder(), &config(r#"[{ cert = "certs/bad.crt", key = "certs/bad.key" }]"#));
         assert!(!checked.ok, "{fault}");
-        let said = checked.errors.join("\n");
-        assert!(said.contains(expected), "{fault}: {said}");
-        assert!(said.starts_with("listener \"main\": certificates[0]: "), "{fault}: {said}");
+        let messages = checked.errors.join("\n");
+        assert!(messages.contains(expected), "{fault}: {messages}");
+        assert!(messages.starts_with("listener \"main\": certificates[0]: "), "{fault}: {messages}");
     }
 }
 
@@ -210,8 +210,8 @@ fn what_is_broken_in_a_folder_is_skipped_with_a_warning_and_the_others_serve() {
         spoil(&pki, &crt, &key);
         let checked = check_folder(&pki);
         assert_eq!(count(&checked), (1, 1), "{fault}");
-        let said = checked.warnings.join("\n");
-        assert!(said.contains("skipped: ") && said.contains(expected), "{fault}: {said}");
+        let messages = checked.warnings.join("\n");
+        assert!(messages.contains("skipped: ") && messages.contains(expected), "{fault}: {messages}");
     }
 }
 

@@ -131,17 +131,17 @@ fn what_breaks_keeps_its_last_good_version_and_heals() {
             symlink("a.key", scene.path("certs/a.key")).unwrap();
         }),
     ];
-    for (said, spoil) in breaks {
+    for (message, spoil) in breaks {
         let scene = Scene::new();
         let before = scene.served("a.test");
         spoil(&scene);
         let line = scene.proxy.log_line("keeps its last good version");
-        assert!(line.contains(said), "{said}: {line}");
-        assert_eq!(scene.served("a.test"), before, "{said}");
+        assert!(line.contains(message), "{message}: {line}");
+        assert_eq!(scene.served("a.test"), before, "{message}");
         let _ = fs::remove_file(scene.path("certs/a.key"));
         scene.pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
         scene.proxy.log_line("a.crt replaced");
-        assert_eq!(scene.served("a.test"), serial_of(&scene.path("certs/a.crt")), "{said}");
+        assert_eq!(scene.served("a.test"), serial_of(&scene.path("certs/a.crt")), "{message}");
     }
 }
 
@@ -161,12 +161,12 @@ fn a_configuration_that_is_wrong_changes_nothing_and_is_reported() {
             "cannot listen on 127.0.0.1:",
         ),
     ];
-    for (lines, said) in wrong {
+    for (lines, message) in wrong {
         let scene = Scene::new();
         let before = scene.served("a.test");
         scene.write_config(&lines);
         let line = scene.proxy.log_line("not reloaded, everything stays as it is");
-        assert!(line.contains(said), "{said}: {line}");
+        assert!(line.contains(message), "{message}: {line}");
         assert_eq!(scene.served("a.test"), before);
         scene.write_config("certificates = [\"certs\"]\nidle_timeout = \"5m\"");
         scene.proxy.log_line("idle_timeout = \"5m\" (was \"1h\")");

@@ -108,17 +108,17 @@ fn what_stands_in_its_place_is_not_touched() {
     let path = pki.folder().join("main.sock");
     let servers = "servers = [\"127.0.0.1:1\"]";
     fs::write(&path, "precious").unwrap();
-    let said = Proxy::try_start(pki.folder(), &config("", servers)).err().unwrap();
-    assert!(said.contains("main.sock: a file that is not a socket is in its place"), "{said}");
+    let message = Proxy::try_start(pki.folder(), &config("", servers)).err().unwrap();
+    assert!(message.contains("main.sock: a file that is not a socket is in its place"), "{message}");
     assert_eq!(fs::read(&path).unwrap(), b"precious");
     fs::remove_file(&path).unwrap();
     let _listening = UnixListener::bind(&path).unwrap();
-    let said = Proxy::try_start(pki.folder(), &config("", servers)).err().unwrap();
-    assert!(said.contains("main.sock: another process listens there"), "{said}");
+    let message = Proxy::try_start(pki.folder(), &config("", servers)).err().unwrap();
+    assert!(message.contains("main.sock: another process listens there"), "{message}");
     assert!(fs::metadata(&path).unwrap().file_type().is_socket());
     let nowhere = config("", servers).replace("unix:main.sock", "unix:no/such/folder/x.sock");
-    let said = Proxy::try_start(pki.folder(), &nowhere).err().unwrap();
-    assert!(said.contains("cannot listen on unix:") && said.contains("No such file"), "{said}");
+    let message = Proxy::try_start(pki.folder(), &nowhere).err().unwrap();
+    assert!(message.contains("cannot listen on unix:") && message.contains("No such file"), "{message}");
 }
 
 /// slapd listens on a Unix socket of its own (ldapi).

@@ -60,11 +60,11 @@ fn an_admin_server_that_cannot_start_is_reported() {
             "found a token of 3 characters, expected at least 16",
         ),
     ];
-    for (admin, said) in cases {
+    for (admin, message) in cases {
         let Err(log) = Proxy::try_start(pki.folder(), &config(&other.backend, &admin, "")) else {
             panic!("{admin} started");
         };
-        assert!(log.contains(said), "{said}: {log}");
+        assert!(log.contains(message), "{message}: {log}");
     }
     assert_eq!(other.door.get("/livez").status, 200);
     assert!(pki.folder().join("certs/a.crt").exists());

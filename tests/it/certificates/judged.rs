@@ -42,7 +42,7 @@ fn write_chain(folder: &Path, intermediate: (i64, i64)) {
 
 #[test]
 fn an_intermediate_that_ends_first_is_named() {
-    for (validity, said) in [
+    for (validity, expected) in [
         ((-60, -1), Some("a.crt: its chain has expired, and clients refuse it: CN=Middle is valid from")),
         ((1, 900), Some("a.crt: its chain is not valid yet, and clients refuse it: CN=Middle")),
         ((-80, 9), Some("a.crt: its chain expires soon: CN=Middle")),
@@ -53,9 +53,9 @@ fn an_intermediate_that_ends_first_is_named() {
         let pki = Pki::new();
         write_chain(&pki.folder().join("certs"), validity);
         let checked = check_folder(&pki);
-        assert_eq!(checked.warnings.len(), usize::from(said.is_some()), "{:?}", checked.warnings);
+        assert_eq!(checked.warnings.len(), usize::from(expected.is_some()), "{:?}", checked.warnings);
         let warned = checked.warnings.join("\n");
-        assert!(warned.contains(said.unwrap_or_default()), "{warned}");
+        assert!(warned.contains(expected.unwrap_or_default()), "{warned}");
     }
 }
 

@@ -211,14 +211,14 @@ fn a_certificate_without_a_key_is_named_with_the_key_that_fits() {
 
 #[test]
 fn a_key_that_no_certificate_has_is_named() {
-    let said = warned(|pki, certs| {
+    let warning = warned(|pki, certs| {
         write_private(&certs.join("x.key"), &pki.pair(&["x"], Key::P256, &Extra::default()).1);
     });
-    assert!(said.contains("x.key: is not used: it holds a private key"), "{said}");
-    let said = warned(|pki, certs| {
+    assert!(warning.contains("x.key: is not used: it holds a private key"), "{warning}");
+    let warning = warned(|pki, certs| {
         write_private(&certs.join("key.pem"), &pki.pair(&["x"], Key::P256, &Extra::default()).1);
     });
-    assert!(said.contains("key.pem: is not used: it holds a private key"), "{said}");
+    assert!(warning.contains("key.pem: is not used: it holds a private key"), "{warning}");
 }
 
 #[test]
@@ -234,50 +234,56 @@ fn what_is_not_pem_is_named_with_what_to_do() {
         let [crt, _] = pair(pki, pki.folder());
         openssl(&["x509", "-in", &crt, "-outform", "DER", "-out", out.to_str().unwrap()]);
     };
-    let said = warned(|pki, certs| der(pki, &certs.join("x.der")));
-    assert!(said.contains("x.der: is a certificate in DER") && said.contains("openssl x509"), "{said}");
+    let warning = warned(|pki, certs| der(pki, &certs.join("x.der")));
+    assert!(warning.contains("x.der: is a certificate in DER") && warning.contains("openssl x509"), "{warning}");
     for ending in ["p12", "pfx", "PFX", "bundle"] {
-        let said = warned(|pki, certs| {
+        let warning = warned(|pki, certs| {
             let [crt, key] = pair(pki, pki.folder());
             let out = certs.join(format!("x.{ending}"));
             let out = out.to_str().unwrap();
             openssl(&["pkcs12", "-export", "-in", &crt, "-inkey", &key, "-passout", "pass:x", "-out", out]);
         });
-        assert!(said.contains(&format!("x.{ending}: is a PKCS #12 file")) && said.contains("openssl pkcs12"), "{said}");
+        assert!(
+            warning.contains(&format!("x.{ending}: is a PKCS #12 file")) && warning.contains("openssl pkcs12"),
+            "{warning}"
+        );
     }
     for name in ["x.jks", "x.p12", "x.keystore"] {
-        let said = warned(|_, certs| fs::write(certs.join(name), "whatever").unwrap());
-        assert!(said.contains(&format!("{name}: is not read")), "{said}");
+        let warning = warned(|_, certs| fs::write(certs.join(name), "whatever").unwrap());
+        assert!(warning.contains(&format!("{name}: is not read")), "{warning}");
     }
 }
 
 #[test]
 fn what_only_its_bytes_reveal_is_named_too() {
-    let said = warned(|pki, certs| {
+    let warning = warned(|pki, certs| {
         fs::write(certs.join("x.crt.old"), pki.pair(&["x.test"], Key::P256, &Extra::default()).0).unwrap();
     });
-    assert!(said.contains("x.crt.old: is not served: it holds a certificate, and its name does not end in"), "{said}");
-    let said = warned(|pki, certs| {
+    assert!(
+        warning.contains("x.crt.old: is not served: it holds a certificate, and its name does not end in"),
+        "{warning}"
+    );
+    let warning = warned(|pki, certs| {
         let (certificate, key) = pki.pair(&["x.test"], Key::P256, &Extra::default());
         write_private(&certs.join("x.txt"), &(certificate + &key));
     });
-    assert!(said.contains("x.txt: is not served: it holds a certificate with its key"), "{said}");
-    let said = warned(|_, certs| fs::write(certs.join("x.crt"), "not a certificate").unwrap());
-    assert!(said.contains("x.crt: holds no certificate"), "{said}");
-    let said = warned(|_, certs| symlink("gone", certs.join("x.crt")).unwrap());
-    assert!(said.contains("x.crt: no such file"), "{said}");
+    assert!(warning.contains("x.txt: is not served: it holds a certificate with its key"), "{warning}");
+    let warning = warned(|_, certs| fs::write(certs.join("x.crt"), "not a certificate").unwrap());
+    assert!(warning.contains("x.crt: holds no certificate"), "{warning}");
+    let warning = warned(|_, certs| symlink("gone", certs.join("x.crt")).unwrap());
+    assert!(warning.contains("x.crt: no such file"), "{warning}");
 }
 
 #[test]
 fn a_folder_that_lies_too_deep_is_named() {
-    let said = warned(|pki, certs| {
+    let warning = warned(|pki, certs| {
         let deep = certs.join("live/a.test");
         fs::create_dir_all(&deep).unwrap();
         let (certificate, key) = pki.pair(&["x.test"], Key::P256, &Extra::default());
         fs::write(deep.join("fullchain.pem"), certificate).unwrap();
         write_private(&deep.join("privkey.pem"), &key);
     });
-    assert!(said.contains("live/a.test: seems to hold certificates, but is too deep"), "{said}");
+    assert!(warning.contains("live/a.test: seems to hold certificates, but is too deep"), "{warning}");
 }
 
 #[test]
@@ -289,9 +295,9 @@ fn what_was_put_aside_is_not_served_and_its_folder_is_named() {
         write_private(&folder.join("x.key"), &key);
     };
     for folder in ["old", "archives", "Backup", "archive/x.test"] {
-        let said = warned(|pki, certs| put(pki, &certs.join(folder)));
+        let warning = warned(|pki, certs| put(pki, &certs.join(folder)));
         let top = folder.split('/').next().unwrap();
-        assert!(said.contains(&format!("certs/{top}: is not read, since its name marks")), "{said}");
+        assert!(warning.contains(&format!("certs/{top}: is not read, since its name marks")), "{warning}");
     }
     // Something that is named itself is used.
     let pki = Pki::new();
@@ -302,7 +308,7 @@ fn what_was_put_aside_is_not_served_and_its_folder_is_named() {
 
 #[test]
 fn a_short_form_that_holds_something_else_is_named() {
-    let said = warned(|pki, certs| {
+    let warning = warned(|pki, certs| {
         let folder = certs.join("a.test");
         fs::create_dir(&folder).unwrap();
         // They are those of the good one, so that both are one certificate.
@@ -312,7 +318,7 @@ fn a_short_form_that_holds_something_else_is_named() {
         write_private(&folder.join("privkey.pem"), &good[at..]);
         fs::write(folder.join("cert.pem"), pki.pair(&["x.test"], Key::P256, &Extra::default()).0).unwrap();
     });
-    assert!(said.contains("cert.pem: is not served: it holds another certificate than the full chain"), "{said}");
+    assert!(warning.contains("cert.pem: is not served: it holds another certificate than the full chain"), "{warning}");
 }
 
 #[test]

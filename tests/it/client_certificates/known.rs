@@ -127,8 +127,8 @@ fn a_certificate_of_an_old_version_is_refused_with_a_reason() {
     let shown = Credentials { chain, key };
     let mut count = 0;
     for version in VERSIONS {
-        let told = gate.openssl(version, Some(&shown), &[]);
-        assert!(told.contains("SSL alert number 43\n"), "{version}: {told}");
+        let printed = gate.openssl(version, Some(&shown), &[]);
+        assert!(printed.contains("SSL alert number 43\n"), "{version}: {printed}");
         let record = gate.record(&mut count);
         assert_eq!(record["outcome"], "client_certificate_invalid", "{record:#}");
         let reason = record["reason"].as_str().unwrap();

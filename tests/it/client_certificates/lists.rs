@@ -110,8 +110,8 @@ fn a_ca_between_is_judged_by_the_list_above_it_and_has_a_list_itself() {
     // If no list covers the CA itself, it is trusted like any other.
     ask(&gate, 2, all, "\"middle.crl\", \"dead.crl\"");
     assert!(accepts(&gate, &below) && accepts(&gate, &orphan) && !accepts(&gate, &revoked_below));
-    let told = checked(&gate.pki, "ca = [\"client-ca.pem\", \"middle.pem\"], crl = [\"middle.crl\"]");
-    assert!(told.ok && told.warnings.is_empty(), "{:?}", told.warnings);
+    let report = checked(&gate.pki, "ca = [\"client-ca.pem\", \"middle.pem\"], crl = [\"middle.crl\"]");
+    assert!(report.ok && report.warnings.is_empty(), "{:?}", report.warnings);
 }
 
 #[test]
@@ -143,10 +143,10 @@ fn the_newest_list_of_an_issuer_counts_wherever_it_is() {
     let good = gate.ca.issue("good", &Kind::default());
     let revoked = gate.ca.issue("revoked", &Kind { serial: REVOKED, ..Kind::default() });
     for (number, crls) in ["\"1.crl\", \"2.crl\"", "\"2.crl\", \"1.crl\""].into_iter().enumerate() {
-        let told = checked(&gate.pki, &format!("ca = \"client-ca.pem\", crl = [{crls}]"));
-        warned(&told, &["1.crl", "CN=client-ca", "another list is newer"]);
+        let report = checked(&gate.pki, &format!("ca = \"client-ca.pem\", crl = [{crls}]"));
+        warned(&report, &["1.crl", "CN=client-ca", "another list is newer"]);
         // A list that does not count causes no warning when it is out of date.
-        assert_eq!(told.warnings.len(), 1, "{:?}", told.warnings);
+        assert_eq!(report.warnings.len(), 1, "{:?}", report.warnings);
         ask(&gate, number, "\"client-ca.pem\"", crls);
         assert!(accepts(&gate, &good) && !accepts(&gate, &revoked), "{crls}");
     }
@@ -158,8 +158,8 @@ fn a_ca_without_a_list_where_others_have_one_is_warned_of() {
     let unlisted = ClientCa::new(gate.pki.folder(), "unlisted");
     let shown = unlisted.issue("of-unlisted", &Kind::default());
     let settings = "ca = [\"client-ca.pem\", \"unlisted.pem\"], crl = \"ca.crl\"";
-    let told = checked(&gate.pki, settings);
-    warned(&told, &["client_auth: ca", "unlisted.pem", "no list of revoked certificates of \"CN=unlisted\""]);
+    let report = checked(&gate.pki, settings);
+    warned(&report, &["client_auth: ca", "unlisted.pem", "no list of revoked certificates of \"CN=unlisted\""]);
     ask(&gate, 1, "\"unlisted.pem\"", "\"ca.crl\"");
     assert!(!accepts(&gate, &shown));
     let record = gate.proxy.records(2).pop().unwrap();

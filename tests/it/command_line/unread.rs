@@ -106,8 +106,8 @@ fn a_disk_that_is_full_is_an_error() {
     for (typed, _) in VERBS {
         let output = folder.run(typed, full(), Stdio::piped());
         assert_eq!(output.status.code(), Some(1), "{typed}: {}", tool::shown(&output));
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(told.contains("cannot write to standard output: "), "{typed}: {told}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains("cannot write to standard output: "), "{typed}: {message}");
         assert_eq!(folder.run(typed, full(), full()).status.code(), Some(1), "{typed}");
     }
 }

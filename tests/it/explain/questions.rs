@@ -203,8 +203,8 @@ fn a_hello_that_is_none_is_refused_as_the_proxy_would() {
     // The hello is well-formed, but its key share is a point that yields no key: the handshake cannot begin.
     let share = [&[0, 36, 0, 0x1d, 0, 32][..], &[0; 32]].concat();
     let forged = hello::records(&hello::with_extensions(&hello::message(&raw), KEY_SHARE, &[&share]), 16_384);
-    let (said, alert) = reason(&forged);
-    assert!(said.starts_with("the handshake cannot begin: "), "{said}");
+    let (message, alert) = reason(&forged);
+    assert!(message.starts_with("the handshake cannot begin: "), "{message}");
     assert_eq!(alert.as_deref(), Some("illegal_parameter"));
 }
 
@@ -253,7 +253,7 @@ fn the_api_answers_as_the_program_does_and_reports_what_is_wrong() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["key_type"], "RSA");
     assert_eq!(answer.json()["version"], "TLSv1.2");
-    for (query, status, said) in [
+    for (query, status, message) in [
         (
             "listener=nobody",
             404,
@@ -283,7 +283,7 @@ fn the_api_answers_as_the_program_does_and_reports_what_is_wrong() {
         ("listener=default&hello=", 422, "hello: found nothing, expected a ClientHello as bytes or as hex digits"),
     ] {
         let answer = scene.ask(query);
-        assert_eq!((answer.status, answer.error().as_str()), (status, said), "{query}");
+        assert_eq!((answer.status, answer.error().as_str()), (status, message), "{query}");
     }
     let posted = scene.door.ask("POST", "/api/v1/explain?listener=default", &[], "");
     assert_eq!(posted.status, 405);

@@ -42,7 +42,7 @@ fn written(kinds: &[(&str, Key)]) -> Pki {
 }
 
 /// The message about `certs/stem.crt`.
-fn said(pki: &Pki, stem: &str, kind: &str) -> String {
+fn message(pki: &Pki, stem: &str, kind: &str) -> String {
     let path = pki.folder().join(format!("certs/{stem}.crt"));
     format!(
         "listener \"main\": certificates[0]: {}: can never be served under policy \"only-rsa\": its key is {kind}, for which the policy has no cipher suite",
@@ -62,9 +62,9 @@ fn a_certificate_that_is_named_is_an_error_everywhere() {
     let pki = written(&[("ec", Key::P256), ("rsa", Key::Rsa2048)]);
     let checked = check(pki.folder(), &config(PAIR));
     assert!(!checked.ok);
-    assert_eq!(checked.errors[0], said(&pki, "ec", "ECDSA P-256"));
+    assert_eq!(checked.errors[0], message(&pki, "ec", "ECDSA P-256"));
     let log = Proxy::try_start(pki.folder(), &config(PAIR)).err().unwrap();
-    assert!(log.contains(&said(&pki, "ec", "ECDSA P-256")), "{log}");
+    assert!(log.contains(&message(&pki, "ec", "ECDSA P-256")), "{log}");
 }
 
 #[test]
@@ -72,9 +72,9 @@ fn in_a_folder_it_is_an_error_of_check_and_a_warning_of_what_runs() {
     let pki = written(&[("ec", Key::P256), ("ed", Key::Ed25519), ("rsa", Key::Rsa2048)]);
     let checked = check(pki.folder(), &config("[\"certs\"]"));
     assert!(!checked.ok);
-    assert_eq!(checked.errors, [said(&pki, "ec", "ECDSA P-256"), said(&pki, "ed", "Ed25519")]);
+    assert_eq!(checked.errors, [message(&pki, "ec", "ECDSA P-256"), message(&pki, "ed", "Ed25519")]);
     let proxy = Proxy::start(pki.folder(), &config("[\"certs\"]"));
-    proxy.log_line(&said(&pki, "ec", "ECDSA P-256"));
+    proxy.log_line(&message(&pki, "ec", "ECDSA P-256"));
     let address = proxy.address("main").to_string();
     let asked =
         |name| tool::shown(&tool::run("openssl", &["s_client", "-connect", &address, "-servername", name], b""));
@@ -87,9 +87,9 @@ fn in_a_folder_it_is_an_error_of_check_and_a_warning_of_what_runs() {
 fn with_nothing_that_can_be_served_nothing_starts() {
     let pki = written(&[("ec", Key::P256)]);
     let checked = check(pki.folder(), &config("[\"certs\"]"));
-    assert_eq!(checked.errors, [said(&pki, "ec", "ECDSA P-256")]);
+    assert_eq!(checked.errors, [message(&pki, "ec", "ECDSA P-256")]);
     let log = Proxy::try_start(pki.folder(), &config("[\"certs\"]")).err().unwrap();
-    assert!(log.contains(&said(&pki, "ec", "ECDSA P-256")), "{log}");
+    assert!(log.contains(&message(&pki, "ec", "ECDSA P-256")), "{log}");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn one_that_appears_in_a_folder_does_not_hold_up_the_others() {
     let pki = written(&[("rsa", Key::Rsa2048)]);
     let proxy = Proxy::start(pki.folder(), &config("[\"certs\"]"));
     pki.write("certs", "ec", &["ec.test"], Key::P384, &Extra::default());
-    proxy.log_line(&said(&pki, "ec", "ECDSA P-384"));
+    proxy.log_line(&message(&pki, "ec", "ECDSA P-384"));
     pki.write("certs", "new", &["new.test"], Key::Rsa2048, &Extra::default());
     proxy.log_line("new.crt added");
     // If it is named, it is refused, and everything stays as it is.
@@ -134,9 +134,9 @@ fn the_admin_api_adds_none_that_can_never_be_served() {
             door.ask("POST", "/api/v1/listeners/main/certificates", &[("Content-Type", "application/json")], &body);
         (answer.status, answer.body)
     };
-    let (status, said) = add("ec", Key::P256);
-    assert_eq!(status, 422, "{said}");
-    assert!(said.contains("can never be served under policy \\\"only-rsa\\\": its key is ECDSA P-256"), "{said}");
+    let (status, answer) = add("ec", Key::P256);
+    assert_eq!(status, 422, "{answer}");
+    assert!(answer.contains("can never be served under policy \\\"only-rsa\\\": its key is ECDSA P-256"), "{answer}");
     assert!(!pki.folder().join("certs/ec.crt").exists());
     assert_eq!(add("more", Key::Rsa2048).0, 201);
     drop(proxy);

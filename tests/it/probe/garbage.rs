@@ -24,20 +24,20 @@ fn hurried(address: SocketAddr, more: &[&str]) -> Probed {
 }
 
 #[track_caller]
-fn fails(address: SocketAddr, saying: &str) {
+fn fails(address: SocketAddr, reason: &str) {
     let found = hurried(address, &[]);
     assert_eq!((found.code, &*found.out), (1, ""), "{found:?}");
-    assert!(found.err.contains(saying), "expected {saying:?}, found {found:?}");
+    assert!(found.err.contains(reason), "expected {reason:?}, found {found:?}");
     let report = hurried(address, &["--format", "json"]).json();
     assert_eq!(report["ok"], false);
-    assert!(report["error"].as_str().unwrap().contains(saying), "{report}");
+    assert!(report["error"].as_str().unwrap().contains(reason), "{report}");
     let address = address.to_string();
     let compared = tool::run(PROGRAM, &["probe", &address, "--same-as", &address, "--timeout", "400ms"], b"");
     assert_eq!(compared.status.code(), Some(1), "{}", tool::shown(&compared));
 }
 
 /// Reads the hello, then sends that.
-fn says(answer: impl AsRef<[u8]> + Send + Sync + 'static) -> Backend {
+fn sends(answer: impl AsRef<[u8]> + Send + Sync + 'static) -> Backend {
     Backend::start(move |mut stream: TcpStream| {
         let _ = stream.read(&mut [0; 8192])?;
         stream.write_all(answer.as_ref())
@@ -52,7 +52,7 @@ fn nobody_there() {
 #[test]
 fn closing_and_resetting() {
     fails(Backend::start(|_| Ok(())).address, "no ClientHello of any version was accepted");
-    fails(says([]).address, "no ClientHello of any version was accepted: it closes the connection");
+    fails(sends([]).address, "no ClientHello of any version was accepted: it closes the connection");
     let resets = Backend::start(|mut stream| {
         let _ = stream.read(&mut [0; 16])?;
         client::reset(stream);
@@ -85,20 +85,20 @@ fn one_byte_at_a_time_for_ever() {
 
 #[test]
 fn other_protocols() {
-    fails(says("HTTP/1.1 400 Bad Request\r\n\r\n").address, "the answer is not TLS: it is plain HTTP");
-    fails(says("SSH-2.0-OpenSSH_9.2\r\n").address, "the answer is not TLS: it is SSH");
-    fails(says("220 mail.test ESMTP\r\n").address, "it is a greeting in plain text");
-    fails(says([0; 100]).address, "the answer is not TLS: it begins with \"\\x00");
+    fails(sends("HTTP/1.1 400 Bad Request\r\n\r\n").address, "the answer is not TLS: it is plain HTTP");
+    fails(sends("SSH-2.0-OpenSSH_9.2\r\n").address, "the answer is not TLS: it is SSH");
+    fails(sends("220 mail.test ESMTP\r\n").address, "it is a greeting in plain text");
+    fails(sends([0; 100]).address, "the answer is not TLS: it begins with \"\\x00");
 }
 
 #[test]
 fn records_and_messages_that_are_too_long_or_without_end() {
-    fails(says([22, 3, 3, 0xff, 0xff]).address, "a record of 65535 bytes");
-    fails(says([22, 3, 3, 0, 4, 2, 0xff, 0xff, 0xff]).address, "a handshake message of 16777215 bytes");
-    fails(says([21, 3, 3, 0, 2, 1, 112].repeat(1000)).address, "another warning");
-    fails(says([22, 3, 3, 0, 0].repeat(100_000)).address, "before the end of the server's first flight");
-    fails(says([23, 3, 3, 0, 1, 0]).address, "a record that is neither handshake nor alert");
-    fails(says([22, 3, 3, 0, 4, 2, 0, 0, 0]).address, "a malformed ServerHello");
+    fails(sends([22, 3, 3, 0xff, 0xff]).address, "a record of 65535 bytes");
+    fails(sends([22, 3, 3, 0, 4, 2, 0xff, 0xff, 0xff]).address, "a handshake message of 16777215 bytes");
+    fails(sends([21, 3, 3, 0, 2, 1, 112].repeat(1000)).address, "another warning");
+    fails(sends([22, 3, 3, 0, 0].repeat(100_000)).address, "before the end of the server's first flight");
+    fails(sends([23, 3, 3, 0, 1, 0]).address, "a record that is neither handshake nor alert");
+    fails(sends([22, 3, 3, 0, 4, 2, 0, 0, 0]).address, "a malformed ServerHello");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn every_prefix_of_a_real_answer() {
         answer.extend_from_slice(&buffer[..count]);
     }
     for end in (0..answer.len()).step_by(23).chain([answer.len()]) {
-        let found = hurried(says(answer[..end].to_vec()).address, &[]);
+        let found = hurried(sends(answer[..end].to_vec()).address, &[]);
         // From the ServerHello on there is something to report.
         match found.code {
             0 => assert!(found.out.contains("TLSv1.2  yes"), "{end}: {found:?}"),

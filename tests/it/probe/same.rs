@@ -32,9 +32,9 @@ fn passes(front: SocketAddr, backend: SocketAddr) {
 }
 
 #[track_caller]
-fn terminated(front: SocketAddr, backend: SocketAddr, saying: &str) {
+fn terminated(front: SocketAddr, backend: SocketAddr, reason: &str) {
     let (passes, why) = verdict(front, backend, &[]);
-    assert!(!passes && why.starts_with("terminated here, ") && why.contains(saying), "{why}");
+    assert!(!passes && why.starts_with("terminated here, ") && why.contains(reason), "{why}");
 }
 
 /// An nginx as backend.

@@ -22,8 +22,8 @@ fn routes_come_go_and_change_with_a_reload() {
     assert_eq!(reports::alert(&ask()), Some(112));
     write(&["server_names = [\"app.test\"]\ncertificates = [\"apps\"]"]);
     proxy.log_line("route \"app.test\": added");
-    let told = ask();
-    assert!(reports::verified(&told) && told.contains("hello"), "{told}");
+    let printed = ask();
+    assert!(reports::verified(&printed) && printed.contains("hello"), "{printed}");
     // A certificate of a route is watched and swapped like any other.
     pki.write("apps", "app", &["app.test"], Key::P256, &Extra::default());
     proxy.log_line("app.crt replaced");
@@ -48,9 +48,9 @@ fn a_ticket_of_one_route_opens_on_no_other() {
         let session = pki.folder().join(version);
         let connect = |protocol: &str, keep: &str, session: &Path| {
             let more = [version, "-alpn", protocol, keep, session.to_str().unwrap()];
-            let told = s_client(proxy.address("main"), Some("main.test"), &pki.ca(), &more);
-            assert_eq!(reports::protocol(&told), Some(protocol), "{told}");
-            reports::resumed(&told)
+            let printed = s_client(proxy.address("main"), Some("main.test"), &pki.ca(), &more);
+            assert_eq!(reports::protocol(&printed), Some(protocol), "{printed}");
+            reports::resumed(&printed)
         };
         assert!(!connect("h2", "-sess_out", &session));
         assert!(connect("h2", "-sess_in", &session), "{version}");
@@ -70,12 +70,12 @@ fn a_listener_whose_routes_all_pass_through_needs_neither_certificates_nor_a_bac
     assert_eq!(checked.report["listeners"][0]["mode"], "reject");
     let proxy = start(&pki, "", &[route], &[("echo", echo.address)]);
     for name in [Some("main.test"), None] {
-        let told = s_client(proxy.address("main"), name, &pki.ca(), &[]);
-        assert_eq!(reports::alert(&told), Some(112), "{told}");
+        let printed = s_client(proxy.address("main"), name, &pki.ca(), &[]);
+        assert_eq!(reports::alert(&printed), Some(112), "{printed}");
     }
     let records = proxy.records(2);
     for record in records {
-        let told = (&record["outcome"], &record["route"], &record["mode"]);
-        assert_eq!(told, (&"no_route".into(), &"default".into(), &"reject".into()), "{record:#}");
+        let logged = (&record["outcome"], &record["route"], &record["mode"]);
+        assert_eq!(logged, (&"no_route".into(), &"default".into(), &"reject".into()), "{record:#}");
     }
 }
