@@ -47,10 +47,12 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
     let is = fs::metadata(path)?;
     expect_regular(&is)?;
     // It can be replaced at this moment: so O_NONBLOCK, with which not even a FIFO blocks, and a second check.
+    // O_NOCTTY: a terminal must not become the controlling terminal of this process.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let is = file.metadata()?;
     expect_regular(&is)?;
+    // A file that is too large is refused without reading it; `read_to_end` checks again, since it can grow.
     if is.len() > largest {
         return Err(too_large(largest));
     }

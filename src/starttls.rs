@@ -138,6 +138,7 @@ pub async fn begin(protocol: Protocol, client: &mut Stream, early: Vec<u8>) -> R
 async fn has_more(client: &mut Stream) -> Result<bool, Refusal> {
     let mut byte = [0];
     tokio::select! {
+        // The read is tried first. If it has to wait, the other branch is ready: so this never waits.
         biased;
         read = client.read(&mut byte) => match read.map_err(Refusal::Io)? {
             0 => Err(Refusal::Closed),

@@ -61,6 +61,7 @@ impl Ask {
         if let Some(raw) = raw.as_ref().filter(|_| self.client.is_none() && self.changes_nothing()) {
             return Ok(raw.clone());
         }
+        // A malformed capture can be used unchanged, above, but its parts cannot be replaced.
         let mut draft = match raw {
             Some(raw) => Draft::parse(&raw).ok_or_else(|| {
                 wrong("hello", "it is cut short or malformed, so that nothing about it can be changed".into())

@@ -15,6 +15,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<u8>, String> {
     }
     match bytes {
         [HANDSHAKE, 3, ..] => Ok(bytes.to_vec()),
+        // A message without its record: type, then a length of three bytes, whose first is zero up to 64 KiB.
         [CLIENT_HELLO, 0, ..] => Ok(write::records(TLS10, bytes)),
         _ => match digits(bytes)?.as_slice() {
             raw @ [HANDSHAKE, 3, ..] => Ok(raw.to_vec()),

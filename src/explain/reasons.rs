@@ -52,6 +52,7 @@ pub(super) fn candidates(
             (select::Verdict::CurveNotOffered, _) => {
                 (about.tier(certificate), Verdict::Dropped, 2, about.curve(certificate))
             }
+            // A usable one without a best one cannot occur; it shares this arm.
             (select::Verdict::NoCommonScheme | select::Verdict::Usable(_), _) => {
                 (about.tier(certificate), Verdict::Dropped, 2, about.scheme(certificate))
             }
@@ -92,6 +93,7 @@ pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) 
             let shown = |list: &[Box<[u8]>]| listed(&list.iter().map(|one| index::shown(one)).collect::<Vec<_>>());
             format!("the client offers {}; alpn has {}", shown(&hello.protocols), shown(terminator.alpn()))
         }
+        // The refusal's own message is complete.
         Refusal::InappropriateFallback => String::new(),
         Refusal::NoServerName { .. } => "require_sni is on".into(),
         Refusal::UnknownName => "step 1: no certificate has the name, and unknown_name is \"reject\"".into(),
@@ -181,6 +183,7 @@ impl About<'_> {
     }
 
     /// How the certificate matches the client's name or address.
+    // The verdict on a dropped certificate does not contain that, so it is found again here.
     fn tier(&self, certificate: &Certificate) -> Tier {
         let name = self.hello.server_name.as_deref().and_then(|name| Name::parse(name).ok());
         let Some(Name::Exact(name)) = name else {

@@ -87,6 +87,7 @@ impl Explanation {
     fn terminated(&mut self, terminator: &Terminator, hello: &Hello, address: Option<IpAddr>, now: i64) {
         let mut seen = Vec::new();
         let terms = terminator.agree(hello);
+        // `choose` agrees on the terms once more, as it does for a connection: so the answer cannot differ from the proxy's.
         let choice = terminator.choose(hello, address, now, &mut seen);
         self.candidates = reasons::candidates(&seen, hello, terms.as_ref().ok(), address, now);
         self.result = match (terms, choice) {

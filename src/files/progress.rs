@@ -74,6 +74,7 @@ fn step(path: &Path, waits_for_writer: bool) -> io::Result<()> {
 }
 
 thread_local! {
+    // Thread-local, so that the many functions that read files need no parameter for it.
     /// `None` if no other thread watches this one: then nothing is noted.
     static OWN: RefCell<Option<Progress>> = const { RefCell::new(None) };
 }

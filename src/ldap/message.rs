@@ -49,6 +49,7 @@ impl<'a> Message<'a> {
             Err(BerError::Truncated) => return Ok(None),
             element => element?,
         };
+        // The element is complete, so a value that is cut short inside it is an error and not a reason to wait for more.
         let (id, rest) = ber::element(whole.content, limit)?;
         let (operation, rest) = ber::element(rest, limit)?;
         let id = ber::number(id.content).filter(|_| id.tag == INTEGER).ok_or(MessageError::Id)?;

@@ -171,6 +171,7 @@ impl Admission {
             return Err(Refused::Denied);
         }
         let client = Client::from(address);
+        // `blocked` survives a reload: without `handshake_failures` its entries no longer apply.
         if let Some(until) = self.limits.handshake_failures.and_then(|_| self.blocked.find(client)) {
             if Instant::now() < until {
                 return Err(Refused::Blocked);
@@ -178,6 +179,7 @@ impl Admission {
             self.blocked.forget(client);
         }
         let permit = self.of_client(client)?;
+        // The rate is last: it counts only connections that nothing else refuses.
         match &self.rate_per_client {
             Some(rate) if !rate.permits(client) => Err(Refused::TooOftenByClient),
             _ => Ok(permit),
@@ -230,6 +232,7 @@ impl ListenerPermit {
 
 impl Drop for ListenerPermit {
     fn drop(&mut self) {
+        // Relaxed, here and above: only the number itself matters, no other memory depends on it.
         self.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -240,6 +243,7 @@ impl Drop for ClientPermit {
         let mut of_client = of_client.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = of_client.get_mut(client) {
             *count -= 1;
+            // Otherwise the map would keep every client that ever connected.
             if *count == 0 {
                 of_client.remove(client);
             }

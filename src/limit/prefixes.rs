@@ -23,6 +23,7 @@ impl Prefixes {
             prefixes.otherwise = false;
             prefixes.insert(prefix, true);
         }
+        // After `allow`, so that a prefix in both lists is denied.
         for prefix in deny {
             prefixes.insert(prefix, false);
         }
@@ -40,6 +41,7 @@ impl Prefixes {
     }
 
     fn insert(&mut self, prefix: &IpNet, allowed: bool) {
+        // `trunc`: a prefix such as 192.0.2.1/24 has bits after its length, and would not be found as 192.0.2.0/24.
         match prefix {
             IpNet::V4(prefix) => drop(self.v4.insert(prefix.trunc(), allowed)),
             IpNet::V6(prefix) => drop(self.v6.insert(prefix.trunc(), allowed)),

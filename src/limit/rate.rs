@@ -83,6 +83,7 @@ impl<V> Default for Remembered<V> {
 impl<V: Copy> Remembered<V> {
     /// The client's value. That does not count as seeing the client.
     pub fn find(&self, client: Client) -> Option<V> {
+        // `get` would move the client to the front, and a blocked one that keeps trying would never be forgotten.
         self.lock().peek(&client).copied()
     }
 

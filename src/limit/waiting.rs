@@ -13,6 +13,7 @@ pub(super) struct Waiting(Mutex<Queue>);
 #[derive(Debug, Default)]
 struct Queue {
     next: u64,
+    // Ordered by number, so that both the oldest and any that leaves are found quickly.
     waiters: BTreeMap<u64, Arc<Notify>>,
 }
 

@@ -15,6 +15,7 @@ impl Address {
     /// Reads `192.0.2.1:636`, `[2001:db8::1]:636` or `unix:/run/x.sock`.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("unix:") {
+            // A NUL would end the path for the kernel, and at the beginning make it an abstract name (unix(7)).
             Some(path) => (!path.is_empty() && !path.contains('\0')).then(|| Self::Unix(path.into())),
             None => text.parse().ok().map(Self::Tcp),
         }

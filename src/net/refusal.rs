@@ -30,6 +30,7 @@ fn advice(error: &Error, address: &Address, free: u16) -> Option<String> {
              program; or set that sysctl to {} or less, or listen on another port",
             address.port()
         ),
+        // The kernel itself has no reason to refuse such a port.
         Errno::ACCESS | Errno::PERM => {
             format!(
                 "every user may listen on ports from {free} up, so a security module (SELinux, AppArmor) forbids it"
@@ -54,6 +55,7 @@ fn advice(error: &Error, address: &Address, free: u16) -> Option<String> {
 
 /// The system's message, without the error number.
 fn plain(error: &Error) -> String {
+    // The standard library appends " (os error 98)", which would separate the message from the advice.
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

@@ -224,6 +224,7 @@ impl Stream {
     /// Writes the last bytes before the end of the sending side. The caller ends it right after, so that both travel in one
     /// packet.
     pub fn poll_write_last(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // MSG_MORE keeps the segment back until the shutdown, which then sends both in one packet.
         let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
         loop {
             ready!(self.poll_write_ready(cx))?;
@@ -287,6 +288,7 @@ impl Stream {
 
     /// Makes closing it a reset, so that the peer does not take it for the end of the data.
     pub fn reset_on_close(&self) -> io::Result<()> {
+        // A linger time of zero makes close(2) discard what is unsent and send a reset.
         SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 /// Whether the character could end a line or control a terminal.
 fn is_harmful(c: char) -> bool {
+    // U+2028 and U+2029 are no control characters, but many readers of logs break lines at them.
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
@@ -30,6 +31,7 @@ pub(super) struct Lines<W> {
 impl<W: Write> Write for Lines<W> {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(record);
+        // Only the line break at the end is the record's own.
         let line = text.strip_suffix('\n').unwrap_or(&text);
         if line.chars().any(|c| is_harmful(c) && !(self.coloured && c == ESCAPE)) {
             let line = match self.coloured {

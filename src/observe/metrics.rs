@@ -127,6 +127,7 @@ impl Metrics {
         let label = outcome.to_string();
         self.closed.with([listener, &label]).inc();
         self.duration.with([listener]).observe(lived.as_secs_f64());
+        // A metric of its own besides `closed`, so that an alert on failed handshakes needs no list of outcomes.
         if outcome.is_before_handshake() {
             self.handshake_failures.with([listener, &label]).inc();
         }
@@ -157,6 +158,7 @@ impl Metrics {
 
     /// The byte counts of a new connection.
     pub fn traffic(&self, listener: &str) -> Traffic {
+        // The counters are looked up once: for each read that would cost a lock and a hash of the labels.
         Traffic {
             received: 0,
             sent: 0,
@@ -168,6 +170,7 @@ impl Metrics {
     /// Removes the series for whose labels `alive` returns false: those of listeners, certificates and servers that the
     /// configuration no longer contains.
     pub fn prune(&self, alive: impl Fn(&HashMap<&str, &str>) -> bool) {
+        // Taken apart without `..`, so that a new metric cannot be forgotten here.
         let Self {
             registry: _,
             connections,

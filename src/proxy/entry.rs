@@ -86,6 +86,7 @@ impl Entry {
 
     /// From now on the client is the one that the proxy has named, if it has named one.
     pub(super) fn believe(&mut self, header: Header) {
+        // Without addresses (LOCAL, UNKNOWN) the peer remains the client, as the PROXY protocol requires.
         if let Some((client, destination)) = header.addresses {
             self.record.client = client;
             self.destination = Some(Box::new(destination));
@@ -106,6 +107,7 @@ impl Entry {
 
     /// The certificate that is served to the client.
     pub(super) fn chosen(&mut self, choice: &Choice) {
+        // Its fields are formatted only for a log, since that costs several allocations.
         if self.log.is_on() {
             self.record.certificate = Some(Box::new(facts::served(choice)));
         }
@@ -172,6 +174,7 @@ impl Entry {
             self.record.incoming_tls_alert = Some(alert::name(received).into());
             self.record.incoming_tls_alert_code = Some(received.into());
         }
+        // A relay that ends reports none, and must not remove the one that was accepted.
         if client_certificate.is_some() {
             self.record.client_certificate = client_certificate;
         }
@@ -207,6 +210,7 @@ impl Drop for Entry {
         self.record.received_bytes = self.traffic.received();
         self.record.sent_bytes = self.traffic.sent();
         self.metrics.closed(&self.record.listener, self.record.outcome, lived);
+        // Cloned, since `drop` cannot move the record out.
         if !self.unwritten && self.log.is_on() {
             self.log.write(self.record.clone());
         }

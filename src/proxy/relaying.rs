@@ -61,12 +61,14 @@ impl<'l> Terminating<'l> {
         let mut outside = Wire::tls(session, tickets);
         let mut inside = inner.map_or_else(Wire::plain, |session| Wire::tls(session, Vec::new()));
         async move {
+            // The block ends the borrows of both streams, which `close` consumes.
             let end = {
                 let outside = Peer { stream: &client, wire: &mut outside };
                 let inside = Peer { stream: stream.as_ref(), wire: &mut inside };
                 let mut relay = pin!(relay::terminated::relay(outside, inside, patience, &mut entry.traffic));
                 match pool.settings.on_down {
                     OnDown::Keep => relay.as_mut().await,
+                    // `down()` is boxed, so that connections of other pools do not reserve its memory.
                     OnDown::Close => tokio::select! {
                         end = relay.as_mut() => end,
                         () = Box::pin(lease.down()) => End::BackendDown,
@@ -89,6 +91,8 @@ impl PassingThrough<'_> {
     /// Passes on what was read so far, and then everything else, unchanged.
     async fn relay(self, client: Stream, patience: Patience, entry: &mut Entry) {
         let Self { first, connected, pool } = self;
+        // Not `with_marked_end`: whether the bytes mark their own end is not known here, so an end that is not orderly is a
+        // reset.
         let (mut client, mut backend, lease) = (Unfinished::new(client), connected.stream, connected.lease);
         let end = {
             let (from, to) = (client.as_mut(), backend.as_mut());

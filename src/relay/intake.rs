@@ -67,6 +67,7 @@ impl Intake {
             let old = std::mem::replace(&mut self.buffer, Buffer::take(size));
             self.take_over(&old);
         }
+        // The rest of a record moves to the front, so that there is always room for the whole record.
         if self.unopened.start > 0 {
             self.buffer.copy_within(self.unopened.clone(), 0);
             self.unopened = 0..self.unopened.len();
@@ -77,6 +78,7 @@ impl Intake {
     /// `count` bytes were read into the room.
     pub(super) fn filled(&mut self, count: usize) {
         self.unopened.end += count;
+        // A small buffer that is full shows that there is more; a large one that gets little shows that the rush is over.
         self.bulk = if self.bulk { count >= BULK } else { self.unopened.end == self.buffer.len() };
     }
 

@@ -70,6 +70,7 @@ impl Outlet {
         let mut pieces = slots
             .chunks_exact_mut(room.stride())
             .filter_map(|slot| slot.get_mut(room.before..room.before + MAX_FRAGMENT));
+        // An array, so that a read allocates nothing.
         let mut slices: [IoSliceMut<'_>; SLOTS] =
             std::array::from_fn(|_| IoSliceMut::new(pieces.next().unwrap_or_default()));
         let used = slices.iter().take_while(|slice| !slice.is_empty()).count();
@@ -137,6 +138,7 @@ impl Outlet {
 
     /// Discards everything.
     pub(super) fn clear(&mut self) {
+        // `bulk` describes the transfer and not the buffer, so it is kept.
         let bulk = self.bulk;
         *self = Self { bulk, ..Self::default() };
     }

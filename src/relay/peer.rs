@@ -39,6 +39,7 @@ impl Wire {
     /// For a peer that uses TLS. `words` are encrypted records for it, which can wait a moment for data to be sent with.
     pub fn tls(finished: Finished, words: Vec<u8>) -> Self {
         let Finished { records, plain, wire, closed, .. } = finished;
+        // After close_notify, what else was read is not data (RFC 8446 section 6.1).
         let intake = Intake::new(&plain, if closed { &[] } else { &wire });
         Self { records: Some(records), closed, intake, outlet: Outlet::holding(words) }
     }
@@ -139,6 +140,7 @@ impl Peer<'_> {
 
     /// Reads and discards. Returns how many bytes; 0 is the end.
     pub(super) fn ignore(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // As for every read: without bytes to read, no buffer is taken.
         ready!(self.stream.poll_read_ready(cx))?;
         self.stream.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut Buffer::take(Size::Small))])
     }

@@ -47,6 +47,7 @@ impl Opening {
                 }
                 Some(ExtendedRequest { name: START_TLS, value: None }) => {
                     self.granted = id;
+                    // The client must send nothing before the answer (section 4.14.1).
                     if self.raw.len() > size {
                         return self.pipelined();
                     }

@@ -17,6 +17,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
     };
     let Some(&[family, high, low]) = bytes.get(13..16) else { return Ok(None) };
     let length = 16 + usize::from(u16::from_be_bytes([high, low]));
+    // Before the rest is waited for: a false header must not keep the connection waiting for 64 KiB.
     if length > MAX_BYTES {
         return Err(HeaderError::TooLarge(MAX_BYTES));
     }

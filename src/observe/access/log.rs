@@ -46,6 +46,7 @@ impl AccessLog {
             return Ok((Self { queue: None, dropped: Arc::default() }, Writer(None)));
         }
         let out = target.open()?;
+        // Bounded: if the target stalls, records are lost and counted, but memory does not grow.
         let (queue, messages) = sync_channel(QUEUED);
         let dropped = Arc::new(AtomicU64::new(0));
         let (lost, target) = (Arc::clone(&dropped), target.clone());
@@ -100,6 +101,7 @@ fn write_all(messages: &Receiver<Message>, out: Out, target: &Target, format: Fo
     let mut out = buffered(out);
     while let Ok(first) = messages.recv() {
         // Everything that is queued now goes out in one batch, and the flush after it leaves no line waiting for the next one.
+        // The batch is limited, since a busy log would otherwise never be flushed.
         for message in std::iter::once(first).chain(messages.try_iter().take(QUEUED)) {
             match message {
                 Message::Record(record) if out.write_all(line(&record, format).as_bytes()).is_ok() => {}

@@ -54,6 +54,7 @@ pub struct Record {
     pub client_protocols: Option<Box<str>>,
     #[serde(flatten)]
     pub tls: Option<Tls>,
+    // Boxed, like the texts: every open connection has a record, and not every record has these.
     #[serde(flatten)]
     pub certificate: Option<Box<Served>>,
     #[serde(flatten)]
@@ -78,6 +79,7 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incoming_tls_alert: Option<Box<str>>,
     /// The same as its code (RFC 8446 section 6).
+    // Not in the JSON: only AWS's format has the number.
     #[serde(skip)]
     pub incoming_tls_alert_code: Option<u8>,
     pub outcome: Outcome,

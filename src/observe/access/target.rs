@@ -90,6 +90,7 @@ fn fifo(path: &Path) -> io::Result<File> {
 
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
+    // O_NOCTTY: a terminal that is named as the target must not become the controlling terminal of this process.
     options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
     options
 }
@@ -109,6 +110,7 @@ fn reason(error: &io::Error) -> String {
 struct Stream {
     file: File,
     /// It took nothing for a while. The next writes do not wait for it until it takes something again.
+    // Otherwise every single line would wait for a reader that is stuck.
     clogged: bool,
     /// The last line was cut off.
     torn: bool,

@@ -64,6 +64,7 @@ impl<const N: usize> Histograms<N> {
 }
 
 fn prune<T: MetricVecBuilder>(vec: &MetricVec<T>, alive: impl Fn(&HashMap<&str, &str>) -> bool) {
+    // `collect` copies the series, so that they can be removed inside the loop.
     for family in vec.collect() {
         for metric in family.get_metric() {
             let labels = metric.get_label().iter().map(|label| (label.name(), label.value())).collect();

@@ -97,6 +97,7 @@ impl From<HelloError> for Ending {
             HelloError::TooOld => Outcome::NoCommonVersion,
             HelloError::TooLarge | HelloError::Alert(_) | HelloError::Invalid { .. } => Outcome::HelloInvalid,
         };
+        // `Shut` even without an alert: the client may still be sending, and closing with unread bytes would send a reset.
         let farewell = error.alert().map_or(Farewell::Shut, Farewell::Alert);
         let ending = Self::with(outcome, farewell).because(error.to_string());
         match error {
@@ -121,6 +122,7 @@ impl Ending {
 
     /// The route refuses the connections that it takes.
     pub fn rejected(route: &Route, ways: &Ways) -> Self {
+        // Two outcomes, since a name that no route takes is often a mistake, and a configured refusal is not.
         let by_default = std::ptr::eq(route, ways.default());
         let outcome = if by_default { Outcome::NoRoute } else { Outcome::RouteRejected };
         Self::with(outcome, Farewell::Alert(AlertDescription::UnrecognisedName))

@@ -32,6 +32,7 @@ pub(super) fn agreed(terminated: &Terminated) -> Tls {
 }
 
 /// A name from a table; every version and suite that can be agreed on has one.
+// `&'static str`, so that a record, which each connection has, needs no allocation for it.
 fn always(name: Cow<'static, str>) -> &'static str {
     match name {
         Cow::Borrowed(name) => name,
@@ -40,6 +41,7 @@ fn always(name: Cow<'static, str>) -> &'static str {
 }
 
 fn hex(bytes: &[u8]) -> String {
+    // Upper case, as OpenTelemetry defines tls.server.hash.sha256.
     const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect()
 }
