@@ -22,7 +22,7 @@ mod view;
 
 use change::audit::Audit;
 use change::folder;
-use connection::places::Places;
+use connection::permits::Permits;
 use connection::{door, serve};
 use request::token;
 use service::{Metrics, Shared};
@@ -71,7 +71,7 @@ impl Admin {
             control: OnceLock::new(),
             metrics,
             hosts: config.hosts.clone(),
-            places: Arc::new(Places::new(most)),
+            permits: Arc::new(Permits::new(most)),
             renderings: Arc::default(),
             audit: Audit::default(),
             changing: Mutex::new(()),
@@ -114,12 +114,12 @@ impl Admin {
 /// Answers until it has to stop, and then waits a moment for the answers that are being made.
 async fn served(acceptor: Acceptor, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
     let answering = Arc::clone(&shared);
-    serve::serve(&acceptor, &shared.places, stopped, move |request, caller, place| {
-        service::answer(Arc::clone(&answering), caller, place, request)
+    serve::serve(&acceptor, &shared.permits, stopped, move |request, caller, permit| {
+        service::answer(Arc::clone(&answering), caller, permit, request)
     })
     .await;
     let all_ended = async {
-        shared.places.all_free().await;
+        shared.permits.all_free().await;
         // Waits until no change holds it.
         drop(shared.changing.lock().await);
     };

@@ -2,6 +2,6 @@
 
 pub(super) mod caller;
 pub(super) mod door;
-pub(super) mod places;
+pub(super) mod permits;
 mod progress;
 pub(super) mod serve;

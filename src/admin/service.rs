@@ -12,7 +12,7 @@ use crate::admin::change::audit::Audit;
 use crate::admin::change::{certificates, process, servers};
 use crate::admin::connection::caller::Caller;
 use crate::admin::connection::door::Door;
-use crate::admin::connection::places::{Doing, Place, Places};
+use crate::admin::connection::permits::{Doing, Permit, Permits};
 use crate::admin::request::answer::Answer;
 use crate::admin::request::body::Wanted;
 use crate::admin::request::paths::{Change, Operation, Question, Routed, View, route};
@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     /// The accepted host names until there is a snapshot.
     pub(super) hosts: Vec<HostName>,
-    pub(super) places: Arc<Places>,
+    pub(super) permits: Arc<Permits>,
     pub(super) renderings: Arc<Renderings>,
     pub(super) audit: Audit,
     /// Held while files are changed, or while a drain begins: one change at a time.
@@ -49,17 +49,17 @@ pub(super) struct Shared {
 pub(super) async fn answer(
     shared: Arc<Shared>,
     caller: Arc<Caller>,
-    place: Arc<Place>,
+    permit: Arc<Permit>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let answer = match admitted(&shared, &caller, &parts).await {
-        Ok((Operation::Make(change), values)) => make(shared, caller, &place, (change, values), &parts, body).await,
-        Ok((Operation::Ask(question), _)) => match without_body(&place, body, &parts).await {
+        Ok((Operation::Make(change), values)) => make(shared, caller, &permit, (change, values), &parts, body).await,
+        Ok((Operation::Ask(question), _)) => match without_body(&permit, body, &parts).await {
             Ok(()) => ask(&shared, question, &parts),
             Err(refusal) => refusal,
         },
-        Ok((Operation::Show(view), _)) => match without_body(&place, body, &parts).await {
+        Ok((Operation::Show(view), _)) => match without_body(&permit, body, &parts).await {
             Ok(()) => show(shared, view).await,
             Err(refusal) => refusal,
         },
@@ -68,7 +68,7 @@ pub(super) async fn answer(
             refusal
         }
     };
-    answer.into_response(place)
+    answer.into_response(permit)
 }
 
 /// The requested operation, with the values of its path; or the answer that refuses it.
@@ -101,9 +101,9 @@ async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Op
 }
 
 /// Discards the body of a request that needs none.
-async fn without_body(place: &Place, body: Incoming, parts: &Parts) -> Result<(), Answer> {
+async fn without_body(permit: &Permit, body: Incoming, parts: &Parts) -> Result<(), Answer> {
     body::read(body, &parts.headers, Wanted::No).await?;
-    place.becomes(Doing::Working);
+    permit.becomes(Doing::Working);
     Ok(())
 }
 
@@ -122,7 +122,7 @@ fn ask(shared: &Shared, question: Question, parts: &Parts) -> Answer {
 async fn show(shared: Arc<Shared>, view: View) -> Answer {
     let Some(control) = shared.control.get().cloned() else { return starting() };
     let known = Arc::clone(&shared);
-    shared.renderings.share(view, &shared.places, move || rendered(&known, &control, view)).await
+    shared.renderings.share(view, &shared.permits, move || rendered(&known, &control, view)).await
 }
 
 /// Renders a view. It may take a while, so it does not run on the thread that answers.
@@ -131,7 +131,7 @@ fn rendered(shared: &Shared, control: &Control, view: View) -> Answer {
     let snapshot = control.current.load();
     match view {
         View::Metrics => {
-            let text = (shared.metrics)(control) + &shared.audit.metrics(&shared.places);
+            let text = (shared.metrics)(control) + &shared.audit.metrics(&shared.permits);
             Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
         }
         View::Status => Answer::ok(&state::status(&status, &snapshot)),
@@ -147,7 +147,7 @@ fn rendered(shared: &Shared, control: &Control, view: View) -> Answer {
 async fn make(
     shared: Arc<Shared>,
     caller: Arc<Caller>,
-    place: &Place,
+    permit: &Permit,
     (change, values): (Change, Vec<String>),
     parts: &Parts,
     body: Incoming,
@@ -161,7 +161,7 @@ async fn make(
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
-    place.becomes(Doing::Working);
+    permit.becomes(Doing::Working);
     let Some(control) = shared.control.get().cloned() else { return starting() };
     let (json, method, path) = (body::is_json(&parts.headers), parts.method.clone(), parts.uri.clone());
     // On a task of its own: if the client goes away, this future is dropped, and the change would stop in the middle.

@@ -10,7 +10,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
 use crate::admin::connection::caller::Caller;
-use crate::admin::connection::places::Places;
+use crate::admin::connection::permits::Permits;
 use crate::admin::request::guard::Refused;
 use crate::limit::rate::{Limiter, Rate};
 
@@ -52,7 +52,7 @@ impl Audit {
     }
 
     /// In the text format of Prometheus.
-    pub(in crate::admin) fn metrics(&self, places: &Places) -> String {
+    pub(in crate::admin) fn metrics(&self, permits: &Permits) -> String {
         let mut text = String::new();
         let mut family = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {
             // Writing to a String cannot fail.
@@ -62,11 +62,11 @@ impl Audit {
             }
         };
         let bare = |value| [(String::new(), value)];
-        family("connections", "gauge", "Connections to the admin server now.", &bare(places.count() as u64));
+        family("connections", "gauge", "Connections to the admin server now.", &bare(permits.count() as u64));
         let help = "Connections to the admin server that were closed to make room for others, since they waited for their peers.";
-        family("connections_evicted_total", "counter", help, &bare(places.evicted()));
+        family("connections_evicted_total", "counter", help, &bare(permits.evicted()));
         let help = "Connections to the admin server that were refused, since there was no room for them.";
-        family("connections_rejected_total", "counter", help, &bare(places.refused()));
+        family("connections_rejected_total", "counter", help, &bare(permits.refused()));
         let counts = Refused::ALL.iter().zip(&self.counts);
         let counts: Vec<_> = counts
             .map(|(why, count)| (format!("{{reason=\"{}\"}}", why.label()), count.load(Ordering::Relaxed)))
@@ -124,7 +124,7 @@ mod tests {
                 audit.refused(&caller, &parts, why);
             }
         }
-        let text = audit.metrics(&Places::new(9));
+        let text = audit.metrics(&Permits::new(9));
         for (reason, count) in [("host", 1), ("no_token", 21), ("wrong_token", 41), ("closed", 61)] {
             let line = format!("tlsgate_admin_requests_refused_total{{reason=\"{reason}\"}} {count}\n");
             assert!(text.contains(&line), "{line} is not in {text}");

@@ -16,7 +16,7 @@ use tokio::task::{JoinError, yield_now};
 use tokio::time::sleep;
 
 use crate::admin::connection::caller::Caller;
-use crate::admin::connection::places::{Place, Places};
+use crate::admin::connection::permits::{Permit, Permits};
 use crate::admin::connection::progress::Progress;
 use crate::net::listen::Acceptor;
 use crate::net::stream::Stream;
@@ -25,27 +25,27 @@ use crate::net::stream::Stream;
 /// request.
 pub(in crate::admin) async fn serve<A, F>(
     socket: &Acceptor,
-    places: &Arc<Places>,
+    permits: &Arc<Permits>,
     mut stop: watch::Receiver<bool>,
     answer: A,
 ) where
-    A: Fn(Request<Incoming>, Arc<Caller>, Arc<Place>) -> F + Clone + Send + Sync + 'static,
+    A: Fn(Request<Incoming>, Arc<Caller>, Arc<Permit>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     let mut failing = false;
     while let Some(accepted) = tokio::select! {
-        next = next(socket, places) => Some(next),
+        next = next(socket, permits) => Some(next),
         _ = stop.wait_for(|stop| *stop) => None,
     } {
         let failed_before = std::mem::replace(&mut failing, accepted.is_err());
         match accepted {
-            Ok(Some((stream, caller, place))) => {
-                tokio::spawn(live(stream, caller, place, stop.clone(), answer.clone()));
-                // Lets it be answered before the next one is accepted, so that a quick request needs no place at the same
+            Ok(Some((stream, caller, permit))) => {
+                tokio::spawn(live(stream, caller, permit, stop.clone(), answer.clone()));
+                // Lets it be answered before the next one is accepted, so that a quick request needs no permit at the same
                 // time.
                 yield_now().await;
             }
-            // There was no place for it, so it is closed.
+            // There was no permit for it, so it is closed.
             Ok(None) => {}
             Err(error) => {
                 // Most likely no descriptor is free: an immediate retry would fail again, and a second warning is of no
@@ -53,31 +53,31 @@ pub(in crate::admin) async fn serve<A, F>(
                 if !failed_before {
                     tracing::warn!(%error, "the admin server cannot accept connections at the moment");
                 }
-                places.evict_anybody();
+                permits.evict_anybody();
                 sleep(AFTER_FAILURE).await;
             }
         }
     }
 }
 
-/// The next connection, with its place; `None` where there is no place for it.
-async fn next(socket: &Acceptor, places: &Arc<Places>) -> std::io::Result<Option<(Stream, Caller, Place)>> {
+/// The next connection, with its permit; `None` where there is no permit for it.
+async fn next(socket: &Acceptor, permits: &Arc<Permits>) -> std::io::Result<Option<(Stream, Caller, Permit)>> {
     let (stream, address) = socket.accept().await?;
     let caller = Caller::new(&stream, &address);
-    let place = places.enter(caller.peer).await;
-    Ok(place.map(|place| (stream, caller, place)))
+    let permit = permits.enter(caller.peer).await;
+    Ok(permit.map(|permit| (stream, caller, permit)))
 }
 
 /// Serves one connection to its end.
-async fn live<A, F>(stream: Stream, caller: Caller, place: Place, mut stop: watch::Receiver<bool>, answer: A)
+async fn live<A, F>(stream: Stream, caller: Caller, permit: Permit, mut stop: watch::Receiver<bool>, answer: A)
 where
-    A: Fn(Request<Incoming>, Arc<Caller>, Arc<Place>) -> F,
+    A: Fn(Request<Incoming>, Arc<Caller>, Arc<Permit>) -> F,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let (place, caller) = (Arc::new(place), Arc::new(caller));
+    let (permit, caller) = (Arc::new(permit), Arc::new(caller));
     let service = service_fn(|request: Request<Incoming>| {
         let may_change = !request.method().is_safe();
-        finished(answer(request, Arc::clone(&caller), Arc::clone(&place)), may_change)
+        finished(answer(request, Arc::clone(&caller), Arc::clone(&permit)), may_change)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -88,7 +88,7 @@ where
     // An error only means that the client has gone or broke the protocol.
     let ended = tokio::select! {
         _ = connection.as_mut() => true,
-        () = place.evicted() => true,
+        () = permit.evicted() => true,
         () = sleep(LIFE) => false,
         _ = stop.wait_for(|stop| *stop) => false,
     };
@@ -96,7 +96,7 @@ where
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             _ = connection => {}
-            () = place.evicted() => {}
+            () = permit.evicted() => {}
             () = sleep(LIFE) => {}
         }
     }

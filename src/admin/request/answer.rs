@@ -10,7 +10,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::admin::connection::places::{Doing, Place};
+use crate::admin::connection::permits::{Doing, Permit};
 
 /// An answer before it is sent. Clones share its body.
 #[derive(Debug, Clone)]
@@ -70,11 +70,11 @@ impl Answer {
         Self { body, ..self }
     }
 
-    /// The response to be sent on a connection. Its place counts as sending until the body has been written.
-    pub(in crate::admin) fn into_response(self, place: Arc<Place>) -> Response<Full<Bytes>> {
-        place.becomes(Doing::Sending);
+    /// The response to be sent on a connection. Its permit counts as sending until the body has been written.
+    pub(in crate::admin) fn into_response(self, permit: Arc<Permit>) -> Response<Full<Bytes>> {
+        permit.becomes(Doing::Sending);
         // hyper has no event for the end of a body, but it drops the body then.
-        let body = Bytes::from_owner(Sent { body: self.body, place });
+        let body = Bytes::from_owner(Sent { body: self.body, permit });
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -102,7 +102,7 @@ struct Counted {
 /// A body that a connection sends. hyper drops it when its last byte has been written.
 struct Sent {
     body: Bytes,
-    place: Arc<Place>,
+    permit: Arc<Permit>,
 }
 
 impl AsRef<[u8]> for Counted {
@@ -125,7 +125,7 @@ impl Drop for Counted {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        self.place.becomes(Doing::Receiving);
+        self.permit.becomes(Doing::Receiving);
     }
 }
 

@@ -14,7 +14,7 @@ use hyper::StatusCode;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::admin::connection::places::Places;
+use crate::admin::connection::permits::Permits;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::paths::View;
 
@@ -33,7 +33,7 @@ impl Renderings {
     pub(in crate::admin) async fn share(
         self: &Arc<Self>,
         view: View,
-        places: &Arc<Places>,
+        permits: &Arc<Permits>,
         render: impl FnOnce() -> Answer + Send + 'static,
     ) -> Answer {
         let (sender, mut next) = {
@@ -48,11 +48,11 @@ impl Renderings {
             }
         };
         if let Some(sender) = sender {
-            let (this, places) = (Arc::clone(self), Arc::clone(places));
+            let (this, permits) = (Arc::clone(self), Arc::clone(permits));
             // On a task of its own: the first client may go away, and others wait for the result too.
             tokio::spawn(async move {
                 let _turn = this.turn.lock().await;
-                this.room(&places).await;
+                this.room(&permits).await;
                 // A later request may know a newer state than this rendering will show.
                 this.next().remove(&view);
                 let answer = match tokio::task::spawn_blocking(render).await {
@@ -70,9 +70,9 @@ impl Renderings {
     }
 
     /// Waits until there is room for another rendering.
-    async fn room(&self, places: &Places) {
+    async fn room(&self, permits: &Permits) {
         while self.held.load(Ordering::Acquire) > MOST_HELD {
-            places.evict_senders();
+            permits.evict_senders();
             sleep(PAUSE).await;
         }
     }
@@ -100,13 +100,13 @@ mod tests {
 
     #[tokio::test]
     async fn simultaneous_requests_share_a_rendering_that_begins_after_them() {
-        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
+        let (renderings, permits) = (Arc::new(Renderings::default()), Arc::new(Permits::new(9)));
         let rendered = Arc::new(AtomicU64::new(0));
         let ask = || {
             let rendered = Arc::clone(&rendered);
             let count = move || Answer::text("text/plain", rendered.fetch_add(1, Ordering::SeqCst).to_string());
-            let (renderings, places) = (Arc::clone(&renderings), Arc::clone(&places));
-            tokio::spawn(async move { renderings.share(View::Status, &places, count).await })
+            let (renderings, permits) = (Arc::clone(&renderings), Arc::clone(&permits));
+            tokio::spawn(async move { renderings.share(View::Status, &permits, count).await })
         };
         let asked: Vec<_> = (0..1000).map(|_| ask()).collect();
         for asked in asked {
@@ -122,27 +122,27 @@ mod tests {
 
     #[tokio::test]
     async fn a_rendering_that_panics_is_an_answer_and_the_next_one_works() {
-        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
-        let answer = renderings.share(View::Status, &places, || panic!("on purpose")).await;
+        let (renderings, permits) = (Arc::new(Renderings::default()), Arc::new(Permits::new(9)));
+        let answer = renderings.share(View::Status, &permits, || panic!("on purpose")).await;
         assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
-        let answer = renderings.share(View::Status, &places, || Answer::text("text/plain", "x")).await;
+        let answer = renderings.share(View::Status, &permits, || Answer::text("text/plain", "x")).await;
         assert_eq!(answer.status, StatusCode::OK);
     }
 
     #[tokio::test]
     async fn where_too_much_is_held_connections_that_do_not_read_are_closed() {
-        let (renderings, places) = (Arc::new(Renderings::default()), Arc::new(Places::new(9)));
-        let place = Arc::new(places.enter(Peer::User(1)).await.unwrap());
+        let (renderings, permits) = (Arc::new(Renderings::default()), Arc::new(Permits::new(9)));
+        let permit = Arc::new(permits.enter(Peer::User(1)).await.unwrap());
         let large = || Answer::text("text/plain", vec![b'x'; MOST_HELD + 1]);
-        let response = renderings.share(View::Status, &places, large).await.into_response(Arc::clone(&place));
+        let response = renderings.share(View::Status, &permits, large).await.into_response(Arc::clone(&permit));
         assert_eq!(renderings.held.load(Ordering::SeqCst), MOST_HELD + 1);
         let connection = tokio::spawn(async move {
-            place.evicted().await;
-            drop((response, place));
+            permit.evicted().await;
+            drop((response, permit));
         });
-        let answer = renderings.share(View::Metrics, &places, || Answer::text("text/plain", "x")).await;
+        let answer = renderings.share(View::Metrics, &permits, || Answer::text("text/plain", "x")).await;
         assert_eq!((answer.status, renderings.held.load(Ordering::SeqCst)), (StatusCode::OK, 1));
         connection.await.unwrap();
-        assert_eq!((places.count(), places.evicted()), (0, 1));
+        assert_eq!((permits.count(), permits.evicted()), (0, 1));
     }
 }

@@ -25,19 +25,19 @@ pub(in crate::admin) enum Doing {
     Sending,
 }
 
-/// All places for connections.
+/// All permits for connections: those that are held, and how many there may be.
 #[derive(Debug)]
-pub(in crate::admin) struct Places {
+pub(in crate::admin) struct Permits {
     table: Mutex<Table>,
     freed: Notify,
     evicted: AtomicU64,
     refused: AtomicU64,
 }
 
-/// One connection's place. Dropping it frees the place.
+/// Held while a connection counts; dropping it gives the permit back.
 #[derive(Debug)]
-pub(in crate::admin) struct Place {
-    places: Arc<Places>,
+pub(in crate::admin) struct Permit {
+    permits: Arc<Permits>,
     id: u64,
     leave: Arc<Notify>,
 }
@@ -59,8 +59,8 @@ struct Held {
     leaving: bool,
 }
 
-impl Places {
-    /// Places for at most that many connections.
+impl Permits {
+    /// Permits for at most that many connections.
     pub(in crate::admin) fn new(most: usize) -> Self {
         Self {
             table: Mutex::new(Table::new(most)),
@@ -70,12 +70,12 @@ impl Places {
         }
     }
 
-    /// A place for a connection of that peer. Closes other connections for it where that is needed. `None` where no place
+    /// A permit for a connection of that peer. Closes other connections for it where that is needed. `None` where no permit
     /// becomes free in time.
-    pub(in crate::admin) async fn enter(self: &Arc<Self>, peer: Peer) -> Option<Place> {
+    pub(in crate::admin) async fn enter(self: &Arc<Self>, peer: Peer) -> Option<Permit> {
         for _ in 0..PATIENCE.as_millis().div_ceil(PAUSE.as_millis()) {
             if let Some((id, leave)) = self.table().enter(peer, Instant::now()) {
-                return Some(Place { places: Arc::clone(self), id, leave });
+                return Some(Permit { permits: Arc::clone(self), id, leave });
             }
             // Most connections end by themselves soon. Only where none does for a while, some are closed.
             if timeout(PAUSE, self.freed.notified()).await.is_err() {
@@ -96,7 +96,7 @@ impl Places {
         self.evict(|table, (), now| table.slowest(now, |_| true), ());
     }
 
-    /// Waits until every place is free.
+    /// Waits until every permit is free.
     pub(in crate::admin) async fn all_free(&self) {
         while self.count() > 0 {
             self.freed.notified().await;
@@ -113,7 +113,7 @@ impl Places {
         self.evicted.load(Ordering::Relaxed)
     }
 
-    /// How many connections were refused so far because there was no place.
+    /// How many connections were refused so far because there was no permit.
     pub(in crate::admin) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
@@ -122,7 +122,7 @@ impl Places {
         let mut table = self.table();
         for id in choose(&table, among, Instant::now()) {
             if let Some(held) = table.held.get_mut(&id) {
-                // It still has its place until it ends. Marked, it is not chosen again.
+                // It still has its permit until it ends. Marked, it is not chosen again.
                 held.leaving = true;
                 held.leave.notify_one();
                 self.evicted.fetch_add(1, Ordering::Relaxed);
@@ -135,10 +135,10 @@ impl Places {
     }
 }
 
-impl Place {
+impl Permit {
     /// Records what the connection waits for from now on.
     pub(in crate::admin) fn becomes(&self, doing: Doing) {
-        if let Some(held) = self.places.table().held.get_mut(&self.id) {
+        if let Some(held) = self.permits.table().held.get_mut(&self.id) {
             (held.doing, held.since) = (doing, Instant::now());
         }
     }
@@ -149,10 +149,10 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.places.table().held.remove(&self.id);
-        self.places.freed.notify_one();
+        self.permits.table().held.remove(&self.id);
+        self.permits.freed.notify_one();
     }
 }
 
@@ -226,11 +226,11 @@ impl Held {
 /// How long a connection may wait for its peer before it can be closed for another one. A round trip takes less on any
 /// network.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long to wait for a place to become free before connections are closed.
+/// How long to wait for a permit to become free before connections are closed.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How many connections are closed at a time.
 const AT_ONCE: usize = 32;
-/// How long a new connection waits for a place.
+/// How long a new connection waits for a permit.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn no_peer_has_all_places() {
+    fn no_peer_has_all_permits() {
         let now = Instant::now();
         let mut table = full(&[(peer(1), PER_PEER)], now);
         assert!(table.enter(peer(1), now).is_none());
@@ -299,12 +299,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_place_is_free_when_it_is_dropped() {
-        let places = Arc::new(Places::new(CONNECTIONS));
-        let place = places.enter(peer(1)).await.unwrap();
-        assert_eq!(places.count(), 1);
-        drop(place);
-        assert_eq!(places.count(), 0);
-        places.all_free().await;
+    async fn a_permit_is_free_when_it_is_dropped() {
+        let permits = Arc::new(Permits::new(CONNECTIONS));
+        let permit = permits.enter(peer(1)).await.unwrap();
+        assert_eq!(permits.count(), 1);
+        drop(permit);
+        assert_eq!(permits.count(), 0);
+        permits.all_free().await;
     }
 }
