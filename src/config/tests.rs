@@ -8,6 +8,7 @@ use crate::config::file::File;
 mod many;
 mod policies;
 mod routes;
+mod words;
 
 const REFERENCE: &str = include_str!("../../config/reference.toml");
 
