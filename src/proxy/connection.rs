@@ -273,7 +273,9 @@ mod tests {
     fn what_an_idle_connection_keeps_is_small() {
         let serve = size(|(client, accepted): (_, Box<Accepted<Kept>>)| serve(client, accepted));
         let relay = size(|(ready, client, entry): (Terminating<'static>, _, _)| ready.relay(client, NONE, entry));
+        let passing = size(|(ready, client, entry): (PassingThrough<'static>, _, _)| ready.relay(client, NONE, entry));
         let accepted = size_of::<Accepted<Kept>>();
         assert!(serve <= 128 && relay <= 1024 && accepted <= 640, "serve {serve}, relay {relay}, accepted {accepted}");
+        assert!(passing <= 1536, "passing through {passing}");
     }
 }

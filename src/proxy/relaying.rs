@@ -89,7 +89,7 @@ impl<'l> Terminating<'l> {
 
 impl PassingThrough<'_> {
     /// Passes on what was read so far, and then everything else, unchanged.
-    async fn relay(self, client: Stream, patience: Patience, entry: &mut Entry) {
+    pub(super) async fn relay(self, client: Stream, patience: Patience, entry: &mut Entry) {
         let Self { first, connected, pool } = self;
         // Not `with_marked_end`: whether the bytes mark their own end is not known here, so an end that is not orderly is a
         // reset.

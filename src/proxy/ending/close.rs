@@ -1,36 +1,48 @@
 //! The one place that sends the last bytes to the peers of a connection and closes it. Must not know: why it ends.
 
+use std::pin::Pin;
+
 use crate::net::close::{self, Unfinished};
 use crate::proxy::ending::{Closing, Farewell};
 use crate::tls::wire::alert;
 
 /// Closes the client's connection, and the backend's where there is one.
 pub async fn close(closing: Closing, client: Unfinished, backend: Option<Unfinished>) {
-    let Some(backend) = backend else { return leave(client, closing.client).await };
-    match closing.backend {
-        // The backend first, since that takes no time: its connection must not stay open while the client takes its time.
-        Farewell::Close | Farewell::Reset => {
-            leave(backend, closing.backend).await;
-            leave(client, closing.client).await;
-        }
-        _ => drop(tokio::join!(leave(client, closing.client), leave(backend, closing.backend))),
+    // The backend goes first where that takes no time, since the client may take some.
+    let backend = backend.and_then(|backend| leave(backend, closing.backend));
+    match (leave(client, closing.client), backend) {
+        (None, None) => {}
+        (Some(client), None) => client.await,
+        (None, Some(backend)) => backend.await,
+        (Some(client), Some(backend)) => drop(tokio::join!(client, backend)),
     }
 }
 
-async fn leave(mut peer: Unfinished, farewell: Farewell) {
+type Goodbye = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Closes the connection now, where that takes no time. What takes time is boxed: a relay that lives long would have room
+/// for it all the while.
+fn leave(peer: Unfinished, farewell: Farewell) -> Option<Goodbye> {
     match farewell {
-        Farewell::Close => return peer.finish(),
-        Farewell::Reset => return peer.reset(),
-        Farewell::Deliver(words) => {
-            if !words.is_empty() {
-                // A failure does not matter: a reset follows in any case.
-                let _ = peer.as_ref().try_write(&words);
-            }
-            return peer.reset_after_delivery().await;
-        }
-        Farewell::Shut => close::with_last_words(peer.as_mut(), &[]).await,
-        Farewell::Alert(description) => close::with_last_words(peer.as_mut(), &alert::plaintext(description)).await,
-        Farewell::Words(words) => close::with_last_words(peer.as_mut(), &words).await,
+        Farewell::Close => peer.finish(),
+        Farewell::Reset => peer.reset(),
+        Farewell::Shut => return Some(Box::pin(last_words(peer, []))),
+        Farewell::Alert(description) => return Some(Box::pin(last_words(peer, alert::plaintext(description)))),
+        Farewell::Words(words) => return Some(Box::pin(last_words(peer, words))),
+        Farewell::Deliver(words) => return Some(Box::pin(deliver(peer, words))),
     }
+    None
+}
+
+async fn last_words(mut peer: Unfinished, words: impl AsRef<[u8]>) {
+    close::with_last_words(peer.as_mut(), words.as_ref()).await;
     peer.finish();
+}
+
+async fn deliver(peer: Unfinished, words: Vec<u8>) {
+    if !words.is_empty() {
+        // Whether it arrives or not, a reset follows.
+        let _ = peer.as_ref().try_write(&words);
+    }
+    peer.reset_after_delivery().await;
 }
