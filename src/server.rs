@@ -92,12 +92,8 @@ impl Server {
         // First: every limit below is computed from the open file limit.
         descriptors::raise_limit();
         let mut inherited = Inherited::receive().map_err(StartError::Handover)?;
-        let (settings, token_file) = (config.log.clone(), config.admin.token_file.clone());
-        let (log, writer) = reading(signals, move || {
-            // The admin server reads the token again. Reading it here first means that a slow file can be interrupted.
-            token_file.as_ref().map(token::read).transpose().map_err(|error| StartError::Config(vec![error]))?;
-            AccessLog::open(&settings.access, settings.access_format).map_err(StartError::AccessLog)
-        })??;
+        let opened = config.clone();
+        let (log, writer) = reading(signals, move || open_log(&opened))??;
         let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
         let exposition = exposition(Arc::clone(&metrics), &log);
         // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
@@ -162,6 +158,13 @@ impl Server {
     pub fn control(&self) -> Control {
         self.control.clone()
     }
+}
+
+/// The access log, after a first look at the token.
+fn open_log(config: &Config) -> Result<(AccessLog, Writer), StartError> {
+    // The admin server reads the token again. Reading it here first means that a slow file can be interrupted.
+    config.admin.token_file.as_ref().map(token::read).transpose().map_err(|error| StartError::Config(vec![error]))?;
+    AccessLog::open(&config.log.access, config.log.access_format).map_err(StartError::AccessLog)
 }
 
 /// Does work that may wait for files, unless a signal stops the start first.
