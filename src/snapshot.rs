@@ -110,6 +110,7 @@ impl Current {
 
     /// The snapshot in force, which the caller keeps however long it needs it.
     pub fn load(&self) -> Arc<Snapshot> {
+        // Not a guard: connections keep a snapshot for hours, and arc-swap has few places for guards.
         self.0.load_full()
     }
 

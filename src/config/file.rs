@@ -45,6 +45,7 @@ impl File {
     /// only that is reported, since errors that follow from it would mislead.
     pub fn decode(text: &str) -> Result<(Self, Vec<ConfigError>), Vec<ConfigError>> {
         let faults = Faults::new(text);
+        // Recoverable, so that all errors of syntax are found and not only the first.
         let (root, syntax) = DeTable::parse_recoverable(text);
         for error in &syntax {
             faults.add("", error.span().map(|span| span.start), format!("not valid TOML: {}", error.message()));

@@ -54,6 +54,7 @@ impl Ready {
     pub fn next(basis: Basis) -> Result<Self, Vec<ConfigError>> {
         let Basis { origin, config: before, snapshot, trust } = basis;
         let config = match &origin {
+            // Not a pipe that has replaced the file: a reload must not wait for a writer.
             Origin::File(path) => config::load_file(path)?,
             Origin::Once(_) | Origin::Program => Config::clone(&before),
         };

@@ -82,6 +82,7 @@ impl<T: Send + 'static> Job<T> {
 
     /// The same, blocking the thread.
     pub fn wait(mut self) -> io::Result<Result<T, Lost>> {
+        // A runtime of its own, since the caller has none.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         Ok(runtime.block_on(self.finished()))
     }

@@ -117,6 +117,7 @@ impl Ways {
     /// Every certificate that may be served, each once: the listener's own first.
     pub fn certificates(&self) -> Vec<&Arc<Certificate>> {
         let mut indexes: Vec<_> = self.terminations().map(|termination| &termination.terminator.certificates).collect();
+        // The listener's own way is the last of all, and its certificates come first.
         indexes.rotate_right(usize::from(matches!(self.default.way, Way::Terminate(_))));
         // Most routes share the listener's index: comparing pointers skips thousands of repetitions.
         let mut seen = HashSet::new();

@@ -18,6 +18,7 @@ impl Admin {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         Self {
             listen: table.optional("listen"),
+            // Every program that can open the socket can change the state: by default only those of the same user.
             socket_mode: table.or("socket_mode", Mode(0o600)),
             token_file: table.optional("token_file"),
             hosts: table.list("hosts"),

@@ -58,6 +58,7 @@ impl Listener {
             here: table.here(),
             name,
             listen: table.list("listen"),
+            // Only for the user that runs tlsgate, unless the operator allows more.
             socket_mode: table.or("socket_mode", Mode(0o600)),
             policy: table.or("policy", aws::DEFAULT.to_owned()),
             certificates: table.list("certificates"),

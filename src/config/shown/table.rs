@@ -59,6 +59,7 @@ impl Table {
 
     /// The value of a key; `None` where the table does not have it.
     pub fn get(&self, key: &str) -> Option<&Shown> {
+        // Tables have few keys, and a list keeps their order.
         self.0.iter().find(|(name, _)| *name == key).map(|(_, shown)| shown)
     }
 

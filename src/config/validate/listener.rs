@@ -154,6 +154,7 @@ impl<'a> Listeners<'a> {
         self.errors.extend(route::challenge(&written.alpn, false));
         let trusted_proxies = limits::trusted(written.proxy_protocol, written.trusted_proxies, &mut self.errors);
         let limits = limits::validated(written.limits, &mut self.errors);
+        // Only here parts that are wrong end it: everything was checked, and all errors are reported.
         Some(Listener {
             here: written.here,
             name: written.name?.value.into(),

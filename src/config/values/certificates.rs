@@ -29,6 +29,7 @@ impl Value for CertificateSource {
 
 /// `{ cert, key, chain, names, default }`
 fn pair(table: &DeTable<'_>) -> Option<Result<Pair, Vec<String>>> {
+    // The error for an unknown key shows the keys that exist.
     if table.keys().any(|key| !["cert", "key", "chain", "names", "default"].contains(&key.get_ref().as_ref())) {
         return None;
     }

@@ -111,6 +111,7 @@ impl Found {
             return Err(PemError::Utf16);
         }
         let mut found = Self::default();
+        // One structure in DER that fills the whole file: no text looks like it.
         if let Some((der, [])) = der::first(bytes) {
             found.binary(der)?;
             return Ok(found);
@@ -246,6 +247,7 @@ fn decoded(line: usize, label: &str, known: &str, body: &sections::Body) -> Resu
     if body.encrypted && known != "PRIVATE KEY" {
         return Err(syntax("is encrypted"));
     }
+    // The decoder is strict, so it gets a section in the canonical form, without what OpenSSL tolerates.
     let text =
         [b"-----BEGIN ", known.as_bytes(), b"-----\n", &body.base64, b"\n-----END ", known.as_bytes(), b"-----\n"]
             .concat();

@@ -76,6 +76,7 @@ impl Store {
     /// Begins a load at `now`, which takes over from this store what did not change.
     pub fn loading(&self, trust: Trust, now: SystemTime) -> Loading<'_> {
         let mut known = Known::default();
+        // Folders make no origins with names or a chain: those are from the configuration.
         for (origin, kept) in self.kept.iter().filter(|(origin, _)| origin.names.is_none() && origin.chain.is_none()) {
             known.of_certificate.insert(&origin.cert, kept);
             if let Some(folder) = origin.cert.parent() {
@@ -92,6 +93,7 @@ impl<'s> Loading<'s> {
         if let Some(plain) = self.after.plain.get(path) {
             return Ok(Arc::clone(&plain.bytes));
         }
+        // The stamp is taken before reading: a change in between makes the next one differ.
         let before = self.before.plain.get(path);
         let stamp = Stamp::of(path, self.now);
         let unchanged = |plain: &&Plain| self.trust == Trust::Stamps && stamp.is_some() && plain.stamp == stamp;

@@ -41,6 +41,7 @@ pub(super) fn kind(der: &[u8]) -> Kind {
     let parts = elements(contents);
     match &parts[..] {
         [(INTEGER, version), (SEQUENCE, algorithm), (OCTET_STRING, key), ..] => match version {
+            // The version of a key is 0 or 1 (RFC 5958 section 2), that of PFX is 3.
             [3] => Kind::Pkcs12,
             _ if algorithm.starts_with(RSA) && is_multi_prime(key) => Kind::MultiPrime,
             _ => Kind::Pkcs8,
@@ -48,6 +49,7 @@ pub(super) fn kind(der: &[u8]) -> Kind {
         [(INTEGER, [3]), (SEQUENCE, _), ..] => Kind::Pkcs12,
         [(INTEGER, _), (OCTET_STRING, _), ..] => Kind::Sec1,
         [(INTEGER, version), (INTEGER, _), rest @ ..] => {
+            // An RSA key of two primes has nine integers, two of which are matched already; a DSA key has six.
             match (version, rest.iter().filter(|(tag, _)| *tag == INTEGER).count()) {
                 ([0], 7) => Kind::Pkcs1,
                 ([1], 7) => Kind::MultiPrime,

@@ -130,6 +130,7 @@ impl Iterator for Parts<'_> {
             Some(begin) => match self.section(begin) {
                 Ok(part) => Some(part),
                 Err(error) => {
+                    // The file cannot be used: nothing after the error is looked at.
                     self.at = self.text.len();
                     return Some(Err(error));
                 }

@@ -72,6 +72,7 @@ impl<'c> Kind<'c> {
 
 /// Whether `one`, which is preferred among equals, can be served whenever `other` can.
 fn covers(one: &Certificate, other: &Certificate, now: i64) -> bool {
+    // What is past no longer counts: both only have to be valid from `now` on.
     let as_long = one.not_before <= other.not_before.max(now) && one.not_after >= other.not_after;
     as_long && one.chain_signatures.iter().all(|any_of| other.chain_signatures.contains(any_of))
 }

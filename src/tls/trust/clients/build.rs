@@ -95,6 +95,7 @@ impl Trusted {
         let authorities = Authorities::new(ca.iter().map(|der| x509::parse(der).ok()).collect());
         let (lists, replaced) = examined(&authorities, &crls)?;
         let unusable: Vec<usize> = (0..ca.len()).filter(|at| authorities.unusable_key(*at).is_some()).collect();
+        // One usable CA is enough to accept clients; the others are only warned of.
         if unusable.len() == ca.len() {
             let error = |at: usize| bad_ca(&ca, at, authorities.unusable_key(at).unwrap_or_default());
             return Err(unusable.into_iter().map(error).collect());
@@ -105,10 +106,12 @@ impl Trusted {
         let ways = tracks.iter().map(|track| Way::new(settings, &ca, &crls, &lists, track));
         let ways = ways.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>();
         let ways = ways.map_err(|error| culprits(&error, &ca, &crls, settings))?;
+        // A resumed session is not checked against lists again, so its ticket must end with the lists.
         let lists_good_until = match settings.expired_crl {
             ExpiredCrl::Refuse => lists.iter().map(|list| list.next_update).min().unwrap_or(i64::MAX),
             ExpiredCrl::Ignore => i64::MAX,
         };
+        // A client's certificate whose CA is trusted too is judged by its chain, and so by the CA's list.
         let direct = |at: &usize| roles[*at] != Role::Client || !authorities.has_issuer(*at);
         let direct = (0..ca.len()).filter(direct).map(|at| Direct {
             certificate: ca[at].clone(),
@@ -211,6 +214,7 @@ impl Way {
         let crls = track.lists.iter().map(|at| crls[lists[*at].index].clone());
         let builder = WebPkiClientVerifier::builder_with_provider(anchors, Arc::new(crypto::provider()));
         let mut builder = builder.with_crls(crls);
+        // webpki uses lists that are out of date unless this is set.
         if settings.expired_crl == ExpiredCrl::Refuse {
             builder = builder.enforce_revocation_expiration();
         }

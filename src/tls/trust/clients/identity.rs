@@ -52,6 +52,7 @@ impl Allowed {
         match kind {
             "cn" => Ok(Self::CommonName(value.to_owned())),
             "dns" => Name::parse(value).map(Self::Dns).map_err(|_| wrong()),
+            // Every URI has a scheme.
             "uri" if !value.contains(':') => Err(wrong()),
             "uri" => match value.strip_suffix('*') {
                 Some(below) if below.ends_with('/') && !below.contains('*') => Ok(Self::UriBelow(below.to_owned())),

@@ -194,6 +194,7 @@ fn signer(
             Verified::No => {}
         }
     }
+    // The most specific reason comes first.
     if not_a_signer {
         return Err(ListFault::NotASigner { issuer: issuer() });
     }
@@ -204,6 +205,7 @@ fn signer(
     if found {
         return Err(ListFault::Forged { issuer: issuer() });
     }
+    // These names are equal by RFC 5280 section 7.1, but webpki compares bytes.
     let text = list.issuer().to_string();
     let mut alike = trusted.iter().flatten().filter(|ca| ca.subject().to_string() == text);
     match alike.any(|ca| signed(ca) == Verified::Yes) {

@@ -61,6 +61,7 @@ impl Rejection {
                 CertificateError::UnknownRevocationStatus
                 | CertificateError::ExpiredRevocationList
                 | CertificateError::ExpiredRevocationListContext { .. } => Self::RevocationUnknown,
+                // The verifier's own error where names or pins do not match.
                 CertificateError::ApplicationVerificationFailure => Self::Denied,
                 _ => Self::Invalid,
             }),

@@ -35,6 +35,7 @@ pub(super) fn explain(left: Vec<(PathBuf, Left)>, loaded: &mut Loaded, loading: 
         match look(&file, what, loading) {
             Ok(content) => seen.push((file, what, content)),
             Err(error) => {
+                // A file with an unknown ending is probably not a certificate; that it cannot be read is no reason to warn.
                 let named = what != Left::Unknown && fs::symlink_metadata(&file).is_ok();
                 let reason = named.then(|| Warning::about(shown(&file), files::reason(&error)));
                 loaded.failures.extend(reason.map(|reason| reason.led_by("skipped: ")));
