@@ -1,7 +1,7 @@
 //! Reads regular files of bounded size. Must not know: what they contain.
 //!
-//! Whatever is at a path, reading it ends. Otherwise a FIFO without a writer, a device or an endless file would block the reader
-//! forever.
+//! Whatever is at a path, reading it ends. Otherwise a FIFO without a writer, a device or an endless file would block
+//! the reader forever.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io;
@@ -40,8 +40,8 @@ pub struct Secret {
     pub exposed: bool,
 }
 
-/// Reads a regular file of at most `largest` bytes. Anything else at `path` is an error with its kind; it is not opened, since
-/// that could block or have an effect, as with a FIFO or a device.
+/// Reads a regular file of at most `largest` bytes. Anything else at `path` is an error with its kind; it is not
+/// opened, since that could block or have an effect, as with a FIFO or a device.
 pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
     progress::begin(path)?;
     let is = fs::metadata(path)?;
@@ -64,8 +64,8 @@ pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
     text(read(path, largest)?.bytes)
 }
 
-/// Reads a secret: a token, a password, ticket keys. If all users may read it, that is not an error, as with private keys, but
-/// the caller warns: Docker and Kubernetes mount secrets like that by default.
+/// Reads a secret: a token, a password, ticket keys. If all users may read it, that is not an error, as with private
+/// keys, but the caller warns: Docker and Kubernetes mount secrets like that by default.
 pub fn read_secret(path: &Path) -> io::Result<Secret> {
     let contents = read(path, LARGEST_SECRET)?;
     let exposed = contents.readable_by_all();

@@ -1,26 +1,26 @@
 //! tlsgate: a TLS-terminating layer-4 proxy that serves to each client a certificate that it can use.
 //!
-//! It accepts TCP and Unix connections on its listeners. From the ClientHello it finds the route, and the certificate whose key
-//! can sign in one of the client's signature schemes. Then it terminates TLS, or passes the bytes through, and relays them
-//! between the client and a server of a backend until both sides have ended, without ever passing a truncated stream off as a
-//! complete one. Configuration and certificates are replaced while connections run; `check`, `explain` and `probe` answer in
-//! advance what would be served.
+//! It accepts TCP and Unix connections on its listeners. From the ClientHello it finds the route, and the certificate
+//! whose key can sign in one of the client's signature schemes. Then it terminates TLS, or passes the bytes through,
+//! and relays them between the client and a server of a backend until both sides have ended, without ever passing a
+//! truncated stream off as a complete one. Configuration and certificates are replaced while connections run; `check`,
+//! `explain` and `probe` answer in advance what would be served.
 //!
 //! *A connection* is accepted by [`proxy::listener`], admitted by [`limit`], and led through its stages by
-//! [`proxy::connection`]: [`starttls`], the hello ([`tls::wire`]), the route ([`route::index`]), the certificate and the
-//! handshake ([`tls::handshake`]), the server ([`backend::connect`]), the [`relay`]. Every end is a [`proxy::ending`], and is
-//! reported by [`observe`]. *A configuration* is read and validated by [`config`], built into a [`snapshot`] and swapped in by
-//! [`reload`]; [`server`] starts all of it, [`admin`] shows and changes it, and [`cli`] is in front. *A certificate* is read by
-//! [`tls::certificate`] from its source into the store, and chosen by [`tls::certificate::select`] for each hello; [`explain`]
-//! takes the same way for a question.
+//! [`proxy::connection`]: [`starttls`], the hello ([`tls::wire`]), the route ([`route::index`]), the certificate and
+//! the handshake ([`tls::handshake`]), the server ([`backend::connect`]), the [`relay`]. Every end is a
+//! [`proxy::ending`], and is reported by [`observe`]. *A configuration* is read and validated by [`config`], built into
+//! a [`snapshot`] and swapped in by [`reload`]; [`server`] starts all of it, [`admin`] shows and changes it, and
+//! [`cli`] is in front. *A certificate* is read by [`tls::certificate`] from its source into the store, and chosen by
+//! [`tls::certificate::select`] for each hello; [`explain`] takes the same way for a question.
 //!
 //! # The table of rooms
 //!
-//! A room is a file or a folder: everything below it that has no row of its own belongs to it. A list of modules needs no row.
-//! A file may use the files of its own room, and those of the rooms that its row names; these are further down in the table,
-//! never further up. In the last column, `tls` means every room in `tls`. No files use each other in a circle, and that includes
-//! a parent and its child. `tests/it/layers.rs` reads this table and checks all of it: also that every file has a row, every row
-//! a file, and every name in the last column a use.
+//! A room is a file or a folder: everything below it that has no row of its own belongs to it. A list of modules needs
+//! no row. A file may use the files of its own room, and those of the rooms that its row names; these are further down
+//! in the table, never further up. In the last column, `tls` means every room in `tls`. No files use each other in a
+//! circle, and that includes a parent and its child. `tests/it/layers.rs` reads this table and checks all of it: also
+//! that every file has a row, every row a file, and every name in the last column a use.
 //!
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|

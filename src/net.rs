@@ -1,5 +1,5 @@
-//! Sockets below any protocol: addresses, options, buffers, pipes, ways to close; and the PROXY protocol. Must not know: TLS
-//! policies, the configuration.
+//! Sockets below any protocol: addresses, options, buffers, pipes, ways to close; and the PROXY protocol. Must not
+//! know: TLS policies, the configuration.
 
 pub mod address;
 pub mod buffer;

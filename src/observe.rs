@@ -1,5 +1,5 @@
-//! What tlsgate reports about itself: outcomes, the access log, the diagnostic log, metrics. Must not know: how connections
-//! work.
+//! What tlsgate reports about itself: outcomes, the access log, the diagnostic log, metrics. Must not know: how
+//! connections work.
 
 pub mod access;
 mod line;

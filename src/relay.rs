@@ -1,5 +1,5 @@
-//! Relays bytes both ways after the handshake, until that ends. Must not know: certificates, routes, the configuration, how a
-//! connection is closed.
+//! Relays bytes both ways after the handshake, until that ends. Must not know: certificates, routes, the configuration,
+//! how a connection is closed.
 
 use rustls::AlertDescription;
 
@@ -24,8 +24,8 @@ pub enum End {
     ClientReset { ended: bool },
     /// The client sent a fatal alert.
     ClientAlert(AlertDescription),
-    /// The client sent a record that cannot be decrypted or is not valid. `last_words` has to be written to the client: what
-    /// was on its way already, then the alert.
+    /// The client sent a record that cannot be decrypted or is not valid. `last_words` has to be written to the client:
+    /// what was on its way already, then the alert.
     ClientBadRecord { reason: String, last_words: Vec<u8> },
     /// The backend's connection was reset.
     BackendReset,

@@ -1,9 +1,10 @@
-//! The exchange in the clear before TLS begins: LDAP's StartTLS and PostgreSQL's SSLRequest, on the server's side and on the
-//! client's. Must not know: TLS, backends, listeners.
+//! The exchange in the clear before TLS begins: LDAP's StartTLS and PostgreSQL's SSLRequest, on the server's side and
+//! on the client's. Must not know: TLS, backends, listeners.
 //!
-//! Nothing that was sent in the clear is used after this exchange: a request for TLS is granted only if no byte follows it before
-//! the answer. If one does, the connection ends, and the bytes are discarded (as in CVE-2011-0411 and CVE-2021-23214, an attacker
-//! could otherwise add commands in the clear that are later processed as if they were encrypted).
+//! Nothing that was sent in the clear is used after this exchange: a request for TLS is granted only if no byte follows
+//! it before the answer. If one does, the connection ends, and the bytes are discarded (as in CVE-2011-0411 and
+//! CVE-2021-23214, an attacker could otherwise add commands in the clear that are later processed as if they were
+//! encrypted).
 //!
 //! A new protocol needs a file beside these, and an arm in each `match` below.
 
@@ -45,8 +46,8 @@ impl Protocol {
         }
     }
 
-    /// Whether a server's answer to [`request`](Self::request) grants TLS: `false` until the answer is complete. An error is
-    /// the reason why TLS does not begin. It is also an error if bytes follow the answer.
+    /// Whether a server's answer to [`request`](Self::request) grants TLS: `false` until the answer is complete. An
+    /// error is the reason why TLS does not begin. It is also an error if bytes follow the answer.
     pub fn is_granted(self, answer: &[u8]) -> Result<bool, String> {
         match self {
             Self::Ldap => ldap::is_granted(answer),
@@ -55,8 +56,8 @@ impl Protocol {
     }
 }
 
-/// The exchange with one client, on the server's side. No I/O: the owner of the socket appends to [`Opening::raw`] and calls
-/// [`Opening::step`].
+/// The exchange with one client, on the server's side. No I/O: the owner of the socket appends to [`Opening::raw`] and
+/// calls [`Opening::step`].
 #[derive(Debug)]
 pub enum Opening {
     Ldap(ldap::Opening),
@@ -105,7 +106,8 @@ impl Opening {
     }
 }
 
-/// Answers until TLS begins; `early` was read already. Returns the bytes of TLS that were read. The caller sets the deadline.
+/// Answers until TLS begins; `early` was read already. Returns the bytes of TLS that were read. The caller sets the
+/// deadline.
 pub async fn begin(protocol: Protocol, client: &mut Stream, early: Vec<u8>) -> Result<Vec<u8>, End> {
     let mut opening = Opening::new(protocol);
     *opening.raw() = early;
@@ -121,7 +123,8 @@ pub async fn begin(protocol: Protocol, client: &mut Stream, early: Vec<u8>) -> R
                 opening.step()
             }
             Step::Begin { say, early } => {
-                // A client must wait for this answer. Bytes that are here already were sent in the clear after the request.
+                // A client must wait for this answer. Bytes that are here already were sent in the clear after the
+                // request.
                 if !say.is_empty() && has_more(client).await? {
                     opening.pipelined()
                 } else {

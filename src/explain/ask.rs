@@ -10,8 +10,8 @@ use crate::tls::policy;
 use crate::tls::wire::codes;
 use crate::tls::wire::draft::Draft;
 
-/// Describes a client. It begins as a known client, as a captured one, or else as one that can do everything; each part that is
-/// given replaces that part of it.
+/// Describes a client. It begins as a known client, as a captured one, or else as one that can do everything; each part
+/// that is given replaces that part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ask {
     /// The server name that the client sends.

@@ -38,7 +38,8 @@ pub(super) fn candidates(
     // `min_by_key` returns the first of equals, as the choice itself does.
     let best_at = (0..seen.len()).filter_map(|at| Some((at, ranked(&seen[at])?))).min_by_key(|(_, (_, rank))| *rank);
     let about = About { hello, terms, address, now };
-    // A certificate that has both the name and a wildcard for it was examined twice. The first verdict is the better one.
+    // A certificate that has both the name and a wildcard for it was examined twice. The first verdict is the better
+    // one.
     let is_new = |at: usize| seen[..at].iter().all(|(earlier, _)| !Arc::ptr_eq(earlier, &seen[at].0));
     let described = seen.iter().enumerate().filter(|(at, _)| is_new(*at)).map(|(at, (certificate, verdict))| {
         let (matched, verdict, step, reason) = match (verdict, &best_at) {

@@ -1,5 +1,5 @@
-//! What one client would receive from a listener, and why: the ClientHello goes through the same code as in the proxy, and each
-//! decision about it is noted. Must not know: where the hello comes from, who asks.
+//! What one client would receive from a listener, and why: the ClientHello goes through the same code as in the proxy,
+//! and each decision about it is noted. Must not know: where the hello comes from, who asks.
 
 use std::net::IpAddr;
 
@@ -29,7 +29,8 @@ pub fn listener<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s Li
     })
 }
 
-/// Explains what happens with the ClientHello in `raw`, sent to `address` if that is known, at `now` (seconds since 1970).
+/// Explains what happens with the ClientHello in `raw`, sent to `address` if that is known, at `now` (seconds since
+/// 1970).
 pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: i64) -> Explanation {
     let mut explanation = Explanation {
         listener: listener.name.to_string(),

@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
-/// Reads to the end. More than `largest` bytes are an error. `length` is the expected number; it can be wrong, since a file can
-/// grow while it is read, and files in /proc report no length.
+/// Reads to the end. More than `largest` bytes are an error. `length` is the expected number; it can be wrong, since a
+/// file can grow while it is read, and files in /proc report no length.
 pub(super) fn read_to_end(from: impl Read, length: u64, largest: u64) -> io::Result<Vec<u8>> {
     let room = usize::try_from(length).map_or(0, |length| length.min(BELIEVED) + 1);
     let mut bytes = Vec::with_capacity(room);

@@ -15,7 +15,8 @@ pub fn is_read_once(path: &Path) -> bool {
         || progress::begin(path).and_then(|()| fs::metadata(path)).is_ok_and(|is| is.file_type().is_fifo())
 }
 
-/// Reads what is written into it, at most `largest` bytes. It waits until the writer closes it, however long that takes.
+/// Reads what is written into it, at most `largest` bytes. It waits until the writer closes it, however long that
+/// takes.
 pub fn read_once(path: &Path, largest: u64) -> io::Result<String> {
     progress::begin_pipe(path)?;
     let bytes = match is_stdin(path) {

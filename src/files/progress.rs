@@ -58,8 +58,8 @@ impl Progress {
     }
 }
 
-/// Notes that this thread is about to access `path`. It has to be called before every system call that can wait for a remote
-/// file server. An error if the work was given up.
+/// Notes that this thread is about to access `path`. It has to be called before every system call that can wait for a
+/// remote file server. An error if the work was given up.
 pub fn begin(path: &Path) -> io::Result<()> {
     step(path, false)
 }

@@ -1,6 +1,6 @@
-//! The part of BER (X.690) that LDAP uses (RFC 4511 section 5.1): definite lengths, in short or long form, and tags of one
-//! byte. Reading takes one element at a time and does not recurse, so that no peer can exhaust the stack.
-//! Must not know: what the elements mean.
+//! The part of BER (X.690) that LDAP uses (RFC 4511 section 5.1): definite lengths, in short or long form, and tags of
+//! one byte. Reading takes one element at a time and does not recurse, so that no peer can exhaust the stack. Must not
+//! know: what the elements mean.
 
 use thiserror::Error;
 
@@ -32,8 +32,8 @@ pub enum BerError {
     LongLength,
 }
 
-/// The first element, whose content may have at most `limit` bytes, and the bytes after it. An error is returned at the first
-/// byte that is not allowed, even if the element is not complete yet.
+/// The first element, whose content may have at most `limit` bytes, and the bytes after it. An error is returned at the
+/// first byte that is not allowed, even if the element is not complete yet.
 pub fn element(bytes: &[u8], limit: usize) -> Result<(Element<'_>, &[u8]), BerError> {
     let [tag, rest @ ..] = bytes else { return Err(BerError::Truncated) };
     if tag & LONG_TAG == LONG_TAG {

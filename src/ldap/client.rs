@@ -1,5 +1,5 @@
-//! The requests that tlsgate sends as a client, and what it expects as answers: a simple bind, the root entry, StartTLS. There
-//! is one request at a time. Must not know: how bytes are sent and received, how long to wait.
+//! The requests that tlsgate sends as a client, and what it expects as answers: a simple bind, the root entry,
+//! StartTLS. There is one request at a time. Must not know: how bytes are sent and received, how long to wait.
 
 use thiserror::Error;
 

@@ -39,8 +39,8 @@ pub struct ExtendedRequest<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// The message at the beginning, whose content may have at most `limit` bytes; `None` until it is complete. An error is
-    /// returned at the first byte that cannot belong to a message.
+    /// The message at the beginning, whose content may have at most `limit` bytes; `None` until it is complete. An
+    /// error is returned at the first byte that cannot belong to a message.
     pub fn read(bytes: &'a [u8], limit: usize) -> Result<Option<Self>, MessageError> {
         if bytes.first().is_some_and(|first| *first != SEQUENCE.0) {
             return Err(MessageError::NotLdap);
@@ -49,15 +49,16 @@ impl<'a> Message<'a> {
             Err(BerError::Truncated) => return Ok(None),
             element => element?,
         };
-        // The element is complete, so a value that is cut short inside it is an error and not a reason to wait for more.
+        // The element is complete, so a value that is cut short inside it is an error and not a reason to wait for
+        // more.
         let (id, rest) = ber::element(whole.content, limit)?;
         let (operation, rest) = ber::element(rest, limit)?;
         let id = ber::number(id.content).filter(|_| id.tag == INTEGER).ok_or(MessageError::Id)?;
         Ok(Some(Self { id, operation, rest, size: bytes.len() - behind.len() }))
     }
 
-    /// Whether the message has a critical control (section 4.1.11). Fails if [`Message::rest`] is neither empty nor a list of
-    /// controls.
+    /// Whether the message has a critical control (section 4.1.11). Fails if [`Message::rest`] is neither empty nor a
+    /// list of controls.
     pub fn has_critical_control(&self, limit: usize) -> Result<bool, MessageError> {
         if self.rest.is_empty() {
             return Ok(false);
@@ -132,8 +133,8 @@ const CONTROLS: Tag = Tag(0xa0);
 const REQUEST_NAME: Tag = Tag(0x80);
 const REQUEST_VALUE: Tag = Tag(0x81);
 
-/// The tag of the response to a request: bind, search, modify, add, delete, modify DN, compare, extended. `None` for any other
-/// tag.
+/// The tag of the response to a request: bind, search, modify, add, delete, modify DN, compare, extended. `None` for
+/// any other tag.
 pub fn response_to(request: Tag) -> Option<Tag> {
     Some(match request {
         BIND_REQUEST => BIND_RESPONSE,

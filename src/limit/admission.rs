@@ -70,7 +70,8 @@ pub struct Admission {
     pub limits: Limits,
     active: Arc<AtomicUsize>,
     waiting: Arc<Waiting>,
-    /// Connections of each client. Clients without connections are removed, so it has at most `max_connections` entries.
+    /// Connections of each client. Clients without connections are removed, so it has at most `max_connections`
+    /// entries.
     of_client: Arc<Mutex<HashMap<Client, usize>>>,
     rate: Option<Arc<Limiter>>,
     rate_per_client: Option<Arc<PerClient>>,
@@ -94,8 +95,8 @@ pub struct ListenerPermit {
 pub struct ClientPermit(Option<(Arc<Mutex<HashMap<Client, usize>>>, Client)>);
 
 impl Admission {
-    /// Limits that continue from `before`, which the same listener had before a reload. Active connections and blocked clients
-    /// are kept in any case; rates are kept if they are unchanged.
+    /// Limits that continue from `before`, which the same listener had before a reload. Active connections and blocked
+    /// clients are kept in any case; rates are kept if they are unchanged.
     pub fn new(clients: Prefixes, limits: Limits, before: Option<&Self>) -> Self {
         let rate = before.filter(|before| before.limits.rate == limits.rate).and_then(|before| before.rate.clone());
         let rate_per_client = before
@@ -133,9 +134,9 @@ impl Admission {
         self.blocked.count(|until| until > now)
     }
 
-    /// A permit for one more connection, if the listener and `room` have one left, or if a connection that has sent nothing
-    /// yet can give way. If only `room` is full and this listener has no such connection, `elsewhere` asks the other
-    /// listeners for one.
+    /// A permit for one more connection, if the listener and `room` have one left, or if a connection that has sent
+    /// nothing yet can give way. If only `room` is full and this listener has no such connection, `elsewhere` asks the
+    /// other listeners for one.
     pub fn permit_connection(
         &self,
         room: &Arc<Room>,

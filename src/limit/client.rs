@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An IPv4 address, or an IPv6 network of 64 bits: every subscriber has at least that many addresses (RFC 6177), so a limit
-/// for single IPv6 addresses would have no effect.
+/// An IPv4 address, or an IPv6 network of 64 bits: every subscriber has at least that many addresses (RFC 6177), so a
+/// limit for single IPv6 addresses would have no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Client(IpAddr);
 

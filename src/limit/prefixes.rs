@@ -15,8 +15,8 @@ pub struct Prefixes {
 }
 
 impl Prefixes {
-    /// With an empty `allow`, every address is allowed that `deny` does not contain. Otherwise only those in `allow` are. A
-    /// prefix in both lists is denied.
+    /// With an empty `allow`, every address is allowed that `deny` does not contain. Otherwise only those in `allow`
+    /// are. A prefix in both lists is denied.
     pub fn new<'p>(allow: impl IntoIterator<Item = &'p IpNet>, deny: impl IntoIterator<Item = &'p IpNet>) -> Self {
         let mut prefixes = Self { v4: PrefixMap::new(), v6: PrefixMap::new(), otherwise: true };
         for prefix in allow {

@@ -1,8 +1,8 @@
 //! How often something may happen, for one client or for all; what is remembered of clients is bounded.
 //!
-//! The algorithm is governor's GCRA: a bucket of `burst` that fills at the rate. A table has room for [`REMEMBERED`] clients.
-//! When it is full, the client that was not seen for the longest time is forgotten; at worst it begins again with a full
-//! bucket. Must not know: what is limited.
+//! The algorithm is governor's GCRA: a bucket of `burst` that fills at the rate. A table has room for [`REMEMBERED`]
+//! clients. When it is full, the client that was not seen for the longest time is forgotten; at worst it begins again
+//! with a full bucket. Must not know: what is limited.
 
 use std::hash::RandomState;
 use std::num::NonZeroU32;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts the connections of all listeners together, against a limit that may change at any time: permits that were given
-/// stay valid.
+/// Counts the connections of all listeners together, against a limit that may change at any time: permits that were
+/// given stay valid.
 #[derive(Debug)]
 pub struct Room {
     most: AtomicUsize,
@@ -32,8 +32,8 @@ impl Room {
         self.taken.load(Ordering::Relaxed) >= self.most.load(Ordering::Relaxed)
     }
 
-    /// A permit, and whether it is lent, which means that there is room for it only when another connection has given way.
-    /// At most [`LENT`] are lent at one time.
+    /// A permit, and whether it is lent, which means that there is room for it only when another connection has given
+    /// way. At most [`LENT`] are lent at one time.
     pub(super) fn enter(self: &Arc<Self>) -> Option<(RoomPermit, bool)> {
         let taken = self.taken.fetch_add(1, Ordering::Relaxed);
         let most = self.most.load(Ordering::Relaxed);
@@ -49,8 +49,8 @@ impl Drop for RoomPermit {
     }
 }
 
-/// Newcomers that hold a permit while the connections that were asked to give way still close. That takes one turn of their
-/// worker, so that a few are enough.
+/// Newcomers that hold a permit while the connections that were asked to give way still close. That takes one turn of
+/// their worker, so that a few are enough.
 const LENT: usize = 16;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Connections that have not sent a ClientHello yet, oldest first. Where there is no room, they give way to newcomers, so that
-//! silent clients cannot keep others out. Must not know: how much room there is, what a connection sends.
+//! Connections that have not sent a ClientHello yet, oldest first. Where there is no room, they give way to newcomers,
+//! so that silent clients cannot keep others out. Must not know: how much room there is, what a connection sends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

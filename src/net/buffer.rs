@@ -1,5 +1,5 @@
-//! Buffers that exist only while bytes are in flight. Each thread has small last-in-first-out pools, so that the buffer that is
-//! taken is still in the processor's caches. Must not know: what the bytes are.
+//! Buffers that exist only while bytes are in flight. Each thread has small last-in-first-out pools, so that the buffer
+//! that is taken is still in the processor's caches. Must not know: what the bytes are.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -15,7 +15,8 @@ pub enum Size {
     Large,
 }
 
-/// A buffer from this thread's pool, to which it returns when it is dropped; the default is no buffer, and takes no memory.
+/// A buffer from this thread's pool, to which it returns when it is dropped; the default is no buffer, and takes no
+/// memory.
 #[derive(Debug, Default)]
 pub struct Buffer(Box<[u8]>);
 
@@ -79,8 +80,8 @@ thread_local! {
     static POOLS: RefCell<[Vec<Box<[u8]>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
 }
 
-/// How many idle buffers a thread keeps of each size: at most 7 MiB. More are in use only while many connections wait for slow
-/// peers, and those are freed afterwards.
+/// How many idle buffers a thread keeps of each size: at most 7 MiB. More are in use only while many connections wait
+/// for slow peers, and those are freed afterwards.
 const KEPT: [usize; 3] = [64, 12, 16];
 
 #[cfg(test)]

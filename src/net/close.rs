@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::net::socket;
 use crate::net::stream::Stream;
 
-/// A connection that is reset when it is dropped, unless it was finished. A peer that is cut off in the middle, by a shutdown or
-/// a panic, must not take that for the end of the data.
+/// A connection that is reset when it is dropped, unless it was finished. A peer that is cut off in the middle, by a
+/// shutdown or a panic, must not take that for the end of the data.
 #[derive(Debug)]
 pub struct Unfinished {
     stream: Stream,
@@ -25,7 +25,8 @@ impl Unfinished {
         Self { stream, finished: false }
     }
 
-    /// A connection that needs no reset when it is dropped: what is sent on it marks its own end, as TLS does with close_notify.
+    /// A connection that needs no reset when it is dropped: what is sent on it marks its own end, as TLS does with
+    /// close_notify.
     pub fn with_marked_end(stream: Stream) -> Self {
         Self { stream, finished: true }
     }
@@ -40,8 +41,8 @@ impl Unfinished {
         self.finished = false;
     }
 
-    /// Waits until the kernel has sent what was written, for at most 5 seconds, then resets: the peer receives every byte, and
-    /// cannot take this for the end of the data.
+    /// Waits until the kernel has sent what was written, for at most 5 seconds, then resets: the peer receives every
+    /// byte, and cannot take this for the end of the data.
     pub async fn reset_after_delivery(mut self) {
         self.finished = false;
         // With TCP_NOTSENT_LOWAT at 1, "writable" means that nothing waits to be sent (tcp(7)).
@@ -79,8 +80,8 @@ impl Drop for Unfinished {
     }
 }
 
-/// Writes `last`, ends the sending side, and reads what is left for at most 2 seconds: closing with unread bytes would send a
-/// reset (RFC 2525 section 2.17), which can overtake the last bytes.
+/// Writes `last`, ends the sending side, and reads what is left for at most 2 seconds: closing with unread bytes would
+/// send a reset (RFC 2525 section 2.17), which can overtake the last bytes.
 pub async fn with_last_words(stream: &mut Stream, last: &[u8]) {
     let goodbye = async {
         stream.watch()?;
@@ -96,14 +97,15 @@ pub async fn with_last_words(stream: &mut Stream, last: &[u8]) {
         }
         io::Result::Ok(())
     };
-    // A failure does not matter: the connection is closed next. Boxed, since few connections end like this, and the futures of
-    // all of them would reserve the memory.
+    // A failure does not matter: the connection is closed next. Boxed, since few connections end like this, and the
+    // futures of all of them would reserve the memory.
     let _ = timeout(LINGER, Box::pin(goodbye)).await;
 }
 
 /// How long a client may take to read why it is refused.
 const LINGER: Duration = Duration::from_secs(2);
-/// How many bytes are read and discarded meanwhile: a client that never stops sending must not keep the connection busy.
+/// How many bytes are read and discarded meanwhile: a client that never stops sending must not keep the connection
+/// busy.
 const MOST_WASTE: usize = 256 * 1024;
 
 /// How long a peer may take to accept the last bytes before its connection is reset.

@@ -29,8 +29,8 @@ pub enum Listening {
     Unix { listener: UnixListener, file: Arc<SocketFile> },
 }
 
-/// The file of a Unix socket. It is removed when the last owner drops this, unless another process has put its own file there,
-/// or continues to use this one.
+/// The file of a Unix socket. It is removed when the last owner drops this, unless another process has put its own file
+/// there, or continues to use this one.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -38,7 +38,8 @@ pub struct SocketFile {
     handed_over: AtomicBool,
 }
 
-/// Identifies a file independently of its name. While a socket is bound to the file, its inode number is not used again.
+/// Identifies a file independently of its name. While a socket is bound to the file, its inode number is not used
+/// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileId {
     /// `st_dev` (stat(2)).
@@ -62,8 +63,8 @@ impl FileId {
 }
 
 impl Listening {
-    /// Binds a socket to the address and listens. A Unix socket gets the permissions `mode`; one that a killed process left
-    /// behind is replaced. The error's text contains advice.
+    /// Binds a socket to the address and listens. A Unix socket gets the permissions `mode`; one that a killed process
+    /// left behind is replaced. The error's text contains advice.
     pub fn bind(address: &Address, mode: u32) -> Result<Self> {
         let bound = match address {
             Address::Tcp(address) => socket::listen(*address).map(Self::Tcp),
@@ -72,10 +73,10 @@ impl Listening {
         bound.map_err(|error| explained(error, address))
     }
 
-    /// Continues with a socket that another process has bound to that address. If the file of a Unix socket is gone, or is
-    /// another one, a new socket is bound as if there were no other process: clients could not reach the old one, and a file
-    /// that belongs to a third process must not be removed later. The file belongs to the other process until
-    /// [`Listening::take_over`].
+    /// Continues with a socket that another process has bound to that address. If the file of a Unix socket is gone, or
+    /// is another one, a new socket is bound as if there were no other process: clients could not reach the old one,
+    /// and a file that belongs to a third process must not be removed later. The file belongs to the other process
+    /// until [`Listening::take_over`].
     pub fn inherited(handed: Handed, address: &Address, mode: u32) -> Result<Self> {
         match address {
             Address::Tcp(_) => Ok(Self::Tcp(handed.socket.into())),
@@ -194,8 +195,8 @@ impl Acceptor {
         Ok(Self { socket: socket::watch(socket, Interest::READABLE)?, path })
     }
 
-    /// The next connection, and the address of its peer. A peer over a Unix socket usually has bound no path; then the listening
-    /// socket's path stands in for it.
+    /// The next connection, and the address of its peer. A peer over a Unix socket usually has bound no path; then the
+    /// listening socket's path stands in for it.
     pub async fn accept(&self) -> Result<(Stream, Address)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         // `async_io` takes part in tokio's budget: even if connections arrive faster than they are accepted, the other tasks of
@@ -232,8 +233,8 @@ fn is_listened_to(path: &Path) -> bool {
     matches!(connected, Ok(()) | Err(Errno::AGAIN))
 }
 
-/// Binds in a folder that no other user can enter, sets the permissions there, and moves the socket to its place. So at no
-/// moment can a process without permission reach it, and one that a killed process left behind is replaced.
+/// Binds in a folder that no other user can enter, sets the permissions there, and moves the socket to its place. So at
+/// no moment can a process without permission reach it, and one that a killed process left behind is replaced.
 fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, FileId)> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {

@@ -45,8 +45,8 @@ impl Pipe {
     /// Takes what the socket has into the pipe, which must be empty. Returns how many bytes; 0 is the end.
     pub fn poll_fill(&mut self, from: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // If the pipe were not empty, EAGAIN could mean that the pipe is full. Readiness of the socket would be cleared
-        // wrongly, and epoll, which is edge-triggered, would not report it again. The reason for a short splice is not known
-        // either, so that it does not clear readiness.
+        // wrongly, and epoll, which is edge-triggered, would not report it again. The reason for a short splice is not
+        // known either, so that it does not clear readiness.
         debug_assert_eq!(self.held, 0);
         let into = &self.ends()?.into;
         loop {
@@ -116,8 +116,8 @@ impl Drop for Pipe {
     }
 }
 
-/// Whether the error means that this socket cannot be spliced, or that splice(2) is not available at all. If it has another
-/// cause, copying fails as well and shows that.
+/// Whether the error means that this socket cannot be spliced, or that splice(2) is not available at all. If it has
+/// another cause, copying fails as well and shows that.
 pub fn cannot_splice(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(errno, Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM))

@@ -10,13 +10,14 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Sets the options of every connection, to clients and to servers: no delay for small writes, keepalive probes, and a limit
-/// for how long a peer may be silent.
+/// Sets the options of every connection, to clients and to servers: no delay for small writes, keepalive probes, and a
+/// limit for how long a peer may be silent.
 pub fn prepare(stream: &impl AsFd) -> io::Result<()> {
     set_options(SockRef::from(stream))
 }
 
-/// Sets the same options on a listening socket. Accepted connections inherit them on Linux, which saves five calls for each.
+/// Sets the same options on a listening socket. Accepted connections inherit them on Linux, which saves five calls for
+/// each.
 pub fn prepare_listening(socket: &std::net::TcpListener) -> io::Result<()> {
     set_options(SockRef::from(socket))
 }
@@ -56,8 +57,8 @@ pub(super) fn is_writable(socket: &impl AsFd) -> bool {
     !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
 }
 
-/// A listening, non-blocking socket. An IPv6 address accepts only IPv6, so that `0.0.0.0` and `[::]` can be used together on
-/// one port.
+/// A listening, non-blocking socket. An IPv6 address accepts only IPv6, so that `0.0.0.0` and `[::]` can be used
+/// together on one port.
 pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -85,9 +86,9 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_PROBES: u32 = 4;
 
-/// As long as all probes take together. The kernel uses it instead of their number (tcp(7)), so that a dead peer is noticed
-/// after the same time whether bytes are on their way to it or not. Without it, unacknowledged bytes are sent again for a
-/// quarter of an hour or longer (tcp_retries2).
+/// As long as all probes take together. The kernel uses it instead of their number (tcp(7)), so that a dead peer is
+/// noticed after the same time whether bytes are on their way to it or not. Without it, unacknowledged bytes are sent
+/// again for a quarter of an hour or longer (tcp_retries2).
 const SILENCE: Duration = Duration::from_secs(60 + 4 * 15);
 
 /// The kernel reduces it to net.core.somaxconn, which is 4096 by default.

@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use crate::net::address::Address;
 use crate::net::socket;
 
-/// A connected socket. The descriptor is shared, so that the runtime can stop watching it and start again without another
-/// descriptor: established connections continue even when none is left.
+/// A connected socket. The descriptor is shared, so that the runtime can stop watching it and start again without
+/// another descriptor: established connections continue even when none is left.
 #[derive(Debug)]
 pub struct Stream(State);
 
@@ -139,8 +139,8 @@ impl Stream {
         Parked(Arc::clone(self.0.socket()))
     }
 
-    /// The runtime stops watching it until [`Stream::watch`]: whatever arrives meanwhile would wake this thread each time,
-    /// although it is not read yet.
+    /// The runtime stops watching it until [`Stream::watch`]: whatever arrives meanwhile would wake this thread each
+    /// time, although it is not read yet.
     pub fn unwatch(&mut self) {
         if let State::Watched(watched) = &self.0 {
             self.0 = State::Unwatched(Arc::clone(watched.get_ref()));
@@ -173,8 +173,8 @@ impl Stream {
         self.watched()?.poll_write_ready(cx).map_ok(drop)
     }
 
-    /// Whether urgent data has arrived since the socket was last found empty. The kernel ends a read at such data, and a splice
-    /// does not get past it, although there may be more after it: then neither shows that the socket is empty.
+    /// Whether urgent data has arrived since the socket was last found empty. The kernel ends a read at such data, and
+    /// a splice does not get past it, although there may be more after it: then neither shows that the socket is empty.
     pub fn is_urgent(&self) -> bool {
         self.urgent(|_| ()).is_some()
     }
@@ -182,7 +182,8 @@ impl Stream {
     /// Calls `then` with the readiness that reports urgent data, if there is any.
     fn urgent<R>(&self, then: impl FnOnce(&mut Readiness<'_>) -> R) -> Option<R> {
         let watched = self.watched().ok()?;
-        // This only reads memory, and decides for almost all sockets. It is also true for a closed one, which is not urgent.
+        // This only reads memory, and decides for almost all sockets. It is also true for a closed one, which is not
+        // urgent.
         watched.try_io(Interest::PRIORITY, |_| Ok(())).ok()?;
         let mut cx = Context::from_waker(Waker::noop());
         match pin!(watched.ready(Interest::PRIORITY)).poll(&mut cx) {
@@ -191,8 +192,8 @@ impl Stream {
         }
     }
 
-    /// Reads into all of `pieces` with one call. A read that does not fill them has read everything, unless urgent data has
-    /// ended it. So it clears readiness, which saves a second call that would only return EAGAIN.
+    /// Reads into all of `pieces` with one call. A read that does not fill them has read everything, unless urgent data
+    /// has ended it. So it clears readiness, which saves a second call that would only return EAGAIN.
     pub fn poll_read_pieces(&self, cx: &mut Context<'_>, pieces: &mut [IoSliceMut<'_>]) -> Poll<io::Result<usize>> {
         let room: usize = pieces.iter().map(|piece| piece.len()).sum();
         loop {
@@ -209,7 +210,8 @@ impl Stream {
         }
     }
 
-    /// Writes as much of `pieces` as the socket takes, with one call. A short write means that it is full, and clears readiness.
+    /// Writes as much of `pieces` as the socket takes, with one call. A short write means that it is full, and clears
+    /// readiness.
     pub fn poll_write_pieces(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         loop {
@@ -221,8 +223,8 @@ impl Stream {
         }
     }
 
-    /// Writes the last bytes before the end of the sending side. The caller ends it right after, so that both travel in one
-    /// packet.
+    /// Writes the last bytes before the end of the sending side. The caller ends it right after, so that both travel in
+    /// one packet.
     pub fn poll_write_last(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         // MSG_MORE keeps the segment back until the shutdown, which then sends both in one packet.
         let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
@@ -266,8 +268,8 @@ impl Stream {
         self.watched()?.try_io(interest, |_| io())
     }
 
-    /// Whether bytes wait here that were not sent yet, because the peer has no room for them or the network is slow. Bytes on
-    /// their way do not count. For a Unix socket this is not known, and false.
+    /// Whether bytes wait here that were not sent yet, because the peer has no room for them or the network is slow.
+    /// Bytes on their way do not count. For a Unix socket this is not known, and false.
     pub fn has_unsent(&self) -> bool {
         self.is_tcp() && socket::has_unsent(self)
     }

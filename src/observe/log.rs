@@ -25,8 +25,8 @@ pub struct Flush {
     _guard: Option<WorkerGuard>,
 }
 
-/// Starts the log of this process, with colours only on a terminal. A separate thread writes the lines. If it cannot keep up,
-/// lines are dropped, so that nothing ever waits for the log.
+/// Starts the log of this process, with colours only on a terminal. A separate thread writes the lines. If it cannot
+/// keep up, lines are dropped, so that nothing ever waits for the log.
 pub fn start(level: Level) -> Flush {
     let filter = match level {
         Level::Error => LevelFilter::ERROR,
@@ -48,6 +48,6 @@ pub fn start(level: Level) -> Flush {
     Flush { _guard: started.is_ok().then_some(flush) }
 }
 
-/// How many lines may wait to be written: enough for one warning about each of ten thousand certificates. The queue takes half
-/// a megabyte from the start; the crate's default would take four.
+/// How many lines may wait to be written: enough for one warning about each of ten thousand certificates. The queue
+/// takes half a megabyte from the start; the crate's default would take four.
 const QUEUED: usize = 16 * 1024;

@@ -1,7 +1,7 @@
 //! Counters and histograms for Prometheus. Values that are read from the state on each request are not here.
 //!
-//! No series has a label with a client's address or a name that a client sent, so that clients cannot increase the number of
-//! series. Must not know: who reads the metrics, how connections work.
+//! No series has a label with a client's address or a name that a client sent, so that clients cannot increase the
+//! number of series. Must not know: who reads the metrics, how connections work.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -233,8 +233,8 @@ impl Traffic {
     }
 }
 
-/// Bounds for the lifetime of a connection in seconds: from a single handshake to a directory connection that is open for a
-/// working day.
+/// Bounds for the lifetime of a connection in seconds: from a single handshake to a directory connection that is open
+/// for a working day.
 const LIVES: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 28_800.0];
 
 /// Bounds for handshakes and connects, in seconds.

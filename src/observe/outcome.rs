@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-/// The end of a connection. The label (the variant in `snake_case`) is part of the documented format of the log and the metrics.
+/// The end of a connection. The label (the variant in `snake_case`) is part of the documented format of the log and the
+/// metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -40,8 +41,8 @@ pub enum Outcome {
     StarttlsTimeout,
     /// The client tried to continue in the clear: its requests were refused, and it did not ask for TLS.
     StarttlsRefused,
-    /// The client's request for TLS was followed by more bytes in the clear. An attacker adds such bytes so that they are
-    /// processed as if they had been encrypted.
+    /// The client's request for TLS was followed by more bytes in the clear. An attacker adds such bytes so that they
+    /// are processed as if they had been encrypted.
     StarttlsPipelined,
     /// The client's bytes do not belong to the protocol in which it has to ask for TLS.
     StarttlsInvalid,
@@ -51,8 +52,8 @@ pub enum Outcome {
     HelloClosed,
     /// The client took longer than `handshake_timeout` to send its ClientHello.
     HelloTimeout,
-    /// The client had not sent its ClientHello when the listener was full, or the limit of open files was reached, and a new
-    /// client connected. Of all such clients it had waited longest.
+    /// The client had not sent its ClientHello when the listener was full, or the limit of open files was reached, and
+    /// a new client connected. Of all such clients it had waited longest.
     HelloPreempted,
     /// The client's bytes are not TLS, but for example plain HTTP, SSH or LDAP.
     NotTls,
@@ -154,8 +155,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the client's handshake failed, which counts for `handshake_failures`. A client that connects and closes without
-    /// sending anything has not failed, since port checks do that; nor has one that had to give way.
+    /// Whether the client's handshake failed, which counts for `handshake_failures`. A client that connects and closes
+    /// without sending anything has not failed, since port checks do that; nor has one that had to give way.
     pub fn is_failed_handshake(self) -> bool {
         self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted)
     }
@@ -165,7 +166,8 @@ impl Outcome {
         self.phase() == Phase::BeforeHandshake
     }
 
-    /// Whether tlsgate refused the connection before its first byte of TLS: because of a limit, the client's address or the proxy.
+    /// Whether tlsgate refused the connection before its first byte of TLS: because of a limit, the client's address or
+    /// the proxy.
     pub fn is_refusal(self) -> bool {
         self.phase() == Phase::Admission
     }

@@ -51,7 +51,8 @@ impl Admitted {
         Ok(Self { connection, client: None })
     }
 
-    /// The client has sent its ClientHello, or something that ends the connection before it: it no longer has to give way.
+    /// The client has sent its ClientHello, or something that ends the connection before it: it no longer has to give
+    /// way.
     pub fn stop_waiting(&mut self) {
         self.connection.stop_waiting();
     }

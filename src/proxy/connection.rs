@@ -1,6 +1,6 @@
 //! The life of one connection, top to bottom: PROXY header, where one is expected → StartTLS, where it is configured →
-//! ClientHello → route → terms and certificate → handshake → backend → relay (or, passed through: backend → relay) → one
-//! access-log record. Must not know: listeners' sockets, configuration, the outcome that each end is recorded with.
+//! ClientHello → route → terms and certificate → handshake → backend → relay (or, passed through: backend → relay) →
+//! one access-log record. Must not know: listeners' sockets, configuration, the outcome that each end is recorded with.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ use crate::tls::wire::hello::{Hello, HelloError};
 
 /// An accepted connection, and what is held for it until it ends.
 ///
-/// The fields are dropped in this order: when the record is written, the permit is already free; when all connections have
-/// ended, all records are already written.
+/// The fields are dropped in this order: when the record is written, the permit is already free; when all connections
+/// have ended, all records are already written.
 pub struct Accepted<K> {
     /// The permits of the listener and the client.
     pub admitted: Admitted,
@@ -50,8 +50,8 @@ pub struct Accepted<K> {
 /// Serves an accepted connection until it ends, in whichever way.
 pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
     let Accepted { admitted, entry, listener, .. } = &mut *accepted;
-    // Most connections are idle most of the time. Each half has a box of its own size, so an idle relay does not keep the
-    // memory that only the beginning needed.
+    // Most connections are idle most of the time. Each half has a box of its own size, so an idle relay does not keep
+    // the memory that only the beginning needed.
     let ready = Box::pin(begin(client, listener, entry, admitted)).await;
     if let Some(relay) = ready.map(|(client, ready)| ready.relay(client, patience(listener), entry)) {
         relay.await;
@@ -67,7 +67,8 @@ fn patience(listener: &Listener) -> Patience {
     Patience { idle: listener.handling.idle_timeout, half_closed: listener.handling.half_close_timeout }
 }
 
-/// Everything up to the point where bytes can be relayed. `None` if the connection ended before that; it is closed then.
+/// Everything up to the point where bytes can be relayed. `None` if the connection ended before that; it is closed
+/// then.
 async fn begin<'l>(
     mut client: Stream,
     listener: &'l Listener,
@@ -128,7 +129,8 @@ async fn stages<'l>(
     pass_through(client, first, pool, entry).await
 }
 
-/// Reads the header of the proxy in front, and admits the client that it names. Returns the bytes that follow the header.
+/// Reads the header of the proxy in front, and admits the client that it names. Returns the bytes that follow the
+/// header.
 async fn proxy_header(
     client: &mut Stream,
     listener: &Listener,
@@ -197,12 +199,14 @@ async fn terminate<'l>(
         return Err(error.into());
     }
     let began = Instant::now();
-    // Without a server name the address decides. Asking the kernel for it costs a system call, so only where it is needed.
+    // Without a server name the address decides. Asking the kernel for it costs a system call, so only where it is
+    // needed.
     let needed = hello.server_name.is_none() && terminator.certificates.knows_addresses();
     let address = if needed { destination(client, entry).ip() } else { None };
     let choice = terminator.choose(&hello, address, Timestamp::now().as_second(), &mut ())?;
     entry.chosen(&choice);
-    // Boxed here and below: only a few connections are in a handshake at one time, and all futures would reserve the memory.
+    // Boxed here and below: only a few connections are in a handshake at one time, and all futures would reserve the
+    // memory.
     let accepting = timeout_at(deadline, Box::pin(terminator.accept(client, hello, choice)));
     let terminated = accepting.await.map_err(|_| Late::Handshake)??;
     entry.agreed(&terminated, began.elapsed());

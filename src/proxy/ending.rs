@@ -45,8 +45,8 @@ pub struct Closing {
 pub enum Farewell {
     /// An ordinary, immediate close.
     Close,
-    /// The end of what we send. What the peer still sends is read for a bounded time: closing with unread bytes would send
-    /// a reset, which can overtake what was sent before.
+    /// The end of what we send. What the peer still sends is read for a bounded time: closing with unread bytes would
+    /// send a reset, which can overtake what was sent before.
     Shut,
     /// A fatal alert in plaintext (RFC 8446 section 6.2), and then as for `Shut`.
     Alert(AlertDescription),

@@ -1,5 +1,5 @@
-//! The record of one connection: collects what is known of it and how it ended; when it is dropped, writes the line of the
-//! access log and the counts. No I/O. Must not know: in which order things happen, how a connection is closed.
+//! The record of one connection: collects what is known of it and how it ended; when it is dropped, writes the line of
+//! the access log and the counts. No I/O. Must not know: in which order things happen, how a connection is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,8 @@ use crate::tls::wire::hello::Hello;
 
 mod facts;
 
-/// The record of a connection. It is written when this is dropped, so that a connection that is cut off by a shutdown or a
-/// panic is logged as well.
+/// The record of a connection. It is written when this is dropped, so that a connection that is cut off by a shutdown
+/// or a panic is logged as well.
 pub struct Entry {
     pub(super) record: Record,
     pub(super) traffic: Traffic,
@@ -150,8 +150,8 @@ impl Entry {
         self.metrics.connected(backend, took);
     }
 
-    /// The server ended the relay with an alert. If that was all that it sent, it has refused the handshake: in TLS 1.3 a
-    /// server that requires another certificate, or any, reports it when the client takes the handshake for complete.
+    /// The server ended the relay with an alert. If that was all that it sent, it has refused the handshake: in TLS 1.3
+    /// a server that requires another certificate, or any, reports it when the client takes the handshake for complete.
     pub(super) fn backend_alert(&self, backend: &str) {
         if let (0, Some(address)) = (self.traffic.sent(), &self.record.backend_address) {
             self.connect_failure(backend, address, FailureKind::TlsAlert);

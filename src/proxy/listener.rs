@@ -77,7 +77,8 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
                 pulse.beat();
                 start(stream, peer, socket.path(), &name, here, &shared);
                 if shared.room.is_full() {
-                    // Connections that were asked to give way run first, so that their permits are free for the next one.
+                    // Connections that were asked to give way run first, so that their permits are free for the next
+                    // one.
                     yield_now().await;
                 }
             }

@@ -1,8 +1,8 @@
 //! A periodic timer that runs while connections arrive. Must not know: what a connection does.
 //!
-//! A timer that is due before all others of its thread makes tokio wake that thread with a system call, since the thread
-//! might sleep until a later time. Each connection would cause two or three such calls. While this timer runs, which is
-//! always due earlier, it causes none.
+//! A timer that is due before all others of its thread makes tokio wake that thread with a system call, since the
+//! thread might sleep until a later time. Each connection would cause two or three such calls. While this timer runs,
+//! which is always due earlier, it causes none.
 
 use std::future::pending;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! The second half of a connection's life: the relay between a client and its server, and the end of both. Must not know:
-//! how that server was chosen.
+//! The second half of a connection's life: the relay between a client and its server, and the end of both. Must not
+//! know: how that server was chosen.
 
 use std::pin::{Pin, pin};
 
@@ -91,8 +91,8 @@ impl PassingThrough<'_> {
     /// Passes on what was read so far, and then everything else, unchanged.
     pub(super) async fn relay(self, client: Stream, patience: Patience, entry: &mut Entry) {
         let Self { first, connected, pool } = self;
-        // Not `with_marked_end`: whether the bytes mark their own end is not known here, so an end that is not orderly is a
-        // reset.
+        // Not `with_marked_end`: whether the bytes mark their own end is not known here, so an end that is not orderly
+        // is a reset.
         let (mut client, mut backend, lease) = (Unfinished::new(client), connected.stream, connected.lease);
         let end = {
             let (from, to) = (client.as_mut(), backend.as_mut());

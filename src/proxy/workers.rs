@@ -34,8 +34,8 @@ impl Workers {
     pub fn assign(&self, here: usize) -> Assignment {
         let connections = |index: usize| self.0[index].connections.load(Ordering::Relaxed);
         let least = (0..self.0.len()).min_by_key(|index| connections(*index)).unwrap_or(here);
-        // Moving a connection to another thread costs about as much as accepting it; a few more here than elsewhere cost
-        // nothing.
+        // Moving a connection to another thread costs about as much as accepting it; a few more here than elsewhere
+        // cost nothing.
         let most_here = connections(least) + connections(least) / SLACK;
         let index = if connections(here) <= most_here { here } else { least };
         self.0[index].connections.fetch_add(1, Ordering::Relaxed);

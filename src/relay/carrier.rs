@@ -1,6 +1,6 @@
-//! Moves bytes from one socket to another: a few by copying, many by splicing them through a pipe. A buffer or a pipe is
-//! held only while there is something in it. Without a pipe, or with a socket that cannot be spliced, many bytes are copied
-//! as well. Must not know: what the bytes are.
+//! Moves bytes from one socket to another: a few by copying, many by splicing them through a pipe. A buffer or a pipe
+//! is held only while there is something in it. Without a pipe, or with a socket that cannot be spliced, many bytes are
+//! copied as well. Must not know: what the bytes are.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Range;
@@ -202,7 +202,7 @@ mod tests {
         let (mut to, mut sink) = pair(false).await;
         source.write_all(b"before").unwrap();
         poll_fn(|cx| from.poll_read_ready(cx)).await.unwrap();
-        // The runtime does not hear of these until it has to wait.
+        // The runtime does not notice these until it has to wait.
         SockRef::from(&source).send_out_of_band(b"!").unwrap();
         source.write_all(b"behind").unwrap();
         source.shutdown(Shutdown::Write).unwrap();

@@ -1,5 +1,5 @@
-//! What a peer has sent over TLS: plaintext, decrypted in place and not yet passed on, and after it the bytes that are not
-//! decrypted yet. Must not know: where they come from, where they go.
+//! What a peer has sent over TLS: plaintext, decrypted in place and not yet passed on, and after it the bytes that are
+//! not decrypted yet. Must not know: where they come from, where they go.
 
 use std::io::IoSlice;
 use std::ops::Range;
@@ -78,7 +78,8 @@ impl Intake {
     /// `count` bytes were read into the room.
     pub(super) fn filled(&mut self, count: usize) {
         self.unopened.end += count;
-        // A small buffer that is full shows that there is more; a large one that gets little shows that the rush is over.
+        // A small buffer that is full shows that there is more; a large one that gets little shows that the rush is
+        // over.
         self.bulk = if self.bulk { count >= BULK } else { self.unopened.end == self.buffer.len() };
     }
 
@@ -104,8 +105,8 @@ impl Intake {
         self.unopened = 0..length;
     }
 
-    /// Opens every complete record. Returns how many bytes of plaintext that added, and whether more will follow. `reply`
-    /// collects what the record layer has to answer.
+    /// Opens every complete record. Returns how many bytes of plaintext that added, and whether more will follow.
+    /// `reply` collects what the record layer has to answer.
     pub(super) fn open(&mut self, records: &mut Records, reply: &mut Vec<u8>) -> (usize, Result<Came, RecordError>) {
         let mut fresh = 0;
         loop {
@@ -135,8 +136,8 @@ impl Intake {
         }
     }
 
-    /// Adds a piece of plaintext. A short one is moved to the end of the piece before it, since that costs less than to write
-    /// it as a slice of its own.
+    /// Adds a piece of plaintext. A short one is moved to the end of the piece before it, since that costs less than to
+    /// write it as a slice of its own.
     fn add(&mut self, piece: Range<usize>) {
         match self.pieces.last_mut() {
             _ if piece.is_empty() => {}
@@ -149,7 +150,8 @@ impl Intake {
         }
     }
 
-    /// Fills `slices` with the plaintext that is not passed on yet, as far as they suffice. Returns how many are filled.
+    /// Fills `slices` with the plaintext that is not passed on yet, as far as they suffice. Returns how many are
+    /// filled.
     pub(super) fn plain<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let waiting = &self.pieces[self.passed..];
         slices.iter_mut().zip(waiting).for_each(|(slice, piece)| *slice = IoSlice::new(&self.buffer[piece.clone()]));

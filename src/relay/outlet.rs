@@ -1,5 +1,5 @@
-//! What is on its way to a peer: encrypted records or plain bytes, and before and after them the TLS protocol's own records
-//! (tickets, key updates, alerts). Must not know: where it comes from.
+//! What is on its way to a peer: encrypted records or plain bytes, and before and after them the TLS protocol's own
+//! records (tickets, key updates, alerts). Must not know: where it comes from.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Range;
@@ -63,8 +63,8 @@ impl Outlet {
         result
     }
 
-    /// Reads from `source` into slots, with `room` for the header and the tag around each, so that they are encrypted in
-    /// place. Nothing may be pending.
+    /// Reads from `source` into slots, with `room` for the header and the tag around each, so that they are encrypted
+    /// in place. Nothing may be pending.
     pub(super) fn read(&mut self, source: &Stream, cx: &mut Context<'_>, room: Room) -> Poll<io::Result<usize>> {
         let slots = self.slots(self.bulk);
         let mut pieces = slots
@@ -110,11 +110,12 @@ impl Outlet {
         Ok(())
     }
 
-    /// Writes as much as the socket takes, in one call; when everything is written, the buffer is given back. `last`: the end
-    /// of the sending side follows.
+    /// Writes as much as the socket takes, in one call; when everything is written, the buffer is given back. `last`:
+    /// the end of the sending side follows.
     pub(super) fn write(&mut self, stream: &Stream, last: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let slices = self.slices();
-        // Empty slices at both ends are left out: a single one that is left can travel with the end (`poll_write_last`).
+        // Empty slices at both ends are left out: a single one that is left can travel with the end
+        // (`poll_write_last`).
         let used = slices.iter().rposition(|slice| !slice.is_empty()).map_or(0, |last| last + 1);
         let skip = slices.iter().position(|slice| !slice.is_empty()).unwrap_or(0);
         let mut count = match &slices[skip..used] {

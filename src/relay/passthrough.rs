@@ -1,8 +1,8 @@
 //! The relay of a connection that is passed through: bytes both ways, as they are.
 //!
-//! One task drives both directions, as for a terminated connection; each holds at most one buffer or pipe, and none while
-//! nothing moves. What an end means in TLS is for the peers to decide: a FIN is passed on as a FIN, a reset as a reset.
-//! Must not know: what the bytes are.
+//! One task drives both directions, as for a terminated connection; each holds at most one buffer or pipe, and none
+//! while nothing moves. What an end means in TLS is for the peers to decide: a FIN is passed on as a FIN, a reset as a
+//! reset. Must not know: what the bytes are.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -17,7 +17,8 @@ use crate::relay::End;
 use crate::relay::carrier::Carrier;
 use crate::relay::patience::{Clock, Moved, Patience};
 
-/// Relays until both directions have ended, or something ends them earlier. `first` is what the client has sent already.
+/// Relays until both directions have ended, or something ends them earlier. `first` is what the client has sent
+/// already.
 pub async fn relay(
     client: &mut Stream,
     backend: &mut Stream,
@@ -63,7 +64,8 @@ struct Relay<'a> {
     traffic: &'a mut Traffic,
     up: Direction,
     down: Direction,
-    /// The client's connection was reset. The kernel reports that only once; a later read looks like the end of the data.
+    /// The client's connection was reset. The kernel reports that only once; a later read looks like the end of the
+    /// data.
     client_broke: bool,
     /// The same for the backend's.
     backend_broke: bool,
@@ -177,8 +179,8 @@ impl Relay<'_> {
         (Poll::Pending, moved)
     }
 
-    /// Stops watching a sender of many bytes whose receiver is slow, until there is room again: each of its packets would
-    /// wake this thread for nothing.
+    /// Stops watching a sender of many bytes whose receiver is slow, until there is room again: each of its packets
+    /// would wake this thread for nothing.
     fn look_away(&mut self) {
         if self.up.carrier.is_splicing() && self.down.carrier.is_empty() {
             self.client.unwatch();
@@ -207,8 +209,8 @@ impl Relay<'_> {
             }
             Ok(step) => Ok(step),
             Err(Broken::Sender) => Err(End::ClientReset { ended: false }),
-            // The backend may have answered before it closed, and that answer is still delivered. EPIPE follows an orderly
-            // end; any other error is a reset.
+            // The backend may have answered before it closed, and that answer is still delivered. EPIPE follows an
+            // orderly end; any other error is a reset.
             Err(Broken::Receiver(error)) => {
                 self.backend_broke |= error.kind() != ErrorKind::BrokenPipe;
                 Ok(Step::Moved)

@@ -48,7 +48,8 @@ impl Clock {
         Self { idle, half_closed, moved: [Instant::now(); 2], half: false, looked: false, eased: [false; 2] }
     }
 
-    /// Notes what has moved, and whether one direction has ended. Returns whether the timer must fire earlier than before.
+    /// Notes what has moved, and whether one direction has ended. Returns whether the timer must fire earlier than
+    /// before.
     pub(super) fn note(&mut self, moved: Moved, half: bool) -> bool {
         let (had_looked, was_half) = (self.looked, self.half);
         let something = moved.up || moved.down;
@@ -81,9 +82,10 @@ impl Clock {
         }
         self.looked = silent >= STALL;
         for ((stream, moved), eased) in [client, backend].into_iter().zip(self.moved).zip(&mut self.eased) {
-            // A peer that acknowledges nothing is gone, and the kernel ends its connection (TCP_USER_TIMEOUT). But where
-            // unsent bytes wait, the peer may be there and merely have no room for them, even while it sends itself. The
-            // kernel's limit ends such a connection too, so it is lifted: the limits of this relay decide then.
+            // A peer that acknowledges nothing is gone, and the kernel ends its connection (TCP_USER_TIMEOUT). But
+            // where unsent bytes wait, the peer may be there and merely have no room for them, even while it sends
+            // itself. The kernel's limit ends such a connection too, so it is lifted: the limits of this relay decide
+            // then.
             let ease = moved.elapsed() >= STALL && stream.has_unsent();
             if ease != *eased {
                 stream.limit_silence(!ease);
@@ -101,8 +103,8 @@ impl Clock {
     }
 }
 
-/// How long nothing has moved before the sockets are examined: half of the time after which the kernel ends the connection
-/// of a silent peer.
+/// How long nothing has moved before the sockets are examined: half of the time after which the kernel ends the
+/// connection of a silent peer.
 const STALL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

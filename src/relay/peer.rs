@@ -1,5 +1,5 @@
-//! One of the two peers of a relay: its connection, in plain bytes or in TLS records, and what is on its way from it and to
-//! it. Must not know: which of the two it is, what the other one is.
+//! One of the two peers of a relay: its connection, in plain bytes or in TLS records, and what is on its way from it
+//! and to it. Must not know: which of the two it is, what the other one is.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll, ready};
@@ -36,7 +36,8 @@ impl Wire {
         Self { records: None, closed: false, intake: Intake::default(), outlet: Outlet::default() }
     }
 
-    /// For a peer that uses TLS. `words` are encrypted records for it, which can wait a moment for data to be sent with.
+    /// For a peer that uses TLS. `words` are encrypted records for it, which can wait a moment for data to be sent
+    /// with.
     pub fn tls(finished: Finished, words: Vec<u8>) -> Self {
         let Finished { records, plain, wire, closed, .. } = finished;
         // After close_notify, what else was read is not data (RFC 8446 section 6.1).

@@ -1,8 +1,8 @@
 //! The relay of a terminated connection: two peers, each in TLS records or in plain bytes, and two ways between them.
 //!
-//! One task drives both ways. Each has at most one buffer: it reads only when what it read before is written. So a peer that
-//! does not read slows the other one down, and a connection on which nothing moves holds no buffer.
-//! Must not know: certificates, how connections are closed.
+//! One task drives both ways. Each has at most one buffer: it reads only when what it read before is written. So a peer
+//! that does not read slows the other one down, and a connection on which nothing moves holds no buffer. Must not know:
+//! certificates, how connections are closed.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -117,8 +117,8 @@ enum Step {
 }
 
 impl<'a> Relay<'a> {
-    /// Opens what was read along with the handshakes. Both sides are opened before any of it is encrypted for the other peer:
-    /// what is encrypted has to be written before there is room for more.
+    /// Opens what was read along with the handshakes. Both sides are opened before any of it is encrypted for the other
+    /// peer: what is encrypted has to be written before there is room for more.
     fn begin(&mut self) -> Result<(), End> {
         let opened = [Direction::Up, Direction::Down].map(|direction| {
             let from = self.between(direction).from;
@@ -137,8 +137,8 @@ impl<'a> Relay<'a> {
     fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, Moved) {
         let mut moved = Moved::default();
         for _ in 0..ROUNDS {
-            // The second way must not run after the first has ended the relay: it would write the outlet's bytes, which the
-            // end contains too (`last_words`), a second time.
+            // The second way must not run after the first has ended the relay: it would write the outlet's bytes, which
+            // the end contains too (`last_words`), a second time.
             let (up, down) = match self.go(Direction::Up, cx).and_then(|up| Ok((up, self.go(Direction::Down, cx)?))) {
                 Ok(steps) => steps,
                 Err(end) => return (Poll::Ready(end), moved),
@@ -177,8 +177,8 @@ impl<'a> Relay<'a> {
             return Ok(self.written(direction, written));
         }
         match &mut way.state {
-            // Nothing can be encrypted for a peer that has failed. The other way ends the relay once it has delivered that
-            // peer's last good bytes.
+            // Nothing can be encrypted for a peer that has failed. The other way ends the relay once it has delivered
+            // that peer's last good bytes.
             State::Open if matches!(back.state, State::Failing(_)) => Ok(Step::Blocked),
             State::Open if from.is_plain() => self.read_plain(direction, cx),
             State::Open => self.read_wire(direction, cx),
@@ -211,8 +211,8 @@ impl<'a> Relay<'a> {
             Poll::Ready(Err(error)) => error,
         };
         let Between { from, to, way, back } = self.between(direction);
-        // EPIPE follows an orderly end of the peer; any other error is a reset. The kernel reports a reset only once, so to
-        // the way that reads from this peer it would look like an end.
+        // EPIPE follows an orderly end of the peer; any other error is a reset. The kernel reports a reset only once,
+        // so to the way that reads from this peer it would look like an end.
         way.broke |= error.kind() != ErrorKind::BrokenPipe;
         // A peer that has ended its data and closes without waiting for our close_notify has missed nothing.
         let nothing_missed =

@@ -110,8 +110,8 @@ pub(super) fn is_granted(answer: &[u8]) -> Result<bool, String> {
     })
 }
 
-/// The first message, and whether it has a critical control. No control is supported here, so a critical one must be refused
-/// (section 4.1.11).
+/// The first message, and whether it has a critical control. No control is supported here, so a critical one must be
+/// refused (section 4.1.11).
 fn message(raw: &[u8]) -> Result<Option<(Message<'_>, bool)>, MessageError> {
     match Message::read(raw, MAX_MESSAGE)? {
         None => Ok(None),
@@ -134,10 +134,11 @@ fn impression(raw: &[u8], error: MessageError) -> String {
     }
 }
 
-/// The largest message in bytes. A bind with a Kerberos token of many groups takes a few thousand bytes; it has to be read to
-/// be refused.
+/// The largest message in bytes. A bind with a Kerberos token of many groups takes a few thousand bytes; it has to be
+/// read to be refused.
 pub const MAX_MESSAGE: usize = 32 * 1024;
-/// How many requests are answered. Some clients read the root entry or try to bind before StartTLS, but not without end.
+/// How many requests are answered. Some clients read the root entry or try to bind before StartTLS, but not without
+/// end.
 const MAX_MESSAGES: usize = 32;
 
 const TEXT: &[u8] = b"TLS is required: StartTLS comes first";

@@ -1,5 +1,6 @@
-//! PostgreSQL's protocol up to SSLRequest (its documentation, section "SSL Session Encryption"): that request is granted, and a
-//! client may also begin with TLS; GSSENCRequest is declined; everything else gets an ErrorResponse. Must not know: sockets, TLS.
+//! PostgreSQL's protocol up to SSLRequest (its documentation, section "SSL Session Encryption"): that request is
+//! granted, and a client may also begin with TLS; GSSENCRequest is declined; everything else gets an ErrorResponse.
+//! Must not know: sockets, TLS.
 
 use crate::starttls::step::{End, Refusal, Step};
 
@@ -14,7 +15,8 @@ pub struct Opening {
 
 impl Opening {
     pub(super) fn step(&mut self) -> Step {
-        // A packet begins with its length, and one that began with this byte would be longer than the limit. So this is TLS.
+        // A packet begins with its length, and one that began with this byte would be longer than the limit. So this is
+        // TLS.
         if !self.declined && self.raw.first() == Some(&TLS_HANDSHAKE) {
             return Step::Begin { say: Vec::new(), early: std::mem::take(&mut self.raw) };
         }
@@ -39,7 +41,8 @@ impl Opening {
                 Step::Say(b"N".to_vec())
             }
             (SSL_REQUEST | GSS_ENC_REQUEST, _) => invalid("a malformed request for encryption".into()),
-            // A CancelRequest has no answer. It contains the secret key of a session, which must not be sent in the clear.
+            // A CancelRequest has no answer. It contains the secret key of a session, which must not be sent in the
+            // clear.
             (CANCEL_REQUEST, _) => Step::End(Refusal::InTheClear("a CancelRequest in the clear".into()).into()),
             (code, _) if code >> 16 == 3 => Step::End(End {
                 say: error("28000", "TLS is required: connect with sslmode=require or better"),
@@ -88,7 +91,8 @@ fn error(state: &str, text: &str) -> Vec<u8> {
 
 /// PostgreSQL's own limit (MAX_STARTUP_PACKET_LENGTH).
 const MAX_STARTUP_PACKET: u32 = 10_000;
-// Request codes (documentation, section "Message Formats"): 1234 in the upper half, so that no protocol version is the same.
+// Request codes (documentation, section "Message Formats"): 1234 in the upper half, so that no protocol version is the
+// same.
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_ENC_REQUEST: u32 = 80_877_104;
 const CANCEL_REQUEST: u32 = 80_877_102;

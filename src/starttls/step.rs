@@ -1,4 +1,5 @@
-//! The next step while a client may ask for TLS, and the reasons why TLS does not begin. Must not know: which protocol it is.
+//! The next step while a client may ask for TLS, and the reasons why TLS does not begin. Must not know: which protocol
+//! it is.
 
 use std::io;
 

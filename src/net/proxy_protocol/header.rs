@@ -7,8 +7,8 @@ use crate::net::address::Address;
 /// A header that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// The client's address, and the address that it connected to. `None` if the connection is the proxy's own (LOCAL) or the
-    /// header does not contain them (UNKNOWN, UNSPEC): then the peer's own address is used.
+    /// The client's address, and the address that it connected to. `None` if the connection is the proxy's own (LOCAL)
+    /// or the header does not contain them (UNKNOWN, UNSPEC): then the peer's own address is used.
     pub addresses: Option<(Address, Address)>,
     /// The length of the header in bytes.
     pub length: usize,

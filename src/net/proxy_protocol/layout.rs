@@ -1,4 +1,5 @@
-//! The numbers of version 2 (section 2.2): its signature, commands, families and kinds of TLV. The reader and the writer share them.
+//! The numbers of version 2 (section 2.2): its signature, commands, families and kinds of TLV. The reader and the
+//! writer share them.
 
 /// The first bytes of every header.
 pub(super) const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";

@@ -90,8 +90,8 @@ fn path(field: &[u8]) -> Address {
     Address::Unix(OsStr::from_bytes(bytes).into())
 }
 
-/// Checks that the TLVs fill their room exactly, also within the one about TLS, and that the checksum, if there is one, is
-/// right.
+/// Checks that the TLVs fill their room exactly, also within the one about TLS, and that the checksum, if there is one,
+/// is right.
 fn check(header: &[u8], mut tlvs: &[u8]) -> Result<(), HeaderError> {
     let mut checked = false;
     while let Some((kind, value, rest)) = next(tlvs)? {
@@ -145,5 +145,6 @@ fn next(tlvs: &[u8]) -> Result<Option<Tlv<'_>>, HeaderError> {
     }
 }
 
-/// Enough for all TLVs that are in use, a client certificate included. A header that announces more is refused immediately.
+/// Enough for all TLVs that are in use, a client certificate included. A header that announces more is refused
+/// immediately.
 const MAX_BYTES: usize = 8192;

@@ -203,7 +203,8 @@ fn put(tlvs: &mut Vec<u8>, kind: u8, value: &[u8]) {
     }
 }
 
-/// The complete header. The checksum comes before all other TLVs, so that a damaged length of another TLV cannot hide it.
+/// The complete header. The checksum comes before all other TLVs, so that a damaged length of another TLV cannot hide
+/// it.
 fn finished(command: u8, family: u8, block: &[u8], tlvs: Vec<u8>) -> Vec<u8> {
     let mut checked = Vec::new();
     put(&mut checked, kind::CRC32C, &[0; 4]);

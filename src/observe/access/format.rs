@@ -108,8 +108,8 @@ fn nlb(record: &Record) -> String {
     escaped(&fields.map(|field| field.replace(char::is_whitespace, "%20")).join(" ")) + "\n"
 }
 
-/// The client's application protocols as the AWS load balancers write them: in quotes, URL-encoded, and cut to 256 bytes. `None`
-/// if there are none.
+/// The client's application protocols as the AWS load balancers write them: in quotes, URL-encoded, and cut to 256
+/// bytes. `None` if there are none.
 pub fn preference_list(protocols: &[Box<[u8]>]) -> Option<String> {
     let mut list = String::new();
     for protocol in protocols {

@@ -100,8 +100,8 @@ impl Writer {
 fn write_all(messages: &Receiver<Message>, out: Out, target: &Target, format: Format, lost: &AtomicU64) {
     let mut out = buffered(out);
     while let Ok(first) = messages.recv() {
-        // Everything that is queued now goes out in one batch, and the flush after it leaves no line waiting for the next one.
-        // The batch is limited, since a busy log would otherwise never be flushed.
+        // Everything that is queued now goes out in one batch, and the flush after it leaves no line waiting for the
+        // next one. The batch is limited, since a busy log would otherwise never be flushed.
         for message in std::iter::once(first).chain(messages.try_iter().take(QUEUED)) {
             match message {
                 Message::Record(record) if out.write_all(line(&record, format).as_bytes()).is_ok() => {}

@@ -49,7 +49,8 @@ pub struct Record {
     /// `terminate`, `passthrough` or `reject`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<&'static str>,
-    /// The application protocols that the client offers, in its order of preference, as the AWS load balancers write them.
+    /// The application protocols that the client offers, in its order of preference, as the AWS load balancers write
+    /// them.
     #[serde(rename = "tls.client.alpn", skip_serializing_if = "Option::is_none")]
     pub client_protocols: Option<Box<str>>,
     #[serde(flatten)]

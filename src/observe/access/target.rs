@@ -27,8 +27,8 @@ pub(super) struct Out {
 }
 
 impl Target {
-    /// Opens the target, and creates the file if there is none. It never waits, not even for the reader of a FIFO. An error
-    /// begins with the path.
+    /// Opens the target, and creates the file if there is none. It never waits, not even for the reader of a FIFO. An
+    /// error begins with the path.
     pub(super) fn open(&self) -> io::Result<Out> {
         let buffered = |writer| Out { writer, buffered: true };
         Ok(match self {
@@ -42,8 +42,8 @@ impl Target {
         })
     }
 
-    /// Why it cannot be opened, as far as that is visible without opening it. Opening would create the file, which `check` must
-    /// not do.
+    /// Why it cannot be opened, as far as that is visible without opening it. Opening would create the file, which
+    /// `check` must not do.
     pub fn refusal(&self) -> Option<String> {
         let Self::File(path) = self else { return None };
         let reason = match fs::metadata(path) {

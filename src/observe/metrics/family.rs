@@ -1,5 +1,5 @@
-//! A metric with its labels, as many as its type has: a label without a value, or a value without a label, does not compile.
-//! Must not know: what is counted.
+//! A metric with its labels, as many as its type has: a label without a value, or a value without a label, does not
+//! compile. Must not know: what is counted.
 
 use std::collections::HashMap;
 

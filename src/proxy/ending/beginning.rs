@@ -113,8 +113,8 @@ impl Ending {
         Self::at_once(Outcome::ProxyUntrusted)
     }
 
-    /// A challenge of a certificate authority (RFC 8737) for which there is no route. Whatever else it offers, there is no
-    /// protocol in common.
+    /// A challenge of a certificate authority (RFC 8737) for which there is no route. Whatever else it offers, there is
+    /// no protocol in common.
     pub fn challenge() -> Self {
         Self::with(Outcome::NoCommonProtocol, Farewell::Alert(AlertDescription::NoApplicationProtocol))
             .because("a challenge of a certificate authority (acme-tls/1)")

@@ -20,8 +20,8 @@ pub async fn close(closing: Closing, client: Unfinished, backend: Option<Unfinis
 
 type Goodbye = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Closes the connection now, where that takes no time. What takes time is boxed: a relay that lives long would have room
-/// for it all the while.
+/// Closes the connection now, where that takes no time. What takes time is boxed: a relay that lives long would have
+/// room for it all the while.
 fn leave(peer: Unfinished, farewell: Farewell) -> Option<Goodbye> {
     match farewell {
         Farewell::Close => peer.finish(),

@@ -196,7 +196,8 @@ fn without_a_server() -> Vec<Row> {
     ]
 }
 
-/// An end of a relay, its outcome, its reason, and what client and backend see: where TLS was terminated, and where not.
+/// An end of a relay, its outcome, its reason, and what client and backend see: where TLS was terminated, and where
+/// not.
 type Relayed = (End, Outcome, &'static str, [Farewell; 2], [Farewell; 2]);
 
 fn after_a_relay() -> Vec<Relayed> {

@@ -46,8 +46,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect()
 }
 
-/// How the certificate matched the name. An expired certificate that had to be served has labels of its own, so that each
-/// such use can be noticed.
+/// How the certificate matched the name. An expired certificate that had to be served has labels of its own, so that
+/// each such use can be noticed.
 pub(super) fn match_label(choice: &Choice) -> &'static str {
     match (choice.tier, choice.valid) {
         (Tier::Exact, true) => "exact",
