@@ -67,7 +67,7 @@ fn silence() {
         thread::park_timeout(crate::support::PATIENCE);
         Ok(stream)
     });
-    fails(silent.address, "no answer to 3 ClientHellos, for 400ms each");
+    fails(silent.address, "no answer to 3 ClientHellos within 400ms each");
 }
 
 #[test]
