@@ -36,14 +36,14 @@ impl Opening {
         }
         self.answered += 1;
         let Message { id, operation, size, .. } = message;
-        let says = |response: Tag, code: u32| Step::Say(result::encoded(id, response, code, TEXT, None));
+        let reply = |response: Tag, code: u32| Step::Say(result::encoded(id, response, code, TEXT, None));
         let step = match operation.tag {
             EXTENDED_REQUEST => match ExtendedRequest::read(operation.content) {
                 None => return self.end("a malformed extended request".into()),
                 // A StartTLS request must not have a value (section 4.14.1).
-                Some(ExtendedRequest { name: START_TLS, value: Some(_) }) => says(EXTENDED_RESPONSE, PROTOCOL_ERROR),
+                Some(ExtendedRequest { name: START_TLS, value: Some(_) }) => reply(EXTENDED_RESPONSE, PROTOCOL_ERROR),
                 Some(ExtendedRequest { name: START_TLS, value: None }) if has_critical_control => {
-                    says(EXTENDED_RESPONSE, UNAVAILABLE_CRITICAL_EXTENSION)
+                    reply(EXTENDED_RESPONSE, UNAVAILABLE_CRITICAL_EXTENSION)
                 }
                 Some(ExtendedRequest { name: START_TLS, value: None }) => {
                     self.granted = id;
@@ -54,7 +54,7 @@ impl Opening {
                     let say = result::encoded(id, EXTENDED_RESPONSE, SUCCESS, b"", Some(START_TLS));
                     Step::Begin { say, early: Vec::new() }
                 }
-                Some(_) => says(EXTENDED_RESPONSE, CONFIDENTIALITY_REQUIRED),
+                Some(_) => reply(EXTENDED_RESPONSE, CONFIDENTIALITY_REQUIRED),
             },
             UNBIND_REQUEST => {
                 let why = self.closed();
@@ -63,7 +63,7 @@ impl Opening {
             // AbandonRequest has no response (section 4.11), and there is no operation that could be abandoned.
             ABANDON_REQUEST => Step::Say(Vec::new()),
             other => match response_to(other) {
-                Some(response) => says(response, CONFIDENTIALITY_REQUIRED),
+                Some(response) => reply(response, CONFIDENTIALITY_REQUIRED),
                 None => return self.end(format!("an unknown LDAP operation (tag 0x{:02x})", other.0)),
             },
         };

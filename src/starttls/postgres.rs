@@ -169,22 +169,22 @@ mod tests {
 
     #[test]
     fn everything_else_ends_with_its_own_words() {
-        let says = |step: Step| match step {
+        let ending = |step: Step| match step {
             Step::End(End { say, why }) => (String::from_utf8(say).unwrap(), why.to_string()),
             other => panic!("{other:?}"),
         };
-        let (text, why) = says(step(&packet(3 << 16, b"user\0me\0\0")));
+        let (text, why) = ending(step(&packet(3 << 16, b"user\0me\0\0")));
         assert!(
             text.contains("\0C28000\0MTLS is required") && why == "a StartupMessage in the clear",
             "{text:?} {why}"
         );
         assert_eq!(usize::try_from(u32::from_be_bytes(text.as_bytes()[1..5].try_into().unwrap())), Ok(text.len() - 1));
-        assert_eq!(says(step(&packet(CANCEL_REQUEST, &[0; 8]))).0, "");
-        assert!(says(step(&packet(2 << 16, &[]))).1.contains("version 2.0"));
-        assert!(says(step(b"GET / HTTP/1.1\r\n")).0.contains("08P01"));
-        assert!(says(step(b"\x30\x1d\x02\x01")).1.contains("neither TLS"));
-        assert!(says(step(b"\x00\x00\x27\x11")).1.contains("neither TLS"));
-        assert!(says(step(b"\x00\x00\x00\x04")).1.contains("neither TLS"));
-        assert!(says(step(&packet(SSL_REQUEST, &[0]))).1.contains("malformed"));
+        assert_eq!(ending(step(&packet(CANCEL_REQUEST, &[0; 8]))).0, "");
+        assert!(ending(step(&packet(2 << 16, &[]))).1.contains("version 2.0"));
+        assert!(ending(step(b"GET / HTTP/1.1\r\n")).0.contains("08P01"));
+        assert!(ending(step(b"\x30\x1d\x02\x01")).1.contains("neither TLS"));
+        assert!(ending(step(b"\x00\x00\x27\x11")).1.contains("neither TLS"));
+        assert!(ending(step(b"\x00\x00\x00\x04")).1.contains("neither TLS"));
+        assert!(ending(step(&packet(SSL_REQUEST, &[0]))).1.contains("malformed"));
     }
 }
