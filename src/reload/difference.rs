@@ -89,9 +89,11 @@ impl Found {
 
 /// `idle_timeout = "30m" (was "1h")`
 fn sentence(key: &str, before: Option<&Shown>, after: Option<&Shown>) -> String {
-    let before = before.and_then(written::toml);
+    // An empty list is shown like a key that is not set: many keys do not accept it in the file.
+    let set = |shown: Option<&Shown>| shown.filter(|_| !is_empty(shown)).and_then(written::toml);
+    let before = set(before);
     let was = before.as_deref().unwrap_or("not set");
-    match after.and_then(written::toml) {
+    match set(after) {
         Some(after) => format!("{key} = {after} (was {was})"),
         None => format!("{key} is not set (was {was})"),
     }

@@ -362,7 +362,7 @@ fn a_line_reads_like_the_file() {
         ),
         (
             line("listener.0.route.0.client_auth.crl", "", "['x.crl']"),
-            "listener \"main\": route \"first.test\": client_auth: crl = [\"/etc/tlsgate/x.crl\"] (was [])",
+            "listener \"main\": route \"first.test\": client_auth: crl = [\"/etc/tlsgate/x.crl\"] (was not set)",
         ),
         (
             line("listener.0.route.0.policy", "", "'lists'"),
