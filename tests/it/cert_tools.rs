@@ -288,7 +288,7 @@ fn an_intermediate_that_has_expired_stands_out() {
     assert_eq!(shown.status.code(), Some(1));
     let text = String::from_utf8(shown.stdout).unwrap();
     let line =
-        text.lines().find(|line| line.contains("CN=middle (ECDSA P-256): signed the previous certificate")).unwrap();
+        text.lines().find(|line| line.contains("CN=middle (ECDSA P-256): signed the one before")).unwrap();
     assert!(line.contains("2020-01-01T00:00:00Z to 2021-01-01T00:00:00Z, EXPIRED "), "{text}");
 }
 

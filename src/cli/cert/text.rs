@@ -69,7 +69,7 @@ fn paragraph(shown: &Shown, now: i64) -> String {
     for (at, link) in chain.order.iter().skip(1).zip(&chain.links) {
         let issuer = &facts[*at];
         let signed = match link {
-            Verified::Yes => "signed the previous certificate",
+            Verified::Yes => "signed the one before",
             Verified::No => "DID NOT SIGN THE PREVIOUS CERTIFICATE",
             Verified::Unknown => "the signature's algorithm is not supported here",
         };
