@@ -14,7 +14,8 @@ use tlsgate::config::located::ConfigError;
 use tlsgate::config::validate::Config;
 use tlsgate::reload::build::{Origin, Ready};
 use tlsgate::reload::report::Report;
-use tlsgate::reload::{Cause, Reloader, Sockets};
+use tlsgate::reload::sockets::Sockets;
+use tlsgate::reload::{Cause, Reloader};
 use tlsgate::snapshot::Snapshot;
 use tlsgate::tls::certificate::store::Trust;
 

@@ -26,26 +26,16 @@ pub mod control;
 mod difference;
 pub mod job;
 pub mod report;
+pub mod sockets;
 mod summary;
 pub mod watch;
 
 use build::{Basis, Origin, Ready};
 use job::{Job, LeftBehind};
 use report::Report;
+use sockets::Sockets;
 use summary::Change;
 use watch::interests::Interests;
-
-/// The listening sockets, as far as a reload changes them.
-pub trait Sockets {
-    /// Sockets that are bound and do not accept yet; dropping it closes them.
-    type Prepared;
-
-    /// Binds the addresses of the configuration that are not bound yet. Sockets that accept are not touched.
-    fn prepare(&mut self, config: &Config) -> Result<Self::Prepared, Vec<ConfigError>>;
-
-    /// Accepts on the prepared sockets, and no longer on those that the configuration does not have.
-    fn commit(&mut self, prepared: Self::Prepared);
-}
 
 /// What caused a reload. A later one in this order takes precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -63,7 +63,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Fails with `otherwise` if its operation is another one.
-    pub fn expect(&self, operation: Tag, otherwise: &'static str) -> Result<(), AnswerError> {
+    pub fn must_be(&self, operation: Tag, otherwise: &'static str) -> Result<(), AnswerError> {
         if self.operation == operation { Ok(()) } else { Err(AnswerError::Unexpected(otherwise)) }
     }
 
@@ -117,7 +117,7 @@ pub fn start_tls() -> Vec<u8> {
 /// Whether StartTLS was granted; `false` until its answer is complete. After success the handshake begins.
 pub fn start_tls_granted(received: &[u8]) -> Result<bool, AnswerError> {
     let Some(answer) = Answer::read(received)? else { return Ok(false) };
-    answer.expect(EXTENDED_RESPONSE, "is not an answer to StartTLS")?;
+    answer.must_be(EXTENDED_RESPONSE, "is not an answer to StartTLS")?;
     answer.succeeded("StartTLS")?;
     // Clear text that an attacker has added before the handshake must not be processed as if it had been encrypted.
     match received.len() > answer.size {

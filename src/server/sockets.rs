@@ -12,7 +12,7 @@ use crate::net::address::Address;
 use crate::net::listen::{Acceptor, Listening};
 use crate::net::socket;
 use crate::proxy::listener::{self, Shared};
-use crate::reload;
+use crate::reload::sockets;
 use crate::server::descriptors::{Demand, Descriptors};
 use crate::server::handover::{Inherited, Name};
 
@@ -120,7 +120,7 @@ fn name_of((listener, address): &Key) -> Name {
     Name { listener: listener.to_string(), address: address.to_string() }
 }
 
-impl reload::Sockets for Sockets {
+impl sockets::Sockets for Sockets {
     type Prepared = Prepared;
 
     fn prepare(&mut self, config: &Config) -> Result<Prepared, Vec<ConfigError>> {

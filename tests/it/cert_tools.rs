@@ -287,8 +287,7 @@ fn an_intermediate_that_has_expired_stands_out() {
     let shown = cert(&["show", path.to_str().unwrap(), "--expires-within", "0s"]);
     assert_eq!(shown.status.code(), Some(1));
     let text = String::from_utf8(shown.stdout).unwrap();
-    let line =
-        text.lines().find(|line| line.contains("CN=middle (ECDSA P-256): signed the one before")).unwrap();
+    let line = text.lines().find(|line| line.contains("CN=middle (ECDSA P-256): signed the one before")).unwrap();
     assert!(line.contains("2020-01-01T00:00:00Z to 2021-01-01T00:00:00Z, EXPIRED "), "{text}");
 }
 

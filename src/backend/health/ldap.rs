@@ -15,7 +15,7 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, ldap: 
         Some((dn, password)) => {
             send(&mut stream, &client::bind(dn, &password.0)).await?;
             receive(&mut stream, &mut received, |answer| {
-                answer.expect(BIND_RESPONSE, "is not an answer to a bind")?;
+                answer.must_be(BIND_RESPONSE, "is not an answer to a bind")?;
                 answer.succeeded("bind")
             })
             .await?;
@@ -28,11 +28,11 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, ldap: 
                 if answer.operation == SEARCH_DONE {
                     search_done(answer)?;
                 }
-                answer.expect(SEARCH_ENTRY, "is not the root entry")
+                answer.must_be(SEARCH_ENTRY, "is not the root entry")
             })
             .await?;
             receive(&mut stream, &mut received, |answer| {
-                answer.expect(SEARCH_DONE, "is not the end of a search")?;
+                answer.must_be(SEARCH_DONE, "is not the end of a search")?;
                 search_done(answer)
             })
             .await?;

@@ -1,0 +1,16 @@
+//! What a reload needs of the listening sockets. Must not know: what a socket is, what accepts on it.
+
+use crate::config::located::ConfigError;
+use crate::config::validate::Config;
+
+/// The listening sockets, as far as a reload changes them.
+pub trait Sockets {
+    /// Sockets that are bound and do not accept yet; dropping it closes them.
+    type Prepared;
+
+    /// Binds the addresses of the configuration that are not bound yet. Sockets that accept are not touched.
+    fn prepare(&mut self, config: &Config) -> Result<Self::Prepared, Vec<ConfigError>>;
+
+    /// Accepts on the prepared sockets, and no longer on those that the configuration does not have.
+    fn commit(&mut self, prepared: Self::Prepared);
+}
