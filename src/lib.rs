@@ -103,6 +103,7 @@
 //! | 1 | `observe::outcome` | who ended a connection, and in which phase | – |
 //! | 1 | `observe::log` | the diagnostic log | observe::line, words |
 //! | 1 | `observe::line` | keeps a record one line, whatever it contains | – |
+//! | 1 | `gate` | turns for costly work on a worker's thread, so that others are not held up | – |
 //! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
 //! | 1 | `warning` | what is not an error but has to be reported, and its subject | – |
 //! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
@@ -127,6 +128,7 @@ pub mod cli;
 pub mod config;
 pub mod explain;
 pub mod files;
+pub mod gate;
 pub mod ldap;
 pub mod limit;
 pub mod net;

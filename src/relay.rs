@@ -9,6 +9,7 @@ mod outlet;
 pub mod passthrough;
 pub mod patience;
 pub mod peer;
+mod share;
 pub mod terminated;
 
 /// Why the relay ended.

@@ -12,6 +12,7 @@ use crate::admin::request::token;
 use crate::backend::upkeep::Upkeep;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
+use crate::gate::Gate;
 use crate::net::address::Address;
 use crate::observe::access::log::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
@@ -95,17 +96,17 @@ impl Server {
         let opened = config.clone();
         let (log, writer) = reading(signals, move || open_log(&opened))??;
         let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
-        let exposition = exposition(Arc::clone(&metrics), &log);
+        let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
+        let exposition = exposition(Arc::clone(&metrics), workers.gates.clone(), &log);
         // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
         // refused.
         let admin_socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
         let admin = Admin::open(&config.admin, admin_socket, descriptors::of_admin(), Box::new(exposition))
             .map_err(|error| StartError::Config(vec![error]))?;
-        let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (alive, all_ended) = mpsc::channel(1);
         // Every start gets another number, so that connection ids do not repeat in a log that outlives the process.
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
-        let (handles, counted) = (workers.handles.clone(), Arc::clone(&metrics));
+        let (handles, gates, counted) = (workers.handles.clone(), workers.gates.clone(), Arc::clone(&metrics));
         // Opened before `Descriptors::new` counts the descriptors that this process has open.
         let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         let (nudge, nudged) = mpsc::channel(1);
@@ -116,7 +117,7 @@ impl Server {
         })?
         .map_err(StartError::Config)?;
         let mut reloader = Reloader::start(origin, first, |current| {
-            let spread = Spread::new(&handles);
+            let spread = Spread::new(handles.iter().cloned().zip(gates));
             let (warned, room) = (Arc::default(), Arc::default());
             let shared = Shared { current, log, metrics: counted, workers: spread, ids, room, warned, alive };
             let descriptors = Descriptors::new(handles.len());
@@ -187,10 +188,14 @@ fn notify_service_manager(states: &[NotifyState<'_>]) {
 }
 
 /// The text of the metrics: the counters, then the gauges.
-fn exposition(counters: Arc<Metrics>, log: &AccessLog) -> impl Fn(&Control) -> String + Send + Sync + use<> {
+fn exposition(
+    counters: Arc<Metrics>,
+    gates: Vec<Arc<Gate>>,
+    log: &AccessLog,
+) -> impl Fn(&Control) -> String + Send + Sync + use<> {
     let lost = log.lost();
     move |control| {
-        let gauges = gauges::text(control, &lost).unwrap_or_else(|error| format!("# {error}\n"));
+        let gauges = gauges::text(control, &gates, &lost).unwrap_or_else(|error| format!("# {error}\n"));
         counters.text() + &gauges
     }
 }

@@ -6,15 +6,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{self, timeout_at};
 
 use crate::backend::failure::{FailureKind, reason, tls_reason};
 use crate::backend::pool::{NoServer, Pool};
 use crate::backend::server::Lease;
+use crate::gate::Gate;
 use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
 use crate::tls::handshake::connect::Connector;
+use crate::tls::handshake::drive::Pace;
 use crate::tls::record::handshaking::Finished;
 
 /// A connection to one server.
@@ -46,6 +48,8 @@ pub struct Client<'a> {
     pub preface: &'a [u8],
     /// The application protocol that was negotiated with the client.
     pub alpn: Option<&'a [u8]>,
+    /// The gate of the thread on which this runs.
+    pub gate: &'a Gate,
 }
 
 /// Tries servers in the order that the pool chooses, at most `connect_attempts` of them. Adds every failure to `failures`,
@@ -63,7 +67,8 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
         };
         tried.push(index);
         let address = lease.server().address.clone();
-        let attempt = timeout(settings.connect_timeout, reach(&address, client, pool.tls.as_deref())).await;
+        let deadline = time::Instant::now() + settings.connect_timeout;
+        let attempt = timeout_at(deadline, reach(&address, client, pool.tls.as_deref(), deadline)).await;
         let failure = match attempt {
             Ok(Ok((stream, session))) => {
                 lease.connected();
@@ -93,6 +98,7 @@ async fn reach(
     address: &Address,
     client: Client<'_>,
     tls: Option<&Connector>,
+    deadline: time::Instant,
 ) -> Result<(Unfinished, Option<Finished>), (FailureKind, String)> {
     let open = async {
         let mut stream = Stream::connect(address).await?;
@@ -104,7 +110,8 @@ async fn reach(
     let mut stream = open.await.map_err(|error| reason(&error))?;
     let session = match tls {
         Some(tls) => {
-            Some(tls.connect(&mut stream, address.ip(), client.alpn).await.map_err(|error| tls_reason(&error))?)
+            let pace = Pace { gate: client.gate, deadline };
+            Some(tls.connect(&mut stream, address.ip(), client.alpn, pace).await.map_err(|error| tls_reason(&error))?)
         }
         None => None,
     };

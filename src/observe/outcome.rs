@@ -86,6 +86,9 @@ pub enum Outcome {
     NoCommonScheme,
 
     // The handshake
+    /// tlsgate refused: so many handshakes wait on this worker that this one would not be done within half of what is left
+    /// of `handshake_timeout`.
+    Overloaded,
     /// The client closed during the handshake.
     HandshakeClosed,
     /// The handshake took longer than `handshake_timeout`.
@@ -156,9 +159,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the client's handshake failed, which counts for `handshake_failures`. A client that connects and closes
-    /// without sending anything has not failed, since port checks do that; nor has one that had to give way.
+    /// without sending anything has not failed, since port checks do that; nor has one that had to give way, or came when there was no time for it.
     pub fn is_failed_handshake(self) -> bool {
-        self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted)
+        self.is_before_handshake()
+            && !matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted | Self::Overloaded)
     }
 
     /// Whether it ended before there was a TLS session, other than by a refusal ([`Outcome::is_refusal`]).
@@ -177,6 +181,7 @@ impl Outcome {
             Self::ConnectionLimit | Self::ConnectionRate | Self::ClientDenied | Self::ClientBlocked => Phase::Admission,
             Self::ClientConnectionLimit | Self::ClientConnectionRate | Self::DescriptorLimit => Phase::Admission,
             Self::ProxyUntrusted | Self::ProxyHeaderInvalid => Phase::Admission,
+            Self::Overloaded => Phase::BeforeHandshake,
             Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => Phase::Other,
             Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => Phase::BeforeHandshake,
             Self::StarttlsPipelined | Self::StarttlsInvalid => Phase::BeforeHandshake,

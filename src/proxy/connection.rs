@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::backend::connect::{Client, Connected, connect};
 use crate::backend::pool::Pool;
+use crate::gate::Gate;
 use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::proxy_protocol::write::Version;
@@ -29,6 +30,7 @@ use crate::route::ways::{Chosen, Route, Termination, Way};
 use crate::snapshot::Listener;
 use crate::starttls::{self, Protocol};
 use crate::tls::handshake::Terminated;
+use crate::tls::handshake::drive::Pace;
 use crate::tls::wire::hello::reader::HelloReader;
 use crate::tls::wire::hello::{Hello, HelloError};
 
@@ -43,17 +45,19 @@ pub struct Accepted<K> {
     pub entry: Entry,
     /// The listener as it was configured when the connection was accepted.
     pub listener: Arc<Listener>,
+    /// The gate of the worker that serves it.
+    pub gate: Arc<Gate>,
     /// Guards of the caller, such as the place on a worker.
     pub kept: K,
 }
 
 /// Serves an accepted connection until it ends, in whichever way.
 pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
-    let Accepted { admitted, entry, listener, .. } = &mut *accepted;
+    let Accepted { admitted, entry, listener, gate, .. } = &mut *accepted;
     // Most connections are idle most of the time. Each half has a box of its own size, so an idle relay does not keep
     // the memory that only the beginning needed.
-    let ready = Box::pin(begin(client, listener, entry, admitted)).await;
-    if let Some(relay) = ready.map(|(client, ready)| ready.relay(client, patience(listener), entry)) {
+    let ready = Box::pin(begin(client, listener, entry, admitted, gate)).await;
+    if let Some(relay) = ready.map(|(client, ready)| ready.relay(client, patience(listener), gate, entry)) {
         relay.await;
     }
     // Counted here, where every end passes, and not at each place where a handshake can fail.
@@ -74,8 +78,9 @@ async fn begin<'l>(
     listener: &'l Listener,
     entry: &mut Entry,
     admitted: &mut Admitted,
+    gate: &Gate,
 ) -> Option<(Stream, Ready<'l>)> {
-    match stages(&mut client, listener, entry, admitted).await {
+    match stages(&mut client, listener, entry, admitted, gate).await {
         Ok(ready) => Some((client, ready)),
         Err(Ending { cause, closing }) => {
             entry.end(cause);
@@ -91,6 +96,7 @@ async fn stages<'l>(
     listener: &'l Listener,
     entry: &mut Entry,
     admitted: &mut Admitted,
+    gate: &Gate,
 ) -> Result<Ready<'l>, Ending> {
     // One deadline for all stages: a client cannot gain time by sending each part late.
     let deadline = Instant::now() + listener.handling.handshake_timeout;
@@ -115,7 +121,10 @@ async fn stages<'l>(
             };
             entry.routed(&route.name, route.way.mode());
             match &route.way {
-                Way::Terminate(termination) => return terminate(client, termination, hello, deadline, entry).await,
+                Way::Terminate(termination) => {
+                    let pace = Pace { gate, deadline };
+                    return terminate(client, termination, hello, pace, entry).await;
+                }
                 Way::Passthrough(pool) => (hello.raw, &**pool),
                 Way::Reject => return Err(Ending::rejected(route, &listener.ways)),
             }
@@ -126,7 +135,7 @@ async fn stages<'l>(
             (reader.raw, pool)
         }
     };
-    pass_through(client, first, pool, entry).await
+    pass_through(client, first, pool, gate, entry).await
 }
 
 /// Reads the header of the proxy in front, and admits the client that it names. Returns the bytes that follow the
@@ -191,7 +200,7 @@ async fn terminate<'l>(
     client: &mut Stream,
     termination: &'l Termination,
     hello: Hello,
-    deadline: Instant,
+    pace: Pace<'_>,
     entry: &mut Entry,
 ) -> Result<Ready<'l>, Ending> {
     let terminator = &termination.terminator;
@@ -207,7 +216,11 @@ async fn terminate<'l>(
     entry.chosen(&choice);
     // Boxed here and below: only a few connections are in a handshake at one time, and all futures would reserve the
     // memory.
-    let accepting = timeout_at(deadline, Box::pin(terminator.accept(client, hello, choice)));
+    let work = terminator.work(&hello);
+    if !pace.has_time_for(work) {
+        return Err(Ending::overloaded());
+    }
+    let accepting = timeout_at(pace.deadline, Box::pin(terminator.accept(client, hello, choice, work, pace)));
     let terminated = accepting.await.map_err(|_| Late::Handshake)??;
     entry.agreed(&terminated, began.elapsed());
 
@@ -215,7 +228,7 @@ async fn terminate<'l>(
     let pool = &*termination.backend;
     let preface = first_bytes(pool, client, entry, Some(&terminated));
     let alpn = terminated.finished.negotiated.alpn.as_deref();
-    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn };
+    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn, gate: pace.gate };
     let connected = Box::pin(reach(pool, about, entry)).await?;
     let Terminated { finished: session, tickets, .. } = terminated;
     Ok(Ready::Terminated(Terminating { session, tickets, connected, pool }))
@@ -225,10 +238,11 @@ async fn pass_through<'l>(
     client: &Stream,
     first: Vec<u8>,
     pool: &'l Pool,
+    gate: &Gate,
     entry: &mut Entry,
 ) -> Result<Ready<'l>, Ending> {
     let preface = first_bytes(pool, client, entry, None);
-    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn: None };
+    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn: None, gate };
     let connected = reach(pool, about, entry).await?;
     Ok(Ready::PassedThrough(PassingThrough { first, connected, pool }))
 }
@@ -267,7 +281,11 @@ mod tests {
     const NONE: Patience = Patience { idle: Duration::ZERO, half_closed: Duration::ZERO };
 
     /// What [`listener`](crate::proxy::listener) passes as `kept`.
-    type Kept = (usize, usize, usize, usize);
+    type Kept = (usize, usize);
+
+    fn gate() -> &'static Gate {
+        Box::leak(Box::default())
+    }
 
     fn size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
         size_of::<F>()
@@ -276,8 +294,10 @@ mod tests {
     #[test]
     fn what_an_idle_connection_keeps_is_small() {
         let serve = size(|(client, accepted): (_, Box<Accepted<Kept>>)| serve(client, accepted));
-        let relay = size(|(ready, client, entry): (Terminating<'static>, _, _)| ready.relay(client, NONE, entry));
-        let passing = size(|(ready, client, entry): (PassingThrough<'static>, _, _)| ready.relay(client, NONE, entry));
+        let relay =
+            size(|(ready, client, entry): (Terminating<'static>, _, _)| ready.relay(client, NONE, gate(), entry));
+        let passing =
+            size(|(ready, client, entry): (PassingThrough<'static>, _, _)| ready.relay(client, NONE, gate(), entry));
         let accepted = size_of::<Accepted<Kept>>();
         assert!(serve <= 128 && relay <= 1024 && accepted <= 640, "serve {serve}, relay {relay}, accepted {accepted}");
         assert!(passing <= 1536, "passing through {passing}");

@@ -64,6 +64,7 @@ impl Ids {
 /// Accepts for the listener of that name, on worker number `here`, until `stop` is true or its sender is dropped.
 pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
     let mut pulse = Pulse::default();
+    let mut in_a_row = 0;
     let mut trouble = Trouble { pause: Duration::ZERO, warned: Arc::clone(&shared.warned) };
     loop {
         let accepted = tokio::select! {
@@ -76,9 +77,11 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
                 trouble.over();
                 pulse.beat();
                 start(stream, peer, socket.path(), &name, here, &shared);
-                if shared.room.is_full() {
-                    // Connections that were asked to give way run first, so that their permits are free for the next
-                    // one.
+                in_a_row += 1;
+                // Whoever is established must not wait for all that arrive at the same time. And connections that were
+                // asked to give way run first, so that their permits are free for the next one.
+                if in_a_row >= MOST_IN_A_ROW || shared.room.is_full() {
+                    in_a_row = 0;
                     yield_now().await;
                 }
             }
@@ -112,9 +115,9 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
         Err(ending) => return entry.refuse(ending, &listener.admission),
     };
     let assignment = shared.workers.assign(here);
-    let elsewhere = assignment.elsewhere(here);
+    let (elsewhere, gate) = (assignment.elsewhere(here), assignment.gate());
     let kept = (assignment, shared.alive.clone());
-    let accepted = Box::new(Accepted { admitted, entry, listener: Arc::clone(listener), kept });
+    let accepted = Box::new(Accepted { admitted, entry, listener: Arc::clone(listener), gate, kept });
     // A panic ends this task only. Unwinding drops its entry, which logs it.
     match elsewhere {
         None => drop(tokio::spawn(connection::serve(stream, accepted))),
@@ -179,6 +182,9 @@ impl Trouble {
         }
     }
 }
+
+/// So many connections are accepted before the worker polls its other sockets.
+const MOST_IN_A_ROW: usize = 16;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -1,63 +1,92 @@
-//! Which worker serves a connection: the one that accepted it, unless another has clearly fewer. Must not know: what a
-//! worker does with it.
+//! Which worker serves a connection: the one that accepted it, unless another has clearly less to do. Must not know: what
+//! a worker does with it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::gate::Gate;
+
 /// The workers; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Workers(Arc<[Worker]>);
+pub struct Workers(Arc<[Arc<Worker>]>);
 
 #[derive(Debug)]
 struct Worker {
+    /// Its place in the list.
+    number: usize,
     handle: Handle,
+    gate: Arc<Gate>,
     connections: AtomicUsize,
 }
 
 /// Held while a worker serves a connection; dropping it takes the connection off the worker's count.
 #[derive(Debug)]
-pub struct Assignment {
-    workers: Workers,
-    index: usize,
-}
+pub struct Assignment(Arc<Worker>);
 
 impl Workers {
-    /// One worker for each runtime, in this order.
-    pub fn new(handles: &[Handle]) -> Self {
-        let worker = |handle: &Handle| Worker { handle: handle.clone(), connections: AtomicUsize::new(0) };
-        Self(handles.iter().map(worker).collect())
+    /// One worker for each runtime and its gate, in this order.
+    pub fn new(workers: impl IntoIterator<Item = (Handle, Arc<Gate>)>) -> Self {
+        let worker =
+            |(number, (handle, gate))| Arc::new(Worker { number, handle, gate, connections: AtomicUsize::new(0) });
+        Self(workers.into_iter().enumerate().map(worker).collect())
     }
 
     /// Chooses the worker for a connection that worker number `here` accepted.
     pub fn assign(&self, here: usize) -> Assignment {
+        let index = self.less_due(here).unwrap_or_else(|| self.fewer(here));
+        let worker = &self.0[index];
+        worker.connections.fetch_add(1, Ordering::Relaxed);
+        Assignment(Arc::clone(worker))
+    }
+
+    /// The worker with the least handshakes due, if `here` has clearly more: a newcomer would wait for all of them.
+    fn less_due(&self, here: usize) -> Option<usize> {
+        let due = |index: usize| self.0[index].gate.due();
+        let here = due(here);
+        if here < QUEUE {
+            return None;
+        }
+        let least = (0..self.0.len()).min_by_key(|index| due(*index))?;
+        (due(least) < here / 2).then_some(least)
+    }
+
+    /// The worker with the fewest connections, if `here` has clearly more.
+    fn fewer(&self, here: usize) -> usize {
         let connections = |index: usize| self.0[index].connections.load(Ordering::Relaxed);
         let least = (0..self.0.len()).min_by_key(|index| connections(*index)).unwrap_or(here);
         // Moving a connection to another thread costs about as much as accepting it; a few more here than elsewhere
         // cost nothing.
         let most_here = connections(least) + connections(least) / SLACK;
-        let index = if connections(here) <= most_here { here } else { least };
-        self.0[index].connections.fetch_add(1, Ordering::Relaxed);
-        Assignment { workers: self.clone(), index }
+        if connections(here) <= most_here { here } else { least }
     }
 }
 
 impl Assignment {
     /// The worker that serves the connection, if that is another one than `here`.
     pub fn elsewhere(&self, here: usize) -> Option<Handle> {
-        (self.index != here).then(|| self.workers.0[self.index].handle.clone())
+        (self.0.number != here).then(|| self.0.handle.clone())
+    }
+
+    /// The gate of that worker.
+    pub fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.0.gate)
     }
 }
 
 impl Drop for Assignment {
     fn drop(&mut self) {
-        self.workers.0[self.index].connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A worker may have an eighth more connections than the one that has the fewest.
 const SLACK: usize = 8;
+
+/// Handshakes that are due for less than this are no reason to move a connection.
+const QUEUE: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {
@@ -65,7 +94,7 @@ mod tests {
 
     fn workers(count: usize) -> Workers {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Workers::new(&vec![runtime.handle().clone(); count])
+        Workers::new((0..count).map(|_| (runtime.handle().clone(), Arc::default())))
     }
 
     fn spread(workers: &Workers) -> Vec<usize> {
@@ -85,7 +114,7 @@ mod tests {
     fn of_many_most_stay_where_they_were_accepted() {
         let workers = workers(2);
         let assigned: Vec<Assignment> = (0..1000).map(|number| workers.assign(number % 2)).collect();
-        let stayed = assigned.iter().enumerate().filter(|(number, one)| one.index == number % 2).count();
+        let stayed = assigned.iter().enumerate().filter(|(number, one)| one.0.number == number % 2).count();
         assert_eq!(stayed, 1000);
     }
 

@@ -7,25 +7,29 @@
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::time::sleep_until;
 
+use crate::gate::Gate;
 use crate::net::stream::Stream;
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
 use crate::relay::carrier::Carrier;
 use crate::relay::patience::{Clock, Moved, Patience};
+use crate::relay::share::Share;
 
 /// Relays until both directions have ended, or something ends them earlier. `first` is what the client has sent
 /// already.
-pub async fn relay(
-    client: &mut Stream,
-    backend: &mut Stream,
+pub fn relay<'a>(
+    client: &'a mut Stream,
+    backend: &'a mut Stream,
     first: Vec<u8>,
     patience: Patience,
-    traffic: &mut Traffic,
-) -> End {
+    gate: &'a Gate,
+    traffic: &'a mut Traffic,
+) -> impl Future<Output = End> + use<'a> {
+    // Not an `async fn`, which would keep its arguments in memory beside the relay that they are moved into.
     traffic.receive(first.len());
     let mut relay = Relay {
         client,
@@ -35,25 +39,38 @@ pub async fn relay(
         down: Direction { carrier: Carrier::default(), state: State::Open },
         client_broke: false,
         backend_broke: false,
+        moved: 0,
+        clock: Clock::new(patience),
     };
-    let mut clock = Clock::new(patience);
-    let mut timer = pin!(sleep_until(clock.due()));
+    let mut share = Share::new(gate);
+    async move { run(&mut relay, &mut share).await }
+}
+
+async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>) -> End {
+    let mut timer = pin!(sleep_until(relay.clock.due()));
     poll_fn(|cx| {
-        let (end, moved) = relay.advance(cx);
-        if let Poll::Ready(end) = end {
-            return Poll::Ready(end);
-        }
-        // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
-        if clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
-            timer.as_mut().reset(clock.due());
-        }
-        while timer.as_mut().poll(cx).is_ready() {
-            if let Some(end) = clock.ring(relay.client, relay.backend) {
+        loop {
+            let turn = ready!(share.poll(cx));
+            let (went, moved) = relay.advance(cx);
+            drop(turn);
+            share.moved(std::mem::take(&mut relay.moved));
+            if let Went::Over(end) = went {
                 return Poll::Ready(end);
             }
-            timer.as_mut().reset(clock.due());
+            // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
+            if relay.clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
+                timer.as_mut().reset(relay.clock.due());
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                if let Some(end) = relay.clock.ring(relay.client, relay.backend) {
+                    return Poll::Ready(end);
+                }
+                timer.as_mut().reset(relay.clock.due());
+            }
+            if went == Went::Waits || share.yields(cx) {
+                return Poll::Pending;
+            }
         }
-        Poll::Pending
     })
     .await
 }
@@ -69,6 +86,9 @@ struct Relay<'a> {
     client_broke: bool,
     /// The same for the backend's.
     backend_broke: bool,
+    /// How many bytes were read in this turn.
+    moved: usize,
+    clock: Clock,
 }
 
 /// One way, from one peer to the other.
@@ -95,6 +115,16 @@ enum Step {
     /// Waits for a socket, which will wake the task.
     Blocked,
     Finished,
+}
+
+/// How far the relay has come.
+#[derive(PartialEq, Eq)]
+enum Went {
+    Over(End),
+    /// Both directions wait for sockets, which will wake the task.
+    Waits,
+    /// There is more to do, but the others of this thread have their turn first.
+    Far,
 }
 
 /// What went wrong, and on whose side.
@@ -154,29 +184,28 @@ impl Direction {
 }
 
 impl Relay<'_> {
-    /// Continues until both directions wait. Also returns which of them moved.
-    fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, Moved) {
+    /// Continues until both directions wait, or this turn is over. Also returns which of them moved.
+    fn advance(&mut self, cx: &mut Context<'_>) -> (Went, Moved) {
         let mut moved = Moved::default();
         for _ in 0..ROUNDS {
             let (up, down) = match (self.client_to_backend(cx), self.backend_to_client(cx)) {
                 (Ok(up), Ok(down)) => (up, down),
-                (Err(end), _) | (_, Err(end)) => return (Poll::Ready(end), moved),
+                (Err(end), _) | (_, Err(end)) => return (Went::Over(end), moved),
             };
             let waits = |step| matches!(step, Step::Blocked | Step::Finished);
             moved.up |= !waits(up);
             moved.down |= !waits(down);
             match (up, down) {
-                (Step::Finished, Step::Finished) => return (Poll::Ready(self.end()), moved),
+                (Step::Finished, Step::Finished) => return (Went::Over(self.end()), moved),
                 _ if waits(up) && waits(down) => {
                     self.look_away();
-                    return (Poll::Pending, moved);
+                    return (Went::Waits, moved);
                 }
+                _ if self.moved >= TURN && self.up.carrier.is_empty() && self.down.carrier.is_empty() => break,
                 _ => {}
             }
         }
-        // There is more to do, but the other connections of this thread have their turn first.
-        cx.waker().wake_by_ref();
-        (Poll::Pending, moved)
+        (Went::Far, moved)
     }
 
     /// Stops watching a sender of many bytes whose receiver is slow, until there is room again: each of its packets
@@ -204,6 +233,7 @@ impl Relay<'_> {
         let last = self.down.state == State::Ended;
         match self.up.step(self.client, self.client_broke, self.backend, last, cx) {
             Ok(Step::Took(count)) => {
+                self.moved += count;
                 self.traffic.receive(count);
                 Ok(Step::Moved)
             }
@@ -222,6 +252,7 @@ impl Relay<'_> {
         let last = self.up.state == State::Ended;
         match self.down.step(self.backend, self.backend_broke, self.client, last, cx) {
             Ok(Step::Took(count)) => {
+                self.moved += count;
                 self.traffic.send(count);
                 Ok(Step::Moved)
             }
@@ -236,5 +267,7 @@ impl Relay<'_> {
     }
 }
 
-/// Steps of one connection before the others of the thread have their turn: at most 4 MiB.
+/// After so many bytes the others of the thread have their turn: two pipes, some 100 µs.
+const TURN: usize = 1024 * 1024;
+/// And after so many steps, which may be about few bytes.
 const ROUNDS: usize = 16;

@@ -7,16 +7,18 @@
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::gate::Gate;
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
 use crate::relay::intake::Came;
 use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::peer::Peer;
+use crate::relay::share::Share;
 use crate::tls::record::interface::RecordError;
 
 /// Relays until both ways have ended, or something ends them earlier. `traffic` is up to date all the time.
@@ -24,15 +26,24 @@ pub fn relay<'a>(
     client: Peer<'a>,
     backend: Peer<'a>,
     patience: Patience,
+    gate: &'a Gate,
     traffic: &'a mut Traffic,
 ) -> impl Future<Output = End> + use<'a> {
     // Not an `async fn`, which would keep its arguments in memory beside the relay that they are moved into.
-    let mut relay =
-        Relay { client, backend, up: Way::default(), down: Way::default(), traffic, clock: Clock::new(patience) };
-    async move { run(&mut relay).await }
+    let mut relay = Relay {
+        client,
+        backend,
+        up: Way::default(),
+        down: Way::default(),
+        traffic,
+        moved: 0,
+        clock: Clock::new(patience),
+    };
+    let mut share = Share::new(gate);
+    async move { run(&mut relay, &mut share).await }
 }
 
-async fn run(relay: &mut Relay<'_>) -> End {
+async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>) -> End {
     if let Err(end) = relay.begin() {
         return end;
     }
@@ -41,8 +52,11 @@ async fn run(relay: &mut Relay<'_>) -> End {
     let mut timer = pin!(sleep_until(first));
     poll_fn(|cx| {
         loop {
-            let (end, moved) = relay.advance(cx);
-            if let Poll::Ready(end) = end {
+            let turn = ready!(share.poll(cx));
+            let (went, moved) = relay.advance(cx);
+            drop(turn);
+            share.moved(std::mem::take(&mut relay.moved));
+            if let Went::Over(end) = went {
                 return Poll::Ready(end);
             }
             // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
@@ -59,7 +73,8 @@ async fn run(relay: &mut Relay<'_>) -> End {
                 }
                 timer.as_mut().reset(relay.clock.due());
             }
-            if !released {
+            let waits = if went == Went::Far { share.yields(cx) } else { !released };
+            if waits {
                 return Poll::Pending;
             }
         }
@@ -75,6 +90,8 @@ struct Relay<'a> {
     /// From the backend to the client.
     down: Way,
     traffic: &'a mut Traffic,
+    /// How many bytes were read in this turn.
+    moved: usize,
     clock: Clock,
 }
 
@@ -100,6 +117,16 @@ enum State {
     Failing(End),
     /// The other peer accepts no more.
     Refused,
+}
+
+/// How far the relay has come.
+#[derive(PartialEq, Eq)]
+enum Went {
+    Over(End),
+    /// Both ways wait for sockets, which will wake the task.
+    Waits,
+    /// There is more to do, but the others of this thread have their turn first.
+    Far,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,27 +160,33 @@ impl<'a> Relay<'a> {
         opened.into_iter().try_for_each(|(direction, count, came)| self.opened(direction, count, came))
     }
 
-    /// Continues until both ways wait. Also returns which of them moved.
-    fn advance(&mut self, cx: &mut Context<'_>) -> (Poll<End>, Moved) {
+    /// Continues until both ways wait, or this turn is over. Also returns which of them moved.
+    fn advance(&mut self, cx: &mut Context<'_>) -> (Went, Moved) {
         let mut moved = Moved::default();
         for _ in 0..ROUNDS {
             // The second way must not run after the first has ended the relay: it would write the outlet's bytes, which
             // the end contains too (`last_words`), a second time.
             let (up, down) = match self.go(Direction::Up, cx).and_then(|up| Ok((up, self.go(Direction::Down, cx)?))) {
                 Ok(steps) => steps,
-                Err(end) => return (Poll::Ready(end), moved),
+                Err(end) => return (Went::Over(end), moved),
             };
             moved.up |= up == Step::Moved;
             moved.down |= down == Step::Moved;
             match (up, down) {
-                (Step::Finished, Step::Finished) => return (Poll::Ready(self.end()), moved),
+                (Step::Finished, Step::Finished) => return (Went::Over(self.end()), moved),
+                (Step::Moved, _) | (_, Step::Moved) if self.moved >= TURN && !self.is_writing() => break,
                 (Step::Moved, _) | (_, Step::Moved) => {}
-                _ => return (Poll::Pending, moved),
+                _ => return (Went::Waits, moved),
             }
         }
-        // There is more to do, but the other connections of this thread have their turn first.
-        cx.waker().wake_by_ref();
-        (Poll::Pending, moved)
+        (Went::Far, moved)
+    }
+
+    /// Something that was read is still to be written, if the sockets take it.
+    fn is_writing(&mut self) -> bool {
+        [&mut self.client, &mut self.backend]
+            .into_iter()
+            .any(|peer| peer.outlet().is_pending() || peer.intake().has_plain())
     }
 
     /// How the relay ended, when both ways are finished.
@@ -301,6 +334,7 @@ impl<'a> Relay<'a> {
     }
 
     fn count(&mut self, direction: Direction, count: usize) {
+        self.moved += count;
         match direction {
             _ if count == 0 => {}
             Direction::Up => self.traffic.receive(count),
@@ -373,7 +407,9 @@ fn exhausted(error: RecordError) -> End {
     End::KeysExhausted(error.to_string())
 }
 
-/// Steps of one connection before the others of the thread have their turn: at most 2 MiB.
+/// After so many bytes the others of the thread have their turn: some 100 µs, one read of the largest size.
+const TURN: usize = 256 * 1024;
+/// And after so many steps, which may be about few bytes.
 const ROUNDS: usize = 16;
 
 /// How long session tickets wait for data to be sent with: one packet less for most connections.

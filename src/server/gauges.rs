@@ -1,18 +1,22 @@
 //! The metrics that are computed from the state when they are requested. Must not know: how they are requested.
 
+use std::sync::Arc;
+
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::gate::Gate;
 use crate::observe::access::log::Lost;
 use crate::reload::control::Control;
 use crate::snapshot::Listener;
 use crate::tls::certificate::expiry;
 
 /// These metrics in the text format of Prometheus, version 0.0.4, without series of what no longer exists.
-pub(super) fn text(control: &Control, lost: &Lost) -> Result<String, prometheus::Error> {
+pub(super) fn text(control: &Control, gates: &[Arc<Gate>], lost: &Lost) -> Result<String, prometheus::Error> {
     // A registry for each answer: series of what a reload removed cannot remain in it.
     let registry = Registry::new_custom(Some("tlsgate".into()), None)?;
     configuration(&registry, control)?;
     state(&registry, control)?;
+    handshakes(&registry, gates)?;
     let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
     dropped.with_label_values::<&str>(&[]).inc_by(lost.count());
     let mut text = String::new();
@@ -94,6 +98,25 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
                 server_expiry.with_label_values(&labels).set(not_after);
             }
         }
+    }
+    Ok(())
+}
+
+/// What waits at the gates of the workers.
+fn handshakes(registry: &Registry, gates: &[Arc<Gate>]) -> Result<(), prometheus::Error> {
+    let waiting = gauge(registry, "handshakes_waiting", "Handshakes that wait for their turn.", &["worker"])?;
+    let due = GaugeVec::new(
+        Opts::new(
+            "handshakes_due_seconds",
+            "How long the handshakes that wait will take; a newcomer that would have to wait too long is refused (overloaded).",
+        ),
+        &["worker"],
+    )?;
+    registry.register(Box::new(due.clone()))?;
+    for (worker, gate) in gates.iter().enumerate() {
+        let label = [worker.to_string()];
+        waiting.with_label_values(&label).set(number(gate.waiting()));
+        due.with_label_values(&label).set(gate.due().as_secs_f64());
     }
     Ok(())
 }

@@ -1,16 +1,20 @@
 //! The worker threads, on which connections are served. Must not know: what is served.
 
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{self, Handle};
 use tokio::sync::watch;
 
 use crate::config::values::Workers;
+use crate::gate::Gate;
 use crate::tls::crypto;
 
 /// The workers. Each is a thread with a runtime of its own; a connection stays on the worker that accepted it.
 pub(super) struct Workforce {
     pub(super) handles: Vec<Handle>,
+    /// The gate of each, in the same order.
+    pub(super) gates: Vec<Arc<Gate>>,
     threads: Vec<JoinHandle<()>>,
     dismiss: watch::Sender<bool>,
 }
@@ -22,10 +26,17 @@ impl Workforce {
             Workers::Auto => thread::available_parallelism().map_or(1, usize::from),
         };
         let (dismiss, dismissed) = watch::channel(false);
-        let mut workforce = Self { handles: Vec::new(), threads: Vec::new(), dismiss };
+        let mut workforce = Self { handles: Vec::new(), gates: Vec::new(), threads: Vec::new(), dismiss };
         for number in 0..count {
-            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+            let gate = Arc::<Gate>::default();
+            let polled = Arc::clone(&gate);
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .event_interval(TASKS)
+                .on_thread_unpark(move || polled.polled())
+                .build()?;
             workforce.handles.push(runtime.handle().clone());
+            workforce.gates.push(gate);
             let mut dismissed = dismissed.clone();
             workforce.threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
                 crypto::warm_up();
@@ -47,3 +58,7 @@ impl Workforce {
         }
     }
 }
+
+/// After so many tasks a worker polls its sockets, even if others are ready. tokio's default is 61; a task of a few dozen
+/// microseconds makes that milliseconds.
+const TASKS: u32 = 16;

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use rustls::ProtocolVersion;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{Acceptor, ClientHello, ResolvesServerCert, ServerConfig, UnbufferedServerConnection};
+use rustls::server::{
+    Acceptor, ClientHello, ProducesTickets, ResolvesServerCert, ServerConfig, UnbufferedServerConnection,
+};
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use crate::gate::Work;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::policy::Policy;
@@ -20,15 +23,16 @@ use crate::tls::trust::clients::bounded::Bounded;
 use crate::tls::trust::clients::identity::Identity;
 use crate::tls::trust::clients::{ClientAuth, Session};
 use crate::tls::wire::hello::Hello;
+use crate::tls::wire::hello::offered::Offered;
 use crate::tls::wire::{alert, fault};
 
 pub mod connect;
-mod drive;
+pub mod drive;
 pub mod failure;
 pub mod refusal;
 pub mod terms;
 
-use drive::drive;
+use drive::{Pace, drive};
 use failure::HandshakeError;
 use refusal::Refusal;
 use terms::{Terms, post_quantum_group};
@@ -228,20 +232,36 @@ impl Terminator {
         Ok(Arc::new(config))
     }
 
-    /// Runs the handshake that begins with `hello` on `stream`. On failure the alert has already been written.
+    /// What the first step of this handshake is: whether the client has a ticket of ours.
+    pub fn work(&self, hello: &Hello) -> Work {
+        let offered = Offered::by(&hello.raw);
+        let opens = |tickets: &Arc<Tickets>| {
+            [offered.identity, offered.ticket].iter().any(|one| !one.is_empty() && tickets.decrypt(one).is_some())
+        };
+        // A ticket of somebody else must not help a client past others.
+        if self.settings.tickets.as_ref().is_some_and(opens) { Work::Resume } else { Work::Full }
+    }
+
+    /// Runs the handshake that begins with `hello` on `stream`, in turns: the first is for `work`. On failure the alert has
+    /// already been written.
     pub async fn accept(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-        hello: Hello,
+        mut hello: Hello,
         choice: Choice,
+        work: Work,
+        pace: Pace<'_>,
     ) -> Result<Terminated, HandshakeError> {
+        // rustls's state comes later: many may wait here.
+        let turn = pace.first_turn(work, stream, &mut hello.raw).await?;
         let session = self.settings.client_auth.as_ref().map(ClientAuth::session);
         let connection = self
             .config(&hello, &choice, session.as_ref())
             .and_then(UnbufferedServerConnection::new)
             .map_err(|error| HandshakeError::Protocol(error.into()))?;
         let mut handshaking = Handshaking::server(connection, hello.raw);
-        let last = drive(stream, &mut handshaking).await.map_err(|error| error.of_client(session.as_deref()))?;
+        let last =
+            drive(stream, &mut handshaking, pace, turn).await.map_err(|error| error.of_client(session.as_deref()))?;
         let finished = handshaking.finish(self.settings.layer).map_err(HandshakeError::Protocol)?;
         // In TLS 1.2 the last flight may contain the server's Finished, for which the client waits; in TLS 1.3 only
         // tickets.

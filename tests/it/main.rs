@@ -22,6 +22,7 @@ mod discovery;
 mod documents;
 mod ends;
 mod explain;
+mod fairness;
 mod health;
 mod hello;
 mod layers;

@@ -11,9 +11,11 @@ use crate::backend::health::check::{Check, Tls};
 use crate::backend::health::error::CheckError;
 use crate::backend::health::kind::Kind;
 use crate::backend::health::{http, ldap, tcp};
+use crate::gate::Gate;
 use crate::net::address::Address;
 use crate::net::stream::Stream;
 use crate::tls::handshake::connect::ConnectError;
+use crate::tls::handshake::drive::Pace;
 use crate::tls::record::handshaking::Finished;
 use crate::tls::stream::TlsStream;
 use crate::tls::trust::servers;
@@ -77,7 +79,9 @@ impl Check {
 }
 
 async fn handshake(stream: &mut Stream, tls: &Tls, address: &Address) -> Result<Finished, CheckError> {
-    tls.connector.connect(stream, address.ip(), None).await.map_err(|error| {
+    // Checks run where no connection is served, so they hold up nobody.
+    let gate = Gate::default();
+    tls.connector.connect(stream, address.ip(), None, Pace::alone(&gate)).await.map_err(|error| {
         CheckError::Tls(match error {
             // Without the prefix of `ConnectError`, since `CheckError` has its own, "TLS:".
             ConnectError::Failed(error) => fault::reason(&error),

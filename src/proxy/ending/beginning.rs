@@ -113,6 +113,11 @@ impl Ending {
         Self::at_once(Outcome::ProxyUntrusted)
     }
 
+    /// More handshakes wait than can be done in time. The alert is cheap, and tells that the server is there.
+    pub fn overloaded() -> Self {
+        Self::with(Outcome::Overloaded, Farewell::Alert(AlertDescription::InternalError))
+    }
+
     /// A challenge of a certificate authority (RFC 8737) for which there is no route. Whatever else it offers, there is
     /// no protocol in common.
     pub fn challenge() -> Self {

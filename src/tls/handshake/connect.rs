@@ -11,8 +11,9 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, Error};
 use thiserror::Error as ThisError;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use crate::gate::Work;
 use crate::tls::crypto;
-use crate::tls::handshake::drive::drive;
+use crate::tls::handshake::drive::{Pace, drive};
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
@@ -128,13 +129,14 @@ impl Connector {
         Ok(Self { config, server_name, alpn, layer, identity })
     }
 
-    /// Runs the handshake with the server at `address`. `agreed` is the protocol that was agreed on with the client. On
-    /// failure the server has got the alert that belongs to it.
+    /// Runs the handshake with the server at `address`, in turns. `agreed` is the protocol that was agreed on with the
+    /// client. On failure the server has got the alert that belongs to it.
     pub async fn connect(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         address: Option<IpAddr>,
         agreed: Option<&[u8]>,
+        pace: Pace<'_>,
     ) -> Result<Finished, ConnectError> {
         let name = self.name(address).ok_or(ConnectError::Nameless)?;
         // rustls takes the protocols only from the configuration, and they may differ from connection to connection.
@@ -143,9 +145,10 @@ impl Connector {
             Alpn::Fixed(protocols) => protocols.clone(),
             Alpn::Client => agreed.map(<[u8]>::to_vec).into_iter().collect(),
         };
+        let turn = pace.turn(Work::Continue).await;
         let connection = UnbufferedClientConnection::new(Arc::new(config), name).map_err(ConnectError::Failed)?;
         let mut handshaking = Handshaking::client(connection);
-        let last = drive(stream, &mut handshaking).await.map_err(|error| self.failed(error, address))?;
+        let last = drive(stream, &mut handshaking, pace, turn).await.map_err(|error| self.failed(error, address))?;
         stream.write_all(&last).await.map_err(|_| ConnectError::Closed)?;
         let finished = handshaking.finish(self.layer).map_err(|error| ConnectError::Failed(error.error))?;
         if self.alpn == Alpn::Client && finished.negotiated.alpn.as_deref() != agreed {

@@ -1,19 +1,88 @@
 //! Runs a handshake of either side over a stream. The caller sets the deadline. Must not know: which side it is.
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use std::future::pending;
+use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+use crate::gate::{Gate, Turn, Work};
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::record::handshaking::Handshaking;
 
-/// Runs the handshake until it is done. Returns the last flight, not written yet: only the caller knows whether the peer
-/// waits for it, or it can be sent later with data. On failure the alert has already been written.
+/// Where and until when a handshake waits for its turns.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace<'g> {
+    /// The gate of the thread on which the handshake runs.
+    pub gate: &'g Gate,
+    /// The caller's deadline: after it no step begins.
+    pub deadline: Instant,
+}
+
+impl<'g> Pace<'g> {
+    /// For a caller who has the gate for himself, and a timer of his own.
+    pub fn alone(gate: &'g Gate) -> Self {
+        Self { gate, deadline: Instant::now() + Duration::from_secs(86_400 * 365) }
+    }
+
+    /// Whether a newcomer's turn will probably come early enough: within half of the time that is left. The other half is
+    /// for the network, and for a peer that has less patience than we.
+    pub fn has_time_for(&self, work: Work) -> bool {
+        self.gate.wait(work) <= self.deadline.saturating_duration_since(Instant::now()) / 2
+    }
+
+    /// Waits for a turn. If the deadline has passed by then, waits on: the caller's timer ends it.
+    pub(super) async fn turn(&self, work: Work) -> Turn<'g> {
+        let turn = self.gate.turn(work).await;
+        if Instant::now() >= self.deadline {
+            drop(turn);
+            return pending().await;
+        }
+        turn
+    }
+
+    /// Waits for the first turn. Meanwhile it adds to `wire` what the peer sends, and so notices when the peer closes: a
+    /// signature for a peer that has gone would be in vain.
+    pub(super) async fn first_turn(
+        &self,
+        work: Work,
+        stream: &mut (impl AsyncRead + Unpin),
+        wire: &mut Vec<u8>,
+    ) -> Result<Turn<'g>, HandshakeError> {
+        tokio::select! {
+            // The sockets were polled right before the turn begins, so a peer that has gone is seen first.
+            biased;
+            gone = until_gone(stream, wire) => Err(gone),
+            turn = self.turn(work) => Ok(turn),
+        }
+    }
+}
+
+/// Reads until the peer closes. What more it may send than a handshake can need stays unread.
+async fn until_gone(stream: &mut (impl AsyncRead + Unpin), wire: &mut Vec<u8>) -> HandshakeError {
+    while wire.len() < MAX_WIRE {
+        match stream.read_buf(wire).await {
+            Ok(0) => return HandshakeError::Closed,
+            Ok(_) => {}
+            Err(error) => return HandshakeError::Io(error),
+        }
+    }
+    pending().await
+}
+
+/// Runs the handshake until it is done. `turn` is for the first step, `pace` for the others. Returns the last flight, not
+/// written yet: only the caller knows whether the peer waits for it, or it can be sent later with data. On failure the
+/// alert has already been written.
 pub(super) async fn drive(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     handshaking: &mut Handshaking,
+    pace: Pace<'_>,
+    turn: Turn<'_>,
 ) -> Result<Vec<u8>, HandshakeError> {
     let mut reply = Vec::new();
+    let mut advanced = handshaking.advance(&mut reply);
+    drop(turn);
     loop {
-        let advanced = handshaking.advance(&mut reply);
         if advanced == Ok(true) {
             return Ok(reply);
         }
@@ -39,6 +108,9 @@ pub(super) async fn drive(
             Ok(_) => {}
             Err(error) => return Err(HandshakeError::Io(error)),
         }
+        let turn = pace.turn(Work::Continue).await;
+        advanced = handshaking.advance(&mut reply);
+        drop(turn);
     }
 }
 
@@ -47,3 +119,6 @@ const READ_SIZE: usize = 4096;
 
 /// The most unused bytes from a peer. A chain of certificates is the longest that a peer sends, and is far shorter.
 const MAX_WIRE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream as Server;
 
 use super::*;
+use crate::gate::Gate;
 use crate::tls::crypto;
 use crate::tls::handshake::connect::{Alpn, Connector, Terms};
+use crate::tls::handshake::drive::Pace;
 use crate::tls::record::Layer;
 use crate::tls::trust::servers::Trust;
 
@@ -48,7 +50,9 @@ async fn session(version: ProtocolVersion, layer: Layer, pipe: usize) -> (Client
     let connector = connector.unwrap();
     let (mut near, far) = duplex(pipe);
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let (client, server) = tokio::join!(connector.connect(&mut near, None, None), acceptor.accept(far));
+    let gate = Gate::default();
+    let (client, server) =
+        tokio::join!(connector.connect(&mut near, None, None, Pace::alone(&gate)), acceptor.accept(far));
     let client = client.unwrap();
     assert_eq!(client.negotiated.version, version);
     (TlsStream::new(near, client), server.unwrap())

@@ -5,6 +5,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::duplex;
 
 use super::*;
+use crate::gate::Gate;
 use crate::tls::policy::aws;
 
 fn pair(name: &str) -> CertifiedKey {
@@ -71,7 +72,7 @@ async fn without_a_name_the_address_is_expected_and_without_both_nothing_is_sent
     assert_eq!(connector(name("a.test")).name(address), name("a.test"));
     assert_eq!(connector(name("a.test")).name(None), name("a.test"));
     let (mut near, mut far) = duplex(64);
-    let error = connector(None).connect(&mut near, None, None).await.unwrap_err();
+    let error = connector(None).connect(&mut near, None, None, Pace::alone(&Gate::default())).await.unwrap_err();
     assert_eq!(error.to_string(), "the server has no name (expected server_name)");
     drop(near);
     let mut sent = Vec::new();

@@ -1,0 +1,196 @@
+//! The order of turns. Pure: the caller tells the time. Must not know: tasks' wakers beyond keeping them, sockets.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// The kinds of costly work. Handshakes are in the order in which they are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// A later step of a handshake, of either side: what was spent on it must not be lost.
+    Continue,
+    /// The first step of a handshake that resumes a session: a fifth of a full one.
+    Resume,
+    /// The first step of a full handshake.
+    Full,
+    /// A part of a bulk transfer.
+    Bulk,
+}
+
+/// Identifies a place in the queue.
+pub(super) type Id = u64;
+
+/// Who waits, and whose turn it is.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// One line for each kind of work; the lowest number came first.
+    lines: [BTreeMap<Id, Waker>; KINDS],
+    last: Id,
+    turn: Option<Id>,
+    /// How many resumptions have passed full handshakes that wait.
+    passed: u32,
+    /// How much time handshakes and bulk transfers have had. Only the difference counts.
+    used: [Duration; 2],
+    /// How long a step of each kind takes, with everything that the thread does between two of them; a moving average.
+    pace: [Duration; KINDS],
+    /// When the last step of a handshake ended, if others waited then.
+    since: Option<Instant>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        let (lines, pace) = (Default::default(), GUESS);
+        Self { lines, last: 0, turn: None, passed: 0, used: [Duration::ZERO; 2], pace, since: None }
+    }
+}
+
+impl Work {
+    fn line(self) -> usize {
+        self as usize
+    }
+
+    fn share(self) -> usize {
+        usize::from(self == Self::Bulk)
+    }
+}
+
+impl Queue {
+    /// Joins the queue. If nobody else is there, it is this one's turn at once.
+    pub(super) fn enter(&mut self, work: Work, waker: &Waker) -> Id {
+        self.last += 1;
+        let id = self.last;
+        if self.turn.is_none() {
+            // Whenever a turn ends, the next begins: nobody waits.
+            self.turn = Some(id);
+            return id;
+        }
+        let [mine, other] = [work.share(), 1 - work.share()];
+        // Whoever was idle has saved nothing up: only what is used while both wait is shared.
+        if !self.has(mine) && self.has(other) {
+            self.used[mine] = self.used[mine].max(self.used[other]);
+        }
+        self.lines[work.line()].insert(id, waker.clone());
+        id
+    }
+
+    pub(super) fn is_turn_of(&self, id: Id) -> bool {
+        self.turn == Some(id)
+    }
+
+    /// Whom to wake when the turn has come.
+    pub(super) fn wait_with(&mut self, work: Work, id: Id, waker: &Waker) {
+        if let Some(kept) = self.lines[work.line()].get_mut(&id) {
+            kept.clone_from(waker);
+        }
+    }
+
+    /// Gives up a place, or a turn that has not begun.
+    pub(super) fn leave(&mut self, work: Work, id: Id) {
+        self.lines[work.line()].remove(&id);
+        if self.turn == Some(id) {
+            self.turn = None;
+        }
+    }
+
+    /// The turn has ended.
+    pub(super) fn end(&mut self, work: Work, began: Instant, now: Instant) {
+        self.turn = None;
+        let took = now.saturating_duration_since(began);
+        self.used[work.share()] += took;
+        if work == Work::Bulk {
+            return;
+        }
+        // While others wait, the next step can begin only after whatever else the thread does.
+        let step = self.since.map_or(took, |since| now.saturating_duration_since(since)).min(LONGEST);
+        let pace = &mut self.pace[work.line()];
+        *pace = *pace - *pace / WEIGHT + step / WEIGHT;
+        self.since = (self.handshakes() > 0).then_some(now);
+    }
+
+    /// Begins the next turn, if there is none and somebody waits. Returns whom to wake.
+    pub(super) fn next(&mut self) -> Option<Waker> {
+        if self.turn.is_some() {
+            return None;
+        }
+        let (id, waker) = self.lines[self.choose()?].pop_first()?;
+        self.turn = Some(id);
+        Some(waker)
+    }
+
+    /// The line whose turn it is.
+    fn choose(&mut self) -> Option<usize> {
+        match (self.has(HANDSHAKES), self.has(BULK)) {
+            (false, false) => return None,
+            (false, true) => return Some(Work::Bulk.line()),
+            (true, true) if self.used[BULK] < self.used[HANDSHAKES] => return Some(Work::Bulk.line()),
+            (true, _) => {}
+        }
+        let [continuing, resuming, full] =
+            [Work::Continue, Work::Resume, Work::Full].map(|work| !self.lines[work.line()].is_empty());
+        Some(match (continuing, resuming, full) {
+            (true, _, _) => Work::Continue.line(),
+            (_, true, true) if self.passed < MOST_PASSED => {
+                self.passed += 1;
+                Work::Resume.line()
+            }
+            (_, true, false) => Work::Resume.line(),
+            _ => {
+                self.passed = 0;
+                Work::Full.line()
+            }
+        })
+    }
+
+    fn has(&self, share: usize) -> bool {
+        match share {
+            BULK => !self.lines[Work::Bulk.line()].is_empty(),
+            _ => self.handshakes() > 0,
+        }
+    }
+
+    /// How many handshakes wait.
+    pub(super) fn handshakes(&self) -> usize {
+        self.lines[..Work::Bulk.line()].iter().map(BTreeMap::len).sum()
+    }
+
+    /// How long a step of this kind takes.
+    pub(super) fn pace(&self, work: Work) -> Duration {
+        self.pace[work.line()]
+    }
+
+    /// How long all handshakes that wait will take.
+    pub(super) fn due(&self) -> Duration {
+        self.ahead(Work::Full)
+    }
+
+    /// How long a newcomer has to wait for its turn.
+    pub(super) fn wait(&self, work: Work) -> Duration {
+        self.ahead(work)
+    }
+
+    fn ahead(&self, work: Work) -> Duration {
+        let lines = self.lines.iter().zip(self.pace).take(work.line() + 1);
+        lines.map(|(line, pace)| pace.saturating_mul(line.len().try_into().unwrap_or(u32::MAX))).sum()
+    }
+}
+
+const KINDS: usize = 4;
+const HANDSHAKES: usize = 0;
+const BULK: usize = 1;
+
+/// So many resumptions may pass a full handshake that waits. Together they cost about as much as two full ones, so a flood
+/// of them cannot keep all others out.
+const MOST_PASSED: u32 = 8;
+
+/// What steps take before any was done; the moving average forgets it soon.
+const GUESS: [Duration; KINDS] =
+    [Duration::from_micros(200), Duration::from_micros(200), Duration::from_millis(1), Duration::ZERO];
+
+/// The weight of the past in the moving average.
+const WEIGHT: u32 = 16;
+
+/// A longer step is not the work's fault: the process was stopped, or the machine.
+const LONGEST: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests;
