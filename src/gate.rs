@@ -6,12 +6,14 @@
 //!
 //! Must not know: what the work is, who it is for.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+use tokio::time::Instant as Deadline;
 
 mod queue;
 
@@ -50,6 +52,15 @@ enum State {
     Waiting(Work, Id),
     /// The turn has come, and begins when the thread has polled its sockets so many times.
     Next(Work, Id, u8),
+}
+
+/// Where, and until when, a handshake waits for its turns.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace<'g> {
+    /// The gate of the thread on which the handshake runs.
+    pub gate: &'g Gate,
+    /// The caller's deadline: after it no step begins.
+    pub deadline: Deadline,
 }
 
 impl Gate {
@@ -98,6 +109,29 @@ impl Gate {
         if let Some(waker) = next {
             waker.wake();
         }
+    }
+}
+
+impl<'g> Pace<'g> {
+    /// For a caller who has the gate for himself, and a timer of his own.
+    pub fn alone(gate: &'g Gate) -> Self {
+        Self { gate, deadline: Deadline::now() + Duration::from_secs(86_400 * 365) }
+    }
+
+    /// Whether a newcomer's turn will probably come early enough: within half of the time that is left. The other half is
+    /// for the network, and for a peer that has less patience than we.
+    pub fn has_time_for(&self, work: Work) -> bool {
+        self.gate.wait(work) <= self.deadline.saturating_duration_since(Deadline::now()) / 2
+    }
+
+    /// Waits for a turn. If the deadline has passed by then, waits on: the caller's timer ends it.
+    pub async fn turn(&self, work: Work) -> Turn<'g> {
+        let turn = self.gate.turn(work).await;
+        if Deadline::now() >= self.deadline {
+            drop(turn);
+            return pending().await;
+        }
+        turn
     }
 }
 

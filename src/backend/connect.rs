@@ -11,12 +11,11 @@ use tokio::time::{self, timeout_at};
 use crate::backend::failure::{FailureKind, reason, tls_reason};
 use crate::backend::pool::{NoServer, Pool};
 use crate::backend::server::Lease;
-use crate::gate::Gate;
+use crate::gate::{Gate, Pace};
 use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
 use crate::tls::handshake::connect::Connector;
-use crate::tls::handshake::drive::Pace;
 use crate::tls::record::handshaking::Finished;
 
 /// A connection to one server.

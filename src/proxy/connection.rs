@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::backend::connect::{Client, Connected, connect};
 use crate::backend::pool::Pool;
-use crate::gate::Gate;
+use crate::gate::{Gate, Pace};
 use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::proxy_protocol::write::Version;
@@ -30,7 +30,6 @@ use crate::route::ways::{Chosen, Route, Termination, Way};
 use crate::snapshot::Listener;
 use crate::starttls::{self, Protocol};
 use crate::tls::handshake::Terminated;
-use crate::tls::handshake::drive::Pace;
 use crate::tls::wire::hello::reader::HelloReader;
 use crate::tls::wire::hello::{Hello, HelloError};
 

@@ -12,7 +12,7 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::gate::Work;
+use crate::gate::{Pace, Work};
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::policy::Policy;
@@ -27,12 +27,12 @@ use crate::tls::wire::hello::offered::Offered;
 use crate::tls::wire::{alert, fault};
 
 pub mod connect;
-pub mod drive;
+mod drive;
 pub mod failure;
 pub mod refusal;
 pub mod terms;
 
-use drive::{Pace, drive};
+use drive::{drive, first_turn};
 use failure::HandshakeError;
 use refusal::Refusal;
 use terms::{Terms, post_quantum_group};
@@ -253,7 +253,7 @@ impl Terminator {
         pace: Pace<'_>,
     ) -> Result<Terminated, HandshakeError> {
         // rustls's state comes later: many may wait here.
-        let turn = pace.first_turn(work, stream, &mut hello.raw).await?;
+        let turn = first_turn(pace, work, stream, &mut hello.raw).await?;
         let session = self.settings.client_auth.as_ref().map(ClientAuth::session);
         let connection = self
             .config(&hello, &choice, session.as_ref())

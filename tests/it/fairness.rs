@@ -27,7 +27,7 @@ impl Stage {
         let (pki, backend) = (Pki::new(), Backend::echo());
         pki.write("certs", "a", &[NAME], Key::Rsa4096, &Extra::default());
         let text = format!(
-            "[admin]\nlisten = \"unix:admin.sock\"\n\n[runtime]\nworkers = 1\n\n[[listener]]\nname = \"main\"\n\
+            "[admin]\nlisten=\"unix:admin.sock\"\n\n[runtime]\nworkers = 1\n\n[[listener]]\nname = \"main\"\n\
              listen = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nbackend = \"echo\"\nmax_connections = 2000\n{lines}\n\
              [backend.echo]\nservers = [\"{}\"]\n",
             backend.address
@@ -52,9 +52,10 @@ impl Stage {
         let config = Arc::new(config);
         let mut clients: Vec<_> =
             (0..count).map(|_| Client::silent(self.proxy.address("main"), &config, NAME)).collect();
-        for client in &mut clients {
-            let hello = client.flight();
-            client.tcp.write_all(&hello).unwrap();
+        // All keys are made before the first hello is sent.
+        let hellos: Vec<_> = clients.iter_mut().map(Client::flight).collect();
+        for (client, hello) in clients.iter_mut().zip(&hellos) {
+            client.tcp.write_all(hello).unwrap();
         }
         clients
     }
@@ -97,8 +98,11 @@ fn whoever_resumes_does_not_wait_for_full_handshakes() {
     for tls in Tls::BOTH {
         let stage = Stage::new(tls, "");
         drop(stage.established());
+        let mut resumed = Client::silent(stage.proxy.address("main"), &stage.config, NAME);
+        let hello = resumed.flight();
         let flood = stage.flood(100);
-        let resumed = stage.established();
+        resumed.tcp.write_all(&hello).unwrap();
+        resumed.handshake().unwrap();
         let before = answered(&flood);
         assert_eq!(resumed.tls.handshake_kind(), Some(HandshakeKind::Resumed));
         assert!(before < 75, "{before} of 100 who came earlier, {tls:?}");

@@ -11,9 +11,9 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, Error};
 use thiserror::Error as ThisError;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::gate::Work;
+use crate::gate::{Pace, Work};
 use crate::tls::crypto;
-use crate::tls::handshake::drive::{Pace, drive};
+use crate::tls::handshake::drive::drive;
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;

@@ -1,60 +1,26 @@
 //! Runs a handshake of either side over a stream. The caller sets the deadline. Must not know: which side it is.
 
 use std::future::pending;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::Instant;
 
-use crate::gate::{Gate, Turn, Work};
+use crate::gate::{Pace, Turn, Work};
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::record::handshaking::Handshaking;
 
-/// Where and until when a handshake waits for its turns.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace<'g> {
-    /// The gate of the thread on which the handshake runs.
-    pub gate: &'g Gate,
-    /// The caller's deadline: after it no step begins.
-    pub deadline: Instant,
-}
-
-impl<'g> Pace<'g> {
-    /// For a caller who has the gate for himself, and a timer of his own.
-    pub fn alone(gate: &'g Gate) -> Self {
-        Self { gate, deadline: Instant::now() + Duration::from_secs(86_400 * 365) }
-    }
-
-    /// Whether a newcomer's turn will probably come early enough: within half of the time that is left. The other half is
-    /// for the network, and for a peer that has less patience than we.
-    pub fn has_time_for(&self, work: Work) -> bool {
-        self.gate.wait(work) <= self.deadline.saturating_duration_since(Instant::now()) / 2
-    }
-
-    /// Waits for a turn. If the deadline has passed by then, waits on: the caller's timer ends it.
-    pub(super) async fn turn(&self, work: Work) -> Turn<'g> {
-        let turn = self.gate.turn(work).await;
-        if Instant::now() >= self.deadline {
-            drop(turn);
-            return pending().await;
-        }
-        turn
-    }
-
-    /// Waits for the first turn. Meanwhile it adds to `wire` what the peer sends, and so notices when the peer closes: a
-    /// signature for a peer that has gone would be in vain.
-    pub(super) async fn first_turn(
-        &self,
-        work: Work,
-        stream: &mut (impl AsyncRead + Unpin),
-        wire: &mut Vec<u8>,
-    ) -> Result<Turn<'g>, HandshakeError> {
-        tokio::select! {
-            // The sockets were polled right before the turn begins, so a peer that has gone is seen first.
-            biased;
-            gone = until_gone(stream, wire) => Err(gone),
-            turn = self.turn(work) => Ok(turn),
-        }
+/// Waits for the first turn. Meanwhile it adds to `wire` what the peer sends, and so notices when the peer closes: a
+/// signature for a peer that has gone would be in vain.
+pub(super) async fn first_turn<'g>(
+    pace: Pace<'g>,
+    work: Work,
+    stream: &mut (impl AsyncRead + Unpin),
+    wire: &mut Vec<u8>,
+) -> Result<Turn<'g>, HandshakeError> {
+    tokio::select! {
+        // The sockets were polled right before the turn begins, so a peer that has gone is seen first.
+        biased;
+        gone = until_gone(stream, wire) => Err(gone),
+        turn = pace.turn(work) => Ok(turn),
     }
 }
 

@@ -12,10 +12,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream as Server;
 
 use super::*;
-use crate::gate::Gate;
+use crate::gate::{Gate, Pace};
 use crate::tls::crypto;
 use crate::tls::handshake::connect::{Alpn, Connector, Terms};
-use crate::tls::handshake::drive::Pace;
 use crate::tls::record::Layer;
 use crate::tls::trust::servers::Trust;
 

@@ -5,7 +5,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::duplex;
 
 use super::*;
-use crate::gate::Gate;
+use crate::gate::{Gate, Pace};
 use crate::tls::policy::aws;
 
 fn pair(name: &str) -> CertifiedKey {

@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use tokio::io::duplex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::*;
+use crate::gate::Gate;
 
 const MOMENT: Duration = Duration::from_millis(10);
 
@@ -10,7 +13,7 @@ async fn a_peer_that_has_gone_gets_no_turn() {
     let gate = Gate::default();
     let (near, mut far) = duplex(64);
     drop(near);
-    let turn = Pace::alone(&gate).first_turn(Work::Full, &mut far, &mut b"hello".to_vec()).await;
+    let turn = first_turn(Pace::alone(&gate), Work::Full, &mut far, &mut b"hello".to_vec()).await;
     assert!(matches!(turn, Err(HandshakeError::Closed)), "although the gate is free");
 }
 
@@ -20,7 +23,7 @@ async fn what_the_peer_sends_while_it_waits_is_kept_and_so_is_the_order() {
     let (pace, busy) = (Pace::alone(&gate), gate.turn(Work::Full).await);
     let ((mut near, mut far), mut wire) = (duplex(64), b"hello".to_vec());
     {
-        let waits = pace.first_turn(Work::Full, &mut far, &mut wire);
+        let waits = first_turn(pace, Work::Full, &mut far, &mut wire);
         tokio::pin!(waits);
         near.write_all(b" again").await.unwrap();
         assert!(timeout(MOMENT, waits.as_mut()).await.is_err());
@@ -31,7 +34,7 @@ async fn what_the_peer_sends_while_it_waits_is_kept_and_so_is_the_order() {
     assert_eq!(wire, b"hello again");
     // One that leaves its place makes room for the next.
     let busy = gate.turn(Work::Full).await;
-    let leaves = pace.first_turn(Work::Full, &mut far, &mut wire);
+    let leaves = first_turn(pace, Work::Full, &mut far, &mut wire);
     tokio::pin!(leaves);
     assert!(timeout(MOMENT, leaves.as_mut()).await.is_err());
     drop(near);
