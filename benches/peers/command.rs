@@ -5,17 +5,22 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use clap::Parser;
 
-use crate::load::Fault;
+use crate::load::{Fault, aside};
 use crate::material::Material;
 use crate::measure::{Bench, Settings};
 use crate::network::Network;
 use crate::peer::running::{Cores, take_files};
 use crate::peer::{KINDS, Kind, Peer};
 use crate::report::{About, Outcome, Report};
-use crate::{picture, processor, rows};
+use crate::{latency, picture, processor, rows};
+
+/// The length of a measurement of latency or goodput.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Measures the processor time that tlsgate and other TLS proxies use for the same work.
 ///
@@ -30,7 +35,8 @@ pub(crate) struct Options {
     /// How often to measure in the order A B … B A; 5, or 2 with --quick.
     #[arg(long, value_name = "COUNT")]
     rounds: Option<usize>,
-    /// Only these rows; a name, or the beginning of names with a star: "full-*,push-1". See --list.
+    /// Only these rows; a name, or the beginning of names with a star: "full-*,push-1". See --list. Rows of latency and
+    /// goodput run only if they are named here.
     #[arg(long, value_delimiter = ',', value_name = "ROWS")]
     rows: Vec<String>,
     /// Only these proxies, by their names in the table.
@@ -54,6 +60,9 @@ pub(crate) struct Options {
     /// The number of certificates in the rows with many; 10000, or 1000 with --quick.
     #[arg(long, value_name = "COUNT")]
     certificates: Option<usize>,
+    /// How long each measurement of latency or goodput lasts; 10, or 4 with --quick.
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
     /// Writes everything to this file, with each sample and each proxy's settings.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -77,11 +86,14 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
     let all = rows::all(options.quick);
     let (idle, certificates) = options.sizes();
     let states = [format!("idle-{idle}"), "many".to_owned(), "workers".to_owned()];
-    let Some(network) = network else {
+    let latency = latency::all();
+    let Some(mut network) = network else {
         let mut text = String::from("rows:\n");
         for name in all.iter().map(|row| &row.name).chain(&states) {
             text.push_str(&format!("  {name}\n"));
         }
+        text.push_str("rows that run only if they are named:\n");
+        text.extend(latency.iter().map(|row| format!("  {}\n", row.name)));
         text.push_str("proxies:\n");
         for peer in &peers {
             text.push_str(&format!("  {}: {}\n", peer.name, peer.about));
@@ -89,12 +101,10 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
         text.extend(missing.iter().map(|missing| format!("  {missing}\n")));
         return Ok(text);
     };
-    for line in network.warnings.iter().chain(&missing) {
-        eprintln!("{line}");
-    }
+    let latency: Vec<_> = latency.into_iter().filter(|row| options.names(&row.name)).collect();
     let rows: Vec<_> = all.into_iter().filter(|row| options.wants(&row.name)).collect();
     let [wants_idle, wants_many, wants_workers] = states.map(|name| options.wants(&name));
-    if rows.is_empty() && !wants_idle && !wants_many && !wants_workers {
+    if rows.is_empty() && latency.is_empty() && !wants_idle && !wants_many && !wants_workers {
         return Err(io::Error::other("no row has such a name; --list shows them"));
     }
     if peers.is_empty() {
@@ -104,11 +114,18 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
     let cores = cores()?;
     processor::pin(&cores.load)?;
     let files = take_files()?;
+    if !latency.is_empty() {
+        network.warnings.extend(aside::warning());
+    }
+    for line in network.warnings.iter().chain(&missing) {
+        eprintln!("{line}");
+    }
     let folder = tempfile::tempdir()?;
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
     let material = Material::write(folder.path())?;
     let rounds = options.rounds.unwrap_or(if options.quick { 2 } else { 5 }).max(1);
-    let bench = Bench { peers, cores, material, folder, rounds, quick: options.quick };
+    let seconds = options.length()?;
+    let bench = Bench { peers, cores, material, folder, rounds, quick: options.quick, seconds };
     let mut settings = Settings::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let results = runtime.block_on(async {
@@ -124,6 +141,7 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
         if wants_workers {
             results.extend(bench.workers().await);
         }
+        results.extend(bench.latency(&latency, certificates.max(2), &mut settings).await?);
         Ok::<Vec<Outcome>, Fault>(results)
     });
     let results = results.map_err(io::Error::other)?;
@@ -164,11 +182,22 @@ impl Options {
     }
 
     fn wants(&self, row: &str) -> bool {
+        self.rows.is_empty() || self.names(row)
+    }
+
+    fn names(&self, row: &str) -> bool {
         let matches = |wanted: &String| match wanted.strip_suffix('*') {
             Some(beginning) => row.starts_with(beginning),
             None => row == wanted,
         };
-        self.rows.is_empty() || self.rows.iter().any(matches)
+        self.rows.iter().any(matches)
+    }
+
+    /// Of each measurement of latency or goodput.
+    fn length(&self) -> io::Result<Duration> {
+        let seconds = self.seconds.unwrap_or(if self.quick { 4.0 } else { 10.0 });
+        let length = Duration::try_from_secs_f64(seconds).ok().filter(|length| (SHORTEST..=LONGEST).contains(length));
+        length.ok_or_else(|| io::Error::other(format!("--seconds {seconds}: not between {SHORTEST:?} and {LONGEST:?}")))
     }
 
     /// Idle connections, and certificates.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod command;
+mod latency;
 mod load;
 mod material;
 mod measure;

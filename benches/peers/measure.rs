@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::load::Fault;
 use crate::load::target::Target;
@@ -10,7 +11,7 @@ use crate::load::work::Work;
 use crate::material::Material;
 use crate::peer::running::{Cores, Running, Start};
 use crate::peer::{Kind, Peer, Tuning};
-use crate::report::{Cell, Outcome};
+use crate::report::{Better, Cell, Outcome};
 use crate::rows::{Listener, Row};
 
 /// The common part of all measurements.
@@ -21,6 +22,8 @@ pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) rounds: usize,
     pub(crate) quick: bool,
+    /// The length of each measurement of latency or goodput.
+    pub(crate) seconds: Duration,
 }
 
 /// The settings of each proxy, by its name.
@@ -50,17 +53,7 @@ impl Bench {
                 .filter(|peer| !only_naive || is_ours(peer))
                 .map(|peer| (peer, Running::start(peer, &self.start(tuning))))
                 .collect();
-            for (peer, running) in &started {
-                match running {
-                    Ok(running) => drop(
-                        settings
-                            .entry(peer.name.clone())
-                            .or_default()
-                            .insert(format!("{tuning:?}").to_lowercase(), running.launch.settings.clone()),
-                    ),
-                    Err(why) => eprintln!("{}: {why}", peer.name),
-                }
-            }
+            keep_settings(settings, tuning, &started);
             for row in rows {
                 outcomes.push(self.row(row, &started).await);
             }
@@ -83,13 +76,7 @@ impl Bench {
                 Err(why) => drop(cells.insert(peer.name.clone(), Cell::failed(why))),
             }
         }
-        // One round for warming up, which also shows which proxies cannot do it.
-        let mut order: Vec<_> = running.iter().map(|proxy| (proxy, false)).collect();
-        for _ in 0..self.rounds {
-            order.extend(running.iter().map(|proxy| (proxy, true)));
-            order.extend(running.iter().rev().map(|proxy| (proxy, true)));
-        }
-        for ((peer, proxy), counts) in order {
+        for ((peer, proxy), counts) in turns(&running, self.rounds) {
             let cell: &mut Cell = cells.entry(peer.name.clone()).or_default();
             if cell.fault.is_some() {
                 continue;
@@ -104,6 +91,7 @@ impl Bench {
             row: row.name.clone(),
             what: row.what.clone(),
             unit: row.unit.name().into(),
+            better: Better::Less,
             only_naive: row.only_naive,
             cells,
         };
@@ -125,6 +113,30 @@ impl Bench {
         };
         let (seconds, units) = cost(proxy, row.work, &target).await?;
         Ok(row.unit.value(seconds, units))
+    }
+}
+
+/// The order in which they are measured, and whether the sample counts. The first round is for warming up, and shows
+/// which proxies cannot do it.
+pub(crate) fn turns<T: Copy>(all: &[T], rounds: usize) -> Vec<(T, bool)> {
+    let mut order: Vec<_> = all.iter().map(|one| (*one, false)).collect();
+    for _ in 0..rounds {
+        order.extend(all.iter().map(|one| (*one, true)));
+        order.extend(all.iter().rev().map(|one| (*one, true)));
+    }
+    order
+}
+
+/// Keeps the settings of each, for the report.
+pub(crate) fn keep_settings(settings: &mut Settings, tuning: Tuning, started: &[(&Peer, io::Result<Running>)]) {
+    for (peer, running) in started {
+        match running {
+            Ok(running) => {
+                let all = settings.entry(peer.name.clone()).or_default();
+                all.insert(format!("{tuning:?}").to_lowercase(), running.launch.settings.clone());
+            }
+            Err(why) => eprintln!("{}: {why}", peer.name),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
-//! The report as a picture: a panel for each row, a bar for each proxy, shorter is better. SVG, without scripts or
+//! The report as a picture: a panel for each row, a bar for each proxy, the best at the top. SVG, without scripts or
 //! fonts.
 
 use std::fmt::Write;
 
-use crate::report::{NAIVE, OURS, Outcome, Report, number};
+use crate::report::{Better, NAIVE, OURS, Outcome, Report, number};
 
 const COLUMNS: usize = 3;
 const PANEL: f64 = 350.0;
@@ -63,8 +63,9 @@ impl<'a> Panel<'a> {
         }
         let mut bars: Vec<(&str, f64)> =
             outcome.cells.iter().filter_map(|(name, cell)| Some((name.as_str(), cell.median()?))).collect();
-        bars.sort_by(|left, right| left.1.total_cmp(&right.1));
-        (bars.len() > 1).then(|| Self { title: format!("{}, {}", outcome.what, outcome.unit), bars })
+        bars.sort_by(|left, right| outcome.better.order(left.1, right.1));
+        let more = if outcome.better == Better::More { ", longer is better" } else { "" };
+        (bars.len() > 1).then(|| Self { title: format!("{}, {}{more}", outcome.what, outcome.unit), bars })
     }
 
     fn height(&self) -> f64 {

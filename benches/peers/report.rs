@@ -1,5 +1,6 @@
 //! The results: figures with their spread, and the comparison; as tables, and as JSON.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -37,8 +38,27 @@ pub(crate) struct Outcome {
     pub(crate) row: String,
     pub(crate) what: String,
     pub(crate) unit: String,
+    pub(crate) better: Better,
     pub(crate) only_naive: bool,
     pub(crate) cells: BTreeMap<String, Cell>,
+}
+
+/// Which of two figures is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Better {
+    Less,
+    More,
+}
+
+impl Better {
+    /// The better one comes first.
+    pub(crate) fn order(self, left: f64, right: f64) -> Ordering {
+        match self {
+            Self::Less => left.total_cmp(&right),
+            Self::More => right.total_cmp(&left),
+        }
+    }
 }
 
 /// One proxy in one row.
@@ -91,7 +111,7 @@ impl Outcome {
     pub(crate) fn best(&self) -> Option<(&str, f64)> {
         let rivals = self.cells.iter().filter(|(name, _)| is_rival(name));
         let figures = rivals.filter_map(|(name, cell)| Some((name.as_str(), cell.median()?)));
-        figures.min_by(|left, right| left.1.total_cmp(&right.1))
+        figures.min_by(|left, right| self.better.order(left.1, right.1))
     }
 
     pub(crate) fn ratio_to_best(&self) -> Option<f64> {
@@ -170,7 +190,8 @@ impl Report {
         }
         let _ = writeln!(text, "\n{rule}");
         for outcome in outcomes {
-            let _ = write!(text, "| {}, {} |", outcome.what, outcome.unit);
+            let more = if outcome.better == Better::More { " (more is better)" } else { "" };
+            let _ = write!(text, "| {}, {}{more} |", outcome.what, outcome.unit);
             for peer in &peers {
                 let cell = outcome.cells.get(&peer.name);
                 let _ = write!(text, " {} |", cell.map_or_else(|| "–".into(), figure));

@@ -14,7 +14,7 @@ use crate::material::Many;
 use crate::measure::{Bench, cost, show};
 use crate::peer::Tuning;
 use crate::peer::running::{Running, Start};
-use crate::report::{Cell, Outcome};
+use crate::report::{Better, Cell, Outcome};
 
 const TERMS: Terms = Terms { version: Version::Tls13, group: Group::X25519, resumed: false };
 /// The bytes through each idle connection before the measurement, in either direction.
@@ -227,7 +227,8 @@ async fn steady(proxy: &Running) -> Result<u64, Fault> {
 }
 
 fn outcome(row: &str, what: &str, unit: &str, cells: BTreeMap<String, Cell>) -> Outcome {
-    let outcome = Outcome { row: row.into(), what: what.into(), unit: unit.into(), only_naive: false, cells };
+    let (row, what, unit) = (row.into(), what.into(), unit.into());
+    let outcome = Outcome { row, what, unit, better: Better::Less, only_naive: false, cells };
     show(&outcome);
     outcome
 }

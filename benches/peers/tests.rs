@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod command;
+mod latency;
 mod load;
 mod material;
 mod measure;
@@ -17,13 +18,18 @@ mod states;
 mod workers;
 
 mod tests {
+    mod arrivals;
+    mod latencies;
     mod load;
+    mod offered;
     mod orders;
     mod pattern;
     mod picture;
+    mod pings;
     mod processor;
     mod report;
     mod rows;
     mod scene;
+    mod steady;
     mod whole;
 }

@@ -11,7 +11,7 @@ use crate::load::work::Work;
 use crate::measure::{Bench, show};
 use crate::peer::running::{Cores, Running, Start};
 use crate::peer::{Kind, Peer, Tuning};
-use crate::report::{Cell, Outcome};
+use crate::report::{Better, Cell, Outcome};
 use crate::rows::Unit;
 
 const TERMS: Terms = Terms { version: Version::Tls13, group: Group::X25519, resumed: false };
@@ -41,6 +41,7 @@ impl Bench {
                     row: format!("workers-{name}-{workers}"),
                     what: format!("{what}: {plural}"),
                     unit: unit.name().into(),
+                    better: Better::Less,
                     only_naive: false,
                     cells,
                 };

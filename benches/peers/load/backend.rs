@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::buffers::Buffer;
-use super::{Fault, pattern};
+use super::{Fault, aside, pattern};
 
 /// A client's order. Each but `Echo` is written as [`Order::SIZE`] bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(crate) enum Order {
     Source { amount: u64, piece: u32 },
     /// For each `request` bytes, send `answer` bytes of the pattern, until the client ends.
     Answer { request: u32, answer: u64 },
+    /// The same on the thread that precedes the load's.
+    Aside { request: u32, answer: u64 },
 }
 
 impl Order {
@@ -38,6 +40,7 @@ impl Order {
             Self::Sink { amount } => (b's', 0, amount),
             Self::Source { amount, piece } => (b'p', piece, amount),
             Self::Answer { request, answer } => (b'a', request, answer),
+            Self::Aside { request, answer } => (b'b', request, answer),
         };
         let mut bytes = vec![kind, 0, 0, 0];
         bytes.extend(size.to_be_bytes());
@@ -52,6 +55,7 @@ impl Order {
             b's' => Some(Self::Sink { amount }),
             b'p' if size > 0 => Some(Self::Source { amount, piece: size }),
             b'a' if size > 0 => Some(Self::Answer { request: size, answer: amount }),
+            b'b' if size > 0 => Some(Self::Aside { request: size, answer: amount }),
             _ => None,
         }
     }
@@ -160,6 +164,7 @@ async fn serve(mut stream: TcpStream) -> Result<(), Fault> {
                     }
                     Some(Order::Source { amount, piece }) => source(&mut stream, amount, piece).await?,
                     Some(Order::Answer { request, answer }) => return answers(&mut stream, request, answer).await,
+                    Some(Order::Aside { request, answer }) => return step_aside(stream, request, answer).await,
                     Some(Order::Echo) | None => return Err(Fault::Corrupt(0)),
                 }
             }
@@ -257,6 +262,16 @@ async fn answers(stream: &mut TcpStream, request: u32, answer: u64) -> Result<()
             source(stream, answer, u32::MAX).await?;
         }
     }
+}
+
+/// Answers on the thread that precedes the load's.
+async fn step_aside(stream: TcpStream, request: u32, answer: u64) -> Result<(), Fault> {
+    let stream = stream.into_std()?;
+    let answering = aside::runtime()?.spawn(async move {
+        let mut stream = TcpStream::from_std(stream)?;
+        answers(&mut stream, request, answer).await
+    });
+    answering.await.map_err(io::Error::other)?
 }
 
 async fn fill(stream: &TcpStream, head: &mut [u8], mut filled: usize) -> Result<(), Fault> {

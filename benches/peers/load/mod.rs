@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
+pub(crate) mod arrivals;
+pub(crate) mod aside;
 pub(crate) mod backend;
 pub(crate) mod buffers;
+pub(crate) mod latencies;
+pub(crate) mod offered;
 pub(crate) mod pattern;
+pub(crate) mod pings;
+pub(crate) mod probe;
 pub(crate) mod record;
 pub(crate) mod session;
+pub(crate) mod steady;
 pub(crate) mod target;
 pub(crate) mod work;
 
@@ -25,6 +32,10 @@ pub(crate) enum Fault {
     Short { expected: u64, found: u64 },
     #[error("a record that TLS does not allow here: {0}")]
     Record(&'static str),
+    #[error("of {all} connections {refused} were refused, and {late} were not done in time")]
+    Unserved { refused: u64, late: u64, all: u64 },
+    #[error("the load cannot keep up: it began connections {0:?} late")]
+    Overtaxed(Duration),
     #[error("the backend: {0}")]
     Backend(String),
     #[error(transparent)]

@@ -200,7 +200,8 @@ async fn handshake(
     first: bool,
 ) -> Result<Session, Fault> {
     let mut rustls = UnbufferedClientConnection::new(client, name)?;
-    let (mut incoming, mut filled) = (Buffer::take(), 0);
+    // Thousands may wait for an answer at the same time, so each begins with little room.
+    let (mut incoming, mut filled) = (vec![0; 4096], 0);
     let mut outgoing = Vec::new();
     loop {
         let UnbufferedStatus { discard, state } = rustls.process_tls_records(&mut incoming[..filled]);
@@ -212,10 +213,15 @@ async fn handshake(
                 outgoing.clear();
                 data.done();
             }
-            ConnectionState::BlockedHandshake => match read(&stream, &mut incoming[filled..]).await? {
-                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                length => filled += length,
-            },
+            ConnectionState::BlockedHandshake => {
+                if filled == incoming.len() {
+                    incoming.resize(2 * filled, 0);
+                }
+                match read(&stream, &mut incoming[filled..]).await? {
+                    0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                    length => filled += length,
+                }
+            }
             ConnectionState::WriteTraffic(_) => done = true,
             _ => return Err(Fault::Record("data in the handshake")),
         }

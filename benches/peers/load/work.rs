@@ -132,7 +132,13 @@ where
     timeout(LIMIT, gather).await.map_err(|_| Fault::Late("the work", LIMIT))?
 }
 
-async fn connection(target: &Target, client: &Arc<ClientConfig>, number: u64, first: bool) -> Result<(), Fault> {
+/// One connection: one byte there and back, and the end by both.
+pub(crate) async fn connection(
+    target: &Target,
+    client: &Arc<ClientConfig>,
+    number: u64,
+    first: bool,
+) -> Result<(), Fault> {
     let mut session = Session::open(target, client, site(target, number).name.clone(), first).await?;
     session.send(&Order::Echo.bytes()).await?;
     session.receive_exactly(&[Order::ECHO]).await?;
@@ -140,7 +146,7 @@ async fn connection(target: &Target, client: &Arc<ClientConfig>, number: u64, fi
 }
 
 /// The same order of names in every run, which no cache can predict.
-fn site(target: &Target, number: u64) -> &Site {
+pub(crate) fn site(target: &Target, number: u64) -> &Site {
     let mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     let count = target.sites.len().max(1) as u64;
     &target.sites[usize::try_from(mixed % count).unwrap_or(0)]

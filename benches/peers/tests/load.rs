@@ -186,7 +186,7 @@ fn noticed(work: Work, to_backend: Wrong, to_client: Wrong, what: &str) {
         let hello = hello_length(&Scene::new(Wrong::Nothing, Wrong::Nothing).await.passthrough());
         // After the ClientHello, which reaches the backend first.
         let to_backend = match to_backend {
-            Wrong::Nothing => Wrong::Nothing,
+            Wrong::Nothing | Wrong::WaitsAt(..) | Wrong::Waits(_) => to_backend,
             Wrong::Changes(at) => Wrong::Changes(at + hello),
             Wrong::Loses(at) => Wrong::Loses(at + hello),
             Wrong::EndsAt(at) => Wrong::EndsAt(at + hello),

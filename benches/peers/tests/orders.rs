@@ -8,6 +8,7 @@ fn orders_are_read_as_they_were_written() {
         Order::Sink { amount: u64::MAX },
         Order::Source { amount: 7, piece: 3 },
         Order::Answer { request: u32::MAX, answer: 9 },
+        Order::Aside { request: 64, answer: 64 },
     ] {
         assert_eq!(Order::read(&order.bytes().try_into().unwrap()), Some(order));
     }

@@ -2,20 +2,19 @@
 
 use crate::network::Network;
 use crate::picture::svg;
-use crate::report::Cell;
-use crate::report::{Outcome, Report};
+use crate::report::{Better, Cell, Outcome, Report};
 
-#[test]
-fn a_panel_shows_every_figure_with_its_name_and_nothing_that_is_not_there() {
+fn report(better: Better) -> Report {
     let cells = [("tlsgate", Cell::of(vec![50.0])), ("a<b", Cell::of(vec![100.0])), ("broken", Cell::failed("no"))];
     let outcome = Outcome {
         row: "row".into(),
         what: "what".into(),
         unit: "µs".into(),
+        better,
         only_naive: false,
         cells: cells.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect(),
     };
-    let picture = svg(&Report {
+    Report {
         commit: "abc".into(),
         processor: "cpu".into(),
         cores: 2,
@@ -26,14 +25,30 @@ fn a_panel_shows_every_figure_with_its_name_and_nothing_that_is_not_there() {
         peers: Vec::new(),
         missing: Vec::new(),
         results: vec![outcome],
-    });
-    assert!(picture.contains(">what, µs<") && picture.contains(">a&lt;b<") && picture.contains(">50.0<"), "{picture}");
-    assert!(!picture.contains("broken"));
-    // One rectangle is the background; tlsgate's bar is half as long as the other.
-    let widths: Vec<f64> = picture
+    }
+}
+
+/// One rectangle is the background; the others are bars.
+fn widths(picture: &str) -> Vec<f64> {
+    picture
         .lines()
         .filter(|line| line.contains("rx=\"2\""))
         .map(|line| line.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
-        .collect();
-    assert_eq!(widths, [99.0, 198.0]);
+        .collect()
+}
+
+#[test]
+fn a_panel_shows_every_figure_with_its_name_and_nothing_that_is_not_there() {
+    let picture = svg(&report(Better::Less));
+    assert!(picture.contains(">what, µs<") && picture.contains(">a&lt;b<") && picture.contains(">50.0<"), "{picture}");
+    assert!(!picture.contains("broken"));
+    // tlsgate's bar is half as long as the other, and the first.
+    assert_eq!(widths(&picture), [99.0, 198.0]);
+}
+
+#[test]
+fn the_longest_bar_is_the_first_where_more_is_better() {
+    let picture = svg(&report(Better::More));
+    assert!(picture.contains(">what, µs, longer is better<"), "{picture}");
+    assert_eq!(widths(&picture), [198.0, 99.0]);
 }

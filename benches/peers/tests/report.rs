@@ -1,10 +1,11 @@
 //! The report: medians, spreads, digits and ties.
 
-use crate::report::{Cell, Outcome, number, ratio_text};
+use crate::report::{Better, Cell, Outcome, number, ratio_text};
 
 fn outcome(figures: &[(&str, &[f64])]) -> Outcome {
     let cells = figures.iter().map(|(name, samples)| ((*name).to_owned(), Cell::of(samples.to_vec()))).collect();
-    Outcome { row: "row".into(), what: "what".into(), unit: "µs".into(), only_naive: false, cells }
+    let (row, what, unit) = ("row".into(), "what".into(), "µs".into());
+    Outcome { row, what, unit, better: Better::Less, only_naive: false, cells }
 }
 
 #[test]
@@ -31,6 +32,14 @@ fn the_best_is_the_best_of_the_others() {
     assert_eq!(row.ratio_to_naive(), Some(2.0));
     row.cells.insert("haproxy".into(), Cell::failed("gone"));
     assert_eq!(row.best(), Some(("nginx", 100.0)));
+}
+
+#[test]
+fn the_best_has_the_most_where_more_is_better() {
+    let mut row = outcome(&[("tlsgate", &[50.0]), ("nginx", &[100.0]), ("haproxy", &[80.0])]);
+    row.better = Better::More;
+    assert_eq!(row.best(), Some(("nginx", 100.0)));
+    assert_eq!(row.ratio_to_best(), Some(0.5));
 }
 
 #[test]

@@ -32,6 +32,10 @@ pub(crate) enum Wrong {
     Loses(u64),
     /// Ends at that offset.
     EndsAt(u64),
+    /// Stops at that offset for so long.
+    WaitsAt(u64, Duration),
+    /// Keeps each piece for so long.
+    Waits(Duration),
 }
 
 #[derive(Default)]
@@ -153,6 +157,9 @@ async fn one_way(
                 piece.truncate(place);
                 end = true;
             }),
+            Wrong::WaitsAt(at, time) if place(at).is_some() => tokio::time::sleep(time).await,
+            Wrong::WaitsAt(..) => {}
+            Wrong::Waits(time) => tokio::time::sleep(time).await,
         }
         offset += length as u64;
         count.fetch_add(piece.len() as u64, Ordering::Relaxed);

@@ -49,19 +49,63 @@ fn idle_connections_certificates_and_workers_are_measured() {
     assert!((1.0..1000.0).contains(&memory.as_f64().unwrap()), "{memory} MiB");
 }
 
+/// The names and cells of the rows of a report.
+fn cells(report: &Value) -> Vec<(&str, &Value)> {
+    let rows = report["results"].as_array().unwrap().iter();
+    rows.map(|row| (row["row"].as_str().unwrap(), &row["cells"]["tlsgate"])).collect()
+}
+
+#[test]
+fn latency_is_measured_beside_each_load() {
+    let rows = "beside-handshakes,beside-uploads,beside-reload";
+    let (text, report, _) = ran(&["--seconds", "0.3", "--certificates", "3", "--rows", rows]).unwrap();
+    let cells = cells(&report);
+    for (row, cell) in &cells {
+        // In so short a time there are too few samples for some percentiles, which the report says.
+        let fault = cell["fault"].as_str().unwrap_or_default();
+        assert!(fault.is_empty() || row.contains("-p99") && fault.contains("too few"), "{row}: {fault}");
+        if fault.is_empty() {
+            let samples: Vec<f64> = cell["samples"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect();
+            assert!(samples.len() == 2 && samples.iter().all(|sample| *sample >= 0.0), "{row}: {samples:?}");
+        }
+    }
+    let names: Vec<&str> = cells.iter().map(|(row, _)| *row).collect();
+    for name in ["handshakes-done", "uploads-moved", "uploads-cost", "reload-max", "reload-each"] {
+        assert!(names.contains(&format!("beside-{name}").as_str()), "{name} is missing in {names:?}");
+    }
+    assert!(text.contains("handshakes of 64 clients: done meanwhile, 1/s (more is better) |"), "{text}");
+}
+
+#[test]
+fn goodput_is_measured_or_the_load_says_that_it_is_too_slow() {
+    let (text, report, _) = ran(&["--seconds", "1", "--rows", "goodput-2x,latency-connections-500"]).unwrap();
+    for (row, cell) in cells(&report) {
+        // Neither program is optimized here.
+        let fault = cell["fault"].as_str().unwrap_or_default();
+        let slow = ["cannot keep up", "not done", "too few"].iter().any(|known| fault.contains(known));
+        assert!(slow || cell["samples"].as_array().unwrap().len() == 2, "{row}: {text}");
+    }
+}
+
 #[test]
 fn names_that_nothing_has_are_refused() {
     assert!(ran(&["--rows", "no-such-row"]).unwrap_err().contains("--list"));
     let options = Options::parse_from(["peers", "--peers", "nobody"]);
     let network = Network { own: false, congestion_control: String::new(), warnings: Vec::new() };
     assert!(command::run(&options, Some(network)).unwrap_err().to_string().contains("--list"));
+    for seconds in ["0", "-1", "1000", "nan"] {
+        let wrong = format!("--seconds={seconds}");
+        assert!(ran(&["--rows", "latency-*", &wrong]).unwrap_err().contains("--seconds"), "{seconds}");
+    }
 }
 
 #[test]
 fn what_there_is_can_be_listed() {
     let options = Options::parse_from(["peers", "--list"]);
     let text = command::run(&options, None).unwrap();
-    for name in ["full-ecdsa-1.3", "push-16", "passthrough-pull", "many", "tlsgate: ", "naive: tokio-rustls"] {
+    for name in
+        ["full-ecdsa-1.3", "push-16", "passthrough-pull", "many", "goodput-2x", "tlsgate: ", "naive: tokio-rustls"]
+    {
         assert!(text.contains(name), "{name} is missing in {text}");
     }
     for name in ["haproxy", "nginx", "stunnel", "hitch", "envoy"] {

@@ -1,0 +1,268 @@
+//! Latency and goodput instead of processor time: the rows, and the order in which they are measured. One sample of a
+//! row has several figures, and each figure has a line of its own in the table.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::load::Fault;
+use crate::load::latencies::Latencies;
+use crate::load::steady::Steady;
+use crate::load::target::{Group, Target, Terms, Version};
+use crate::material::{Many, Pair};
+use crate::measure::{Bench, Settings, keep_settings, show, turns};
+use crate::peer::running::{Running, Start};
+use crate::peer::{Peer, Tuning};
+use crate::report::{Better, Cell, Outcome};
+
+mod beside;
+mod offered;
+
+pub(crate) const TERMS: Terms = Terms { version: Version::Tls13, group: Group::X25519, resumed: false };
+
+/// A row, whose samples have the figures of its kind.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    what: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// Round trips beside a load, or alone.
+    Beside { load: Option<Steady>, connections: usize, rate: f64 },
+    /// Round trips while the proxy reads its certificates again and again.
+    Reloads,
+    /// Connections at a multiple of the rate that the proxy can serve.
+    Goodput { times: f64 },
+    /// Connections at a rate that each proxy should be able to serve.
+    Connections { rate: f64 },
+}
+
+/// What a sample says: the end of the row's name, its description, and its unit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figure(&'static str, &'static str, &'static str, Better);
+
+/// A value for each figure of a kind, or the reason why there is none.
+type Values = Vec<Result<f64, String>>;
+
+const P50: Figure = Figure("p50", "median", "ms", Better::Less);
+const P99: Figure = Figure("p99", "99 %", "ms", Better::Less);
+const P999: Figure = Figure("p99.9", "99.9 %", "ms", Better::Less);
+const FLOORS: [Figure; 2] = [
+    Figure("floor-p50", "without the proxy, median", "ms", Better::Less),
+    Figure("floor-p99", "without the proxy, 99 %", "ms", Better::Less),
+];
+
+/// All of them. Each takes real time, so they run only if they are named.
+pub(crate) fn all() -> Vec<Row> {
+    let row = |name: String, what: String, kind| Row { name, what, kind };
+    let mut rows = Vec::new();
+    for (name, what, load) in [
+        ("handshakes", "full RSA-2048 handshakes of 64 clients", Steady::Connections { at_once: 64 }),
+        ("downloads", "16 downloads", Steady::Downloads { connections: 16 }),
+        ("uploads", "16 uploads", Steady::Uploads { connections: 16 }),
+    ] {
+        let kind = Kind::Beside { load: Some(load), connections: beside::CONNECTIONS, rate: beside::RATE };
+        rows.push(row(format!("beside-{name}"), format!("64 B there and back beside {what}"), kind));
+    }
+    rows.push(row("beside-reload".into(), "64 B there and back during reloads".into(), Kind::Reloads));
+    for times in [1.0, 2.0, 5.0] {
+        let what = format!("full RSA-2048 handshakes, {times} × capacity offered");
+        rows.push(row(format!("goodput-{times}x"), what, Kind::Goodput { times }));
+    }
+    for rate in [1000.0, 5000.0, 10_000.0] {
+        let what = format!("64 B there and back, 64 connections, {rate} a second");
+        rows.push(row(format!("latency-ping-{rate}"), what, Kind::Beside { load: None, connections: 64, rate }));
+    }
+    for rate in [500.0, 1000.0] {
+        let what = format!("full ECDSA handshakes, {rate} a second");
+        rows.push(row(format!("latency-connections-{rate}"), what, Kind::Connections { rate }));
+    }
+    rows
+}
+
+impl Kind {
+    fn figures(self) -> Vec<Figure> {
+        match self {
+            Self::Beside { load: None, .. } => [&[P50, P99, P999][..], &FLOORS].concat(),
+            Self::Beside { load: Some(Steady::Connections { .. }), .. } => {
+                [&[P50, P99, P999, Figure("done", "done meanwhile", "1/s", Better::More)][..], &FLOORS].concat()
+            }
+            Self::Beside { load: Some(_), .. } => {
+                let moved = Figure("moved", "moved meanwhile", "MB/s", Better::More);
+                let cost = Figure("cost", "processor time of both", "s/GB", Better::Less);
+                [&[P50, P99, P999, moved, cost][..], &FLOORS].concat()
+            }
+            Self::Reloads => {
+                let longest = Figure("max", "longest", "ms", Better::Less);
+                let each = Figure("each", "one reload", "s", Better::Less);
+                [&[P50, P99, P999, longest, each][..], &FLOORS].concat()
+            }
+            Self::Goodput { .. } => offered::GOODPUT.to_vec(),
+            Self::Connections { .. } => [&[P50, P99, P999][..], &[offered::BEGUN]].concat(),
+        }
+    }
+
+    fn tuning(self) -> Tuning {
+        match self {
+            Self::Beside { load: Some(Steady::Downloads { .. } | Steady::Uploads { .. }), .. } => Tuning::Bulk,
+            _ => Tuning::Connections,
+        }
+    }
+}
+
+/// The cells of a row: for each of its figures, and each proxy.
+struct Cells<'a> {
+    row: &'a Row,
+    figures: Vec<(Figure, BTreeMap<String, Cell>)>,
+}
+
+impl<'a> Cells<'a> {
+    fn new(row: &'a Row) -> Self {
+        Self { row, figures: row.kind.figures().into_iter().map(|figure| (figure, BTreeMap::new())).collect() }
+    }
+
+    fn fault(&mut self, peer: &Peer, fault: &impl ToString) {
+        for (_, cells) in &mut self.figures {
+            cells.entry(peer.name.clone()).or_default().fault = Some(fault.to_string());
+        }
+    }
+
+    /// A figure that one sample lacks has no median.
+    fn add(&mut self, peer: &Peer, values: Values) {
+        for ((_, cells), value) in self.figures.iter_mut().zip(values) {
+            let cell = cells.entry(peer.name.clone()).or_default();
+            match value {
+                Ok(value) => cell.samples.push(value),
+                Err(why) => drop(cell.fault.get_or_insert(why)),
+            }
+        }
+    }
+
+    fn outcomes(self) -> Vec<Outcome> {
+        let Row { name, what, .. } = self.row;
+        let outcome = |(Figure(end, which, unit, better), cells)| Outcome {
+            row: format!("{name}-{end}"),
+            what: format!("{what}: {which}"),
+            unit: String::from(unit),
+            better,
+            only_naive: false,
+            cells,
+        };
+        let outcomes: Vec<Outcome> = self.figures.into_iter().map(outcome).collect();
+        outcomes.iter().for_each(show);
+        outcomes
+    }
+}
+
+impl Bench {
+    /// All of these rows. `certificates`: the number of certificates in the row with reloads.
+    pub(crate) async fn latency(
+        &self,
+        rows: &[Row],
+        certificates: usize,
+        settings: &mut Settings,
+    ) -> io::Result<Vec<Outcome>> {
+        let mut outcomes = Vec::new();
+        let (reloads, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.kind == Kind::Reloads);
+        for tuning in [Tuning::Connections, Tuning::Bulk] {
+            let rows: Vec<&Row> = others.iter().copied().filter(|row| row.kind.tuning() == tuning).collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let started: Vec<_> =
+                self.peers.iter().map(|peer| (peer, Running::start(peer, &self.start(tuning)))).collect();
+            keep_settings(settings, tuning, &started);
+            for row in rows {
+                outcomes.extend(self.row_in_turns(row, &started).await);
+            }
+        }
+        for row in reloads {
+            outcomes.extend(self.row_alone(row, &Many::write(&self.folder().join("reloaded"), certificates)?).await);
+        }
+        Ok(outcomes)
+    }
+
+    async fn row_in_turns(&self, row: &Row, started: &[(&Peer, io::Result<Running>)]) -> Vec<Outcome> {
+        let mut cells = Cells::new(row);
+        let mut running = Vec::new();
+        for (peer, proxy) in started {
+            match proxy {
+                Ok(proxy) => running.push((*peer, proxy)),
+                Err(why) => cells.fault(peer, why),
+            }
+        }
+        let mut failed = Vec::new();
+        for ((peer, proxy), counts) in turns(&running, self.rounds) {
+            if failed.contains(&&peer.name) {
+                continue;
+            }
+            let found = match row.kind {
+                Kind::Beside { load, connections, rate } => self.beside(proxy, load, connections, rate).await,
+                Kind::Goodput { times } => self.goodput(proxy, times).await,
+                Kind::Connections { rate } => self.connections(proxy, rate).await,
+                Kind::Reloads => continue,
+            };
+            match self.checked(proxy, found) {
+                Ok(values) if counts => cells.add(peer, values),
+                Ok(_) => {}
+                Err(fault) => {
+                    cells.fault(peer, &fault);
+                    failed.push(&peer.name);
+                }
+            }
+        }
+        cells.outcomes()
+    }
+
+    /// One proxy after the other: some of them look at their files now and then, so an idle one would disturb.
+    async fn row_alone(&self, row: &Row, many: &Many) -> Vec<Outcome> {
+        let mut cells = Cells::new(row);
+        for peer in &self.peers {
+            eprintln!("{}: {}", row.name, peer.name);
+            let start = Start { many: Some(many), ..self.start(Tuning::Connections) };
+            let proxy = match Running::start(peer, &start) {
+                Ok(proxy) => proxy,
+                Err(why) => {
+                    cells.fault(peer, &why);
+                    continue;
+                }
+            };
+            for round in 0..=2 * self.rounds {
+                let found = self.reloads(&proxy, many).await;
+                match self.checked(&proxy, found) {
+                    // The first is for warming up.
+                    Ok(values) if round > 0 => cells.add(peer, values),
+                    Ok(_) => {}
+                    Err(fault) => {
+                        cells.fault(peer, &fault);
+                        break;
+                    }
+                }
+            }
+        }
+        cells.outcomes()
+    }
+
+    /// What the backend found wrong comes first, since it is the cause.
+    fn checked(&self, proxy: &Running, found: Result<Values, Fault>) -> Result<Values, Fault> {
+        match proxy.backend.fault() {
+            Some(fault) => Err(Fault::Backend(fault)),
+            None => found,
+        }
+    }
+
+    fn target(&self, address: std::net::SocketAddr, pair: &Pair) -> Target {
+        Target { address, terms: TERMS, sites: [pair.site.clone()].into(), passthrough: false }
+    }
+}
+
+fn milliseconds(latency: std::time::Duration) -> f64 {
+    latency.as_secs_f64() * 1e3
+}
+
+/// The latencies below which so many of a thousand are.
+fn percentiles<const COUNT: usize>(latencies: &Latencies, shares: [usize; COUNT]) -> Values {
+    shares.into_iter().map(|share| latencies.permille(share).map(milliseconds)).collect()
+}
