@@ -96,10 +96,10 @@ fn clients_give_up_when_their_patience_ends() {
 #[test]
 fn the_delay_of_the_load_itself_is_known_and_part_of_the_latency() {
     run(async {
-        let block = Duration::from_millis(300);
+        let block = Duration::from_millis(20);
         let found = offered(OFFER, |client| async move {
             // The load's own thread.
-            client.readable().await.map(|()| std::thread::sleep(Duration::from_millis(300)))
+            client.readable().await.map(|()| std::thread::sleep(Duration::from_millis(20)))
         });
         let found = found.await;
         assert!(found.begun_late.longest().unwrap() >= block / 2, "{:?}", found.begun_late.longest());
