@@ -22,7 +22,7 @@ use crate::{latency, picture, processor, rows};
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Measures the processor time that tlsgate and other TLS proxies use for the same work.
+/// Measures the processor time that tlsgate and other TLS proxies use for the same work, and their latency and goodput.
 ///
 /// Proxies that are not installed are left out, with a note on how to get them. Nothing is installed, and no setting of
 /// the machine is changed.
@@ -88,18 +88,8 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
     let states = [format!("idle-{idle}"), "many".to_owned(), "workers".to_owned()];
     let latency = latency::all();
     let Some(mut network) = network else {
-        let mut text = String::from("rows:\n");
-        for name in all.iter().map(|row| &row.name).chain(&states) {
-            text.push_str(&format!("  {name}\n"));
-        }
-        text.push_str("rows that run only if they are named:\n");
-        text.extend(latency.iter().map(|row| format!("  {}\n", row.name)));
-        text.push_str("proxies:\n");
-        for peer in &peers {
-            text.push_str(&format!("  {}: {}\n", peer.name, peer.about));
-        }
-        text.extend(missing.iter().map(|missing| format!("  {missing}\n")));
-        return Ok(text);
+        let rows: Vec<&String> = all.iter().map(|row| &row.name).chain(&states).collect();
+        return Ok(list(&rows, &latency, &peers, &missing));
     };
     let latency: Vec<_> = latency.into_iter().filter(|row| options.names(&row.name)).collect();
     let rows: Vec<_> = all.into_iter().filter(|row| options.wants(&row.name)).collect();
@@ -147,6 +137,17 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
     let results = results.map_err(io::Error::other)?;
     let report = report(&bench, network, missing, settings, results)?;
     options.write(&report)
+}
+
+fn list(rows: &[&String], latency: &[latency::Row], peers: &[Peer], missing: &[String]) -> String {
+    let mut text = String::from("rows:\n");
+    text.extend(rows.iter().map(|name| format!("  {name}\n")));
+    text.push_str("rows that run only if they are named:\n");
+    text.extend(latency.iter().map(|row| format!("  {}\n", row.name)));
+    text.push_str("proxies:\n");
+    text.extend(peers.iter().map(|peer| format!("  {}: {}\n", peer.name, peer.about)));
+    text.extend(missing.iter().map(|missing| format!("  {missing}\n")));
+    text
 }
 
 impl Options {

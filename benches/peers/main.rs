@@ -1,5 +1,6 @@
-//! tlsgate compared with other TLS proxies: the processor time of each for the same work. `cargo bench --bench peers --
-//! --quick` takes a few minutes; `--help` shows the options. docs/performance.md describes the method.
+//! tlsgate compared with other TLS proxies: the processor time of each for the same work, and latency and goodput under
+//! load. `cargo bench --bench peers -- --quick` takes a few minutes; `--help` shows the options. docs/performance.md
+//! describes the method.
 
 use std::process::ExitCode;
 

@@ -25,16 +25,10 @@ pub(crate) fn svg(report: &Report) -> String {
     let height = TITLE + heights.iter().sum::<f64>() + MARGIN;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"system-ui, sans-serif\" role=\"img\">\n<title>Processor time of tlsgate beside other proxies</title>\n\
+         font-family=\"system-ui, sans-serif\" role=\"img\">\n<title>tlsgate beside other proxies</title>\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
     );
-    text(
-        &mut out,
-        MARGIN,
-        32.0,
-        "font-size=\"19\" font-weight=\"600\"",
-        "The proxy’s own processor time: shorter is better",
-    );
+    text(&mut out, MARGIN, 32.0, "font-size=\"19\" font-weight=\"600\"", title(report));
     let machine = format!(
         "tlsgate {}, medians of {} × A B … B A; {}, one core for the proxy, one worker; AES-128-GCM, X25519",
         report.commit, report.rounds, report.processor
@@ -48,6 +42,15 @@ pub(crate) fn svg(report: &Report) -> String {
         top += height;
     }
     out + "</svg>\n"
+}
+
+fn title(report: &Report) -> &'static str {
+    // No other row has this unit or direction.
+    if report.results.iter().any(|row| row.unit == "ms" || row.better == Better::More) {
+        "Latency and what was done: shorter is better, and longer where there is ↑"
+    } else {
+        "The proxy’s own processor time: shorter is better"
+    }
 }
 
 struct Panel<'a> {
@@ -64,7 +67,7 @@ impl<'a> Panel<'a> {
         let mut bars: Vec<(&str, f64)> =
             outcome.cells.iter().filter_map(|(name, cell)| Some((name.as_str(), cell.median()?))).collect();
         bars.sort_by(|left, right| outcome.better.order(left.1, right.1));
-        let more = if outcome.better == Better::More { ", longer is better" } else { "" };
+        let more = if outcome.better == Better::More { " ↑" } else { "" };
         (bars.len() > 1).then(|| Self { title: format!("{}, {}{more}", outcome.what, outcome.unit), bars })
     }
 

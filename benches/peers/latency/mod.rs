@@ -49,34 +49,32 @@ type Values = Vec<Result<f64, String>>;
 const P50: Figure = Figure("p50", "median", "ms", Better::Less);
 const P99: Figure = Figure("p99", "99 %", "ms", Better::Less);
 const P999: Figure = Figure("p99.9", "99.9 %", "ms", Better::Less);
-const FLOORS: [Figure; 2] = [
-    Figure("floor-p50", "without the proxy, median", "ms", Better::Less),
-    Figure("floor-p99", "without the proxy, 99 %", "ms", Better::Less),
-];
+const FLOORS: [Figure; 2] =
+    [Figure("floor-p50", "floor, median", "ms", Better::Less), Figure("floor-p99", "floor, 99 %", "ms", Better::Less)];
 
 /// All of them. Each takes real time, so they run only if they are named.
 pub(crate) fn all() -> Vec<Row> {
     let row = |name: String, what: String, kind| Row { name, what, kind };
     let mut rows = Vec::new();
     for (name, what, load) in [
-        ("handshakes", "full RSA-2048 handshakes of 64 clients", Steady::Connections { at_once: 64 }),
+        ("handshakes", "RSA handshakes", Steady::Connections { at_once: 64 }),
         ("downloads", "16 downloads", Steady::Downloads { connections: 16 }),
         ("uploads", "16 uploads", Steady::Uploads { connections: 16 }),
     ] {
         let kind = Kind::Beside { load: Some(load), connections: beside::CONNECTIONS, rate: beside::RATE };
-        rows.push(row(format!("beside-{name}"), format!("64 B there and back beside {what}"), kind));
+        rows.push(row(format!("beside-{name}"), format!("64 B beside {what}"), kind));
     }
-    rows.push(row("beside-reload".into(), "64 B there and back during reloads".into(), Kind::Reloads));
+    rows.push(row("beside-reload".into(), "64 B during reloads".into(), Kind::Reloads));
     for times in [1.0, 2.0, 5.0] {
-        let what = format!("full RSA-2048 handshakes, {times} × capacity offered");
+        let what = format!("RSA handshakes, {times} × capacity");
         rows.push(row(format!("goodput-{times}x"), what, Kind::Goodput { times }));
     }
     for rate in [1000.0, 5000.0, 10_000.0] {
-        let what = format!("64 B there and back, 64 connections, {rate} a second");
+        let what = format!("64 B, {rate} a second");
         rows.push(row(format!("latency-ping-{rate}"), what, Kind::Beside { load: None, connections: 64, rate }));
     }
     for rate in [500.0, 1000.0] {
-        let what = format!("full ECDSA handshakes, {rate} a second");
+        let what = format!("ECDSA handshakes, {rate} a second");
         rows.push(row(format!("latency-connections-{rate}"), what, Kind::Connections { rate }));
     }
     rows
@@ -91,7 +89,7 @@ impl Kind {
             }
             Self::Beside { load: Some(_), .. } => {
                 let moved = Figure("moved", "moved meanwhile", "MB/s", Better::More);
-                let cost = Figure("cost", "processor time of both", "s/GB", Better::Less);
+                let cost = Figure("cost", "processor time", "s/GB", Better::Less);
                 [&[P50, P99, P999, moved, cost][..], &FLOORS].concat()
             }
             Self::Reloads => {

@@ -12,14 +12,14 @@ use crate::measure::Bench;
 use crate::peer::running::Running;
 use crate::report::Better;
 
-pub(super) const BEGUN: Figure = Figure("begun", "the load’s own delay, 99 %", "ms", Better::Less);
+pub(super) const BEGUN: Figure = Figure("begun", "the load’s delay, 99 %", "ms", Better::Less);
 pub(super) const GOODPUT: [Figure; 7] = [
-    Figure("done", "done in time", "1/s", Better::More),
-    Figure("share", "done in time", "of capacity", Better::More),
-    Figure("p50", "of these, median", "ms", Better::Less),
-    Figure("p99", "of these, 99 %", "ms", Better::Less),
+    Figure("done", "in time", "1/s", Better::More),
+    Figure("share", "in time", "of capacity", Better::More),
+    Figure("p50", "median", "ms", Better::Less),
+    Figure("p99", "99 %", "ms", Better::Less),
     Figure("refused", "refused", "of all", Better::Less),
-    Figure("late", "not done in time", "of all", Better::Less),
+    Figure("late", "late", "of all", Better::Less),
     BEGUN,
 ];
 /// How long clients wait if too many of them come.

@@ -49,6 +49,6 @@ fn a_panel_shows_every_figure_with_its_name_and_nothing_that_is_not_there() {
 #[test]
 fn the_longest_bar_is_the_first_where_more_is_better() {
     let picture = svg(&report(Better::More));
-    assert!(picture.contains(">what, µs, longer is better<"), "{picture}");
+    assert!(picture.contains(">what, µs ↑<"), "{picture}");
     assert_eq!(widths(&picture), [198.0, 99.0]);
 }

@@ -73,7 +73,7 @@ fn latency_is_measured_beside_each_load() {
     for name in ["handshakes-done", "uploads-moved", "uploads-cost", "reload-max", "reload-each"] {
         assert!(names.contains(&format!("beside-{name}").as_str()), "{name} is missing in {names:?}");
     }
-    assert!(text.contains("handshakes of 64 clients: done meanwhile, 1/s (more is better) |"), "{text}");
+    assert!(text.contains("| 64 B beside RSA handshakes: done meanwhile, 1/s (more is better) |"), "{text}");
 }
 
 #[test]
