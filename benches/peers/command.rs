@@ -131,7 +131,7 @@ pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<Str
         if wants_workers {
             results.extend(bench.workers().await);
         }
-        results.extend(bench.latency(&latency, certificates.max(2), &mut settings).await?);
+        results.extend(bench.latency(&latency, certificates.max(2), &mut settings, &mut network.warnings).await?);
         Ok::<Vec<Outcome>, Fault>(results)
     });
     let results = results.map_err(io::Error::other)?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::time::clock_getcpuclockid;
@@ -119,6 +119,52 @@ impl Tree {
         found.sort_unstable();
         Ok(found)
     }
+}
+
+/// What other programs use of some cores, from a moment on.
+pub(crate) struct Others {
+    cores: Vec<usize>,
+    began: Instant,
+    busy: Duration,
+    own: Duration,
+}
+
+impl Others {
+    pub(crate) fn watch(cores: &[usize]) -> io::Result<Self> {
+        let mut cores = cores.to_vec();
+        cores.sort_unstable();
+        cores.dedup();
+        let (busy, own) = (busy(&cores)?, own()?);
+        Ok(Self { cores, began: Instant::now(), busy, own })
+    }
+
+    /// The share of these cores that neither this process nor its children had since then, but others.
+    pub(crate) fn share(&self) -> io::Result<f64> {
+        let all = busy(&self.cores)?.saturating_sub(self.busy);
+        let others = all.saturating_sub(own()?.saturating_sub(self.own));
+        Ok(others.as_secs_f64() / self.began.elapsed().as_secs_f64() / self.cores.len().max(1) as f64)
+    }
+}
+
+/// This process and its children.
+fn own() -> io::Result<Duration> {
+    Ok(Tree::new(std::process::id()).used()?.total())
+}
+
+/// The time of programs on these cores, and the time in which another machine had them, in steps of 10 ms. Interrupts
+/// are left out, since they are no program's.
+fn busy(cores: &[usize]) -> io::Result<Duration> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let mut ticks = 0;
+    for core in cores {
+        let name = format!("cpu{core} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        let line = line.ok_or_else(|| io::Error::other(format!("/proc/stat has no {name}")))?;
+        let columns: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        // user, nice, system, and steal (proc(5)).
+        ticks += [0, 1, 2, 7].iter().filter_map(|place| columns.get(*place)).sum::<u64>();
+    }
+    Ok(Duration::from_millis(10 * ticks))
 }
 
 /// The field of that number in `/proc/PID/stat`, as proc(5) counts them.

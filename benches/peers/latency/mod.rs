@@ -12,6 +12,7 @@ use crate::material::{Many, Pair};
 use crate::measure::{Bench, Settings, keep_settings, show, turns};
 use crate::peer::running::{Running, Start};
 use crate::peer::{Peer, Tuning};
+use crate::processor::Others;
 use crate::report::{Better, Cell, Outcome};
 
 mod beside;
@@ -110,15 +111,21 @@ impl Kind {
     }
 }
 
+/// A row is disturbed if other programs use more of its cores.
+const DISTURBED: f64 = 0.05;
+
 /// The cells of a row: for each of its figures, and each proxy.
 struct Cells<'a> {
     row: &'a Row,
     figures: Vec<(Figure, BTreeMap<String, Cell>)>,
+    /// The largest share of the cores that other programs used during a sample.
+    others: f64,
 }
 
 impl<'a> Cells<'a> {
     fn new(row: &'a Row) -> Self {
-        Self { row, figures: row.kind.figures().into_iter().map(|figure| (figure, BTreeMap::new())).collect() }
+        let figures = row.kind.figures().into_iter().map(|figure| (figure, BTreeMap::new())).collect();
+        Self { row, figures, others: 0.0 }
     }
 
     fn fault(&mut self, peer: &Peer, fault: &impl ToString) {
@@ -138,8 +145,14 @@ impl<'a> Cells<'a> {
         }
     }
 
-    fn outcomes(self) -> Vec<Outcome> {
+    fn outcomes(self, warnings: &mut Vec<String>) -> Vec<Outcome> {
         let Row { name, what, .. } = self.row;
+        if self.others > DISTURBED {
+            let percent = self.others * 100.0;
+            let warning = format!("{name}: other programs used up to {percent:.0} % of its cores meanwhile");
+            eprintln!("{warning}");
+            warnings.push(warning);
+        }
         let outcome = |(Figure(end, which, unit, better), cells)| Outcome {
             row: format!("{name}-{end}"),
             what: format!("{what}: {which}"),
@@ -161,6 +174,7 @@ impl Bench {
         rows: &[Row],
         certificates: usize,
         settings: &mut Settings,
+        warnings: &mut Vec<String>,
     ) -> io::Result<Vec<Outcome>> {
         let mut outcomes = Vec::new();
         let (reloads, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.kind == Kind::Reloads);
@@ -173,16 +187,17 @@ impl Bench {
                 self.peers.iter().map(|peer| (peer, Running::start(peer, &self.start(tuning)))).collect();
             keep_settings(settings, tuning, &started);
             for row in rows {
-                outcomes.extend(self.row_in_turns(row, &started).await);
+                outcomes.extend(self.row_in_turns(row, &started).await.outcomes(warnings));
             }
         }
         for row in reloads {
-            outcomes.extend(self.row_alone(row, &Many::write(&self.folder().join("reloaded"), certificates)?).await);
+            let many = Many::write(&self.folder().join("reloaded"), certificates)?;
+            outcomes.extend(self.row_alone(row, &many).await.outcomes(warnings));
         }
         Ok(outcomes)
     }
 
-    async fn row_in_turns(&self, row: &Row, started: &[(&Peer, io::Result<Running>)]) -> Vec<Outcome> {
+    async fn row_in_turns<'a>(&self, row: &'a Row, started: &[(&Peer, io::Result<Running>)]) -> Cells<'a> {
         let mut cells = Cells::new(row);
         let mut running = Vec::new();
         for (peer, proxy) in started {
@@ -196,13 +211,7 @@ impl Bench {
             if failed.contains(&&peer.name) {
                 continue;
             }
-            let found = match row.kind {
-                Kind::Beside { load, connections, rate } => self.beside(proxy, load, connections, rate).await,
-                Kind::Goodput { times } => self.goodput(proxy, times).await,
-                Kind::Connections { rate } => self.connections(proxy, rate).await,
-                Kind::Reloads => continue,
-            };
-            match self.checked(proxy, found) {
+            match self.figures(row, proxy, None, &mut cells.others).await {
                 Ok(values) if counts => cells.add(peer, values),
                 Ok(_) => {}
                 Err(fault) => {
@@ -211,11 +220,11 @@ impl Bench {
                 }
             }
         }
-        cells.outcomes()
+        cells
     }
 
     /// One proxy after the other: some of them look at their files now and then, so an idle one would disturb.
-    async fn row_alone(&self, row: &Row, many: &Many) -> Vec<Outcome> {
+    async fn row_alone<'a>(&self, row: &'a Row, many: &Many) -> Cells<'a> {
         let mut cells = Cells::new(row);
         for peer in &self.peers {
             eprintln!("{}: {}", row.name, peer.name);
@@ -228,8 +237,7 @@ impl Bench {
                 }
             };
             for round in 0..=2 * self.rounds {
-                let found = self.reloads(&proxy, many).await;
-                match self.checked(&proxy, found) {
+                match self.figures(row, &proxy, Some(many), &mut cells.others).await {
                     // The first is for warming up.
                     Ok(values) if round > 0 => cells.add(peer, values),
                     Ok(_) => {}
@@ -240,11 +248,26 @@ impl Bench {
                 }
             }
         }
-        cells.outcomes()
+        cells
     }
 
-    /// What the backend found wrong comes first, since it is the cause.
-    fn checked(&self, proxy: &Running, found: Result<Values, Fault>) -> Result<Values, Fault> {
+    /// One sample. What the backend found wrong comes first, since it is the cause.
+    async fn figures(
+        &self,
+        row: &Row,
+        proxy: &Running,
+        many: Option<&Many>,
+        others: &mut f64,
+    ) -> Result<Values, Fault> {
+        let watch = Others::watch(&[&self.cores.load[..], &self.cores.proxy[..]].concat())?;
+        let found = match (row.kind, many) {
+            (Kind::Beside { load, connections, rate }, _) => self.beside(proxy, load, connections, rate).await,
+            (Kind::Goodput { times }, _) => self.goodput(proxy, times).await,
+            (Kind::Connections { rate }, _) => self.connections(proxy, rate).await,
+            (Kind::Reloads, Some(many)) => self.reloads(proxy, many).await,
+            (Kind::Reloads, None) => Err(io::Error::other("there are no certificates").into()),
+        };
+        *others = others.max(watch.share()?);
         match proxy.backend.fault() {
             Some(fault) => Err(Fault::Backend(fault)),
             None => found,

@@ -3,9 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::processor::{Tree, cores, pin};
+use crate::processor::{Others, Tree, cores, pin};
 
 /// The shell's own count, from `times`: `0m0.250s 0m0.010s`, for itself and, on the second line, for its children.
 fn seconds(line: &str) -> Duration {
@@ -75,7 +75,7 @@ fn memory_is_what_a_process_holds() {
         .spawn()
         .unwrap();
     let tree = Tree::new(holder.id());
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let mut memory = 0;
     while memory < 64 << 20 && began.elapsed() < Duration::from_secs(60) {
         memory = tree.memory().unwrap();
@@ -84,6 +84,31 @@ fn memory_is_what_a_process_holds() {
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!((64 << 20..72 << 20).contains(&memory), "{memory} bytes");
+}
+
+#[test]
+fn what_this_process_uses_is_not_what_others_use() {
+    let (all, own) = (cores().unwrap(), Tree::new(std::process::id()));
+    let (watch, began, before) = (Others::watch(&all).unwrap(), Instant::now(), own.used().unwrap().total());
+    let spin = || while began.elapsed() < Duration::from_millis(400) {};
+    std::thread::scope(|scope| all.iter().for_each(|_| drop(scope.spawn(spin))));
+    let share = watch.share().unwrap();
+    let used = (own.used().unwrap().total() - before).as_secs_f64();
+    // All cores are busy, so others have no more than the rest.
+    let rest = 1.0 - used / began.elapsed().as_secs_f64() / all.len() as f64;
+    assert!(used > 0.1 && (0.0..rest.max(0.0) + 0.1).contains(&share), "{share}; {used} s are our own");
+}
+
+#[test]
+fn what_another_program_uses_is_noticed() {
+    let (watch, began) = (Others::watch(&cores().unwrap()).unwrap(), Instant::now());
+    // A child whose parent ends is no longer a child of this process.
+    let (child, _) = shell(&format!("({BURN}; {BURN}; {BURN}) > /dev/null & echo up"), 1);
+    end(child);
+    while watch.share().unwrap() * began.elapsed().as_secs_f64() < 0.05 {
+        assert!(began.elapsed() < Duration::from_secs(60), "it is not noticed");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
