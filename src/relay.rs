@@ -36,7 +36,7 @@ pub enum End {
     BackendAlert(AlertDescription),
     /// The backend, which uses TLS, sent a record that cannot be decrypted or is not valid; see `ClientBadRecord`.
     BackendBadRecord { reason: String, last_words: Vec<u8> },
-    /// The keys of one side have encrypted as many records as they may, and TLS 1.2 cannot change them.
+    /// The keys of one side have encrypted as much as they may, and TLS 1.2 cannot change them.
     KeysExhausted(String),
     /// No byte moved for `idle_timeout`.
     IdleTimeout,

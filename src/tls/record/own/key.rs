@@ -1,5 +1,5 @@
-//! Keys, nonces and sequence numbers of one direction, and the format of protected records. Must not know: the records'
-//! contents.
+//! Keys, nonces and sequence numbers of one direction, how much a key may seal, and the format of protected records. Must
+//! not know: the records' contents.
 
 use rustls::{ConnectionTrafficSecrets, Error, ProtocolVersion};
 
@@ -40,6 +40,19 @@ impl Format {
         }
     }
 
+    /// How many bytes of each record's message are not content: TLS 1.3 has the content type there.
+    fn inside(self) -> usize {
+        usize::from(self.is_tls13())
+    }
+
+    /// What it costs a key to seal this many bytes of data, in [blocks](Cost): as many full records as there are, and one
+    /// with the rest.
+    pub(super) fn cost(self, count: usize) -> Cost {
+        let (full, rest) = (count / MAX_FRAGMENT, count % MAX_FRAGMENT);
+        let last = if rest > 0 { cost(rest + self.inside()) } else { 0 };
+        full as Cost * cost(MAX_FRAGMENT + self.inside()) + last
+    }
+
     /// The largest length allowed in a header (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
     pub(super) fn longest(self) -> usize {
         match self {
@@ -49,7 +62,19 @@ impl Format {
     }
 }
 
-/// A key, and how often it was used.
+/// How much a key has sealed, or may seal, in blocks of AES; see [`cost`].
+pub(super) type Cost = u64;
+
+/// What one record costs, whose message has this many bytes.
+///
+/// The advantage of an attacker who attacks the confidentiality of AES-GCM is at most (s + q + 1)^2 / 2^129
+/// (draft-irtf-cfrg-aead-limits, section 5.1): q is the number of records, s is the number of blocks of their messages and
+/// their additional data, which is one block for each record. So a record of 100 bytes costs a hundredth of a full one.
+fn cost(message: usize) -> Cost {
+    message.div_ceil(AES_BLOCK) as Cost + 2
+}
+
+/// A key, and how much it was used.
 #[derive(Debug)]
 pub(super) struct TrafficKey {
     aead: Aead,
@@ -58,19 +83,23 @@ pub(super) struct TrafficKey {
     /// method for its records of the handshake, so none repeats.
     iv: [u8; 12],
     sequence: u64,
-    /// How many records the key may seal in all.
-    limit: u64,
+    /// What the key has sealed. What it has opened is not counted: the other side counts that. Forgeries are not counted
+    /// either (the integrity limit of RFC 9325 section 4.4), since TLS ends with the first one.
+    used: Cost,
+    /// What the key may seal in all.
+    limit: Cost,
 }
 
 impl TrafficKey {
     pub(super) fn new(secrets: &ConnectionTrafficSecrets, sequence: u64) -> Result<Self, Error> {
         let (aead, iv) = Aead::new(secrets).ok_or(Error::EncryptError)?;
         let limit = match secrets {
-            // RFC 8446 section 5.5 allows 2^24.5 full records for AES-GCM; for ChaCha20 the limit cannot be reached.
-            ConnectionTrafficSecrets::Chacha20Poly1305 { .. } => u64::MAX,
-            _ => 1 << 24,
+            // The sequence number would wrap first (RFC 8446 section 5.5).
+            ConnectionTrafficSecrets::Chacha20Poly1305 { .. } => Cost::MAX,
+            _ => MOST_AES_GCM,
         };
-        Ok(Self { aead, iv, sequence, limit })
+        // rustls has sealed the records until now. It does not report their lengths, so they count as full.
+        Ok(Self { aead, iv, sequence, used: sequence.saturating_mul(FULL), limit })
     }
 
     /// The same key, with the limit of the one before it.
@@ -78,9 +107,10 @@ impl TrafficKey {
         Self { limit: other.limit, ..self }
     }
 
-    /// How many records may still be sealed.
-    pub(super) fn left(&self) -> u64 {
-        self.limit.saturating_sub(self.sequence)
+    /// Whether it may seal records of this cost, and one more for a message of the protocol itself, so that a key can
+    /// always be changed and a connection ended.
+    pub(super) fn allows(&self, cost: Cost) -> bool {
+        self.used.saturating_add(cost).saturating_add(LAST) <= self.limit
     }
 
     pub(super) fn sequence(&self) -> u64 {
@@ -107,6 +137,7 @@ impl TrafficKey {
         let next = self.sequence.checked_add(1).ok_or(Error::EncryptError)?;
         let tag = self.aead.seal(self.nonce(), bound, message).ok_or(Error::EncryptError)?;
         self.sequence = next;
+        self.used = self.used.saturating_add(cost(message.len()));
         Ok(tag)
     }
 
@@ -123,9 +154,15 @@ impl TrafficKey {
         self.sequence = sequence;
     }
 
+    /// Has the key allow so much from now on.
     #[cfg(test)]
-    pub(super) fn limit(&mut self, limit: u64) {
-        self.limit = limit;
+    pub(super) fn limit(&mut self, limit: Cost) {
+        (self.used, self.limit) = (0, limit);
+    }
+
+    #[cfg(test)]
+    pub(super) fn used(&self) -> Cost {
+        self.used
     }
 }
 
@@ -142,3 +179,17 @@ pub(super) fn tls12_bound(sequence: u64, kind: u8, version: [u8; 2], length: usi
 
 /// The part of the nonce that AES-GCM sends in TLS 1.2, in bytes (RFC 5288 section 3).
 pub(super) const EXPLICIT_NONCE: usize = 8;
+
+/// The block of AES, in bytes.
+const AES_BLOCK: usize = 16;
+
+/// The cost of a full record.
+const FULL: Cost = (MAX_FRAGMENT / AES_BLOCK) as Cost + 3;
+
+/// What a key of AES-GCM may seal: 2^24 full records (256 GiB), or more that are shorter. RFC 8446 section 5.5 allows 2^24.5
+/// full records (2^34.5 blocks), and RFC 9325 section 4.4 recommends the same for TLS 1.2. Even empty records reach the
+/// limit after 2^33, so the sequence number, of which the nonces are made, never comes near its end.
+pub(super) const MOST_AES_GCM: Cost = FULL << 24;
+
+/// What is kept for the last record, which is a KeyUpdate (the longest, 5 bytes and the type) or an alert.
+const LAST: Cost = 3;

@@ -20,14 +20,12 @@ impl Records {
             return Err(Error::General("the connection has ended with an alert".into()).into());
         }
         let room = self.room();
-        let records = room.pieces(count).len();
-        // One record is always left, for the final alert or KeyUpdate.
-        let spent = self.sealing.left() <= records as u64;
+        let spent = !self.sealing.allows(self.format.cost(count));
         if self.format.is_tls13() && (spent || self.update_owed) {
             self.update_keys(front)?;
         } else if spent {
             // In TLS 1.2 only a renegotiation would give new keys, and tlsgate does not renegotiate.
-            return Err(Error::General("the keys have reached their limit of records".into()).into());
+            return Err(Error::General("the keys have encrypted as much data as AES-GCM allows".into()).into());
         }
         let mut length = 0;
         for piece in room.pieces(count) {

@@ -1,5 +1,7 @@
 //! How often a key is used: limits and sequence numbers, which the tests set close to their maximum.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::tls::record::handshaking::Handshaking;
 use crate::tls::record::interface::Opened;
@@ -41,26 +43,41 @@ fn opened(records: &mut Records, mut wire: Vec<u8>) -> Result<Vec<u8>, RecordErr
     }
 }
 
+/// What records cost a key, read off the wire: blocks of the message, a block of additional data, the record itself.
+fn weighed(suite: rustls::CipherSuite, mut wire: &[u8]) -> u64 {
+    let outside = if suite.as_str().unwrap().contains("CHACHA20") || is_tls13(suite) { 16 } else { 8 + 16 };
+    let mut sum = 0;
+    while let [_, _, _, high, low, rest @ ..] = wire {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        sum += (length - outside).div_ceil(16) as u64 + 2;
+        wire = &rest[length..];
+    }
+    sum
+}
+
 #[test]
 fn before_a_key_has_sealed_too_much_tls13_changes_it_and_tls12_ends() {
     for suite in SUITES {
         let (mut server, mut client) = pair(suite);
-        server.sealing.limit(10);
-        let mut refused = false;
+        server.sealing.limit(30);
+        let mut refused = None;
         for round in 0..40_u8 {
             match sealed(&mut server, &[round]) {
                 Ok(wire) => assert_eq!(opened(&mut client, wire).unwrap(), [round], "{suite:?}"),
-                Err(_) => refused = true,
+                Err(error) => refused = refused.or(Some((round, error))),
             }
-            assert!(server.sealing.sequence() <= 10, "{suite:?}: a key was used too often");
+            assert!(server.sealing.used() <= 30, "{suite:?}: a key was used too often");
         }
-        assert_eq!(refused, !is_tls13(suite));
-        if refused {
+        assert_eq!(refused.is_some(), !is_tls13(suite));
+        if let Some((round, error)) = refused {
+            assert_eq!(round, 9, "{suite:?}: three blocks each, and one record is left");
+            assert!(error.to_string().contains("as much data as AES-GCM allows"), "{error}");
             // The record that is left is for this alert: the peer must not take this for the end of the data.
             let mut reply = Vec::new();
             let error = server.fail(AlertDescription::InternalError, Error::EncryptError, &mut reply);
             assert_eq!(error.error, Error::EncryptError);
             assert!(!reply.is_empty());
+            assert!(server.sealing.used() <= 30);
         }
     }
 }
@@ -70,11 +87,111 @@ fn many_records_at_once_never_straddle_the_limit() {
     let plain = vec![1; 5 * MAX_FRAGMENT];
     for suite in &SUITES[..3] {
         let (mut server, mut client) = pair(*suite);
-        server.sealing.limit(12);
+        server.sealing.limit(12 * 1027);
         for _ in 0..20 {
             let wire = sealed(&mut server, &plain).unwrap();
-            assert!(server.sealing.sequence() <= 12);
+            assert!(server.sealing.used() <= 12 * 1027);
             assert!(opened(&mut client, wire).unwrap() == plain);
+        }
+    }
+}
+
+#[test]
+fn a_key_is_used_to_the_last_block_and_no_further() {
+    const FULL: usize = MAX_FRAGMENT;
+    for suite in SUITES {
+        for length in [1, 15, 16, 17, 100, FULL - 1, FULL, FULL + 1, 2 * FULL, 3 * FULL + 100] {
+            let (mut server, mut client) = pair(suite);
+            server.sealing.limit(u64::MAX);
+            let plain = vec![7; length];
+            let mut seal = |limit| {
+                server.sealing.limit(limit);
+                sealed(&mut server, &plain).map(|wire| (weighed(suite, &wire), wire))
+            };
+            let (cost, wire) = seal(u64::MAX).unwrap();
+            assert_eq!(opened(&mut client, wire).unwrap(), plain);
+            // Three blocks are kept for the last record.
+            let (exact, wire) = seal(cost + 3).unwrap();
+            assert_eq!((exact, opened(&mut client, wire).unwrap() == plain), (cost, true), "{suite:?} {length}");
+            match seal(cost + 2) {
+                Ok((changed, wire)) => {
+                    assert!(is_tls13(suite));
+                    assert_eq!(changed, cost + 3, "{suite:?} {length}: with a KeyUpdate before it");
+                    assert_eq!(opened(&mut client, wire).unwrap(), plain);
+                    assert_eq!(server.sealing.used(), cost, "a new key");
+                }
+                Err(_) => {
+                    assert!(!is_tls13(suite), "{suite:?} {length}");
+                    assert_eq!(server.sealing.used(), 0, "nothing was sealed");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn short_records_cost_little_and_empty_ones_something() {
+    let costs = |suite, length| {
+        let (mut server, _) = pair(suite);
+        server.sealing.limit(u64::MAX);
+        server.seal_record(APPLICATION_DATA, &vec![0; length], &mut Vec::new()).unwrap();
+        server.sealing.used()
+    };
+    for suite in SUITES {
+        let inside = u64::from(is_tls13(suite));
+        assert_eq!([0, 1, 100].map(|length| costs(suite, length)), [2 + inside, 3, 9], "{suite:?}");
+        assert_eq!(costs(suite, MAX_FRAGMENT), 1026 + inside);
+    }
+    // 2^24 full records as before, and never 2^34.5 blocks; records of 100 bytes are a hundred times as many.
+    assert_eq!(key::MOST_AES_GCM / 1027, 1 << 24);
+    assert!(u128::from(key::MOST_AES_GCM).pow(2) < 1 << 69);
+    assert!(key::MOST_AES_GCM / costs(SUITES[0], 100) > 100 << 24);
+}
+
+#[test]
+fn what_rustls_has_sealed_counts_as_full() {
+    for suite in SUITES {
+        let (server, _) = pair(suite);
+        let before = server.sealing.sequence();
+        // In TLS 1.2 the Finished, in TLS 1.3 perhaps tickets.
+        assert!(before <= 2 && (before > 0 || is_tls13(suite)), "{suite:?}: {before}");
+        assert_eq!(server.sealing.used(), before * 1027);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Whatever is sent in whichever pieces: no key seals more than its limit, and none ends early.
+    #[test]
+    fn no_key_seals_more_than_its_limit(
+        which in 0..SUITES.len(),
+        limit in 1100_u64..9000,
+        lengths in prop::collection::vec(prop_oneof![1_usize..40, 1_usize..3000, 16_000_usize..17_000], 1..40),
+    ) {
+        let suite = SUITES[which];
+        let (mut server, mut client) = pair(suite);
+        server.sealing.limit(limit);
+        // What the present key has sealed, by the records on the wire.
+        let mut sum = 0;
+        for length in lengths {
+            let plain = vec![length as u8; length];
+            let cost = server.format.cost(length);
+            let Ok(wire) = sealed(&mut server, &plain) else {
+                prop_assert!(!is_tls13(suite) && sum + cost + 3 > limit);
+                break;
+            };
+            let weight = weighed(suite, &wire);
+            if weight == cost {
+                sum += cost;
+                prop_assert!(sum + 3 <= limit);
+            } else {
+                prop_assert!(is_tls13(suite) && weight == cost + 3);
+                prop_assert!(sum + cost + 3 > limit && sum + 3 <= limit, "{} {} {}", sum, cost, limit);
+                sum = cost;
+            }
+            prop_assert_eq!(server.sealing.used(), sum);
+            prop_assert!(opened(&mut client, wire).unwrap() == plain);
         }
     }
 }
