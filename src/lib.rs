@@ -92,7 +92,7 @@
 //! | 2 | `tls::certificate::x509` | one certificate in DER → its parts and its issuer | tls::crypto |
 //! | 2 | `tls::certificate::pem` | the bytes of a file → certificates, keys and revocation lists | – |
 //! | 2 | `tls::certificate::name` | names of certificates, and how they are compared | – |
-//! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing | tls::crypto |
+//! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing; sessions by id | tls::crypto |
 //! | 2 | `tls::stream` | a completed handshake → a stream of plain bytes | tls::record, tls::wire |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire, tls::crypto, words |
 //! | 2 | `tls::policy` | AWS's policies, and custom ones | tls::wire, tls::crypto, words |

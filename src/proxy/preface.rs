@@ -26,7 +26,7 @@ pub(super) fn preface(
             key,
             client: terminated.client.as_ref().map(|client| write::Certificate {
                 common_name: client.common_name.as_deref(),
-                // A resumed session has the certificate from its ticket.
+                // A resumed session has the certificate from its beginning.
                 on_this_connection: !terminated.finished.negotiated.resumed,
             }),
         }),

@@ -45,7 +45,7 @@ pub struct Termination {
     pub terminator: Terminator,
     pub backend: Arc<Pool>,
     pub tickets: Option<Arc<Tickets>>,
-    /// What a ticket is valid for: listener, route and requirements for client certificates.
+    /// What a ticket or a session by id is valid for: listener, route and requirements for client certificates.
     pub ticket_scope: String,
 }
 

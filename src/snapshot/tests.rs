@@ -88,7 +88,11 @@ fn each_of_many_routes_keeps_its_own_ticket_keys() {
         let sealed = tickets(&first, number).encrypt(b"session").unwrap();
         assert_eq!(tickets(&second, number).decrypt(&sealed), Some(b"session".to_vec()), "{number}");
         assert_eq!(tickets(&second, 2).decrypt(&sealed), None, "{number}");
+        // The room for sessions by id is the listener's, and stays.
+        assert!(Arc::ptr_eq(tickets(&first, number).sessions(), tickets(&second, 2).sessions()));
     }
+    let other = build(&routes("", 0..2, ""), &folder, &Snapshot::default()).unwrap();
+    assert!(!Arc::ptr_eq(tickets(&first, 1).sessions(), tickets(&other, 1).sessions()));
 }
 
 #[test]

@@ -24,6 +24,7 @@ use crate::tls::certificate::select;
 use crate::tls::handshake::{self, Terminator, never_served};
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
+use crate::tls::tickets::sessions::Sessions;
 use crate::tls::tickets::{Secret, Tickets};
 use crate::tls::trust::clients::ClientAuth;
 use crate::tls::wire::fault;
@@ -53,6 +54,7 @@ pub(super) fn build(
         layer,
         reading,
         tickets: tickets_of(same),
+        sessions: sessions_of(same),
         judges: Judges::of(same),
         judged: HashMap::new(),
         secrets: None,
@@ -97,6 +99,7 @@ struct Making<'a, 'b> {
     reading: &'a mut Reading<'b>,
     /// Those of the same listener in the snapshot before, by scope.
     tickets: HashMap<&'a str, &'a Tickets>,
+    sessions: Arc<Sessions>,
     judges: Judges<'a>,
     /// By policy: the reason why it can serve none of the listener's certificates. Many routes have the same policy.
     judged: HashMap<*const Policy, Option<String>>,
@@ -108,6 +111,14 @@ struct Making<'a, 'b> {
 fn tickets_of(same: Option<&Listener>) -> HashMap<&str, &Tickets> {
     let terminations = same.into_iter().flat_map(|same| same.ways.terminations());
     terminations.filter_map(|same| Some((&*same.ticket_scope, same.tickets.as_deref()?))).collect()
+}
+
+/// A listener's sessions by id, to be taken over; new ones if it has none. All of its scopes have the same, so that their
+/// bound is the listener's, however many routes it has.
+fn sessions_of(same: Option<&Listener>) -> Arc<Sessions> {
+    let mut terminations = same.into_iter().flat_map(|same| same.ways.terminations());
+    let tickets = terminations.find_map(|termination| termination.tickets.as_ref());
+    tickets.map_or_else(Arc::default, |tickets| Arc::clone(tickets.sessions()))
 }
 
 /// The settings with which TLS is terminated, of a route or, without one, of the listener.
@@ -200,10 +211,10 @@ impl<'a> Making<'a, '_> {
         }
         if keys.is_empty() {
             let same = self.tickets.get(scope).copied();
-            return Some(Tickets::own(*settings, unix_time, same));
+            return Some(Tickets::own(*settings, unix_time, Arc::clone(&self.sessions), same));
         }
         let secrets = self.secrets.get_or_insert_with(|| secrets(keys, self.reading));
-        Tickets::shared(*settings, unix_time, secrets, scope.as_bytes())
+        Tickets::shared(*settings, unix_time, Arc::clone(&self.sessions), secrets, scope.as_bytes())
     }
 }
 

@@ -82,7 +82,7 @@ pub struct Settings {
     pub alpn: Vec<Box<[u8]>>,
     /// How client certificates are verified. `None`: they are not requested.
     pub client_auth: Option<Arc<ClientAuth>>,
-    /// The keys of session tickets. `None`: sessions are not resumed.
+    /// The keys of session tickets, and the sessions by id. `None`: sessions are not resumed.
     pub tickets: Option<Arc<Tickets>>,
     /// The record layer after the handshake.
     pub layer: Layer,
@@ -229,16 +229,28 @@ impl Terminator {
             (Some(_), Some((narrowed, _))) => self.settings.config(narrowed, session)?,
         };
         config.cert_resolver = Arc::new(Chosen(Arc::clone(&choice.certificate.key)));
+        if let Some(tickets) = self.settings.tickets.as_ref().filter(|_| self.keeps_by_id(hello)) {
+            config.session_storage = tickets.storage(Arc::clone(&config.ticketer));
+        }
         Ok(Arc::new(config))
     }
 
-    /// What the first step of this handshake is: whether the client has a ticket of ours.
+    /// Whether a session with this client is kept by its id. Only TLS 1.2 resumes by id, and a client that knows tickets has
+    /// its session in one.
+    fn keeps_by_id(&self, hello: &Hello) -> bool {
+        let both = |version| self.policy.versions.contains(&version) && hello.versions.contains(&version);
+        !hello.session_ticket && !both(ProtocolVersion::TLSv1_3)
+    }
+
+    /// What the first step of this handshake is: whether the client has a ticket of ours, or the id of a session that we
+    /// keep.
     pub fn work(&self, hello: &Hello) -> Work {
         let offered = Offered::by(&hello.raw);
         let opens = |tickets: &Arc<Tickets>| {
             [offered.identity, offered.ticket].iter().any(|one| !one.is_empty() && tickets.decrypt(one).is_some())
+                || self.keeps_by_id(hello) && tickets.knows(offered.id)
         };
-        // A ticket of somebody else must not help a client past others.
+        // A ticket or an id of somebody else must not help a client past others.
         if self.settings.tickets.as_ref().is_some_and(opens) { Work::Resume } else { Work::Full }
     }
 

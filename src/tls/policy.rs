@@ -50,8 +50,8 @@ impl Policy {
     /// A server's rustls configuration under this policy. `resolver` chooses the certificate; `clients` verifies client
     /// certificates, and without it none is requested.
     ///
-    /// Resumption is off until the caller adds a ticketer. Sessions are never stored. Fails if the policy allows nothing
-    /// that rustls supports.
+    /// Resumption is off until the caller adds a ticketer. Sessions are not stored, unless the caller changes that too. Fails
+    /// if the policy allows nothing that rustls supports.
     pub fn server_config(
         &self,
         resolver: Arc<dyn ResolvesServerCert>,
@@ -62,7 +62,7 @@ impl Policy {
             .with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
             .with_cert_resolver(resolver);
         config.ignore_client_order = self.cipher_order == CipherOrder::Server;
-        // Tickets keep the state at the client: nothing to store, nothing that a client can exhaust.
+        // rustls would keep 256 sessions, of clients that have tickets too.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(config)

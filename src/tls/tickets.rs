@@ -1,4 +1,4 @@
-//! Session ticket keys of one listener: rotation, separation, sharing.
+//! Session ticket keys of one listener: rotation, separation, sharing; and its sessions by id.
 //!
 //! A ticket is a session, sealed with a key that is derived from a secret *and* from the scope: the listener's name and how
 //! it verifies clients. So a ticket from one scope does not open in another, even if several listeners or machines share
@@ -9,10 +9,14 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rustls::server::ProducesTickets;
+use rustls::server::{ProducesTickets, StoresServerSessions};
 use thiserror::Error;
 
 use crate::tls::crypto::{self, Cipher};
+
+pub mod sessions;
+
+use sessions::{Sessions, Storage};
 
 /// A clock: seconds since 1970.
 pub type Clock = fn() -> i64;
@@ -32,6 +36,7 @@ pub struct Tickets {
     settings: Settings,
     clock: Clock,
     keys: Keys,
+    sessions: Arc<Sessions>,
 }
 
 #[derive(Debug)]
@@ -64,20 +69,27 @@ pub enum SecretError {
 }
 
 impl Tickets {
-    /// Random keys. Those of `before` are taken over, so that earlier tickets still open.
-    pub fn own(settings: Settings, clock: Clock, before: Option<&Self>) -> Self {
+    /// Random keys. Those of `before` are taken over, so that earlier tickets still open. `sessions` are the listener's.
+    pub fn own(settings: Settings, clock: Clock, sessions: Arc<Sessions>, before: Option<&Self>) -> Self {
         let keys = match before.map(|before| &before.keys) {
             Some(Keys::Own(ring)) => Keys::Own(Arc::clone(ring)),
             _ => Keys::Own(Arc::default()),
         };
-        Self { settings, clock, keys }
+        Self { settings, clock, keys, sessions }
     }
 
-    /// Keys from secrets that other machines have too, the oldest first. `None` if there are none.
-    pub fn shared(settings: Settings, clock: Clock, secrets: &[Secret], scope: &[u8]) -> Option<Self> {
+    /// Keys from secrets that other machines have too, the oldest first. `None` if there are none. `sessions` are the
+    /// listener's, and those of this machine alone.
+    pub fn shared(
+        settings: Settings,
+        clock: Clock,
+        sessions: Arc<Sessions>,
+        secrets: &[Secret],
+        scope: &[u8],
+    ) -> Option<Self> {
         let keys = secrets.iter().map(|secret| TicketKey::derived(secret, scope)).collect::<Option<Vec<_>>>()?;
         let sealing = keys.len().saturating_sub(2);
-        (!keys.is_empty()).then_some(Self { settings, clock, keys: Keys::Shared { sealing, keys } })
+        (!keys.is_empty()).then_some(Self { settings, clock, keys: Keys::Shared { sealing, keys }, sessions })
     }
 }
 
@@ -85,6 +97,41 @@ impl Tickets {
     /// The clock that these tickets use.
     pub fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// The sessions by id of all scopes of the listener, to be taken over.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// Keeps sessions by id, for a connection of a client that knows no tickets. `sealing` are these tickets, or what
+    /// contains them: sessions are sealed and opened by it.
+    pub fn storage(&self, sealing: Arc<dyn ProducesTickets>) -> Arc<dyn StoresServerSessions> {
+        Arc::new(Storage { sessions: Arc::clone(&self.sessions), tickets: sealing, clock: self.clock })
+    }
+
+    /// Whether this scope has a session with this id that has not expired. Decrypts nothing and changes nothing. Whether
+    /// the session is resumed is decided later: other offers or another server name in the hello prevent it, too.
+    pub fn knows(&self, id: &[u8]) -> bool {
+        let found = self.sessions.find(id).filter(|session| self.is_good(session.made, (self.clock)()));
+        found.is_some_and(|session| self.keys.has_sealed(&session.sealed))
+    }
+
+    /// Whether a session that was sealed at that time may be resumed now.
+    fn is_good(&self, made: i64, now: i64) -> bool {
+        // The clock of a machine that shares the secrets may be ahead.
+        let age = now.checked_sub(made).filter(|age| *age >= -SKEW);
+        age.is_some_and(|age| age <= i64::try_from(self.settings.lifetime.as_secs()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Keys {
+    /// Whether one of these keys has the name with which the ticket begins.
+    fn has_sealed(&self, ticket: &[u8]) -> bool {
+        match self {
+            Self::Own(ring) => ring.lock().unwrap_or_else(PoisonError::into_inner).named(ticket).is_some(),
+            Self::Shared { keys, .. } => keys.iter().any(|key| ticket.starts_with(&key.name)),
+        }
     }
 }
 
@@ -121,10 +168,7 @@ impl ProducesTickets for Tickets {
             }
         };
         let (made, plain) = stamped.split_first_chunk::<8>()?;
-        let age = now.checked_sub(i64::from_be_bytes(*made))?;
-        // The clock of a machine that shares the secrets may be ahead.
-        let good = age >= -SKEW && age <= i64::try_from(self.settings.lifetime.as_secs()).unwrap_or(i64::MAX);
-        good.then(|| plain.to_vec())
+        self.is_good(i64::from_be_bytes(*made), now).then(|| plain.to_vec())
     }
 }
 

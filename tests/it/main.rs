@@ -41,6 +41,7 @@ mod samba;
 mod second_hello;
 mod secrets;
 mod selection;
+mod session_ids;
 mod smoke;
 mod starttls;
 mod storm;

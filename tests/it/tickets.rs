@@ -10,7 +10,7 @@ use crate::support::pki::{Extra, Key, Pki, write_private};
 use crate::support::proxy::{PROGRAM, Proxy};
 use crate::support::{reports, tool};
 
-fn answers_once() -> Backend {
+pub(crate) fn answers_once() -> Backend {
     Backend::start(|mut stream| {
         let mut request = [0; 100];
         let count = stream.read(&mut request)?;
@@ -18,13 +18,13 @@ fn answers_once() -> Backend {
     })
 }
 
-fn pki() -> Pki {
+pub(crate) fn pki() -> Pki {
     let pki = Pki::new();
     pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
     pki
 }
 
-fn config(backend: &Backend, lines: &str) -> String {
+pub(crate) fn config(backend: &Backend, lines: &str) -> String {
     let listener = |name: &str| {
         format!(
             "[[listener]]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nbackend = \"echo\"\n{lines}\n"
@@ -45,7 +45,7 @@ fn connect(proxy: &Proxy, listener: &str, version: &str, session: &Path) -> bool
     reports::resumed(&tool::shown(&output))
 }
 
-fn new_key() -> String {
+pub(crate) fn new_key() -> String {
     let output = Command::new(PROGRAM).args(["ticket-key", "new"]).output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()

@@ -60,7 +60,7 @@ pub struct Negotiated {
     pub suite: CipherSuite,
     /// The key exchange group; `None` in a resumed session of TLS 1.2, which has no key exchange.
     pub group: Option<NamedGroup>,
-    /// Whether a session was resumed with a ticket.
+    /// Whether a session was resumed, with a ticket or by its id.
     pub resumed: bool,
     /// The application protocol, if there is one.
     pub alpn: Option<Vec<u8>>,

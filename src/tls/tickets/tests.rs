@@ -19,12 +19,12 @@ fn secrets(count: usize) -> Vec<Secret> {
 }
 
 fn shared(secrets: &[Secret], scope: &[u8]) -> Tickets {
-    Tickets::shared(SETTINGS, clock, secrets, scope).unwrap()
+    Tickets::shared(SETTINGS, clock, Arc::default(), secrets, scope).unwrap()
 }
 
 #[test]
 fn a_ticket_is_good_for_its_lifetime_whatever_was_rotated_meanwhile() {
-    let tickets = Tickets::own(SETTINGS, clock, None);
+    let tickets = Tickets::own(SETTINGS, clock, Arc::default(), None);
     let ticket = tickets.encrypt(b"session").unwrap();
     for seconds in 0..=100 {
         NOW.set(1_000_000 + seconds);
@@ -37,7 +37,7 @@ fn a_ticket_is_good_for_its_lifetime_whatever_was_rotated_meanwhile() {
 
 #[test]
 fn keys_rotate_and_old_ones_are_dropped() {
-    let tickets = Tickets::own(SETTINGS, clock, None);
+    let tickets = Tickets::own(SETTINGS, clock, Arc::default(), None);
     let name = |tickets: &Tickets| tickets.encrypt(b"").unwrap()[..16].to_vec();
     let first = name(&tickets);
     NOW.set(1_000_049);
@@ -54,11 +54,12 @@ fn keys_rotate_and_old_ones_are_dropped() {
 
 #[test]
 fn a_reload_takes_the_keys_over() {
-    let before = Tickets::own(SETTINGS, clock, None);
+    let before = Tickets::own(SETTINGS, clock, Arc::default(), None);
     let ticket = before.encrypt(b"session").unwrap();
-    let after = Tickets::own(Settings { lifetime: Duration::from_secs(200), ..SETTINGS }, clock, Some(&before));
+    let after =
+        Tickets::own(Settings { lifetime: Duration::from_secs(200), ..SETTINGS }, clock, Arc::default(), Some(&before));
     assert!(after.decrypt(&ticket).is_some());
-    assert!(Tickets::own(SETTINGS, clock, None).decrypt(&ticket).is_none());
+    assert!(Tickets::own(SETTINGS, clock, Arc::default(), None).decrypt(&ticket).is_none());
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn machines_that_share_secrets_open_each_others_tickets_and_scopes_do_not() {
     let ticket = shared(&secrets(3), b"ldaps").encrypt(b"session").unwrap();
     assert!(shared(&secrets(3), b"ldaps").decrypt(&ticket).is_some());
     assert!(shared(&secrets(3), b"other").decrypt(&ticket).is_none());
-    assert!(Tickets::own(SETTINGS, clock, None).decrypt(&ticket).is_none());
+    assert!(Tickets::own(SETTINGS, clock, Arc::default(), None).decrypt(&ticket).is_none());
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn the_newest_secret_opens_before_it_seals() {
 
 #[test]
 fn no_prefix_and_no_flipped_bit_opens() {
-    for tickets in [shared(&secrets(3), b"s"), Tickets::own(SETTINGS, clock, None)] {
+    for tickets in [shared(&secrets(3), b"s"), Tickets::own(SETTINGS, clock, Arc::default(), None)] {
         let ticket = tickets.encrypt(b"session").unwrap();
         for end in 0..ticket.len() {
             assert_eq!(tickets.decrypt(&ticket[..end]), None);

@@ -1,9 +1,9 @@
 //! The certificates of clients, and whether they are good: CA, revocation, allowed names, pinned keys.
 //! Must not know: files, which listener they are for, how outcomes are logged.
 //!
-//! The chain and its revocation are judged by rustls's verifier (webpki); names and pins come after it. A ticket is valid
-//! no longer than the certificates of its session, and than the lists that showed them as not revoked. A fault that would
-//! refuse every client is found when this is built, not when clients connect.
+//! The chain and its revocation are judged by rustls's verifier (webpki); names and pins come after it. A ticket, or a
+//! session by id, is valid no longer than the certificates of its session, and than the lists that showed them as not
+//! revoked. A fault that would refuse every client is found when this is built, not when clients connect.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -36,6 +36,8 @@ pub struct Hello {
     pub groups: Vec<NamedGroup>,
     /// The application protocols offered (RFC 7301), the preferred one first.
     pub protocols: Vec<Box<[u8]>>,
+    /// Whether the client knows the session tickets of TLS 1.2 (RFC 5077): it offers one, or requests one.
+    pub session_ticket: bool,
     /// Why TLS cannot be terminated for this hello, although it can be passed through: it lacks what rustls requires.
     pub unacceptable: Option<HelloError>,
 }

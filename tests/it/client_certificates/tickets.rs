@@ -1,30 +1,46 @@
-//! A ticket does not bypass a check: it opens only while everything that it was issued under is unchanged.
+//! A ticket, or a session by id, does not bypass a check: it opens only while everything that it was issued under is
+//! unchanged.
 
 use std::fs;
+use std::sync::Arc;
 
-use super::{Gate, STRICT, VERSIONS, exchange, rustls};
-use crate::support::clients_pki::{ClientCa, Kind};
+use rustls::ClientConfig;
+use rustls::client::{Resumption, Tls12Resumption};
+
+use super::{Gate, STRICT, exchange};
+use crate::support::clients_pki::{ClientCa, Credentials, Kind};
 use crate::support::reports;
+
+/// How a client resumes: a version, and OpenSSL's option for clients that know no tickets.
+const WAYS: [(&str, &[&str]); 3] = [("-tls1_2", &[]), ("-tls1_3", &[]), ("-tls1_2", &["-no_ticket"])];
+
+/// The same client as rustls has it.
+fn rustls(gate: &Gate, (version, more): (&str, &[&str]), shown: &Credentials) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::clone(&super::rustls(gate, version, shown));
+    let how = if more.is_empty() { Tls12Resumption::SessionIdOrTickets } else { Tls12Resumption::SessionIdOnly };
+    config.resumption = Resumption::in_memory_sessions(16).tls12_resumption(how);
+    Arc::new(config)
+}
 
 #[test]
 fn a_session_is_resumed_and_its_owner_is_still_known() {
     let gate = Gate::open(STRICT);
     let good = gate.ca.issue("good", &Kind::default());
     let mut count = 0;
-    for version in VERSIONS {
-        let session = gate.pki.folder().join(format!("{version}.session"));
+    for way @ (version, more) in WAYS {
+        let session = gate.pki.folder().join(format!("{version}{}.session", more.len()));
         let file = session.to_str().unwrap();
         for (keep, resumed) in [("-sess_out", false), ("-sess_in", true), ("-sess_in", true)] {
-            let printed = gate.openssl(version, Some(&good), &[keep, file]);
-            assert_eq!(reports::resumed(&printed), resumed, "{version}: {printed}");
+            let printed = gate.openssl(version, Some(&good), &[more, &[keep, file]].concat());
+            assert_eq!(reports::resumed(&printed), resumed, "{way:?}: {printed}");
             let record = gate.record(&mut count);
             assert_eq!(record["tls.resumed"], resumed, "{record:#}");
             let logged = (&record["tls.client.subject"], &record["tls.client.verified"]);
             assert_eq!(logged, (&"CN=alice".into(), &true.into()), "{record:#}");
         }
-        let config = rustls(&gate, version, &good);
+        let config = rustls(&gate, way, &good);
         for resumed in [false, true, true] {
-            assert_eq!(exchange(&gate, &config), Ok(resumed), "{version}");
+            assert_eq!(exchange(&gate, &config), Ok(resumed), "{way:?}");
             assert_eq!(gate.record(&mut count)["tls.client.subject"], "CN=alice");
         }
     }
@@ -34,16 +50,16 @@ fn a_session_is_resumed_and_its_owner_is_still_known() {
 fn a_revoked_client_is_refused_at_its_next_connection_even_with_a_ticket() {
     let gate = Gate::open(STRICT);
     let alice = gate.ca.issue("alice", &Kind { serial: 21, ..Kind::default() });
-    let sessions = VERSIONS.map(|version| gate.pki.folder().join(format!("{version}.session")));
-    let configs = VERSIONS.map(|version| rustls(&gate, version, &alice));
+    let sessions = WAYS.map(|(version, more)| gate.pki.folder().join(format!("{version}{}.session", more.len())));
+    let configs = WAYS.map(|way| rustls(&gate, way, &alice));
     let mut count = 0;
-    for (at, version) in VERSIONS.into_iter().enumerate() {
+    for (at, way @ (version, more)) in WAYS.into_iter().enumerate() {
         let file = sessions[at].to_str().unwrap();
         for (keep, resumed) in [("-sess_out", false), ("-sess_in", true)] {
-            let printed = gate.openssl(version, Some(&alice), &[keep, file]);
-            assert_eq!(reports::resumed(&printed), resumed, "{version}: {printed}");
+            let printed = gate.openssl(version, Some(&alice), &[more, &[keep, file]].concat());
+            assert_eq!(reports::resumed(&printed), resumed, "{way:?}: {printed}");
             assert_eq!(gate.record(&mut count)["outcome"], "completed");
-            assert_eq!(exchange(&gate, &configs[at]), Ok(resumed), "{version}");
+            assert_eq!(exchange(&gate, &configs[at]), Ok(resumed), "{way:?}");
             gate.record(&mut count);
         }
     }
@@ -51,12 +67,13 @@ fn a_revoked_client_is_refused_at_its_next_connection_even_with_a_ticket() {
     // SIGHUP, the watch on the folder and the API all read it again in the same way.
     gate.proxy.signal("HUP");
     gate.proxy.log_line("client_auth: CAs or lists of revoked certificates changed");
-    for (at, version) in VERSIONS.into_iter().enumerate() {
-        let printed = gate.openssl(version, Some(&alice), &["-sess_in", sessions[at].to_str().unwrap()]);
-        assert_eq!(reports::alert(&printed), Some(44), "{version}: {printed}");
+    for (at, way @ (version, more)) in WAYS.into_iter().enumerate() {
+        let session = ["-sess_in", sessions[at].to_str().unwrap()];
+        let printed = gate.openssl(version, Some(&alice), &[more, &session].concat());
+        assert_eq!(reports::alert(&printed), Some(44), "{way:?}: {printed}");
         assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revoked");
         let refused = exchange(&gate, &configs[at]).unwrap_err();
-        assert!(refused.contains("CertificateRevoked"), "{version}: {refused}");
+        assert!(refused.contains("CertificateRevoked"), "{way:?}: {refused}");
         assert_eq!(gate.record(&mut count)["outcome"], "client_certificate_revoked");
     }
 }
@@ -80,7 +97,7 @@ fn a_ticket_opens_no_more_once_anything_else_is_asked_for() {
         ("mode = \"optional\"", "both.pem", ", names = \"cn:alice\"", "completed"),
         ("mode = \"optional\"", "other.pem", ", names = \"cn:alice\"", "client_certificate_unknown_ca"),
     ];
-    let sessions = VERSIONS.map(|version| gate.pki.folder().join(format!("{version}.session")));
+    let sessions = WAYS.map(|(version, more)| gate.pki.folder().join(format!("{version}{}.session", more.len())));
     let mut count = 0;
     for (number, (asked, ca, names, outcome)) in steps.into_iter().enumerate() {
         if number > 0 {
@@ -90,21 +107,22 @@ fn a_ticket_opens_no_more_once_anything_else_is_asked_for() {
             gate.rewrite(&format!("{asked}, ca = \"{file}\"{names}"));
             gate.proxy.log_line(&file);
         }
-        for (version, session) in VERSIONS.into_iter().zip(&sessions) {
+        for ((version, more), session) in WAYS.into_iter().zip(&sessions) {
             let file = session.to_str().unwrap();
+            let connect = |keep| gate.openssl(version, Some(&alice), &[more, &[keep, file]].concat());
             if session.exists() {
-                let printed = gate.openssl(version, Some(&alice), &["-sess_in", file]);
+                let printed = connect("-sess_in");
                 assert!(
                     reports::session(&printed).is_none_or(|session| !session.resumed),
-                    "{version}, {asked}: {printed}"
+                    "{version}, {more:?}, {asked}: {printed}"
                 );
-                assert_eq!(gate.record(&mut count)["outcome"], outcome, "{version}, {asked}: {printed}");
+                assert_eq!(gate.record(&mut count)["outcome"], outcome, "{version}, {more:?}, {asked}: {printed}");
             }
-            let printed = gate.openssl(version, Some(&alice), &["-sess_out", file]);
+            let printed = connect("-sess_out");
             let record = gate.record(&mut count);
-            assert_eq!(record["outcome"], outcome, "{version}, {asked}: {printed}");
+            assert_eq!(record["outcome"], outcome, "{version}, {more:?}, {asked}: {printed}");
             if outcome == "completed" {
-                assert!(reports::resumed(&gate.openssl(version, Some(&alice), &["-sess_in", file])), "{asked}");
+                assert!(reports::resumed(&connect("-sess_in")), "{version}, {more:?}, {asked}");
                 assert_eq!(gate.record(&mut count)["outcome"], "completed");
             }
         }

@@ -44,10 +44,12 @@ fn a_ticket_of_one_route_opens_on_no_other() {
     let (pki, plain) = (pki(), answers_once());
     let route = "name = \"imap\"\nserver_names = [\"main.test\"]\nclient_alpn = [\"imap\"]";
     let proxy = start(&pki, &format!("{OWN}\nalpn = [\"h2\"]"), &[route], &[("plain", plain.address)]);
-    for version in ["-tls1_2", "-tls1_3"] {
-        let session = pki.folder().join(version);
+    // The last one has no ticket: its session is found by its id.
+    for way in [&["-tls1_2"][..], &["-tls1_3"], &["-tls1_2", "-no_ticket"]] {
+        let version = way.concat();
+        let session = pki.folder().join(&version);
         let connect = |protocol: &str, keep: &str, session: &Path| {
-            let more = [version, "-alpn", protocol, keep, session.to_str().unwrap()];
+            let more = [way, &["-alpn", protocol, keep, session.to_str().unwrap()]].concat();
             let printed = s_client(proxy.address("main"), Some("main.test"), &pki.ca(), &more);
             assert_eq!(reports::protocol(&printed), Some(protocol), "{printed}");
             reports::resumed(&printed)

@@ -13,6 +13,7 @@ fn hello(versions: &[u16], suites: &[CipherSuite], schemes: &[SignatureScheme]) 
         certificate_schemes: None,
         groups: vec![NamedGroup::X25519, NamedGroup::secp384r1],
         protocols: Vec::new(),
+        session_ticket: false,
         unacceptable: None,
     }
 }

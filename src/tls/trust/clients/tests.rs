@@ -131,16 +131,21 @@ fn a_ticket_is_good_no_longer_than_the_certificate() {
         Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names: Vec::new(), pins: Vec::new() };
     let auth = Arc::new(ClientAuth::new(settings, vec![ca], Vec::new()).unwrap());
     let lifetime = std::time::Duration::from_secs(7 * 86_400);
-    let tickets: Arc<dyn ProducesTickets> = Arc::new(crate::tls::tickets::Tickets::own(
+    let tickets = Arc::new(crate::tls::tickets::Tickets::own(
         crate::tls::tickets::Settings { lifetime, rotation: lifetime },
         clock,
+        Arc::default(),
         None,
     ));
-    let bounded = || Bounded { tickets: Arc::clone(&tickets), session: auth.session(), clock };
+    let bounded =
+        || Bounded { tickets: Arc::clone(&tickets) as Arc<dyn ProducesTickets>, session: auth.session(), clock };
     let first = bounded();
     let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_000_000_000));
     first.session.judge(&leaf, &[], at).unwrap();
     let ticket = first.encrypt(b"session").unwrap();
+    assert!(tickets.storage(Arc::new(first)).put(vec![7; 32], b"session by id".to_vec()));
+    let by_id = || tickets.storage(Arc::new(bounded())).get(&[7; 32]);
+    assert_eq!(by_id().as_deref(), Some(&b"session by id"[..]));
     let resumed = bounded();
     assert_eq!(resumed.decrypt(&ticket).as_deref(), Some(&b"session"[..]));
     let next = resumed.encrypt(b"session").unwrap();
@@ -148,6 +153,7 @@ fn a_ticket_is_good_no_longer_than_the_certificate() {
     NOW.store(1_000_000_000 + 86_400, Ordering::Relaxed);
     assert_eq!(bounded().decrypt(&ticket), None);
     assert_eq!(bounded().decrypt(&next), None, "a ticket of a resumed session");
+    assert_eq!(by_id(), None, "a session by id");
     let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_000_086_400));
     let error = bounded().session.judge(&leaf, &[], at).unwrap_err();
     assert_eq!(Rejection::of(&error), Some(Rejection::Expired));

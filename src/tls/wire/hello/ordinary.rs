@@ -59,6 +59,7 @@ fn read(mut body: Cursor<'_>) -> Option<Hello> {
         certificate_schemes: None,
         groups: Vec::new(),
         protocols: Vec::new(),
+        session_ticket: false,
         unacceptable: None,
     };
     // An array, not a set: it costs no allocation, and hellos have few extensions.
@@ -81,6 +82,8 @@ fn read(mut body: Cursor<'_>) -> Option<Hello> {
             ALPN => hello.protocols = protocols(data)?,
             SUPPORTED_VERSIONS => hello.versions = short_list(data)?.all_u16(ProtocolVersion::from)?,
             SIGNATURE_ALGORITHMS_CERT => hello.certificate_schemes = Some(list(data)?.all_u16(SignatureScheme::from)?),
+            // Only the server that made the ticket knows its format (RFC 5077).
+            SESSION_TICKET => hello.session_ticket = true,
             // It must be the last extension (RFC 8446 section 4.2.11).
             PRE_SHARED_KEY if !extensions.0.is_empty() => return None,
             _ => sound(kind, data)?,
@@ -106,8 +109,6 @@ fn sound(kind: u16, mut data: Cursor<'_>) -> Option<()> {
         EC_POINT_FORMATS | PSK_KEY_EXCHANGE_MODES => drop(some(data.vector8()?)?),
         EXTENDED_MASTER_SECRET | EARLY_DATA => {}
         COMPRESS_CERTIFICATE => drop(some(data.vector8()?)?.all_u16(|_| ())?),
-        // Only the server that made the ticket knows its format (RFC 5077).
-        SESSION_TICKET => return Some(()),
         // Identities with their ages, then binders.
         PRE_SHARED_KEY => {
             each(some(data.vector16()?)?, |one| some(one.vector16()?).and(one.take(4)).map(drop))?;

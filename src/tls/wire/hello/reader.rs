@@ -1,16 +1,16 @@
 //! Bytes, as they arrive, → the facts of a ClientHello. Must not know: sockets, listeners.
 //!
 //! The fast parser reads ordinary hellos (`ordinary`). For every other hello, rustls's `Acceptor` decides whether it is
-//! valid, and what is wrong with it. Two extensions that rustls reads but does not expose (`supported_versions`,
-//! `signature_algorithms_cert`) are read from the same, already accepted bytes. A hello that rustls refuses only because it
-//! lacks `signature_algorithms` (clients before TLS 1.2) can still be passed through: rustls reads it a second time with
-//! that extension added, so that rustls validates the server name in this case too.
+//! valid, and what is wrong with it. Three extensions that rustls reads but does not expose (`supported_versions`,
+//! `signature_algorithms_cert`, `session_ticket`) are read from the same, already accepted bytes. A hello that rustls
+//! refuses only because it lacks `signature_algorithms` (clients before TLS 1.2) can still be passed through: rustls reads
+//! it a second time with that extension added, so that rustls validates the server name in this case too.
 
 use rustls::server::{Accepted, Acceptor};
 use rustls::{Error as TlsError, InvalidMessage, PeerIncompatible, ProtocolVersion, SignatureScheme};
 
 use super::{Hello, HelloError, MAX_BYTES, handshake_payload, legacy_versions, ordinary, refused, skip_to_extensions};
-use crate::tls::wire::codes::extensions::{SIGNATURE_ALGORITHMS_CERT, SUPPORTED_VERSIONS};
+use crate::tls::wire::codes::extensions::{SESSION_TICKET, SIGNATURE_ALGORITHMS_CERT, SUPPORTED_VERSIONS};
 use crate::tls::wire::codes::versions::TLS10;
 use crate::tls::wire::cursor::Cursor;
 use crate::tls::wire::write;
@@ -98,6 +98,7 @@ fn facts(accepted: &Accepted, raw: Vec<u8>) -> Hello {
         certificate_schemes: hidden.certificate_schemes,
         groups: seen.named_groups().unwrap_or_default().to_vec(),
         protocols: seen.alpn().into_iter().flatten().map(Box::from).collect(),
+        session_ticket: hidden.session_ticket,
         unacceptable: None,
         raw,
     }
@@ -154,6 +155,7 @@ fn is_too_old(raw: &[u8]) -> bool {
 struct Hidden {
     versions: Vec<ProtocolVersion>,
     certificate_schemes: Option<Vec<SignatureScheme>>,
+    session_ticket: bool,
 }
 
 /// Reads them from an accepted ClientHello (RFC 8446 section 4.1.2). `None` if the bytes are not a ClientHello; the facts
@@ -170,6 +172,7 @@ fn hidden_extensions(raw: &[u8]) -> Option<Hidden> {
             let kind = extensions.u16()?;
             let mut data = extensions.vector16()?;
             match kind {
+                SESSION_TICKET => hidden.session_ticket = true,
                 SUPPORTED_VERSIONS => versions = Some(data.vector8()?.all_u16(ProtocolVersion::from)?),
                 SIGNATURE_ALGORITHMS_CERT => {
                     hidden.certificate_schemes = Some(data.vector16()?.all_u16(SignatureScheme::from)?);

@@ -194,6 +194,7 @@ fn the_extensions_that_rustls_hides_are_found() {
     let extensions = [
         extension(SIGNATURE_ALGORITHMS_CERT, &[0, 4, 4, 1, 8, 7]),
         extension(SUPPORTED_VERSIONS, &[6, 0x7a, 0x7a, 3, 4, 3, 3]),
+        extension(SESSION_TICKET, &[]),
     ]
     .concat();
     let body =
@@ -204,6 +205,7 @@ fn the_extensions_that_rustls_hides_are_found() {
     let hidden = hidden_extensions(&raw).unwrap();
     assert_eq!(hidden.versions, [0x7a7a, 0x0304, 0x0303].map(ProtocolVersion::from));
     assert_eq!(hidden.certificate_schemes, Some(vec![SignatureScheme::RSA_PKCS1_SHA256, SignatureScheme::ED25519]));
+    assert!(hidden.session_ticket);
     for end in 0..raw.len() {
         assert_eq!(hidden_extensions(&raw[..end]), None, "cut at {end}");
     }
