@@ -38,8 +38,8 @@
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, closed if a peer stalls | config::values, limit, net |
 //! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls |
-//! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, warning |
-//! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access |
+//! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning |
+//! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
 //! | 6 | `proxy::listener` | accepts connections, and waits after errors | proxy::connection, proxy::admission, proxy::entry, proxy::workers, proxy::pulse, snapshot, observe::access, observe::metrics, limit, net |
 //! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::wire, net, gate |
@@ -52,7 +52,7 @@
 //! | 6 | `proxy::hello` | reads the ClientHello from the client's connection | tls::wire, net |
 //! | 6 | `proxy::workers` | which worker serves a connection | gate |
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
-//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, backend, tls, files, warning, limit, net |
+//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, backend, tls, background, files, warning, limit, net |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit |
@@ -105,6 +105,7 @@
 //! | 1 | `observe::line` | keeps a record one line, whatever it contains | – |
 //! | 1 | `gate` | turns for costly work on a worker's thread, so that others are not held up | – |
 //! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
+//! | 1 | `background` | work that must not hold up those who serve: at a lower priority, and drops on a thread of its own | – |
 //! | 1 | `warning` | what is not an error but has to be reported, and its subject | – |
 //! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
 //! | 1 | `limit` | which clients may connect, how many at a time and how often | – |
@@ -124,6 +125,7 @@ extern crate self as tlsgate;
 
 pub mod admin;
 pub mod backend;
+pub mod background;
 pub mod cli;
 pub mod config;
 pub mod explain;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch as latest};
 
+use crate::background;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::config::validate::admin::Admin;
@@ -145,8 +146,13 @@ impl<S: Sockets> Reloader<S> {
             trust: cause.trust(),
         };
         let Builder { build, patience } = self.builder.clone();
+        let work = move || {
+            // What is served meanwhile comes first: nobody waits for a reload as a client waits for its answer.
+            background::step_back();
+            build(basis)
+        };
         let job = self.left_behind.room().and_then(|()| {
-            Job::with_patience("reload", patience, move || build(basis)).map_err(|error| ConfigError {
+            Job::with_patience("reload", patience, work).map_err(|error| ConfigError {
                 path: String::new(),
                 position: None,
                 message: format!("no thread can be started to read files: {error}"),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::backend::pool::Pool;
+use crate::background::Heavy;
 use crate::config::located::ConfigError;
 use crate::config::validate::listener::Handling;
 use crate::limit::admission::Admission;
@@ -42,7 +43,8 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Listener {
     pub name: Arc<str>,
-    pub ways: Ways,
+    /// A connection keeps its listener to its end, and may be the last one that has it.
+    pub ways: Heavy<Ways>,
     /// How each of its connections is handled.
     pub handling: Handling,
     /// Certificates of its folders that could not be loaded.
@@ -66,7 +68,7 @@ pub struct Built {
 
 /// The snapshot that new connections get.
 #[derive(Debug)]
-pub struct Current(ArcSwap<Snapshot>);
+pub struct Current(ArcSwap<Heavy<Snapshot>>);
 
 impl Default for Snapshot {
     /// An empty snapshot, which the first one is built from.
@@ -105,18 +107,18 @@ impl Snapshot {
 impl Current {
     /// Holds the first snapshot.
     pub fn new(snapshot: Snapshot) -> Self {
-        Self(ArcSwap::from_pointee(snapshot))
+        Self(ArcSwap::from_pointee(Heavy::new(snapshot)))
     }
 
     /// The snapshot in force, which the caller keeps however long it needs it.
-    pub fn load(&self) -> Arc<Snapshot> {
+    pub fn load(&self) -> Arc<Heavy<Snapshot>> {
         // Not a guard: connections keep a snapshot for hours, and arc-swap has few places for guards.
         self.0.load_full()
     }
 
     /// Publishes: connections accepted from now on get this one.
     pub fn store(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(snapshot));
+        self.0.store(Arc::new(Heavy::new(snapshot)));
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::background::Heavy;
 use crate::config;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
@@ -30,7 +31,7 @@ pub struct Basis {
     /// The configuration as it was read last.
     pub config: Arc<Config>,
     /// The snapshot in force.
-    pub snapshot: Arc<Snapshot>,
+    pub snapshot: Arc<Heavy<Snapshot>>,
     pub trust: Trust,
 }
 

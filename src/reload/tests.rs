@@ -64,6 +64,22 @@ fn stuck() -> (impl Fn(Basis) -> Outcome + Send + Sync, std_mpsc::Sender<()>) {
 }
 
 #[test]
+fn what_is_read_and_built_gives_way_to_what_is_served() {
+    let priority = || rustix::process::getpriority_process(None).unwrap();
+    let (sender, building) = std_mpsc::channel();
+    let build = move |basis| {
+        sender.send(priority()).unwrap();
+        Ready::next(basis)
+    };
+    let mut reloader = reloader(build, job::PATIENCE);
+    reloader.begin(Cause::Command);
+    assert!(matches!(finished(&mut reloader), Report::Swapped(_)));
+    // A larger number is a lower priority, and 19 the lowest.
+    let (here, there) = (priority(), building.recv().unwrap());
+    assert!(there > here || here == 19, "{there} while building, {here} otherwise");
+}
+
+#[test]
 fn a_file_that_never_comes_fails_the_reload_and_nothing_else() {
     let (build, hold) = stuck();
     let mut reloader = reloader(build, Duration::from_millis(5));

@@ -18,6 +18,8 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
+use crate::background;
+
 pub mod interests;
 mod places;
 
@@ -80,7 +82,12 @@ fn start(nudge: mpsc::Sender<()>) -> io::Result<Arc<Shared>> {
     let shared = Arc::new(Shared { next: Mutex::default(), ended: AtomicBool::new(false), wake });
     let its = Arc::clone(&shared);
     let mut watcher = Watcher { inotify, watched: HashMap::new(), warned: false };
-    thread::Builder::new().name("watch".into()).spawn(move || watcher.run(&its, &nudge))?;
+    let run = move || {
+        // After each reload it lists whole folders, which nobody waits for.
+        background::step_back();
+        watcher.run(&its, &nudge);
+    };
+    thread::Builder::new().name("watch".into()).spawn(run)?;
     Ok(shared)
 }
 

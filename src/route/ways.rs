@@ -57,6 +57,13 @@ pub enum Chosen<'l> {
     Challenge,
 }
 
+impl Default for Ways {
+    /// None that lead anywhere: every client is refused.
+    fn default() -> Self {
+        Self::new(&[], Vec::new(), Way::Reject, None)
+    }
+}
+
 impl Ways {
     /// `matches` and `routes` are in the same order.
     pub fn new(matches: &[Match], routes: Vec<Route>, default: Way, not_tls: Option<Arc<Pool>>) -> Self {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
+use crate::background::Heavy;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
@@ -62,7 +63,7 @@ fn listener(
     let Limits { allow, deny, counts } = &settings.limits;
     Some(Listener {
         name: Arc::clone(&settings.name),
-        ways,
+        ways: Heavy::new(ways),
         handling: settings.handling,
         load_failures: reading.failures.len() - failures,
         admission: Admission::new(Prefixes::new(allow, deny), counts.clone(), same.map(|same| &same.admission)),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::mpsc;
 
 use jiff::Timestamp;
 use rustls::server::ProducesTickets as _;
@@ -152,5 +153,37 @@ fn each_of_many_backends_is_found_by_its_name_and_keeps_its_servers_and_sources(
         assert!(Arc::ptr_eq(&before.members().list[0].server, &after.members().list[0].server));
         assert!((0..2).all(|at| Arc::ptr_eq(&before.lookups[at], &after.lookups[at])));
         assert_eq!(after.lookups[0].source.to_string(), format!("dns:h{number}.test:9"));
+    }
+}
+
+/// Holds up whoever drops it, for as long as the sender is there.
+#[derive(Default)]
+struct Hold(Option<mpsc::Receiver<()>>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.take().map(|held| held.recv());
+    }
+}
+
+#[test]
+fn the_last_owner_of_an_old_snapshot_or_listener_drops_nothing_of_it_itself() {
+    let folder = folder();
+    let text = routes("", 0..MANY, "");
+    let fresh = || build(&text, &folder, &Snapshot::default()).unwrap();
+    let current = Current::new(fresh());
+    let of_a_connection = Arc::clone(current.load().listener("main").unwrap());
+    let (pool, index) = (Arc::downgrade(current.load().pool("b").unwrap()), {
+        let terminator = of_a_connection.ways.terminators().next().unwrap();
+        Arc::downgrade(&terminator.certificates)
+    });
+    let (release, held) = mpsc::channel();
+    drop(Heavy::new(Hold(Some(held))));
+    current.store(fresh());
+    drop(of_a_connection);
+    assert!(pool.strong_count() > 0 && index.strong_count() > 0, "it was dropped here");
+    drop(release);
+    while pool.strong_count() > 0 || index.strong_count() > 0 {
+        std::thread::yield_now();
     }
 }
