@@ -74,7 +74,7 @@ pub(crate) fn all() -> Vec<Row> {
         let what = format!("64 B, {rate} a second");
         rows.push(row(format!("latency-ping-{rate}"), what, Kind::Beside { load: None, connections: 64, rate }));
     }
-    for rate in [500.0, 1000.0] {
+    for rate in [250.0, 500.0] {
         let what = format!("ECDSA handshakes, {rate} a second");
         rows.push(row(format!("latency-connections-{rate}"), what, Kind::Connections { rate }));
     }
