@@ -118,10 +118,15 @@ impl<'g> Pace<'g> {
         Self { gate, deadline: Deadline::now() + Duration::from_secs(86_400 * 365) }
     }
 
-    /// Whether a newcomer's turn will probably come early enough: within half of the time that is left. The other half is
-    /// for the network, and for a peer that has less patience than we.
+    /// Whether a newcomer's turn will probably come early enough: within half of the time that is left, or half of the
+    /// time after which clients have given up lately. The other half is for the network. A queue that is longer than its
+    /// clients are patient serves only those who are about to leave.
     pub fn has_time_for(&self, work: Work) -> bool {
-        self.gate.wait(work) <= self.deadline.saturating_duration_since(Deadline::now()) / 2
+        let left = self.deadline.saturating_duration_since(Deadline::now());
+        let queue = self.gate.queue();
+        // Whoever leaves early on purpose must not close the gate to others.
+        let patience = queue.patience(Instant::now()).unwrap_or(left).clamp(left / 10, left);
+        queue.wait(work) <= patience / 2
     }
 
     /// Waits for a turn. If the deadline has passed by then, waits on: the caller's timer ends it.
@@ -146,7 +151,7 @@ impl<'g> Place<'g> {
         match self.state {
             State::Out => {
                 let mut queue = gate.queue();
-                let id = queue.enter(work, cx.waker());
+                let id = queue.enter(work, cx.waker(), Instant::now());
                 if !queue.is_turn_of(id) {
                     gate.due.store(nanos(queue.due()), Ordering::Relaxed);
                     self.state = State::Waiting(work, id);
@@ -197,7 +202,7 @@ impl<'g> Place<'g> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         if let State::Waiting(work, id) | State::Next(work, id, _) = self.state {
-            self.gate.change(|queue| queue.leave(work, id));
+            self.gate.change(|queue| queue.leave(work, id, Instant::now()));
         }
     }
 }
@@ -222,8 +227,8 @@ fn nanos(duration: Duration) -> u64 {
     duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
-/// Turns that are shorter than this together need no look at the sockets between them: it costs half a microsecond.
-const QUANTUM: u64 = 100_000;
+/// Turns that are shorter than this together need no look at the sockets between them.
+const QUANTUM: u64 = 250_000;
 
 /// A step that takes longer is worth a second look at the sockets.
 const LONG: Duration = Duration::from_micros(250);

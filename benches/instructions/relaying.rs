@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use rustls::CipherSuite;
+use tlsgate::gate::Gate;
 use tlsgate::net::stream::Stream;
 use tlsgate::observe::metrics::Metrics;
 use tlsgate::relay::patience::Patience;
@@ -45,7 +46,7 @@ fn terminate(length: usize, count: usize) {
         let (mut outside, mut inside) = (Wire::tls(finished, Vec::new()), Wire::plain());
         let client = Peer { stream: client, wire: &mut outside };
         let backend = Peer { stream: backend, wire: &mut inside };
-        terminated::relay(client, backend, PATIENCE, &mut traffic).await;
+        terminated::relay(client, backend, PATIENCE, &Gate::default(), &mut traffic).await;
     });
 }
 
@@ -53,7 +54,7 @@ fn pass(length: usize, count: usize) {
     let message = vec![0; length];
     relay(std::iter::repeat_n(&message[..], count), length, async |client, backend| {
         let mut traffic = Metrics::new().unwrap().traffic("bench");
-        passthrough::relay(client, backend, Vec::new(), PATIENCE, &mut traffic).await;
+        passthrough::relay(client, backend, Vec::new(), PATIENCE, &Gate::default(), &mut traffic).await;
     });
 }
 

@@ -24,7 +24,7 @@ pub(super) type Id = u64;
 #[derive(Debug)]
 pub(super) struct Queue {
     /// One line for each kind of work; the lowest number came first.
-    lines: [BTreeMap<Id, Waker>; KINDS],
+    lines: [BTreeMap<Id, Waiting>; KINDS],
     last: Id,
     turn: Option<Id>,
     /// How many resumptions have passed full handshakes that wait.
@@ -35,12 +35,20 @@ pub(super) struct Queue {
     pace: [Duration; KINDS],
     /// When the last step of a handshake ended, if others waited then.
     since: Option<Instant>,
+    /// How long a client waited that gave up, and when that was.
+    gave_up: Option<(Duration, Instant)>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    waker: Waker,
+    since: Instant,
 }
 
 impl Default for Queue {
     fn default() -> Self {
         let (lines, pace) = (Default::default(), GUESS);
-        Self { lines, last: 0, turn: None, passed: 0, used: [Duration::ZERO; 2], pace, since: None }
+        Self { lines, last: 0, turn: None, passed: 0, used: [Duration::ZERO; 2], pace, since: None, gave_up: None }
     }
 }
 
@@ -56,7 +64,7 @@ impl Work {
 
 impl Queue {
     /// Joins the queue. If nobody else is there, it is this one's turn at once.
-    pub(super) fn enter(&mut self, work: Work, waker: &Waker) -> Id {
+    pub(super) fn enter(&mut self, work: Work, waker: &Waker, now: Instant) -> Id {
         self.last += 1;
         let id = self.last;
         if self.turn.is_none() {
@@ -69,7 +77,7 @@ impl Queue {
         if !self.has(mine) && self.has(other) {
             self.used[mine] = self.used[mine].max(self.used[other]);
         }
-        self.lines[work.line()].insert(id, waker.clone());
+        self.lines[work.line()].insert(id, Waiting { waker: waker.clone(), since: now });
         id
     }
 
@@ -80,13 +88,16 @@ impl Queue {
     /// Whom to wake when the turn has come.
     pub(super) fn wait_with(&mut self, work: Work, id: Id, waker: &Waker) {
         if let Some(kept) = self.lines[work.line()].get_mut(&id) {
-            kept.clone_from(waker);
+            kept.waker.clone_from(waker);
         }
     }
 
     /// Gives up a place, or a turn that has not begun.
-    pub(super) fn leave(&mut self, work: Work, id: Id) {
-        self.lines[work.line()].remove(&id);
+    pub(super) fn leave(&mut self, work: Work, id: Id, now: Instant) {
+        if let Some(gone) = self.lines[work.line()].remove(&id).filter(|_| work == Work::Full) {
+            let waited = now.saturating_duration_since(gone.since);
+            self.gave_up = Some((self.patience(now).map_or(waited, |patience| patience.min(waited)), now));
+        }
         if self.turn == Some(id) {
             self.turn = None;
         }
@@ -112,9 +123,9 @@ impl Queue {
         if self.turn.is_some() {
             return None;
         }
-        let (id, waker) = self.lines[self.choose()?].pop_first()?;
+        let (id, next) = self.lines[self.choose()?].pop_first()?;
         self.turn = Some(id);
-        Some(waker)
+        Some(next.waker)
     }
 
     /// The line whose turn it is.
@@ -163,6 +174,13 @@ impl Queue {
         self.ahead(Work::Full)
     }
 
+    /// How long clients wait before they give up, as far as is known. What was seen is believed less as time passes.
+    pub(super) fn patience(&self, now: Instant) -> Option<Duration> {
+        let (waited, when) = self.gave_up?;
+        let ago = now.saturating_duration_since(when).as_secs_f64() / FORGET.as_secs_f64();
+        (ago < 8.0).then(|| waited.mul_f64(1.0 + ago))
+    }
+
     /// How long a newcomer has to wait for its turn.
     pub(super) fn wait(&self, work: Work) -> Duration {
         self.ahead(work)
@@ -185,6 +203,9 @@ const MOST_PASSED: u32 = 8;
 /// What steps take before any was done; the moving average forgets it soon.
 const GUESS: [Duration; KINDS] =
     [Duration::from_micros(200), Duration::from_micros(200), Duration::from_millis(1), Duration::ZERO];
+
+/// In this time, the patience of those who gave up is taken for twice as long, and so on; after eight times, as unknown.
+const FORGET: Duration = Duration::from_secs(30);
 
 /// The weight of the past in the moving average.
 const WEIGHT: u32 = 16;

@@ -18,7 +18,7 @@ impl Worked {
     }
 
     fn enter(&mut self, work: Work) {
-        let id = self.queue.enter(work, Waker::noop());
+        let id = self.queue.enter(work, Waker::noop(), self.now);
         self.ids.push((id, work));
     }
 
@@ -114,12 +114,35 @@ fn a_machine_that_stood_still_does_not_make_handshakes_slow_for_long() {
 #[test]
 fn leaving_is_possible_at_any_time() {
     let mut queue = Queue::default();
-    let ids: Vec<Id> = (0..10).map(|_| queue.enter(Work::Full, Waker::noop())).collect();
+    let now = Instant::now();
+    let ids: Vec<Id> = (0..10).map(|_| queue.enter(Work::Full, Waker::noop(), now)).collect();
     // The one whose turn it is, one that waits, and one that is not there.
     for (id, next) in [(ids[0], ids[1]), (ids[5], ids[1]), (ids[0], ids[1]), (ids[1], ids[2])] {
-        queue.leave(Work::Full, id);
+        queue.leave(Work::Full, id, now);
         queue.next();
         assert!(queue.is_turn_of(next), "{id}");
     }
     assert_eq!(queue.handshakes(), 6);
+}
+
+#[test]
+fn the_least_patient_of_late_tell_how_long_the_queue_may_be() {
+    let mut worked = Worked::busy();
+    worked.enter_all(Work::Full, 5);
+    assert_eq!(worked.queue.patience(worked.now), None);
+    for (number, waited, patience) in [(1, 900, 900), (2, 500, 500), (3, 800, 500)] {
+        let since = worked.now;
+        let (id, work) = worked.ids[number];
+        let then = since + waited * MS;
+        worked.queue.leave(work, id, then);
+        let known = worked.queue.patience(then).unwrap();
+        assert!(known.abs_diff(patience * MS) < 20 * MS, "{known:?}");
+    }
+    let then = worked.now + 500 * MS;
+    assert!(worked.queue.patience(then + FORGET).unwrap() >= 990 * MS);
+    assert_eq!(worked.queue.patience(then + 9 * FORGET), None);
+    // Whose turn has come is not one who waited in vain.
+    let id = worked.ids[0].0;
+    worked.queue.leave(Work::Full, id, then + 10 * FORGET);
+    assert_eq!(worked.queue.patience(then + 10 * FORGET), None);
 }
