@@ -22,6 +22,7 @@ mod authorities;
 mod backend_tls;
 mod build;
 mod health;
+mod indexes;
 mod reach;
 mod reading;
 mod remarks;

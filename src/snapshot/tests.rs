@@ -187,3 +187,32 @@ fn the_last_owner_of_an_old_snapshot_or_listener_drops_nothing_of_it_itself() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn an_index_of_certificates_is_taken_over_for_as_long_as_it_is_the_same() {
+    let folder = folder();
+    let own = "certificates = [\"route.pem\"]";
+    let text = routes("", 0..2, own);
+    let indexes = |snapshot: &Snapshot| -> Vec<_> {
+        ways(snapshot).terminators().map(|terminator| Arc::clone(&terminator.certificates)).collect()
+    };
+    let same = |one: &[Arc<_>], other: &[Arc<_>]| -> Vec<bool> {
+        one.iter().zip(other).map(|(one, other)| Arc::ptr_eq(one, other)).collect()
+    };
+    let first = build(&text, &folder, &Snapshot::default()).unwrap();
+    let second = build(&text, &folder, &first).unwrap();
+    // The first index of several that are alike is used for all.
+    assert_eq!(same(&indexes(&first), &indexes(&second)), [true, false, true]);
+    assert!(Arc::ptr_eq(&indexes(&second)[0], &indexes(&second)[1]));
+    // With another default, or another certificate, it is another one.
+    let of = |default: bool, before| {
+        let pair = "cert = \"route.pem\", key = \"route.pem\"";
+        let line = format!("certificates = [\"listener.pem\", {{ {pair}, default = {default} }}]");
+        build(&text.replace("certificates = [\"listener.pem\"]", &line), &folder, before)
+    };
+    let third = of(false, &second).unwrap();
+    assert_eq!(same(&indexes(&second), &indexes(&third)), [true, true, false]);
+    let fourth = of(true, &third).unwrap();
+    assert_eq!(same(&indexes(&third), &indexes(&fourth)), [true, true, false]);
+    assert_eq!(same(&indexes(&fourth), &indexes(&of(true, &fourth).unwrap())), [true, true, true]);
+}

@@ -16,6 +16,7 @@ use crate::config::validate::route as written;
 use crate::route::index::Mode;
 use crate::route::ways::{Route, Termination, Way, Ways};
 use crate::snapshot::Listener;
+use crate::snapshot::indexes::Indexes;
 use crate::snapshot::reach::Reach;
 use crate::snapshot::reading::Reading;
 use crate::snapshot::served;
@@ -42,17 +43,19 @@ pub(super) fn build(
     reading: &mut Reading<'_>,
 ) -> Option<Ways> {
     let pool = |backend: &BackendRef| pools.get(backend.index).map(Arc::clone);
-    let reach = Reach::of(listener);
+    let (reach, indexes) = (Reach::of(listener), Indexes::of(same));
     let own = match listener.certificates.is_empty() {
         true => Arc::default(),
         false => {
-            Arc::new(served::certificates(&listener.here, &listener.policy, &listener.certificates, &reach, reading))
+            let fresh = served::certificates(&listener.here, &listener.policy, &listener.certificates, &reach, reading);
+            indexes.taken_over(fresh)
         }
     };
     let mut making = Making {
         listener,
         layer,
         reading,
+        indexes,
         tickets: tickets_of(same),
         sessions: sessions_of(same),
         judges: Judges::of(same),
@@ -97,6 +100,7 @@ struct Making<'a, 'b> {
     listener: &'a Settings,
     layer: Layer,
     reading: &'a mut Reading<'b>,
+    indexes: Indexes<'a>,
     /// Those of the same listener in the snapshot before, by scope.
     tickets: HashMap<&'a str, &'a Tickets>,
     sessions: Arc<Sessions>,
@@ -152,7 +156,8 @@ impl<'a> Making<'a, '_> {
                 // A route for names gets no clients without one, unless it asks for them too; one without names gets all.
                 let takes_nameless = route.matching.nameless || route.matching.names.is_empty();
                 let reach = Reach { nameless: reach.nameless && takes_nameless, ..reach.clone() };
-                Arc::new(served::certificates(&route.here, &route.policy, &route.certificates, &reach, self.reading))
+                let fresh = served::certificates(&route.here, &route.policy, &route.certificates, &reach, self.reading);
+                self.indexes.taken_over(fresh)
             }
         };
         let terms = Terms {

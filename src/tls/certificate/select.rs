@@ -260,6 +260,15 @@ impl Certificates {
         !self.address.is_empty()
     }
 
+    /// Whether both are of the very same certificates, in the same order and with the same default: all else follows from
+    /// these.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same = |one: &[Arc<Certificate>], other: &[Arc<Certificate>]| {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
+        };
+        same(&self.all, &other.all) && same(&self.default, &other.default)
+    }
+
     /// Every certificate, in file order.
     pub fn all(&self) -> &[Arc<Certificate>] {
         &self.all
