@@ -17,7 +17,7 @@ use crate::config::validate::Config;
 use crate::config::validate::admin::Admin;
 use crate::config::validate::runtime::Runtime;
 use crate::reload::control::{Command, Control, Status};
-use crate::snapshot::{Built, Current};
+use crate::snapshot::{Built, Current, Snapshot};
 use crate::tls::certificate::store::Trust;
 use crate::warning::{self, Warning};
 
@@ -99,7 +99,7 @@ impl<S: Sockets> Reloader<S> {
         let now = Timestamp::now();
         let Ready { config, built, .. } = first;
         let config = Arc::new(config);
-        let known = warn(&built, &[]);
+        let (snapshot, known) = warn(built, &[]);
         if let Origin::Once(path) = &origin {
             tracing::warn!("{}: {READ_ONCE}", path.display());
         }
@@ -114,7 +114,7 @@ impl<S: Sockets> Reloader<S> {
             warnings: Arc::clone(&known),
             draining: false,
         }));
-        let current = Arc::new(Current::new(built.snapshot));
+        let current = Arc::new(Current::new(snapshot));
         let mut sockets = sockets(Arc::clone(&current));
         let prepared = sockets.prepare(&config)?;
         sockets.commit(prepared);
@@ -274,13 +274,14 @@ impl<S: Sockets> Reloader<S> {
         let Ready { config, built, changes } = ready;
         // Binding can still fail; so it comes before anything is changed.
         let prepared = self.sockets.prepare(&config)?;
-        self.known = warn(&built, &self.known);
+        let (snapshot, known) = warn(built, &self.known);
+        self.known = known;
         // After a success, the same error would be new again.
         self.refused.clear();
         let known = Arc::clone(&self.known);
         // From here on nothing can fail. The snapshot comes first: a client that is accepted on a new socket must find its
         // listener.
-        self.current.store(built.snapshot);
+        self.current.store(snapshot);
         self.sockets.commit(prepared);
         // These settings take effect at the next start only: the status must show what is in force.
         let before = &self.config;
@@ -324,17 +325,17 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-/// Logs warnings that were not there before, many of a kind in one line, and returns all warnings, sorted.
-fn warn(built: &Built, before: &[Warning]) -> Arc<[Warning]> {
-    let unusable =
-        built.unusable.iter().map(|error| Warning::about(error.to_string(), "the certificate is not served"));
-    let mut now: Vec<Warning> = built.warnings.iter().chain(&built.failures).cloned().chain(unusable).collect();
+/// Logs warnings that were not there before, many of a kind in one line, and returns the snapshot and all warnings, sorted.
+fn warn(built: Built, before: &[Warning]) -> (Snapshot, Arc<[Warning]>) {
+    let Built { snapshot, warnings: mut now, failures, unusable } = built;
+    let unusable = unusable.iter().map(|error| Warning::about(error.to_string(), "the certificate is not served"));
+    now.extend(failures.into_iter().chain(unusable));
     now.sort_unstable();
     now.dedup();
     for line in warning::lines(now.iter().filter(|warning| before.binary_search(warning).is_err())) {
         tracing::warn!("{line}");
     }
-    now.into()
+    (snapshot, now.into())
 }
 
 /// Logged after the path.

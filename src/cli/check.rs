@@ -114,7 +114,7 @@ fn unverified(snapshot: &Snapshot) -> Vec<Warning> {
     let share = certificates.len().div_ceil(threads).max(1);
     let remarks = |certificate: &Certificate| {
         let unverified = certificate.unverified().into_iter();
-        unverified.map(|remark| Warning::about(&*certificate.label, remark)).collect::<Vec<_>>()
+        unverified.map(|remark| Warning::about(Arc::clone(&certificate.label), remark)).collect::<Vec<_>>()
     };
     thread::scope(|scope| {
         let shares = certificates.chunks(share);

@@ -35,7 +35,8 @@ impl Reach {
 
     /// Warnings for certificates that no client can get.
     pub(super) fn unreachable(&self, index: &select::Certificates, now: i64) -> Vec<Warning> {
-        let unserved = |certificate: &Certificate| Warning::about(&*certificate.label, "is served to no client");
+        let unserved =
+            |certificate: &Certificate| Warning::about(Arc::clone(&certificate.label), "is served to no client");
         let shadowed = index
             .shadowed(now)
             .into_iter()

@@ -1,5 +1,7 @@
 //! A certificate → warnings about it. Must not know: files, listeners.
 
+use std::sync::Arc;
+
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::expiry;
 use crate::tls::certificate::inspect::Facts;
@@ -15,12 +17,14 @@ pub(super) fn of(item: &Item, now: i64) -> Vec<Warning> {
         let key = item.key.display().to_string();
         warnings.push(Warning::about(key, "the private key can be read by everyone (chmod o-r)"));
     }
-    let about = |what: &'static str| Warning::about(&*certificate.label, what);
+    let about = |what: &'static str| Warning::about(Arc::clone(&certificate.label), what);
     if !certificate.unusable_names.is_empty() {
         let names = certificate.unusable_names.join(", ");
         warnings.push(about("names that no client can ask for are left out").with(format!(": {names}")));
     }
-    warnings.extend(certificate.remarks.iter().map(|remark| Warning::about(&*certificate.label, remark.clone())));
+    warnings.extend(
+        certificate.remarks.iter().map(|remark| Warning::about(Arc::clone(&certificate.label), remark.clone())),
+    );
     warnings.extend(validity(certificate, now));
     if certificate.must_staple {
         warnings.push(about(MUST_STAPLE));
@@ -33,8 +37,9 @@ pub(super) fn of(item: &Item, now: i64) -> Vec<Warning> {
 
 /// Warnings about the validity of a certificate and of its chain.
 fn validity(certificate: &Certificate, now: i64) -> Vec<Warning> {
-    let about =
-        |what: &'static str, end: i64| Warning::about(&*certificate.label, what).with(format!(" {}", rfc3339(end)));
+    let about = |what: &'static str, end: i64| {
+        Warning::about(Arc::clone(&certificate.label), what).with(format!(" {}", rfc3339(end)))
+    };
     let own = if certificate.not_after < now {
         Some(about("expired at", certificate.not_after))
     } else if certificate.not_before > now {
@@ -56,7 +61,7 @@ fn issuer_validity(certificate: &Certificate, issuer: &Facts, now: i64) -> Warni
         () => "its chain expires soon",
     };
     let detail = format!(": {} is valid from {} until {}", issuer.subject, rfc3339(begin), rfc3339(end));
-    Warning::about(&*certificate.label, what).with(detail)
+    Warning::about(Arc::clone(&certificate.label), what).with(detail)
 }
 
 /// Whether it is a certificate for testing, as `openssl req -x509` makes it: self-signed, with names. That program sets the

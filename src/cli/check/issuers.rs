@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 
@@ -49,7 +50,7 @@ pub(super) fn unknown(config: &Config, snapshot: &Snapshot) -> Unknown {
             continue;
         }
         let Some(facts) = certificate.key.cert.first().and_then(|der| Facts::of(der).ok()) else { continue };
-        let about = |what: &'static str| Warning::about(&*certificate.label, what);
+        let about = |what: &'static str| Warning::about(Arc::clone(&certificate.label), what);
         match facts.issuer_urls.first() {
             Some(url) => {
                 let detail = format!(": {}, available at {url}", facts.issuer);

@@ -27,7 +27,8 @@ pub(in crate::tls) mod pair;
 #[derive(Debug)]
 pub struct Certificate {
     /// The path of the file that holds the certificate.
-    pub label: Box<str>,
+    // Shared with the warnings about it.
+    pub label: Arc<str>,
     /// Leaf first, each certificate followed by its issuer; and the private key.
     pub key: Arc<CertifiedKey>,
     pub key_type: KeyType,

@@ -42,7 +42,7 @@ impl Loading<'_> {
         // Only a reload verifies all signatures: for thousands of certificates at the start it would take too long.
         if !self.before.kept.is_empty() {
             let unverified = certificate.unverified().into_iter();
-            warnings.extend(unverified.map(|remark| Warning::about(&*certificate.label, remark)));
+            warnings.extend(unverified.map(|remark| Warning::about(Arc::clone(&certificate.label), remark)));
         }
         let certificate = Arc::new(certificate);
         Ok(Kept { certificate, exposed: files.key().exposed, warnings, stamps, bytes })

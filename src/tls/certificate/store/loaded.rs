@@ -2,9 +2,11 @@
 //! Must not know: how certificates are found and built.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::tls::certificate::name::Name;
+use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select::Entry;
 use crate::warning::Warning;
 
@@ -35,11 +37,11 @@ pub struct Loaded {
 /// Merges a certificate that was found twice: it counts once, at its first place, with the longer chain, since a client may
 /// need all of it. Either mention can mark it as default.
 pub fn merge(items: Vec<Item>) -> Vec<Item> {
-    let mut seen: HashMap<([u8; 32], Vec<Name>), usize> = HashMap::with_capacity(items.len());
+    let mut seen: HashMap<Identity, usize> = HashMap::with_capacity(items.len());
     let mut merged: Vec<Item> = Vec::with_capacity(items.len());
     for one in items {
         let certificate = &one.entry.certificate;
-        let identity = (certificate.fingerprint, certificate.names.clone());
+        let identity = Identity(Arc::clone(certificate));
         let Some(first) = seen.get(&identity).and_then(|at| merged.get_mut(*at)) else {
             seen.insert(identity, merged.len());
             merged.push(one);
@@ -52,4 +54,21 @@ pub fn merge(items: Vec<Item>) -> Vec<Item> {
         first.entry.default = default;
     }
     merged
+}
+
+/// A certificate as the names by which it is chosen: the same with other names is another.
+struct Identity(Arc<Certificate>);
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0.fingerprint, &self.0.names) == (other.0.fingerprint, &other.0.names)
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.fingerprint.hash(state);
+    }
 }
