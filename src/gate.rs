@@ -75,6 +75,16 @@ impl Gate {
         self.queue().wait(work)
     }
 
+    /// Whether a connection that has just arrived is worth its ClientHello being read: there is time for a full handshake
+    /// within `limit`, or it is one of a few that may turn out to resume a session.
+    pub fn admits(&self, limit: Duration) -> bool {
+        if self.due().is_zero() {
+            return true;
+        }
+        let (mut queue, now) = (self.queue(), Instant::now());
+        queue.has_time_for(Work::Full, limit, now) || queue.looks_at_one(now)
+    }
+
     /// How long the handshakes in the queue will take. Any thread may ask.
     pub fn due(&self) -> Duration {
         Duration::from_nanos(self.due.load(Ordering::Relaxed))
@@ -123,10 +133,7 @@ impl<'g> Pace<'g> {
     /// clients are patient serves only those who are about to leave.
     pub fn has_time_for(&self, work: Work) -> bool {
         let left = self.deadline.saturating_duration_since(Deadline::now());
-        let queue = self.gate.queue();
-        // Whoever leaves early on purpose must not close the gate to others.
-        let patience = queue.patience(Instant::now()).unwrap_or(left).clamp(left / 10, left);
-        queue.wait(work) <= patience / 2
+        self.gate.queue().has_time_for(work, left, Instant::now())
     }
 
     /// Waits for a turn. If the deadline has passed by then, waits on: the caller's timer ends it.

@@ -41,7 +41,7 @@
 //! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning |
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
-//! | 6 | `proxy::listener` | accepts connections, and waits after errors | proxy::connection, proxy::admission, proxy::entry, proxy::workers, proxy::pulse, snapshot, observe::access, observe::metrics, limit, net |
+//! | 6 | `proxy::listener` | accepts connections, and waits after errors | proxy::connection, proxy::admission, proxy::ending, proxy::entry, proxy::workers, proxy::pulse, snapshot, observe::access, observe::metrics, limit, net |
 //! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::wire, net, gate |
 //! | 6 | `proxy::relaying` | the second half of a connection's life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net, gate |
 //! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net |

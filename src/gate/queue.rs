@@ -37,6 +37,9 @@ pub(super) struct Queue {
     since: Option<Instant>,
     /// How long a client waited that gave up, and when that was.
     gave_up: Option<(Duration, Instant)>,
+    /// How many newcomers may be looked at though there is no time for them, and since when these have been counted.
+    looks: f64,
+    looked: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -48,7 +51,18 @@ struct Waiting {
 impl Default for Queue {
     fn default() -> Self {
         let (lines, pace) = (Default::default(), GUESS);
-        Self { lines, last: 0, turn: None, passed: 0, used: [Duration::ZERO; 2], pace, since: None, gave_up: None }
+        Self {
+            lines,
+            last: 0,
+            turn: None,
+            passed: 0,
+            used: [Duration::ZERO; 2],
+            pace,
+            since: None,
+            gave_up: None,
+            looks: 0.0,
+            looked: None,
+        }
     }
 }
 
@@ -181,6 +195,26 @@ impl Queue {
         (ago < 8.0).then(|| waited.mul_f64(1.0 + ago))
     }
 
+    /// Whether a newcomer can begin within half of the time that is `left`, or half of what clients have waited lately
+    /// before they gave up.
+    pub(super) fn has_time_for(&self, work: Work, left: Duration, now: Instant) -> bool {
+        // Whoever leaves early on purpose must not close the gate to others.
+        let patience = self.patience(now).unwrap_or(left).clamp(left / 10, left);
+        self.wait(work) <= patience / 2
+    }
+
+    /// Takes one of the looks at newcomers for which there is no time, unless they resume a session.
+    pub(super) fn looks_at_one(&mut self, now: Instant) -> bool {
+        let passed = self.looked.map_or(LOOKS, |looked| now.saturating_duration_since(looked).as_secs_f64() * LOOKS);
+        self.looks = (self.looks + passed).min(LOOKS / 10.0);
+        self.looked = Some(now);
+        let looks = self.looks >= 1.0;
+        if looks {
+            self.looks -= 1.0;
+        }
+        looks
+    }
+
     /// How long a newcomer has to wait for its turn.
     pub(super) fn wait(&self, work: Work) -> Duration {
         self.ahead(work)
@@ -206,6 +240,10 @@ const GUESS: [Duration; KINDS] =
 
 /// In this time, the patience of those who gave up is taken for twice as long, and so on; after eight times, as unknown.
 const FORGET: Duration = Duration::from_secs(30);
+
+/// So many newcomers in a second are looked at though there is no time for a full handshake. It costs some 30 µs to accept
+/// a connection, read its hello and refuse it, three times as much as to refuse it unread.
+const LOOKS: f64 = 500.0;
 
 /// The weight of the past in the moving average.
 const WEIGHT: u32 = 16;

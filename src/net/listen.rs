@@ -20,7 +20,7 @@ use tokio::io::unix::AsyncFd;
 use crate::net::address::{Address, LONGEST_PATH};
 use crate::net::refusal::explained;
 use crate::net::socket;
-use crate::net::stream::Stream;
+use crate::net::stream::Parked;
 
 /// A listening, non-blocking socket.
 #[derive(Debug)]
@@ -195,9 +195,9 @@ impl Acceptor {
         Ok(Self { socket: socket::watch(socket, Interest::READABLE)?, path })
     }
 
-    /// The next connection, and the address of its peer. A peer over a Unix socket usually has bound no path; then the
+    /// The next connection, which no runtime watches yet, and the address of its peer. A peer over a Unix socket usually has bound no path; then the
     /// listening socket's path stands in for it.
-    pub async fn accept(&self) -> Result<(Stream, Address)> {
+    pub async fn accept(&self) -> Result<(Parked, Address)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         // `async_io` takes part in tokio's budget: even if connections arrive faster than they are accepted, the other tasks of
         // this thread have their turn.
@@ -207,13 +207,13 @@ impl Acceptor {
         match &self.path {
             None => {
                 let peer = SocketAddr::try_from(peer?)?;
-                Ok((Stream::tcp(socket)?, Address::Tcp(peer)))
+                Ok((Parked::tcp(socket), Address::Tcp(peer)))
             }
             Some(path) => {
                 let name = peer.ok().and_then(|peer| SocketAddrUnix::try_from(peer).ok());
                 let bytes = name.as_ref().and_then(SocketAddrUnix::path_bytes).filter(|bytes| !bytes.is_empty());
                 let peer = bytes.map_or_else(|| path.clone(), |bytes| OsStr::from_bytes(bytes).into());
-                Ok((Stream::unix(socket)?, Address::Unix(peer)))
+                Ok((Parked::unix(socket), Address::Unix(peer)))
             }
         }
     }

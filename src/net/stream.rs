@@ -53,6 +53,16 @@ impl AsRawFd for Connected {
 }
 
 impl Parked {
+    /// A connected, non-blocking TCP socket.
+    pub fn tcp(socket: impl Into<OwnedFd>) -> Self {
+        Self(Arc::new(Connected { fd: socket.into(), is_tcp: true }))
+    }
+
+    /// A connected, non-blocking Unix socket.
+    pub fn unix(socket: impl Into<OwnedFd>) -> Self {
+        Self(Arc::new(Connected { fd: socket.into(), is_tcp: false }))
+    }
+
     /// Registers it with the runtime in which this is called.
     pub fn resume(self) -> io::Result<Stream> {
         State::watched(self.0).map(Stream)
@@ -78,16 +88,12 @@ impl State {
 impl Stream {
     /// A connected, non-blocking TCP socket. Must be called within a runtime, like the next one.
     pub fn tcp(socket: impl Into<OwnedFd>) -> io::Result<Self> {
-        Self::new(socket.into(), true)
+        Parked::tcp(socket).resume()
     }
 
     /// A connected, non-blocking Unix socket.
     pub fn unix(socket: impl Into<OwnedFd>) -> io::Result<Self> {
-        Self::new(socket.into(), false)
-    }
-
-    fn new(fd: OwnedFd, is_tcp: bool) -> io::Result<Self> {
-        State::watched(Arc::new(Connected { fd, is_tcp })).map(Self)
+        Parked::unix(socket).resume()
     }
 
     fn is_tcp(&self) -> bool {
@@ -132,11 +138,6 @@ impl Stream {
                 Address::Unix(path.unwrap_or_default())
             }
         }
-    }
-
-    /// Takes it out of its runtime, so that another one can continue with it.
-    pub fn park(self) -> Parked {
-        Parked(Arc::clone(self.0.socket()))
     }
 
     /// The runtime stops watching it until [`Stream::watch`]: whatever arrives meanwhile would wake this thread each

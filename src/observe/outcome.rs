@@ -159,10 +159,9 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the client's handshake failed, which counts for `handshake_failures`. A client that connects and closes
-    /// without sending anything has not failed, since port checks do that; nor has one that had to give way, or came when there was no time for it.
+    /// without sending anything has not failed, since port checks do that; nor has one that had to give way.
     pub fn is_failed_handshake(self) -> bool {
-        self.is_before_handshake()
-            && !matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted | Self::Overloaded)
+        self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted)
     }
 
     /// Whether it ended before there was a TLS session, other than by a refusal ([`Outcome::is_refusal`]).
@@ -170,8 +169,8 @@ impl Outcome {
         self.phase() == Phase::BeforeHandshake
     }
 
-    /// Whether tlsgate refused the connection before its first byte of TLS: because of a limit, the client's address or
-    /// the proxy.
+    /// Whether tlsgate refused the connection before its first byte of TLS: because of a limit, the client's address, the
+    /// proxy, or the handshakes that wait.
     pub fn is_refusal(self) -> bool {
         self.phase() == Phase::Admission
     }
@@ -180,8 +179,7 @@ impl Outcome {
         match self {
             Self::ConnectionLimit | Self::ConnectionRate | Self::ClientDenied | Self::ClientBlocked => Phase::Admission,
             Self::ClientConnectionLimit | Self::ClientConnectionRate | Self::DescriptorLimit => Phase::Admission,
-            Self::ProxyUntrusted | Self::ProxyHeaderInvalid => Phase::Admission,
-            Self::Overloaded => Phase::BeforeHandshake,
+            Self::ProxyUntrusted | Self::ProxyHeaderInvalid | Self::Overloaded => Phase::Admission,
             Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => Phase::Other,
             Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => Phase::BeforeHandshake,
             Self::StarttlsPipelined | Self::StarttlsInvalid => Phase::BeforeHandshake,

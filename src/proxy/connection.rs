@@ -212,13 +212,13 @@ async fn terminate<'l>(
     let needed = hello.server_name.is_none() && terminator.certificates.knows_addresses();
     let address = if needed { destination(client, entry).ip() } else { None };
     let choice = terminator.choose(&hello, address, Timestamp::now().as_second(), &mut ())?;
-    entry.chosen(&choice);
-    // Boxed here and below: only a few connections are in a handshake at one time, and all futures would reserve the
-    // memory.
     let work = terminator.work(&hello);
     if !pace.has_time_for(work) {
         return Err(Ending::overloaded());
     }
+    entry.chosen(&choice);
+    // Boxed here and below: only a few connections are in a handshake at one time, and all futures would reserve the
+    // memory.
     let accepting = timeout_at(pace.deadline, Box::pin(terminator.accept(client, hello, choice, work, pace)));
     let terminated = accepting.await.map_err(|_| Late::Handshake)??;
     entry.agreed(&terminated, began.elapsed());

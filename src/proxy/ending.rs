@@ -50,6 +50,9 @@ pub enum Farewell {
     Shut,
     /// A fatal alert in plaintext (RFC 8446 section 6.2), and then as for `Shut`.
     Alert(AlertDescription),
+    /// A fatal alert in plaintext, and then an immediate close: where it must cost little. What the peer still sends can
+    /// overtake the alert.
+    Notice(AlertDescription),
     /// These bytes, and then as for `Shut`.
     Words(Vec<u8>),
     /// An immediate reset.
@@ -62,7 +65,7 @@ impl Farewell {
     /// The alert that the peer receives, if it receives one in plaintext.
     pub fn alert(&self) -> Option<AlertDescription> {
         match self {
-            Self::Alert(description) => Some(*description),
+            Self::Alert(description) | Self::Notice(description) => Some(*description),
             Self::Close | Self::Shut | Self::Words(_) | Self::Reset | Self::Deliver(_) => None,
         }
     }

@@ -15,12 +15,13 @@ use tokio::time::{Instant, sleep};
 use crate::limit::room::Room;
 use crate::net::address::Address;
 use crate::net::listen::Acceptor;
-use crate::net::stream::Stream;
+use crate::net::stream::Parked;
 use crate::observe::access::log::AccessLog;
 use crate::observe::access::record::ConnectionId;
 use crate::observe::metrics::Metrics;
 use crate::proxy::admission::{Admitted, House};
 use crate::proxy::connection::{self, Accepted};
+use crate::proxy::ending::Ending;
 use crate::proxy::entry::Entry;
 use crate::proxy::pulse::Pulse;
 use crate::proxy::workers::Workers;
@@ -73,10 +74,10 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((parked, peer)) => {
                 trouble.over();
                 pulse.beat();
-                start(stream, peer, socket.path(), &name, here, &shared);
+                start(parked, peer, socket.path(), &name, here, &shared);
                 in_a_row += 1;
                 // Whoever is established must not wait for all that arrive at the same time. And connections that were
                 // asked to give way run first, so that their permits are free for the next one.
@@ -96,7 +97,7 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
     }
 }
 
-fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, here: usize, shared: &Shared) {
+fn start(parked: Parked, peer: Address, path: Option<&Path>, name: &Arc<str>, here: usize, shared: &Shared) {
     let snapshot = shared.current.load();
     // A reload can have removed the listener while its socket was still open.
     let Some(listener) = snapshot.listener(name) else { return };
@@ -116,21 +117,24 @@ fn start(stream: Stream, peer: Address, path: Option<&Path>, name: &Arc<str>, he
     };
     let assignment = shared.workers.assign(here);
     let (elsewhere, gate) = (assignment.elsewhere(here), assignment.gate());
+    // What is passed through costs no signature, and only the ClientHello shows what is.
+    if listener.ways.terminates_all() && !gate.admits(listener.handling.handshake_timeout) {
+        return entry.refuse(Ending::overloaded(), &listener.admission);
+    }
     let kept = (assignment, shared.alive.clone());
     let accepted = Box::new(Accepted { admitted, entry, listener: Arc::clone(listener), gate, kept });
     // A panic ends this task only. Unwinding drops its entry, which logs it.
     match elsewhere {
-        None => drop(tokio::spawn(connection::serve(stream, accepted))),
-        Some(worker) => {
-            // The socket is registered with this worker's runtime, and has to be watched by that of the other one.
-            let parked = stream.park();
-            worker.spawn(async move {
-                match parked.resume() {
-                    Ok(stream) => connection::serve(stream, accepted).await,
-                    Err(error) => tracing::error!(%error, "cannot serve on another worker"),
-                }
-            });
-        }
+        None => match parked.resume() {
+            Ok(stream) => drop(tokio::spawn(connection::serve(stream, accepted))),
+            Err(error) => tracing::error!(%error, "cannot watch a connection"),
+        },
+        Some(worker) => drop(worker.spawn(async move {
+            match parked.resume() {
+                Ok(stream) => connection::serve(stream, accepted).await,
+                Err(error) => tracing::error!(%error, "cannot watch a connection on another worker"),
+            }
+        })),
     }
 }
 

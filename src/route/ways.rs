@@ -14,6 +14,7 @@ use crate::tls::wire::hello::Hello;
 /// A listener's ways: routes by server name and application protocol, and the way for everything else.
 #[derive(Debug)]
 pub struct Ways {
+    terminates_all: bool,
     index: Routes,
     routes: Vec<Route>,
     default: Route,
@@ -67,7 +68,11 @@ impl Default for Ways {
 impl Ways {
     /// `matches` and `routes` are in the same order.
     pub fn new(matches: &[Match], routes: Vec<Route>, default: Way, not_tls: Option<Arc<Pool>>) -> Self {
+        let terminates = |way: &Way| !matches!(way, Way::Passthrough(_));
+        let terminates_all =
+            routes.iter().map(|route| &route.way).chain([&default]).all(terminates) && not_tls.is_none();
         Self {
+            terminates_all,
             // A valid configuration has no conflicts; an empty index would send every client to the default.
             index: Routes::new(matches).unwrap_or_default(),
             routes,
@@ -83,6 +88,11 @@ impl Ways {
             Found::None => Chosen::Route(&self.default),
             Found::Challenge => Chosen::Challenge,
         }
+    }
+
+    /// Whether no way passes anything through.
+    pub fn terminates_all(&self) -> bool {
+        self.terminates_all
     }
 
     /// The way for what is not TLS.

@@ -21,6 +21,11 @@ impl Arrivals {
     pub(crate) fn new(rate: f64) -> Self {
         Self { mean: 1.0 / rate, at: 0.0, state: 0x9e37_79b9_7f4a_7c15 }
     }
+
+    /// How many there are in that time.
+    pub(crate) fn count_within(rate: f64, limit: Duration) -> u64 {
+        Self::new(rate).take_while(|moment| *moment < limit).count() as u64
+    }
 }
 
 impl Iterator for Arrivals {

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
+use rustls::client::UnbufferedClientConnection;
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
 use super::Fault;
-use super::arrivals::Pace;
+use super::arrivals::{Arrivals, Pace};
 use super::backend::Order;
 use super::latencies::Latencies;
 use super::session::Session;
@@ -62,14 +63,16 @@ impl Offer {
     pub(crate) async fn run(self, target: &Target) -> Result<Offered, Fault> {
         let client = target.client()?;
         let found = Arc::<Mutex<Offered>>::default();
-        let (mut pace, mut clients) = (Pace::start(self.rate, self.warm_up + self.lasts)?, JoinSet::new());
-        let mut number = 0;
-        while let Some((due, moment)) = pace.next().await {
-            number += 1;
-            let (client, target, found) = (Arc::clone(&client), target.clone(), Arc::clone(&found));
+        let limit = self.warm_up + self.lasts;
+        // Keys are made before anything is due: at many times of what a proxy can do, they would be too much for the load.
+        let begun = (1..=Arrivals::count_within(self.rate, limit)).map(|number| begin(target, &client, number));
+        let mut begun = begun.collect::<Result<Vec<_>, Fault>>()?.into_iter();
+        let (mut pace, mut clients) = (Pace::start(self.rate, limit)?, JoinSet::new());
+        while let (Some((due, moment)), Some(begun)) = (pace.next().await, begun.next()) {
+            let (target, found) = (target.clone(), Arc::clone(&found));
             clients.spawn(async move {
                 let late = due.elapsed();
-                let (end, session) = attempt(&target, &client, number, due, self.patience).await?;
+                let (end, session) = attempt(&target, begun, due, self.patience).await?;
                 if moment >= self.warm_up {
                     found.lock().unwrap_or_else(PoisonError::into_inner).count(end, late);
                 }
@@ -100,16 +103,19 @@ impl Offered {
     }
 }
 
+fn begin(target: &Target, client: &Arc<ClientConfig>, number: u64) -> Result<UnbufferedClientConnection, Fault> {
+    Ok(UnbufferedClientConnection::new(Arc::clone(client), site(target, number).name.clone())?)
+}
+
 /// One client: connects, sends a byte, and waits for it.
 async fn attempt(
     target: &Target,
-    client: &Arc<ClientConfig>,
-    number: u64,
+    begun: UnbufferedClientConnection,
     due: Instant,
     patience: Duration,
 ) -> Result<(End, Option<Session>), Fault> {
     let there_and_back = async {
-        let mut session = Session::open(target, client, site(target, number).name.clone(), false).await?;
+        let mut session = Session::open_begun(target, begun).await?;
         session.send(&Order::Echo.bytes()).await?;
         session.receive_exactly(&[Order::ECHO]).await?;
         Ok(session)

@@ -42,15 +42,21 @@ impl Session {
         name: ServerName<'static>,
         first: bool,
     ) -> Result<Self, Fault> {
-        let connecting = TcpStream::connect(target.address);
-        let stream = timeout(PATIENCE, connecting).await.map_err(|_| Fault::Late("connecting", PATIENCE))??;
-        stream.set_nodelay(true)?;
+        let stream = connect(target).await?;
         if target.passthrough {
             let mut hello = Vec::new();
             rustls::ClientConnection::new(Arc::clone(client), name)?.write_tls(&mut hello)?;
             return Ok(Self { stream, layer: None, rest: hello });
         }
-        let shaking = handshake(stream, Arc::clone(client), name, target.terms, first);
+        let begun = UnbufferedClientConnection::new(Arc::clone(client), name)?;
+        let shaking = handshake(stream, begun, target.terms, first);
+        timeout(PATIENCE, shaking).await.map_err(|_| Fault::Late("the handshake", PATIENCE))?
+    }
+
+    /// The same with a handshake that was begun earlier.
+    pub(crate) async fn open_begun(target: &Target, begun: UnbufferedClientConnection) -> Result<Self, Fault> {
+        let stream = connect(target).await?;
+        let shaking = handshake(stream, begun, target.terms, false);
         timeout(PATIENCE, shaking).await.map_err(|_| Fault::Late("the handshake", PATIENCE))?
     }
 
@@ -192,14 +198,19 @@ impl Session {
     }
 }
 
+async fn connect(target: &Target) -> Result<TcpStream, Fault> {
+    let connecting = TcpStream::connect(target.address);
+    let stream = timeout(PATIENCE, connecting).await.map_err(|_| Fault::Late("connecting", PATIENCE))??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 async fn handshake(
     mut stream: TcpStream,
-    client: Arc<ClientConfig>,
-    name: ServerName<'static>,
+    mut rustls: UnbufferedClientConnection,
     terms: Terms,
     first: bool,
 ) -> Result<Session, Fault> {
-    let mut rustls = UnbufferedClientConnection::new(client, name)?;
     // Thousands may wait for an answer at the same time, so each begins with little room.
     let (mut incoming, mut filled) = (vec![0; 4096], 0);
     let mut outgoing = Vec::new();

@@ -62,7 +62,8 @@ pub(in crate::admin) async fn serve<A, F>(
 
 /// The next connection, with its permit; `None` where there is no permit for it.
 async fn next(socket: &Acceptor, permits: &Arc<Permits>) -> std::io::Result<Option<(Stream, Caller, Permit)>> {
-    let (stream, address) = socket.accept().await?;
+    let (parked, address) = socket.accept().await?;
+    let stream = parked.resume()?;
     let caller = Caller::new(&stream, &address);
     let permit = permits.enter(caller.peer).await;
     Ok(permit.map(|permit| (stream, caller, permit)))

@@ -112,6 +112,17 @@ fn a_machine_that_stood_still_does_not_make_handshakes_slow_for_long() {
 }
 
 #[test]
+fn a_few_newcomers_are_looked_at_whatever_is_due() {
+    let mut worked = Worked::busy();
+    let looks = |worked: &mut Worked| (0..1000).filter(|_| worked.queue.looks_at_one(worked.now)).count();
+    assert_eq!(looks(&mut worked), 50);
+    for (passed, expected) in [(0, 0), (2, 1), (20, 10), (100_000, 50)] {
+        worked.now += passed * MS;
+        assert_eq!(looks(&mut worked), expected, "{passed} ms");
+    }
+}
+
+#[test]
 fn leaving_is_possible_at_any_time() {
     let mut queue = Queue::default();
     let now = Instant::now();

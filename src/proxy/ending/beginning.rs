@@ -113,9 +113,9 @@ impl Ending {
         Self::at_once(Outcome::ProxyUntrusted)
     }
 
-    /// More handshakes wait than can be done in time. The alert is cheap, and tells that the server is there.
+    /// More handshakes wait than can be done in time. The client has sent its hello and waits, so the alert reaches it.
     pub fn overloaded() -> Self {
-        Self::with(Outcome::Overloaded, Farewell::Alert(AlertDescription::InternalError))
+        Self::with(Outcome::Overloaded, Farewell::Notice(AlertDescription::InternalError))
     }
 
     /// A challenge of a certificate authority (RFC 8737) for which there is no route. Whatever else it offers, there is

@@ -28,6 +28,11 @@ fn leave(peer: Unfinished, farewell: Farewell) -> Option<Goodbye> {
         Farewell::Reset => peer.reset(),
         Farewell::Shut => return Some(Box::pin(last_words(peer, []))),
         Farewell::Alert(description) => return Some(Box::pin(last_words(peer, alert::plaintext(description)))),
+        Farewell::Notice(description) => {
+            // Whether it arrives or not, the end follows.
+            let _ = peer.as_ref().try_write(&alert::plaintext(description));
+            peer.finish();
+        }
         Farewell::Words(words) => return Some(Box::pin(last_words(peer, words))),
         Farewell::Deliver(words) => return Some(Box::pin(deliver(peer, words))),
     }

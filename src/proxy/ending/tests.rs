@@ -116,7 +116,7 @@ fn before_a_handshake() -> Vec<Row> {
             Shut,
         ),
         (invalid.into(), Outcome::HelloInvalid, "c", alert(Alert::DecodeError)),
-        (Ending::overloaded(), Outcome::Overloaded, "", alert(Alert::InternalError)),
+        (Ending::overloaded(), Outcome::Overloaded, "", Farewell::Notice(Alert::InternalError)),
         (
             Ending::challenge(),
             Outcome::NoCommonProtocol,
