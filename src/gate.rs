@@ -194,7 +194,7 @@ impl<'g> Place<'g> {
         }
         // What the first poll finds may take a while, and bring more: an answer that comes at once must not wait for a step
         // that takes long.
-        let polls = if self.gate.queue().pace(work) >= LONG { 2 } else { 1 };
+        let polls = if self.gate.queue().cost(work) >= LONG { 2 } else { 1 };
         self.state = State::Next(work, id, polls);
         after_polling(cx);
         Poll::Pending

@@ -27,14 +27,16 @@ pub(super) struct Queue {
     lines: [BTreeMap<Id, Waiting>; KINDS],
     last: Id,
     turn: Option<Id>,
-    /// How many resumptions have passed full handshakes that wait.
-    passed: u32,
+    /// How long resumptions have taken since the last full handshake.
+    passed: Duration,
     /// How much time handshakes and bulk transfers have had. Only the difference counts.
     used: [Duration; 2],
     /// How long a step of each kind takes, with everything that the thread does between two of them; a moving average.
     pace: [Duration; KINDS],
-    /// When the last step of a handshake ended, if others waited then.
-    since: Option<Instant>,
+    /// How long a step of each kind takes alone; a moving average.
+    cost: [Duration; KINDS],
+    /// When the last step of each kind ended, if others of its kind have waited since then.
+    since: [Option<Instant>; KINDS],
     /// How long a client waited that gave up, and when that was.
     gave_up: Option<(Duration, Instant)>,
     /// How many newcomers may be looked at though there is no time for them, and since when these have been counted.
@@ -55,10 +57,11 @@ impl Default for Queue {
             lines,
             last: 0,
             turn: None,
-            passed: 0,
+            passed: Duration::ZERO,
             used: [Duration::ZERO; 2],
             pace,
-            since: None,
+            cost: GUESS,
+            since: [None; KINDS],
             gave_up: None,
             looks: 0.0,
             looked: None,
@@ -86,11 +89,6 @@ impl Queue {
             self.turn = Some(id);
             return id;
         }
-        let [mine, other] = [work.share(), 1 - work.share()];
-        // Whoever was idle has saved nothing up: only what is used while both wait is shared.
-        if !self.has(mine) && self.has(other) {
-            self.used[mine] = self.used[mine].max(self.used[other]);
-        }
         self.lines[work.line()].insert(id, Waiting { waker: waker.clone(), since: now });
         id
     }
@@ -108,8 +106,13 @@ impl Queue {
 
     /// Gives up a place, or a turn that has not begun.
     pub(super) fn leave(&mut self, work: Work, id: Id, now: Instant) {
-        if let Some(gone) = self.lines[work.line()].remove(&id).filter(|_| work == Work::Full) {
-            let waited = now.saturating_duration_since(gone.since);
+        let line = work.line();
+        let gone = self.lines[line].remove(&id);
+        if self.lines[line].is_empty() {
+            self.since[line] = None;
+        }
+        let waited = gone.map_or(Duration::ZERO, |waiting| now.saturating_duration_since(waiting.since));
+        if work == Work::Full && waited >= LEAST_PATIENCE {
             self.gave_up = Some((self.patience(now).map_or(waited, |patience| patience.min(waited)), now));
         }
         if self.turn == Some(id) {
@@ -121,15 +124,24 @@ impl Queue {
     pub(super) fn end(&mut self, work: Work, began: Instant, now: Instant) {
         self.turn = None;
         let took = now.saturating_duration_since(began);
-        self.used[work.share()] += took;
-        if work == Work::Bulk {
-            return;
+        let [mine, other] = [work.share(), 1 - work.share()];
+        self.used[mine] += took;
+        // Neither saves up what it did not use, nor owes much for what the other left.
+        self.used[other] = self.used[other].max(self.used[mine].saturating_sub(CREDIT));
+        self.used[mine] = self.used[mine].max(self.used[other].saturating_sub(CREDIT));
+        match work {
+            Work::Bulk => return,
+            Work::Resume => self.passed += took,
+            Work::Full => self.passed = Duration::ZERO,
+            Work::Continue => {}
         }
-        // While others wait, the next step can begin only after whatever else the thread does.
-        let step = self.since.map_or(took, |since| now.saturating_duration_since(since)).min(LONGEST);
-        let pace = &mut self.pace[work.line()];
-        *pace = *pace - *pace / WEIGHT + step / WEIGHT;
-        self.since = (self.handshakes() > 0).then_some(now);
+        // While others of this kind wait, the next can begin only after whatever else the thread does.
+        let line = work.line();
+        let step = self.since[line].map_or(took, |since| now.saturating_duration_since(since)).min(LONGEST);
+        for (average, one) in [(&mut self.pace[line], step), (&mut self.cost[line], took.min(LONGEST))] {
+            *average = *average - *average / WEIGHT + one / WEIGHT;
+        }
+        self.since[line] = (!self.lines[line].is_empty()).then_some(now);
     }
 
     /// Begins the next turn, if there is none and somebody waits. Returns whom to wake.
@@ -143,7 +155,7 @@ impl Queue {
     }
 
     /// The line whose turn it is.
-    fn choose(&mut self) -> Option<usize> {
+    fn choose(&self) -> Option<usize> {
         match (self.has(HANDSHAKES), self.has(BULK)) {
             (false, false) => return None,
             (false, true) => return Some(Work::Bulk.line()),
@@ -154,15 +166,10 @@ impl Queue {
             [Work::Continue, Work::Resume, Work::Full].map(|work| !self.lines[work.line()].is_empty());
         Some(match (continuing, resuming, full) {
             (true, _, _) => Work::Continue.line(),
-            (_, true, true) if self.passed < MOST_PASSED => {
-                self.passed += 1;
-                Work::Resume.line()
-            }
+            // By time and not by number: a ticket may turn out not to resume its session, which costs a full handshake.
+            (_, true, true) if self.passed < self.cost[Work::Full.line()] * MOST_PASSED => Work::Resume.line(),
             (_, true, false) => Work::Resume.line(),
-            _ => {
-                self.passed = 0;
-                Work::Full.line()
-            }
+            _ => Work::Full.line(),
         })
     }
 
@@ -179,13 +186,13 @@ impl Queue {
     }
 
     /// How long a step of this kind takes.
-    pub(super) fn pace(&self, work: Work) -> Duration {
-        self.pace[work.line()]
+    pub(super) fn cost(&self, work: Work) -> Duration {
+        self.cost[work.line()]
     }
 
     /// How long all handshakes that wait will take.
     pub(super) fn due(&self) -> Duration {
-        self.ahead(Work::Full)
+        [Work::Continue, Work::Resume, Work::Full].into_iter().map(|work| self.wait(work)).sum()
     }
 
     /// How long clients wait before they give up, as far as is known. What was seen is believed less as time passes.
@@ -198,9 +205,7 @@ impl Queue {
     /// Whether a newcomer can begin within half of the time that is `left`, or half of what clients have waited lately
     /// before they gave up.
     pub(super) fn has_time_for(&self, work: Work, left: Duration, now: Instant) -> bool {
-        // Whoever leaves early on purpose must not close the gate to others.
-        let patience = self.patience(now).unwrap_or(left).clamp(left / 10, left);
-        self.wait(work) <= patience / 2
+        self.wait(work) <= self.patience(now).unwrap_or(left).min(left) / 2
     }
 
     /// Takes one of the looks at newcomers for which there is no time, unless they resume a session.
@@ -217,12 +222,9 @@ impl Queue {
 
     /// How long a newcomer has to wait for its turn.
     pub(super) fn wait(&self, work: Work) -> Duration {
-        self.ahead(work)
-    }
-
-    fn ahead(&self, work: Work) -> Duration {
-        let lines = self.lines.iter().zip(self.pace).take(work.line() + 1);
-        lines.map(|(line, pace)| pace.saturating_mul(line.len().try_into().unwrap_or(u32::MAX))).sum()
+        // What passes this line while it waits is contained in its pace.
+        let count = self.lines[work.line()].len().try_into().unwrap_or(u32::MAX);
+        self.pace[work.line()].saturating_mul(count)
     }
 }
 
@@ -230,9 +232,15 @@ const KINDS: usize = 4;
 const HANDSHAKES: usize = 0;
 const BULK: usize = 1;
 
-/// So many resumptions may pass a full handshake that waits. Together they cost about as much as two full ones, so a flood
-/// of them cannot keep all others out.
-const MOST_PASSED: u32 = 8;
+/// Resumptions may pass full handshakes that wait for as long as so many of these take: a flood of them cannot keep all
+/// others out.
+const MOST_PASSED: u32 = 2;
+
+/// The most that handshakes or bulk transfers can be behind the other.
+const CREDIT: Duration = Duration::from_millis(10);
+
+/// Whoever gives up earlier has closed for another reason, perhaps on purpose.
+const LEAST_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What steps take before any was done; the moving average forgets it soon.
 const GUESS: [Duration; KINDS] =
@@ -243,7 +251,7 @@ const FORGET: Duration = Duration::from_secs(30);
 
 /// So many newcomers in a second are looked at though there is no time for a full handshake. It costs some 30 µs to accept
 /// a connection, read its hello and refuse it, three times as much as to refuse it unread.
-const LOOKS: f64 = 500.0;
+const LOOKS: f64 = 1000.0;
 
 /// The weight of the past in the moving average.
 const WEIGHT: u32 = 16;

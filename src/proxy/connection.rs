@@ -29,7 +29,7 @@ use crate::route::index::Mode;
 use crate::route::ways::{Chosen, Route, Termination, Way};
 use crate::snapshot::Listener;
 use crate::starttls::{self, Protocol};
-use crate::tls::handshake::Terminated;
+use crate::tls::handshake::{Terminated, first_turn};
 use crate::tls::wire::hello::reader::HelloReader;
 use crate::tls::wire::hello::{Hello, HelloError};
 
@@ -198,7 +198,7 @@ fn not_tls<'l>(listener: &'l Listener, failure: &NoHello) -> Option<(&'l Arc<str
 async fn terminate<'l>(
     client: &mut Stream,
     termination: &'l Termination,
-    hello: Hello,
+    mut hello: Hello,
     pace: Pace<'_>,
     entry: &mut Entry,
 ) -> Result<Ready<'l>, Ending> {
@@ -216,10 +216,13 @@ async fn terminate<'l>(
     if !pace.has_time_for(work) {
         return Err(Ending::overloaded());
     }
+    // Before rustls's state is made: many may wait here. Who waits until the end has not failed.
+    let turn = timeout_at(pace.deadline, Box::pin(first_turn(pace, work, client, &mut hello.raw))).await;
+    let turn = turn.map_err(|_| Ending::overloaded())??;
     entry.chosen(&choice);
     // Boxed here and below: only a few connections are in a handshake at one time, and all futures would reserve the
     // memory.
-    let accepting = timeout_at(pace.deadline, Box::pin(terminator.accept(client, hello, choice, work, pace)));
+    let accepting = timeout_at(pace.deadline, Box::pin(terminator.accept(client, hello, choice, turn, pace)));
     let terminated = accepting.await.map_err(|_| Late::Handshake)??;
     entry.agreed(&terminated, began.elapsed());
 

@@ -42,15 +42,16 @@ impl Workers {
         Assignment(Arc::clone(worker))
     }
 
-    /// The worker with the least handshakes due, if `here` has clearly more: a newcomer would wait for all of them.
+    /// A worker with clearly less handshakes due, if `here` has many: a newcomer would wait for all of them.
     fn less_due(&self, here: usize) -> Option<usize> {
         let due = |index: usize| self.0[index].gate.due();
         let here = due(here);
         if here < QUEUE {
             return None;
         }
-        let least = (0..self.0.len()).min_by_key(|index| due(*index))?;
-        (due(least) < here / 2).then_some(least)
+        // Those that were just sent there count as connections already, and as handshakes only after their hello.
+        let connections = |index: &usize| self.0[*index].connections.load(Ordering::Relaxed);
+        (0..self.0.len()).filter(|index| due(*index) < here / 2).min_by_key(connections)
     }
 
     /// The worker with the fewest connections, if `here` has clearly more.

@@ -201,7 +201,12 @@ impl Relay<'_> {
                     self.look_away();
                     return (Went::Waits, moved);
                 }
-                _ if self.moved >= TURN && self.up.carrier.is_empty() && self.down.carrier.is_empty() => break,
+                _ if self.moved >= TURN
+                    && (waits(up) || self.up.carrier.is_empty())
+                    && (waits(down) || self.down.carrier.is_empty()) =>
+                {
+                    break;
+                }
                 _ => {}
             }
         }

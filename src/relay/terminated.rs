@@ -174,7 +174,7 @@ impl<'a> Relay<'a> {
             moved.down |= down == Step::Moved;
             match (up, down) {
                 (Step::Finished, Step::Finished) => return (Went::Over(self.end()), moved),
-                (Step::Moved, _) | (_, Step::Moved) if self.moved >= TURN && !self.is_writing() => break,
+                (Step::Moved, _) | (_, Step::Moved) if self.moved >= TURN && !self.is_writing(up, down) => break,
                 (Step::Moved, _) | (_, Step::Moved) => {}
                 _ => return (Went::Waits, moved),
             }
@@ -182,11 +182,11 @@ impl<'a> Relay<'a> {
         (Went::Far, moved)
     }
 
-    /// Something that was read is still to be written, if the sockets take it.
-    fn is_writing(&mut self) -> bool {
-        [&mut self.client, &mut self.backend]
-            .into_iter()
-            .any(|peer| peer.outlet().is_pending() || peer.intake().has_plain())
+    /// A way that moves has something to write, which must not wait for the next turn in its buffer.
+    fn is_writing(&mut self, up: Step, down: Step) -> bool {
+        let Self { client, backend, .. } = self;
+        (up == Step::Moved && (backend.outlet().is_pending() || client.intake().has_plain()))
+            || (down == Step::Moved && (client.outlet().is_pending() || backend.intake().has_plain()))
     }
 
     /// How the relay ended, when both ways are finished.

@@ -12,7 +12,7 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::gate::{Pace, Work};
+use crate::gate::{Pace, Turn, Work};
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::policy::Policy;
@@ -32,7 +32,8 @@ pub mod failure;
 pub mod refusal;
 pub mod terms;
 
-use drive::{drive, first_turn};
+use drive::drive;
+pub use drive::first_turn;
 use failure::HandshakeError;
 use refusal::Refusal;
 use terms::{Terms, post_quantum_group};
@@ -254,18 +255,16 @@ impl Terminator {
         if self.settings.tickets.as_ref().is_some_and(opens) { Work::Resume } else { Work::Full }
     }
 
-    /// Runs the handshake that begins with `hello` on `stream`, in turns: the first is for `work`. On failure the alert has
-    /// already been written.
+    /// Runs the handshake that begins with `hello` on `stream`, in turns: `turn`, which [`first_turn`] returned, and those
+    /// that `pace` waits for. On failure the alert has already been written.
     pub async fn accept(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-        mut hello: Hello,
+        hello: Hello,
         choice: Choice,
-        work: Work,
+        turn: Turn<'_>,
         pace: Pace<'_>,
     ) -> Result<Terminated, HandshakeError> {
-        // rustls's state comes later: many may wait here.
-        let turn = first_turn(pace, work, stream, &mut hello.raw).await?;
         let session = self.settings.client_auth.as_ref().map(ClientAuth::session);
         let connection = self
             .config(&hello, &choice, session.as_ref())

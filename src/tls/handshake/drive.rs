@@ -10,7 +10,7 @@ use crate::tls::record::handshaking::Handshaking;
 
 /// Waits for the first turn. Meanwhile it adds to `wire` what the peer sends, and so notices when the peer closes: a
 /// signature for a peer that has gone would be in vain.
-pub(super) async fn first_turn<'g>(
+pub async fn first_turn<'g>(
     pace: Pace<'g>,
     work: Work,
     stream: &mut (impl AsyncRead + Unpin),
@@ -24,9 +24,10 @@ pub(super) async fn first_turn<'g>(
     }
 }
 
-/// Reads until the peer closes. What more it may send than a handshake can need stays unread.
+/// Reads until the peer closes. What it may send before it has an answer is early data; of that, little is kept.
 async fn until_gone(stream: &mut (impl AsyncRead + Unpin), wire: &mut Vec<u8>) -> HandshakeError {
-    while wire.len() < MAX_WIRE {
+    let most = wire.len() + READ_SIZE;
+    while wire.len() < most {
         match stream.read_buf(wire).await {
             Ok(0) => return HandshakeError::Closed,
             Ok(_) => {}
