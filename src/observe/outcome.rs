@@ -86,8 +86,8 @@ pub enum Outcome {
     NoCommonScheme,
 
     // The handshake
-    /// tlsgate refused: so many handshakes wait on this worker that this one would not be done within half of what is left
-    /// of `handshake_timeout`.
+    /// tlsgate refused: so many handshakes wait on this worker that this one would not begin within half of what is left of
+    /// `handshake_timeout`, or half of what clients have waited lately before they gave up; or it waited until the end.
     Overloaded,
     /// The client closed during the handshake.
     HandshakeClosed,
@@ -169,7 +169,7 @@ impl Outcome {
         self.phase() == Phase::BeforeHandshake
     }
 
-    /// Whether tlsgate refused the connection before its first byte of TLS: because of a limit, the client's address, the
+    /// Whether tlsgate refused the connection before it answered: because of a limit, the client's address, the
     /// proxy, or the handshakes that wait.
     pub fn is_refusal(self) -> bool {
         self.phase() == Phase::Admission

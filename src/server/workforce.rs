@@ -10,7 +10,7 @@ use crate::config::values::Workers;
 use crate::gate::Gate;
 use crate::tls::crypto;
 
-/// The workers. Each is a thread with a runtime of its own; a connection stays on the worker that accepted it.
+/// The workers. Each is a thread with a runtime of its own; a connection stays on the worker that serves it first.
 pub(super) struct Workforce {
     pub(super) handles: Vec<Handle>,
     /// The gate of each, in the same order.
