@@ -4,6 +4,7 @@
 use rustls::AlertDescription;
 
 mod carrier;
+mod direction;
 mod intake;
 mod outlet;
 pub mod passthrough;

@@ -17,7 +17,7 @@ use crate::observe::metrics::Traffic;
 use crate::relay::End;
 use crate::relay::carrier::Carrier;
 use crate::relay::patience::{Clock, Moved, Patience};
-use crate::relay::share::Share;
+use crate::relay::share::{Share, Went};
 
 /// Relays until both directions have ended, or something ends them earlier. `first` is what the client has sent
 /// already.
@@ -115,16 +115,6 @@ enum Step {
     /// Waits for a socket, which will wake the task.
     Blocked,
     Finished,
-}
-
-/// How far the relay has come.
-#[derive(PartialEq, Eq)]
-enum Went {
-    Over(End),
-    /// Both directions wait for sockets, which will wake the task.
-    Waits,
-    /// There is more to do, but the others of this thread have their turn first.
-    Far,
 }
 
 /// What went wrong, and on whose side.

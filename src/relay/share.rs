@@ -4,6 +4,17 @@
 use std::task::{Context, Poll};
 
 use crate::gate::{Gate, Place, Turn, Work, after_polling};
+use crate::relay::End;
+
+/// How far the relay has come.
+#[derive(PartialEq, Eq)]
+pub(super) enum Went {
+    Over(End),
+    /// Both ways wait for sockets, which will wake the task.
+    Waits,
+    /// There is more to do, but the others of this thread have their turn first.
+    Far,
+}
 
 /// One connection's share of its thread.
 #[derive(Debug)]

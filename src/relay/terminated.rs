@@ -15,10 +15,11 @@ use tokio::time::{Instant, sleep_until};
 use crate::gate::Gate;
 use crate::observe::metrics::Traffic;
 use crate::relay::End;
+use crate::relay::direction::Direction;
 use crate::relay::intake::Came;
 use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::peer::Peer;
-use crate::relay::share::Share;
+use crate::relay::share::{Share, Went};
 use crate::tls::record::interface::RecordError;
 
 /// Relays until both ways have ended, or something ends them earlier. `traffic` is up to date all the time.
@@ -117,22 +118,6 @@ enum State {
     Failing(End),
     /// The other peer accepts no more.
     Refused,
-}
-
-/// How far the relay has come.
-#[derive(PartialEq, Eq)]
-enum Went {
-    Over(End),
-    /// Both ways wait for sockets, which will wake the task.
-    Waits,
-    /// There is more to do, but the others of this thread have their turn first.
-    Far,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Up,
-    Down,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -368,37 +353,6 @@ impl Way {
     /// Nothing more is written on this way.
     fn is_over(&self) -> bool {
         matches!(self.state, State::Ended { .. } | State::Closed | State::Refused)
-    }
-}
-
-impl Direction {
-    fn reset(self) -> End {
-        match self {
-            Self::Up => End::ClientReset { ended: false },
-            Self::Down => End::BackendReset,
-        }
-    }
-
-    fn truncated(self) -> End {
-        match self {
-            Self::Up => End::ClientTruncated,
-            Self::Down => End::BackendTruncated,
-        }
-    }
-
-    fn failure(self, error: &RecordError) -> End {
-        match (self, error.received_alert) {
-            (Self::Up, Some(alert)) => End::ClientAlert(alert),
-            (Self::Down, Some(alert)) => End::BackendAlert(alert),
-            (_, None) => self.bad_record(error.to_string()),
-        }
-    }
-
-    fn bad_record(self, reason: String) -> End {
-        match self {
-            Self::Up => End::ClientBadRecord { reason, last_words: Vec::new() },
-            Self::Down => End::BackendBadRecord { reason, last_words: Vec::new() },
-        }
     }
 }
 
