@@ -16,6 +16,8 @@ pub struct Heavy<T: Default + Send + 'static>(T);
 impl<T: Default + Send> Heavy<T> {
     /// Takes care of `value` when it is dropped.
     pub fn new(value: T) -> Self {
+        // Started by a thread that has stepped back itself, it would step back twice.
+        LazyLock::force(&DROPPING);
         Self(value)
     }
 }
@@ -39,7 +41,7 @@ impl<T: Default + Send> Drop for Heavy<T> {
 }
 
 /// The way to the thread on which heavy values are dropped, one after the other. It starts with the first of them, and sleeps
-/// while there is none. `None` where it could not start: then each is dropped where it is.
+/// while there is none to drop. `None` where it could not start: then each is dropped where it is.
 static DROPPING: LazyLock<Option<Sender<Box<dyn Send>>>> = LazyLock::new(|| {
     let (sender, values) = mpsc::channel();
     let run = move || {
