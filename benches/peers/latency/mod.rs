@@ -102,13 +102,6 @@ impl Kind {
             Self::Connections { .. } => [&[P50, P99, P999][..], &[offered::BEGUN]].concat(),
         }
     }
-
-    fn tuning(self) -> Tuning {
-        match self {
-            Self::Beside { load: Some(Steady::Downloads { .. } | Steady::Uploads { .. }), .. } => Tuning::Bulk,
-            _ => Tuning::Connections,
-        }
-    }
 }
 
 /// A row is disturbed if other programs use more of its cores.
@@ -178,15 +171,13 @@ impl Bench {
     ) -> io::Result<Vec<Outcome>> {
         let mut outcomes = Vec::new();
         let (reloads, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.kind == Kind::Reloads);
-        for tuning in [Tuning::Connections, Tuning::Bulk] {
-            let rows: Vec<&Row> = others.iter().copied().filter(|row| row.kind.tuning() == tuning).collect();
-            if rows.is_empty() {
-                continue;
-            }
+        if !others.is_empty() {
+            // Large buffers save a proxy processor time with bulk data, and make everybody else wait longer.
+            let tuning = Tuning::Connections;
             let started: Vec<_> =
                 self.peers.iter().map(|peer| (peer, Running::start(peer, &self.start(tuning)))).collect();
             keep_settings(settings, tuning, &started);
-            for row in rows {
+            for row in others {
                 outcomes.extend(self.row_in_turns(row, &started).await.outcomes(warnings));
             }
         }
