@@ -235,7 +235,7 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 /// Turns that are shorter than this together need no look at the sockets between them.
-const QUANTUM: u64 = 250_000;
+const QUANTUM: u64 = 100_000;
 
 /// A step that takes longer is worth a second look at the sockets.
 const LONG: Duration = Duration::from_micros(250);
