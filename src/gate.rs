@@ -70,11 +70,6 @@ impl Gate {
         poll_fn(|cx| place.poll_turn(work, cx)).await
     }
 
-    /// How long a newcomer would have to wait for its turn; an estimate from how fast the queue has moved lately.
-    pub fn wait(&self, work: Work) -> Duration {
-        self.queue().wait(work)
-    }
-
     /// Whether a connection that has just arrived is worth its ClientHello being read: there is time for a full handshake
     /// within `limit`, or it is one of a few that may turn out to resume a session.
     pub fn admits(&self, limit: Duration) -> bool {

@@ -220,7 +220,7 @@ impl Queue {
         looks
     }
 
-    /// How long a newcomer has to wait for its turn.
+    /// How long a newcomer has to wait for its turn: an estimate from how fast the queue has moved lately.
     pub(super) fn wait(&self, work: Work) -> Duration {
         // What passes this line while it waits is contained in its pace.
         let count = self.lines[work.line()].len().try_into().unwrap_or(u32::MAX);

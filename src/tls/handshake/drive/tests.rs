@@ -60,7 +60,7 @@ async fn there_is_time_for_what_can_begin_within_half_of_what_is_left() {
     for place in &mut places {
         assert!(timeout(Duration::ZERO, place).await.is_err());
     }
-    let wait = u64::try_from(gate.wait(Work::Full).as_millis()).unwrap();
+    let wait = u64::try_from(gate.due().as_millis()).unwrap();
     assert!(!until(wait).has_time_for(Work::Full));
     assert!(until(3 * wait).has_time_for(Work::Full));
     assert!(until(wait).has_time_for(Work::Resume), "it does not wait for them");
