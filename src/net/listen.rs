@@ -195,8 +195,8 @@ impl Acceptor {
         Ok(Self { socket: socket::watch(socket, Interest::READABLE)?, path })
     }
 
-    /// The next connection, which no runtime watches yet, and the address of its peer. A peer over a Unix socket usually has bound no path; then the
-    /// listening socket's path stands in for it.
+    /// The next connection, which no runtime watches yet, and the address of its peer. A peer over a Unix socket usually has
+    /// bound no path; then the listening socket's path stands in for it.
     pub async fn accept(&self) -> Result<(Parked, Address)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         // `async_io` takes part in tokio's budget: even if connections arrive faster than they are accepted, the other tasks of

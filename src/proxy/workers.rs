@@ -91,7 +91,10 @@ const QUEUE: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
+    use crate::gate::{Place, Work};
 
     fn workers(count: usize) -> Workers {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -126,5 +129,26 @@ mod tests {
         let spread = spread(&workers);
         let (least, most) = (spread.iter().min().unwrap(), spread.iter().max().unwrap());
         assert!(most - least <= least / SLACK + 1, "{spread:?}");
+    }
+
+    #[test]
+    fn newcomers_do_not_queue_where_many_handshakes_are_due() {
+        let workers = workers(3);
+        let gates: Vec<_> = workers.0.iter().map(|worker| Arc::clone(&worker.gate)).collect();
+        // Of those who wait: 20 on the first, 15 on the second, none on the third.
+        let mut places: Vec<_> = [(0, 21), (1, 16)]
+            .into_iter()
+            .flat_map(|(gate, count)| vec![gate; count])
+            .map(|gate| Place::new(&gates[gate]))
+            .collect();
+        let mut cx = Context::from_waker(Waker::noop());
+        let turns: Vec<_> = places.iter_mut().map(|place| place.poll_turn(Work::Full, &mut cx)).collect();
+        assert!(gates[0].due() > QUEUE && gates[1].due() > gates[0].due() / 2);
+        let assigned: Vec<_> = (0..10).map(|_| workers.assign(0)).collect();
+        assert_eq!(spread(&workers), [0, 0, 10]);
+        drop((turns, places, assigned));
+        assert_eq!(gates[0].due(), Duration::ZERO);
+        let _assigned = workers.assign(0);
+        assert_eq!(spread(&workers), [1, 0, 0]);
     }
 }
