@@ -8,7 +8,7 @@
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ pub struct Gate {
     spent: AtomicU64,
     /// How long the handshakes in the queue will take, in nanoseconds.
     due: AtomicU64,
+    /// How many turns of bulk transfers there were since the thread last served somebody else.
+    among_themselves: AtomicU32,
 }
 
 /// The right to work. Dropping it ends the turn.
@@ -95,8 +97,18 @@ impl Gate {
         self.spent.store(0, Ordering::Relaxed);
     }
 
+    /// To be called when the thread has served somebody without a turn.
+    pub fn served_another(&self) {
+        self.among_themselves.store(0, Ordering::Relaxed);
+    }
+
     fn is_fresh(&self) -> bool {
-        self.spent.load(Ordering::Relaxed) < QUANTUM
+        self.spent.load(Ordering::Relaxed) < self.quantum()
+    }
+
+    /// Where nobody but bulk transfers has been served lately, each look at the sockets costs them and helps nobody.
+    fn quantum(&self) -> u64 {
+        if self.among_themselves.load(Ordering::Relaxed) < QUIET { QUANTUM } else { QUIET_QUANTUM }
     }
 
     /// The queue is valid even if a thread panicked while it held the lock.
@@ -215,6 +227,9 @@ impl Drop for Turn<'_> {
         let took = nanos(now.saturating_duration_since(self.began));
         let spent = self.gate.spent.load(Ordering::Relaxed);
         self.gate.spent.store(spent.saturating_add(took), Ordering::Relaxed);
+        let among = self.gate.among_themselves.load(Ordering::Relaxed);
+        let among = if self.work == Work::Bulk { among.saturating_add(1) } else { 0 };
+        self.gate.among_themselves.store(among, Ordering::Relaxed);
         self.gate.change(|queue| queue.end(self.work, self.began, now));
     }
 }
@@ -229,8 +244,14 @@ fn nanos(duration: Duration) -> u64 {
     duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
-/// Turns that are shorter than this together need no look at the sockets between them.
+/// Turns that are shorter than this together, in nanoseconds, need no look at the sockets between them.
 const QUANTUM: u64 = 100_000;
+
+/// The same while bulk transfers are among themselves. The first one who comes then waits this much longer.
+const QUIET_QUANTUM: u64 = 500_000;
+
+/// After so many turns, which take some milliseconds, bulk transfers are among themselves.
+const QUIET: u32 = 32;
 
 /// A step that takes longer is worth a second look at the sockets.
 const LONG: Duration = Duration::from_micros(250);

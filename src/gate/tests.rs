@@ -122,3 +122,25 @@ fn a_panic_in_a_turn_ends_it() {
         drop(gate.turn(Work::Full).await);
     });
 }
+
+#[test]
+fn bulk_transfers_among_themselves_look_at_the_sockets_less_often() {
+    let gate = Gate::default();
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let mut turn = |work| {
+        gate.spent.store(0, Ordering::Relaxed);
+        let Poll::Ready(turn) = Place::new(&gate).poll_turn(work, &mut cx) else { panic!("it is free") };
+        drop(turn);
+    };
+    for _ in 0..QUIET {
+        assert_eq!(gate.quantum(), QUANTUM);
+        turn(Work::Bulk);
+    }
+    assert_eq!(gate.quantum(), QUIET_QUANTUM);
+    gate.served_another();
+    assert_eq!(gate.quantum(), QUANTUM);
+    (0..QUIET).for_each(|_| turn(Work::Bulk));
+    assert_eq!(gate.quantum(), QUIET_QUANTUM);
+    turn(Work::Resume);
+    assert_eq!(gate.quantum(), QUANTUM);
+}

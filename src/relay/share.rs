@@ -19,6 +19,7 @@ pub(super) enum Went {
 /// One connection's share of its thread.
 #[derive(Debug)]
 pub(super) struct Share<'g> {
+    gate: &'g Gate,
     place: Place<'g>,
     /// The last turn moved many bytes.
     bulk: bool,
@@ -26,7 +27,7 @@ pub(super) struct Share<'g> {
 
 impl<'g> Share<'g> {
     pub(super) fn new(gate: &'g Gate) -> Self {
-        Self { place: Place::new(gate), bulk: false }
+        Self { gate, place: Place::new(gate), bulk: false }
     }
 
     /// Waits until the connection may go on; with a turn, if it needs one.
@@ -48,7 +49,11 @@ impl<'g> Share<'g> {
 
     /// Notes how many bytes were moved since [`Share::poll`].
     pub(super) fn moved(&mut self, bytes: usize) {
-        self.bulk = if self.bulk { bytes >= LITTLE } else { bytes >= MUCH };
+        let was = self.bulk;
+        self.bulk = bytes >= if was { LITTLE } else { MUCH };
+        if !was && !self.bulk && bytes > 0 {
+            self.gate.served_another();
+        }
     }
 }
 
