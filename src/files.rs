@@ -3,7 +3,7 @@
 //! Whatever is at a path, reading it ends. Otherwise a FIFO without a writer, a device or an endless file would block
 //! the reader forever.
 
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -49,7 +49,11 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
     // It can be replaced at this moment: so O_NONBLOCK, with which not even a FIFO blocks, and a second check.
     // O_NOCTTY: a terminal must not become the controlling terminal of this process.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    read_opened(&OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?, largest)
+}
+
+/// The same for a file that is open already.
+pub fn read_opened(file: &File, largest: u64) -> io::Result<Contents> {
     let is = file.metadata()?;
     expect_regular(&is)?;
     // A file that is too large is refused without reading it; `read_to_end` checks again, since it can grow.

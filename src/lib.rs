@@ -105,6 +105,7 @@
 //! | 1 | `observe::log` | the diagnostic log | observe::line, words |
 //! | 1 | `observe::line` | keeps a record one line, whatever it contains | – |
 //! | 1 | `gate` | turns for costly work on a worker's thread, so that others are not held up | – |
+//! | 1 | `state` | the folder in which tlsgate keeps what it must not lose: private, whole files, one writer | files |
 //! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
 //! | 1 | `background` | work that must not hold up those who serve: at a lower priority, and drops on a thread of its own | – |
 //! | 1 | `warning` | what is not an error but has to be reported, and its subject | – |
@@ -144,6 +145,7 @@ pub mod route;
 pub mod server;
 pub mod snapshot;
 pub mod starttls;
+pub mod state;
 pub mod tls;
 pub mod warning;
 mod words;

@@ -1,0 +1,395 @@
+use std::env;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use super::*;
+
+/// What the test runs in a process of its own, in which the umask, the file system and the moment of its death are the
+/// test's.
+const PART: &str = "TLSGATE_TEST_PART";
+const PLACE: &str = "TLSGATE_TEST_PLACE";
+
+fn here(script: &str, part: &str, place: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-ec", &format!("{script}\nexec \"$0\" \"$@\"")]);
+    command.arg(env::current_exe().unwrap()).args([
+        "--exact",
+        "state::tests::in_another_process",
+        "--ignored",
+        "--nocapture",
+    ]);
+    command.env(PART, part).env(PLACE, place).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(script: &str, part: &str, place: &Path) -> Output {
+    let output = here(script, part, place).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("part ended"), "{text}");
+    output
+}
+
+#[test]
+#[ignore = "other tests run it in a process of its own"]
+fn in_another_process() {
+    let (Ok(part), Ok(place)) = (env::var(PART), env::var(PLACE).map(PathBuf::from)) else { return };
+    match part.as_str() {
+        "modes" => {
+            let folder = Folder::open(&place).unwrap();
+            folder.write(Path::new("a/b/file"), b"secret").unwrap();
+            folder.replace(Path::new("c/d"), &[("tls.key", b"secret")]).unwrap();
+            drop(folder.lock().unwrap().unwrap());
+        }
+        "full" => full(&place),
+        "read-only" => {
+            let folder = Folder::open(&place).unwrap();
+            for error in [
+                folder.write(Path::new("file"), b"new"),
+                folder.replace(Path::new("a"), &[]),
+                folder.remove(Path::new("file")),
+            ] {
+                let error = error.unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ReadOnlyFilesystem);
+                assert!(error.to_string().ends_with(": the file system is read-only"), "{error}");
+                assert!(error.to_string().starts_with(&format!("{}/", place.display())), "{error}");
+            }
+            assert_eq!(folder.read(Path::new("file")).unwrap().unwrap(), b"old");
+            for (below, what) in [("", "written to"), ("new", "made"), ("new/new", "made")] {
+                let error = usable(&place.join(below)).unwrap_err().to_string();
+                assert!(error.ends_with(&format!("cannot be {what}: the file system is read-only")), "{error}");
+            }
+        }
+        "lock" => {
+            let folder = Folder::open(&place).unwrap();
+            let lock = folder.lock().unwrap();
+            println!("locked: {} {}", lock.is_some(), std::process::id());
+            // Until the test closes the pipe, or kills it.
+            let _ = io::stdin().read_line(&mut String::new());
+        }
+        "write without end" => {
+            let folder = Folder::open(&place).unwrap();
+            println!("begins");
+            for round in 0.. {
+                folder.write(Path::new("file"), format!("{round}").repeat(1000).as_bytes()).unwrap();
+                folder.replace(Path::new("a"), &[("x", format!("{round}").as_bytes()), ("y", &[b' '; 9000])]).unwrap();
+            }
+        }
+        other => unreachable!("{other}"),
+    }
+    println!("part ended");
+}
+
+fn full(place: &Path) {
+    let folder = Folder::open(place).unwrap();
+    folder.write(Path::new("file"), b"old").unwrap();
+    folder.replace(Path::new("a/b"), &[("tls.crt", b"old"), ("tls.key", b"old")]).unwrap();
+    let large = vec![b'x'; 1 << 20];
+    let errors = [
+        folder.write(Path::new("file"), &large),
+        folder.write(Path::new("new/file"), &large),
+        folder.replace(Path::new("a/b"), &[("tls.crt", b"new"), ("tls.key", &large)]),
+    ];
+    for (error, path) in errors.into_iter().zip(["file", "new/file", "a/b"]) {
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let expected = format!("{}/{path} cannot be written: the file system is full", place.display());
+        assert_eq!(error.to_string(), expected);
+    }
+    for file in ["file", "a/b/tls.crt", "a/b/tls.key"] {
+        assert_eq!(folder.read(Path::new(file)).unwrap().unwrap(), b"old", "{file}");
+    }
+    assert_eq!(folder.tidy().unwrap(), 0, "nothing is left behind");
+    folder.write(Path::new("file"), b"new").unwrap();
+}
+
+#[test]
+fn all_is_private_whatever_the_umask() {
+    for umask in ["0000", "0022", "0277"] {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("above/state");
+        run(&format!("umask {umask}"), "modes", &place);
+        let mut seen = 0;
+        let mut folders = vec![place];
+        while let Some(folder) = folders.pop() {
+            assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o7777, 0o700, "{folder:?}");
+            for entry in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+                seen += 1;
+                if entry.is_dir() {
+                    folders.push(entry);
+                } else {
+                    assert_eq!(fs::metadata(&entry).unwrap().permissions().mode() & 0o7777, 0o600, "{entry:?}");
+                }
+            }
+        }
+        // a, a/b, a/b/file, c, c/d, c/d/tls.key, lock
+        assert_eq!(seen, 7);
+    }
+}
+
+#[test]
+fn what_is_written_is_read_again_and_can_be_removed() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Folder::open(&root.path().join("state")).unwrap();
+    let file = Path::new("a/b/file");
+    assert_eq!(folder.read(file).unwrap(), None);
+    folder.remove(file).unwrap();
+    for text in ["one", "", "three"] {
+        folder.write(file, text.as_bytes()).unwrap();
+        assert_eq!(folder.read(file).unwrap().unwrap(), text.as_bytes());
+    }
+    folder.replace(Path::new("a"), &[("x", b"1"), ("y", b"2")]).unwrap();
+    assert_eq!(folder.read(file).unwrap(), None, "the whole folder is another one");
+    assert_eq!(folder.read(Path::new("a/y")).unwrap().unwrap(), b"2");
+    // A folder takes the place of a file, and a file never that of a folder.
+    folder.replace(Path::new("a/x"), &[("z", b"3")]).unwrap();
+    let error = folder.write(Path::new("a"), b"").unwrap_err().to_string();
+    assert!(error.ends_with("/state/a cannot be written: found a folder, expected a file"), "{error}");
+    folder.remove(Path::new("a/y")).unwrap();
+    folder.remove(Path::new("a")).unwrap();
+    assert_eq!(fs::read_dir(root.path().join("state")).unwrap().count(), 0, "not even a hidden name is left");
+}
+
+#[test]
+fn no_name_leads_out_of_the_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Folder::open(&root.path().join("state")).unwrap();
+    for name in ["", ".", "..", "/etc/x", "../x", "a/../../x", "a/.hidden", ".tmp-0123456789abcdef", "/"] {
+        let path = Path::new(name);
+        for error in
+            [folder.read(path).map(drop), folder.write(path, b""), folder.replace(path, &[]), folder.remove(path)]
+        {
+            let error = error.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}: {error}");
+        }
+    }
+    for name in ["", ".", "..", "a/b", "/x", "x/"] {
+        folder.replace(Path::new("a"), &[(name, b"")]).unwrap_err();
+    }
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(root.path().join("state")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_link_leads_nowhere() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |below: &str| root.path().join(below);
+    fs::create_dir(at("elsewhere")).unwrap();
+    fs::write(at("elsewhere/file"), "theirs").unwrap();
+    let folder = Folder::open(&at("state")).unwrap();
+    symlink("../elsewhere", at("state/link")).unwrap();
+    symlink("../elsewhere/file", at("state/file")).unwrap();
+    for path in ["link/file", "link/new/file"] {
+        let expected = format!(
+            "{}/state/{path} cannot be written: found a file or a link in place of a folder",
+            root.path().display()
+        );
+        assert_eq!(folder.write(Path::new(path), b"ours").unwrap_err().to_string(), expected);
+        folder.replace(Path::new(path), &[]).unwrap_err();
+        folder.remove(Path::new(path)).unwrap_err();
+        folder.read(Path::new(path)).unwrap_err();
+    }
+    let error = folder.read(Path::new("file")).unwrap_err().to_string();
+    assert!(error.ends_with("state/file cannot be read: found a link, expected a file"), "{error}");
+    // What takes a name takes it from the link, not from what the link leads to.
+    folder.write(Path::new("file"), b"ours").unwrap();
+    folder.replace(Path::new("link"), &[("file", b"ours")]).unwrap();
+    symlink("../elsewhere", at("state/gone")).unwrap();
+    folder.remove(Path::new("gone")).unwrap();
+    assert_eq!(fs::read_to_string(at("elsewhere/file")).unwrap(), "theirs");
+    assert_eq!(fs::read_dir(at("elsewhere")).unwrap().count(), 1);
+    for ours in ["state/file", "state/link/file"] {
+        assert_eq!(fs::read_to_string(at(ours)).unwrap(), "ours");
+    }
+    symlink("../elsewhere/lock", at("state/lock")).unwrap();
+    folder.lock().unwrap_err();
+    assert!(!at("elsewhere/lock").exists());
+}
+
+#[test]
+fn a_folder_that_others_may_write_to_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let place = root.path().join("state");
+    fs::create_dir(&place).unwrap();
+    for (mode, refused) in [(0o777, true), (0o770, true), (0o702, true), (0o1777, true), (0o755, false), (0o700, false)]
+    {
+        fs::set_permissions(&place, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(Folder::open(&place).is_err(), refused, "{mode:o}");
+        let error = usable(&place).err().map(|error| error.to_string());
+        let expected = format!(
+            "{} may be written to by others (mode {mode:04o}), expected a folder of this user alone (mode 0700); name a \
+             folder in it that tlsgate can make, or change it",
+            place.display()
+        );
+        assert_eq!(error, refused.then_some(expected));
+    }
+}
+
+#[test]
+fn a_folder_of_another_user_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let me = rustix::process::geteuid();
+    // Only root can give a folder away; for others, root's own is there.
+    let (place, owner) = if me.is_root() {
+        std::os::unix::fs::chown(root.path(), Some(65534), None).unwrap();
+        (root.path(), 65534)
+    } else {
+        (Path::new("/usr"), 0)
+    };
+    for error in [Folder::open(place).err(), usable(place).err()] {
+        let (path, me) = (place.display(), me.as_raw());
+        let expected =
+            format!("{path} belongs to user {owner}, expected {me}, which tlsgate runs as; name a folder in it");
+        assert!(error.unwrap().to_string().starts_with(&expected));
+    }
+}
+
+#[test]
+fn a_folder_that_is_exchanged_under_ones_feet_is_noticed() {
+    let root = tempfile::tempdir().unwrap();
+    let place = root.path().join("state");
+    let folder = Folder::open(&place).unwrap();
+    fs::rename(&place, root.path().join("away")).unwrap();
+    folder.write(Path::new("file"), b"").unwrap_err();
+    fs::create_dir(&place).unwrap();
+    let error = folder.write(Path::new("file"), b"").unwrap_err().to_string();
+    assert!(error.ends_with("/state is no longer the folder that was opened"), "{error}");
+    for folder in ["state", "away"] {
+        assert_eq!(fs::read_dir(root.path().join(folder)).unwrap().count(), 0);
+    }
+    Folder::open(&place).unwrap().write(Path::new("file"), b"").unwrap();
+}
+
+#[test]
+fn only_regular_files_are_read() {
+    let root = tempfile::tempdir().unwrap();
+    let place = root.path().join("state");
+    let folder = Folder::open(&place).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.join("fifo"), Mode::RUSR | Mode::WUSR).unwrap();
+    fs::create_dir(place.join("folder")).unwrap();
+    File::create(place.join("large")).unwrap().set_len(files::LARGEST_CERTIFICATES + 1).unwrap();
+    for (name, expected) in [
+        ("fifo", "is a FIFO, expected a regular file"),
+        ("folder", "is a directory"),
+        ("large", "is larger than 16 MiB"),
+    ] {
+        let error = folder.read(Path::new(name)).unwrap_err().to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_full_file_system_and_a_read_only_one_are_named_and_cost_nothing_old() {
+    let root = tempfile::tempdir().unwrap();
+    let mounted = root.path().display().to_string();
+    run(&format!("mount -t tmpfs -o size=256k tmpfs '{mounted}'"), "full", &root.path().join("state"));
+    let place = root.path().join("kept");
+    Folder::open(&place).unwrap().write(Path::new("file"), b"old").unwrap();
+    run(&format!("mount --bind '{mounted}' '{mounted}'; mount -o remount,ro,bind '{mounted}'"), "read-only", &place);
+}
+
+#[test]
+fn one_process_at_a_time_has_the_lock() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Folder::open(root.path()).unwrap();
+    assert_eq!(folder.holder(), None);
+    let other = || {
+        let mut child = here("", "lock", root.path()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let line = lines.map(|line| line.trim().to_owned()).find(|line| line.contains("locked: ")).unwrap();
+        let (has, id) = line.split_once("locked: ").unwrap().1.split_once(' ').unwrap();
+        (child, has == "true", id.parse::<u32>().unwrap())
+    };
+    let lock = folder.lock().unwrap().unwrap();
+    assert_eq!(folder.holder(), Some(std::process::id()));
+    assert!(folder.lock().unwrap().is_none(), "nor twice in one process");
+    let (mut refused, has, _) = other();
+    assert!(!has);
+    refused.kill().unwrap();
+    refused.wait().unwrap();
+    drop(lock);
+    assert_eq!(folder.holder(), None, "it is released");
+    let (mut child, has, id) = other();
+    assert!(has);
+    assert!(folder.lock().unwrap().is_none());
+    assert_eq!(folder.holder(), Some(id));
+    // A process that is killed holds nothing.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(folder.lock().unwrap().is_some());
+}
+
+#[test]
+fn whoever_reads_through_the_folder_finds_the_files_of_one_version() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Folder::open(root.path()).unwrap();
+    let put = |round: usize| {
+        let text = round.to_string();
+        folder.replace(Path::new("a/b"), &[("tls.crt", text.as_bytes()), ("tls.key", text.as_bytes())]).unwrap();
+    };
+    put(0);
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut seen, mut versions) = (0, std::collections::BTreeSet::new());
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                let opened = steps::enter(&folder.top, Path::new("a/b")).expect("it is never missing");
+                let read = |name| {
+                    let file = openat(&opened, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+                    io::read_to_string(File::from(file)).ok()
+                };
+                // The old folder is emptied once the new one is there.
+                if let (Some(one), Some(other)) = (read("tls.crt"), read("tls.key")) {
+                    assert_eq!(one, other);
+                    assert!(!one.is_empty());
+                    versions.insert(one);
+                    seen += 1;
+                }
+            }
+            (seen, versions.len())
+        });
+        for round in 1..300 {
+            put(round);
+        }
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        let (seen, versions) = reader.join().unwrap();
+        assert!(seen > 0 && versions > 1, "{seen} reads of {versions} versions");
+    });
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_nothing_half() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Folder::open(root.path()).unwrap();
+    for round in 0_u32..12 {
+        let mut child = here("", "write without end", root.path()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        lines.find(|line| line.contains("begins")).unwrap();
+        // At another place in its work each time: after that many changes of the file.
+        let path = root.path().join("file");
+        let mut before = fs::read(&path).ok();
+        for _ in 0..round {
+            while fs::read(&path).ok() == before {
+                assert!(child.try_wait().unwrap().is_none());
+            }
+            before = fs::read(&path).ok();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let file = folder.read(Path::new("file")).unwrap().map(|bytes| String::from_utf8(bytes).unwrap());
+        if let Some(file) = file {
+            let one = &file[..file.len() / 1000];
+            assert_eq!(file, one.repeat(1000));
+        }
+        if root.path().join("a").exists() {
+            assert!(folder.read(Path::new("a/x")).unwrap().is_some());
+            assert_eq!(folder.read(Path::new("a/y")).unwrap().unwrap().len(), 9000);
+        }
+        folder.tidy().unwrap();
+        let left = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(left.into_iter().all(|name| name == "file" || name == "a"));
+    }
+}
