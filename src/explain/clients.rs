@@ -41,6 +41,7 @@ pub const ALL: &[Client] = &[
     client!("java11", "OpenJDK 11.0.2, recorded by SSL Labs, from testssl.sh 3.0.8 of 2022"),
     client!("java17", "OpenJDK 17.0.15 of Debian 12, an SSLSocket with every default, recorded on 2026-11-24"),
     client!("ldapsearch", "ldapsearch 2.5.13 with GnuTLS 3.7.9 of Debian 12, recorded on 2026-11-24"),
+    client!("node24", "Node.js 24.19.0 with OpenSSL 3.5.7, tls.connect with every default, recorded on 2026-11-28"),
     client!("openssl1.0", "OpenSSL 1.0.2e, recorded by SSL Labs, from testssl.sh 3.0.8 of 2022"),
     client!("openssl3", "openssl s_client 3.0.19 of Debian 12, recorded on 2026-11-24"),
     client!(

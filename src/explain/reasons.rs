@@ -10,7 +10,7 @@ use rustls::ProtocolVersion;
 use crate::explain::answer::{Candidate, Verdict, tier_name};
 use crate::route::index;
 use crate::tls::certificate::certified::Certificate;
-use crate::tls::certificate::certified::algorithm::KeyType;
+use crate::tls::certificate::certified::algorithm::{Family, KeyType};
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::select;
 use crate::tls::certificate::select::{Decided, Rank, Tier};
@@ -145,6 +145,9 @@ impl About<'_> {
             }
             Decided::Tier => (1, "only its wildcard covers the name; the served certificate has the exact name".into()),
             Decided::Chain => (4, self.chain(certificate)),
+            Decided::KeyType if best.key_type.family() == Family::MlDsa => {
+                (4, "ML-DSA comes before all other kinds of key".into())
+            }
             Decided::KeyType => (4, "ECDSA and Ed25519 come before RSA".into()),
             Decided::Hash => (4, "its own signature has a weaker hash".into()),
             Decided::KeySize => (4, format!("its key of {} bits is smaller", certificate.key_bits)),

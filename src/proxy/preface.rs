@@ -50,6 +50,8 @@ fn key_name(certificate: &Certificate) -> String {
         KeyType::Rsa => format!("RSA{bits}"),
         KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521 => format!("EC{bits}"),
         KeyType::Ed25519 => "ED25519".to_owned(),
+        // HAProxy has no name for other keys; this is OpenSSL's.
+        KeyType::MlDsa44 | KeyType::MlDsa65 | KeyType::MlDsa87 => certificate.key_type.to_string(),
     }
 }
 
@@ -63,6 +65,9 @@ fn signature_name(certificate: &Certificate) -> Option<&'static str> {
         Scheme::RSA_PKCS1_SHA512 => "RSA-SHA512",
         Scheme::RSA_PSS_SHA256 | Scheme::RSA_PSS_SHA384 | Scheme::RSA_PSS_SHA512 => "RSASSA-PSS",
         Scheme::ED25519 => "ED25519",
+        Scheme::ML_DSA_44 => "id-ml-dsa-44",
+        Scheme::ML_DSA_65 => "id-ml-dsa-65",
+        Scheme::ML_DSA_87 => "id-ml-dsa-87",
         // OpenSSL's names of ECDSA signatures contain the hash and not the curve.
         _ => match certificate.hash {
             Hash::Sha1 => "ecdsa-with-SHA1",

@@ -5,12 +5,19 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, RandomizedNonceKey, UnboundKey,
 };
+use aws_lc_rs::encoding::AsRawBytes;
 use aws_lc_rs::hkdf;
+use aws_lc_rs::signature::{KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair};
 use rustls::crypto::aws_lc_rs as rustls_side;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::pki_types::{PrivateKeyDer, SignatureVerificationAlgorithm};
-use rustls::sign::SigningKey;
-use rustls::{CipherSuite, ConnectionTrafficSecrets, NamedGroup, SupportedCipherSuite};
+use rustls::pki_types::{PrivateKeyDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, alg_id};
+use rustls::sign::{Signer, SigningKey, public_key_to_spki};
+use rustls::{
+    CipherSuite, ConnectionTrafficSecrets, NamedGroup, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite,
+};
+
+mod ml_dsa;
+use ml_dsa::{Private, Set};
 
 /// The crypto provider with its default suites and groups.
 pub fn provider() -> CryptoProvider {
@@ -30,6 +37,12 @@ pub fn group(group: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
 /// Parses a private key (PKCS#1, SEC1 or PKCS#8, in DER) into one that signs. Fails if it is malformed or of an unsupported
 /// type.
 pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    if let PrivateKeyDer::Pkcs8(key) = der
+        && let Some((set, private)) = ml_dsa::parse(key.secret_pkcs8_der())
+    {
+        let key = private.map_err(|malformed| malformed.to_string()).and_then(|private| MlDsa::new(set, private));
+        return key.map(|key| Arc::new(key) as Arc<dyn SigningKey>).map_err(rustls::Error::General);
+    }
     // rustls tries RSA first. For an ECDSA key that is wasted time: parsing checks the key, which costs as much as signing.
     match is_elliptic(der).then(|| rustls_side::sign::any_ecdsa_type(der)) {
         Some(Ok(key)) => Ok(key),
@@ -48,6 +61,77 @@ fn is_elliptic(der: &PrivateKeyDer<'_>) -> bool {
             front.windows(EC_PUBLIC_KEY.len()).any(|window| window == EC_PUBLIC_KEY)
         }
         _ => false,
+    }
+}
+
+/// An ML-DSA key, which signs in TLS 1.3 only (draft-ietf-tls-mldsa).
+///
+/// rustls has one too. It finds it after it has tried every other kind of key, which takes nine times as long, and it accepts
+/// a seed beside an expanded key of another one, as long as the public keys are the same.
+#[derive(Debug, Clone)]
+struct MlDsa {
+    set: Set,
+    pair: Arc<PqdsaKeyPair>,
+}
+
+impl MlDsa {
+    fn new(set: Set, private: Private<'_>) -> Result<Self, String> {
+        let algorithm = match set {
+            Set::MlDsa44 => &ML_DSA_44_SIGNING,
+            Set::MlDsa65 => &ML_DSA_65_SIGNING,
+            Set::MlDsa87 => &ML_DSA_87_SIGNING,
+        };
+        let pair = match private {
+            // The provider derives the public key and compares the rest with it.
+            Private::Expanded(expanded) => PqdsaKeyPair::from_raw_private_key(algorithm, expanded),
+            Private::Seed(seed) | Private::Both { seed, .. } => PqdsaKeyPair::from_seed(algorithm, seed),
+        };
+        let pair = pair.map_err(|_| format!("the parts of the {set} key do not belong together"))?;
+        // RFC 9881 section 8.2: byte by byte, since not every part of the private key shows in the public one.
+        if let Private::Both { expanded, .. } = private
+            && !pair.private_key().as_raw_bytes().is_ok_and(|own| same_secret(own.as_ref(), expanded))
+        {
+            return Err(format!("the expanded {set} key is not that of the seed beside it"));
+        }
+        Ok(Self { set, pair: Arc::new(pair) })
+    }
+}
+
+impl SigningKey for MlDsa {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        offered.contains(&self.scheme()).then(|| Box::new(self.clone()) as Box<dyn Signer>)
+    }
+
+    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
+        let algorithm = match self.set {
+            Set::MlDsa44 => alg_id::ML_DSA_44,
+            Set::MlDsa65 => alg_id::ML_DSA_65,
+            Set::MlDsa87 => alg_id::ML_DSA_87,
+        };
+        Some(public_key_to_spki(&algorithm, self.pair.public_key()))
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        // TLS 1.2's number of a kind of key. No suite of TLS 1.2 has this one, and TLS 1.3 does not ask for it.
+        SignatureAlgorithm::Unknown(0)
+    }
+}
+
+impl Signer for MlDsa {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        let mut signature = vec![0; self.pair.algorithm().signature_len()];
+        match self.pair.sign(message, &mut signature) {
+            Ok(length) if length == signature.len() => Ok(signature),
+            _ => Err(rustls::Error::General("signing failed".into())),
+        }
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        match self.set {
+            Set::MlDsa44 => SignatureScheme::ML_DSA_44,
+            Set::MlDsa65 => SignatureScheme::ML_DSA_65,
+            Set::MlDsa87 => SignatureScheme::ML_DSA_87,
+        }
     }
 }
 

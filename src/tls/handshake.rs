@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::gate::{Pace, Turn, Work};
 use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::certified::algorithm::Family;
 use crate::tls::certificate::select::{Certificates, Choice, NoChoice, Offer, UnknownName, Witness};
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
@@ -117,10 +118,11 @@ impl Settings {
 pub fn never_served(certificate: &Certificate, policy: &Policy) -> Option<String> {
     let Certificate { label, key_type, .. } = certificate;
     (!policy.admits(key_type.schemes())).then(|| {
-        format!(
-            "{label}: can never be served under policy {:?}: its key is {key_type}, for which the policy has no cipher suite",
-            policy.name
-        )
+        let why = match key_type.family() {
+            Family::MlDsa => "which is for TLS 1.3 only",
+            Family::Elliptic | Family::Rsa => "for which the policy has no cipher suite",
+        };
+        format!("{label}: can never be served under policy {:?}: its key is {key_type}, {why}", policy.name)
     })
 }
 

@@ -157,6 +157,9 @@ pub fn is_pkcs1(scheme: SignatureScheme) -> bool {
 
 /// Every signature scheme that a supported key can use.
 pub const SCHEMES: &[SignatureScheme] = &[
+    SignatureScheme::ML_DSA_44,
+    SignatureScheme::ML_DSA_65,
+    SignatureScheme::ML_DSA_87,
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,
     SignatureScheme::ECDSA_NISTP521_SHA512,

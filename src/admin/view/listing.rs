@@ -10,7 +10,6 @@ use crate::config::shown::values::{most, protocols};
 use crate::config::validate::Config;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
-use crate::tls::certificate::certified::algorithm::KeyType;
 use crate::tls::certificate::expiry;
 use crate::tls::certificate::x509::rfc3339;
 use crate::tls::policy::{Policy, aws};
@@ -67,7 +66,7 @@ pub(in crate::admin) fn certificate(certificate: &Certificate, now: i64) -> Valu
     json!({
         "certificate": certificate.label,
         "names": certificate.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "key_type": key_type(certificate.key_type),
+        "key_type": certificate.key_type.to_string(),
         "key_bits": certificate.key_bits,
         "serial_number": certificate.serial,
         "sha256": certificate.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
@@ -147,14 +146,4 @@ pub(in crate::admin) fn server(member: &Member) -> Value {
         })),
         "certificate_not_after": verdict.not_after.map(rfc3339),
     })
-}
-
-fn key_type(key: KeyType) -> &'static str {
-    match key {
-        KeyType::EcdsaP256 => "ECDSA P-256",
-        KeyType::EcdsaP384 => "ECDSA P-384",
-        KeyType::EcdsaP521 => "ECDSA P-521",
-        KeyType::Ed25519 => "Ed25519",
-        KeyType::Rsa => "RSA",
-    }
 }

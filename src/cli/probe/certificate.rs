@@ -178,6 +178,9 @@ fn key(parsed: &X509Certificate<'_>) -> String {
         _ => match info.algorithm.algorithm.to_id_string().as_str() {
             "1.3.101.112" => "Ed25519".into(),
             "1.3.101.113" => "Ed448".into(),
+            "2.16.840.1.101.3.4.3.17" => "ML-DSA-44".into(),
+            "2.16.840.1.101.3.4.3.18" => "ML-DSA-65".into(),
+            "2.16.840.1.101.3.4.3.19" => "ML-DSA-87".into(),
             other => format!("algorithm {other}"),
         },
     }

@@ -90,7 +90,8 @@ impl Gathering<'_> {
                     Err(failure) => drop(refused.get_or_insert(failure)),
                 }
             }
-            let Some(version) = newest_in_clear else { continue };
+            // ML-DSA is for TLS 1.3 only.
+            let Some(version) = newest_in_clear.filter(|_| !kind.tls12.is_empty()) else { continue };
             let suites: Vec<u16> = version
                 .suites
                 .iter()
@@ -256,6 +257,9 @@ const KINDS: &[Kind] = &[
     kind("ECDSA P-384", &[0x0503], &[0x0503], false),
     kind("ECDSA P-521", &[0x0603], &[0x0603], false),
     kind("Ed25519", &[0x0807], &[0x0807], false),
+    kind("ML-DSA-44", &[0x0904], &[], false),
+    kind("ML-DSA-65", &[0x0905], &[], false),
+    kind("ML-DSA-87", &[0x0906], &[], false),
 ];
 
 const fn kind(label: &'static str, tls13: &'static [u16], tls12: &'static [u16], is_first: bool) -> Kind {

@@ -280,6 +280,9 @@ const KINDS: &[(&str, &[u16])] = &[
     ("for clients that verify ECDSA P-384", &[0x0503]),
     ("for clients that verify ECDSA P-521", &[0x0603]),
     ("for clients that verify Ed25519", &[0x0807]),
+    ("for clients that verify ML-DSA-44", &[0x0904]),
+    ("for clients that verify ML-DSA-65", &[0x0905]),
+    ("for clients that verify ML-DSA-87", &[0x0906]),
 ];
 
 /// A backend may be several servers, and each connection may reach another of them.

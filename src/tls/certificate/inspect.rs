@@ -102,7 +102,8 @@ fn signature(certificate: &X509Certificate<'_>) -> String {
         };
         return format!("rsassaPss with {hash}");
     }
-    oid2sn(oid, oid_registry()).map_or_else(|_| oid.to_string(), str::to_owned)
+    let registered = || oid2sn(oid, oid_registry()).ok().map(str::to_owned);
+    algorithm::signature_name(oid).or_else(registered).unwrap_or_else(|| oid.to_string())
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rustls::SignatureScheme;
 
 use crate::tls::certificate::certified::Certificate;
-use crate::tls::certificate::certified::algorithm::{Hash, KeyType};
+use crate::tls::certificate::certified::algorithm::{Family, Hash, KeyType};
 use crate::tls::certificate::name::Name;
 use crate::words::words;
 
@@ -106,11 +106,11 @@ pub struct Rank {
     pub unverifiable_chain: bool,
 }
 
-/// The part of the preference that depends on the certificate alone: ECDSA and Ed25519 before RSA, stronger hash, larger
-/// key, later expiry. Compared field by field, smaller is better; equals stay in file order.
+/// The part of the preference that depends on the certificate alone: ML-DSA before ECDSA and Ed25519, these before RSA;
+/// stronger hash, larger key, later expiry. Compared field by field, smaller is better; equals stay in file order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Preference {
-    rsa: bool,
+    family: Family,
     hash: Reverse<Hash>,
     key_bits: Reverse<u32>,
     not_after: Reverse<i64>,
@@ -136,7 +136,7 @@ pub fn decided((one, of_one): (&Certificate, Rank), (other, of_other): (&Certifi
         (of_one.outside_validity != of_other.outside_validity, Decided::Validity),
         (of_one.tier != of_other.tier, Decided::Tier),
         (of_one.unverifiable_chain != of_other.unverifiable_chain, Decided::Chain),
-        (own.rsa != others.rsa, Decided::KeyType),
+        (own.family != others.family, Decided::KeyType),
         (own.hash != others.hash, Decided::Hash),
         (own.key_bits != others.key_bits, Decided::KeySize),
         (own.not_after != others.not_after, Decided::Expiry),
@@ -300,15 +300,15 @@ impl Offer<'_> {
     /// ECDSA under TLS 1.2 needs the curve among the client's groups; Ed25519 is not a group (RFC 8422 section 5.1.1).
     fn curve_is_offered(&self, key_type: KeyType) -> bool {
         match (self.curves, key_type) {
-            (None, _) | (_, KeyType::Rsa | KeyType::Ed25519) => true,
-            (Some(curves), curve) => curves.contains(&curve),
+            (Some(curves), KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521) => curves.contains(&key_type),
+            _ => true,
         }
     }
 }
 
 fn static_rank(certificate: &Certificate) -> Preference {
     Preference {
-        rsa: certificate.key_type.is_rsa(),
+        family: certificate.key_type.family(),
         hash: Reverse(certificate.hash),
         key_bits: Reverse(certificate.key_bits),
         not_after: Reverse(certificate.not_after),

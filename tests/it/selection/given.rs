@@ -52,6 +52,9 @@ pub(crate) const RSA_SHA256: &[SignatureScheme] = &[SignatureScheme::RSA_PKCS1_S
 
 /// Everything that a client can offer, including schemes with which no key of ours can sign.
 pub(crate) const SCHEMES: &[SignatureScheme] = &[
+    SignatureScheme::ML_DSA_44,
+    SignatureScheme::ML_DSA_65,
+    SignatureScheme::ML_DSA_87,
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,
     SignatureScheme::ECDSA_NISTP521_SHA512,
@@ -112,6 +115,8 @@ pub(crate) fn entries() -> impl Strategy<Value = Vec<Entry>> {
 fn entry() -> impl Strategy<Value = Entry> {
     let names = prop::collection::btree_set((any::<bool>(), plain_name()), 0..4);
     let key = select(vec![
+        (KeyType::MlDsa44, 10_496),
+        (KeyType::MlDsa87, 20_736),
         (KeyType::EcdsaP256, 256),
         (KeyType::EcdsaP384, 384),
         (KeyType::EcdsaP521, 521),
@@ -121,6 +126,7 @@ fn entry() -> impl Strategy<Value = Entry> {
     ]);
     let hash = select(vec![Hash::Weakest, Hash::Sha1, Hash::Sha256, Hash::Sha384, Hash::Sha512]);
     let signature = select(vec![
+        &[SignatureScheme::ML_DSA_65][..],
         ECDSA_SHA256,
         RSA_SHA256,
         &[SignatureScheme::RSA_PSS_SHA256, SignatureScheme::Unknown(0x0809)],

@@ -75,7 +75,8 @@ pub(crate) fn choose(
     prefer(&mut left, |one| matches!(one.tier, Tier::Exact | Tier::Address));
     // 4. A chain whose signatures the client says it can verify before one that it cannot;
     prefer(&mut left, |one| can_verify(&one.certificate, offer));
-    // ECDSA/Ed25519 before RSA;
+    // ML-DSA before ECDSA/Ed25519, these before RSA;
+    prefer(&mut left, |one| matches!(one.certificate.key_type, KeyType::MlDsa44 | KeyType::MlDsa65 | KeyType::MlDsa87));
     prefer(&mut left, |one| one.certificate.key_type != KeyType::Rsa);
     // stronger hash before weaker (SHA-1 and MD5 last);
     for hash in [Hash::Sha512, Hash::Sha384, Hash::Sha256, Hash::Sha1] {
@@ -152,6 +153,9 @@ pub(crate) fn can_sign(certificate: &Certificate, offer: &Offer<'_>) -> bool {
         KeyType::EcdsaP384 => on_curve && offers(&[S::ECDSA_NISTP384_SHA384]),
         KeyType::EcdsaP521 => on_curve && offers(&[S::ECDSA_NISTP521_SHA512]),
         KeyType::Ed25519 => offers(&[S::ED25519]),
+        KeyType::MlDsa44 => offers(&[S::ML_DSA_44]),
+        KeyType::MlDsa65 => offers(&[S::ML_DSA_65]),
+        KeyType::MlDsa87 => offers(&[S::ML_DSA_87]),
         KeyType::Rsa => offers(&[
             S::RSA_PSS_SHA256,
             S::RSA_PSS_SHA384,

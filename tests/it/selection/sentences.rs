@@ -183,6 +183,24 @@ fn ecdsa_and_ed25519_come_before_rsa() {
 }
 
 #[test]
+fn ml_dsa_comes_before_all_others_for_clients_that_verify_it() {
+    let lattice = || Certificate { hash: Hash::Sha1, key_bits: 1, not_after: 60, ..ecdsa(KeyType::MlDsa44, 10_496) };
+    for other in [(KeyType::EcdsaP521, 521), (KeyType::Ed25519, 256), (KeyType::Rsa, 8192)] {
+        let strong = || Certificate { hash: Hash::Sha512, not_after: 1000, ..ecdsa(other.0, other.1) };
+        first_wins(lattice, strong, &asking("a.test"));
+        // Each size is a scheme of its own.
+        let schemes: Vec<S> = super::given::SCHEMES.iter().copied().filter(|scheme| *scheme != S::ML_DSA_44).collect();
+        first_wins(strong, lattice, &offering(&schemes));
+    }
+    first_wins(|| ecdsa(KeyType::MlDsa87, 20_736), || ecdsa(KeyType::MlDsa65, 15_616), &asking("a.test"));
+    // The chain decides before: whoever verifies ML-DSA in handshakes may not verify it in certificates.
+    let client = Client { certificate_schemes: vec![S::ECDSA_NISTP256_SHA256], ..asking("a.test") };
+    let signed = || Certificate { chain_signatures: Box::new([&[S::ML_DSA_65]]), ..lattice() };
+    first_wins(|| certificate(A), signed, &client);
+    first_wins(signed, || certificate(A), &asking("a.test"));
+}
+
+#[test]
 fn a_stronger_hash_comes_before_a_weaker_one_and_sha1_and_md5_last() {
     let hashes = [Hash::Sha512, Hash::Sha384, Hash::Sha256, Hash::Sha1, Hash::Weakest];
     for (stronger, weaker) in hashes.iter().zip(&hashes[1..]) {

@@ -23,6 +23,9 @@ pub(crate) enum Key {
     P384,
     P521,
     Ed25519,
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
 }
 
 /// A throw-away CA in a folder of its own.
@@ -135,6 +138,9 @@ pub(crate) fn generate(key: Key) -> KeyPair {
         Key::P384 => return KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap(),
         Key::P521 => return KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap(),
         Key::Ed25519 => return KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap(),
+        Key::MlDsa44 => return KeyPair::generate_for(&rcgen::PKCS_ML_DSA_44).unwrap(),
+        Key::MlDsa65 => return KeyPair::generate_for(&rcgen::PKCS_ML_DSA_65).unwrap(),
+        Key::MlDsa87 => return KeyPair::generate_for(&rcgen::PKCS_ML_DSA_87).unwrap(),
         Key::Rsa2048 => RsaKeySize::_2048,
         Key::Rsa3072 => RsaKeySize::_3072,
         Key::Rsa4096 => RsaKeySize::_4096,

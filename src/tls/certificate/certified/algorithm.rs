@@ -1,5 +1,5 @@
 //! X.509 algorithm identifiers ↔ key types, hashes and TLS signature schemes (RFC 8446 section 4.2.3, RFC 5758,
-//! RFC 8017, RFC 8410). Must not know: any other part of a certificate.
+//! RFC 8017, RFC 8410, RFC 9881). Must not know: any other part of a certificate.
 
 use rustls::SignatureScheme;
 use x509_parser::asn1_rs::Tag;
@@ -18,10 +18,23 @@ use crate::tls::certificate::certified::error::CertificateError;
 /// The kinds of key that tlsgate signs with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyType {
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
     EcdsaP256,
     EcdsaP384,
     EcdsaP521,
     Ed25519,
+    Rsa,
+}
+
+/// The families of keys, in the order in which tlsgate prefers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// They withstand a quantum computer.
+    MlDsa,
+    /// ECDSA and Ed25519.
+    Elliptic,
     Rsa,
 }
 
@@ -33,7 +46,7 @@ pub enum Hash {
     Sha1,
     Sha256,
     Sha384,
-    /// SHA-512, and Ed25519, which uses it within.
+    /// SHA-512, and Ed25519, which uses it within; ML-DSA, which uses SHAKE256 within, with as many bits.
     Sha512,
 }
 
@@ -41,6 +54,9 @@ impl KeyType {
     /// The schemes such a key signs with, best first (rustls's own order of preference).
     pub fn schemes(self) -> &'static [SignatureScheme] {
         match self {
+            Self::MlDsa44 => &[SignatureScheme::ML_DSA_44],
+            Self::MlDsa65 => &[SignatureScheme::ML_DSA_65],
+            Self::MlDsa87 => &[SignatureScheme::ML_DSA_87],
             Self::EcdsaP256 => &[SignatureScheme::ECDSA_NISTP256_SHA256],
             Self::EcdsaP384 => &[SignatureScheme::ECDSA_NISTP384_SHA384],
             Self::EcdsaP521 => &[SignatureScheme::ECDSA_NISTP521_SHA512],
@@ -56,15 +72,21 @@ impl KeyType {
         }
     }
 
-    /// Whether it is RSA, of any size.
-    pub fn is_rsa(self) -> bool {
-        self == Self::Rsa
+    pub fn family(self) -> Family {
+        match self {
+            Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87 => Family::MlDsa,
+            Self::EcdsaP256 | Self::EcdsaP384 | Self::EcdsaP521 | Self::Ed25519 => Family::Elliptic,
+            Self::Rsa => Family::Rsa,
+        }
     }
 }
 
 impl std::fmt::Display for KeyType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::MlDsa44 => "ML-DSA-44",
+            Self::MlDsa65 => "ML-DSA-65",
+            Self::MlDsa87 => "ML-DSA-87",
             Self::EcdsaP256 => "ECDSA P-256",
             Self::EcdsaP384 => "ECDSA P-384",
             Self::EcdsaP521 => "ECDSA P-521",
@@ -92,6 +114,12 @@ pub(in crate::tls) fn key_type(certificate: &X509Certificate<'_>) -> Result<(Key
     }
     if *algorithm == OID_SIG_ED25519 {
         return Ok((KeyType::Ed25519, 256));
+    }
+    if let Some(known) = ML_DSA.iter().find(|known| known.oid == *algorithm) {
+        return match info.subject_public_key.data.len() {
+            length if length == known.public => Ok((known.key_type, known.bits())),
+            _ => Err(CertificateError::BadCertificate(format!("its {} key is malformed", known.key_type))),
+        };
     }
     if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
         // Without the check of the tag, the parser would read explicit parameters as an identifier.
@@ -154,6 +182,32 @@ fn rsa_bits(modulus: &[u8]) -> u32 {
     whole - digits[0].leading_zeros()
 }
 
+/// The name of a signature's algorithm, where the registry crate lacks it: as OpenSSL writes it.
+pub(in crate::tls) fn signature_name(oid: &Oid<'_>) -> Option<String> {
+    ML_DSA.iter().find(|known| known.oid == *oid).map(|known| known.key_type.to_string())
+}
+
+/// A parameter set of ML-DSA. One object identifier means the key and its signatures (RFC 9881 section 2).
+struct MlDsa {
+    oid: Oid<'static>,
+    key_type: KeyType,
+    /// The length of a public key in bytes (FIPS 204 table 2).
+    public: usize,
+}
+
+impl MlDsa {
+    /// The size of the public key, which OpenSSL too reports as the key's.
+    fn bits(&self) -> u32 {
+        u32::try_from(self.public * 8).unwrap_or(u32::MAX)
+    }
+}
+
+const ML_DSA: &[MlDsa] = &[
+    MlDsa { oid: OID_ML_DSA_44, key_type: KeyType::MlDsa44, public: 1312 },
+    MlDsa { oid: OID_ML_DSA_65, key_type: KeyType::MlDsa65, public: 1952 },
+    MlDsa { oid: OID_ML_DSA_87, key_type: KeyType::MlDsa87, public: 2592 },
+];
+
 struct Signature {
     oid: Oid<'static>,
     hash: Hash,
@@ -184,7 +238,15 @@ const SIGNATURES: &[Signature] = &[
     },
     Signature { oid: ECDSA_WITH_SHA1, hash: Hash::Sha1, schemes: &[SignatureScheme::ECDSA_SHA1_Legacy] },
     Signature { oid: OID_SIG_ED25519, hash: Hash::Sha512, schemes: &[SignatureScheme::ED25519] },
+    Signature { oid: OID_ML_DSA_44, hash: Hash::Sha512, schemes: &[SignatureScheme::ML_DSA_44] },
+    Signature { oid: OID_ML_DSA_65, hash: Hash::Sha512, schemes: &[SignatureScheme::ML_DSA_65] },
+    Signature { oid: OID_ML_DSA_87, hash: Hash::Sha512, schemes: &[SignatureScheme::ML_DSA_87] },
 ];
+
+/// id-ml-dsa-44, -65 and -87 (RFC 9881 section 2), which the registry crate lacks too.
+const OID_ML_DSA_44: Oid<'static> = x509_parser::der_parser::oid!(2.16.840.1.101.3.4.3.17);
+const OID_ML_DSA_65: Oid<'static> = x509_parser::der_parser::oid!(2.16.840.1.101.3.4.3.18);
+const OID_ML_DSA_87: Oid<'static> = x509_parser::der_parser::oid!(2.16.840.1.101.3.4.3.19);
 
 /// ecdsa-with-SHA1, 1.2.840.10045.4.1 (RFC 3279 section 2.2.3), which the registry crate lacks.
 const ECDSA_WITH_SHA1: Oid<'static> = x509_parser::der_parser::oid!(1.2.840.10045.4.1);

@@ -18,7 +18,7 @@ pub enum CertificateError {
     #[error("a certificate cannot be read: {0}")]
     BadCertificate(String),
     #[error(
-        "the certificate's key is {0} (expected RSA of 2048 to 8192 bits, ECDSA P-256, P-384 or P-521, or Ed25519)"
+        "the certificate's key is {0} (expected RSA of 2048 to 8192 bits, ECDSA P-256, P-384 or P-521, Ed25519, or ML-DSA)"
     )]
     UnsupportedKey(String),
     #[error(

@@ -43,11 +43,15 @@ fn every_key_type_signs_with_the_scheme_that_rustls_would_take() {
         (KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap(), KeyType::EcdsaP384, 384),
         (KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap(), KeyType::EcdsaP521, 521),
         (KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap(), KeyType::Ed25519, 256),
+        (KeyPair::generate_for(&rcgen::PKCS_ML_DSA_44).unwrap(), KeyType::MlDsa44, 10_496),
+        (KeyPair::generate_for(&rcgen::PKCS_ML_DSA_65).unwrap(), KeyType::MlDsa65, 15_616),
+        (KeyPair::generate_for(&rcgen::PKCS_ML_DSA_87).unwrap(), KeyType::MlDsa87, 20_736),
         (KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap(), KeyType::Rsa, 2048),
         (KeyPair::generate_rsa_for(&PKCS_RSA_SHA384, RsaKeySize::_3072).unwrap(), KeyType::Rsa, 3072),
     ];
     let every: Vec<SignatureScheme> = [
         0x0401, 0x0501, 0x0601, 0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0807, 0x0808, 0x0809, 0x0203, 0x0201,
+        0x0904, 0x0905, 0x0906,
     ]
     .map(SignatureScheme::from)
     .to_vec();
@@ -357,4 +361,39 @@ fn a_chain_that_does_not_verify_is_remarked() {
     );
     assert!(wrong.unverified().is_empty(), "it is remarked already");
     assert!(!wrong.issuer_known);
+}
+
+/// Certificate and key of RFC 9881 appendix C, in each of the key's forms.
+#[test]
+fn the_rfcs_ml_dsa_certificates_fit_their_keys_in_each_form() {
+    const CHECKED: [(&str, KeyType, SignatureScheme); 3] = [
+        ("44", KeyType::MlDsa44, SignatureScheme::ML_DSA_44),
+        ("65", KeyType::MlDsa65, SignatureScheme::ML_DSA_65),
+        ("87", KeyType::MlDsa87, SignatureScheme::ML_DSA_87),
+    ];
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ml_dsa");
+    let read = |file: String| pem::read(&std::fs::read(folder.join(file)).unwrap()).unwrap();
+    let names = || Some(vec![Name::parse("a.test").unwrap()]);
+    for (set, key_type, scheme) in CHECKED {
+        let certificates = read(format!("{set}.crt")).certificates;
+        let parsed = x509::parse(&certificates[0]).unwrap();
+        assert_eq!(x509::signed(&parsed, &parsed), Verified::Yes);
+        assert_eq!(
+            (algorithm::signature_hash(&parsed), algorithm::verifying_schemes(&parsed)),
+            (Hash::Sha512, &[scheme][..])
+        );
+        for form in ["seed", "expanded", "both"] {
+            let keys = read(format!("{set}-{form}.pem")).keys;
+            let built = Certificate::build("test", certificates.clone(), keys, names()).unwrap();
+            assert_eq!((built.key_type, built.scheme_for(&[scheme])), (key_type, Some(scheme)), "{set} {form}");
+        }
+        let other = if set == "44" { "65" } else { "44" };
+        let error = Certificate::build("test", certificates, read(format!("{other}-seed.pem")).keys, names());
+        assert_eq!(error.unwrap_err(), CertificateError::KeyMismatch);
+    }
+    for bad in ["bad-44-1.pem", "bad-44-2.pem", "bad-44-3.pem"] {
+        let (certificates, keys) = (read("44.crt".into()).certificates, read(bad.into()).keys);
+        let error = Certificate::build("test", certificates, keys, names()).unwrap_err();
+        assert!(error.to_string().starts_with("the private key cannot be used: the "), "{error}");
+    }
 }
