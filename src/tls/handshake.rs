@@ -27,6 +27,7 @@ use crate::tls::wire::hello::Hello;
 use crate::tls::wire::hello::offered::Offered;
 use crate::tls::wire::{alert, fault};
 
+pub mod challenge;
 pub mod connect;
 mod drive;
 pub mod failure;
