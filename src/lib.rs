@@ -42,10 +42,10 @@
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
 //! | 6 | `proxy::listener` | accepts connections, and waits after errors | proxy::connection, proxy::admission, proxy::ending, proxy::entry, proxy::workers, proxy::pulse, snapshot, observe::access, observe::metrics, limit, net |
-//! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::wire, net, gate |
+//! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::handshake::challenge, tls::wire, net, gate |
 //! | 6 | `proxy::relaying` | the second half of a connection's life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net, gate |
 //! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net |
-//! | 6 | `proxy::entry` | collects what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::handshake, tls::certificate::select, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net |
+//! | 6 | `proxy::entry` | collects what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::certificate::select, tls::trust::clients, tls::record, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net |
 //! | 6 | `proxy::preface` | the PROXY header for a backend | tls::handshake, tls::certificate::certified, observe::access, net |
 //! | 6 | `proxy::ending` | why a connection ends: what is recorded, and how both sides are closed | proxy::proxied, proxy::hello, route::ways, relay, backend::connect, backend::pool, starttls, tls::handshake, tls::trust::clients, tls::record, tls::wire, observe::access, observe::outcome, limit, net |
 //! | 6 | `proxy::proxied` | the PROXY header of a proxy in front | net |
@@ -74,7 +74,7 @@
 //! | 3 | `backend::discover` | DNS names → servers, and how long the answer is valid | files |
 //! | 3 | `backend::condition` | what is known of a server: its state, its health, failed connections; pure | – |
 //! | 3 | `backend::balance` | which of several servers gets the next connection | words |
-//! | 3 | `route::index` | server name and application protocols → the route that takes the connection; pure | tls::certificate::name, words |
+//! | 3 | `route::index` | server name and application protocols → the route that takes the connection; pure | tls::handshake::challenge, tls::certificate::name, words |
 //! | 3 | `starttls` | the exchange in the clear before TLS begins | ldap, net, words |
 //! | 2 | `tls::handshake::challenge` | pending challenges of certificate authorities (tls-alpn-01), and the answer to them | tls::handshake, tls::record, tls::policy, tls::wire, gate |
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::wire, tls::crypto, gate |

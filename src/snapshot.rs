@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustls::sign::CertifiedKey;
 
 use crate::backend::pool::Pool;
 use crate::background::Heavy;
@@ -16,6 +17,8 @@ use crate::limit::prefixes::Prefixes;
 use crate::route::ways::Ways;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::store::Store;
+use crate::tls::handshake::challenge::Challenges;
+use crate::tls::wire::hello::Hello;
 use crate::warning::Warning;
 
 mod authorities;
@@ -38,6 +41,8 @@ pub struct Snapshot {
     /// The pools by name.
     by_name: HashMap<Arc<str>, Arc<Pool>>,
     store: Store,
+    /// One for the whole process: each snapshot takes them over from the one before.
+    challenges: Arc<Challenges>,
 }
 
 /// A listener's part of a snapshot.
@@ -53,6 +58,7 @@ pub struct Listener {
     pub admission: Admission,
     /// The addresses whose PROXY header is trusted, and then required; `None` where no header is read.
     pub trusted_proxies: Option<Prefixes>,
+    challenges: Arc<Challenges>,
 }
 
 /// A snapshot that was built, and the warnings about it.
@@ -74,7 +80,13 @@ pub struct Current(ArcSwap<Heavy<Snapshot>>);
 impl Default for Snapshot {
     /// An empty snapshot, which the first one is built from.
     fn default() -> Self {
-        Self { listeners: HashMap::new(), pools: Vec::new(), by_name: HashMap::new(), store: Store::default() }
+        Self {
+            listeners: HashMap::new(),
+            pools: Vec::new(),
+            by_name: HashMap::new(),
+            store: Store::default(),
+            challenges: Arc::default(),
+        }
     }
 }
 
@@ -102,6 +114,20 @@ impl Snapshot {
     /// All listeners, in no order.
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
+    }
+
+    /// The challenges of certificate authorities that every listener answers.
+    pub fn challenges(&self) -> &Arc<Challenges> {
+        &self.challenges
+    }
+}
+
+impl Listener {
+    /// The certificate that answers this hello, if it is a certificate authority's challenge and one is pending. Asked before
+    /// any route, so that no setting of the listener keeps an authority out.
+    pub fn challenge(&self, hello: &Hello) -> Option<Arc<CertifiedKey>> {
+        // An authority begins with TLS, so what comes after StartTLS is somebody else.
+        if self.handling.starttls.is_some() { None } else { self.challenges.answer(hello) }
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) fn explain(question: Question) -> ExitCode {
         Output::Json => say(&json(&explanation)),
     }
     match explanation.result {
-        Decision::Served(_) | Decision::PassedThrough => ExitCode::SUCCESS,
+        Decision::Served(_) | Decision::PassedThrough | Decision::Challenge => ExitCode::SUCCESS,
         Decision::Refused(_) => FAILED.into(),
     }
 }

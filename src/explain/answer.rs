@@ -59,6 +59,9 @@ pub enum Decision {
     Served(Served),
     /// The connection is passed through to a backend, which has its own certificates.
     PassedThrough,
+    /// It is a certificate authority's challenge (`acme-tls/1`) that is pending: it gets the certificate that was made for
+    /// it, and nothing else.
+    Challenge,
     /// The connection is refused.
     Refused(Refused),
 }

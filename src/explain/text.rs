@@ -21,6 +21,9 @@ impl Display for Explanation {
         match &self.result {
             Decision::Served(served) => write!(f, "{served}")?,
             Decision::PassedThrough => writeln!(f, "PASSED ON    as it is; the backend chooses the certificate")?,
+            Decision::Challenge => {
+                writeln!(f, "CHALLENGE    of a certificate authority, answered with the pending certificate")?
+            }
             Decision::Refused(refused) => write!(f, "{refused}")?,
         }
         if !self.candidates.is_empty() {

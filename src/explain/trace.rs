@@ -3,14 +3,16 @@
 
 use std::net::IpAddr;
 
+use rustls::sign::CertifiedKey;
+
 use crate::explain::answer::{Decision, Explanation, Offered, Route, Served};
 use crate::explain::reasons;
 use crate::proxy::ending::Ending;
 use crate::proxy::ending::beginning::Late;
 use crate::route::ways::{self, Chosen, Way};
 use crate::snapshot::{Listener, Snapshot};
-use crate::tls::handshake::Terminator;
 use crate::tls::handshake::failure::HandshakeError;
+use crate::tls::handshake::{Terminator, challenge};
 use crate::tls::wire::hello::Hello;
 use crate::tls::wire::hello::reader::HelloReader;
 
@@ -52,10 +54,13 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: 
         }
     };
     explanation.client = Some(Offered::of(&hello));
+    if let Some(answer) = listener.challenge(&hello) {
+        explanation.result = challenged(&hello, &answer);
+        return explanation;
+    }
     match listener.ways.choose(&hello) {
         Chosen::Challenge => {
-            let reason =
-                "only a route that names acme-tls/1 in its client_alpn takes a certificate authority's challenge";
+            let reason = "no challenge is pending, and only a route that names acme-tls/1 in its client_alpn takes one";
             explanation.result = Decision::ended_since(&Ending::challenge(), reason.into());
         }
         Chosen::Route(route) => {
@@ -104,6 +109,15 @@ impl Explanation {
                 Decision::ended_since(&refusal.into(), reason)
             }
         };
+    }
+}
+
+/// What happens with a challenge that is pending.
+fn challenged(hello: &Hello, answer: &CertifiedKey) -> Decision {
+    match (&hello.unacceptable, challenge::agree(hello, answer)) {
+        (Some(error), _) => Decision::ended(&error.clone().into()),
+        (None, Err(refusal)) => Decision::ended_since(&refusal.into(), refusal.to_string()),
+        (None, Ok(())) => Decision::Challenge,
     }
 }
 

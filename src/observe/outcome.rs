@@ -60,6 +60,11 @@ pub enum Outcome {
     /// The client's bytes are TLS, but not a valid ClientHello, or one that is too large.
     HelloInvalid,
 
+    // A certificate authority's challenge
+    /// A certificate authority has checked a name (`acme-tls/1`), and got the certificate of the pending challenge. Nothing
+    /// else happens on such a connection.
+    AcmeChallenge,
+
     // Finding the route
     /// No route takes the server name, and the listener itself does not terminate TLS.
     NoRoute,
@@ -76,7 +81,7 @@ pub enum Outcome {
     /// The client offers no key exchange group that the policy allows.
     NoCommonGroup,
     /// The client offers no application protocol that the route has; or it is a certificate authority's challenge
-    /// (`acme-tls/1`), and no route takes those.
+    /// (`acme-tls/1`), none is pending for the name, and no route takes those.
     NoCommonProtocol,
     /// The client sent no server name, and `require_sni` is on.
     NoServerName,
@@ -200,6 +205,7 @@ impl Outcome {
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => Phase::Other,
             Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => Phase::Other,
             Self::KeysExhausted | Self::IdleTimeout | Self::HalfClosedTimeout => Phase::Other,
+            Self::AcmeChallenge => Phase::Other,
             Self::Shutdown | Self::InternalError => Phase::Other,
         }
     }

@@ -1,16 +1,17 @@
 //! The life of one connection, top to bottom: PROXY header, where one is expected → StartTLS, where it is configured →
-//! ClientHello → route → terms and certificate → handshake → backend → relay (or, passed through: backend → relay) →
+//! ClientHello → (a pending challenge of a certificate authority ends here) → route → terms and certificate → handshake → backend → relay (or, passed through: backend → relay) →
 //! one access-log record. Must not know: listeners' sockets, configuration, the outcome that each end is recorded with.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustls::sign::CertifiedKey;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::connect::{Client, Connected, connect};
 use crate::backend::pool::Pool;
-use crate::gate::{Gate, Pace};
+use crate::gate::{Gate, Pace, Turn, Work};
 use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::proxy_protocol::write::Version;
@@ -29,7 +30,7 @@ use crate::route::index::Mode;
 use crate::route::ways::{Chosen, Route, Termination, Way};
 use crate::snapshot::Listener;
 use crate::starttls::{self, Protocol};
-use crate::tls::handshake::{Terminated, first_turn};
+use crate::tls::handshake::{Terminated, challenge, first_turn};
 use crate::tls::wire::hello::reader::HelloReader;
 use crate::tls::wire::hello::{Hello, HelloError};
 
@@ -114,6 +115,11 @@ async fn stages<'l>(
     let (first, pool) = match read? {
         Ok(hello) => {
             entry.greeted(&hello);
+            let pace = Pace { gate, deadline };
+            if let Some(answer) = listener.challenge(&hello) {
+                let last = Box::pin(answer_challenge(client, answer, hello, pace, entry)).await?;
+                return Err(Ending::challenge_answered(last));
+            }
             let route = match listener.ways.choose(&hello) {
                 Chosen::Route(route) => route,
                 Chosen::Challenge => return Err(Ending::challenge()),
@@ -121,7 +127,6 @@ async fn stages<'l>(
             entry.routed(&route.name, route.way.mode());
             match &route.way {
                 Way::Terminate(termination) => {
-                    let pace = Pace { gate, deadline };
                     return terminate(client, termination, hello, pace, entry).await;
                 }
                 Way::Passthrough(pool) => (hello.raw, &**pool),
@@ -213,18 +218,13 @@ async fn terminate<'l>(
     let address = if needed { destination(client, entry).ip() } else { None };
     let choice = terminator.choose(&hello, address, Timestamp::now().as_second(), &mut ())?;
     let work = terminator.work(&hello);
-    if !pace.has_time_for(work) {
-        return Err(Ending::overloaded());
-    }
-    // Before rustls's state is made: many may wait here. Who waits until the end has not failed.
-    let turn = timeout_at(pace.deadline, Box::pin(first_turn(pace, work, client, &mut hello.raw))).await;
-    let turn = turn.map_err(|_| Ending::overloaded())??;
+    let turn = turn(client, work, &mut hello, pace).await?;
     entry.chosen(&choice);
     // Boxed here and below: only a few connections are in a handshake at one time, and all futures would reserve the
     // memory.
     let accepting = timeout_at(pace.deadline, Box::pin(terminator.accept(client, hello, choice, turn, pace)));
     let terminated = accepting.await.map_err(|_| Late::Handshake)??;
-    entry.agreed(&terminated, began.elapsed());
+    entry.agreed(&terminated.finished.negotiated, terminated.client.as_ref(), began.elapsed());
 
     // The backend is connected only now: a client that fails the handshake must not cost the backend a connection.
     let pool = &*termination.backend;
@@ -234,6 +234,36 @@ async fn terminate<'l>(
     let connected = Box::pin(reach(pool, about, entry)).await?;
     let Terminated { finished: session, tickets, .. } = terminated;
     Ok(Ready::Terminated(Terminating { session, tickets, connected, pool }))
+}
+
+/// Answers a certificate authority's challenge. Returns what is left to send; nothing else happens on the connection.
+async fn answer_challenge(
+    client: &mut Stream,
+    answer: Arc<CertifiedKey>,
+    mut hello: Hello,
+    pace: Pace<'_>,
+    entry: &mut Entry,
+) -> Result<Vec<u8>, Ending> {
+    if let Some(error) = hello.unacceptable {
+        return Err(error.into());
+    }
+    let began = Instant::now();
+    challenge::agree(&hello, &answer)?;
+    let turn = turn(client, Work::Full, &mut hello, pace).await?;
+    let accepting = timeout_at(pace.deadline, challenge::accept(client, hello, answer, turn, pace));
+    let answered = accepting.await.map_err(|_| Late::Handshake)??;
+    entry.agreed(&answered.negotiated, None, began.elapsed());
+    Ok(answered.last)
+}
+
+/// Waits for the first turn of a handshake, unless that would take too long.
+async fn turn<'g>(client: &mut Stream, work: Work, hello: &mut Hello, pace: Pace<'g>) -> Result<Turn<'g>, Ending> {
+    if !pace.has_time_for(work) {
+        return Err(Ending::overloaded());
+    }
+    // Before rustls's state is made: many may wait here. Who waits until the end has not failed.
+    let turn = timeout_at(pace.deadline, Box::pin(first_turn(pace, work, client, &mut hello.raw))).await;
+    Ok(turn.map_err(|_| Ending::overloaded())??)
 }
 
 async fn pass_through<'l>(

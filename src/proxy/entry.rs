@@ -20,7 +20,8 @@ use crate::observe::outcome::Outcome;
 use crate::proxy::ending::{Cause, Ending};
 use crate::route::index::Mode;
 use crate::tls::certificate::select::Choice;
-use crate::tls::handshake::Terminated;
+use crate::tls::record::handshaking::Negotiated;
+use crate::tls::trust::clients::identity::Identity;
 use crate::tls::wire::alert;
 use crate::tls::wire::hello::Hello;
 
@@ -115,8 +116,8 @@ impl Entry {
     }
 
     /// The handshake is complete.
-    pub(super) fn agreed(&mut self, terminated: &Terminated, took: Duration) {
-        let tls = facts::agreed(terminated);
+    pub(super) fn agreed(&mut self, negotiated: &Negotiated, client: Option<&Identity>, took: Duration) {
+        let tls = facts::agreed(negotiated);
         let labels = Agreed {
             version: tls.version,
             cipher: tls.cipher,
@@ -126,10 +127,8 @@ impl Entry {
         self.metrics.handshake(&self.record.listener, labels, took);
         self.record.tls = Some(tls);
         self.record.tls_handshake_time = Some(seconds(took));
-        self.record.client_certificate = terminated
-            .client
-            .as_ref()
-            .map(|client| Box::new(ClientCertificate { subject: client.subject.clone(), verified: true }));
+        self.record.client_certificate =
+            client.map(|client| Box::new(ClientCertificate { subject: client.subject.clone(), verified: true }));
     }
 
     /// The backend that the connection is for, before one of its servers is reached.

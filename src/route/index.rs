@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::tls::certificate::name::Name;
+use crate::tls::handshake::challenge;
 use crate::words::words;
 
 /// What is done with a connection.
@@ -41,7 +42,8 @@ pub enum Found {
     Route(usize),
     /// No route takes it.
     None,
-    /// It is a certificate authority's challenge (RFC 8737), which only a route that asks for `acme-tls/1` may take.
+    /// It is a certificate authority's challenge (RFC 8737) that is not pending here. Only a route that asks for `acme-tls/1`
+    /// may take it.
     Challenge,
 }
 
@@ -165,8 +167,8 @@ pub fn shown(protocol: &[u8]) -> String {
     protocol.escape_ascii().to_string()
 }
 
-/// RFC 8737 section 6.2.
-pub const ACME: &[u8] = b"acme-tls/1";
+/// The protocol of an authority's challenge.
+pub const ACME: &[u8] = challenge::PROTOCOL;
 
 /// The names of the listener's own way, and of the one for what is not TLS. No route can have them.
 pub const RESERVED: [&str; 2] = [DEFAULT, NOT_TLS];

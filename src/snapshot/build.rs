@@ -17,6 +17,7 @@ use crate::limit::prefixes::Prefixes;
 use crate::snapshot::reading::Reading;
 use crate::snapshot::{Built, Listener, Snapshot, backend_tls, health, ways};
 use crate::tls::certificate::store::Trust;
+use crate::tls::handshake::challenge::Challenges;
 use crate::tls::record::Layer;
 use crate::warning::Warning;
 
@@ -33,7 +34,7 @@ impl Snapshot {
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let same = before.listeners.get(&settings.name).map(Arc::as_ref);
-            if let Some(listener) = listener(settings, same, &pools, layer, &mut reading) {
+            if let Some(listener) = listener(settings, same, &pools, layer, &before.challenges, &mut reading) {
                 listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
         }
@@ -44,7 +45,8 @@ impl Snapshot {
         }
         warnings.splice(..0, config.warnings.iter().map(|warning| Warning::new(warning.clone())));
         let by_name = pools.iter().map(|pool| (Arc::clone(pool.name()), Arc::clone(pool))).collect();
-        let snapshot = Self { listeners, pools, by_name, store: loading.finish() };
+        let snapshot =
+            Self { listeners, pools, by_name, store: loading.finish(), challenges: Arc::clone(&before.challenges) };
         Ok(Built { snapshot, warnings, failures, unusable })
     }
 }
@@ -56,6 +58,7 @@ fn listener(
     same: Option<&Listener>,
     pools: &[Arc<Pool>],
     layer: Layer,
+    challenges: &Arc<Challenges>,
     reading: &mut Reading<'_>,
 ) -> Option<Listener> {
     let failures = reading.failures.len();
@@ -68,6 +71,7 @@ fn listener(
         load_failures: reading.failures.len() - failures,
         admission: Admission::new(Prefixes::new(allow, deny), counts.clone(), same.map(|same| &same.admission)),
         trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
+        challenges: Arc::clone(challenges),
     })
 }
 

@@ -13,6 +13,7 @@ mod balance;
 mod behind_finished;
 mod cert_tools;
 mod certificates;
+mod challenges;
 mod client_certificates;
 mod clients;
 mod command_line;

@@ -118,7 +118,12 @@ impl Ending {
         Self::with(Outcome::Overloaded, Farewell::Notice(AlertDescription::InternalError))
     }
 
-    /// A challenge of a certificate authority (RFC 8737) for which there is no route. Whatever else it offers, there is
+    /// A challenge of a certificate authority was answered. `last` is what is left to send, close_notify included.
+    pub fn challenge_answered(last: Vec<u8>) -> Self {
+        Self::with(Outcome::AcmeChallenge, Farewell::Words(last))
+    }
+
+    /// A challenge of a certificate authority (RFC 8737) that is not pending, and for which there is no route. Whatever else it offers, there is
     /// no protocol in common.
     pub fn challenge() -> Self {
         Self::with(Outcome::NoCommonProtocol, Farewell::Alert(AlertDescription::NoApplicationProtocol))

@@ -123,6 +123,7 @@ fn before_a_handshake() -> Vec<Row> {
             "a challenge of a certificate authority (acme-tls/1)",
             alert(Alert::NoApplicationProtocol),
         ),
+        (Ending::challenge_answered(words()), Outcome::AcmeChallenge, "", Farewell::Words(words())),
         (Ending::rejected(by_default, &ways), Outcome::NoRoute, "", alert(Alert::UnrecognisedName)),
         (Ending::rejected(by_route, &ways), Outcome::RouteRejected, "", alert(Alert::UnrecognisedName)),
         (Refusal::NoCommonVersion.into(), Outcome::NoCommonVersion, "", alert(Alert::ProtocolVersion)),
@@ -272,6 +273,12 @@ fn every_outcome_but_those_of_tlsgate_itself_is_the_end_of_some_error() {
     assert!(all.len() > 50, "{all:?}");
     let all = all.into_iter().filter(|name| name.chars().all(char::is_alphanumeric)).collect::<BTreeSet<_>>();
     assert_eq!(seen, all);
+}
+
+#[test]
+fn an_answered_challenge_is_no_failed_handshake_and_a_refused_one_is() {
+    assert!(!Ending::challenge_answered(Vec::new()).cause.outcome.is_failed_handshake());
+    assert!(Ending::challenge().cause.outcome.is_failed_handshake());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::observe::access::record::{Served, Tls};
 use crate::route::index;
 use crate::tls::certificate::select::{Choice, Tier};
-use crate::tls::handshake::Terminated;
+use crate::tls::record::handshaking::Negotiated;
 use crate::tls::wire::codes;
 
 pub(super) fn served(choice: &Choice) -> Served {
@@ -19,8 +19,7 @@ pub(super) fn served(choice: &Choice) -> Served {
     }
 }
 
-pub(super) fn agreed(terminated: &Terminated) -> Tls {
-    let negotiated = &terminated.finished.negotiated;
+pub(super) fn agreed(negotiated: &Negotiated) -> Tls {
     Tls {
         version: always(codes::version_name(negotiated.version)),
         cipher: always(codes::suite_name(negotiated.suite)),
