@@ -1,4 +1,5 @@
 //! Certificates that keep themselves: asks authorities for certificates (RFC 8555), and renews them in time. Must not know:
 //! listeners, how settings are written, who shows its state.
 
+pub mod responder;
 pub mod settings;

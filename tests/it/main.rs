@@ -37,6 +37,7 @@ mod process;
 mod proxy_protocol;
 mod refusals;
 mod reload;
+mod responder;
 mod routes;
 mod samba;
 mod second_hello;
