@@ -17,6 +17,7 @@ mod policy;
 pub mod probe;
 mod reload;
 mod run;
+mod running;
 mod schema;
 mod ticket_key;
 mod version;
@@ -56,7 +57,7 @@ enum Verb {
     /// Make a running tlsgate read everything again, and show what has changed or what is wrong.
     Reload {
         #[command(flatten)]
-        target: reload::Target,
+        target: running::Target,
     },
     /// Show which certificate, version, cipher and group a client would get, and why. Exits with 1 if it would be refused.
     Explain(#[command(flatten)] explain::Question),
