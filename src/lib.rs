@@ -26,7 +26,7 @@
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
 //! | 9 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, admin::request, explain, reload, snapshot, config, tls, observe::log, files, net |
-//! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning |
+//! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, starttls, tls, files, words |
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
@@ -55,10 +55,10 @@
 //! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, backend, tls, background, files, warning, limit, net |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
-//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit |
-//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::located, backend, route::index, starttls, tls, observe, limit, net |
-//! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net |
-//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words |
+//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit, acme::settings |
+//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, words |
+//! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings |
+//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net, gate |

@@ -166,12 +166,19 @@ impl Wanted {
     /// Its folder below `[state] directory`. The same for the same names in any order.
     pub fn folder(&self) -> PathBuf {
         let mut sorted: Vec<String> = self.identifiers.iter().map(ToString::to_string).collect();
-        sorted.sort_unstable();
+        // A wildcard comes last, since it says least about what it is for.
+        sorted.sort_unstable_by_key(|name| (name.starts_with('*'), name.clone()));
         let hash = crypto::sha256(sorted.join("\n").as_bytes());
         let short: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         // The first name is for the person who looks into the folder; `*` and `:` are awkward in a shell.
-        let first = self.identifiers.first().map(ToString::to_string).unwrap_or_default();
-        let first: String = first.chars().map(|c| if c == '*' || c == ':' { '_' } else { c }).take(64).collect();
+        let first: String = sorted
+            .first()
+            .map(String::as_str)
+            .unwrap_or_default()
+            .chars()
+            .map(|c| if c == '*' || c == ':' { '_' } else { c })
+            .take(64)
+            .collect();
         PathBuf::from("acme")
             .join(&*self.authority)
             .join("certificates")
@@ -204,6 +211,7 @@ mod tests {
             name.rsplit_once('-').map(|(_, hash)| hash.to_owned()).unwrap()
         };
         assert_eq!(tail(&["a.example", "*.b.example"]), tail(&["*.b.example", "a.example"]));
+        assert_eq!(wanted(&["*.b.example", "a.example"]).folder(), wanted(&["a.example", "*.b.example"]).folder());
         assert_ne!(tail(&["a.example"]), tail(&["b.example"]));
         let folder = wanted(&["*.b.example"]).folder();
         assert!(folder.to_str().unwrap().starts_with("acme/a/certificates/_.b.example-"), "{folder:?}");

@@ -7,6 +7,7 @@ use crate::config::decode::outline::Outline;
 use crate::config::decode::{Faults, Table};
 use crate::config::located::ConfigError;
 
+pub mod acme;
 pub mod admin;
 pub mod backend;
 pub mod backend_tls;
@@ -19,7 +20,9 @@ pub mod policy;
 pub mod resolver;
 pub mod route;
 pub mod runtime;
+pub mod state;
 
+use acme::Acme;
 use admin::Admin;
 use backend::Backend;
 use listener::Listener;
@@ -27,6 +30,7 @@ use log::Log;
 use policy::Policy;
 use resolver::Resolver;
 use runtime::Runtime;
+use state::State;
 
 /// A whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct File {
     pub log: Log,
     pub runtime: Runtime,
     pub resolver: Resolver,
+    pub state: State,
+    pub acme: Vec<Acme>,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
     pub policies: Vec<Policy>,
@@ -73,6 +79,8 @@ impl File {
             log: root.table("log", Log::read),
             runtime: root.table("runtime", Runtime::read),
             resolver: root.table("resolver", Resolver::read),
+            state: root.table("state", State::read),
+            acme: root.named_tables("acme", Acme::read),
             listeners: root.tables("listener", Listener::read),
             backends: root.named_tables("backend", Backend::read),
             policies: root.named_tables("policy", Policy::read),

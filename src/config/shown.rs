@@ -4,6 +4,7 @@
 //! Every struct is destructured without `..`: a key that is added but not shown does not compile. Paths of secrets are
 //! shown, never the secrets.
 
+mod acme;
 mod admin;
 mod backend;
 mod backend_tls;
@@ -16,6 +17,7 @@ mod policy;
 mod resolver;
 mod route;
 mod runtime;
+mod state;
 pub mod table;
 pub mod values;
 pub mod written;
@@ -25,13 +27,27 @@ use table::{Form, Table, Tables};
 
 /// The whole configuration.
 pub fn config(config: &Config) -> Table {
-    let Config { admin, log, runtime, resolver, listeners, backends, policies, warnings: _ } = config;
+    let Config {
+        admin,
+        log,
+        runtime,
+        resolver,
+        state,
+        acme,
+        authority_files: _,
+        listeners,
+        backends,
+        policies,
+        warnings: _,
+    } = config;
     let policies = policies.iter().map(|policy| (policy.name.to_string(), policy::table(policy))).collect();
     Table::default()
         .key("admin", admin::table(admin))
         .key("log", log::table(log))
         .key("runtime", runtime::table(runtime))
         .key("resolver", resolver::table(resolver))
+        .key("state", state::table(state))
+        .key("acme", acme::tables(acme))
         .key("listener", listener::tables(listeners))
         .key("policy", Tables { one: "policy", form: Form::Named, all: policies })
         .key("backend", backend::tables(backends))

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::config::file::File;
 
+mod acme;
 mod many;
 mod policies;
 mod reference;

@@ -4,11 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::acme::settings::Settings as Acme;
 use crate::backend::discover::settings::Settings as Resolver;
 use crate::config::file::File;
 use crate::config::located::ConfigError;
 use crate::tls::policy::Policy;
 
+pub mod acme;
 pub mod admin;
 pub mod backend;
 pub mod backend_tls;
@@ -20,12 +22,14 @@ pub mod log;
 pub mod reference;
 pub mod route;
 pub mod runtime;
+pub mod state;
 
 mod paths;
 mod policy;
 mod resolver;
 mod wording;
 
+use acme::{Authorities, Files};
 use admin::Admin;
 use backend::Backend;
 use listener::{Listener, Listeners};
@@ -33,6 +37,7 @@ use log::Log;
 use policy::Policies;
 use reference::Backends;
 use runtime::Runtime;
+use state::State;
 
 /// A valid configuration. Paths are resolved, names are parsed, references exist.
 #[derive(Debug, Clone)]
@@ -41,6 +46,11 @@ pub struct Config {
     pub log: Log,
     pub runtime: Runtime,
     pub resolver: Arc<Resolver>,
+    pub state: State,
+    /// Which authorities are used, and which certificates are ordered from them.
+    pub acme: Arc<Acme>,
+    /// The files of the authorities, in the order of their sections.
+    pub authority_files: Vec<Files>,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
     /// Those of `[policy.NAME]`.
@@ -51,7 +61,7 @@ pub struct Config {
 
 /// Validates; relative paths start from `folder`.
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
-    let File { admin, log, runtime, resolver, listeners, backends, policies } = file;
+    let File { admin, log, runtime, resolver, state, acme, listeners, backends, policies } = file;
     let mut errors = Vec::new();
     // Backends refer to policies by name, and listeners to both.
     let policies = Policies::validated(policies, &mut errors);
@@ -66,8 +76,10 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     }
     let resolver = Arc::new(resolver::validated(resolver, &mut errors));
     let admin = admin::validated(admin, folder, &mut errors);
+    let state = state::validated(state, folder, &mut errors);
+    let authorities = Authorities::validated(acme, state, folder, &mut errors);
     let by_name = Backends::new(&backends);
-    let mut check = Listeners::new(folder, &by_name, &policies, &admin, errors);
+    let mut check = Listeners::new(folder, &by_name, &policies, &authorities, &admin, errors);
     let listeners: Vec<Listener> = listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
     let errors = check.errors;
     if !errors.is_empty() {
@@ -79,7 +91,10 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let of_backends = backends.iter().filter_map(|backend| {
         Some((format!("backend {:?}", backend.settings.name), &*backend.tls.as_ref()?.policy.name))
     });
-    let (policies, warnings) = policies.into_used(of_listeners.chain(of_backends));
+    let (policies, mut warnings) = policies.into_used(of_listeners.chain(of_backends));
+    let sources: Vec<_> = listeners.iter().flat_map(Listener::sources).collect();
+    let acme::Kept { settings: acme, files: authority_files, state, warnings: more } = authorities.into_kept(&sources);
+    warnings.extend(more);
     let (log, runtime) = (log::validated(log, folder), runtime::validated(runtime));
-    Ok(Config { admin, log, runtime, resolver, listeners, backends, policies, warnings })
+    Ok(Config { admin, log, runtime, resolver, state, acme, authority_files, listeners, backends, policies, warnings })
 }

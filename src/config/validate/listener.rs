@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::config::file::listener::Listener as Written;
 use crate::config::located::{ConfigError, Located};
+use crate::config::validate::acme::Authorities;
 use crate::config::validate::admin::Admin;
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::limits::{self, Limits};
@@ -104,6 +105,7 @@ pub(super) struct Listeners<'a> {
     folder: &'a Path,
     backends: &'a Backends<'a>,
     policies: &'a Policies,
+    authorities: &'a Authorities,
     names: HashSet<String>,
     /// Each address, with the key path of the listener that has it.
     addresses: HashMap<Address, String>,
@@ -115,13 +117,15 @@ impl<'a> Listeners<'a> {
         folder: &'a Path,
         backends: &'a Backends<'a>,
         policies: &'a Policies,
+        authorities: &'a Authorities,
         admin: &Admin,
         errors: Vec<ConfigError>,
     ) -> Self {
         // Port 0 is any free port, which the kernel chooses: it cannot be taken.
-        let taken = admin.listen.iter().map(|listen| &listen.value).filter(|address| address.port() != Some(0));
-        let addresses = taken.map(|address| (address.clone(), "admin".to_owned())).collect();
-        Self { folder, backends, policies, names: HashSet::new(), addresses, errors }
+        let admins = admin.listen.iter().map(|listen| (listen.value.clone(), "admin".to_owned()));
+        let taken = authorities.addresses().chain(admins);
+        let addresses = taken.filter(|(address, _)| address.port() != Some(0)).collect();
+        Self { folder, backends, policies, authorities, names: HashSet::new(), addresses, errors }
     }
 
     pub(super) fn listener(&mut self, mut written: Written) -> Option<Listener> {
@@ -145,6 +149,7 @@ impl<'a> Listeners<'a> {
             backend: backend.as_ref().map(Option::as_ref),
             require_sni: written.require_sni.value,
             folder: self.folder,
+            authorities: self.authorities,
             backends: self.backends,
         };
         let routes = route::validated(written.routes, &inherited, &mut self.errors);
@@ -209,7 +214,11 @@ impl<'a> Listeners<'a> {
             }
             RouteMode::Passthrough | RouteMode::Reject => list.unwrap_or_default(),
         };
-        Some(list.into_iter().filter_map(|source| certificate(source, self.folder, &mut self.errors)).collect())
+        Some(
+            list.into_iter()
+                .filter_map(|source| certificate(source, self.folder, self.authorities, &mut self.errors))
+                .collect(),
+        )
     }
 
     /// The backend for what no route takes. The outer `None` is for one that is wrong, which is reported.

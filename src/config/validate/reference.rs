@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::located::{ConfigError, Located};
+use crate::config::validate::acme::Authorities;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::wording::listed;
-use crate::config::values::certificates::CertificateSource;
+use crate::config::values::certificates::{CertificateSource, Written};
 use crate::tls::certificate::source::Source;
 
 /// A backend that a key names.
@@ -70,15 +71,21 @@ pub(super) fn known_bare_backend(
     found
 }
 
-/// A source, with relative paths resolved below `folder`, that of the configuration.
+/// A source, with relative paths resolved below `folder`, that of the configuration. An authority that it names must be one
+/// of `authorities`.
 pub(super) fn certificate(
     source: Located<CertificateSource>,
     folder: &Path,
+    authorities: &Authorities,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Located<Source>> {
     let place = source.place();
     match source.value.0 {
-        Ok(value) => Some(Located { value: value.below(folder), at: source.at, path: source.path }),
+        Ok(Written::There(value)) => Some(Located { value: value.below(folder), at: source.at, path: source.path }),
+        Ok(Written::Ordered(asked)) => {
+            let value = authorities.source(asked, &place, errors)?;
+            Some(Located { value, at: source.at, path: source.path })
+        }
         Err(faults) => {
             errors.extend(faults.into_iter().map(|fault| place.error(fault)));
             None

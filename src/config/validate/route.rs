@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::file::route::Route as Written;
 use crate::config::located::{ConfigError, Located};
+use crate::config::validate::acme::Authorities;
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{BackendRef, Backends, certificate, known_backend, known_bare_backend};
@@ -47,6 +48,7 @@ pub(super) struct Inherited<'a> {
     pub(super) backend: Option<Option<&'a BackendRef>>,
     pub(super) require_sni: bool,
     pub(super) folder: &'a Path,
+    pub(super) authorities: &'a Authorities,
     pub(super) backends: &'a Backends<'a>,
 }
 
@@ -112,7 +114,8 @@ fn one(written: Written, name: Arc<str>, inherited: &Inherited<'_>, errors: &mut
     };
     let alpn = protocols(&written, inherited, errors);
     let sources = written.certificates.iter().flatten().cloned();
-    let certificates: Vec<_> = sources.filter_map(|source| certificate(source, inherited.folder, errors)).collect();
+    let certificates: Vec<_> =
+        sources.filter_map(|source| certificate(source, inherited.folder, inherited.authorities, errors)).collect();
     let backend = backend(&written, inherited, errors)?;
     let client_auth = match written.client_auth {
         Some(own) => client_auth::validated(own, inherited.folder, errors),

@@ -46,7 +46,7 @@ fn general(path: &str) -> String {
     let parts = path.split('.').filter(|part| part.parse::<usize>().is_err());
     let parts: Vec<&str> = parts.collect();
     match parts[..] {
-        [named @ ("backend" | "policy"), _, ref rest @ ..] => format!("{named}.*.{}", rest.join(".")),
+        [named @ ("acme" | "backend" | "policy"), _, ref rest @ ..] => format!("{named}.*.{}", rest.join(".")),
         _ => parts.join("."),
     }
 }

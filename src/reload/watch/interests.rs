@@ -34,6 +34,8 @@ impl Interests {
             }
             interests.files.extend(backend.health.iter().flat_map(|health| health.files()).map(Into::into));
         }
+        // An order that has failed for want of one of them is tried again after a reload.
+        interests.files.extend(config.authority_files.iter().flat_map(|files| files.paths().cloned()));
         if let Target::File(path) = &config.log.access {
             interests.written.insert(path.clone());
         }

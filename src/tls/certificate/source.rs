@@ -12,11 +12,13 @@ use crate::tls::certificate::store::Loading;
 use crate::tls::certificate::store::error::StoreError;
 use crate::tls::certificate::store::loaded::Loaded;
 use kind::{Kind, Watched};
+use ordered::Ordered;
 use pair::Pair;
 use path::AtPath;
 
 pub mod folder;
 pub mod kind;
+pub mod ordered;
 pub mod pair;
 mod path;
 
@@ -28,6 +30,7 @@ pub struct Source(Any);
 enum Any {
     Path(AtPath),
     Pair(Pair),
+    Ordered(Ordered),
 }
 
 impl Source {
@@ -39,6 +42,19 @@ impl Source {
     /// The files of one certificate.
     pub fn pair(pair: Pair) -> Self {
         Self(Any::Pair(pair))
+    }
+
+    /// Certificates that an authority issues.
+    pub fn ordered(ordered: Ordered) -> Self {
+        Self(Any::Ordered(ordered))
+    }
+
+    /// What is ordered, where an authority issues its certificates.
+    pub fn as_ordered(&self) -> Option<&Ordered> {
+        match &self.0 {
+            Any::Ordered(ordered) => Some(ordered),
+            Any::Path(_) | Any::Pair(_) => None,
+        }
     }
 
     /// Loads its certificates. A file that the operator named must load. Of the files in a folder, one that cannot be used
@@ -64,6 +80,7 @@ impl Source {
         match &mut self.0 {
             Any::Path(path) => path.resolve(folder),
             Any::Pair(pair) => pair.resolve(folder),
+            Any::Ordered(ordered) => ordered.resolve(folder),
         }
         self
     }
@@ -77,6 +94,7 @@ impl Source {
         match &self.0 {
             Any::Path(path) => path,
             Any::Pair(pair) => pair,
+            Any::Ordered(ordered) => ordered,
         }
     }
 }

@@ -21,6 +21,26 @@ ca = ["ca.pem"]
 [[listener.route]]
 server_names = ["second.test"]
 
+[state]
+directory = "state"
+
+[acme.one]
+directory = "https://a.test/directory"
+http = ["127.0.0.1:80"]
+[acme.one.eab]
+kid = "a"
+key_file = "key"
+[acme.one.dns]
+server = "127.0.0.1"
+zone = "a.test"
+tsig_name = "a"
+tsig_key_file = "key"
+
+[acme.two]
+directory = "https://a.test/directory"
+[acme.two.dns]
+program = "publish"
+
 [policy.lists]
 versions = ["TLSv1.3", "TLSv1.2"]
 ciphers = ["TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"]
@@ -75,6 +95,27 @@ pub(super) const KEYS: &[Case] = &[
     ("resolver.timeout", "'1s'", "'2s'", &[]),
     ("resolver.min_ttl", "'1s'", "'2s'", &[]),
     ("resolver.max_ttl", "'10s'", "'20s'", &[]),
+    ("state.directory", "'a'", "'b'", &[]),
+    ("acme.one.directory", "'https://a.test/'", "'https://b.test/'", &[]),
+    ("acme.one.contact", "", "['mailto:a@a.test']", &[]),
+    ("acme.one.accept_terms", "false", "true", &[]),
+    ("acme.one.ca", "'a'", "'b'", &[]),
+    ("acme.one.eab.kid", "'a'", "'b'", &[]),
+    ("acme.one.eab.key_file", "'a'", "'b'", &[]),
+    ("acme.one.profile", "", "'short'", &[]),
+    ("acme.one.challenges", "['tls-alpn-01', 'http-01', 'dns-01']", "['http-01', 'dns-01']", &[]),
+    ("acme.one.dns.server", "'127.0.0.1:53'", "'[::1]:53'", &[]),
+    ("acme.one.dns.zone", "'a.test'", "'b.test'", &[]),
+    ("acme.one.dns.tsig_name", "'a'", "'b'", &[]),
+    ("acme.one.dns.tsig_key_file", "'a'", "'b'", &[]),
+    ("acme.one.dns.tsig_algorithm", "'hmac-sha256'", "'hmac-sha512'", &[]),
+    ("acme.two.dns.program", "'a'", "'b'", &[]),
+    ("acme.one.http", "['127.0.0.1:80']", "['127.0.0.1:81']", &[]),
+    ("acme.one.tls_port", "443", "444", &[]),
+    ("acme.one.http_port", "80", "81", &[]),
+    ("acme.one.check", "true", "false", &[]),
+    ("acme.one.timeout", "'30s'", "'1m'", &[]),
+    ("acme.one.fallback", "", "['two']", &[]),
     ("listener.0.name", "'main'", "'other'", &[]),
     ("listener.0.listen", "['127.0.0.1:1']", "['127.0.0.1:1', 'unix:socket']", &[]),
     ("listener.0.socket_mode", "'0600'", "'0660'", &[]),

@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::tls::certificate::certified::Certificate;
+use crate::tls::certificate::name::Name;
 use crate::tls::certificate::select::Entry;
 use crate::warning::Warning;
 
@@ -32,6 +34,17 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
     /// One for each certificate of a folder that could not be loaded.
     pub failures: Vec<Warning>,
+    /// Certificates that are ordered and not there yet.
+    pub pending: Vec<Pending>,
+}
+
+/// A certificate that an authority is to issue, and for which there is no other one of the same source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The name of the authority.
+    pub authority: Arc<str>,
+    pub names: Vec<Name>,
+    pub addresses: Vec<IpAddr>,
 }
 
 /// Merges a certificate that was found twice: it counts once, at its first place, with the longer chain, since a client may
