@@ -4,13 +4,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::timeout;
 
 pub mod settings;
-pub(super) mod system;
+pub(crate) mod system;
 
 use settings::Settings;
 use system::{Resolvers, System};
@@ -96,7 +94,8 @@ impl Asking<'_> {
     /// Every address of a name, and the shortest TTL, in seconds.
     async fn addresses(&self, name: &str, port: u16) -> Result<(Vec<Found>, u32), String> {
         let parsed = parsed(name)?;
-        let (v4, v6) = tokio::join!(self.ask(&parsed, RecordType::A), self.ask(&parsed, RecordType::AAAA));
+        let (v4, v6) =
+            tokio::join!(self.resolvers.ask(&parsed, RecordType::A), self.resolvers.ask(&parsed, RecordType::AAAA));
         let server = |ip| Found { priority: 0, address: SocketAddr::new(ip, port), weight: 1, target: name.to_owned() };
         // A family whose question failed keeps its addresses; one without records has none.
         let kept = |is_v4: bool| {
@@ -126,7 +125,7 @@ impl Asking<'_> {
 
     /// The same for the targets of SRV records, and the targets with port 0.
     async fn services(&self, name: &str) -> Result<((Vec<Found>, u32), Vec<String>), String> {
-        let (records, mut shortest) = self.ask(&parsed(name)?, RecordType::SRV).await?;
+        let (records, mut shortest) = self.resolvers.ask(&parsed(name)?, RecordType::SRV).await?;
         let (mut found, mut trouble) = (Vec::new(), None);
         let services = records.into_iter().flatten().filter_map(|data| match data {
             // A target of "." means that there is no such service (RFC 2782).
@@ -154,34 +153,6 @@ impl Asking<'_> {
         match trouble {
             Some(trouble) if found.is_empty() => Err(trouble),
             _ => Ok(((found, shortest), without_port)),
-        }
-    }
-
-    /// The records of that type, and the shortest TTL, in seconds. `None` where the name has none, or does not exist.
-    async fn ask(&self, name: &Name, kind: RecordType) -> Result<(Option<Vec<RData>>, u32), String> {
-        if let Some(known) = self.resolvers.hosts(name, kind) {
-            return Ok((Some(known), u32::MAX));
-        }
-        // As in the C library: a name in the file of hosts has only the addresses that are there.
-        if [RecordType::A, RecordType::AAAA].into_iter().any(|other| self.resolvers.hosts(name, other).is_some()) {
-            return Ok((None, 0));
-        }
-        let mut answer = self.resolvers.with_edns()?.lookup(name.clone(), kind).await;
-        // A name server that does not know EDNS answers like this, and is asked again without it (RFC 6891 section 7).
-        if let Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::FormErr | ResponseCode::NotImp))) = answer {
-            answer = self.resolvers.without_edns()?.lookup(name.clone(), kind).await;
-        }
-        match answer {
-            Ok(answer) => {
-                let records = answer.answers();
-                let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
-                let data =
-                    records.iter().filter(|record| record.record_type() == kind).map(|record| record.data.clone());
-                Ok((Some(data.collect()), ttl))
-            }
-            Err(NetError::Dns(DnsError::NoRecordsFound(_))) => Ok((None, 0)),
-            Err(NetError::Dns(DnsError::ResponseCode(code))) => Err(format!("the name server answered {code}")),
-            Err(error) => Err(error.to_string()),
         }
     }
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::op::Query;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 use hickory_resolver::{Hosts, TokioResolver};
@@ -16,7 +17,7 @@ use crate::files;
 
 /// The system's files.
 #[derive(Debug)]
-pub(in crate::backend) struct System {
+pub(crate) struct System {
     resolv_conf: File<(ResolverConfig, ResolverOpts)>,
     hosts: File<Hosts>,
 }
@@ -63,7 +64,7 @@ impl System {
     }
 
     /// The resolvers according to the settings and the current files.
-    pub(super) fn resolvers(&self, settings: &Settings) -> Resolvers {
+    pub(crate) fn resolvers(&self, settings: &Settings) -> Resolvers {
         let hosts = self.hosts.current(|text| {
             let mut hosts = Hosts::default();
             hosts.read_hosts_conf(text).map_err(|error| error.to_string())?;
@@ -104,7 +105,7 @@ fn asking(settings: &Settings) -> ResolverConfig {
 }
 
 /// The file of hosts, and the resolvers, each made when it is first needed.
-pub(super) struct Resolvers {
+pub(crate) struct Resolvers {
     /// The name servers, or the reason why there are none.
     config: Result<(ResolverConfig, ResolverOpts), String>,
     hosts: Arc<Hosts>,
@@ -113,19 +114,52 @@ pub(super) struct Resolvers {
 }
 
 impl Resolvers {
+    /// The records of that type, and the shortest TTL, in seconds. `None` where the name has none, or does not exist.
+    pub(crate) async fn ask(&self, name: &Name, kind: RecordType) -> Result<(Option<Vec<RData>>, u32), String> {
+        if let Some(known) = self.hosts(name, kind) {
+            return Ok((Some(known), u32::MAX));
+        }
+        // As in the C library: a name in the file of hosts has only the addresses that are there.
+        let other = match kind {
+            RecordType::A => Some(RecordType::AAAA),
+            RecordType::AAAA => Some(RecordType::A),
+            _ => None,
+        };
+        if other.is_some_and(|other| self.hosts(name, other).is_some()) {
+            return Ok((None, 0));
+        }
+        let mut answer = self.with_edns()?.lookup(name.clone(), kind).await;
+        // A name server that does not know EDNS answers like this, and is asked again without it (RFC 6891 section 7).
+        if let Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::FormErr | ResponseCode::NotImp))) = answer {
+            answer = self.without_edns()?.lookup(name.clone(), kind).await;
+        }
+        match answer {
+            Ok(answer) => {
+                let records = answer.answers();
+                let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
+                let data =
+                    records.iter().filter(|record| record.record_type() == kind).map(|record| record.data.clone());
+                Ok((Some(data.collect()), ttl))
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(_))) => Ok((None, 0)),
+            Err(NetError::Dns(DnsError::ResponseCode(code))) => Err(format!("the name server answered {code}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// The records of the file of hosts. They need no name server.
-    pub(super) fn hosts(&self, name: &Name, kind: RecordType) -> Option<Vec<RData>> {
+    fn hosts(&self, name: &Name, kind: RecordType) -> Option<Vec<RData>> {
         let found = self.hosts.lookup_static_host(&Query::query(name.clone(), kind))?;
         Some(found.answers().iter().map(|record| record.data.clone()).collect())
     }
 
     /// A resolver with the system's options, which means with EDNS by default.
-    pub(super) fn with_edns(&self) -> Result<&TokioResolver, String> {
+    fn with_edns(&self) -> Result<&TokioResolver, String> {
         self.made(&self.with_edns, |_| {})
     }
 
     /// The same for name servers that do not know EDNS.
-    pub(super) fn without_edns(&self) -> Result<&TokioResolver, String> {
+    fn without_edns(&self) -> Result<&TokioResolver, String> {
         self.made(&self.without_edns, |options| options.edns0 = false)
     }
 
