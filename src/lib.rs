@@ -63,6 +63,9 @@
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net, gate |
 //! | 3 | `acme::responder` | answers http-01, and redirects everything else to https; its own thread and runtime | tls::certificate::name, net |
+//! | 3 | `acme::check` | the check from here before an authority is asked to check; dns-persist-01's record | acme::lookup, acme::settings, tls::certificate::name, tls::wire, tls::crypto |
+//! | 3 | `acme::lookup` | look-ups for checks: TXT records, aliases, addresses, a zone's name servers | backend::discover |
+//! | 3 | `acme::publish` | publishes records in the DNS: by updates with a signature, or with a program | acme::settings, files, words |
 //! | 3 | `acme::settings` | which authorities are used, and which certificates are to be kept | tls::certificate::name, tls::crypto, words |
 //! | 3 | `backend::upkeep` | looks up names and checks the health of servers; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |
 //! | 3 | `backend::connect` | connects to a server of a pool, and to another one if that fails | backend::pool, backend::server, backend::failure, tls::handshake::connect, tls::record, net, gate |
