@@ -69,6 +69,9 @@ pub(crate) struct Options {
     /// Draws the table to this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Measures nothing: shows what earlier runs have written with --json, as one table.
+    #[arg(long, value_delimiter = ',', value_name = "FILES")]
+    pub(crate) from: Vec<PathBuf>,
     /// Prints the settings that each proxy got.
     #[arg(long)]
     settings: bool,
@@ -82,6 +85,9 @@ pub(crate) struct Options {
 
 /// Returns the tables. Without a network it only lists the proxies.
 pub(crate) fn run(options: &Options, network: Option<Network>) -> io::Result<String> {
+    if !options.from.is_empty() {
+        return options.shown_again();
+    }
     let (peers, missing) = options.peers_found();
     let all = rows::all(options.quick);
     let (idle, certificates) = options.sizes();
@@ -180,6 +186,15 @@ impl Options {
             }
         }
         (peers, missing)
+    }
+
+    fn shown_again(&self) -> io::Result<String> {
+        let read = |path: &PathBuf| Ok::<Report, io::Error>(serde_json::from_slice(&fs::read(path)?)?);
+        let runs = self.from.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let shown = |name: &str| self.peers.is_empty() || self.peers.iter().any(|peer| peer == name);
+        let mut merged = Report::merged(runs, shown).ok_or_else(|| io::Error::other("--from: no file"))?;
+        merged.results.retain(|row| self.wants(&row.row));
+        self.write(&merged)
     }
 
     fn wants(&self, row: &str) -> bool {

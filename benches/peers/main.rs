@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         _ => {
             let options = command::Options::parse();
             // Before there are other threads.
-            let network = if options.list { None } else { Some(network::enter()) };
+            let network = if options.list || !options.from.is_empty() { None } else { Some(network::enter()) };
             command::run(&options, network)
         }
     };

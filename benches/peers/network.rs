@@ -12,7 +12,7 @@ use socket2::SockRef;
 const CONGESTION: &str = "cubic";
 
 /// The state of the network, for the report.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Network {
     /// Whether it belongs to this run alone.
     pub(crate) own: bool,

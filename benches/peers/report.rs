@@ -4,14 +4,14 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
 
 /// Gaps below this are ties.
 const TIE: f64 = 0.10;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) commit: String,
     pub(crate) processor: String,
@@ -25,7 +25,7 @@ pub(crate) struct Report {
     pub(crate) results: Vec<Outcome>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct About {
     pub(crate) name: String,
     pub(crate) about: String,
@@ -33,7 +33,7 @@ pub(crate) struct About {
 }
 
 /// One row.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) row: String,
     pub(crate) what: String,
@@ -44,7 +44,7 @@ pub(crate) struct Outcome {
 }
 
 /// Which of two figures is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Better {
     Less,
@@ -62,7 +62,7 @@ impl Better {
 }
 
 /// One proxy in one row.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Cell {
     pub(crate) samples: Vec<f64>,
     /// Why there are no samples, or no more of them.
@@ -128,6 +128,26 @@ impl Outcome {
 }
 
 impl Report {
+    /// One report of several runs on the same machine: all rows, and of a row that is in two of them the later. Without
+    /// the proxies that `shown` leaves out.
+    pub(crate) fn merged(runs: Vec<Self>, shown: impl Fn(&str) -> bool) -> Option<Self> {
+        let mut merged = runs.into_iter().reduce(|mut all: Self, next| {
+            all.results.retain(|old| next.results.iter().all(|new| new.row != old.row));
+            all.results.extend(next.results);
+            let known = |name: &str, peers: &[About]| peers.iter().any(|peer| peer.name == name);
+            all.peers.extend(next.peers.into_iter().filter(|peer| !known(&peer.name, &all.peers)).collect::<Vec<_>>());
+            let warnings = next.network.warnings.into_iter().filter(|one| !all.network.warnings.contains(one));
+            let warnings: Vec<String> = warnings.collect();
+            all.network.warnings.extend(warnings);
+            all
+        })?;
+        merged.peers.retain(|peer| shown(&peer.name));
+        for row in &mut merged.results {
+            row.cells.retain(|name, _| shown(name));
+        }
+        Some(merged)
+    }
+
     /// Everything, in Markdown.
     pub(crate) fn tables(&self) -> String {
         let mut text = format!(

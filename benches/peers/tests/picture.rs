@@ -52,3 +52,16 @@ fn the_longest_bar_is_the_first_where_more_is_better() {
     assert!(picture.contains(">what, µs ↑<"), "{picture}");
     assert_eq!(widths(&picture), [198.0, 99.0]);
 }
+
+#[test]
+fn runs_become_one_report() {
+    let (first, mut again, mut other) = (report(Better::Less), report(Better::Less), report(Better::More));
+    again.results[0].cells.insert("tlsgate".into(), Cell::of(vec![60.0]));
+    other.results[0].row = "another".into();
+    // As they are read again.
+    let runs = [first, again, other].map(|run| serde_json::from_str(&serde_json::to_string(&run).unwrap()).unwrap());
+    let merged = Report::merged(runs.into(), |name| name != "a<b").unwrap();
+    let rows: Vec<_> = merged.results.iter().map(|row| (row.row.as_str(), row.cells["tlsgate"].median())).collect();
+    assert_eq!(rows, [("row", Some(60.0)), ("another", Some(50.0))]);
+    assert!(!merged.results[0].cells.contains_key("a<b"));
+}
