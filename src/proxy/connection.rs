@@ -1,6 +1,7 @@
 //! The life of one connection, top to bottom: PROXY header, where one is expected → StartTLS, where it is configured →
-//! ClientHello → (a pending challenge of a certificate authority ends here) → route → terms and certificate → handshake → backend → relay (or, passed through: backend → relay) →
-//! one access-log record. Must not know: listeners' sockets, configuration, the outcome that each end is recorded with.
+//! ClientHello → (a pending challenge of a certificate authority ends here) → route → terms and certificate → handshake →
+//! backend → relay (or, passed through: backend → relay) → one access-log record. Must not know: listeners' sockets,
+//! configuration, the outcome that each end is recorded with.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -128,7 +128,8 @@ impl Question {
     fn same_host(&self, location: &str) -> Option<String> {
         let uri: Uri = location.parse().ok()?;
         let stays = match (uri.scheme_str(), uri.authority()) {
-            (None, None) => location.starts_with('/'),
+            // With two slashes it is the name of another host.
+            (None, None) => location.starts_with('/') && !location.starts_with("//"),
             (Some("http"), Some(authority)) => authority.as_str().eq_ignore_ascii_case(&self.host),
             _ => false,
         };

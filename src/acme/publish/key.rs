@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(read(&format!("{SECRET}\n"), "acme"), Ok((None, 32)));
         assert_eq!(read(&written(), "ACME."), Ok((Some(TsigAlgorithm::HmacSha384), 32)));
         let commented = format!(
-            "// one\n# two\n/* three { */ key other {{ secret \"YQ==\"; algorithm hmac-md5; }};\n\
+            "// one\n# two\n/* three {{ */ key other {{ secret \"YQ==\"; algorithm hmac-md5; }};\n\
              key acme. {{ secret {SECRET}; algorithm \"HMAC-SHA512\"; }}; # end"
         );
         assert_eq!(read(&commented, "acme"), Ok((Some(TsigAlgorithm::HmacSha512), 32)));

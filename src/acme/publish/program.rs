@@ -35,9 +35,14 @@ pub(super) async fn run(path: &Path, verb: &str, fqdn: &str, value: &str, limit:
     let group = Group::of(&child);
     let mut output = Output { stderr: child.stderr.take(), last: Vec::new() };
     let ended = timeout(limit, async {
+        // A program may close its standard error before it ends: then there is only its end to wait for.
+        let reading = async {
+            output.keep_reading().await;
+            std::future::pending().await
+        };
         tokio::select! {
             ended = child.wait() => ended,
-            () = output.keep_reading() => std::future::pending().await,
+            ended = reading => ended,
         }
     })
     .await;

@@ -92,7 +92,8 @@ impl Dns {
 }
 
 /// A UDP and a TCP socket on one port.
-fn sockets() -> (UdpSocket, TcpListener) {
+/// The same free port of 127.0.0.1 for both.
+pub(crate) fn sockets() -> (UdpSocket, TcpListener) {
     for _ in 0..100 {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         // The free UDP port may be taken for TCP.

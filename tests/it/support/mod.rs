@@ -2,6 +2,7 @@
 
 pub(crate) mod backend;
 pub(crate) mod bare;
+pub(crate) mod bind;
 pub(crate) mod by_hand;
 pub(crate) mod check;
 pub(crate) mod client;

@@ -70,20 +70,19 @@ fn signature_refused(tsig: &TSIG, sent: &Sent<'_>) -> Option<String> {
 
 fn refused(code: ResponseCode, update: &Update, fqdn: &str) -> String {
     let zone = &update.zone;
+    let who = match &update.tsig {
+        Some(tsig) => format!("the key {:?}", tsig.name),
+        None => "an update without a signature".into(),
+    };
     match code {
-        ResponseCode::Refused => {
-            let who = match &update.tsig {
-                Some(tsig) => format!("the key {:?}", tsig.name),
-                None => "an update without a signature".into(),
-            };
-            format!(
-                "it refuses the update (REFUSED); look whether the server allows {who} to change TXT records of {fqdn} in the \
-                 zone {zone} (BIND: update-policy or allow-update; Knot: acl with action update)"
-            )
-        }
+        ResponseCode::Refused => format!(
+            "it refuses the update (REFUSED); look whether the server allows {who} to change TXT records of {fqdn} in the zone \
+             {zone} (BIND: update-policy or allow-update)"
+        ),
+        // Knot answers this, too, where its rules do not allow the update.
         ResponseCode::NotAuth => format!(
-            "it is not the primary server of the zone {zone}, or does not accept the key (NOTAUTH); look at dns.zone and \
-             dns.server"
+            "it is not the primary server of the zone {zone}, or does not allow {who} to change it (NOTAUTH); look at dns.zone \
+             and dns.server, and whether the server allows it (Knot: acl with action update)"
         ),
         ResponseCode::NotZone => format!("{fqdn} is not in the zone {zone} there (NOTZONE); look at dns.zone"),
         ResponseCode::NotImp => "it takes no updates (NOTIMP); look whether dns.server is the primary server".into(),
