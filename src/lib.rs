@@ -56,7 +56,7 @@
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit, acme::settings |
-//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, words |
+//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, words |
 //! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings |
 //! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |

@@ -36,17 +36,19 @@ pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
         }
     };
     let folder = open().map_err(|error| explained(path, "cannot be opened", &error))?;
-    expect_private(path, &folder)?;
+    expect_private(path, &folder, false)?;
     Ok(folder)
 }
 
 /// Whether [`Folder::open`](super::Folder::open) would succeed, and the folder could be written to, as far as that is known
-/// without making anything. The error is the reason, with the path.
+/// without making anything. The error is the reason, with the path. For root, a folder may belong to another user: root asks
+/// for the user that the service runs as.
 pub fn usable(path: &Path) -> io::Result<()> {
     let found = std::path::absolute(path).and_then(|absolute| look(&absolute));
     match found.map_err(|error| explained(path, "cannot be opened", &error))? {
         Found::Folder(folder) => {
-            expect_private(path, &folder)?;
+            let is_root = geteuid().is_root();
+            expect_private(path, &folder, is_root)?;
             writable(&folder).map_err(|error| explained(path, "cannot be written to", &error))
         }
         Found::Nothing { above, .. } => writable(&above).map_err(|error| explained(path, "cannot be made", &error)),
@@ -115,11 +117,13 @@ fn trusted(owner: u32, this: u32) -> bool {
     owner == 0 || owner == this
 }
 
-fn expect_private(path: &Path, folder: &OwnedFd) -> io::Result<()> {
+fn expect_private(path: &Path, folder: &OwnedFd, of_anyone: bool) -> io::Result<()> {
     let (is, this) = (fstat(folder)?, geteuid().as_raw());
     let mode = is.st_mode & 0o7777;
     let wrong = match () {
-        () if is.st_uid != this => format!("belongs to user {}, expected {this}, which tlsgate runs as", is.st_uid),
+        () if is.st_uid != this && !of_anyone => {
+            format!("belongs to user {}, expected {this}, which tlsgate runs as", is.st_uid)
+        }
         () if mode & OTHERS_WRITE != 0 => {
             format!("may be written to by others (mode {mode:04o}), expected a folder of this user alone (mode 0700)")
         }

@@ -7,7 +7,6 @@ use crate::acme::settings::{ChallengeKind, TsigAlgorithm};
 use crate::config::decode::Table;
 use crate::config::located::Located;
 use crate::config::values::health::Port;
-use crate::config::values::resolver::NameServer;
 
 /// `[acme.NAME]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +40,8 @@ pub struct Eab {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dns {
     pub here: Located<()>,
-    pub server: Option<Located<NameServer>>,
+    /// An address, as in [`NameServer`](crate::config::values::resolver::NameServer).
+    pub server: Option<Located<String>>,
     pub zone: Option<Located<String>>,
     pub tsig_name: Option<Located<String>>,
     pub tsig_key_file: Option<Located<String>>,

@@ -244,6 +244,14 @@ fn each_fault_of_what_is_ordered_names_its_source() {
             "{written}: {errors:#?}"
         );
     }
+    let policy = "\n[policy.p]\nversions = \"TLSv1.2\"\nciphers = \"ECDHE-ECDSA-AES128-GCM-SHA256\"\n";
+    let narrow = |keys: &str| {
+        let text = source(&format!("{{ acme = \"a\", names = [\"x.test\"]{keys} }}"));
+        errors(&(text.replace("[[listener]]", "[[listener]]\npolicy = \"p\"") + policy))
+    };
+    let expected = "certificates[0]: keys: a certificate with the key \"rsa-2048\" could never be served under policy \"p\" (expected keys = [\"ecdsa-p256\"])";
+    assert!(narrow("").len() == 1 && narrow("")[0].contains(expected), "{:?}", narrow(""));
+    assert_eq!(narrow(", keys = [\"ecdsa-p256\"]"), [""; 0]);
     // Names that only a private authority would issue for.
     for fine in ["localhost", "x_y.internal", "bücher.test"] {
         valid(&source(&format!("{{ acme = \"tls\", names = [{fine:?}] }}")));

@@ -20,6 +20,7 @@ mod ordered;
 mod publisher;
 
 pub use authority::Files;
+pub(super) use ordered::never_served;
 
 /// The authorities that a source of certificates can name.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::config::file::listener::Listener as Written;
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate::acme::Authorities;
+use crate::config::validate::acme::{Authorities, never_served};
 use crate::config::validate::admin::Admin;
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::limits::{self, Limits};
@@ -135,6 +135,10 @@ impl<'a> Listeners<'a> {
         let mode = mode(&written);
         let handling = handling(&written);
         let certificates = self.certificates(&mut written, mode);
+        if let (RouteMode::Terminate, Some(policy)) = (mode, &policy) {
+            let sources = certificates.iter().flatten();
+            self.errors.extend(sources.filter_map(|source| never_served(source, policy)));
+        }
         let backend = self.backend(&written, mode);
         let not_tls = self.not_tls(&written);
         let tickets = self.tickets(&mut written);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::file::route::Route as Written;
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate::acme::Authorities;
+use crate::config::validate::acme::{Authorities, never_served};
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{BackendRef, Backends, certificate, known_backend, known_bare_backend};
@@ -116,6 +116,9 @@ fn one(written: Written, name: Arc<str>, inherited: &Inherited<'_>, errors: &mut
     let sources = written.certificates.iter().flatten().cloned();
     let certificates: Vec<_> =
         sources.filter_map(|source| certificate(source, inherited.folder, inherited.authorities, errors)).collect();
+    if let Some(policy) = &policy {
+        errors.extend(certificates.iter().filter_map(|source| never_served(source, policy)));
+    }
     let backend = backend(&written, inherited, errors)?;
     let client_auth = match written.client_auth {
         Some(own) => client_auth::validated(own, inherited.folder, errors),

@@ -26,7 +26,8 @@ pub(super) fn validated(asked: &Asked<'_>, errors: &mut Vec<ConfigError>) -> Vec
             errors.push(address.error(format!("{} is listed twice", address.value)));
         }
     }
-    let Some(written) = asked.challenges else {
+    // A list without a valid entry has its error already: what follows from it would mislead.
+    let Some(written) = asked.challenges.filter(|list| !list.is_empty()) else {
         if let (Some(port), None) = (asked.http_port, asked.http) {
             errors.push(port.error("has no effect without \"http\", the addresses that answer http-01"));
         }

@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::acme::settings::{Authority, ChallengeKind, Identifier, KeyKind, Wanted};
+use crate::config::located::{ConfigError, Located};
 use crate::config::values::certificates::Asked;
+use crate::tls::certificate::certified::algorithm::KeyType;
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::source::Source;
 use crate::tls::certificate::source::ordered::Ordered;
+use crate::tls::policy::Policy;
 use crate::words::Words as _;
 
 /// The source of what is asked for; its folders are below `state`.
@@ -58,6 +61,28 @@ pub(super) fn unproved(authority: &Authority, names: &[Name], no_address: bool) 
     // RFC 8738 section 7: there is no challenge in the DNS for an address.
     let unproved = !no_address && !has(BY_CONNECTION);
     unproved.then(|| format!("an IP address needs one of the challenges tls-alpn-01 and http-01, and {}", its()))
+}
+
+/// An error where a source asks for a kind of key that no client could use under this policy.
+pub(in crate::config::validate) fn never_served(source: &Located<Source>, policy: &Policy) -> Option<ConfigError> {
+    let keys = || source.value.as_ordered().into_iter().flat_map(|ordered| ordered.keys.iter().copied());
+    let admitted = |word: &str| KeyKind::from_word(word).is_none_or(|key| policy.admits(kind(key).schemes()));
+    let wrong = keys().find(|key| !admitted(key))?;
+    let fine: Vec<String> = keys().filter(|key| admitted(key)).map(|key| format!("{key:?}")).collect();
+    let message = format!(
+        "keys: a certificate with the key {wrong:?} could never be served under policy {:?} (expected keys = [{}])",
+        policy.name,
+        fine.join(", ")
+    );
+    Some(source.error(message))
+}
+
+fn kind(key: KeyKind) -> KeyType {
+    match key {
+        KeyKind::EcdsaP256 => KeyType::EcdsaP256,
+        KeyKind::EcdsaP384 => KeyType::EcdsaP384,
+        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => KeyType::Rsa,
+    }
 }
 
 const BY_DNS: &[ChallengeKind] = &[ChallengeKind::Dns01, ChallengeKind::DnsPersist01];

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::acme::settings::{Publisher, Tsig, TsigAlgorithm, Update};
+use crate::config::decode::Value as _;
 use crate::config::file::acme::Dns;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths;
+use crate::config::values::resolver::NameServer;
 use crate::tls::certificate::name::Name;
 
 /// The publisher, and its files with their places.
@@ -26,10 +28,13 @@ pub(super) fn validated(written: Dns, folder: &Path, errors: &mut Vec<ConfigErro
                     here.error("\"zone\" is missing (expected the zone that is updated, such as \"example.com\")"),
                 );
             }
+            let address = NameServer::parse(&server.value);
+            if address.is_none() {
+                errors.push(server.error(format!("found {:?}, expected {}", server.value, NameServer::EXPECTED)));
+            }
             let zone = zone.and_then(|zone| domain(&zone, errors));
             let tsig = tsig(tsig_name, tsig_key_file, tsig_algorithm, folder, errors);
-            let update =
-                Update { server: server.value.0, zone: zone?, tsig: tsig.as_ref().map(|tsig| tsig.value.clone()) };
+            let update = Update { server: address?.0, zone: zone?, tsig: tsig.as_ref().map(|tsig| tsig.value.clone()) };
             Published { publisher: Publisher::Update(update), tsig, program: None }
         }
         (None, Some(program)) => {
