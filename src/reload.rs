@@ -327,7 +327,7 @@ impl std::fmt::Debug for Builder {
 
 /// Logs warnings that were not there before, many of a kind in one line, and returns the snapshot and all warnings, sorted.
 fn warn(built: Built, before: &[Warning]) -> (Snapshot, Arc<[Warning]>) {
-    let Built { snapshot, warnings: mut now, failures, unusable } = built;
+    let Built { snapshot, warnings: mut now, failures, unusable, pending: _ } = built;
     let unusable = unusable.iter().map(|error| Warning::about(error.to_string(), "the certificate is not served"));
     now.extend(failures.into_iter().chain(unusable));
     now.sort_unstable();

@@ -22,6 +22,7 @@ use crate::tls::wire::hello::Hello;
 use crate::warning::Warning;
 
 mod authorities;
+pub mod authority_files;
 mod backend_tls;
 mod build;
 mod health;
@@ -71,6 +72,8 @@ pub struct Built {
     /// Certificates of folders that their listener's policy can never serve. `tlsgate check` reports them as errors; a
     /// reload goes on, since a file that appears in a folder must not keep other certificates from being renewed.
     pub unusable: Vec<ConfigError>,
+    /// Certificates that are ordered from an authority and not there yet.
+    pub pending: Vec<Warning>,
 }
 
 /// The snapshot that new connections get.

@@ -18,7 +18,8 @@ use crate::cli::load::reading;
 use crate::config;
 use crate::config::located::ConfigError;
 use crate::route::ways::Way;
-use crate::snapshot::{Built, Snapshot};
+use crate::snapshot::{Built, Snapshot, authority_files};
+use crate::state;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::store::Trust;
 use crate::warning::Warning;
@@ -43,6 +44,8 @@ struct Summary {
     policy: Option<String>,
     certificates: usize,
     names: usize,
+    /// The names of certificates that are ordered and not there yet.
+    pending: Vec<String>,
     routes: usize,
     /// What happens to connections that no route takes.
     mode: &'static str,
@@ -69,7 +72,10 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
             position: None,
             message,
         });
-        let errors: Vec<ConfigError> = token.into_iter().chain(log).collect();
+        let mut errors: Vec<ConfigError> = token.into_iter().chain(log).collect();
+        let directory = config.state.directory.as_ref();
+        errors.extend(directory.and_then(|folder| Some(folder.error(state::usable(&folder.value).err()?.to_string()))));
+        errors.extend(authority_files::faults(&config));
         match Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now()) {
             Ok(built) if errors.is_empty() => {
                 let unknown = issuers::unknown(&config, &built.snapshot);
@@ -80,11 +86,11 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
         }
     });
     let report = match built {
-        Ok((Built { snapshot, warnings, failures, unusable }, unknown)) => {
+        Ok((Built { snapshot, warnings, failures, unusable, pending }, unknown)) => {
             let unverified = unverified(&snapshot);
             let warnings = warnings.iter().chain(&failures).chain(&unknown.warnings).chain(&unverified);
             let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
-            let notes = unknown.notes.iter().map(ToString::to_string).collect();
+            let notes = pending.iter().chain(&unknown.notes).map(ToString::to_string).collect();
             let keys = snapshot.key_files();
             let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener, &keys)).collect();
             // A snapshot has its listeners in a map: without sorting, each run would show another order.
@@ -131,6 +137,10 @@ fn summary(listener: &crate::snapshot::Listener, keys: &HashMap<*const Certifica
     let mut names: Vec<_> = certificates.iter().flat_map(|certificate| &certificate.names).collect();
     names.sort_unstable();
     names.dedup();
+    let mut pending: Vec<String> =
+        listener.ways.terminators().flat_map(|terminator| terminator.certificates.pending()).collect();
+    pending.sort_unstable();
+    pending.dedup();
     Summary {
         name: listener.name.to_string(),
         policy: match way {
@@ -139,6 +149,7 @@ fn summary(listener: &crate::snapshot::Listener, keys: &HashMap<*const Certifica
         },
         certificates: certificates.len(),
         names: names.len(),
+        pending,
         routes: listener.ways.all().count() - 1,
         mode: way.mode().word(),
         files: certificates.iter().map(|certificate| taken(certificate, keys)).collect(),
@@ -168,14 +179,18 @@ fn print(path: &Path, report: &Report, strict: bool) {
     for note in &report.notes {
         say(format!("{path}: note: {note}"));
     }
-    for Summary { name, policy, certificates, names, routes, mode, files } in &report.listeners {
+    for Summary { name, policy, certificates, names, pending, routes, mode, files } in &report.listeners {
         let (certificates, names) = (counted(*certificates, "certificate"), counted(*names, "name"));
         let policy = policy.as_ref().map(|policy| format!(", policy {policy}")).unwrap_or_default();
         let routes = match routes {
             0 if *mode == "terminate" => String::new(),
             count => format!("; {}, other connections: {mode}", counted(*count, "route")),
         };
-        say(format!("{path}: listener {name:?}: {certificates} for {names}{policy}{routes}"));
+        let pending = match pending.len() {
+            0 => String::new(),
+            count => format!(", {} pending", counted(count, "more name")),
+        };
+        say(format!("{path}: listener {name:?}: {certificates} for {names}{pending}{policy}{routes}"));
         for Taken { certificate, private_key, names } in files.iter().take(SHOWN) {
             let with = if certificate == private_key { "and its key".into() } else { format!("with {private_key}") };
             say(format!("{path}: listener {name:?}: {certificate} {with} for {}", several(names)));

@@ -98,6 +98,9 @@ pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) 
         Refusal::InappropriateFallback => String::new(),
         Refusal::NoServerName { .. } => "require_sni is on".into(),
         Refusal::UnknownName => "step 1: no certificate has the name, and unknown_name is \"reject\"".into(),
+        Refusal::Pending => {
+            "step 1: no certificate that is there has the name, and an [acme.NAME] is asked for one".into()
+        }
         Refusal::NoCommonScheme => {
             "step 5: no key of the certificates with the name fits, and no other certificate is served".into()
         }

@@ -87,6 +87,8 @@ pub enum Outcome {
     NoServerName,
     /// No certificate has the server name, and `unknown_name` is `reject`.
     UnknownName,
+    /// The certificate that has the server name is ordered from an authority and not there yet.
+    CertificatePending,
     /// There are certificates for the name, but none with a key for one of the client's signature schemes.
     NoCommonScheme,
 
@@ -164,9 +166,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the client's handshake failed, which counts for `handshake_failures`. A client that connects and closes
-    /// without sending anything has not failed, since port checks do that; nor has one that had to give way.
+    /// without sending anything has not failed, since port checks do that; nor has one that had to give way, or one for
+    /// which the certificate is not there yet.
     pub fn is_failed_handshake(self) -> bool {
-        self.is_before_handshake() && !matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted)
+        let is_blameless =
+            matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted | Self::CertificatePending);
+        self.is_before_handshake() && !is_blameless
     }
 
     /// Whether it ended before there was a TLS session, other than by a refusal ([`Outcome::is_refusal`]).
@@ -197,7 +202,7 @@ impl Outcome {
             Self::NoRoute | Self::RouteRejected | Self::NoCommonProtocol => Phase::BeforeHandshake,
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => Phase::BeforeHandshake,
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName => Phase::BeforeHandshake,
-            Self::NoCommonScheme => Phase::BeforeHandshake,
+            Self::CertificatePending | Self::NoCommonScheme => Phase::BeforeHandshake,
             Self::HandshakeClosed | Self::HandshakeTimeout => Phase::BeforeHandshake,
             Self::HandshakeAlert | Self::HandshakeFailed => Phase::BeforeHandshake,
             Self::BackendUnreachable | Self::BackendFull | Self::BackendDown => Phase::Other,

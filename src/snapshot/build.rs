@@ -15,7 +15,7 @@ use crate::config::validate::listener::Listener as Settings;
 use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
 use crate::snapshot::reading::Reading;
-use crate::snapshot::{Built, Listener, Snapshot, backend_tls, health, ways};
+use crate::snapshot::{Built, Listener, Snapshot, authority_files, backend_tls, health, ways};
 use crate::tls::certificate::store::Trust;
 use crate::tls::handshake::challenge::Challenges;
 use crate::tls::record::Layer;
@@ -31,6 +31,7 @@ impl Snapshot {
         let backends = config.backends.iter();
         let pools: Vec<_> = backends.map(|backend| Arc::new(pool(backend, layer, before, &mut reading))).collect();
         config.admin.token_file.iter().for_each(|file| reading.token(file));
+        authority_files::look(config, &mut reading);
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let same = before.listeners.get(&settings.name).map(Arc::as_ref);
@@ -38,7 +39,7 @@ impl Snapshot {
                 listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
         }
-        let Reading { loading, mut warnings, failures, unusable, errors, .. } = reading;
+        let Reading { loading, mut warnings, failures, unusable, pending, errors, .. } = reading;
         // Only here, so that the errors of all parts are reported together.
         if !errors.is_empty() {
             return Err(errors);
@@ -47,7 +48,7 @@ impl Snapshot {
         let by_name = pools.iter().map(|pool| (Arc::clone(pool.name()), Arc::clone(pool))).collect();
         let snapshot =
             Self { listeners, pools, by_name, store: loading.finish(), challenges: Arc::clone(&before.challenges) };
-        Ok(Built { snapshot, warnings, failures, unusable })
+        Ok(Built { snapshot, warnings, failures, unusable, pending })
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Reading<'b> {
     pub(super) failures: Vec<Warning>,
     /// Certificates that were found and that their listener's policy can never serve.
     pub(super) unusable: Vec<ConfigError>,
+    /// Certificates that are ordered and not there yet.
+    pub(super) pending: Vec<Warning>,
     /// With a single error there is no snapshot.
     pub(super) errors: Vec<ConfigError>,
 }
@@ -39,6 +41,7 @@ impl<'b> Reading<'b> {
             warned_of: HashSet::new(),
             failures: Vec::new(),
             unusable: Vec::new(),
+            pending: Vec::new(),
             errors: Vec::new(),
         }
     }
@@ -92,5 +95,5 @@ impl<'b> Reading<'b> {
     }
 }
 
-const EXPOSED: &str =
+pub(super) const EXPOSED: &str =
     "can be read by everyone, and what is in it must stay secret (expected a mode such as 0600 or 0440)";

@@ -9,7 +9,7 @@ use crate::snapshot::reading::Reading;
 use crate::snapshot::remarks;
 use crate::tls::certificate::select;
 use crate::tls::certificate::source::Source;
-use crate::tls::certificate::store::loaded::{self, Item};
+use crate::tls::certificate::store::loaded::{self, Item, Pending};
 use crate::tls::handshake::never_served;
 use crate::tls::policy::Policy;
 use crate::warning::Warning;
@@ -23,13 +23,16 @@ pub(super) fn certificates(
     reading: &mut Reading<'_>,
 ) -> select::Certificates {
     let place = Arc::from(here.path.as_str());
-    let Given { items, unusable } = load(here, policy, sources, reading);
+    let Given { items, unusable, pending } = load(here, policy, sources, reading);
     let items = loaded::merge(items);
     let now = reading.now.as_second();
     let mut warnings: Vec<Warning> = items.iter().flat_map(|item| remarks::of(item, now)).collect();
     let index = select::Certificates::new(items.into_iter().map(|item| item.entry).collect());
-    // With no certificate that can be served, the listener would refuse every client: then it is an error.
-    let none_left = index.all().iter().all(|certificate| never_served(certificate, policy).is_some());
+    let index = index.awaiting(pending.iter().map(|pending| pending.names.as_slice()));
+    // With no certificate that can be served, the listener would refuse every client: then it is an error, unless one will
+    // come.
+    let none_left =
+        pending.is_empty() && index.all().iter().all(|certificate| never_served(certificate, policy).is_some());
     if none_left { &mut reading.errors } else { &mut reading.unusable }.extend(unusable);
     warnings.extend(index.overlaps().into_iter().map(|name| Warning::about(name, OVERLAP)));
     warnings.extend(reach.unreachable(&index, now));
@@ -43,12 +46,14 @@ struct Given {
     /// Certificates that were found in folders and that the policy can never serve. One that the operator named is an
     /// error.
     unusable: Vec<ConfigError>,
+    /// Those that are ordered and not there yet.
+    pending: Vec<Pending>,
 }
 
-/// Loads every source. It is an error where all of them together contain no certificate.
+/// Loads every source. It is an error where all of them together contain no certificate, and none is ordered.
 fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], reading: &mut Reading<'_>) -> Given {
     let place = Arc::from(here.path.as_str());
-    let mut given = Given { items: Vec::new(), unusable: Vec::new() };
+    let mut given = Given { items: Vec::new(), unusable: Vec::new(), pending: Vec::new() };
     let (errors, failures) = (reading.errors.len(), reading.failures.len());
     for source in sources {
         match source.value.load(&mut reading.loading) {
@@ -60,6 +65,8 @@ fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], readin
                     let list = if item.named { &mut reading.errors } else { &mut given.unusable };
                     list.push(source.error(reason));
                 }
+                reading.pending.extend(loaded.pending.iter().map(|pending| note(source, pending)));
+                given.pending.extend(loaded.pending);
                 given.items.extend(loaded.items);
             }
             Err(error) => reading.errors.push(source.error(error.to_string())),
@@ -67,7 +74,7 @@ fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], readin
     }
     // Only the failures of these sources get this place.
     let skipped = reading.failures.split_off(failures);
-    if given.items.is_empty() && reading.errors.len() == errors {
+    if given.items.is_empty() && given.pending.is_empty() && reading.errors.len() == errors {
         let mut message = NONE_FOUND.to_owned();
         // The reasons why files were skipped explain why nothing is left.
         message.extend(skipped.iter().map(|reason| format!("; {reason}")));
@@ -75,6 +82,17 @@ fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], readin
     }
     reading.failures.extend(skipped.into_iter().map(|failure| failure.at(&place)));
     given
+}
+
+fn note(source: &Located<Source>, pending: &Pending) -> Warning {
+    let names = pending.names.iter().map(ToString::to_string);
+    let all: Vec<String> = names.chain(pending.addresses.iter().map(ToString::to_string)).collect();
+    let text = format!(
+        "the certificate for {} is pending: acme {:?} has not issued it yet",
+        all.join(", "),
+        &*pending.authority
+    );
+    Warning::new(text).at(&Arc::from(source.path.as_str()))
 }
 
 const NONE_FOUND: &str = "certificates: none that can be used was found (expected x.crt or x.pem with x.key, combined PEM files, or folders of them, as certbot, acme.sh, lego, Caddy or Kubernetes make them)";

@@ -184,6 +184,7 @@ impl Terminator {
         };
         self.certificates.choose(&offer, self.unknown_name, now, witness).map_err(|none| match none {
             NoChoice::UnknownName => Refusal::UnknownName,
+            NoChoice::Pending => Refusal::Pending,
             NoChoice::NoCommonScheme => Refusal::NoCommonScheme,
         })
     }

@@ -33,6 +33,7 @@ mod limits;
 mod metrics;
 mod names;
 mod odd_files;
+mod ordered;
 mod policies;
 mod probe;
 mod process;

@@ -19,6 +19,7 @@ impl From<Refusal> for Ending {
             Refusal::NoCommonProtocol => Outcome::NoCommonProtocol,
             Refusal::NoServerName { .. } => Outcome::NoServerName,
             Refusal::UnknownName => Outcome::UnknownName,
+            Refusal::Pending => Outcome::CertificatePending,
             Refusal::NoCommonScheme => Outcome::NoCommonScheme,
         };
         Self::with(outcome, Farewell::Alert(refusal.alert()))

@@ -139,6 +139,7 @@ fn before_a_handshake() -> Vec<Row> {
         (Refusal::NoServerName { tls13: true }.into(), Outcome::NoServerName, "", alert(Alert::MissingExtension)),
         (Refusal::NoServerName { tls13: false }.into(), Outcome::NoServerName, "", alert(Alert::HandshakeFailure)),
         (Refusal::UnknownName.into(), Outcome::UnknownName, "", alert(Alert::UnrecognisedName)),
+        (Refusal::Pending.into(), Outcome::CertificatePending, "", alert(Alert::UnrecognisedName)),
         (Refusal::NoCommonScheme.into(), Outcome::NoCommonScheme, "", alert(Alert::HandshakeFailure)),
     ]
 }

@@ -16,7 +16,10 @@ use crate::tls::certificate::certified::algorithm::{Family, Hash, KeyType};
 use crate::tls::certificate::name::Name;
 use crate::words::words;
 
+mod pending;
 mod reach;
+
+use pending::Pending;
 
 /// What one client offers for the choice.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +86,8 @@ pub struct Choice {
 pub enum NoChoice {
     /// No certificate has the name, and unknown names are to be rejected.
     UnknownName,
+    /// The certificate that has the name is ordered and not there yet.
+    Pending,
     /// Certificates have the name, but none has a key that can sign with one of the client's schemes.
     NoCommonScheme,
 }
@@ -169,6 +174,7 @@ pub struct Certificates {
     address: HashMap<IpAddr, Candidates>,
     default: Candidates,
     all: Vec<Arc<Certificate>>,
+    pending: Pending,
 }
 
 /// Best first, as far as that does not depend on client or time.
@@ -204,6 +210,19 @@ impl Certificates {
         index
     }
 
+    /// Adds certificates that are ordered and not there yet, each by its names: a client that asks for one of these gets no
+    /// other certificate instead, unless that has the name too.
+    #[must_use]
+    pub fn awaiting<'n>(mut self, certificates: impl Iterator<Item = &'n [Name]>) -> Self {
+        certificates.for_each(|names| self.pending.add(names));
+        self
+    }
+
+    /// The names of certificates that are not there yet, as they are written, sorted.
+    pub fn pending(&self) -> Vec<String> {
+        self.pending.names()
+    }
+
     /// Chooses for one client at `now` (seconds since 1970); `witness` gets every candidate.
     pub fn choose(
         &self,
@@ -215,6 +234,7 @@ impl Certificates {
         let named = offer.server_name.map(lower_undotted);
         let (exact, wildcard) = named.as_deref().map_or((None, None), |name| self.bearing(name));
         let tiers: [(Tier, &[Arc<Certificate>]); 2] = match (exact, wildcard) {
+            (None, None) if self.is_pending(named.as_deref()) => return Err(NoChoice::Pending),
             (None, None) if offer.server_name.is_some() && unknown == UnknownName::Reject => {
                 return Err(NoChoice::UnknownName);
             }
@@ -260,13 +280,13 @@ impl Certificates {
         !self.address.is_empty()
     }
 
-    /// Whether both are of the very same certificates, in the same order and with the same default: all else follows from
-    /// these.
+    /// Whether both are of the very same certificates, in the same order and with the same default, and wait for the same
+    /// names: all else follows from these.
     pub fn is_same(&self, other: &Self) -> bool {
         let same = |one: &[Arc<Certificate>], other: &[Arc<Certificate>]| {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
         };
-        same(&self.all, &other.all) && same(&self.default, &other.default)
+        same(&self.all, &other.all) && same(&self.default, &other.default) && self.pending == other.pending
     }
 
     /// Every certificate, in file order.
@@ -288,6 +308,11 @@ impl Certificates {
             .collect();
         names.sort();
         names
+    }
+
+    /// Whether a client for which no certificate is there has to wait for one. While none at all is there, every client has.
+    fn is_pending(&self, name: Option<&str>) -> bool {
+        self.pending.any() && (self.all.is_empty() || name.is_some_and(|name| self.pending.has(name)))
     }
 
     fn bearing(&self, name: &str) -> (Option<&Candidates>, Option<&Candidates>) {

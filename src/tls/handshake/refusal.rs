@@ -20,6 +20,8 @@ pub enum Refusal {
     NoServerName { tls13: bool },
     #[error("no certificate for that server name")]
     UnknownName,
+    #[error("the certificate for that server name is ordered and not there yet")]
+    Pending,
     #[error("no signature scheme in common")]
     NoCommonScheme,
 }
@@ -35,7 +37,7 @@ impl Refusal {
             // RFC 8446 section 9.2. The alert missing_extension does not exist before TLS 1.3.
             Self::NoServerName { tls13: true } => AlertDescription::MissingExtension,
             Self::NoServerName { tls13: false } => AlertDescription::HandshakeFailure,
-            Self::UnknownName => AlertDescription::UnrecognisedName,
+            Self::UnknownName | Self::Pending => AlertDescription::UnrecognisedName,
         }
     }
 }
