@@ -5,4 +5,6 @@ pub mod check;
 pub mod lookup;
 pub mod publish;
 pub mod responder;
+pub mod schedule;
 pub mod settings;
+pub mod status;
