@@ -7,6 +7,7 @@ use aws_lc_rs::aead::{
 };
 use aws_lc_rs::encoding::AsRawBytes;
 use aws_lc_rs::hkdf;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use aws_lc_rs::signature::{KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair};
 use rustls::crypto::aws_lc_rs as rustls_side;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
@@ -202,6 +203,52 @@ pub fn derive<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Option
     Some(derived)
 }
 
+/// HMAC with SHA-256 (RFC 2104).
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mut tag = [0; 32];
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);
+    tag.copy_from_slice(aws_lc_rs::hmac::sign(&key, message).as_ref());
+    tag
+}
+
+/// An ECDSA key on P-256 that signs as JWS has it (RFC 7518 section 3.4).
+pub struct Es256(EcdsaKeyPair);
+
+impl Es256 {
+    /// The key of a PKCS#8 structure in DER. `None` if it is not one on P-256.
+    pub fn from_pkcs8(der: &[u8]) -> Option<Self> {
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).ok().map(Self)
+    }
+
+    /// A new key, in PKCS#8. `None` if there are no random bytes.
+    pub fn generate() -> Option<Vec<u8>> {
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok()?;
+        Some(key.to_pkcs8v1().ok()?.as_ref().to_vec())
+    }
+
+    /// The coordinates of the public half, 32 bytes each.
+    pub fn point(&self) -> Option<(&[u8], &[u8])> {
+        // SEC 1 section 2.3.3: 4, then both coordinates.
+        match self.0.public_key().as_ref() {
+            [4, point @ ..] if point.len() == 64 => Some(point.split_at(32)),
+            _ => None,
+        }
+    }
+
+    /// The signature over SHA-256 of `message`, 64 bytes. `None` if there are no random bytes.
+    pub fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let signature = self.0.sign(&aws_lc_rs::rand::SystemRandom::new(), message).ok()?;
+        Some(signature.as_ref().to_vec())
+    }
+}
+
+impl std::fmt::Debug for Es256 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Keys must not reach a log.
+        f.write_str("Es256(…)")
+    }
+}
+
 /// AES-256-GCM with a random nonce before each message.
 #[derive(Debug)]
 pub struct Cipher(RandomizedNonceKey);
@@ -279,3 +326,27 @@ const EC_PUBLIC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0
 
 /// The first bytes of PKCS#8, which contain the algorithm: two sequence headers, the version, the identifier.
 const PKCS8_FRONT: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+
+    use super::*;
+
+    #[test]
+    fn es256_signs_with_the_key_whose_point_it_shows() {
+        let key = Es256::from_pkcs8(&Es256::generate().unwrap()).unwrap();
+        let (x, y) = key.point().unwrap();
+        let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, [&[4], x, y].concat());
+        let signature = key.sign(b"message").unwrap();
+        assert!(public.verify(b"message", &signature).is_ok());
+        assert!(public.verify(b"another", &signature).is_err());
+    }
+
+    #[test]
+    fn hmac_sha256_is_that_of_rfc_4231() {
+        let tag = hmac_sha256(b"Jefe", b"what do ya want for nothing?");
+        assert_eq!(tag[..4], [0x5b, 0xdc, 0xc1, 0x46]);
+        assert_eq!(tag[28..], [0x64, 0xec, 0x38, 0x43]);
+    }
+}
