@@ -1,10 +1,19 @@
 //! Certificates that keep themselves: asks authorities for certificates (RFC 8555), and renews them in time. Must not know:
 //! listeners, how settings are written, who shows its state.
 
+pub mod account;
+pub mod answer;
 pub mod check;
+pub mod clock;
+pub mod directory;
+pub mod http;
+pub mod issued;
 pub mod lookup;
+pub mod memory;
 pub mod publish;
+pub mod renewal;
 pub mod responder;
 pub mod schedule;
 pub mod settings;
 pub mod status;
+pub mod trouble;

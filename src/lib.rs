@@ -62,6 +62,14 @@
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net, gate |
+//! | 3 | `acme::account` | the account at an authority: found again, made, bound to another, given another key | acme::directory, acme::memory, acme::http, acme::trouble, acme::answer, acme::schedule, acme::settings, acme::clock, tls::crypto, state, files |
+//! | 3 | `acme::renewal` | when an authority proposes to renew a certificate (RFC 9773) | acme::issued, acme::http, acme::trouble |
+//! | 3 | `acme::issued` | whether what an authority has issued can be served, and what is known of it | acme::schedule, acme::settings, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem |
+//! | 3 | `acme::directory` | what an authority offers, and whether it fits what is asked of it | acme::http, acme::trouble, acme::settings |
+//! | 3 | `acme::memory` | what is remembered of certificates and accounts across restarts | acme::schedule, acme::status, acme::settings, tls::crypto, state |
+//! | 3 | `acme::http` | HTTPS requests to an authority, each with limits | acme::trouble, acme::answer, acme::settings, acme::clock, tls::trust::servers, tls::certificate::pem, tls::crypto, files |
+//! | 3 | `acme::trouble` | why something that an authority was asked for failed, in words | acme::answer |
+//! | 3 | `acme::answer` | an authority's answer to one request | – |
 //! | 3 | `acme::schedule` | when a certificate is renewed, and when an attempt that failed is made again; pure | acme::status |
 //! | 3 | `acme::status` | what is known of every certificate and authority, for who shows it | acme::settings, words |
 //! | 3 | `acme::responder` | answers http-01, and redirects everything else to https; its own thread and runtime | tls::certificate::name, net |
@@ -69,6 +77,7 @@
 //! | 3 | `acme::lookup` | look-ups for checks: TXT records, aliases, addresses, a zone's name servers | backend::discover |
 //! | 3 | `acme::publish` | publishes records in the DNS: by updates with a signature, or with a program | acme::settings, files, words |
 //! | 3 | `acme::settings` | which authorities are used, and which certificates are to be kept | tls::certificate::name, tls::crypto, words |
+//! | 3 | `acme::clock` | the time of day, which tests replace | – |
 //! | 3 | `backend::upkeep` | looks up names and checks the health of servers; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |
 //! | 3 | `backend::connect` | connects to a server of a pool, and to another one if that fails | backend::pool, backend::server, backend::failure, tls::handshake::connect, tls::record, net, gate |
 //! | 3 | `backend::pool` | the servers of one backend, shared by all of its connections | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, tls::handshake::connect, net, words |

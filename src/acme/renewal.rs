@@ -1,0 +1,56 @@
+//! When an authority proposes to renew a certificate (RFC 9773). Must not know: what is done about it, accounts.
+
+use hyper::Method;
+use serde_json::Value;
+
+use crate::acme::http::Http;
+use crate::acme::issued::Id;
+use crate::acme::trouble::Trouble;
+
+/// The authority's answer. Times are seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// From, to.
+    pub window: (i64, i64),
+    pub explanation: Option<String>,
+    /// When to ask again.
+    pub retry_after: Option<i64>,
+}
+
+/// Asks for the proposal; `url` is that of the directory. It needs no account.
+pub async fn ask(http: &Http, url: &str, id: &Id) -> Result<Answer, Trouble> {
+    let answer = http.ask(Method::GET, &format!("{}/{id}", url.trim_end_matches('/')), None).await?;
+    if answer.status != 200 {
+        return Err(Trouble::answered(&answer));
+    }
+    match parse(&answer.body) {
+        Some((window, explanation)) => Ok(Answer { window, explanation, retry_after: answer.retry_after }),
+        None => Err(Trouble::answered(&answer).while_doing("there is no suggestedWindow in it")),
+    }
+}
+
+fn parse(body: &[u8]) -> Option<((i64, i64), Option<String>)> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let window = body.get("suggestedWindow")?;
+    let time = |key: &str| window.get(key)?.as_str()?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+    let explanation = body.get("explanationURL").and_then(Value::as_str).map(str::to_owned);
+    Some(((time("start")?, time("end")?), explanation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_a_window_and_perhaps_a_page() {
+        let answer =
+            br#"{ "suggestedWindow": { "start": "2025-01-02T04:00:00Z", "end": "2025-01-03T04:00:00.5+01:00" },
+            "explanationURL": "https://a.example/why" }"#;
+        let expected = ((1_735_790_400, 1_735_873_200), Some("https://a.example/why".to_owned()));
+        assert_eq!(parse(answer), Some(expected));
+        for end in 0..answer.len() - 1 {
+            assert_eq!(parse(&answer[..end]), None);
+        }
+        assert_eq!(parse(br#"{ "suggestedWindow": { "start": "2025-01-02T04:00:00Z", "end": "soon" } }"#), None);
+    }
+}

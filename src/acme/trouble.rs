@@ -1,0 +1,198 @@
+//! Why something that an authority was asked for failed, in words. Must not know: what was asked for, what is done about it.
+
+use serde_json::Value;
+
+use crate::acme::answer::Answer;
+
+/// Why something failed.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// For people.
+    pub message: String,
+    /// The authority's problem document (RFC 7807) as it was sent.
+    pub problem: Option<Value>,
+    /// Before this, in seconds since 1970, the authority does not want to be asked again.
+    pub retry_after: Option<i64>,
+    /// The status of the answer. `None` if there was none.
+    pub status: Option<u16>,
+}
+
+impl Trouble {
+    /// Something that is not an answer of the authority.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), problem: None, retry_after: None, status: None }
+    }
+
+    /// An answer that is not what was asked for.
+    pub fn answered(answer: &Answer) -> Self {
+        let problem = problem_in(answer);
+        let said = match &problem {
+            Some(problem) => words(problem),
+            None => unexpected(answer),
+        };
+        let message = format!("{} {} was answered with status {}: {said}", answer.method, answer.url, answer.status);
+        Self { message, problem, retry_after: answer.retry_after, status: Some(answer.status) }
+    }
+
+    /// An error of the ACME library. It knows less of the last answer than there was.
+    pub fn library(error: &instant_acme::Error, last: Option<Answer>) -> Self {
+        match (error, last) {
+            // An error inside of an order, an authorization or a challenge, whose own status is fine.
+            (instant_acme::Error::Api(_), Some(answer)) if answer.status < 400 => Self::inside(&answer),
+            (_, Some(answer)) if answer.status >= 400 => Self::answered(&answer),
+            (instant_acme::Error::Other(error), _) => Self::new(chain(error.as_ref())),
+            (_, Some(answer)) => {
+                let message = format!("{} {} was answered with something else: {error}", answer.method, answer.url);
+                Self { status: Some(answer.status), ..Self::new(message) }
+            }
+            (_, None) => Self::new(chain(error)),
+        }
+    }
+
+    /// The error in an order, an authorization or a challenge (RFC 8555 sections 7.1.3 and 8).
+    fn inside(answer: &Answer) -> Self {
+        let body = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+        match error_in(&body) {
+            Some(problem) => Self { retry_after: answer.retry_after, ..Self::of_problem(problem.clone()) },
+            None => Self::answered(answer),
+        }
+    }
+
+    /// A problem document by itself.
+    pub fn of_problem(problem: Value) -> Self {
+        Self { message: words(&problem), problem: Some(problem), retry_after: None, status: None }
+    }
+
+    /// Puts in front what was being done.
+    pub fn while_doing(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// Whether the problem is of this type, such as `accountDoesNotExist` (RFC 8555 section 6.7).
+    pub fn is(&self, kind: &str) -> bool {
+        let named = self.problem.as_ref().and_then(|problem| problem.get("type")).and_then(Value::as_str);
+        named.and_then(|named| named.strip_prefix(ERRORS)) == Some(kind)
+    }
+}
+
+/// The first error in an object or in its challenges.
+pub fn error_in(object: &Value) -> Option<&Value> {
+    let own = object.get("error").filter(|error| error.is_object());
+    let challenges = object.get("challenges").and_then(Value::as_array);
+    own.or_else(|| challenges?.iter().find_map(|one| one.get("error").filter(|error| error.is_object())))
+}
+
+/// A problem document in words: its type, its detail, its subproblems with the names they are about.
+pub fn words(problem: &Value) -> String {
+    let text = |object: &Value, key: &str| object.get(key).and_then(Value::as_str).map(|text| short(text).to_owned());
+    let one = |object: &Value| {
+        let kind = text(object, "type").map(|kind| kind.strip_prefix(ERRORS).unwrap_or(&kind).to_owned());
+        let detail = text(object, "detail").or_else(|| text(object, "title"));
+        let parts: Vec<String> = kind.into_iter().chain(detail).collect();
+        if parts.is_empty() { "a problem without type and detail".to_owned() } else { parts.join(": ") }
+    };
+    let mut all = one(problem);
+    let subproblems = problem.get("subproblems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    for sub in subproblems.iter().take(MOST_SUBPROBLEMS) {
+        let name = sub.get("identifier").and_then(|identifier| text(identifier, "value"));
+        let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
+        all += &format!("; {name}{}", one(sub));
+    }
+    if subproblems.len() > MOST_SUBPROBLEMS {
+        all += &format!("; and {} more", subproblems.len() - MOST_SUBPROBLEMS);
+    }
+    all
+}
+
+/// An error with everything that caused it: the outermost alone often says nothing.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        // Some errors repeat the text of their source.
+        if !texts.iter().any(|before| before.ends_with(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
+}
+
+fn problem_in(answer: &Answer) -> Option<Value> {
+    let body = serde_json::from_slice::<Value>(&answer.body).ok()?;
+    let looks_like_one = answer.status >= 400 && body.is_object() && answer.body.len() <= LARGEST_PROBLEM;
+    looks_like_one.then_some(body)
+}
+
+fn unexpected(answer: &Answer) -> String {
+    let kind = answer.content_type.as_deref().unwrap_or("no content type");
+    let target = answer.location.as_deref().filter(|_| (300..400).contains(&answer.status));
+    match target {
+        Some(target) => format!("found a redirect to {}, expected an answer of an ACME server", short(target)),
+        None => {
+            format!("found {} bytes of {}, expected an answer of an ACME server", answer.body.len(), short(kind))
+        }
+    }
+}
+
+/// The beginning of a text that a foreign server has sent.
+fn short(text: &str) -> &str {
+    text.char_indices().nth(LONGEST_TEXT).map_or(text, |(end, _)| &text[..end])
+}
+
+/// RFC 8555 section 6.7
+const ERRORS: &str = "urn:ietf:params:acme:error:";
+
+/// One for each name of a large order would fill the log.
+const MOST_SUBPROBLEMS: usize = 10;
+
+/// Longer ones are kept as words only.
+const LARGEST_PROBLEM: usize = 16 * 1024;
+
+const LONGEST_TEXT: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_in_words_has_its_type_its_detail_and_the_names_of_its_subproblems() {
+        let problem = json!({
+            "type": "urn:ietf:params:acme:error:malformed", "detail": "Some of the identifiers were rejected",
+            "subproblems": [
+                { "type": "urn:ietf:params:acme:error:rejectedIdentifier", "detail": "not for us",
+                  "identifier": { "type": "dns", "value": "example.net" } },
+                { "detail": "odd" },
+            ],
+        });
+        assert_eq!(
+            words(&problem),
+            "malformed: Some of the identifiers were rejected; example.net: rejectedIdentifier: not for us; odd"
+        );
+        assert!(Trouble::of_problem(problem.clone()).is("malformed"));
+        assert!(!Trouble::of_problem(problem).is("badNonce"));
+    }
+
+    #[test]
+    fn whatever_a_server_sends_becomes_words_of_bounded_length() {
+        for odd in [json!(null), json!([]), json!({ "type": 5, "detail": [], "subproblems": {} }), json!("x")] {
+            assert_eq!(words(&odd), "a problem without type and detail");
+        }
+        let long = json!({ "detail": "ä".repeat(5000), "subproblems": vec![json!({ "detail": "x" }); 5000] });
+        assert!(words(&long).chars().count() < 1200, "{}", words(&long).len());
+        assert!(words(&long).ends_with("and 4990 more"));
+    }
+
+    #[test]
+    fn the_error_of_a_challenge_is_found() {
+        let authorization = json!({ "status": "invalid", "challenges": [
+            { "type": "http-01", "status": "pending" },
+            { "type": "tls-alpn-01", "status": "invalid", "error": { "detail": "no answer" } },
+        ] });
+        assert_eq!(error_in(&authorization).map(words).as_deref(), Some("no answer"));
+    }
+}
