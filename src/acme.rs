@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod answer;
+pub mod challenge;
 pub mod check;
 pub mod clock;
 pub mod directory;
@@ -10,6 +11,7 @@ pub mod http;
 pub mod issued;
 pub mod lookup;
 pub mod memory;
+pub mod order;
 pub mod publish;
 pub mod renewal;
 pub mod responder;

@@ -62,7 +62,9 @@
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net, gate |
+//! | 3 | `acme::order` | one order for one certificate, from its beginning to the files, resumed after a crash | acme::account, acme::challenge, acme::issued, acme::memory, acme::http, acme::trouble, acme::settings, acme::clock, tls::crypto, state |
 //! | 3 | `acme::account` | the account at an authority: found again, made, bound to another, given another key | acme::directory, acme::memory, acme::http, acme::trouble, acme::answer, acme::schedule, acme::settings, acme::clock, tls::crypto, state, files |
+//! | 3 | `acme::challenge` | answers to an authority's challenges: built, put up, tried from here, taken down | acme::responder, acme::check, acme::lookup, acme::publish, acme::settings, tls::handshake, tls::certificate::name, tls::crypto |
 //! | 3 | `acme::renewal` | when an authority proposes to renew a certificate (RFC 9773) | acme::issued, acme::http, acme::trouble |
 //! | 3 | `acme::issued` | whether what an authority has issued can be served, and what is known of it | acme::schedule, acme::settings, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem |
 //! | 3 | `acme::directory` | what an authority offers, and whether it fits what is asked of it | acme::http, acme::trouble, acme::settings |
