@@ -9,6 +9,7 @@ pub mod clock;
 pub mod directory;
 pub mod http;
 pub mod issued;
+pub mod keeper;
 pub mod lookup;
 pub mod memory;
 pub mod order;
