@@ -2,7 +2,10 @@
 //! step, so that an order that a crash has interrupted is taken up again. Must not know: when certificates are ordered, who
 //! waits.
 
+use std::time::Duration;
+
 use instant_acme::{Order, OrderStatus};
+use tokio::time::sleep;
 
 use crate::acme::issued;
 use crate::acme::issued::Facts;
@@ -106,6 +109,7 @@ async fn fetch(job: &Job<'_>, order: &mut Order) -> Result<(Issued, Facts), Trou
     };
     let chain = order.certificate().await.map_err(|error| Trouble::library(&error, job.http.last()))?;
     let Some(chain) = chain else { return Err(Trouble::new("there is no certificate yet")) };
+    begun(job, &chain).await;
     let judged = issued::judge((chain.as_bytes(), &key), job.wanted, job.http.roots(), job.clock.now());
     match judged {
         Ok((chain, facts)) => Ok((Issued { chain, key }, facts)),
@@ -115,6 +119,18 @@ async fn fetch(job: &Job<'_>, order: &mut Order) -> Result<(Issued, Facts), Trou
         }
     }
 }
+
+/// Waits for a certificate that begins in a moment: the authority's clock is a little ahead of ours, or ours is behind.
+async fn begun(job: &Job<'_>, chain: &str) {
+    let Some(facts) = issued::facts(chain.as_bytes()) else { return };
+    let ahead = facts.lifetime.not_before.saturating_sub(job.clock.now());
+    if let Ok(ahead @ 1..=CLOCKS_DIFFER) = u64::try_from(ahead) {
+        sleep(Duration::from_secs(ahead)).await;
+    }
+}
+
+/// Seconds by which clocks that are set may differ.
+const CLOCKS_DIFFER: u64 = 60;
 
 /// Authorize, finalize, poll, fetch; and once more for an authority that is slow to notice.
 const STEPS: usize = 8;

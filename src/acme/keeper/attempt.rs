@@ -25,7 +25,7 @@ pub(super) async fn make(
 ) -> Result<(), Failure> {
     let _turn = house.turn(&authority.name).await;
     let now = house.now();
-    house.tools.board.show(one, None, true, now);
+    house.tools.board.ordering(one, now);
     let longest = schedule::longest_pause(one.lifetime(), now);
     one.kept.attempts(&authority.name).begin(now, fastrand::f64(), longest);
     let begun = memory::keep_certificate(&house.folder, &one.wanted, &one.kept).map_err(Trouble::new);
@@ -38,7 +38,7 @@ pub(super) async fn make(
     house.look_at_account(authority);
     match result {
         Ok(facts) => {
-            succeed(house, one, authority, facts);
+            succeed(house, one, authority, facts, why);
             Ok(())
         }
         Err(trouble) => Err(fail(house, one, authority, trouble)),
@@ -80,9 +80,10 @@ async fn with_account(
     order::run(&job, &mut one.kept).await
 }
 
-fn succeed(house: &House, one: &mut One, authority: &Authority, facts: Facts) {
+fn succeed(house: &House, one: &mut One, authority: &Authority, facts: Facts, why: Why) {
     let now = house.now();
-    let expected = facts.lifetime.latest().saturating_sub(now);
+    // An operator may ask for another as often as it is necessary: only what asks for itself must be slowed down.
+    let expected = if why == Why::Asked { 0 } else { facts.lifetime.latest().saturating_sub(now) };
     one.kept.succeed(&authority.name, now, expected, fastrand::f64());
     one.facts = Some(facts);
     remember(house, one);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::one::One;
-use crate::acme::settings::Settings;
+use crate::acme::settings::{Authority, Settings, Wanted};
 use crate::acme::status::{Failure, Next, OfAuthority, OfCertificate, State, Status};
 
 /// The status. Reading it takes no lock.
@@ -33,9 +33,10 @@ impl Board {
     pub(super) fn follow(&self, settings: &Settings) {
         self.change(|parts| {
             let before = std::mem::take(&mut parts.status);
-            let certificates = settings.wanted.iter().map(|wanted| {
-                let same = before.certificates.iter().find(|one| one.wanted == *wanted);
-                same.cloned().unwrap_or_else(|| unknown(wanted))
+            let known: HashMap<_, _> = before.certificates.iter().map(|one| (&one.wanted, one)).collect();
+            let certificates = settings.wanted.iter().map(|wanted| match known.get(wanted) {
+                Some(same) => OfCertificate::clone(same),
+                None => unknown(wanted),
             });
             let authorities = settings.authorities.iter().map(|authority| {
                 let same = before.authorities.iter().find(|one| one.authority.name == authority.name).cloned();
@@ -57,12 +58,25 @@ impl Board {
         self.change(|parts| parts.status.locked_by = process);
     }
 
-    /// What is there of a certificate. `under_way` while it is ordered.
-    pub(super) fn show(&self, one: &One, next: Option<Next>, under_way: bool, now: i64) {
-        let shown = certificate(one, next, under_way, now);
+    /// What is there of a certificate that is being ordered.
+    pub(super) fn ordering(&self, one: &One, now: i64) {
+        self.show_each([certificate(one, None, true, now)]);
+    }
+
+    /// What is there of certificates, and when they are ordered next.
+    pub(super) fn show<'a>(&self, all: impl IntoIterator<Item = (&'a One, Option<Next>)>, now: i64) {
+        self.show_each(all.into_iter().map(|(one, next)| certificate(one, next, false, now)));
+    }
+
+    fn show_each(&self, all: impl IntoIterator<Item = OfCertificate>) {
         self.change(|parts| {
-            if let Some(place) = parts.status.certificates.iter_mut().find(|known| known.wanted == shown.wanted) {
-                *place = shown;
+            let certificates = &mut parts.status.certificates;
+            let places = certificates.iter().enumerate().map(|(at, one)| (Arc::clone(&one.wanted), at));
+            let places: HashMap<Arc<Wanted>, usize> = places.collect();
+            for shown in all {
+                if let Some(at) = places.get(&shown.wanted) {
+                    certificates[*at] = shown;
+                }
             }
         });
     }
@@ -124,7 +138,7 @@ fn certificate(one: &One, next: Option<Next>, under_way: bool, now: i64) -> OfCe
     }
 }
 
-fn unknown(wanted: &Arc<crate::acme::settings::Wanted>) -> OfCertificate {
+fn unknown(wanted: &Arc<Wanted>) -> OfCertificate {
     OfCertificate {
         wanted: Arc::clone(wanted),
         state: State::Pending,
@@ -139,7 +153,7 @@ fn unknown(wanted: &Arc<crate::acme::settings::Wanted>) -> OfCertificate {
     }
 }
 
-fn new(authority: &Arc<crate::acme::settings::Authority>) -> OfAuthority {
+fn new(authority: &Arc<Authority>) -> OfAuthority {
     OfAuthority {
         authority: Arc::clone(authority),
         account: None,

@@ -107,7 +107,7 @@ impl Line {
     async fn questions(&mut self) {
         for one in &mut self.all {
             if question::ask(&self.house, &self.plan, one, &mut self.addresses).await {
-                show(&self.house, &self.plan, one);
+                show(&self.house, &self.plan, &self.name, std::slice::from_ref(one));
             }
         }
     }
@@ -125,19 +125,19 @@ impl Line {
         let Some(one) = self.all.get_mut(at) else { return };
         // What comes of it is remembered and logged; the next attempt is planned from that.
         let _ = attempt::make(&self.house, &self.plan, one, authority, next.why).await;
-        show(&self.house, &self.plan, one);
+        show(&self.house, &self.plan, &self.name, std::slice::from_ref(one));
     }
 
     fn show_all(&self) {
-        self.all.iter().for_each(|one| show(&self.house, &self.plan, one));
+        show(&self.house, &self.plan, &self.name, &self.all);
     }
 }
 
-fn show(house: &House, plan: &Plan, one: &One) {
+fn show(house: &House, plan: &Plan, name: &str, all: &[One]) {
     let now = house.now();
-    let candidates = candidates(house, plan, &one.wanted.authority, now);
-    let next = next::next(&one.kept, one.lifetime(), &candidates, now).map(|(next, _)| next);
-    house.tools.board.show(one, next, false, now);
+    let candidates = candidates(house, plan, name, now);
+    let next = |one: &One| next::next(&one.kept, one.lifetime(), &candidates, now).map(|(next, _)| next);
+    house.tools.board.show(all.iter().map(|one| (one, next(one))), now);
 }
 
 /// The authority, and its fallbacks.

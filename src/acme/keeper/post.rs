@@ -137,9 +137,8 @@ impl Post {
             self.trouble = Some(reason);
         }
         let now = self.tools.clock.now();
-        for wanted in &plan.settings.wanted {
-            self.tools.board.show(&One::read(folder, wanted, now), None, false, now);
-        }
+        let all: Vec<One> = plan.settings.wanted.iter().map(|wanted| One::read(folder, wanted, now)).collect();
+        self.tools.board.show(all.iter().map(|one| (one, None)), now);
         self.tools.board.locked_by(Some(holder.unwrap_or(0)));
     }
 

@@ -68,7 +68,9 @@ async fn one(
     name: &str,
     raw: &Value,
 ) -> Result<(ChallengeKind, Answer), Trouble> {
-    let Some(identifier) = job.wanted.identifiers.iter().find(|one| one.to_string() == name) else {
+    let ordered = |name: &str| job.wanted.identifiers.iter().find(|one| one.to_string() == name);
+    // Some authorities do not say that an authorization is for a wildcard.
+    let Some(identifier) = ordered(name).or_else(|| ordered(&format!("*.{name}"))) else {
         return Err(Trouble {
             status: Some(REFUSED),
             ..Trouble::new(format!("found an authorization for {name:?}, which was not ordered"))

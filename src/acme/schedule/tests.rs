@@ -159,6 +159,9 @@ fn a_hundred_restarts_make_no_more_attempts_than_the_back_off_allows() {
     }
 }
 
+/// How long the keeper of the test sleeps.
+const STEP: i64 = 10 * MINUTE;
+
 /// A certificate through ten years, with failures, restarts and clocks that jump.
 struct World {
     rng: Rng,
@@ -276,10 +279,10 @@ fn ten_years_without_trouble_are_renewals_in_their_windows_and_nothing_else() {
             if let Some(before) = before
                 && world.renewed > renewed
             {
-                let window = before.renewal(1.0)..=before.latest() + MINUTE;
+                let window = before.renewal(1.0)..=before.latest() + STEP;
                 assert!(window.contains(&world.time), "{days} days: {} is not in {window:?}", world.time);
             }
-            world.time += MINUTE;
+            world.time += STEP;
             world.assert_valid();
         }
         let least = 3650 / days;
@@ -301,7 +304,7 @@ fn wake_without_crashes(world: &mut World) {
 
 #[test]
 fn ten_years_of_failures_restarts_and_jumping_clocks_let_no_certificate_expire() {
-    for (days, seed) in [6, 47, 90, 200].into_iter().flat_map(|days| (0..5).map(move |seed| (days, seed))) {
+    for (days, seed) in [6, 47, 90, 200].into_iter().flat_map(|days| (0..4).map(move |seed| (days, seed))) {
         let mut world = World::new(seed, days);
         let end = world.time + 3650 * DAY;
         // Outages and wrong clocks last a day at most, and half of the days are without one.
@@ -322,10 +325,10 @@ fn ten_years_of_failures_restarts_and_jumping_clocks_let_no_certificate_expire()
             }
             let works = world.time >= outage && world.rng.u8(0..3) > 0;
             world.wake(works);
-            if world.rng.u16(0..2000) == 0 {
+            if world.rng.u16(0..200) == 0 {
                 world.restart();
             }
-            world.time += world.rng.i64(30..120);
+            world.time += world.rng.i64(30..900);
             world.assert_valid();
         }
         assert!(i64::from(world.renewed) >= 3650 / days, "{days} days: {} renewals", world.renewed);
