@@ -60,7 +60,7 @@ fn wanted(names: &[&str]) -> Wanted {
 const NAMES: &[&str] = &["one.example", "*.two.example", "192.0.2.7"];
 
 fn judged(ca: &Ca, pem: &str, key: &KeyPair) -> Result<(String, Facts), String> {
-    judge((pem.as_bytes(), &key.serialize_pem()), &wanted(NAMES), &[ca.root_der.clone()], NOW)
+    judge((pem.as_bytes(), &key.serialize_pem()), &wanted(NAMES), std::slice::from_ref(&ca.root_der), NOW)
 }
 
 #[test]
