@@ -87,7 +87,7 @@ pub fn error_in(object: &Value) -> Option<&Value> {
 pub fn words(problem: &Value) -> String {
     let text = |object: &Value, key: &str| object.get(key).and_then(Value::as_str).map(|text| short(text).to_owned());
     let one = |object: &Value| {
-        let kind = text(object, "type").map(|kind| kind.strip_prefix(ERRORS).unwrap_or(&kind).to_owned());
+        let kind = text(object, "type");
         let detail = text(object, "detail").or_else(|| text(object, "title"));
         let parts: Vec<String> = kind.into_iter().chain(detail).collect();
         if parts.is_empty() { "a problem without type and detail".to_owned() } else { parts.join(": ") }
@@ -171,7 +171,8 @@ mod tests {
         });
         assert_eq!(
             words(&problem),
-            "malformed: Some of the identifiers were rejected; example.net: rejectedIdentifier: not for us; odd"
+            "urn:ietf:params:acme:error:malformed: Some of the identifiers were rejected; \
+             example.net: urn:ietf:params:acme:error:rejectedIdentifier: not for us; odd"
         );
         assert!(Trouble::of_problem(problem.clone()).is("malformed"));
         assert!(!Trouble::of_problem(problem).is("badNonce"));

@@ -312,3 +312,44 @@ fn an_account_is_bound_to_another_and_a_missing_key_is_an_error_that_names_the_s
     scene.follow(vec![authority], all);
     scene.all_valid();
 }
+
+#[test]
+fn an_order_that_was_under_way_when_the_process_ended_is_taken_up_again() {
+    let pebble = Pebble::start("");
+    let (folder, program) = (pebble.folder.path(), pebble.folder.path().join("publish"));
+    // It says that it was called, and waits.
+    let at = folder.display();
+    let script = format!("#!/bin/sh\ntouch {at}/called\nuntil [ -e {at}/go ]; do sleep 0.02; done\n");
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let authority = || Authority {
+        challenges: vec![ChallengeKind::Dns01],
+        dns: Some(crate::acme::settings::Publisher::Program(program.clone())),
+        ..pebble.authority("p")
+    };
+    let all = vec![wanted("p", &["*.a.test"], KeyKind::EcdsaP256)];
+    let called = || eventually("the program is called", || folder.join("called").exists().then_some(()));
+    let Scene { state, keeper, _folder, .. } = Scene::start(vec![authority()], all.clone());
+    called();
+    let remembered = || {
+        let file = fs::read_dir(state.join("acme/p/orders")).unwrap().next().unwrap().unwrap().path();
+        let all: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        all["order"]["url"].as_str().map(str::to_owned)
+    };
+    let url = remembered().unwrap();
+    drop(keeper);
+    fs::remove_file(folder.join("called")).unwrap();
+
+    let scene = Scene::at(&state, vec![authority()], all);
+    let status = scene.until("it is planned", |all| all[0].next.is_some());
+    let next = status.certificates[0].next.unwrap();
+    assert!(next.at > Clock::default().now() + 20, "the attempt that was cut off counts: {next:?}");
+    // When the pause is over.
+    scene.ahead.store(120, Ordering::Relaxed);
+    scene.follow(vec![authority()], vec![Arc::clone(&status.certificates[0].wanted)]);
+    called();
+    assert_eq!(remembered().unwrap(), url);
+    fs::write(folder.join("go"), "").unwrap();
+    scene.all_valid();
+    assert_eq!(remembered(), None);
+}
