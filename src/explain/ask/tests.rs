@@ -100,7 +100,7 @@ fn each_fault_is_named_with_what_there_is() {
     };
     assert_eq!(
         with(|ask, value| ask.client = Some(value), "netscape"),
-        "client: unknown client \"netscape\" (expected one of android12, chrome, curl, firefox, gnutls, java8, java11, java17, ldapsearch, openssl1.0, openssl3, openssl-ecdsa-only, openssl-rsa-only, safari15, windows10)"
+        "client: unknown client \"netscape\" (expected one of android12, chrome, curl, firefox, gnutls, java8, java11, java17, ldapsearch, node24, openssl1.0, openssl3, openssl-ecdsa-only, openssl-rsa-only, safari15, windows10)"
     );
     let sigalgs = with(|ask, value| ask.sigalgs = Some(value), "ECDSA+SHA256:RSA");
     assert!(sigalgs.starts_with("sigalgs: unknown signature scheme \"RSA\" (expected ecdsa_secp256r1_sha256, "));

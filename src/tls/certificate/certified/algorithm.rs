@@ -142,7 +142,10 @@ pub(in crate::tls) fn key_type(certificate: &X509Certificate<'_>) -> Result<(Key
 /// The hash of the certificate's own signature.
 pub(in crate::tls) fn signature_hash(certificate: &X509Certificate<'_>) -> Hash {
     let algorithm = &certificate.signature_algorithm;
-    if let Ok(SignatureAlgorithm::RSASSA_PSS(parameters)) = SignatureAlgorithm::try_from(algorithm) {
+    // The parser prints what it does not know on standard error, so it gets nothing else.
+    if algorithm.algorithm == OID_PKCS1_RSASSAPSS
+        && let Ok(SignatureAlgorithm::RSASSA_PSS(parameters)) = SignatureAlgorithm::try_from(algorithm)
+    {
         return pss_hash(parameters.hash_algorithm_oid());
     }
     SIGNATURES.iter().find(|known| known.oid == algorithm.algorithm).map_or(Hash::Weakest, |known| known.hash)
