@@ -31,6 +31,7 @@ mod hello;
 mod layers;
 mod limits;
 mod metrics;
+mod ml_dsa;
 mod names;
 mod odd_files;
 mod ordered;

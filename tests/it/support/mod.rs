@@ -15,6 +15,7 @@ pub(crate) mod http;
 pub(crate) mod keys;
 pub(crate) mod ldap;
 pub(crate) mod nginx;
+pub(crate) mod node;
 pub(crate) mod pki;
 pub(crate) mod postgres;
 pub(crate) mod procfs;
