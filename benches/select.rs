@@ -14,6 +14,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 use tlsgate::tls::certificate::certified::Certificate;
 use tlsgate::tls::certificate::certified::algorithm::{Hash, KeyType};
+use tlsgate::tls::certificate::certified::extensions::Purposes;
 use tlsgate::tls::certificate::name::Name;
 use tlsgate::tls::certificate::select::{Certificates, Entry, Offer, UnknownName};
 use tlsgate::tls::crypto;
@@ -142,6 +143,7 @@ fn listener(size: usize) -> (usize, Certificates) {
             issuer_known: true,
             is_ca: false,
             must_staple: false,
+            purposes: Purposes { server: true, client: true },
             serial: "01".into(),
             fingerprint: [0; 32],
             hash: Hash::Sha256,

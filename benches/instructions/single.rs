@@ -9,6 +9,7 @@ use rustls::{CipherSuite, SignatureScheme};
 use tlsgate::route::index::{Match, Routes};
 use tlsgate::tls::certificate::certified::Certificate;
 use tlsgate::tls::certificate::certified::algorithm::{Hash, KeyType};
+use tlsgate::tls::certificate::certified::extensions::Purposes;
 use tlsgate::tls::certificate::name::Name;
 use tlsgate::tls::certificate::select::{Certificates, Entry, Offer, UnknownName};
 use tlsgate::tls::crypto;
@@ -78,6 +79,7 @@ fn certificate(name: Name, key: &Arc<CertifiedKey>) -> Certificate {
         issuer_known: true,
         is_ca: false,
         must_staple: false,
+        purposes: Purposes { server: true, client: true },
         serial: "01".into(),
         fingerprint: [0; 32],
         hash: Hash::Sha256,

@@ -6,6 +6,7 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate::backend::Backend;
 use crate::snapshot::reading::Reading;
 use crate::snapshot::remarks;
+use crate::snapshot::remarks::Use;
 use crate::tls::handshake::connect::{Connector, Terms};
 use crate::tls::record::Layer;
 use crate::tls::trust::servers::Trust;
@@ -35,7 +36,7 @@ pub(super) fn connector(backend: &Backend, layer: Layer, reading: &mut Reading<'
     let connector = Arc::new(found(&tls.here, connector, &mut reading.errors)?);
     let now = reading.now.as_second();
     let place = Arc::from(format!("backend {:?}", backend.settings.name));
-    let remarks = certificate.iter().flat_map(|item| remarks::of(item, now));
+    let remarks = certificate.iter().flat_map(|item| remarks::of(item, Use::Client, now));
     reading.warnings.extend(remarks.map(|warning| warning.at(&place)));
     Some(connector)
 }

@@ -9,8 +9,17 @@ use crate::tls::certificate::store::loaded::Item;
 use crate::tls::certificate::x509::rfc3339;
 use crate::warning::Warning;
 
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It is served to clients.
+    Server,
+    /// It is shown to backends.
+    Client,
+}
+
 /// All warnings about a certificate and its files at `now`, in seconds since 1970.
-pub(super) fn of(item: &Item, now: i64) -> Vec<Warning> {
+pub(super) fn of(item: &Item, purpose: Use, now: i64) -> Vec<Warning> {
     let certificate = &*item.entry.certificate;
     let mut warnings = item.warnings.clone();
     if item.exposed {
@@ -26,8 +35,14 @@ pub(super) fn of(item: &Item, now: i64) -> Vec<Warning> {
         certificate.remarks.iter().map(|remark| Warning::about(Arc::clone(&certificate.label), remark.clone())),
     );
     warnings.extend(validity(certificate, now));
-    if certificate.must_staple {
+    // Only clients require what is stapled.
+    if certificate.must_staple && purpose == Use::Server {
         warnings.push(about(MUST_STAPLE));
+    }
+    match purpose {
+        Use::Server if !certificate.purposes.server => warnings.push(about(NO_SERVER_AUTH)),
+        Use::Client if !certificate.purposes.client => warnings.push(about(NO_CLIENT_AUTH)),
+        _ => {}
     }
     if certificate.is_ca && !is_own_test(certificate) {
         warnings.push(about(AUTHORITY));
@@ -72,4 +87,6 @@ fn is_own_test(certificate: &Certificate) -> bool {
 }
 
 const MUST_STAPLE: &str = "requires a stapled OCSP answer (must-staple), which tlsgate does not send: Firefox and GnuTLS clients refuse it; ask for a certificate without it";
+const NO_SERVER_AUTH: &str = "its extended key usage does not name serverAuth, without which OpenSSL and other clients refuse it; ask for a certificate for servers";
+const NO_CLIENT_AUTH: &str = "its extended key usage does not name clientAuth, without which OpenSSL and other servers refuse it; public authorities no longer put it into certificates, so take one from an authority of your own";
 const AUTHORITY: &str = "is the certificate of a CA, with its private key beside it: anyone who gets that key can issue certificates for any name; keep both elsewhere";

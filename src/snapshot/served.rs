@@ -7,6 +7,7 @@ use crate::config::located::{ConfigError, Located};
 use crate::snapshot::reach::Reach;
 use crate::snapshot::reading::Reading;
 use crate::snapshot::remarks;
+use crate::snapshot::remarks::Use;
 use crate::tls::certificate::select;
 use crate::tls::certificate::source::Source;
 use crate::tls::certificate::store::loaded::{self, Item, Pending};
@@ -26,7 +27,7 @@ pub(super) fn certificates(
     let Given { items, unusable, pending } = load(here, policy, sources, reading);
     let items = loaded::merge(items);
     let now = reading.now.as_second();
-    let mut warnings: Vec<Warning> = items.iter().flat_map(|item| remarks::of(item, now)).collect();
+    let mut warnings: Vec<Warning> = items.iter().flat_map(|item| remarks::of(item, Use::Server, now)).collect();
     let index = select::Certificates::new(items.into_iter().map(|item| item.entry).collect());
     let index = index.awaiting(pending.iter().map(|pending| pending.names.as_slice()));
     // With no certificate that can be served, the listener would refuse every client: then it is an error, unless one will

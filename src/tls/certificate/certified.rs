@@ -16,11 +16,12 @@ use crate::tls::certificate::x509;
 use crate::tls::crypto::{self, Verified};
 use algorithm::{Hash, KeyType};
 use error::CertificateError;
+use extensions::Purposes;
 use pair::Form;
 
 pub mod algorithm;
 pub mod error;
-pub(in crate::tls) mod extensions;
+pub mod extensions;
 pub(in crate::tls) mod pair;
 
 /// A certificate that can be served: the leaf's facts, and chain and key in rustls's form.
@@ -54,6 +55,7 @@ pub struct Certificate {
     pub is_ca: bool,
     /// Whether clients require a stapled OCSP answer with it (TLS feature extension, RFC 7633).
     pub must_staple: bool,
+    pub purposes: Purposes,
     /// Upper-case hex without leading zero bytes, as `openssl x509 -serial` prints it.
     pub serial: Box<str>,
     /// SHA-256 of the leaf's DER.
@@ -109,6 +111,7 @@ impl Certificate {
             },
             is_ca: parsed[leaf].is_ca(),
             must_staple: extensions::must_staple(&parsed[leaf]),
+            purposes: extensions::purposes(&parsed[leaf]),
             serial: x509::serial(tbs.raw_serial()).into(),
             fingerprint: crypto::sha256(&certificates[leaf]),
             hash: algorithm::signature_hash(&parsed[leaf]),

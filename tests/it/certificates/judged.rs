@@ -7,8 +7,12 @@ use std::time::{Duration, SystemTime};
 use super::{check_folder, config, count};
 use crate::support::check::check;
 use crate::support::pki::{Extra, Key, Pki, write_private};
+use crate::support::proxy::Proxy;
 use crate::support::tool;
-use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 
 fn authority(name: &str, (from, to): (i64, i64)) -> CertificateParams {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -88,6 +92,65 @@ fn must_staple_is_named() {
     let path = pki.folder().join("tlsgate.toml").display().to_string();
     let strict = tool::run(crate::support::proxy::PROGRAM, &["check", "--strict", "-c", &path], b"");
     assert_eq!(strict.status.code(), Some(1), "{}", tool::shown(&strict));
+}
+
+/// Writes `folder/stem.crt` with these purposes, and its key.
+fn write_for(pki: &Pki, folder: &str, stem: &str, purposes: &[ExtendedKeyUsagePurpose]) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![format!("{stem}.test")]).unwrap();
+    params.extended_key_usages = purposes.to_vec();
+    let folder = pki.folder().join(folder);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(format!("{stem}.crt")), params.self_signed(&key).unwrap().pem()).unwrap();
+    write_private(&folder.join(format!("{stem}.key")), &key.serialize_pem());
+}
+
+#[test]
+fn a_certificate_for_another_purpose_is_named_as_a_server_s_and_as_one_for_backends() {
+    use ExtendedKeyUsagePurpose::{Any, ClientAuth, CodeSigning, ServerAuth};
+    let pki = Pki::new();
+    let kinds: [(&str, &[ExtendedKeyUsagePurpose], bool, bool); 6] = [
+        ("none", &[], true, true),
+        ("both", &[ServerAuth, ClientAuth], true, true),
+        ("server", &[ServerAuth], true, false),
+        ("client", &[ClientAuth], false, true),
+        ("code", &[CodeSigning], false, false),
+        ("any", &[Any], false, false),
+    ];
+    let mut config = config("[\"certs\"]");
+    for (stem, purposes, _, _) in kinds {
+        write_for(&pki, "certs", stem, purposes);
+        config += &format!(
+            "[backend.{stem}]\nservers = [\"127.0.0.1:1\"]\ntls = {{ ca = \"certs/both.crt\", server_name = \"both.test\", cert = \"certs/{stem}.crt\", key = \"certs/{stem}.key\" }}\n"
+        );
+    }
+    let checked = check(pki.folder(), &config);
+    assert!(checked.ok, "{:?}", checked.errors);
+    for (stem, _, server, client) in kinds {
+        // The first word is that of the place, then comes the file.
+        let warned = |place: &str, purpose: &str| {
+            let file = format!("{stem}.crt: its extended key usage does not name {purpose}");
+            checked.warnings.iter().filter(|one| one.starts_with(place) && one.contains(&file)).count()
+        };
+        assert_eq!(warned("listener", "serverAuth"), usize::from(!server), "{stem}: {:#?}", checked.warnings);
+        assert_eq!(
+            warned(&format!("backend \"{stem}\""), "clientAuth"),
+            usize::from(!client),
+            "{stem}: {:#?}",
+            checked.warnings
+        );
+        assert_eq!(warned("listener", "clientAuth") + warned("backend", "serverAuth"), 0, "{:#?}", checked.warnings);
+        // What OpenSSL thinks of it.
+        let path = pki.folder().join(format!("certs/{stem}.crt")).display().to_string();
+        for (purpose, accepted) in [("sslserver", server), ("sslclient", client)] {
+            let judged =
+                tool::run("openssl", &["verify", "-purpose", purpose, "-CAfile", &path, "-partial_chain", &path], b"");
+            assert_eq!(judged.status.success(), accepted, "{stem}: {}", tool::shown(&judged));
+        }
+    }
+    let proxy = Proxy::start(pki.folder(), &format!("[admin]\nlisten=\"unix:admin.sock\"\n{config}"));
+    proxy.log_line("code.crt: its extended key usage does not name serverAuth");
+    proxy.log_line("code.crt: its extended key usage does not name clientAuth");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 use tlsgate::tls::certificate::certified::Certificate;
 use tlsgate::tls::certificate::certified::algorithm::{Hash, KeyType};
+use tlsgate::tls::certificate::certified::extensions::Purposes;
 use tlsgate::tls::certificate::name::Name;
 use tlsgate::tls::certificate::select::{Entry, Offer, UnknownName};
 use tlsgate::tls::crypto;
@@ -38,6 +39,7 @@ pub(crate) fn certificate(names: &[&str]) -> Certificate {
         issuer_known: true,
         is_ca: false,
         must_staple: false,
+        purposes: Purposes { server: true, client: true },
         serial: "01".into(),
         fingerprint: [0; 32],
         hash: Hash::Sha256,

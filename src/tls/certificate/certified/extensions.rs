@@ -1,4 +1,4 @@
-//! The leaf's extensions that matter to a server: names, addresses, what clients require because of them.
+//! The leaf's extensions that matter to a server: names, addresses, purposes, what clients require because of them.
 //! Must not know: keys, chains.
 
 use std::collections::HashSet;
@@ -78,6 +78,26 @@ pub(in crate::tls) fn address(bytes: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// What a certificate may be used for, as its extended key usage says (RFC 5280 section 4.2.1.12); without that extension,
+/// for everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purposes {
+    /// `serverAuth`
+    pub server: bool,
+    /// `clientAuth`
+    pub client: bool,
+}
+
+/// The purposes of a certificate. `anyExtendedKeyUsage` is not counted, since OpenSSL and rustls do not accept it for TLS.
+pub(super) fn purposes(leaf: &X509Certificate<'_>) -> Purposes {
+    match leaf.extended_key_usage() {
+        Ok(None) => Purposes { server: true, client: true },
+        Ok(Some(usage)) => Purposes { server: usage.value.server_auth, client: usage.value.client_auth },
+        // Nobody can read what it allows.
+        Err(_) => Purposes { server: false, client: false },
+    }
+}
+
 /// Whether clients require a stapled OCSP answer with this certificate: the TLS feature extension (RFC 7633) names
 /// `status_request`, or version 2 of it.
 pub(super) fn must_staple(leaf: &X509Certificate<'_>) -> bool {
@@ -97,3 +117,6 @@ const TLS_FEATURE: Oid<'static> = x509_parser::der_parser::oid!(1.3.6.1.5.5.7.1.
 /// Extension numbers of TLS (RFC 6066 section 8, RFC 6961).
 const STATUS_REQUEST: u8 = 5;
 const STATUS_REQUEST_V2: u8 = 17;
+
+#[cfg(test)]
+mod tests;
