@@ -10,6 +10,8 @@ use crate::backend::condition::Health;
 use crate::backend::health::check::Check;
 use crate::backend::health::error::CheckError;
 use crate::backend::health::run::Passed;
+use crate::tls::certificate::expiry;
+use crate::tls::trust::servers::Validity;
 
 /// The results of a server's checks.
 #[derive(Debug, Clone, Default)]
@@ -18,8 +20,8 @@ pub struct Verdict {
     pub last: Option<Last>,
     /// The number of checks with each result.
     pub counts: BTreeMap<&'static str, u64>,
-    /// When the server's certificate expires, in seconds since 1970; `None` without TLS.
-    pub not_after: Option<i64>,
+    /// When the server's certificate is valid; `None` without TLS.
+    pub validity: Option<Validity>,
     /// Results in a row that contradict the server's health.
     streak: u32,
     /// Whether there was a result. The first one decides alone, so that a start does not wait for several.
@@ -68,8 +70,8 @@ impl Verdict {
         self.last = Some(Last { time: Timestamp::now(), result: label, reason });
         *self.counts.entry(label).or_default() += 1;
         let passed = match result {
-            Ok(Passed { not_after }) => {
-                self.not_after = *not_after;
+            Ok(Passed { validity }) => {
+                self.validity = *validity;
                 true
             }
             // A failure of this machine shows nothing about the server.
@@ -100,13 +102,18 @@ impl Verdict {
     }
 
     fn expiry(&mut self, now: Instant) -> Option<i64> {
-        let left = self.not_after?.saturating_sub(Timestamp::now().as_second());
+        let wall = Timestamp::now().as_second();
         let logged = self.expiry_logged.is_some_and(|logged| now.saturating_duration_since(logged) < DAY);
-        if left > EXPIRES_SOON || logged {
+        if !self.ends_soon(wall) || logged {
             return None;
         }
         self.expiry_logged = Some(now);
-        Some(left)
+        self.validity.map(|validity| validity.not_after.saturating_sub(wall))
+    }
+
+    /// Whether the server's certificate has expired, or will soon; `now` in seconds since 1970.
+    pub fn ends_soon(&self, now: i64) -> bool {
+        self.validity.is_some_and(|validity| expiry::is_soon(validity.not_before, validity.not_after, now))
     }
 }
 
@@ -148,8 +155,6 @@ impl LogLimit {
 const AT_ONCE: usize = 4;
 const WINDOW: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-/// Two weeks, as for tlsgate's own certificates.
-const EXPIRES_SOON: i64 = 14 * 86_400;
 
 #[cfg(test)]
 mod tests {
@@ -225,10 +230,18 @@ mod tests {
     #[test]
     fn a_certificate_that_expires_soon_is_logged_once_a_day() {
         let (mut verdict, check, now) = (Verdict::default(), check(1, 1), Instant::now());
-        let expires = |days: i64| Ok(Passed { not_after: Some(Timestamp::now().as_second() + days * 86_400) });
-        assert_eq!(verdict.judge(&expires(30), &check, Health::Up, now).expires, None);
-        assert!(verdict.judge(&expires(3), &check, Health::Up, now).expires.is_some());
-        assert_eq!(verdict.judge(&expires(3), &check, Health::Up, now).expires, None);
-        assert!(verdict.judge(&expires(3), &check, Health::Up, now + DAY).expires.is_some());
+        let of = |lifetime: i64, left: i64| {
+            let not_after = Timestamp::now().as_second() + left * 86_400;
+            Ok(Passed { validity: Some(Validity { not_before: not_after - lifetime * 86_400, not_after }) })
+        };
+        assert_eq!(verdict.judge(&of(90, 30), &check, Health::Up, now).expires, None);
+        // For a certificate of six days, three are more than a third.
+        assert_eq!(verdict.judge(&of(6, 3), &check, Health::Up, now).expires, None);
+        assert!(verdict.judge(&of(90, 3), &check, Health::Up, now).expires.is_some());
+        assert_eq!(verdict.judge(&of(6, 1), &check, Health::Up, now).expires, None);
+        assert!(verdict.judge(&of(6, 1), &check, Health::Up, now + DAY).expires.is_some());
+        let seen = of(6, 1).unwrap().validity.unwrap();
+        assert!(verdict.ends_soon(seen.not_after + 1) && !verdict.ends_soon(seen.not_before));
+        assert_eq!(verdict.judge(&Ok(Passed::default()), &check, Health::Up, now + DAY * 3).expires, None);
     }
 }

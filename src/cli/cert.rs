@@ -16,6 +16,8 @@ use crate::cli::load::reading;
 use crate::config;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::chain::Anchors;
+use crate::tls::certificate::expiry;
+use crate::tls::certificate::inspect::Facts;
 use crate::tls::certificate::inventory;
 use crate::tls::certificate::inventory::{InventoryError, Item, Key};
 use crate::tls::certificate::source::folder;
@@ -50,15 +52,43 @@ pub(super) enum Verb {
 
 #[derive(Debug, Args)]
 pub(super) struct How {
-    /// Exit with 1 if a certificate, or one of its chain, is not valid now or expires within this time, such as 14d.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    expires_within: Option<Duration>,
+    /// Exit with 1 if a certificate, or one of its chain, is not valid now or expires within this time, such as 14d; or
+    /// "soon": within two weeks, or a third of its lifetime, whichever is shorter.
+    #[arg(long, value_name = "TIME", value_parser = Within::parse)]
+    expires_within: Option<Within>,
     /// The roots that clients trust, in PEM; without it, those of the system.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// The format of the output.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     format: Output,
+}
+
+/// How long a certificate must still be valid.
+#[derive(Debug, Clone, Copy)]
+enum Within {
+    Time(Duration),
+    /// Relative to its lifetime.
+    Soon,
+}
+
+impl Within {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "soon" => Ok(Self::Soon),
+            time => humantime::parse_duration(time).map(Self::Time).map_err(|error| error.to_string()),
+        }
+    }
+
+    fn ends(self, facts: &Facts, now: i64) -> bool {
+        !facts.is_valid_at(now)
+            || match self {
+                Self::Time(within) => {
+                    facts.not_after < now.saturating_add(i64::try_from(within.as_secs()).unwrap_or(i64::MAX))
+                }
+                Self::Soon => expiry::is_soon(facts.not_before, facts.not_after, now),
+            }
+    }
 }
 
 pub(super) fn cert(verb: Verb) -> ExitCode {
@@ -83,12 +113,9 @@ pub(super) fn cert(verb: Verb) -> ExitCode {
     if how.format == Output::Text {
         errors.iter().for_each(|error| complain(&format!("error: {error}")));
     }
-    let expiring = how.expires_within.is_some_and(|within| {
-        let until = now.saturating_add(i64::try_from(within.as_secs()).unwrap_or(i64::MAX));
-        let lasting =
-            |shown: &Shown| shown.item.judged().all(|facts| facts.is_valid_at(now) && facts.not_after >= until);
-        !shown.iter().all(lasting)
-    });
+    let expiring = how
+        .expires_within
+        .is_some_and(|within| shown.iter().any(|shown| shown.item.judged().any(|facts| within.ends(facts, now))));
     if errors.is_empty() && !expiring { ExitCode::SUCCESS } else { FAILED.into() }
 }
 

@@ -85,17 +85,25 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
         "When the certificate that a health check saw expires, in seconds since 1970.",
         &["backend", "server"],
     )?;
+    let server_soon = gauge(
+        registry,
+        "backend_certificate_ends_soon",
+        "1 where the certificate that a health check saw has expired, or less than a third of its lifetime or less than two weeks are left, whichever is shorter.",
+        &["backend", "server"],
+    )?;
+    let now = jiff::Timestamp::now().as_second();
     for pool in snapshot.pools() {
         for member in &pool.members().list {
             let labels = [&**pool.name(), &*member.server.address.to_string()];
             connections.with_label_values(&labels).set(number(member.server.active()));
             up.with_label_values(&labels).set(i64::from(member.server.is_up()));
             let verdict = member.server.verdict();
+            if let Some(validity) = verdict.validity {
+                server_expiry.with_label_values(&labels).set(validity.not_after);
+                server_soon.with_label_values(&labels).set(i64::from(verdict.ends_soon(now)));
+            }
             for (result, count) in verdict.counts {
                 checks.with_label_values(&[labels[0], labels[1], result]).inc_by(count);
-            }
-            if let Some(not_after) = verdict.not_after {
-                server_expiry.with_label_values(&labels).set(not_after);
             }
         }
     }

@@ -169,6 +169,7 @@ fn scripts_learn_of_what_expires_by_the_exit_code() {
     };
     let (long, soon) = (write("long", -1, 90), write("soon", -60, 5));
     let (past, future) = (write("past", -30, -2), write("future", 3, 90));
+    let (fresh, old) = (write("fresh", -2, 4), write("old", -5, 1));
     for (paths, within, code) in [
         (&[&long, &soon, &past, &future][..], None, 0),
         (&[&long, &soon], Some("1d"), 0),
@@ -176,6 +177,13 @@ fn scripts_learn_of_what_expires_by_the_exit_code() {
         (&[&long], Some("14d"), 0),
         (&[&long, &past], Some("0s"), 1),
         (&[&long, &future], Some("0s"), 1),
+        // "soon" is relative to the lifetime: of six days, four are enough.
+        (&[&fresh], Some("14d"), 1),
+        (&[&long, &fresh], Some("soon"), 0),
+        (&[&long, &soon], Some("soon"), 1),
+        (&[&old], Some("soon"), 1),
+        (&[&past], Some("soon"), 1),
+        (&[&future], Some("soon"), 1),
     ] {
         let mut arguments = vec!["show"];
         arguments.extend(paths.iter().map(|path| path.as_str()));

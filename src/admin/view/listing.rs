@@ -144,6 +144,6 @@ pub(in crate::admin) fn server(member: &Member) -> Value {
             "result": last.result,
             "reason": last.reason,
         })),
-        "certificate_not_after": verdict.not_after.map(rfc3339),
+        "certificate_not_after": verdict.validity.map(|validity| rfc3339(validity.not_after)),
     })
 }

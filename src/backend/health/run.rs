@@ -18,13 +18,14 @@ use crate::tls::handshake::connect::ConnectError;
 use crate::tls::record::handshaking::Finished;
 use crate::tls::stream::TlsStream;
 use crate::tls::trust::servers;
+use crate::tls::trust::servers::Validity;
 use crate::tls::wire::fault;
 
 /// A check that has passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Passed {
-    /// When the server's certificate expires, in seconds since 1970; `None` without TLS.
-    pub not_after: Option<i64>,
+    /// When the server's certificate is valid; `None` without TLS.
+    pub validity: Option<Validity>,
 }
 
 impl Check {
@@ -60,9 +61,9 @@ impl Check {
         }
         let session = handshake(&mut stream, tls, &address).await?;
         let leaf = session.negotiated.peer_certificates.first();
-        let not_after = leaf.and_then(|leaf| servers::not_after(leaf));
+        let validity = leaf.and_then(|leaf| servers::validity(leaf));
         self.converse(TlsStream::new(stream, session), &address).await?;
-        Ok(Passed { not_after })
+        Ok(Passed { validity })
     }
 
     async fn converse<S>(&self, stream: S, address: &Address) -> Result<(), CheckError>

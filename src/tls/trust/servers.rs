@@ -64,10 +64,18 @@ pub fn pin(certificate: &[u8]) -> Option<Pin> {
     Some(crypto::sha256(certificate.tbs_certificate.subject_pki.raw))
 }
 
-/// Seconds since 1970 after which a certificate is no longer valid.
-pub fn not_after(certificate: &[u8]) -> Option<i64> {
+/// The time in which a certificate is valid: its first and its last second, since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    pub not_before: i64,
+    pub not_after: i64,
+}
+
+/// The validity of a certificate; `None` where it cannot be read.
+pub fn validity(certificate: &[u8]) -> Option<Validity> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    Some(certificate.validity().not_after.timestamp())
+    let validity = certificate.validity();
+    Some(Validity { not_before: validity.not_before.timestamp(), not_after: validity.not_after.timestamp() })
 }
 
 /// Certificates that are trusted, and what follows chains to them.

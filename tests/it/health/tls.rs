@@ -21,7 +21,9 @@ fn tls_is_verified_by_ca_and_name_or_by_pin_or_not_at_all() {
     fs::write(pki.folder().join("other.pem"), fs::read(other.ca()).unwrap()).unwrap();
     let good = pki.pair(&["ldap.test"], Key::P256, &Extra::default());
     let expired = pki.pair(&["ldap.test"], Key::P256, &Extra { validity: Some((-9, -2)), ..Extra::default() });
-    let soon = pki.pair(&["ldap.test"], Key::P256, &Extra { validity: Some((-9, 5)), ..Extra::default() });
+    let soon = pki.pair(&["ldap.test"], Key::P256, &Extra { validity: Some((-20, 5)), ..Extra::default() });
+    // A third of its lifetime is less than what is left.
+    let short = pki.pair(&["ldap.test"], Key::P256, &Extra { validity: Some((-1, 5)), ..Extra::default() });
     let serve = |pair: &(String, String)| tls_backend(pair, |stream| stream.read_to_end(&mut Vec::new()).map(drop));
     let (ca, others) = (pki.ca().display().to_string(), other.ca().display().to_string());
     let (pin, ca_pin, wrong) = (pin(&good.0), pin(&fs::read_to_string(pki.ca()).unwrap()), pin(&expired.0));
@@ -55,6 +57,7 @@ fn tls_is_verified_by_ca_and_name_or_by_pin_or_not_at_all() {
         (&good, format!("pins = \"{wrong}\", {named}"), Some("no certificate that it sent has a pinned key")),
         (&with_ca, format!("pins = \"{ca_pin}\", server_name = \"other.test\""), Some("is not valid for the name")),
         (&soon, format!("ca = \"{ca}\", {named}"), None),
+        (&short, format!("ca = \"{ca}\", {named}"), None),
     ] {
         let backend = serve(pair);
         let stage = stage(&[backend.address], &format!("type = \"tls\", {trust}"), "");
@@ -67,6 +70,13 @@ fn tls_is_verified_by_ca_and_name_or_by_pin_or_not_at_all() {
             assert!(line.contains("days=4"), "{line}");
             assert!(metrics(&stage).contains("tlsgate_backend_certificate_not_after_timestamp_seconds{"));
             assert!(server(&stage, 0)["certificate_not_after"].is_string());
+        }
+        if std::ptr::eq(pair, &soon) || std::ptr::eq(pair, &short) {
+            let text = metrics(&stage);
+            let line = text.lines().find(|line| line.starts_with("tlsgate_backend_certificate_ends_soon{")).unwrap();
+            assert!(line.ends_with(if std::ptr::eq(pair, &soon) { " 1" } else { " 0" }), "{line}");
+            // The line of the log comes with the first check, before the server is up.
+            assert_eq!(stage.proxy.log().contains("expires soon"), std::ptr::eq(pair, &soon));
         }
     }
 }
