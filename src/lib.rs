@@ -110,6 +110,7 @@
 //! | 2 | `tls::trust::servers` | which servers tlsgate trusts when it connects as a client | tls::trust::anchor, tls::wire, tls::crypto |
 //! | 2 | `tls::trust::anchor` | trusted certificates → which of them may issue others, and which are trusted themselves | tls::certificate::x509 |
 //! | 2 | `tls::certificate::x509` | one certificate in DER → its parts and its issuer | tls::crypto |
+//! | 2 | `tls::encrypted` | private keys encrypted with a passphrase ↔ private keys | tls::certificate::pem, tls::crypto |
 //! | 2 | `tls::certificate::pem` | the bytes of a file → certificates, keys and revocation lists | – |
 //! | 2 | `tls::certificate::name` | names of certificates, and how they are compared | – |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing; sessions by id | tls::crypto |

@@ -3,6 +3,7 @@
 
 pub mod certificate;
 pub mod crypto;
+pub mod encrypted;
 pub mod handshake;
 pub mod policy;
 pub mod record;

@@ -1,14 +1,17 @@
 //! The crypto provider; no other file names it. Must not know: policies, certificates, tickets.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, RandomizedNonceKey, UnboundKey,
 };
+use aws_lc_rs::cipher::{AES_128, AES_192, AES_256, DecryptionContext, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::cipher::{PaddedBlockDecryptingKey, PaddedBlockEncryptingKey};
 use aws_lc_rs::encoding::AsRawBytes;
-use aws_lc_rs::hkdf;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use aws_lc_rs::signature::{KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair};
+use aws_lc_rs::{hkdf, pbkdf2};
 use rustls::crypto::aws_lc_rs as rustls_side;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::{PrivateKeyDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, alg_id};
@@ -247,6 +250,50 @@ impl std::fmt::Debug for Es256 {
         // Keys must not reach a log.
         f.write_str("Es256(…)")
     }
+}
+
+/// The pseudo-random functions of PBKDF2: HMAC with these hashes. RFC 8018 has SHA-1 as its default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prf {
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// PBKDF2 (RFC 8018 section 5.2): a passphrase → `key`, which is at most 64 bytes long.
+pub fn stretch(prf: Prf, iterations: NonZeroU32, salt: &[u8], passphrase: &[u8], key: &mut [u8]) {
+    let algorithm = match prf {
+        Prf::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
+        Prf::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+        Prf::Sha384 => pbkdf2::PBKDF2_HMAC_SHA384,
+        Prf::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
+    };
+    pbkdf2::derive(algorithm, iterations, salt, passphrase, key);
+}
+
+/// AES in CBC mode with the padding of PKCS #7. It does not protect against changes. `None` if the key is not of 16, 24 or
+/// 32 bytes.
+pub fn encrypt_cbc(key: &[u8], iv: [u8; 16], plain: &[u8]) -> Option<Vec<u8>> {
+    let key = PaddedBlockEncryptingKey::cbc_pkcs7(cbc_key(key)?).ok()?;
+    let mut message = plain.to_vec();
+    key.less_safe_encrypt(&mut message, EncryptionContext::Iv128(iv.into())).ok()?;
+    Some(message)
+}
+
+/// The reverse of [`encrypt_cbc`]. `None` if the padding is wrong too.
+pub fn decrypt_cbc(key: &[u8], iv: [u8; 16], message: &[u8]) -> Option<Vec<u8>> {
+    let key = PaddedBlockDecryptingKey::cbc_pkcs7(cbc_key(key)?).ok()?;
+    let mut message = message.to_vec();
+    let length = key.decrypt(&mut message, DecryptionContext::Iv128(iv.into())).ok()?.len();
+    message.truncate(length);
+    Some(message)
+}
+
+fn cbc_key(key: &[u8]) -> Option<UnboundCipherKey> {
+    let algorithm = [&AES_128, &AES_192, &AES_256].into_iter().nth(key.len().checked_sub(16)? / 8)?;
+    // It refuses a key of any other length.
+    UnboundCipherKey::new(algorithm, key).ok()
 }
 
 /// AES-256-GCM with a random nonce before each message.

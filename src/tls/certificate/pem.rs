@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 mod der;
 pub mod error;
 mod sections;
+pub mod written;
 
 use der::Kind;
 use error::{PassedOver, PemError};
