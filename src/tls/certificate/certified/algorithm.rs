@@ -12,6 +12,7 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::X509Certificate;
 use x509_parser::public_key::PublicKey;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::tls::certificate::certified::error::CertificateError;
 
@@ -98,7 +99,11 @@ impl std::fmt::Display for KeyType {
 
 /// Type and size in bits of the certificate's key; an error names what it is instead.
 pub(in crate::tls) fn key_type(certificate: &X509Certificate<'_>) -> Result<(KeyType, u32), CertificateError> {
-    let info = certificate.public_key();
+    public_key_type(certificate.public_key())
+}
+
+/// The same for a key that is in no certificate yet.
+pub fn public_key_type(info: &SubjectPublicKeyInfo<'_>) -> Result<(KeyType, u32), CertificateError> {
     let unsupported = |what: String| Err(CertificateError::UnsupportedKey(what));
     let algorithm = &info.algorithm.algorithm;
     if *algorithm == OID_PKCS1_RSAENCRYPTION {

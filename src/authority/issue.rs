@@ -1,0 +1,93 @@
+//! Issues certificates: with a key made here, or for a request. Must not know: arguments, how certificates are built.
+
+use std::path::{Path, PathBuf};
+
+use rcgen::PublicKeyData;
+
+use crate::acme::settings::KeyKind;
+use crate::authority::build::{self, Signer, Validity};
+use crate::authority::error::AuthorityError;
+use crate::authority::key;
+use crate::authority::open::{Authority, issued_file};
+use crate::authority::request::Request;
+use crate::authority::subject::Subject;
+use crate::state::Folder;
+use crate::tls::certificate::pem::written::section;
+
+/// A certificate that was issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// Upper-case hex.
+    pub serial: String,
+    /// The certificate and its issuer's, in PEM.
+    pub chain: String,
+    /// Its end, in seconds since 1970.
+    pub until: i64,
+    /// Whether it ends earlier than asked, since its issuer does.
+    pub shortened: bool,
+}
+
+impl Authority {
+    /// Issues a certificate for a new key, which is returned in PEM.
+    pub fn issue(
+        &self,
+        subject: &Subject,
+        kind: KeyKind,
+        validity: Validity,
+        signer: &Signer,
+    ) -> Result<(Issued, String), AuthorityError> {
+        self.permitted.expect(subject.names())?;
+        let key = key::generate(kind)?;
+        let is_rsa = matches!(kind, KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096);
+        let issued = self.certify(subject, &key, is_rsa, validity, signer)?;
+        Ok((issued, key::to_pem(&key, None)?))
+    }
+
+    /// Issues a certificate for the key of a request, whose names the caller has found to be allowed.
+    pub fn sign(
+        &self,
+        request: &Request,
+        subject: &Subject,
+        validity: Validity,
+        signer: &Signer,
+    ) -> Result<Issued, AuthorityError> {
+        self.permitted.expect(subject.names())?;
+        self.certify(subject, &request.key, request.key.is_rsa(), validity, signer)
+    }
+
+    /// It is recorded before it is returned, so that each certificate that is in use can be revoked.
+    fn certify(
+        &self,
+        subject: &Subject,
+        key: &impl PublicKeyData,
+        is_rsa: bool,
+        validity: Validity,
+        signer: &Signer,
+    ) -> Result<Issued, AuthorityError> {
+        let certificate = build::leaf(subject, key, is_rsa, validity, signer, self.terms())?;
+        let serial = build::serial_of(&certificate)?;
+        let own = section("CERTIFICATE", &certificate);
+        self.folder.write(&issued_file(&serial), own.as_bytes())?;
+        let until = validity.to.min(signer.validity.to);
+        let chain = own + &section("CERTIFICATE", &signer.certificate);
+        Ok(Issued { serial, chain, until, shortened: until < validity.to })
+    }
+}
+
+/// Puts a certificate and its key into `out/NAME/tls.crt` and `tls.key`, both at once. Returns that folder.
+pub fn place(out: &Path, name: &str, chain: &str, key: &str) -> Result<PathBuf, AuthorityError> {
+    let files = [("tls.crt", chain.as_bytes()), ("tls.key", key.as_bytes())];
+    let folder = out.join(name);
+    // Only a pair is replaced.
+    let strange = std::fs::read_dir(&folder).ok().and_then(|inside| {
+        let names = inside.filter_map(Result::ok).map(|entry| entry.file_name());
+        names.into_iter().find(|name| files.iter().all(|(known, _)| name != *known))
+    });
+    if let Some(strange) = strange {
+        let what =
+            format!("found {} in it, expected at most tls.crt and tls.key: it would be replaced", strange.display());
+        return Err(AuthorityError::Broken(folder, what));
+    }
+    Folder::open(out)?.replace(Path::new(name), &files)?;
+    Ok(folder)
+}
