@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 mod answer;
+mod ca;
 mod cert;
 mod check;
 mod completion;
@@ -66,6 +67,11 @@ enum Verb {
         #[command(subcommand)]
         verb: cert::Verb,
     },
+    /// A private authority in a folder: issue certificates to servers and clients, revoke them.
+    Ca {
+        #[command(subcommand)]
+        verb: ca::Verb,
+    },
     /// Show the main job on this machine, with nothing to install or to clean up.
     Demo {
         /// The port on 127.0.0.1 to listen on; 0 selects any free port.
@@ -120,6 +126,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Reload { target } => reload::reload(target),
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),
+        Verb::Ca { verb } => ca::ca(verb),
         Verb::Demo { port } => demo::demo(port),
         Verb::Policy { verb } => policy::policy(verb),
         Verb::Probe { what } => probe::probe(*what),

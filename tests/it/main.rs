@@ -36,6 +36,7 @@ mod names;
 mod odd_files;
 mod ordered;
 mod policies;
+mod private_ca;
 mod probe;
 mod process;
 mod proxy_protocol;

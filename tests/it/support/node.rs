@@ -7,15 +7,10 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::proxy::PROGRAM;
 use super::tool;
 
-/// The program that `tests/run` installs, beside what cargo builds.
 pub(crate) fn program() -> PathBuf {
-    let target = Path::new(PROGRAM).ancestors().nth(2).unwrap();
-    let program = target.join("test-tools/bin/node");
-    assert!(program.exists(), "{} is missing; tests/run installs it", program.display());
-    program
+    tool::from_pypi("node")
 }
 
 /// What a client saw of its connection.

@@ -49,3 +49,11 @@ pub(crate) fn shown(output: &Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     format!("{}\nstdout:\n{out}\nstderr:\n{err}", output.status)
 }
+
+/// A program from PyPI, which `tests/run` installs beside what cargo builds.
+pub(crate) fn from_pypi(name: &str) -> PathBuf {
+    let target = Path::new(PROGRAM).ancestors().nth(2).unwrap();
+    let program = target.join("test-tools/bin").join(name);
+    assert!(program.exists(), "{} is missing; tests/run installs it", program.display());
+    program
+}
