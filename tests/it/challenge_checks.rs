@@ -34,7 +34,10 @@ fn nowhere() -> SocketAddr {
 
 /// An HTTP server that answers each request with what `answer` returns for its head. It ends with the test's process.
 fn http(answer: impl Fn(&str) -> String + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    http_on(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+}
+
+fn http_on(listener: TcpListener, answer: impl Fn(&str) -> String + Send + 'static) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
@@ -130,11 +133,7 @@ fn every_address_of_a_name_is_tried() {
     dns.set("web.test", &[away]);
     assert!(matches!(ask(), Checked::Unreachable(why) if why.contains("127.9.77.1")));
     let other = TcpListener::bind((Ipv4Addr::new(127, 9, 77, 2), good.port())).unwrap();
-    thread::spawn(move || {
-        let (mut stream, _) = other.accept().unwrap();
-        stream.write_all(answer("404 Not Found", "", "").as_bytes()).unwrap();
-        let _ = stream.read_to_end(&mut Vec::new());
-    });
+    http_on(other, |_| answer("404 Not Found", "", ""));
     dns.set("web.test", &[here, Record::A(Ipv4Addr::new(127, 9, 77, 2))]);
     assert!(matches!(ask(), Checked::Wrong(why) if why.contains("127.9.77.2")));
     dns.mood(Mood::NxDomain);
