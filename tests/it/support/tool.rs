@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
+
+use super::proxy::PROGRAM;
 
 /// Runs `program` with `input` on standard input (which is then closed), for two minutes at most.
 pub(crate) fn run(program: &str, arguments: &[&str], input: &[u8]) -> Output {
