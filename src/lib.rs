@@ -78,7 +78,7 @@
 //! | 3 | `acme::schedule` | when a certificate is renewed, and when an attempt that failed is made again; pure | acme::status |
 //! | 3 | `acme::status` | what is known of every certificate and authority, for who shows it | acme::settings, words |
 //! | 3 | `acme::responder` | answers http-01, and redirects everything else to https; its own thread and runtime | tls::certificate::name, net |
-//! | 3 | `acme::check` | the check from here before an authority is asked to check; dns-persist-01's record | acme::lookup, acme::settings, tls::certificate::name, tls::wire, tls::crypto |
+//! | 3 | `acme::check` | the check from here before an authority is asked to check; dns-persist-01's record | acme::lookup, acme::settings, tls::handshake::challenge, tls::certificate::name, tls::wire, tls::crypto |
 //! | 3 | `acme::lookup` | look-ups for checks: TXT records, aliases, addresses, a zone's name servers | backend::discover |
 //! | 3 | `acme::publish` | publishes records in the DNS: by updates with a signature, or with a program | acme::settings, files, words |
 //! | 3 | `acme::settings` | which authorities are used, and which certificates are to be kept | tls::certificate::name, tls::crypto, words |

@@ -1,10 +1,9 @@
 //! tls-alpn-01 from here (RFC 8737 section 3): connects as the authority does. Must not know: how the answer is built.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::proto::rr;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -18,6 +17,7 @@ use crate::acme::check::result::Checked;
 use crate::acme::lookup::Lookup;
 use crate::acme::settings::Identifier;
 use crate::tls::crypto;
+use crate::tls::handshake::challenge::{PROTOCOL, name_of};
 use crate::tls::wire::{alert, fault};
 
 /// Whether a client that offers `acme-tls/1` for this identifier gets this certificate (in DER), at every address.
@@ -48,7 +48,7 @@ pub async fn tls_alpn(
 fn server_name(identifier: &Identifier) -> String {
     match identifier {
         Identifier::Dns(name) => name.to_string(),
-        Identifier::Ip(address) => rr::Name::from(*address as IpAddr).to_ascii().trim_end_matches('.').to_owned(),
+        Identifier::Ip(address) => name_of(*address),
     }
 }
 
@@ -185,9 +185,6 @@ impl ServerCertVerifier for Anyone {
         self.schemes.clone()
     }
 }
-
-/// The application protocol of RFC 8737 section 6.2.
-const PROTOCOL: &[u8] = b"acme-tls/1";
 
 /// Inside a network a name can lead elsewhere than outside.
 const ELSEWHERE: &str = "If the authority reaches another server than this one, set check = false";

@@ -49,7 +49,7 @@ pub(super) async fn run(path: &Path, verb: &str, fqdn: &str, value: &str, limit:
     match ended {
         Ok(ended) => {
             // It has ended and is collected: its number may already belong to another process.
-            group.is_gone();
+            group.let_go();
             output.read_rest().await;
             judge(ended, verb, &output).map_err(at)
         }
@@ -82,7 +82,7 @@ impl Group {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
     }
 
-    fn is_gone(mut self) {
+    fn let_go(mut self) {
         self.0 = None;
     }
 }
