@@ -32,7 +32,7 @@
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, starttls, tls, files, words |
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
-//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, backend, tls::certificate::expiry, tls::crypto, observe, net, gate |
+//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, net, gate |
 //! | 7 | `admin` | health, state and changes over HTTP: opens the server, answers requests; its own thread and runtime | admin::change, admin::view, admin::request, admin::connection, reload, config, net |
 //! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, tls, files, limit |
 //! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, backend::pool, tls |

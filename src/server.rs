@@ -1,11 +1,14 @@
 //! Starts a server: wires workers, sockets, the admin server and reloads together. Must not know: the command line.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use crate::acme::keeper::Keeper;
+use crate::acme::responder::Tokens;
 use crate::admin;
 use crate::admin::Admin;
 use crate::admin::request::token;
@@ -80,6 +83,10 @@ pub struct Server {
     commands: mpsc::Receiver<Command>,
     admin: Option<Admin>,
     upkeep: Upkeep,
+    /// `None` after it has been given up.
+    keeper: Option<Keeper>,
+    /// Ends the keeper that has been given up.
+    giving_up: Option<JoinHandle<()>>,
     watch: Watch,
     /// Receives when a watched file has changed.
     nudged: mpsc::Receiver<()>,
@@ -116,12 +123,16 @@ impl Server {
             Ready::first(config)
         })?
         .map_err(StartError::Config)?;
+        let tokens = Tokens::default();
+        // It orders nothing before it is told what is kept, which is when this process accepts.
+        let challenges = Arc::clone(first.built.snapshot.challenges());
+        let keeper = Keeper::start(challenges, tokens.clone()).map_err(StartError::Worker)?;
         let mut reloader = Reloader::start(origin, first, |current| {
             let spread = Spread::new(handles.iter().cloned().zip(gates));
             let (warned, room) = (Arc::default(), Arc::default());
             let shared = Shared { current, log, metrics: counted, workers: spread, ids, room, warned, alive };
             let descriptors = Descriptors::new(handles.len());
-            Sockets::new(handles, shared, inherited, descriptors)
+            Sockets::new(handles, shared, inherited, descriptors, tokens)
         })
         .map_err(StartError::Config)?;
         // The predecessor serves until it receives this: after any error above, it simply goes on.
@@ -129,6 +140,7 @@ impl Server {
         admin.iter().for_each(Admin::take_over);
         let (control, commands) = reloader.control();
         upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
+        follow(&keeper, reloader.config());
         if let Some(admin) = &admin {
             admin.ready(control.clone());
         }
@@ -144,6 +156,8 @@ impl Server {
             commands,
             admin,
             upkeep,
+            keeper: Some(keeper),
+            giving_up: None,
             watch,
             nudged,
             successor: None,
@@ -159,6 +173,11 @@ impl Server {
     pub fn control(&self) -> Control {
         self.control.clone()
     }
+}
+
+/// From now on, the keeper keeps what this configuration asks for.
+fn follow(keeper: &Keeper, config: &Config) {
+    keeper.follow(Arc::clone(&config.acme), Arc::clone(&config.resolver));
 }
 
 /// The access log, after a first look at the token.

@@ -8,6 +8,7 @@ use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::acme::responder;
 use crate::admin;
 use crate::net::pipe;
 
@@ -26,6 +27,8 @@ pub(super) struct Descriptors {
 pub(super) struct Demand {
     /// Addresses on which they listen.
     pub(super) sockets: usize,
+    /// Connections of the server for http-01.
+    pub(super) answers: usize,
     /// Servers whose health is checked.
     pub(super) checks: usize,
     /// The sum of their `max_connections`.
@@ -47,7 +50,7 @@ impl Descriptors {
         let limit = limit();
         // For each socket: the socket itself, a duplicate for each worker, and one that is sent to a process that takes
         // over.
-        let others = self.own + demand.sockets * (2 + self.workers) + demand.checks.min(limit / 8);
+        let others = self.own + demand.sockets * (2 + self.workers) + demand.answers + demand.checks.min(limit / 8);
         let most = connections(limit, others, pipes(limit, self.workers));
         let warning = (demand.connections, most);
         if demand.connections > most && self.warned.replace(warning) != Some(warning) {
@@ -97,6 +100,11 @@ pub(super) fn of_admin() -> usize {
     admins(limit())
 }
 
+/// How many connections the server for http-01 may have.
+pub(super) fn of_responder() -> usize {
+    (limit() / 16).clamp(FEWEST_ANSWERS, responder::MOST_CONNECTIONS)
+}
+
 fn admins(limit: usize) -> usize {
     (limit / 16).clamp(FEWEST_ADMINS, admin::MOST_CONNECTIONS)
 }
@@ -111,6 +119,8 @@ fn reserve(limit: usize) -> usize {
 const OTHERS: usize = 64;
 /// Enough for a health check, a scrape and an operator at the same time.
 const FEWEST_ADMINS: usize = 4;
+/// Enough for an authority that asks from several places at the same time.
+const FEWEST_ANSWERS: usize = 16;
 /// An estimate of what a process has open before it listens.
 const USUAL: usize = 32;
 

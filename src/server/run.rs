@@ -2,7 +2,7 @@
 //! are served.
 
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -17,7 +17,7 @@ use crate::reload::report::Report;
 use crate::server::handover::Successor;
 use crate::server::series::Alive;
 use crate::server::signals::{Asked, Streams};
-use crate::server::{Ended, Server, Signals, admin_name, notify_service_manager};
+use crate::server::{Ended, Server, Signals, admin_name, follow, notify_service_manager};
 
 /// The callers that wait for the report of a reload.
 type Waiting = Vec<oneshot::Sender<Arc<Report>>>;
@@ -75,8 +75,13 @@ impl Server {
         self.refuse_commands();
         self.reloader.sockets().close();
         self.workers.dismiss();
-        let (admin, upkeep) = (self.admin, self.upkeep);
-        end(move || drop((admin, upkeep)));
+        let responder = self.reloader.sockets().responder();
+        let (admin, upkeep, keeper, giving_up) = (self.admin, self.upkeep, self.keeper, self.giving_up);
+        end(move || {
+            drop((responder, keeper, admin, upkeep));
+            // It only ends the keeper, and that has logged a panic.
+            let _ = giving_up.map(JoinHandle::join);
+        });
         drop(self.reloader);
         // Last, so that the lines of the connections cut above are written too.
         self.writer.finish(LOG_PATIENCE);
@@ -136,6 +141,18 @@ impl Server {
         // reload.
         self.watch.follow(self.reloader.interests());
         self.upkeep.follow(self.control.current.load().pools(), &self.reloader.config().resolver);
+        if let Some(keeper) = &self.keeper {
+            follow(keeper, self.reloader.config());
+        }
+    }
+
+    /// Orders no more certificates, and releases the folder of the state. Nobody waits for it: it may be about to write to a
+    /// disk that does not answer.
+    fn give_up_keeper(&mut self) {
+        let Some(keeper) = self.keeper.take() else { return };
+        let ending = thread::Builder::new().name("end".into()).spawn(move || drop(keeper));
+        // Without a thread, it was dropped here.
+        self.giving_up = ending.ok();
     }
 
     fn reloaded(&self, report: Report, waiting: Waiting) {
@@ -218,6 +235,8 @@ impl Server {
         let patience = self.reloader.config().runtime.shutdown_timeout;
         let shown = humantime::format_duration(patience);
         tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
+        // From now on no authority reaches this process; and a successor waits for the folder of the state.
+        self.give_up_keeper();
         self.reloader.give_up();
         self.reloader.draining();
         // After a hand-over, the service goes on in the successor: it is not stopping.

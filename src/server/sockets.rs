@@ -1,11 +1,15 @@
-//! The listening sockets and the workers that accept on them. Must not know: why they change.
+//! The listening sockets and who accepts on them: the workers for listeners, and the server for http-01. Must not know: why
+//! they change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::acme::responder::{Responder, Tokens};
+use crate::acme::settings::Authority;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
 use crate::net::address::Address;
@@ -13,13 +17,31 @@ use crate::net::listen::{Acceptor, Listening};
 use crate::net::socket;
 use crate::proxy::listener::{self, Shared};
 use crate::reload::sockets;
-use crate::server::descriptors::{Demand, Descriptors};
+use crate::server::descriptors::{self, Demand, Descriptors};
 use crate::server::handover::{Inherited, Name};
 
-/// A listener's name and one address as configured. A socket with the same key is kept in a reload.
-type Key = (Arc<str>, Address);
+/// Whose socket it is, and one address as configured. A socket with the same key is kept in a reload.
+type Key = (Owner, Address);
 
-/// Every worker accepts on every socket.
+/// Who accepts on a socket.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Owner {
+    /// The listener of that name.
+    Listener(Arc<str>),
+    /// The server for http-01, whichever authority it is for.
+    Http01,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Listener(name) => name,
+            Self::Http01 => "http-01",
+        })
+    }
+}
+
+/// Every worker accepts on every socket of a listener.
 // One queue for all workers: with SO_REUSEPORT each worker would have its own, and a connection in the queue of a worker
 // that is busy or gone would wait or be lost.
 pub(super) struct Sockets {
@@ -28,6 +50,9 @@ pub(super) struct Sockets {
     bound: HashMap<Key, Bound>,
     inherited: Inherited,
     descriptors: Descriptors,
+    tokens: Tokens,
+    /// Started with the first address that it answers on.
+    responder: Option<Responder>,
 }
 
 struct Bound {
@@ -45,8 +70,16 @@ pub(super) struct Prepared {
 }
 
 impl Sockets {
-    pub(super) fn new(workers: Vec<Handle>, shared: Shared, inherited: Inherited, descriptors: Descriptors) -> Self {
-        Self { workers, shared: Some(shared), bound: HashMap::new(), inherited, descriptors }
+    /// `tokens` are the challenges that are answered over HTTP.
+    pub(super) fn new(
+        workers: Vec<Handle>,
+        shared: Shared,
+        inherited: Inherited,
+        descriptors: Descriptors,
+        tokens: Tokens,
+    ) -> Self {
+        let (bound, responder) = (HashMap::new(), None);
+        Self { workers, shared: Some(shared), bound, inherited, descriptors, tokens, responder }
     }
 
     /// The sockets that another process needs to take over, with their names.
@@ -68,7 +101,10 @@ impl Sockets {
 
     /// The addresses as bound, with the real port where port 0 is configured.
     pub(super) fn addresses(&self) -> Vec<(Arc<str>, Address)> {
-        let real = |((name, _), bound): (&Key, &Bound)| Some((Arc::clone(name), bound.socket.address().ok()?));
+        let real = |((owner, _), bound): (&Key, &Bound)| match owner {
+            Owner::Listener(name) => Some((Arc::clone(name), bound.socket.address().ok()?)),
+            Owner::Http01 => None,
+        };
         self.bound.iter().filter_map(real).collect()
     }
 
@@ -86,60 +122,129 @@ impl Sockets {
         self.shared = None;
     }
 
-    fn start(&mut self, key: Key, socket: Listening) -> std::io::Result<()> {
-        let Some(shared) = &self.shared else { return Ok(()) };
+    /// The server for http-01, to be dropped where that may take a moment.
+    pub(super) fn responder(&mut self) -> Option<Responder> {
+        self.responder.take()
+    }
+
+    fn start(&mut self, key: Key, socket: Listening) -> io::Result<()> {
         let (stop, stopped) = watch::channel(false);
+        match &key.0 {
+            Owner::Listener(name) => self.accept(name, &socket, &stopped)?,
+            Owner::Http01 => self.answer(&socket, stopped)?,
+        }
+        self.bound.insert(key, Bound { socket, stop });
+        Ok(())
+    }
+
+    /// Lets every worker accept for that listener.
+    fn accept(&self, listener: &Arc<str>, socket: &Listening, stopped: &watch::Receiver<bool>) -> io::Result<()> {
+        let Some(shared) = &self.shared else { return Ok(()) };
         // Inherited sockets as well: an older version of this program may not have set all options.
-        if let Listening::Tcp(socket) = &socket {
+        if let Listening::Tcp(socket) = socket {
             socket::prepare_listening(socket)?;
         }
         for (number, worker) in self.workers.iter().enumerate() {
             let acceptor = {
                 let _inside = worker.enter();
-                Acceptor::new(&socket)?
+                Acceptor::new(socket)?
             };
-            let name = Arc::clone(&key.0);
+            let name = Arc::clone(listener);
             worker.spawn(listener::accept(acceptor, number, name, shared.clone(), stopped.clone()));
         }
-        tracing::info!(listener = %key.0, address = %socket.address()?, "listening");
-        self.bound.insert(key, Bound { socket, stop });
+        tracing::info!(%listener, address = %socket.address()?, "listening");
+        Ok(())
+    }
+
+    /// Lets the server for http-01 answer.
+    fn answer(&mut self, socket: &Listening, stopped: watch::Receiver<bool>) -> io::Result<()> {
+        let responder = match self.responder.take() {
+            Some(running) => running,
+            None => Responder::start(self.tokens.clone(), descriptors::of_responder())?,
+        };
+        self.responder.insert(responder).open(socket, stopped)?;
+        tracing::info!(address = %socket.address()?, "answering http-01 challenges");
         Ok(())
     }
 }
 
 fn demand(config: &Config, sockets: usize) -> Demand {
+    let answers = config.acme.authorities.iter().any(|authority| !authority.http.is_empty());
     let checked = config.backends.iter().filter(|backend| backend.health.is_some());
     Demand {
         sockets,
+        answers: if answers { descriptors::of_responder() } else { 0 },
         checks: checked.map(|backend| backend.settings.servers.len()).sum(),
         connections: config.listeners.iter().fold(0, |sum, one| sum.saturating_add(one.limits.counts.max_connections)),
     }
 }
 
-fn name_of((listener, address): &Key) -> Name {
-    Name { listener: listener.to_string(), address: address.to_string() }
+fn name_of((owner, address): &Key) -> Name {
+    match owner {
+        Owner::Listener(name) => Name { listener: name.to_string(), address: address.to_string() },
+        // No listener has an empty name, and the admin server's address has no word in front.
+        Owner::Http01 => Name { listener: String::new(), address: format!("http-01 {address}") },
+    }
+}
+
+/// A socket as it is asked for.
+struct Place<'c> {
+    key: Key,
+    /// The permissions of a Unix socket.
+    mode: u32,
+    written: Written<'c>,
+}
+
+/// Where an address is written.
+enum Written<'c> {
+    Listener(&'c Located<Address>),
+    Authority(&'c Authority),
+}
+
+impl Written<'_> {
+    fn error(&self, message: String) -> ConfigError {
+        match self {
+            Self::Listener(place) => place.error(message),
+            Self::Authority(authority) => {
+                ConfigError { path: format!("acme {:?}: http", authority.name), position: None, message }
+            }
+        }
+    }
+}
+
+/// Every socket of a configuration. Authorities may share one.
+fn places(config: &Config) -> Vec<Place<'_>> {
+    let of_listeners = config.listeners.iter().flat_map(|listener| {
+        listener.listen.iter().map(move |place| Place {
+            key: (Owner::Listener(Arc::clone(&listener.name)), place.value.clone()),
+            mode: listener.socket_mode.0,
+            written: Written::Listener(place),
+        })
+    });
+    let of_authorities = config.acme.authorities.iter().flat_map(|authority| {
+        authority.http.iter().map(move |address| Place {
+            key: (Owner::Http01, Address::Tcp(*address)),
+            mode: 0,
+            written: Written::Authority(authority),
+        })
+    });
+    let mut seen = HashSet::new();
+    of_listeners.chain(of_authorities).filter(|place| seen.insert(place.key.clone())).collect()
 }
 
 impl sockets::Sockets for Sockets {
     type Prepared = Prepared;
 
     fn prepare(&mut self, config: &Config) -> Result<Prepared, Vec<ConfigError>> {
-        let places: Vec<_> = config
-            .listeners
-            .iter()
-            .flat_map(|listener| {
-                let key = |place: &Located<Address>| (Arc::clone(&listener.name), place.value.clone());
-                listener.listen.iter().map(move |place| (key(place), place, listener.socket_mode.0))
-            })
-            .collect();
-        let wanted: HashMap<Key, u32> = places.iter().map(|(key, _, mode)| (key.clone(), *mode)).collect();
+        let places = places(config);
+        let wanted: HashMap<Key, u32> = places.iter().map(|place| (place.key.clone(), place.mode)).collect();
         // An address may move to another listener: its socket is shared, since binding it again fails while the old one
         // listens. Sockets of port 0 are all on different ports, so none of them can be reused.
         let given_up = self.bound.iter().filter(|(key, _)| key.1.port() != Some(0) && !wanted.contains_key(key));
         let given_up: HashMap<&Address, &Listening> =
             given_up.map(|((_, address), bound)| (address, &bound.socket)).collect();
         let (mut fresh, mut errors) = (Vec::new(), Vec::new());
-        for (key, place, mode) in places {
+        for Place { key, mode, written } in places {
             if self.bound.contains_key(&key) {
                 continue;
             }
@@ -150,7 +255,7 @@ impl sockets::Sockets for Sockets {
             };
             match socket {
                 Ok(socket) => fresh.push((key, socket)),
-                Err(error) => errors.push(place.error(format!("cannot listen on {}: {error}", place.value))),
+                Err(error) => errors.push(written.error(format!("cannot listen on {}: {error}", key.1))),
             }
         }
         if errors.is_empty() {
@@ -165,9 +270,9 @@ impl sockets::Sockets for Sockets {
             shared.room.set(self.descriptors.connections(prepared.demand));
         }
         for (key, socket) in prepared.fresh {
-            let name = Arc::clone(&key.0);
+            let owner = key.0.clone();
             if let Err(error) = self.start(key, socket) {
-                tracing::error!(listener = %name, %error, "cannot accept");
+                tracing::error!(listener = %owner, %error, "cannot accept");
             }
         }
         self.bound.retain(|key, bound| {

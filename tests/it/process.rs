@@ -10,6 +10,7 @@ use crate::support::procfs::eventually;
 use crate::support::stage::{Lines, Stage};
 
 mod descriptors;
+mod http_01;
 mod limits;
 mod logs;
 mod pipes;

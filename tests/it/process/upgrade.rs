@@ -20,11 +20,11 @@ use crate::support::stage::{Lines, NAME, Stage, certified, config};
 use crate::support::tool;
 
 /// A process that is not the test's own child; dropping this ends it.
-struct Successor(String);
+pub(super) struct Successor(String);
 
 impl Successor {
     /// Asks the proxy for a successor, and waits for it to accept.
-    fn of(proxy: &Proxy) -> Self {
+    pub(super) fn of(proxy: &Proxy) -> Self {
         proxy.signal("USR2");
         let line = proxy.log_line("another process has taken over");
         let pid = line.rsplit_once("pid=").unwrap().1;
