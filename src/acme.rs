@@ -14,6 +14,7 @@ pub mod lookup;
 pub mod memory;
 pub mod order;
 pub mod publish;
+pub mod reason;
 pub mod renewal;
 pub mod responder;
 pub mod schedule;

@@ -9,6 +9,7 @@ use tokio::runtime;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::acme::keeper::Handle as Acme;
 use crate::config::located::ConfigError;
 use crate::config::validate::{Config, admin as asked};
 use crate::net::listen::{Acceptor, Handed, Listening};
@@ -25,7 +26,7 @@ use change::folder;
 use connection::permits::Permits;
 use connection::{door, serve};
 use request::token;
-use service::{Metrics, Shared};
+use service::{Metrics, Process, Shared};
 
 /// A running admin server. Dropping it ends it, after the answers that are being made.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Admin {
         }
         let shared = Arc::new(Shared {
             door,
-            control: OnceLock::new(),
+            process: OnceLock::new(),
             metrics,
             hosts: config.hosts.clone(),
             permits: Arc::new(Permits::new(most)),
@@ -90,9 +91,9 @@ impl Admin {
     }
 
     /// From now on, the server shows and changes this state.
-    pub fn ready(&self, control: Control) {
+    pub fn ready(&self, control: Control, acme: Acme) {
         // An error would mean that it is already set, but a server starts once in a process.
-        let _ = self.shared.control.set(control);
+        let _ = self.shared.process.set(Process { control, acme });
     }
 
     /// The listening socket.

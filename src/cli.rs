@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod acme;
 mod answer;
 mod ca;
 mod cert;
@@ -59,6 +60,12 @@ enum Verb {
     Reload {
         #[command(flatten)]
         target: running::Target,
+    },
+    /// Show and change the certificates that a running tlsgate gets from authorities.
+    Acme {
+        #[command(subcommand)]
+        // Boxed, since it is much larger than the other verbs' arguments.
+        verb: Box<acme::Verb>,
     },
     /// Show which certificate, version, cipher and group a client would get, and why. Exits with 1 if it would be refused.
     Explain(#[command(flatten)] explain::Question),
@@ -124,6 +131,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Run { config } => run::run(&config),
         Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
         Verb::Reload { target } => reload::reload(target),
+        Verb::Acme { verb } => acme::acme(*verb),
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),
         Verb::Ca { verb } => ca::ca(verb),

@@ -25,17 +25,17 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
-//! | 9 | `cli` | one file for each verb: run, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, admin::request, explain, reload, snapshot, config, tls, observe::log, files, net |
+//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, reload, snapshot, config, tls, observe::log, files, net, words |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, starttls, tls, files, words |
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
-//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, net, gate |
-//! | 7 | `admin` | health, state and changes over HTTP: opens the server, answers requests; its own thread and runtime | admin::change, admin::view, admin::request, admin::connection, reload, config, net |
-//! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, tls, files, limit |
-//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, backend::pool, tls |
+//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, net, gate, words |
+//! | 7 | `admin` | health, state and changes over HTTP: opens the server, answers requests; its own thread and runtime | admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, net |
+//! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words |
+//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, acme::status, backend::pool, tls |
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, closed if a peer stalls | config::values, limit, net |
 //! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls |
@@ -81,6 +81,7 @@
 //! | 3 | `acme::check` | the check from here before an authority is asked to check; dns-persist-01's record | acme::lookup, acme::settings, tls::handshake::challenge, tls::certificate::name, tls::wire, tls::crypto |
 //! | 3 | `acme::lookup` | look-ups for checks: TXT records, aliases, addresses, a zone's name servers | backend::discover |
 //! | 3 | `acme::publish` | publishes records in the DNS: by updates with a signature, or with a program | acme::settings, files, words |
+//! | 3 | `acme::reason` | why a certificate is revoked | words |
 //! | 3 | `acme::settings` | which authorities are used, and which certificates are to be kept | tls::certificate::name, tls::crypto, words |
 //! | 3 | `acme::clock` | the time of day, which tests replace | – |
 //! | 3 | `backend::upkeep` | looks up names and checks the health of servers; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |

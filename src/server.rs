@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use crate::acme::keeper::Keeper;
+use crate::acme::keeper::{Handle as Acme, Keeper};
 use crate::acme::responder::Tokens;
 use crate::admin;
 use crate::admin::Admin;
@@ -142,7 +142,7 @@ impl Server {
         upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
         follow(&keeper, reloader.config());
         if let Some(admin) = &admin {
-            admin.ready(control.clone());
+            admin.ready(control.clone(), keeper.handle());
         }
         // After a hand-over this is another process than the one that systemd started: MAINPID makes systemd follow it.
         notify_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
@@ -211,10 +211,11 @@ fn exposition(
     counters: Arc<Metrics>,
     gates: Vec<Arc<Gate>>,
     log: &AccessLog,
-) -> impl Fn(&Control) -> String + Send + Sync + use<> {
+) -> impl Fn(&Control, &Acme) -> String + Send + Sync + use<> {
     let lost = log.lost();
-    move |control| {
-        let gauges = gauges::text(control, &gates, &lost).unwrap_or_else(|error| format!("# {error}\n"));
+    move |control, acme| {
+        let gauges =
+            gauges::text(control, &acme.status(), &gates, &lost).unwrap_or_else(|error| format!("# {error}\n"));
         counters.text() + &gauges
     }
 }

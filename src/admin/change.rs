@@ -1,5 +1,6 @@
 //! What the admin API changes: certificates, servers' states, the process. Must not know: who is allowed to.
 
+pub(super) mod acme;
 pub(super) mod audit;
 pub(super) mod certificates;
 pub(super) mod folder;

@@ -8,8 +8,9 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use tokio::sync::{Mutex, Semaphore};
 
+use crate::acme::keeper::Handle as Acme;
 use crate::admin::change::audit::Audit;
-use crate::admin::change::{certificates, process, servers};
+use crate::admin::change::{acme as orders, certificates, process, servers};
 use crate::admin::connection::caller::Caller;
 use crate::admin::connection::door::Door;
 use crate::admin::connection::permits::{Doing, Permit, Permits};
@@ -18,19 +19,26 @@ use crate::admin::request::body::Wanted;
 use crate::admin::request::paths::{Change, Operation, Question, Routed, View, route};
 use crate::admin::request::{body, guard};
 use crate::admin::view::renderings::Renderings;
-use crate::admin::view::{explain, listing, openapi, state};
+use crate::admin::view::{acme as authorities, explain, listing, openapi, state};
 use crate::config::shown;
 use crate::config::values::HostName;
 use crate::reload::control::Control;
 
 /// Writes the metrics of a state in the text format of Prometheus.
-pub(super) type Metrics = Box<dyn Fn(&Control) -> String + Send + Sync>;
+pub(super) type Metrics = Box<dyn Fn(&Control, &Acme) -> String + Send + Sync>;
+
+/// What is shown and changed.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    pub(super) control: Control,
+    pub(super) acme: Acme,
+}
 
 /// What all requests share.
 pub(super) struct Shared {
     pub(super) door: Door,
     /// Empty until the first snapshot is built.
-    pub(super) control: OnceLock<Control>,
+    pub(super) process: OnceLock<Process>,
     pub(super) metrics: Metrics,
     /// The accepted host names until there is a snapshot.
     pub(super) hosts: Vec<HostName>,
@@ -78,8 +86,10 @@ async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Op
         answer
     };
     // The host comes first: a web page that got here by DNS rebinding learns nothing, not even which paths exist.
-    let refusal = match shared.control.get() {
-        Some(control) => guard::host_refusal(&shared.door, parts, &control.status.borrow().config.admin.hosts),
+    let refusal = match shared.process.get() {
+        Some(Process { control, .. }) => {
+            guard::host_refusal(&shared.door, parts, &control.status.borrow().config.admin.hosts)
+        }
         None => guard::host_refusal(&shared.door, parts, &shared.hosts),
     };
     if let Some(refusal) = refusal {
@@ -91,7 +101,7 @@ async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Op
         Routed::Nowhere => return Err(Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path")),
     };
     if let Operation::Make(_) = operation {
-        let config = Arc::clone(&shared.control.get().ok_or_else(starting)?.status.borrow().config);
+        let config = Arc::clone(&shared.process.get().ok_or_else(starting)?.control.status.borrow().config);
         if let Some(refusal) = guard::change_refusal(&shared.door, &parts.headers, &config.admin, &shared.readers).await
         {
             return Err(refused(refusal));
@@ -109,7 +119,8 @@ async fn without_body(permit: &Permit, body: Incoming, parts: &Parts) -> Result<
 
 /// Answers a question. It waits for nothing, so that a liveness check never does.
 fn ask(shared: &Shared, question: Question, parts: &Parts) -> Answer {
-    let with = |answer: &dyn Fn(&Control) -> Answer| shared.control.get().map_or_else(starting, answer);
+    let control = shared.process.get().map(|process| &process.control);
+    let with = |answer: &dyn Fn(&Control) -> Answer| control.map_or_else(starting, answer);
     match question {
         Question::Live => state::live(),
         Question::OpenApi => openapi::description(),
@@ -120,18 +131,18 @@ fn ask(shared: &Shared, question: Question, parts: &Parts) -> Answer {
 
 /// Shows a view, rendered on another thread.
 async fn show(shared: Arc<Shared>, view: View) -> Answer {
-    let Some(control) = shared.control.get().cloned() else { return starting() };
+    let Some(process) = shared.process.get().cloned() else { return starting() };
     let known = Arc::clone(&shared);
-    shared.renderings.share(view, &shared.permits, move || rendered(&known, &control, view)).await
+    shared.renderings.share(view, &shared.permits, move || rendered(&known, &process, view)).await
 }
 
 /// Renders a view. It may take a while, so it does not run on the thread that answers.
-fn rendered(shared: &Shared, control: &Control, view: View) -> Answer {
+fn rendered(shared: &Shared, Process { control, acme }: &Process, view: View) -> Answer {
     let status = control.status.borrow().clone();
     let snapshot = control.current.load();
     match view {
         View::Metrics => {
-            let text = (shared.metrics)(control) + &shared.audit.metrics(&shared.permits);
+            let text = (shared.metrics)(control, acme) + &shared.audit.metrics(&shared.permits);
             Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
         }
         View::Status => Answer::ok(&state::status(&status, &snapshot)),
@@ -140,6 +151,7 @@ fn rendered(shared: &Shared, control: &Control, view: View) -> Answer {
         View::Certificates => Answer::ok(&listing::certificates(&status.config, &snapshot)),
         View::Policies => Answer::ok(&listing::policies(&status.config)),
         View::Backends => Answer::ok(&listing::backends(&status.config, &snapshot)),
+        View::Acme => Answer::ok(&authorities::acme(&acme.status())),
     }
 }
 
@@ -162,12 +174,12 @@ async fn make(
         Err(refusal) => return refusal,
     };
     permit.becomes(Doing::Working);
-    let Some(control) = shared.control.get().cloned() else { return starting() };
+    let Some(process) = shared.process.get().cloned() else { return starting() };
     let (json, method, path) = (body::is_json(&parts.headers), parts.method.clone(), parts.uri.clone());
     // On a task of its own: if the client goes away, this future is dropped, and the change would stop in the middle.
     let changed = tokio::spawn(async move {
         let _turn = turn;
-        let answer = changed(&shared, control, change, &values, json, &body).await;
+        let answer = changed(&shared, process, change, &values, json, &body).await;
         shared.audit.changed(&caller, &method, path.path(), answer.status);
         answer
     });
@@ -180,7 +192,7 @@ async fn make(
 /// Makes the change, and returns the answer. `values` are those of the path.
 async fn changed(
     shared: &Shared,
-    control: Control,
+    Process { control, acme }: Process,
     change: Change,
     values: &[String],
     json: bool,
@@ -194,10 +206,13 @@ async fn changed(
             let _turn = shared.changing.lock().await;
             process::drain(control).await
         }
-        Change::AddCertificate | Change::ServerState if !json => {
+        Change::AddCertificate | Change::ServerState | Change::Renew | Change::Revoke | Change::RollOver if !json => {
             let reason = "unexpected type of the body (expected Content-Type: application/json)";
             Answer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)
         }
+        Change::Renew => orders::renew(&acme, body).await,
+        Change::Revoke => orders::revoke(&acme, body).await,
+        Change::RollOver => orders::roll_over(&acme, body).await,
         Change::ServerState => servers::set_state(&control.current.load(), value(0), value(1), body),
         Change::AddCertificate => {
             let _turn = shared.changing.lock().await;

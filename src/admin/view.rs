@@ -1,5 +1,6 @@
 //! What the admin API shows. Must not know: the caller, how anything is changed.
 
+pub(super) mod acme;
 pub(super) mod errors;
 pub(super) mod explain;
 pub(super) mod listing;

@@ -1,22 +1,33 @@
 //! The metrics that are computed from the state when they are requested. Must not know: how they are requested.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::acme;
+use crate::acme::status::State;
 use crate::gate::Gate;
 use crate::observe::access::log::Lost;
 use crate::reload::control::Control;
 use crate::snapshot::Listener;
 use crate::tls::certificate::expiry;
+use crate::words::Words;
 
 /// These metrics in the text format of Prometheus, version 0.0.4, without series of what no longer exists.
-pub(super) fn text(control: &Control, gates: &[Arc<Gate>], lost: &Lost) -> Result<String, prometheus::Error> {
+pub(super) fn text(
+    control: &Control,
+    acme: &acme::status::Status,
+    gates: &[Arc<Gate>],
+    lost: &Lost,
+) -> Result<String, prometheus::Error> {
     // A registry for each answer: series of what a reload removed cannot remain in it.
     let registry = Registry::new_custom(Some("tlsgate".into()), None)?;
     configuration(&registry, control)?;
     state(&registry, control)?;
     handshakes(&registry, gates)?;
+    self::acme(&registry, acme)?;
     let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
     dropped.with_label_values::<&str>(&[]).inc_by(lost.count());
     let mut text = String::new();
@@ -129,6 +140,57 @@ fn handshakes(registry: &Registry, gates: &[Arc<Gate>]) -> Result<(), prometheus
     Ok(())
 }
 
+/// What becomes of the certificates that authorities issue.
+fn acme(registry: &Registry, status: &acme::status::Status) -> Result<(), prometheus::Error> {
+    let renewals =
+        counter(registry, "acme_renewals_total", "Orders of certificates, by result.", &["authority", "result"])?;
+    let requests = counter(registry, "acme_requests_total", "Requests to an authority.", &["authority"])?;
+    let certificates = gauge(
+        registry,
+        "acme_certificates",
+        "Certificates that are kept, by state: pending, valid, renewing or failed.",
+        &["authority", "state"],
+    )?;
+    for of in &status.authorities {
+        let name = &*of.authority.name;
+        requests.with_label_values(&[name]).inc_by(of.requests);
+        for (result, count) in &of.renewals {
+            renewals.with_label_values(&[name, result]).inc_by(*count);
+        }
+        for state in State::ALL {
+            // A series that is absent cannot be compared with 0.
+            certificates.with_label_values(&[name, state.word()]).set(0);
+        }
+    }
+    let next = gauge(
+        registry,
+        "acme_next_attempt_timestamp_seconds",
+        "When a certificate is ordered next, in seconds since 1970.",
+        OF_WANTED,
+    )?;
+    let failures = gauge(
+        registry,
+        "acme_failures",
+        "Orders of a certificate that have failed since the last one that succeeded.",
+        OF_WANTED,
+    )?;
+    for of in &status.certificates {
+        let (authority, folder) = (&*of.wanted.authority, of.wanted.folder());
+        certificates.with_label_values(&[authority, of.state.word()]).inc();
+        let certificate = folder.parent().and_then(Path::file_name).map(OsStr::to_string_lossy).unwrap_or_default();
+        let labels = [authority, &*certificate, of.wanted.key.word()];
+        failures.with_label_values(&labels).set(of.failures.into());
+        if let Some(planned) = of.next {
+            next.with_label_values(&labels).set(planned.at);
+        }
+    }
+    let locked = "1 where another process has the folder of the state, so that this one orders nothing.";
+    gauge(registry, "acme_locked", locked, &[])?
+        .with_label_values::<&str>(&[])
+        .set(i64::from(status.locked_by.is_some()));
+    Ok(())
+}
+
 /// The gauges of when certificates expire.
 struct Expiry {
     leaf: GaugeVec,
@@ -175,6 +237,8 @@ impl Expiry {
 }
 
 const OF_CERTIFICATE: &[&str] = &["listener", "certificate", "key_type", "serial_number"];
+/// A certificate that is kept, by the name of its folder.
+const OF_WANTED: &[&str] = &["authority", "certificate", "key"];
 
 fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
     let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;

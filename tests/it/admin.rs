@@ -14,6 +14,7 @@ use crate::support::pki::{Extra, Key, Pki, write_private};
 use crate::support::proxy::Proxy;
 use crate::support::tool;
 
+mod acme;
 mod bounds;
 mod certificates;
 mod crowds;
@@ -49,11 +50,16 @@ impl Scene {
     }
 
     fn new(admin: &str) -> Self {
+        Self::with(admin, "certificates = [\"certs\"]", "")
+    }
+
+    /// With these lines of the listener, and with these tables.
+    fn with(admin: &str, listener: &str, tables: &str) -> Self {
         let pki = Pki::new();
         pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
         write_private(&pki.folder().join("token"), &format!("{TOKEN}\n"));
         let backend = Backend::echo();
-        let proxy = Proxy::start(pki.folder(), &config(&backend, admin, ""));
+        let proxy = Proxy::start(pki.folder(), &configured(&backend, admin, listener, tables));
         let door = door(&proxy);
         Self { pki, backend, proxy, door }
     }
@@ -100,8 +106,12 @@ impl Scene {
 }
 
 fn config(backend: &Backend, admin: &str, listener: &str) -> String {
+    configured(backend, admin, &format!("certificates = [\"certs\"]\n{listener}"), "")
+}
+
+fn configured(backend: &Backend, admin: &str, listener: &str, tables: &str) -> String {
     format!(
-        "[admin]\n{admin}\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nbackend = \"echo\"\n{listener}\n[backend.echo]\nservers = [\"{}\"]\n",
+        "[admin]\n{admin}\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\nbackend = \"echo\"\n{listener}\n[backend.echo]\nservers = [\"{}\"]\n{tables}",
         backend.address
     )
 }

@@ -32,6 +32,7 @@ pub(in crate::admin) enum View {
     Certificates,
     Policies,
     Backends,
+    Acme,
 }
 
 /// What may change the state.
@@ -42,6 +43,9 @@ pub(in crate::admin) enum Change {
     AddCertificate,
     RemoveCertificate,
     ServerState,
+    Renew,
+    Revoke,
+    RollOver,
 }
 
 /// A path with `{…}` for what varies, a method, and their operation.
@@ -58,12 +62,16 @@ pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/api/v1/certificates", Method::GET, Show(View::Certificates)),
     ("/api/v1/policies", Method::GET, Show(View::Policies)),
     ("/api/v1/backends", Method::GET, Show(View::Backends)),
+    ("/api/v1/acme", Method::GET, Show(View::Acme)),
     ("/api/v1/explain", Method::GET, Ask(Question::Explain)),
     ("/api/v1/reload", Method::POST, Make(Change::Reload)),
     ("/api/v1/drain", Method::POST, Make(Change::Drain)),
     ("/api/v1/listeners/{listener}/certificates", Method::POST, Make(Change::AddCertificate)),
     ("/api/v1/listeners/{listener}/certificates/{name}", Method::DELETE, Make(Change::RemoveCertificate)),
     ("/api/v1/backends/{name}/{server}/state", Method::PUT, Make(Change::ServerState)),
+    ("/api/v1/acme/renew", Method::POST, Make(Change::Renew)),
+    ("/api/v1/acme/revoke", Method::POST, Make(Change::Revoke)),
+    ("/api/v1/acme/rollover", Method::POST, Make(Change::RollOver)),
 ];
 
 /// Where a request leads.
