@@ -132,6 +132,7 @@ impl Inner {
             url,
             body,
         };
+        tracing::debug!(method = %answer.method, url = %answer.url, status = answer.status, "an authority has answered");
         self.keep(Some(answer.clone()));
         Ok((parts, answer))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::asked::{Ask, Outcome, Refused, Which};
 use super::house::{House, Plan, Tools};
@@ -37,7 +37,7 @@ pub(super) async fn run(
     mut messages: mpsc::UnboundedReceiver<Message>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let mut post = Post { tools, plan: None, open: None, trouble: None };
+    let mut post = Post { tools, plan: None, open: None, trouble: None, looked: None };
     loop {
         let pause = if post.open.is_some() { CHECK } else { AGAIN };
         tokio::select! {
@@ -59,6 +59,8 @@ struct Post {
     open: Option<Open>,
     /// Why the state folder cannot be used. It is logged once.
     trouble: Option<String>,
+    /// When the folder that another process has locked was read.
+    looked: Option<Instant>,
 }
 
 /// The state folder is ours.
@@ -82,7 +84,7 @@ impl Drop for Running {
 
 impl Post {
     fn follow(&mut self, plan: Plan) {
-        self.plan = Some(Arc::new(plan));
+        (self.plan, self.looked) = (Some(Arc::new(plan)), None);
         self.settle();
     }
 
@@ -136,9 +138,12 @@ impl Post {
             tracing::warn!(%reason, "no certificates are ordered until the state folder is free");
             self.trouble = Some(reason);
         }
-        let now = self.tools.clock.now();
-        let all: Vec<One> = plan.settings.wanted.iter().map(|wanted| One::read(folder, wanted, now)).collect();
-        self.tools.board.show(all.iter().map(|one| (one, None)), now);
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            self.looked = Some(Instant::now());
+            let now = self.tools.clock.now();
+            let all: Vec<One> = plan.settings.wanted.iter().map(|wanted| One::read(folder, wanted, now)).collect();
+            self.tools.board.show(all.iter().map(|one| (one, None)), now);
+        }
         self.tools.board.locked_by(Some(holder.unwrap_or(0)));
     }
 
@@ -259,6 +264,9 @@ fn gather(answers: Vec<oneshot::Receiver<Vec<Outcome>>>, reply: oneshot::Sender<
 
 /// While the folder is locked or cannot be used.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// How often what another process has written is read: it may be a thousand certificates.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Whether all lines still run.
 const CHECK: Duration = Duration::from_secs(60);

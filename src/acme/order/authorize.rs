@@ -13,7 +13,7 @@ use crate::acme::challenge::Answer;
 use crate::acme::challenge::asked::Asked;
 use crate::acme::memory::of_certificate::OfCertificate;
 use crate::acme::settings::{ChallengeKind, Identifier};
-use crate::acme::trouble::Trouble;
+use crate::acme::trouble::{self, Trouble};
 use crate::tls::crypto;
 
 /// Answers all authorizations, and waits until the authority has looked at all of them.
@@ -50,14 +50,20 @@ async fn put_up(
                 let (kind, answer) = one(job, kept, &authorization, &name, &raw.unwrap_or_default()).await?;
                 (Some(kind), answer)
             }
-            other => {
-                let message = format!("{name}: found an authorization that is {other:?}, expected one that is pending");
-                return Err(Trouble { status: Some(REFUSED), ..Trouble::new(message) });
-            }
+            other => return Err(unusable(job, &name, other)),
         };
         answers.push(answer);
     }
     Ok(())
+}
+
+/// An authorization that failed before it could be answered. Its error says why.
+fn unusable(job: &Job<'_>, name: &str, status: AuthorizationStatus) -> Trouble {
+    let raw = job.http.last().and_then(|answer| serde_json::from_slice(&answer.body).ok()).unwrap_or(Value::Null);
+    let problem = trouble::error_in(&raw).cloned();
+    let why = problem.as_ref().map(|problem| format!(": {}", trouble::words(problem))).unwrap_or_default();
+    let message = format!("{name}: found an authorization that is {status:?}, expected one that is pending{why}");
+    Trouble { status: Some(REFUSED), problem, ..Trouble::new(message) }
 }
 
 /// Tries the challenges in the order of the configuration, first those that the authority has not found wrong before.

@@ -12,6 +12,8 @@ use crate::acme::trouble::Trouble;
 pub(super) async fn poll(job: &Job<'_>, order: &mut Order, from: OrderStatus) -> Result<(), Trouble> {
     let end = Instant::now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
+    // Most authorities have looked by then; one that has not may ask for a pause of seconds.
+    sleep(FIRST_PAUSE).await;
     loop {
         let status = order.refresh().await.map_err(|error| Trouble::library(&error, job.http.last()))?.status;
         if status != from {
