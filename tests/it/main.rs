@@ -7,6 +7,7 @@
 mod support;
 
 mod access_log;
+mod acme;
 mod admin;
 mod backend_tls;
 mod balance;

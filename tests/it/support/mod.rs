@@ -1,5 +1,6 @@
 //! What every test uses: the program, certificates, backends, other tools.
 
+pub(crate) mod acme;
 pub(crate) mod backend;
 pub(crate) mod bare;
 pub(crate) mod bind;
