@@ -32,7 +32,7 @@ use crate::support::pki::{Extra, Key, Pki};
 
 /// The running proxy. It ends with the test's process.
 pub(crate) struct Between {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -194,11 +194,11 @@ impl Shared {
     async fn serve(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let (at, kind, fault) = self.begin(&head, &body);
-        match &fault {
-            Some(Fault::Cut) => return Err(io::ErrorKind::ConnectionAborted.into()),
-            Some(Fault::Answer(answer)) => return Ok(own(answer)),
-            Some(Fault::Hold(Moment::Before, gate)) => gate.pass().await,
+        let (at, kind, rule) = self.begin(&head, &body);
+        match &rule {
+            Some((_, Fault::Cut)) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Some((_, Fault::Answer(answer))) => return Ok(own(answer)),
+            Some((_, Fault::Hold(Moment::Before, gate))) => gate.pass().await,
             _ => {}
         }
         let mut reply = match self.renewal(kind, head.uri.path()) {
@@ -206,17 +206,20 @@ impl Shared {
             None => self.forward(&head, body).await?,
         };
         self.end(at, &head, &mut reply);
-        match &fault {
-            Some(Fault::CutAfter) => return Err(io::ErrorKind::ConnectionAborted.into()),
-            Some(Fault::Hold(Moment::After, gate)) => gate.pass().await,
-            // A rejected nonce is not what is to be changed; the next request will be.
-            Some(Fault::Change(change)) if reply.head.status.is_success() => reply.body = change(&reply.body),
+        match rule {
+            // The client asks again with another nonce; what was scripted is for that request.
+            Some((rule, _)) if reply.body.contains("badNonce") => {
+                self.state.lock().unwrap().script.put_back(rule, kind);
+            }
+            Some((_, Fault::CutAfter)) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Some((_, Fault::Hold(Moment::After, gate))) => gate.pass().await,
+            Some((_, Fault::Change(change))) if reply.head.status.is_success() => reply.body = change(&reply.body),
             _ => {}
         }
         Ok(Response::from_parts(reply.head, Full::new(reply.body.into())))
     }
 
-    fn begin(&self, head: &Parts, body: &[u8]) -> (usize, Kind, Option<Fault>) {
+    fn begin(&self, head: &Parts, body: &[u8]) -> (usize, Kind, Option<(usize, Fault)>) {
         let path = head.uri.path();
         let payload = if head.method == Method::POST { payload(body) } else { path.into() };
         let mut state = self.state.lock().unwrap();

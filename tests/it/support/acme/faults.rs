@@ -133,10 +133,18 @@ impl Script {
         self.0.clear();
     }
 
-    /// What happens to the next request of that kind.
-    pub(crate) fn next(&mut self, kind: Kind) -> Option<Fault> {
-        let rule = self.0.iter_mut().find(|rule| rule.kind == kind && rule.left != Some(0))?;
+    /// What happens to the next request of that kind, and the number of the rule that says so.
+    pub(crate) fn next(&mut self, kind: Kind) -> Option<(usize, Fault)> {
+        let mut rules = self.0.iter_mut().enumerate();
+        let (at, rule) = rules.find(|(_, rule)| rule.kind == kind && rule.left != Some(0))?;
         rule.left = rule.left.map(|left| left - 1);
-        Some(rule.fault.clone())
+        Some((at, rule.fault.clone()))
+    }
+
+    /// The rule was not applied, so it is for another request.
+    pub(crate) fn put_back(&mut self, at: usize, kind: Kind) {
+        if let Some(rule) = self.0.get_mut(at).filter(|rule| rule.kind == kind) {
+            rule.left = rule.left.map(|left| left + 1);
+        }
     }
 }
