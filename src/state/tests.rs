@@ -1,3 +1,6 @@
+// What runs in a process of its own reports through its standard output.
+#![allow(clippy::print_stdout)]
+
 use std::env;
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -156,7 +156,7 @@ impl Drop for Hidden<'_> {
 }
 
 fn is_hidden(name: &OsStr) -> bool {
-    name.as_bytes().strip_prefix(TEMPORARY.as_bytes()).is_some_and(|random| is_random(random))
+    name.as_bytes().strip_prefix(TEMPORARY.as_bytes()).is_some_and(is_random)
 }
 
 /// The name of what was put aside.
