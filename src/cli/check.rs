@@ -188,7 +188,7 @@ fn print(path: &Path, report: &Report, strict: bool) {
         };
         let pending = match pending.len() {
             0 => String::new(),
-            count => format!(", {} pending", counted(count, "more name")),
+            count => format!(", {} pending", counted(count, "name")),
         };
         say(format!("{path}: listener {name:?}: {certificates} for {names}{pending}{policy}{routes}"));
         for Taken { certificate, private_key, names } in files.iter().take(SHOWN) {

@@ -99,7 +99,11 @@ pub(super) fn refused(refusal: Refusal, terminator: &Terminator, hello: &Hello) 
         Refusal::NoServerName { .. } => "require_sni is on".into(),
         Refusal::UnknownName => "step 1: no certificate has the name, and unknown_name is \"reject\"".into(),
         Refusal::Pending => {
-            "step 1: no certificate that is there has the name, and an [acme.NAME] is asked for one".into()
+            let pending = terminator.certificates.pending();
+            let more = pending.len().checked_sub(SHOWN).filter(|more| *more > 0);
+            let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
+            let pending = listed(&pending[..pending.len().min(SHOWN)]);
+            format!("step 1: no certificate that is there has the name; pending are {pending}{more}")
         }
         Refusal::NoCommonScheme => {
             "step 5: no key of the certificates with the name fits, and no other certificate is served".into()
@@ -224,3 +228,6 @@ fn listed(words: &[impl Borrow<str>]) -> String {
         Some((last, others)) => format!("{} and {}", others.join(", "), last.borrow()),
     }
 }
+
+/// Names of pending certificates that are shown: there can be thousands.
+const SHOWN: usize = 10;

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
+use crate::acme::publish::key;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
 use crate::config::validate::acme::Files;
@@ -57,7 +58,8 @@ impl<'f> Found<'f> {
             found.secret(&eab.value, eab, binding);
         }
         if let Some(tsig) = tsig {
-            found.secret(&tsig.value.key_file, tsig, signature);
+            let judge = |text: &str| key::parse(text, &tsig.value.name).map(drop);
+            found.secret(&tsig.value.key_file, tsig, judge);
         }
         if let Some(program) = program {
             found.note(&program.value, program, runnable(&program.value));
@@ -65,7 +67,7 @@ impl<'f> Found<'f> {
         found
     }
 
-    fn secret<T>(&mut self, file: &'f Path, place: &'f Located<T>, judge: fn(&str) -> Result<(), String>) {
+    fn secret<T>(&mut self, file: &'f Path, place: &'f Located<T>, judge: impl FnOnce(&str) -> Result<(), String>) {
         let read = files::read_secret(file).map_err(|error| files::reason(&error));
         let judged = read.and_then(|Secret { text, exposed }| {
             self.exposed.extend(exposed.then_some((file, place.path.as_str())));
@@ -94,15 +96,6 @@ fn binding(text: &str) -> Result<(), String> {
     match URL_SAFE_NO_PAD.decode(text) {
         Ok(key) if !key.is_empty() => Ok(()),
         _ => Err("expected the key in base64url on one line".into()),
-    }
-}
-
-/// A key file of BIND has braces, and is read where it is used.
-fn signature(text: &str) -> Result<(), String> {
-    match STANDARD.decode(text.trim()) {
-        _ if text.contains('{') => Ok(()),
-        Ok(key) if !key.is_empty() => Ok(()),
-        _ => Err("expected the secret in base64 on one line, or a key file of BIND".into()),
     }
 }
 

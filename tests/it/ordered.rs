@@ -259,7 +259,7 @@ fn explain_and_check_say_that_a_certificate_is_pending() {
         (&"refused".into(), &"unrecognized_name".into()),
         "{explained}"
     );
-    assert!(explained["reason"].as_str().unwrap().contains("ordered and not there yet"), "{explained}");
+    assert!(explained["reason"].as_str().unwrap().contains("pending are *.y.test, x.test"), "{explained}");
     // With nothing else to serve, check is as content.
     let alone = check(pki.folder(), &config(&backend, &format!("certificates = {SOURCE}")));
     assert!(alone.ok, "{:?}", alone.errors);

@@ -20,7 +20,7 @@ pub enum Refusal {
     NoServerName { tls13: bool },
     #[error("no certificate for that server name")]
     UnknownName,
-    #[error("the certificate for that server name is ordered and not there yet")]
+    #[error("the certificate is ordered and not there yet")]
     Pending,
     #[error("no signature scheme in common")]
     NoCommonScheme,
