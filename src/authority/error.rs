@@ -17,7 +17,7 @@ pub enum AuthorityError {
     NoAuthority(PathBuf),
     #[error("{path} is not empty, expected a folder that does not exist yet", path = .0.display())]
     NotEmpty(PathBuf),
-    #[error("{path} is in use by another process ({}); it is still waited for no longer", .1.map_or("unknown".into(), |pid| format!("id {pid}")), path = .0.display())]
+    #[error("{path} is being changed by another process{}, which does not end", .1.map_or(String::new(), |pid| format!(" (id {pid})")), path = .0.display())]
     Busy(PathBuf, Option<u32>),
     /// A file of the folder does not have what it should have.
     #[error("{path}: {1}", path = .0.display())]

@@ -74,20 +74,31 @@ impl Authority {
     }
 }
 
-/// Puts a certificate and its key into `out/NAME/tls.crt` and `tls.key`, both at once. Returns that folder.
-pub fn place(out: &Path, name: &str, chain: &str, key: &str) -> Result<PathBuf, AuthorityError> {
-    let files = [("tls.crt", chain.as_bytes()), ("tls.key", key.as_bytes())];
-    let folder = out.join(name);
-    // Only a pair is replaced.
-    let strange = std::fs::read_dir(&folder).ok().and_then(|inside| {
-        let names = inside.filter_map(Result::ok).map(|entry| entry.file_name());
-        names.into_iter().find(|name| files.iter().all(|(known, _)| name != *known))
-    });
-    if let Some(strange) = strange {
-        let what =
-            format!("found {} in it, expected at most tls.crt and tls.key: it would be replaced", strange.display());
-        return Err(AuthorityError::Broken(folder, what));
+/// Where pairs are put.
+#[derive(Debug)]
+pub struct Destination(Folder);
+
+impl Destination {
+    /// Opens the folder, and makes it if it does not exist. An error names it. This is done before anything is issued, so
+    /// that nothing is issued in vain.
+    pub fn open(path: &Path) -> Result<Self, AuthorityError> {
+        Ok(Self(Folder::open(path)?))
     }
-    Folder::open(out)?.replace(Path::new(name), &files)?;
-    Ok(folder)
+
+    /// Puts a certificate and its key into `NAME/tls.crt` and `NAME/tls.key`, both at once. Returns that folder.
+    pub fn put(&self, name: &str, chain: &str, key: &str) -> Result<PathBuf, AuthorityError> {
+        let files = [("tls.crt", chain.as_bytes()), ("tls.key", key.as_bytes())];
+        let folder = self.0.path().join(name);
+        // Only a pair is replaced.
+        let inside = std::fs::read_dir(&folder).ok().into_iter().flatten().filter_map(Result::ok);
+        let mut strange =
+            inside.map(|entry| entry.file_name()).filter(|name| files.iter().all(|(known, _)| name != known));
+        if let Some(strange) = strange.next() {
+            let strange = strange.display();
+            let what = format!("found {strange} in it, expected at most tls.crt and tls.key: it would be replaced");
+            return Err(AuthorityError::Broken(folder, what));
+        }
+        self.0.replace(Path::new(name), &files)?;
+        Ok(folder)
+    }
 }

@@ -175,3 +175,35 @@ pub(super) const ROOT_KEY: &str = "ca.key";
 pub(super) const ISSUED: &str = "issued";
 
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acme::settings::KeyKind;
+    use crate::authority::new::{Plan, create};
+
+    #[test]
+    fn one_process_at_a_time_changes_it_and_others_may_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca");
+        let (name, key, permitted) = ("CA".to_owned(), KeyKind::EcdsaP256, Permitted::default());
+        let plan = Plan { name, key, days: 9, issuing_days: 5, permitted, crl_url: None, crl_days: 1 };
+        create(&path, &plan, None, 1_800_000_000).unwrap();
+        let first = Authority::open(&path, Duration::ZERO).unwrap();
+        let error = Authority::open(&path, Duration::ZERO).err().unwrap();
+        assert!(matches!(&error, AuthorityError::Busy(_, Some(pid)) if *pid == std::process::id()), "{error}");
+        assert_eq!(Authority::read(&path).unwrap().index(), first.index());
+        drop(first);
+        let mut next = Authority::open(&path, Duration::ZERO).unwrap();
+        // The clock decides what can still be done.
+        let nobody: Ask<'_> = &|_| Err(io::ErrorKind::NotFound.into());
+        let (now, later) = (1_800_000_000 + 86_400, 1_800_000_000 + 6 * 86_400);
+        assert!(next.issuing(nobody, now).is_ok());
+        assert!(matches!(next.issuing(nobody, later), Err(AuthorityError::Expired("issuing", _))));
+        next.renew(KeyKind::EcdsaP256, 5, nobody, later).unwrap();
+        // It ends with the root.
+        assert_eq!(next.issuing(nobody, later).ok().unwrap().validity.to, next.root.validity.to);
+        let end = next.root.validity.to;
+        assert!(matches!(next.renew(KeyKind::EcdsaP256, 5, nobody, end), Err(AuthorityError::Expired("root", _))));
+    }
+}

@@ -7,6 +7,7 @@ use rcgen::{DnType, SanType};
 
 use crate::authority::error::AuthorityError;
 use crate::tls::certificate::name::Name;
+use crate::tls::certificate::x509;
 
 /// What a certificate is for (RFC 5280 section 4.2.1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,10 +170,12 @@ fn uri(text: &str) -> Result<Identity, AuthorityError> {
 }
 
 fn common(text: &str) -> Result<Identity, AuthorityError> {
-    let fits = !text.trim().is_empty() && text.chars().count() <= LONGEST_COMMON && !text.contains(char::is_control);
+    // It is shown to people, and may come from anyone's request.
+    let visible = x509::printable(text) == text;
+    let fits = !text.trim().is_empty() && text.chars().count() <= LONGEST_COMMON && visible;
     match fits {
         true => Ok(Identity::Common(text.to_owned())),
-        false => Err(wrong(text, "a common name of 1 to 64 characters")),
+        false => Err(wrong(text, "a common name of 1 to 64 visible characters")),
     }
 }
 
@@ -222,7 +225,8 @@ mod tests {
         }
         assert_eq!(parsed("a@b.test", Purpose::Client), "email a@b.test");
         assert_eq!(parsed("spiffe://x/y", Purpose::Client), "uri spiffe://x/y");
-        for text in ["ip:1.2.3", "email:b.test", "email:@b.test", "uri:x", "cn:", "dns:a b", "cn:a\nb"] {
+        for text in ["ip:1.2.3", "email:b.test", "email:@b.test", "uri:x", "cn:", "dns:a b", "cn:a\nb", "cn:a\u{202e}b"]
+        {
             assert!(Identity::parse(text, Purpose::Client).is_err(), "{text}");
         }
     }

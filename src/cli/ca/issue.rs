@@ -9,11 +9,11 @@ use super::outside;
 use crate::acme::settings::KeyKind;
 use crate::authority::build::Validity;
 use crate::authority::error::AuthorityError;
-use crate::authority::issue::{Issued, place};
+use crate::authority::issue::{Destination, Issued};
 use crate::authority::request;
 use crate::authority::subject::{Identity, Purpose, Subject};
 use crate::cli::answer::print::{complain, say, visible};
-use crate::files;
+use crate::files::{self, pipe};
 use crate::tls::certificate::x509::rfc3339;
 
 /// Of both verbs.
@@ -55,14 +55,16 @@ pub(in crate::cli) struct Issue {
 pub(super) fn issue(issue: &Issue, now: i64) -> Result<(), AuthorityError> {
     let subject = Subject::new(identities(&issue.names, issue.terms.purpose())?, issue.terms.purpose())?;
     let validity = Validity::days(issue.terms.days, now);
+    let destination = Destination::open(&issue.out)?;
     let authority = issue.opened.open()?;
     let signer = authority.issuing(&|key: &Path| issue.opened.passphrase.ask(key), now)?;
     let stem = subject.names().first().map(Identity::stem).unwrap_or_default();
-    let mut kinds = issue.key.clone();
-    kinds.dedup();
-    for kind in kinds {
+    for (at, kind) in issue.key.iter().copied().enumerate() {
+        if issue.key[..at].contains(&kind) {
+            continue;
+        }
         let (issued, key) = authority.issue(&subject, kind, validity, &signer)?;
-        let folder = place(&issue.out, &format!("{stem}.{}", kind.word()), &issued.chain, &key)?;
+        let folder = destination.put(&format!("{stem}.{}", kind.word()), &issued.chain, &key)?;
         say(&format!("{}: {}\n", visible(&folder.display().to_string()), summary(&issued)));
     }
     Ok(())
@@ -72,7 +74,7 @@ pub(super) fn issue(issue: &Issue, now: i64) -> Result<(), AuthorityError> {
 pub(in crate::cli) struct Sign {
     #[command(flatten)]
     opened: Opened,
-    /// The request (PKCS#10).
+    /// The request (PKCS#10); "-" is standard input.
     #[arg(value_name = "REQUEST")]
     request: PathBuf,
     /// The names that it may ask for. A wildcard allows every name that it covers. Nothing else of the request counts but
@@ -90,7 +92,11 @@ pub(super) fn sign(sign: &Sign, now: i64) -> Result<(), AuthorityError> {
     let wrong = |what: String| AuthorityError::Request(sign.request.clone(), what);
     let purpose = sign.terms.purpose();
     let allowed = identities(&sign.names, purpose)?;
-    let bytes = files::read(&sign.request, files::LARGEST_SECRET).map_err(|error| wrong(files::reason(&error)))?.bytes;
+    let bytes = match pipe::is_read_once(&sign.request) {
+        true => pipe::read_once(&sign.request, files::LARGEST_SECRET).map(String::into_bytes),
+        false => files::read(&sign.request, files::LARGEST_SECRET).map(|contents| contents.bytes),
+    };
+    let bytes = bytes.map_err(|error| wrong(files::reason(&error)))?;
     let request = request::read(&bytes, purpose).map_err(wrong)?;
     request.expect(&allowed).map_err(wrong)?;
     let subject = Subject::new(request.names.clone(), purpose)?;

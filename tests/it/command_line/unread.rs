@@ -11,7 +11,7 @@ use crate::support::proxy::PROGRAM;
 use crate::support::tool;
 
 /// The arguments, and the exit code if all output is read. The folder has `good.toml`, `bad.toml` and `certs`.
-const VERBS: [(&str, i32); 24] = [
+const VERBS: [(&str, i32); 25] = [
     ("check -c good.toml", 0),
     ("check -c good.toml --format json", 0),
     ("check -c bad.toml", 1),
@@ -36,14 +36,16 @@ const VERBS: [(&str, i32); 24] = [
     ("--help", 0),
     ("help check", 0),
     ("probe --help", 0),
+    ("ca issue --help", 0),
 ];
 
 /// Arguments that print on standard error alone, and the exit code.
-const COMPLAINTS: [(&str, i32); 10] = [
+const COMPLAINTS: [(&str, i32); 11] = [
     ("run -c bad.toml", 1),
     ("explain -c bad.toml", 1),
     ("explain -c good.toml --client netscape", 2),
     ("cert show nowhere", 1),
+    ("ca list nowhere", 1),
     ("policy show nothing", 2),
     ("policy list -c bad.toml", 1),
     ("probe 127.0.0.1:1 --timeout 1s", 1),

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::document::blocks;
 use super::{Ca, openssl_verifies};
 use crate::routes::{answers_once, config, s_client};
+use crate::support::check::check;
 use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 use crate::support::tool::{self, shown};
@@ -117,6 +118,21 @@ fn obtained(folder: &Path, address: Ipv4Addr, directory: &str, root: &Path, name
     ["crt", "key"].map(|ending| path.join(format!("certificates/{name}.{ending}")))
 }
 
+/// tlsgate accepts the document's configuration for this authority.
+fn is_accepted(folder: &Path, name: &str, replaced: &[(&str, &str)]) {
+    let wanted = format!("[acme.{name}]");
+    let mut found = blocks().into_iter().filter(|(language, text)| language == "toml" && text.contains(&wanted));
+    let (_, mut text) = found.next().unwrap();
+    let (state, hook) = (folder.join("state"), folder.join("hook"));
+    let own = [("/var/lib/tlsgate", state.to_str().unwrap()), ("/usr/local/bin/publish", hook.to_str().unwrap())];
+    for (old, new) in own.iter().chain(replaced) {
+        assert!(text.contains(old), "{old} is not in {text}");
+        text = text.replace(old, new);
+    }
+    let checked = check(folder, &text);
+    assert!(checked.ok && checked.warnings.is_empty(), "{:?} {:?}", checked.errors, checked.warnings);
+}
+
 /// tlsgate serves the certificate to a client that trusts the root.
 fn is_served(folder: &Path, files: &[PathBuf; 2], root: &Path, name: &str) {
     assert!(openssl_verifies(root, &files[0], &["-verify_hostname", name]));
@@ -147,6 +163,8 @@ fn caddy_is_an_authority_for_others() {
     caddy.until(|| root.exists().then(|| status(&directory, &root)).flatten().filter(|status| *status == 200));
     let files = obtained(folder, address, &directory, &root, "web.internal");
     is_served(folder, &files, &root, "web.internal");
+    let (own, root) = (format!("{address}:9443"), root.to_str().unwrap());
+    is_accepted(folder, "caddy", &[("localhost:9443", &own), ("/var/lib/caddy/root.crt", root)]);
 }
 
 #[test]
@@ -187,4 +205,5 @@ fn openbao_is_an_authority_for_others_with_a_certificate_from_this_one() {
     let directory = format!("https://{address}:8200/v1/pki/acme/directory");
     let files = obtained(folder, address, &directory, &root, "db.internal");
     is_served(folder, &files, &ca.path("root.pem"), "db.internal");
+    is_accepted(folder, "openbao", &[("127.0.0.1:8200", &format!("{address}:8200"))]);
 }

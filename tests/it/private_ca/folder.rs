@@ -104,6 +104,19 @@ fn a_folder_of_other_things_is_never_replaced() {
 }
 
 #[test]
+fn nothing_is_issued_if_it_cannot_be_written() {
+    let ca = Ca::new(&[]);
+    fs::create_dir(ca.path("shared")).unwrap();
+    fs::set_permissions(ca.path("shared"), fs::Permissions::from_mode(0o777)).unwrap();
+    let error = ca.refuses(&["issue", "ca", "web.test", "--out", "shared"]);
+    assert!(error.contains("shared") && error.contains("by others"), "{error}");
+    fs::write(ca.path("file"), "").unwrap();
+    let error = ca.refuses(&["issue", "ca", "web.test", "--out", "file"]);
+    assert!(error.contains("file cannot be opened"), "{error}");
+    assert!(ca.list().is_empty());
+}
+
+#[test]
 fn commands_at_the_same_time_all_count() {
     let ca = Ca::new(&[]);
     let revoked: Vec<_> = (0..4).map(|number| ca.issue(&format!("old{number}.test"), &[])).collect();
