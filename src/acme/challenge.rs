@@ -73,7 +73,8 @@ fn possible(asked: &Asked<'_>, authority: &Authority) -> Result<(), String> {
 async fn put_up(asked: &Asked<'_>, authority: &Authority, means: &Means) -> Result<Answer, String> {
     Ok(match asked.kind {
         ChallengeKind::TlsAlpn01 => {
-            Answer::TlsAlpn(tls_alpn::Answer::put_up(&means.challenges, asked.identifier, &asked.digest)?)
+            let (challenges, digest) = (&means.challenges, &asked.digest);
+            Answer::TlsAlpn(tls_alpn::Answer::put_up(challenges, asked.identifier, digest, ANOTHER).await?)
         }
         ChallengeKind::Http01 => Answer::Http(http::Answer::put_up(&means.tokens, &asked.token, &asked.authorization)?),
         ChallengeKind::Dns01 => Answer::Dns(dns::Answer::put_up(asked, authority, &means.lookup).await?),
@@ -120,6 +121,9 @@ impl Answer {
         }
     }
 }
+
+/// Until another order's challenge for the same name has ended. An authority looks within seconds.
+const ANOTHER: Duration = Duration::from_secs(60);
 
 /// Until a record is visible at all name servers of its zone.
 const VISIBLE: Duration = Duration::from_secs(180);

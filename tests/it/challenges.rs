@@ -27,6 +27,7 @@ use tlsgate::proxy::workers::Workers;
 use tlsgate::snapshot::{Current, Snapshot};
 use tlsgate::tls::certificate::store::Trust;
 use tlsgate::tls::crypto;
+use tlsgate::tls::handshake::challenge::Put;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
@@ -90,7 +91,7 @@ impl Inside {
     }
 
     fn put(&self) {
-        assert!(self.current.load().challenges().put("main.test", Arc::clone(&self.answer)));
+        assert_eq!(self.current.load().challenges().put("main.test", &self.answer), Put::Done);
     }
 
     /// Builds the configuration anew from the snapshot that is in force, as a reload does.
@@ -160,7 +161,7 @@ fn a_pending_challenge_is_answered_whatever_the_listener_asks_of_clients_and_onl
             assert!(inside.is_answered(Some("main.test"), &["-alpn", "acme-tls/1", version]), "{listener}");
         }
         assert!(matches!(inside.explained(), Decision::Challenge), "{listener}");
-        inside.current.load().challenges().remove("main.test");
+        inside.current.load().challenges().remove("main.test", &inside.answer);
         assert_eq!(inside.refusal(Some("main.test"), CHALLENGE), NO_APPLICATION_PROTOCOL, "{listener}");
         let records = inside.records();
         let outcomes: Vec<_> = records.iter().map(|record| record["outcome"].as_str().unwrap()).collect();
@@ -207,7 +208,7 @@ fn a_pending_challenge_comes_before_a_route_for_the_protocol_which_gets_all_othe
     inside.asks(Some("main.test"), CHALLENGE);
     inside.put();
     assert!(inside.is_answered(Some("main.test"), CHALLENGE));
-    inside.current.load().challenges().remove("main.test");
+    inside.current.load().challenges().remove("main.test", &inside.answer);
     inside.asks(Some("main.test"), CHALLENGE);
     let records = inside.records();
     let seen: Vec<_> = records.iter().map(|record| record["outcome"] == "acme_challenge").collect();
@@ -234,6 +235,6 @@ fn a_reload_keeps_what_is_pending() {
     inside.reload(&format!("{OWN}\nalpn = [\"h2\"]"));
     assert!(inside.is_answered(Some("main.test"), CHALLENGE));
     // Whoever had them before the reload still has the same.
-    before.remove("main.test");
+    before.remove("main.test", &inside.answer);
     assert_eq!(inside.refusal(Some("main.test"), CHALLENGE), NO_APPLICATION_PROTOCOL);
 }

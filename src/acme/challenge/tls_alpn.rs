@@ -2,14 +2,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPair, SanType};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+use tokio::time::{Instant, sleep};
 
 use crate::acme::settings::Identifier;
 use crate::tls::crypto;
-use crate::tls::handshake::challenge::{Challenges, name_of};
+use crate::tls::handshake::challenge::{Challenges, Put, name_of};
 
 /// An answer on the listeners. Dropping it removes it.
 pub struct Answer {
@@ -19,13 +21,29 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Answers for that name. `digest` is the SHA-256 of the key authorization.
-    pub fn put_up(challenges: &Arc<Challenges>, identifier: &Identifier, digest: &[u8]) -> Result<Self, String> {
+    /// Answers for that name. `digest` is the SHA-256 of the key authorization. While another order's answer is pending for
+    /// the name, it waits, at most `patience`: a hello does not tell which authority asks.
+    pub async fn put_up(
+        challenges: &Arc<Challenges>,
+        identifier: &Identifier,
+        digest: &[u8],
+        patience: Duration,
+    ) -> Result<Self, String> {
         let certificate = certificate(identifier, digest).map_err(|error| format!("no certificate: {error}"))?;
         let (server_name, certificate) = (server_name(identifier), Arc::new(certificate));
-        match challenges.put(&server_name, Arc::clone(&certificate)) {
-            true => Ok(Self { challenges: Arc::clone(challenges), server_name, certificate }),
-            false => Err("too many challenges are pending".to_owned()),
+        let end = Instant::now() + patience;
+        loop {
+            match challenges.put(&server_name, &certificate) {
+                Put::Done => return Ok(Self { challenges: Arc::clone(challenges), server_name, certificate }),
+                Put::Full => return Err("too many challenges are pending".to_owned()),
+                Put::Taken if Instant::now() < end => sleep(PAUSE).await,
+                Put::Taken => {
+                    let waited = patience.as_secs_f32();
+                    return Err(format!(
+                        "another order's challenge is pending for {server_name:?}, expected it to end within {waited} s"
+                    ));
+                }
+            }
         }
     }
 
@@ -37,7 +55,7 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.challenges.remove(&self.server_name);
+        self.challenges.remove(&self.server_name, &self.certificate);
     }
 }
 
@@ -70,6 +88,9 @@ fn certificate(identifier: &Identifier, digest: &[u8]) -> Result<CertifiedKey, S
     let key = crypto::signing_key(&key).map_err(|error| error.to_string())?;
     Ok(CertifiedKey::new(vec![der], key))
 }
+
+/// Between two looks at whether a name is free.
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -105,6 +126,22 @@ mod tests {
         let names = &parsed.subject_alternative_name().unwrap().unwrap().value.general_names;
         assert_eq!(*names, [GeneralName::IPAddress(&[192, 0, 2, 7])]);
         assert_eq!(server_name(&address), "7.2.0.192.in-addr.arpa");
+    }
+
+    #[tokio::test]
+    async fn a_name_whose_challenge_is_pending_for_another_order_is_waited_for_within_limits() {
+        let (challenges, name) = (Arc::default(), Identifier::Dns(Name::parse("a.example").unwrap()));
+        let put_up = |digest: u8, patience| {
+            let (challenges, name) = (&challenges, &name);
+            async move { Answer::put_up(challenges, name, &[digest; 32], patience).await }
+        };
+        let first = put_up(1, Duration::ZERO).await.unwrap();
+        let error = put_up(2, Duration::from_millis(1)).await.err().unwrap();
+        assert!(error.contains("another order") && error.contains("a.example"), "{error}");
+        // The first ends while the second waits.
+        let (second, ()) = tokio::join!(put_up(2, Duration::from_secs(60)), async { drop(first) });
+        let pending = |answer: &Answer| challenges.put("a.example", &answer.certificate) == Put::Done;
+        assert!(pending(&second.unwrap()));
     }
 
     #[test]

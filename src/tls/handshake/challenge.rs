@@ -34,6 +34,16 @@ pub const PROTOCOL: &[u8] = b"acme-tls/1";
 #[derive(Debug, Default)]
 pub struct Challenges(ArcSwap<HashMap<Box<str>, Arc<CertifiedKey>>>);
 
+/// What has become of an answer that was put up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    Done,
+    /// Another answer is pending for that name, and stays.
+    Taken,
+    /// Too many are pending.
+    Full,
+}
+
 /// A challenge that was answered.
 #[derive(Debug)]
 pub struct Answered {
@@ -44,25 +54,30 @@ pub struct Answered {
 
 impl Challenges {
     /// From now on, challenges for this server name are answered with `answer`. The name is written as in the hello; an IP
-    /// address has one, too ([`name_of`]). `false` if too many are pending already.
-    pub fn put(&self, server_name: &str, answer: Arc<CertifiedKey>) -> bool {
+    /// address has one, too ([`name_of`]). An answer that is pending is never replaced: its order would fail.
+    pub fn put(&self, server_name: &str, answer: &Arc<CertifiedKey>) -> Put {
         let name: Box<str> = server_name.to_ascii_lowercase().into();
+        let judged = |pending: &HashMap<Box<str>, Arc<CertifiedKey>>| match pending.get(&name) {
+            Some(other) if !Arc::ptr_eq(other, answer) => Put::Taken,
+            None if pending.len() >= MOST => Put::Full,
+            _ => Put::Done,
+        };
         let before = self.0.rcu(|pending| {
-            if pending.len() >= MOST && !pending.contains_key(&name) {
+            if judged(pending) != Put::Done {
                 return Arc::clone(pending);
             }
             let mut pending = HashMap::clone(pending);
-            pending.insert(name.clone(), Arc::clone(&answer));
+            pending.insert(name.clone(), Arc::clone(answer));
             Arc::new(pending)
         });
-        before.len() < MOST || before.contains_key(&name)
+        judged(&before)
     }
 
-    /// Challenges for this server name are no longer answered.
-    pub fn remove(&self, server_name: &str) {
+    /// Challenges for this server name are no longer answered with `answer`. Another answer for the name stays.
+    pub fn remove(&self, server_name: &str, answer: &Arc<CertifiedKey>) {
         let name = server_name.to_ascii_lowercase();
         self.0.rcu(|pending| {
-            if !pending.contains_key(name.as_str()) {
+            if !pending.get(name.as_str()).is_some_and(|own| Arc::ptr_eq(own, answer)) {
                 return Arc::clone(pending);
             }
             let mut pending = HashMap::clone(pending);

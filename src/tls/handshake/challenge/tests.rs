@@ -46,7 +46,7 @@ fn only_a_hello_for_a_pending_name_that_offers_nothing_else_is_answered() {
         challenges.answer(&hello(name, protocols, |_| {})).map(|answer| Arc::ptr_eq(&answer, &pending))
     };
     assert_eq!(answered(Some("a.test"), &["acme-tls/1"]), None);
-    assert!(challenges.put("A.test", Arc::clone(&pending)));
+    assert_eq!(challenges.put("A.test", &pending), Put::Done);
     assert_eq!(answered(Some("a.test"), &["acme-tls/1"]), Some(true));
     assert_eq!(answered(Some("A.TEST"), &["acme-tls/1"]), Some(true));
     let others: [(Option<&str>, &[&str]); 8] = [
@@ -62,26 +62,38 @@ fn only_a_hello_for_a_pending_name_that_offers_nothing_else_is_answered() {
     for (name, protocols) in others {
         assert_eq!(answered(name, protocols), None, "{name:?} {protocols:?}");
     }
-    challenges.remove("b.test");
+    challenges.remove("b.test", &pending);
     assert_eq!(answered(Some("a.test"), &["acme-tls/1"]), Some(true));
-    challenges.remove("A.TEST");
+    challenges.remove("A.TEST", &pending);
     assert_eq!(answered(Some("a.test"), &["acme-tls/1"]), None);
 }
 
 #[test]
-fn there_is_a_limit_that_a_name_which_is_pending_already_does_not_count_for() {
+fn there_is_a_limit() {
     let (challenges, pending) = (Challenges::default(), answer("a.test"));
     for number in 0..MOST {
-        assert!(challenges.put(&format!("h{number}.test"), Arc::clone(&pending)));
+        assert_eq!(challenges.put(&format!("h{number}.test"), &pending), Put::Done);
     }
-    assert!(!challenges.put("more.test", Arc::clone(&pending)));
+    assert_eq!(challenges.put("more.test", &pending), Put::Full);
     assert!(challenges.answer(&hello(Some("more.test"), &["acme-tls/1"], |_| {})).is_none());
-    let again = answer("h1.test");
-    assert!(challenges.put("h1.test", Arc::clone(&again)));
-    let found = challenges.answer(&hello(Some("h1.test"), &["acme-tls/1"], |_| {})).unwrap();
-    assert!(Arc::ptr_eq(&found, &again));
-    challenges.remove("h1.test");
-    assert!(challenges.put("more.test", pending));
+    assert_eq!(challenges.put("h1.test", &pending), Put::Done);
+    challenges.remove("h1.test", &pending);
+    assert_eq!(challenges.put("more.test", &pending), Put::Done);
+}
+
+#[test]
+fn an_answer_that_is_pending_is_not_replaced_or_removed_by_another() {
+    let challenges = Challenges::default();
+    let (first, second) = (answer("a.test"), answer("a.test"));
+    let found = || challenges.answer(&hello(Some("a.test"), &["acme-tls/1"], |_| {}));
+    assert_eq!(challenges.put("a.test", &first), Put::Done);
+    assert_eq!(challenges.put("A.test", &second), Put::Taken);
+    challenges.remove("a.test", &second);
+    assert!(Arc::ptr_eq(&found().unwrap(), &first));
+    challenges.remove("a.test", &first);
+    assert!(found().is_none());
+    assert_eq!(challenges.put("a.test", &second), Put::Done);
+    assert!(Arc::ptr_eq(&found().unwrap(), &second));
 }
 
 #[test]
@@ -92,7 +104,7 @@ fn an_address_is_asked_for_by_its_name_in_the_reverse_zone() {
     assert_eq!(name, "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa");
     // The longest name that there is has room in a hello.
     let challenges = Challenges::default();
-    assert!(challenges.put(&name, answer("a.test")));
+    assert_eq!(challenges.put(&name, &answer("a.test")), Put::Done);
     assert!(challenges.answer(&hello(Some(&name), &["acme-tls/1"], |_| {})).is_some());
 }
 
