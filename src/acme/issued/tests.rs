@@ -120,6 +120,24 @@ fn everything_that_could_not_be_served_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_certificate_with_a_name_that_was_not_ordered_is_refused() {
+    let (ca, key) = (Ca::new(NOW + 100 * DAY), KeyPair::generate().unwrap());
+    for more in ["bank.example", "www.one.example", "*.one.example", "192.0.2.8", "f*.example"] {
+        let leaf = ca.leaf(&ca.middle, &key, &[NAMES, &[more]].concat(), (-1, 89));
+        let found = judged(&ca, &(leaf + &ca.middle_pem), &key).unwrap_err();
+        assert!(found.contains(more) && found.contains("expected the names of the order only"), "{found}");
+    }
+    for (common, accepted) in [("ONE.example", true), ("192.0.2.7", true), ("bank.example", false)] {
+        let mut params = CertificateParams::new(NAMES.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, common);
+        (params.not_before, params.not_after) = (at(NOW - DAY).into(), at(NOW + DAY).into());
+        let leaf = params.signed_by(&key, &ca.middle).unwrap().pem();
+        assert_eq!(judged(&ca, &(leaf + &ca.middle_pem), &key).is_ok(), accepted, "{common}");
+    }
+}
+
+#[test]
 fn no_prefix_of_a_good_answer_is_accepted() {
     let (ca, key) = (Ca::new(NOW + 100 * DAY), KeyPair::generate().unwrap());
     let leaf = ca.leaf(&ca.middle, &key, NAMES, (-1, 89));
