@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::acme::settings::{KeyKind, Settings, Wanted};
 use crate::acme::status::Failure;
@@ -43,7 +44,8 @@ pub enum Refused {
 
 /// What a line is asked for.
 pub(super) enum Ask {
-    Renew(Vec<Arc<Wanted>>, oneshot::Sender<Vec<Outcome>>),
+    /// An attempt that ends after this time is what was asked for.
+    Renew(Vec<Arc<Wanted>>, Instant, oneshot::Sender<Vec<Outcome>>),
     Revoke(Vec<Arc<Wanted>>, Option<u8>, oneshot::Sender<Vec<Outcome>>),
     RollOver(oneshot::Sender<Result<(), String>>),
 }

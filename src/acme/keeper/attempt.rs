@@ -1,6 +1,8 @@
 //! One attempt to get one certificate from one authority. That it begins is remembered before the authority is asked. Must not
 //! know: when it is time, who asks for it.
 
+use tokio::time::Instant;
+
 use super::house::{House, Plan};
 use super::one::One;
 use crate::acme::account;
@@ -36,13 +38,15 @@ pub(super) async fn make(
         Err(trouble) => Err(trouble),
     };
     house.look_at_account(authority);
-    match result {
+    let result = match result {
         Ok(facts) => {
             succeed(house, one, authority, facts, why);
             Ok(())
         }
         Err(trouble) => Err(fail(house, one, authority, trouble)),
-    }
+    };
+    one.ended = Some((Instant::now(), result.clone()));
+    result
 }
 
 async fn ordered(house: &House, plan: &Plan, one: &mut One, authority: &Authority) -> Result<Facts, Trouble> {

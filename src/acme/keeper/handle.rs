@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::asked::{Outcome, Refused, Which};
 use super::board::Board;
@@ -36,10 +37,10 @@ impl Handle {
     }
 
     /// Orders certificates now, one after the other, and waits until all orders have ended. If nobody waits any longer, the
-    /// orders go on.
+    /// orders go on; whoever asks again for the same certificates meanwhile waits for the same orders.
     pub async fn renew(&self, which: Which) -> Result<Vec<Outcome>, Refused> {
         let (reply, answer) = oneshot::channel();
-        self.send(Message::Wish(Wish::Renew(which, reply)));
+        self.send(Message::Wish(Wish::Renew(which, Instant::now(), reply)));
         answer.await.unwrap_or(Err(Refused::Ended))
     }
 

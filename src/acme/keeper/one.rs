@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::acme::issued;
 use crate::acme::issued::Facts;
 use crate::acme::memory;
 use crate::acme::memory::of_certificate::OfCertificate;
 use crate::acme::schedule::Lifetime;
 use crate::acme::settings::Wanted;
+use crate::acme::status::Failure;
 use crate::state::Folder;
 
 /// One certificate.
@@ -16,6 +19,8 @@ pub(super) struct One {
     pub(super) kept: OfCertificate,
     /// Of the certificate in the folder.
     pub(super) facts: Option<Facts>,
+    /// When the last attempt ended since the start, and how.
+    pub(super) ended: Option<(Instant, Result<(), Failure>)>,
 }
 
 impl One {
@@ -25,7 +30,12 @@ impl One {
             tracing::warn!(%wanted, %error, "what was remembered of a certificate cannot be read");
             OfCertificate::doubtful(&wanted.authority, now)
         });
-        Self { wanted: Arc::clone(wanted), kept, facts: in_folder(folder, wanted) }
+        Self { wanted: Arc::clone(wanted), kept, facts: in_folder(folder, wanted), ended: None }
+    }
+
+    /// How an attempt ended that was still to end when somebody asked for one: it is the one that was asked for.
+    pub(super) fn ended_since(&self, asked: Instant) -> Option<Result<(), Failure>> {
+        self.ended.as_ref().filter(|(at, _)| *at > asked).map(|(_, result)| result.clone())
     }
 
     pub(super) fn lifetime(&self) -> Option<Lifetime> {

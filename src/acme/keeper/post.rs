@@ -26,7 +26,7 @@ pub(super) enum Message {
 
 /// What somebody asks for.
 pub(super) enum Wish {
-    Renew(Which, oneshot::Sender<Result<Vec<Outcome>, Refused>>),
+    Renew(Which, Instant, oneshot::Sender<Result<Vec<Outcome>, Refused>>),
     Revoke(Which, Option<u8>, oneshot::Sender<Result<Vec<Outcome>, Refused>>),
     RollOver(String, oneshot::Sender<Result<(), Refused>>),
 }
@@ -160,10 +160,12 @@ impl Post {
     fn pass_on(&mut self, wish: Wish) {
         // Whoever asked may be gone: then nobody needs the answer.
         match wish {
-            Wish::Renew(which, reply) => match self.dispatch(&which, Ask::Renew) {
-                Ok(answers) => gather(answers, reply),
-                Err(refused) => drop(reply.send(Err(refused))),
-            },
+            Wish::Renew(which, asked, reply) => {
+                match self.dispatch(&which, |wanted, reply| Ask::Renew(wanted, asked, reply)) {
+                    Ok(answers) => gather(answers, reply),
+                    Err(refused) => drop(reply.send(Err(refused))),
+                }
+            }
             Wish::Revoke(which, reason, reply) => {
                 match self.dispatch(&which, |wanted, reply| Ask::Revoke(wanted, reason, reply)) {
                     Ok(answers) => gather(answers, reply),

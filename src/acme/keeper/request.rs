@@ -18,11 +18,14 @@ use instant_acme::{RevocationReason, RevocationRequest};
 /// Does it, and answers. Whoever asked may be gone.
 pub(super) async fn serve(house: &House, plan: &Plan, line: &Arc<str>, all: &mut [One], ask: Ask) {
     match ask {
-        Ask::Renew(which, reply) => {
+        Ask::Renew(which, asked, reply) => {
             let mut outcomes = Vec::new();
             for wanted in which {
                 let result = match find(all, &wanted) {
-                    Ok(one) => renew(house, plan, one).await,
+                    Ok(one) => match one.ended_since(asked) {
+                        Some(result) => result,
+                        None => renew(house, plan, one).await,
+                    },
                     Err(failure) => Err(failure),
                 };
                 outcomes.push(Outcome { wanted, result });

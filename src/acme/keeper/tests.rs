@@ -14,6 +14,8 @@ use crate::acme::settings::{Authority, ChallengeKind, Identifier, KeyKind, Wante
 use crate::acme::status::{OfCertificate, State, Status, Why};
 use crate::tls::certificate::name::Name;
 
+mod turns;
+
 /// A process that ends with the test.
 struct Process(Child);
 
