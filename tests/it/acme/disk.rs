@@ -20,10 +20,13 @@ fn start(folder: &Path, config: &str) -> Proxy {
     let mut command = Command::new("unshare");
     // Who is not root may do so in a user namespace of its own.
     command.arg(if is_root() { "-m" } else { "-rm" });
-    let script = "mount -t tmpfs -o size=256k,mode=700 tmpfs \"$0\" && exec setpriv --bounding-set=-dac_override \"$1\" run -c \"$2\"";
-    command.args(["sh", "-c", script]).arg(state).arg(PROGRAM).arg(path);
+    command.args(["sh", "-c", SCRIPT]).arg(state).arg(PROGRAM).arg(path);
     Proxy::spawn(command, 1).unwrap_or_else(|log| panic!("tlsgate did not start:\n{log}"))
 }
+
+/// With the folder, the program and its configuration as arguments.
+const SCRIPT: &str = r#"mount -t tmpfs -o size=256k,mode=700 tmpfs "$0" &&
+exec setpriv --bounding-set=-dac_override "$1" run -c "$2""#;
 
 /// The folder as the program sees it.
 fn state(scene: &Scene) -> PathBuf {

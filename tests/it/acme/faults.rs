@@ -72,23 +72,26 @@ fn an_authority_that_refuses_garbles_or_breaks_off_costs_nothing_that_is_served(
 /// sections 7.1.3 and 7.1.4).
 fn invalid(words: Option<&'static str>) -> Fault {
     Fault::json(move |resource| {
-        if resource["status"] == "pending" {
-            return;
-        }
-        resource["status"] = json!("invalid");
-        let kind = "urn:ietf:params:acme:error:unauthorized";
-        let error = words.map_or(Value::Null, |words| json!({ "type": kind, "detail": words, "status": 403 }));
-        match resource.get_mut("challenges").and_then(Value::as_array_mut) {
-            Some(challenges) => {
-                for challenge in challenges {
-                    challenge["status"] = json!("invalid");
-                    challenge["error"] = error.clone();
-                }
-            }
-            None if words.is_some() => resource["error"] = error,
-            None => {}
+        if resource["status"] != "pending" {
+            invalidate(resource, words);
         }
     })
+}
+
+fn invalidate(resource: &mut Value, words: Option<&str>) {
+    resource["status"] = json!("invalid");
+    let kind = "urn:ietf:params:acme:error:unauthorized";
+    let error = words.map_or(Value::Null, |words| json!({ "type": kind, "detail": words, "status": 403 }));
+    match resource.get_mut("challenges").and_then(Value::as_array_mut) {
+        Some(challenges) => {
+            for challenge in challenges {
+                challenge["status"] = json!("invalid");
+                challenge["error"] = error.clone();
+            }
+        }
+        None if words.is_some() => resource["error"] = error,
+        None => {}
+    }
 }
 
 #[test]
@@ -98,6 +101,10 @@ fn the_reason_of_an_authority_that_is_not_convinced_is_shown() {
     scene.between.always(Kind::Authorization, invalid(Some("words of the authorization")));
     scene.between.always(Kind::Order, invalid(None));
     scene.fails("an authorization", &["words of the authorization", &scene.name("a")], &old);
+    scene.between.mend();
+    // An authorization of an earlier attempt, which nobody has asked the authority to look at now.
+    scene.between.always(Kind::Authorization, Fault::json(|resource| invalidate(resource, Some("words of before"))));
+    scene.fails("an old authorization", &["words of before", &scene.name("a")], &old);
     scene.between.mend();
     for kind in [Kind::Order, Kind::Finalize] {
         scene.between.always(kind, invalid(Some("words of the order")));

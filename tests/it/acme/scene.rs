@@ -30,7 +30,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) names: &'a [&'a [&'a str]],
     pub(crate) keys: &'a str,
     /// More lines of the configuration, in which `SOURCES` stands for the certificates of the authority, `HOME` for the
-    /// scene's address, `NAME(a)` for the name with that label, and `PORT(tls)` and `PORT(http)` for those of challenges: at the top, of the authority, of the listener.
+    /// scene's address, `NAME(a)` for the name with that label, and `PORT(tls)` and `PORT(http)` for those of challenges: at
+    /// the top, of the authority, of the listener.
     pub(crate) top: &'a str,
     pub(crate) authority: &'a str,
     pub(crate) listener: &'a str,
