@@ -130,7 +130,10 @@ fn a_client_that_asks_for_a_pending_name_gets_no_other_certificate_instead() {
                 assert_eq!(outcome, if unknown == "reject" { "unknown_name" } else { "handshake_alert" }, "{other}");
             }
         }
-        assert!(!scene.state().join("acme/a/certificates").exists(), "nothing was ordered from an authority that is away");
+        assert!(
+            !scene.state().join("acme/a/certificates").exists(),
+            "nothing was ordered from an authority that is away"
+        );
     }
 }
 
