@@ -59,7 +59,7 @@ fn an_authority_that_checks_gets_the_challenge_and_nothing_else() {
     };
     let mut visit = authority.visit(scene.address(), &name).unwrap_or_else(|(ending, _)| panic!("{ending:?}"));
     assert_eq!(visit.client.tls.alpn_protocol(), Some(&b"acme-tls/1"[..]));
-    assert_eq!(visit.served().names, [name.clone()]);
+    assert_eq!(visit.served().names, std::slice::from_ref(&name));
     let extensions = visit.critical_extensions();
     assert!(extensions.iter().any(|extension| extension == ACME_IDENTIFIER), "{extensions:?}");
     // Nothing is relayed: what it sends is not echoed.
