@@ -69,7 +69,7 @@
 //! | 3 | `acme::account` | the account at an authority: found again, made, bound to another, given another key | acme::directory, acme::memory, acme::http, acme::trouble, acme::answer, acme::schedule, acme::settings, acme::clock, tls::crypto, state, files |
 //! | 3 | `acme::challenge` | answers to an authority's challenges: built, put up, tried from here, taken down | acme::responder, acme::check, acme::lookup, acme::publish, acme::settings, tls::handshake, tls::certificate::name, tls::crypto |
 //! | 3 | `acme::renewal` | when an authority proposes to renew a certificate (RFC 9773) | acme::issued, acme::http, acme::trouble |
-//! | 3 | `acme::issued` | whether what an authority has issued can be served, and what is known of it | acme::schedule, acme::settings, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem |
+//! | 3 | `acme::issued` | whether what an authority has issued can be served, and what is known of it | acme::schedule, acme::settings, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::certificate::name |
 //! | 3 | `acme::directory` | what an authority offers, and whether it fits what is asked of it | acme::http, acme::trouble, acme::settings |
 //! | 3 | `acme::memory` | what is remembered of certificates and accounts across restarts | acme::schedule, acme::status, acme::settings, tls::crypto, state |
 //! | 3 | `acme::http` | HTTPS requests to an authority, each with limits | acme::trouble, acme::answer, acme::settings, acme::clock, tls::trust::servers, tls::certificate::pem, tls::crypto, files |

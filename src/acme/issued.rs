@@ -1,6 +1,7 @@
 //! Whether what an authority has issued can be served, and what is known of it. Must not know: files, how it was ordered.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -12,6 +13,7 @@ use crate::acme::settings::{Identifier, KeyKind, Wanted};
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::certified::algorithm::KeyType;
 use crate::tls::certificate::chain::{self, Anchors, End};
+use crate::tls::certificate::name::Name;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::x509;
 
@@ -102,12 +104,13 @@ fn expect_names(built: &Certificate, wanted: &Wanted) -> Result<(), String> {
     }
 }
 
-/// The subject's common names, safe to print. Some clients take them for names of the server.
+/// The subject's common names that are names of servers, safe to print. Some clients believe them.
 fn common_names(built: &Certificate) -> Result<Vec<String>, String> {
     let Some(leaf) = built.key.cert.first() else { return Ok(Vec::new()) };
     let parsed = x509::parse(leaf).map_err(|error| error.to_string())?;
     let all = parsed.subject().iter_common_name().filter_map(|name| x509::text(name.attr_value()));
-    Ok(all.filter(|name| !name.is_empty()).map(|name| x509::printable(&name)).collect())
+    let is_name = |text: &String| Name::parse(text).is_ok() || text.parse::<IpAddr>().is_ok();
+    Ok(all.filter(is_name).map(|name| x509::printable(&name)).collect())
 }
 
 fn expect_key(built: &Certificate, wanted: KeyKind) -> Result<(), String> {

@@ -127,7 +127,9 @@ fn a_certificate_with_a_name_that_was_not_ordered_is_refused() {
         let found = judged(&ca, &(leaf + &ca.middle_pem), &key).unwrap_err();
         assert!(found.contains(more) && found.contains("expected the names of the order only"), "{found}");
     }
-    for (common, accepted) in [("ONE.example", true), ("192.0.2.7", true), ("bank.example", false)] {
+    for (common, accepted) in
+        [("ONE.example", true), ("192.0.2.7", true), ("A server of ours", true), ("bank.example", false)]
+    {
         let mut params = CertificateParams::new(NAMES.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(rcgen::DnType::CommonName, common);
