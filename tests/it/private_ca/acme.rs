@@ -1,5 +1,5 @@
-//! Other private authorities that speak ACME, configured as the document has them: a client gets a certificate from each, and
-//! tlsgate serves it. The names are shown to be the client's by records in the DNS (dns-01), of pebble's name server.
+//! Other private authorities that speak ACME, configured as the document has them: tlsgate gets certificates from each, and
+//! serves them. The names are shown to be the client's by records in the DNS (dns-01), of pebble's name server.
 
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::Ca;
 use super::document::blocks;
-use super::{Ca, openssl_verifies};
-use crate::routes::{answers_once, config, s_client};
+use crate::routes::{answers_once, s_client};
 use crate::support::check::check;
 use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
@@ -84,9 +84,8 @@ fn dns(folder: &Path, address: Ipv4Addr) -> Running {
     running
 }
 
-/// Gets a certificate for a name with lego, an ACME client. Returns the files of the certificate, with its chain, and of its
-/// key.
-fn obtained(folder: &Path, address: Ipv4Addr, directory: &str, root: &Path, name: &str) -> [PathBuf; 2] {
+/// A program that publishes records in the name server, as the document has it.
+fn hook(folder: &Path, address: Ipv4Addr) -> PathBuf {
     let hook = folder.join("hook");
     let text = format!(
         "#!/bin/sh\ncase $1 in present) what=set-txt ;; *) what=clear-txt ;; esac\n\
@@ -94,36 +93,15 @@ fn obtained(folder: &Path, address: Ipv4Addr, directory: &str, root: &Path, name
     );
     fs::write(&hook, text).unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
-    let variables = [format!("LEGO_CA_CERTIFICATES={}", root.display()), format!("EXEC_PATH={}", hook.display())];
-    let resolver = format!("{address}:8053");
-    let path = folder.join("lego");
-    let arguments =
-        [
-            &[
-                &*variables[0],
-                &variables[1],
-                "lego",
-                "--accept-tos",
-                "--email",
-                "ops@example.com",
-                "--key-type",
-                "ec256",
-            ][..],
-            &["--path", path.to_str().unwrap(), "--server", directory, "--domains", name],
-            &["--dns", "exec", "--dns.disable-cp", "--dns.resolvers", &resolver, "run"],
-        ]
-        .concat();
-    let output = tool::run("env", &arguments, b"");
-    assert!(output.status.success(), "{}", shown(&output));
-    ["crt", "key"].map(|ending| path.join(format!("certificates/{name}.{ending}")))
+    hook
 }
 
-/// tlsgate accepts the document's configuration for this authority.
-fn is_accepted(folder: &Path, name: &str, replaced: &[(&str, &str)]) {
-    let wanted = format!("[acme.{name}]");
+/// The document's configuration for this authority, with other places.
+fn configuration(folder: &Path, address: Ipv4Addr, authority: &str, replaced: &[(&str, &str)]) -> String {
+    let wanted = format!("[acme.{authority}]");
     let mut found = blocks().into_iter().filter(|(language, text)| language == "toml" && text.contains(&wanted));
     let (_, mut text) = found.next().unwrap();
-    let (state, hook) = (folder.join("state"), folder.join("hook"));
+    let (state, hook) = (folder.join("state"), hook(folder, address));
     let own = [("/var/lib/tlsgate", state.to_str().unwrap()), ("/usr/local/bin/publish", hook.to_str().unwrap())];
     for (old, new) in own.iter().chain(replaced) {
         assert!(text.contains(old), "{old} is not in {text}");
@@ -131,20 +109,20 @@ fn is_accepted(folder: &Path, name: &str, replaced: &[(&str, &str)]) {
     }
     let checked = check(folder, &text);
     assert!(checked.ok && checked.warnings.is_empty(), "{:?} {:?}", checked.errors, checked.warnings);
+    format!("[resolver]\nnameservers = [\"{address}:8053\"]\n{text}")
 }
 
-/// tlsgate serves the certificate to a client that trusts the root.
-fn is_served(folder: &Path, files: &[PathBuf; 2], root: &Path, name: &str) {
-    assert!(openssl_verifies(root, &files[0], &["-verify_hostname", name]));
-    let served = folder.join("served");
-    fs::create_dir(&served).unwrap();
-    fs::copy(&files[0], served.join("tls.crt")).unwrap();
-    fs::copy(&files[1], served.join("tls.key")).unwrap();
+/// tlsgate gets an ECDSA and an RSA certificate, and serves each to the client that can verify it and trusts the root.
+fn keeps(folder: &Path, text: &str, root: &Path, name: &str) {
     let backend = answers_once();
-    let listener = "certificates = [{ cert = \"served/tls.crt\", key = \"served/tls.key\" }]\nbackend = \"plain\"";
-    let proxy = Proxy::start(folder, &config(listener, &[], &[("plain", backend.address)]));
-    let seen = s_client(proxy.address("main"), Some(name), root, &["-verify_return_error", "-verify_hostname", name]);
-    assert!(seen.contains("hello\n"), "{seen}");
+    let text = text.replace("10.0.0.5:389", &backend.address.to_string()).replace("127.0.0.1:8443", "127.0.0.1:0");
+    let proxy = Proxy::start(folder, &text);
+    for schemes in ["ECDSA+SHA256:ECDSA+SHA384", "RSA-PSS+SHA256:RSA+SHA256"] {
+        let verified = ["-verify_return_error", "-verify_hostname", name, "-sigalgs", schemes];
+        eventually(schemes, || {
+            s_client(proxy.address("ldaps"), Some(name), root, &verified).contains("hello\n").then_some(())
+        });
+    }
 }
 
 #[test]
@@ -161,10 +139,8 @@ fn caddy_is_an_authority_for_others() {
     let root = folder.join("data/caddy/pki/authorities/local/root.crt");
     let directory = format!("https://{address}:9443/acme/local/directory");
     caddy.until(|| root.exists().then(|| status(&directory, &root)).flatten().filter(|status| *status == 200));
-    let files = obtained(folder, address, &directory, &root, "web.internal");
-    is_served(folder, &files, &root, "web.internal");
-    let (own, root) = (format!("{address}:9443"), root.to_str().unwrap());
-    is_accepted(folder, "caddy", &[("localhost:9443", &own), ("/var/lib/caddy/root.crt", root)]);
+    let own = [("localhost:9443", &*format!("{address}:9443")), ("/var/lib/caddy/root.crt", root.to_str().unwrap())];
+    keeps(folder, &configuration(folder, address, "caddy", &own), &root, "web.internal");
 }
 
 #[test]
@@ -202,8 +178,6 @@ fn openbao_is_an_authority_for_others_with_a_certificate_from_this_one() {
     let token = format!("BAO_TOKEN={}", made["root_token"].as_str().unwrap());
     let path = format!("PATH={}:{}", bao.parent().unwrap().display(), std::env::var("PATH").unwrap());
     run(&[&token, &path, "bash", "-euo", "pipefail", "-c", &text]);
-    let directory = format!("https://{address}:8200/v1/pki/acme/directory");
-    let files = obtained(folder, address, &directory, &root, "db.internal");
-    is_served(folder, &files, &ca.path("root.pem"), "db.internal");
-    is_accepted(folder, "openbao", &[("127.0.0.1:8200", &format!("{address}:8200"))]);
+    let own = [("127.0.0.1:8200", &*format!("{address}:8200"))];
+    keeps(folder, &configuration(folder, address, "openbao", &own), &ca.path("root.pem"), "db.internal");
 }
