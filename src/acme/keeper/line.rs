@@ -43,7 +43,6 @@ impl Line {
     pub(super) async fn run(mut self) {
         self.adopt();
         loop {
-            self.questions().await;
             let now = self.house.now();
             self.all.iter_mut().for_each(|one| one.kept.rebase(now));
             let pause = match self.due(now) {
@@ -51,6 +50,8 @@ impl Line {
                     self.attempt(at, &authority, next).await;
                     Duration::ZERO
                 }
+                // One after the other, so that what becomes due does not wait for an authority that is slow to answer.
+                _ if self.question().await => Duration::ZERO,
                 Some((_, _, next)) => seconds(next.at.saturating_sub(now)).min(LONGEST),
                 None => LONGEST,
             };
@@ -103,13 +104,18 @@ impl Line {
         self.show_all();
     }
 
-    /// Asks for proposals where it is time.
-    async fn questions(&mut self) {
+    /// Asks for a proposal where it is time, for one certificate. Whether there was one to ask for.
+    async fn question(&mut self) -> bool {
         for one in &mut self.all {
-            if question::ask(&self.house, &self.plan, one, &mut self.addresses).await {
+            let Some(changed) = question::ask(&self.house, &self.plan, one, &mut self.addresses).await else {
+                continue;
+            };
+            if changed {
                 show(&self.house, &self.plan, &self.name, std::slice::from_ref(one));
             }
+            return true;
         }
+        false
     }
 
     /// The certificate that is to be ordered first.

@@ -27,33 +27,48 @@ struct Address {
     url: String,
 }
 
-/// Asks for one certificate, if it is time. Whether its next renewal may have changed.
-pub(super) async fn ask(house: &House, plan: &Plan, one: &mut One, addresses: &mut Addresses) -> bool {
+/// Asks for one certificate, if it is time; at most one request is made. `None` if there was nothing to ask, else whether the
+/// next renewal may have changed.
+pub(super) async fn ask(house: &House, plan: &Plan, one: &mut One, addresses: &mut Addresses) -> Option<bool> {
     let now = house.now();
     if one.kept.next_question > now {
-        return false;
+        return None;
     }
+    let by = one.kept.issued_by.as_deref().and_then(|name| plan.authority(name));
+    let asked = by.zip(one.facts.as_ref().and_then(|facts| facts.id.clone()));
+    let known = match &asked {
+        Some((authority, _)) => match addresses.known(&authority.name) {
+            Some(known) => known,
+            None => {
+                addresses.find(house, authority).await;
+                return Some(false);
+            }
+        },
+        None => None,
+    };
     // Whatever comes of it, the next question is later.
     one.kept.next_question = schedule::next_question(now, None);
-    let by = one.kept.issued_by.as_deref().and_then(|name| plan.authority(name));
-    let (Some(authority), Some(id)) = (by, one.facts.as_ref().and_then(|facts| facts.id.clone())) else {
-        return false;
-    };
-    let Some(address) = addresses.of(house, authority).await else { return false };
+    let ((authority, id), address) = asked.zip(known)?;
     match renewal::ask(&address.http, &address.url, &id).await {
-        Ok(answer) => learn(house, one, answer),
+        Ok(answer) => Some(learn(house, one, answer)),
         Err(trouble) => {
-            if trouble.status.is_none() {
+            let now = house.now();
+            let again = schedule::next_question(now, Some(trouble.retry_after.unwrap_or(now + AFTER_FAILURE)));
+            one.kept.next_question = again;
+            if concerns_all(&trouble) {
                 // Not each of a thousand certificates shall wait for it.
-                addresses.0.insert(Arc::clone(&authority.name), (Instant::now() + AN_HOUR, None));
+                addresses.pause(&authority.name, again.saturating_sub(now));
             }
-            let again = trouble.retry_after.unwrap_or(now + AFTER_FAILURE);
-            one.kept.next_question = schedule::next_question(now, Some(again));
             let reason = trouble.message;
             tracing::debug!(wanted = %one.wanted, %reason, "the authority proposes no time of renewal");
-            false
+            Some(false)
         }
     }
+}
+
+/// Whether others would fail in the same way: all but an answer about this certificate.
+fn concerns_all(trouble: &Trouble) -> bool {
+    !trouble.status.is_some_and(|status| (400..500).contains(&status) && status != TOO_MANY_REQUESTS)
 }
 
 fn learn(house: &House, one: &mut One, answer: Answer) -> bool {
@@ -74,18 +89,23 @@ fn learn(house: &House, one: &mut One, answer: Answer) -> bool {
 }
 
 impl Addresses {
-    async fn of(&mut self, house: &House, authority: &Authority) -> Option<Address> {
-        if let Some((until, address)) = self.0.get(&authority.name)
-            && *until > Instant::now()
-        {
-            return address.clone();
-        }
+    /// `None` if it is not known whether the authority answers.
+    fn known(&self, authority: &str) -> Option<Option<Address>> {
+        self.0.get(authority).filter(|(until, _)| *until > Instant::now()).map(|(_, address)| address.clone())
+    }
+
+    /// Nothing is asked of the authority for so many seconds.
+    fn pause(&mut self, authority: &Arc<str>, seconds: i64) {
+        let pause = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        self.0.insert(Arc::clone(authority), (Instant::now() + pause, None));
+    }
+
+    async fn find(&mut self, house: &House, authority: &Authority) {
         let (address, valid) = match look(house, authority).await {
             Ok(address) => (address, A_DAY),
             Err(_) => (None, AN_HOUR),
         };
-        self.0.insert(Arc::clone(&authority.name), (Instant::now() + valid, address.clone()));
-        address
+        self.0.insert(Arc::clone(&authority.name), (Instant::now() + valid, address));
     }
 }
 
@@ -96,8 +116,29 @@ async fn look(house: &House, authority: &Authority) -> Result<Option<Address>, T
     Ok(directory.renewal_info.map(|url| Address { http, url }))
 }
 
+/// RFC 6585 section 4
+const TOO_MANY_REQUESTS: u16 = 429;
+
 /// Seconds.
 const AFTER_FAILURE: i64 = 3600;
 
 const AN_HOUR: Duration = Duration::from_secs(3600);
 const A_DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_about_a_certificate_lets_the_questions_about_others_go_on() {
+        let trouble = |status| Trouble { status, ..Trouble::new("") };
+        for status in [None, Some(200), Some(429), Some(500), Some(503)] {
+            assert!(concerns_all(&trouble(status)), "{status:?}");
+        }
+        assert!(!concerns_all(&trouble(Some(404))) && !concerns_all(&trouble(Some(400))));
+        let mut addresses = Addresses::default();
+        assert!(addresses.known("a").is_none());
+        addresses.pause(&"a".into(), 60);
+        assert!(addresses.known("a").is_some_and(|address| address.is_none()));
+    }
+}

@@ -20,3 +20,23 @@ fn whoever_asks_again_for_what_is_queued_or_under_way_waits_for_the_same_order()
     assert!(wait(renew()).unwrap()[0].result.is_ok());
     assert_eq!(scene.status().authorities[0].renewals["issued"], 3);
 }
+
+#[test]
+fn an_order_that_is_due_does_not_wait_for_an_authority_that_is_asked_about_another_certificate() {
+    let pebble = Pebble::start("");
+    let (a, b) = (wanted("p", &["a.test"], KeyKind::EcdsaP256), wanted("p", &["b.test"], KeyKind::EcdsaP256));
+    let scene = Scene::start(vec![pebble.authority("p")], vec![Arc::clone(&a)]);
+    scene.all_valid();
+    let Scene { state, keeper, _folder, .. } = scene;
+    drop(keeper);
+    // As if another authority had issued it, which takes connections and never answers.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let directory = format!("https://{}/dir", silent.local_addr().unwrap());
+    let other = Authority { directory, timeout: Duration::from_secs(3600), ..pebble.authority("silent") };
+    let file = fs::read_dir(state.join("acme/p/orders")).unwrap().next().unwrap().unwrap().path();
+    let mut kept: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    (kept["issued_by"], kept["next_question"]) = ("silent".into(), 0.into());
+    fs::write(&file, kept.to_string()).unwrap();
+    let scene = Scene::at(&state, vec![pebble.authority("p"), other], vec![a, b]);
+    scene.all_valid();
+}
