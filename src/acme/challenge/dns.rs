@@ -25,7 +25,8 @@ impl Answer {
             Err(_) if !authority.check => own,
             Err(reason) => return Err(reason),
         };
-        publish::present(publisher, &name, &asked.record, authority.timeout).await?;
+        let published = publish::present(publisher, &name, &asked.record, authority.timeout).await;
+        published.map_err(|error| below(&authority.name, &error))?;
         Ok(Self { name, value: asked.record.clone() })
     }
 
@@ -36,9 +37,20 @@ impl Answer {
     /// Removes the record.
     pub async fn take_down(self, authority: &Authority) -> Result<(), String> {
         match &authority.dns {
-            Some(publisher) => publish::cleanup(publisher, &self.name, &self.value, authority.timeout).await,
+            Some(publisher) => {
+                let removed = publish::cleanup(publisher, &self.name, &self.value, authority.timeout).await;
+                removed.map_err(|error| below(&authority.name, &error))
+            }
             None => Ok(()),
         }
+    }
+}
+
+/// The error with the whole path of the key that it is about.
+fn below(authority: &str, error: &str) -> String {
+    match error.starts_with("dns.") {
+        true => format!("acme.{authority}.{error}"),
+        false => format!("acme.{authority}.dns: {error}"),
     }
 }
 
@@ -53,6 +65,13 @@ fn record_name(identifier: &Identifier) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_names_the_whole_path_of_the_key() {
+        let (program, other) = ("dns.program \"/x\": no such file", "the record cannot be published");
+        assert_eq!(below("one", program), "acme.one.dns.program \"/x\": no such file");
+        assert_eq!(below("one", other), "acme.one.dns: the record cannot be published");
+    }
 
     #[test]
     fn a_wildcard_is_shown_at_its_parent() {
