@@ -17,11 +17,10 @@ use crate::files;
 /// Runs the program, and waits until it ends. At the limit it is killed, with the programs that it has started.
 pub(super) async fn run(path: &Path, verb: &str, fqdn: &str, value: &str, limit: Duration) -> Result<(), String> {
     let at = |error: String| format!("dns.program {:?}: {error}", path.display());
-    if !path.is_absolute() {
-        return Err(at("is not an absolute path".into()));
-    }
+    // A relative path is one from the folder of this process, and the program runs in another.
+    let whole = std::path::absolute(path).map_err(|error| at(files::reason(&error)))?;
     // A shell is not involved, and nothing of this process's environment or files is passed on but the search path.
-    let spawned = Command::new(path)
+    let spawned = Command::new(whole)
         .args([verb, &format!("{fqdn}."), value])
         .env_clear()
         .envs(env::var_os("PATH").map(|path| ("PATH", path)))

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use crate::support::acme::pebble::Pebble;
 use crate::support::acme::visitor::Visitor;
 use crate::support::http::Door;
 use crate::support::procfs::eventually;
+use crate::support::proxy::{PROGRAM, Proxy};
 
 #[test]
 fn clients_of_both_kinds_get_theirs_and_nothing_before_it_is_there() {
@@ -110,6 +112,20 @@ fn by_dns_01_with_a_program_also_for_wildcards() {
     });
     assert_eq!(calls.matches("present").count(), 2, "{calls}");
     assert!(calls.lines().all(|line| line.contains(&record)), "{calls}");
+}
+
+#[test]
+fn by_dns_01_with_a_program_of_a_configuration_named_by_a_relative_path() {
+    let authority = "accept_terms = true\nchallenges = [\"dns-01\"]\ndns = { program = \"publish\" }";
+    let plan = Plan { authority, ..Plan::simple() };
+    let here = |folder: &Path, text: &str| {
+        fs::write(folder.join("tlsgate.toml"), text).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(folder).args(["run", "-c", "tlsgate.toml"]);
+        Proxy::spawn(command, 1).unwrap_or_else(|log| panic!("tlsgate did not start:\n{log}"))
+    };
+    let scene = Scene::with(&plan, |_, folder| drop(plan.pebble.publisher(folder)), here);
+    scene.issued("a");
 }
 
 /// Whoever must not change the zone itself delegates one name (RFC 8555 section 8.4 allows CNAME records).
