@@ -1,5 +1,6 @@
-//! Certificates that tlsgate orders itself, from a real authority (pebble): first ones, renewals, faults of every kind.
+//! Certificates that tlsgate orders itself, from real authorities (pebble, acme2certifier): first ones, renewals, faults of every kind.
 
+mod certifier;
 mod crashes;
 mod disk;
 mod fallback;

@@ -1,6 +1,7 @@
 //! An authority that speaks ACME, what stands between it and the program, and clients that look at what is served.
 
 pub(crate) mod between;
+pub(crate) mod certifier;
 pub(crate) mod faults;
 pub(crate) mod kinds;
 pub(crate) mod offers;

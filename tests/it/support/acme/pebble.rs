@@ -163,17 +163,17 @@ fn name_server(folder: &Path, resolver: SocketAddr, records: SocketAddr) -> Tied
 }
 
 /// A process that ends when this is dropped, and also when the test's process ends without doing so.
-struct Tied(Child);
+pub(super) struct Tied(Child);
 
 impl Tied {
     /// The shell waits for the end of its standard input.
-    fn command(program: &str) -> Command {
+    pub(super) fn command(program: &str) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", "\"$0\" \"$@\" & read -r _; kill $!", program]).stdin(Stdio::piped());
         command
     }
 
-    fn start(command: &mut Command, folder: &Path, log: &str) -> Self {
+    pub(super) fn start(command: &mut Command, folder: &Path, log: &str) -> Self {
         let log = File::create(folder.join(format!("{log}.log"))).unwrap();
         Self(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
     }

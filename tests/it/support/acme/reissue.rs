@@ -72,7 +72,8 @@ impl Reissuer {
     }
 }
 
-fn authority(name: &str) -> CertificateParams {
+/// What the certificate of a CA has.
+pub(super) fn authority(name: &str) -> CertificateParams {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
