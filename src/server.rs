@@ -107,9 +107,7 @@ impl Server {
         let exposition = exposition(Arc::clone(&metrics), workers.gates.clone(), &log);
         // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
         // refused.
-        let admin_socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
-        let admin = Admin::open(&config.admin, admin_socket, descriptors::of_admin(), Box::new(exposition))
-            .map_err(|error| StartError::Config(vec![error]))?;
+        let admin = open_admin(&config, &mut inherited, exposition)?;
         let (alive, all_ended) = mpsc::channel(1);
         // Every start gets another number, so that connection ids do not repeat in a log that outlives the process.
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
@@ -118,11 +116,7 @@ impl Server {
         let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         let (nudge, nudged) = mpsc::channel(1);
         let watch = Watch::new(nudge);
-        let first = reading(signals, || {
-            admin::tidy(&config);
-            Ready::first(config)
-        })?
-        .map_err(StartError::Config)?;
+        let first = reading(signals, || tidied(config))?.map_err(StartError::Config)?;
         let tokens = Tokens::default();
         // It orders nothing before it is told what is kept, which is when this process accepts.
         let challenges = Arc::clone(first.built.snapshot.challenges());
@@ -185,6 +179,23 @@ fn open_log(config: &Config) -> Result<(AccessLog, Writer), StartError> {
     // The admin server reads the token again. Reading it here first means that a slow file can be interrupted.
     config.admin.token_file.as_ref().map(token::read).transpose().map_err(|error| StartError::Config(vec![error]))?;
     AccessLog::open(&config.log.access, config.log.access_format).map_err(StartError::AccessLog)
+}
+
+/// The admin server, on the socket of the process before this one if there is one.
+fn open_admin(
+    config: &Config,
+    inherited: &mut Inherited,
+    exposition: impl Fn(&Control, &Acme) -> String + Send + Sync + 'static,
+) -> Result<Option<Admin>, StartError> {
+    let socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
+    Admin::open(&config.admin, socket, descriptors::of_admin(), Box::new(exposition))
+        .map_err(|error| StartError::Config(vec![error]))
+}
+
+/// The first state, after what a killed process has left is tidied.
+fn tidied(config: Config) -> Result<Ready, Vec<ConfigError>> {
+    admin::tidy(&config);
+    Ready::first(config)
 }
 
 /// Does work that may wait for files, unless a signal stops the start first.

@@ -11,7 +11,7 @@ use crate::acme::status::State;
 use crate::gate::Gate;
 use crate::observe::access::log::Lost;
 use crate::reload::control::Control;
-use crate::snapshot::Listener;
+use crate::snapshot::{Listener, Snapshot};
 use crate::tls::certificate::expiry;
 use crate::words::Words;
 
@@ -56,6 +56,11 @@ fn configuration(registry: &Registry, control: &Control) -> Result<(), prometheu
 
 fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error> {
     let snapshot = control.current.load();
+    listeners(registry, &snapshot)?;
+    backends(registry, &snapshot)
+}
+
+fn listeners(registry: &Registry, snapshot: &Snapshot) -> Result<(), prometheus::Error> {
     let active = gauge(registry, "connections_active", "Connections now.", &["listener"])?;
     let blocked = gauge(
         registry,
@@ -76,6 +81,10 @@ fn state(registry: &Registry, control: &Control) -> Result<(), prometheus::Error
         failures.with_label_values(&[&*listener.name]).set(number(listener.load_failures));
         expiry.set(listener);
     }
+    Ok(())
+}
+
+fn backends(registry: &Registry, snapshot: &Snapshot) -> Result<(), prometheus::Error> {
     let connections =
         gauge(registry, "backend_connections_active", "Connections to a server now.", &["backend", "server"])?;
     let up = gauge(
