@@ -52,9 +52,9 @@ pub enum Reason {
 
 words! {
     Reason {
-        Unspecified => "unspecified", KeyCompromise => "keyCompromise", CaCompromise => "cACompromise",
-        AffiliationChanged => "affiliationChanged", Superseded => "superseded",
-        CessationOfOperation => "cessationOfOperation", PrivilegeWithdrawn => "privilegeWithdrawn",
+        Unspecified => "unspecified", KeyCompromise => "key-compromise", CaCompromise => "ca-compromise",
+        AffiliationChanged => "affiliation-changed", Superseded => "superseded",
+        CessationOfOperation => "cessation-of-operation", PrivilegeWithdrawn => "privilege-withdrawn",
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
         let text = String::from_utf8(bytes).unwrap();
         for (old, new) in [
             ("\"version\": 1", "\"version\": 2"),
-            ("keyCompromise", "keyLost"),
+            ("key-compromise", "keyLost"),
             ("\"issuing\"", "\"other\""),
             ("\"0A\"\n", "\"../0A\"\n"),
         ] {

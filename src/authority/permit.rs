@@ -44,7 +44,7 @@ impl Permitted {
     }
 
     /// An error if one of the names is not permitted.
-    pub fn expect(&self, names: &[Identity]) -> Result<(), AuthorityError> {
+    pub fn allow_all(&self, names: &[Identity]) -> Result<(), AuthorityError> {
         match names.iter().find(|name| !self.permits(name)) {
             Some(name) => {
                 Err(AuthorityError::NotPermitted { name: name.to_string(), permitted: self.texts().join(", ") })
@@ -120,9 +120,9 @@ mod tests {
             ("cn:any.thing", false),
         ] {
             let name = [Identity::parse(name, Purpose::Server).unwrap()];
-            assert_eq!(permitted.expect(&name).is_ok(), may, "{name:?}");
+            assert_eq!(permitted.allow_all(&name).is_ok(), may, "{name:?}");
         }
-        assert!(Permitted::default().expect(&[Identity::parse("any.test", Purpose::Server).unwrap()]).is_ok());
+        assert!(Permitted::default().allow_all(&[Identity::parse("any.test", Purpose::Server).unwrap()]).is_ok());
         for wrong in ["*.example.com", "a b", "10.0.0.0/99", ""] {
             assert!(Permitted::parse(&[wrong]).is_err(), "{wrong}");
         }

@@ -88,7 +88,7 @@ pub fn read(bytes: &[u8], purpose: Purpose) -> Result<Request, String> {
 
 impl Request {
     /// An error if it asks for a name that is not allowed.
-    pub fn expect(&self, allowed: &[Identity]) -> Result<(), String> {
+    pub fn asks_only_for(&self, allowed: &[Identity]) -> Result<(), String> {
         let refused = |asked: &&Identity| !allowed.iter().any(|allowed| allowed.allows(asked));
         let refused: Vec<String> = self.names.iter().filter(refused).map(ToString::to_string).collect();
         let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();

@@ -78,7 +78,7 @@ impl<'a> Tokens<'a> {
     /// What follows the word `key`.
     fn key(&mut self) -> Result<(&'a str, Written<'a>), String> {
         let name = self.word("the name of a key")?;
-        self.expect(Token::Open, "`{` after the name of a key")?;
+        self.take(Token::Open, "`{` after the name of a key")?;
         let (mut algorithm, mut secret) = (None, None);
         loop {
             let place = match self.next()? {
@@ -91,9 +91,9 @@ impl<'a> Tokens<'a> {
                 return Err("a key has `algorithm` or `secret` twice".into());
             }
             *place = Some(self.word("a value")?);
-            self.expect(Token::End, "`;` after a value")?;
+            self.take(Token::End, "`;` after a value")?;
         }
-        self.expect(Token::End, "`;` after the `}` of a key")?;
+        self.take(Token::End, "`;` after the `}` of a key")?;
         let algorithm = algorithm.ok_or_else(|| format!("the key {name:?} has no `algorithm`"))?;
         let secret = secret.ok_or_else(|| format!("the key {name:?} has no `secret`"))?;
         Ok((name, Written { algorithm, secret }))
@@ -106,7 +106,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    fn expect(&mut self, token: Token<'_>, expected: &str) -> Result<(), String> {
+    fn take(&mut self, token: Token<'_>, expected: &str) -> Result<(), String> {
         match self.next()? {
             Some(found) if found == token => Ok(()),
             _ => Err(format!("expected {expected}")),

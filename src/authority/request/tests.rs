@@ -26,7 +26,7 @@ fn the_names_are_those_of_the_extension_and_for_clients_the_common_name_too() {
     assert_eq!(names(&without, Purpose::Server).unwrap(), ["web.test"]);
     assert_eq!(names(&without, Purpose::Client).unwrap(), ["cn:web.test"]);
     let nameless = read(&request(None, &[], |_| {}), Purpose::Server).unwrap();
-    assert!(nameless.expect(&[]).unwrap_err().contains("no name"));
+    assert!(nameless.asks_only_for(&[]).unwrap_err().contains("no name"));
     assert!(names(&request(Some("no name"), &[], |_| {}), Purpose::Server).is_err());
 }
 
@@ -35,7 +35,7 @@ fn only_what_is_allowed_is_granted() {
     let asked = read(&request(None, &["a.test", "b.test"], |_| {}), Purpose::Server).unwrap();
     let allowed = |texts: &[&str]| {
         let names: Vec<_> = texts.iter().map(|text| Identity::parse(text, Purpose::Server).unwrap()).collect();
-        asked.expect(&names)
+        asked.asks_only_for(&names)
     };
     assert_eq!(allowed(&["a.test", "b.test", "c.test"]), Ok(()));
     assert_eq!(allowed(&["*.test"]), Ok(()));

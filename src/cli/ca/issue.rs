@@ -98,7 +98,7 @@ pub(super) fn sign(sign: &Sign, now: i64) -> Result<(), AuthorityError> {
     };
     let bytes = bytes.map_err(|error| wrong(files::reason(&error)))?;
     let request = request::read(&bytes, purpose).map_err(wrong)?;
-    request.expect(&allowed).map_err(wrong)?;
+    request.asks_only_for(&allowed).map_err(wrong)?;
     let subject = Subject::new(request.names.clone(), purpose)?;
     for ignored in &request.ignored {
         complain(&format!("warning: {}: it asks {ignored}, which it does not get", sign.request.display()));

@@ -29,7 +29,7 @@ pub(in crate::cli) struct Revoke {
     /// The serial number, or a file with the certificate.
     #[arg(value_name = "SERIAL|FILE")]
     certificate: String,
-    /// unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn.
+    /// unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation or privilege-withdrawn.
     #[arg(long, value_parser = reason, default_value = "unspecified")]
     reason: Reason,
     #[command(flatten)]

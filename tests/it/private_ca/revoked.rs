@@ -50,7 +50,7 @@ fn what_is_revoked_is_on_the_list_of_its_issuer_with_its_reason() {
     assert!(chains.iter().all(|chain| accepted(&ca, chain)));
     let list = ca.path(&format!("ca/crl/{}.crl", issuers(&ca)[0]));
     let first = number(&ca, &list);
-    ca.does(&["revoke", "ca", chains[0].to_str().unwrap(), "--reason", "keyCompromise"]);
+    ca.does(&["revoke", "ca", chains[0].to_str().unwrap(), "--reason", "key-compromise"]);
     let second = number(&ca, &list);
     assert!(second > first);
     assert_eq!(chains.each_ref().map(|chain| accepted(&ca, chain)), [false, true, true]);
@@ -68,7 +68,7 @@ fn what_is_revoked_is_on_the_list_of_its_issuer_with_its_reason() {
         .iter()
         .map(|record| (record["names"][0].clone(), record["state"].clone(), record["reason"].clone()))
         .collect();
-    assert!(states.contains(&("a.test".into(), "revoked".into(), "keyCompromise".into())), "{states:?}");
+    assert!(states.contains(&("a.test".into(), "revoked".into(), "key-compromise".into())), "{states:?}");
     assert!(states.contains(&("c.test".into(), "valid".into(), serde_json::Value::Null)), "{states:?}");
 }
 
@@ -78,7 +78,7 @@ fn revoking_twice_changes_nothing_but_writes_the_lists() {
     let chain = ca.issue("a.test", &[]);
     ca.does(&["revoke", "ca", chain.to_str().unwrap(), "--reason", "superseded"]);
     fs::remove_file(ca.path("ca/crl.pem")).unwrap();
-    ca.does(&["revoke", "ca", chain.to_str().unwrap(), "--reason", "keyCompromise"]);
+    ca.does(&["revoke", "ca", chain.to_str().unwrap(), "--reason", "key-compromise"]);
     assert_eq!(ca.list()[0]["reason"], "superseded");
     assert!(!accepted(&ca, &chain));
 }
@@ -149,7 +149,7 @@ fn a_revoked_issuing_certificate_takes_everything_with_it_and_can_be_replaced() 
     fs::rename(ca.path("away"), ca.path("ca/ca.key")).unwrap();
     let other = ca.issue("b.test", &[]);
     assert!(accepted(&ca, &other));
-    ca.does(&["revoke", "ca", &issuing, "--reason", "cACompromise"]);
+    ca.does(&["revoke", "ca", &issuing, "--reason", "ca-compromise"]);
     assert!(!accepted(&ca, &chain) && !accepted(&ca, &other));
     let error = ca.refuses(&["issue", "ca", "c.test"]);
     assert!(error.contains("revoked") && error.contains("ca renew"), "{error}");
