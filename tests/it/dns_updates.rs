@@ -232,9 +232,10 @@ fn a_program_that_fails_or_is_missing_is_named_with_what_it_said() {
     assert!(error.contains("exit code 7") && error.contains("quota exceeded") && error.len() < 1000, "{error}");
     assert!(said("kill -9 $$").contains("signal 9"));
     assert!(said("exit 1").contains("nothing to its standard error"));
-    for (path, expected) in [("/nonexistent/program", "no such file"), ("program", "absolute")] {
+    // A relative path is one from the folder of this process: `true` is in the search path, and is not run.
+    for path in ["/nonexistent/program", "true"] {
         let error = wait(present(&Publisher::Program(path.into()), NAME, VALUES[0], PATIENCE)).unwrap_err();
-        assert!(error.contains(expected), "{error}");
+        assert!(error.contains("no such file"), "{error}");
     }
 }
 
