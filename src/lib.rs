@@ -25,7 +25,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
-//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, reload, snapshot, config, tls, observe::log, files, net, words |
+//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, reload, snapshot, config, tls, observe::log, files, allocator, net, words |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
@@ -128,6 +128,7 @@
 //! | 1 | `observe::log` | the diagnostic log | observe::line, words |
 //! | 1 | `observe::line` | keeps a record one line, whatever it contains | – |
 //! | 1 | `gate` | turns for costly work on a worker's thread, so that others are not held up | – |
+//! | 1 | `allocator` | the allocator: what it reports, and its thread | – |
 //! | 1 | `state` | the folder in which tlsgate keeps what it must not lose: private, whole files, one writer | files |
 //! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
 //! | 1 | `background` | work that must not hold up those who serve: at a lower priority, and drops on a thread of its own | – |
@@ -150,6 +151,7 @@ extern crate self as tlsgate;
 
 pub mod acme;
 pub mod admin;
+pub mod allocator;
 pub mod authority;
 pub mod backend;
 pub mod background;

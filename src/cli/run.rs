@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::allocator;
 use crate::cli::answer::exit::{CUT, FAILED};
 use crate::cli::answer::print::complain;
 use crate::config;
@@ -27,6 +28,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return failed(path, &error),
     };
+    allocator::start_thread();
     // Dropped last: that writes the lines which still wait.
     let _flush = log::start(config.log.level);
     match Server::start(origin, config, &mut signals).map(|server| server.run_until_signalled(signals)) {
