@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use crate::gate::Gate;
 use crate::net::stream::Stream;
@@ -59,10 +59,11 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>) -> End {
             }
             // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
             if relay.clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
-                timer.as_mut().reset(relay.clock.due());
+                // Not in the past, where it would seem to fire late.
+                timer.as_mut().reset(relay.clock.due().max(Instant::now()));
             }
             while timer.as_mut().poll(cx).is_ready() {
-                if let Some(end) = relay.clock.ring(relay.client, relay.backend) {
+                if let Some(end) = relay.clock.ring(timer.deadline(), relay.client, relay.backend) {
                     return Poll::Ready(end);
                 }
                 timer.as_mut().reset(relay.clock.due());

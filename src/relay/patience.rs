@@ -74,8 +74,14 @@ impl Clock {
         self.moved[0].max(self.moved[1])
     }
 
-    /// The timer has fired: returns the end if a limit has passed. Otherwise examines the sockets.
-    pub(super) fn ring(&mut self, client: &Stream, backend: &Stream) -> Option<End> {
+    /// The timer that was set to `planned` has fired: returns the end if a limit has passed. Otherwise examines the sockets.
+    pub(super) fn ring(&mut self, planned: Instant, client: &Stream, backend: &Stream) -> Option<End> {
+        // The process or its machine was stopped, and nothing could move: that time does not count.
+        if planned.elapsed() >= LATE {
+            self.moved = [Instant::now(); 2];
+            self.looked = false;
+            return None;
+        }
         let (silent, (limit, end)) = (self.last().elapsed(), self.limit());
         if silent >= limit {
             return Some(end);
@@ -107,6 +113,9 @@ impl Clock {
 /// connection of a silent peer.
 const STALL: Duration = Duration::from_secs(60);
 
+/// How much later than planned no timer fires while the process runs.
+const LATE: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixStream;
@@ -137,17 +146,36 @@ mod tests {
         });
         let patience = Patience { idle: seconds(3600), half_closed: seconds(10) };
         let mut clock = silent(patience, 20);
-        assert_eq!(clock.ring(&client, &backend), None);
+        assert_eq!(clock.ring(Instant::now(), &client, &backend), None);
         assert!(clock.note(Moved::default(), true), "it is due earlier");
         assert!(!clock.note(Moved::default(), true));
         assert_eq!(clock.due(), clock.last() + seconds(10));
-        assert_eq!(clock.ring(&client, &backend), Some(End::HalfClosedTimeout));
+        assert_eq!(clock.ring(Instant::now(), &client, &backend), Some(End::HalfClosedTimeout));
         clock.note(MOVED, true);
-        assert_eq!(clock.ring(&client, &backend), None, "a byte that moves gives it all its time again");
+        assert_eq!(
+            clock.ring(Instant::now(), &client, &backend),
+            None,
+            "a byte that moves gives it all its time again"
+        );
 
         let mut clock = silent(Patience { idle: seconds(5), half_closed: seconds(60) }, 6);
         clock.note(Moved::default(), true);
-        assert_eq!(clock.ring(&client, &backend), Some(End::IdleTimeout), "the longer one extends nothing");
+        assert_eq!(
+            clock.ring(Instant::now(), &client, &backend),
+            Some(End::IdleTimeout),
+            "the longer one extends nothing"
+        );
+    }
+
+    #[tokio::test]
+    async fn time_in_which_nothing_could_run_does_not_count() {
+        let pair = UnixStream::pair().unwrap();
+        pair.0.set_nonblocking(true).unwrap();
+        let stream = Stream::unix(pair.0).unwrap();
+        let mut clock = silent(Patience { idle: seconds(5), half_closed: seconds(60) }, 9);
+        let planned = clock.due();
+        assert_eq!(clock.ring(planned, &stream, &stream), None, "it fires four seconds too late");
+        assert!(clock.due() > Instant::now() + seconds(4), "the limit begins again");
     }
 
     #[tokio::test]
@@ -157,7 +185,7 @@ mod tests {
         let stream = Stream::unix(pair.0).unwrap();
         let mut clock = silent(Patience { idle: seconds(3600), half_closed: seconds(60) }, 61);
         assert_eq!(clock.due(), clock.last() + STALL);
-        assert_eq!(clock.ring(&stream, &stream), None);
+        assert_eq!(clock.ring(Instant::now(), &stream, &stream), None);
         assert_eq!(clock.due(), clock.last() + seconds(3600));
         assert!(clock.note(MOVED, false), "it is due earlier");
         assert_eq!(clock.due(), clock.last() + STALL);
@@ -182,7 +210,7 @@ mod tests {
             [(Moved { up: true, down: false }, (false, true)), (Moved { up: false, down: true }, (true, true))]
         {
             clock.note(moved, false);
-            assert_eq!(clock.ring(&client, &backend), None);
+            assert_eq!(clock.ring(Instant::now(), &client, &backend), None);
             assert_eq!((limited(&client), limited(&backend)), expected, "{moved:?}");
         }
     }

@@ -62,14 +62,16 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>) -> End {
             }
             // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
             if relay.clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
-                timer.as_mut().reset(relay.clock.due());
+                // Not in the past, where it would seem to fire late.
+                timer.as_mut().reset(relay.clock.due().max(Instant::now()));
             }
             let mut released = false;
             while timer.as_mut().poll(cx).is_ready() {
                 if relay.client.outlet().is_holding() {
                     relay.client.outlet().release();
                     released = true;
-                } else if let Some(end) = relay.clock.ring(relay.client.stream, relay.backend.stream) {
+                } else if let Some(end) = relay.clock.ring(timer.deadline(), relay.client.stream, relay.backend.stream)
+                {
                     return Poll::Ready(end);
                 }
                 timer.as_mut().reset(relay.clock.due());

@@ -29,6 +29,7 @@ mod explain;
 mod fairness;
 mod health;
 mod hello;
+mod host;
 mod layers;
 mod limits;
 mod metrics;

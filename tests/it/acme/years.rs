@@ -2,9 +2,8 @@
 //! authority's certificates with it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +12,7 @@ use crate::support::acme::between::Between;
 use crate::support::acme::faults::Fault;
 use crate::support::acme::kinds::Kind;
 use crate::support::acme::reissue::{Leaf, Reissuer};
+use crate::support::clock::Clock;
 use crate::support::procfs::eventually;
 use crate::support::proxy::{PROGRAM, Proxy};
 
@@ -23,47 +23,13 @@ const DUE: u64 = LIFETIME * 2 / 3;
 /// Before this nothing is renewed.
 const EARLIEST: u64 = DUE - LIFETIME / 10;
 
-/// By how many seconds the program's clock is ahead.
-#[derive(Clone)]
-struct Clock {
-    ahead: Arc<AtomicU64>,
-    file: PathBuf,
-}
-
-impl Clock {
-    fn new(folder: &Path) -> Self {
-        let clock = Self { ahead: Arc::default(), file: folder.join("clock") };
-        clock.step(0);
-        clock
-    }
-
-    fn ahead(&self) -> u64 {
-        self.ahead.load(Ordering::Acquire)
-    }
-
-    fn step(&self, seconds: u64) {
-        let ahead = self.ahead.fetch_add(seconds, Ordering::AcqRel) + seconds;
-        // Whole at any time: the program reads it again for each look at the clock.
-        let new = self.file.with_extension("new");
-        fs::write(&new, format!("+{ahead}\n")).unwrap();
-        fs::rename(new, &self.file).unwrap();
-    }
-}
-
 fn start(folder: &Path, config: &str) -> Proxy {
     let path = folder.join("tlsgate.toml");
     fs::write(&path, config).unwrap();
     let mut command = Command::new(PROGRAM);
     command.args(["run", "-c"]).arg(path).stdin(Stdio::null());
-    command.env("LD_PRELOAD", library()).env("FAKETIME_TIMESTAMP_FILE", folder.join("clock"));
-    command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("NO_FAKE_STAT", "1");
+    Clock::fake(&mut command, folder);
     Proxy::spawn(command, 1).unwrap_or_else(|log| panic!("tlsgate did not start:\n{log}"))
-}
-
-fn library() -> PathBuf {
-    let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
-    let mut found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists());
-    found.next().expect("libfaketime is not installed; tests/run installs it")
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub(crate) mod by_hand;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod clients_pki;
+pub(crate) mod clock;
 pub(crate) mod dns;
 pub(crate) mod forge;
 pub(crate) mod haproxy;
