@@ -1,12 +1,15 @@
 //! A ClientHello counts in whatever form it arrives: in pieces of any size, in records of any size, with any content.
 
+use std::fs;
 use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Ending, Tls, trusting};
 use crate::support::hello::{message, records};
-use crate::support::stage::{NAME, Stage};
+use crate::support::proxy::{PROGRAM, Proxy};
+use crate::support::stage::{Lines, NAME, Stage, certified, config};
 
 mod first;
 mod names;
@@ -24,6 +27,35 @@ fn a_hello_in_one_byte_segments_is_understood() {
         }
         is_served(&mut client);
     }
+}
+
+#[test]
+fn a_hello_in_one_byte_segments_costs_a_few_system_calls_for_each() {
+    let pki = certified();
+    let (path, calls) = (pki.folder().join("tlsgate.toml"), pki.folder().join("calls"));
+    let lines = Lines { top: "[runtime]\nworkers = 1\n", ..Lines::default() };
+    fs::write(&path, config(&[Backend::echo().address], lines)).unwrap();
+    let mut command = Command::new("strace");
+    // With -D the program is the child, and strace its grandchild. -ff: one file for each thread.
+    command.args(["-D", "-ff", "-qqq", "-o"]).arg(&calls).arg(PROGRAM).args(["run", "-c"]).arg(&path);
+    command.stdin(Stdio::null());
+    let proxy = Proxy::spawn(command, 1).unwrap();
+    let trust = trusting(&pki.ca(), Tls::V13).into();
+    // The system calls so far, of all threads.
+    let made = || {
+        let files = fs::read_dir(pki.folder()).unwrap().map(|entry| entry.unwrap().path());
+        let calls = files.filter(|file| file.file_stem().is_some_and(|stem| stem == "calls"));
+        calls.map(|file| fs::read_to_string(file).unwrap().lines().count()).sum::<usize>()
+    };
+    let mut client = Client::silent(proxy.address("main"), &trust, NAME);
+    let flight = client.flight();
+    let before = made();
+    for byte in &flight {
+        client.tcp.write_all(&[*byte]).unwrap();
+    }
+    is_served(&mut client);
+    let each = (made() - before) / flight.len();
+    assert!(each <= 6, "{each} system calls for each byte of {}", flight.len());
 }
 
 #[test]

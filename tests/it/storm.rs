@@ -199,6 +199,46 @@ fn a_link_that_is_swapped_under_load_never_shows_a_mixed_pair() {
     });
 }
 
+#[test]
+fn a_storm_of_signals_is_few_reloads() {
+    let (pki, backend) = (Pki::new(), Backend::echo());
+    certificates(&pki, 0);
+    let proxy = Proxy::start(pki.folder(), &configuration(&pki, backend.address, 0));
+    let door = Door::Unix(pki.folder().join("admin.sock"));
+    let reloads = || {
+        let body = door.get("/metrics").body;
+        let of = |result: &str| {
+            let name = format!("tlsgate_config_reloads_total{{result=\"{result}\"}} ");
+            body.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok()).unwrap()
+        };
+        (of("success"), of("failure"))
+    };
+    let config = Arc::new(both_versions(&pki.ca()));
+    let mut client = Client::on(connect(proxy.address("main")), &config, NAMES[0]);
+    client.handshake().unwrap();
+    let before = reloads();
+    certificates(&pki, 2);
+    configuration(&pki, backend.address, 2);
+    let process = nix::unistd::Pid::from_raw(proxy.pid().try_into().unwrap());
+    for _ in 0..STORM {
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGHUP).unwrap();
+    }
+    proxy.log_line("generation-2/b.test.rsa.crt added");
+    for name in NAMES {
+        let mut client = Client::on(connect(proxy.address("main")), &config, name);
+        client.handshake().unwrap();
+        assert_eq!(generation_of(&client), 2);
+    }
+    client.send(b"ping").unwrap();
+    assert_eq!(client.read_exact(4), b"ping", "a connection from before");
+    let after = reloads();
+    println!("{} reloads for {STORM} signals", after.0 - before.0);
+    assert!(after.0 - before.0 <= STORM / 10, "{before:?} {after:?}");
+    assert_eq!(after.1, before.1);
+}
+
+const STORM: u64 = 2000;
+
 fn has_rsa_key(client: &Client) -> bool {
     let leaf = &client.tls.peer_certificates().unwrap()[0];
     let (_, certificate) = X509Certificate::from_der(leaf).unwrap();

@@ -4,9 +4,17 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rustls::client::Resumption;
+use rustls::{ClientConfig, HandshakeKind};
 
 use crate::support::backend::Backend;
+use crate::support::client::{Client, Ending, Tls, trusting};
 use crate::support::pki::{Extra, Key, Pki, write_private};
+use crate::support::procfs::eventually;
 use crate::support::proxy::{PROGRAM, Proxy};
 use crate::support::{reports, tool};
 
@@ -93,6 +101,51 @@ fn a_session_is_resumed_after_a_reload_and_a_rotation() {
     for version in VERSIONS {
         assert!(connect(&proxy, "one", version, &pki.folder().join(version)), "{version} after a reload");
     }
+}
+
+#[test]
+fn while_keys_rotate_under_load_no_handshake_fails_and_old_tickets_end_in_whole_handshakes() {
+    let (pki, backend) = (pki(), answers_once());
+    let lines = "ticket_rotation = \"1s\"\nticket_lifetime = \"2s\"";
+    let proxy = Proxy::start(pki.folder(), &config(&backend, lines));
+    let clients = Tls::BOTH.map(|tls| {
+        let mut client = trusting(&pki.ca(), tls);
+        client.resumption = Resumption::in_memory_sessions(8);
+        Arc::new(client)
+    });
+    let kind_of = |config: &Arc<ClientConfig>| {
+        let mut client = Client::silent(proxy.address("one"), config, "a.test");
+        client.handshake().unwrap_or_else(|error| panic!("a handshake failed: {error}"));
+        client.send(b"ping").unwrap();
+        assert_eq!(client.read_to_end(), (b"ping".to_vec(), Ending::CloseNotify));
+        client.tls.handshake_kind().unwrap()
+    };
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let loads: Vec<_> = clients
+            .iter()
+            .map(|config| {
+                let (done, kind_of) = (&done, &kind_of);
+                scope.spawn(move || {
+                    let mut resumed = 0;
+                    while !done.load(Ordering::Acquire) {
+                        resumed += u64::from(kind_of(config) == HandshakeKind::Resumed);
+                    }
+                    resumed
+                })
+            })
+            .collect();
+        for (version, tls) in VERSIONS.into_iter().zip(["old.13", "old.12"]) {
+            let session = pki.folder().join(tls);
+            assert!(!connect(&proxy, "one", version, &session));
+            assert!(session.exists());
+            eventually("it is too old", || (!connect(&proxy, "one", version, &session)).then_some(()));
+        }
+        done.store(true, Ordering::Release);
+        for load in loads {
+            assert!(load.join().unwrap() > 0, "none was resumed");
+        }
+    });
 }
 
 #[test]
