@@ -29,7 +29,8 @@ pub async fn ask(http: &Http, url: &str, id: &Id) -> Result<Answer, Trouble> {
     }
 }
 
-fn parse(body: &[u8]) -> Option<((i64, i64), Option<String>)> {
+/// The window and the page of an answer. `None` where there is no window in it.
+pub fn parse(body: &[u8]) -> Option<((i64, i64), Option<String>)> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let window = body.get("suggestedWindow")?;
     let time = |key: &str| window.get(key)?.as_str()?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
