@@ -121,7 +121,7 @@
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire, tls::crypto, words |
 //! | 2 | `tls::policy` | AWS's policies, and custom ones | tls::wire, tls::crypto, words |
 //! | 2 | `tls::wire` | bytes ↔ facts: code points and their names, alerts and what causes them, hellos read and written | – |
-//! | 2 | `tls::crypto` | the only file that names the crypto provider | – |
+//! | 2 | `tls::crypto` | the only room that names the crypto provider: keys that sign, hashes, ciphers, keys from passphrases | – |
 //! | 1 | `observe::access` | the access log: its fields, formats and targets; its own thread | observe::outcome, observe::line, net, words |
 //! | 1 | `observe::metrics` | counters and histograms for Prometheus | observe::outcome |
 //! | 1 | `observe::outcome` | who ended a connection, and in which phase | – |
