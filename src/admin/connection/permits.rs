@@ -2,15 +2,17 @@
 //! one finds no room. Must not know: HTTP, how a connection is served.
 //!
 //! A connection that waits for its peer can be closed for another one; a connection for which an answer is being made
-//! cannot. So a client that holds connections without using them cannot lock out a health check.
+//! cannot. So a client that holds connections without using them cannot lock out a health check. The one that has waited
+//! longest is closed at once: others wait in the queue behind a new connection, and a health check may be among them.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::admin::connection::caller::Peer;
 
@@ -73,27 +75,34 @@ impl Permits {
     /// A permit for a connection of that peer. Closes other connections for it where that is needed. `None` where no permit
     /// becomes free in time.
     pub(in crate::admin) async fn enter(self: &Arc<Self>, peer: Peer) -> Option<Permit> {
-        for _ in 0..PATIENCE.as_millis().div_ceil(PAUSE.as_millis()) {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            // What was freed before this look is taken into account by it, and must not end the wait after it.
+            if freed.as_mut().enable() {
+                freed.set(self.freed.notified());
+            }
             if let Some((id, leave)) = self.table().enter(peer, Instant::now()) {
                 return Some(Permit { permits: Arc::clone(self), id, leave });
             }
-            // Most connections end by themselves soon. Only where none does for a while, some are closed.
-            if timeout(PAUSE, self.freed.notified()).await.is_err() {
-                self.evict(Table::crowd, peer);
+            if Instant::now() >= give_up {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return None;
             }
+            self.evict(|table, now| table.crowd(peer, now));
+            // Where nobody waits for its peer, answers are being made, and places become free with them.
+            let _ = timeout(PAUSE, freed).await;
         }
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        None
     }
 
     /// Closes connections whose peers do not read their answers, so that the memory of these becomes free.
     pub(in crate::admin) fn evict_senders(&self) {
-        self.evict(|table, (), now| table.senders(now), ());
+        self.evict(Table::senders);
     }
 
     /// Closes connections that wait for their peers, of any peer.
     pub(in crate::admin) fn evict_anybody(&self) {
-        self.evict(|table, (), now| table.slowest(now, |_| true), ());
+        self.evict(|table, now| table.slowest(now, GRACE, |_| true).take(AT_ONCE));
     }
 
     /// Waits until every permit is free.
@@ -118,14 +127,13 @@ impl Permits {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn evict<A>(&self, choose: impl FnOnce(&Table, A, Instant) -> Vec<u64>, among: A) {
+    fn evict(&self, choose: impl FnOnce(&Table, Instant) -> Vec<u64>) {
         let mut table = self.table();
-        for id in choose(&table, among, Instant::now()) {
+        for id in choose(&table, Instant::now()) {
             if let Some(held) = table.held.get_mut(&id) {
                 // It still has its permit until it ends. Marked, it is not chosen again.
                 held.leaving = true;
                 held.leave.notify_one();
-                self.evicted.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -136,16 +144,26 @@ impl Permits {
 }
 
 impl Permit {
-    /// Records what the connection waits for from now on.
+    /// Records what the connection waits for from now on. Its peer has done something, so it is not closed for another one
+    /// that was about to take its place.
     pub(in crate::admin) fn becomes(&self, doing: Doing) {
         if let Some(held) = self.permits.table().held.get_mut(&self.id) {
-            (held.doing, held.since) = (doing, Instant::now());
+            (held.doing, held.since, held.leaving) = (doing, Instant::now(), false);
         }
     }
 
-    /// Returns when the connection has to be closed for another one.
+    /// Returns when the connection has to be closed for another one. To be polled after the connection itself: what its
+    /// peer has sent by then must count.
     pub(in crate::admin) async fn evicted(&self) {
-        self.leave.notified().await;
+        loop {
+            self.leave.notified().await;
+            if self.permits.table().held.get(&self.id).is_none_or(|held| held.leaving) {
+                self.permits.evicted.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            // It stays, so another one has to be chosen.
+            self.permits.freed.notify_one();
+        }
     }
 }
 
@@ -178,29 +196,29 @@ impl Table {
         Some((id, leave))
     }
 
-    /// Which connections are closed for a new one: those of the same peer if it has its share already, otherwise those of
-    /// the peer with the most connections, otherwise any.
+    /// Which connection is closed for a new one: one of the same peer if it has its share already, otherwise one of the peer
+    /// with the most connections, otherwise any.
     fn crowd(&self, newcomer: Peer, now: Instant) -> Vec<u64> {
         if self.count(newcomer) >= self.per_peer() {
-            return self.slowest(now, |held| held.peer == newcomer);
+            return self.slowest(now, SETTLED, |held| held.peer == newcomer).take(1);
         }
         let most = self.most(|_| true);
-        let crowd = self.slowest(now, |held| Some(held.peer) == most);
-        if crowd.is_empty() { self.slowest(now, |_| true) } else { crowd }
+        let crowd = self.slowest(now, SETTLED, |held| Some(held.peer) == most).take(1);
+        if crowd.is_empty() { self.slowest(now, SETTLED, |_| true).take(1) } else { crowd }
     }
 
     fn senders(&self, now: Instant) -> Vec<u64> {
         let sends = |held: &Held| held.doing == Doing::Sending;
-        let most = self.most(|held| sends(held) && held.is_slow(now));
-        self.slowest(now, |held| sends(held) && Some(held.peer) == most)
+        let most = self.most(|held| sends(held) && held.is_slow(now, GRACE));
+        self.slowest(now, GRACE, |held| sends(held) && Some(held.peer) == most).take(AT_ONCE)
     }
 
-    /// Those that have waited longest for their peers, if that is at least [`GRACE`].
-    fn slowest(&self, now: Instant, among: impl Fn(&Held) -> bool) -> Vec<u64> {
-        let slow = self.held.iter().filter(|(_, held)| held.is_slow(now) && among(held));
+    /// Those that have waited longest for their peers first, if that is at least `grace`.
+    fn slowest(&self, now: Instant, grace: Duration, among: impl Fn(&Held) -> bool) -> Slowest {
+        let slow = self.held.iter().filter(|(_, held)| held.is_slow(now, grace) && among(held));
         let mut slow: Vec<_> = slow.map(|(id, held)| (held.since, *id)).collect();
         slow.sort_unstable();
-        slow.into_iter().take(AT_ONCE).map(|(_, id)| id).collect()
+        Slowest(slow)
     }
 
     /// The peer with the most connections of a kind.
@@ -218,17 +236,29 @@ impl Table {
 }
 
 impl Held {
-    fn is_slow(&self, now: Instant) -> bool {
-        self.doing != Doing::Working && !self.leaving && now.saturating_duration_since(self.since) >= GRACE
+    fn is_slow(&self, now: Instant, grace: Duration) -> bool {
+        self.doing != Doing::Working && !self.leaving && now.saturating_duration_since(self.since) >= grace
     }
 }
 
-/// How long a connection may wait for its peer before it can be closed for another one. A round trip takes less on any
-/// network.
+/// Connections with the time since when they wait, and in that order.
+struct Slowest(Vec<(Instant, u64)>);
+
+impl Slowest {
+    fn take(self, most: usize) -> Vec<u64> {
+        self.0.into_iter().take(most).map(|(_, id)| id).collect()
+    }
+}
+
+/// How long a connection may wait for its peer before it can be closed for a new one, if no other has waited longer: a
+/// client sends its request as soon as it is connected. While 192 places are there for a peer, and it connects a thousand
+/// times a second, each of its connections has 192 ms.
+const SETTLED: Duration = Duration::from_millis(20);
+/// The same where it is closed because memory or descriptors are short. A round trip takes less on any network.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long to wait for a permit to become free before connections are closed.
-const PAUSE: Duration = Duration::from_millis(50);
-/// How many connections are closed at a time.
+/// How long to wait for a permit to become free before another connection is chosen.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How many connections are closed at a time where memory or descriptors are short.
 const AT_ONCE: usize = 32;
 /// How long a new connection waits for a permit.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -272,11 +302,11 @@ mod tests {
         let now = Instant::now();
         let table = full(&[(peer(1), 100), (peer(2), CONNECTIONS - 100)], now);
         assert!(table.crowd(peer(3), now).is_empty());
-        let crowd = table.crowd(peer(3), now + GRACE);
-        assert_eq!(crowd.len(), AT_ONCE);
-        assert!(crowd.iter().all(|id| table.held[id].peer == peer(2)));
-        let own = full(&[(peer(1), PER_PEER), (peer(2), 10)], now).crowd(peer(1), now + GRACE);
-        assert!(own.iter().all(|id| *id < PER_PEER as u64), "it makes room for itself");
+        assert_eq!(table.crowd(peer(3), now + SETTLED), [100], "the first of the second peer");
+        let mut table = full(&[(peer(1), PER_PEER), (peer(2), 10)], now);
+        assert_eq!(table.crowd(peer(1), now + SETTLED), [0], "it makes room for itself");
+        table.held.get_mut(&0).unwrap().since = now + SETTLED;
+        assert_eq!(table.crowd(peer(1), now + SETTLED), [1], "who has waited longest");
     }
 
     #[test]
@@ -291,11 +321,59 @@ mod tests {
             let held = table.held.get_mut(&id).unwrap();
             (held.doing, held.since) = (Doing::Sending, now + GRACE * later);
         }
-        assert_eq!(table.slowest(now + GRACE * 9, |_| true), [200, 5]);
-        assert_eq!(table.slowest(now + GRACE * 2, |_| true), [200]);
+        assert_eq!(table.slowest(now + GRACE * 9, GRACE, |_| true).take(9), [200, 5]);
+        assert_eq!(table.slowest(now + GRACE * 2, GRACE, |_| true).take(9), [200]);
         assert_eq!(table.senders(now + GRACE * 2), [200]);
         table.held.get_mut(&200).unwrap().leaving = true;
-        assert_eq!(table.slowest(now + GRACE * 9, |_| true), [5], "once is enough");
+        assert_eq!(table.slowest(now + GRACE * 9, GRACE, |_| true).take(9), [5], "once is enough");
+    }
+
+    #[test]
+    fn silent_connections_hold_up_nobody_behind_them() {
+        let start = Instant::now();
+        let mut table = Table::new(CONNECTIONS);
+        let mut come = |peer, now| {
+            if table.enter(peer, now).is_none() {
+                let chosen = table.crowd(peer, now);
+                assert_eq!(chosen.len(), 1, "nobody gives way after {:?}", now - start);
+                assert!(table.held.remove(&chosen[0]).is_some());
+                assert!(table.enter(peer, now).is_some());
+            }
+        };
+        // A new one each millisecond, and now and then a health check from the same place, and from another one.
+        for milliseconds in 0..3000 {
+            let now = start + Duration::from_millis(milliseconds);
+            come(peer(1), now);
+            if milliseconds % 50 == 0 {
+                come(peer(1), now);
+                come(peer(2), now);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_sent_something_by_then_need_not_leave() {
+        let permits = Arc::new(Permits::new(4));
+        let busy = permits.enter(peer(1)).await.unwrap();
+        for _ in 0..2 {
+            let silent = permits.enter(peer(1)).await.unwrap();
+            tokio::spawn(async move { silent.evicted().await });
+        }
+        let mut newcomer = {
+            let permits = Arc::clone(&permits);
+            tokio::spawn(async move { permits.enter(peer(1)).await.unwrap() })
+        };
+        while !permits.table().held[&busy.id].leaving {
+            tokio::time::sleep(PAUSE).await;
+        }
+        // It is chosen, but its request arrives before it looks whether it has to leave.
+        busy.becomes(Doing::Working);
+        let newcomer = tokio::select! {
+            newcomer = &mut newcomer => newcomer.unwrap(),
+            () = busy.evicted() => panic!("closed in the middle of an answer"),
+        };
+        assert_eq!((permits.count(), permits.evicted(), permits.refused()), (3, 1, 0), "another one has left");
+        drop((busy, newcomer));
     }
 
     #[tokio::test]

@@ -88,6 +88,8 @@ where
     let mut connection = pin!(connection);
     // An error only means that the client has gone or broke the protocol.
     let ended = tokio::select! {
+        // The connection is polled first: one whose request has arrived need not give way to another one.
+        biased;
         _ = connection.as_mut() => true,
         () = permit.evicted() => true,
         () = sleep(LIFE) => false,
@@ -96,6 +98,7 @@ where
     if !ended {
         connection.as_mut().graceful_shutdown();
         tokio::select! {
+            biased;
             _ = connection => {}
             () = permit.evicted() => {}
             () = sleep(LIFE) => {}
