@@ -25,7 +25,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
-//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, reload, snapshot, config, tls, observe::log, files, allocator, net, words |
+//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, words |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
@@ -55,6 +55,7 @@
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
 //! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, tls, background, files, warning, limit, net |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire |
+//! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, rights |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit, acme::settings |
 //! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, words |
@@ -129,6 +130,7 @@
 //! | 1 | `observe::line` | keeps a record one line, whatever it contains | – |
 //! | 1 | `gate` | turns for costly work on a worker's thread, so that others are not held up | – |
 //! | 1 | `allocator` | the allocator: what it reports, and its thread | – |
+//! | 1 | `rights` | gives up the rights of the start: user, groups, capabilities | – |
 //! | 1 | `state` | the folder in which tlsgate keeps what it must not lose: private, whole files, one writer | files |
 //! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
 //! | 1 | `background` | work that must not hold up those who serve: at a lower priority, and drops on a thread of its own | – |
@@ -167,7 +169,9 @@ pub mod observe;
 pub mod proxy;
 pub mod relay;
 pub mod reload;
+pub mod rights;
 pub mod route;
+pub mod sandbox;
 pub mod server;
 pub mod snapshot;
 pub mod starttls;

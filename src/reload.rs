@@ -292,7 +292,8 @@ impl<S: Sockets> Reloader<S> {
         };
         let runtime = Runtime { workers: before.runtime.workers, ..config.runtime.clone() };
         self.read = Arc::new(config.clone());
-        self.config = Arc::new(Config { admin, log: before.log.clone(), runtime, ..config });
+        self.config =
+            Arc::new(Config { admin, log: before.log.clone(), process: before.process.clone(), runtime, ..config });
         self.note(|status| status.warnings = known);
         Ok(changes)
     }

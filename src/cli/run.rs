@@ -12,6 +12,8 @@ use crate::files;
 use crate::observe::log;
 use crate::reload::build::Origin;
 use crate::reload::job::Job;
+use crate::rights::ids::Ids;
+use crate::sandbox;
 use crate::server::Signals;
 use crate::server::{Ended, Server, StartError};
 
@@ -24,7 +26,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
-    let (origin, config) = match load(path, &mut signals) {
+    let Loaded { origin, config, user: _ } = match load(path, &mut signals) {
         Ok(loaded) => loaded,
         Err(error) => return failed(path, &error),
     };
@@ -38,12 +40,23 @@ pub(super) fn run(path: &Path) -> ExitCode {
     }
 }
 
-fn load(path: &Path, signals: &mut Signals) -> Result<(Origin, Config), StartError> {
+/// What the start is from.
+struct Loaded {
+    origin: Origin,
+    config: Config,
+    /// Whom the process becomes.
+    user: Option<Ids>,
+}
+
+fn load(path: &Path, signals: &mut Signals) -> Result<Loaded, StartError> {
     let path = path.to_owned();
     let work = move || {
         // A pipe cannot be read again for a reload.
         let origin = if files::pipe::is_read_once(&path) { Origin::Once } else { Origin::File };
-        config::load(&path).map(|config| (origin(path), config))
+        let config = config::load(&path)?;
+        // Here, since a system may ask a server for its users.
+        let user = sandbox::user(&config.process).map_err(|error| vec![error])?;
+        Ok(Loaded { origin: origin(path), config, user })
     };
     let mut job = Job::start("start", work).map_err(StartError::Worker)?;
     match signals.wait_for(&mut job) {

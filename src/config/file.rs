@@ -17,6 +17,7 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod policy;
+pub mod process;
 pub mod resolver;
 pub mod route;
 pub mod runtime;
@@ -28,6 +29,7 @@ use backend::Backend;
 use listener::Listener;
 use log::Log;
 use policy::Policy;
+use process::Process;
 use resolver::Resolver;
 use runtime::Runtime;
 use state::State;
@@ -37,6 +39,7 @@ use state::State;
 pub struct File {
     pub admin: Admin,
     pub log: Log,
+    pub process: Process,
     pub runtime: Runtime,
     pub resolver: Resolver,
     pub state: State,
@@ -77,6 +80,7 @@ impl File {
         Self {
             admin: root.table("admin", Admin::read),
             log: root.table("log", Log::read),
+            process: root.table("process", Process::read),
             runtime: root.table("runtime", Runtime::read),
             resolver: root.table("resolver", Resolver::read),
             state: root.table("state", State::read),

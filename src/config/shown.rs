@@ -14,6 +14,7 @@ mod limits;
 mod listener;
 mod log;
 mod policy;
+mod process;
 mod resolver;
 mod route;
 mod runtime;
@@ -30,6 +31,7 @@ pub fn config(config: &Config) -> Table {
     let Config {
         admin,
         log,
+        process,
         runtime,
         resolver,
         state,
@@ -44,6 +46,7 @@ pub fn config(config: &Config) -> Table {
     Table::default()
         .key("admin", admin::table(admin))
         .key("log", log::table(log))
+        .key("process", process::table(process))
         .key("runtime", runtime::table(runtime))
         .key("resolver", resolver::table(resolver))
         .key("state", state::table(state))

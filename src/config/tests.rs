@@ -278,6 +278,19 @@ fn every_fault_has_its_own_words() {
         ),
         (&format!("{REQUIRED}\n[log]\nlevel = \"loud\""), "log: level: found \"loud\", expected \"error\", \"warn\""),
         (
+            &format!("{REQUIRED}\n[process]\ngroup = \"tlsgate\""),
+            "process: group: has no effect without \"user\", whom the process becomes",
+        ),
+        (&format!("{REQUIRED}\n[process]\nuser = \"\""), "process: user: found \"\", expected the name of a user"),
+        (
+            &format!("{REQUIRED}\n[process]\nsandbox = \"on\""),
+            "process: sandbox: found \"on\", expected \"auto\", \"require\" or \"off\"",
+        ),
+        (
+            &format!("{REQUIRED}\n[process]\nsandbox_paths = \"\""),
+            "process: sandbox_paths: found \"\", expected the path of a file or folder",
+        ),
+        (
             &format!("{REQUIRED}\n[runtime]\nworkers = 0"),
             "workers: found 0, expected \"auto\" or a number from 1 to 1024",
         ),

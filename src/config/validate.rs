@@ -19,6 +19,7 @@ pub mod health;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod process;
 pub mod reference;
 pub mod route;
 pub mod runtime;
@@ -35,6 +36,7 @@ use backend::Backend;
 use listener::{Listener, Listeners};
 use log::Log;
 use policy::Policies;
+use process::Process;
 use reference::Backends;
 use runtime::Runtime;
 use state::State;
@@ -44,6 +46,7 @@ use state::State;
 pub struct Config {
     pub admin: Admin,
     pub log: Log,
+    pub process: Process,
     pub runtime: Runtime,
     pub resolver: Arc<Resolver>,
     pub state: State,
@@ -61,7 +64,7 @@ pub struct Config {
 
 /// Validates; relative paths start from `folder`.
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
-    let File { admin, log, runtime, resolver, state, acme, listeners, backends, policies } = file;
+    let File { admin, log, process, runtime, resolver, state, acme, listeners, backends, policies } = file;
     let mut errors = Vec::new();
     // Backends refer to policies by name, and listeners to both.
     let policies = Policies::validated(policies, &mut errors);
@@ -76,6 +79,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     }
     let resolver = Arc::new(resolver::validated(resolver, &mut errors));
     let admin = admin::validated(admin, folder, &mut errors);
+    let process = process::validated(process, folder, &mut errors);
     let state = state::validated(state, folder, &mut errors);
     let authorities = Authorities::validated(acme, state, folder, &mut errors);
     let by_name = Backends::new(&backends);
@@ -96,5 +100,18 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let acme::Kept { settings: acme, files: authority_files, state, warnings: more } = authorities.into_kept(&sources);
     warnings.extend(more);
     let (log, runtime) = (log::validated(log, folder), runtime::validated(runtime));
-    Ok(Config { admin, log, runtime, resolver, state, acme, authority_files, listeners, backends, policies, warnings })
+    Ok(Config {
+        admin,
+        log,
+        process,
+        runtime,
+        resolver,
+        state,
+        acme,
+        authority_files,
+        listeners,
+        backends,
+        policies,
+        warnings,
+    })
 }

@@ -16,6 +16,7 @@ pub mod backend_tls;
 pub mod certificates;
 pub mod health;
 pub mod limits;
+pub mod process;
 pub mod resolver;
 pub mod server;
 

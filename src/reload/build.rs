@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use crate::background::Heavy;
 use crate::config;
-use crate::config::located::ConfigError;
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
+use crate::config::validate::process::Process;
 use crate::reload::changes;
 use crate::reload::summary::{Change, Kind};
 use crate::snapshot::{Built, Snapshot};
@@ -71,8 +72,18 @@ fn only_at_start(before: &Config, after: &Config) -> Option<Change> {
     let workers = before.runtime.workers != after.runtime.workers;
     let listen = |config: &Config| config.admin.listen.as_ref().map(|listen| listen.value.clone());
     let admin = listen(before) != listen(after) || before.admin.socket_mode != after.admin.socket_mode;
-    (before.log != after.log || workers || admin).then(|| {
-        let text = "[log], [runtime] workers, and where the admin server listens take effect at the next start";
+    let process = process(before) != process(after);
+    (before.log != after.log || process || workers || admin).then(|| {
+        let text =
+            "[log], [process], [runtime] workers, and where the admin server listens take effect at the next start";
         Kind::Setting.change(text)
     })
+}
+
+/// `[process]`, without the places of its keys.
+fn process(config: &Config) -> impl PartialEq {
+    let Process { user, group, sandbox, sandbox_paths } = &config.process;
+    let name = |name: &Option<Located<String>>| name.as_ref().map(|name| name.value.clone());
+    let paths: Vec<_> = sandbox_paths.iter().map(|path| path.value.clone()).collect();
+    (name(user), name(group), *sandbox, paths)
 }
