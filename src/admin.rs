@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::acme::keeper::Handle as Acme;
 use crate::config::located::ConfigError;
 use crate::config::validate::{Config, admin as asked};
+use crate::monitor::Monitor;
 use crate::net::listen::{Acceptor, Handed, Listening};
 use crate::reload::control::Control;
 
@@ -46,10 +47,12 @@ pub fn tidy(config: &Config) {
 
 impl Admin {
     /// Listens, and answers "not ready" until [`Admin::ready`]. `None` where no admin server is configured. `inherited` is
-    /// the listening socket of the predecessor, `most` the largest number of connections at one time.
+    /// the listening socket of the predecessor, `monitor` binds one otherwise, `most` is the largest number of connections at
+    /// one time.
     pub fn open(
         config: &asked::Admin,
         inherited: Option<Handed>,
+        monitor: Option<&Monitor>,
         most: usize,
         metrics: Metrics,
     ) -> Result<Option<Self>, ConfigError> {
@@ -58,7 +61,7 @@ impl Admin {
         config.token_file.as_ref().map(token::read).transpose()?;
         let refused = |error: std::io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
-        let (socket, door) = door::bind(&listen.value, config.socket_mode, inherited).map_err(refused)?;
+        let (socket, door) = door::bind(&listen.value, config.socket_mode, inherited, monitor).map_err(refused)?;
         let acceptor = {
             let _inside = runtime.enter();
             Acceptor::new(&socket).map_err(refused)?

@@ -15,6 +15,7 @@ mod completion;
 mod demo;
 mod explain;
 mod load;
+mod monitor;
 mod policy;
 pub mod probe;
 mod reload;
@@ -43,6 +44,9 @@ enum Verb {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Keep the rights of the start for `run`, which starts it.
+    #[command(hide = true)]
+    Monitor,
     /// Report everything that is wrong with a configuration. Loads the certificates, binds no socket.
     #[command(alias = "validate")]
     Check {
@@ -129,6 +133,7 @@ pub fn main() -> ExitCode {
 fn run(verb: Verb) -> ExitCode {
     match verb {
         Verb::Run { config } => run::run(&config),
+        Verb::Monitor => monitor::monitor(),
         Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
         Verb::Reload { target } => reload::reload(target),
         Verb::Acme { verb } => acme::acme(*verb),

@@ -9,4 +9,5 @@ pub mod pipe;
 pub mod proxy_protocol;
 mod refusal;
 pub mod socket;
+mod socket_file;
 pub mod stream;

@@ -16,6 +16,7 @@ use crate::backend::upkeep::Upkeep;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::gate::Gate;
+use crate::monitor::Monitor;
 use crate::net::address::Address;
 use crate::observe::access::log::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
@@ -92,11 +93,18 @@ pub struct Server {
     nudged: mpsc::Receiver<()>,
     /// Process id of the process that is about to take over.
     successor: Option<u32>,
+    monitor: Option<Monitor>,
 }
 
 impl Server {
-    /// Builds, binds and starts to accept; warnings go to the log. While it reads files, `signals` can stop it.
-    pub fn start(origin: Origin, config: Config, signals: &mut Signals) -> Result<Self, StartError> {
+    /// Builds, binds and starts to accept; warnings go to the log. While it reads files, `signals` can stop it. `monitor` binds
+    /// addresses and starts programs; without one, this process does it.
+    pub fn start(
+        origin: Origin,
+        config: Config,
+        monitor: Option<Monitor>,
+        signals: &mut Signals,
+    ) -> Result<Self, StartError> {
         // First: every limit below is computed from the open file limit.
         descriptors::raise_limit();
         let mut inherited = Inherited::receive().map_err(StartError::Handover)?;
@@ -107,7 +115,7 @@ impl Server {
         let exposition = exposition(Arc::clone(&metrics), workers.gates.clone(), &log);
         // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
         // refused.
-        let admin = open_admin(&config, &mut inherited, exposition)?;
+        let admin = open_admin(&config, &mut inherited, monitor.as_ref(), exposition)?;
         let (alive, all_ended) = mpsc::channel(1);
         // Every start gets another number, so that connection ids do not repeat in a log that outlives the process.
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
@@ -120,13 +128,13 @@ impl Server {
         let tokens = Tokens::default();
         // It orders nothing before it is told what is kept, which is when this process accepts.
         let challenges = Arc::clone(first.built.snapshot.challenges());
-        let keeper = Keeper::start(challenges, tokens.clone()).map_err(StartError::Worker)?;
+        let keeper = Keeper::start(challenges, tokens.clone(), monitor.clone()).map_err(StartError::Worker)?;
         let mut reloader = Reloader::start(origin, first, |current| {
             let spread = Spread::new(handles.iter().cloned().zip(gates));
             let (warned, room) = (Arc::default(), Arc::default());
             let shared = Shared { current, log, metrics: counted, workers: spread, ids, room, warned, alive };
             let descriptors = Descriptors::new(handles.len());
-            Sockets::new(handles, shared, inherited, descriptors, tokens)
+            Sockets::new(handles, shared, inherited, descriptors, tokens, monitor.clone())
         })
         .map_err(StartError::Config)?;
         // The predecessor serves until it receives this: after any error above, it simply goes on.
@@ -155,6 +163,7 @@ impl Server {
             watch,
             nudged,
             successor: None,
+            monitor,
         })
     }
 
@@ -185,10 +194,11 @@ fn open_log(config: &Config) -> Result<(AccessLog, Writer), StartError> {
 fn open_admin(
     config: &Config,
     inherited: &mut Inherited,
+    monitor: Option<&Monitor>,
     exposition: impl Fn(&Control, &Acme) -> String + Send + Sync + 'static,
 ) -> Result<Option<Admin>, StartError> {
     let socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
-    Admin::open(&config.admin, socket, descriptors::of_admin(), Box::new(exposition))
+    Admin::open(&config.admin, socket, monitor, descriptors::of_admin(), Box::new(exposition))
         .map_err(|error| StartError::Config(vec![error]))
 }
 

@@ -9,6 +9,7 @@ use crate::acme::check::Checked;
 use crate::acme::lookup::Lookup;
 use crate::acme::responder::Tokens;
 use crate::acme::settings::{Authority, ChallengeKind, Identifier};
+use crate::monitor::Monitor;
 use crate::tls::certificate::name::Name;
 use crate::tls::handshake::challenge::Challenges;
 use asked::Asked;
@@ -25,6 +26,8 @@ pub struct Means {
     pub challenges: Arc<Challenges>,
     pub tokens: Tokens,
     pub lookup: Arc<Lookup>,
+    /// Runs programs.
+    pub monitor: Option<Monitor>,
 }
 
 /// An answer that is put up. Dropping it removes what costs nothing to remove.
@@ -77,7 +80,9 @@ async fn put_up(asked: &Asked<'_>, authority: &Authority, means: &Means) -> Resu
             Answer::TlsAlpn(tls_alpn::Answer::put_up(challenges, asked.identifier, digest, ANOTHER).await?)
         }
         ChallengeKind::Http01 => Answer::Http(http::Answer::put_up(&means.tokens, &asked.token, &asked.authorization)?),
-        ChallengeKind::Dns01 => Answer::Dns(dns::Answer::put_up(asked, authority, &means.lookup).await?),
+        ChallengeKind::Dns01 => {
+            Answer::Dns(dns::Answer::put_up(asked, authority, &means.lookup, means.monitor.clone()).await?)
+        }
         // The record is there all the time.
         ChallengeKind::DnsPersist01 => Answer::Standing,
     })

@@ -13,6 +13,7 @@ use crate::acme::responder::Tokens;
 use crate::acme::settings::Settings;
 use crate::backend::discover::settings::Settings as Resolver;
 use crate::background;
+use crate::monitor::Monitor;
 use crate::tls::handshake::challenge::Challenges;
 use board::Board;
 use house::{Plan, Tools};
@@ -42,19 +43,25 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread, with nothing to keep. An error where the system has no thread or descriptor left.
-    pub fn start(challenges: Arc<Challenges>, tokens: Tokens) -> io::Result<Self> {
-        Self::start_at(challenges, tokens, Clock::default())
+    /// Starts the thread, with nothing to keep; `monitor` runs programs, where there is one. An error where the system has no
+    /// thread or descriptor left.
+    pub fn start(challenges: Arc<Challenges>, tokens: Tokens, monitor: Option<Monitor>) -> io::Result<Self> {
+        Self::start_at(challenges, tokens, monitor, Clock::default())
     }
 
     /// The same, with another clock.
-    pub fn start_at(challenges: Arc<Challenges>, tokens: Tokens, clock: Clock) -> io::Result<Self> {
+    pub fn start_at(
+        challenges: Arc<Challenges>,
+        tokens: Tokens,
+        monitor: Option<Monitor>,
+        clock: Clock,
+    ) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (messages, coming) = mpsc::unbounded_channel();
         let (running, stopped) = oneshot::channel();
         let board = Arc::new(Board::default());
         let handle = Handle::new(Arc::clone(&board), messages);
-        let tools = Tools { challenges, tokens, clock, board };
+        let tools = Tools { challenges, tokens, clock, board, monitor };
         let keep = move || {
             // Keys and signatures take the processor's time, and clients must not wait for it.
             background::step_back();

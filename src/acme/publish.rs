@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::acme::settings::Publisher;
+use crate::monitor::Monitor;
 
 pub mod key;
 mod program;
@@ -12,21 +13,33 @@ mod update;
 use update::Change;
 
 /// Publishes a TXT record beside those that the name has. `fqdn` is the name after CNAME records have been followed. An
-/// error names the key below `acme.NAME`.
-pub async fn present(publisher: &Publisher, fqdn: &str, value: &str, limit: Duration) -> Result<(), String> {
+/// error names the key below `acme.NAME`. A program is run by `monitor`, where there is one.
+pub async fn present(
+    publisher: &Publisher,
+    fqdn: &str,
+    value: &str,
+    limit: Duration,
+    monitor: Option<&Monitor>,
+) -> Result<(), String> {
     expect_plain(fqdn, value)?;
     match publisher {
         Publisher::Update(update) => update::send(update, Change::Add, fqdn, value, limit).await,
-        Publisher::Program(path) => program::run(path, "present", fqdn, value, limit).await,
+        Publisher::Program(path) => program::run(path, ["present", fqdn, value], limit, monitor).await,
     }
 }
 
 /// Removes this TXT record and no other. It is no error if there is none.
-pub async fn cleanup(publisher: &Publisher, fqdn: &str, value: &str, limit: Duration) -> Result<(), String> {
+pub async fn cleanup(
+    publisher: &Publisher,
+    fqdn: &str,
+    value: &str,
+    limit: Duration,
+    monitor: Option<&Monitor>,
+) -> Result<(), String> {
     expect_plain(fqdn, value)?;
     match publisher {
         Publisher::Update(update) => update::send(update, Change::Remove, fqdn, value, limit).await,
-        Publisher::Program(path) => program::run(path, "cleanup", fqdn, value, limit).await,
+        Publisher::Program(path) => program::run(path, ["cleanup", fqdn, value], limit, monitor).await,
     }
 }
 

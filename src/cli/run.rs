@@ -33,7 +33,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
     allocator::start_thread();
     // Dropped last: that writes the lines which still wait.
     let _flush = log::start(config.log.level);
-    match Server::start(origin, config, &mut signals).map(|server| server.run_until_signalled(signals)) {
+    match Server::start(origin, config, None, &mut signals).map(|server| server.run_until_signalled(signals)) {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),
         Err(error) => failed(path, &error),

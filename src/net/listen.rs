@@ -1,51 +1,33 @@
-//! Address → a listening socket; and the file of a Unix socket. Must not know: what the socket is for.
+//! Address → a listening socket. Must not know: what the socket is for.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{Error, ErrorKind, Result};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, connect, socket_with};
+use rustix::net::{SocketAddrUnix, SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::net::address::{Address, LONGEST_PATH};
+use crate::net::address::Address;
 use crate::net::refusal::explained;
 use crate::net::socket;
+use crate::net::socket_file::{self, SocketFile};
 use crate::net::stream::Parked;
+
+pub use crate::net::socket_file::{FileId, Remover, remove};
 
 /// A listening, non-blocking socket.
 #[derive(Debug)]
 pub enum Listening {
     Tcp(TcpListener),
     Unix { listener: UnixListener, file: Arc<SocketFile> },
-}
-
-/// The file of a Unix socket. It is removed when the last owner drops this, unless another process has put its own file
-/// there, or continues to use this one.
-#[derive(Debug)]
-pub struct SocketFile {
-    path: PathBuf,
-    id: FileId,
-    handed_over: AtomicBool,
-}
-
-/// Identifies a file independently of its name. While a socket is bound to the file, its inode number is not used
-/// again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileId {
-    /// `st_dev` (stat(2)).
-    pub device: u64,
-    /// `st_ino`.
-    pub inode: u64,
 }
 
 /// A listening socket that another process has handed over.
@@ -56,51 +38,54 @@ pub struct Handed {
     pub file: Option<FileId>,
 }
 
-impl FileId {
-    fn of(path: &Path) -> Result<Self> {
-        fs::symlink_metadata(path).map(|found| Self { device: found.dev(), inode: found.ino() })
-    }
+/// Binds a socket to the address and listens. A Unix socket gets the permissions `mode`, and belongs to `owner` (a user and a
+/// group) where there is one; one that a killed process left behind is replaced. The error's text contains advice.
+pub fn bind(address: &Address, mode: u32, owner: Option<(u32, u32)>) -> Result<Handed> {
+    let bound = match address {
+        Address::Tcp(address) => socket::listen(*address).map(|socket| Handed { socket: socket.into(), file: None }),
+        Address::Unix(path) => socket_file::bind(path, mode, owner)
+            .map(|(socket, file)| Handed { socket: socket.into(), file: Some(file) }),
+    };
+    bound.map_err(|error| explained(error, address))
 }
 
 impl Listening {
-    /// Binds a socket to the address and listens. A Unix socket gets the permissions `mode`; one that a killed process
-    /// left behind is replaced. The error's text contains advice.
+    /// Binds a socket in this process, as [`bind`] does.
     pub fn bind(address: &Address, mode: u32) -> Result<Self> {
-        let bound = match address {
-            Address::Tcp(address) => socket::listen(*address).map(Self::Tcp),
-            Address::Unix(path) => bind_unix(path, mode).map(|(listener, id)| Self::unix(listener, path, id)),
-        };
-        bound.map_err(|error| explained(error, address))
+        bind(address, mode, None).map(|bound| Self::handed(bound, address, None))
     }
 
-    /// Continues with a socket that another process has bound to that address. If the file of a Unix socket is gone, or
-    /// is another one, a new socket is bound as if there were no other process: clients could not reach the old one,
-    /// and a file that belongs to a third process must not be removed later. The file belongs to the other process
-    /// until [`Listening::take_over`].
-    pub fn inherited(handed: Handed, address: &Address, mode: u32) -> Result<Self> {
-        match address {
-            Address::Tcp(_) => Ok(Self::Tcp(handed.socket.into())),
-            Address::Unix(path) => match FileId::of(path) {
-                Ok(found) if handed.file == Some(found) => {
-                    let listening = Self::unix(handed.socket.into(), path, found);
-                    listening.hand_over();
-                    Ok(listening)
-                }
-                _ => Self::bind(address, mode),
-            },
+    /// A socket that was bound to that address for this process. `remover` removes the file of a Unix socket where this
+    /// process has no right to.
+    pub fn handed(handed: Handed, address: &Address, remover: Option<Remover>) -> Self {
+        match (address, handed.file) {
+            (Address::Unix(path), Some(id)) => {
+                let file = SocketFile::new(path.clone(), id, remover);
+                Self::Unix { listener: handed.socket.into(), file: Arc::new(file) }
+            }
+            _ => Self::Tcp(handed.socket.into()),
         }
     }
 
-    fn unix(listener: UnixListener, path: &Path, id: FileId) -> Self {
-        let file = SocketFile { path: path.to_owned(), id, handed_over: AtomicBool::new(false) };
-        Self::Unix { listener, file: Arc::new(file) }
+    /// Continues with a socket that another process has bound to that address. `None` if the file of a Unix socket is gone, or
+    /// is another one: clients could not reach the old one, and a file that belongs to a third process must not be removed
+    /// later. Then a new socket is to be bound as if there were no other process. The file belongs to the other process until
+    /// [`Listening::take_over`].
+    pub fn inherited(handed: Handed, address: &Address, remover: Option<Remover>) -> Option<Self> {
+        if let Address::Unix(path) = address {
+            let found = FileId::of(path).ok();
+            found.filter(|found| handed.file == Some(*found))?;
+        }
+        let listening = Self::handed(handed, address, remover);
+        listening.hand_over();
+        Some(listening)
     }
 
     /// The file of a Unix socket.
     pub fn file(&self) -> Option<FileId> {
         match self {
             Self::Tcp(_) => None,
-            Self::Unix { file, .. } => Some(file.id),
+            Self::Unix { file, .. } => Some(file.id()),
         }
     }
 
@@ -109,7 +94,7 @@ impl Listening {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
             // The kernel reports the path at which it was bound, before it was moved to its place.
-            Self::Unix { file, .. } => Ok(Address::Unix(file.path.clone())),
+            Self::Unix { file, .. } => Ok(Address::Unix(file.path().to_owned())),
         }
     }
 
@@ -124,14 +109,14 @@ impl Listening {
     /// Another process continues with this socket: dropping it here does not remove the file.
     pub fn hand_over(&self) {
         if let Self::Unix { file, .. } = self {
-            file.handed_over.store(true, Ordering::Release);
+            file.leave(true);
         }
     }
 
     /// This process continues with this socket: the last owner's drop removes the file.
     pub fn take_over(&self) {
         if let Self::Unix { file, .. } = self {
-            file.handed_over.store(false, Ordering::Release);
+            file.leave(false);
         }
     }
 
@@ -142,8 +127,8 @@ impl Listening {
             // If another process has put its own file there, its permissions must not be changed.
             Self::Unix { file, .. } if file.is_there() => {
                 // chmod(2) to the same mode would still wake everything that watches the folder.
-                let is = fs::symlink_metadata(&file.path)?.permissions().mode() & 0o7777;
-                if is == mode { Ok(()) } else { fs::set_permissions(&file.path, Permissions::from_mode(mode)) }
+                let is = fs::symlink_metadata(file.path())?.permissions().mode() & 0o7777;
+                if is == mode { Ok(()) } else { fs::set_permissions(file.path(), Permissions::from_mode(mode)) }
             }
             Self::Unix { .. } => {
                 Err(Error::new(ErrorKind::NotFound, "the socket's file is gone, or another is in its place"))
@@ -161,21 +146,6 @@ impl AsFd for Listening {
     }
 }
 
-impl SocketFile {
-    fn is_there(&self) -> bool {
-        FileId::of(&self.path).is_ok_and(|found| found == self.id)
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if !self.handed_over.load(Ordering::Acquire) && self.is_there() {
-            // If it cannot be removed, the next start replaces it.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
 /// A listening socket within a runtime. It does not own the file of a Unix socket; the [`Listening`] does.
 #[derive(Debug)]
 pub struct Acceptor {
@@ -189,7 +159,7 @@ impl Acceptor {
     pub fn new(socket: &Listening) -> Result<Self> {
         let path = match socket {
             Listening::Tcp(_) => None,
-            Listening::Unix { file, .. } => Some(file.path.clone()),
+            Listening::Unix { file, .. } => Some(file.path().to_owned()),
         };
         let socket = socket.as_fd().try_clone_to_owned()?;
         Ok(Self { socket: socket::watch(socket, Interest::READABLE)?, path })
@@ -224,49 +194,10 @@ impl Acceptor {
     }
 }
 
-/// Whether a process listens on a Unix socket.
-fn is_listened_to(path: &Path) -> bool {
-    // Non-blocking: while the listener's queue is full, connect(2) would block, perhaps forever. That is EAGAIN here.
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let connected = SocketAddrUnix::new(path)
-        .and_then(|name| connect(&socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?, &name));
-    matches!(connected, Ok(()) | Err(Errno::AGAIN))
-}
-
-/// Binds in a folder that no other user can enter, sets the permissions there, and moves the socket to its place. So at
-/// no moment can a process without permission reach it, and one that a killed process left behind is replaced.
-fn bind_unix(path: &Path, mode: u32) -> Result<(UnixListener, FileId)> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(Error::new(ErrorKind::AlreadyExists, "a file that is not a socket is in its place"));
-        }
-        Ok(_) if is_listened_to(path) => {
-            return Err(Error::new(ErrorKind::AddrInUse, "another process listens there"));
-        }
-        _ => {}
-    }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let private = tempfile::Builder::new()
-        .prefix(".")
-        .rand_bytes(4)
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(parent)?;
-    let aside = private.path().join("s");
-    // Its path is a little longer than the configured one, which may have been of the greatest length.
-    let folder = File::open(private.path())?;
-    let short = PathBuf::from(format!("/proc/self/fd/{}/s", folder.as_raw_fd()));
-    let listener = UnixListener::bind(if aside.as_os_str().len() > LONGEST_PATH { &short } else { &aside })?;
-    listener.set_nonblocking(true)?;
-    fs::set_permissions(&aside, Permissions::from_mode(mode))?;
-    let id = FileId::of(&aside)?;
-    fs::rename(&aside, path)?;
-    Ok((listener, id))
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpStream;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 

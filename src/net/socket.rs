@@ -77,7 +77,7 @@ pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     deprecated,
     reason = "its replacement is unsafe; all callers own the descriptor, which is what that one requires"
 )]
-pub(super) fn watch<S: AsFd + AsRawFd>(socket: S, interest: Interest) -> io::Result<AsyncFd<S>> {
+pub fn watch<S: AsFd + AsRawFd>(socket: S, interest: Interest) -> io::Result<AsyncFd<S>> {
     AsyncFd::with_interest(socket, interest)
 }
 

@@ -5,13 +5,10 @@
 //! replaced.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::io::{self, Error, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,6 +18,8 @@ use rustix::net::{
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use crate::monitor::successor;
+use crate::monitor::{Monitor, Started};
 use crate::net::listen::{FileId, Handed, Listening};
 
 /// What identifies a socket in both processes.
@@ -42,7 +41,7 @@ pub(super) struct Inherited {
 impl Inherited {
     /// Receives what the predecessor sends; nothing where there is no predecessor.
     pub(super) fn receive() -> io::Result<Self> {
-        if std::env::var_os(VARIABLE).is_none() {
+        if !successor::is_this_one() {
             return Ok(Self::default());
         }
         let mut sockets = HashMap::new();
@@ -70,15 +69,23 @@ impl Inherited {
 /// A process that is about to take over.
 #[derive(Debug)]
 pub(super) struct Successor {
-    child: Child,
+    process: Process,
     channel: OwnedFd,
     sockets: Vec<(Name, OwnedFd, Option<FileId>)>,
+}
+
+/// Who has started it.
+#[derive(Debug)]
+enum Process {
+    Here(Child),
+    /// The monitor, of whose rights it has as many as the process had that was started first.
+    There(Started),
 }
 
 impl Successor {
     /// Starts this program again, from the same path and with the same arguments. It receives duplicates of these sockets
     /// in [`Successor::wait_until_ready`].
-    pub(super) fn start(sockets: Vec<(Name, &Listening)>) -> io::Result<Self> {
+    pub(super) fn start(sockets: Vec<(Name, &Listening)>, monitor: Option<&Monitor>) -> io::Result<Self> {
         let own = |(name, socket): (Name, &Listening)| Ok((name, socket.as_fd().try_clone_to_owned()?, socket.file()));
         let sockets = sockets.into_iter().map(own).collect::<io::Result<_>>()?;
         // SEQPACKET keeps messages apart, so one packet is one socket, and its end is seen when the peer exits.
@@ -86,12 +93,14 @@ impl Successor {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(Error::from)?;
         // A successor that reads nothing must not block the sending thread for ever.
         set_socket_timeout(&channel, Timeout::Send, Some(PATIENCE))?;
-        let child = Command::new(program()?)
-            .args(std::env::args_os().skip(1))
-            .env(VARIABLE, "1")
-            .stdin(Stdio::from(theirs))
-            .spawn()?;
-        Ok(Self { child, channel, sockets })
+        let process = match monitor {
+            Some(monitor) => Process::There(monitor.start_successor(theirs)?),
+            None => {
+                let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+                Process::Here(successor::command(&successor::own_path()?, &arguments, theirs).spawn()?)
+            }
+        };
+        Ok(Self { process, channel, sockets })
     }
 
     /// Sends every socket. It blocks where the channel is full, after some hundred sockets, until the successor reads.
@@ -105,7 +114,10 @@ impl Successor {
 
     /// Its process id.
     pub(super) fn id(&self) -> u32 {
-        self.child.id()
+        match &self.process {
+            Process::Here(child) => child.id(),
+            Process::There(started) => started.id(),
+        }
     }
 
     /// Sends the sockets, and waits until the successor accepts. If it ends instead, or takes too long, it is killed, and
@@ -114,7 +126,7 @@ impl Successor {
         let deadline = Instant::now() + PATIENCE;
         if self.send_all().is_err() && Instant::now() < deadline {
             // Most likely it has ended already: then this does nothing, and `wait` below returns its exit status.
-            let _ = self.child.kill();
+            let _ = self.process.kill();
         }
         let mut answer = [0; READY.len()];
         let ready = readable(&self.channel, deadline)
@@ -124,22 +136,28 @@ impl Successor {
         }
         let in_time = Instant::now() < deadline;
         // It has ended, or it is too late: two processes must not accept on the same sockets.
-        let _ = self.child.kill();
-        Err(match (in_time, self.child.wait()) {
+        let _ = self.process.kill();
+        Err(match (in_time, self.process.wait()) {
             (true, Ok(status)) => format!("it ended before it could accept ({status}); its log has the reason"),
             _ => format!("it did not accept within {} s and was stopped", PATIENCE.as_secs()),
         })
     }
 }
 
-/// The path from which this process was started. A file that was replaced there since is the new version.
-fn program() -> io::Result<PathBuf> {
-    let path = std::env::current_exe()?;
-    // Linux appends this to the link in /proc where the file was replaced (proc_pid_exe(5)).
-    Ok(match path.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
-        Some(bare) => OsString::from_vec(bare.to_vec()).into(),
-        None => path,
-    })
+impl Process {
+    fn kill(&mut self) -> io::Result<()> {
+        match self {
+            Self::Here(child) => child.kill(),
+            Self::There(started) => started.kill(),
+        }
+    }
+
+    fn wait(&mut self) -> io::Result<ExitStatus> {
+        match self {
+            Self::Here(child) => child.wait(),
+            Self::There(started) => started.wait(),
+        }
+    }
 }
 
 fn send_one(channel: impl AsFd, name: &Name, socket: BorrowedFd<'_>, file: Option<FileId>) -> io::Result<()> {
@@ -199,8 +217,6 @@ fn readable(channel: impl AsFd, deadline: Instant) -> bool {
     }
 }
 
-/// Where this environment variable is set, standard input is the channel to the predecessor.
-const VARIABLE: &str = "TLSGATE_HANDOVER";
 const READY: &[u8] = b"accepting";
 /// In bytes: enough for a listener's name and the path of a Unix socket.
 const LONGEST: usize = 8192;

@@ -1,6 +1,7 @@
 //! Runs a server after its start: reloads, signals, and an orderly end. Must not know: how a reload works, how connections
 //! are served.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::admin::Admin;
+use crate::monitor::Monitor;
 use crate::reload::Cause;
 use crate::reload::build::Origin;
 use crate::reload::control::Command;
@@ -98,6 +100,14 @@ impl Server {
         reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut wanted, mut waiting) = (Wanted::default(), Waiting::new());
         self.follow();
+        let monitor = self.monitor.clone();
+        let mut lost = pin!(async move {
+            match monitor.map(Monitor::ended) {
+                Some(ended) => ended.await,
+                None => std::future::pending().await,
+            }
+        });
+        let mut is_lost = false;
         loop {
             if !self.reloader.is_under_way()
                 && let Some((cause, callers)) = wanted.take()
@@ -131,6 +141,10 @@ impl Server {
                     wanted.ask(Cause::Change);
                 }
                 _ = reread.tick() => wanted.ask(Cause::Reread),
+                error = &mut lost, if !is_lost => {
+                    is_lost = true;
+                    report_lost(error);
+                }
             }
         }
     }
@@ -188,7 +202,7 @@ impl Server {
         let admin_name = self.reloader.config().admin.listen.as_ref().map(|listen| admin_name(&listen.value));
         let mut sockets = self.reloader.sockets().to_hand_over();
         sockets.extend(admin_name.zip(self.admin.as_ref().map(Admin::socket)));
-        let started = Successor::start(sockets).and_then(|successor| {
+        let started = Successor::start(sockets, self.monitor.as_ref()).and_then(|successor| {
             let pid = successor.id();
             // It waits for up to a minute, while this thread has to handle signals and reloads.
             let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready()));
@@ -264,6 +278,12 @@ impl Server {
             }
         }
     }
+}
+
+/// Without the monitor, the service goes on as it is.
+fn report_lost(error: std::io::Result<std::io::Error>) {
+    let (Ok(error) | Err(error)) = error;
+    tracing::error!("no other address can be bound, no program and no other process be started: {error}");
 }
 
 /// Drops what owns threads that may wait for a file. After [`END_PATIENCE`] it no longer waits: a thread whose file system

@@ -12,6 +12,7 @@ use crate::acme::responder::{Responder, Tokens};
 use crate::acme::settings::Authority;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
+use crate::monitor::{self, Monitor};
 use crate::net::address::Address;
 use crate::net::listen::{Acceptor, Listening};
 use crate::net::socket;
@@ -53,6 +54,8 @@ pub(super) struct Sockets {
     tokens: Tokens,
     /// Started with the first address that it answers on.
     responder: Option<Responder>,
+    /// Binds, where this process has no right to.
+    monitor: Option<Monitor>,
 }
 
 struct Bound {
@@ -77,9 +80,10 @@ impl Sockets {
         inherited: Inherited,
         descriptors: Descriptors,
         tokens: Tokens,
+        monitor: Option<Monitor>,
     ) -> Self {
         let (bound, responder) = (HashMap::new(), None);
-        Self { workers, shared: Some(shared), bound, inherited, descriptors, tokens, responder }
+        Self { workers, shared: Some(shared), bound, inherited, descriptors, tokens, responder, monitor }
     }
 
     /// The sockets that another process needs to take over, with their names.
@@ -249,9 +253,9 @@ impl sockets::Sockets for Sockets {
                 continue;
             }
             let socket = match (self.inherited.take(&name_of(&key)), given_up.get(&key.1)) {
-                (Some(socket), _) => Listening::inherited(socket, &key.1, mode),
+                (Some(socket), _) => monitor::inherited(self.monitor.as_ref(), socket, &key.1, mode),
                 (None, Some(socket)) => socket.try_clone(),
-                (None, None) => Listening::bind(&key.1, mode),
+                (None, None) => monitor::bind(self.monitor.as_ref(), &key.1, mode),
             };
             match socket {
                 Ok(socket) => fresh.push((key, socket)),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tlsgate::acme::check::{self, Checked};
-use tlsgate::acme::publish::{cleanup, present};
+use tlsgate::acme::publish;
 use tlsgate::acme::settings::{Publisher, Update};
 
 use crate::support::PATIENCE;
@@ -275,4 +275,12 @@ fn a_program_is_killed_at_the_limit_with_all_that_it_started() {
 fn is_running(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
+async fn present(publisher: &Publisher, fqdn: &str, value: &str, limit: Duration) -> Result<(), String> {
+    publish::present(publisher, fqdn, value, limit, None).await
+}
+
+async fn cleanup(publisher: &Publisher, fqdn: &str, value: &str, limit: Duration) -> Result<(), String> {
+    publish::cleanup(publisher, fqdn, value, limit, None).await
 }

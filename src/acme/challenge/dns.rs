@@ -5,6 +5,7 @@ use super::asked::Asked;
 use crate::acme::lookup::Lookup;
 use crate::acme::publish;
 use crate::acme::settings::{Authority, Identifier};
+use crate::monitor::Monitor;
 use crate::tls::certificate::name::Name;
 
 /// A record that is published.
@@ -12,11 +13,17 @@ pub struct Answer {
     /// After CNAME records have been followed.
     name: String,
     value: String,
+    monitor: Option<Monitor>,
 }
 
 impl Answer {
     /// Publishes the record.
-    pub async fn put_up(asked: &Asked<'_>, authority: &Authority, lookup: &Lookup) -> Result<Self, String> {
+    pub async fn put_up(
+        asked: &Asked<'_>,
+        authority: &Authority,
+        lookup: &Lookup,
+        monitor: Option<Monitor>,
+    ) -> Result<Self, String> {
         let Some(publisher) = &authority.dns else { return Err("nothing publishes records (key \"dns\")".to_owned()) };
         let own = record_name(asked.identifier);
         let name = match lookup.delegated(&own).await {
@@ -25,9 +32,9 @@ impl Answer {
             Err(_) if !authority.check => own,
             Err(reason) => return Err(reason),
         };
-        let published = publish::present(publisher, &name, &asked.record, authority.timeout).await;
+        let published = publish::present(publisher, &name, &asked.record, authority.timeout, monitor.as_ref()).await;
         published.map_err(|error| below(&authority.name, &error))?;
-        Ok(Self { name, value: asked.record.clone() })
+        Ok(Self { name, value: asked.record.clone(), monitor })
     }
 
     pub fn name(&self) -> &str {
@@ -38,7 +45,9 @@ impl Answer {
     pub async fn take_down(self, authority: &Authority) -> Result<(), String> {
         match &authority.dns {
             Some(publisher) => {
-                let removed = publish::cleanup(publisher, &self.name, &self.value, authority.timeout).await;
+                let removed =
+                    publish::cleanup(publisher, &self.name, &self.value, authority.timeout, self.monitor.as_ref())
+                        .await;
                 removed.map_err(|error| below(&authority.name, &error))
             }
             None => Ok(()),

@@ -18,6 +18,7 @@ use crate::acme::schedule::attempts::Attempts;
 use crate::acme::settings::{Authority, Settings};
 use crate::acme::trouble::Trouble;
 use crate::backend::discover::settings::Settings as Resolver;
+use crate::monitor::Monitor;
 use crate::state::{Folder, Lock};
 use crate::tls::handshake::challenge::Challenges;
 
@@ -40,6 +41,7 @@ pub(super) struct Tools {
     pub(super) tokens: Tokens,
     pub(super) clock: Clock,
     pub(super) board: Arc<Board>,
+    pub(super) monitor: Option<Monitor>,
 }
 
 /// The locked state folder, and what belongs to it.
@@ -86,6 +88,7 @@ impl House {
             challenges: Arc::clone(&self.tools.challenges),
             tokens: self.tools.tokens.clone(),
             lookup: Arc::new(Lookup::new(&plan.resolver)),
+            monitor: self.tools.monitor.clone(),
         }
     }
 

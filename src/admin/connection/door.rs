@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::values::Mode;
+use crate::monitor::{self, Monitor};
 use crate::net::address::Address;
 use crate::net::listen::{Handed, Listening};
 
@@ -17,10 +18,15 @@ pub(in crate::admin) enum Door {
 }
 
 /// Binds a socket, or uses one that another process has bound. Returns it with its real address.
-pub(in crate::admin) fn bind(address: &Address, mode: Mode, inherited: Option<Handed>) -> Result<(Listening, Door)> {
+pub(in crate::admin) fn bind(
+    address: &Address,
+    mode: Mode,
+    inherited: Option<Handed>,
+    monitor: Option<&Monitor>,
+) -> Result<(Listening, Door)> {
     let socket = match inherited {
-        Some(socket) => Listening::inherited(socket, address, mode.0)?,
-        None => Listening::bind(address, mode.0)?,
+        Some(socket) => monitor::inherited(monitor, socket, address, mode.0)?,
+        None => monitor::bind(monitor, address, mode.0)?,
     };
     let door = match socket.address()? {
         Address::Tcp(address) => Door::Tcp(address),

@@ -1,0 +1,42 @@
+//! The verb with which `tlsgate run` starts its monitor, and what a configuration allows it. Must not know: what the monitor does.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::acme::settings::Publisher;
+use crate::cli::answer::exit::FAILED;
+use crate::cli::answer::print::complain;
+use crate::config;
+use crate::config::validate::Config;
+use crate::monitor::{Allowed, process};
+use crate::net::address::Address;
+
+pub(super) fn monitor() -> ExitCode {
+    match process::run(look_up) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("the monitor process, which only `tlsgate run` starts, ends: {error}"));
+            FAILED.into()
+        }
+    }
+}
+
+/// What the file names now. A pipe in its place is an error, since nobody would write into it.
+fn look_up(path: &Path) -> Result<Allowed, String> {
+    let read = config::load_file(path).map(|config| allowed(&config));
+    read.map_err(|errors| errors.first().map(ToString::to_string).unwrap_or_default())
+}
+
+/// What a configuration names.
+pub(super) fn allowed(config: &Config) -> Allowed {
+    let authorities = &config.acme.authorities;
+    let listeners =
+        config.listeners.iter().flat_map(|listener| listener.listen.iter().map(|place| place.value.clone()));
+    let admin = config.admin.listen.iter().map(|place| place.value.clone());
+    let http_01 = authorities.iter().flat_map(|authority| authority.http.iter().copied().map(Address::Tcp));
+    let programs = authorities.iter().filter_map(|authority| match &authority.dns {
+        Some(Publisher::Program(path)) => Some(path.clone()),
+        Some(Publisher::Update(_)) | None => None,
+    });
+    Allowed { addresses: listeners.chain(admin).chain(http_01).collect(), programs: programs.collect() }
+}

@@ -1,0 +1,37 @@
+//! How this program is started again, to take over. Must not know: what is handed over, who starts it.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The command that starts it, with these arguments; `channel` is its standard input.
+pub fn command(program: &Path, arguments: &[OsString], channel: OwnedFd) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).env(VARIABLE, "1").stdin(Stdio::from(channel));
+    // Sockets of the service manager are for the first process only (sd_listen_fds(3)).
+    for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The path from which this process was started. A file that was replaced there since is the new version.
+pub fn own_path() -> io::Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    // Linux appends this to the link in /proc where the file was replaced (proc_pid_exe(5)).
+    Ok(match path.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(bare) => OsString::from_vec(bare.to_vec()).into(),
+        None => path,
+    })
+}
+
+/// Whether this process is a successor: its standard input is the channel to its predecessor.
+pub fn is_this_one() -> bool {
+    std::env::var_os(VARIABLE).is_some()
+}
+
+/// The environment variable that says so.
+const VARIABLE: &str = "TLSGATE_HANDOVER";
