@@ -119,8 +119,8 @@ mod tests {
     #[test]
     fn descriptors_that_are_not_expected_are_closed() {
         let (here, there) = pair().unwrap();
-        let ends: Vec<_> = (0..3).map(|_| pair().unwrap()).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let ends: Vec<_> = (0..8).map(|_| pair().unwrap()).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
         let mut rights = SendAncillaryBuffer::new(&mut space);
         let theirs: Vec<_> = ends.iter().map(|(_, theirs)| theirs.as_fd()).collect();
         assert!(rights.push(SendAncillaryMessage::ScmRights(&theirs)));
