@@ -9,8 +9,8 @@ use tlsgate::tls::encrypted;
 fuzz_target!(|data: &[u8]| {
     for purpose in [Purpose::Server, Purpose::Client] {
         if let Ok(request) = request::read(data, purpose) {
-            assert!(request.expect(&[]).is_err());
-            assert_eq!(request.expect(&request.names).is_ok(), !request.names.is_empty());
+            assert!(request.asks_only_for(&[]).is_err());
+            assert_eq!(request.asks_only_for(&request.names).is_ok(), !request.names.is_empty());
         }
     }
     if let Ok(text) = std::str::from_utf8(data)
