@@ -248,3 +248,6 @@ fn admin_name(address: &Address) -> Name {
 fn lines(errors: &[ConfigError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,8 @@ pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
     // Most connections are idle most of the time. Each half has a box of its own size, so an idle relay does not keep
     // the memory that only the beginning needed.
     let ready = Box::pin(begin(client, listener, entry, admitted, gate)).await;
+    #[cfg(test)]
+    tests::break_down(&entry.record.server_name, "relay");
     if let Some(relay) = ready.map(|(client, ready)| ready.relay(client, patience(listener), gate, entry)) {
         relay.await;
     }
@@ -116,6 +118,8 @@ async fn stages<'l>(
     let (first, pool) = match read? {
         Ok(hello) => {
             entry.greeted(&hello);
+            #[cfg(test)]
+            tests::break_down(&entry.record.server_name, "hello");
             let pace = Pace { gate, deadline };
             if let Some(answer) = listener.challenge(&hello) {
                 let last = Box::pin(answer_challenge(client, answer, hello, pace, entry)).await?;
@@ -310,6 +314,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    /// Panics for a client that asks for it by the name in its hello. `server::tests` has such clients.
+    pub(super) fn break_down(server_name: &str, stage: &str) {
+        assert_ne!(server_name, format!("{stage}.panic.test"), "as asked for");
+    }
 
     const NONE: Patience = Patience { idle: Duration::ZERO, half_closed: Duration::ZERO };
 
