@@ -1,5 +1,6 @@
 //! The verb with which `tlsgate run` starts its monitor, and what a configuration allows it. Must not know: what the monitor does.
 
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,8 +9,9 @@ use crate::cli::answer::exit::FAILED;
 use crate::cli::answer::print::complain;
 use crate::config;
 use crate::config::validate::Config;
-use crate::monitor::{Allowed, process};
+use crate::monitor::{Allowed, Ids, Monitor, process};
 use crate::net::address::Address;
+use crate::rights;
 
 pub(super) fn monitor() -> ExitCode {
     match process::run(look_up) {
@@ -21,6 +23,15 @@ pub(super) fn monitor() -> ExitCode {
     }
 }
 
+/// Starts the monitor, where the process is to give up rights.
+pub(super) fn start(config: &Config, path: &Path, user: Option<&rights::ids::Ids>) -> io::Result<Option<Monitor>> {
+    if !config.process.gives_up_rights() {
+        return Ok(None);
+    }
+    let user = user.map(|user| Ids { uid: user.uid, gid: user.gid });
+    Monitor::start(allowed(config), path, user).map(Some)
+}
+
 /// What the file names now. A pipe in its place is an error, since nobody would write into it.
 fn look_up(path: &Path) -> Result<Allowed, String> {
     let read = config::load_file(path).map(|config| allowed(&config));
@@ -28,7 +39,7 @@ fn look_up(path: &Path) -> Result<Allowed, String> {
 }
 
 /// What a configuration names.
-pub(super) fn allowed(config: &Config) -> Allowed {
+fn allowed(config: &Config) -> Allowed {
     let authorities = &config.acme.authorities;
     let listeners =
         config.listeners.iter().flat_map(|listener| listener.listen.iter().map(|place| place.value.clone()));

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::allocator;
 use crate::cli::answer::exit::{CUT, FAILED};
 use crate::cli::answer::print::complain;
+use crate::cli::monitor;
 use crate::config;
 use crate::config::validate::Config;
 use crate::files;
@@ -26,14 +27,21 @@ pub(super) fn run(path: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
-    let Loaded { origin, config, user: _ } = match load(path, &mut signals) {
+    let Loaded { origin, config, user } = match load(path, &mut signals) {
         Ok(loaded) => loaded,
         Err(error) => return failed(path, &error),
+    };
+    let monitor = match monitor::start(&config, path, user.as_ref()) {
+        Ok(monitor) => monitor,
+        Err(error) => {
+            complain(&format!("cannot start the process that keeps the rights of the start: {error}"));
+            return FAILED.into();
+        }
     };
     allocator::start_thread();
     // Dropped last: that writes the lines which still wait.
     let _flush = log::start(config.log.level);
-    match Server::start(origin, config, None, &mut signals).map(|server| server.run_until_signalled(signals)) {
+    match Server::start(origin, config, monitor, &mut signals).map(|server| server.run_until_signalled(signals)) {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),
         Err(error) => failed(path, &error),
