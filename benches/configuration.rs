@@ -6,12 +6,14 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use tlsgate::config;
 use tlsgate::config::located::ConfigError;
 use tlsgate::config::validate::Config;
+use tlsgate::net::address::Address;
 use tlsgate::reload::build::{Origin, Ready};
 use tlsgate::reload::report::Report;
 use tlsgate::reload::sockets::Sockets;
@@ -87,6 +89,10 @@ impl Sockets for NoSockets {
     }
 
     fn commit(&mut self, (): ()) {}
+
+    fn addresses(&self) -> Vec<(Arc<str>, Address)> {
+        Vec::new()
+    }
 }
 
 fn listeners(size: usize) -> String {

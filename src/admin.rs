@@ -1,19 +1,21 @@
 //! The admin server: health, state and changes over HTTP, on a thread and a runtime of its own, so that neither it nor the
 //! data path can starve the other. Must not know: how connections are served, how a reload works.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::runtime;
+use tokio::runtime::{self, Handle};
 use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::acme::keeper::Handle as Acme;
 use crate::config::located::ConfigError;
 use crate::config::validate::{Config, admin as asked};
-use crate::monitor::Monitor;
-use crate::net::listen::{Acceptor, Handed, Listening};
+use crate::net::endpoint::Endpoint;
+use crate::net::listen::{Acceptor, Listening};
 use crate::reload::control::Control;
 
 mod change;
@@ -24,8 +26,9 @@ mod view;
 
 use change::audit::Audit;
 use change::folder;
+use connection::door::Door;
 use connection::permits::Permits;
-use connection::{door, serve};
+use connection::serve;
 use request::token;
 use service::{Metrics, Process, Shared};
 
@@ -35,8 +38,8 @@ pub struct Admin {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
-    /// The listening socket, for a process that takes over.
-    socket: Listening,
+    /// The listening sockets, for a process that takes over.
+    sockets: Vec<Listening>,
 }
 
 /// Finishes changes in the folders of certificates that an earlier process could not finish because it was killed. To be
@@ -46,32 +49,23 @@ pub fn tidy(config: &Config) {
 }
 
 impl Admin {
-    /// Listens, and answers "not ready" until [`Admin::ready`]. `None` where no admin server is configured. `inherited` is
-    /// the listening socket of the predecessor, `monitor` binds one otherwise, `most` is the largest number of connections at
-    /// one time.
+    /// Accepts, and answers "not ready" until [`Admin::ready`]. `None` where no admin server is configured. `listening` makes
+    /// its listening sockets, `most` is the largest number of connections at one time.
     pub fn open(
         config: &asked::Admin,
-        inherited: Option<Handed>,
-        monitor: Option<&Monitor>,
+        listening: impl FnOnce(&Endpoint) -> io::Result<Vec<Listening>>,
         most: usize,
         metrics: Metrics,
     ) -> Result<Option<Self>, ConfigError> {
         let Some(listen) = &config.listen else { return Ok(None) };
         // Read here only to report an unusable token now, not at the first change.
         config.token_file.as_ref().map(token::read).transpose()?;
-        let refused = |error: std::io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
+        let refused = |error: io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
-        let (socket, door) = door::bind(&listen.value, config.socket_mode, inherited, monitor).map_err(refused)?;
-        let acceptor = {
-            let _inside = runtime.enter();
-            Acceptor::new(&socket).map_err(refused)?
-        };
-        tracing::info!(address = %door, "admin API listening");
-        if door.is_open_to_others() {
-            tracing::warn!(address = %door, "the admin API can be reached from other machines, and HTTP is not encrypted");
-        }
+        let sockets = listening(&listen.value).map_err(refused)?;
+        let doors = sockets.iter().map(|socket| accepting(socket, runtime.handle()));
+        let doors = doors.collect::<io::Result<Vec<_>>>().map_err(refused)?;
         let shared = Arc::new(Shared {
-            door,
             process: OnceLock::new(),
             metrics,
             hosts: config.hosts.clone(),
@@ -83,14 +77,14 @@ impl Admin {
             readers: Arc::new(Semaphore::new(READERS)),
         });
         let (stop, stopped) = watch::channel(false);
-        let served = served(acceptor, Arc::clone(&shared), stopped);
+        let served = served(doors, Arc::clone(&shared), stopped);
         let serving = move || {
             runtime.block_on(served);
             // Does not wait for threads that read from a disk that does not answer.
             runtime.shutdown_background();
         };
         let thread = thread::Builder::new().name("admin".into()).spawn(serving).map_err(refused)?;
-        Ok(Some(Self { shared, stop, thread: Some(thread), socket }))
+        Ok(Some(Self { shared, stop, thread: Some(thread), sockets }))
     }
 
     /// From now on, the server shows and changes this state.
@@ -99,29 +93,47 @@ impl Admin {
         let _ = self.shared.process.set(Process { control, acme });
     }
 
-    /// The listening socket.
-    pub fn socket(&self) -> &Listening {
-        &self.socket
+    /// The listening sockets.
+    pub fn sockets(&self) -> &[Listening] {
+        &self.sockets
     }
 
-    /// Takes the socket over from the predecessor: its file is removed when this ends.
+    /// Takes the sockets over from the predecessor: their files are removed when this ends.
     pub fn take_over(&self) {
-        self.socket.take_over();
+        self.sockets.iter().for_each(Listening::take_over);
     }
 
-    /// Ends the server, and leaves the socket to the process that has taken it over.
+    /// Ends the server, and leaves the sockets to the process that has taken them over.
     pub fn hand_over(self) {
-        self.socket.hand_over();
+        self.sockets.iter().for_each(Listening::hand_over);
     }
 }
 
+/// The socket with its address, ready to accept in that runtime.
+fn accepting(socket: &Listening, runtime: &Handle) -> io::Result<(Acceptor, Arc<Door>)> {
+    let _inside = runtime.enter();
+    let (acceptor, door) = (Acceptor::new(socket)?, Door::of(socket)?);
+    tracing::info!(address = %door, "admin API listening");
+    if door.is_open_to_others() {
+        tracing::warn!(address = %door, "the admin API can be reached from other machines, and HTTP is not encrypted");
+    }
+    Ok((acceptor, Arc::new(door)))
+}
+
 /// Answers until it has to stop, and then waits a moment for the answers that are being made.
-async fn served(acceptor: Acceptor, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
-    let answering = Arc::clone(&shared);
-    serve::serve(&acceptor, &shared.permits, stopped, move |request, caller, permit| {
-        service::answer(Arc::clone(&answering), caller, permit, request)
-    })
-    .await;
+async fn served(doors: Vec<(Acceptor, Arc<Door>)>, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
+    let mut serving = JoinSet::new();
+    for (acceptor, door) in doors {
+        let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
+        serving.spawn(async move {
+            let answering = Arc::clone(&shared);
+            serve::serve(&acceptor, &shared.permits, stopped, move |request, caller, permit| {
+                service::answer(Arc::clone(&answering), Arc::clone(&door), caller, permit, request)
+            })
+            .await;
+        });
+    }
+    while serving.join_next().await.is_some() {}
     let all_ended = async {
         shared.permits.all_free().await;
         // Waits until no change holds it.

@@ -37,12 +37,12 @@
 //! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words |
 //! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, acme::status, backend::pool, tls |
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
-//! | 7 | `admin::connection` | the admin server's connections: accepted, limited, closed if a peer stalls | config::values, limit, monitor, net |
+//! | 7 | `admin::connection` | the admin server's connections: accepted, limited, closed if a peer stalls | limit, net |
 //! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls |
-//! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning |
+//! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning, net |
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
-//! | 6 | `proxy::listener` | accepts connections, and waits after errors | proxy::connection, proxy::admission, proxy::ending, proxy::entry, proxy::workers, proxy::pulse, snapshot, observe::access, observe::metrics, limit, net |
+//! | 6 | `proxy::listener` | accepts connections, and waits after errors | proxy::connection, proxy::admission, proxy::ending, proxy::entry, proxy::workers, proxy::heartbeat, proxy::pulse, snapshot, observe::access, observe::metrics, limit, net |
 //! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::handshake::challenge, tls::wire, net, gate |
 //! | 6 | `proxy::relaying` | the second half of a connection's life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net, gate |
 //! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net |
@@ -52,15 +52,16 @@
 //! | 6 | `proxy::proxied` | the PROXY header of a proxy in front | net |
 //! | 6 | `proxy::hello` | reads the ClientHello from the client's connection | tls::wire, net |
 //! | 6 | `proxy::workers` | which worker serves a connection | gate |
+//! | 6 | `proxy::heartbeat` | whether tasks make progress: all are asked, each answers | – |
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
 //! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, tls, background, files, warning, limit, net |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire |
 //! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, rights |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit, acme::settings |
-//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, words |
+//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words |
 //! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings |
-//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings |
+//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net, gate |
@@ -83,7 +84,7 @@
 //! | 3 | `acme::lookup` | look-ups for checks: TXT records, aliases, addresses, a zone's name servers | backend::discover |
 //! | 3 | `acme::publish` | publishes records in the DNS: by updates with a signature, or with a program | acme::settings, files, monitor, words |
 //! | 3 | `acme::reason` | why a certificate is revoked | words |
-//! | 3 | `acme::settings` | which authorities are used, and which certificates are to be kept | tls::certificate::name, tls::crypto, words |
+//! | 3 | `acme::settings` | which authorities are used, and which certificates are to be kept | tls::certificate::name, tls::crypto, net, words |
 //! | 3 | `acme::clock` | the time of day, which tests replace | – |
 //! | 3 | `backend::upkeep` | looks up names and checks the health of servers; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |
 //! | 3 | `backend::connect` | connects to a server of a pool, and to another one if that fails | backend::pool, backend::server, backend::failure, tls::handshake::connect, tls::record, net, gate |
@@ -135,6 +136,7 @@
 //! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
 //! | 1 | `background` | work that must not hold up those who serve: at a lower priority, and drops on a thread of its own | – |
 //! | 1 | `warning` | what is not an error but has to be reported, and its subject | – |
+//! | 1 | `credential` | names of secrets that the service manager passes → their paths | – |
 //! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
 //! | 1 | `limit` | which clients may connect, how many at a time and how often | – |
 //! | 1 | `monitor` | the process that keeps the rights of the start, and the way to it | files, net |
@@ -160,6 +162,7 @@ pub mod backend;
 pub mod background;
 pub mod cli;
 pub mod config;
+pub mod credential;
 pub mod explain;
 pub mod files;
 pub mod gate;

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod buffer;
 pub mod close;
+pub mod endpoint;
 pub mod listen;
 pub mod pipe;
 pub mod proxy_protocol;

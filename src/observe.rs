@@ -2,7 +2,7 @@
 //! connections work.
 
 pub mod access;
-mod line;
+pub mod line;
 pub mod log;
 pub mod metrics;
 pub mod outcome;

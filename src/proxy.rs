@@ -4,6 +4,7 @@ pub mod admission;
 pub mod connection;
 pub mod ending;
 pub mod entry;
+pub mod heartbeat;
 mod hello;
 pub mod listener;
 mod preface;

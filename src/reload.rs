@@ -103,6 +103,10 @@ impl<S: Sockets> Reloader<S> {
         if let Origin::Once(path) = &origin {
             tracing::warn!("{}: {READ_ONCE}", path.display());
         }
+        let current = Arc::new(Current::new(snapshot));
+        let mut sockets = sockets(Arc::clone(&current));
+        let prepared = sockets.prepare(&config)?;
+        sockets.commit(prepared);
         let (status, _) = latest::channel(Arc::new(Status {
             config: Arc::clone(&config),
             started: now,
@@ -113,11 +117,8 @@ impl<S: Sockets> Reloader<S> {
             errors: Vec::new(),
             warnings: Arc::clone(&known),
             draining: false,
+            addresses: sockets.addresses().into(),
         }));
-        let current = Arc::new(Current::new(snapshot));
-        let mut sockets = sockets(Arc::clone(&current));
-        let prepared = sockets.prepare(&config)?;
-        sockets.commit(prepared);
         let builder = Builder { build: Arc::new(Ready::next), patience: job::PATIENCE };
         let left_behind = LeftBehind::default();
         Ok(Self {
@@ -294,7 +295,11 @@ impl<S: Sockets> Reloader<S> {
         self.read = Arc::new(config.clone());
         self.config =
             Arc::new(Config { admin, log: before.log.clone(), process: before.process.clone(), runtime, ..config });
-        self.note(|status| status.warnings = known);
+        let addresses = self.sockets.addresses().into();
+        self.note(|status| {
+            status.warnings = known;
+            status.addresses = addresses;
+        });
         Ok(changes)
     }
 }

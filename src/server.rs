@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -16,8 +15,9 @@ use crate::backend::upkeep::Upkeep;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::gate::Gate;
-use crate::monitor::Monitor;
+use crate::monitor::{self, Monitor};
 use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 use crate::observe::access::log::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
 use crate::proxy::listener::{Ids, Shared};
@@ -28,18 +28,23 @@ use crate::reload::control::{Command, Control};
 use crate::reload::job::{Job, Lost};
 use crate::reload::watch::Watch;
 
+mod activated;
 mod descriptors;
 mod gauges;
 mod handover;
+mod notify;
 mod run;
 mod series;
 mod signals;
 mod sockets;
+mod watchdog;
 mod workforce;
 
+pub use activated::Activated;
 use descriptors::Descriptors;
 use handover::{Inherited, Name};
 use sockets::Sockets;
+use watchdog::{Planned, Watchdog};
 use workforce::Workforce;
 
 pub use signals::Signals;
@@ -56,6 +61,8 @@ pub enum StartError {
     /// A signal asked for the end of the process before it had started.
     #[error("stopped before the start was complete")]
     Stopped,
+    #[error("socket activation: {0}")]
+    Activated(#[from] activated::Error),
     #[error("metrics: {0}")]
     Metrics(prometheus::Error),
     #[error("cannot start a worker: {0}")]
@@ -94,6 +101,9 @@ pub struct Server {
     /// Process id of the process that is about to take over.
     successor: Option<u32>,
     monitor: Option<Monitor>,
+    status: notify::Status,
+    /// `None` where the service manager expects nothing, or expects it of another process.
+    watchdog: Option<Watchdog>,
 }
 
 impl Server {
@@ -103,19 +113,23 @@ impl Server {
         origin: Origin,
         config: Config,
         monitor: Option<Monitor>,
+        activated: Activated,
         signals: &mut Signals,
     ) -> Result<Self, StartError> {
         // First: every limit below is computed from the open file limit.
         descriptors::raise_limit();
         let mut inherited = Inherited::receive().map_err(StartError::Handover)?;
+        let activated = activated.or_inherited(&mut inherited).map_err(StartError::Handover)?;
         let opened = config.clone();
         let (log, writer) = reading(signals, move || open_log(&opened))??;
         let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
+        let (planned, heartbeats) = Planned::read();
+        watchdog::answer_on(&workers.handles, &heartbeats);
         let exposition = exposition(Arc::clone(&metrics), workers.gates.clone(), &log);
         // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
         // refused.
-        let admin = open_admin(&config, &mut inherited, monitor.as_ref(), exposition)?;
+        let admin = open_admin(&config, (&mut inherited, &activated), monitor.as_ref(), exposition)?;
         let (alive, all_ended) = mpsc::channel(1);
         // Every start gets another number, so that connection ids do not repeat in a log that outlives the process.
         let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
@@ -132,9 +146,10 @@ impl Server {
         let mut reloader = Reloader::start(origin, first, |current| {
             let spread = Spread::new(handles.iter().cloned().zip(gates));
             let (warned, room) = (Arc::default(), Arc::default());
-            let shared = Shared { current, log, metrics: counted, workers: spread, ids, room, warned, alive };
+            let shared =
+                Shared { current, log, metrics: counted, workers: spread, ids, room, warned, heartbeats, alive };
             let descriptors = Descriptors::new(handles.len());
-            Sockets::new(handles, shared, inherited, descriptors, tokens, monitor.clone())
+            Sockets::new(handles, shared, (inherited, activated), descriptors, tokens, monitor.clone())
         })
         .map_err(StartError::Config)?;
         // The predecessor serves until it receives this: after any error above, it simply goes on.
@@ -146,8 +161,8 @@ impl Server {
         if let Some(admin) = &admin {
             admin.ready(control.clone(), keeper.handle());
         }
-        // After a hand-over this is another process than the one that systemd started: MAINPID makes systemd follow it.
-        notify_service_manager(&[NotifyState::Ready, NotifyState::MainPid(std::process::id())]);
+        let status = notify::Status::ready(control.status.borrow().addresses.len());
+        let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
         Ok(Self {
             reloader,
             workers,
@@ -164,12 +179,14 @@ impl Server {
             nudged,
             successor: None,
             monitor,
+            status,
+            watchdog,
         })
     }
 
     /// Each listener's name with an address on which it listens, with the real port where port 0 is configured.
-    pub fn addresses(&mut self) -> Vec<(Arc<str>, Address)> {
-        self.reloader.sockets().addresses()
+    pub fn addresses(&self) -> Vec<(Arc<str>, Address)> {
+        self.control.status.borrow().addresses.to_vec()
     }
 
     /// A handle that reads the state and requests reloads and the drain.
@@ -190,15 +207,22 @@ fn open_log(config: &Config) -> Result<(AccessLog, Writer), StartError> {
     AccessLog::open(&config.log.access, config.log.access_format).map_err(StartError::AccessLog)
 }
 
-/// The admin server, on the socket of the process before this one if there is one.
+/// The admin server, on the sockets of the process before this one if there is one.
 fn open_admin(
     config: &Config,
-    inherited: &mut Inherited,
+    (inherited, activated): (&mut Inherited, &Activated),
     monitor: Option<&Monitor>,
     exposition: impl Fn(&Control, &Acme) -> String + Send + Sync + 'static,
 ) -> Result<Option<Admin>, StartError> {
-    let socket = config.admin.listen.as_ref().and_then(|listen| inherited.take(&admin_name(&listen.value)));
-    Admin::open(&config.admin, socket, monitor, descriptors::of_admin(), Box::new(exposition))
+    let mode = config.admin.socket_mode.0;
+    let listening = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Activated(name) => activated.sockets(name),
+        Endpoint::Bound(address) => Ok(vec![match inherited.take(&admin_name(address)) {
+            Some(socket) => monitor::inherited(monitor, socket, address, mode)?,
+            None => monitor::bind(monitor, address, mode)?,
+        }]),
+    };
+    Admin::open(&config.admin, listening, descriptors::of_admin(), Box::new(exposition))
         .map_err(|error| StartError::Config(vec![error]))
 }
 
@@ -217,13 +241,6 @@ fn reading<T: Send + 'static>(
     match signals.wait_for(&mut job) {
         Some(result) => result.map_err(StartError::Lost),
         None => Err(StartError::Stopped),
-    }
-}
-
-/// Notifies systemd, if it waits for that (`Type=notify`).
-fn notify_service_manager(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 

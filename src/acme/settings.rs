@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::net::endpoint::Endpoint;
 use crate::tls::certificate::name::Name;
 use crate::tls::crypto;
 use crate::words::words;
@@ -41,8 +42,8 @@ pub struct Authority {
     pub challenges: Vec<ChallengeKind>,
     /// How records are published for dns-01.
     pub dns: Option<Publisher>,
-    /// The addresses that answer http-01.
-    pub http: Vec<SocketAddr>,
+    /// Where http-01 is answered.
+    pub http: Vec<Endpoint>,
     /// The port at which the authority connects for tls-alpn-01. RFC 8737 has 443; private authorities may use another.
     pub tls_port: u16,
     /// The port at which the authority connects for http-01. RFC 8555 section 8.3 has 80.

@@ -36,7 +36,6 @@ pub(super) struct Process {
 
 /// What all requests share.
 pub(super) struct Shared {
-    pub(super) door: Door,
     /// Empty until the first snapshot is built.
     pub(super) process: OnceLock<Process>,
     pub(super) metrics: Metrics,
@@ -53,15 +52,16 @@ pub(super) struct Shared {
     pub(super) readers: Arc<Semaphore>,
 }
 
-/// The answer to one request, ready to be sent.
+/// The answer to one request that came in by `door`, ready to be sent.
 pub(super) async fn answer(
     shared: Arc<Shared>,
+    door: Arc<Door>,
     caller: Arc<Caller>,
     permit: Arc<Permit>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
-    let answer = match admitted(&shared, &caller, &parts).await {
+    let answer = match admitted(&shared, &door, &caller, &parts).await {
         Ok((Operation::Make(change), values)) => make(shared, caller, &permit, (change, values), &parts, body).await,
         Ok((Operation::Ask(question), _)) => match without_body(&permit, body, &parts).await {
             Ok(()) => ask(&shared, question, &parts),
@@ -80,17 +80,20 @@ pub(super) async fn answer(
 }
 
 /// The requested operation, with the values of its path; or the answer that refuses it.
-async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Operation, Vec<String>), Answer> {
+async fn admitted(
+    shared: &Shared,
+    door: &Door,
+    caller: &Caller,
+    parts: &Parts,
+) -> Result<(Operation, Vec<String>), Answer> {
     let refused = |(why, answer)| {
         shared.audit.refused(caller, parts, why);
         answer
     };
     // The host comes first: a web page that got here by DNS rebinding learns nothing, not even which paths exist.
     let refusal = match shared.process.get() {
-        Some(Process { control, .. }) => {
-            guard::host_refusal(&shared.door, parts, &control.status.borrow().config.admin.hosts)
-        }
-        None => guard::host_refusal(&shared.door, parts, &shared.hosts),
+        Some(Process { control, .. }) => guard::host_refusal(door, parts, &control.status.borrow().config.admin.hosts),
+        None => guard::host_refusal(door, parts, &shared.hosts),
     };
     if let Some(refusal) = refusal {
         return Err(refused(refusal));
@@ -102,8 +105,7 @@ async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Op
     };
     if let Operation::Make(_) = operation {
         let config = Arc::clone(&shared.process.get().ok_or_else(starting)?.control.status.borrow().config);
-        if let Some(refusal) = guard::change_refusal(&shared.door, &parts.headers, &config.admin, &shared.readers).await
-        {
+        if let Some(refusal) = guard::change_refusal(door, &parts.headers, &config.admin, &shared.readers).await {
             return Err(refused(refusal));
         }
     }
@@ -147,7 +149,7 @@ fn rendered(shared: &Shared, Process { control, acme }: &Process, view: View) ->
         }
         View::Status => Answer::ok(&state::status(&status, &snapshot)),
         View::Config => Answer::ok(&shown::config(&status.config).json()),
-        View::Listeners => Answer::ok(&listing::listeners(&status.config, &snapshot)),
+        View::Listeners => Answer::ok(&listing::listeners(&status, &snapshot)),
         View::Certificates => Answer::ok(&listing::certificates(&status.config, &snapshot)),
         View::Policies => Answer::ok(&listing::policies(&status.config)),
         View::Backends => Answer::ok(&listing::backends(&status.config, &snapshot)),
@@ -231,6 +233,6 @@ fn starting() -> Answer {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("door", &self.door).finish_non_exhaustive()
+        f.debug_struct("Shared").finish_non_exhaustive()
     }
 }

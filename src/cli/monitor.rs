@@ -10,7 +10,7 @@ use crate::cli::answer::print::complain;
 use crate::config;
 use crate::config::validate::Config;
 use crate::monitor::{Allowed, Ids, Monitor, process};
-use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 use crate::rights;
 
 pub(super) fn monitor() -> ExitCode {
@@ -41,13 +41,14 @@ fn look_up(path: &Path) -> Result<Allowed, String> {
 /// What a configuration names.
 fn allowed(config: &Config) -> Allowed {
     let authorities = &config.acme.authorities;
-    let listeners =
-        config.listeners.iter().flat_map(|listener| listener.listen.iter().map(|place| place.value.clone()));
-    let admin = config.admin.listen.iter().map(|place| place.value.clone());
-    let http_01 = authorities.iter().flat_map(|authority| authority.http.iter().copied().map(Address::Tcp));
+    let listeners = config.listeners.iter().flat_map(|listener| listener.listen.iter().map(|place| &place.value));
+    let admin = config.admin.listen.iter().map(|place| &place.value);
+    let http_01 = authorities.iter().flat_map(|authority| &authority.http);
+    // Sockets that the service manager passes need not be bound.
+    let addresses = listeners.chain(admin).chain(http_01).filter_map(Endpoint::address).cloned();
     let programs = authorities.iter().filter_map(|authority| match &authority.dns {
         Some(Publisher::Program(path)) => Some(path.clone()),
         Some(Publisher::Update(_)) | None => None,
     });
-    Allowed { addresses: listeners.chain(admin).chain(http_01).collect(), programs: programs.collect() }
+    Allowed { addresses: addresses.collect(), programs: programs.collect() }
 }

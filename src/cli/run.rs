@@ -15,10 +15,15 @@ use crate::reload::build::Origin;
 use crate::reload::job::Job;
 use crate::rights::ids::Ids;
 use crate::sandbox;
-use crate::server::Signals;
+use crate::server::{Activated, Signals};
 use crate::server::{Ended, Server, StartError};
 
 pub(super) fn run(path: &Path) -> ExitCode {
+    // Before there is another thread: it changes the environment.
+    let activated = match Activated::receive() {
+        Ok(activated) => activated,
+        Err(error) => return failed(path, &error.into()),
+    };
     // First, so that a signal also ends the wait for a file.
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
@@ -41,7 +46,8 @@ pub(super) fn run(path: &Path) -> ExitCode {
     allocator::start_thread();
     // Dropped last: that writes the lines which still wait.
     let _flush = log::start(config.log.level);
-    match Server::start(origin, config, monitor, &mut signals).map(|server| server.run_until_signalled(signals)) {
+    let started = Server::start(origin, config, monitor, activated, &mut signals);
+    match started.map(|server| server.run_until_signalled(signals)) {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),
         Err(error) => failed(path, &error),

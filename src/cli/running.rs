@@ -20,6 +20,7 @@ use crate::admin::request::token;
 use crate::cli::load::load;
 use crate::config::located::{ConfigError, Located, Position};
 use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 
 /// How to reach the running tlsgate.
 #[derive(Debug, Args)]
@@ -81,6 +82,13 @@ fn address(text: &str) -> Result<Address, String> {
     parsed.map_err(|_| "expected unix:/path, or http:// with an IP address and a port".to_owned())
 }
 
+/// The address that a configuration names.
+fn bound(listen: &Located<Endpoint>) -> Result<Address, String> {
+    listen.value.address().cloned().ok_or_else(|| {
+        format!("{}: {} has no address, which only systemd knows; name it with --admin", listen.path, listen.value)
+    })
+}
+
 /// Where to send the request. Arguments take precedence over the configuration.
 fn door(target: Target) -> Result<Door, String> {
     let (mut address, mut token_file) = (target.admin, None);
@@ -89,7 +97,9 @@ fn door(target: Target) -> Result<Door, String> {
             errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
         };
         let admin = load(path).map_err(joined)?.admin;
-        address = address.or(admin.listen.map(|listen| listen.value));
+        if address.is_none() {
+            address = admin.listen.as_ref().map(bound).transpose()?;
+        }
         token_file = admin.token_file;
     }
     if let Some(path) = target.token_file {

@@ -171,6 +171,11 @@ fn every_fault_has_its_own_words() {
             &with("listen = [\"unix:x.sock\", \"unix:/etc/tlsgate/x.sock\"]"),
             "listen[1]: unix:/etc/tlsgate/x.sock is taken by listener \"ldaps\" already",
         ),
+        (&with("listen = [\"systemd:\"]"), "listen[0]: found \"systemd:\", expected an IP address and a port"),
+        (
+            &with("listen = [\"systemd:x\", \"systemd:x\"]"),
+            "listen[1]: systemd:x is taken by listener \"ldaps\" already",
+        ),
         (&with("listen = []"), "listen: found an empty list, expected at least one: an IP address and a port"),
         (
             &with("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]"),
@@ -271,6 +276,10 @@ fn every_fault_has_its_own_words() {
         (
             &format!("{REQUIRED}\n[admin]\nsocket_mode = \"rw\""),
             "admin: socket_mode: found \"rw\", expected permissions in octal digits, such as \"0600\"",
+        ),
+        (
+            &format!("{REQUIRED}\n[admin]\ntoken_file = \"credential:a/b\""),
+            "admin: token_file: found \"a/b\", expected the name of a credential",
         ),
         (
             &format!("{REQUIRED}\n[admin]\nlisten = \"0.0.0.0:636\""),

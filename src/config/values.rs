@@ -1,13 +1,14 @@
 //! The kinds of value that keys hold, and how each is written. Must not know: which key holds which.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use toml::de::DeValue;
 
 use crate::config::decode::Value;
 use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 use crate::observe::access::target::Target;
 use crate::tls::trust::clients::settings::Demand;
 use crate::words::words;
@@ -134,19 +135,25 @@ impl Value for Duration {
     }
 }
 
-impl Value for SocketAddr {
-    const EXPECTED: &'static str = "an IP address and a port, such as \"10.0.1.10:389\" or \"[::1]:636\"";
-
-    fn read(value: &DeValue<'_>) -> Option<Self> {
-        value.as_str()?.parse().ok()
-    }
-}
-
-impl Value for Address {
-    const EXPECTED: &'static str = "an IP address and a port, such as \"10.0.1.10:389\" or \"[::1]:636\", or the path of a Unix socket, such as \"unix:/run/x.sock\"";
+impl Value for Endpoint {
+    const EXPECTED: &'static str = "an IP address and a port, such as \"10.0.1.10:389\" or \"[::1]:636\", the path of a Unix socket, such as \"unix:/run/x.sock\", or the name of sockets that systemd passes, such as \"systemd:ldaps\"";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         Self::parse(value.as_str()?)
+    }
+}
+
+/// An endpoint whose address, if it has one, is TCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpEndpoint(pub Endpoint);
+
+impl Value for TcpEndpoint {
+    const EXPECTED: &'static str = "an IP address and a port, such as \"0.0.0.0:80\" or \"[::]:80\", or the name of sockets that systemd passes, such as \"systemd:http\"";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        Endpoint::parse(value.as_str()?)
+            .filter(|endpoint| !matches!(endpoint, Endpoint::Bound(Address::Unix(_))))
+            .map(Self)
     }
 }
 

@@ -11,8 +11,7 @@ use std::process::{Command, Stdio};
 pub fn command(program: &Path, arguments: &[OsString], channel: OwnedFd) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).env(VARIABLE, "1").stdin(Stdio::from(channel));
-    // Sockets of the service manager are for the first process only (sd_listen_fds(3)).
-    for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
+    for name in NOT_FOR_OTHERS {
         command.env_remove(name);
     }
     command
@@ -32,6 +31,10 @@ pub fn own_path() -> io::Result<PathBuf> {
 pub fn is_this_one() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }
+
+/// What the service manager has set for the first process only: the sockets that it has passed, which the successor receives
+/// on the channel, and whose watchdog it is (sd_watchdog_enabled(3)), which the successor's is from then on.
+const NOT_FOR_OTHERS: [&str; 5] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "WATCHDOG_PID"];
 
 /// The environment variable that says so.
 const VARIABLE: &str = "TLSGATE_HANDOVER";

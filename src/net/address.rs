@@ -51,6 +51,15 @@ impl Address {
     }
 }
 
+/// The same address, as IPv4 if it is one that a socket for both families shows as IPv6 (RFC 4291 section 2.5.5.2).
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        // Kept whole: a link-local address has a scope.
+        IpAddr::V6(_) => address,
+    }
+}
+
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         Self::Tcp(address)

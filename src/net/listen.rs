@@ -1,21 +1,24 @@
 //! Address → a listening socket. Must not know: what the socket is for.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::io::{Error, ErrorKind, Result};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::net::{SocketAddrUnix, SocketFlags, acceptfrom_with};
+use rustix::io::ioctl_fionbio;
+use rustix::net::sockopt::{socket_acceptconn, socket_domain, socket_type};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::net::address::Address;
+use crate::net::address::{Address, canonical};
 use crate::net::refusal::explained;
 use crate::net::socket;
 use crate::net::socket_file::{self, SocketFile};
@@ -27,7 +30,13 @@ pub use crate::net::socket_file::{FileId, Remover, remove};
 #[derive(Debug)]
 pub enum Listening {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, file: Arc<SocketFile> },
+    Unix {
+        listener: UnixListener,
+        /// Where clients connect.
+        path: PathBuf,
+        /// `None` where another program cares for the file.
+        file: Option<Arc<SocketFile>>,
+    },
 }
 
 /// A listening socket that another process has handed over.
@@ -61,7 +70,7 @@ impl Listening {
         match (address, handed.file) {
             (Address::Unix(path), Some(id)) => {
                 let file = SocketFile::new(path.clone(), id, remover);
-                Self::Unix { listener: handed.socket.into(), file: Arc::new(file) }
+                Self::Unix { listener: handed.socket.into(), path: path.clone(), file: Some(Arc::new(file)) }
             }
             _ => Self::Tcp(handed.socket.into()),
         }
@@ -81,11 +90,37 @@ impl Listening {
         Some(listening)
     }
 
+    /// Continues with a socket that another program has bound, and whose file that program cares for. The error's text says
+    /// what it is, and what was expected.
+    pub fn passed(socket: OwnedFd) -> Result<Self> {
+        let unexpected = |found: &str, expected: &str| {
+            let message = format!("found {found}, expected a listening stream socket ({expected})");
+            Err(Error::new(ErrorKind::InvalidInput, message))
+        };
+        match socket_type(&socket)? {
+            SocketType::STREAM if socket_acceptconn(&socket)? => {}
+            SocketType::STREAM => return unexpected("a socket that does not listen", "Accept=no in its unit"),
+            SocketType::DGRAM => return unexpected("a datagram socket", "ListenStream= in its unit"),
+            _ => return unexpected("a socket of another type", "ListenStream= in its unit"),
+        }
+        // Whoever has bound it may not have asked for that.
+        ioctl_fionbio(&socket, true)?;
+        match socket_domain(&socket)? {
+            AddressFamily::INET | AddressFamily::INET6 => Ok(Self::Tcp(socket.into())),
+            AddressFamily::UNIX => {
+                let listener = UnixListener::from(socket);
+                let path = path_of(&listener.local_addr()?);
+                Ok(Self::Unix { listener, path, file: None })
+            }
+            _ => unexpected("a socket of another family", "an IP address, a port or a path"),
+        }
+    }
+
     /// The file of a Unix socket.
     pub fn file(&self) -> Option<FileId> {
         match self {
             Self::Tcp(_) => None,
-            Self::Unix { file, .. } => Some(file.id()),
+            Self::Unix { file, .. } => file.as_ref().map(|file| file.id()),
         }
     }
 
@@ -94,7 +129,7 @@ impl Listening {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
             // The kernel reports the path at which it was bound, before it was moved to its place.
-            Self::Unix { file, .. } => Ok(Address::Unix(file.path().to_owned())),
+            Self::Unix { path, .. } => Ok(Address::Unix(path.clone())),
         }
     }
 
@@ -102,20 +137,22 @@ impl Listening {
     pub fn try_clone(&self) -> Result<Self> {
         Ok(match self {
             Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
-            Self::Unix { listener, file } => Self::Unix { listener: listener.try_clone()?, file: Arc::clone(file) },
+            Self::Unix { listener, path, file } => {
+                Self::Unix { listener: listener.try_clone()?, path: path.clone(), file: file.clone() }
+            }
         })
     }
 
     /// Another process continues with this socket: dropping it here does not remove the file.
     pub fn hand_over(&self) {
-        if let Self::Unix { file, .. } = self {
+        if let Self::Unix { file: Some(file), .. } = self {
             file.leave(true);
         }
     }
 
     /// This process continues with this socket: the last owner's drop removes the file.
     pub fn take_over(&self) {
-        if let Self::Unix { file, .. } = self {
+        if let Self::Unix { file: Some(file), .. } = self {
             file.leave(false);
         }
     }
@@ -123,9 +160,9 @@ impl Listening {
     /// Sets the permissions of a Unix socket that listens already.
     pub fn set_mode(&self, mode: u32) -> Result<()> {
         match self {
-            Self::Tcp(_) => Ok(()),
+            Self::Tcp(_) | Self::Unix { file: None, .. } => Ok(()),
             // If another process has put its own file there, its permissions must not be changed.
-            Self::Unix { file, .. } if file.is_there() => {
+            Self::Unix { file: Some(file), .. } if file.is_there() => {
                 // chmod(2) to the same mode would still wake everything that watches the folder.
                 let is = fs::symlink_metadata(file.path())?.permissions().mode() & 0o7777;
                 if is == mode { Ok(()) } else { fs::set_permissions(file.path(), Permissions::from_mode(mode)) }
@@ -159,7 +196,7 @@ impl Acceptor {
     pub fn new(socket: &Listening) -> Result<Self> {
         let path = match socket {
             Listening::Tcp(_) => None,
-            Listening::Unix { file, .. } => Some(file.path().to_owned()),
+            Listening::Unix { path, .. } => Some(path.clone()),
         };
         let socket = socket.as_fd().try_clone_to_owned()?;
         Ok(Self { socket: socket::watch(socket, Interest::READABLE)?, path })
@@ -176,7 +213,8 @@ impl Acceptor {
         let peer = peer.ok_or(ErrorKind::AddrNotAvailable);
         match &self.path {
             None => {
-                let peer = SocketAddr::try_from(peer?)?;
+                // A socket for both families shows a client's IPv4 address as IPv6.
+                let peer = canonical(SocketAddr::try_from(peer?)?);
                 Ok((Parked::tcp(socket), Address::Tcp(peer)))
             }
             Some(path) => {
@@ -191,6 +229,15 @@ impl Acceptor {
     /// The path that clients connect to: an accepted Unix socket does not have it.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+}
+
+/// The path of a bound Unix socket; an abstract name (unix(7)) in the form in which other programs show it.
+fn path_of(address: &std::os::unix::net::SocketAddr) -> PathBuf {
+    match (address.as_pathname(), address.as_abstract_name()) {
+        (Some(path), _) => path.to_owned(),
+        (None, Some(name)) => PathBuf::from(OsString::from_vec([b"@", name].concat())),
+        (None, None) => PathBuf::new(),
     }
 }
 

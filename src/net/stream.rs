@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
-use crate::net::address::Address;
+use crate::net::address::{Address, canonical};
 use crate::net::socket;
 
 /// A connected socket. The descriptor is shared, so that the runtime can stop watching it and start again without
@@ -132,7 +132,7 @@ impl Stream {
     pub fn local_address(&self) -> Address {
         let address = SockRef::from(self).local_addr().ok();
         match self.is_tcp() {
-            true => address.and_then(|address| address.as_socket()).map_or(NOWHERE, Address::Tcp),
+            true => address.and_then(|address| address.as_socket()).map_or(NOWHERE, |own| Address::Tcp(canonical(own))),
             false => {
                 let path = address.and_then(|address| address.as_pathname().map(Path::to_owned));
                 Address::Unix(path.unwrap_or_default())

@@ -9,7 +9,7 @@ fn is_harmful(c: char) -> bool {
 }
 
 /// The text, with every harmful character escaped.
-pub(super) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         match is_harmful(c) {

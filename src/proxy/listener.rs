@@ -23,6 +23,7 @@ use crate::proxy::admission::{Admitted, House};
 use crate::proxy::connection::{self, Accepted};
 use crate::proxy::ending::Ending;
 use crate::proxy::entry::Entry;
+use crate::proxy::heartbeat::Heartbeats;
 use crate::proxy::pulse::Pulse;
 use crate::proxy::workers::Workers;
 use crate::snapshot::Current;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub room: Arc<Room>,
     /// When any worker last warned that it cannot accept.
     pub warned: Arc<Mutex<Option<Instant>>>,
+    /// Who asks whether accepting goes on.
+    pub heartbeats: Heartbeats,
     /// Each connection holds a clone: when all clones are dropped, all connections have ended.
     pub alive: mpsc::Sender<()>,
 }
@@ -64,6 +67,7 @@ impl Ids {
 
 /// Accepts for the listener of that name, on worker number `here`, until `stop` is true or its sender is dropped.
 pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
+    let mut heartbeat = shared.heartbeats.join(|| format!("listener {name:?} on worker {here}"));
     let mut pulse = Pulse::default();
     let mut in_a_row = 0;
     let mut trouble = Trouble { pause: Duration::ZERO, warned: Arc::clone(&shared.warned) };
@@ -71,6 +75,7 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             () = pulse.over() => continue,
+            () = heartbeat.answer() => continue,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
+use crate::net::address::Address;
 use crate::reload::report::Report;
 use crate::snapshot::Current;
 use crate::warning::Warning;
@@ -43,6 +44,8 @@ pub struct Status {
     /// All warnings, and certificates of folders that could not be loaded; sorted.
     pub warnings: Arc<[Warning]>,
     pub draining: bool,
+    /// Each listener with an address on which it listens, as the kernel knows it.
+    pub addresses: Arc<[(Arc<str>, Address)]>,
 }
 
 /// The process is about to end and takes no more commands.

@@ -1,7 +1,10 @@
 //! What a reload needs of the listening sockets. Must not know: what a socket is, what accepts on it.
 
+use std::sync::Arc;
+
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
+use crate::net::address::Address;
 
 /// The listening sockets, as far as a reload changes them.
 pub trait Sockets {
@@ -13,4 +16,7 @@ pub trait Sockets {
 
     /// Accepts on the prepared sockets, and no longer on those that the configuration does not have.
     fn commit(&mut self, prepared: Self::Prepared);
+
+    /// Each listener with an address on which it listens, as the kernel knows it.
+    fn addresses(&self) -> Vec<(Arc<str>, Address)>;
 }

@@ -56,6 +56,11 @@ impl Inherited {
         self.sockets.remove(name)
     }
 
+    /// All whose names are accepted.
+    pub(super) fn take_if(&mut self, mut is_accepted: impl FnMut(&Name) -> bool) -> Vec<(Name, Handed)> {
+        self.sockets.extract_if(|name, _| is_accepted(name)).collect()
+    }
+
     /// Closes the sockets that were not taken, and reports to the predecessor that this process accepts.
     pub(super) fn accepting(&mut self) -> io::Result<()> {
         self.sockets.clear();

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sd_notify::NotifyState;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use crate::admin::Admin;
 use crate::monitor::Monitor;
 use crate::reload::Cause;
 use crate::reload::build::Origin;
@@ -19,7 +17,7 @@ use crate::reload::report::Report;
 use crate::server::handover::Successor;
 use crate::server::series::Alive;
 use crate::server::signals::{Asked, Streams};
-use crate::server::{Ended, Server, Signals, admin_name, follow, notify_service_manager};
+use crate::server::{Ended, Server, Signals, admin_name, follow, notify};
 
 /// The callers that wait for the report of a reload.
 type Waiting = Vec<oneshot::Sender<Arc<Report>>>;
@@ -37,6 +35,11 @@ struct Wanted {
 impl Wanted {
     fn ask(&mut self, cause: Cause) {
         self.cause = self.cause.max(Some(cause));
+    }
+
+    /// Whether somebody has asked for it, and it is not only for a file that has changed.
+    fn is_asked_for(&self) -> bool {
+        self.cause >= Some(Cause::Signal)
     }
 
     fn file_has_changed(&mut self) {
@@ -116,7 +119,9 @@ impl Server {
                 waiting = callers;
             }
             tokio::select! {
-                report = self.reloader.finished() => self.reloaded(report, std::mem::take(&mut waiting)),
+                report = self.reloader.finished() => {
+                    self.reloaded(report, std::mem::take(&mut waiting), wanted.is_asked_for());
+                }
                 // The sender lives as long as the process.
                 Ok(()) = moved.changed() => self.forget_what_is_gone(),
                 Some(command) = self.commands.recv() => match command {
@@ -124,10 +129,14 @@ impl Server {
                     Command::Reload(reply) => {
                         wanted.waiting.push(reply);
                         wanted.ask(Cause::Command);
+                        self.status.reloading();
                     }
                 },
                 asked = streams.next() => match asked {
-                    Asked::Reload => wanted.ask(Cause::Signal),
+                    Asked::Reload => {
+                        wanted.ask(Cause::Signal);
+                        self.status.reloading();
+                    }
                     Asked::ReopenLogs => self.reloader.sockets().reopen_log(),
                     Asked::Upgrade => self.upgrade(taken_over.clone()),
                     other => return other,
@@ -169,11 +178,14 @@ impl Server {
         self.giving_up = ending.ok();
     }
 
-    fn reloaded(&self, report: Report, waiting: Waiting) {
+    /// `others` is whether somebody has asked for another one meanwhile.
+    fn reloaded(&mut self, report: Report, waiting: Waiting, others: bool) {
         if matches!(&report, Report::Swapped(changes) if !changes.is_empty()) {
             self.forget_what_is_gone();
         }
         self.follow();
+        let sockets = self.control.status.borrow().addresses.len();
+        self.status.reloaded(&report, sockets, others);
         let report = Arc::new(report);
         for reply in waiting {
             // An error only means that this caller no longer waits.
@@ -199,9 +211,11 @@ impl Server {
             tracing::error!("no other process is started: the configuration ({path}) cannot be read a second time");
             return;
         }
-        let admin_name = self.reloader.config().admin.listen.as_ref().map(|listen| admin_name(&listen.value));
+        // Where its sockets were passed, they are handed over with all that were.
+        let listen = self.reloader.config().admin.listen.as_ref();
+        let admin_name = listen.and_then(|listen| listen.value.address()).map(admin_name);
         let mut sockets = self.reloader.sockets().to_hand_over();
-        sockets.extend(admin_name.zip(self.admin.as_ref().map(Admin::socket)));
+        sockets.extend(admin_name.zip(self.admin.as_ref().and_then(|admin| admin.sockets().first())));
         let started = Successor::start(sockets, self.monitor.as_ref()).and_then(|successor| {
             let pid = successor.id();
             // It waits for up to a minute, while this thread has to handle signals and reloads.
@@ -212,6 +226,7 @@ impl Server {
         match started {
             Ok(pid) => {
                 tracing::info!(pid, "starting another process to take over");
+                self.status.upgrading(Some(pid));
                 self.successor = Some(pid);
             }
             Err(error) => tracing::error!(%error, "cannot start another process, everything stays as it is"),
@@ -223,6 +238,8 @@ impl Server {
         match taken_over {
             Ok(pid) => {
                 tracing::info!(pid, "another process has taken over");
+                // From now on the service manager is to hear of the other process only.
+                self.watchdog = None;
                 self.reloader.sockets().hand_over();
                 if let Some(admin) = self.admin.take() {
                     end(move || admin.hand_over());
@@ -232,6 +249,7 @@ impl Server {
             Err(error) => {
                 tracing::error!("no other process has taken over, everything stays as it is: {error}");
                 self.successor = None;
+                self.status.upgrading(None);
                 false
             }
         }
@@ -255,7 +273,7 @@ impl Server {
         self.reloader.draining();
         // After a hand-over, the service goes on in the successor: it is not stopping.
         if self.successor.is_none() {
-            notify_service_manager(&[NotifyState::Stopping]);
+            notify::stopping(patience);
         }
         self.reloader.sockets().close();
         self.refuse_commands();

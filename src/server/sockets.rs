@@ -1,7 +1,7 @@
 //! The listening sockets and who accepts on them: the workers for listeners, and the server for http-01. Must not know: why
 //! they change.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
@@ -14,15 +14,25 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
 use crate::monitor::{self, Monitor};
 use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 use crate::net::listen::{Acceptor, Listening};
 use crate::net::socket;
 use crate::proxy::listener::{self, Shared};
 use crate::reload::sockets;
+use crate::server::activated::Activated;
 use crate::server::descriptors::{self, Demand, Descriptors};
 use crate::server::handover::{Inherited, Name};
 
-/// Whose socket it is, and one address as configured. A socket with the same key is kept in a reload.
-type Key = (Owner, Address);
+/// Whose socket it is, and which one. A socket with the same key is kept in a reload.
+type Key = (Owner, Which);
+
+/// One socket of an endpoint as configured.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Which {
+    Bound(Address),
+    /// The one with that number of those with that name.
+    Activated(Arc<str>, usize),
+}
 
 /// Who accepts on a socket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,6 +52,15 @@ impl std::fmt::Display for Owner {
     }
 }
 
+impl std::fmt::Display for Which {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bound(address) => address.fmt(f),
+            Self::Activated(name, _) => Endpoint::Activated(Arc::clone(name)).fmt(f),
+        }
+    }
+}
+
 /// Every worker accepts on every socket of a listener.
 // One queue for all workers: with SO_REUSEPORT each worker would have its own, and a connection in the queue of a worker
 // that is busy or gone would wait or be lost.
@@ -50,6 +69,9 @@ pub(super) struct Sockets {
     shared: Option<Shared>,
     bound: HashMap<Key, Bound>,
     inherited: Inherited,
+    activated: Activated,
+    /// The names of sockets that no key names, as they were last warned of.
+    unused: BTreeSet<String>,
     descriptors: Descriptors,
     tokens: Tokens,
     /// Started with the first address that it answers on.
@@ -70,6 +92,8 @@ pub(super) struct Prepared {
     /// All sockets of the new configuration, each with its permissions in case it is a Unix socket.
     wanted: HashMap<Key, u32>,
     demand: Demand,
+    /// Sockets that were passed, and that no key names.
+    unused: BTreeSet<String>,
 }
 
 impl Sockets {
@@ -77,18 +101,20 @@ impl Sockets {
     pub(super) fn new(
         workers: Vec<Handle>,
         shared: Shared,
-        inherited: Inherited,
+        (inherited, activated): (Inherited, Activated),
         descriptors: Descriptors,
         tokens: Tokens,
         monitor: Option<Monitor>,
     ) -> Self {
-        let (bound, responder) = (HashMap::new(), None);
-        Self { workers, shared: Some(shared), bound, inherited, descriptors, tokens, responder, monitor }
+        let (bound, unused, responder) = (HashMap::new(), BTreeSet::new(), None);
+        let shared = Some(shared);
+        Self { workers, shared, bound, inherited, activated, unused, descriptors, tokens, responder, monitor }
     }
 
     /// The sockets that another process needs to take over, with their names.
     pub(super) fn to_hand_over(&self) -> Vec<(Name, &Listening)> {
-        self.bound.iter().map(|(key, bound)| (name_of(key), &bound.socket)).collect()
+        let bound = self.bound.iter().filter_map(|(key, bound)| Some((name_of(key)?, &bound.socket)));
+        bound.chain(self.activated.to_hand_over()).collect()
     }
 
     /// Marks every socket as taken over by another process, so that the file of a Unix socket stays.
@@ -101,15 +127,6 @@ impl Sockets {
         self.inherited.accepting()?;
         self.bound.values().for_each(|bound| bound.socket.take_over());
         Ok(())
-    }
-
-    /// The addresses as bound, with the real port where port 0 is configured.
-    pub(super) fn addresses(&self) -> Vec<(Arc<str>, Address)> {
-        let real = |((owner, _), bound): (&Key, &Bound)| match owner {
-            Owner::Listener(name) => Some((Arc::clone(name), bound.socket.address().ok()?)),
-            Owner::Http01 => None,
-        };
-        self.bound.iter().filter_map(real).collect()
     }
 
     /// Opens the access log again under the same name, after it was rotated.
@@ -183,12 +200,22 @@ fn demand(config: &Config, sockets: usize) -> Demand {
     }
 }
 
-fn name_of((owner, address): &Key) -> Name {
-    match owner {
+/// The names of all sockets that a configuration expects to be passed.
+fn used(config: &Config) -> BTreeSet<&str> {
+    let listen = config.listeners.iter().flat_map(|listener| &listener.listen).chain(&config.admin.listen);
+    let http = config.acme.authorities.iter().flat_map(|authority| &authority.http);
+    let names = listen.map(|listen| &listen.value).chain(http).filter_map(Endpoint::name);
+    names.map(|name| &**name).collect()
+}
+
+/// The name under which it is handed over. `None` for one that is handed over whoever uses it.
+fn name_of((owner, which): &Key) -> Option<Name> {
+    let Which::Bound(address) = which else { return None };
+    Some(match owner {
         Owner::Listener(name) => Name { listener: name.to_string(), address: address.to_string() },
         // No listener has an empty name, and the admin server's address has no word in front.
         Owner::Http01 => Name { listener: String::new(), address: format!("http-01 {address}") },
-    }
+    })
 }
 
 /// A socket as it is asked for.
@@ -201,7 +228,7 @@ struct Place<'c> {
 
 /// Where an address is written.
 enum Written<'c> {
-    Listener(&'c Located<Address>),
+    Listener(&'c Located<Endpoint>),
     Authority(&'c Authority),
 }
 
@@ -217,45 +244,67 @@ impl Written<'_> {
 }
 
 /// Every socket of a configuration. Authorities may share one.
-fn places(config: &Config) -> Vec<Place<'_>> {
+fn places<'c>(config: &'c Config, activated: &Activated) -> Vec<Place<'c>> {
     let of_listeners = config.listeners.iter().flat_map(|listener| {
-        listener.listen.iter().map(move |place| Place {
-            key: (Owner::Listener(Arc::clone(&listener.name)), place.value.clone()),
+        let whiches = listener
+            .listen
+            .iter()
+            .flat_map(|place| which(&place.value, activated).map(move |which| (which, Written::Listener(place))));
+        whiches.map(move |(which, written)| Place {
+            key: (Owner::Listener(Arc::clone(&listener.name)), which),
             mode: listener.socket_mode.0,
-            written: Written::Listener(place),
+            written,
         })
     });
     let of_authorities = config.acme.authorities.iter().flat_map(|authority| {
-        authority.http.iter().map(move |address| Place {
-            key: (Owner::Http01, Address::Tcp(*address)),
-            mode: 0,
-            written: Written::Authority(authority),
-        })
+        let whiches = authority.http.iter().flat_map(|endpoint| which(endpoint, activated));
+        whiches.map(move |which| Place { key: (Owner::Http01, which), mode: 0, written: Written::Authority(authority) })
     });
     let mut seen = HashSet::new();
     of_listeners.chain(of_authorities).filter(|place| seen.insert(place.key.clone())).collect()
+}
+
+/// The sockets of an endpoint: all that were passed with its name, or a first one that is missing.
+fn which(endpoint: &Endpoint, activated: &Activated) -> impl Iterator<Item = Which> + use<> {
+    let (bound, passed) = match endpoint {
+        Endpoint::Bound(address) => (Some(Which::Bound(address.clone())), None),
+        Endpoint::Activated(name) => (None, Some((Arc::clone(name), activated.count(name).max(1)))),
+    };
+    let passed = passed
+        .into_iter()
+        .flat_map(|(name, count)| (0..count).map(move |number| Which::Activated(Arc::clone(&name), number)));
+    bound.into_iter().chain(passed)
 }
 
 impl sockets::Sockets for Sockets {
     type Prepared = Prepared;
 
     fn prepare(&mut self, config: &Config) -> Result<Prepared, Vec<ConfigError>> {
-        let places = places(config);
+        let places = places(config, &self.activated);
         let wanted: HashMap<Key, u32> = places.iter().map(|place| (place.key.clone(), place.mode)).collect();
         // An address may move to another listener: its socket is shared, since binding it again fails while the old one
         // listens. Sockets of port 0 are all on different ports, so none of them can be reused.
-        let given_up = self.bound.iter().filter(|(key, _)| key.1.port() != Some(0) && !wanted.contains_key(key));
-        let given_up: HashMap<&Address, &Listening> =
-            given_up.map(|((_, address), bound)| (address, &bound.socket)).collect();
+        let given_up = self.bound.iter().filter(|(key, _)| !wanted.contains_key(key));
+        let given_up: HashMap<&Address, &Listening> = given_up
+            .filter_map(|((_, which), bound)| match which {
+                Which::Bound(address) if address.port() != Some(0) => Some((address, &bound.socket)),
+                _ => None,
+            })
+            .collect();
         let (mut fresh, mut errors) = (Vec::new(), Vec::new());
         for Place { key, mode, written } in places {
             if self.bound.contains_key(&key) {
                 continue;
             }
-            let socket = match (self.inherited.take(&name_of(&key)), given_up.get(&key.1)) {
-                (Some(socket), _) => monitor::inherited(self.monitor.as_ref(), socket, &key.1, mode),
-                (None, Some(socket)) => socket.try_clone(),
-                (None, None) => monitor::bind(self.monitor.as_ref(), &key.1, mode),
+            let inherited = name_of(&key).and_then(|name| self.inherited.take(&name));
+            let monitor = self.monitor.as_ref();
+            let socket = match &key.1 {
+                Which::Activated(name, number) => self.activated.socket(name, *number),
+                Which::Bound(address) => match (inherited, given_up.get(address)) {
+                    (Some(socket), _) => monitor::inherited(monitor, socket, address, mode),
+                    (None, Some(socket)) => socket.try_clone(),
+                    (None, None) => monitor::bind(monitor, address, mode),
+                },
             };
             match socket {
                 Ok(socket) => fresh.push((key, socket)),
@@ -263,13 +312,19 @@ impl sockets::Sockets for Sockets {
             }
         }
         if errors.is_empty() {
-            Ok(Prepared { fresh, demand: demand(config, wanted.len()), wanted })
+            let unused = self.activated.unused(&used(config));
+            Ok(Prepared { fresh, demand: demand(config, wanted.len()), wanted, unused })
         } else {
             Err(errors)
         }
     }
 
     fn commit(&mut self, prepared: Prepared) {
+        if !prepared.unused.is_empty() && prepared.unused != self.unused {
+            let names = prepared.unused.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            tracing::warn!("systemd has passed sockets that no key names, clients of these wait in vain: {names}");
+        }
+        self.unused = prepared.unused;
         if let Some(shared) = &self.shared {
             shared.room.set(self.descriptors.connections(prepared.demand));
         }
@@ -291,5 +346,15 @@ impl sockets::Sockets for Sockets {
             }
             mode.is_some()
         });
+    }
+
+    fn addresses(&self) -> Vec<(Arc<str>, Address)> {
+        let real = |((owner, _), bound): (&Key, &Bound)| match owner {
+            Owner::Listener(name) => Some((Arc::clone(name), bound.socket.address().ok()?)),
+            Owner::Http01 => None,
+        };
+        let mut all: Vec<_> = self.bound.iter().filter_map(real).collect();
+        all.sort_unstable();
+        all
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::located::Located;
 use crate::config::validate::listener::Listener;
-use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select;
 use crate::warning::Warning;
@@ -23,8 +23,8 @@ pub(super) struct Reach {
 impl Reach {
     /// For the listener's own way.
     pub(super) fn of(listener: &Listener) -> Self {
-        let address =
-            |listen: &Located<Address>| listen.value.ip().filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_canonical());
+        // Where sockets that are passed listen is not known here.
+        let address = |listen: &Located<Endpoint>| listen.value.address()?.ip().filter(|ip| !ip.is_unspecified());
         let addresses = listener.listen.iter().map(address).collect::<Option<HashSet<_>>>();
         Self {
             nameless: !listener.require_sni,

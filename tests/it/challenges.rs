@@ -73,6 +73,7 @@ impl Inside {
             workers: Workers::new([(runtime.handle().clone(), Arc::<Gate>::default())]),
             ids: Arc::new(Ids::new(1)),
             room: Arc::default(),
+            heartbeats: Default::default(),
             warned: Arc::default(),
             alive,
         };

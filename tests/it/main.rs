@@ -55,6 +55,7 @@ mod smoke;
 mod starttls;
 mod storm;
 mod suites;
+mod systemd;
 mod tickets;
 mod transfer;
 mod unix_sockets;

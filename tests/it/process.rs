@@ -18,7 +18,7 @@ mod servers;
 mod spread;
 mod start;
 mod stuck;
-mod upgrade;
+pub(crate) mod upgrade;
 
 #[test]
 fn asked_to_stop_it_refuses_new_connections_and_finishes_those_it_has() {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::backend::pool::Member;
 use crate::config::shown::values::{most, protocols};
 use crate::config::validate::Config;
+use crate::reload::control::Status;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::expiry;
@@ -16,12 +17,14 @@ use crate::tls::policy::{Policy, aws};
 use crate::tls::wire::codes;
 
 /// The listeners, in the order of the configuration.
-pub(in crate::admin) fn listeners(config: &Config, snapshot: &Snapshot) -> Value {
-    let pairs = config.listeners.iter().filter_map(|settings| Some((settings, snapshot.listener(&settings.name)?)));
+pub(in crate::admin) fn listeners(status: &Status, snapshot: &Snapshot) -> Value {
+    let pairs =
+        status.config.listeners.iter().filter_map(|settings| Some((settings, snapshot.listener(&settings.name)?)));
     let shown = pairs.map(|(settings, listener)| {
         json!({
             "name": listener.name,
             "listen": settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
+            "addresses": addresses(status, &settings.name),
             "policy": settings.policy.name,
             "unknown_name": settings.unknown_name.word(),
             "require_sni": settings.require_sni,
@@ -43,6 +46,12 @@ pub(in crate::admin) fn listeners(config: &Config, snapshot: &Snapshot) -> Value
         })
     });
     json!({ "listeners": shown.collect::<Vec<_>>() })
+}
+
+/// Where a listener really listens: with the ports that the kernel has chosen, and of sockets that systemd has passed.
+fn addresses(status: &Status, listener: &str) -> Vec<String> {
+    let own = status.addresses.iter().filter(|(name, _)| **name == *listener);
+    own.map(|(_, address)| address.to_string()).collect()
 }
 
 /// The certificates of each listener, in the order in which they were loaded.

@@ -1,11 +1,11 @@
 //! `[acme.NAME]` as written. Must not know: how keys depend on each other.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::acme::settings::{ChallengeKind, TsigAlgorithm};
 use crate::config::decode::Table;
 use crate::config::located::Located;
+use crate::config::values::TcpEndpoint;
 use crate::config::values::health::Port;
 
 /// `[acme.NAME]`
@@ -21,7 +21,7 @@ pub struct Acme {
     pub profile: Option<Located<String>>,
     pub challenges: Option<Vec<Located<ChallengeKind>>>,
     pub dns: Option<Dns>,
-    pub http: Option<Vec<Located<SocketAddr>>>,
+    pub http: Option<Vec<Located<TcpEndpoint>>>,
     pub tls_port: Option<Located<Port>>,
     pub http_port: Option<Located<Port>>,
     pub check: Located<bool>,

@@ -3,12 +3,12 @@
 use crate::config::decode::Table;
 use crate::config::located::Located;
 use crate::config::values::{HostName, Mode};
-use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 
 /// `[admin]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
-    pub listen: Option<Located<Address>>,
+    pub listen: Option<Located<Endpoint>>,
     pub socket_mode: Located<Mode>,
     pub token_file: Option<Located<String>>,
     pub hosts: Option<Vec<Located<HostName>>>,

@@ -12,7 +12,7 @@ use crate::config::located::Located;
 use crate::config::values::certificates::CertificateSource;
 use crate::config::values::limits::ProxyHeader;
 use crate::config::values::{Mode, Protocols};
-use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 use crate::route::index::Mode as RouteMode;
 use crate::starttls;
 use crate::tls::certificate::select::UnknownName;
@@ -23,7 +23,7 @@ use crate::tls::policy::aws;
 pub struct Listener {
     pub here: Located<()>,
     pub name: Option<Located<String>>,
-    pub listen: Option<Vec<Located<Address>>>,
+    pub listen: Option<Vec<Located<Endpoint>>>,
     pub socket_mode: Located<Mode>,
     pub policy: Located<String>,
     pub certificates: Option<Vec<Located<CertificateSource>>>,

@@ -11,7 +11,7 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate::state::State;
 use crate::config::validate::wording::listed;
 use crate::config::values::certificates::Asked;
-use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 use crate::tls::certificate::source::Source;
 
 mod authority;
@@ -112,11 +112,11 @@ impl Authorities {
         Some(ordered::source(asked, authority, &state.value))
     }
 
-    /// The addresses that answer http-01, each with the authority that has it; several may share one.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = (Address, String)> {
+    /// The endpoints that answer http-01, each with the authority that has it; several may share one.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = (Endpoint, String)> {
         let of = |authority: &Arc<Authority>| {
             let path = format!("acme {:?}", &*authority.name);
-            authority.http.iter().map(|address| (Address::Tcp(*address), path.clone())).collect::<Vec<_>>()
+            authority.http.iter().map(|endpoint| (endpoint.clone(), path.clone())).collect::<Vec<_>>()
         };
         self.all.iter().flat_map(of)
     }

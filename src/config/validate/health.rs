@@ -74,7 +74,9 @@ pub(super) fn validated(health: file::health::Health, folder: &Path, errors: &mu
     let tls = tls(&health, kind, folder, errors);
     let http = http(&health, kind, errors);
     let bind = match (health.bind_dn, health.password_file) {
-        (Some(dn), Some(file)) => Some(Bind { dn: dn.value, password_file: paths::file(file, folder) }),
+        (Some(dn), Some(file)) => {
+            paths::secret(file, folder, errors).map(|password_file| Bind { dn: dn.value, password_file })
+        }
         (Some(alone), None) => {
             errors.push(alone.error("is given without a password (expected password_file as well)"));
             None

@@ -19,7 +19,7 @@ use crate::config::validate::reference::{BackendRef, Backends, certificate, know
 use crate::config::validate::route::{self, Route};
 use crate::config::validate::wording::present;
 use crate::config::values::{Mode, certificates};
-use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 use crate::route::index::Mode as RouteMode;
 use crate::starttls;
 use crate::tls::certificate::select::UnknownName;
@@ -33,7 +33,7 @@ pub struct Listener {
     pub here: Located<()>,
     pub name: Arc<str>,
     /// In the order written, without repetition.
-    pub listen: Vec<Located<Address>>,
+    pub listen: Vec<Located<Endpoint>>,
     /// The permissions of its Unix sockets.
     pub socket_mode: Mode,
     pub policy: Arc<Policy>,
@@ -107,8 +107,8 @@ pub(super) struct Listeners<'a> {
     policies: &'a Policies,
     authorities: &'a Authorities,
     names: HashSet<String>,
-    /// Each address, with the key path of the listener that has it.
-    addresses: HashMap<Address, String>,
+    /// Each endpoint, with the key path of the listener that has it.
+    endpoints: HashMap<Endpoint, String>,
     pub(super) errors: Vec<ConfigError>,
 }
 
@@ -123,14 +123,14 @@ impl<'a> Listeners<'a> {
     ) -> Self {
         // Port 0 is any free port, which the kernel chooses: it cannot be taken.
         let admins = admin.listen.iter().map(|listen| (listen.value.clone(), "admin".to_owned()));
-        let taken = authorities.addresses().chain(admins);
-        let addresses = taken.filter(|(address, _)| address.port() != Some(0)).collect();
-        Self { folder, backends, policies, authorities, names: HashSet::new(), addresses, errors }
+        let taken = authorities.endpoints().chain(admins);
+        let endpoints = taken.filter(|(endpoint, _)| !endpoint.is_any_port()).collect();
+        Self { folder, backends, policies, authorities, names: HashSet::new(), endpoints, errors }
     }
 
     pub(super) fn listener(&mut self, mut written: Written) -> Option<Listener> {
         self.name(&written);
-        let listen = self.addresses(&mut written);
+        let listen = self.endpoints(&mut written);
         let policy = self.policies.named(&written.policy, &mut self.errors);
         let mode = mode(&written);
         let handling = handling(&written);
@@ -195,17 +195,17 @@ impl<'a> Listeners<'a> {
         }
     }
 
-    /// Listen addresses, which no other listener and not the admin server has.
-    fn addresses(&mut self, written: &mut Written) -> Option<Vec<Located<Address>>> {
+    /// Where it listens, which no other listener and not the admin server has.
+    fn endpoints(&mut self, written: &mut Written) -> Option<Vec<Located<Endpoint>>> {
         let (list, expected) = (written.listen.take(), "an IP address and a port, such as \"0.0.0.0:636\"");
         let list = present(list, "listen", expected, &written.here, &mut self.errors)?;
-        let list: Vec<_> = list.into_iter().map(|address| paths::address(address, self.folder)).collect();
-        for address in list.iter().filter(|address| address.value.port() != Some(0)) {
-            if let Some(other) = self.addresses.insert(address.value.clone(), written.here.path.clone()) {
-                self.errors.push(address.error(format!("{} is taken by {other} already", address.value)));
+        let list: Vec<_> = list.into_iter().map(|endpoint| paths::endpoint(endpoint, self.folder)).collect();
+        for endpoint in list.iter().filter(|endpoint| !endpoint.value.is_any_port()) {
+            if let Some(other) = self.endpoints.insert(endpoint.value.clone(), written.here.path.clone()) {
+                self.errors.push(endpoint.error(format!("{} is taken by {other} already", endpoint.value)));
             }
         }
-        self.errors.extend(list.iter().filter_map(|address| too_long(&address.value, address)));
+        self.errors.extend(list.iter().filter_map(|endpoint| too_long(endpoint.value.address()?, endpoint)));
         Some(list)
     }
 
@@ -259,7 +259,7 @@ impl<'a> Listeners<'a> {
         Tickets {
             on: written.session_tickets.value,
             settings: tickets::Settings { lifetime, rotation: written.ticket_rotation.value },
-            keys: paths::files(written.ticket_keys.take(), self.folder),
+            keys: paths::secrets(written.ticket_keys.take(), self.folder, &mut self.errors),
         }
     }
 }

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::acme::settings::KeyKind;
 use crate::config::decode::Value;
+use crate::credential;
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::source::Source;
 use crate::tls::certificate::source::pair::Pair;
@@ -71,8 +72,15 @@ fn pair(table: &DeTable<'_>) -> Option<Result<Pair, Vec<String>>> {
         true => Some(path("chain")?),
         false => None,
     };
-    let (cert, key) = (path("cert")?, path("key")?);
-    Some(names.map(|names| Pair { cert, key, chain, names, default }))
+    let (cert, key) = (path("cert")?, text(table, "key")?);
+    let key = credential::path(key).unwrap_or_else(|| Ok(key.into()));
+    Some(match (names, key) {
+        (Ok(names), Ok(key)) => Ok(Pair { cert, key, chain, names, default }),
+        (names, key) => {
+            let fault = key.err().map(|why| format!("key: {why}"));
+            Err(names.err().into_iter().flatten().chain(fault).collect())
+        }
+    })
 }
 
 /// `{ acme, names, keys }`

@@ -20,15 +20,20 @@ use crate::support::stage::{Lines, NAME, Stage, certified, config};
 use crate::support::tool;
 
 /// A process that is not the test's own child; dropping this ends it.
-pub(super) struct Successor(String);
+pub(crate) struct Successor(String);
 
 impl Successor {
     /// Asks the proxy for a successor, and waits for it to accept.
-    pub(super) fn of(proxy: &Proxy) -> Self {
+    pub(crate) fn of(proxy: &Proxy) -> Self {
         proxy.signal("USR2");
         let line = proxy.log_line("another process has taken over");
         let pid = line.rsplit_once("pid=").unwrap().1;
         Self(pid.trim().to_owned())
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> &str {
+        &self.0
     }
 }
 

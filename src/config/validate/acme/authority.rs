@@ -73,7 +73,7 @@ pub(super) fn validated(written: Written, folder: &Path, errors: &mut Vec<Config
         profile: written.profile.map(|profile| profile.value),
         challenges,
         dns,
-        http: written.http.into_iter().flatten().map(|address| address.value).collect(),
+        http: written.http.into_iter().flatten().map(|endpoint| endpoint.value.0).collect(),
         tls_port: port(written.tls_port, HTTPS),
         http_port: port(written.http_port, HTTP),
         check: written.check.value,
@@ -138,7 +138,7 @@ fn eab(written: Option<file::Eab>, folder: &Path, errors: &mut Vec<ConfigError>)
         let message = format!("found {:?}, expected the key identifier that the authority has given you", wrong.value);
         errors.push(wrong.error(message));
     }
-    let file = paths::file(key_file?, folder);
+    let file = paths::secret(key_file?, folder, errors)?;
     Some((Eab { kid: kid?.value, key_file: file.value.clone() }, file))
 }
 

@@ -1,10 +1,10 @@
 //! Which challenges are tried, and whether the keys that they need are there. Must not know: which names are proved.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 
 use crate::acme::settings::ChallengeKind;
 use crate::config::located::{ConfigError, Located};
+use crate::config::values::TcpEndpoint;
 use crate::config::values::health::Port;
 use crate::words::Words as _;
 
@@ -13,7 +13,7 @@ pub(super) struct Asked<'a> {
     pub(super) here: &'a Located<()>,
     pub(super) challenges: Option<&'a [Located<ChallengeKind>]>,
     pub(super) dns: bool,
-    pub(super) http: Option<&'a [Located<SocketAddr>]>,
+    pub(super) http: Option<&'a [Located<TcpEndpoint>]>,
     pub(super) tls_port: Option<&'a Located<Port>>,
     pub(super) http_port: Option<&'a Located<Port>>,
 }
@@ -21,9 +21,10 @@ pub(super) struct Asked<'a> {
 /// Those that are tried, in their order. By default, all for which the other keys are there.
 pub(super) fn validated(asked: &Asked<'_>, errors: &mut Vec<ConfigError>) -> Vec<ChallengeKind> {
     let mut seen = HashSet::new();
-    for address in asked.http.into_iter().flatten() {
-        if !seen.insert(address.value) && address.value.port() != 0 {
-            errors.push(address.error(format!("{} is listed twice", address.value)));
+    for endpoint in asked.http.into_iter().flatten() {
+        let TcpEndpoint(value) = &endpoint.value;
+        if !seen.insert(value) && !value.is_any_port() {
+            errors.push(endpoint.error(format!("{value} is listed twice")));
         }
     }
     // A list without a valid entry has its error already: what follows from it would mislead.

@@ -73,7 +73,7 @@ fn tsig(
 ) -> Option<Located<Tsig>> {
     match (name, key_file) {
         (Some(name), Some(file)) => {
-            let file = paths::file(file, folder);
+            let file = paths::secret(file, folder, errors)?;
             let algorithm = algorithm.map_or(TsigAlgorithm::HmacSha256, |algorithm| algorithm.value);
             let tsig = Tsig { name: domain(&name, errors)?, key_file: file.value, algorithm };
             Some(Located { value: tsig, at: file.at, path: file.path })

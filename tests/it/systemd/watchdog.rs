@@ -1,0 +1,102 @@
+//! The watchdog: the service manager is notified as long as every worker makes progress.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+use super::Manager;
+use crate::process::upgrade::Successor;
+use crate::support::backend::Backend;
+use crate::support::client::Tls;
+use crate::support::proxy::{PROGRAM, Proxy};
+use crate::support::stage::{Lines, certified, config};
+
+const INTERVAL: Duration = Duration::from_millis(400);
+
+fn started(manager: &Manager, pid: Option<&str>) -> (Proxy, crate::support::pki::Pki, Backend) {
+    let (pki, backend) = (certified(), Backend::echo());
+    let path = pki.folder().join("tlsgate.toml");
+    let lines = Lines { top: "[runtime]\nworkers = 3\n", ..Lines::default() };
+    fs::write(&path, config(&[backend.address], lines)).unwrap();
+    let mut command = Command::new("sh");
+    // systemd sets WATCHDOG_PID to the process that it has started.
+    let set = format!("WATCHDOG_PID={} exec \"$0\" run -c \"$1\"", pid.unwrap_or("$$"));
+    command.args(["-c", &set, PROGRAM]).arg(&path);
+    command.env("NOTIFY_SOCKET", &manager.path).env("WATCHDOG_USEC", INTERVAL.as_micros().to_string());
+    (Proxy::spawn(command, 1).unwrap(), pki, backend)
+}
+
+/// The thread of that name in a process.
+pub(super) fn thread_of(pid: u32, name: &str) -> Pid {
+    let found = fs::read_dir(format!("/proc/{pid}/task")).unwrap().find_map(|task| {
+        let task = task.unwrap();
+        let own = fs::read_to_string(task.path().join("comm")).unwrap();
+        (own.trim() == name).then(|| task.file_name().to_str().unwrap().parse().unwrap())
+    });
+    Pid::from_raw(found.unwrap())
+}
+
+/// Three times the interval passes without a notification.
+fn is_silent(manager: &Manager) -> bool {
+    while manager.next_within(Duration::from_millis(1)).is_some() {}
+    manager.next_within(INTERVAL * 3).is_none()
+}
+
+#[test]
+fn a_worker_that_hangs_ends_the_notifications_until_it_goes_on() {
+    let manager = Manager::new();
+    let (proxy, _pki, _backend) = started(&manager, None);
+    manager.until("READY=1");
+    for _ in 0..3 {
+        manager.until("WATCHDOG=1");
+    }
+    // A debugger stops this one thread. All others go on.
+    let worker = thread_of(proxy.pid(), "worker-1");
+    ptrace::seize(worker, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(worker).unwrap();
+    waitpid(worker, Some(WaitPidFlag::__WALL)).unwrap();
+    let line = proxy.log_line("no progress");
+    assert!(line.contains("listener \"main\" on worker 1, worker 1"), "{line}");
+    assert!(!line.contains("worker 0") && !line.contains("worker 2"), "{line}");
+    assert!(is_silent(&manager));
+    ptrace::detach(worker, None).unwrap();
+    manager.until("WATCHDOG=1");
+    // A process that was stopped as a whole goes on as well.
+    proxy.signal("STOP");
+    assert!(is_silent(&manager));
+    proxy.signal("CONT");
+    manager.until("WATCHDOG=1");
+}
+
+#[test]
+fn the_watchdog_of_another_process_is_left_to_it() {
+    let manager = Manager::new();
+    let (_proxy, _pki, _backend) = started(&manager, Some("1"));
+    manager.until("READY=1");
+    assert!(is_silent(&manager));
+}
+
+/// The service manager would otherwise not see that the new process hangs, as long as the old one has connections.
+#[test]
+fn after_an_upgrade_only_the_new_process_notifies() {
+    let manager = Manager::new();
+    let (mut proxy, pki, _backend) = started(&manager, None);
+    let address = proxy.address("main");
+    let trust = std::sync::Arc::new(crate::support::client::trusting(&pki.ca(), Tls::V13));
+    let mut client = crate::support::client::Client::silent(address, &trust, crate::support::stage::NAME);
+    client.handshake().unwrap();
+    manager.until("WATCHDOG=1");
+    let successor = Successor::of(&proxy);
+    let its_main = Pid::from_raw(successor.pid().parse().unwrap());
+    manager.until("WATCHDOG=1");
+    nix::sys::signal::kill(its_main, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    assert!(is_silent(&manager), "the old process has a connection, and is silent");
+    nix::sys::signal::kill(its_main, nix::sys::signal::Signal::SIGCONT).unwrap();
+    manager.until("WATCHDOG=1");
+    client.close_notify().unwrap();
+    assert_eq!(proxy.ended().code(), Some(0));
+}
