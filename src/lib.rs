@@ -132,6 +132,7 @@
 //! | 1 | `gate` | turns for costly work on a worker's thread, so that others are not held up | – |
 //! | 1 | `allocator` | the allocator: what it reports, and its thread | – |
 //! | 1 | `rights` | gives up the rights of the start: user, groups, capabilities | – |
+//! | 1 | `monitor` | the process that keeps the rights of the start, and the way to it | files, net |
 //! | 1 | `state` | the folder in which tlsgate keeps what it must not lose: private, whole files, one writer | files |
 //! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
 //! | 1 | `background` | work that must not hold up those who serve: at a lower priority, and drops on a thread of its own | – |
@@ -139,7 +140,6 @@
 //! | 1 | `credential` | names of secrets that the service manager passes → their paths | – |
 //! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
 //! | 1 | `limit` | which clients may connect, how many at a time and how often | – |
-//! | 1 | `monitor` | the process that keeps the rights of the start, and the way to it | files, net |
 //! | 1 | `net::proxy_protocol` | the PROXY protocol: bytes ↔ facts | net, words |
 //! | 1 | `net` | sockets, buffers, pipes, ways to close | – |
 //! | 1 | `words` | enums that are written as words: each word is defined once, with its enum | – |

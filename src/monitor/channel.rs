@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -53,7 +54,12 @@ pub(super) fn receive(channel: impl AsFd, flags: RecvFlags) -> io::Result<Option
     let mut rights = RecvAncillaryBuffer::new(&mut space);
     let mut bytes = Zeroizing::new(vec![0; LONGEST]);
     let flags = flags | RecvFlags::CMSG_CLOEXEC;
-    let received = recvmsg(channel, &mut [IoSliceMut::new(&mut bytes)], &mut rights, flags)?;
+    let mut receive = || recvmsg(&channel, &mut [IoSliceMut::new(&mut bytes)], &mut rights, flags);
+    let received = match receive() {
+        // The other end was closed with something unread. What it has sent before is still there.
+        Err(Errno::CONNRESET) => receive(),
+        received => received,
+    }?;
     let descriptors = rights.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
@@ -75,7 +81,7 @@ pub(super) fn receive_until(channel: impl AsFd, deadline: Instant) -> io::Result
             Ok(0) => return Err(ErrorKind::TimedOut.into()),
             Ok(_) => return receive(channel, RecvFlags::DONTWAIT),
             // A signal interrupts poll even with SA_RESTART (signal(7)).
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -103,6 +109,16 @@ mod tests {
         drop(here);
         assert!(receive_until(&there, Instant::now()).unwrap().is_none());
         assert_eq!(send(&there, b"x", &[], SendFlags::empty()).unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn an_answer_arrives_though_the_other_end_was_closed_with_something_unread() {
+        let (here, there) = pair().unwrap();
+        send(&here, b"unread", &[], SendFlags::empty()).unwrap();
+        send(&there, b"answer", &[], SendFlags::empty()).unwrap();
+        drop(there);
+        assert_eq!(&**receive_until(&here, Instant::now()).unwrap().unwrap().bytes, b"answer");
+        assert!(receive_until(&here, Instant::now()).unwrap().is_none());
     }
 
     #[test]

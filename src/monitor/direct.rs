@@ -2,6 +2,7 @@
 //! sockets and programs are for.
 
 use std::ffi::OsString;
+use std::future::pending;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub async fn run(
 ) -> io::Result<Output> {
     match monitor {
         Some(monitor) => monitor.run(program, arguments, limit).await,
-        None => program::run(program, arguments, limit, None).await,
+        None => program::run(program, arguments, limit, None, pending()).await,
     }
 }
 
@@ -54,7 +55,7 @@ pub fn run_and_wait(
         Some(monitor) => monitor.run_and_wait(program, arguments, limit),
         None => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(program::run(program, arguments, limit, None))
+            runtime.block_on(program::run(program, arguments, limit, None, pending()))
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::net::listen::FileId;
 
 mod bytes;
 
+pub use bytes::LONGEST;
 use bytes::{Reader, Writer};
 
 /// What the serving process asks for.
@@ -253,14 +254,14 @@ impl Answer {
                 let stdout = Zeroizing::new(reader.string()?.to_vec());
                 Self::Output { status, stdout, stderr: reader.string()?.to_vec() }
             }
-            FAILED => Self::Failed(String::from_utf8(reader.string()?.to_vec()).ok()?),
+            FAILED => {
+                let reason = reader.string().filter(|reason| reason.len() <= LONGEST_REASON)?;
+                Self::Failed(String::from_utf8(reason.to_vec()).ok()?)
+            }
             _ => return None,
         })
     }
 }
-
-/// In bytes. A message that is longer is not sent, and not received.
-pub const LONGEST: usize = 32 * 1024;
 
 /// A program gets a verb and what it is about.
 pub const MOST_ARGUMENTS: usize = 8;

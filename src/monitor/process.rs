@@ -87,11 +87,7 @@ async fn start(channel: &AsyncFd<OwnedFd>, look_up: LookUp) -> io::Result<Option
 }
 
 async fn receive(channel: &AsyncFd<OwnedFd>) -> io::Result<Option<Packet>> {
-    let received = channel.async_io(Interest::READABLE, |channel| channel::receive(channel, RecvFlags::DONTWAIT)).await;
-    match received {
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(None),
-        other => other,
-    }
+    channel.async_io(Interest::READABLE, |channel| channel::receive(channel, RecvFlags::DONTWAIT)).await
 }
 
 fn decode(bytes: &[u8]) -> io::Result<Request> {

@@ -9,7 +9,7 @@ use std::{env, io};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use crate::monitor::allowed::Ids;
@@ -25,9 +25,50 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
-/// Runs the program as this user, and waits until it ends. At the limit, and where the future is dropped, it is killed with
-/// the programs that it has started.
-pub(super) async fn run(path: &Path, arguments: &[OsString], limit: Duration, user: Option<Ids>) -> io::Result<Output> {
+/// Runs the program as this user, and waits until it ends. At the limit, when `stop` is complete, and where the future is
+/// dropped, it is killed with the programs that it has started.
+pub(super) async fn run(
+    path: &Path,
+    arguments: &[OsString],
+    limit: Duration,
+    user: Option<Ids>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<Output> {
+    let mut child = command(path, arguments, user)?.spawn()?;
+    let group = Group::of(&child);
+    let mut kept = Kept { pipes: (child.stdout.take(), child.stderr.take()), ..Kept::default() };
+    let ended = {
+        // A program may close its outputs before it ends: then there is only its end to wait for.
+        let reading = async {
+            kept.keep_reading().await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            ended = child.wait() => Some(ended),
+            ended = reading => Some(ended),
+            () = sleep(limit) => None,
+            () = stop => None,
+        }
+    };
+    let status = match ended {
+        Some(ended) => {
+            // It has ended and is collected: its number may already belong to another process.
+            group.let_go();
+            Some(ended?)
+        }
+        None => {
+            drop(group);
+            // Collects it. A killed process ends as soon as the kernel lets it.
+            let _ = timeout(KILLED, child.wait()).await;
+            None
+        }
+    };
+    // What is still in the pipes. Something that the program has left running may hold them open.
+    let _ = timeout(REST, kept.keep_reading()).await;
+    Ok(Output { status, stdout: kept.first, stderr: kept.last })
+}
+
+fn command(path: &Path, arguments: &[OsString], user: Option<Ids>) -> io::Result<Command> {
     // A relative path is one from the folder of this process, and the program runs in another.
     let mut command = Command::new(std::path::absolute(path)?);
     // A shell is not involved, and nothing of this process's environment or files is passed on but the search path.
@@ -41,40 +82,10 @@ pub(super) async fn run(path: &Path, arguments: &[OsString], limit: Duration, us
         .stderr(Stdio::piped())
         .process_group(0);
     if let Some(user) = user {
-        // The group first: afterwards there is no right to change it. This also drops all other groups.
+        // This also leaves all other groups.
         command.gid(user.gid).uid(user.uid);
     }
-    let mut child = command.spawn()?;
-    let group = Group::of(&child);
-    let mut kept = Kept { pipes: (child.stdout.take(), child.stderr.take()), ..Kept::default() };
-    let ended = timeout(limit, async {
-        // A program may close its outputs before it ends: then there is only its end to wait for.
-        let reading = async {
-            kept.keep_reading().await;
-            std::future::pending().await
-        };
-        tokio::select! {
-            ended = child.wait() => ended,
-            ended = reading => ended,
-        }
-    })
-    .await;
-    let status = match ended {
-        Ok(ended) => {
-            // It has ended and is collected: its number may already belong to another process.
-            group.let_go();
-            Some(ended?)
-        }
-        Err(_) => {
-            drop(group);
-            // Collects it. A killed process ends as soon as the kernel lets it.
-            let _ = timeout(KILLED, child.wait()).await;
-            None
-        }
-    };
-    // What is still in the pipes. Something that the program has left running may hold them open.
-    let _ = timeout(REST, kept.keep_reading()).await;
-    Ok(Output { status, stdout: kept.first, stderr: kept.last })
+    Ok(command)
 }
 
 /// The process group of a program that was started here. Dropping it kills the group, also when nobody waits any longer.

@@ -16,7 +16,7 @@ pub(super) struct Writer(Zeroizing<Vec<u8>>);
 impl Writer {
     pub(super) fn new(kind: u8) -> Self {
         // Large enough for what programs print in most cases: a vector that grows leaves copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(super::LONGEST));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST));
         bytes.push(kind);
         Self(bytes)
     }
@@ -142,6 +142,9 @@ impl<'b> Reader<'b> {
         Some(*array)
     }
 }
+
+/// In bytes. A message that is longer is not sent, and not received.
+pub const LONGEST: usize = 32 * 1024;
 
 /// PATH_MAX, with the NUL at the end (limits.h).
 const LONGEST_PATH: usize = 4096;

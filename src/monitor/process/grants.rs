@@ -108,7 +108,7 @@ impl Grants {
             Ok(now) if is_named(&now) => Ok(()),
             Ok(_) => Err(format!("{what} is not in the configuration {shown} (expected {expected})")),
             Err(reason) => Err(format!(
-                "{what} was not in the configuration at the start, and {shown} cannot be read for it: {reason}"
+                "{what} was not in the configuration at the start, and whether {shown} names it now is not known: {reason}"
             )),
         }
     }

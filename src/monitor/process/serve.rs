@@ -93,11 +93,9 @@ async fn run_program(grants: &Grants, reply: OwnedFd, path: &Path, arguments: &[
     }
     let Ok(reply) = socket::watch(reply, Interest::READABLE) else { return };
     let limit = limit.min(LONGEST);
-    let ended = tokio::select! {
-        ended = program::run(path, arguments, limit, grants.user()) => ended,
-        // Nothing is sent there: nobody waits any longer. The program is killed when its future is dropped.
-        _ = said(&reply) => return,
-    };
+    // Nothing is sent there: nobody waits any longer.
+    let unwanted = async { drop(said(&reply).await) };
+    let ended = program::run(path, arguments, limit, grants.user(), unwanted).await;
     match ended {
         Ok(program::Output { status, stdout, stderr }) => {
             let status = status.map(ExitStatusExt::into_raw);
@@ -169,4 +167,4 @@ fn report(reason: &str) {
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// More would only fill the log.
-const MOST_REPORTS: u32 = 100;
+const MOST_REPORTS: u32 = 20;
