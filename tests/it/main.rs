@@ -34,6 +34,7 @@ mod layers;
 mod limits;
 mod metrics;
 mod ml_dsa;
+mod monitor;
 mod names;
 mod odd_files;
 mod ordered;

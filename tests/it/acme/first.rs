@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use super::scene::{HOME, Plan, Scene, TLS_ALPN};
+use crate::monitor;
 use crate::support::acme::faults::Moment;
 use crate::support::acme::kinds::Kind;
 use crate::support::acme::pebble::Pebble;
@@ -126,6 +127,25 @@ fn by_dns_01_with_a_program_of_a_configuration_named_by_a_relative_path() {
     };
     let scene = Scene::with(&plan, |_, folder| drop(plan.pebble.publisher(folder)), here);
     scene.issued("a");
+}
+
+/// The process that serves has no right to start programs.
+#[test]
+fn by_dns_01_with_a_program_that_the_monitor_starts() {
+    let authority = "accept_terms = true\nchallenges = [\"dns-01\"]\ndns = { program = \"program\" }";
+    let plan = Plan { authority, ..Plan::simple() };
+    let scene = Scene::before(&plan, |_, folder| {
+        let publish = plan.pebble.publisher(folder);
+        // In front of the program that publishes: notes who has started it.
+        monitor::script(
+            folder,
+            &format!("echo $PPID >> {}/parents\nexec {} \"$@\"\n", folder.display(), publish.display()),
+        );
+    });
+    scene.issued("a");
+    let monitor = monitor::monitor_of(scene.proxy.pid()).to_string();
+    let parents = fs::read_to_string(scene.path("parents")).unwrap();
+    assert!(!parents.is_empty() && parents.lines().all(|parent| parent == monitor), "{parents}, not {monitor}");
 }
 
 /// Whoever must not change the zone itself delegates one name (RFC 8555 section 8.4 allows CNAME records).

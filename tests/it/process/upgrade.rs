@@ -20,7 +20,7 @@ use crate::support::stage::{Lines, NAME, Stage, certified, config};
 use crate::support::tool;
 
 /// A process that is not the test's own child; dropping this ends it.
-pub(crate) struct Successor(String);
+pub(crate) struct Successor(pub(crate) String);
 
 impl Successor {
     /// Asks the proxy for a successor, and waits for it to accept.

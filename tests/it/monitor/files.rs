@@ -1,0 +1,74 @@
+//! The files of Unix sockets that the monitor binds.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use rustix::process::{getegid, geteuid};
+use tlsgate::monitor::Ids;
+use tlsgate::net::listen::FileId;
+
+use super::{Scene, addresses, at};
+
+/// Another user where the tests run as root, and this one otherwise.
+fn user() -> Ids {
+    match geteuid().is_root() {
+        true => Ids { uid: 65534, gid: 65533 },
+        false => Ids { uid: geteuid().as_raw(), gid: getegid().as_raw() },
+    }
+}
+
+fn scene() -> (Scene, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("unix:{}", folder.path().join("main.sock").display());
+    (Scene::inside(folder, &[], addresses(&[&address]), Some(user())), address)
+}
+
+#[test]
+fn a_socket_belongs_to_the_user_and_has_its_mode() {
+    let (scene, address) = scene();
+    let bound = scene.monitor.bind(&at(&address), 0o620).unwrap();
+    let path = scene.path("main.sock");
+    let is = fs::symlink_metadata(&path).unwrap();
+    assert_eq!((is.uid(), is.gid(), is.mode() & 0o7777), (user().uid, user().gid, 0o620));
+    assert_eq!(bound.file, Some(FileId { device: is.dev(), inode: is.ino() }));
+    // Nothing else is left in the folder than the configuration.
+    assert_eq!(fs::read_dir(scene.folder.path()).unwrap().count(), 2);
+    let listener = UnixListener::from(bound.socket);
+    let _client = UnixStream::connect(&path).unwrap();
+    listener.accept().unwrap();
+    let error = scene.bind(&address).unwrap_err();
+    assert!(error.contains("another process listens there"), "{error}");
+    // One that is left behind is replaced.
+    drop(listener);
+    assert_eq!(scene.bind(&address), Ok(()));
+    assert_ne!(fs::symlink_metadata(&path).unwrap().ino(), is.ino());
+}
+
+#[test]
+fn only_the_socket_itself_is_removed() {
+    let (scene, address) = scene();
+    let bound = scene.monitor.bind(&at(&address), 0o600).unwrap();
+    let (file, path, aside) = (bound.file.unwrap(), scene.path("main.sock"), scene.path("aside"));
+    let remove = |file| scene.monitor.remove(&at(&address), file).map_err(|error| error.to_string());
+    let other = FileId { inode: file.inode + 1, ..file };
+    assert!(remove(other).unwrap_err().contains("another file is in its place"));
+    let elsewhere = scene.monitor.remove(&at("unix:/tmp/other.sock"), file).unwrap_err().to_string();
+    assert!(elsewhere.contains("/tmp/other.sock"), "{elsewhere}");
+    // Somebody else's files in its place, also by a link to the socket.
+    fs::rename(&path, &aside).unwrap();
+    symlink(&aside, &path).unwrap();
+    assert!(remove(file).is_err());
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "a file").unwrap();
+    let is = fs::symlink_metadata(&path).unwrap();
+    assert!(remove(FileId { device: is.dev(), inode: is.ino() }).is_err());
+    assert_eq!(fs::read(&path).unwrap(), b"a file");
+    let error = scene.bind(&address).unwrap_err();
+    assert!(error.contains("not a socket"), "{error}");
+    fs::remove_file(&path).unwrap();
+    assert!(remove(file).is_err());
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(remove(file), Ok(()));
+    assert!(!path.exists());
+}
