@@ -11,9 +11,11 @@ use crate::support::pki::Pki;
 use crate::support::proxy::{PROGRAM, Proxy};
 
 mod credentials;
+mod machine;
 mod notified;
 mod passed;
 mod restarted;
+mod units;
 mod watchdog;
 
 /// Passes sockets as systemd does; see there for how they are written.
