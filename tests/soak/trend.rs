@@ -1,0 +1,109 @@
+//! Whether memory and open files grow: the slope of each process after its warm-up, and the levels of all processes at
+//! equal age. Pure. Must not know: how samples are taken.
+
+use serde::Serialize;
+
+use crate::fit::{Line, batches, line};
+use crate::sample::Sample;
+
+/// One process's life, as far as it is judged.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Life {
+    pub(crate) pid: u32,
+    /// Seconds since the start of the soak.
+    pub(crate) from: f64,
+    pub(crate) until: f64,
+    /// In KiB per minute.
+    pub(crate) memory: Option<Line>,
+    /// In descriptors per minute.
+    pub(crate) files: Option<Line>,
+    /// In connections per minute.
+    pub(crate) connections: f64,
+    /// The mean of the resident memory at the age that all processes have reached.
+    pub(crate) level_kib: Option<f64>,
+}
+
+impl Life {
+    /// The slope of the memory that is below any leak: a connection that leaks anything leaks at least the smallest
+    /// allocation.
+    pub(crate) fn bound_kib(&self) -> f64 {
+        self.connections * SMALLEST_ALLOCATION / 1024.0
+    }
+
+    pub(crate) fn grows(&self) -> Vec<String> {
+        let memory = self.memory.filter(|line| self.is_judged() && !line.is_flat(self.bound_kib()));
+        let files = self.files.filter(|line| self.is_judged() && !line.is_flat(FILES));
+        let pid = self.pid;
+        let text = |what: &str, unit: &str, line: Line| {
+            format!("process {pid}: {what} grow by {:.1} ± {:.1} {unit} per minute", line.slope, line.error)
+        };
+        let memory = memory.map(|line| text("resident pages", "KiB", line));
+        memory.into_iter().chain(files.map(|line| text("open files", "descriptors", line))).collect()
+    }
+
+    /// Whether it was observed for long enough after its warm-up.
+    pub(crate) fn is_judged(&self) -> bool {
+        self.memory.is_some_and(|line| line.points as f64 * BATCH >= JUDGED)
+    }
+}
+
+/// The lives of all processes, in order.
+pub(crate) fn lives(samples: &[Sample]) -> Vec<Life> {
+    let processes: Vec<&[Sample]> = samples.chunk_by(|left, right| left.pid == right.pid).collect();
+    // At the last third of the shortest life that is worth a comparison.
+    let long = processes.iter().map(|life| length(life)).filter(|length| *length > 3.0 * BATCH);
+    let age = long.fold(f64::INFINITY, f64::min);
+    processes.into_iter().map(|samples| life(samples, age)).collect()
+}
+
+fn life(samples: &[Sample], age: f64) -> Life {
+    let (from, until) = (samples[0].at, samples[samples.len() - 1].at);
+    let warm = from + WARM_UP.min(length(samples) / 3.0);
+    let mut pressed = f64::NEG_INFINITY;
+    let mut calm: Vec<&Sample> = Vec::new();
+    for sample in samples {
+        if sample.is_pressed {
+            pressed = sample.at;
+        }
+        if sample.at >= warm && sample.at > pressed + COOL_DOWN {
+            calm.push(sample);
+        }
+    }
+    let fitted = |value: fn(&Sample) -> f64| {
+        let points: Vec<(f64, f64)> = calm.iter().map(|sample| (sample.at / 60.0, value(sample))).collect();
+        line(&batches(&points, BATCH / 60.0))
+    };
+    let same_age: Vec<f64> = calm
+        .iter()
+        .filter(|sample| (age * 2.0 / 3.0..=age).contains(&(sample.at - from)))
+        .map(|sample| sample.resident_kib as f64)
+        .collect();
+    let connections: u64 = samples.iter().map(|sample| sample.connections).sum();
+    Life {
+        pid: samples[0].pid,
+        from,
+        until,
+        memory: fitted(|sample| sample.resident_kib as f64),
+        files: fitted(|sample| sample.open_files as f64),
+        connections: connections as f64 / (length(samples) / 60.0).max(1.0 / 60.0),
+        level_kib: (!same_age.is_empty()).then(|| same_age.iter().sum::<f64>() / same_age.len() as f64),
+    }
+}
+
+fn length(samples: &[Sample]) -> f64 {
+    samples[samples.len() - 1].at - samples[0].at
+}
+
+/// Seconds in which caches, tables and the allocator reach their size.
+const WARM_UP: f64 = 120.0;
+/// Seconds after a phase of pressure until its memory is back: the allocator returns pages after ten, and connections end
+/// at their time limits before.
+const COOL_DOWN: f64 = 40.0;
+/// Seconds of one point of the fit.
+const BATCH: f64 = 10.0;
+/// Seconds of observation below which a slope is shown and not judged.
+const JUDGED: f64 = 180.0;
+/// Bytes; jemalloc has a class of 8 as well, but no allocation of ours is that small.
+const SMALLEST_ALLOCATION: f64 = 16.0;
+/// A descriptor per minute is one in many thousands of connections.
+const FILES: f64 = 1.0;
