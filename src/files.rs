@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _}
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use zeroize::Zeroizing;
 
 mod bounded;
 pub mod pipe;
@@ -19,8 +20,8 @@ use bounded::{read_to_end, text, too_large};
 /// What was read from a file.
 #[derive(Debug)]
 pub struct Contents {
-    /// All of its bytes.
-    pub bytes: Vec<u8>,
+    /// All of its bytes, which are wiped when they are dropped: a private key may be among them.
+    pub bytes: Zeroizing<Vec<u8>>,
     /// Its permission bits, as `chmod` takes them.
     pub mode: u32,
 }
@@ -32,10 +33,10 @@ impl Contents {
     }
 }
 
-/// What was read from the file of a secret. Not `Debug`, since it must never be shown.
+/// What was read from the file of a secret; it is wiped when it is dropped. Not `Debug`, since it must never be shown.
 pub struct Secret {
     /// The whole file, with the line break at its end if it has one.
-    pub text: String,
+    pub text: Zeroizing<String>,
     /// Whether users who are neither its owner nor in its group may read it.
     pub exposed: bool,
 }
@@ -65,7 +66,7 @@ pub fn read_opened(file: &File, largest: u64) -> io::Result<Contents> {
 
 /// Reads a regular file of at most `largest` bytes as UTF-8 text.
 pub fn read_text(path: &Path, largest: u64) -> io::Result<String> {
-    text(read(path, largest)?.bytes)
+    text(read(path, largest)?.bytes).map(|mut text| std::mem::take(&mut *text))
 }
 
 /// Reads a secret: a token, a password, ticket keys. If all users may read it, that is not an error, as with private
@@ -184,7 +185,7 @@ mod tests {
         for (mode, exposed) in [(0o600, false), (0o440, false), (0o644, true), (0o444, true)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let secret = read_secret(&path).unwrap();
-            assert_eq!(secret.text, "secret");
+            assert_eq!(*secret.text, "secret");
             assert_eq!(secret.exposed, exposed, "{mode:o}");
         }
         fs::write(&path, [0xff]).unwrap();

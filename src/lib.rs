@@ -34,7 +34,7 @@
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
 //! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words |
 //! | 7 | `admin` | health, state and changes over HTTP: opens the server, answers requests; its own thread and runtime | admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, monitor, net |
-//! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words |
+//! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words, passphrase |
 //! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, acme::status, backend::pool, tls |
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, closed if a peer stalls | limit, net |
@@ -54,20 +54,20 @@
 //! | 6 | `proxy::workers` | which worker serves a connection | gate |
 //! | 6 | `proxy::heartbeat` | whether tasks make progress: all are asked, each answers | – |
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
-//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, tls, background, files, warning, limit, net |
+//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, tls, background, files, warning, limit, net, passphrase |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire |
 //! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, rights |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit, acme::settings |
-//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words |
-//! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings |
-//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential |
+//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase |
+//! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, passphrase |
+//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net, gate |
 //! | 3 | `authority` | a private authority in a folder: issues certificates, revokes them, signs lists | acme::settings, tls::encrypted, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, state, files, words |
 //! | 3 | `acme::keeper` | keeps certificates: orders, renews, revokes them in time; its own thread and runtime | acme::order, acme::account, acme::challenge, acme::renewal, acme::issued, acme::directory, acme::memory, acme::http, acme::trouble, acme::schedule, acme::status, acme::responder, acme::lookup, acme::settings, acme::clock, backend::discover, tls::handshake, tls::certificate::x509, state, background, monitor |
-//! | 3 | `acme::order` | one order for one certificate, from its beginning to the files, resumed after a crash | acme::account, acme::challenge, acme::issued, acme::memory, acme::http, acme::trouble, acme::settings, acme::clock, tls::crypto, state |
+//! | 3 | `acme::order` | one order for one certificate, from its beginning to the files, resumed after a crash | acme::account, acme::challenge, acme::issued, acme::memory, acme::http, acme::trouble, acme::settings, acme::clock, tls::crypto, state, tls::certificate::pem |
 //! | 3 | `acme::account` | the account at an authority: found again, made, bound to another, given another key | acme::directory, acme::memory, acme::http, acme::trouble, acme::answer, acme::schedule, acme::settings, acme::clock, tls::crypto, state, files |
 //! | 3 | `acme::challenge` | answers to an authority's challenges: built, put up, tried from here, taken down | acme::responder, acme::check, acme::lookup, acme::publish, acme::settings, tls::handshake, tls::certificate::name, tls::crypto, monitor |
 //! | 3 | `acme::renewal` | when an authority proposes to renew a certificate (RFC 9773) | acme::issued, acme::http, acme::trouble |
@@ -103,14 +103,15 @@
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::wire, tls::crypto, gate |
 //! | 2 | `tls::handshake` | the server's side of a handshake: agrees on terms, chooses the certificate, terminates TLS | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::wire, gate |
 //! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::inspect, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::crypto, files |
-//! | 2 | `tls::certificate::source` | the sources of certificates: one file for each kind | tls::certificate::store, tls::certificate::name, files, warning |
-//! | 2 | `tls::certificate::store` | the files of certificates → certificates; keeps the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning |
+//! | 2 | `tls::certificate::source` | the sources of certificates: one file for each kind | tls::certificate::store, tls::certificate::name, files, warning, passphrase |
+//! | 2 | `tls::certificate::store` | the files of certificates → certificates; keeps the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning, tls::certificate::unlock, passphrase |
 //! | 2 | `tls::certificate::stamp` | whether a file may have changed | files |
+//! | 2 | `tls::certificate::unlock` | encrypted private keys → private keys, with the passphrases that an operator has named | tls::encrypted, tls::certificate::pem, tls::crypto, passphrase |
 //! | 2 | `tls::certificate::select` | names + what the client offers + time → certificate, and why; pure | tls::certificate::certified, tls::certificate::name, words |
 //! | 2 | `tls::certificate::expiry` | when certificates expire, and whether that is soon | tls::certificate::inspect, tls::certificate::certified |
 //! | 2 | `tls::certificate::inspect` | DER → what is shown of any certificate | tls::certificate::certified, tls::certificate::x509, tls::crypto |
 //! | 2 | `tls::trust::clients` | clients' certificates: whether they are accepted, and their owners | tls::certificate::certified, tls::trust::anchor, tls::certificate::x509, tls::certificate::name, tls::tickets, tls::wire, tls::crypto, words |
-//! | 2 | `tls::certificate::certified` | the contents of PEM files → one certificate with its facts | tls::certificate::chain, tls::certificate::x509, tls::certificate::name, tls::crypto |
+//! | 2 | `tls::certificate::certified` | the contents of PEM files → one certificate with its facts | tls::certificate::chain, tls::certificate::x509, tls::certificate::name, tls::crypto, tls::certificate::pem |
 //! | 2 | `tls::certificate::chain` | certificates → the chain from the server's certificate to a root | tls::certificate::x509, tls::crypto |
 //! | 2 | `tls::trust::servers` | which servers tlsgate trusts when it connects as a client | tls::trust::anchor, tls::wire, tls::crypto |
 //! | 2 | `tls::trust::anchor` | trusted certificates → which of them may issue others, and which are trusted themselves | tls::certificate::x509 |
@@ -133,6 +134,7 @@
 //! | 1 | `allocator` | the allocator: what it reports, and its thread | – |
 //! | 1 | `rights` | gives up the rights of the start: user, groups, capabilities | – |
 //! | 1 | `monitor` | the process that keeps the rights of the start, and the way to it | files, net |
+//! | 1 | `passphrase` | where passphrases and PINs come from, and what is read there: files, credentials, programs | files |
 //! | 1 | `state` | the folder in which tlsgate keeps what it must not lose: private, whole files, one writer | files |
 //! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
 //! | 1 | `background` | work that must not hold up those who serve: at a lower priority, and drops on a thread of its own | – |
@@ -171,6 +173,7 @@ pub mod limit;
 pub mod monitor;
 pub mod net;
 pub mod observe;
+pub mod passphrase;
 pub mod proxy;
 pub mod relay;
 pub mod reload;

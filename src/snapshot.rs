@@ -27,6 +27,7 @@ mod backend_tls;
 mod build;
 mod health;
 mod indexes;
+mod passphrases;
 mod reach;
 mod reading;
 mod remarks;

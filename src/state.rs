@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, fstat, openat, stat};
 use rustix::io::Errno;
+use zeroize::Zeroizing;
 
 use crate::files;
 
@@ -43,8 +44,9 @@ impl Folder {
         &self.path
     }
 
-    /// The bytes of a file, at most [`files::LARGEST_CERTIFICATES`]; `None` if it does not exist.
-    pub fn read(&self, file: &Path) -> io::Result<Option<Vec<u8>>> {
+    /// The bytes of a file, at most [`files::LARGEST_CERTIFICATES`]; `None` if it does not exist. They are wiped when they are
+    /// dropped, since most files here are keys.
+    pub fn read(&self, file: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         let read = || {
             let (folder, name) = split(file)?;
             let folder = steps::enter(&self.top, folder)?;

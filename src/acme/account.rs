@@ -3,6 +3,7 @@
 //!
 //! The ACME library makes an account, and changes its key, with a key that only it has until the authority has answered. An
 //! answer that is lost on the way would lose the account with it. Both are therefore done here.
+use zeroize::Zeroizing;
 
 use crate::acme::clock::Clock;
 use crate::acme::directory;
@@ -131,6 +132,6 @@ fn keep(folder: &Folder, authority: &Authority, kept: &OfAccount) -> Result<(), 
     memory::keep_account(folder, authority, kept).map_err(Trouble::new)
 }
 
-fn fresh_key() -> Result<Vec<u8>, Trouble> {
+fn fresh_key() -> Result<Zeroizing<Vec<u8>>, Trouble> {
     Es256::generate().ok_or_else(|| Trouble::new("no key can be made: there are no random bytes"))
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use crate::acme::settings::{Authority, Wanted};
 use crate::state::Folder;
@@ -34,9 +35,10 @@ pub fn keep_certificate(folder: &Folder, wanted: &Wanted, remembered: &OfCertifi
 }
 
 /// The private key of the order that is under way, in PEM.
-pub fn order_key(folder: &Folder, wanted: &Wanted) -> Result<Option<String>, String> {
+pub fn order_key(folder: &Folder, wanted: &Wanted) -> Result<Option<Zeroizing<String>>, String> {
     let bytes = folder.read(&order_file(wanted, "key")).map_err(|error| error.to_string())?;
-    Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
+    // It moves, and is not copied.
+    Ok(bytes.and_then(|mut bytes| String::from_utf8(std::mem::take(&mut *bytes)).ok()).map(Zeroizing::new))
 }
 
 /// Remembers that key. It must be kept before the authority gets the request that is made with it.
@@ -94,7 +96,9 @@ fn read<T: DeserializeOwned>(folder: &Folder, path: &Path) -> Result<Found<T>, S
 }
 
 fn write(folder: &Folder, path: &Path, remembered: &impl Serialize) -> Result<(), String> {
-    let bytes = serde_json::to_vec_pretty(remembered).map_err(|error| error.to_string())?;
+    // There may be a key in it. A vector that moves would leave it behind, so it has room for what is usual.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL));
+    serde_json::to_writer_pretty(&mut *bytes, remembered).map_err(|error| error.to_string())?;
     folder.write(path, &bytes).map_err(|error| error.to_string())
 }
 
@@ -120,3 +124,6 @@ fn aside(authority: &Authority, directory: &str) -> PathBuf {
 fn of_authority(name: &str) -> PathBuf {
     Path::new("acme").join(name)
 }
+
+/// In bytes: an account and its keys take less than one thousand.
+const USUAL: usize = 16 * 1024;

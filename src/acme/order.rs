@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use instant_acme::{Order, OrderStatus};
 use tokio::time::sleep;
+use zeroize::Zeroizing;
 
 use crate::acme::issued;
 use crate::acme::issued::Facts;
@@ -40,7 +41,7 @@ pub async fn run(job: &Job<'_>, kept: &mut OfCertificate) -> Result<Facts, Troub
 /// What was issued, in PEM.
 struct Issued {
     chain: String,
-    key: String,
+    key: Zeroizing<String>,
 }
 
 /// Takes the order up again where an authority has refused several nonces in a row: the library gives up after three, and a

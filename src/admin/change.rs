@@ -7,3 +7,4 @@ pub(super) mod folder;
 mod pair;
 pub(super) mod process;
 pub(super) mod servers;
+mod text;

@@ -42,7 +42,7 @@ pub(super) fn from_pem(pem: &str, passphrase: Option<&str>) -> Result<KeyPair, K
     let Some(encrypted) = encrypted::from_pem(pem) else { return KeyPair::from_pem(pem).map_err(KeyError::Form) };
     let passphrase = passphrase.unwrap_or_default().as_bytes();
     let der = encrypted::decrypt(&encrypted, passphrase).map_err(KeyError::Decrypt)?;
-    KeyPair::try_from(der).map_err(KeyError::Form)
+    KeyPair::try_from(der.as_slice()).map_err(KeyError::Form)
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl Authority {
         let Some(der) = self.folder.read(&file(&self.root.serial))? else { return Ok(None) };
         let root = (self.root.serial.as_str(), self.root.validity.to);
         let pem = section("X509 CRL", &der);
-        Ok(list::is_current(&der, root, &self.index.revoked, now).then_some(List { der, pem }))
+        Ok(list::is_current(&der, root, &self.index.revoked, now).then_some(List { der: der.to_vec(), pem }))
     }
 }
 

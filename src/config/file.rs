@@ -13,6 +13,7 @@ pub mod backend;
 pub mod backend_tls;
 pub mod client_auth;
 pub mod health;
+pub mod keys;
 pub mod limits;
 pub mod listener;
 pub mod log;
@@ -26,6 +27,7 @@ pub mod state;
 use acme::Acme;
 use admin::Admin;
 use backend::Backend;
+use keys::Keys;
 use listener::Listener;
 use log::Log;
 use policy::Policy;
@@ -43,6 +45,7 @@ pub struct File {
     pub runtime: Runtime,
     pub resolver: Resolver,
     pub state: State,
+    pub keys: Keys,
     pub acme: Vec<Acme>,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
@@ -84,6 +87,7 @@ impl File {
             runtime: root.table("runtime", Runtime::read),
             resolver: root.table("resolver", Resolver::read),
             state: root.table("state", State::read),
+            keys: root.table("keys", Keys::read),
             acme: root.named_tables("acme", Acme::read),
             listeners: root.tables("listener", Listener::read),
             backends: root.named_tables("backend", Backend::read),

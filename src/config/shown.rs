@@ -10,6 +10,7 @@ mod backend;
 mod backend_tls;
 mod client_auth;
 mod health;
+mod keys;
 mod limits;
 mod listener;
 mod log;
@@ -35,6 +36,7 @@ pub fn config(config: &Config) -> Table {
         runtime,
         resolver,
         state,
+        keys,
         acme,
         authority_files: _,
         listeners,
@@ -50,6 +52,7 @@ pub fn config(config: &Config) -> Table {
         .key("runtime", runtime::table(runtime))
         .key("resolver", resolver::table(resolver))
         .key("state", state::table(state))
+        .key("keys", keys::table(keys))
         .key("acme", acme::tables(acme))
         .key("listener", listener::tables(listeners))
         .key("policy", Tables { one: "policy", form: Form::Named, all: policies })

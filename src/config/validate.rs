@@ -16,6 +16,7 @@ pub mod backend;
 pub mod backend_tls;
 pub mod client_auth;
 pub mod health;
+pub mod keys;
 pub mod limits;
 pub mod listener;
 pub mod log;
@@ -33,6 +34,7 @@ mod wording;
 use acme::{Authorities, Files};
 use admin::Admin;
 use backend::Backend;
+use keys::Keys;
 use listener::{Listener, Listeners};
 use log::Log;
 use policy::Policies;
@@ -50,6 +52,7 @@ pub struct Config {
     pub runtime: Runtime,
     pub resolver: Arc<Resolver>,
     pub state: State,
+    pub keys: Keys,
     /// Which authorities are used, and which certificates are ordered from them.
     pub acme: Arc<Acme>,
     /// The files of the authorities, in the order of their sections.
@@ -64,7 +67,7 @@ pub struct Config {
 
 /// Validates; relative paths start from `folder`.
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
-    let File { admin, log, process, runtime, resolver, state, acme, listeners, backends, policies } = file;
+    let File { admin, log, process, runtime, resolver, state, keys, acme, listeners, backends, policies } = file;
     let mut errors = Vec::new();
     // Backends refer to policies by name, and listeners to both.
     let policies = Policies::validated(policies, &mut errors);
@@ -81,6 +84,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let admin = admin::validated(admin, folder, &mut errors);
     let process = process::validated(process, folder, &mut errors);
     let state = state::validated(state, folder, &mut errors);
+    let keys = keys::validated(keys, folder, &mut errors);
     let authorities = Authorities::validated(acme, state, folder, &mut errors);
     let by_name = Backends::new(&backends);
     let mut check = Listeners::new(folder, &by_name, &policies, &authorities, &admin, errors);
@@ -107,6 +111,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         runtime,
         resolver,
         state,
+        keys,
         acme,
         authority_files,
         listeners,

@@ -17,6 +17,7 @@ pub mod backend_tls;
 pub mod certificates;
 pub mod health;
 pub mod limits;
+mod passphrase;
 pub mod process;
 pub mod resolver;
 pub mod server;

@@ -23,7 +23,7 @@ pub fn read_once(path: &Path, largest: u64) -> io::Result<String> {
         true => read_to_end(io::stdin().lock(), 0, largest)?,
         false => read_to_end(File::open(path)?, 0, largest)?,
     };
-    text(bytes)
+    text(bytes).map(|mut text| std::mem::take(&mut *text))
 }
 
 fn is_stdin(path: &Path) -> bool {

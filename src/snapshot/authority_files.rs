@@ -9,6 +9,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
+use zeroize::Zeroizing;
 
 use crate::acme::publish::key;
 use crate::config::located::{ConfigError, Located};
@@ -92,8 +93,9 @@ fn certificates(file: &Path) -> Result<(), String> {
 
 /// Some authorities give the key with padding, and some in base64's other alphabet.
 fn binding(text: &str) -> Result<(), String> {
-    let text = text.trim().trim_end_matches('=').replace('+', "-").replace('/', "_");
-    match URL_SAFE_NO_PAD.decode(text) {
+    let text = Zeroizing::new(text.trim().trim_end_matches('=').replace('+', "-"));
+    let text = Zeroizing::new(text.replace('/', "_"));
+    match URL_SAFE_NO_PAD.decode(&*text).map(Zeroizing::new) {
         Ok(key) if !key.is_empty() => Ok(()),
         _ => Err("expected the key in base64url on one line".into()),
     }

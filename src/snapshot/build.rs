@@ -15,7 +15,7 @@ use crate::config::validate::listener::Listener as Settings;
 use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
 use crate::snapshot::reading::Reading;
-use crate::snapshot::{Built, Listener, Snapshot, authority_files, backend_tls, health, ways};
+use crate::snapshot::{Built, Listener, Snapshot, authority_files, backend_tls, health, passphrases, ways};
 use crate::tls::certificate::store::Trust;
 use crate::tls::handshake::challenge::Challenges;
 use crate::tls::record::Layer;
@@ -25,13 +25,14 @@ impl Snapshot {
     /// Loads every certificate and builds every index. Takes over from `before` what is the same: certificates that did not
     /// change, and the counts of listeners and servers. `before` stays usable, also where this fails.
     pub fn build(config: &Config, before: &Self, trust: Trust, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
-        let mut reading = Reading::new(&before.store, trust, now);
+        let mut reading = Reading::new(&before.store, trust, now, &config.keys.passphrases);
         let layer = config.runtime.record_layer;
         // Listeners refer to pools by index, so all pools are built before them.
         let backends = config.backends.iter();
         let pools: Vec<_> = backends.map(|backend| Arc::new(pool(backend, layer, before, &mut reading))).collect();
         config.admin.token_file.iter().for_each(|file| reading.token(file));
         authority_files::look(config, &mut reading);
+        passphrases::look(config, &mut reading);
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let same = before.listeners.get(&settings.name).map(Arc::as_ref);

@@ -40,7 +40,7 @@ pub(super) fn check(health: &Health, version: Version, layer: Layer, reading: &m
                         reading.errors.push(bind.password_file.error("holds no password"));
                         return None;
                     }
-                    Some((bind.dn.clone(), Password(password.as_bytes().to_vec())))
+                    Some((bind.dn.clone(), Password(password.as_bytes().to_vec().into())))
                 }
                 None => None,
             };

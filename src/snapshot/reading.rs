@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::config::located::{ConfigError, Located};
 use crate::files;
+use crate::passphrase::Source as Passphrase;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::store::{Loading, Store, Trust};
 use crate::warning::Warning;
@@ -32,8 +34,8 @@ pub(super) struct Reading<'b> {
 }
 
 impl<'b> Reading<'b> {
-    pub(super) fn new(before: &'b Store, trust: Trust, now: Timestamp) -> Self {
-        let loading = before.loading(trust, now.into());
+    pub(super) fn new(before: &'b Store, trust: Trust, now: Timestamp, passphrases: &'b [Passphrase]) -> Self {
+        let loading = before.loading(trust, now.into(), passphrases);
         Self {
             loading,
             now,
@@ -47,7 +49,7 @@ impl<'b> Reading<'b> {
     }
 
     /// Reads a secret other than a private key. A warning is added where everyone can read the file.
-    pub(super) fn secret(&mut self, file: &Located<PathBuf>) -> Option<String> {
+    pub(super) fn secret(&mut self, file: &Located<PathBuf>) -> Option<Zeroizing<String>> {
         match files::read_secret(&file.value) {
             Ok(secret) => {
                 self.exposed(file, secret.exposed);
@@ -79,7 +81,12 @@ impl<'b> Reading<'b> {
         self.warnings.extend(unread.map(|unread| Warning::about(path.as_str(), unread.to_string()).at(&place)));
     }
 
-    fn exposed(&mut self, file: &Located<PathBuf>, exposed: bool) {
+    /// Adds a warning for a secret without which something may be missing; the reason begins with its name.
+    pub(super) fn unread_secret<T>(&mut self, place: &Located<T>, reason: String) {
+        self.warnings.push(Warning::new(reason).at(&Arc::from(place.path.as_str())));
+    }
+
+    pub(super) fn exposed(&mut self, file: &Located<PathBuf>, exposed: bool) {
         if exposed {
             self.warn(file, EXPOSED.into());
         }

@@ -55,7 +55,7 @@ fn does_a_part() -> bool {
                 assert!(error.to_string().ends_with(": the file system is read-only"), "{error}");
                 assert!(error.to_string().starts_with(&format!("{}/", place.display())), "{error}");
             }
-            assert_eq!(folder.read(Path::new("file")).unwrap().unwrap(), b"old");
+            assert_eq!(folder.read(Path::new("file")).unwrap().unwrap().as_slice(), b"old");
             for (below, what) in [("", "written to"), ("new", "made"), ("new/new", "made")] {
                 let error = usable(&place.join(below)).unwrap_err().to_string();
                 assert!(error.ends_with(&format!("cannot be {what}: the file system is read-only")), "{error}");
@@ -99,7 +99,7 @@ fn full(place: &Path) {
         assert_eq!(error.to_string(), expected);
     }
     for file in ["file", "a/b/tls.crt", "a/b/tls.key"] {
-        assert_eq!(folder.read(Path::new(file)).unwrap().unwrap(), b"old", "{file}");
+        assert_eq!(folder.read(Path::new(file)).unwrap().unwrap().as_slice(), b"old", "{file}");
     }
     assert_eq!(folder.tidy().unwrap(), 0, "nothing is left behind");
     folder.write(Path::new("file"), b"new").unwrap();
@@ -141,11 +141,11 @@ fn what_is_written_is_read_again_and_can_be_removed() {
     folder.remove(file).unwrap();
     for text in ["one", "", "three"] {
         folder.write(file, text.as_bytes()).unwrap();
-        assert_eq!(folder.read(file).unwrap().unwrap(), text.as_bytes());
+        assert_eq!(folder.read(file).unwrap().unwrap().as_slice(), text.as_bytes());
     }
     folder.replace(Path::new("a"), &[("x", b"1"), ("y", b"2")]).unwrap();
     assert_eq!(folder.read(file).unwrap(), None, "the whole folder is another one");
-    assert_eq!(folder.read(Path::new("a/y")).unwrap().unwrap(), b"2");
+    assert_eq!(folder.read(Path::new("a/y")).unwrap().unwrap().as_slice(), b"2");
     // A folder takes the place of a file, and a file never that of a folder.
     folder.replace(Path::new("a/x"), &[("z", b"3")]).unwrap();
     let error = folder.write(Path::new("a"), b"").unwrap_err().to_string();
@@ -383,7 +383,7 @@ fn a_process_that_is_killed_leaves_nothing_half() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        let file = folder.read(Path::new("file")).unwrap().map(|bytes| String::from_utf8(bytes).unwrap());
+        let file = folder.read(Path::new("file")).unwrap().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
         if let Some(file) = file {
             let one = &file[..file.len() / 1000];
             assert_eq!(file, one.repeat(1000));

@@ -11,4 +11,5 @@ pub mod select;
 pub mod source;
 pub mod stamp;
 pub mod store;
+pub mod unlock;
 pub mod x509;

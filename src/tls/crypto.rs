@@ -22,7 +22,7 @@ pub use record::{Aead, TAG_LEN};
 pub use seal::Cipher;
 pub use secret::{random, same_secret, warm_up};
 pub use signing::signing_key;
-pub use stretch::{Prf, stretch};
+pub use stretch::{Prf, scrypt, stretch};
 pub use verify::{Verified, verify};
 
 /// The crypto provider with its default suites and groups.

@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::server::{ProducesTickets, StoresServerSessions};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::tls::crypto::{self, Cipher};
 
@@ -53,7 +54,7 @@ struct Ring(Vec<(i64, Arc<TicketKey>)>);
 
 /// A secret in the format of HAProxy's `tls-ticket-keys`: 48 or 80 bytes. Both lengths are used in the same way here.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
+pub struct Secret(Zeroizing<Vec<u8>>);
 
 /// Why a text is not a list of secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -202,14 +203,14 @@ struct TicketKey {
 
 impl TicketKey {
     fn random() -> Option<Self> {
-        let (mut name, mut key) = ([0; 16], [0; 32]);
-        (crypto::random(&mut name) && crypto::random(&mut key)).then_some(())?;
+        let (mut name, mut key) = ([0; 16], Zeroizing::new([0; 32]));
+        (crypto::random(&mut name) && crypto::random(&mut *key)).then_some(())?;
         Some(Self { name, cipher: Cipher::new(&key)? })
     }
 
     fn derived(secret: &Secret, scope: &[u8]) -> Option<Self> {
         // The name depends on the scope too: all machines derive the same name, and a ticket of another scope has another.
-        let name = crypto::derive(&secret.0, SALT, &[b"name ", scope].concat())?;
+        let name = *crypto::derive(&secret.0, SALT, &[b"name ", scope].concat())?;
         let key = crypto::derive(&secret.0, SALT, &[b"key ", scope].concat())?;
         Some(Self { name, cipher: Cipher::new(&key)? })
     }
@@ -226,7 +227,7 @@ impl TicketKey {
 impl Secret {
     /// A new random secret of 80 bytes. `None` if the system has no random bytes.
     pub fn new() -> Option<Self> {
-        let mut bytes = vec![0; 80];
+        let mut bytes = Zeroizing::new(vec![0; 80]);
         crypto::random(&mut bytes).then_some(Self(bytes))
     }
 
@@ -242,7 +243,7 @@ impl Secret {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let bytes = BASE64.decode(line).map_err(|_| SecretError::NotBase64(index))?;
+            let bytes = Zeroizing::new(BASE64.decode(line).map_err(|_| SecretError::NotBase64(index))?);
             if ![48, 80].contains(&bytes.len()) {
                 return Err(SecretError::Length { line: index, found: bytes.len() });
             }

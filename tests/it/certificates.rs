@@ -112,7 +112,11 @@ const FAULTS: &[(&str, Spoil, &str)] = &[
         "bad.key: is cut short: the section \"PRIVATE KEY\" that begins at line 1 has no end line",
     ),
     ("a truncated certificate", |_, crt, _| cut(crt), "bad.crt: is cut short"),
-    ("an encrypted key", |_, _, key| encrypt(key), "bad.key: holds a private key that is encrypted with a passphrase"),
+    (
+        "an encrypted key",
+        |_, _, key| encrypt(key),
+        "bad.key: holds a private key that is encrypted with a passphrase, and none is given for it",
+    ),
     (
         "no key in the key file",
         |_, crt, key| {

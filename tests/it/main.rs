@@ -30,6 +30,7 @@ mod fairness;
 mod health;
 mod hello;
 mod host;
+mod keys;
 mod layers;
 mod limits;
 mod metrics;

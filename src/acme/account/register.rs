@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::jws::{self, Signer};
 use super::send::post;
+use zeroize::Zeroizing;
+
 use crate::acme::answer::Answer;
 use crate::acme::directory::Directory;
 use crate::acme::http::Http;
@@ -83,12 +85,13 @@ fn found(kept: &mut OfAccount, answer: &Answer) -> Result<String, Trouble> {
 }
 
 /// The key of a binding. Authorities give it in base64url; some with padding, some in the other alphabet.
-fn secret(authority: &Authority, eab: &Eab) -> Result<Vec<u8>, Trouble> {
+fn secret(authority: &Authority, eab: &Eab) -> Result<Zeroizing<Vec<u8>>, Trouble> {
     let key = format!("acme.{}.eab.key_file: {}", authority.name, eab.key_file.display());
     let read = files::read_secret(&eab.key_file);
     let read = read.map_err(|error| Trouble::new(format!("{key}: {}", files::reason(&error))))?;
-    let text = read.text.trim().trim_end_matches('=').replace('+', "-").replace('/', "_");
-    match URL_SAFE_NO_PAD.decode(text) {
+    let text = Zeroizing::new(read.text.trim().trim_end_matches('=').replace('+', "-"));
+    let text = Zeroizing::new(text.replace('/', "_"));
+    match URL_SAFE_NO_PAD.decode(&*text).map(Zeroizing::new) {
         Ok(secret) if !secret.is_empty() => Ok(secret),
         _ => Err(Trouble::new(format!("{key}: expected a key in base64url on one line"))),
     }

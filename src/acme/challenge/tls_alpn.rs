@@ -8,6 +8,7 @@ use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPa
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use tokio::time::{Instant, sleep};
+use zeroize::Zeroizing;
 
 use crate::acme::settings::Identifier;
 use crate::tls::crypto;
@@ -82,9 +83,9 @@ fn certificate(identifier: &Identifier, digest: &[u8]) -> Result<CertifiedKey, S
         return Err(format!("found a digest of {} bytes, expected 32", digest.len()));
     }
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
-    let key = KeyPair::generate().map_err(text)?;
-    let der = params.self_signed(&key).map_err(text)?.der().clone();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let key = Zeroizing::new(KeyPair::generate().map_err(text)?);
+    let der = params.self_signed(&*key).map_err(text)?.der().clone();
+    let key = Zeroizing::new(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())));
     let key = crypto::signing_key(&key).map_err(|error| error.to_string())?;
     Ok(CertifiedKey::new(vec![der], key))
 }

@@ -46,7 +46,7 @@ impl One {
 fn in_folder(folder: &Folder, wanted: &Wanted) -> Option<Facts> {
     let file = wanted.folder().join("tls.crt");
     match folder.read(&file) {
-        Ok(bytes) => bytes.as_deref().and_then(issued::facts),
+        Ok(bytes) => bytes.and_then(|bytes| issued::facts(&bytes)),
         Err(error) => {
             tracing::warn!(%wanted, %error, "a certificate cannot be read");
             None

@@ -5,6 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use zeroize::Zeroizing;
 
 use crate::acme::schedule::attempts::Attempts;
 
@@ -33,13 +34,13 @@ pub struct OfAccount {
     pub failing_since: Option<i64>,
 }
 
-/// A private key: PKCS#8 in DER, as base64url in the file.
+/// A private key: PKCS#8 in DER, as base64url in the file. It is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub Vec<u8>);
+pub struct Secret(pub Zeroizing<Vec<u8>>);
 
 impl OfAccount {
     /// An account that the authority does not know yet.
-    pub fn new(directory: &str, key: Vec<u8>) -> Self {
+    pub fn new(directory: &str, key: Zeroizing<Vec<u8>>) -> Self {
         Self {
             directory: directory.to_owned(),
             key: Secret(key),
@@ -62,14 +63,18 @@ impl fmt::Debug for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(&self.0))
+        serializer.serialize_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(&*self.0)))
     }
 }
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
         // Without the decoder's own error: it shows a byte of the key.
-        URL_SAFE_NO_PAD.decode(text).map(Self).map_err(|_| de::Error::custom("expected base64url"))
+        URL_SAFE_NO_PAD
+            .decode(&*text)
+            .map(Zeroizing::new)
+            .map(Self)
+            .map_err(|_| de::Error::custom("expected base64url"))
     }
 }

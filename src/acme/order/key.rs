@@ -1,11 +1,13 @@
 //! The private key of a certificate, and the request that is made with it. Must not know: orders, files.
 
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_RSA_SHA256, RsaKeySize, SanType};
+use zeroize::Zeroizing;
 
 use crate::acme::settings::{Identifier, KeyKind};
+use crate::tls::certificate::pem::{self, written};
 
 /// A new key, in PEM (PKCS#8). It takes seconds for the largest.
-pub(super) fn generate(kind: KeyKind) -> Result<String, String> {
+pub(super) fn generate(kind: KeyKind) -> Result<Zeroizing<String>, String> {
     let key = match kind {
         KeyKind::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
         KeyKind::EcdsaP384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
@@ -13,13 +15,16 @@ pub(super) fn generate(kind: KeyKind) -> Result<String, String> {
         KeyKind::Rsa3072 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072),
         KeyKind::Rsa4096 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096),
     };
-    Ok(key.map_err(|error| format!("no key can be made: {error}"))?.serialize_pem())
+    let key = Zeroizing::new(key.map_err(|error| format!("no key can be made: {error}"))?);
+    Ok(written::secret("PRIVATE KEY", key.serialized_der()))
 }
 
 /// A certificate signing request (RFC 2986) for these names, in DER.
 pub(super) fn request(pem: &str, identifiers: &[Identifier]) -> Result<Vec<u8>, String> {
     let text = |error: rcgen::Error| format!("no request can be made: {error}");
-    let key = KeyPair::from_pem(pem).map_err(text)?;
+    let keys = pem::read(pem.as_bytes()).map_err(|error| format!("the key of the order {error}"))?.keys;
+    let key = keys.first().ok_or("the file of the order's key holds none")?;
+    let key = Zeroizing::new(KeyPair::try_from(&**key).map_err(text)?);
     let mut params = CertificateParams::default();
     // RFC 8555 section 7.4: the names are in the extension. A common name holds 64 characters at most.
     params.distinguished_name = DistinguishedName::new();
@@ -29,7 +34,7 @@ pub(super) fn request(pem: &str, identifiers: &[Identifier]) -> Result<Vec<u8>, 
             Identifier::Ip(address) => SanType::IpAddress(*address),
         });
     }
-    Ok(params.serialize_request(&key).map_err(text)?.der().to_vec())
+    Ok(params.serialize_request(&*key).map_err(text)?.der().to_vec())
 }
 
 #[cfg(test)]

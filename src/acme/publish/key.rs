@@ -3,16 +3,17 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 use crate::acme::settings::TsigAlgorithm;
 use crate::words::Words;
 
-/// The contents of a file. Not `Debug`: the secret must never be shown.
+/// The contents of a file; the secret is wiped when it is dropped. Not `Debug`: it must never be shown.
 #[derive(PartialEq, Eq)]
 pub struct Key {
     /// Where the file names it.
     pub algorithm: Option<TsigAlgorithm>,
-    pub secret: Vec<u8>,
+    pub secret: Zeroizing<Vec<u8>>,
 }
 
 /// Reads the key called `name` out of a file's text. No error shows anything that could be a secret.
@@ -41,8 +42,8 @@ pub fn parse(text: &str, name: &str) -> Result<Key, String> {
     Ok(Key { algorithm: Some(algorithm), secret: secret(key.secret)? })
 }
 
-fn secret(text: &str) -> Result<Vec<u8>, String> {
-    match STANDARD.decode(text) {
+fn secret(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    match STANDARD.decode(text).map(Zeroizing::new) {
         Ok(secret) if !secret.is_empty() => Ok(secret),
         Ok(_) => Err("is empty, expected a secret in base64".into()),
         Err(_) => Err("is not base64 on one line, and no BIND key file either".into()),

@@ -82,7 +82,8 @@ fn signer(tsig: &Tsig) -> Result<TSigner, String> {
         TsigAlgorithm::HmacSha512 => Wire::HmacSha512,
     };
     let name = absolute("dns.tsig_name", &tsig.name)?;
-    TSigner::new(key.secret, algorithm, name, FUDGE).map_err(|error| at(error.to_string()))
+    // The library keeps a copy, and does not wipe it.
+    TSigner::new(key.secret.to_vec(), algorithm, name, FUDGE).map_err(|error| at(error.to_string()))
 }
 
 /// One message over TCP (RFC 7766 section 8).

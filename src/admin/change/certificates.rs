@@ -1,29 +1,35 @@
 //! Adds and removes certificates: checks, writes, reloads, and undoes the change where the reload fails. Must not know: how
 //! files are written, how a reload works.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
 use hyper::StatusCode;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
 
 use crate::admin::change::pair::{Change, Pair};
+use crate::admin::change::text::unescaped;
 use crate::admin::change::{folder, process};
 use crate::admin::request::answer::Answer;
 use crate::admin::view::listing;
+use crate::passphrase::Source as Passphrase;
 use crate::reload::control::Control;
 use crate::reload::report::Report;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::pem;
+use crate::tls::certificate::unlock;
 use crate::tls::handshake::never_served;
 
-/// The request to add a certificate, as sent. Not `Debug`: it contains a private key.
+/// The request to add a certificate, as sent. Not `Debug`: it contains a private key, which is wiped when it is dropped.
 struct Sent {
-    name: String,
-    certificate: String,
-    key: String,
+    name: Zeroizing<String>,
+    certificate: Zeroizing<String>,
+    key: Zeroizing<String>,
 }
 
 /// Adds a certificate to a listener, or replaces the one with that name.
@@ -35,7 +41,7 @@ pub(in crate::admin) async fn add(control: &Control, listener: &str, body: &[u8]
     let (config, name) = (Arc::clone(&control.status.borrow().config), listener.to_owned());
     let found = looked_up(move || {
         let (pair, replaces) = folder::to_write(&config, &name, &sent.name)?;
-        let built = sent.built(&pair)?;
+        let built = sent.built(&pair, &config.keys.passphrases)?;
         Ok((sent, pair, replaces, built))
     });
     let (sent, pair, replaces, built) = match found.await {
@@ -114,20 +120,25 @@ impl Sent {
     fn read(body: &[u8]) -> Result<Self, Answer> {
         // By hand: the errors of a derived deserializer quote what they found, which may be the key.
         let malformed = |message: &str| Answer::error(StatusCode::BAD_REQUEST, message);
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
+        let not_json = |error: serde_json::Error| {
             malformed(&format!("the body is not JSON, from line {}, column {}", error.line(), error.column()))
-        })?;
-        let Value::Object(mut fields) = value else { return Err(malformed(EXPECTED)) };
-        let mut text = |name| match fields.remove(name) {
-            Some(Value::String(text)) => Ok(text),
-            _ => Err(malformed(EXPECTED)),
+        };
+        // The values stay in the body: a parser that turned them into texts would leave parts of the key in memory.
+        let mut fields = match serde_json::from_slice::<HashMap<&str, &RawValue>>(body) {
+            Ok(fields) => fields,
+            Err(error) if error.is_data() => return Err(malformed(EXPECTED)),
+            Err(error) => return Err(not_json(error)),
+        };
+        let mut text = |name| {
+            let raw = fields.remove(name).and_then(|value| unescaped(value.get()));
+            raw.ok_or_else(|| malformed(EXPECTED))
         };
         let sent = Self { name: text("name")?, certificate: text("certificate")?, key: text("key")? };
         if fields.is_empty() { Ok(sent) } else { Err(malformed(EXPECTED)) }
     }
 
     /// The certificate as a reload will build it.
-    fn built(&self, pair: &Pair) -> Result<Certificate, Answer> {
+    fn built(&self, pair: &Pair, passphrases: &[Passphrase]) -> Result<Certificate, Answer> {
         let wrong = |field: &str, message: &dyn std::fmt::Display| {
             Answer::error(StatusCode::UNPROCESSABLE_ENTITY, &format!("{field}: {message}"))
         };
@@ -136,10 +147,11 @@ impl Sent {
             return Err(wrong("certificate", &"contains a private key, expected certificates only"));
         }
         let chain = pem::read(self.certificate.as_bytes()).map_err(|error| wrong("certificate", &error))?;
-        let key = pem::read(self.key.as_bytes()).map_err(|error| wrong("key", &error))?;
+        let key = pem::read_with_encrypted(self.key.as_bytes()).map_err(|error| wrong("key", &error))?;
+        let file = pair.folder.join(&pair.key);
+        let keys = unlock::keys(key, &file, passphrases).map_err(|error| wrong("key", &error))?;
         let label = pair.certificate_path().display().to_string();
-        Certificate::build(&label, chain.certificates, key.keys, None)
-            .map_err(|error| wrong("certificate and key", &error))
+        Certificate::build(&label, chain.certificates, keys, None).map_err(|error| wrong("certificate and key", &error))
     }
 }
 

@@ -7,6 +7,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, EXPECT};
 use hyper::{HeaderMap, StatusCode};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use crate::admin::request::answer::{Answer, JSON};
 
@@ -17,8 +18,13 @@ pub(in crate::admin) enum Wanted {
     No,
 }
 
-/// The whole body, or the answer that refuses it. Where it is not needed, the result is empty, but the limits apply.
-pub(in crate::admin) async fn read(body: Incoming, headers: &HeaderMap, wanted: Wanted) -> Result<Vec<u8>, Answer> {
+/// The whole body, or the answer that refuses it. Where it is not needed, the result is empty, but the limits apply. It is
+/// wiped when it is dropped, since it may hold a private key.
+pub(in crate::admin) async fn read(
+    body: Incoming,
+    headers: &HeaderMap,
+    wanted: Wanted,
+) -> Result<Zeroizing<Vec<u8>>, Answer> {
     let too_long = || {
         let message = format!("the body is longer than {} MiB", LONGEST >> 20);
         Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &message)
@@ -27,8 +33,10 @@ pub(in crate::admin) async fn read(body: Incoming, headers: &HeaderMap, wanted: 
         discard(body, headers).await;
         return Err(too_long());
     }
+    // With room for what a certificate and its key have: a vector that moves leaves its contents behind.
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or_default().max(USUAL);
     let mut body = body;
-    let (mut bytes, mut length) = (Vec::new(), 0);
+    let (mut bytes, mut length) = (Zeroizing::new(Vec::with_capacity(expected)), 0);
     let gathered = timeout(PATIENCE, async {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
@@ -75,5 +83,7 @@ pub(in crate::admin) fn is_json(headers: &HeaderMap) -> bool {
 
 /// Bytes. A chain and a key have some ten thousand.
 const LONGEST: usize = 1 << 20;
+/// Bytes that there is room for where the length is not announced.
+const USUAL: usize = 64 << 10;
 /// How long the whole body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);

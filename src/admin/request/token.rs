@@ -1,13 +1,14 @@
 //! The token that allows changes on TCP. Must not know: HTTP.
 
 use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 use crate::config::located::{ConfigError, Located};
 use crate::files;
 use crate::tls::crypto;
 
-/// A secret that is never shown.
-pub struct Token(String);
+/// A secret that is never shown, and wiped when it is dropped.
+pub struct Token(Zeroizing<String>);
 
 /// Reads a file that contains the token and nothing else. The configuration's validation checks its permissions.
 pub fn read(file: &Located<PathBuf>) -> Result<Token, ConfigError> {
@@ -24,7 +25,7 @@ pub fn read(file: &Located<PathBuf>) -> Result<Token, ConfigError> {
     if token.len() < SHORTEST {
         return Err(wrong(format!("found a token of {} characters", token.len())));
     }
-    Ok(Token(token.to_owned()))
+    Ok(Token(Zeroizing::new(token.to_owned())))
 }
 
 impl Token {

@@ -41,7 +41,7 @@ type Contents = Result<Vec<u8>, String>;
 impl<T> File<T> {
     fn current(&self, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<Arc<T>, String> {
         let at = |error: String| format!("{}: {error}", self.path.display());
-        let contents = files::read(&self.path, LARGEST).map(|contents| contents.bytes);
+        let contents = files::read(&self.path, LARGEST).map(|contents| contents.bytes.to_vec());
         let contents = contents.map_err(|error| at(files::reason(&error)));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((before, parsed)) = &*last

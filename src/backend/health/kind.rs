@@ -1,5 +1,7 @@
 //! What a check requires of a server. Must not know: how it is checked, how often.
 
+use zeroize::Zeroizing;
+
 /// What a check requires.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -33,7 +35,7 @@ pub struct Ldap {
 
 /// A password. It is never shown.
 #[derive(PartialEq, Eq)]
-pub struct Password(pub Vec<u8>);
+pub struct Password(pub Zeroizing<Vec<u8>>);
 
 impl std::fmt::Debug for Password {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

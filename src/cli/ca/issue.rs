@@ -94,7 +94,7 @@ pub(super) fn sign(sign: &Sign, now: i64) -> Result<(), AuthorityError> {
     let allowed = identities(&sign.names, purpose)?;
     let bytes = match pipe::is_read_once(&sign.request) {
         true => pipe::read_once(&sign.request, files::LARGEST_SECRET).map(String::into_bytes),
-        false => files::read(&sign.request, files::LARGEST_SECRET).map(|contents| contents.bytes),
+        false => files::read(&sign.request, files::LARGEST_SECRET).map(|contents| contents.bytes.to_vec()),
     };
     let bytes = bytes.map_err(|error| wrong(files::reason(&error)))?;
     let request = request::read(&bytes, purpose).map_err(wrong)?;

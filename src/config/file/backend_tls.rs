@@ -3,6 +3,7 @@
 use crate::config::decode::Table;
 use crate::config::located::Located;
 use crate::config::values::health::Pinned;
+use crate::passphrase::Source as Passphrase;
 use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy::aws;
 
@@ -15,6 +16,7 @@ pub struct Tls {
     pub server_name: Option<Located<String>>,
     pub cert: Option<Located<String>>,
     pub key: Option<Located<String>>,
+    pub passphrase: Option<Located<Passphrase>>,
     pub policy: Located<String>,
     pub alpn: Located<Alpn>,
 }
@@ -28,6 +30,7 @@ impl Tls {
             server_name: table.optional("server_name"),
             cert: table.optional("cert"),
             key: table.optional("key"),
+            passphrase: table.optional("passphrase"),
             policy: table.or("policy", aws::DEFAULT.to_owned()),
             alpn: table.or("alpn", Alpn::Fixed(Vec::new())),
         }

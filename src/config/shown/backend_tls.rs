@@ -20,6 +20,7 @@ pub(super) fn table(tls: &Tls) -> Table {
         .key("server_name", server_name.to_str())
         .key("cert", half("cert"))
         .key("key", half("key"))
+        .key("passphrase", half("passphrase"))
         .key("policy", &*policy.name)
         .key("alpn", alpn)
 }

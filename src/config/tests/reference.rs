@@ -15,7 +15,7 @@ fn the_reference_says_what_the_code_does() {
 fn the_reference_holds_every_key_the_code_knows() {
     // A section's error lists the keys that were asked for.
     let unknown = format!(
-        "zzz = 1\n[admin]\nzzz = 1\n[log]\nzzz = 1\n[process]\nzzz = 1\n[runtime]\nzzz = 1\n[resolver]\nzzz = 1\n[state]\nzzz = 1\n[acme.x]\nzzz = 1\n[policy.x]\nzzz = 1\n{}{}",
+        "zzz = 1\n[admin]\nzzz = 1\n[log]\nzzz = 1\n[process]\nzzz = 1\n[runtime]\nzzz = 1\n[resolver]\nzzz = 1\n[state]\nzzz = 1\n[keys]\nzzz = 1\n[acme.x]\nzzz = 1\n[policy.x]\nzzz = 1\n{}{}",
         REQUIRED.replace("[[listener]]", "[[listener]]\nzzz = 1").replace(
             "[backend.directory]",
             "[backend.directory.health]\ntype = \"tcp\"\nzzz = 1\n[backend.directory.tls]\nca = \"a\"\nserver_name = \"a\"\nzzz = 1\n[backend.directory]\nzzz = 1"

@@ -58,7 +58,14 @@ pub(super) fn validated(
         (Some(cert), Some(key)) => {
             // It is never chosen by name: a server requests any certificate.
             let names = Some(Vec::new());
-            let pair = Pair { cert: cert.value.into(), key: key.value.into(), chain: None, names, default: false };
+            let pair = Pair {
+                cert: cert.value.into(),
+                key: key.value.into(),
+                chain: None,
+                names,
+                default: false,
+                passphrase: tls.passphrase.map(|passphrase| passphrase.value),
+            };
             Some(Located { value: Source::pair(pair).below(folder), at: cert.at, path: cert.path })
         }
         (Some(alone), None) => {
@@ -69,7 +76,14 @@ pub(super) fn validated(
             errors.push(alone.error("is given without its certificate (expected cert = \"x.crt\" as well)"));
             None
         }
-        (None, None) => None,
+        (None, None) => {
+            if let Some(alone) = tls.passphrase {
+                errors.push(
+                    alone.error("is given without a key (expected cert = \"x.crt\" and key = \"x.key\" as well)"),
+                );
+            }
+            None
+        }
     };
     let policy = policies.named(&tls.policy, errors);
     let ca = tls.ca.map(|written| paths::file(written, folder));

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 use crate::acme::settings::KeyKind;
 use crate::config::decode::Value;
 use crate::credential;
+use crate::passphrase::{self, Source as Passphrase};
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::source::Source;
 use crate::tls::certificate::source::pair::Pair;
@@ -40,7 +41,7 @@ pub struct Asked {
 }
 
 impl Value for CertificateSource {
-    const EXPECTED: &'static str = "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and optionally chain = \"x.pem\", names = [\"…\"], default = true) or { acme = \"NAME\", names = [\"…\"] } (and optionally keys = [\"ecdsa-p256\", \"rsa-2048\"])";
+    const EXPECTED: &'static str = "a path, or a table such as { cert = \"x.crt\", key = \"x.key\" } (and optionally chain = \"x.pem\", names = [\"…\"], default = true, passphrase = \"file:PATH\") or { acme = \"NAME\", names = [\"…\"] } (and optionally keys = [\"ecdsa-p256\", \"rsa-2048\"])";
 
     const TYPES: &'static [&'static str] = &["string", "object"];
 
@@ -56,9 +57,9 @@ impl Value for CertificateSource {
     }
 }
 
-/// `{ cert, key, chain, names, default }`
+/// `{ cert, key, chain, names, default, passphrase }`
 fn pair(table: &DeTable<'_>) -> Option<Result<Pair, Vec<String>>> {
-    expect_only(table, &["cert", "key", "chain", "names", "default"])?;
+    expect_only(table, &["cert", "key", "chain", "names", "default", "passphrase"])?;
     let path = |key| text(table, key).map(PathBuf::from);
     let names = match table.contains_key("names") {
         true => names(&texts(table, "names")?).map(Some),
@@ -73,14 +74,22 @@ fn pair(table: &DeTable<'_>) -> Option<Result<Pair, Vec<String>>> {
         false => None,
     };
     let (cert, key) = (path("cert")?, text(table, "key")?);
-    let key = credential::path(key).unwrap_or_else(|| Ok(key.into()));
-    Some(match (names, key) {
-        (Ok(names), Ok(key)) => Ok(Pair { cert, key, chain, names, default }),
-        (names, key) => {
-            let fault = key.err().map(|why| format!("key: {why}"));
-            Err(names.err().into_iter().flatten().chain(fault).collect())
+    let key = credential::path(key).unwrap_or_else(|| Ok(key.into())).map_err(|why| format!("key: {why}"));
+    let passphrase = match table.contains_key("passphrase") {
+        true => Some(text(table, "passphrase")?),
+        false => None,
+    };
+    let passphrase = passphrase.map(|text| Passphrase::parse(text).ok_or_else(|| not_a_passphrase(text))).transpose();
+    Some(match (names, key, passphrase) {
+        (Ok(names), Ok(key), Ok(passphrase)) => Ok(Pair { cert, key, chain, names, default, passphrase }),
+        (names, key, passphrase) => {
+            Err(names.err().into_iter().flatten().chain(key.err()).chain(passphrase.err()).collect())
         }
     })
+}
+
+fn not_a_passphrase(text: &str) -> String {
+    format!("passphrase: found {text:?}, expected {}", passphrase::EXPECTED)
 }
 
 /// `{ acme, names, keys }`

@@ -94,7 +94,9 @@ async fn run_program(grants: &Grants, reply: OwnedFd, path: &Path, arguments: &[
     let Ok(reply) = socket::watch(reply, Interest::READABLE) else { return };
     let limit = limit.min(LONGEST);
     // Nothing is sent there: nobody waits any longer.
-    let unwanted = async { drop(said(&reply).await) };
+    let unwanted = async {
+        let _ = said(&reply).await;
+    };
     let ended = program::run(path, arguments, limit, grants.user(), unwanted).await;
     match ended {
         Ok(program::Output { status, stdout, stderr }) => {

@@ -12,6 +12,7 @@ use x509_parser::prelude::X509Certificate;
 use crate::tls::certificate::chain;
 use crate::tls::certificate::chain::{Anchors, Chain, End, Verify};
 use crate::tls::certificate::name::Name;
+use crate::tls::certificate::pem::Key;
 use crate::tls::certificate::x509;
 use crate::tls::crypto::{self, Verified};
 use algorithm::{Hash, KeyType};
@@ -76,7 +77,7 @@ impl Certificate {
     pub fn build(
         label: &str,
         certificates: Vec<CertificateDer<'static>>,
-        keys: Vec<PrivateKeyDer<'static>>,
+        keys: Vec<Key>,
         names: Option<Vec<Name>>,
     ) -> Result<Self, CertificateError> {
         if certificates.is_empty() {
@@ -160,7 +161,7 @@ impl Certificate {
     }
 }
 
-fn the_only(mut keys: Vec<PrivateKeyDer<'static>>) -> Result<PrivateKeyDer<'static>, CertificateError> {
+fn the_only(mut keys: Vec<Key>) -> Result<Key, CertificateError> {
     match (keys.pop(), keys.len()) {
         (None, _) => Err(CertificateError::NoKey),
         (Some(key), 0) => Ok(key),

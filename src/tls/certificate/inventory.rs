@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::files;
 use crate::tls::certificate::certified;
@@ -143,6 +144,6 @@ fn found(path: &Path, text: &[u8], certificates: &[CertificateDer<'_>]) -> (Opti
     }
 }
 
-fn contents(path: &Path) -> io::Result<Vec<u8>> {
+fn contents(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     files::read(path, files::LARGEST_CERTIFICATES).map(|contents| contents.bytes)
 }

@@ -7,9 +7,11 @@
 
 use rustls::pki_types::pem as canonical;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
 mod der;
 pub mod error;
+mod secret;
 mod sections;
 pub mod written;
 
@@ -17,13 +19,18 @@ use der::Kind;
 use error::{PassedOver, PemError};
 use sections::{Part, Parts};
 
+/// A private key, which is wiped when it is dropped.
+pub type Key = Zeroizing<PrivateKeyDer<'static>>;
+
 /// What a file holds.
 #[derive(Debug, Default)]
 pub struct Contents {
     pub certificates: Vec<CertificateDer<'static>>,
     /// For each of the certificates, the line where it begins.
     pub lines: Vec<usize>,
-    pub keys: Vec<PrivateKeyDer<'static>>,
+    pub keys: Vec<Key>,
+    /// Private keys that are encrypted with a passphrase (PKCS#8, in DER), if there is none that is not.
+    pub encrypted: Vec<Vec<u8>>,
     /// Lists of revoked certificates.
     pub crls: Vec<CertificateRevocationListDer<'static>>,
     /// Parts that were not read although they may have been meant to be. Requests, parameters and public keys are not
@@ -31,16 +38,27 @@ pub struct Contents {
     pub passed_over: Vec<PassedOver>,
 }
 
-/// Reads certificates and keys. A file whose only private key cannot be used is an error.
+/// Reads certificates and keys. A file whose only private key cannot be used, or is encrypted, is an error.
 pub fn read(bytes: &[u8]) -> Result<Contents, PemError> {
+    let contents = read_with_encrypted(bytes)?;
+    if contents.encrypted.is_empty() { Ok(contents) } else { Err(PemError::Encrypted) }
+}
+
+/// The same for a caller who may have the passphrase of an encrypted key.
+pub fn read_with_encrypted(bytes: &[u8]) -> Result<Contents, PemError> {
     let mut found = Found::of(bytes)?;
     // Beside a usable key, another one is only reported: the certificate can be served.
     let usable = !found.contents.keys.is_empty();
     for unread in found.unusable_keys {
-        match unread.what == ENCRYPTED {
-            _ if usable => found.contents.passed_over.push(unread),
-            true => return Err(PemError::Encrypted),
+        match usable {
+            true => found.contents.passed_over.push(unread),
             false => return Err(PemError::Key(unread)),
+        }
+    }
+    for (line, der) in found.encrypted_keys {
+        match usable {
+            true => found.contents.passed_over.push(unread(line, ENCRYPTED)),
+            false => found.contents.encrypted.push(der),
         }
     }
     let lists = found.list_lines.iter();
@@ -86,7 +104,8 @@ impl Contents {
     /// An error where nothing was read although something was found.
     fn something(mut self) -> Result<Self, PemError> {
         self.bound();
-        let nothing = self.certificates.is_empty() && self.keys.is_empty() && self.crls.is_empty();
+        let no_key = self.keys.is_empty() && self.encrypted.is_empty();
+        let nothing = self.certificates.is_empty() && no_key && self.crls.is_empty();
         match self.passed_over.first() {
             Some(first) if nothing => Err(PemError::Unread(first.clone())),
             _ => Ok(self),
@@ -99,6 +118,8 @@ impl Contents {
 struct Found {
     contents: Contents,
     unusable_keys: Vec<PassedOver>,
+    /// Each with its line.
+    encrypted_keys: Vec<(usize, Vec<u8>)>,
     /// Where the lists of revoked certificates begin.
     list_lines: Vec<usize>,
 }
@@ -144,7 +165,7 @@ impl Found {
                 let what = "it is DER, and neither a certificate nor a private key nor a list of revoked certificates";
                 self.contents.passed_over.push(unread(1, what));
             }
-            kind => self.key(1, kind, bytes.to_vec()),
+            kind => self.key(1, kind, Zeroizing::new(bytes.to_vec())),
         }
         Ok(())
     }
@@ -175,17 +196,19 @@ impl Found {
                 self.unusable_keys.push(unread(line, OPENSSH));
                 Ok(())
             }
-            "ENCRYPTED PRIVATE KEY" => {
-                self.unusable_keys.push(unread(line, ENCRYPTED));
+            _ if body.encrypted && is_private_key(label) => {
+                self.unusable_keys.push(unread(line, TRADITIONAL));
                 Ok(())
             }
-            _ if body.encrypted && is_private_key(label) => {
-                self.unusable_keys.push(unread(line, ENCRYPTED));
+            "ENCRYPTED PRIVATE KEY" => {
+                let der = secret::decoded(&body.base64).filter(|der| !der.is_empty());
+                let mut der = der.ok_or_else(|| not_base64(line, label))?;
+                self.encrypted_keys.push((line, std::mem::take(&mut *der)));
                 Ok(())
             }
             _ if is_private_key(label) => {
-                // One label for all kinds of key: it makes the decoder treat them as secrets.
-                let der = decoded(line, label, "PRIVATE KEY", body)?;
+                let der = secret::decoded(&body.base64).filter(|der| !der.is_empty());
+                let der = der.ok_or_else(|| not_base64(line, label))?;
                 self.key(line, der::kind(&der), der);
                 Ok(())
             }
@@ -228,12 +251,14 @@ impl Found {
 
     /// A key's kind is that of its content, not of its label: OpenSSL reads PKCS#8 under `RSA PRIVATE KEY`, and PKCS#1
     /// under `PRIVATE KEY`.
-    fn key(&mut self, line: usize, kind: Kind, der: Vec<u8>) {
+    fn key(&mut self, line: usize, kind: Kind, mut der: Zeroizing<Vec<u8>>) {
+        // It moves, and is not copied.
+        let mut whole = || std::mem::take(&mut *der);
         let unusable = match kind {
-            Kind::Pkcs8 => return self.contents.keys.push(PrivateKeyDer::Pkcs8(der.into())),
-            Kind::Pkcs1 => return self.contents.keys.push(PrivateKeyDer::Pkcs1(der.into())),
-            Kind::Sec1 => return self.contents.keys.push(PrivateKeyDer::Sec1(der.into())),
-            Kind::Encrypted => ENCRYPTED,
+            Kind::Pkcs8 => return self.contents.keys.push(Zeroizing::new(PrivateKeyDer::Pkcs8(whole().into()))),
+            Kind::Pkcs1 => return self.contents.keys.push(Zeroizing::new(PrivateKeyDer::Pkcs1(whole().into()))),
+            Kind::Sec1 => return self.contents.keys.push(Zeroizing::new(PrivateKeyDer::Sec1(whole().into()))),
+            Kind::Encrypted => return self.encrypted_keys.push((line, whole())),
             Kind::MultiPrime => MULTI_PRIME,
             Kind::Dsa => "it is for DSA, expected RSA, ECDSA or Ed25519",
             _ => "it is no private key in PKCS#8, PKCS#1 or SEC1",
@@ -242,10 +267,10 @@ impl Found {
     }
 }
 
-/// Decodes base64 under the label `known`: private keys in a time that does not depend on their bits.
+/// Decodes base64 under the label `known`, which is not a private key's.
 fn decoded(line: usize, label: &str, known: &str, body: &sections::Body) -> Result<Vec<u8>, PemError> {
     let syntax = |fault: &str| PemError::Syntax(format!("line {line}: the section \"{label}\" {fault}"));
-    if body.encrypted && known != "PRIVATE KEY" {
+    if body.encrypted {
         return Err(syntax("is encrypted"));
     }
     // The decoder is strict, so it gets a section in the canonical form, without what OpenSSL tolerates.
@@ -258,6 +283,10 @@ fn decoded(line: usize, label: &str, known: &str, body: &sections::Body) -> Resu
         Err(canonical::Error::SectionTooLarge) => Err(syntax("is larger than 256 MiB")),
         Err(_) => Err(syntax("is not base64")),
     }
+}
+
+fn not_base64(line: usize, label: &str) -> PemError {
+    PemError::Syntax(format!("line {line}: the section \"{label}\" is empty, or not base64"))
 }
 
 /// OpenSSL writes `RSA `, `EC `, `DSA `, `ED25519 ` … before `PRIVATE KEY`, or nothing.
@@ -278,7 +307,8 @@ fn unread(line: usize, what: &str) -> PassedOver {
 /// Parts of one file that are reported one by one.
 const MOST_NAMED: usize = 20;
 
-const ENCRYPTED: &str = "a private key is encrypted with a passphrase";
+const ENCRYPTED: &str = "a private key is encrypted with a passphrase, and not read beside one that is not";
+const TRADITIONAL: &str = "it is encrypted in the old form of OpenSSL (\"Proc-Type: 4,ENCRYPTED\"), expected PKCS#8 (\"openssl pkcs8 -topk8 -in OLD -out NEW\" converts it)";
 const OPENSSH: &str =
     "it is in OpenSSH's own form, expected PKCS#8, PKCS#1 or SEC1 (\"ssh-keygen -p -m PKCS8\" converts it)";
 const MULTI_PRIME: &str = "it is an RSA key of more than two primes, expected two";

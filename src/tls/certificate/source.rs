@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::passphrase::Source as Passphrase;
 use crate::tls::certificate::store::Loading;
 use crate::tls::certificate::store::error::StoreError;
 use crate::tls::certificate::store::loaded::Loaded;
@@ -66,6 +67,14 @@ impl Source {
     /// The files and folders in which a change may lead to other certificates.
     pub fn watched(&self) -> Watched {
         self.kind().watched()
+    }
+
+    /// The passphrase that is for its key alone.
+    pub fn passphrase(&self) -> Option<&Passphrase> {
+        match &self.0 {
+            Any::Pair(pair) => pair.passphrase.as_ref(),
+            Any::Path(_) | Any::Ordered(_) => None,
+        }
     }
 
     /// The source in JSON, with the keys of the configuration: a text, or an object. Paths are shown, never the contents of

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::files;
+use crate::passphrase::Source;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select::Entry;
 use crate::tls::certificate::stamp::Stamp;
+use crate::tls::certificate::unlock::{Refused, Unlocking};
 use content::Content;
 use error::StoreError;
 use loaded::Item;
@@ -31,6 +33,7 @@ pub struct Store {
     plain: HashMap<PathBuf, Plain>,
     /// The content of files that are not part of any certificate.
     looked_at: HashMap<PathBuf, (Option<Stamp>, Content)>,
+    refused: Refused,
 }
 
 /// A file whose bytes are returned unchanged.
@@ -58,6 +61,7 @@ pub struct Loading<'s> {
     after: Store,
     trust: Trust,
     now: SystemTime,
+    unlocking: Unlocking<'s>,
 }
 
 /// Certificates that came from folders, by their places.
@@ -73,8 +77,9 @@ impl Store {
         self.kept.iter().map(|(origin, kept)| (Arc::as_ptr(&kept.certificate), origin.key_file())).collect()
     }
 
-    /// Begins a load at `now`, which takes over from this store what did not change.
-    pub fn loading(&self, trust: Trust, now: SystemTime) -> Loading<'_> {
+    /// Begins a load at `now`, which takes over from this store what did not change. `passphrases` are for keys that are
+    /// encrypted.
+    pub fn loading<'s>(&'s self, trust: Trust, now: SystemTime, passphrases: &'s [Source]) -> Loading<'s> {
         let mut known = Known::default();
         // Folders make no origins with names or a chain: those are from the configuration.
         for (origin, kept) in self.kept.iter().filter(|(origin, _)| origin.names.is_none() && origin.chain.is_none()) {
@@ -83,7 +88,8 @@ impl Store {
                 known.in_folder.entry(folder).or_default().push(origin);
             }
         }
-        Loading { before: self, known, after: Self::default(), trust, now }
+        let unlocking = Unlocking::new(passphrases, &self.refused);
+        Loading { before: self, known, after: Self::default(), trust, now, unlocking }
     }
 }
 
@@ -103,7 +109,7 @@ impl<'s> Loading<'s> {
                 let read = files::read(path, files::LARGEST_LIST);
                 let read = read.map_err(|error| StoreError::Read(path.to_owned(), error))?.bytes;
                 let same = before.filter(|plain| *plain.bytes == *read);
-                same.map_or_else(|| read.into(), |plain| Arc::clone(&plain.bytes))
+                same.map_or_else(|| read.as_slice().into(), |plain| Arc::clone(&plain.bytes))
             }
         };
         self.after.plain.insert(path.to_owned(), Plain { bytes: Arc::clone(&bytes), stamp });
@@ -112,7 +118,7 @@ impl<'s> Loading<'s> {
 
     /// The store of everything that was loaded.
     pub fn finish(self) -> Store {
-        self.after
+        Store { refused: self.unlocking.into_refused(), ..self.after }
     }
 
     /// Keeps a certificate for the next load, and returns it. `named`: whether the operator named it.

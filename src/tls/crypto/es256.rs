@@ -1,6 +1,7 @@
 //! Keys that sign as JWS has it with ES256. Must not know: what is signed, who asks for it.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use zeroize::Zeroizing;
 
 /// An ECDSA key on P-256 that signs as JWS has it (RFC 7518 section 3.4).
 pub struct Es256(EcdsaKeyPair);
@@ -11,10 +12,10 @@ impl Es256 {
         EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).ok().map(Self)
     }
 
-    /// A new key, in PKCS#8. `None` if there are no random bytes.
-    pub fn generate() -> Option<Vec<u8>> {
+    /// A new key, in PKCS#8, which is wiped when it is dropped. `None` if there are no random bytes.
+    pub fn generate() -> Option<Zeroizing<Vec<u8>>> {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok()?;
-        Some(key.to_pkcs8v1().ok()?.as_ref().to_vec())
+        Some(Zeroizing::new(key.to_pkcs8v1().ok()?.as_ref().to_vec()))
     }
 
     /// The coordinates of the public half, 32 bytes each.

@@ -1,6 +1,7 @@
 //! SHA-256, HMAC and HKDF. Must not know: what is hashed.
 
 use aws_lc_rs::hkdf;
+use zeroize::Zeroizing;
 
 /// SHA-256, for fingerprints and identities.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -9,8 +10,8 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
-/// HKDF with SHA-256 (RFC 5869): `N` bytes, at most 8160. `None` if `N` is larger.
-pub fn derive<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Option<[u8; N]> {
+/// HKDF with SHA-256 (RFC 5869): `N` bytes, at most 8160, which are wiped when they are dropped. `None` if `N` is larger.
+pub fn derive<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Option<Zeroizing<[u8; N]>> {
     // aws-lc takes the length as a type of its own.
     struct Length(usize);
     impl hkdf::KeyType for Length {
@@ -18,9 +19,9 @@ pub fn derive<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Option
             self.0
         }
     }
-    let mut derived = [0; N];
+    let mut derived = Zeroizing::new([0; N]);
     let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(secret);
-    extracted.expand(&[info], Length(N)).ok()?.fill(&mut derived).ok()?;
+    extracted.expand(&[info], Length(N)).ok()?.fill(&mut *derived).ok()?;
     Some(derived)
 }
 

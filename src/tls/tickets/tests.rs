@@ -15,7 +15,7 @@ fn clock() -> i64 {
 const SETTINGS: Settings = Settings { lifetime: Duration::from_secs(100), rotation: Duration::from_secs(50) };
 
 fn secrets(count: usize) -> Vec<Secret> {
-    (0..count).map(|number| Secret(vec![number as u8 + 1; if number % 2 == 0 { 48 } else { 80 }])).collect()
+    (0..count).map(|number| Secret(vec![number as u8 + 1; if number % 2 == 0 { 48 } else { 80 }].into())).collect()
 }
 
 fn shared(secrets: &[Secret], scope: &[u8]) -> Tickets {

@@ -68,9 +68,8 @@ fn keys_that_openssl_encrypted_are_read() {
     let encrypted = tool::run("openssl", &scrypt, &plain);
     assert!(encrypted.status.success(), "{}", shown(&encrypted));
     write_private(&ca.path("ca/ca.key"), &String::from_utf8(encrypted.stdout).unwrap());
-    let output = with_environment(&ca, Some(PASSPHRASE), &["renew", "ca"]);
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && error.contains("ca/ca.key") && error.contains("scrypt"), "{error}");
+    let renewed = with_environment(&ca, Some(PASSPHRASE), &["renew", "ca"]);
+    assert!(renewed.status.success(), "{}", shown(&renewed));
 }
 
 #[test]

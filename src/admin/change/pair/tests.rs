@@ -67,7 +67,7 @@ fn pem_pair() -> (String, String) {
 /// The certificate that a program which starts now would serve.
 fn served(folder: &TempDir) -> Option<[u8; 32]> {
     let store = Store::default();
-    let mut loading = store.loading(Trust::Bytes, SystemTime::now());
+    let mut loading = store.loading(Trust::Bytes, SystemTime::now(), &[]);
     let loaded = Source::path(folder.path().to_owned()).load(&mut loading).unwrap();
     assert!(loaded.failures.is_empty(), "{:?}", loaded.failures);
     assert!(loaded.items.len() <= 1);

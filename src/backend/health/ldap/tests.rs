@@ -22,7 +22,7 @@ fn entry() -> Vec<u8> {
 }
 
 fn binding() -> Ldap {
-    Ldap { bind: Some((DN.into(), Password(b"a secret".to_vec()))) }
+    Ldap { bind: Some((DN.into(), Password(b"a secret".to_vec().into()))) }
 }
 
 const ROOT: Ldap = Ldap { bind: None };

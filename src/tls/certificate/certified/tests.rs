@@ -16,7 +16,7 @@ fn self_signed(params: &CertificateParams, key: &KeyPair) -> CertificateDer<'sta
     params.self_signed(key).unwrap().der().clone()
 }
 
-fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
+fn private(key: &KeyPair) -> Key {
     pem::read(key.serialize_pem().as_bytes()).unwrap().keys.pop().unwrap()
 }
 
@@ -222,7 +222,7 @@ fn what_does_not_make_a_pair_is_refused_by_name() {
     assert_eq!(build(vec![leaf()], vec![private(&other)]), CertificateError::KeyMismatch);
     assert!(matches!(build(vec![b"junk".to_vec().into()], vec![private(&key)]), CertificateError::BadCertificate(_)));
     let junk = PrivateKeyDer::Pkcs8(b"junk".to_vec().into());
-    assert!(matches!(build(vec![leaf()], vec![junk]), CertificateError::BadKey(_)));
+    assert!(matches!(build(vec![leaf()], vec![junk.into()]), CertificateError::BadKey(_)));
     assert_eq!(load(&params(&[]), &key).unwrap_err(), CertificateError::NoNames);
 }
 
@@ -321,7 +321,7 @@ fn a_private_key_with_the_parameters_of_a_curve_is_named() {
     let pkcs8 = sequence(&[&[2, 1, 0][..], &sequence(&[EC_OID, &parameters].concat()), &element(4, &[0])].concat());
     let sec1 = sequence(&[&[2, 1, 1][..], &element(4, &[7; 32]), &element(0xa0, &parameters)].concat());
     for der in [PrivateKeyDer::Pkcs8(pkcs8.into()), PrivateKeyDer::Sec1(sec1.into())] {
-        let error = Certificate::build("test", vec![leaf.clone()], vec![der], None).unwrap_err();
+        let error = Certificate::build("test", vec![leaf.clone()], vec![der.into()], None).unwrap_err();
         assert!(
             matches!(&error, CertificateError::BadKey(what) if what.starts_with("it has the parameters")),
             "{error}"

@@ -31,7 +31,7 @@ pub enum PemError {
     #[error("is {0}, expected PEM; convert it with \"{1}\"")]
     Form(&'static str, &'static str),
     #[error(
-        "holds a private key that is encrypted with a passphrase, which tlsgate cannot ask for; decrypt it with \"openssl pkey\""
+        "holds a private key that is encrypted with a passphrase, and none is known here (\"openssl pkey\" decrypts it)"
     )]
     Encrypted,
     #[error("holds a private key that cannot be used: {0}")]

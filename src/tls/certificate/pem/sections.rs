@@ -5,6 +5,8 @@
 //! break, in indented text, with line breaks of any kind. A mark that follows other text on its line counts only if a whole
 //! section follows it, since it may be a comment.
 
+use zeroize::Zeroizing;
+
 use crate::tls::certificate::pem::error::{PassedOver, PemError};
 
 /// The parts of a text, in its order.
@@ -23,8 +25,8 @@ pub(super) enum Part {
 /// The text between the marks of a section.
 #[derive(Debug, Default)]
 pub(super) struct Body {
-    /// Without blanks and line breaks, and without headers.
-    pub base64: Vec<u8>,
+    /// Without blanks and line breaks, and without headers. Wiped when it is dropped, since it may be a private key.
+    pub base64: Zeroizing<Vec<u8>>,
     /// Whether a header marks it as encrypted (RFC 1421 section 4.6.1.1).
     pub encrypted: bool,
 }
@@ -218,7 +220,8 @@ fn matters(label: &[u8]) -> bool {
 /// Removes headers and blanks. `None` where the rest is not base64.
 fn read_body(text: &[u8]) -> Option<Body> {
     let (headers, text) = split_headers(text)?;
-    let mut body = Body { base64: Vec::with_capacity(text.len()), encrypted: headers.is_some_and(is_encrypted) };
+    let mut body =
+        Body { base64: Zeroizing::new(Vec::with_capacity(text.len())), encrypted: headers.is_some_and(is_encrypted) };
     for line in text.split(|byte| is_break(*byte)) {
         // As OpenSSL does: what is not visible ASCII at the end of a line is removed.
         let end = line.iter().rposition(|byte| !is_noise(*byte)).map_or(0, |last| last + 1);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::passphrase::Source as Passphrase;
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::source::kind::{Kind, Watched};
 use crate::tls::certificate::store::Loading;
@@ -22,12 +23,20 @@ pub struct Pair {
     pub names: Option<Vec<Name>>,
     /// Whether clients get it that send no server name, or one that no certificate has.
     pub default: bool,
+    /// The passphrase of an encrypted key, besides those for all keys.
+    pub passphrase: Option<Passphrase>,
 }
 
 impl Kind for Pair {
     fn load(&self, loading: &mut Loading<'_>) -> Result<Loaded, StoreError> {
-        let Self { cert, key, chain, names, default } = self;
-        let origin = Origin { cert: cert.clone(), key: Some(key.clone()), chain: chain.clone(), names: names.clone() };
+        let Self { cert, key, chain, names, default, passphrase } = self;
+        let origin = Origin {
+            cert: cert.clone(),
+            key: Some(key.clone()),
+            chain: chain.clone(),
+            names: names.clone(),
+            passphrase: passphrase.clone(),
+        };
         let kept = loading.current(&origin)?;
         let mut item = loading.keep(origin, kept, true);
         item.entry.default = *default;
@@ -35,12 +44,13 @@ impl Kind for Pair {
     }
 
     fn watched(&self) -> Watched {
-        let files = [Some(&self.cert), Some(&self.key), self.chain.as_ref()];
-        Watched { files: files.into_iter().flatten().cloned().collect(), folders: Vec::new() }
+        let files = [Some(&self.cert), Some(&self.key), self.chain.as_ref()].into_iter().flatten().cloned();
+        let passphrase = self.passphrase.as_ref().and_then(Passphrase::file);
+        Watched { files: files.chain(passphrase).collect(), folders: Vec::new() }
     }
 
     fn shown(&self) -> Value {
-        let Self { cert, key, chain, names, default } = self;
+        let Self { cert, key, chain, names, default, passphrase } = self;
         let mut shown = json!({
             "cert": cert.display().to_string(),
             "key": key.display().to_string(),
@@ -52,6 +62,9 @@ impl Kind for Pair {
         if let (Some(chain), Some(shown)) = (chain, shown.as_object_mut()) {
             shown.insert("chain".into(), chain.display().to_string().into());
         }
+        if let (Some(passphrase), Some(shown)) = (passphrase, shown.as_object_mut()) {
+            shown.insert("passphrase".into(), passphrase.to_string().into());
+        }
         shown
     }
 
@@ -59,5 +72,6 @@ impl Kind for Pair {
         for path in [&mut self.cert, &mut self.key].into_iter().chain(&mut self.chain) {
             *path = folder.join(&path);
         }
+        self.passphrase = self.passphrase.take().map(|passphrase| passphrase.below(folder));
     }
 }

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::files;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::certified::error::CertificateError;
@@ -14,6 +16,7 @@ use crate::tls::certificate::store::content;
 use crate::tls::certificate::store::error::StoreError;
 use crate::tls::certificate::store::origin::{Kept, Origin};
 use crate::tls::certificate::store::{Loading, Trust};
+use crate::tls::certificate::unlock::Unlocking;
 use crate::tls::crypto;
 use crate::warning::Warning;
 
@@ -38,7 +41,7 @@ impl Loading<'_> {
         if let Some(kept) = before.filter(|kept| kept.bytes == bytes) {
             return Ok(Kept { stamps, ..kept.clone() });
         }
-        let (certificate, mut warnings) = files.certificate(origin)?;
+        let (certificate, mut warnings) = files.certificate(origin, &self.unlocking)?;
         // Only a reload verifies all signatures: for thousands of certificates at the start it would take too long.
         if !self.before.kept.is_empty() {
             let unverified = certificate.unverified().into_iter();
@@ -67,7 +70,11 @@ impl Files {
         self.key.as_ref().unwrap_or(&self.cert)
     }
 
-    fn certificate(&self, origin: &Origin) -> Result<(Certificate, Vec<Warning>), StoreError> {
+    fn certificate(
+        &self,
+        origin: &Origin,
+        unlocking: &Unlocking<'_>,
+    ) -> Result<(Certificate, Vec<Warning>), StoreError> {
         let mut warnings = Vec::new();
         let mut contents = self.cert.contents(&mut warnings)?;
         if contents.certificates.is_empty() {
@@ -77,8 +84,9 @@ impl Files {
         if let Some(key) = &self.key {
             // Only the certificate file's certificates and the key file's key count: other keys or certificates in either
             // could be of another version.
-            contents.keys = key.contents(&mut warnings)?.keys;
-            if contents.keys.is_empty() {
+            let of_key = key.contents(&mut warnings)?;
+            (contents.keys, contents.encrypted) = (of_key.keys, of_key.encrypted);
+            if contents.keys.is_empty() && contents.encrypted.is_empty() {
                 key.is_foreign()?;
             }
             what = format!("{what} with {}", key.path.display());
@@ -90,6 +98,11 @@ impl Files {
                 return Err(StoreError::Certificate(chain.path.display().to_string(), CertificateError::NoCertificate));
             }
             contents.certificates.extend(behind);
+        }
+        for encrypted in &contents.encrypted {
+            let file = &self.key().path;
+            let opened = unlocking.key(encrypted, file, origin.passphrase.as_ref());
+            contents.keys.push(opened.map_err(|error| StoreError::Locked(file.clone(), error))?);
         }
         let label = origin.cert.display().to_string();
         let built = Certificate::build(&label, contents.certificates, contents.keys, origin.names.clone());
@@ -106,7 +119,7 @@ impl Files {
 
 struct File {
     path: PathBuf,
-    text: Vec<u8>,
+    text: Zeroizing<Vec<u8>>,
     exposed: bool,
 }
 
@@ -119,7 +132,8 @@ impl File {
 
     /// The certificates and keys in it. What is not read adds warnings.
     fn contents(&self, warnings: &mut Vec<Warning>) -> Result<Contents, StoreError> {
-        let contents = pem::read(&self.text).map_err(|error| StoreError::Pem(self.path.clone(), error))?;
+        let contents =
+            pem::read_with_encrypted(&self.text).map_err(|error| StoreError::Pem(self.path.clone(), error))?;
         let path = self.path.display().to_string();
         let unread = contents.passed_over.iter();
         warnings.extend(unread.map(|unread| Warning::about(path.as_str(), unread.to_string())));

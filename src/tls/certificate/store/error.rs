@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::files;
 use crate::tls::certificate::certified::error::CertificateError;
 use crate::tls::certificate::pem::error::PemError;
+use crate::tls::certificate::unlock::LockedError;
 use crate::warning::Warning;
 
 /// Why a source that was named cannot be used. The texts begin with the path.
@@ -21,6 +22,8 @@ pub enum StoreError {
     Certificate(String, CertificateError),
     #[error("{path}: {1}", path = .0.display())]
     Foreign(PathBuf, &'static str),
+    #[error("{path}: {1}", path = .0.display())]
+    Locked(PathBuf, LockedError),
 }
 
 impl StoreError {
@@ -43,6 +46,7 @@ impl StoreError {
             Self::Pem(path, error) => Warning::about(about(path), error.to_string()),
             Self::Certificate(what, error) => Warning::about(what.as_str(), error.to_string()),
             Self::Foreign(path, why) => Warning::about(about(path), *why),
+            Self::Locked(path, error) => Warning::about(about(path), error.to_string()),
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::passphrase::Source;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::stamp::Stamp;
@@ -18,6 +19,8 @@ pub(in crate::tls::certificate) struct Origin {
     /// Certificates to send behind those of the first file.
     pub(in crate::tls::certificate) chain: Option<PathBuf>,
     pub(in crate::tls::certificate) names: Option<Vec<Name>>,
+    /// The passphrase of an encrypted key, besides those for all keys.
+    pub(in crate::tls::certificate) passphrase: Option<Source>,
 }
 
 /// A certificate as it was last loaded.
@@ -36,7 +39,7 @@ pub(in crate::tls::certificate) struct Kept {
 impl Origin {
     /// A certificate file, with its key if that is in another.
     pub(in crate::tls::certificate) fn of(cert: PathBuf, key: Option<PathBuf>) -> Self {
-        Self { cert, key, chain: None, names: None }
+        Self { cert, key, chain: None, names: None, passphrase: None }
     }
 
     pub(super) fn key_file(&self) -> &Path {
