@@ -18,6 +18,7 @@ mod processor;
 mod report;
 mod rows;
 mod states;
+mod svg;
 mod workers;
 
 fn main() -> ExitCode {

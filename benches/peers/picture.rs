@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::report::{Better, NAIVE, OURS, Outcome, Report, number};
+use crate::svg::{begin, text};
 
 const COLUMNS: usize = 3;
 const PANEL: f64 = 350.0;
@@ -23,11 +24,7 @@ pub(crate) fn svg(report: &Report) -> String {
         lines.clone().map(|line| line.iter().map(Panel::height).fold(0.0, f64::max) + GAP).collect();
     let width = 2.0 * MARGIN + COLUMNS as f64 * (PANEL + GAP) - GAP;
     let height = TITLE + heights.iter().sum::<f64>() + MARGIN;
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"system-ui, sans-serif\" role=\"img\">\n<title>tlsgate beside other proxies</title>\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
-    );
+    let mut out = begin(width, height, "tlsgate beside other proxies");
     text(&mut out, MARGIN, 32.0, "font-size=\"19\" font-weight=\"600\"", title(report));
     let machine = format!(
         "tlsgate {}, medians of {} × A B … B A; {}, one core for the proxy, one worker; AES-128-GCM, X25519",
@@ -100,13 +97,4 @@ impl<'a> Panel<'a> {
             text(out, x + length + 6.0, y + 12.0, &style, &number(*value));
         }
     }
-}
-
-fn text(out: &mut String, x: f64, y: f64, style: &str, text: &str) {
-    let colour = if style.contains("fill=") { "" } else { " fill=\"#1f2328\"" };
-    let _ = writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" {style}{colour}>{}</text>", escape(text));
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -15,6 +15,7 @@ mod processor;
 mod report;
 mod rows;
 mod states;
+mod svg;
 mod workers;
 
 mod tests {
