@@ -151,7 +151,9 @@ fn where_the_serving_process_is_killed_the_monitor_ends() {
 #[test]
 fn signals_to_all_processes_do_what_they_do_to_the_first() {
     let (pki, backend) = (certified(), Backend::echo());
-    let mut proxy = run(pki.folder(), Path::new(PROGRAM), &backend, |command| drop(command.process_group(0)));
+    let mut proxy = run(pki.folder(), Path::new(PROGRAM), &backend, |command| {
+        command.process_group(0);
+    });
     let (pid, monitor) = (proxy.pid(), monitor_of(proxy.pid()));
     let group = format!("-{pid}");
     let mut client = Client::silent(proxy.address("main"), &trusting(&pki.ca(), Tls::V13).into(), NAME);
