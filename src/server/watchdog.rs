@@ -140,7 +140,7 @@ mod tests {
     fn notified(times: impl IntoIterator<Item = u64>, stuck: std::ops::Range<u64>) -> Vec<u64> {
         let start = Instant::now();
         let mut rounds = Rounds::new(INTERVAL, start);
-        let silent = vec!["worker 0".to_owned()];
+        let silent = ["worker 0".to_owned()];
         let happens = |time: &u64| {
             let now = start + Duration::from_secs(*time);
             let silent = if stuck.contains(time) { &silent[..] } else { &[] };

@@ -71,9 +71,11 @@ fn port(door: &Door, listener: usize, prefix: &str) -> u16 {
 fn every_socket_of_a_name_is_used_and_shown_where_it_really_listens() {
     let (pki, backend) = (certified(), Backend::echo());
     let path = |name: &str| pki.folder().join(name).to_str().unwrap().to_owned();
-    let limited = "listen = \"systemd:web\"\nallow = [\"127.0.0.1\"]\nproxy_protocol = \"off\"";
-    let text = config(&backend, &["listen = [\"systemd:ldaps\", \"127.0.0.1:0\"]", limited]);
+    let limited = "listen = \"systemd:web\"\nallow = [\"127.0.0.1\"]";
+    let proxied = "listen = \"systemd:proxied\"\nproxy_protocol = \"require\"\ntrusted_proxies = [\"127.0.0.1\"]";
+    let text = config(&backend, &["listen = [\"systemd:ldaps\", \"127.0.0.1:0\"]", limited, proxied]);
     let sockets = [
+        "proxied=tcp:127.0.0.1:0".to_owned(),
         "ldaps=tcp:127.0.0.1:0".to_owned(),
         "web=both:0".to_owned(),
         "ldaps=tcp:[::1]:0".to_owned(),
@@ -81,14 +83,14 @@ fn every_socket_of_a_name_is_used_and_shown_where_it_really_listens() {
         format!("admin=unix:{}", path("admin.sock")),
         "admin=tcp:127.0.0.1:0".to_owned(),
     ];
-    let mut proxy = activated(&pki, &text, &sockets.each_ref().map(String::as_str), 4).unwrap();
+    let mut proxy = activated(&pki, &text, &sockets.each_ref().map(String::as_str), 5).unwrap();
     let ours = pki.folder().join("ldaps.sock");
     fs::set_permissions(&ours, PermissionsExt::from_mode(0o622)).unwrap();
     let state = || fs::metadata(&ours).map(|found| (found.ino(), found.mode() & 0o777)).unwrap();
     let before = state();
     let door = door(&pki);
     let shown = addresses(&door);
-    assert_eq!(shown.iter().map(Vec::len).collect::<Vec<_>>(), [4, 1], "{shown:?}");
+    assert_eq!(shown.iter().map(Vec::len).collect::<Vec<_>>(), [4, 1, 1], "{shown:?}");
     assert!(shown[0].contains(&format!("unix:{}", ours.display())), "{shown:?}");
     // All that begin with 127.0.0.1: one is passed, one is bound here.
     for address in shown[0].iter().filter_map(|address| address.parse().ok()) {
@@ -100,10 +102,15 @@ fn every_socket_of_a_name_is_used_and_shown_where_it_really_listens() {
     // A client of a socket for both families counts as what it is.
     let both = port(&door, 1, "[::]:");
     echoes(&pki, (Ipv4Addr::LOCALHOST, both).into());
-    let record = proxy.record(|record| record["tlsgate.listener"] == "l1" || record["listener"] == "l1");
+    let record = proxy.record(|record| record["listener"] == "l1");
     assert_eq!(record["client.address"], "127.0.0.1");
     let mut refused = Client::silent((Ipv6Addr::LOCALHOST, both).into(), &trust(&pki), NAME);
     assert!(refused.handshake().is_err(), "only 127.0.0.1 is allowed");
+    let mut proxied = Client::silent(shown[2][0].parse().unwrap(), &trust(&pki), NAME);
+    proxied.tcp.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.8 4711 636\r\n").unwrap();
+    proxied.handshake().unwrap();
+    drop(proxied);
+    assert_eq!(proxy.record(|record| record["client.port"] == 4711)["client.address"], "192.0.2.7");
     let admin = proxy.log_line("admin API listening address=127.0.0.1:");
     let admin: SocketAddr = admin.rsplit_once("address=").unwrap().1.trim().parse().unwrap();
     assert_eq!(Door::Tcp(admin).get("/readyz").status, 200);

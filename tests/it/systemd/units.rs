@@ -185,7 +185,7 @@ fn no_connection_fails_while_systemd_restarts_the_service() {
             let _over = Over(&done);
             for address in ["127.0.0.1:636", "[::1]:636"] {
                 let (trust, done, served) = (&service.trust, &done, &served);
-                scope.spawn(move || load(address.parse().unwrap(), trust, done, served));
+                scope.spawn(move || load(address.parse().unwrap(), trust, 1, done, served));
             }
             for _ in 0..3 {
                 let seen = served.load(Ordering::Relaxed);
@@ -207,5 +207,5 @@ fn the_units_are_valid_and_leave_little_exposed() {
 }
 
 /// For a test a hang is noticed sooner. The machine has no journal.
-const DROP_IN: &str = "[Service]\nWatchdogSec=3s\nStandardError=append:/run/tlsgate.log\n\
+const DROP_IN: &str = "[Service]\nWatchdogSec=5s\nStandardError=append:/run/tlsgate.log\n\
                        LoadCredential=admin-token:/etc/tlsgate-secrets/admin-token\n";

@@ -15,7 +15,7 @@ use crate::support::client::Tls;
 use crate::support::proxy::{PROGRAM, Proxy};
 use crate::support::stage::{Lines, certified, config};
 
-const INTERVAL: Duration = Duration::from_millis(400);
+const INTERVAL: Duration = Duration::from_secs(1);
 
 fn started(manager: &Manager, pid: Option<&str>) -> (Proxy, crate::support::pki::Pki, Backend) {
     let (pki, backend) = (certified(), Backend::echo());
@@ -59,9 +59,7 @@ fn a_worker_that_hangs_ends_the_notifications_until_it_goes_on() {
     ptrace::seize(worker, ptrace::Options::empty()).unwrap();
     ptrace::interrupt(worker).unwrap();
     waitpid(worker, Some(WaitPidFlag::__WALL)).unwrap();
-    let line = proxy.log_line("no progress");
-    assert!(line.contains("listener \"main\" on worker 1, worker 1"), "{line}");
-    assert!(!line.contains("worker 0") && !line.contains("worker 2"), "{line}");
+    proxy.log_line("no progress: the service manager is not notified, and will start the service again silent=listener \"main\" on worker 1, worker 1");
     assert!(is_silent(&manager));
     ptrace::detach(worker, None).unwrap();
     manager.until("WATCHDOG=1");
