@@ -6,16 +6,26 @@ use std::path::PathBuf;
 
 /// The path of the credential that a text names; `None` where the text names none. The error says what was expected.
 pub fn path(text: &str) -> Option<Result<PathBuf, String>> {
-    Some(found(text.strip_prefix(PREFIX)?, std::env::var_os(DIRECTORY)))
+    text.strip_prefix(PREFIX).map(named)
+}
+
+/// The path of the credential of that name.
+pub fn named(name: &str) -> Result<PathBuf, String> {
+    found(name, std::env::var_os(DIRECTORY))
+}
+
+/// Whether a credential can have that name, which is that of a file in a folder.
+pub fn is_name(name: &str) -> bool {
+    (1..=LONGEST).contains(&name.len()) && !name.starts_with('.') && !name.contains(['/', ':', '\0'])
 }
 
 fn found(name: &str, directory: Option<OsString>) -> Result<PathBuf, String> {
-    if name.is_empty() || name.len() > LONGEST || name.starts_with('.') || name.contains(['/', ':', '\0']) {
+    if !is_name(name) {
         return Err(format!("found {name:?}, expected the name of a credential"));
     }
     let directory = directory.map(PathBuf::from).filter(|path| path.is_absolute()).ok_or_else(|| {
         format!(
-            "{PREFIX}{name} is known only inside the service: {DIRECTORY} is not set (expected a start by systemd, with \
+            "there are no credentials: {DIRECTORY} is not set (expected a start by systemd, with \
              LoadCredential={name}:/path or LoadCredentialEncrypted= in the unit)"
         )
     })?;

@@ -134,7 +134,7 @@
 //! | 1 | `allocator` | the allocator: what it reports, and its thread | – |
 //! | 1 | `rights` | gives up the rights of the start: user, groups, capabilities | – |
 //! | 1 | `monitor` | the process that keeps the rights of the start, and the way to it | files, net |
-//! | 1 | `passphrase` | where passphrases and PINs come from, and what is read there: files, credentials, programs | files |
+//! | 1 | `passphrase` | where passphrases and PINs come from, and what is read there: files, credentials, programs | files, credential |
 //! | 1 | `state` | the folder in which tlsgate keeps what it must not lose: private, whole files, one writer | files |
 //! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
 //! | 1 | `background` | work that must not hold up those who serve: at a lower priority, and drops on a thread of its own | – |

@@ -1,12 +1,12 @@
 //! Where passphrases and PINs come from, and what is read there. Must not know: what they open.
 
-use std::env;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::credential;
 use crate::files;
 
 mod program;
@@ -44,8 +44,7 @@ impl Source {
             _ if rest.is_empty() => None,
             "file" => Some(Self::File(rest.into())),
             "program" => Some(Self::Program(rest.into())),
-            // It is a name in a folder, and must not lead out of it.
-            "credential" if !rest.contains('/') && rest != "." && rest != ".." => Some(Self::Credential(rest.into())),
+            "credential" if credential::is_name(rest) => Some(Self::Credential(rest.into())),
             _ => None,
         }
     }
@@ -64,7 +63,7 @@ impl Source {
     pub fn file(&self) -> Option<PathBuf> {
         match self {
             Self::File(path) => Some(path.clone()),
-            Self::Credential(name) => credentials().map(|folder| folder.join(name)),
+            Self::Credential(name) => credential::named(name).ok(),
             Self::Program(_) => None,
         }
     }
@@ -86,12 +85,8 @@ impl Source {
     fn found(&self, purpose: &OsStr) -> Result<Passphrase, String> {
         let (mut text, exposed) = match self {
             Self::Program(path) => (program::output(path, purpose)?, false),
-            Self::File(_) | Self::Credential(_) => {
-                let path = self.file().ok_or(NO_CREDENTIALS)?;
-                let read = files::read(&path, files::LARGEST_SECRET).map_err(|error| files::reason(&error))?;
-                let exposed = read.readable_by_all();
-                (read.bytes, exposed)
-            }
+            Self::File(path) => contents(path)?,
+            Self::Credential(name) => contents(&credential::named(name)?)?,
         };
         let line = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
         let line = if line > 0 && text.get(line - 1) == Some(&b'\r') { line - 1 } else { line };
@@ -114,16 +109,15 @@ impl fmt::Display for Source {
     }
 }
 
-/// The folder in which systemd puts the credentials of a service.
-fn credentials() -> Option<PathBuf> {
-    env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty()).map(PathBuf::from)
+/// All that is in a file, and whether it is exposed.
+fn contents(path: &Path) -> Result<(Zeroizing<Vec<u8>>, bool), String> {
+    let read = files::read(path, files::LARGEST_SECRET).map_err(|error| files::reason(&error))?;
+    let exposed = read.readable_by_all();
+    Ok((read.bytes, exposed))
 }
 
 /// How a source is written.
 pub const EXPECTED: &str = "\"file:PATH\", \"credential:NAME\" or \"program:PATH\"";
-
-const NO_CREDENTIALS: &str =
-    "there are no credentials: CREDENTIALS_DIRECTORY is not set (systemd sets it for a unit with LoadCredential)";
 
 #[cfg(test)]
 mod tests {
