@@ -47,8 +47,11 @@ fn main() -> ExitCode {
     if !options::is_wanted(&arguments) {
         return ExitCode::SUCCESS;
     }
-    match options::duration(std::env::var("TLSGATE_SOAK").ok().as_deref()) {
-        Ok(duration) => run::run(duration),
+    let given = |name: &str| std::env::var(name).ok();
+    let times = options::duration(given("TLSGATE_SOAK").as_deref())
+        .and_then(|duration| Ok((duration, options::upgrades(given("TLSGATE_SOAK_UPGRADES").as_deref(), duration)?)));
+    match times {
+        Ok((duration, upgrades_every)) => run::run(duration, upgrades_every),
         Err(error) => {
             eprintln!("soak: {error}");
             ExitCode::FAILURE

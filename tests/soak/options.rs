@@ -30,6 +30,16 @@ pub(crate) fn duration(given: Option<&str>) -> Result<Duration, String> {
     }
 }
 
+/// The value of `TLSGATE_SOAK_UPGRADES`: for how long a process serves until another takes over. By default six do in the
+/// whole time, and at most one in ten minutes.
+pub(crate) fn upgrades(given: Option<&str>, duration: Duration) -> Result<Duration, String> {
+    match given {
+        None => Ok((duration / 6).clamp(Duration::from_secs(10), Duration::from_secs(600))),
+        Some(given) => humantime::parse_duration(given)
+            .map_err(|error| format!("TLSGATE_SOAK_UPGRADES={given}: {error} (expected a time, such as 10m)")),
+    }
+}
+
 const NAME: &str = "soak";
 /// Enough for an upgrade, some kills, and time limits that pass.
 const SHORT: Duration = Duration::from_secs(20);

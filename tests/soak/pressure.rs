@@ -13,7 +13,7 @@ use crate::support::client::{Client, reset};
 /// A phase from time to time, until the soak ends.
 pub(crate) fn load(soak: &Soak, thread: u8) {
     // Between two upgrades.
-    let every = soak.upgrades_every();
+    let every = soak.upgrades_every;
     let mut next = every / 2;
     while soak.pause(next) {
         phase(soak, thread, (every / 5).min(LONGEST));

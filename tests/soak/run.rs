@@ -23,6 +23,8 @@ use crate::{bad, good, held, kills, pressure, report, samples, swaps, upgrades};
 pub(crate) struct Soak {
     pub(crate) started: Instant,
     pub(crate) duration: Duration,
+    /// For how long a process serves until another takes over.
+    pub(crate) upgrades_every: Duration,
     pub(crate) material: Material,
     pub(crate) program: Program,
     pub(crate) api: Api,
@@ -36,7 +38,7 @@ pub(crate) struct Soak {
 }
 
 impl Soak {
-    fn start(duration: Duration) -> Self {
+    fn start(duration: Duration, upgrades_every: Duration) -> Self {
         let material = Material::new();
         let (log, faults) = (log::shared(), Arc::new(Faults::default()));
         let problems = Arc::new(Problems::new(Arc::clone(&log)));
@@ -47,6 +49,7 @@ impl Soak {
         Self {
             started: Instant::now(),
             duration,
+            upgrades_every,
             api: Api::new(material.folder()),
             material,
             program,
@@ -96,8 +99,8 @@ impl Soak {
     }
 }
 
-pub(crate) fn run(duration: Duration) -> ExitCode {
-    let soak = Soak::start(duration);
+pub(crate) fn run(duration: Duration, upgrades_every: Duration) -> ExitCode {
+    let soak = Soak::start(duration, upgrades_every);
     soak.eventually("it is ready", LIMIT, || soak.api.ask("GET", "/readyz").ok().filter(|answer| answer.0 == 200));
     // Before there is any client: at the end it must be so again.
     let idle = open_files(soak.program.pid()).unwrap_or_default();

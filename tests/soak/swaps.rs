@@ -23,15 +23,16 @@ pub(crate) fn load(soak: &Soak) {
     }
 }
 
+/// Whoever asks is always answered, also by a process that is being replaced. That one may refuse.
 fn reload(soak: &Soak, generation: u64) {
     let begun = Instant::now();
     let answer = soak.api.ask("POST", "/api/v1/reload");
-    if matches!(answer, Ok((200, _))) {
+    let is_upgraded = soak.faults.between(begun, Instant::now()).contains(&Fault::Upgrade);
+    match answer {
         // The process that answers may be about to be replaced by one that has read older files.
-        if !soak.faults.between(begun, Instant::now()).contains(&Fault::Upgrade) {
-            soak.material.is_served(generation);
-        }
-    } else if !soak.faults.between(begun, Instant::now()).contains(&Fault::Upgrade) {
-        soak.problems.add(begun, format!("a reload by the API failed: {answer:?}"));
+        Ok((200, _)) if !is_upgraded => soak.material.is_served(generation),
+        Ok((200, _)) => {}
+        Ok((503, _)) if is_upgraded => {}
+        answer => soak.problems.add(begun, format!("a reload by the API failed: {answer:?}")),
     }
 }

@@ -1,14 +1,14 @@
 //! Upgrades in place: another process takes over, and the one before ends when its connections have. Must not know: the
 //! load.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::faults::Fault;
 use crate::program::Exit;
 use crate::run::{Soak, ends};
 
 pub(crate) fn load(soak: &Soak) {
-    while soak.pause(soak.upgrades_every()) {
+    while soak.pause(soak.upgrades_every) {
         let number = soak.faults.begin(Fault::Upgrade);
         match soak.program.upgrade() {
             // Those that hold their connections are cut at `shutdown_timeout`.
@@ -16,12 +16,5 @@ pub(crate) fn load(soak: &Soak) {
             Err(error) => soak.problems.add(Instant::now(), format!("an upgrade failed: {error}")),
         }
         soak.faults.end(number);
-    }
-}
-
-impl Soak {
-    /// At least one in the shortest soak, and six processes in the longest.
-    pub(crate) fn upgrades_every(&self) -> Duration {
-        (self.duration / 6).clamp(Duration::from_secs(10), Duration::from_secs(600))
     }
 }
