@@ -1,45 +1,61 @@
-//! The admin server: health, state and changes over HTTP, on a thread and a runtime of its own, so that neither it nor the
-//! data path can starve the other. Must not know: how connections are served, how a reload works.
+//! The admin server: health, state and changes over HTTP, and a second door for probes alone. Each has a thread and a runtime
+//! of its own, so that neither they nor the data path can starve each other. Must not know: how connections are served, how
+//! a reload works.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::Arc;
 
-use tokio::runtime::{self, Handle};
-use tokio::sync::{Mutex, Semaphore, watch};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::sync::{Mutex, Semaphore, SetOnce};
 
 use crate::acme::keeper::Handle as Acme;
-use crate::config::located::ConfigError;
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::{Config, admin as asked};
+use crate::net::address::Address;
 use crate::net::endpoint::Endpoint;
-use crate::net::listen::{Acceptor, Listening};
+use crate::net::listen::Listening;
 use crate::reload::control::Control;
 
 mod change;
 mod connection;
+mod known;
+mod probes;
 pub mod request;
 mod service;
+mod thread;
 mod view;
 
 use change::audit::Audit;
 use change::folder;
 use connection::door::Door;
 use connection::permits::Permits;
-use connection::serve;
+use known::{Known, Metrics, Process};
+use probes::Probes;
 use request::token;
-use service::{Metrics, Process, Shared};
+use service::Service;
+use thread::Serving;
 
 /// A running admin server. Dropping it ends it, after the answers that are being made.
 #[derive(Debug)]
 pub struct Admin {
-    shared: Arc<Shared>,
-    stop: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
-    /// The listening sockets, for a process that takes over.
-    sockets: Vec<Listening>,
+    known: Arc<Known>,
+    api: Option<Serving>,
+    probes: Option<Serving>,
+}
+
+/// What a socket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Health, state and changes.
+    Api,
+    /// Health and metrics alone.
+    Probes,
+}
+
+/// Connections at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    pub api: usize,
+    pub probes: usize,
 }
 
 /// Finishes changes in the folders of certificates that an earlier process could not finish because it was killed. To be
@@ -50,117 +66,112 @@ pub fn tidy(config: &Config) {
 
 impl Admin {
     /// Accepts, and answers "not ready" until [`Admin::ready`]. `None` where no admin server is configured. `listening` makes
-    /// its listening sockets, `most` is the largest number of connections at one time.
+    /// the listening sockets, `most` are the largest numbers of connections at one time.
     pub fn open(
         config: &asked::Admin,
-        listening: impl FnOnce(&Endpoint) -> io::Result<Vec<Listening>>,
-        most: usize,
+        mut listening: impl FnMut(Purpose, &Endpoint) -> io::Result<Vec<Listening>>,
+        most: Most,
         metrics: Metrics,
     ) -> Result<Option<Self>, ConfigError> {
-        let Some(listen) = &config.listen else { return Ok(None) };
+        if config.listen.is_none() && config.probes.is_none() {
+            return Ok(None);
+        }
         // Read here only to report an unusable token now, not at the first change.
         config.token_file.as_ref().map(token::read).transpose()?;
-        let refused = |error: io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
-        let sockets = listening(&listen.value).map_err(refused)?;
-        let doors = sockets.iter().map(|socket| accepting(socket, runtime.handle()));
-        let doors = doors.collect::<io::Result<Vec<_>>>().map_err(refused)?;
-        let shared = Arc::new(Shared {
-            process: OnceLock::new(),
+        let known = Arc::new(Known {
+            process: SetOnce::new(),
             metrics,
             hosts: config.hosts.clone(),
-            permits: Arc::new(Permits::new(most)),
-            renderings: Arc::default(),
             audit: Audit::default(),
-            changing: Mutex::new(()),
-            changes: Arc::new(Semaphore::new(CHANGES)),
-            readers: Arc::new(Semaphore::new(READERS)),
+            permits: Arc::new(Permits::new(most.api)),
+            probes: Arc::new(Permits::new(most.probes)),
         });
-        let (stop, stopped) = watch::channel(false);
-        let served = served(doors, Arc::clone(&shared), stopped);
-        let serving = move || {
-            runtime.block_on(served);
-            // Does not wait for threads that read from a disk that does not answer.
-            runtime.shutdown_background();
-        };
-        let thread = thread::Builder::new().name("admin".into()).spawn(serving).map_err(refused)?;
-        Ok(Some(Self { shared, stop, thread: Some(thread), sockets }))
+        let api =
+            opened(config.listen.as_ref(), |listen| api(config, &known, listen, listening(Purpose::Api, listen)?))?;
+        let probes =
+            opened(config.probes.as_ref(), |listen| probes(&known, listen, listening(Purpose::Probes, listen)?))?;
+        Ok(Some(Self { known, api, probes }))
     }
 
     /// From now on, the server shows and changes this state.
     pub fn ready(&self, control: Control, acme: Acme) {
         // An error would mean that it is already set, but a server starts once in a process.
-        let _ = self.shared.process.set(Process { control, acme });
+        let _ = self.known.process.set(Process { control, acme });
     }
 
-    /// The listening sockets.
-    pub fn sockets(&self) -> &[Listening] {
-        &self.sockets
+    /// The sockets that this process or its predecessor has bound, with the addresses as configured.
+    pub fn bound(&self) -> impl Iterator<Item = (Purpose, &Address, &Listening)> {
+        let doors = [(Purpose::Api, &self.api), (Purpose::Probes, &self.probes)];
+        let serving = doors.into_iter().filter_map(|(purpose, door)| Some((purpose, door.as_ref()?)));
+        serving.filter_map(|(purpose, door)| Some((purpose, door.listen.address()?, door.sockets.first()?)))
     }
 
     /// Takes the sockets over from the predecessor: their files are removed when this ends.
     pub fn take_over(&self) {
-        self.sockets.iter().for_each(Listening::take_over);
+        self.serving().flat_map(|serving| &serving.sockets).for_each(Listening::take_over);
     }
 
     /// Ends the server, and leaves the sockets to the process that has taken them over.
     pub fn hand_over(self) {
-        self.sockets.iter().for_each(Listening::hand_over);
+        self.serving().flat_map(|serving| &serving.sockets).for_each(Listening::hand_over);
     }
-}
 
-/// The socket with its address, ready to accept in that runtime.
-fn accepting(socket: &Listening, runtime: &Handle) -> io::Result<(Acceptor, Arc<Door>)> {
-    let _inside = runtime.enter();
-    let (acceptor, door) = (Acceptor::new(socket)?, Door::of(socket)?);
-    tracing::info!(address = %door, "admin API listening");
-    if door.is_open_to_others() {
-        tracing::warn!(address = %door, "the admin API can be reached from other machines, and HTTP is not encrypted");
-    }
-    Ok((acceptor, Arc::new(door)))
-}
-
-/// Answers until it has to stop, and then waits a moment for the answers that are being made.
-async fn served(doors: Vec<(Acceptor, Arc<Door>)>, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
-    let mut serving = JoinSet::new();
-    for (acceptor, door) in doors {
-        let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
-        serving.spawn(async move {
-            let answering = Arc::clone(&shared);
-            serve::serve(&acceptor, &shared.permits, stopped, move |request, caller, permit| {
-                service::answer(Arc::clone(&answering), Arc::clone(&door), caller, permit, request)
-            })
-            .await;
-        });
-    }
-    while serving.join_next().await.is_some() {}
-    let all_ended = async {
-        shared.permits.all_free().await;
-        // Waits until no change holds it.
-        drop(shared.changing.lock().await);
-    };
-    if timeout(LAST_WORDS, all_ended).await.is_err() {
-        tracing::warn!("a connection to the admin server is cut");
+    fn serving(&self) -> impl Iterator<Item = &Serving> {
+        self.api.iter().chain(&self.probes)
     }
 }
 
 impl Drop for Admin {
     fn drop(&mut self) {
-        // It fails only if the thread has ended.
-        let _ = self.stop.send(true);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the admin server has panicked");
-        }
+        // Both first: each of them is waited for when it is dropped.
+        self.serving().for_each(Serving::end);
     }
 }
 
-/// The largest number of connections at one time; fewer where descriptors are scarce.
-pub const MOST_CONNECTIONS: usize = 256;
+/// Serves what is configured. `None` where nothing is.
+fn opened(
+    listen: Option<&Located<Endpoint>>,
+    serve: impl FnOnce(&Endpoint) -> io::Result<Serving>,
+) -> Result<Option<Serving>, ConfigError> {
+    let Some(listen) = listen else { return Ok(None) };
+    let refused = |error: io::Error| listen.error(format!("cannot listen on {}: {error}", listen.value));
+    serve(&listen.value).map(Some).map_err(refused)
+}
+
+fn api(config: &asked::Admin, known: &Arc<Known>, listen: &Endpoint, sockets: Vec<Listening>) -> io::Result<Serving> {
+    let secure = config.tls.is_some();
+    for socket in &sockets {
+        let door = Door::of(socket)?;
+        tracing::info!(address = %door, "admin API listening");
+        if door.is_open_to_others() && !secure {
+            tracing::warn!(
+                address = %door,
+                "the admin API can be reached from other machines, and HTTP is not encrypted (expected [admin.tls], or a loopback address)"
+            );
+        }
+    }
+    let service = Service {
+        known: Arc::clone(known),
+        secure,
+        renderings: Arc::default(),
+        changing: Mutex::new(()),
+        changes: Arc::new(Semaphore::new(CHANGES)),
+        readers: Arc::new(Semaphore::new(READERS)),
+    };
+    Serving::start("admin", listen, sockets, Arc::clone(&known.permits), Arc::new(service))
+}
+
+fn probes(known: &Arc<Known>, listen: &Endpoint, sockets: Vec<Listening>) -> io::Result<Serving> {
+    for socket in &sockets {
+        tracing::info!(address = %Door::of(socket)?, "probes listening");
+    }
+    let probes = Probes { known: Arc::clone(known), renderings: Arc::default() };
+    Serving::start("admin-probes", listen, sockets, Arc::clone(&known.probes), Arc::new(probes))
+}
+
+/// The largest numbers of connections at one time; fewer where descriptors are scarce.
+pub const MOST_CONNECTIONS: Most = Most { api: 256, probes: 64 };
 /// Changes that run or wait at one time. Each may hold a body of 1 MiB.
 const CHANGES: usize = 32;
 /// Threads that read the token at one time. More would all wait for the same file.
 const READERS: usize = 4;
-/// For the answers that are being made when the process ends.
-const LAST_WORDS: Duration = Duration::from_secs(2);

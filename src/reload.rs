@@ -14,7 +14,6 @@ use tokio::sync::{mpsc, watch as latest};
 use crate::background;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
-use crate::config::validate::admin::Admin;
 use crate::config::validate::runtime::Runtime;
 use crate::reload::control::{Command, Control, Status};
 use crate::snapshot::{Built, Current, Snapshot};
@@ -286,11 +285,7 @@ impl<S: Sockets> Reloader<S> {
         self.sockets.commit(prepared);
         // These settings take effect at the next start only: the status must show what is in force.
         let before = &self.config;
-        let admin = Admin {
-            listen: before.admin.listen.clone(),
-            socket_mode: before.admin.socket_mode,
-            ..config.admin.clone()
-        };
+        let admin = config.admin.clone().where_it_was(&before.admin);
         let runtime = Runtime { workers: before.runtime.workers, ..config.runtime.clone() };
         self.read = Arc::new(config.clone());
         self.config =

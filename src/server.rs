@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use crate::acme::keeper::{Handle as Acme, Keeper};
 use crate::acme::responder::Tokens;
 use crate::admin;
-use crate::admin::Admin;
 use crate::admin::request::token;
+use crate::admin::{Admin, Purpose};
 use crate::backend::upkeep::Upkeep;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
@@ -215,9 +215,9 @@ fn open_admin(
     exposition: impl Fn(&Control, &Acme) -> String + Send + Sync + 'static,
 ) -> Result<Option<Admin>, StartError> {
     let mode = config.admin.socket_mode.0;
-    let listening = |endpoint: &Endpoint| match endpoint {
+    let listening = |purpose, endpoint: &Endpoint| match endpoint {
         Endpoint::Activated(name) => activated.sockets(name),
-        Endpoint::Bound(address) => Ok(vec![match inherited.take(&admin_name(address)) {
+        Endpoint::Bound(address) => Ok(vec![match inherited.take(&admin_name(purpose, address)) {
             Some(socket) => monitor::inherited(monitor, socket, address, mode)?,
             None => monitor::bind(monitor, address, mode)?,
         }]),
@@ -258,8 +258,13 @@ fn exposition(
     }
 }
 
-fn admin_name(address: &Address) -> Name {
-    Name { listener: String::new(), address: address.to_string() }
+/// The name of a socket of the admin server.
+fn admin_name(purpose: Purpose, address: &Address) -> Name {
+    let address = match purpose {
+        Purpose::Api => address.to_string(),
+        Purpose::Probes => format!("probes {address}"),
+    };
+    Name { listener: String::new(), address }
 }
 
 fn lines(errors: &[ConfigError]) -> String {

@@ -17,16 +17,19 @@ use crate::limit::prefixes::Prefixes;
 use crate::route::ways::Ways;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::store::Store;
+use crate::tls::handshake::Terminator;
 use crate::tls::handshake::challenge::Challenges;
 use crate::tls::wire::hello::Hello;
 use crate::warning::Warning;
 
+mod admin;
 mod authorities;
 pub mod authority_files;
 mod backend_tls;
 mod build;
 mod health;
 mod indexes;
+mod judges;
 mod passphrases;
 mod reach;
 mod reading;
@@ -42,6 +45,8 @@ pub struct Snapshot {
     pools: Vec<Arc<Pool>>,
     /// The pools by name.
     by_name: HashMap<Arc<str>, Arc<Pool>>,
+    /// What the admin server terminates TLS with.
+    admin: Option<Arc<Terminator>>,
     store: Store,
     /// One for the whole process: each snapshot takes them over from the one before.
     challenges: Arc<Challenges>,
@@ -88,6 +93,7 @@ impl Default for Snapshot {
             listeners: HashMap::new(),
             pools: Vec::new(),
             by_name: HashMap::new(),
+            admin: None,
             store: Store::default(),
             challenges: Arc::default(),
         }
@@ -118,6 +124,18 @@ impl Snapshot {
     /// All listeners, in no order.
     pub fn listeners(&self) -> impl Iterator<Item = &Arc<Listener>> {
         self.listeners.values()
+    }
+
+    /// What the admin server terminates TLS with, if it does: where its section was removed, as it was before.
+    pub fn admin(&self) -> Option<&Arc<Terminator>> {
+        self.admin.as_ref()
+    }
+
+    /// Every certificate that is served, those of the admin server last. One that several listeners serve is there several
+    /// times.
+    pub fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        let of_listeners = self.listeners().flat_map(|listener| listener.ways.certificates());
+        of_listeners.chain(self.admin.iter().flat_map(|admin| admin.certificates.all()))
     }
 
     /// The challenges of certificate authorities that every listener answers.

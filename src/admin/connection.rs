@@ -4,4 +4,6 @@ pub(super) mod caller;
 pub(super) mod door;
 pub(super) mod permits;
 mod progress;
+pub(super) mod secure;
 pub(super) mod serve;
+mod wire;

@@ -1,6 +1,7 @@
 //! Answers one request. Must not know: connections, how an operation does its work.
 
-use std::sync::{Arc, OnceLock};
+use std::future::pending;
+use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -8,12 +9,13 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::acme::keeper::Handle as Acme;
-use crate::admin::change::audit::Audit;
 use crate::admin::change::{acme as orders, certificates, process, servers};
 use crate::admin::connection::caller::Caller;
 use crate::admin::connection::door::Door;
-use crate::admin::connection::permits::{Doing, Permit, Permits};
+use crate::admin::connection::permits::{Doing, Permit};
+use crate::admin::connection::secure::Failure;
+use crate::admin::connection::serve::Handler;
+use crate::admin::known::{Known, Process, starting};
 use crate::admin::request::answer::Answer;
 use crate::admin::request::body::Wanted;
 use crate::admin::request::paths::{Change, Operation, Question, Routed, View, route};
@@ -21,29 +23,16 @@ use crate::admin::request::{body, guard};
 use crate::admin::view::renderings::Renderings;
 use crate::admin::view::{acme as authorities, explain, listing, openapi, state};
 use crate::config::shown;
-use crate::config::values::HostName;
 use crate::reload::control::Control;
+use crate::tls::handshake::Terminator;
 
-/// Writes the metrics of a state in the text format of Prometheus.
-pub(super) type Metrics = Box<dyn Fn(&Control, &Acme) -> String + Send + Sync>;
-
-/// What is shown and changed.
-#[derive(Debug, Clone)]
-pub(super) struct Process {
-    pub(super) control: Control,
-    pub(super) acme: Acme,
-}
-
-/// What all requests share.
-pub(super) struct Shared {
-    /// Empty until the first snapshot is built.
-    pub(super) process: OnceLock<Process>,
-    pub(super) metrics: Metrics,
-    /// The accepted host names until there is a snapshot.
-    pub(super) hosts: Vec<HostName>,
-    pub(super) permits: Arc<Permits>,
+/// What all requests to the API share.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) known: Arc<Known>,
+    /// Whether it serves TLS. That is decided at the start, as where it listens.
+    pub(super) secure: bool,
     pub(super) renderings: Arc<Renderings>,
-    pub(super) audit: Audit,
     /// Held while files are changed, or while a drain begins: one change at a time.
     pub(super) changing: Mutex<()>,
     /// A permit for each change that runs or waits for its turn.
@@ -52,51 +41,61 @@ pub(super) struct Shared {
     pub(super) readers: Arc<Semaphore>,
 }
 
-/// The answer to one request that came in by `door`, ready to be sent.
-pub(super) async fn answer(
-    shared: Arc<Shared>,
-    door: Arc<Door>,
-    caller: Arc<Caller>,
-    permit: Arc<Permit>,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
-    let (parts, body) = request.into_parts();
-    let answer = match admitted(&shared, &door, &caller, &parts).await {
-        Ok((Operation::Make(change), values)) => make(shared, caller, &permit, (change, values), &parts, body).await,
-        Ok((Operation::Ask(question), _)) => match without_body(&permit, body, &parts).await {
-            Ok(()) => ask(&shared, question, &parts),
-            Err(refusal) => refusal,
-        },
-        Ok((Operation::Show(view), _)) => match without_body(&permit, body, &parts).await {
-            Ok(()) => show(shared, view).await,
-            Err(refusal) => refusal,
-        },
-        Err(refusal) => {
-            body::discard(body, &parts.headers).await;
-            refusal
+impl Handler for Service {
+    async fn tls(&self, door: &Door) -> Option<Arc<Terminator>> {
+        // The permissions of a Unix socket decide who may connect.
+        if !self.secure || matches!(door, Door::Unix(_)) {
+            return None;
         }
-    };
-    answer.into_response(permit)
+        // Without a snapshot there are no certificates yet.
+        let process = self.known.process.wait().await;
+        match process.control.current.load().admin() {
+            Some(terminator) => Some(Arc::clone(terminator)),
+            // There always is one. If not, a handshake must fail: this door is never plain.
+            None => pending().await,
+        }
+    }
+
+    fn handshake_failed(&self, caller: &Caller, failure: &Failure) {
+        self.known.audit.handshake_failed(caller, failure);
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        caller: Arc<Caller>,
+        permit: Arc<Permit>,
+    ) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let answer = match admitted(&self, &caller, &parts).await {
+            Ok((Operation::Make(change), values)) => make(self, caller, &permit, (change, values), &parts, body).await,
+            Ok((Operation::Ask(question), _)) => match without_body(&permit, body, &parts).await {
+                Ok(()) => ask(&self.known, question, &parts),
+                Err(refusal) => refusal,
+            },
+            Ok((Operation::Show(view), _)) => match without_body(&permit, body, &parts).await {
+                Ok(()) => show(&self, view).await,
+                Err(refusal) => refusal,
+            },
+            Err(refusal) => {
+                body::discard(body, &parts.headers).await;
+                refusal
+            }
+        };
+        answer.into_response(permit)
+    }
+
+    async fn idle(&self) {
+        // Waits until no change holds it.
+        drop(self.changing.lock().await);
+    }
 }
 
 /// The requested operation, with the values of its path; or the answer that refuses it.
-async fn admitted(
-    shared: &Shared,
-    door: &Door,
-    caller: &Caller,
-    parts: &Parts,
-) -> Result<(Operation, Vec<String>), Answer> {
-    let refused = |(why, answer)| {
-        shared.audit.refused(caller, parts, why);
-        answer
-    };
+async fn admitted(shared: &Service, caller: &Caller, parts: &Parts) -> Result<(Operation, Vec<String>), Answer> {
     // The host comes first: a web page that got here by DNS rebinding learns nothing, not even which paths exist.
-    let refusal = match shared.process.get() {
-        Some(Process { control, .. }) => guard::host_refusal(door, parts, &control.status.borrow().config.admin.hosts),
-        None => guard::host_refusal(door, parts, &shared.hosts),
-    };
-    if let Some(refusal) = refusal {
-        return Err(refused(refusal));
+    if let Some(refusal) = shared.known.host_refusal(caller, parts) {
+        return Err(refusal);
     }
     let (operation, values) = match route(&parts.method, parts.uri.path()) {
         Routed::To(operation, values) => (operation, values),
@@ -104,9 +103,15 @@ async fn admitted(
         Routed::Nowhere => return Err(Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path")),
     };
     if let Operation::Make(_) = operation {
-        let config = Arc::clone(&shared.process.get().ok_or_else(starting)?.control.status.borrow().config);
-        if let Some(refusal) = guard::change_refusal(door, &parts.headers, &config.admin, &shared.readers).await {
-            return Err(refused(refusal));
+        let process = shared.known.process.get().ok_or_else(starting)?;
+        let config = Arc::clone(&process.control.status.borrow().config);
+        let snapshot = process.control.current.load();
+        let judge = snapshot.admin().and_then(|admin| Some(*admin.client_auth()?.fingerprint()));
+        let readers = &shared.readers;
+        let refusal = guard::change_refusal(caller, &parts.headers, &config.admin, judge, readers).await;
+        if let Some((why, answer)) = refusal {
+            shared.known.audit.refused(caller, parts, why);
+            return Err(answer);
         }
     }
     Ok((operation, values))
@@ -120,8 +125,8 @@ async fn without_body(permit: &Permit, body: Incoming, parts: &Parts) -> Result<
 }
 
 /// Answers a question. It waits for nothing, so that a liveness check never does.
-fn ask(shared: &Shared, question: Question, parts: &Parts) -> Answer {
-    let control = shared.process.get().map(|process| &process.control);
+fn ask(known: &Known, question: Question, parts: &Parts) -> Answer {
+    let control = known.process.get().map(|process| &process.control);
     let with = |answer: &dyn Fn(&Control) -> Answer| control.map_or_else(starting, answer);
     match question {
         Question::Live => state::live(),
@@ -132,21 +137,19 @@ fn ask(shared: &Shared, question: Question, parts: &Parts) -> Answer {
 }
 
 /// Shows a view, rendered on another thread.
-async fn show(shared: Arc<Shared>, view: View) -> Answer {
-    let Some(process) = shared.process.get().cloned() else { return starting() };
-    let known = Arc::clone(&shared);
-    shared.renderings.share(view, &shared.permits, move || rendered(&known, &process, view)).await
+async fn show(shared: &Service, view: View) -> Answer {
+    let Some(process) = shared.known.process.get().cloned() else { return starting() };
+    let known = Arc::clone(&shared.known);
+    shared.renderings.share(view, &shared.known.permits, move || rendered(&known, &process, view)).await
 }
 
 /// Renders a view. It may take a while, so it does not run on the thread that answers.
-fn rendered(shared: &Shared, Process { control, acme }: &Process, view: View) -> Answer {
+fn rendered(known: &Known, process: &Process, view: View) -> Answer {
+    let Process { control, acme } = process;
     let status = control.status.borrow().clone();
     let snapshot = control.current.load();
     match view {
-        View::Metrics => {
-            let text = (shared.metrics)(control, acme) + &shared.audit.metrics(&shared.permits);
-            Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
-        }
+        View::Metrics => known.exposition(process),
         View::Status => Answer::ok(&state::status(&status, &snapshot)),
         View::Config => Answer::ok(&shown::config(&status.config).json()),
         View::Listeners => Answer::ok(&listing::listeners(&status, &snapshot)),
@@ -159,7 +162,7 @@ fn rendered(shared: &Shared, Process { control, acme }: &Process, view: View) ->
 
 /// Makes a change for an authorised caller.
 async fn make(
-    shared: Arc<Shared>,
+    shared: Arc<Service>,
     caller: Arc<Caller>,
     permit: &Permit,
     (change, values): (Change, Vec<String>),
@@ -176,13 +179,13 @@ async fn make(
         Err(refusal) => return refusal,
     };
     permit.becomes(Doing::Working);
-    let Some(process) = shared.process.get().cloned() else { return starting() };
+    let Some(process) = shared.known.process.get().cloned() else { return starting() };
     let (json, method, path) = (body::is_json(&parts.headers), parts.method.clone(), parts.uri.clone());
     // On a task of its own: if the client goes away, this future is dropped, and the change would stop in the middle.
     let changed = tokio::spawn(async move {
         let _turn = turn;
         let answer = changed(&shared, process, change, &values, json, &body).await;
-        shared.audit.changed(&caller, &method, path.path(), answer.status);
+        shared.known.audit.changed(&caller, &method, path.path(), answer.status);
         answer
     });
     changed.await.unwrap_or_else(|error| {
@@ -193,7 +196,7 @@ async fn make(
 
 /// Makes the change, and returns the answer. `values` are those of the path.
 async fn changed(
-    shared: &Shared,
+    shared: &Service,
     Process { control, acme }: Process,
     change: Change,
     values: &[String],
@@ -224,15 +227,5 @@ async fn changed(
             let _turn = shared.changing.lock().await;
             certificates::remove(&control, value(0), value(1)).await
         }
-    }
-}
-
-fn starting() -> Answer {
-    Answer::error(StatusCode::SERVICE_UNAVAILABLE, "tlsgate is starting")
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
     }
 }

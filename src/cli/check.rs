@@ -112,7 +112,7 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
 fn unverified(snapshot: &Snapshot) -> Vec<Warning> {
     // Verifying all signatures takes longer than loading the certificates. So a start and a reload only verify where the
     // issuer is ambiguous, and this uses all cores.
-    let mut certificates: Vec<_> = snapshot.listeners().flat_map(|listener| listener.ways.certificates()).collect();
+    let mut certificates: Vec<_> = snapshot.certificates().collect();
     // A certificate that several listeners share is verified once.
     certificates.sort_by_key(|certificate| (&certificate.label, certificate.fingerprint));
     certificates.dedup_by(|a, b| Arc::ptr_eq(a, b));

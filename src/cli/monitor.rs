@@ -44,7 +44,7 @@ fn look_up(path: &Path) -> Result<Allowed, String> {
 fn allowed(config: &Config) -> Allowed {
     let authorities = &config.acme.authorities;
     let listeners = config.listeners.iter().flat_map(|listener| listener.listen.iter().map(|place| &place.value));
-    let admin = config.admin.listen.iter().map(|place| &place.value);
+    let admin = config.admin.listen.iter().chain(&config.admin.probes).map(|place| &place.value);
     let http_01 = authorities.iter().flat_map(|authority| &authority.http);
     // Sockets that the service manager passes need not be bound.
     let addresses = listeners.chain(admin).chain(http_01).filter_map(Endpoint::address).cloned();

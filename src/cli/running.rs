@@ -1,7 +1,8 @@
 //! Reaches a running tlsgate over its admin API, for the verbs that show or change it. Must not know: what is asked for.
 
+use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -17,23 +18,45 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::admin::request::token;
-use crate::cli::load::load;
+use crate::cli::load::{load, reading};
 use crate::config::located::{ConfigError, Located, Position};
-use crate::net::address::Address;
+use crate::config::validate::admin::Admin;
+use crate::gate::{Gate, Pace};
 use crate::net::endpoint::Endpoint;
+use crate::tls::certificate::inspect::Facts;
+use crate::tls::handshake::connect::{ConnectError, Connector};
+use crate::tls::record::handshaking::Finished;
+use crate::tls::stream::TlsStream;
+
+mod place;
+mod trust;
+
+use place::Place;
+use trust::{Connectors, Named};
 
 /// How to reach the running tlsgate.
 #[derive(Debug, Args)]
 pub(super) struct Target {
-    /// The address of its admin server: unix:/path or http://127.0.0.1:9900.
-    #[arg(long, value_name = "ADDRESS", value_parser = address, required_unless_present = "config")]
-    admin: Option<Address>,
+    /// The address of its admin server: unix:/path, http://127.0.0.1:9900 or https://admin.example.com:9900.
+    #[arg(long, value_name = "ADDRESS", value_parser = Place::parse, required_unless_present = "config")]
+    admin: Option<Place>,
     /// Its configuration file, which contains that address.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The file with the token; by default the one that the configuration names.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// With https, a file with the certificates, in PEM, that are trusted: of CAs, or the server's own. By default those
+    /// that the configuration names for the admin server, or without one those that this system trusts.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// With https, the certificate that is presented to the server.
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+    /// The file with its key; by default the key is in the same file.
+    // Not "key": "acme renew" has that for the kind of key.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    cert_key: Option<PathBuf>,
 }
 
 /// A request.
@@ -52,9 +75,10 @@ pub(super) struct Answered {
     pub(super) body: Value,
 }
 
-/// The admin server's address, and the token that it requires.
+/// The admin server's address, how TLS to it is made, and the token that it requires.
 struct Door {
-    address: Address,
+    place: Place,
+    tls: Option<Connectors>,
     token: Option<token::Token>,
 }
 
@@ -73,63 +97,126 @@ impl Answered {
     }
 }
 
-fn address(text: &str) -> Result<Address, String> {
-    if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
-        return Ok(Address::Unix(path.into()));
-    }
-    let bare = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-    let parsed = bare.parse().map(Address::Tcp);
-    parsed.map_err(|_| "expected unix:/path, or http:// with an IP address and a port".to_owned())
-}
-
 /// The address that a configuration names.
-fn bound(listen: &Located<Endpoint>) -> Result<Address, String> {
-    listen.value.address().cloned().ok_or_else(|| {
+fn bound(listen: &Located<Endpoint>, tls: bool) -> Result<Place, String> {
+    let address = listen.value.address().ok_or_else(|| {
         format!("{}: {} has no address, which only systemd knows; name it with --admin", listen.path, listen.value)
-    })
+    });
+    address.map(|address| Place::of(address, tls))
 }
 
 /// Where to send the request. Arguments take precedence over the configuration.
 fn door(target: Target) -> Result<Door, String> {
-    let (mut address, mut token_file) = (target.admin, None);
-    if let Some(path) = &target.config {
-        let joined = |errors: Vec<ConfigError>| {
-            errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
-        };
-        let admin = load(path).map_err(joined)?.admin;
-        if address.is_none() {
-            address = admin.listen.as_ref().map(bound).transpose()?;
-        }
-        token_file = admin.token_file;
-    }
-    if let Some(path) = target.token_file {
-        // Only for the type: an argument has no position in a file, and just the message of an error is shown.
-        let nowhere = Position { line: 1, column: 1 };
-        token_file = Some(Located { value: path, at: nowhere, path: "--token-file".into() });
-    }
-    let Some(address) = address else {
+    let admin = target.config.as_deref().map(configured).transpose()?;
+    let listen = admin.as_ref().and_then(|admin| admin.listen.as_ref());
+    let with_tls = admin.as_ref().is_some_and(|admin| admin.tls.is_some());
+    let named = match target.admin {
+        None => listen.map(|listen| bound(listen, with_tls)).transpose()?,
+        named => named,
+    };
+    let Some(place) = named else {
         return Err("the configuration has no admin server (expected listen in [admin])".into());
     };
-    // A Unix socket requires no token, and the caller may not be permitted to read the file.
-    let token_file = token_file.filter(|_| matches!(address, Address::Tcp(_)));
+    // Only for the type: an argument has no position in a file, and just the message of an error is shown.
+    let nowhere = Position { line: 1, column: 1 };
+    let named = target.token_file.map(|path| Located { value: path, at: nowhere, path: "--token-file".into() });
+    // With a certificate the token is not needed, and the caller may not be permitted to read the configured file.
+    let configured = admin.as_ref().and_then(|admin| admin.token_file.clone()).filter(|_| target.cert.is_none());
+    // The same on a Unix socket.
+    let token_file = named.or(configured).filter(|_| matches!(place, Place::Tcp { .. }));
     let token = token_file.as_ref().map(token::read).transpose().map_err(|error| error.message)?;
-    Ok(Door { address, token })
+    let tls = match place {
+        Place::Tcp { tls: true, .. } => {
+            let named = Named { ca: target.ca, client: target.cert.map(|cert| (cert, target.cert_key)) };
+            Some(connectors(place.clone(), named, admin)?)
+        }
+        _ if target.ca.is_some() || target.cert.is_some() => {
+            return Err(format!("{place} has no TLS, for which --ca and --cert are (expected https://)"));
+        }
+        _ => None,
+    };
+    Ok(Door { place, tls, token })
+}
+
+/// `[admin]` of a configuration file.
+fn configured(path: &Path) -> Result<Admin, String> {
+    let joined = |errors: Vec<ConfigError>| {
+        errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
+    };
+    Ok(load(path).map_err(joined)?.admin)
+}
+
+/// How TLS is made, with the files that are needed for it.
+fn connectors(place: Place, named: Named, admin: Option<Admin>) -> Result<Connectors, String> {
+    let error = |message| vec![ConfigError { path: String::new(), position: None, message }];
+    let read = reading(move || trust::connectors(&place, &named, admin.as_ref()).map_err(error));
+    read.map_err(|errors| errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("\n"))
 }
 
 async fn reach(door: Door, asked: &Asked<'_>) -> Result<Answered, String> {
-    let unreachable = |error: io::Error| format!("{}: cannot be reached: {error}", door.address);
-    let late = |_| format!("{}: no answer in time", door.address);
-    match &door.address {
-        Address::Tcp(address) => {
-            let stream = timeout(CONNECT, TcpStream::connect(address)).await.map_err(late)?.map_err(unreachable)?;
-            timeout(ANSWER, send(stream, &address.to_string(), door.token.as_ref(), asked)).await.map_err(late)?
-        }
-        Address::Unix(path) => {
+    let place = &door.place;
+    let unreachable = |error: io::Error| format!("{place}: cannot be reached: {error}");
+    let late = |_| format!("{place}: no answer in time");
+    let host = place.host();
+    match (place, &door.tls) {
+        (Place::Unix(path), _) => {
             let stream = timeout(CONNECT, UnixStream::connect(path)).await.map_err(late)?.map_err(unreachable)?;
-            // A request must have a host (RFC 9112 section 3.2), even if a Unix socket has none.
-            timeout(ANSWER, send(stream, "localhost", None, asked)).await.map_err(late)?
+            timeout(ANSWER, send(stream, &host, None, asked)).await.map_err(late)?
+        }
+        (Place::Tcp { .. }, None) => {
+            let stream = timeout(CONNECT, connect(place)).await.map_err(late)?.map_err(unreachable)?;
+            timeout(ANSWER, send(stream, &host, door.token.as_ref(), asked)).await.map_err(late)?
+        }
+        (Place::Tcp { .. }, Some(tls)) => {
+            let stream = timeout(CONNECT, secured(place, tls)).await.map_err(late)??;
+            timeout(ANSWER, send(stream, &host, door.token.as_ref(), asked)).await.map_err(late)?
         }
     }
+}
+
+async fn connect(place: &Place) -> io::Result<TcpStream> {
+    match place {
+        Place::Tcp { host, port, .. } => TcpStream::connect((host.as_str(), *port)).await,
+        Place::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// A connection with TLS, to a server that is trusted.
+async fn secured(place: &Place, tls: &Connectors) -> Result<TlsStream<TcpStream>, String> {
+    let (stream, made) = handshake(place, &tls.strict).await?;
+    match made {
+        Ok(session) => Ok(TlsStream::new(stream, session)),
+        Err(error) => {
+            let found = match handshake(place, &tls.curious).await {
+                Ok((_, Ok(session))) => found(&session),
+                // Not the certificate was the reason.
+                _ => return Err(format!("{place}: {error}")),
+            };
+            Err(format!(
+                "{place}: {error} (found {found}; expected {}; if its files were replaced, it may not have loaded them yet)",
+                tls.expected
+            ))
+        }
+    }
+}
+
+async fn handshake(
+    place: &Place,
+    connector: &Connector,
+) -> Result<(TcpStream, Result<Finished, ConnectError>), String> {
+    let mut stream = connect(place).await.map_err(|error| format!("{place}: cannot be reached: {error}"))?;
+    let gate = Gate::default();
+    let made = connector.connect(&mut stream, place.ip(), None, Pace::alone(&gate)).await;
+    Ok((stream, made))
+}
+
+/// The certificate of a server, in words.
+fn found(session: &Finished) -> String {
+    let facts = session.negotiated.peer_certificates.first().and_then(|der| Facts::of(der).ok());
+    facts.map_or_else(
+        || "a certificate that cannot be read".into(),
+        |facts| format!("{}, serial number {}, for {}", facts.subject, facts.serial, facts.names.join(", ")),
+    )
 }
 
 async fn send(
@@ -138,7 +225,7 @@ async fn send(
     token: Option<&token::Token>,
     asked: &Asked<'_>,
 ) -> Result<Answered, String> {
-    let broken = |error: hyper::Error| format!("no answer from the admin server: {error}");
+    let broken = |error: hyper::Error| format!("no answer from the admin server: {}", chain(&error));
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // hyper sends and receives in this future; it ends with the connection.
     tokio::spawn(connection);
@@ -159,6 +246,17 @@ async fn send(
     let body = response.into_body().collect().await.map_err(broken)?.to_bytes();
     let body = serde_json::from_slice(&body).map_err(|_| format!("the answer, {status}, is not from tlsgate"))?;
     Ok(Answered { status, body })
+}
+
+/// An error with its causes: a refused certificate is only in the last one.
+fn chain(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text += &format!(": {next}");
+        cause = next.source();
+    }
+    text
 }
 
 /// For the connection to the admin server.

@@ -6,6 +6,7 @@ use super::*;
 use crate::config::file::File;
 
 mod acme;
+mod admin;
 mod many;
 mod policies;
 mod reference;
@@ -283,7 +284,7 @@ fn every_fault_has_its_own_words() {
         ),
         (
             &format!("{REQUIRED}\n[admin]\nlisten = \"0.0.0.0:636\""),
-            "listener \"ldaps\": listen[0]: 0.0.0.0:636 is taken by admin already",
+            "listener \"ldaps\": listen[0]: 0.0.0.0:636 is taken by admin: listen already",
         ),
         (&format!("{REQUIRED}\n[log]\nlevel = \"loud\""), "log: level: found \"loud\", expected \"error\", \"warn\""),
         (

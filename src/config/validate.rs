@@ -81,11 +81,12 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         });
     }
     let resolver = Arc::new(resolver::validated(resolver, &mut errors));
-    let admin = admin::validated(admin, folder, &mut errors);
     let process = process::validated(process, folder, &mut errors);
     let state = state::validated(state, folder, &mut errors);
     let keys = keys::validated(keys, folder, &mut errors);
     let authorities = Authorities::validated(acme, state, folder, &mut errors);
+    let known = admin::Known { folder, policies: &policies, authorities: &authorities };
+    let admin = admin::validated(admin, &known, &mut errors);
     let by_name = Backends::new(&backends);
     let mut check = Listeners::new(folder, &by_name, &policies, &authorities, &admin, errors);
     let listeners: Vec<Listener> = listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
@@ -99,8 +100,9 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let of_backends = backends.iter().filter_map(|backend| {
         Some((format!("backend {:?}", backend.settings.name), &*backend.tls.as_ref()?.policy.name))
     });
-    let (policies, mut warnings) = policies.into_used(of_listeners.chain(of_backends));
-    let sources: Vec<_> = listeners.iter().flat_map(Listener::sources).collect();
+    let of_admin = admin.tls.iter().map(|tls| ("admin".to_owned(), &*tls.policy.name));
+    let (policies, mut warnings) = policies.into_used(of_listeners.chain(of_backends).chain(of_admin));
+    let sources: Vec<_> = listeners.iter().flat_map(Listener::sources).chain(admin.sources()).collect();
     let acme::Kept { settings: acme, files: authority_files, state, warnings: more } = authorities.into_kept(&sources);
     warnings.extend(more);
     let (log, runtime) = (log::validated(log, folder), runtime::validated(runtime));

@@ -70,12 +70,11 @@ impl Ready {
 /// A reminder that a changed setting takes effect only at the next start.
 fn only_at_start(before: &Config, after: &Config) -> Option<Change> {
     let workers = before.runtime.workers != after.runtime.workers;
-    let listen = |config: &Config| config.admin.listen.as_ref().map(|listen| listen.value.clone());
-    let admin = listen(before) != listen(after) || before.admin.socket_mode != after.admin.socket_mode;
+    let admin = !before.admin.listens_like(&after.admin);
     let process = process(before) != process(after);
     (before.log != after.log || process || workers || admin).then(|| {
         let text =
-            "[log], [process], [runtime] workers, and where the admin server listens take effect at the next start";
+            "[log], [process], [runtime] workers, and where the admin server listens, and whether with TLS, take effect at the next start";
         Kind::Setting.change(text)
     })
 }

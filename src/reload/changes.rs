@@ -15,6 +15,7 @@ use crate::route::index;
 use crate::route::ways::Ways;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
+use crate::tls::handshake::Terminator;
 use crate::tls::trust::clients::ClientAuth;
 
 /// One for each difference that matters to an operator.
@@ -32,8 +33,31 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
             changes.extend(judges.into_iter().map(line));
         }
     }
+    if let (Some(was), Some(is)) = (was.admin(), is.admin()) {
+        let written = |config: &Table| key_of(config, "admin").and_then(|admin| key_of(admin, "tls").cloned());
+        let same_is_written = written(&shown.0) == written(&shown.1);
+        changes.extend(of_admin(was, is, same_is_written).into_iter().map(|what| what.of("admin: tls")));
+    }
     changes.extend(files_of_backends(&shown, &pools(was), &pools(is)));
     changes
+}
+
+/// Where certificates of the admin server changed, or the files by which its clients are judged.
+fn of_admin(was: &Terminator, is: &Terminator, same_is_written: bool) -> Vec<Change> {
+    let [old, new] = [was, is].map(|terminator| terminator.certificates.all().iter().collect::<Vec<_>>());
+    let mut changes = certificates(&old, &new);
+    if let (Some(was), Some(is)) = (was.client_auth(), is.client_auth())
+        && was.fingerprint() != is.fingerprint()
+        && same_is_written
+    {
+        changes.push(Kind::Setting.change("client_auth: CAs or lists of revoked certificates changed"));
+    }
+    changes
+}
+
+/// A table below a key.
+fn key_of<'t>(config: &'t Table, key: &str) -> Option<&'t Table> {
+    config.get(key).and_then(table)
 }
 
 /// Where the same is written of a backend's health check, or of its TLS, and the files that it names hold something else.
@@ -69,7 +93,7 @@ impl<'t> Written<'t> {
     fn of(config: &'t Table, backend: &str) -> Self {
         let key = |table: Option<&'t Table>, key: &str| table.and_then(|table| table.get(key));
         let own = named(config, "backend", backend);
-        let runtime = key(Some(config), "runtime").and_then(table);
+        let runtime = key_of(config, "runtime");
         let tls = key(own, "tls");
         let policy = match key(tls.and_then(table), "policy") {
             Some(Shown::Value(Value::String(policy))) => named(config, "policy", policy),

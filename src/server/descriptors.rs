@@ -10,6 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::acme::responder;
 use crate::admin;
+use crate::admin::Most;
 use crate::net::pipe;
 
 /// What descriptors are used for apart from connections.
@@ -29,6 +30,8 @@ pub(super) struct Demand {
     pub(super) sockets: usize,
     /// Connections of the server for http-01.
     pub(super) answers: usize,
+    /// Connections of the admin server for probes.
+    pub(super) probes: usize,
     /// Servers whose health is checked.
     pub(super) checks: usize,
     /// The sum of their `max_connections`.
@@ -50,7 +53,11 @@ impl Descriptors {
         let limit = limit();
         // For each socket: the socket itself, a duplicate for each worker, and one that is sent to a process that takes
         // over.
-        let others = self.own + demand.sockets * (2 + self.workers) + demand.answers + demand.checks.min(limit / 8);
+        let others = self.own
+            + demand.sockets * (2 + self.workers)
+            + demand.answers
+            + demand.probes
+            + demand.checks.min(limit / 8);
         let most = connections(limit, others, pipes(limit, self.workers));
         let warning = (demand.connections, most);
         if demand.connections > most && self.warned.replace(warning) != Some(warning) {
@@ -95,9 +102,10 @@ fn connections(limit: usize, others: usize, pipes: usize) -> usize {
     (limit.saturating_sub(reserve(limit) + others + pipes) / 2).max(1)
 }
 
-/// How many connections the admin server may have. Each takes one descriptor.
-pub(super) fn of_admin() -> usize {
-    admins(limit())
+/// How many connections the doors of the admin server may have. Each takes one descriptor.
+pub(super) fn of_admin() -> Most {
+    let probes = (limit() / 64).clamp(FEWEST_ADMINS, admin::MOST_CONNECTIONS.probes);
+    Most { api: admins(limit()), probes }
 }
 
 /// How many connections the server for http-01 may have.
@@ -106,7 +114,7 @@ pub(super) fn of_responder() -> usize {
 }
 
 fn admins(limit: usize) -> usize {
-    (limit / 16).clamp(FEWEST_ADMINS, admin::MOST_CONNECTIONS)
+    (limit / 16).clamp(FEWEST_ADMINS, admin::MOST_CONNECTIONS.api)
 }
 
 /// What is kept for the connections of the admin server, and for [`OTHERS`].

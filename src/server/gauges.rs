@@ -11,7 +11,8 @@ use crate::acme::status::State;
 use crate::gate::Gate;
 use crate::observe::access::log::Lost;
 use crate::reload::control::Control;
-use crate::snapshot::{Listener, Snapshot};
+use crate::snapshot::Snapshot;
+use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::expiry;
 use crate::words::Words;
 
@@ -79,8 +80,10 @@ fn listeners(registry: &Registry, snapshot: &Snapshot) -> Result<(), prometheus:
         active.with_label_values(&[&*listener.name]).set(number(listener.admission.active()));
         blocked.with_label_values(&[&*listener.name]).set(number(listener.admission.blocked()));
         failures.with_label_values(&[&*listener.name]).set(number(listener.load_failures));
-        expiry.set(listener);
+        expiry.set(&listener.name, listener.ways.certificates());
     }
+    // No listener has an empty name. So whoever watches all certificates watches those of the admin server too.
+    expiry.set("", snapshot.admin().into_iter().flat_map(|admin| admin.certificates.all()));
     Ok(())
 }
 
@@ -232,11 +235,11 @@ impl Expiry {
         })
     }
 
-    fn set(&self, listener: &Listener) {
+    fn set<'c>(&self, listener: &str, certificates: impl IntoIterator<Item = &'c Arc<Certificate>>) {
         let now = jiff::Timestamp::now().as_second();
-        for certificate in listener.ways.certificates() {
+        for certificate in certificates {
             let key_type = certificate.key_type.to_string();
-            let labels = [&*listener.name, &*certificate.label, &*key_type, &*certificate.serial];
+            let labels = [listener, &*certificate.label, &*key_type, &*certificate.serial];
             // An f64 holds integers up to 2^53 exactly, far more than these seconds.
             self.leaf.with_label_values(&labels).set(certificate.not_after as f64);
             self.chain.with_label_values(&labels).set(certificate.chain_not_after as f64);

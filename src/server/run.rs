@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
+use crate::admin::Admin;
 use crate::monitor::Monitor;
 use crate::reload::Cause;
 use crate::reload::build::Origin;
@@ -211,11 +212,10 @@ impl Server {
             tracing::error!("no other process is started: the configuration ({path}) cannot be read a second time");
             return;
         }
-        // Where its sockets were passed, they are handed over with all that were.
-        let listen = self.reloader.config().admin.listen.as_ref();
-        let admin_name = listen.and_then(|listen| listen.value.address()).map(admin_name);
         let mut sockets = self.reloader.sockets().to_hand_over();
-        sockets.extend(admin_name.zip(self.admin.as_ref().and_then(|admin| admin.sockets().first())));
+        // Where its sockets were passed, they are handed over with all that were.
+        let of_admin = self.admin.iter().flat_map(Admin::bound);
+        sockets.extend(of_admin.map(|(purpose, address, socket)| (admin_name(purpose, address), socket)));
         let started = Successor::start(sockets, self.monitor.as_ref()).and_then(|successor| {
             let pid = successor.id();
             // It waits for up to a minute, while this thread has to handle signals and reloads.

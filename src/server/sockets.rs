@@ -195,6 +195,7 @@ fn demand(config: &Config, sockets: usize) -> Demand {
     Demand {
         sockets,
         answers: if answers { descriptors::of_responder() } else { 0 },
+        probes: if config.admin.probes.is_some() { descriptors::of_admin().probes } else { 0 },
         checks: checked.map(|backend| backend.settings.servers.len()).sum(),
         connections: config.listeners.iter().fold(0, |sum, one| sum.saturating_add(one.limits.counts.max_connections)),
     }
@@ -202,7 +203,8 @@ fn demand(config: &Config, sockets: usize) -> Demand {
 
 /// The names of all sockets that a configuration expects to be passed.
 fn used(config: &Config) -> BTreeSet<&str> {
-    let listen = config.listeners.iter().flat_map(|listener| &listener.listen).chain(&config.admin.listen);
+    let listen = config.listeners.iter().flat_map(|listener| &listener.listen);
+    let listen = listen.chain(&config.admin.listen).chain(&config.admin.probes);
     let http = config.acme.authorities.iter().flat_map(|authority| &authority.http);
     let names = listen.map(|listen| &listen.value).chain(http).filter_map(Endpoint::name);
     names.map(|name| &**name).collect()
@@ -213,7 +215,7 @@ fn name_of((owner, which): &Key) -> Option<Name> {
     let Which::Bound(address) = which else { return None };
     Some(match owner {
         Owner::Listener(name) => Name { listener: name.to_string(), address: address.to_string() },
-        // No listener has an empty name, and the admin server's address has no word in front.
+        // No listener has an empty name, and the admin server's addresses have no or another word in front.
         Owner::Http01 => Name { listener: String::new(), address: format!("http-01 {address}") },
     })
 }

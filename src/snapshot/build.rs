@@ -15,7 +15,7 @@ use crate::config::validate::listener::Listener as Settings;
 use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
 use crate::snapshot::reading::Reading;
-use crate::snapshot::{Built, Listener, Snapshot, authority_files, backend_tls, health, passphrases, ways};
+use crate::snapshot::{Built, Listener, Snapshot, admin, authority_files, backend_tls, health, passphrases, ways};
 use crate::tls::certificate::store::Trust;
 use crate::tls::handshake::challenge::Challenges;
 use crate::tls::record::Layer;
@@ -40,6 +40,7 @@ impl Snapshot {
                 listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
         }
+        let admin = admin::terminator(&config.admin, before.admin.as_ref(), layer, &mut reading);
         let Reading { loading, mut warnings, failures, unusable, pending, errors, .. } = reading;
         // Only here, so that the errors of all parts are reported together.
         if !errors.is_empty() {
@@ -47,8 +48,14 @@ impl Snapshot {
         }
         warnings.splice(..0, config.warnings.iter().map(|warning| Warning::new(warning.clone())));
         let by_name = pools.iter().map(|pool| (Arc::clone(pool.name()), Arc::clone(pool))).collect();
-        let snapshot =
-            Self { listeners, pools, by_name, store: loading.finish(), challenges: Arc::clone(&before.challenges) };
+        let snapshot = Self {
+            listeners,
+            pools,
+            by_name,
+            admin,
+            store: loading.finish(),
+            challenges: Arc::clone(&before.challenges),
+        };
         Ok(Built { snapshot, warnings, failures, unusable, pending })
     }
 }

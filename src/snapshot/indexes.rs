@@ -6,19 +6,19 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::snapshot::Listener;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select::Certificates;
+use crate::tls::handshake::Terminator;
 
-/// The indexes of one listener and its routes, each once, by their first certificates.
+/// The indexes of one listener and its routes, or of the admin server, each once, by their first certificates.
 pub(super) struct Indexes<'a>(HashMap<Option<*const Certificate>, Vec<&'a Arc<Certificates>>>);
 
 impl<'a> Indexes<'a> {
-    /// Those of the same listener in the snapshot before.
-    pub(super) fn of(same: Option<&'a Listener>) -> Self {
+    /// Those of the same in the snapshot before.
+    pub(super) fn of(same: impl IntoIterator<Item = &'a Terminator>) -> Self {
         let mut seen = HashSet::new();
         let mut indexes: HashMap<_, Vec<_>> = HashMap::new();
-        for terminator in same.into_iter().flat_map(|same| same.ways.terminators()) {
+        for terminator in same {
             let index = &terminator.certificates;
             if seen.insert(Arc::as_ptr(index)) {
                 indexes.entry(first(index)).or_default().push(index);

@@ -17,6 +17,7 @@ use crate::route::index::Mode;
 use crate::route::ways::{Route, Termination, Way, Ways};
 use crate::snapshot::Listener;
 use crate::snapshot::indexes::Indexes;
+use crate::snapshot::judges::Judges;
 use crate::snapshot::reach::Reach;
 use crate::snapshot::reading::Reading;
 use crate::snapshot::served;
@@ -30,10 +31,6 @@ use crate::tls::tickets::{Secret, Tickets};
 use crate::tls::trust::clients::ClientAuth;
 use crate::tls::wire::fault;
 
-mod judges;
-
-use judges::Judges;
-
 /// Builds a listener's routes, and its own way. `None` where something is wrong, which adds an error to `reading`.
 pub(super) fn build(
     listener: &Settings,
@@ -43,7 +40,7 @@ pub(super) fn build(
     reading: &mut Reading<'_>,
 ) -> Option<Ways> {
     let pool = |backend: &BackendRef| pools.get(backend.index).map(Arc::clone);
-    let (reach, indexes) = (Reach::of(listener), Indexes::of(same));
+    let (reach, indexes) = (Reach::of(listener), Indexes::of(terminators_of(same)));
     let own = match listener.certificates.is_empty() {
         true => Arc::default(),
         false => {
@@ -58,7 +55,7 @@ pub(super) fn build(
         indexes,
         tickets: tickets_of(same),
         sessions: sessions_of(same),
-        judges: Judges::of(same),
+        judges: Judges::of(terminators_of(same)),
         judged: HashMap::new(),
         secrets: None,
     };
@@ -109,6 +106,11 @@ struct Making<'a, 'b> {
     judged: HashMap<*const Policy, Option<String>>,
     /// The secrets in the listener's files of ticket keys, once they are read: every route has the same files.
     secrets: Option<Vec<Secret>>,
+}
+
+/// What a listener terminates TLS with.
+fn terminators_of(same: Option<&Listener>) -> impl Iterator<Item = &Terminator> {
+    same.into_iter().flat_map(|same| same.ways.terminators())
 }
 
 /// A listener's tickets by their scopes, to be taken over.

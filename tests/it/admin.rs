@@ -21,10 +21,15 @@ mod crowds;
 mod drain;
 mod hosts;
 mod killed;
+mod probes;
 mod refused;
 mod reload;
+mod running;
+mod secure;
 mod shown;
 mod start;
+mod tls;
+mod tls_crowds;
 mod traces;
 
 const TOKEN: &str = "correct-horse-battery-staple";

@@ -11,48 +11,86 @@ use hyper::{Method, StatusCode};
 
 use crate::admin::connection::caller::Caller;
 use crate::admin::connection::permits::Permits;
+use crate::admin::connection::secure::Failure;
 use crate::admin::request::guard::Refused;
 use crate::limit::rate::{Limiter, Rate};
 
 /// The counters, and the limit of log lines.
 #[derive(Debug)]
 pub(in crate::admin) struct Audit {
-    counts: [AtomicU64; Refused::ALL.len()],
-    log: Limiter,
-    unlogged: AtomicU64,
+    refused: [AtomicU64; Refused::ALL.len()],
+    handshakes: [AtomicU64; Failure::LABELS.len()],
+    of_requests: Lines,
+    of_handshakes: Lines,
+}
+
+/// A limit of log lines, so that no client can fill the disk.
+#[derive(Debug)]
+struct Lines {
+    limit: Limiter,
+    /// Since the last line.
+    left_out: AtomicU64,
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        let lines = Rate { count: NonZeroU32::MIN, per: Duration::from_secs(1), burst: BURST };
-        Self { counts: Default::default(), log: Limiter::new(lines), unlogged: AtomicU64::new(0) }
+        Self {
+            refused: Default::default(),
+            handshakes: Default::default(),
+            of_requests: Lines::new(),
+            // Separate: a guessed token must not be missing from the log because others do not know TLS.
+            of_handshakes: Lines::new(),
+        }
+    }
+}
+
+impl Lines {
+    fn new() -> Self {
+        let rate = Rate { count: NonZeroU32::MIN, per: Duration::from_secs(1), burst: BURST };
+        Self { limit: Limiter::new(rate), left_out: AtomicU64::new(0) }
+    }
+
+    /// If a line may be written now: how many were left out before it.
+    fn next(&self) -> Option<u64> {
+        if self.limit.permits() {
+            return Some(self.left_out.swap(0, Ordering::Relaxed));
+        }
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+        None
     }
 }
 
 impl Audit {
     /// Counts a refusal, and logs it within the limit.
     pub(in crate::admin) fn refused(&self, caller: &Caller, request: &Parts, why: Refused) {
-        // Without a limit, a client that guesses tokens could fill the disk.
-        if let Some(count) = Refused::ALL.iter().position(|known| *known == why).and_then(|at| self.counts.get(at)) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        if !self.log.permits() {
-            self.unlogged.fetch_add(1, Ordering::Relaxed);
+        count(&self.refused, Refused::ALL.iter().position(|known| *known == why));
+        let Some(not_logged) = self.of_requests.next() else { return };
+        let (method, path, reason) = (request.method.as_str(), shown(request.uri.path()), why.label());
+        let (subject, serial) = certificate(caller);
+        tracing::warn!(peer = %caller, subject, serial, reason, method = ?method, path = ?path, not_logged, "the admin API refused a request");
+    }
+
+    /// Counts a handshake that has failed, and logs it within the limit. A client that has sent nothing is not counted.
+    pub(in crate::admin) fn handshake_failed(&self, caller: &Caller, failure: &Failure) {
+        if matches!(failure, Failure::Unused) {
             return;
         }
-        let not_logged = self.unlogged.swap(0, Ordering::Relaxed);
-        let (method, path, reason) = (request.method.as_str(), shown(request.uri.path()), why.label());
-        tracing::warn!(peer = %caller, reason, method = ?method, path = ?path, not_logged, "the admin API refused a request");
+        let reason = failure.label();
+        count(&self.handshakes, Failure::LABELS.iter().position(|known| *known == reason));
+        let Some(not_logged) = self.of_handshakes.next() else { return };
+        let error = failure.to_string();
+        tracing::warn!(peer = %caller, reason, ?error, not_logged, "a TLS handshake with the admin server failed");
     }
 
     /// Logs a change that an authorised caller has requested, and its result.
     pub(in crate::admin) fn changed(&self, caller: &Caller, method: &Method, path: &str, status: StatusCode) {
         let (method, path, status) = (method.as_str(), shown(path), status.as_u16());
-        tracing::info!(peer = %caller, method, path = ?path, status, "a change was requested through the admin API");
+        let (subject, serial) = certificate(caller);
+        tracing::info!(peer = %caller, subject, serial, method, path = ?path, status, "a change was requested through the admin API");
     }
 
     /// In the text format of Prometheus.
-    pub(in crate::admin) fn metrics(&self, permits: &Permits) -> String {
+    pub(in crate::admin) fn metrics(&self, permits: &Permits, probes: &Permits) -> String {
         let mut text = String::new();
         let mut family = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {
             // Writing to a String cannot fail.
@@ -67,14 +105,34 @@ impl Audit {
         family("connections_evicted_total", "counter", help, &bare(permits.evicted()));
         let help = "Connections to the admin server that were refused, since there was no room for them.";
         family("connections_rejected_total", "counter", help, &bare(permits.refused()));
-        let counts = Refused::ALL.iter().zip(&self.counts);
-        let counts: Vec<_> = counts
-            .map(|(why, count)| (format!("{{reason=\"{}\"}}", why.label()), count.load(Ordering::Relaxed)))
-            .collect();
-        let help = "Requests that the admin server refused: for another host, or a change without the right token.";
-        family("requests_refused_total", "counter", help, &counts);
+        family("probes_connections", "gauge", "Connections for probes now.", &bare(probes.count() as u64));
+        let help =
+            "Connections for probes that were closed to make room for others, since they waited for their peers.";
+        family("probes_connections_evicted_total", "counter", help, &bare(probes.evicted()));
+        let help = "Connections for probes that were refused, since there was no room for them.";
+        family("probes_connections_rejected_total", "counter", help, &bare(probes.refused()));
+        let help = "Requests that the admin server refused: for another host, or a change without the right token or a client certificate.";
+        family("requests_refused_total", "counter", help, &by_reason(Refused::ALL.map(Refused::label), &self.refused));
+        let help = "TLS handshakes with the admin server that failed.";
+        family("handshakes_failed_total", "counter", help, &by_reason(Failure::LABELS, &self.handshakes));
         text
     }
+}
+
+fn count(counts: &[AtomicU64], at: Option<usize>) {
+    if let Some(count) = at.and_then(|at| counts.get(at)) {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn by_reason<const N: usize>(labels: [&str; N], counts: &[AtomicU64; N]) -> Vec<(String, u64)> {
+    let counts = labels.iter().zip(counts);
+    counts.map(|(label, count)| (format!("{{reason=\"{label}\"}}"), count.load(Ordering::Relaxed))).collect()
+}
+
+/// The subject and the serial number of the caller's certificate.
+fn certificate(caller: &Caller) -> (Option<&str>, Option<&str>) {
+    caller.presented().map(|presented| (presented.subject.as_str(), presented.serial.as_str())).unzip()
 }
 
 /// The beginning of the path. The whole one may be as long as a request's head.
@@ -92,8 +150,10 @@ const LONGEST_SHOWN: usize = 200;
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::admin::connection::door::Door;
     use crate::net::address::Address;
     use crate::net::stream::Stream;
 
@@ -117,14 +177,18 @@ mod tests {
         let audit = Audit::default();
         let (left, _right) = std::os::unix::net::UnixStream::pair().unwrap();
         left.set_nonblocking(true).unwrap();
-        let caller = Caller::new(&Stream::unix(left).unwrap(), &Address::Unix(PathBuf::new()));
+        let caller = Caller::new(
+            &Stream::unix(left).unwrap(),
+            &Address::Unix(PathBuf::new()),
+            Arc::new(Door::Unix(PathBuf::new())),
+        );
         let parts = hyper::Request::post("/api/v1/reload").body(()).unwrap().into_parts().0;
         for (times, why) in Refused::ALL.into_iter().enumerate() {
             for _ in 0..=times * 20 {
                 audit.refused(&caller, &parts, why);
             }
         }
-        let text = audit.metrics(&Permits::new(9));
+        let text = audit.metrics(&Permits::new(9), &Permits::new(9));
         for (reason, count) in [("host", 1), ("no_token", 21), ("wrong_token", 41), ("closed", 61)] {
             let line = format!("tlsgate_admin_requests_refused_total{{reason=\"{reason}\"}} {count}\n");
             assert!(text.contains(&line), "{line} is not in {text}");

@@ -102,7 +102,7 @@ impl Permits {
 
     /// Closes connections that wait for their peers, of any peer.
     pub(in crate::admin) fn evict_anybody(&self) {
-        self.evict(|table, now| table.slowest(now, GRACE, |_| true).take(AT_ONCE));
+        self.evict(|table, now| table.slowest(now, |_| true));
     }
 
     /// Waits until every permit is free.
@@ -127,7 +127,7 @@ impl Permits {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn evict(&self, choose: impl FnOnce(&Table, Instant) -> Vec<u64>) {
+    fn evict<C: IntoIterator<Item = u64>>(&self, choose: impl FnOnce(&Table, Instant) -> C) {
         let mut table = self.table();
         for id in choose(&table, Instant::now()) {
             if let Some(held) = table.held.get_mut(&id) {
@@ -198,27 +198,37 @@ impl Table {
 
     /// Which connection is closed for a new one: one of the same peer if it has its share already, otherwise one of the peer
     /// with the most connections, otherwise any.
-    fn crowd(&self, newcomer: Peer, now: Instant) -> Vec<u64> {
+    fn crowd(&self, newcomer: Peer, now: Instant) -> Option<u64> {
         if self.count(newcomer) >= self.per_peer() {
-            return self.slowest(now, SETTLED, |held| held.peer == newcomer).take(1);
+            return self.slow(now, SETTLED, |held| held.peer == newcomer).min().map(|(_, id)| id);
         }
         let most = self.most(|_| true);
-        let crowd = self.slowest(now, SETTLED, |held| Some(held.peer) == most).take(1);
-        if crowd.is_empty() { self.slowest(now, SETTLED, |_| true).take(1) } else { crowd }
+        let crowd = self.slow(now, SETTLED, |held| Some(held.peer) == most).min();
+        crowd.or_else(|| self.slow(now, SETTLED, |_| true).min()).map(|(_, id)| id)
     }
 
     fn senders(&self, now: Instant) -> Vec<u64> {
         let sends = |held: &Held| held.doing == Doing::Sending;
         let most = self.most(|held| sends(held) && held.is_slow(now, GRACE));
-        self.slowest(now, GRACE, |held| sends(held) && Some(held.peer) == most).take(AT_ONCE)
+        self.slowest(now, |held| sends(held) && Some(held.peer) == most)
     }
 
-    /// Those that have waited longest for their peers first, if that is at least `grace`.
-    fn slowest(&self, now: Instant, grace: Duration, among: impl Fn(&Held) -> bool) -> Slowest {
-        let slow = self.held.iter().filter(|(_, held)| held.is_slow(now, grace) && among(held));
-        let mut slow: Vec<_> = slow.map(|(id, held)| (held.since, *id)).collect();
+    /// Some of those that have waited longest for their peers, if that is at least [`GRACE`].
+    fn slowest(&self, now: Instant, among: impl Fn(&Held) -> bool) -> Vec<u64> {
+        let mut slow: Vec<_> = self.slow(now, GRACE, among).collect();
         slow.sort_unstable();
-        Slowest(slow)
+        slow.into_iter().take(AT_ONCE).map(|(_, id)| id).collect()
+    }
+
+    /// Those that have waited for their peers for at least that long, each with the time since when.
+    fn slow(
+        &self,
+        now: Instant,
+        grace: Duration,
+        among: impl Fn(&Held) -> bool,
+    ) -> impl Iterator<Item = (Instant, u64)> {
+        let slow = self.held.iter().filter(move |(_, held)| held.is_slow(now, grace) && among(held));
+        slow.map(|(id, held)| (held.since, *id))
     }
 
     /// The peer with the most connections of a kind.
@@ -238,15 +248,6 @@ impl Table {
 impl Held {
     fn is_slow(&self, now: Instant, grace: Duration) -> bool {
         self.doing != Doing::Working && !self.leaving && now.saturating_duration_since(self.since) >= grace
-    }
-}
-
-/// Connections with the time since when they wait, and in that order.
-struct Slowest(Vec<(Instant, u64)>);
-
-impl Slowest {
-    fn take(self, most: usize) -> Vec<u64> {
-        self.0.into_iter().take(most).map(|(_, id)| id).collect()
     }
 }
 
@@ -301,12 +302,12 @@ mod tests {
     fn the_peer_with_the_most_connections_makes_room_and_only_after_a_while() {
         let now = Instant::now();
         let table = full(&[(peer(1), 100), (peer(2), CONNECTIONS - 100)], now);
-        assert!(table.crowd(peer(3), now).is_empty());
-        assert_eq!(table.crowd(peer(3), now + SETTLED), [100], "the first of the second peer");
+        assert_eq!(table.crowd(peer(3), now), None);
+        assert_eq!(table.crowd(peer(3), now + SETTLED), Some(100), "the first of the second peer");
         let mut table = full(&[(peer(1), PER_PEER), (peer(2), 10)], now);
-        assert_eq!(table.crowd(peer(1), now + SETTLED), [0], "it makes room for itself");
+        assert_eq!(table.crowd(peer(1), now + SETTLED), Some(0), "it makes room for itself");
         table.held.get_mut(&0).unwrap().since = now + SETTLED;
-        assert_eq!(table.crowd(peer(1), now + SETTLED), [1], "who has waited longest");
+        assert_eq!(table.crowd(peer(1), now + SETTLED), Some(1), "who has waited longest");
     }
 
     #[test]
@@ -316,16 +317,16 @@ mod tests {
         for held in table.held.values_mut() {
             held.doing = Doing::Working;
         }
-        assert!(table.crowd(peer(3), now + GRACE * 9).is_empty());
+        assert_eq!(table.crowd(peer(3), now + GRACE * 9), None);
         for (id, later) in [(5, 2), (200, 1)] {
             let held = table.held.get_mut(&id).unwrap();
             (held.doing, held.since) = (Doing::Sending, now + GRACE * later);
         }
-        assert_eq!(table.slowest(now + GRACE * 9, GRACE, |_| true).take(9), [200, 5]);
-        assert_eq!(table.slowest(now + GRACE * 2, GRACE, |_| true).take(9), [200]);
+        assert_eq!(table.slowest(now + GRACE * 9, |_| true), [200, 5]);
+        assert_eq!(table.slowest(now + GRACE * 2, |_| true), [200]);
         assert_eq!(table.senders(now + GRACE * 2), [200]);
         table.held.get_mut(&200).unwrap().leaving = true;
-        assert_eq!(table.slowest(now + GRACE * 9, GRACE, |_| true).take(9), [5], "once is enough");
+        assert_eq!(table.slowest(now + GRACE * 9, |_| true), [5], "once is enough");
     }
 
     #[test]
@@ -335,8 +336,8 @@ mod tests {
         let mut come = |peer, now| {
             if table.enter(peer, now).is_none() {
                 let chosen = table.crowd(peer, now);
-                assert_eq!(chosen.len(), 1, "nobody gives way after {:?}", now - start);
-                assert!(table.held.remove(&chosen[0]).is_some());
+                let chosen = chosen.unwrap_or_else(|| panic!("nobody gives way after {:?}", now - start));
+                assert!(table.held.remove(&chosen).is_some());
                 assert!(table.enter(peer, now).is_some());
             }
         };

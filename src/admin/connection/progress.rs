@@ -1,6 +1,7 @@
 //! A connection that fails where its peer does not read what is sent for a while. Must not know: what is sent.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,6 +26,11 @@ impl Progress {
         // applies.
         let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
         Self { stream, stalled: None }
+    }
+
+    /// The IP address of this end.
+    pub(in crate::admin) fn local_ip(&self) -> Option<IpAddr> {
+        self.stream.local_address().ip()
     }
 
     fn watched<T>(&mut self, cx: &mut Context<'_>, moved: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -59,7 +65,6 @@ impl AsyncWrite for Progress {
     }
 
     fn is_write_vectored(&self) -> bool {
-        // Otherwise hyper copies the answer for each connection.
         true
     }
 

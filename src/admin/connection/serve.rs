@@ -1,5 +1,5 @@
-//! Accepts connections and limits each: the time for a request's head, for its answer, and for its whole life. Must not
-//! know: what is requested, which connection is closed for another one.
+//! Accepts connections and limits each: the time for a handshake, for a request's head, for its answer, and for its whole
+//! life. Must not know: what is requested, which connection is closed for another one.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -13,34 +13,61 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::task::{JoinError, yield_now};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::admin::connection::caller::Caller;
-use crate::admin::connection::permits::{Permit, Permits};
+use crate::admin::connection::door::Door;
+use crate::admin::connection::permits::{Doing, Permit, Permits};
 use crate::admin::connection::progress::Progress;
+use crate::admin::connection::secure;
+use crate::admin::connection::secure::Failure;
+use crate::admin::connection::wire::Wire;
+use crate::gate::{Gate, Pace};
 use crate::net::listen::Acceptor;
 use crate::net::stream::Stream;
+use crate::tls::handshake::Terminator;
+use crate::tls::stream::TlsStream;
 
-/// Serves until `stop` is true; requests that are being answered then are still finished. `answer` makes the answer to one
-/// request.
-pub(in crate::admin) async fn serve<A, F>(
+/// What a door does with its connections and requests.
+pub(in crate::admin) trait Handler: Send + Sync + 'static {
+    /// What TLS is terminated with on a connection that was accepted just now at that door; `None` where it is plain. It may
+    /// have to wait for that.
+    fn tls(&self, door: &Door) -> impl Future<Output = Option<Arc<Terminator>>> + Send;
+
+    /// To be called when a handshake has failed.
+    fn handshake_failed(&self, caller: &Caller, failure: &Failure);
+
+    /// The answer to one request.
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        caller: Arc<Caller>,
+        permit: Arc<Permit>,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send + 'static;
+
+    /// Waits until nothing is under way that must not be cut off.
+    fn idle(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Serves until `stop` is true; requests that are being answered then are still finished.
+pub(in crate::admin) async fn serve<H: Handler>(
     socket: &Acceptor,
+    door: &Arc<Door>,
     permits: &Arc<Permits>,
+    gate: &Arc<Gate>,
     mut stop: watch::Receiver<bool>,
-    answer: A,
-) where
-    A: Fn(Request<Incoming>, Arc<Caller>, Arc<Permit>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
-{
+    handler: Arc<H>,
+) {
     let mut failing = false;
     while let Some(accepted) = tokio::select! {
-        next = next(socket, permits) => Some(next),
+        next = next(socket, door, permits) => Some(next),
         _ = stop.wait_for(|stop| *stop) => None,
     } {
         let failed_before = std::mem::replace(&mut failing, accepted.is_err());
         match accepted {
             Ok(Some((stream, caller, permit))) => {
-                tokio::spawn(live(stream, caller, permit, stop.clone(), answer.clone()));
+                let handler = Arc::clone(&handler);
+                tokio::spawn(live(stream, caller, permit, stop.clone(), Arc::clone(gate), handler));
                 // Lets it be answered before the next one is accepted, so that a quick request needs no permit at the same
                 // time.
                 yield_now().await;
@@ -61,34 +88,50 @@ pub(in crate::admin) async fn serve<A, F>(
 }
 
 /// The next connection, with its permit; `None` where there is no permit for it.
-async fn next(socket: &Acceptor, permits: &Arc<Permits>) -> std::io::Result<Option<(Stream, Caller, Permit)>> {
+async fn next(
+    socket: &Acceptor,
+    door: &Arc<Door>,
+    permits: &Arc<Permits>,
+) -> std::io::Result<Option<(Stream, Caller, Permit)>> {
     let (parked, address) = socket.accept().await?;
     let stream = parked.resume()?;
-    let caller = Caller::new(&stream, &address);
+    let caller = Caller::new(&stream, &address, Arc::clone(door));
     let permit = permits.enter(caller.peer).await;
     Ok(permit.map(|permit| (stream, caller, permit)))
 }
 
 /// Serves one connection to its end.
-async fn live<A, F>(stream: Stream, caller: Caller, permit: Permit, mut stop: watch::Receiver<bool>, answer: A)
-where
-    A: Fn(Request<Incoming>, Arc<Caller>, Arc<Permit>) -> F,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
-{
-    let (permit, caller) = (Arc::new(permit), Arc::new(caller));
+async fn live<H: Handler>(
+    stream: Stream,
+    mut caller: Caller,
+    permit: Permit,
+    mut stop: watch::Receiver<bool>,
+    gate: Arc<Gate>,
+    handler: Arc<H>,
+) {
+    let permit = Arc::new(permit);
+    let begun = tokio::select! {
+        // Here and below, the connection is polled first: one whose request has arrived need not give way to another one.
+        biased;
+        begun = Box::pin(begin(Progress::new(stream), &mut caller, &permit, &gate, &*handler)) => begun,
+        () = permit.evicted() => None,
+        _ = stop.wait_for(|stop| *stop) => None,
+    };
+    let Some(wire) = begun else { return };
+    let caller = Arc::new(caller);
     let service = service_fn(|request: Request<Incoming>| {
         let may_change = !request.method().is_safe();
-        finished(answer(request, Arc::clone(&caller), Arc::clone(&permit)), may_change)
+        let answer = Arc::clone(&handler).answer(request, Arc::clone(&caller), Arc::clone(&permit));
+        finished(answer, may_change)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(Progress::new(stream)), service);
+        .serve_connection(TokioIo::new(wire), service);
     let mut connection = pin!(connection);
     // An error only means that the client has gone or broke the protocol.
     let ended = tokio::select! {
-        // The connection is polled first: one whose request has arrived need not give way to another one.
         biased;
         _ = connection.as_mut() => true,
         () = permit.evicted() => true,
@@ -102,6 +145,33 @@ where
             _ = connection => {}
             () = permit.evicted() => {}
             () = sleep(LIFE) => {}
+        }
+    }
+}
+
+/// What requests arrive on: after a handshake where there is TLS. `None` where that has failed.
+async fn begin<H: Handler>(
+    mut stream: Progress,
+    caller: &mut Caller,
+    permit: &Permit,
+    gate: &Gate,
+    handler: &H,
+) -> Option<Wire> {
+    let pace = Pace { gate, deadline: Instant::now() + HANDSHAKE };
+    let Some(terminator) = timeout_at(pace.deadline, handler.tls(&caller.door)).await.ok()? else {
+        return Some(Wire::Plain(stream));
+    };
+    let shaken = timeout_at(pace.deadline, secure::handshake(&mut stream, &terminator, pace, permit)).await;
+    match shaken.unwrap_or(Err(Failure::Late)) {
+        Ok((session, secured)) => {
+            permit.becomes(Doing::Receiving);
+            caller.secured = Some(secured);
+            Some(Wire::Tls(Box::new(TlsStream::new(stream, session))))
+        }
+        Err(failure) => {
+            handler.handshake_failed(caller, &failure);
+            secure::farewell(stream, &failure).await;
+            None
         }
     }
 }
@@ -120,6 +190,8 @@ where
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// How long a handshake may take, from accept to its end.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a request's head may take to arrive, also after the request before it.
 const HEAD: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{AUTHORIZATION, HOST};
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, StatusCode};
@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::admin::connection::caller::{Caller, Presented, Secured};
 use crate::admin::connection::door::Door;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::token;
@@ -31,13 +32,18 @@ pub(in crate::admin) enum Refused {
     WrongToken,
     /// Changes are not allowed.
     Closed,
+    /// A web page has sent it, with a certificate of which the browser does not ask the page.
+    Page,
+    /// The requirements for client certificates have changed since the client's was judged.
+    Outdated,
 }
 
 /// The reason of a refusal, and the answer.
 pub(in crate::admin) type Refusal = (Refused, Answer);
 
 impl Refused {
-    pub(in crate::admin) const ALL: [Self; 4] = [Self::Host, Self::NoToken, Self::WrongToken, Self::Closed];
+    pub(in crate::admin) const ALL: [Self; 6] =
+        [Self::Host, Self::NoToken, Self::WrongToken, Self::Closed, Self::Page, Self::Outdated];
 
     /// Its name in the metrics and the log.
     pub(in crate::admin) fn label(self) -> &'static str {
@@ -46,6 +52,8 @@ impl Refused {
             Self::NoToken => "no_token",
             Self::WrongToken => "wrong_token",
             Self::Closed => "closed",
+            Self::Page => "page",
+            Self::Outdated => "outdated_certificate",
         }
     }
 }
@@ -53,8 +61,8 @@ impl Refused {
 /// Refuses a request that is meant for another host.
 // Against DNS rebinding: a web page of an attacker, whose name resolves to this address, makes a browser send that name.
 // Browsers always send a host, so a request without one is not from a browser.
-pub(in crate::admin) fn host_refusal(door: &Door, request: &Parts, names: &[HostName]) -> Option<Refusal> {
-    let Door::Tcp(address) = door else { return None };
+pub(in crate::admin) fn host_refusal(caller: &Caller, request: &Parts, names: &[HostName]) -> Option<Refusal> {
+    let Door::Tcp(address) = &*caller.door else { return None };
     let mut hosts = request.headers.get_all(HOST).iter();
     let (host, another) = (hosts.next(), hosts.next());
     if another.is_some() {
@@ -65,27 +73,36 @@ pub(in crate::admin) fn host_refusal(door: &Door, request: &Parts, names: &[Host
     let host = host.and_then(|host| host.to_str().ok()).and_then(|host| host.parse().ok());
     // The host may also be in a full URI (RFC 9112 section 3.2.2). Where both are present, both must be right.
     let meant = [host.as_ref(), request.uri.authority()];
-    let is_meant = |host| is_meant(host, address.ip(), names);
+    let is_meant = |host| is_meant(host, address.ip(), names, caller.secured.as_ref());
     let fine = (is_absent || host.is_some()) && meant.into_iter().flatten().all(is_meant);
-    let reason =
-        "the Host header does not name this server (expected its IP address, localhost, or a name in hosts of [admin])";
+    let reason = "the Host header does not name this server (expected its IP address, localhost, a name in hosts of [admin], or a name of its certificate)";
     (!fine).then(|| (Refused::Host, Answer::error(StatusCode::MISDIRECTED_REQUEST, reason)))
 }
 
-/// Refuses a change without the right token. On a Unix socket, the permissions of its file decide instead.
+/// Refuses a change without the right token or a client certificate; `judge` is the fingerprint of the requirements for
+/// these that are in force. On a Unix socket, the permissions of its file decide instead.
 pub(in crate::admin) async fn change_refusal(
-    door: &Door,
+    caller: &Caller,
     headers: &HeaderMap,
     config: &Admin,
+    judge: Option<[u8; 32]>,
     readers: &Arc<Semaphore>,
 ) -> Option<Refusal> {
-    if matches!(door, Door::Unix(_)) {
+    if matches!(*caller.door, Door::Unix(_)) {
         return None;
+    }
+    if let Some(presented) = caller.presented() {
+        match certificate_refusal(presented, headers, judge) {
+            None => return None,
+            // The token is as good with a certificate as without one.
+            Some(refusal) if !headers.contains_key(AUTHORIZATION) => return Some(refusal),
+            Some(_) => {}
+        }
     }
     let closed = |reason| Some((Refused::Closed, Answer::error(StatusCode::FORBIDDEN, reason)));
     let Some(file) = &config.token_file else {
         return closed(
-            "changes are not allowed here: name a file with a token as token_file in [admin], or use a Unix socket",
+            "changes are not allowed here: name a file with a token as token_file in [admin], ask for client certificates in [admin.tls], or use a Unix socket",
         );
     };
     let token = match read(file, readers).await {
@@ -102,6 +119,20 @@ pub(in crate::admin) async fn change_refusal(
         None => (Refused::NoToken, "a change needs the token (expected \"Authorization: Bearer TOKEN\")"),
     };
     Some((why, Answer::unauthorized(reason)))
+}
+
+/// Refuses a change by a client's certificate.
+fn certificate_refusal(presented: &Presented, headers: &HeaderMap, judge: Option<[u8; 32]>) -> Option<Refusal> {
+    if judge != Some(presented.judged_by) {
+        let reason = "the requirements for client certificates have changed since this connection began: connect again";
+        return Some((Refused::Outdated, Answer::error(StatusCode::FORBIDDEN, reason)));
+    }
+    // A browser presents the certificate for every page that makes it send a request here. It adds these headers, and a page
+    // cannot leave them out.
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let is_foreign = headers.contains_key(ORIGIN) || !matches!(site, None | Some(b"none" | b"same-origin"));
+    let reason = "a web page has sent this request, so the client certificate is not enough (expected \"Authorization: Bearer TOKEN\")";
+    is_foreign.then(|| (Refused::Page, Answer::error(StatusCode::FORBIDDEN, reason)))
 }
 
 /// Reads the token on another thread: the file may be on a disk that does not answer, and other requests must not wait.
@@ -121,11 +152,12 @@ async fn read(file: &Located<PathBuf>, readers: &Arc<Semaphore>) -> Result<Token
 }
 
 /// Whether a host names this server. Ports are ignored.
-fn is_meant(host: &Authority, own: IpAddr, names: &[HostName]) -> bool {
+fn is_meant(host: &Authority, own: IpAddr, names: &[HostName], secured: Option<&Secured>) -> bool {
     // Ports are often mapped or tunnelled, and an attacker's name is wrong with any port.
     let Some(host) = HostName::parse(host.host()) else { return false };
     let is_own = |literal: IpAddr| literal == own || own.is_unspecified();
-    host.0 == "localhost" || host.0.parse().is_ok_and(is_own) || names.contains(&host)
+    let is_certified = || secured.is_some_and(|secured| secured.is_named(&host.0));
+    host.0 == "localhost" || host.0.parse().is_ok_and(is_own) || names.contains(&host) || is_certified()
 }
 
 /// `Bearer TOKEN` (RFC 6750 section 2.1; the scheme in any case, RFC 9110 section 11.1).
@@ -140,11 +172,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::address::Address;
+    use crate::net::stream::Stream;
+
+    fn caller(door: &str) -> Caller {
+        let (left, _) = std::os::unix::net::UnixStream::pair().unwrap();
+        left.set_nonblocking(true).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let door = Arc::new(Door::Tcp(door.parse().unwrap()));
+        Caller::new(&Stream::unix(left).unwrap(), &Address::Unix(PathBuf::new()), door)
+    }
 
     fn refused(own: &str, host: &str, uri: &str) -> bool {
         let request = hyper::Request::builder().uri(uri).header(HOST, host).body(()).unwrap();
         let names = ["tlsgate", "203.0.113.5"].map(|name| HostName::parse(name).unwrap());
-        host_refusal(&Door::Tcp(own.parse().unwrap()), &request.into_parts().0, &names).is_some()
+        host_refusal(&caller(own), &request.into_parts().0, &names).is_some()
     }
 
     #[test]
@@ -176,12 +219,37 @@ mod tests {
 
     #[test]
     fn a_request_without_a_host_is_accepted_and_one_with_two_is_not() {
-        let door = Door::Tcp("127.0.0.1:9900".parse().unwrap());
+        let caller = caller("127.0.0.1:9900");
         let none = |uri: &str| hyper::Request::builder().uri(uri).body(()).unwrap().into_parts().0;
-        assert!(host_refusal(&door, &none("/livez"), &[]).is_none());
-        assert!(host_refusal(&door, &none("http://evil.test/livez"), &[]).is_some());
+        assert!(host_refusal(&caller, &none("/livez"), &[]).is_none());
+        assert!(host_refusal(&caller, &none("http://evil.test/livez"), &[]).is_some());
         let two = hyper::Request::builder().header(HOST, "localhost").header(HOST, "localhost").body(()).unwrap();
-        assert!(host_refusal(&door, &two.into_parts().0, &[]).is_some());
+        assert!(host_refusal(&caller, &two.into_parts().0, &[]).is_some());
+    }
+
+    #[test]
+    fn a_certificate_is_enough_unless_a_web_page_uses_it_or_it_was_judged_by_others() {
+        let presented = Presented { subject: "CN=a".into(), serial: "1".into(), judged_by: [1; 32] };
+        let refused = |headers: &[(&'static str, &'static str)], judge| {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (hyper::header::HeaderName::from_static(name), HeaderValue::from_static(value)));
+            certificate_refusal(&presented, &headers.collect(), judge).map(|(why, _)| why)
+        };
+        for headers in [&[][..], &[("sec-fetch-site", "none")], &[("sec-fetch-site", "same-origin")]] {
+            assert_eq!(refused(headers, Some([1; 32])), None, "{headers:?}");
+        }
+        for headers in [
+            &[("origin", "https://evil.test")][..],
+            &[("origin", "null")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+        ] {
+            assert_eq!(refused(headers, Some([1; 32])), Some(Refused::Page), "{headers:?}");
+        }
+        for judge in [None, Some([2; 32])] {
+            assert_eq!(refused(&[], judge), Some(Refused::Outdated));
+        }
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/api/v1/acme/rollover", Method::POST, Make(Change::RollOver)),
 ];
 
+/// The paths of the door for probes.
+pub(in crate::admin) const PROBES: &[&str] = &["/livez", "/readyz", "/metrics"];
+
 /// Where a request leads.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::admin) enum Routed {

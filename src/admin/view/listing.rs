@@ -54,20 +54,22 @@ fn addresses(status: &Status, listener: &str) -> Vec<String> {
     own.map(|(_, address)| address.to_string()).collect()
 }
 
-/// The certificates of each listener, in the order in which they were loaded.
+/// The certificates of each listener, in the order in which they were loaded, and then those of the admin server.
 pub(in crate::admin) fn certificates(config: &Config, snapshot: &Snapshot) -> Value {
     let now = Timestamp::now().as_second();
+    let shown = |found: &Certificate, listener: Option<&str>| {
+        let mut shown = certificate(found, now);
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("listener".into(), json!(listener));
+        }
+        shown
+    };
     let listeners = config.listeners.iter().filter_map(|settings| snapshot.listener(&settings.name));
-    let shown = listeners.flat_map(|listener| {
-        listener.ways.certificates().into_iter().map(|found| {
-            let mut shown = certificate(found, now);
-            if let Some(shown) = shown.as_object_mut() {
-                shown.insert("listener".into(), json!(listener.name));
-            }
-            shown
-        })
-    });
-    json!({ "certificates": shown.collect::<Vec<_>>() })
+    let of_listeners = listeners
+        .flat_map(|listener| listener.ways.certificates().into_iter().map(|found| shown(found, Some(&listener.name))));
+    let own = snapshot.admin().into_iter().flat_map(|admin| admin.certificates.all());
+    let all = of_listeners.chain(own.map(|found| shown(found, None)));
+    json!({ "certificates": all.collect::<Vec<_>>() })
 }
 
 /// One certificate; `now` in seconds since 1970.

@@ -33,11 +33,8 @@ pub(super) struct Unknown {
 /// configuration names, and those beside the certificates.
 pub(super) fn unknown(config: &Config, snapshot: &Snapshot) -> Unknown {
     let mut unknown = Unknown::default();
-    let listeners = || snapshot.listeners().map(|listener| (listener, listener.ways.certificates()));
-    let alone: Vec<&Certificate> = listeners()
-        .flat_map(|(_, certificates)| certificates.into_iter().map(|certificate| &**certificate))
-        .filter(|certificate| !certificate.issuer_known)
-        .collect();
+    let all = snapshot.certificates().map(|certificate| &**certificate);
+    let alone: Vec<&Certificate> = all.filter(|certificate| !certificate.issuer_known).collect();
     if alone.is_empty() {
         return unknown;
     }
@@ -70,6 +67,7 @@ fn is_open(certificate: &Certificate, anchors: &Anchors) -> bool {
 /// Self-signed certificates of authorities in the files that the configuration names as such, and beside the certificates.
 fn own_roots(config: &Config, certificates: &[&Certificate]) -> Vec<CertificateDer<'static>> {
     let clients = config.listeners.iter().flat_map(|listener| listener.client_auth_files());
+    let clients = clients.chain(config.admin.client_auth_files());
     let backends = config.backends.iter().filter_map(|backend| backend.tls.as_ref()?.ca.as_ref());
     let mut named: BTreeSet<PathBuf> = clients.chain(backends).map(|file| file.value.clone()).collect();
     let folders: BTreeSet<&Path> =

@@ -122,8 +122,7 @@ impl<'a> Listeners<'a> {
         errors: Vec<ConfigError>,
     ) -> Self {
         // Port 0 is any free port, which the kernel chooses: it cannot be taken.
-        let admins = admin.listen.iter().map(|listen| (listen.value.clone(), "admin".to_owned()));
-        let taken = authorities.endpoints().chain(admins);
+        let taken = authorities.endpoints().chain(admin.endpoints());
         let endpoints = taken.filter(|(endpoint, _)| !endpoint.is_any_port()).collect();
         Self { folder, backends, policies, authorities, names: HashSet::new(), endpoints, errors }
     }

@@ -19,7 +19,7 @@ pub struct Interests {
 }
 
 impl Interests {
-    /// All that the listeners and backends of a configuration are read from.
+    /// All that the listeners and backends of a configuration, and the admin server, are read from.
     pub fn of(config: &Config) -> Self {
         let mut interests = Self::default();
         for listener in &config.listeners {
@@ -27,6 +27,8 @@ impl Interests {
             let keys = listener.tickets.keys.iter().chain(listener.client_auth_files());
             interests.files.extend(keys.map(|file| file.value.clone()));
         }
+        config.admin.sources().for_each(|source| interests.add(&source.value));
+        interests.files.extend(config.admin.client_auth_files().map(|file| file.value.clone()));
         for backend in &config.backends {
             if let Some(tls) = &backend.tls {
                 tls.certificate.iter().for_each(|source| interests.add(&source.value));

@@ -4,27 +4,29 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use super::{Scene, config};
+use super::Scene;
 use crate::support::http::{Door, Response};
 use crate::support::procfs::{eventually, resident_kib};
 
 /// A scene with a listing of more than a MiB, and its path.
 fn large() -> (Scene, &'static str) {
-    let scene = Scene::tcp();
-    let mut more = String::new();
-    for backend in 0..6 {
-        let servers: Vec<_> =
-            (0..1000).map(|server| format!("\"127.{backend}.{}.{}:1\"", server / 250, server % 250)).collect();
-        writeln!(more, "[backend.b{backend}]\nservers = [{}]", servers.join(", ")).unwrap();
-    }
     let admin = "listen=\"127.0.0.1:0\"\ntoken_file=\"token\"";
-    let text = config(&scene.backend, admin, "") + &more;
-    std::fs::write(scene.path("tlsgate.toml"), text).unwrap();
-    assert_eq!(scene.change("POST", "/api/v1/reload", "").status, 200);
+    let scene = Scene::with(admin, "certificates = [\"certs\"]", &many_backends());
     let path = "/api/v1/backends";
     let size = scene.door.get(path).body.len();
     assert!(size >= 1 << 20, "{size}");
     (scene, path)
+}
+
+/// Tables of so many backends and servers that the listing of them has more than a MiB.
+pub(super) fn many_backends() -> String {
+    let mut tables = String::new();
+    for backend in 0..6 {
+        let servers: Vec<_> =
+            (0..1000).map(|server| format!("\"127.{backend}.{}.{}:1\"", server / 250, server % 250)).collect();
+        writeln!(tables, "[backend.b{backend}]\nservers = [{}]", servers.join(", ")).unwrap();
+    }
+    tables
 }
 
 fn connect(scene: &Scene) -> TcpStream {
@@ -65,6 +67,24 @@ fn silent_connections_keep_no_probe_out() {
         assert!(open > 100, "{open} of {count}");
         drop(silent);
         eventually("the places are free", || (connections(&scene) == 0).then_some(()));
+    }
+}
+
+#[test]
+fn a_flood_of_silent_connections_keeps_no_probe_out() {
+    let scene = Scene::tcp();
+    for sent in ["", "GET /livez HT"] {
+        let mut silent = Vec::new();
+        for at in 0..2000 {
+            let mut stream = connect(&scene);
+            // One that has to leave may be gone already.
+            let _ = stream.write_all(sent.as_bytes());
+            silent.push(stream);
+            if at % 100 == 0 {
+                assert_eq!(scene.door.get("/livez").status, 200, "after {at}");
+            }
+        }
+        assert_eq!(scene.door.get("/api/v1/status").status, 200);
     }
 }
 
@@ -132,4 +152,4 @@ fn over_a_unix_socket_it_is_the_same() {
 }
 
 /// KiB. Separate answers to 64 clients that do not read would take twice as much.
-const MOST_GROWN: u64 = 40 << 10;
+pub(super) const MOST_GROWN: u64 = 40 << 10;

@@ -21,6 +21,12 @@ ca = ["ca.pem"]
 [[listener.route]]
 server_names = ["second.test"]
 
+[admin]
+listen = "127.0.0.1:9"
+[admin.tls]
+certificates = ["admin"]
+client_auth = { mode = "require", ca = ["ca.pem"] }
+
 [state]
 directory = "state"
 
@@ -81,10 +87,19 @@ pub(super) type Case =
 
 /// Every key that there is. In a path, `0` and `1` are entries of a list.
 pub(super) const KEYS: &[Case] = &[
-    ("admin.listen", "", "'127.0.0.1:9'", &[]),
+    ("admin.listen", "'127.0.0.1:8'", "'127.0.0.1:9'", &[]),
     ("admin.socket_mode", "'0600'", "'0660'", &[]),
     ("admin.token_file", "'a'", "'b'", &[]),
     ("admin.hosts", "", "['a.test']", &[]),
+    ("admin.probes", "", "'unix:probes'", &[]),
+    ("admin.tls.certificates", "['a']", "['a', 'b']", &[]),
+    ("admin.tls.policy", "'TLS13-1-2-Res-PQ-2025-09'", "'TLS13-1-3-2021-06'", &[]),
+    ("admin.tls.client_auth.mode", "'off'", "'optional'", &[]),
+    ("admin.tls.client_auth.ca", "['a']", "['b']", &[]),
+    ("admin.tls.client_auth.crl", "", "['b']", &[]),
+    ("admin.tls.client_auth.crl_expired", "'refuse'", "'ignore'", &[]),
+    ("admin.tls.client_auth.names", "['cn:a']", "['cn:b']", &[]),
+    ("admin.tls.client_auth.pins", "", "['sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=']", &[]),
     ("log.level", "'info'", "'debug'", &[]),
     ("log.access", "'stdout'", "'access.log'", &[]),
     ("log.access_format", "'json'", "'nlb'", &[]),

@@ -9,27 +9,26 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use crate::config::located::Located;
 use crate::config::validate::client_auth as asked;
-use crate::snapshot::Listener;
 use crate::snapshot::reading::Reading;
 use crate::tls::certificate::pem;
+use crate::tls::handshake::Terminator;
 use crate::tls::trust::clients::ClientAuth;
 use crate::tls::trust::clients::build::At;
 use crate::tls::trust::clients::fingerprint;
 use crate::warning::Warning;
 
-/// The judges of one listener and its routes.
+/// The judges of one listener and its routes, or of the admin server.
 pub(super) struct Judges<'a> {
-    /// Those of the same listener in the snapshot before, by fingerprint.
+    /// Those of the same in the snapshot before, by fingerprint.
     before: HashMap<[u8; 32], &'a Arc<ClientAuth>>,
     /// Made so far; `None` where something is wrong with it. Many routes have the listener's requirements.
     made: HashMap<asked::Asked<'a>, Option<Arc<ClientAuth>>>,
 }
 
 impl<'a> Judges<'a> {
-    /// None yet; those of the same listener in the snapshot before can be taken over.
-    pub(super) fn of(same: Option<&'a Listener>) -> Self {
-        let terminations = same.into_iter().flat_map(|same| same.ways.terminations());
-        let before = terminations.filter_map(|same| same.terminator.client_auth());
+    /// None yet; those of the same in the snapshot before can be taken over.
+    pub(super) fn of(same: impl IntoIterator<Item = &'a Terminator>) -> Self {
+        let before = same.into_iter().filter_map(Terminator::client_auth);
         Self { before: before.map(|auth| (*auth.fingerprint(), auth)).collect(), made: HashMap::new() }
     }
 
