@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat};
 use zeroize::Zeroizing;
 
 mod bounded;
@@ -50,7 +50,8 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
     // It can be replaced at this moment: so O_NONBLOCK, with which not even a FIFO blocks, and a second check.
     // O_NOCTTY: a terminal must not become the controlling terminal of this process.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    read_opened(&OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?, largest)
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    read_opened(&opened.map_err(|error| outside(path, error, Access::READ_OK))?, largest)
 }
 
 /// The same for a file that is open already.
@@ -77,11 +78,19 @@ pub fn read_secret(path: &Path) -> io::Result<Secret> {
     Ok(Secret { text: text(contents.bytes)?, exposed })
 }
 
+/// The error of opening a file or folder; another one where only the sandbox of this process refuses it.
+pub fn outside(path: &Path, error: io::Error, access: Access) -> io::Error {
+    // What this user may do, which is asked here, does not depend on the sandbox.
+    let by_sandbox =
+        error.kind() == io::ErrorKind::PermissionDenied && accessat(CWD, path, access, AtFlags::EACCESS).is_ok();
+    if by_sandbox { io::Error::new(error.kind(), OUTSIDE) } else { error }
+}
+
 /// Why a file cannot be read, as the part of a message that follows its path.
 pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file".into(),
-        io::ErrorKind::PermissionDenied => "not readable for this user".into(),
+        io::ErrorKind::PermissionDenied if error.get_ref().is_none() => "not readable for this user".into(),
         io::ErrorKind::IsADirectory => "is a folder, expected a file".into(),
         _ => error.to_string(),
     }
@@ -103,6 +112,9 @@ fn expect_regular(is: &Metadata) -> io::Result<()> {
     };
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("is a {found}, expected a regular file")))
 }
+
+const OUTSIDE: &str = "is not one of the files that this process can use, since a link leads elsewhere now, or it was replaced; \
+                       an upgrade in place (SIGUSR2) or a restart makes it one";
 
 const READABLE_BY_ALL: u32 = 0o004;
 

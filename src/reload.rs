@@ -16,6 +16,7 @@ use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::config::validate::runtime::Runtime;
 use crate::reload::control::{Command, Control, Status};
+use crate::sandbox::plan::Plan;
 use crate::snapshot::{Built, Current, Snapshot};
 use crate::tls::certificate::store::Trust;
 use crate::warning::{self, Warning};
@@ -65,6 +66,8 @@ pub struct Reloader<S> {
     /// Errors that are logged already, since the last success.
     refused: BTreeSet<String>,
     status: latest::Sender<Arc<Status>>,
+    /// What this process can use; `None` where that is not restricted.
+    confined: Option<Arc<Plan>>,
     builder: Builder,
     building: Option<Building>,
     left_behind: LeftBehind,
@@ -129,10 +132,17 @@ impl<S: Sockets> Reloader<S> {
             known,
             refused: BTreeSet::new(),
             status,
+            confined: None,
             builder,
             building: None,
             left_behind,
         })
+    }
+
+    /// The process can use this, and nothing else: a configuration that needs more is refused.
+    #[must_use]
+    pub fn confined(self, confined: Option<Arc<Plan>>) -> Self {
+        Self { confined, ..self }
     }
 
     /// Begins to read everything again; [`Self::finished`] waits for the result. A reload that is already under way is
@@ -144,6 +154,7 @@ impl<S: Sockets> Reloader<S> {
             config: Arc::clone(&self.read),
             snapshot: self.current.load(),
             trust: cause.trust(),
+            confined: self.confined.clone(),
         };
         let Builder { build, patience } = self.builder.clone();
         let work = move || {

@@ -75,6 +75,11 @@ pub fn hide_memory() -> Result<(), Error> {
     dumpable.map_err(|error| Error::Kept { what: "access of other processes to the memory", source: error.into() })
 }
 
+/// Whether this process is root.
+pub fn is_root() -> bool {
+    unistd::geteuid().is_root()
+}
+
 fn become_user(ids: &Ids) -> Result<(), Error> {
     let (uid, gid) = (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid));
     let failed = |error: Errno| Error::Become {

@@ -27,6 +27,7 @@ use crate::reload::build::{Origin, Ready};
 use crate::reload::control::{Command, Control};
 use crate::reload::job::{Job, Lost};
 use crate::reload::watch::Watch;
+use crate::sandbox::plan::Plan;
 
 mod activated;
 mod descriptors;
@@ -114,6 +115,7 @@ impl Server {
         config: Config,
         monitor: Option<Monitor>,
         activated: Activated,
+        confined: Option<Arc<Plan>>,
         signals: &mut Signals,
     ) -> Result<Self, StartError> {
         // First: every limit below is computed from the open file limit.
@@ -151,7 +153,8 @@ impl Server {
             let descriptors = Descriptors::new(handles.len());
             Sockets::new(handles, shared, (inherited, activated), descriptors, tokens, monitor.clone())
         })
-        .map_err(StartError::Config)?;
+        .map_err(StartError::Config)?
+        .confined(confined);
         // The predecessor serves until it receives this: after any error above, it simply goes on.
         reloader.sockets().accepting().map_err(StartError::Handover)?;
         admin.iter().for_each(Admin::take_over);

@@ -22,7 +22,7 @@ mod steps;
 mod whole;
 
 pub use lock::Lock;
-pub use place::usable;
+pub use place::{make, usable};
 
 /// An open folder. Everything in it is named by a relative path without `..` and without hidden names.
 #[derive(Debug)]

@@ -17,7 +17,10 @@ use crate::cli::answer::print::{say, visible};
 use crate::cli::load::reading;
 use crate::config;
 use crate::config::located::ConfigError;
+use crate::files;
 use crate::route::ways::Way;
+use crate::sandbox;
+use crate::sandbox::foreseen::Foreseen;
 use crate::snapshot::{Built, Snapshot, authority_files};
 use crate::state;
 use crate::tls::certificate::certified::Certificate;
@@ -34,6 +37,8 @@ struct Report {
     /// What may be intended. `--strict` does not count them as errors.
     notes: Vec<String>,
     listeners: Vec<Summary>,
+    /// What the process will give up here; `null` where the configuration has errors.
+    process: Option<Foreseen>,
 }
 
 /// What a listener would serve.
@@ -76,17 +81,20 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
         let directory = config.state.directory.as_ref();
         errors.extend(directory.and_then(|folder| Some(folder.error(state::usable(&folder.value).err()?.to_string()))));
         errors.extend(authority_files::faults(&config));
+        let again = Some(file.as_path()).filter(|file| !files::pipe::is_read_once(file));
+        let process = sandbox::user(&config.process).and_then(|user| Foreseen::of(&config, user, again));
+        errors.extend(process.as_ref().err().cloned());
         match Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now()) {
             Ok(built) if errors.is_empty() => {
                 let unknown = issuers::unknown(&config, &built.snapshot);
-                Ok((built, unknown))
+                Ok((built, unknown, process.ok()))
             }
             Ok(_) => Err(errors),
             Err(more) => Err([errors, more].concat()),
         }
     });
     let report = match built {
-        Ok((Built { snapshot, warnings, failures, unusable, pending }, unknown)) => {
+        Ok((Built { snapshot, warnings, failures, unusable, pending }, unknown, process)) => {
             let unverified = unverified(&snapshot);
             let warnings = warnings.iter().chain(&failures).chain(&unknown.warnings).chain(&unverified);
             let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
@@ -96,9 +104,11 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
             // A snapshot has its listeners in a map: without sorting, each run would show another order.
             listeners.sort_by(|a, b| a.name.cmp(&b.name));
             let ok = unusable.is_empty() && (!strict || warnings.is_empty());
-            Report { ok, errors: unusable, warnings, notes, listeners }
+            Report { ok, errors: unusable, warnings, notes, listeners, process }
         }
-        Err(errors) => Report { ok: false, errors, warnings: Vec::new(), notes: Vec::new(), listeners: Vec::new() },
+        Err(errors) => {
+            Report { ok: false, errors, warnings: Vec::new(), notes: Vec::new(), listeners: Vec::new(), process: None }
+        }
     };
     if json {
         say(&form::json(&report));
@@ -198,6 +208,9 @@ fn print(path: &Path, report: &Report, strict: bool) {
         if let Some(more) = files.len().checked_sub(SHOWN).filter(|more| *more > 0) {
             say(format!("{path}: listener {name:?}: and {more} more (\"tlsgate cert list\" shows all)"));
         }
+    }
+    for line in report.process.iter().flat_map(Foreseen::lines) {
+        say(format!("{path}: {line}"));
     }
     say(format!("{path}: {}", if report.ok { "ok" } else { "not ok" }));
 }

@@ -41,7 +41,7 @@ fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
     let backend = backend::start()?;
     let text = configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), backend);
     let config = config::parse(&text, folder.path()).map_err(|errors| joined(&errors))?;
-    let server = Server::start(Origin::Program, config, None, Activated::default(), &mut signals)?;
+    let server = Server::start(Origin::Program, config, None, Activated::default(), None, &mut signals)?;
     let Some((_, Address::Tcp(address))) = server.addresses().pop() else {
         return Err("no address to listen on".into());
     };

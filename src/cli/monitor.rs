@@ -9,7 +9,7 @@ use crate::cli::answer::exit::FAILED;
 use crate::cli::answer::print::complain;
 use crate::config;
 use crate::config::validate::Config;
-use crate::monitor::{self, Allowed, Ids, Monitor, process};
+use crate::monitor::{Allowed, Ids, Monitor, process};
 use crate::net::endpoint::Endpoint;
 use crate::rights;
 
@@ -29,9 +29,7 @@ pub(super) fn start(config: &Config, path: &Path, user: Option<&rights::ids::Ids
         return Ok(None);
     }
     let user = user.map(|user| Ids { uid: user.uid, gid: user.gid });
-    let monitor = Monitor::start(allowed(config), path, user)?;
-    monitor::share(&monitor);
-    Ok(Some(monitor))
+    Monitor::start(allowed(config), path, user).map(Some)
 }
 
 /// What the file names now. A pipe in its place is an error, since nobody would write into it.

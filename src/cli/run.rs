@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::allocator;
 use crate::cli::answer::exit::{CUT, FAILED};
@@ -15,6 +16,7 @@ use crate::reload::build::Origin;
 use crate::reload::job::Job;
 use crate::rights::ids::Ids;
 use crate::sandbox;
+use crate::sandbox::plan::Plan;
 use crate::server::{Activated, Signals};
 use crate::server::{Ended, Server, StartError};
 
@@ -32,7 +34,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
-    let Loaded { origin, config, user } = match load(path, &mut signals) {
+    let Loaded { origin, config, user, plan } = match load(path, &mut signals) {
         Ok(loaded) => loaded,
         Err(error) => return failed(path, &error),
     };
@@ -43,11 +45,25 @@ pub(super) fn run(path: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
+    // No other thread is there yet: one that is would keep its rights.
+    let entered = match sandbox::enter(&config.process, user.as_ref(), &plan) {
+        Ok(entered) => entered,
+        Err(error) => {
+            complain(&format!("{}: {error}", path.display()));
+            return FAILED.into();
+        }
+    };
     allocator::start_thread();
     // Dropped last: that writes the lines which still wait.
     let _flush = log::start(config.log.level);
-    let started = Server::start(origin, config, monitor, activated, &mut signals);
-    match started.map(|server| server.run_until_signalled(signals)) {
+    entered.log(&plan);
+    let confined = entered.restricts_files().then(|| Arc::new(plan));
+    let started = Server::start(origin, config, monitor, activated, confined, &mut signals);
+    let ended = started.map(|server| {
+        sandbox::warn_of_root();
+        server.run_until_signalled(signals)
+    });
+    match ended {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),
         Err(error) => failed(path, &error),
@@ -60,17 +76,22 @@ struct Loaded {
     config: Config,
     /// Whom the process becomes.
     user: Option<Ids>,
+    /// What it will be able to use.
+    plan: Plan,
 }
 
 fn load(path: &Path, signals: &mut Signals) -> Result<Loaded, StartError> {
     let path = path.to_owned();
     let work = move || {
-        // A pipe cannot be read again for a reload.
-        let origin = if files::pipe::is_read_once(&path) { Origin::Once } else { Origin::File };
         let config = config::load(&path)?;
         // Here, since a system may ask a server for its users.
         let user = sandbox::user(&config.process).map_err(|error| vec![error])?;
-        Ok(Loaded { origin: origin(path), config, user })
+        sandbox::prepare(&config, user.as_ref()).map_err(|error| vec![error])?;
+        // A pipe cannot be read again for a reload.
+        let is_read_once = files::pipe::is_read_once(&path);
+        let plan = Plan::of(&config, Some(path.as_path()).filter(|_| !is_read_once));
+        let origin = if is_read_once { Origin::Once(path) } else { Origin::File(path) };
+        Ok(Loaded { origin, config, user, plan })
     };
     let mut job = Job::start("start", work).map_err(StartError::Worker)?;
     match signals.wait_for(&mut job) {

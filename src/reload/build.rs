@@ -12,6 +12,7 @@ use crate::config::validate::Config;
 use crate::config::validate::process::Process;
 use crate::reload::changes;
 use crate::reload::summary::{Change, Kind};
+use crate::sandbox::plan::Plan;
 use crate::snapshot::{Built, Snapshot};
 use crate::tls::certificate::store::Trust;
 
@@ -34,6 +35,8 @@ pub struct Basis {
     /// The snapshot in force.
     pub snapshot: Arc<Heavy<Snapshot>>,
     pub trust: Trust,
+    /// What this process can use; `None` where that is not restricted.
+    pub confined: Option<Arc<Plan>>,
 }
 
 /// A state that could take the place of the one in force.
@@ -54,12 +57,17 @@ impl Ready {
 
     /// Reads everything again. This can take long, since it waits for file systems.
     pub fn next(basis: Basis) -> Result<Self, Vec<ConfigError>> {
-        let Basis { origin, config: before, snapshot, trust } = basis;
+        let Basis { origin, config: before, snapshot, trust, confined } = basis;
         let config = match &origin {
             // Not a pipe that has replaced the file: a reload must not wait for a writer.
             Origin::File(path) => config::load_file(path)?,
             Origin::Once(_) | Origin::Program => Config::clone(&before),
         };
+        // Each of its files would be an error otherwise, which does not tell what to do.
+        let outside = confined.map_or_else(Vec::new, |plan| plan.missing(&config));
+        if !outside.is_empty() {
+            return Err(outside);
+        }
         let built = Snapshot::build(&config, &snapshot, trust, Timestamp::now())?;
         let mut changes = changes::between(&before, &config, &snapshot, &built.snapshot);
         changes.extend(only_at_start(&before, &config));

@@ -70,7 +70,7 @@ fn a_connection_that_panics_takes_nothing_else_with_it() {
     );
     let config = config::parse(&text, folder.path()).unwrap();
     let mut signals = Signals::listen().unwrap();
-    let server = Server::start(Origin::Program, config, None, Activated::default(), &mut signals).unwrap();
+    let server = Server::start(Origin::Program, config, None, Activated::default(), None, &mut signals).unwrap();
     let Some((_, Address::Tcp(address))) = server.addresses().pop() else { panic!("no address") };
     let mut old = connect(address, &trust, NAMES[0]);
     echoes(&mut old).unwrap();

@@ -8,9 +8,9 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, fstat, fsync, openat, readlinkat};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, fchown, fstat, fsync, openat, readlinkat};
 use rustix::io::Errno;
-use rustix::process::geteuid;
+use rustix::process::{Gid, Uid, geteuid};
 
 use crate::state::{reason, steps};
 
@@ -22,7 +22,7 @@ pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
             Found::Folder(folder) => Ok(folder),
             Found::Nothing { above, name } => {
                 let made = steps::create(&above, name.as_os_str())?;
-                fsync(&above)?;
+                fsync(openat(&above, ".", READ, Mode::empty())?)?;
                 Ok(made)
             }
             Found::NothingAbove(above) => {
@@ -38,6 +38,23 @@ pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
     let folder = open().map_err(|error| explained(path, "cannot be opened", &error))?;
     expect_private(path, &folder, false)?;
     Ok(folder)
+}
+
+/// Makes the folder, and those above it, for another user and group. One that exists stays as it is.
+pub fn make(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let absolute = std::path::absolute(path)?;
+    let found = look(&absolute);
+    let above: Vec<&Path> = match found.map_err(|error| explained(path, "cannot be opened", &error))? {
+        Found::Folder(_) => return Ok(()),
+        Found::Nothing { .. } => Vec::new(),
+        Found::NothingAbove(_) => absolute.ancestors().skip(1).take_while(|folder| !folder.exists()).collect(),
+    };
+    let made = open(path)?;
+    let Some((uid, gid)) = owner else { return Ok(()) };
+    let give = |folder: &OwnedFd| Ok(fchown(folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?);
+    let opened = above.into_iter().map(|folder| Ok(openat(CWD, folder, READ | OFlags::NOFOLLOW, Mode::empty())?));
+    let given = give(&made).and_then(|()| opened.map(|folder: io::Result<OwnedFd>| give(&folder?)).collect());
+    given.map_err(|error: io::Error| explained(path, "cannot be given to its user", &error))
 }
 
 /// Whether [`Folder::open`](super::Folder::open) would succeed, and the folder could be written to, as far as that is known
@@ -80,7 +97,7 @@ fn look(path: &Path) -> io::Result<Found> {
     for _ in 0..MOST_LINKS {
         let Some(name) = rest.file_name().map(ToOwned::to_owned) else {
             // It ends with "..", or is the root.
-            return Ok(Found::Folder(openat(&at, &rest, ABOVE, Mode::empty())?));
+            return Ok(Found::Folder(openat(&at, &rest, READ, Mode::empty())?));
         };
         let above = rest.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
         at = match openat(&at, above, ABOVE, Mode::empty()) {
@@ -141,7 +158,10 @@ fn explained(path: &Path, what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{} {what}: {}", path.display(), reason::of(error)))
 }
 
-const ABOVE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// Not to be read: a process may be allowed to read the folder, and not those above it.
+const ABOVE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Of the group, and of everybody.
 const OTHERS_WRITE: u32 = 0o022;

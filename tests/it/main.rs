@@ -49,6 +49,7 @@ mod reload;
 mod responder;
 mod routes;
 mod samba;
+mod sandbox;
 mod second_hello;
 mod secrets;
 mod selection;

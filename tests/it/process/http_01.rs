@@ -27,10 +27,10 @@ fn pki() -> Pki {
     pki
 }
 
-/// The last address that the log names.
-fn answering(log: &str) -> Option<SocketAddr> {
-    let line = log.lines().rfind(|line| line.contains("answering http-01 challenges"))?;
-    line.rsplit_once("address=")?.1.trim().parse().ok()
+/// The address that the log names.
+fn answering(proxy: &Proxy) -> SocketAddr {
+    let line = proxy.log_line("answering http-01 challenges");
+    line.rsplit_once("address=").unwrap().1.trim().parse().unwrap()
 }
 
 fn redirected(to: SocketAddr) -> Response {
@@ -43,7 +43,7 @@ fn redirected(to: SocketAddr) -> Response {
 fn an_address_comes_and_goes_with_a_reload_and_one_that_is_taken_is_an_error() {
     let pki = pki();
     let proxy = Proxy::start(pki.folder(), &config("\"127.0.0.1:0\""));
-    let first = answering(&proxy.log()).unwrap();
+    let first = answering(&proxy);
     redirected(first);
     let door = Door::unix(pki.folder());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -68,7 +68,7 @@ fn an_address_comes_and_goes_with_a_reload_and_one_that_is_taken_is_an_error() {
 fn no_connection_is_refused_while_another_process_takes_over() {
     let pki = pki();
     let mut proxy = Proxy::start(pki.folder(), &config("\"127.0.0.1:0\""));
-    let address = answering(&proxy.log()).unwrap();
+    let address = answering(&proxy);
     let (done, served) = (AtomicBool::new(false), AtomicU64::new(0));
     let _successor = thread::scope(|scope| {
         scope.spawn(|| {

@@ -7,6 +7,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+
+use crate::files;
 use crate::files::progress;
 use crate::tls::certificate::store::Loading;
 use crate::tls::certificate::store::error::StoreError;
@@ -191,12 +194,17 @@ struct Listing {
     folders: Vec<PathBuf>,
 }
 
+fn opened(folder: &Path) -> io::Result<fs::ReadDir> {
+    progress::begin(folder)?;
+    fs::read_dir(folder).map_err(|error| files::outside(folder, error, Access::READ_OK))
+}
+
 impl Listing {
     /// Names that begin with a dot are skipped: Kubernetes keeps versions of a secret in `..data` and links to it.
     fn read(folder: &Path) -> io::Result<Self> {
         let mut listing = Self::default();
         let mut folders = BTreeMap::new();
-        for entry in progress::begin(folder).and_then(|()| fs::read_dir(folder))? {
+        for entry in opened(folder)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with('.') || name == LOST_AND_FOUND {
