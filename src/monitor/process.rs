@@ -54,6 +54,10 @@ async fn serve_all(look_up: LookUp) -> io::Result<()> {
         let Some(reply) = descriptors.next() else {
             return Err(misfit("a request without a descriptor for its answer"));
         };
+        if matches!(request, Request::Remove { .. }) && successor.available_permits() == 0 {
+            refuse(&reply, "a successor may listen there".to_owned());
+            continue;
+        }
         let (places, busy) = match &request {
             Request::Bind { .. } | Request::Remove { .. } => (&short, "too many other requests wait for an answer"),
             Request::Program { .. } => (&programs, "too many programs run already"),

@@ -19,9 +19,9 @@ use crate::monitor::allowed::Ids;
 pub struct Output {
     /// `None` where it was killed at the limit.
     pub status: Option<ExitStatus>,
-    /// The beginning of its standard output, at most [`KEPT_STDOUT`] bytes. Wiped from memory when it is dropped.
+    /// The beginning of its standard output, at most 16 KiB. Wiped from memory when it is dropped.
     pub stdout: Zeroizing<Vec<u8>>,
-    /// The end of its standard error, at most [`KEPT_STDERR`] bytes.
+    /// The end of its standard error, at most 500 bytes.
     pub stderr: Vec<u8>,
 }
 
@@ -150,10 +150,10 @@ async fn each_piece(pipe: Option<&mut (impl AsyncRead + Unpin)>, mut keep: impl 
 const PIECE: usize = 1024;
 
 /// In bytes: enough for any secret.
-pub(super) const KEPT_STDOUT: usize = 16 * 1024;
+const KEPT_STDOUT: usize = 16 * 1024;
 
 /// In bytes: enough for the error message at the end.
-pub(super) const KEPT_STDERR: usize = 500;
+const KEPT_STDERR: usize = 500;
 
 const REST: Duration = Duration::from_millis(100);
 const KILLED: Duration = Duration::from_secs(5);

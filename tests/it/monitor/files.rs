@@ -3,12 +3,17 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
 
 use rustix::process::{getegid, geteuid};
-use tlsgate::monitor::Ids;
+use tlsgate::monitor::{Ids, Monitor};
 use tlsgate::net::listen::FileId;
 
 use super::{Scene, addresses, at};
+use crate::support::procfs::eventually;
+use crate::support::proxy::PROGRAM;
 
 /// Another user where the tests run as root, and this one otherwise.
 fn user() -> Ids {
@@ -70,5 +75,29 @@ fn only_the_socket_itself_is_removed() {
     assert!(remove(file).is_err());
     fs::rename(&aside, &path).unwrap();
     assert_eq!(remove(file), Ok(()));
+    assert!(!path.exists());
+}
+
+/// The successor may have taken it over.
+#[test]
+fn while_a_successor_runs_no_file_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, fifo) = (folder.path().join("main.sock"), folder.path().join("fifo"));
+    // The successor waits for ever in a pipe that has no writer.
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let address = format!("unix:{}", path.display());
+    let arguments = vec!["run".into(), "-c".into(), fifo.clone().into()];
+    let monitor = Monitor::start_program(Path::new(PROGRAM), arguments, addresses(&[&address]), &fifo, None).unwrap();
+    let file = monitor.bind(&at(&address), 0o600).unwrap().file.unwrap();
+    let (_ours, theirs) = UnixStream::pair().unwrap();
+    let successor = monitor.start_successor(theirs.into()).unwrap();
+    let (_, another) = UnixStream::pair().unwrap();
+    assert!(monitor.start_successor(another.into()).unwrap_err().to_string().contains("runs already"));
+    assert!(monitor.remove(&at(&address), file).unwrap_err().to_string().contains("successor"));
+    assert!(path.exists());
+    successor.kill().unwrap();
+    assert_eq!(successor.wait().unwrap().signal(), Some(9));
+    // It is allowed as soon as the monitor has seen the end.
+    eventually("it is removed", || monitor.remove(&at(&address), file).ok());
     assert!(!path.exists());
 }
