@@ -13,6 +13,7 @@ use crate::config::validate::{Config, admin as asked};
 use crate::net::address::Address;
 use crate::net::endpoint::Endpoint;
 use crate::net::listen::Listening;
+use crate::pressure::Pressure;
 use crate::reload::control::Control;
 
 mod change;
@@ -94,9 +95,9 @@ impl Admin {
     }
 
     /// From now on, the server shows and changes this state.
-    pub fn ready(&self, control: Control, acme: Acme) {
+    pub fn ready(&self, control: Control, acme: Acme, pressure: Arc<Pressure>) {
         // An error would mean that it is already set, but a server starts once in a process.
-        let _ = self.known.process.set(Process { control, acme });
+        let _ = self.known.process.set(Process { control, acme, pressure });
     }
 
     /// The sockets that this process or its predecessor has bound, with the addresses as configured.

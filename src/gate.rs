@@ -155,6 +155,11 @@ impl<'g> Pace<'g> {
 }
 
 impl<'g> Place<'g> {
+    /// The gate at which it is.
+    pub fn gate(&self) -> &'g Gate {
+        self.gate
+    }
+
     pub fn new(gate: &'g Gate) -> Self {
         Self { gate, state: State::Out }
     }

@@ -7,4 +7,4 @@ pub mod client;
 pub mod prefixes;
 pub mod rate;
 pub mod room;
-mod waiting;
+pub mod waiting;

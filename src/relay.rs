@@ -11,7 +11,9 @@ pub mod passthrough;
 pub mod patience;
 pub mod peer;
 mod share;
+mod stall;
 pub mod terminated;
+mod way;
 
 /// Why the relay ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub enum End {
     IdleTimeout,
     /// One direction had ended, and no byte moved for `half_close_timeout`.
     HalfClosedTimeout,
+    /// Memory is short, and a peer had taken nothing for a while of what is held for it.
+    MemoryStalled,
     /// The server went down. The relay itself does not know that: its caller ends it.
     BackendDown,
 }

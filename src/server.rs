@@ -20,6 +20,7 @@ use crate::net::address::Address;
 use crate::net::endpoint::Endpoint;
 use crate::observe::access::log::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
+use crate::pressure::Pressure;
 use crate::proxy::listener::{Ids, Shared};
 use crate::proxy::workers::Workers as Spread;
 use crate::reload::Reloader;
@@ -32,6 +33,7 @@ use crate::sandbox::plan::Plan;
 mod activated;
 mod descriptors;
 mod gauges;
+mod governor;
 mod handover;
 mod notify;
 mod run;
@@ -43,6 +45,7 @@ mod workforce;
 
 pub use activated::Activated;
 use descriptors::Descriptors;
+use governor::Governor;
 use handover::{Inherited, Name};
 use sockets::Sockets;
 use watchdog::{Planned, Watchdog};
@@ -92,6 +95,7 @@ pub struct Server {
     commands: mpsc::Receiver<Command>,
     admin: Option<Admin>,
     upkeep: Upkeep,
+    governor: Governor,
     /// `None` after it has been given up.
     keeper: Option<Keeper>,
     /// Ends the keeper that has been given up.
@@ -128,7 +132,8 @@ impl Server {
         let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
         let (planned, heartbeats) = Planned::read();
         watchdog::answer_on(&workers.handles, &heartbeats);
-        let exposition = exposition(Arc::clone(&metrics), workers.gates.clone(), &log);
+        let pressure = Arc::<Pressure>::default();
+        let exposition = exposition(Arc::clone(&metrics), workers.gates.clone(), Arc::clone(&pressure), &log);
         // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
         // refused.
         let admin = open_admin(&config, (&mut inherited, &activated), monitor.as_ref(), exposition)?;
@@ -147,9 +152,18 @@ impl Server {
         let keeper = Keeper::start(challenges, tokens.clone(), monitor.clone()).map_err(StartError::Worker)?;
         let mut reloader = Reloader::start(origin, first, |current| {
             let spread = Spread::new(handles.iter().cloned().zip(gates));
-            let (warned, room) = (Arc::default(), Arc::default());
-            let shared =
-                Shared { current, log, metrics: counted, workers: spread, ids, room, warned, heartbeats, alive };
+            let (warned, house) = (Arc::default(), Arc::clone(&pressure));
+            let shared = Shared {
+                current,
+                log,
+                metrics: counted,
+                workers: spread,
+                ids,
+                pressure: house,
+                warned,
+                heartbeats,
+                alive,
+            };
             let descriptors = Descriptors::new(handles.len());
             Sockets::new(handles, shared, (inherited, activated), descriptors, tokens, monitor.clone())
         })
@@ -161,8 +175,11 @@ impl Server {
         let (control, commands) = reloader.control();
         upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
         follow(&keeper, reloader.config());
+        let (current, setting) = (Arc::clone(&control.current), reloader.config().bounds.memory);
+        let governor = Governor::start(Arc::clone(&pressure), current, workers.handles.clone(), setting)
+            .map_err(StartError::Worker)?;
         if let Some(admin) = &admin {
-            admin.ready(control.clone(), keeper.handle());
+            admin.ready(control.clone(), keeper.handle(), pressure);
         }
         let status = notify::Status::ready(control.status.borrow().addresses.len());
         let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
@@ -176,6 +193,7 @@ impl Server {
             commands,
             admin,
             upkeep,
+            governor,
             keeper: Some(keeper),
             giving_up: None,
             watch,
@@ -251,12 +269,13 @@ fn reading<T: Send + 'static>(
 fn exposition(
     counters: Arc<Metrics>,
     gates: Vec<Arc<Gate>>,
+    pressure: Arc<Pressure>,
     log: &AccessLog,
 ) -> impl Fn(&Control, &Acme) -> String + Send + Sync + use<> {
     let lost = log.lost();
     move |control, acme| {
-        let gauges =
-            gauges::text(control, &acme.status(), &gates, &lost).unwrap_or_else(|error| format!("# {error}\n"));
+        let gauges = gauges::text(control, &acme.status(), &gates, &pressure, &lost)
+            .unwrap_or_else(|error| format!("# {error}\n"));
         counters.text() + &gauges
     }
 }

@@ -8,6 +8,7 @@ use rustls::CipherSuite;
 use tlsgate::gate::Gate;
 use tlsgate::net::stream::Stream;
 use tlsgate::observe::metrics::Metrics;
+use tlsgate::pressure::Pressure;
 use tlsgate::relay::patience::Patience;
 use tlsgate::relay::peer::{Peer, Wire};
 use tlsgate::relay::{passthrough, terminated};
@@ -18,8 +19,6 @@ use tokio::runtime::Builder;
 
 use crate::single::sealed;
 use crate::{MOST, handshake};
-
-const PATIENCE: Patience = Patience { idle: Duration::from_secs(3600), half_closed: Duration::from_secs(60) };
 
 pub(crate) fn terminated_64(count: usize) {
     terminate(64, count);
@@ -46,7 +45,7 @@ fn terminate(length: usize, count: usize) {
         let (mut outside, mut inside) = (Wire::tls(finished, Vec::new()), Wire::plain());
         let client = Peer { stream: client, wire: &mut outside };
         let backend = Peer { stream: backend, wire: &mut inside };
-        terminated::relay(client, backend, PATIENCE, &Gate::default(), &mut traffic).await;
+        terminated::relay(client, backend, patience(), &Gate::default(), &Pressure::default(), &mut traffic).await;
     });
 }
 
@@ -54,7 +53,16 @@ fn pass(length: usize, count: usize) {
     let message = vec![0; length];
     relay(std::iter::repeat_n(&message[..], count), length, async |client, backend| {
         let mut traffic = Metrics::new().unwrap().traffic("bench");
-        passthrough::relay(client, backend, Vec::new(), PATIENCE, &Gate::default(), &mut traffic).await;
+        passthrough::relay(
+            client,
+            backend,
+            Vec::new(),
+            patience(),
+            &Gate::default(),
+            &Pressure::default(),
+            &mut traffic,
+        )
+        .await;
     });
 }
 
@@ -82,4 +90,8 @@ fn relay<'a>(
             () = relaying => unreachable!("a relay that ends by itself"),
         }
     });
+}
+
+fn patience() -> Patience {
+    Patience::new(Duration::from_secs(3600), Duration::from_secs(60))
 }

@@ -14,6 +14,7 @@ use crate::admin::connection::permits::Permits;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::guard;
 use crate::config::values::HostName;
+use crate::pressure::Pressure;
 use crate::reload::control::Control;
 
 /// Writes the metrics of a state in the text format of Prometheus.
@@ -24,6 +25,7 @@ pub(super) type Metrics = Box<dyn Fn(&Control, &Acme) -> String + Send + Sync>;
 pub(super) struct Process {
     pub(super) control: Control,
     pub(super) acme: Acme,
+    pub(super) pressure: Arc<Pressure>,
 }
 
 /// What both doors know.
@@ -54,7 +56,7 @@ impl Known {
     }
 
     /// The metrics of that state. It takes a while with many servers.
-    pub(super) fn exposition(&self, Process { control, acme }: &Process) -> Answer {
+    pub(super) fn exposition(&self, Process { control, acme, .. }: &Process) -> Answer {
         let text = (self.metrics)(control, acme) + &self.audit.metrics(&self.permits, &self.probes);
         Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
     }

@@ -21,7 +21,7 @@ use crate::admin::request::body::Wanted;
 use crate::admin::request::paths::{Change, Operation, Question, Routed, View, route};
 use crate::admin::request::{body, guard};
 use crate::admin::view::renderings::Renderings;
-use crate::admin::view::{acme as authorities, explain, listing, openapi, state};
+use crate::admin::view::{acme as authorities, explain, limits, listing, openapi, state};
 use crate::config::shown;
 use crate::reload::control::Control;
 use crate::tls::handshake::Terminator;
@@ -145,7 +145,7 @@ async fn show(shared: &Service, view: View) -> Answer {
 
 /// Renders a view. It may take a while, so it does not run on the thread that answers.
 fn rendered(known: &Known, process: &Process, view: View) -> Answer {
-    let Process { control, acme } = process;
+    let Process { control, acme, pressure } = process;
     let status = control.status.borrow().clone();
     let snapshot = control.current.load();
     match view {
@@ -156,6 +156,7 @@ fn rendered(known: &Known, process: &Process, view: View) -> Answer {
         View::Certificates => Answer::ok(&listing::certificates(&status.config, &snapshot)),
         View::Policies => Answer::ok(&listing::policies(&status.config)),
         View::Backends => Answer::ok(&listing::backends(&status.config, &snapshot)),
+        View::Limits => Answer::ok(&limits::limits(status.config.bounds.memory, pressure)),
         View::Acme => Answer::ok(&authorities::acme(&acme.status())),
     }
 }
@@ -197,7 +198,7 @@ async fn make(
 /// Makes the change, and returns the answer. `values` are those of the path.
 async fn changed(
     shared: &Service,
-    Process { control, acme }: Process,
+    Process { control, acme, .. }: Process,
     change: Change,
     values: &[String],
     json: bool,

@@ -3,6 +3,7 @@
 pub(super) mod acme;
 pub(super) mod errors;
 pub(super) mod explain;
+pub(super) mod limits;
 pub(super) mod listing;
 pub(super) mod openapi;
 pub(super) mod renderings;

@@ -11,6 +11,7 @@ pub mod acme;
 pub mod admin;
 pub mod backend;
 pub mod backend_tls;
+pub mod bounds;
 pub mod client_auth;
 pub mod health;
 pub mod keys;
@@ -27,6 +28,7 @@ pub mod state;
 use acme::Acme;
 use admin::Admin;
 use backend::Backend;
+use bounds::Bounds;
 use keys::Keys;
 use listener::Listener;
 use log::Log;
@@ -43,6 +45,7 @@ pub struct File {
     pub log: Log,
     pub process: Process,
     pub runtime: Runtime,
+    pub bounds: Bounds,
     pub resolver: Resolver,
     pub state: State,
     pub keys: Keys,
@@ -85,6 +88,7 @@ impl File {
             log: root.table("log", Log::read),
             process: root.table("process", Process::read),
             runtime: root.table("runtime", Runtime::read),
+            bounds: root.table("limits", Bounds::read),
             resolver: root.table("resolver", Resolver::read),
             state: root.table("state", State::read),
             keys: root.table("keys", Keys::read),

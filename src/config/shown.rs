@@ -8,6 +8,7 @@ mod acme;
 mod admin;
 mod backend;
 mod backend_tls;
+mod bounds;
 mod client_auth;
 mod health;
 mod keys;
@@ -34,6 +35,7 @@ pub fn config(config: &Config) -> Table {
         log,
         process,
         runtime,
+        bounds,
         resolver,
         state,
         keys,
@@ -50,6 +52,7 @@ pub fn config(config: &Config) -> Table {
         .key("log", log::table(log))
         .key("process", process::table(process))
         .key("runtime", runtime::table(runtime))
+        .key("limits", bounds::table(bounds))
         .key("resolver", resolver::table(resolver))
         .key("state", state::table(state))
         .key("keys", keys::table(keys))

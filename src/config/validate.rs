@@ -14,6 +14,7 @@ pub mod acme;
 pub mod admin;
 pub mod backend;
 pub mod backend_tls;
+pub mod bounds;
 pub mod client_auth;
 pub mod health;
 pub mod keys;
@@ -34,6 +35,7 @@ mod wording;
 use acme::{Authorities, Files};
 use admin::Admin;
 use backend::Backend;
+use bounds::Bounds;
 use keys::Keys;
 use listener::{Listener, Listeners};
 use log::Log;
@@ -50,6 +52,7 @@ pub struct Config {
     pub log: Log,
     pub process: Process,
     pub runtime: Runtime,
+    pub bounds: Bounds,
     pub resolver: Arc<Resolver>,
     pub state: State,
     pub keys: Keys,
@@ -67,7 +70,8 @@ pub struct Config {
 
 /// Validates; relative paths start from `folder`.
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
-    let File { admin, log, process, runtime, resolver, state, keys, acme, listeners, backends, policies } = file;
+    let File { admin, log, process, runtime, bounds, resolver, state, keys, acme, listeners, backends, policies } =
+        file;
     let mut errors = Vec::new();
     // Backends refer to policies by name, and listeners to both.
     let policies = Policies::validated(policies, &mut errors);
@@ -106,11 +110,13 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let acme::Kept { settings: acme, files: authority_files, state, warnings: more } = authorities.into_kept(&sources);
     warnings.extend(more);
     let (log, runtime) = (log::validated(log, folder), runtime::validated(runtime));
+    let bounds = bounds::validated(bounds);
     Ok(Config {
         admin,
         log,
         process,
         runtime,
+        bounds,
         resolver,
         state,
         keys,

@@ -14,6 +14,7 @@ use crate::tls::trust::clients::settings::Demand;
 use crate::words::words;
 
 pub mod backend_tls;
+pub mod bounds;
 pub mod certificates;
 pub mod health;
 pub mod limits;

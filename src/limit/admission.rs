@@ -11,13 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
 use crate::limit::client::Client;
 use crate::limit::prefixes::Prefixes;
 use crate::limit::rate::{Limiter, PerClient, Rate, Remembered};
 use crate::limit::room::{Room, RoomPermit};
-use crate::limit::waiting::{Waiter, Waiting};
+use crate::limit::waiting::{Call, Waiter, Waiting};
 
 /// How many connections a listener allows, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +164,12 @@ impl Admission {
         self.waiting.ask_oldest()
     }
 
+    /// Asks connections that have sent nothing since before that time to give way, because memory is short: at most `most`
+    /// of them. Returns how many.
+    pub fn give_way_for_memory(&self, before: Instant, most: usize) -> usize {
+        self.waiting.ask_since(before, most)
+    }
+
     /// A permit for one more connection of the client at that address.
     pub fn permit_client(&self, address: IpAddr) -> Result<ClientPermit, Refused> {
         if !self.clients.allows(address) {
@@ -225,9 +229,9 @@ impl ListenerPermit {
         self.waiter = None;
     }
 
-    /// Notified when the connection has to give way. `None` if it no longer has to.
-    pub fn must_give_way(&self) -> Option<Arc<Notify>> {
-        self.waiter.as_ref().map(Waiter::asked)
+    /// Where the connection is asked to give way. `None` if it no longer has to.
+    pub fn must_give_way(&self) -> Option<Arc<Call>> {
+        self.waiter.as_ref().map(Waiter::call)
     }
 }
 
@@ -316,8 +320,7 @@ mod tests {
         permits[0].stop_waiting();
         let called = |permit: &ListenerPermit| {
             let called = permit.must_give_way().unwrap();
-            let mut called = std::pin::pin!(called.notified());
-            called.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+            std::pin::pin!(called.asked()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
         };
         let newcomer = permit(&admission).unwrap();
         assert!(permits[0].must_give_way().is_none() && called(&permits[1]) && !called(&permits[2]));

@@ -27,6 +27,16 @@ impl Room {
         self.most.store(most, Ordering::Relaxed);
     }
 
+    /// The limit.
+    pub fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+
+    /// How many connections there are.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Whether the limit is reached.
     pub fn is_full(&self) -> bool {
         self.taken.load(Ordering::Relaxed) >= self.most.load(Ordering::Relaxed)

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::{Errno, retry_on_intr};
@@ -134,6 +134,9 @@ struct Pool {
 
 impl Pool {
     fn take(&mut self) -> Option<Ends> {
+        if PAUSED.load(Ordering::Relaxed) {
+            return None;
+        }
         if let Some(ends) = self.idle.pop() {
             return Some(ends);
         }
@@ -153,7 +156,7 @@ impl Pool {
     }
 
     fn give_back(&mut self, ends: Ends, empty: bool) {
-        if empty && self.idle.len() < KEPT {
+        if empty && self.idle.len() < KEPT && !PAUSED.load(Ordering::Relaxed) {
             self.idle.push(ends);
         } else {
             self.made = self.made.saturating_sub(1);
@@ -181,6 +184,21 @@ pub fn limit(most: usize) {
 }
 
 static MOST: AtomicUsize = AtomicUsize::new(USUAL);
+
+/// Gives no pipe, or gives them again. A full one holds as much memory as two large buffers.
+pub fn pause(on: bool) {
+    PAUSED.store(on, Ordering::Relaxed);
+}
+
+static PAUSED: AtomicBool = AtomicBool::new(false);
+
+/// Closes the idle pipes of this thread.
+pub fn free_idle() {
+    POOL.with_borrow_mut(|pool| {
+        pool.made = pool.made.saturating_sub(pool.idle.len());
+        pool.idle = Vec::new();
+    });
+}
 
 /// How many pipes a thread has at most, if descriptors are not scarce. A connection that gets none copies.
 pub const USUAL: usize = 64;

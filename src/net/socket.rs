@@ -10,6 +10,16 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+/// How many bytes may wait in the kernel that were not sent even once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsent {
+    /// As many as the system allows: megabytes for a peer that has read quickly before.
+    Usual,
+    /// Enough for a fast transfer.
+    Some,
+    Little,
+}
+
 /// Sets the options of every connection, to clients and to servers: no delay for small writes, keepalive probes, and a
 /// limit for how long a peer may be silent.
 pub fn prepare(stream: &impl AsFd) -> io::Result<()> {
@@ -36,16 +46,29 @@ pub(super) fn limit_silence(socket: &impl AsFd, on: bool) -> io::Result<()> {
     SockRef::from(socket).set_tcp_user_timeout(on.then_some(SILENCE))
 }
 
+/// Sets or removes a limit for the bytes that wait in the kernel and were not sent even once (tcp(7),
+/// TCP_NOTSENT_LOWAT).
+pub(super) fn limit_unsent(socket: &impl AsFd, limit: Unsent) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_notsent_lowat(match limit {
+        // The default: the system's limit, which is none unless an operator has set one.
+        Unsent::Usual => 0,
+        Unsent::Some => 128 * 1024,
+        // One TLS record.
+        Unsent::Little => 16 * 1024,
+    })
+}
+
 /// Whether bytes wait that were not sent even once.
 pub(super) fn has_unsent(socket: &impl AsFd) -> bool {
     let socket = SockRef::from(socket);
-    // With TCP_NOTSENT_LOWAT at 1, "writable" means that nothing waits to be sent. 0 is the default.
+    let before = socket.tcp_notsent_lowat().unwrap_or(0);
+    // With TCP_NOTSENT_LOWAT at 1, "writable" means that nothing waits to be sent.
     if socket.set_tcp_notsent_lowat(1).is_err() {
         return false;
     }
     let unsent = !is_writable(&*socket);
     // It fails only if the call above fails.
-    let _ = socket.set_tcp_notsent_lowat(0);
+    let _ = socket.set_tcp_notsent_lowat(before);
     unsent
 }
 
@@ -124,6 +147,22 @@ mod tests {
             limit_silence(stream, true).unwrap();
             assert_eq!(socket.tcp_user_timeout().unwrap(), Some(SILENCE));
         }
+    }
+
+    #[test]
+    fn with_a_limit_less_waits_in_the_kernel() {
+        let waiting = |limited| {
+            let (mut here, _there) = pair();
+            here.set_nonblocking(true).unwrap();
+            limit_unsent(&here, limited).unwrap();
+            let mut sent = 0;
+            while let Ok(count) = here.write(&[7; 4096]) {
+                sent += count;
+            }
+            sent
+        };
+        let [usual, some, little] = [Unsent::Usual, Unsent::Some, Unsent::Little].map(waiting);
+        assert!(little < some && some < usual, "{little} {some} {usual}");
     }
 
     #[test]

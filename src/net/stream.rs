@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
 use crate::net::address::{Address, canonical};
 use crate::net::socket;
+pub use crate::net::socket::Unsent;
 
 /// A connected socket. The descriptor is shared, so that the runtime can stop watching it and start again without
 /// another descriptor: established connections continue even when none is left.
@@ -281,6 +282,14 @@ impl Stream {
         if self.is_tcp() {
             // If this fails, the setting stays as it was: a connection may end earlier or later than it should.
             let _ = socket::limit_silence(self, on);
+        }
+    }
+
+    /// Limits how many bytes the kernel keeps that it has not sent yet. Bytes on their way are not limited.
+    pub fn limit_unsent(&self, limit: Unsent) {
+        if self.is_tcp() {
+            // If this fails, the setting stays as it was, and more memory is used than needed.
+            let _ = socket::limit_unsent(self, limit);
         }
     }
 

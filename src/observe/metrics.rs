@@ -29,6 +29,7 @@ pub struct Metrics {
     selections: Counters<3>,
     connect_failures: Counters<3>,
     connect_duration: Histograms<1>,
+    shed: Counters<1>,
 }
 
 /// The application bytes of one connection. They are added to its listener's counters as they move.
@@ -53,7 +54,16 @@ impl Metrics {
     /// All metrics, at zero. Fails only if two metrics have the same name, which a test would show.
     pub fn new() -> Result<Self, prometheus::Error> {
         let all = &Registry::new_custom(Some("tlsgate".into()), None)?;
+        let shed = counters(
+            all,
+            "limits_shed_total",
+            "Connections refused or closed because memory, descriptors or places were short.",
+            ["reason"],
+        )?;
+        // A series that is absent cannot be compared with 0.
+        Outcome::SHED.iter().for_each(|reason| drop(shed.with([&reason.to_string()])));
         Ok(Self {
+            shed,
             connections: counters(all, "connections_total", "Connections accepted.", ["listener"])?,
             rejected: counters(
                 all,
@@ -127,7 +137,10 @@ impl Metrics {
         let label = outcome.to_string();
         self.closed.with([listener, &label]).inc();
         self.duration.with([listener]).observe(lived.as_secs_f64());
-        // A metric of its own besides `closed`, so that an alert on failed handshakes needs no list of outcomes.
+        // Metrics of their own besides `closed`, so that an alert needs no list of outcomes.
+        if Outcome::SHED.contains(&outcome) {
+            self.shed.with([&label]).inc();
+        }
         if outcome.is_before_handshake() {
             self.handshake_failures.with([listener, &label]).inc();
         }
@@ -185,6 +198,7 @@ impl Metrics {
             selections,
             connect_failures,
             connect_duration,
+            shed: _,
         } = self;
         connections.prune(&alive);
         rejected.prune(&alive);

@@ -15,6 +15,8 @@ pub enum Outcome {
     ConnectionRate,
     /// tlsgate refused: all listeners together have as many connections as the limit of open files allows.
     DescriptorLimit,
+    /// tlsgate refused: as much memory is in use as `[limits] memory` allows.
+    MemoryLimit,
     /// tlsgate refused: `allow` and `deny` do not permit the client's address.
     ClientDenied,
     /// tlsgate refused: too many handshakes of this client have failed lately (`handshake_failures`).
@@ -152,6 +154,9 @@ pub enum Outcome {
     KeysExhausted,
     /// The server went down, and `on_down` is `close`.
     BackendDown,
+    /// Memory was short, and a peer that had stalled held some: it had read nothing for a while of what waited for it, or
+    /// had not sent its ClientHello.
+    MemoryStalled,
     /// No byte moved for `idle_timeout`.
     IdleTimeout,
     /// One side had ended its data, and no byte moved for `half_close_timeout`.
@@ -165,6 +170,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Those with which connections end because the process has as much as it may have, or nearly: to be counted together.
+    pub const SHED: [Self; 4] = [Self::MemoryLimit, Self::MemoryStalled, Self::DescriptorLimit, Self::HelloPreempted];
+
     /// Whether the client's handshake failed, which counts for `handshake_failures`. A client that connects and closes
     /// without sending anything has not failed, since port checks do that; nor has one that had to give way, or one for
     /// which the certificate is not there yet.
@@ -190,6 +198,7 @@ impl Outcome {
             Self::ConnectionLimit | Self::ConnectionRate | Self::ClientDenied | Self::ClientBlocked => Phase::Admission,
             Self::ClientConnectionLimit | Self::ClientConnectionRate | Self::DescriptorLimit => Phase::Admission,
             Self::ProxyUntrusted | Self::ProxyHeaderInvalid | Self::Overloaded => Phase::Admission,
+            Self::MemoryLimit => Phase::Admission,
             Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => Phase::Other,
             Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => Phase::BeforeHandshake,
             Self::StarttlsPipelined | Self::StarttlsInvalid => Phase::BeforeHandshake,
@@ -210,7 +219,7 @@ impl Outcome {
             Self::ClientTruncated | Self::ClientReset | Self::ClientAlert | Self::ClientBadRecord => Phase::Other,
             Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => Phase::Other,
             Self::KeysExhausted | Self::IdleTimeout | Self::HalfClosedTimeout => Phase::Other,
-            Self::AcmeChallenge => Phase::Other,
+            Self::AcmeChallenge | Self::MemoryStalled => Phase::Other,
             Self::Shutdown | Self::InternalError => Phase::Other,
         }
     }

@@ -4,24 +4,27 @@ use std::sync::Arc;
 
 use crate::limit::admission::{ClientPermit, ListenerPermit};
 use crate::limit::prefixes::Prefixes;
-use crate::limit::room::Room;
+use crate::limit::waiting::Asked;
 use crate::net::address::Address;
+use crate::pressure::{Pledge, Pressure};
 use crate::proxy::ending::Ending;
 use crate::snapshot::{Listener, Snapshot};
 
 /// What all listeners share.
 #[derive(Debug, Clone, Copy)]
 pub struct House<'a> {
-    /// Permits for the connections of all listeners together.
-    pub room: &'a Arc<Room>,
+    /// Memory, and permits for the connections of all listeners together.
+    pub pressure: &'a Arc<Pressure>,
     /// All listeners: a connection of another one may have to give way.
     pub snapshot: &'a Snapshot,
 }
 
 impl House<'_> {
-    fn permit(self, listener: &Listener) -> Result<ListenerPermit, Ending> {
+    fn permit(self, listener: &Listener) -> Result<(Pledge, ListenerPermit), Ending> {
+        let pledge = self.pressure.admit().ok_or_else(Ending::no_memory)?;
         let elsewhere = || self.snapshot.listeners().any(|other| other.admission.give_way());
-        listener.admission.permit_connection(self.room, elsewhere).map_err(Ending::from)
+        let permit = listener.admission.permit_connection(&self.pressure.room, elsewhere)?;
+        Ok((pledge, permit))
     }
 }
 
@@ -29,6 +32,7 @@ impl House<'_> {
 #[derive(Debug)]
 pub struct Admitted {
     connection: ListenerPermit,
+    pledge: Pledge,
     client: Option<ClientPermit>,
 }
 
@@ -37,8 +41,8 @@ impl Admitted {
     pub fn direct(house: House<'_>, listener: &Listener, client: &Address) -> Result<Self, Ending> {
         // The client's permit comes first: a client that is refused must not use up the listener's rate.
         let client = permit_client(listener, client)?;
-        let connection = house.permit(listener)?;
-        Ok(Self { connection, client })
+        let (pledge, connection) = house.permit(listener)?;
+        Ok(Self { connection, pledge, client })
     }
 
     /// Behind a proxy: the client is known only after the header, but the proxy must be a trusted one.
@@ -47,8 +51,8 @@ impl Admitted {
         if proxy.ip().is_some_and(|address| !trusted.allows(address)) {
             return Err(Ending::untrusted_proxy());
         }
-        let connection = house.permit(listener)?;
-        Ok(Self { connection, client: None })
+        let (pledge, connection) = house.permit(listener)?;
+        Ok(Self { connection, pledge, client: None })
     }
 
     /// The client has sent its ClientHello, or something that ends the connection before it: it no longer has to give
@@ -57,12 +61,18 @@ impl Admitted {
         self.connection.stop_waiting();
     }
 
-    /// Completes when the connection has to give way to another one; perhaps never.
-    pub fn must_give_way(&self) -> impl Future<Output = ()> + use<> {
+    /// The connection is established, so that its memory is measured and no longer estimated. Returns what it counts for.
+    pub fn settle(&mut self) -> &Pressure {
+        self.pledge.settle();
+        self.pledge.pressure()
+    }
+
+    /// Completes when the connection has to give way to another one, or because memory is short; perhaps never.
+    pub fn must_give_way(&self) -> impl Future<Output = Asked> + use<> {
         let called = self.connection.must_give_way();
         async move {
             match called {
-                Some(called) => called.notified().await,
+                Some(called) => called.asked().await,
                 None => std::future::pending().await,
             }
         }

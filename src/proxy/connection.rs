@@ -19,7 +19,7 @@ use crate::net::proxy_protocol::write::Version;
 use crate::net::stream::Stream;
 use crate::proxy::admission::Admitted;
 use crate::proxy::ending::Ending;
-use crate::proxy::ending::beginning::{Late, Preempted};
+use crate::proxy::ending::beginning::Late;
 use crate::proxy::ending::close::close;
 use crate::proxy::entry::Entry;
 use crate::proxy::hello::{self, NoHello};
@@ -60,7 +60,9 @@ pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
     let ready = Box::pin(begin(client, listener, entry, admitted, gate)).await;
     #[cfg(test)]
     tests::break_down(&entry.record.server_name, "relay");
-    if let Some(relay) = ready.map(|(client, ready)| ready.relay(client, patience(listener), gate, entry)) {
+    if let Some(relay) =
+        ready.map(|(client, ready)| ready.relay(client, patience(listener), (&**gate, admitted.settle()), entry))
+    {
         relay.await;
     }
     // Counted here, where every end passes, and not at each place where a handshake can fail.
@@ -71,7 +73,7 @@ pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
 }
 
 fn patience(listener: &Listener) -> Patience {
-    Patience { idle: listener.handling.idle_timeout, half_closed: listener.handling.half_close_timeout }
+    Patience::new(listener.handling.idle_timeout, listener.handling.half_close_timeout)
 }
 
 /// Everything up to the point where bytes can be relayed. `None` if the connection ended before that; it is closed
@@ -190,7 +192,7 @@ async fn in_time<T>(
 ) -> Result<T, Ending> {
     tokio::select! {
         sent = timeout_at(deadline, sent) => sent.map_err(|_| late.into()),
-        () = admitted.must_give_way() => Err(Preempted.into()),
+        asked = admitted.must_give_way() => Err(asked.into()),
     }
 }
 
@@ -314,18 +316,25 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::pressure::Pressure;
 
     /// Panics for a client that asks for it by the name in its hello. `server::tests` has such clients.
     pub(super) fn break_down(server_name: &str, stage: &str) {
         assert_ne!(server_name, format!("{stage}.panic.test"), "as asked for");
     }
 
-    const NONE: Patience = Patience { idle: Duration::ZERO, half_closed: Duration::ZERO };
-
     /// What [`listener`](crate::proxy::listener) passes as `kept`.
     type Kept = (usize, usize);
 
     fn gate() -> &'static Gate {
+        Box::leak(Box::default())
+    }
+
+    fn none() -> Patience {
+        Patience::new(Duration::ZERO, Duration::ZERO)
+    }
+
+    fn pressure() -> &'static Pressure {
         Box::leak(Box::default())
     }
 
@@ -336,10 +345,12 @@ mod tests {
     #[test]
     fn what_an_idle_connection_keeps_is_small() {
         let serve = size(|(client, accepted): (_, Box<Accepted<Kept>>)| serve(client, accepted));
-        let relay =
-            size(|(ready, client, entry): (Terminating<'static>, _, _)| ready.relay(client, NONE, gate(), entry));
-        let passing =
-            size(|(ready, client, entry): (PassingThrough<'static>, _, _)| ready.relay(client, NONE, gate(), entry));
+        let relay = size(|(ready, client, entry): (Terminating<'static>, _, _)| {
+            ready.relay(client, none(), (gate(), pressure()), entry)
+        });
+        let passing = size(|(ready, client, entry): (PassingThrough<'static>, _, _)| {
+            ready.relay(client, none(), (gate(), pressure()), entry)
+        });
         let accepted = size_of::<Accepted<Kept>>();
         assert!(serve <= 128 && relay <= 1024 && accepted <= 640, "serve {serve}, relay {relay}, accepted {accepted}");
         assert!(passing <= 1536, "passing through {passing}");

@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use crate::limit::room::Room;
 use crate::net::address::Address;
 use crate::net::listen::Acceptor;
 use crate::net::stream::Parked;
 use crate::observe::access::log::AccessLog;
 use crate::observe::access::record::ConnectionId;
 use crate::observe::metrics::Metrics;
+use crate::pressure::Pressure;
 use crate::proxy::admission::{Admitted, House};
 use crate::proxy::connection::{self, Accepted};
 use crate::proxy::ending::Ending;
@@ -37,8 +37,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub workers: Workers,
     pub ids: Arc<Ids>,
-    /// Permits for as many connections as there are descriptors for.
-    pub room: Arc<Room>,
+    /// How much memory there is, and permits for as many connections as there are descriptors for.
+    pub pressure: Arc<Pressure>,
     /// When any worker last warned that it cannot accept.
     pub warned: Arc<Mutex<Option<Instant>>>,
     /// Who asks whether accepting goes on.
@@ -86,7 +86,7 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
                 in_a_row += 1;
                 // Whoever is established must not wait for all that arrive at the same time. And connections that were
                 // asked to give way run first, so that their permits are free for the next one.
-                if in_a_row >= MOST_IN_A_ROW || shared.room.is_full() {
+                if in_a_row >= MOST_IN_A_ROW || shared.pressure.room.is_full() {
                     in_a_row = 0;
                     yield_now().await;
                 }
@@ -111,7 +111,7 @@ fn start(parked: Parked, peer: Address, path: Option<&Path>, name: &Arc<str>, he
     if let Some(path) = path {
         entry.came_to(Address::Unix(path.to_owned()));
     }
-    let house = House { room: &shared.room, snapshot: &snapshot };
+    let house = House { pressure: &shared.pressure, snapshot: &snapshot };
     let admitted = match &listener.trusted_proxies {
         Some(trusted) => Admitted::proxied(house, listener, trusted, &peer),
         None => Admitted::direct(house, listener, &peer),

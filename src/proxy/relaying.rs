@@ -8,6 +8,7 @@ use crate::backend::pool::{OnDown, Pool};
 use crate::gate::Gate;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
+use crate::pressure::Pressure;
 use crate::proxy::ending::Ending;
 use crate::proxy::ending::close::close;
 use crate::proxy::entry::Entry;
@@ -26,13 +27,16 @@ pub(super) enum Ready<'l> {
 pub(super) type Relay<'l> = Pin<Box<dyn Future<Output = ()> + Send + 'l>>;
 
 impl<'l> Ready<'l> {
-    pub(super) fn relay(self, client: Stream, patience: Patience, gate: &'l Gate, entry: &'l mut Entry) -> Relay<'l> {
+    pub(super) fn relay(self, client: Stream, patience: Patience, house: House<'l>, entry: &'l mut Entry) -> Relay<'l> {
         match self {
-            Self::Terminated(ready) => Box::pin(ready.relay(client, patience, gate, entry)),
-            Self::PassedThrough(ready) => Box::pin(ready.relay(client, patience, gate, entry)),
+            Self::Terminated(ready) => Box::pin(ready.relay(client, patience, house, entry)),
+            Self::PassedThrough(ready) => Box::pin(ready.relay(client, patience, house, entry)),
         }
     }
 }
+
+/// The gate of the connection's worker, and what the connection counts for.
+pub(super) type House<'l> = (&'l Gate, &'l Pressure);
 
 pub(super) struct Terminating<'l> {
     pub(super) session: Finished,
@@ -55,7 +59,7 @@ impl<'l> Terminating<'l> {
         self,
         client: Stream,
         patience: Patience,
-        gate: &'l Gate,
+        (gate, pressure): House<'l>,
         entry: &'l mut Entry,
     ) -> impl Future<Output = ()> + use<'l> {
         let Self { session, tickets, connected, pool } = self;
@@ -67,7 +71,8 @@ impl<'l> Terminating<'l> {
             let end = {
                 let outside = Peer { stream: &client, wire: &mut outside };
                 let inside = Peer { stream: stream.as_ref(), wire: &mut inside };
-                let mut relay = pin!(relay::terminated::relay(outside, inside, patience, gate, &mut entry.traffic));
+                let mut relay =
+                    pin!(relay::terminated::relay(outside, inside, patience, gate, pressure, &mut entry.traffic));
                 match pool.settings.on_down {
                     OnDown::Keep => relay.as_mut().await,
                     // `down()` is boxed, so that connections of other pools do not reserve its memory.
@@ -91,14 +96,21 @@ impl<'l> Terminating<'l> {
 
 impl PassingThrough<'_> {
     /// Passes on what was read so far, and then everything else, unchanged.
-    pub(super) async fn relay(self, client: Stream, patience: Patience, gate: &Gate, entry: &mut Entry) {
+    pub(super) async fn relay(
+        self,
+        client: Stream,
+        patience: Patience,
+        (gate, pressure): House<'_>,
+        entry: &mut Entry,
+    ) {
         let Self { first, connected, pool } = self;
         // Not `with_marked_end`: whether the bytes mark their own end is not known here, so an end that is not orderly
         // is a reset.
         let (mut client, mut backend, lease) = (Unfinished::new(client), connected.stream, connected.lease);
         let end = {
             let (from, to) = (client.as_mut(), backend.as_mut());
-            let mut relay = pin!(relay::passthrough::relay(from, to, first, patience, gate, &mut entry.traffic));
+            let mut relay =
+                pin!(relay::passthrough::relay(from, to, first, patience, gate, pressure, &mut entry.traffic));
             match pool.settings.on_down {
                 OnDown::Keep => relay.as_mut().await,
                 OnDown::Close => tokio::select! {

@@ -65,7 +65,7 @@ impl Carrier {
                 }
             }
         }
-        self.buffer = Buffer::take(if self.bulk { Size::Large } else { Size::Small });
+        self.buffer = Buffer::up_to(if self.bulk { Size::Large } else { Size::Small });
         let read = from.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut self.buffer)]);
         match &read {
             Poll::Ready(Ok(count)) if *count > 0 => {
@@ -94,7 +94,7 @@ impl Carrier {
                 }
             }
             // The receiver cannot be spliced to, which shows only now: what is in the pipe is copied.
-            self.buffer = Buffer::take(Size::Large);
+            self.buffer = Buffer::up_to(Size::Large);
             self.waiting = 0..pipe.read(&mut self.buffer)?;
             self.pipe.take_if(|pipe| pipe.held() == 0);
         }
@@ -105,6 +105,18 @@ impl Carrier {
             self.waiting = 0..0;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// The bytes of memory that it holds, and how many of them it would not need for what waits in it.
+    pub(super) fn held(&self) -> (usize, usize) {
+        let in_pipe = self.pipe.as_ref().map_or(0, Pipe::held);
+        (self.buffer.len() + in_pipe, self.buffer.len() - self.waiting.len())
+    }
+
+    /// Gives back the memory that is not needed for what waits.
+    pub(super) fn shrink(&mut self) {
+        self.buffer = Buffer::of(&self.buffer[self.waiting.clone()]);
+        self.waiting = 0..self.buffer.len();
     }
 
     /// Discards everything, since it has no receiver.

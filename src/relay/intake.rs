@@ -4,9 +4,10 @@
 use std::io::IoSlice;
 use std::ops::Range;
 
-use crate::net::buffer::{Buffer, Size};
+use crate::net::buffer::{self, Buffer, Size};
 use crate::tls::record::Records;
 use crate::tls::record::interface::{Opened, RecordError};
+use crate::tls::wire::codes::framing::{MAX_FRAGMENT, RECORD_HEADER};
 
 /// At most one buffer, and none while it would be empty.
 #[derive(Debug, Default)]
@@ -58,11 +59,14 @@ impl Intake {
 
     /// Room to read into. All plaintext must have been passed on.
     pub(super) fn space(&mut self) -> &mut [u8] {
-        let full = self.buffer.len() - self.unopened.len() < LEAST_ROOM;
-        let size = match self.bulk || (full && !self.buffer.is_none()) {
-            true => Size::Medium,
-            false => Size::Small,
-        };
+        let full = self.buffer.len() - self.unopened.len() < LEAST_ROOM && !self.buffer.is_none();
+        let wanted = if self.bulk || full { Size::Medium } else { Size::Small };
+        let mut size = wanted.affordable();
+        if full {
+            // However short memory is, a record needs its room, and so does a message in many records.
+            let needed = if self.buffer.len() < Buffer::bytes(Size::Small) { Size::Small } else { Size::Medium };
+            size = size.max(needed);
+        }
         if self.buffer.len() < Buffer::bytes(size) {
             let old = std::mem::replace(&mut self.buffer, Buffer::take(size));
             self.take_over(&old);
@@ -72,7 +76,12 @@ impl Intake {
             self.buffer.copy_within(self.unopened.clone(), 0);
             self.unopened = 0..self.unopened.len();
         }
-        &mut self.buffer[self.unopened.end..]
+        // Where memory is short, at most one record at a time: its plaintext fits into another small buffer.
+        let end = match buffer::is_tight() && self.unopened.end < ONE_RECORD {
+            true => ONE_RECORD.min(self.buffer.len()),
+            false => self.buffer.len(),
+        };
+        &mut self.buffer[self.unopened.end..end]
     }
 
     /// `count` bytes were read into the room.
@@ -97,6 +106,27 @@ impl Intake {
             let old = std::mem::replace(&mut self.buffer, Buffer::take(Size::Small));
             self.take_over(&old);
         }
+    }
+
+    /// The bytes of memory that it holds, and how many of them it would not need for what waits in it.
+    pub(super) fn held(&self) -> (usize, usize) {
+        let waiting = self.unopened.end - self.waiting_from();
+        (self.buffer.len(), self.buffer.len() - waiting)
+    }
+
+    /// Gives back the memory that is not needed for what waits.
+    pub(super) fn shrink(&mut self) {
+        let start = self.waiting_from();
+        self.buffer = Buffer::of(&self.buffer[start..self.unopened.end]);
+        self.pieces.drain(..self.passed);
+        self.passed = 0;
+        self.pieces.iter_mut().for_each(|piece| *piece = piece.start - start..piece.end - start);
+        self.unopened = self.unopened.start - start..self.unopened.end - start;
+    }
+
+    /// Where the first byte is that waits: plaintext to be passed on, or what is not opened.
+    fn waiting_from(&self) -> usize {
+        self.pieces.get(self.passed).map_or(self.unopened.start, |piece| piece.start)
     }
 
     fn take_over(&mut self, old: &[u8]) {
@@ -193,5 +223,39 @@ const SHORT: usize = 1024;
 /// A read of fewer bytes is no sign of a bulk transfer.
 const BULK: usize = 16 * 1024;
 
+/// A record of the largest usual size: a full fragment, its content type and the tag (RFC 8446 section 5.2). Longer ones,
+/// with padding, take another read.
+const ONE_RECORD: usize = RECORD_HEADER + MAX_FRAGMENT + 1 + 16;
+
 /// A read into less room is not worth a system call.
 const LEAST_ROOM: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(intake: &Intake) -> Vec<u8> {
+        intake.pieces().flatten().copied().collect()
+    }
+
+    #[test]
+    fn what_waits_is_kept_in_as_much_memory_as_it_needs() {
+        let (plain, wire) = ([1; 3000], [2; 500]);
+        let mut intake = Intake::new(&plain, &wire);
+        // Another piece, as if a record had been opened.
+        intake.add(3000..3400);
+        intake.unopened.start = 3400;
+        intake.pass(1000);
+        let before = waiting(&intake);
+        assert_eq!(intake.held(), (Buffer::bytes(Size::Small), Buffer::bytes(Size::Small) - 2500));
+        intake.shrink();
+        assert_eq!((waiting(&intake), intake.held()), (before, (2500, 0)));
+        intake.pass(2000);
+        assert_eq!((waiting(&intake).len(), intake.unopened.len()), (400, 100));
+        intake.discard();
+        assert_eq!(intake.buffer[intake.unopened.clone()], [2; 100]);
+        let room = intake.space().len();
+        assert!(room >= Buffer::bytes(Size::Small) - 100, "there is room for a whole record again: {room}");
+        assert_eq!(intake.buffer[intake.unopened.clone()], [2; 100]);
+    }
+}

@@ -66,10 +66,16 @@ impl Outlet {
     /// Reads from `source` into slots, with `room` for the header and the tag around each, so that they are encrypted
     /// in place. Nothing may be pending.
     pub(super) fn read(&mut self, source: &Stream, cx: &mut Context<'_>, room: Room) -> Poll<io::Result<usize>> {
-        let slots = self.slots(self.bulk);
-        let mut pieces = slots
-            .chunks_exact_mut(room.stride())
-            .filter_map(|slot| slot.get_mut(room.before..room.before + MAX_FRAGMENT));
+        self.slots(if self.bulk { Size::Large } else { Size::Small }.affordable());
+        self.read_into_slots(source, cx, room)
+    }
+
+    fn read_into_slots(&mut self, source: &Stream, cx: &mut Context<'_>, room: Room) -> Poll<io::Result<usize>> {
+        let slots = &mut self.buffer;
+        // A buffer without room for a whole record has one shorter slot.
+        let stride = room.stride().min(slots.len());
+        let mut pieces =
+            slots.chunks_exact_mut(stride).filter_map(|slot| slot.get_mut(room.before..stride - room.after));
         // An array, so that a read allocates nothing.
         let mut slices: [IoSliceMut<'_>; SLOTS] =
             std::array::from_fn(|_| IoSliceMut::new(pieces.next().unwrap_or_default()));
@@ -82,9 +88,9 @@ impl Outlet {
         read
     }
 
-    /// Copies pieces into slots. Returns the number of bytes.
-    pub(super) fn copy<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>, room: Room) -> usize {
-        let slots = self.slots(true);
+    /// Copies pieces into slots; together they have `length` bytes. Returns that number.
+    pub(super) fn copy<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>, length: usize, room: Room) -> usize {
+        let slots = self.slots(if length <= MAX_FRAGMENT { Size::Small } else { Size::Large });
         let mut count = 0;
         for mut piece in pieces {
             while !piece.is_empty() {
@@ -148,8 +154,18 @@ impl Outlet {
         [&self.front, &self.buffer[self.ready.clone()], &self.back].map(IoSlice::new)
     }
 
-    fn slots(&mut self, many: bool) -> &mut Buffer {
-        let size = if many { Size::Large } else { Size::Small };
+    /// The bytes of memory that it holds, and how many of them it would not need for what waits in it.
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.buffer.len() + self.front.len() + self.back.len(), self.buffer.len() - self.ready.len())
+    }
+
+    /// Gives back the memory that is not needed for what waits.
+    pub(super) fn shrink(&mut self) {
+        self.buffer = Buffer::of(&self.buffer[self.ready.clone()]);
+        self.ready = 0..self.buffer.len();
+    }
+
+    fn slots(&mut self, size: Size) -> &mut Buffer {
         if self.buffer.len() < Buffer::bytes(size) {
             self.buffer = Buffer::take(size);
         }
@@ -173,3 +189,44 @@ fn take(words: &mut Vec<u8>, count: usize) -> usize {
 const SLOTS: usize = Buffer::bytes(Size::Large) / MAX_FRAGMENT;
 
 const _: () = assert!(SLOTS == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Room = Room { before: 0, after: 0 };
+
+    #[test]
+    fn what_waits_is_kept_in_as_much_memory_as_it_needs() {
+        let mut outlet = Outlet::default();
+        let piece = [7; MAX_FRAGMENT];
+        let count = outlet.copy([&piece[..], &piece].into_iter(), 2 * MAX_FRAGMENT, PLAIN);
+        outlet.seal(None, count).unwrap();
+        outlet.ready.start = 30_000;
+        let before = outlet.remains();
+        assert_eq!(outlet.held().0, Buffer::bytes(Size::Large));
+        outlet.shrink();
+        assert_eq!((outlet.remains(), outlet.held()), (before, (2 * MAX_FRAGMENT - 30_000, 0)));
+    }
+
+    #[test]
+    fn few_bytes_take_a_small_buffer() {
+        let mut outlet = Outlet::default();
+        let count = outlet.copy([&[7; MAX_FRAGMENT][..]].into_iter(), MAX_FRAGMENT, Room { before: 5, after: 17 });
+        assert_eq!((count, outlet.held().0), (MAX_FRAGMENT, Buffer::bytes(Size::Small)));
+    }
+
+    #[tokio::test]
+    async fn a_buffer_without_room_for_a_record_is_one_shorter_slot() {
+        let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        [&here, &there].map(|socket| socket.set_nonblocking(true).unwrap());
+        std::io::Write::write_all(&mut &there, &[7; 9000]).unwrap();
+        let source = Stream::unix(here).unwrap();
+        let room = Room { before: 13, after: 17 };
+        let mut outlet = Outlet { buffer: Buffer::of(&[0; 4096]), ..Outlet::default() };
+        std::future::poll_fn(|cx| source.poll_read_ready(cx)).await.unwrap();
+        let count = std::future::poll_fn(|cx| outlet.read_into_slots(&source, cx, room)).await.unwrap();
+        assert_eq!(count, 4096 - 30);
+        assert_eq!(outlet.buffer[13..13 + count], vec![7; count]);
+    }
+}

@@ -14,10 +14,13 @@ use tokio::time::{Instant, sleep_until};
 use crate::gate::Gate;
 use crate::net::stream::Stream;
 use crate::observe::metrics::Traffic;
+use crate::pressure::Pressure;
+use crate::pressure::stalled::{Asked, Waiting};
 use crate::relay::End;
 use crate::relay::carrier::Carrier;
 use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::share::{Share, Went};
+use crate::relay::stall::Stall;
 
 /// Relays until both directions have ended, or something ends them earlier. `first` is what the client has sent
 /// already.
@@ -27,6 +30,7 @@ pub fn relay<'a>(
     first: Vec<u8>,
     patience: Patience,
     gate: &'a Gate,
+    pressure: &'a Pressure,
     traffic: &'a mut Traffic,
 ) -> impl Future<Output = End> + use<'a> {
     // Not an `async fn`, which would keep its arguments in memory beside the relay that they are moved into.
@@ -42,11 +46,12 @@ pub fn relay<'a>(
         moved: 0,
         clock: Clock::new(patience),
     };
-    let mut share = Share::new(gate);
-    async move { run(&mut relay, &mut share).await }
+    let (mut share, mut stall) = (Share::new(gate), Stall::new(pressure));
+    async move { run(&mut relay, &mut share, &mut stall).await }
 }
 
-async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>) -> End {
+async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>) -> End {
+    stall.begin([relay.client, relay.backend]);
     let mut timer = pin!(sleep_until(relay.clock.due()));
     poll_fn(|cx| {
         loop {
@@ -67,6 +72,9 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>) -> End {
                     return Poll::Ready(end);
                 }
                 timer.as_mut().reset(relay.clock.due());
+            }
+            if went == Went::Waits && relay.must_leave(stall, cx) {
+                return Poll::Ready(End::MemoryStalled);
             }
             if went == Went::Waits || share.yields(cx) {
                 return Poll::Pending;
@@ -202,6 +210,28 @@ impl Relay<'_> {
             }
         }
         (Went::Far, moved)
+    }
+
+    /// The relay waits: gives back memory if it is asked to. Returns whether it has to end.
+    fn must_leave(&mut self, stall: &mut Stall<'_>, cx: &Context<'_>) -> bool {
+        let asked = stall.note(self.waiting(), &self.clock, [self.client, self.backend], cx);
+        if asked == Asked::Shrink {
+            self.up.carrier.shrink();
+            self.down.carrier.shrink();
+            stall.note(self.waiting(), &self.clock, [self.client, self.backend], cx);
+        }
+        asked == Asked::Leave
+    }
+
+    /// What waits for a peer that takes nothing.
+    fn waiting(&self) -> Option<Waiting> {
+        let which = Moved { up: !self.up.carrier.is_empty(), down: !self.down.carrier.is_empty() };
+        let (up, down) = (self.up.carrier.held(), self.down.carrier.held());
+        (which.up || which.down).then(|| Waiting {
+            since: self.clock.moved(which).into_std(),
+            held: up.0 + down.0,
+            spare: up.1 + down.1,
+        })
     }
 
     /// Stops watching a sender of many bytes whose receiver is slow, until there is room again: each of its packets

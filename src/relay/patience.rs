@@ -10,10 +10,17 @@ use crate::relay::End;
 /// The limits of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// The longest time without a byte in either direction.
-    pub idle: Duration,
-    /// The same, after one direction has ended.
-    pub half_closed: Duration,
+    // Microseconds as u64 and not a Duration, to save memory: every idle connection has these twice.
+    idle: u64,
+    half_closed: u64,
+}
+
+impl Patience {
+    /// `idle`: the longest time without a byte in either direction. `half_closed`: the same, after one direction has ended.
+    pub fn new(idle: Duration, half_closed: Duration) -> Self {
+        let micros = |limit: Duration| limit.as_micros().try_into().unwrap_or(u64::MAX);
+        Self { idle: micros(idle), half_closed: micros(half_closed) }
+    }
 }
 
 /// In which direction bytes have moved since the last call.
@@ -28,9 +35,7 @@ pub(super) struct Moved {
 /// Computes when the relay has to act. It contains no timer: the caller has one, and sets it to [`Clock::due`].
 #[derive(Debug)]
 pub(super) struct Clock {
-    // Microseconds as u64 and not a Duration, to save memory: every idle connection has one of these.
-    idle: u64,
-    half_closed: u64,
+    patience: Patience,
     /// When something last moved to the client, and to the backend.
     moved: [Instant; 2],
     /// One direction has ended.
@@ -43,9 +48,7 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new(patience: Patience) -> Self {
-        let micros = |limit: Duration| limit.as_micros().try_into().unwrap_or(u64::MAX);
-        let (idle, half_closed) = (micros(patience.idle), micros(patience.half_closed));
-        Self { idle, half_closed, moved: [Instant::now(); 2], half: false, looked: false, eased: [false; 2] }
+        Self { patience, moved: [Instant::now(); 2], half: false, looked: false, eased: [false; 2] }
     }
 
     /// Notes what has moved, and whether one direction has ended. Returns whether the timer must fire earlier than
@@ -68,6 +71,22 @@ impl Clock {
     pub(super) fn due(&self) -> Instant {
         let limit = self.limit().0;
         self.last() + if self.looked { limit } else { limit.min(STALL) }
+    }
+
+    /// When something last moved in the direction that is true in `which`; in both, the earlier time.
+    pub(super) fn moved(&self, which: Moved) -> Instant {
+        let [down, up] = self.moved;
+        match which {
+            Moved { down: true, up: true } => down.min(up),
+            Moved { up: true, .. } => up,
+            Moved { .. } => down,
+        }
+    }
+
+    /// Since when unsent bytes have waited in the kernel for a peer that takes nothing, if that was seen and nothing has moved
+    /// since.
+    pub(super) fn unsent_since(&self) -> Option<Instant> {
+        (self.looked && self.eased.contains(&true)).then(|| self.last())
     }
 
     fn last(&self) -> Instant {
@@ -102,9 +121,10 @@ impl Clock {
     }
 
     fn limit(&self) -> (Duration, End) {
-        match self.half && self.half_closed < self.idle {
-            true => (Duration::from_micros(self.half_closed), End::HalfClosedTimeout),
-            false => (Duration::from_micros(self.idle), End::IdleTimeout),
+        let Patience { idle, half_closed } = self.patience;
+        match self.half && half_closed < idle {
+            true => (Duration::from_micros(half_closed), End::HalfClosedTimeout),
+            false => (Duration::from_micros(idle), End::IdleTimeout),
         }
     }
 }
@@ -144,7 +164,7 @@ mod tests {
             socket.set_nonblocking(true).unwrap();
             Stream::unix(socket).unwrap()
         });
-        let patience = Patience { idle: seconds(3600), half_closed: seconds(10) };
+        let patience = Patience::new(seconds(3600), seconds(10));
         let mut clock = silent(patience, 20);
         assert_eq!(clock.ring(Instant::now(), &client, &backend), None);
         assert!(clock.note(Moved::default(), true), "it is due earlier");
@@ -158,7 +178,7 @@ mod tests {
             "a byte that moves gives it all its time again"
         );
 
-        let mut clock = silent(Patience { idle: seconds(5), half_closed: seconds(60) }, 6);
+        let mut clock = silent(Patience::new(seconds(5), seconds(60)), 6);
         clock.note(Moved::default(), true);
         assert_eq!(
             clock.ring(Instant::now(), &client, &backend),
@@ -172,7 +192,7 @@ mod tests {
         let pair = UnixStream::pair().unwrap();
         pair.0.set_nonblocking(true).unwrap();
         let stream = Stream::unix(pair.0).unwrap();
-        let mut clock = silent(Patience { idle: seconds(5), half_closed: seconds(60) }, 9);
+        let mut clock = silent(Patience::new(seconds(5), seconds(60)), 9);
         let planned = clock.due();
         assert_eq!(clock.ring(planned, &stream, &stream), None, "it fires four seconds too late");
         assert!(clock.due() > Instant::now() + seconds(4), "the limit begins again");
@@ -183,7 +203,7 @@ mod tests {
         let pair = UnixStream::pair().unwrap();
         pair.0.set_nonblocking(true).unwrap();
         let stream = Stream::unix(pair.0).unwrap();
-        let mut clock = silent(Patience { idle: seconds(3600), half_closed: seconds(60) }, 61);
+        let mut clock = silent(Patience::new(seconds(3600), seconds(60)), 61);
         assert_eq!(clock.due(), clock.last() + STALL);
         assert_eq!(clock.ring(Instant::now(), &stream, &stream), None);
         assert_eq!(clock.due(), clock.last() + seconds(3600));
@@ -205,7 +225,7 @@ mod tests {
         }
         while client.try_write(&[7; 100_000]).is_ok() {}
         let limited = |stream| SockRef::from(stream).tcp_user_timeout().unwrap().is_some();
-        let mut clock = silent(Patience { idle: seconds(3600), half_closed: seconds(60) }, 300);
+        let mut clock = silent(Patience::new(seconds(3600), seconds(60)), 300);
         for (moved, expected) in
             [(Moved { up: true, down: false }, (false, true)), (Moved { up: false, down: true }, (true, true))]
         {

@@ -69,6 +69,18 @@ impl Peer<'_> {
         &mut self.wire.outlet
     }
 
+    /// The bytes of memory that its buffers hold, and how many of them they would not need for what waits in them.
+    pub(super) fn held(&self) -> (usize, usize) {
+        let (intake, outlet) = (self.wire.intake.held(), self.wire.outlet.held());
+        (intake.0 + outlet.0, intake.1 + outlet.1)
+    }
+
+    /// Gives back the memory that is not needed for what waits.
+    pub(super) fn shrink(&mut self) {
+        self.wire.intake.shrink();
+        self.wire.outlet.shrink();
+    }
+
     /// Ends the sending side of the TCP connection.
     pub(super) fn shutdown_write(&self) {
         // It fails only if the peer is gone already, and then the next read from it returns that error.
@@ -126,7 +138,8 @@ impl Peer<'_> {
 
     /// Makes plaintext from `source` ready to be written to this peer.
     pub(super) fn take_plain(&mut self, source: &mut Intake) -> Result<(), RecordError> {
-        let count = self.wire.outlet.copy(source.pieces(), self.wire.room());
+        let length = source.pieces().map(<[u8]>::len).sum();
+        let count = self.wire.outlet.copy(source.pieces(), length, self.wire.room());
         source.discard();
         self.wire.outlet.seal(self.wire.records.as_mut(), count)
     }
@@ -143,7 +156,7 @@ impl Peer<'_> {
     pub(super) fn ignore(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // As for every read: without bytes to read, no buffer is taken.
         ready!(self.stream.poll_read_ready(cx))?;
-        self.stream.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut Buffer::take(Size::Small))])
+        self.stream.poll_read_pieces(cx, &mut [IoSliceMut::new(&mut Buffer::up_to(Size::Small))])
     }
 }
 

@@ -19,7 +19,6 @@ pub(super) enum Went {
 /// One connection's share of its thread.
 #[derive(Debug)]
 pub(super) struct Share<'g> {
-    gate: &'g Gate,
     place: Place<'g>,
     /// The last turn moved many bytes.
     bulk: bool,
@@ -27,7 +26,7 @@ pub(super) struct Share<'g> {
 
 impl<'g> Share<'g> {
     pub(super) fn new(gate: &'g Gate) -> Self {
-        Self { gate, place: Place::new(gate), bulk: false }
+        Self { place: Place::new(gate), bulk: false }
     }
 
     /// Waits until the connection may go on; with a turn, if it needs one.
@@ -52,7 +51,7 @@ impl<'g> Share<'g> {
         let was = self.bulk;
         self.bulk = bytes >= if was { LITTLE } else { MUCH };
         if !was && !self.bulk && bytes > 0 {
-            self.gate.served_another();
+            self.place.gate().served_another();
         }
     }
 }

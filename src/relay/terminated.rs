@@ -14,12 +14,16 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::gate::Gate;
 use crate::observe::metrics::Traffic;
+use crate::pressure::Pressure;
+use crate::pressure::stalled::{Asked, Waiting};
 use crate::relay::End;
 use crate::relay::direction::Direction;
 use crate::relay::intake::Came;
 use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::peer::Peer;
 use crate::relay::share::{Share, Went};
+use crate::relay::stall::Stall;
+use crate::relay::way::{State, Way};
 use crate::tls::record::interface::RecordError;
 
 /// Relays until both ways have ended, or something ends them earlier. `traffic` is up to date all the time.
@@ -28,6 +32,7 @@ pub fn relay<'a>(
     backend: Peer<'a>,
     patience: Patience,
     gate: &'a Gate,
+    pressure: &'a Pressure,
     traffic: &'a mut Traffic,
 ) -> impl Future<Output = End> + use<'a> {
     // Not an `async fn`, which would keep its arguments in memory beside the relay that they are moved into.
@@ -40,14 +45,15 @@ pub fn relay<'a>(
         moved: 0,
         clock: Clock::new(patience),
     };
-    let mut share = Share::new(gate);
-    async move { run(&mut relay, &mut share).await }
+    let (mut share, mut stall) = (Share::new(gate), Stall::new(pressure));
+    async move { run(&mut relay, &mut share, &mut stall).await }
 }
 
-async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>) -> End {
+async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>) -> End {
     if let Err(end) = relay.begin() {
         return end;
     }
+    stall.begin([relay.client.stream, relay.backend.stream]);
     let due = relay.clock.due();
     let first = if relay.client.outlet().is_holding() { due.min(Instant::now() + HOLD) } else { due };
     let mut timer = pin!(sleep_until(first));
@@ -76,6 +82,9 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>) -> End {
                 }
                 timer.as_mut().reset(relay.clock.due());
             }
+            if went == Went::Waits && relay.must_leave(stall, cx) {
+                return Poll::Ready(End::MemoryStalled);
+            }
             let waits = if went == Went::Far { share.yields(cx) } else { !released };
             if waits {
                 return Poll::Pending;
@@ -96,30 +105,6 @@ struct Relay<'a> {
     /// How many bytes were read in this turn.
     moved: usize,
     clock: Clock,
-}
-
-/// The state of one way.
-#[derive(Default)]
-struct Way {
-    state: State,
-    /// The receiver has reset its connection: an end of its data that is seen later is not a real one.
-    broke: bool,
-}
-
-#[derive(Default)]
-enum State {
-    #[default]
-    Open,
-    /// The source has ended its data; that is passed on as soon as the other peer has everything.
-    Ending,
-    /// The end was passed on. What the source still sends is not data; `ignored` counts its bytes.
-    Ended { ignored: usize },
-    /// Ended, and the source has closed, or sends more than is read for it.
-    Closed,
-    /// A record could not be opened, or an alert was received: what was sent before it is delivered first.
-    Failing(End),
-    /// The other peer accepts no more.
-    Refused,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -176,6 +161,33 @@ impl<'a> Relay<'a> {
             || (down == Step::Moved && (client.outlet().is_pending() || backend.intake().has_plain()))
     }
 
+    /// The relay waits: gives back memory if it is asked to. Returns whether it has to end.
+    fn must_leave(&mut self, stall: &mut Stall<'_>, cx: &Context<'_>) -> bool {
+        let peers = [self.client.stream, self.backend.stream];
+        let asked = stall.note(self.waiting(), &self.clock, peers, cx);
+        if asked == Asked::Shrink {
+            self.client.shrink();
+            self.backend.shrink();
+            stall.note(self.waiting(), &self.clock, peers, cx);
+        }
+        asked == Asked::Leave
+    }
+
+    /// What waits for a peer that takes nothing.
+    fn waiting(&mut self) -> Option<Waiting> {
+        let Self { client, backend, clock, .. } = self;
+        let waits = |from: &mut Peer<'_>, to: &mut Peer<'_>| {
+            to.outlet().is_pending() || (to.is_plain() && from.intake().has_plain())
+        };
+        let which = Moved { up: waits(client, backend), down: waits(backend, client) };
+        let (of_client, of_backend) = (client.held(), backend.held());
+        (which.up || which.down).then(|| Waiting {
+            since: clock.moved(which).into_std(),
+            held: of_client.0 + of_backend.0,
+            spare: of_client.1 + of_backend.1,
+        })
+    }
+
     /// How the relay ended, when both ways are finished.
     fn end(&self) -> End {
         match (&self.up.state, &self.down.state) {
@@ -203,7 +215,7 @@ impl<'a> Relay<'a> {
             State::Open if from.is_plain() => self.read_plain(direction, cx),
             State::Open => self.read_wire(direction, cx),
             State::Failing(end) => {
-                let mut end = end.clone();
+                let mut end = End::clone(end);
                 if let End::ClientBadRecord { last_words, .. } | End::BackendBadRecord { last_words, .. } = &mut end {
                     // Bytes that still wait for the peer come before the alert, however slowly it reads.
                     *last_words = from.outlet().remains();
@@ -286,9 +298,9 @@ impl<'a> Relay<'a> {
             Ok(Came::More) => {}
             Ok(Came::End) => self.source_ends(direction)?,
             Ok(Came::TooLong) => {
-                way.state = State::Failing(direction.bad_record("an endless handshake message".into()))
+                way.state = State::Failing(Box::new(direction.bad_record("an endless handshake message".into())))
             }
-            Err(error) => way.state = State::Failing(direction.failure(&error)),
+            Err(error) => way.state = State::Failing(Box::new(direction.failure(&error))),
         }
         self.count(direction, count);
         Ok(())
@@ -344,18 +356,6 @@ struct Between<'r, 'a> {
     to: &'r mut Peer<'a>,
     way: &'r mut Way,
     back: &'r Way,
-}
-
-impl Way {
-    /// The source has ended its data.
-    fn has_ended(&self) -> bool {
-        matches!(self.state, State::Ending | State::Ended { .. } | State::Closed)
-    }
-
-    /// Nothing more is written on this way.
-    fn is_over(&self) -> bool {
-        matches!(self.state, State::Ended { .. } | State::Closed | State::Refused)
-    }
 }
 
 /// Encrypting fails only if the keys must not be used any more, and TLS 1.2 cannot change them.

@@ -4,7 +4,7 @@
 //! Without a free descriptor, the admin server, reloads and health checks would fail. So connections leave a reserve for
 //! them: new connections beyond that are refused, established ones are not affected.
 
-use std::fs;
+use std::sync::atomic::Ordering;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -12,6 +12,7 @@ use crate::acme::responder;
 use crate::admin;
 use crate::admin::Most;
 use crate::net::pipe;
+use crate::pressure::{self, Pressure};
 
 /// What descriptors are used for apart from connections.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(super) struct Demand {
     pub(super) probes: usize,
     /// Servers whose health is checked.
     pub(super) checks: usize,
+    /// Names that may be looked up at one time.
+    pub(super) lookups: usize,
     /// The sum of their `max_connections`.
     pub(super) connections: usize,
 }
@@ -42,22 +45,23 @@ impl Descriptors {
     /// To be called when everything that stays open is open, except the sockets of listeners.
     pub(super) fn new(workers: usize) -> Self {
         // Without /proc, as in some containers, an estimate has to do.
-        let own = fs::read_dir("/proc/self/fd").map_or(USUAL, Iterator::count);
+        let own = pressure::open_files().unwrap_or(USUAL);
         let descriptors = Self { own, workers, warned: None };
         pipe::limit(pipes(limit(), workers) / (2 * workers.max(1)));
         descriptors
     }
 
+    /// Sets how many connections there may be.
+    pub(super) fn share_out(&mut self, demand: Demand, pressure: &Pressure) {
+        pressure.room.set(self.connections(demand));
+        pressure.descriptors.store(limit(), Ordering::Relaxed);
+        pressure.reserve.store(reserve(limit()), Ordering::Relaxed);
+    }
+
     /// How many connections there may be. Warns, once, if that is fewer than the listeners ask for.
-    pub(super) fn connections(&mut self, demand: Demand) -> usize {
+    fn connections(&mut self, demand: Demand) -> usize {
         let limit = limit();
-        // For each socket: the socket itself, a duplicate for each worker, and one that is sent to a process that takes
-        // over.
-        let others = self.own
-            + demand.sockets * (2 + self.workers)
-            + demand.answers
-            + demand.probes
-            + demand.checks.min(limit / 8);
+        let others = self.own + of_others(demand, limit, self.workers);
         let most = connections(limit, others, pipes(limit, self.workers));
         let warning = (demand.connections, most);
         if demand.connections > most && self.warned.replace(warning) != Some(warning) {
@@ -72,6 +76,15 @@ impl Descriptors {
         }
         most
     }
+}
+
+/// What sockets that listen and sockets that are open for a moment may take. The latter are limited to a part of all: they
+/// are rarely open at the same time.
+fn of_others(demand: Demand, limit: usize, workers: usize) -> usize {
+    // For each socket: the socket itself, a duplicate for each worker, and one that is sent to a process that takes over.
+    let listening = demand.sockets * (2 + workers);
+    let asking = (demand.lookups * QUESTIONS).min(limit / 8);
+    listening + demand.answers + demand.probes + demand.checks.min(limit / 8) + asking
 }
 
 /// Raises the soft limit of open files to the hard one.
@@ -129,6 +142,8 @@ const OTHERS: usize = 64;
 const FEWEST_ADMINS: usize = 4;
 /// Enough for an authority that asks from several places at the same time.
 const FEWEST_ANSWERS: usize = 16;
+/// For one name, two questions (addresses of both families), each to two name servers at the same time.
+const QUESTIONS: usize = 4;
 /// An estimate of what a process has open before it listens.
 const USUAL: usize = 32;
 
@@ -152,5 +167,16 @@ mod tests {
         assert_eq!(connections(1024, 40, 128), 364);
         assert_eq!(connections(1 << 20, 40, 128), 524_044);
         assert_eq!([200, 1024, 1 << 20].map(reserve), [62, 128, 320]);
+    }
+
+    #[test]
+    fn names_that_are_looked_up_take_descriptors_and_many_of_them_take_a_part_of_all() {
+        let demand = |lookups| Demand { sockets: 1, answers: 0, probes: 0, checks: 3, lookups, connections: 1000 };
+        let of = |lookups| of_others(demand(lookups), 1024, 2);
+        assert_eq!(of(0), 4 + 3);
+        assert_eq!(of(5), of(0) + 5 * QUESTIONS);
+        assert_eq!(of(10_000), of(0) + 128);
+        let mut descriptors = Descriptors { own: 40, workers: 2, warned: None };
+        assert!(descriptors.connections(demand(20)) < descriptors.connections(demand(0)));
     }
 }

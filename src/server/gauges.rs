@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
@@ -10,6 +11,7 @@ use crate::acme;
 use crate::acme::status::State;
 use crate::gate::Gate;
 use crate::observe::access::log::Lost;
+use crate::pressure::{self, Pressure};
 use crate::reload::control::Control;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
@@ -21,6 +23,7 @@ pub(super) fn text(
     control: &Control,
     acme: &acme::status::Status,
     gates: &[Arc<Gate>],
+    pressure: &Pressure,
     lost: &Lost,
 ) -> Result<String, prometheus::Error> {
     // A registry for each answer: series of what a reload removed cannot remain in it.
@@ -28,6 +31,7 @@ pub(super) fn text(
     configuration(&registry, control)?;
     state(&registry, control)?;
     handshakes(&registry, gates)?;
+    limits(&registry, pressure)?;
     self::acme(&registry, acme)?;
     let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
     dropped.with_label_values::<&str>(&[]).inc_by(lost.count());
@@ -150,6 +154,24 @@ fn handshakes(registry: &Registry, gates: &[Arc<Gate>]) -> Result<(), prometheus
         due.with_label_values(&label).set(gate.due().as_secs_f64());
     }
     Ok(())
+}
+
+/// What the process may have, and what it has.
+fn limits(registry: &Registry, pressure: &Pressure) -> Result<(), prometheus::Error> {
+    let one = |name: &str, help: &str, value: usize| -> Result<(), prometheus::Error> {
+        gauge(registry, name, help, &[])?.with_label_values::<&str>(&[]).set(number(value));
+        Ok(())
+    };
+    if let Some(bound) = pressure.bound() {
+        one("limits_memory_bytes", "How much memory the process may have in use.", bound.bytes)?;
+    }
+    one("limits_memory_used_bytes", "How much memory is in use, as it counts against the limit.", pressure.used())?;
+    let descriptors = pressure.descriptors.load(Ordering::Relaxed);
+    one("limits_descriptors", "How many files the process may have open.", descriptors)?;
+    match pressure::open_files() {
+        Some(open) => one("limits_descriptors_used", "How many files the process has open.", open),
+        None => Ok(()),
+    }
 }
 
 /// What becomes of the certificates that authorities issue.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::acme::responder::{Responder, Tokens};
 use crate::acme::settings::Authority;
+use crate::backend::pool;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
 use crate::monitor::{self, Monitor};
@@ -197,8 +198,15 @@ fn demand(config: &Config, sockets: usize) -> Demand {
         answers: if answers { descriptors::of_responder() } else { 0 },
         probes: if config.admin.probes.is_some() { descriptors::of_admin().probes } else { 0 },
         checks: checked.map(|backend| backend.settings.servers.len()).sum(),
+        lookups: lookups(config),
         connections: config.listeners.iter().fold(0, |sum, one| sum.saturating_add(one.limits.counts.max_connections)),
     }
+}
+
+/// The names that may be looked up at one time: those of servers, and those that each authority's challenges need.
+fn lookups(config: &Config) -> usize {
+    let servers = config.backends.iter().flat_map(|backend| &backend.settings.servers);
+    servers.filter(|server| matches!(server.place, pool::Place::Source(_))).count() + config.acme.authorities.len()
 }
 
 /// The names of all sockets that a configuration expects to be passed.
@@ -328,7 +336,7 @@ impl sockets::Sockets for Sockets {
         }
         self.unused = prepared.unused;
         if let Some(shared) = &self.shared {
-            shared.room.set(self.descriptors.connections(prepared.demand));
+            self.descriptors.share_out(prepared.demand, &shared.pressure);
         }
         for (key, socket) in prepared.fresh {
             let owner = key.0.clone();

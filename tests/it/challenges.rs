@@ -72,7 +72,7 @@ impl Inside {
             metrics: Arc::new(Metrics::new().unwrap()),
             workers: Workers::new([(runtime.handle().clone(), Arc::<Gate>::default())]),
             ids: Arc::new(Ids::new(1)),
-            room: Arc::default(),
+            pressure: Arc::default(),
             heartbeats: Default::default(),
             warned: Arc::default(),
             alive,

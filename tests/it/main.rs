@@ -40,6 +40,7 @@ mod names;
 mod odd_files;
 mod ordered;
 mod policies;
+mod pressure;
 mod private_ca;
 mod probe;
 mod process;

@@ -32,6 +32,7 @@ pub(in crate::admin) enum View {
     Certificates,
     Policies,
     Backends,
+    Limits,
     Acme,
 }
 
@@ -62,6 +63,7 @@ pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/api/v1/certificates", Method::GET, Show(View::Certificates)),
     ("/api/v1/policies", Method::GET, Show(View::Policies)),
     ("/api/v1/backends", Method::GET, Show(View::Backends)),
+    ("/api/v1/limits", Method::GET, Show(View::Limits)),
     ("/api/v1/acme", Method::GET, Show(View::Acme)),
     ("/api/v1/explain", Method::GET, Ask(Question::Explain)),
     ("/api/v1/reload", Method::POST, Make(Change::Reload)),

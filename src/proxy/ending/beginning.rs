@@ -3,6 +3,7 @@
 use rustls::AlertDescription;
 
 use crate::limit::admission::Refused;
+use crate::limit::waiting::Asked;
 use crate::observe::outcome::Outcome;
 use crate::proxy::ending::{Ending, Farewell};
 use crate::proxy::hello::NoHello;
@@ -20,10 +21,6 @@ pub enum Late {
     Handshake,
 }
 
-/// The connection gave way to another one before its ClientHello had arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Preempted;
-
 // No alert: a client that sends nothing most likely reads nothing either.
 impl From<Late> for Ending {
     fn from(late: Late) -> Self {
@@ -36,9 +33,12 @@ impl From<Late> for Ending {
     }
 }
 
-impl From<Preempted> for Ending {
-    fn from(Preempted: Preempted) -> Self {
-        Self::at_once(Outcome::HelloPreempted)
+impl From<Asked> for Ending {
+    fn from(asked: Asked) -> Self {
+        Self::at_once(match asked {
+            Asked::ForAnother => Outcome::HelloPreempted,
+            Asked::ForMemory => Outcome::MemoryStalled,
+        })
     }
 }
 
@@ -108,6 +108,11 @@ impl From<HelloError> for Ending {
 }
 
 impl Ending {
+    /// There is no memory for another connection.
+    pub fn no_memory() -> Self {
+        Self::at_once(Outcome::MemoryLimit)
+    }
+
     /// The peer is not one of the proxies that the listener trusts.
     pub fn untrusted_proxy() -> Self {
         Self::at_once(Outcome::ProxyUntrusted)

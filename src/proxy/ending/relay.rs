@@ -25,6 +25,8 @@ impl Ending {
             | End::IdleTimeout
             | End::HalfClosedTimeout => (Farewell::Close, DELIVER),
             End::BackendDown => (Farewell::Close, Farewell::Reset),
+            // What waits for either peer is memory, also in the kernel: a reset frees it.
+            End::MemoryStalled => (Farewell::Reset, Farewell::Reset),
         };
         Self { closing: Closing { client, backend }, ..ending }
     }
@@ -45,7 +47,7 @@ impl Ending {
             | End::BackendAlert(_)
             | End::BackendBadRecord { .. }
             | End::KeysExhausted(_) => (Farewell::Reset, DELIVER),
-            End::BackendDown => (Farewell::Reset, Farewell::Reset),
+            End::BackendDown | End::MemoryStalled => (Farewell::Reset, Farewell::Reset),
         };
         Self { closing: Closing { client, backend }, ..Self::relayed(&end) }
     }
@@ -58,6 +60,7 @@ impl Ending {
             End::ClientReset { .. } => Self::at_once(Outcome::ClientReset),
             End::ClientAlert(received) => Self::at_once(Outcome::ClientAlert).received(*received),
             End::ClientBadRecord { reason, .. } => Self::at_once(Outcome::ClientBadRecord).because(reason.as_str()),
+            End::MemoryStalled => Self::at_once(Outcome::MemoryStalled),
             End::BackendReset => Self::at_once(Outcome::BackendReset),
             End::BackendTruncated => Self::at_once(Outcome::BackendTruncated),
             End::BackendAlert(received) => {

@@ -6,12 +6,13 @@ use std::io;
 use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription as Alert, CertificateError, Error as TlsError, PeerMisbehaved};
 
-use super::beginning::{Late, Preempted};
+use super::beginning::Late;
 use super::{Closing, Ending, Farewell};
 use crate::backend::connect::Failure;
 use crate::backend::failure::FailureKind;
 use crate::backend::pool::NoServer;
 use crate::limit::admission::Refused;
+use crate::limit::waiting::Asked;
 use crate::net::address::Address;
 use crate::net::proxy_protocol::header::HeaderError;
 use crate::observe::outcome::Outcome;
@@ -49,6 +50,7 @@ fn before_a_hello() -> Vec<Row> {
         (Refused::TooMany.into(), Outcome::ConnectionLimit, "", Close),
         (Refused::TooOften.into(), Outcome::ConnectionRate, "", Close),
         (Refused::NoRoom.into(), Outcome::DescriptorLimit, "", Close),
+        (Ending::no_memory(), Outcome::MemoryLimit, "", Close),
         (Ending::untrusted_proxy(), Outcome::ProxyUntrusted, "", Close),
         (NoHeader::Closed.into(), Outcome::ProxyHeaderClosed, "", Close),
         (NoHeader::Io(broken()).into(), Outcome::ProxyHeaderClosed, "broken", Close),
@@ -77,7 +79,8 @@ fn before_a_hello() -> Vec<Row> {
         (Late::Starttls.into(), Outcome::StarttlsTimeout, "", Close),
         (Late::Hello.into(), Outcome::HelloTimeout, "", Close),
         (Late::Handshake.into(), Outcome::HandshakeTimeout, "", Close),
-        (Preempted.into(), Outcome::HelloPreempted, "", Close),
+        (Asked::ForAnother.into(), Outcome::HelloPreempted, "", Close),
+        (Asked::ForMemory.into(), Outcome::MemoryStalled, "", Close),
     ]
 }
 
@@ -232,6 +235,7 @@ fn after_a_relay() -> Vec<Relayed> {
         (End::IdleTimeout, Outcome::IdleTimeout, "", [Close, nothing()], cut()),
         (End::HalfClosedTimeout, Outcome::HalfClosedTimeout, "", [Close, nothing()], cut()),
         (End::BackendDown, Outcome::BackendDown, "", [Close, Reset], [Reset, Reset]),
+        (End::MemoryStalled, Outcome::MemoryStalled, "", [Reset, Reset], [Reset, Reset]),
     ]
 }
 

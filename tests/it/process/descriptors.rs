@@ -147,8 +147,14 @@ fn silent_clients_and_busy_ones_leave_a_reserve_and_established_connections_cont
     let files = open_files(scene.bare.pid());
     assert!(files < LIMIT - LIMIT / 8, "{files} of {LIMIT}");
     assert_eq!(scene.door().get("/readyz").status, 200);
+    assert_eq!(scene.door().get("/livez").status, 200);
     let held: Vec<_> = (0..40).map(|_| UnixStream::connect(scene.pki.folder().join("admin.sock")).unwrap()).collect();
-    assert_eq!(scene.door().get("/readyz").status, 200, "a probe after them is answered");
+    assert_eq!(scene.door().get("/livez").status, 200, "a probe after them is answered");
+    let shown = scene.door().get("/api/v1/limits").json();
+    assert_eq!(shown["descriptors"]["limit"], LIMIT);
+    assert!(shown["connections"]["active"].as_u64().unwrap() <= shown["connections"]["limit"].as_u64().unwrap());
+    assert!(scene.metric("tlsgate_limits_shed_total{reason=\"descriptor_limit\"}") > 0);
+    assert!(scene.metric("tlsgate_limits_shed_total{reason=\"hello_preempted\"}") > 0);
     let more = open_files(scene.bare.pid()).saturating_sub(files);
     assert!(more <= LIMIT / 10, "connections to the admin server took {more} of {LIMIT}");
     drop(held);

@@ -5,6 +5,7 @@ pub(crate) mod backend;
 pub(crate) mod bare;
 pub(crate) mod bind;
 pub(crate) mod by_hand;
+pub(crate) mod cgroup;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod clients_pki;
