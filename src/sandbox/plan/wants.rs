@@ -61,10 +61,10 @@ pub(super) fn of(config: &Config) -> Vec<Want> {
 }
 
 fn admin(admin: &Admin, wants: &mut Vec<Want>) {
-    if let Some(listen) = &admin.listen {
-        wants.extend(socket(listen));
-    }
-    wants.extend(admin.token_file.iter().map(|file| want(file, &file.value, Need::File)));
+    wants.extend(admin.listen.iter().chain(&admin.probes).filter_map(socket));
+    admin.sources().for_each(|source| certificates(source, wants));
+    let files = admin.token_file.iter().chain(admin.client_auth_files());
+    wants.extend(files.map(|file| want(file, &file.value, Need::File)));
 }
 
 fn listeners(config: &Config, wants: &mut Vec<Want>) {
