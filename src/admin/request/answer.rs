@@ -38,7 +38,11 @@ impl Answer {
 
     pub(in crate::admin) fn json(status: StatusCode, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
-            Ok(body) => Self { status, content_type: JSON, body: body.into(), hint: Hint::None },
+            Ok(mut body) => {
+                // It grew by doubling, and a client that does not read holds all of it.
+                body.shrink_to_fit();
+                Self { status, content_type: JSON, body: body.into(), hint: Hint::None }
+            }
             Err(error) => Self::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot write the answer: {error}")),
         }
     }

@@ -152,4 +152,4 @@ fn over_a_unix_socket_it_is_the_same() {
 }
 
 /// KiB. Separate answers to 64 clients that do not read would take twice as much.
-pub(super) const MOST_GROWN: u64 = 40 << 10;
+const MOST_GROWN: u64 = 40 << 10;
