@@ -22,6 +22,7 @@ mod files;
 mod forged;
 mod life;
 mod programs;
+mod rights;
 mod running;
 
 /// A monitor whose serving process is the test, and its configuration file.
