@@ -12,7 +12,7 @@ pub(super) fn read_to_end(from: impl Read, length: u64, largest: u64) -> io::Res
     // is not wiped.
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     // One byte more than allowed, to find out whether there is one.
-    from.take(largest.saturating_add(1)).read_to_end(&mut *bytes)?;
+    from.take(largest.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > largest {
         return Err(too_large(largest));
     }

@@ -219,7 +219,9 @@ mod tests {
     #[tokio::test]
     async fn a_buffer_without_room_for_a_record_is_one_shorter_slot() {
         let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
-        [&here, &there].map(|socket| socket.set_nonblocking(true).unwrap());
+        for socket in [&here, &there] {
+            socket.set_nonblocking(true).unwrap();
+        }
         std::io::Write::write_all(&mut &there, &[7; 9000]).unwrap();
         let source = Stream::unix(here).unwrap();
         let room = Room { before: 13, after: 17 };

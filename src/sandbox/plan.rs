@@ -218,7 +218,7 @@ impl Draft {
                 .filter(|below| folder.ends_with(below))
                 .and_then(|below| folder.ancestors().nth(below.components().count()).filter(|above| is_own(above)));
             match (above, &leads.end) {
-                (Some(above), _) => self.place(&above.to_owned(), Access::Read, Some(&want.key)),
+                (Some(above), _) => self.place(above, Access::Read, Some(&want.key)),
                 (None, _) if is_own(folder) => self.place(folder, Access::Read, Some(&want.key)),
                 (None, Some(end)) => self.place(end, Access::Read, Some(&want.key)),
                 (None, None) => {}

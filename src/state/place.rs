@@ -52,8 +52,8 @@ pub fn make(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
     let made = open(path)?;
     let Some((uid, gid)) = owner else { return Ok(()) };
     let give = |folder: &OwnedFd| Ok(fchown(folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?);
-    let opened = above.into_iter().map(|folder| Ok(openat(CWD, folder, READ | OFlags::NOFOLLOW, Mode::empty())?));
-    let given = give(&made).and_then(|()| opened.map(|folder: io::Result<OwnedFd>| give(&folder?)).collect());
+    let mut opened = above.into_iter().map(|folder| Ok(openat(CWD, folder, READ | OFlags::NOFOLLOW, Mode::empty())?));
+    let given = give(&made).and_then(|()| opened.try_for_each(|folder: io::Result<OwnedFd>| give(&folder?)));
     given.map_err(|error: io::Error| explained(path, "cannot be given to its user", &error))
 }
 

@@ -181,9 +181,9 @@ mod tests {
         };
         let both = [wrong.clone(), gone.clone(), right.clone()];
         assert_eq!(key_with(&both, None), Ok(key.clone()));
-        assert_eq!(key_with(&[wrong.clone()], Some(&right)), Ok(key.clone()));
+        assert_eq!(key_with(std::slice::from_ref(&wrong), Some(&right)), Ok(key.clone()));
         assert_eq!(key_with(&[], None), Err(LockedError::None));
-        assert_eq!(key_with(&[wrong.clone()], None), Err(LockedError::Wrong(1, Vec::new())));
+        assert_eq!(key_with(std::slice::from_ref(&wrong), None), Err(LockedError::Wrong(1, Vec::new())));
         let error = key_with(&[gone], Some(&wrong)).unwrap_err();
         assert!(matches!(&error, LockedError::Wrong(1, unread) if unread.len() == 1), "{error}");
         let text = error.to_string();

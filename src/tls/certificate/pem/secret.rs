@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 /// Decodes base64 (RFC 4648 section 4) that has no blanks, with all of its padding. `None` if it is anything else.
 pub(super) fn decoded(base64: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let padding = base64.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
-    if base64.len() % 4 != 0 {
+    if !base64.len().is_multiple_of(4) {
         return None;
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(base64.len() / 4 * 3));
