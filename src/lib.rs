@@ -25,7 +25,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
-//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words |
+//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, monitor, passphrase, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state, sandbox |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
@@ -134,8 +134,8 @@
 //! | 1 | `pressure` | how much memory and how many descriptors there are, and who gives way before they are used up | allocator, limit, words |
 //! | 1 | `allocator` | the allocator: what it reports, its thread, what it gives back | – |
 //! | 1 | `rights` | gives up the rights of the start: user, groups, capabilities | – |
+//! | 1 | `passphrase` | where passphrases and PINs come from, and what is read there: files, credentials, programs | files, credential, monitor |
 //! | 1 | `monitor` | the process that keeps the rights of the start, and the way to it | files, net |
-//! | 1 | `passphrase` | where passphrases and PINs come from, and what is read there: files, credentials, programs | files, credential |
 //! | 1 | `state` | the folder in which tlsgate keeps what it must not lose: private, whole files, one writer | files |
 //! | 1 | `files` | reads regular files of bounded size, or a pipe once; knows which file a thread reads | – |
 //! | 1 | `background` | work that must not hold up those who serve: at a lower priority, and drops on a thread of its own | – |

@@ -12,6 +12,7 @@ mod handle;
 pub mod message;
 pub mod process;
 mod program;
+mod shared;
 mod started;
 pub mod successor;
 
@@ -19,4 +20,5 @@ pub use allowed::{Allowed, Ids};
 pub use direct::{bind, inherited, run, run_and_wait};
 pub use handle::Monitor;
 pub use program::Output;
+pub use shared::{share, shared};
 pub use started::Started;

@@ -9,8 +9,9 @@ use crate::cli::answer::exit::FAILED;
 use crate::cli::answer::print::complain;
 use crate::config;
 use crate::config::validate::Config;
-use crate::monitor::{Allowed, Ids, Monitor, process};
+use crate::monitor::{self, Allowed, Ids, Monitor, process};
 use crate::net::endpoint::Endpoint;
+use crate::passphrase::Source;
 use crate::rights;
 
 pub(super) fn monitor() -> ExitCode {
@@ -29,7 +30,9 @@ pub(super) fn start(config: &Config, path: &Path, user: Option<&rights::ids::Ids
         return Ok(None);
     }
     let user = user.map(|user| Ids { uid: user.uid, gid: user.gid });
-    Monitor::start(allowed(config), path, user).map(Some)
+    let monitor = Monitor::start(allowed(config), path, user)?;
+    monitor::share(&monitor);
+    Ok(Some(monitor))
 }
 
 /// What the file names now. A pipe in its place is an error, since nobody would write into it.
@@ -46,9 +49,14 @@ fn allowed(config: &Config) -> Allowed {
     let http_01 = authorities.iter().flat_map(|authority| &authority.http);
     // Sockets that the service manager passes need not be bound.
     let addresses = listeners.chain(admin).chain(http_01).filter_map(Endpoint::address).cloned();
-    let programs = authorities.iter().filter_map(|authority| match &authority.dns {
+    let publishers = authorities.iter().filter_map(|authority| match &authority.dns {
         Some(Publisher::Program(path)) => Some(path.clone()),
         Some(Publisher::Update(_)) | None => None,
     });
-    Allowed { addresses: addresses.collect(), programs: programs.collect() }
+    let of_listeners = config.listeners.iter().flat_map(|listener| listener.sources());
+    let of_backends = config.backends.iter().filter_map(|backend| backend.tls.as_ref()?.certificate.as_ref());
+    let sources = of_listeners.chain(config.admin.sources()).chain(of_backends);
+    let own = sources.filter_map(|source| source.value.passphrase());
+    let passphrases = config.keys.passphrases.iter().chain(own).filter_map(Source::program).map(Path::to_owned);
+    Allowed { addresses: addresses.collect(), programs: publishers.chain(passphrases).collect() }
 }

@@ -169,3 +169,63 @@ fn own_folder(path: &Path) -> Result<OwnedFd> {
 fn inside(folder: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
     Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::DirBuilder;
+    use std::os::unix::fs::{DirBuilderExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn only_a_folder_of_ones_own_that_nobody_else_can_enter_is_bound_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = |name: &str, mode| {
+            let path = folder.path().join(name);
+            DirBuilder::new().mode(mode).create(&path).unwrap();
+            path
+        };
+        let private = made("private", 0o700);
+        assert!(own_folder(&private).is_ok());
+        let link = folder.path().join("link");
+        symlink(&private, &link).unwrap();
+        assert!(own_folder(&link).is_err());
+        let open = made("open", 0o711);
+        assert_eq!(own_folder(&open).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        if geteuid().is_root() {
+            let theirs = made("theirs", 0o700);
+            std::os::unix::fs::chown(&theirs, Some(65534), None).unwrap();
+            assert_eq!(own_folder(&theirs).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        }
+    }
+
+    #[test]
+    fn who_removes_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let (_listener, id) = bind(&path, 0o600, None).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let asked = Arc::new(AtomicBool::new(false));
+        let remover = |asked: &Arc<AtomicBool>| {
+            let asked = Arc::clone(asked);
+            Some(Remover(Arc::new(move |_: &Path, _| {
+                asked.store(true, Ordering::Relaxed);
+                Ok(())
+            })))
+        };
+        // Handed over, or another file is there: nobody.
+        let left = SocketFile::new(path.clone(), id, remover(&asked));
+        left.leave(true);
+        drop(left);
+        drop(SocketFile::new(path.clone(), FileId { inode: id.inode + 1, ..id }, remover(&asked)));
+        assert!(path.exists());
+        // This process, where it can.
+        drop(SocketFile::new(path.clone(), id, remover(&asked)));
+        assert!(!path.exists() && !asked.load(Ordering::Relaxed));
+        // A folder cannot be removed like a file, by any user.
+        DirBuilder::new().create(&path).unwrap();
+        let id = FileId::of(&path).unwrap();
+        drop(SocketFile::new(path, id, remover(&asked)));
+        assert!(asked.load(Ordering::Relaxed));
+    }
+}

@@ -144,7 +144,10 @@ impl Successor {
         let _ = self.process.kill();
         Err(match (in_time, self.process.wait()) {
             (true, Ok(status)) => format!("it ended before it could accept ({status}); its log has the reason"),
-            _ => format!("it did not accept within {} s and was stopped", PATIENCE.as_secs()),
+            (true, Err(error)) => {
+                format!("it ended before it could accept, and how is not known ({error}); see its log")
+            }
+            (false, _) => format!("it did not accept within {} s and was stopped", PATIENCE.as_secs()),
         })
     }
 }

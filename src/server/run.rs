@@ -243,9 +243,6 @@ impl Server {
                 // From now on the service manager is to hear of the other process only.
                 self.watchdog = None;
                 self.reloader.sockets().hand_over();
-                if let Some(admin) = self.admin.take() {
-                    end(move || admin.hand_over());
-                }
                 true
             }
             Err(error) => {
@@ -279,6 +276,12 @@ impl Server {
         }
         self.reloader.sockets().close();
         self.refuse_commands();
+        // Only now, since an admin request may have waited for its command. Here, the admin server goes on to the end.
+        if self.successor.is_some()
+            && let Some(admin) = self.admin.take()
+        {
+            end(move || admin.hand_over());
+        }
         // Each connection holds a sender: this returns when the last one is dropped.
         let all_ended = timeout(patience, self.all_ended.recv());
         tokio::pin!(all_ended);

@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 
 use crate::configuration::FEW;
 use crate::exchange::{Failure, Shape, Task};
+use crate::faults::Fault;
 use crate::good::conclude;
 use crate::kind::Kind;
 use crate::ledger::Ticket;
@@ -247,14 +248,30 @@ impl<'a> Bad<'a> {
         }
         if inside.len() == FEW && inside.iter().all(|(.., begun)| begun.is_ok()) {
             for _ in 0..3 {
-                let Some((tcp, ticket)) = self.soak.ledger.dial(Kind::Surplus, self.from, address) else { continue };
-                conclude_closed(tcp, ticket);
+                self.one_more(tls, address);
             }
         }
         for (mut session, ticket, begun) in inside {
             let done = begun.and_then(|()| session.perform(small(), Duration::ZERO));
             conclude(self.soak, session, ticket, done);
         }
+    }
+
+    fn one_more(&self, tls: Tls, address: SocketAddr) {
+        let begun = Instant::now();
+        let Some((tcp, ticket)) = self.soak.ledger.dial(Kind::Surplus, self.from, address) else { return };
+        let mut session = Session::new(Client::on(tcp, &self.settings[tls as usize], PLAIN));
+        let done = match session.begin() {
+            // It is closed, as it has to be.
+            Err(_) => Ok(()),
+            // A process that has just taken over has room.
+            Ok(()) if self.soak.faults.between(begun, Instant::now()).contains(&Fault::Upgrade) => {
+                ticket.becomes(Kind::Good);
+                session.perform(small(), Duration::ZERO)
+            }
+            Ok(()) => Err(Failure::new("handshake", "it was admitted")),
+        };
+        conclude(self.soak, session, ticket, done);
     }
 }
 

@@ -198,10 +198,15 @@ impl Ledger {
         tally.good += u64::from(entry.kind.is_served() && failure.is_none());
         tally.corrupted += u64::from(failure.as_ref().is_some_and(|failure| failure.is_corruption));
         let reached = failure.as_ref().is_none_or(|failure| failure.stage != "connect");
-        tally.without_record += u64::from(outcome.is_none() && entry.kind.has_record() && reached);
+        let is_missing = outcome.is_none() && entry.kind.has_record() && reached;
+        tally.without_record += u64::from(is_missing);
         let shown = outcome.unwrap_or("no record").to_owned();
         *tally.outcomes.entry(entry.kind).or_default().entry(shown).or_default() += 1;
         match verdict {
+            Verdict::Expected if is_missing => {
+                let what = format!("{} ({own}): there is no record of it", entry.kind.name());
+                self.problems.add(closed, what);
+            }
             Verdict::Expected => {}
             Verdict::Explained(why) => {
                 *tally.explained.entry(entry.kind).or_default().entry(why).or_default() += 1;

@@ -85,7 +85,8 @@ impl Grants {
     pub(super) async fn program(&self, path: &Path, arguments: &[OsString]) -> Result<(), String> {
         if let Some(argument) = arguments.iter().find(|argument| !is_plain(argument)) {
             return Err(format!(
-                "{path:?} is not run with {argument:?}: expected arguments of letters, digits and {PLAIN:?}"
+                "{path:?} is not run with {argument:?}: expected a path without quotes and the like, or letters, digits and \
+                 {PLAIN:?}"
             ));
         }
         if self.programs.contains(path) {
@@ -132,12 +133,15 @@ impl Grants {
     }
 }
 
-/// Programs are often scripts: nothing that has a meaning for a shell is passed on.
+/// Programs are often scripts: nothing that has a meaning for a shell is passed on, but spaces in paths.
 fn is_plain(argument: &OsString) -> bool {
-    argument.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || PLAIN.as_bytes().contains(byte))
+    let bytes = argument.as_bytes();
+    let is_path = bytes.starts_with(b"/");
+    let is_fine = |byte: &u8| byte.is_ascii_alphanumeric() || PLAIN.as_bytes().contains(byte);
+    bytes.iter().all(|byte| is_fine(byte) || (is_path && (*byte == b' ' || !byte.is_ascii())))
 }
 
-/// What records' names and values, paths and URIs have besides letters and digits.
+/// What records' names and values and URIs have besides letters and digits.
 const PLAIN: &str = "-_./:=@,+%";
 
 /// For a file system. Less than the serving process waits.

@@ -95,7 +95,7 @@ async fn run_program(grants: &Grants, reply: OwnedFd, path: &Path, arguments: &[
     let limit = limit.min(LONGEST);
     // Nothing is sent there: nobody waits any longer.
     let unwanted = async {
-        let _ = said(&reply).await;
+        said(&reply).await;
     };
     let ended = program::run(path, arguments, limit, grants.user(), unwanted).await;
     match ended {

@@ -213,6 +213,35 @@ fn a_successor_that_fails_late_leaves_the_unix_sockets_alone() {
     exchange(&mut stage.client(Tls::V13));
 }
 
+/// A request to the process that is being replaced may wait for a reload that this process no longer makes.
+#[test]
+fn a_reload_that_is_asked_for_meanwhile_is_answered_by_one_of_the_two() {
+    let backend = Backend::echo();
+    let lines = Lines { top: "[admin]\nlisten=\"unix:admin.sock\"\n", ..Lines::default() };
+    let mut stage = Stage::new(&[backend.address], lines);
+    let door = Door::unix(stage.pki.folder());
+    let done = AtomicBool::new(false);
+    let _successor = thread::scope(|scope| {
+        for _ in 0..REQUESTERS {
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    // Without an answer, this panics.
+                    let answer = door.ask("POST", "/api/v1/reload", &[], "");
+                    assert!([200, 503].contains(&answer.status), "{answer:?}");
+                }
+            });
+        }
+        let successor = Successor::of(&stage.proxy);
+        assert_eq!(stage.proxy.ended().code(), Some(0));
+        done.store(true, Ordering::Release);
+        successor
+    });
+    assert!(!stage.proxy.log().contains("a connection to the admin server is cut"), "{}", stage.proxy.log());
+}
+
+/// Enough that one of them waits at any time.
+const REQUESTERS: usize = 4;
+
 /// The kernel keeps about 280 packets for a receiver that does not read them.
 const SOCKETS: usize = 600;
 

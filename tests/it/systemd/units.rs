@@ -20,6 +20,7 @@ use crate::support::client::{Client, Tls, trusting};
 use crate::support::procfs::eventually;
 use crate::support::proxy::PROGRAM;
 use crate::support::stage::{NAME, certified};
+use crate::support::tool;
 
 fn unit(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/systemd").join(name);
@@ -60,7 +61,9 @@ impl Service {
         service.machine.run(&["systemd-sysusers"]);
         service.machine.run(&["chgrp", "-R", "tlsgate", "/etc/tlsgate"]);
         service.machine.run(&["systemctl", "daemon-reload"]);
-        service.machine.run(&["systemctl", "start", "tlsgate.socket", "tlsgate.service"]);
+        let started = service.machine.output(&["systemctl", "start", "tlsgate.socket", "tlsgate.service"]);
+        let log = || fs::read_to_string(service.machine.file("/run/tlsgate.log")).unwrap_or_default();
+        assert!(started.status.success(), "{}\n{}", tool::shown(&started), log());
         service
     }
 
@@ -203,7 +206,6 @@ fn the_units_are_valid_and_leave_little_exposed() {
     });
 }
 
-/// For a test a hang is noticed sooner. The machine has no journal; and where it limits open files, systemd here cannot allow
-/// more.
-const DROP_IN: &str = "[Service]\nWatchdogSec=5s\nLimitNOFILE=\nStandardError=append:/run/tlsgate.log\n\
+/// For a test a hang is noticed sooner. The machine has no journal.
+const DROP_IN: &str = "[Service]\nWatchdogSec=5s\nStandardError=append:/run/tlsgate.log\n\
                        LoadCredential=admin-token:/etc/tlsgate-secrets/admin-token\n";
