@@ -2,7 +2,8 @@
 //! established transfers go on, and when the crowd is gone, the memory comes back.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::io::Result;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -87,6 +88,18 @@ impl Scene {
         text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap()
     }
 
+    /// Opens more and more connections until those who stall have to leave. A few at a time, since newcomers that all come at
+    /// once are refused, and then there is memory enough for those who are there.
+    fn press(&self, open: impl Fn(usize) -> Result<TcpStream> + Sync) -> Vec<TcpStream> {
+        let mut crowd = Vec::new();
+        eventually("those who stall have to leave", || {
+            crowd.extend(many(ROUND, &open));
+            (self.shed("memory_stalled") > 0).then_some(())
+        });
+        println!("{} clients were admitted; {}", crowd.len(), self.memory());
+        crowd
+    }
+
     /// Whether a newcomer is served.
     fn serves(&self) -> bool {
         let mut client = Client::silent(self.address(), &self.clients[1], NAME);
@@ -143,14 +156,14 @@ fn two_thousand_clients_that_do_not_read_and_a_flood_of_newcomers_end_nothing_th
     let crowd = many(CLIENTS, |number| asks(scene.address(), &scene.clients[number % 2], NAME));
     println!("{} of {CLIENTS} clients were admitted; {}", crowd.len(), scene.memory());
     assert!(crowd.len() > 200, "only {}", crowd.len());
-    eventually("those who stall have to leave", || (scene.shed("memory_stalled") > 0).then_some(()));
+    let more = scene.press(|number| asks(scene.address(), &scene.clients[number % 2], NAME));
     let newcomers = silent(scene.address(), CLIENTS);
     eventually("newcomers are refused", || (scene.shed("memory_limit") > 0).then_some(()));
     // Established transfers go on all the while.
     let before = good.pieces.load(Ordering::Relaxed);
     eventually("they go on", || (good.pieces.load(Ordering::Relaxed) > before + 20).then_some(()));
     scene.is_alive(SIXTY_FOUR);
-    drop((crowd, newcomers));
+    drop((crowd, more, newcomers));
     scene.recovers();
     let before = good.pieces.load(Ordering::Relaxed);
     eventually("they go on", || (good.pieces.load(Ordering::Relaxed) > before + 20).then_some(()));
@@ -177,9 +190,7 @@ fn connections_that_are_passed_through_give_way_as_well() {
         std::io::Write::write_all(&mut client.tcp, &hello)?;
         Ok(client.tcp)
     };
-    let crowd = many(CLIENTS / 2, through);
-    println!("{} clients were admitted; {}", crowd.len(), scene.memory());
-    eventually("those who stall have to leave", || (scene.shed("memory_stalled") > 0).then_some(()));
+    let crowd = scene.press(through);
     scene.is_alive(FORTY);
     drop(crowd);
     eventually("memory comes back", || (scene.memory()["level"] == "easy").then_some(()));
@@ -190,9 +201,7 @@ fn the_same_with_the_librarys_record_layer() {
     let backend = backend();
     let scene = Scene::new(FORTY, &backend, "[runtime]\nrecord_layer = \"rustls\"\n", "idle_timeout = \"1h\"");
     let good = Good::start(scene.established(NAME), b"E");
-    let crowd = many(CLIENTS / 2, |number| asks(scene.address(), &scene.clients[number % 2], NAME));
-    println!("{} clients were admitted; {}", crowd.len(), scene.memory());
-    eventually("those who stall have to leave", || (scene.shed("memory_stalled") > 0).then_some(()));
+    let crowd = scene.press(|number| asks(scene.address(), &scene.clients[number % 2], NAME));
     scene.is_alive(FORTY);
     drop(crowd);
     scene.recovers();
@@ -200,5 +209,7 @@ fn the_same_with_the_librarys_record_layer() {
 }
 
 const CLIENTS: usize = 2000;
+/// Opened before it is looked whether any had to leave.
+const ROUND: usize = 50;
 const SIXTY_FOUR: usize = 64 << 20;
 const FORTY: usize = 40 << 20;
