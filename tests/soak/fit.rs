@@ -20,22 +20,28 @@ impl Line {
     }
 }
 
-/// The line through points that are not all at the same x; a line through two points has no error.
-pub(crate) fn line(points: &[(f64, f64)]) -> Option<Line> {
-    let count = points.len() as f64;
-    if points.len() < 3 {
-        return None;
-    }
-    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
-    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-    let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+/// The slope that all stretches have in common, each of which has a level of its own. One stretch is an ordinary line.
+/// `None` for too few points, and where all are at the same x.
+pub(crate) fn line(stretches: &[Vec<(f64, f64)>]) -> Option<Line> {
+    let stretches: Vec<&Vec<(f64, f64)>> = stretches.iter().filter(|points| !points.is_empty()).collect();
+    let count = stretches.iter().map(|points| points.len()).sum::<usize>();
+    let free = count.checked_sub(stretches.len() + 1).filter(|free| *free > 0)?;
+    // From the mean of each stretch.
+    let centred: Vec<(f64, f64)> = stretches.iter().flat_map(|points| centred(points)).collect();
+    let spread: f64 = centred.iter().map(|point| point.0.powi(2)).sum();
     if spread == 0.0 {
         return None;
     }
-    let slope = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum::<f64>() / spread;
-    let left: f64 = points.iter().map(|point| (point.1 - y - slope * (point.0 - x)).powi(2)).sum();
-    let error = (left / (count - 2.0) / spread).sqrt();
-    Some(Line { slope, error, level: y, points: points.len() })
+    let slope = centred.iter().map(|point| point.0 * point.1).sum::<f64>() / spread;
+    let left: f64 = centred.iter().map(|point| (point.1 - slope * point.0).powi(2)).sum();
+    let level = stretches.iter().flat_map(|points| points.iter()).map(|point| point.1).sum::<f64>() / count as f64;
+    Some(Line { slope, error: (left / free as f64 / spread).sqrt(), level, points: count })
+}
+
+fn centred(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    points.iter().map(move |point| (point.0 - x, point.1 - y))
 }
 
 /// Means of all points within each `width` of x. Neighbours resemble each other: taken one by one they would make the

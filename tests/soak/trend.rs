@@ -59,22 +59,29 @@ pub(crate) fn lives(samples: &[Sample]) -> Vec<Life> {
 fn life(samples: &[Sample], age: f64) -> Life {
     let (from, until) = (samples[0].at, samples[samples.len() - 1].at);
     let warm = from + WARM_UP.min(length(samples) / 3.0);
-    let mut pressed = f64::NEG_INFINITY;
-    let mut calm: Vec<&Sample> = Vec::new();
+    // A phase of pressure ends a stretch: after it, the allocator keeps more than before.
+    let (mut pressed, mut calm) = (f64::NEG_INFINITY, vec![Vec::new()]);
     for sample in samples {
         if sample.is_pressed {
             pressed = sample.at;
-        }
-        if sample.at >= warm && sample.at > pressed + COOL_DOWN {
-            calm.push(sample);
+            calm.push(Vec::new());
+        } else if sample.at >= warm
+            && sample.at > pressed + COOL_DOWN
+            && let Some(stretch) = calm.last_mut()
+        {
+            stretch.push(sample);
         }
     }
     let fitted = |value: fn(&Sample) -> f64| {
-        let points: Vec<(f64, f64)> = calm.iter().map(|sample| (sample.at / 60.0, value(sample))).collect();
-        line(&batches(&points, BATCH / 60.0))
+        let points = |stretch: &Vec<&Sample>| -> Vec<(f64, f64)> {
+            stretch.iter().map(|sample| (sample.at / 60.0, value(sample))).collect()
+        };
+        let stretches: Vec<_> = calm.iter().map(|stretch| batches(&points(stretch), BATCH / 60.0)).collect();
+        line(&stretches)
     };
     let same_age: Vec<f64> = calm
         .iter()
+        .flatten()
         .filter(|sample| (age * 2.0 / 3.0..=age).contains(&(sample.at - from)))
         .map(|sample| sample.resident_kib as f64)
         .collect();

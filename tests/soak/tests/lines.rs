@@ -8,14 +8,17 @@ use crate::trend::{Life, lives};
 #[test]
 fn a_line_has_the_slope_and_error_of_the_textbook() {
     assert_eq!(
-        line(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]),
+        line(&[vec![(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]]),
         Some(Line { slope: 2.0, error: 0.0, level: 3.0, points: 3 })
     );
     // By hand: the slope is 4/5; the squares of what is left add up to 2.8, so its error is √(2.8 / 2 / 5).
-    let found = line(&[(0.0, 1.0), (1.0, 2.0), (2.0, 1.0), (3.0, 4.0)]).unwrap();
+    let found = line(&[vec![(0.0, 1.0), (1.0, 2.0), (2.0, 1.0), (3.0, 4.0)]]).unwrap();
     assert!((found.slope - 0.8).abs() < 1e-9 && (found.error - 0.28_f64.sqrt()).abs() < 1e-9, "{found:?}");
-    assert_eq!(line(&[(0.0, 1.0), (1.0, 2.0)]), None);
-    assert_eq!(line(&[(1.0, 1.0), (1.0, 2.0), (1.0, 3.0)]), None);
+    assert_eq!(line(&[vec![(0.0, 1.0), (1.0, 2.0)]]), None);
+    assert_eq!(line(&[vec![(1.0, 1.0), (1.0, 2.0), (1.0, 3.0)]]), None);
+    // Two stretches with a step between them: it is no slope.
+    let stretches = [vec![(0.0, 1.0), (1.0, 3.0)], Vec::new(), vec![(5.0, 1000.0), (6.0, 1002.0)]];
+    assert_eq!(line(&stretches).map(|line| (line.slope, line.error, line.points)), Some((2.0, 0.0, 4)));
 }
 
 #[test]
@@ -30,7 +33,8 @@ fn process(pid: u32, from: f64, growth: f64) -> impl Iterator<Item = Sample> {
     (0..600).map(move |second| {
         let warm_up = 4000.0 * (1.0 - f64::from(60 - second.min(60)) / 60.0);
         let is_pressed = (300..310).contains(&second);
-        let pressed = if (300..330).contains(&second) { 200_000.0 } else { 0.0 };
+        // A part of it stays.
+        let pressed = if (300..330).contains(&second) { 200_000.0 } else { f64::from(second / 300) * 7000.0 };
         let grown = growth * f64::from(second) / 60.0;
         let resident = 20_000.0 + warm_up + pressed + grown + f64::from(random.u32(..400));
         Sample {
