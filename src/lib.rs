@@ -33,7 +33,7 @@
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
 //! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator |
-//! | 7 | `admin` | health, state and changes over HTTP, and a door for probes alone: opens both, answers requests; each has its own thread and runtime | admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, net, tls::handshake, monitor, pressure, gate |
+//! | 7 | `admin` | health, state and changes over HTTP, and a door for probes alone: opens both, answers requests; each has its own thread and runtime | admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, net, tls::handshake, pressure, gate |
 //! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words, passphrase |
 //! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, acme::status, backend::pool, tls, pressure |
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
