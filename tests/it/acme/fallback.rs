@@ -26,7 +26,7 @@ fn it_takes_over_before_the_certificate_expires() {
         let reissuer = Reissuer::new(&folder.join("other.pem"));
         let reissue = move |chain: &str| {
             let (now, second) = (SystemTime::now(), Duration::from_secs(1));
-            reissuer.reissue(chain, &Leaf { from: now - second, until: now + 7 * second, ..Leaf::default() })
+            reissuer.reissue(chain, &Leaf { from: now - second, until: now + 15 * second, ..Leaf::default() })
         };
         between.once(Kind::Certificate, Fault::text(reissue));
     };
