@@ -183,11 +183,16 @@ impl<S: Sockets> Reloader<S> {
         // So that the caller can wait for this and other events alike.
         let Some(building) = &mut self.building else { return std::future::pending().await };
         let cause = building.cause;
-        let outcome = match &mut building.job {
-            Ok(job) => job.finished().await.unwrap_or_else(|lost| Err(vec![lost.error()])),
-            Err(error) => Err(vec![error.clone()]),
+        let result = match &mut building.job {
+            Ok(job) => job.finished().await,
+            Err(error) => Ok(Err(vec![error.clone()])),
         };
-        self.give_up();
+        match result {
+            // Its thread has nothing more to do, and waits for no file: it is not one that was left behind.
+            Ok(_) => self.building = None,
+            Err(_) => self.give_up(),
+        }
+        let outcome = result.unwrap_or_else(|lost| Err(vec![lost.error()]));
         match outcome.and_then(|ready| self.swap(ready)) {
             Ok(changes) => self.succeeded(changes, cause),
             Err(errors) => self.failed(errors, cause),

@@ -110,6 +110,11 @@ impl LeftBehind {
         self.0.extend(job.thread.take().map(|thread| (thread, job.progress.clone())));
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether another job may begin. The error names the file that the oldest one waits for.
     pub(super) fn room(&mut self) -> Result<(), ConfigError> {
         self.0.retain(|(thread, _)| !thread.is_finished());

@@ -85,6 +85,17 @@ fn what_is_read_and_built_gives_way_to_what_is_served() {
 }
 
 #[test]
+fn reloads_that_have_finished_are_in_the_way_of_no_other() {
+    let mut reloader = reloader(Ready::next, job::PATIENCE);
+    // Their threads may be about to end for a moment longer.
+    for _ in 0..100 {
+        reloader.begin(Cause::Command);
+        assert!(matches!(finished(&mut reloader), Report::Swapped(_)));
+        assert!(reloader.left_behind.is_empty());
+    }
+}
+
+#[test]
 fn a_file_that_never_comes_fails_the_reload_and_nothing_else() {
     let (build, hold) = stuck();
     let mut reloader = reloader(build, Duration::from_millis(5));

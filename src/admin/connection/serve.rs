@@ -3,6 +3,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -110,16 +111,19 @@ async fn live<H: Handler>(
     handler: Arc<H>,
 ) {
     let permit = Arc::new(permit);
+    // Whether a first request has arrived.
+    let asked = AtomicBool::new(false);
     let begun = tokio::select! {
         // Here and below, the connection is polled first: one whose request has arrived need not give way to another one.
         biased;
         begun = Box::pin(begin(Progress::new(stream), &mut caller, &permit, &gate, &*handler)) => begun,
         () = permit.evicted() => None,
-        _ = stop.wait_for(|stop| *stop) => None,
+        () = over(&mut stop, &asked) => None,
     };
     let Some(wire) = begun else { return };
     let caller = Arc::new(caller);
     let service = service_fn(|request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
         let may_change = !request.method().is_safe();
         let answer = Arc::clone(&handler).answer(request, Arc::clone(&caller), Arc::clone(&permit));
         finished(answer, may_change)
@@ -136,7 +140,7 @@ async fn live<H: Handler>(
         _ = connection.as_mut() => true,
         () = permit.evicted() => true,
         () = sleep(LIFE) => false,
-        _ = stop.wait_for(|stop| *stop) => false,
+        () = over(&mut stop, &asked) => false,
     };
     if !ended {
         connection.as_mut().graceful_shutdown();
@@ -146,6 +150,16 @@ async fn live<H: Handler>(
             () = permit.evicted() => {}
             () = sleep(LIFE) => {}
         }
+    }
+}
+
+/// Returns when the server ends. Who has only just come has a moment more: its first request may be on its way, and the
+/// connection would end without an answer.
+async fn over(stop: &mut watch::Receiver<bool>, asked: &AtomicBool) {
+    // An error means that the server has gone.
+    let _ = stop.wait_for(|stop| *stop).await;
+    if !asked.load(Ordering::Relaxed) {
+        sleep(FIRST).await;
     }
 }
 
@@ -196,6 +210,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.
 const LONGEST_HEAD: usize = 64 * 1024;
+/// How long the first request may take to arrive when the server ends.
+const FIRST: Duration = Duration::from_millis(500);
 /// How long a connection serves requests. After that, the last answer may take as long again.
 const LIFE: Duration = Duration::from_secs(60);
 /// How long to wait after a failure to accept.
