@@ -203,7 +203,12 @@ pub(super) const KEYS: &[Case] = &[
     ("backend.plain.on_down", "'keep'", "'close'", &[]),
     ("backend.sealed.tls.ca", "'a'", "'b'", &[]),
     ("backend.sealed.tls.pins", "", "['47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=']", &[]),
-    ("backend.sealed.tls.passphrase", "'file:a'", "'file:b'", &[]),
+    (
+        "backend.sealed.tls.passphrase",
+        "'file:a'",
+        "'file:b'",
+        &[("backend.sealed.tls.cert", "'c'", "'c'"), ("backend.sealed.tls.key", "'c'", "'c'")],
+    ),
     ("backend.sealed.tls.server_name", "'a.test'", "'b.test'", &[]),
     ("backend.sealed.tls.cert", "'a'", "'b'", &[("backend.sealed.tls.key", "'c'", "'c'")]),
     ("backend.sealed.tls.key", "'a'", "'b'", &[("backend.sealed.tls.cert", "'c'", "'c'")]),
