@@ -85,7 +85,9 @@ impl Scene {
         };
         let (certificate, private) = self.pki.pair(names, kind, &Extra::default());
         let files = [("tls.crt", certificate.as_bytes()), ("tls.key", private.as_bytes())];
-        Folder::open(&self.state()).unwrap().replace(&folder, &files).unwrap();
+        // At its start the process tidies the folder, of which it is the only writer otherwise: what is half made there goes.
+        let state = Folder::open(&self.state()).unwrap();
+        eventually("it can be put there", || state.replace(&folder, &files).ok());
         der(&certificate)
     }
 

@@ -73,7 +73,7 @@ fn generations_are_never_mixed_and_no_handshake_fails() {
     let (config, rsa_only) = (Arc::new(both_versions(&pki.ca())), Arc::new(rsa_only(&pki.ca())));
     let resumed = AtomicU64::new(0);
     // Answered by what runs last: everything that stays open is open.
-    assert_eq!(door.ask("POST", "/api/v1/reload", &[], "").status, 200);
+    eventually("it is ready", || (door.ask("POST", "/api/v1/reload", &[], "").status == 200).then_some(()));
     let (done, handshakes, newest) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let before = (resident_kib(pid), open_files(pid));
     thread::scope(|scope| {
