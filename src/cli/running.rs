@@ -37,7 +37,7 @@ use trust::{Connectors, Named};
 /// How to reach the running tlsgate.
 #[derive(Debug, Args)]
 pub(super) struct Target {
-    /// The address of its admin server: unix:/path, http://127.0.0.1:9900 or https://admin.example.com:9900.
+    /// The address of its admin server: unix:/path, or a URL of http or https with a host and a port.
     #[arg(long, value_name = "ADDRESS", value_parser = Place::parse, required_unless_present = "config")]
     admin: Option<Place>,
     /// Its configuration file, which contains that address.

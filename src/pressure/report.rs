@@ -19,7 +19,7 @@ impl Default for Reports {
 
 impl Reports {
     /// Whether this level is to be reported now. A worse one is reported at once; a better one, or one that was left
-    /// meanwhile, when the last report is [`QUIET`] ago. So what holds is always reported in the end.
+    /// meanwhile, when the last report is `QUIET` ago. So what holds is always reported in the end.
     pub fn are_due(&mut self, level: Level, now: Instant) -> bool {
         let quiet = self.last.is_some_and(|last| now.saturating_duration_since(last) < QUIET);
         let due = level > self.level || (level != self.level && !quiet);
