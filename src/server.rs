@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::acme::keeper::{Handle as Acme, Keeper};
@@ -21,6 +22,7 @@ use crate::net::endpoint::Endpoint;
 use crate::observe::access::log::{AccessLog, Writer};
 use crate::observe::metrics::Metrics;
 use crate::pressure::Pressure;
+use crate::proxy::heartbeat::Heartbeats;
 use crate::proxy::listener::{Ids, Shared};
 use crate::proxy::workers::Workers as Spread;
 use crate::reload::Reloader;
@@ -29,6 +31,7 @@ use crate::reload::control::{Command, Control};
 use crate::reload::job::{Job, Lost};
 use crate::reload::watch::Watch;
 use crate::sandbox::plan::Plan;
+use crate::snapshot::Current;
 
 mod activated;
 mod descriptors;
@@ -122,25 +125,13 @@ impl Server {
         confined: Option<Arc<Plan>>,
         signals: &mut Signals,
     ) -> Result<Self, StartError> {
-        // First: every limit below is computed from the open file limit.
-        descriptors::raise_limit();
-        let mut inherited = Inherited::receive().map_err(StartError::Handover)?;
-        let activated = activated.or_inherited(&mut inherited).map_err(StartError::Handover)?;
-        let opened = config.clone();
-        let (log, writer) = reading(signals, move || open_log(&opened))??;
-        let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
-        let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
-        let (planned, heartbeats) = Planned::read();
-        watchdog::answer_on(&workers.handles, &heartbeats);
-        let pressure = Arc::<Pressure>::default();
+        let Opened { mut inherited, activated, log, writer, metrics, workers, planned, heartbeats, pressure } =
+            Opened::new(&config, activated, signals)?;
         let exposition = exposition(Arc::clone(&metrics), workers.gates.clone(), Arc::clone(&pressure), &log);
         // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
         // refused.
         let admin = open_admin(&config, (&mut inherited, &activated), monitor.as_ref(), exposition)?;
         let (alive, all_ended) = mpsc::channel(1);
-        // Every start gets another number, so that connection ids do not repeat in a log that outlives the process.
-        let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
-        let (handles, gates, counted) = (workers.handles.clone(), workers.gates.clone(), Arc::clone(&metrics));
         // Opened before `Descriptors::new` counts the descriptors that this process has open.
         let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         let (nudge, nudged) = mpsc::channel(1);
@@ -151,36 +142,16 @@ impl Server {
         let challenges = Arc::clone(first.built.snapshot.challenges());
         let keeper = Keeper::start(challenges, tokens.clone(), monitor.clone()).map_err(StartError::Worker)?;
         let mut reloader = Reloader::start(origin, first, |current| {
-            let spread = Spread::new(handles.iter().cloned().zip(gates));
-            let (warned, house) = (Arc::default(), Arc::clone(&pressure));
-            let shared = Shared {
-                current,
-                log,
-                metrics: counted,
-                workers: spread,
-                ids,
-                pressure: house,
-                warned,
-                heartbeats,
-                alive,
-            };
+            let (counted, pressure) = (Arc::clone(&metrics), Arc::clone(&pressure));
+            let shared = shared(current, &workers, (log, counted, pressure), heartbeats, alive);
+            let (handles, inherited) = (workers.handles.clone(), (inherited, activated));
             let descriptors = Descriptors::new(handles.len());
-            Sockets::new(handles, shared, (inherited, activated), descriptors, tokens, monitor.clone())
+            Sockets::new(handles, shared, inherited, descriptors, tokens, monitor.clone())
         })
         .map_err(StartError::Config)?
         .confined(confined);
-        // The predecessor serves until it receives this: after any error above, it simply goes on.
-        reloader.sockets().accepting().map_err(StartError::Handover)?;
-        admin.iter().for_each(Admin::take_over);
-        let (control, commands) = reloader.control();
-        upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
-        follow(&keeper, reloader.config());
-        let (current, setting) = (Arc::clone(&control.current), reloader.config().bounds.memory);
-        let governor = Governor::start(Arc::clone(&pressure), current, workers.handles.clone(), setting)
-            .map_err(StartError::Worker)?;
-        if let Some(admin) = &admin {
-            admin.ready(control.clone(), keeper.handle(), pressure);
-        }
+        let parts = (admin.as_ref(), &upkeep, &keeper, workers.handles.clone(), pressure);
+        let (control, commands, governor) = serving(&mut reloader, parts)?;
         let status = notify::Status::ready(control.status.borrow().addresses.len());
         let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
         Ok(Self {
@@ -214,6 +185,69 @@ impl Server {
     pub fn control(&self) -> Control {
         self.control.clone()
     }
+}
+
+/// What is there before anything is read but the configuration.
+struct Opened {
+    inherited: Inherited,
+    activated: Activated,
+    log: AccessLog,
+    writer: Writer,
+    metrics: Arc<Metrics>,
+    workers: Workforce,
+    planned: Option<Planned>,
+    heartbeats: Heartbeats,
+    pressure: Arc<Pressure>,
+}
+
+impl Opened {
+    fn new(config: &Config, activated: Activated, signals: &mut Signals) -> Result<Self, StartError> {
+        // First: every limit below is computed from the open file limit.
+        descriptors::raise_limit();
+        let mut inherited = Inherited::receive().map_err(StartError::Handover)?;
+        let activated = activated.or_inherited(&mut inherited).map_err(StartError::Handover)?;
+        let opened = config.clone();
+        let (log, writer) = reading(signals, move || open_log(&opened))??;
+        let metrics = Arc::new(Metrics::new().map_err(StartError::Metrics)?);
+        let workers = Workforce::hire(config.runtime.workers).map_err(StartError::Worker)?;
+        let (planned, heartbeats) = Planned::read();
+        watchdog::answer_on(&workers.handles, &heartbeats);
+        let pressure = Arc::default();
+        Ok(Self { inherited, activated, log, writer, metrics, workers, planned, heartbeats, pressure })
+    }
+}
+
+/// From now on this process serves what it has read, and shows it.
+fn serving(
+    reloader: &mut Reloader<Sockets>,
+    (admin, upkeep, keeper, workers, pressure): (Option<&Admin>, &Upkeep, &Keeper, Vec<Handle>, Arc<Pressure>),
+) -> Result<(Control, mpsc::Receiver<Command>, Governor), StartError> {
+    // The predecessor serves until it receives this: after any error above, it simply goes on.
+    reloader.sockets().accepting().map_err(StartError::Handover)?;
+    admin.iter().for_each(|admin| admin.take_over());
+    let (control, commands) = reloader.control();
+    upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
+    follow(keeper, reloader.config());
+    let (current, setting) = (Arc::clone(&control.current), reloader.config().bounds.memory);
+    let governor = Governor::start(Arc::clone(&pressure), current, workers, setting).map_err(StartError::Worker)?;
+    if let Some(admin) = admin {
+        admin.ready(control.clone(), keeper.handle(), pressure);
+    }
+    Ok((control, commands, governor))
+}
+
+/// What all listeners share.
+fn shared(
+    current: Arc<Current>,
+    workers: &Workforce,
+    (log, metrics, pressure): (AccessLog, Arc<Metrics>, Arc<Pressure>),
+    heartbeats: Heartbeats,
+    alive: mpsc::Sender<()>,
+) -> Shared {
+    let spread = Spread::new(workers.handles.iter().cloned().zip(workers.gates.iter().cloned()));
+    // Every start gets another number, so that connection ids do not repeat in a log that outlives the process.
+    let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
+    Shared { current, log, metrics, workers: spread, ids, pressure, warned: Arc::default(), heartbeats, alive }
 }
 
 /// From now on, the keeper keeps what this configuration asks for.

@@ -1,6 +1,7 @@
 //! Runs a server after its start: reloads, signals, and an orderly end. Must not know: how a reload works, how connections
 //! are served.
 
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -105,13 +106,7 @@ impl Server {
         reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut wanted, mut waiting) = (Wanted::default(), Waiting::new());
         self.follow();
-        let monitor = self.monitor.clone();
-        let mut lost = pin!(async move {
-            match monitor.map(Monitor::ended) {
-                Some(ended) => ended.await,
-                None => std::future::pending().await,
-            }
-        });
+        let mut lost = pin!(end_of(self.monitor.clone()));
         let mut is_lost = false;
         loop {
             if !self.reloader.is_under_way()
@@ -307,6 +302,14 @@ impl Server {
 fn report_lost(error: std::io::Result<std::io::Error>) {
     let (Ok(error) | Err(error)) = error;
     tracing::error!("no other address can be bound, no program and no other process be started: {error}");
+}
+
+/// Waits until the monitor has ended, and returns why; for ever where there is none.
+async fn end_of(monitor: Option<Monitor>) -> io::Result<io::Error> {
+    match monitor {
+        Some(monitor) => monitor.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Drops what owns threads that may wait for a file. After [`END_PATIENCE`] it no longer waits: a thread whose file system

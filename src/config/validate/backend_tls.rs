@@ -9,6 +9,7 @@ use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths;
 use crate::config::validate::policy::Policies;
+use crate::passphrase::Source as Passphrase;
 use crate::tls::certificate::source::Source;
 use crate::tls::certificate::source::pair::Pair;
 use crate::tls::handshake::connect::Alpn;
@@ -54,7 +55,21 @@ pub(super) fn validated(
             parsed
         }
     };
-    let certificate = match (tls.cert, tls.key) {
+    let certificate = certificate((tls.cert, tls.key, tls.passphrase), folder, errors);
+    let policy = policies.named(&tls.policy, errors);
+    let ca = tls.ca.map(|written| paths::file(written, folder));
+    let pins = tls.pins.into_iter().flatten().map(|pinned| pinned.value.0).collect();
+    let (server_name, policy) = (server_name?, policy?);
+    (errors.len() == found).then_some(Tls { here, ca, pins, server_name, certificate, policy, alpn: tls.alpn.value })
+}
+
+/// The certificate for servers that ask for one: with its key, or none at all.
+fn certificate(
+    (cert, key, passphrase): (Option<Located<String>>, Option<Located<String>>, Option<Located<Passphrase>>),
+    folder: &Path,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Located<Source>> {
+    match (cert, key) {
         (Some(cert), Some(key)) => {
             // It is never chosen by name: a server requests any certificate.
             let names = Some(Vec::new());
@@ -64,7 +79,7 @@ pub(super) fn validated(
                 chain: None,
                 names,
                 default: false,
-                passphrase: tls.passphrase.map(|passphrase| passphrase.value),
+                passphrase: passphrase.map(|passphrase| passphrase.value),
             };
             Some(Located { value: Source::pair(pair).below(folder), at: cert.at, path: cert.path })
         }
@@ -77,17 +92,12 @@ pub(super) fn validated(
             None
         }
         (None, None) => {
-            if let Some(alone) = tls.passphrase {
+            if let Some(alone) = passphrase {
                 errors.push(
                     alone.error("is given without a key (expected cert = \"x.crt\" and key = \"x.key\" as well)"),
                 );
             }
             None
         }
-    };
-    let policy = policies.named(&tls.policy, errors);
-    let ca = tls.ca.map(|written| paths::file(written, folder));
-    let pins = tls.pins.into_iter().flatten().map(|pinned| pinned.value.0).collect();
-    let (server_name, policy) = (server_name?, policy?);
-    (errors.len() == found).then_some(Tls { here, ca, pins, server_name, certificate, policy, alpn: tls.alpn.value })
+    }
 }
