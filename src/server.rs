@@ -154,6 +154,7 @@ impl Server {
         let (control, commands, governor) = serving(&mut reloader, parts)?;
         let status = notify::Status::ready(control.status.borrow().addresses.len());
         let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
+        tracing::info!(pid = std::process::id(), "ready");
         Ok(Self {
             reloader,
             workers,

@@ -34,7 +34,8 @@ fn few_busy_connections_keep_every_worker_busy() {
 fn worked(pid: u32) -> Vec<u64> {
     let mut workers = Vec::new();
     for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
-        let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+        // A thread of the start may have ended meanwhile.
+        let Ok(stat) = fs::read_to_string(task.unwrap().path().join("stat")) else { continue };
         let (name, rest) = stat.split_once(") ").unwrap();
         if let Some((_, name)) = name.split_once("(worker-") {
             let fields: Vec<u64> = rest.split(' ').skip(11).take(2).map(|field| field.parse().unwrap()).collect();

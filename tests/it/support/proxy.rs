@@ -48,8 +48,9 @@ impl Proxy {
         let log = Lines::follow(child.stderr.take().unwrap());
         let mut proxy = Self { child, addresses: HashMap::new(), access, log };
         let found = proxy.log.wait(|lines| {
+            let is_ready = lines.iter().any(|line| line.contains(" ready pid="));
             let lines: Vec<_> = lines.iter().filter_map(|line| listening(line)).collect();
-            (lines.len() >= wanted && wanted > 0).then_some(lines)
+            (lines.len() >= wanted && wanted > 0 && is_ready).then_some(lines)
         });
         match found {
             Some(addresses) => {

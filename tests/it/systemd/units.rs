@@ -8,13 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use nix::sys::ptrace;
-use nix::sys::wait::{WaitPidFlag, waitpid};
 use rustls::ClientConfig;
 
 use super::machine::Machine;
 use super::restarted::{Over, load};
-use super::watchdog::thread_of;
+use super::watchdog::{Held, thread_of};
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Tls, trusting};
 use crate::support::procfs::eventually;
@@ -159,14 +157,11 @@ fn the_service_starts_reloads_upgrades_and_restarts_with_all_that_its_unit_forbi
 fn systemd_restarts_a_service_in_which_a_worker_hangs() {
     with_service(|service| {
         let first = service.main_process("0");
-        let worker = thread_of(service.machine.outside(&first), "worker-0");
-        ptrace::seize(worker, ptrace::Options::empty()).unwrap();
-        ptrace::interrupt(worker).unwrap();
-        waitpid(worker, Some(WaitPidFlag::__WALL)).unwrap();
+        let held = Held::of(thread_of(service.machine.outside(&first), "worker-0"));
         // A process with a thread that is traced ends when its tracer has seen the thread end.
         thread::scope(|scope| {
             let second = eventually("there is another main process", || {
-                let _ = waitpid(worker, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG));
+                held.has_ended();
                 let pid = service.property("MainPID");
                 (pid != first && pid != "0").then_some(pid)
             });
