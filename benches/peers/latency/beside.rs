@@ -60,7 +60,7 @@ impl Bench {
         }
         let mut values = percentiles(&probed.through, [500, 990, 999]);
         match load {
-            None => {}
+            None | Some(Steady::Slow { .. }) => {}
             Some(Steady::Connections { .. }) => values.push(Ok(units as f64 / seconds)),
             Some(Steady::Downloads { .. } | Steady::Uploads { .. }) => {
                 let cost = if units == 0 { Err("nothing was moved".into()) } else { Ok(used * 1e9 / units as f64) };

@@ -16,6 +16,7 @@ use crate::processor::Others;
 use crate::report::{Better, Cell, Outcome};
 
 mod beside;
+mod crowd;
 mod offered;
 
 pub(crate) const TERMS: Terms = Terms { version: Version::Tls13, group: Group::X25519, resumed: false };
@@ -34,6 +35,8 @@ enum Kind {
     Beside { load: Option<Steady>, connections: usize, rate: f64 },
     /// Round trips while the proxy reads its certificates again and again.
     Reloads,
+    /// Good clients and transfers beside so many slow clients and a flood of handshakes.
+    Crowd { slow: u64 },
     /// Connections at a multiple of the rate that the proxy can serve.
     Goodput { times: f64 },
     /// Connections at a rate that each proxy should be able to serve.
@@ -66,6 +69,10 @@ pub(crate) fn all() -> Vec<Row> {
         rows.push(row(format!("beside-{name}"), format!("64 B beside {what}"), kind));
     }
     rows.push(row("beside-reload".into(), "64 B during reloads".into(), Kind::Reloads));
+    for slow in [100, 8000] {
+        let what = format!("{slow} slow clients and a flood");
+        rows.push(row(format!("crowd-{slow}"), what, Kind::Crowd { slow }));
+    }
     for times in [1.0, 2.0, 5.0] {
         let what = format!("RSA handshakes, {times} × capacity");
         rows.push(row(format!("goodput-{times}x"), what, Kind::Goodput { times }));
@@ -98,6 +105,7 @@ impl Kind {
                 let each = Figure("each", "one reload", "s", Better::Less);
                 [&[P50, P99, P999, longest, each][..], &FLOORS].concat()
             }
+            Self::Crowd { .. } => crowd::FIGURES.to_vec(),
             Self::Goodput { .. } => offered::GOODPUT.to_vec(),
             Self::Connections { .. } => [&[P50, P99, P999][..], &[offered::BEGUN]].concat(),
         }
@@ -253,6 +261,7 @@ impl Bench {
         let watch = Others::watch(&[&self.cores.load[..], &self.cores.proxy[..]].concat())?;
         let found = match (row.kind, many) {
             (Kind::Beside { load, connections, rate }, _) => self.beside(proxy, load, connections, rate).await,
+            (Kind::Crowd { slow }, _) => self.crowd(proxy, slow).await,
             (Kind::Goodput { times }, _) => self.goodput(proxy, times).await,
             (Kind::Connections { rate }, _) => self.connections(proxy, rate).await,
             (Kind::Reloads, Some(many)) => self.reloads(proxy, many).await,

@@ -70,7 +70,7 @@ impl Bench {
     }
 
     /// Waits until the proxy is idle.
-    async fn quiet(&self, proxy: &Running) -> Result<(), Fault> {
+    pub(super) async fn quiet(&self, proxy: &Running) -> Result<(), Fault> {
         let began = Instant::now();
         let mut before = proxy.tree.used()?;
         while began.elapsed() < AFTERMATH {

@@ -13,6 +13,7 @@ pub(crate) mod pings;
 pub(crate) mod probe;
 pub(crate) mod record;
 pub(crate) mod session;
+mod slow;
 pub(crate) mod steady;
 pub(crate) mod target;
 pub(crate) mod work;

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::Fault;
 use super::session::Session;
+use super::slow;
 use super::target::Target;
 use super::work::{connection, pull, push, site};
 
@@ -31,6 +32,10 @@ pub(crate) enum Steady {
     Uploads {
         connections: u64,
     },
+    /// A byte of a ClientHello in each second.
+    Slow {
+        connections: u64,
+    },
 }
 
 /// A load that runs. Dropping it ends it at once.
@@ -46,13 +51,14 @@ impl Steady {
         let mut clients = JoinSet::new();
         let (Self::Connections { at_once: count }
         | Self::Downloads { connections: count }
-        | Self::Uploads { connections: count }) = self;
+        | Self::Uploads { connections: count }
+        | Self::Slow { connections: count }) = self;
         for number in 0..count {
             let (client, target) = (target.client()?, target.clone());
             let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
             let name = site(&target, number).name.clone();
             let mut session = match self {
-                Self::Connections { .. } => None,
+                Self::Connections { .. } | Self::Slow { .. } => None,
                 _ => Some(Session::open(&target, &client, name, true).await?),
             };
             clients.spawn(async move {
@@ -60,6 +66,7 @@ impl Steady {
                     let units = match (self, &mut session) {
                         (Self::Downloads { .. }, Some(session)) => pull(session, ORDER, PIECE).await?,
                         (Self::Uploads { .. }, Some(session)) => push(session, ORDER, RECORD).await?,
+                        (Self::Slow { .. }, _) => slow::connection(&target, &stop).await.map(|()| 1)?,
                         _ => connection(&target, &client, number, false).await.map(|()| 1)?,
                     };
                     done.fetch_add(units, Ordering::Relaxed);

@@ -16,7 +16,14 @@ fn names_of_rows_of_latency_are_unique_and_no_others() {
     names.extend(all(false).into_iter().map(|row| row.name));
     let unique: std::collections::BTreeSet<&String> = names.iter().collect();
     assert_eq!(unique.len(), names.len(), "{names:?}");
-    for name in ["beside-handshakes", "beside-reload", "goodput-5x", "latency-ping-1000", "latency-connections-500"] {
+    for name in [
+        "beside-handshakes",
+        "beside-reload",
+        "crowd-8000",
+        "goodput-5x",
+        "latency-ping-1000",
+        "latency-connections-500",
+    ] {
         assert!(unique.contains(&name.to_owned()), "{name} is missing in {names:?}");
     }
 }
