@@ -85,7 +85,12 @@ pub fn error_in(object: &Value) -> Option<&Value> {
 
 /// A problem document in words: its type, its detail, its subproblems with the names they are about.
 pub fn words(problem: &Value) -> String {
-    let text = |object: &Value, key: &str| object.get(key).and_then(Value::as_str).map(|text| short(text).to_owned());
+    let text = |object: &Value, key: &str| {
+        let text = short(object.get(key)?.as_str()?.trim());
+        // One line, whatever was sent.
+        let line = || text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect::<String>();
+        (!text.is_empty()).then(line)
+    };
     let one = |object: &Value| {
         let kind = text(object, "type");
         let detail = text(object, "detail").or_else(|| text(object, "title"));
@@ -180,9 +185,11 @@ mod tests {
 
     #[test]
     fn whatever_a_server_sends_becomes_words_of_bounded_length() {
-        for odd in [json!(null), json!([]), json!({ "type": 5, "detail": [], "subproblems": {} }), json!("x")] {
+        let empty = json!({ "type": "", "detail": " \n" });
+        for odd in [json!(null), json!([]), json!({ "type": 5, "detail": [], "subproblems": {} }), json!("x"), empty] {
             assert_eq!(words(&odd), "a problem without type and detail");
         }
+        assert_eq!(words(&json!({ "type": "", "detail": "", "title": "so\nbusy" })), "so busy");
         let long = json!({ "detail": "ä".repeat(5000), "subproblems": vec![json!({ "detail": "x" }); 5000] });
         assert!(words(&long).chars().count() < 1200, "{}", words(&long).len());
         assert!(words(&long).ends_with("and 4990 more"));

@@ -97,6 +97,8 @@ pub(crate) fn agree(script: &[Item], ours: &Verdict, theirs: &Verdict) -> Result
             Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => true,
             // The version in the header is authenticated (RFC 8446 section 5.2).
             Error::DecryptError => tampered,
+            // Ours refuses by the type, before the rest of the header is there.
+            Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec) => tampered,
             // rustls does not count empty records of other types as a row.
             Error::PeerMisbehaved(
                 PeerMisbehaved::TooManyEmptyFragments | PeerMisbehaved::TooManyRenegotiationRequests,

@@ -64,6 +64,7 @@ fn faults() -> Vec<Fault> {
     vec![
         ("no TLS", None, raw(b"GET / HTTP/1.0\r\n\r\n"), Some(Alert::UnexpectedMessage)),
         ("not its version", None, raw(&[23, 2, 0, 0, 30]), Some(Alert::DecodeError)),
+        ("the type of a change_cipher_spec alone", None, raw(&[20, 0]), Some(Alert::UnexpectedMessage)),
         ("too long", tls13, raw(&[23, 3, 3, 0x41, 1]), Some(Alert::RecordOverflow)),
         ("too long", tls12, raw(&[23, 3, 3, 0x48, 1]), Some(Alert::RecordOverflow)),
         (
