@@ -45,17 +45,34 @@ impl Unfinished {
     /// byte, and cannot take this for the end of the data.
     pub async fn reset_after_delivery(mut self) {
         self.finished = false;
+        self.delivered().await;
+    }
+
+    /// Waits until the kernel has sent what was written, then closes in the ordinary way; after 5 seconds, resets: what a
+    /// peer does not read would stay in the kernel for minutes, where no limit counts it.
+    pub async fn finish_after_delivery(mut self) {
+        self.finished = false;
+        self.finished = self.delivered().await;
+    }
+
+    /// Whether the kernel has sent what was written, within 5 seconds.
+    async fn delivered(&self) -> bool {
         // With TCP_NOTSENT_LOWAT at 1, "writable" means that nothing waits to be sent (tcp(7)).
         if SockRef::from(&self.stream).set_tcp_notsent_lowat(1).is_err() {
-            return;
+            // Not TCP: what was written is with the peer.
+            return true;
         }
         let give_up = Instant::now() + DELIVERY;
         // Polled, since tokio remembers that the socket was writable before the option was set.
         let mut pause = Duration::from_micros(200);
-        while !socket::is_writable(&self.stream) && Instant::now() < give_up {
+        while !socket::is_writable(&self.stream) {
+            if Instant::now() >= give_up {
+                return false;
+            }
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(50));
         }
+        true
     }
 }
 

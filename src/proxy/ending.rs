@@ -45,6 +45,8 @@ pub struct Closing {
 pub enum Farewell {
     /// An ordinary, immediate close.
     Close,
+    /// An ordinary close as soon as the kernel has sent what was written; a reset if it cannot, since the peer does not read.
+    Finish,
     /// The end of what we send. What the peer still sends is read for a bounded time: closing with unread bytes would
     /// send a reset, which can overtake what was sent before.
     Shut,
@@ -66,7 +68,7 @@ impl Farewell {
     pub fn alert(&self) -> Option<AlertDescription> {
         match self {
             Self::Alert(description) | Self::Notice(description) => Some(*description),
-            Self::Close | Self::Shut | Self::Words(_) | Self::Reset | Self::Deliver(_) => None,
+            Self::Close | Self::Finish | Self::Shut | Self::Words(_) | Self::Reset | Self::Deliver(_) => None,
         }
     }
 }

@@ -26,6 +26,7 @@ fn leave(peer: Unfinished, farewell: Farewell) -> Option<Goodbye> {
     match farewell {
         Farewell::Close => peer.finish(),
         Farewell::Reset => peer.reset(),
+        Farewell::Finish => return Some(Box::pin(peer.finish_after_delivery())),
         Farewell::Shut => return Some(Box::pin(last_words(peer, []))),
         Farewell::Alert(description) => return Some(Box::pin(last_words(peer, alert::plaintext(description)))),
         Farewell::Notice(description) => {

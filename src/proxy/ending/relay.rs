@@ -19,11 +19,11 @@ impl Ending {
             End::BackendBadRecord { last_words, .. } => (Farewell::Shut, Farewell::Deliver(last_words)),
             End::BackendClosedEarly => (Farewell::Shut, Farewell::Close),
             End::ClientBadRecord { last_words, .. } => (Farewell::Words(last_words), DELIVER),
-            End::ClientTruncated
-            | End::ClientReset { ended: false }
-            | End::ClientAlert(_)
-            | End::IdleTimeout
-            | End::HalfClosedTimeout => (Farewell::Close, DELIVER),
+            End::ClientTruncated | End::ClientReset { ended: false } | End::ClientAlert(_) => {
+                (Farewell::Close, DELIVER)
+            }
+            // A client that reads has everything by now. One that does not read may have stopped the relay.
+            End::IdleTimeout | End::HalfClosedTimeout => (Farewell::Finish, DELIVER),
             End::BackendDown => (Farewell::Close, Farewell::Reset),
             // What waits for either peer is memory, also in the kernel: a reset frees it.
             End::MemoryStalled => (Farewell::Reset, Farewell::Reset),

@@ -207,7 +207,7 @@ fn without_a_server() -> Vec<Row> {
 type Relayed = (End, Outcome, &'static str, [Farewell; 2], [Farewell; 2]);
 
 fn after_a_relay() -> Vec<Relayed> {
-    use Farewell::{Close, Deliver, Reset, Shut, Words};
+    use Farewell::{Close, Deliver, Finish, Reset, Shut, Words};
     let nothing = || Deliver(Vec::new());
     let cut = || [Reset, nothing()];
     let of_client = End::ClientBadRecord { reason: "e".into(), last_words: words() };
@@ -232,8 +232,8 @@ fn after_a_relay() -> Vec<Relayed> {
         ),
         (of_backend, Outcome::BackendBadRecord, "f", [Shut, Deliver(words())], cut()),
         (End::KeysExhausted("g".into()), Outcome::KeysExhausted, "g", [Shut, Reset], cut()),
-        (End::IdleTimeout, Outcome::IdleTimeout, "", [Close, nothing()], cut()),
-        (End::HalfClosedTimeout, Outcome::HalfClosedTimeout, "", [Close, nothing()], cut()),
+        (End::IdleTimeout, Outcome::IdleTimeout, "", [Finish, nothing()], cut()),
+        (End::HalfClosedTimeout, Outcome::HalfClosedTimeout, "", [Finish, nothing()], cut()),
         (End::BackendDown, Outcome::BackendDown, "", [Close, Reset], [Reset, Reset]),
         (End::MemoryStalled, Outcome::MemoryStalled, "", [Reset, Reset], [Reset, Reset]),
     ]

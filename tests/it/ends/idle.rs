@@ -1,12 +1,13 @@
 //! `idle_timeout` ends connections on which nothing moves, and no others.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
 use crate::support::by_hand::ByHand;
 use crate::support::client::{Ending, Tls, drain};
+use crate::support::procfs::eventually;
 use crate::support::stage::{Lines, Stage};
 
 #[test]
@@ -50,6 +51,37 @@ fn a_client_that_does_not_read_its_answer_is_cut() {
         let (client, mut server) = stage.joined(&backend, tls);
         while server.write_all(&[7; 100_000]).is_ok() {}
         assert_eq!(stage.outcome(client.close()), "idle_timeout", "{tls:?}");
+    }
+}
+
+#[test]
+fn what_a_client_does_not_read_does_not_stay_in_the_kernel() {
+    let backend = ByHand::new();
+    let stage = short(&backend, "300ms");
+    let clients = Tls::BOTH.map(|tls| {
+        let (client, mut server) = stage.joined(&backend, tls);
+        while server.write_all(&[7; 100_000]).is_ok() {}
+        client
+    });
+    for client in clients {
+        let port = client.port();
+        // After an ordinary close, the kernel would go on trying for minutes.
+        let error = eventually("a reset", || client.tcp.take_error().unwrap());
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        assert_eq!(stage.outcome(port), "idle_timeout");
+    }
+}
+
+#[test]
+fn a_client_that_has_read_all_gets_an_ordinary_end() {
+    let backend = ByHand::new();
+    let stage = short(&backend, "300ms");
+    for tls in Tls::BOTH {
+        let (mut client, mut server) = stage.joined(&backend, tls);
+        server.write_all(&[7; 100_000]).unwrap();
+        assert_eq!(client.read_exact(100_000), [7; 100_000]);
+        assert_eq!(client.read_to_end(), (Vec::new(), Ending::Fin), "{tls:?}");
+        assert_eq!(stage.outcome(client.close()), "idle_timeout");
     }
 }
 
