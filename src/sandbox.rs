@@ -18,9 +18,11 @@ use crate::rights::{Capabilities, Left};
 use crate::state;
 
 mod filter;
+pub mod floor;
 pub mod foreseen;
 mod offer;
 pub mod plan;
+pub mod risks;
 mod ruleset;
 
 use plan::Plan;
@@ -94,7 +96,9 @@ pub fn enter(process: &Process, user: Option<&Ids>, plan: &Plan) -> Result<Enter
         Sandbox::Auto => confined(plan, entered),
         Sandbox::Require if others > 0 => Err(Error::Threads(others)),
         Sandbox::Require => {
-            let entered = confined(plan, entered)?;
+            let mut entered = confined(plan, entered)?;
+            let is_open = entered.files.as_ref().is_some_and(|files| files.abstract_sockets);
+            entered.lacking.extend(is_open.then_some("abstract Unix sockets, since NOTIFY_SOCKET is one"));
             if entered.lacking.is_empty() { Ok(entered) } else { Err(Error::NotOffered(entered.lacking)) }
         }
     }
@@ -126,10 +130,17 @@ impl Entered {
         self.files.is_some()
     }
 
+    /// Whether files or system calls are open though they should not be.
+    fn is_open(&self) -> bool {
+        !self.is_off && (self.files.is_none() || !self.calls || self.others > 0)
+    }
+
     /// Logs what was given up, and what of the plan does not exist.
     pub fn log(&self, plan: &Plan) {
-        if self.left.is_some() {
-            tracing::info!("{self}");
+        match self.left {
+            Some(_) if self.is_open() => tracing::warn!("{self}"),
+            Some(_) => tracing::info!("{self}"),
+            None => {}
         }
         if self.restricts_files() {
             for absent in plan.absent() {

@@ -4,15 +4,14 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::acme::settings::Publisher;
 use crate::cli::answer::exit::FAILED;
 use crate::cli::answer::print::complain;
 use crate::config;
 use crate::config::validate::Config;
 use crate::monitor::{self, Allowed, Ids, Monitor, process};
 use crate::net::endpoint::Endpoint;
-use crate::passphrase::Source;
 use crate::rights;
+use crate::sandbox::floor::Floor;
 
 pub(super) fn monitor() -> ExitCode {
     match process::run(look_up) {
@@ -24,13 +23,19 @@ pub(super) fn monitor() -> ExitCode {
     }
 }
 
-/// Starts the monitor, where the process is to give up rights.
-pub(super) fn start(config: &Config, path: &Path, user: Option<&rights::ids::Ids>) -> io::Result<Option<Monitor>> {
+/// Starts the monitor, where the process is to give up rights. `file` is that of the configuration, if the monitor may read it
+/// again.
+pub(super) fn start(
+    config: &Config,
+    file: Option<&Path>,
+    user: Option<&rights::ids::Ids>,
+) -> io::Result<Option<Monitor>> {
+    let floor = Floor::of(&config.process, user).to_string();
     if !config.process.gives_up_rights() {
         return Ok(None);
     }
     let user = user.map(|user| Ids { uid: user.uid, gid: user.gid });
-    let monitor = Monitor::start(allowed(config), path, user)?;
+    let monitor = Monitor::start(allowed(config), file, user, &floor)?;
     monitor::share(&monitor);
     Ok(Some(monitor))
 }
@@ -49,14 +54,5 @@ fn allowed(config: &Config) -> Allowed {
     let http_01 = authorities.iter().flat_map(|authority| &authority.http);
     // Sockets that the service manager passes need not be bound.
     let addresses = listeners.chain(admin).chain(http_01).filter_map(Endpoint::address).cloned();
-    let publishers = authorities.iter().filter_map(|authority| match &authority.dns {
-        Some(Publisher::Program(path)) => Some(path.clone()),
-        Some(Publisher::Update(_)) | None => None,
-    });
-    let of_listeners = config.listeners.iter().flat_map(|listener| listener.sources());
-    let of_backends = config.backends.iter().filter_map(|backend| backend.tls.as_ref()?.certificate.as_ref());
-    let sources = of_listeners.chain(config.admin.sources()).chain(of_backends);
-    let own = sources.filter_map(|source| source.value.passphrase());
-    let passphrases = config.keys.passphrases.iter().chain(own).filter_map(Source::program).map(Path::to_owned);
-    Allowed { addresses: addresses.collect(), programs: publishers.chain(passphrases).collect() }
+    Allowed { addresses: addresses.collect(), programs: config.programs() }
 }

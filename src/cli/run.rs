@@ -9,14 +9,18 @@ use crate::cli::answer::exit::{CUT, FAILED};
 use crate::cli::answer::print::complain;
 use crate::cli::monitor;
 use crate::config;
+use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::files;
+use crate::monitor::successor;
 use crate::observe::log;
 use crate::reload::build::Origin;
 use crate::reload::job::Job;
 use crate::rights::ids::Ids;
 use crate::sandbox;
+use crate::sandbox::floor::Floor;
 use crate::sandbox::plan::Plan;
+use crate::sandbox::risks;
 use crate::server::{Activated, Signals};
 use crate::server::{Ended, Server, StartError};
 
@@ -34,11 +38,13 @@ pub(super) fn run(path: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
-    let Loaded { origin, config, user, plan } = match load(path, &mut signals) {
+    let Loaded { origin, config, user, plan, risks, owners } = match load(path, &mut signals) {
         Ok(loaded) => loaded,
         Err(error) => return failed(path, &error),
     };
-    let monitor = match monitor::start(&config, path, user.as_ref()) {
+    // A process that can change what its successors obey would get back what it gives up.
+    let again = matches!(origin, Origin::File(_)) && (user.is_none() || risks.is_empty());
+    let monitor = match monitor::start(&config, again.then_some(path), user.as_ref()) {
         Ok(monitor) => monitor,
         Err(error) => {
             complain(&format!("cannot start the process that keeps the rights of the start: {error}"));
@@ -57,6 +63,12 @@ pub(super) fn run(path: &Path) -> ExitCode {
     // Dropped last: that writes the lines which still wait.
     let _flush = log::start(config.log.level);
     entered.log(&plan);
+    risks.iter().chain(&owners).for_each(|risk| tracing::warn!("{risk}"));
+    if !again && !risks.is_empty() {
+        tracing::warn!(
+            "therefore no upgrade in place, and no address or program that the configuration does not name now"
+        );
+    }
     let confined = entered.restricts_files().then(|| Arc::new(plan));
     let started = Server::start(origin, config, monitor, activated, confined, &mut signals);
     let ended = started.map(|server| {
@@ -78,6 +90,10 @@ struct Loaded {
     user: Option<Ids>,
     /// What it will be able to use.
     plan: Plan,
+    /// Warnings about files that the process itself could change, although its successors obey them.
+    risks: Vec<String>,
+    /// Warnings about files that others could change.
+    owners: Vec<String>,
 }
 
 fn load(path: &Path, signals: &mut Signals) -> Result<Loaded, StartError> {
@@ -86,18 +102,30 @@ fn load(path: &Path, signals: &mut Signals) -> Result<Loaded, StartError> {
         let config = config::load(&path)?;
         // Here, since a system may ask a server for its users.
         let user = sandbox::user(&config.process).map_err(|error| vec![error])?;
+        floor_is_kept(&config, user.as_ref()).map_err(|error| vec![error])?;
         sandbox::prepare(&config, user.as_ref()).map_err(|error| vec![error])?;
         // A pipe cannot be read again for a reload.
         let is_read_once = files::pipe::is_read_once(&path);
-        let plan = Plan::of(&config, Some(path.as_path()).filter(|_| !is_read_once));
+        let file = Some(path.as_path()).filter(|_| !is_read_once);
+        let plan = Plan::of(&config, file);
+        let own = successor::own_path().ok();
+        let obeyed: Vec<_> = file.map(Path::to_owned).into_iter().chain(config.programs()).chain(own).collect();
+        let (risks, owners) = (risks::of_plan(&plan, &obeyed), risks::of_owners(&obeyed));
         let origin = if is_read_once { Origin::Once(path) } else { Origin::File(path) };
-        Ok(Loaded { origin, config, user, plan })
+        Ok(Loaded { origin, config, user, plan, risks, owners })
     };
     let mut job = Job::start("start", work).map_err(StartError::Worker)?;
     match signals.wait_for(&mut job) {
         Some(loaded) => loaded.map_err(StartError::Lost)?.map_err(StartError::Config),
         None => Err(StartError::Stopped),
     }
+}
+
+/// Whether this process, if it takes over, gives up what the one before it gave up.
+fn floor_is_kept(config: &Config, user: Option<&Ids>) -> Result<(), ConfigError> {
+    let Some(text) = successor::floor() else { return Ok(()) };
+    let error = |message| ConfigError { path: "process".into(), position: None, message };
+    Floor::parse(&text).map_err(error)?.is_kept_by(&Floor::of(&config.process, user))
 }
 
 /// Reports why the start failed, and returns the exit code.

@@ -29,6 +29,7 @@ pub mod state;
 
 mod paths;
 mod policy;
+mod programs;
 mod resolver;
 mod wording;
 

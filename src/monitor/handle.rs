@@ -16,12 +16,12 @@ use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::time::timeout;
 
-use crate::files::pipe;
 use crate::monitor::allowed::{Allowed, Ids};
 use crate::monitor::channel::{self, Packet};
 use crate::monitor::message::{Answer, Item, Request};
 use crate::monitor::program::Output;
 use crate::monitor::started::Started;
+use crate::monitor::successor;
 use crate::net::address::Address;
 use crate::net::listen::{FileId, Handed};
 use crate::net::socket;
@@ -39,11 +39,11 @@ struct Inner {
 impl Monitor {
     /// Starts the monitor: this program once more, with the rights that this process has now. `allowed` is what it does
     /// without reading the configuration again; `user` is who owns Unix sockets, and as whom programs run. A successor gets
-    /// the arguments of this process. It does not wait until the monitor is ready.
-    pub fn start(allowed: Allowed, config: &Path, user: Option<Ids>) -> io::Result<Self> {
+    /// the arguments of this process; none is started without `config`, the file that the monitor reads again. `floor` is what it has to give up at least. It does not wait until the monitor is ready.
+    pub fn start(allowed: Allowed, config: Option<&Path>, user: Option<Ids>, floor: &str) -> io::Result<Self> {
         // A link to the very file that runs, also where it was replaced since.
         let arguments = std::env::args_os().skip(1).collect();
-        Self::start_program(Path::new("/proc/self/exe"), arguments, allowed, config, user)
+        Self::start_program(Path::new("/proc/self/exe"), arguments, allowed, config, user, floor)
     }
 
     /// The same with another program file, and with these arguments for a successor.
@@ -51,17 +51,21 @@ impl Monitor {
         program: &Path,
         arguments: Vec<OsString>,
         allowed: Allowed,
-        config: &Path,
+        config: Option<&Path>,
         user: Option<Ids>,
+        floor: &str,
     ) -> io::Result<Self> {
         let (channel, theirs) = channel::pair()?;
         // A monitor that reads nothing must not hold up this process for ever.
         set_socket_timeout(&channel, Timeout::Send, Some(PATIENCE))?;
-        let process = Command::new(program).arg0("tlsgate").arg(VERB).stdin(Stdio::from(theirs)).spawn()?;
+        let process = {
+            let mut command = Command::new(program);
+            // Successors inherit it from the monitor, out of reach of the serving process.
+            command.arg0("tlsgate").arg(VERB).env(successor::FLOOR, floor).stdin(Stdio::from(theirs)).spawn()?
+        };
         let monitor = Self(Arc::new(Inner { channel, process: Mutex::new(process) }));
         let arguments = arguments.into_iter().map(Item::Argument);
-        // A pipe cannot be read again.
-        let configuration = (!pipe::is_read_once(config)).then(|| Item::Configuration(config.to_owned()));
+        let configuration = config.map(|config| Item::Configuration(config.to_owned()));
         let addresses = allowed.addresses.into_iter().map(Item::Address);
         let programs = allowed.programs.into_iter().map(Item::Program);
         let items = arguments.chain(configuration).chain(user.map(Item::User)).chain(addresses).chain(programs);

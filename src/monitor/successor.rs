@@ -32,6 +32,15 @@ pub fn is_this_one() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }
 
+/// What this successor has to give up at least. `None` where the process before it gave up nothing.
+pub fn floor() -> Option<String> {
+    let floor = is_this_one().then(|| std::env::var_os(FLOOR)).flatten()?;
+    Some(floor.to_string_lossy().into_owned())
+}
+
+/// The environment variable of the monitor, and so of successors, that says what a successor has to give up at least.
+pub(super) const FLOOR: &str = "TLSGATE_FLOOR";
+
 /// What the service manager has set for the first process only: the sockets that it has passed, which the successor receives
 /// on the channel, and whose watchdog it is (sd_watchdog_enabled(3)), which the successor's is from then on.
 const NOT_FOR_OTHERS: [&str; 5] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "WATCHDOG_PID"];

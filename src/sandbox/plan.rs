@@ -109,7 +109,8 @@ fn needed(want: &Want, links: &mut Links) -> Option<(PathBuf, Access)> {
         // It is made if it does not exist.
         Need::State => Some((leads.end.unwrap_or_else(|| want.path.clone()), Access::Change)),
         Need::Socket if want.key.starts_with("admin") => None,
-        Need::Socket => Some((leads.lasts.into_iter().next()?, Access::Remove)),
+        // In a folder of the whole system, the monitor removes it.
+        Need::Socket => Some((leads.lasts.into_iter().find(|folder| is_own(folder))?, Access::Remove)),
         // What the admin server cannot write to, it can serve all the same.
         Need::Folder | Need::Log | Need::Anything => None,
     }
@@ -146,8 +147,10 @@ impl Draft {
                         let folders = leads
                             .lasts
                             .iter()
-                            .filter(|folder| !folder.starts_with("/proc") && **folder != Path::new("/dev"));
+                            .filter(|folder| is_own(folder) || OF_LOGS.iter().any(|logs| *folder == Path::new(logs)));
                         folders.for_each(|folder| self.place(folder, Access::Append, key));
+                        // In another one, only the file itself.
+                        end.iter().for_each(|file| self.place(file, Access::Append, key));
                     }
                 }
                 // /dev/stdout, say: the last link leads to something without a name.
@@ -155,7 +158,10 @@ impl Draft {
                     self.place(&want.path, Access::Append, key);
                 }
             }
-            (Need::Socket, _) => leads.lasts.iter().for_each(|folder| self.place(folder, Access::Remove, key)),
+            (Need::Socket, _) => {
+                let own = leads.lasts.iter().filter(|folder| is_own(folder));
+                own.for_each(|folder| self.place(folder, Access::Remove, key));
+            }
             (Need::State, None) => {
                 self.places.entry((want.path.clone(), Access::Change)).or_default().insert(want.key.clone());
             }
@@ -197,11 +203,12 @@ impl Draft {
             let real = leads.end.clone().unwrap_or_else(|| path.clone());
             let is_folder = kind.is_dir() || kind.is_symlink() && real.is_dir();
             match kind.is_symlink() {
+                true if is_folder && !is_own(&real) => {}
                 true if is_folder => self.place(&real, Access::Read, Some(&want.key)),
                 true => self.linked(&path, &leads, top, want),
                 false => {}
             }
-            if is_folder && depth > 0 {
+            if is_folder && depth > 0 && is_own(&real) {
                 self.folder(&real, if kind.is_symlink() { &real } else { top }, want, depth - 1);
             }
         }
@@ -303,6 +310,9 @@ const OF_THE_SYSTEM: &[&str] = &[
     "/var/spool",
     "/var/tmp",
 ];
+
+/// Folders of the whole system in which a log is made again after it was moved away.
+const OF_LOGS: &[&str] = &["/var/log", "/tmp", "/var/tmp", "/dev/shm"];
 
 const ADVICE: &str = "files that the configuration names are known from its start on: an upgrade in place (SIGUSR2), which \
                       nobody notices, or a restart makes it use the new configuration";

@@ -53,7 +53,8 @@ impl Scene {
         let path = folder.path().join("tlsgate.toml");
         fs::write(&path, config(named, "")).unwrap();
         let arguments = vec![OsString::from("version")];
-        let monitor = Monitor::start_program(Path::new(PROGRAM), arguments, allowed, &path, user).unwrap();
+        let monitor =
+            Monitor::start_program(Path::new(PROGRAM), arguments, allowed, Some(&path), user, "- - auto").unwrap();
         Self { monitor, folder }
     }
 

@@ -72,6 +72,16 @@ impl Grants {
         &self.arguments
     }
 
+    /// Whether a successor may be started. One whose configuration cannot be read again would read what it is given instead.
+    pub(super) fn successor(&self) -> Result<(), String> {
+        match self.configuration {
+            Some(_) => Ok(()),
+            None => Err("a successor has no configuration that can be read again (expected a file that the serving process cannot \
+                         change)"
+                .to_owned()),
+        }
+    }
+
     /// Whether a socket may listen there. The error names what was asked for, and what is expected.
     pub(super) async fn address(&self, address: &Address) -> Result<(), String> {
         if self.addresses.contains(address) {

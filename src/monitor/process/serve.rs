@@ -109,6 +109,10 @@ async fn run_program(grants: &Grants, reply: OwnedFd, path: &Path, arguments: &[
 
 /// Starts a successor, and waits until it has ended, so that it leaves no zombie.
 async fn start_successor(grants: &Grants, reply: OwnedFd, channel: OwnedFd) {
+    if let Err(reason) = grants.successor().and_then(|()| is_socket(&channel)) {
+        report(&reason);
+        return refuse(&reply, reason);
+    }
     let program = grants.own_path();
     let mut command = Command::from(successor::command(program, grants.arguments(), channel));
     let started = command.spawn();
@@ -134,6 +138,15 @@ async fn start_successor(grants: &Grants, reply: OwnedFd, channel: OwnedFd) {
     };
     if let Ok(status) = status {
         answer(reply.get_ref(), &Answer::Ended(status.into_raw()), None);
+    }
+}
+
+/// A successor whose configuration is standard input would read the text of whoever asks for it.
+fn is_socket(channel: &OwnedFd) -> Result<(), String> {
+    let kind = rustix::fs::fstat(channel).map(|is| rustix::fs::FileType::from_raw_mode(is.st_mode));
+    match kind {
+        Ok(rustix::fs::FileType::Socket) => Ok(()),
+        _ => Err("a successor needs a socket as its standard input".to_owned()),
     }
 }
 

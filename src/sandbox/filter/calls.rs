@@ -17,8 +17,8 @@ pub(super) fn rules() -> BTreeMap<u32, Rule> {
     let mut rules: BTreeMap<u32, Rule> = plain.map(|call| (number(*call), Rule::Allow)).collect();
     rules.extend(SINCE_424.iter().map(|call| (*call, Rule::Allow)));
     // As on a kernel without them: glibc then does it with calls whose arguments can be seen.
-    rules.extend([CLONE3, libc::SYS_pidfd_open].map(|call| (number(call), Rule::Fail(NOSYS))));
-    rules.extend(arguments(own).map(|(call, rule)| (number(call), rule)));
+    rules.extend([CLONE3, OPENAT2, libc::SYS_pidfd_open].map(|call| (number(call), Rule::Fail(NOSYS))));
+    rules.extend(arguments(own).into_iter().map(|(call, rule)| (number(call), rule)));
     rules
 }
 
@@ -28,7 +28,7 @@ pub(super) fn first() -> Vec<u32> {
 }
 
 /// Calls that are allowed with some arguments only.
-fn arguments(own: u32) -> [(c_long, Rule); 10] {
+fn arguments(own: u32) -> Vec<(c_long, Rule)> {
     let one_of = |argument, values: &[u32]| Rule::OneOf { argument, values: values.to_vec() };
     // PROT_EXEC: no code is loaded after the start.
     let no_code = Rule::Bits { argument: 2, mask: libc::PROT_EXEC.cast_unsigned(), value: 0 };
@@ -42,7 +42,17 @@ fn arguments(own: u32) -> [(c_long, Rule); 10] {
     // Not signals to the owner of a descriptor: the owner could be any process of this user.
     let signals = [libc::F_SETOWN, F_SETSIG, F_SETOWN_EX].map(i32::cast_unsigned);
     let names = [libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA, libc::PR_GET_DUMPABLE].map(i32::cast_unsigned);
-    [
+    // Landlock does not look at permissions: whoever runs a file with these bits gets the rights of its owner.
+    let no_set_id = |argument| Rule::Bits { argument, mask: libc::S_ISUID | libc::S_ISGID, value: 0 };
+    vec![
+        #[cfg(target_arch = "x86_64")]
+        (libc::SYS_chmod, no_set_id(1)),
+        #[cfg(target_arch = "x86_64")]
+        (libc::SYS_open, no_set_id(2)),
+        (libc::SYS_openat, no_set_id(3)),
+        (libc::SYS_fchmod, no_set_id(1)),
+        (libc::SYS_fchmodat, no_set_id(2)),
+        (FCHMODAT2, no_set_id(2)),
         (libc::SYS_mmap, no_code.clone()),
         (libc::SYS_mprotect, no_code),
         (libc::SYS_clone, thread),
@@ -105,8 +115,6 @@ const FILES: &[c_long] = &[
     libc::SYS_faccessat,
     libc::SYS_fadvise64,
     libc::SYS_fallocate,
-    libc::SYS_fchmod,
-    libc::SYS_fchmodat,
     libc::SYS_fdatasync,
     libc::SYS_flock,
     libc::SYS_fstat,
@@ -122,7 +130,6 @@ const FILES: &[c_long] = &[
     libc::SYS_lseek,
     libc::SYS_mkdirat,
     libc::SYS_newfstatat,
-    libc::SYS_openat,
     libc::SYS_pipe2,
     libc::SYS_ppoll,
     libc::SYS_pread64,
@@ -214,7 +221,6 @@ const FACTS: &[c_long] = &[
 #[cfg(target_arch = "x86_64")]
 const OLD: &[c_long] = &[
     libc::SYS_access,
-    libc::SYS_chmod,
     libc::SYS_dup2,
     libc::SYS_epoll_create,
     libc::SYS_eventfd,
@@ -224,7 +230,6 @@ const OLD: &[c_long] = &[
     libc::SYS_link,
     libc::SYS_lstat,
     libc::SYS_mkdir,
-    libc::SYS_open,
     libc::SYS_pause,
     libc::SYS_pipe,
     libc::SYS_poll,
@@ -242,10 +247,12 @@ const OLD: &[c_long] = &[
 const OLD: &[c_long] = &[];
 
 /// Calls that are newer than the C library's headers, by number, which is the same on each architecture: close_range,
-/// openat2, faccessat2, epoll_pwait2, futex_waitv, fchmodat2, futex_wake, futex_wait, futex_requeue.
-const SINCE_424: &[u32] = &[436, 437, 439, 441, 449, 452, 454, 455, 456];
+/// faccessat2, epoll_pwait2, futex_waitv, futex_wake, futex_wait, futex_requeue.
+const SINCE_424: &[u32] = &[436, 439, 441, 449, 454, 455, 456];
 
 const CLONE3: c_long = 435;
+const OPENAT2: c_long = 437;
+const FCHMODAT2: c_long = 452;
 
 /// CLONE_NEWNS and all others (clone(2)).
 const NAMESPACES: i32 = libc::CLONE_NEWNS
@@ -300,6 +307,6 @@ mod tests {
             assert_eq!(rules.get(&number(call)), None, "{call}");
         }
         let fails: Vec<_> = rules.values().filter(|rule| matches!(rule, Rule::Fail(error) if *error != PERM)).collect();
-        assert_eq!(fails.len(), 2);
+        assert_eq!(fails.len(), 3);
     }
 }

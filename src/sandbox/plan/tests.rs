@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config;
+use crate::sandbox::risks;
 
 /// Folders and files in a place of their own.
 struct Scene {
@@ -139,6 +140,32 @@ fn a_folder_of_the_whole_system_is_not_opened_for_one_file() {
         plan.includes(Path::new("/etc/passwd"), Access::Read)
             && !plan.includes(Path::new("/etc/passwd"), Access::Append)
     );
+}
+
+#[test]
+fn neither_a_log_nor_a_socket_nor_a_link_opens_a_folder_of_the_whole_system() {
+    let scene = Scene::new(&["conf", "certs"], &[], &[("/etc", "certs/evil"), ("/", "certs/all")]);
+    let top = "[admin]\nlisten = \"unix:/admin.sock\"\n[log]\naccess = \"/root/tlsgate.log\"";
+    let plan = scene.plan(top, "[\"../certs\"]");
+    let of = |path: &str| plan.places().iter().find(|place| place.path == Path::new(path));
+    for folder in ["/", "/root", "/etc"] {
+        assert_eq!(of(folder), None);
+    }
+    // Logs are moved away and made again.
+    let plan = scene.plan("[log]\naccess = \"/var/log/tlsgate.log\"", "[\"../certs\"]");
+    assert!(plan.includes(Path::new("/var/log"), Access::Append));
+}
+
+#[test]
+fn a_configuration_that_the_process_could_change_is_a_risk() {
+    let scene = Scene::new(&["conf", "certs"], &["conf/tlsgate.toml", "certs/publish.sh"], &[]);
+    let (file, program) = (scene.root.join("conf/tlsgate.toml"), scene.root.join("certs/publish.sh"));
+    let risks = |top: &str| risks::of_plan(&scene.plan(top, "\"../certs\""), &[file.clone(), program.clone()]);
+    assert_eq!(risks(""), [""; 0]);
+    let lines = risks("[log]\naccess = \"access.log\"");
+    assert!(lines.len() == 1 && lines[0].contains("tlsgate.toml") && lines[0].contains("log: access"), "{lines:?}");
+    let lines = risks("[admin]\nlisten = \"127.0.0.1:1\"");
+    assert!(lines.len() == 1 && lines[0].contains("publish.sh") && lines[0].contains("can change"), "{lines:?}");
 }
 
 #[test]

@@ -85,9 +85,13 @@ fn while_a_successor_runs_no_file_is_removed() {
     let (path, fifo) = (folder.path().join("main.sock"), folder.path().join("fifo"));
     // The successor waits for ever in a pipe that has no writer.
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let config = folder.path().join("tlsgate.toml");
+    fs::write(&config, "").unwrap();
     let address = format!("unix:{}", path.display());
     let arguments = vec!["run".into(), "-c".into(), fifo.clone().into()];
-    let monitor = Monitor::start_program(Path::new(PROGRAM), arguments, addresses(&[&address]), &fifo, None).unwrap();
+    let monitor =
+        Monitor::start_program(Path::new(PROGRAM), arguments, addresses(&[&address]), Some(&config), None, "- - auto")
+            .unwrap();
     let file = monitor.bind(&at(&address), 0o600).unwrap().file.unwrap();
     let (_ours, theirs) = UnixStream::pair().unwrap();
     let successor = monitor.start_successor(theirs.into()).unwrap();

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -55,10 +56,22 @@ fn the_admin_server_and_http_01_have_addresses_too() {
 #[test]
 fn a_configuration_from_a_pipe_is_not_read_again() {
     let allowed = addresses(&["127.0.0.1:0"]);
-    let monitor = Monitor::start_program(Path::new(PROGRAM), Vec::new(), allowed, Path::new("-"), None).unwrap();
+    let monitor = Monitor::start_program(Path::new(PROGRAM), Vec::new(), allowed, None, None, "- - auto").unwrap();
     assert!(monitor.bind(&at("127.0.0.1:0"), 0).is_ok());
     let error = monitor.bind(&at("127.0.0.2:0"), 0).unwrap_err().to_string();
+    // A successor would read what the serving process gives it as its configuration.
+    let (_ours, theirs) = UnixStream::pair().unwrap();
+    let refused = monitor.start_successor(theirs.into()).unwrap_err().to_string();
+    assert!(refused.contains("expected a file"), "{refused}");
     assert!(error.contains("127.0.0.2:0") && error.contains("cannot be read again"), "{error}");
+}
+
+#[test]
+fn a_successor_gets_nothing_to_read_but_a_socket() {
+    let scene = Scene::new(&["127.0.0.1:0"], Allowed::default());
+    let file = tempfile::tempfile().unwrap();
+    let error = scene.monitor.start_successor(file.into()).unwrap_err().to_string();
+    assert!(error.contains("needs a socket"), "{error}");
 }
 
 #[test]

@@ -43,7 +43,9 @@ fn it_has_nothing_open_that_was_open_at_the_start() {
     let scene = Scene::new(&[], Allowed::default());
     let wrapper = script(scene.folder.path(), &format!("exec 7</etc/passwd 9</etc/group\nexec {PROGRAM} \"$@\"\n"));
     let path = scene.path("tlsgate.toml");
-    let monitor = Monitor::start_program(&wrapper, Vec::new(), addresses(&["127.0.0.1:0"]), &path, None).unwrap();
+    let monitor =
+        Monitor::start_program(&wrapper, Vec::new(), addresses(&["127.0.0.1:0"]), Some(&path), None, "- - auto")
+            .unwrap();
     monitor.bind(&at("127.0.0.1:0"), 0).unwrap();
     let open = fs::read_dir(format!("/proc/{}/fd", monitor.id())).unwrap();
     let open: Vec<_> = open.map(|entry| fs::read_link(entry.unwrap().path()).unwrap()).collect();

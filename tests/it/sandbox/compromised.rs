@@ -93,6 +93,23 @@ fn files(scene: &Scene, secret: &str, folder: &str) -> Vec<Call> {
     vec![
         works("read a certificate", libc::SYS_openat, open(&own("certs/a.crt"), libc::O_RDONLY)),
         works("append to the log", libc::SYS_openat, open(&own("logs/new.log"), libc::O_CREAT | libc::O_WRONLY)),
+        fails(
+            libc::EPERM,
+            "make a file that runs with the rights of its owner",
+            libc::SYS_openat,
+            json!([libc::AT_FDCWD, text(&own("logs/set.log")), libc::O_CREAT | libc::O_WRONLY, 0o4755]),
+        ),
+        works(
+            "close the log to others",
+            libc::SYS_fchmodat,
+            json!([libc::AT_FDCWD, text(&own("logs/new.log")), 0o600]),
+        ),
+        fails(
+            libc::EPERM,
+            "let others run it with the rights of its owner",
+            libc::SYS_fchmodat,
+            json!([libc::AT_FDCWD, text(&own("logs/new.log")), 0o4755]),
+        ),
         fails(libc::EACCES, "read a file outside", libc::SYS_openat, open(secret, libc::O_RDONLY)),
         fails(libc::EACCES, "read a folder outside", libc::SYS_openat, open(folder, libc::O_RDONLY)),
         fails(

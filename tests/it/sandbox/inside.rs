@@ -127,6 +127,26 @@ fn a_folder_from_outside_is_refused_and_an_upgrade_brings_it_in() {
     assert_given_up(&successor.0);
 }
 
+#[test]
+fn an_upgrade_gives_up_no_less_than_the_process_before_it() {
+    let scene = Scene::new("", &["certs"]);
+    let text = fs::read_to_string(scene.path(CONFIGURATION)).unwrap();
+    let mut weaker = vec![("[process]\n", "[process]\nsandbox = \"off\"\n", "process: sandbox: found \"off\"")];
+    weaker.extend(is_root().then_some(("user = \"nobody\"\n", "", "process: user: found none")));
+    for (from, to, refusal) in weaker {
+        fs::write(scene.path(CONFIGURATION), text.replace(from, to)).unwrap();
+        let done = scene.proxy.log().matches("no other process has taken over").count();
+        scene.proxy.signal("USR2");
+        let line = scene.proxy.log_line(refusal);
+        assert!(line.contains("only a restart keeps more rights"), "{line}");
+        // Until then, no other successor is started.
+        eventually("it goes on", || {
+            (scene.proxy.log().matches("no other process has taken over").count() > done).then_some(())
+        });
+        scene.served("certs.test");
+    }
+}
+
 /// Dropping it ends the process.
 struct Successor(String);
 
