@@ -72,7 +72,7 @@ impl Index {
     }
 
     /// The error is the end of a sentence about the file.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
         // First, since a later version may have other keys.
         #[derive(Deserialize)]
         struct Front {
@@ -94,7 +94,7 @@ impl Index {
         }
     }
 
-    pub(super) fn write(&self) -> Vec<u8> {
+    pub fn write(&self) -> Vec<u8> {
         // It has no maps, so it cannot fail.
         let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
         bytes.push(b'\n');
