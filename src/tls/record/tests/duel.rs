@@ -95,6 +95,9 @@ pub(crate) fn agree(script: &[Item], ours: &Verdict, theirs: &Verdict) -> Result
             Error::PeerMisbehaved(PeerMisbehaved::TooManyKeyUpdateRequests) => true,
             // The type in the header must be that of data (RFC 8446 section 5.2); rustls does not check it.
             Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => true,
+            // Ours refuses a header at its first byte that cannot be right, and the rest of it may never come.
+            Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec)
+            | Error::InvalidMessage(rustls::InvalidMessage::UnknownProtocolVersion) => tampered,
             // The version in the header is authenticated (RFC 8446 section 5.2).
             Error::DecryptError => tampered,
             // Ours refuses by the type, before the rest of the header is there.
