@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         body: body.to_vec().into(),
     };
     let trouble = Trouble::answered(&answer);
-    assert!(!trouble.message.is_empty() && trouble.message.len() < 10_000 && !trouble.message.contains('\n'));
+    assert!(!trouble.message.is_empty() && trouble.message.len() < 30_000 && !trouble.message.contains('\n'));
     if let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) {
         let _ = error_in(&value);
         assert!(!Trouble::of_problem(value).message.is_empty());

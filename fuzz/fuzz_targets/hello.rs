@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tlsgate::tls::wire::hello::{Hello, HelloError};
 use tlsgate::tls::wire::hello::reader::HelloReader;
+use tlsgate::tls::wire::hello::{Hello, HelloError};
 
 fuzz_target!(|data: &[u8]| {
     let whole = read(HelloReader::default(), std::iter::once(data));
