@@ -99,13 +99,18 @@ pub fn words(problem: &Value) -> String {
     };
     let mut all = one(problem);
     let subproblems = problem.get("subproblems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut left = subproblems.len();
     for sub in subproblems.iter().take(MOST_SUBPROBLEMS) {
+        if all.len() >= LONGEST_WORDS {
+            break;
+        }
+        left -= 1;
         let name = sub.get("identifier").and_then(|identifier| text(identifier, "value"));
         let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
         all += &format!("; {name}{}", one(sub));
     }
-    if subproblems.len() > MOST_SUBPROBLEMS {
-        all += &format!("; and {} more", subproblems.len() - MOST_SUBPROBLEMS);
+    if left > 0 {
+        all += &format!("; and {left} more");
     }
     all
 }
@@ -158,6 +163,9 @@ const LARGEST_PROBLEM: usize = 16 * 1024;
 
 const LONGEST_TEXT: usize = 1000;
 
+/// In bytes: no subproblem is added to so many.
+const LONGEST_WORDS: usize = 8 * 1024;
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -193,6 +201,10 @@ mod tests {
         let long = json!({ "detail": "ä".repeat(5000), "subproblems": vec![json!({ "detail": "x" }); 5000] });
         assert!(words(&long).chars().count() < 1200, "{}", words(&long).len());
         assert!(words(&long).ends_with("and 4990 more"));
+        let everywhere = json!({ "detail": "x".repeat(5000), "identifier": { "value": "y".repeat(5000) } });
+        let long = json!({ "detail": "x".repeat(5000), "subproblems": vec![everywhere; 12] });
+        assert!((7_000..12_000).contains(&words(&long).len()), "{}", words(&long).len());
+        assert!(words(&long).ends_with("; and 8 more"), "{}", words(&long));
     }
 
     #[test]
