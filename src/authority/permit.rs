@@ -25,12 +25,12 @@ impl Permitted {
         for text in texts {
             let text = text.as_ref();
             let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-            let name = text.strip_prefix('.').unwrap_or(text);
-            // Without the dot it is written as an address, and would be read as one.
-            let is_address = name.parse::<IpAddr>().is_ok();
-            match (range, Name::parse(name)) {
+            match (range, Name::parse(text.strip_prefix('.').unwrap_or(text))) {
                 (Ok(range), _) => permitted.ranges.push(range.trunc()),
-                (Err(_), Ok(Name::Exact(domain))) if !is_address => permitted.domains.push(domain),
+                // Without its dots an address is written as one, and would be read as one.
+                (Err(_), Ok(Name::Exact(domain))) if domain.parse::<IpAddr>().is_err() => {
+                    permitted.domains.push(domain)
+                }
                 _ => {
                     let message = format!("found {text:?}, expected a domain or a range of addresses to permit");
                     return Err(AuthorityError::Name(message));
@@ -126,7 +126,7 @@ mod tests {
             assert_eq!(permitted.allow_all(&name).is_ok(), may, "{name:?}");
         }
         assert!(Permitted::default().allow_all(&[Identity::parse("any.test", Purpose::Server).unwrap()]).is_ok());
-        for wrong in ["*.example.com", "a b", "10.0.0.0/99", "", ".10.0.0.1"] {
+        for wrong in ["*.example.com", "a b", "10.0.0.0/99", "", ".10.0.0.1", "10.0.0.1."] {
             assert!(Permitted::parse(&[wrong]).is_err(), "{wrong}");
         }
     }

@@ -148,7 +148,12 @@ impl Subject {
 }
 
 fn dns(text: &str) -> Result<Identity, AuthorityError> {
-    Name::parse(text).map(Identity::Dns).map_err(|error| AuthorityError::Name(error.to_string()))
+    match Name::parse(text) {
+        // An address with a dot behind it would be shown as one, and read as one.
+        Ok(Name::Exact(name)) if name.parse::<IpAddr>().is_ok() => Err(wrong(text, "a DNS name")),
+        Ok(name) => Ok(Identity::Dns(name)),
+        Err(error) => Err(AuthorityError::Name(error.to_string())),
+    }
 }
 
 fn email(text: &str) -> Result<Identity, AuthorityError> {
@@ -229,6 +234,14 @@ mod tests {
         {
             assert!(Identity::parse(text, Purpose::Client).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_is_no_dns_name() {
+        for text in ["10.1.2.3.", "dns:10.1.2.3", "dns:10.1.2.3."] {
+            assert!(Identity::parse(text, Purpose::Server).is_err(), "{text}");
+        }
+        assert!(Identity::parse("3.2.1.10.in-addr.arpa", Purpose::Server).is_ok());
     }
 
     #[test]
