@@ -24,6 +24,11 @@ impl Door {
         })
     }
 
+    /// Whether a file's permissions decide who may connect. An abstract socket (unix(7)), shown as `@name`, has none.
+    pub(in crate::admin) fn has_permissions(&self) -> bool {
+        matches!(self, Self::Unix(path) if !path.as_os_str().as_encoded_bytes().starts_with(b"@"))
+    }
+
     /// Whether it is not only on the loopback interface.
     pub(in crate::admin) fn is_open_to_others(&self) -> bool {
         matches!(self, Self::Tcp(address) if !address.ip().is_loopback())

@@ -80,7 +80,7 @@ pub(in crate::admin) fn host_refusal(caller: &Caller, request: &Parts, names: &[
 }
 
 /// Refuses a change without the right token or a client certificate; `judge` is the fingerprint of the requirements for
-/// these that are in force. On a Unix socket, the permissions of its file decide instead.
+/// these that are in force. Where a Unix socket has a file, its permissions decide instead.
 pub(in crate::admin) async fn change_refusal(
     caller: &Caller,
     headers: &HeaderMap,
@@ -88,7 +88,7 @@ pub(in crate::admin) async fn change_refusal(
     judge: Option<[u8; 32]>,
     readers: &Arc<Semaphore>,
 ) -> Option<Refusal> {
-    if matches!(*caller.door, Door::Unix(_)) {
+    if caller.door.has_permissions() {
         return None;
     }
     if let Some(presented) = caller.presented() {
@@ -182,6 +182,13 @@ mod tests {
         let _inside = runtime.enter();
         let door = Arc::new(Door::Tcp(door.parse().unwrap()));
         Caller::new(&Stream::unix(left).unwrap(), &Address::Unix(PathBuf::new()), door)
+    }
+
+    #[test]
+    fn only_the_file_of_a_unix_socket_takes_the_place_of_the_token() {
+        let unix = |path: &str| Door::Unix(PathBuf::from(path)).has_permissions();
+        assert!(unix("/run/tlsgate/admin.sock") && unix("admin.sock") && !unix("@admin"));
+        assert!(!Door::Tcp("127.0.0.1:1".parse().unwrap()).has_permissions());
     }
 
     fn refused(own: &str, host: &str, uri: &str) -> bool {
