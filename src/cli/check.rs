@@ -21,8 +21,6 @@ use crate::files;
 use crate::route::ways::Way;
 use crate::sandbox;
 use crate::sandbox::foreseen::Foreseen;
-use crate::sandbox::plan::Plan;
-use crate::sandbox::risks;
 use crate::snapshot::{Built, Snapshot, authority_files};
 use crate::state;
 use crate::tls::certificate::certified::Certificate;
@@ -84,26 +82,22 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
         errors.extend(directory.and_then(|folder| Some(folder.error(state::usable(&folder.value).err()?.to_string()))));
         errors.extend(authority_files::faults(&config));
         let again = Some(file.as_path()).filter(|file| !files::pipe::is_read_once(file));
-        let plan = if config.process.gives_up_rights() { Plan::of(&config, again) } else { Plan::default() };
-        let risks = {
-            let obeyed: Vec<_> = again.map(Path::to_owned).into_iter().chain(config.programs()).collect();
-            risks::of_plan(&plan, &obeyed)
-        };
         let process = sandbox::user(&config.process).and_then(|user| Foreseen::of(&config, user, again));
         errors.extend(process.as_ref().err().cloned());
         match Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now()) {
             Ok(built) if errors.is_empty() => {
                 let unknown = issuers::unknown(&config, &built.snapshot);
-                Ok((built, unknown, (process.ok(), risks)))
+                Ok((built, unknown, process.ok()))
             }
             Ok(_) => Err(errors),
             Err(more) => Err([errors, more].concat()),
         }
     });
     let report = match built {
-        Ok((Built { snapshot, warnings, failures, unusable, pending }, unknown, (process, risks))) => {
+        Ok((Built { snapshot, warnings, failures, unusable, pending }, unknown, process)) => {
             let unverified = unverified(&snapshot);
             let warnings = warnings.iter().chain(&failures).chain(&unknown.warnings).chain(&unverified);
+            let risks = process.iter().flat_map(|process| &process.risks).cloned();
             let warnings: Vec<String> = warnings.map(ToString::to_string).chain(risks).collect();
             let notes = pending.iter().chain(&unknown.notes).map(ToString::to_string).collect();
             let keys = snapshot.key_files();

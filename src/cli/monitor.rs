@@ -30,10 +30,10 @@ pub(super) fn start(
     file: Option<&Path>,
     user: Option<&rights::ids::Ids>,
 ) -> io::Result<Option<Monitor>> {
-    let floor = Floor::of(&config.process, user).to_string();
     if !config.process.gives_up_rights() {
         return Ok(None);
     }
+    let floor = Floor::of(&config.process, user).to_string();
     let user = user.map(|user| Ids { uid: user.uid, gid: user.gid });
     let monitor = Monitor::start(allowed(config), file, user, &floor)?;
     monitor::share(&monitor);

@@ -108,8 +108,7 @@ fn load(path: &Path, signals: &mut Signals) -> Result<Loaded, StartError> {
         let is_read_once = files::pipe::is_read_once(&path);
         let file = Some(path.as_path()).filter(|_| !is_read_once);
         let plan = Plan::of(&config, file);
-        let own = successor::own_path().ok();
-        let obeyed: Vec<_> = file.map(Path::to_owned).into_iter().chain(config.programs()).chain(own).collect();
+        let obeyed = risks::obeyed(&config, file);
         let (risks, owners) = (risks::of_plan(&plan, &obeyed), risks::of_owners(&obeyed));
         let origin = if is_read_once { Origin::Once(path) } else { Origin::File(path) };
         Ok(Loaded { origin, config, user, plan, risks, owners })

@@ -39,7 +39,8 @@ struct Inner {
 impl Monitor {
     /// Starts the monitor: this program once more, with the rights that this process has now. `allowed` is what it does
     /// without reading the configuration again; `user` is who owns Unix sockets, and as whom programs run. A successor gets
-    /// the arguments of this process; none is started without `config`, the file that the monitor reads again. `floor` is what it has to give up at least. It does not wait until the monitor is ready.
+    /// the arguments of this process, and has to give up `floor` at least; none is started without `config`, the file that the
+    /// monitor reads again. It does not wait until the monitor is ready.
     pub fn start(allowed: Allowed, config: Option<&Path>, user: Option<Ids>, floor: &str) -> io::Result<Self> {
         // A link to the very file that runs, also where it was replaced since.
         let arguments = std::env::args_os().skip(1).collect();
@@ -58,11 +59,10 @@ impl Monitor {
         let (channel, theirs) = channel::pair()?;
         // A monitor that reads nothing must not hold up this process for ever.
         set_socket_timeout(&channel, Timeout::Send, Some(PATIENCE))?;
-        let process = {
-            let mut command = Command::new(program);
-            // Successors inherit it from the monitor, out of reach of the serving process.
-            command.arg0("tlsgate").arg(VERB).env(successor::FLOOR, floor).stdin(Stdio::from(theirs)).spawn()?
-        };
+        let mut command = Command::new(program);
+        // Successors inherit the floor from the monitor, out of reach of the serving process.
+        command.arg0("tlsgate").arg(VERB).env(successor::FLOOR, floor).stdin(Stdio::from(theirs));
+        let process = command.spawn()?;
         let monitor = Self(Arc::new(Inner { channel, process: Mutex::new(process) }));
         let arguments = arguments.into_iter().map(Item::Argument);
         let configuration = config.map(|config| Item::Configuration(config.to_owned()));

@@ -54,23 +54,10 @@ impl Metrics {
     /// All metrics, at zero. Fails only if two metrics have the same name, which a test would show.
     pub fn new() -> Result<Self, prometheus::Error> {
         let all = &Registry::new_custom(Some("tlsgate".into()), None)?;
-        let shed = counters(
-            all,
-            "limits_shed_total",
-            "Connections refused or closed because memory, descriptors or places were short.",
-            ["reason"],
-        )?;
-        // A series that is absent cannot be compared with 0.
-        Outcome::SHED.iter().for_each(|reason| drop(shed.with([&reason.to_string()])));
         Ok(Self {
-            shed,
+            shed: shed(all)?,
             connections: counters(all, "connections_total", "Connections accepted.", ["listener"])?,
-            rejected: counters(
-                all,
-                "connections_rejected_total",
-                "Connections refused on accept.",
-                ["listener", "reason"],
-            )?,
+            rejected: counters(all, "connections_rejected_total", "Refused on accept.", ["listener", "reason"])?,
             closed: counters(
                 all,
                 "connections_closed_total",
@@ -253,6 +240,15 @@ const LIVES: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 28_800.0];
 
 /// Bounds for handshakes and connects, in seconds.
 const MOMENTS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// What was refused or closed for want of something, with a series for each reason: one that is absent cannot be compared
+/// with 0.
+fn shed(all: &Registry) -> Result<Counters<1>, prometheus::Error> {
+    let text = "Connections refused or closed because memory, descriptors or places were short.";
+    let shed = counters(all, "limits_shed_total", text, ["reason"])?;
+    Outcome::SHED.iter().for_each(|reason| drop(shed.with([&reason.to_string()])));
+    Ok(shed)
+}
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use crate::config::validate::Config;
 use crate::config::values::process::Sandbox;
 use crate::rights::ids::Ids;
 use crate::sandbox::plan::{Place, Plan};
-use crate::sandbox::{filter, offer, ruleset};
+use crate::sandbox::{filter, offer, risks, ruleset};
 
 /// What will be given up.
 #[derive(Debug, Serialize)]
@@ -23,6 +23,9 @@ pub struct Foreseen {
     files: Vec<Place>,
     /// What is named and does not exist.
     absent: Vec<String>,
+    /// Warnings about files that the process itself could change, although a start obeys them.
+    #[serde(skip)]
+    pub risks: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -51,6 +54,7 @@ impl Foreseen {
             seccomp,
             files: plan.places().to_vec(),
             absent: plan.absent().collect(),
+            risks: risks::of_plan(&plan, &risks::obeyed(config, file)),
         })
     }
 

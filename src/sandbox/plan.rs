@@ -129,7 +129,7 @@ struct Draft {
 impl Draft {
     fn add(&mut self, want: &Want) {
         let leads = self.links.of(&want.path);
-        let key = Some(want.key.as_str());
+        let (key, before) = (Some(want.key.as_str()), self.places.len());
         match (want.need, &leads.end) {
             (Need::File, _) => self.file(&leads, want),
             (Need::Certificates, Some(end)) if end.is_dir() => {
@@ -150,7 +150,13 @@ impl Draft {
                             .filter(|folder| is_own(folder) || OF_LOGS.iter().any(|logs| *folder == Path::new(logs)));
                         folders.for_each(|folder| self.place(folder, Access::Append, key));
                         // In another one, only the file itself.
-                        end.iter().for_each(|file| self.place(file, Access::Append, key));
+                        match end {
+                            Some(file) => self.place(file, Access::Append, key),
+                            None if self.places.len() == before && !want.path.exists() => {
+                                self.absent.push((want.key.clone(), want.path.clone()));
+                            }
+                            None => {}
+                        }
                     }
                 }
                 // /dev/stdout, say: the last link leads to something without a name.

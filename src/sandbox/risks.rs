@@ -5,9 +5,16 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::config::validate::Config;
 use crate::rights;
 use crate::sandbox::plan::Plan;
 use crate::sandbox::plan::access::Access;
+
+/// The files that a start with this configuration obeys: the configuration, unless it cannot be read again, the programs that it
+/// names, and tlsgate itself.
+pub fn obeyed(config: &Config, file: Option<&Path>) -> Vec<PathBuf> {
+    file.map(Path::to_owned).into_iter().chain(config.programs()).chain(std::env::current_exe()).collect()
+}
 
 /// A line for each file that the process itself can change with this plan, although a later start obeys it.
 pub fn of_plan(plan: &Plan, obeyed: &[PathBuf]) -> Vec<String> {

@@ -17,7 +17,8 @@ pub(crate) fn text(material: &Material, generation: u64) -> String {
     // Sessions by id are kept until they expire. They have to expire as fast as they come, or their tables would still grow
     // for the most of an hour, until they are full, and hide what leaks.
     let common = format!(
-        "ticket_lifetime = \"1m\"\nticket_rotation = \"1m\"\nlisten = \"127.0.0.1:0\"\npolicy = \"{policy}\"\ncertificates = [\"certs\"]\nbackend = \"plain\"\n\
+        "ticket_lifetime = \"1m\"\nticket_rotation = \"1m\"\n\
+         listen = \"127.0.0.1:0\"\npolicy = \"{policy}\"\ncertificates = [\"certs\"]\nbackend = \"plain\"\n\
          handshake_timeout = \"{handshake}s\"\nidle_timeout = \"15s\"\nhalf_close_timeout = \"15s\"\n"
     );
     let [plain, inner, through] = [&material.plain, &material.inner, &material.through].map(|servers| list(servers));
