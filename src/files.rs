@@ -3,15 +3,15 @@
 //! Whatever is at a path, reading it ends. Otherwise a FIFO without a writer, a device or an endless file would block
 //! the reader forever.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat};
 use zeroize::Zeroizing;
 
 mod bounded;
+pub mod opening;
 pub mod pipe;
 pub mod progress;
 
@@ -47,11 +47,8 @@ pub fn read(path: &Path, largest: u64) -> io::Result<Contents> {
     progress::begin(path)?;
     let is = fs::metadata(path)?;
     expect_regular(&is)?;
-    // It can be replaced at this moment: so O_NONBLOCK, with which not even a FIFO blocks, and a second check.
-    // O_NOCTTY: a terminal must not become the controlling terminal of this process.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
-    read_opened(&opened.map_err(|error| outside(path, error, Access::READ_OK))?, largest)
+    // It can be replaced at this moment: so it is opened without waiting, and checked again.
+    read_opened(&opening::open(path)?, largest)
 }
 
 /// The same for a file that is open already.
@@ -76,14 +73,6 @@ pub fn read_secret(path: &Path) -> io::Result<Secret> {
     let contents = read(path, LARGEST_SECRET)?;
     let exposed = contents.readable_by_all();
     Ok(Secret { text: text(contents.bytes)?, exposed })
-}
-
-/// The error of opening a file or folder; another one where only the sandbox of this process refuses it.
-pub fn outside(path: &Path, error: io::Error, access: Access) -> io::Error {
-    // What this user may do, which is asked here, does not depend on the sandbox.
-    let by_sandbox =
-        error.kind() == io::ErrorKind::PermissionDenied && accessat(CWD, path, access, AtFlags::EACCESS).is_ok();
-    if by_sandbox { io::Error::new(error.kind(), OUTSIDE) } else { error }
 }
 
 /// Why a file cannot be read, as the part of a message that follows its path.
@@ -112,9 +101,6 @@ fn expect_regular(is: &Metadata) -> io::Result<()> {
     };
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("is a {found}, expected a regular file")))
 }
-
-const OUTSIDE: &str = "is not one of the files that this process can use, since a link leads elsewhere now, or it was replaced; \
-                       an upgrade in place (SIGUSR2) or a restart makes it one";
 
 const READABLE_BY_ALL: u32 = 0o004;
 

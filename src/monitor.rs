@@ -2,7 +2,7 @@
 //! right to do any longer. OpenSSH's monitor is the model.
 //!
 //! It reads nothing from the network and trusts nothing that the serving process sends: it binds addresses and runs
-//! programs that the configuration names, and starts this program again. The two are joined by a socket pair. Each request
+//! programs that the configuration names, opens again what the start has named, and starts this program again. The two are joined by a socket pair. Each request
 //! goes with a descriptor of its own for the answer, so requests need no numbers, and one that takes long holds up no other.
 
 mod allowed;

@@ -1,17 +1,20 @@
 //! The verb with which `tlsgate run` starts its monitor, and what a configuration allows it. Must not know: what the monitor does.
 
+use std::collections::HashSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::answer::exit::FAILED;
 use crate::cli::answer::print::complain;
 use crate::config;
 use crate::config::validate::Config;
+use crate::files::opening;
 use crate::monitor::{self, Allowed, Ids, Monitor, process};
 use crate::net::endpoint::Endpoint;
 use crate::rights;
 use crate::sandbox::floor::Floor;
+use crate::sandbox::plan::Plan;
 
 pub(super) fn monitor() -> ExitCode {
     match process::run(look_up) {
@@ -29,14 +32,23 @@ pub(super) fn start(
     config: &Config,
     file: Option<&Path>,
     user: Option<&rights::ids::Ids>,
+    plan: &Plan,
 ) -> io::Result<Option<Monitor>> {
     if !config.process.gives_up_rights() {
         return Ok(None);
     }
     let floor = Floor::of(&config.process, user).to_string();
-    let user = user.map(|user| Ids { uid: user.uid, gid: user.gid });
-    let monitor = Monitor::start(allowed(config), file, user, &floor)?;
+    let user = user.map(|user| Ids { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
+    // The sandbox knows the files that are there now; the monitor opens what takes their places.
+    let places: HashSet<PathBuf> = plan.named().map(Path::to_owned).collect();
+    let allowed = Allowed { places: places.iter().cloned().collect(), ..allowed(config) };
+    let monitor = Monitor::start(allowed, file, user, &floor)?;
     monitor::share(&monitor);
+    let opener = monitor.clone();
+    opening::set_stand_in(Box::new(move |path| match path.ancestors().any(|above| places.contains(above)) {
+        true => opener.open(path),
+        false => Err(io::ErrorKind::PermissionDenied.into()),
+    }));
     Ok(Some(monitor))
 }
 
@@ -54,5 +66,5 @@ fn allowed(config: &Config) -> Allowed {
     let http_01 = authorities.iter().flat_map(|authority| &authority.http);
     // Sockets that the service manager passes need not be bound.
     let addresses = listeners.chain(admin).chain(http_01).filter_map(Endpoint::address).cloned();
-    Allowed { addresses: addresses.collect(), programs: config.programs() }
+    Allowed { addresses: addresses.collect(), programs: config.programs(), places: Vec::new() }
 }

@@ -44,7 +44,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
     };
     // A process that can change what its successors obey would get back what it gives up.
     let again = matches!(origin, Origin::File(_)) && (user.is_none() || risks.is_empty());
-    let monitor = match monitor::start(&config, again.then_some(path), user.as_ref()) {
+    let monitor = match monitor::start(&config, again.then_some(path), user.as_ref(), &plan) {
         Ok(monitor) => monitor,
         Err(error) => {
             complain(&format!("cannot start the process that keeps the rights of the start: {error}"));

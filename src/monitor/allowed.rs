@@ -12,11 +12,15 @@ pub struct Allowed {
     pub addresses: Vec<Address>,
     /// A relative path starts from the working directory.
     pub programs: Vec<PathBuf>,
+    /// Files and folders, without links: they are opened again for reading, and what is in the folders. Those of the start count.
+    pub places: Vec<PathBuf>,
 }
 
-/// A user and a group, by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A user and groups, by number.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ids {
     pub uid: u32,
     pub gid: u32,
+    /// All groups of the user.
+    pub groups: Vec<u32>,
 }

@@ -38,9 +38,9 @@ struct Inner {
 
 impl Monitor {
     /// Starts the monitor: this program once more, with the rights that this process has now. `allowed` is what it does
-    /// without reading the configuration again; `user` is who owns Unix sockets, and as whom programs run. A successor gets
-    /// the arguments of this process, and has to give up `floor` at least; none is started without `config`, the file that the
-    /// monitor reads again. It does not wait until the monitor is ready.
+    /// without reading the configuration again; `user` is who owns Unix sockets, as whom programs run, and who may read what
+    /// is opened. A successor gets the arguments of this process, and has to give up `floor` at least; none is started without
+    /// `config`, the file that the monitor reads again. It does not wait until the monitor is ready.
     pub fn start(allowed: Allowed, config: Option<&Path>, user: Option<Ids>, floor: &str) -> io::Result<Self> {
         // A link to the very file that runs, also where it was replaced since.
         let arguments = std::env::args_os().skip(1).collect();
@@ -68,7 +68,9 @@ impl Monitor {
         let configuration = config.map(|config| Item::Configuration(config.to_owned()));
         let addresses = allowed.addresses.into_iter().map(Item::Address);
         let programs = allowed.programs.into_iter().map(Item::Program);
-        let items = arguments.chain(configuration).chain(user.map(Item::User)).chain(addresses).chain(programs);
+        let places = allowed.places.into_iter().map(Item::Place);
+        let named = addresses.chain(programs).chain(places);
+        let items = arguments.chain(configuration).chain(user.map(Item::User)).chain(named);
         for message in Request::start(items.collect()) {
             monitor.send(&message, &[])?;
         }
@@ -96,6 +98,15 @@ impl Monitor {
         match self.answer(&Request::Remove { address: address.clone(), file })?.0 {
             Answer::Removed => Ok(()),
             other => Err(unexpected(other)),
+        }
+    }
+
+    /// A file or folder, opened for reading; the path has no links. Blocks as [`Monitor::bind`] does.
+    pub fn open(&self, path: &Path) -> io::Result<OwnedFd> {
+        let (answer, mut descriptors) = self.answer(&Request::Open { path: path.to_owned() })?;
+        match (answer, descriptors.pop()) {
+            (Answer::Opened, Some(opened)) => Ok(opened),
+            (other, _) => Err(unexpected(other)),
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Request {
     Remove { address: Address, file: FileId },
     /// Run a program, and kill it when the time is over.
     Program { path: PathBuf, arguments: Vec<OsString>, limit: Duration },
+    /// Open a file or folder for reading, without a link in its path.
+    Open { path: PathBuf },
     /// Start this program again. Its standard input comes with the message.
     Successor,
 }
@@ -43,16 +45,19 @@ pub enum Item {
     Argument(OsString),
     /// The configuration file, where it can be read again.
     Configuration(PathBuf),
-    /// Who owns Unix sockets, and as whom programs run.
+    /// Who owns Unix sockets, as whom programs run, and who may read what is opened.
     User(Ids),
+    /// A file or folder, without links, that may be opened again.
+    Place(PathBuf),
 }
 
-/// What the monitor answers. A socket comes with the message.
+/// What the monitor answers. A socket, file or folder comes with the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// With the file of a Unix socket.
     Bound(Option<FileId>),
     Removed,
+    Opened,
     /// The successor's process id.
     Started(u32),
     /// The successor has ended, with this status of wait(2).
@@ -79,6 +84,7 @@ impl Request {
             Self::Bind { .. } => BIND,
             Self::Remove { .. } => REMOVE,
             Self::Program { .. } => PROGRAM,
+            Self::Open { .. } => OPEN,
             Self::Successor => SUCCESSOR,
         });
         match self {
@@ -100,6 +106,7 @@ impl Request {
                 writer.u64(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
                 arguments.iter().for_each(|argument| writer.text(argument));
             }
+            Self::Open { path } => writer.text(path.as_os_str()),
             Self::Successor => {}
         }
         writer.into_bytes()
@@ -138,6 +145,7 @@ impl Request {
                 }
                 (arguments.len() <= MOST_ARGUMENTS).then_some(Self::Program { path, arguments, limit })?
             }
+            OPEN => Self::Open { path: reader.path()? },
             SUCCESSOR => Self::Successor,
             _ => return None,
         })
@@ -185,6 +193,12 @@ impl Item {
                 writer.byte(USER);
                 writer.u32(ids.uid);
                 writer.u32(ids.gid);
+                writer.u32(u32::try_from(ids.groups.len()).unwrap_or(u32::MAX));
+                ids.groups.iter().for_each(|group| writer.u32(*group));
+            }
+            Self::Place(path) => {
+                writer.byte(PLACE);
+                writer.text(path.as_os_str());
             }
         }
     }
@@ -195,7 +209,12 @@ impl Item {
             PROGRAM => Self::Program(reader.path()?),
             ARGUMENT => Self::Argument(reader.text()?),
             CONFIGURATION => Self::Configuration(reader.path()?),
-            USER => Self::User(Ids { uid: reader.u32()?, gid: reader.u32()? }),
+            USER => {
+                let (uid, gid, count) = (reader.u32()?, reader.u32()?, reader.u32()?);
+                let groups = (0..count).map(|_| reader.u32()).collect::<Option<_>>()?;
+                Self::User(Ids { uid, gid, groups })
+            }
+            PLACE => Self::Place(reader.path()?),
             _ => return None,
         })
     }
@@ -207,6 +226,7 @@ impl Answer {
             Self::Bound(None) => BOUND,
             Self::Bound(Some(_)) => BOUND_TO_FILE,
             Self::Removed => REMOVED,
+            Self::Opened => OPENED,
             Self::Started(_) => STARTED,
             Self::Ended(_) => ENDED,
             Self::Output { status: Some(_), .. } => OUTPUT,
@@ -220,7 +240,7 @@ impl Answer {
                     writer.u64(file.inode);
                 }
             }
-            Self::Removed => {}
+            Self::Removed | Self::Opened => {}
             Self::Started(pid) => writer.u32(*pid),
             Self::Ended(status) => writer.u32(status.cast_unsigned()),
             Self::Output { status, stdout, stderr } => {
@@ -247,6 +267,7 @@ impl Answer {
             BOUND => Self::Bound(None),
             BOUND_TO_FILE => Self::Bound(Some(FileId { device: reader.u64()?, inode: reader.u64()? })),
             REMOVED => Self::Removed,
+            OPENED => Self::Opened,
             STARTED => Self::Started(reader.u32()?),
             ENDED => Self::Ended(reader.i32()?),
             kind @ (OUTPUT | OUTPUT_OF_KILLED) => {
@@ -289,6 +310,10 @@ const ENDED: u8 = 14;
 const OUTPUT: u8 = 15;
 const OUTPUT_OF_KILLED: u8 = 16;
 const FAILED: u8 = 17;
+// What came later
+const OPEN: u8 = 18;
+const PLACE: u8 = 19;
+const OPENED: u8 = 20;
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ use crate::monitor::message::Request;
 use crate::net::socket;
 
 mod grants;
+mod reopen;
 mod serve;
 
 pub use grants::LookUp;
@@ -59,7 +60,9 @@ async fn serve_all(look_up: LookUp) -> io::Result<()> {
             continue;
         }
         let (places, busy) = match &request {
-            Request::Bind { .. } | Request::Remove { .. } => (&short, "too many other requests wait for an answer"),
+            Request::Bind { .. } | Request::Remove { .. } | Request::Open { .. } => {
+                (&short, "too many other requests wait for an answer")
+            }
             Request::Program { .. } => (&programs, "too many programs run already"),
             Request::Successor => (&successor, "another successor runs already"),
             Request::Start { .. } => return Err(misfit("what is known at the start, after the start")),

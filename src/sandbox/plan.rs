@@ -68,6 +68,12 @@ impl Plan {
         &self.places
     }
 
+    /// The places from which files are read because a key names them.
+    pub fn named(&self) -> impl Iterator<Item = &Path> {
+        let read = |place: &&Place| matches!(place.access, Access::Read | Access::Change) && !place.keys.is_empty();
+        self.places.iter().filter(read).map(|place| place.path.as_path())
+    }
+
     /// What the configuration names and does not exist.
     pub fn absent(&self) -> impl Iterator<Item = String> {
         let text = |(key, path): &(String, PathBuf)| format!("{key}: {}", path.display());

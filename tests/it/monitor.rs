@@ -88,7 +88,7 @@ fn at(address: &str) -> Address {
 }
 
 fn addresses(addresses: &[&str]) -> Allowed {
-    Allowed { addresses: addresses.iter().map(|address| at(address)).collect(), programs: Vec::new() }
+    Allowed { addresses: addresses.iter().map(|address| at(address)).collect(), ..Allowed::default() }
 }
 
 /// A configuration whose listener has these addresses.

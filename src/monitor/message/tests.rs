@@ -9,7 +9,8 @@ fn requests() -> Vec<Request> {
         Item::Argument("-c".into()),
         Item::Argument("".into()),
         Item::Configuration("tlsgate.toml".into()),
-        Item::User(Ids { uid: 65534, gid: u32::MAX - 1 }),
+        Item::User(Ids { uid: 65534, gid: u32::MAX - 1, groups: vec![7, 8] }),
+        Item::Place("/etc/tlsgate/certs".into()),
     ];
     vec![
         Request::Start { items, last: true },
@@ -21,6 +22,7 @@ fn requests() -> Vec<Request> {
             arguments: vec!["present".into(), "".into()],
             limit: Duration::from_millis(1500),
         },
+        Request::Open { path: "/etc/tlsgate/certs/a.crt".into() },
         Request::Successor,
     ]
 }
@@ -30,6 +32,7 @@ fn answers() -> Vec<Answer> {
         Answer::Bound(None),
         Answer::Bound(Some(FileId { device: 3, inode: 4 })),
         Answer::Removed,
+        Answer::Opened,
         Answer::Started(4711),
         Answer::Ended(9),
         Answer::Output { status: Some(256), stdout: b"secret\n".to_vec().into(), stderr: b"warning".to_vec() },

@@ -24,6 +24,7 @@ pub type LookUp = fn(&Path) -> Result<Allowed, String>;
 pub(super) struct Grants {
     addresses: HashSet<Address>,
     programs: HashSet<PathBuf>,
+    places: HashSet<PathBuf>,
     configuration: Option<PathBuf>,
     user: Option<Ids>,
     own_path: PathBuf,
@@ -39,6 +40,7 @@ impl Grants {
         Ok(Self {
             addresses: HashSet::new(),
             programs: HashSet::new(),
+            places: HashSet::new(),
             configuration: None,
             user: None,
             own_path: successor::own_path()?,
@@ -55,12 +57,13 @@ impl Grants {
             Item::Argument(argument) => self.arguments.push(argument),
             Item::Configuration(path) => self.configuration = Some(path),
             Item::User(user) => self.user = Some(user),
+            Item::Place(path) => drop(self.places.insert(path)),
         }
         Ok(())
     }
 
-    pub(super) fn user(&self) -> Option<Ids> {
-        self.user
+    pub(super) fn user(&self) -> Option<&Ids> {
+        self.user.as_ref()
     }
 
     /// The path and the arguments of a successor.
@@ -89,6 +92,17 @@ impl Grants {
         }
         let expected = "an address on which a listener, the admin server or the server for http-01 listens";
         self.named(&address.to_string(), expected, |now| now.addresses.contains(address)).await
+    }
+
+    /// Whether a file or folder may be opened. The configuration is not read again: what was not named at the start is a case
+    /// for a successor.
+    pub(super) fn place(&self, path: &Path) -> Result<(), String> {
+        match path.ancestors().any(|above| self.places.contains(above)) {
+            true => Ok(()),
+            false => {
+                Err(format!("{path:?} was not in the configuration at the start (expected a file that a key names)"))
+            }
+        }
     }
 
     /// Whether a program may run with these arguments.

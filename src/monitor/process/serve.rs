@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::process::Command;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::grants::Grants;
+use super::reopen;
 use crate::files;
 use crate::monitor::channel;
 use crate::monitor::message::{Answer, Request};
@@ -48,6 +49,10 @@ impl Job {
                 Ok(()) => answer(&reply, &Answer::Removed, None),
                 Err(reason) => refuse(&reply, reason),
             },
+            Request::Open { path } => match open(grants, path).await {
+                Ok(opened) => answer(&reply, &Answer::Opened, Some(&opened)),
+                Err(reason) => refuse(&reply, reason),
+            },
             Request::Program { path, arguments, limit } => {
                 run_program(grants, reply, &path, &arguments, limit).await;
             }
@@ -77,6 +82,12 @@ async fn remove(grants: &Grants, address: Address, file: FileId) -> Result<(), S
     .await
 }
 
+async fn open(grants: &Grants, path: PathBuf) -> Result<OwnedFd, String> {
+    grants.place(&path).inspect_err(|reason| report(reason))?;
+    let reader = grants.user().cloned();
+    in_background(move || reopen::open(&path, reader.as_ref())).await
+}
+
 /// Does what may wait for a file system, while other requests go on.
 async fn in_background<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, String> {
     match tokio::task::spawn_blocking(work).await {
@@ -97,7 +108,7 @@ async fn run_program(grants: &Grants, reply: OwnedFd, path: &Path, arguments: &[
     let unwanted = async {
         said(&reply).await;
     };
-    let ended = program::run(path, arguments, limit, grants.user(), unwanted).await;
+    let ended = program::run(path, arguments, limit, grants.user().cloned(), unwanted).await;
     match ended {
         Ok(program::Output { status, stdout, stderr }) => {
             let status = status.map(ExitStatusExt::into_raw);

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::interests::Interests;
+use crate::files::opening;
 use crate::tls::certificate::source::folder;
 
 /// Folders, each by its real path.
@@ -136,19 +137,18 @@ impl Walk {
         self.entered.insert(folder.to_owned(), depth);
         self.places.names(folder).all = true;
         self.folders += 1;
-        let Ok(entries) = fs::read_dir(folder) else { return };
-        for entry in entries.flatten() {
-            let Ok(kind) = entry.file_type() else { continue };
-            if entry.file_name().as_bytes().starts_with(b".") {
+        let Ok(entries) = opening::list(folder) else { return };
+        for entry in entries {
+            if entry.name.as_bytes().starts_with(b".") {
                 continue;
             }
-            let is_folder = match kind.is_symlink() {
-                true => self.step(folder, &entry.file_name(), MOST_LINKS).is_some_and(|path| path.is_dir()),
-                false => kind.is_dir(),
+            let is_folder = match entry.is_link {
+                true => self.step(folder, &entry.name, MOST_LINKS).is_some_and(|path| path.is_dir()),
+                false => entry.is_folder,
             };
             if is_folder && depth > 0 && self.folders < MOST_FOLDERS {
-                let below = self.steps.get(&entry.path()).cloned().flatten();
-                self.folder(&below.unwrap_or_else(|| entry.path()), depth - 1);
+                let below = self.steps.get(&entry.path).cloned().flatten();
+                self.folder(&below.unwrap_or(entry.path), depth - 1);
             }
         }
     }

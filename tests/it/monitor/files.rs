@@ -1,14 +1,15 @@
 //! The files of Unix sockets that the monitor binds.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt, PermissionsExt as _, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{getegid, geteuid};
-use tlsgate::monitor::{Ids, Monitor};
+use tlsgate::monitor::{Allowed, Ids, Monitor};
 use tlsgate::net::listen::FileId;
 
 use super::{Scene, addresses, at};
@@ -18,8 +19,8 @@ use crate::support::proxy::PROGRAM;
 /// Another user where the tests run as root, and this one otherwise.
 fn user() -> Ids {
     match geteuid().is_root() {
-        true => Ids { uid: 65534, gid: 65533 },
-        false => Ids { uid: geteuid().as_raw(), gid: getegid().as_raw() },
+        true => Ids { uid: 65534, gid: 65533, groups: Vec::new() },
+        false => Ids { uid: geteuid().as_raw(), gid: getegid().as_raw(), groups: Vec::new() },
     }
 }
 
@@ -104,4 +105,39 @@ fn while_a_successor_runs_no_file_is_removed() {
     // It is allowed as soon as the monitor has seen the end.
     eventually("it is removed", || monitor.remove(&at(&address), file).ok());
     assert!(!path.exists());
+}
+
+#[test]
+fn what_was_named_at_the_start_is_opened_again_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let top = folder.path().canonicalize().unwrap();
+    fs::set_permissions(&top, fs::Permissions::from_mode(0o755)).unwrap();
+    let (certs, other) = (top.join("certs"), top.join("other"));
+    for folder in [&certs, &other] {
+        fs::create_dir(folder).unwrap();
+        fs::write(folder.join("a.crt"), "old").unwrap();
+    }
+    let allowed = Allowed { places: vec![certs.clone()], ..Allowed::default() };
+    let scene = Scene::inside(folder, &["127.0.0.1:0"], allowed, Some(user()));
+    // Another folder in its place.
+    fs::rename(&certs, top.join("before")).unwrap();
+    fs::create_dir(&certs).unwrap();
+    fs::write(certs.join("a.crt"), "new").unwrap();
+    let open = |path: &Path| scene.monitor.open(path).map_err(|error| error.to_string());
+    let mut text = String::new();
+    fs::File::from(open(&certs.join("a.crt")).unwrap()).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "new");
+    assert!(open(&certs).is_ok());
+    for outside in [&top, &other.join("a.crt"), &top.join("certs2"), Path::new("/etc/shadow"), Path::new("certs")] {
+        let error = open(outside).unwrap_err();
+        assert!(error.contains(&format!("{outside:?}")) && error.contains("expected"), "{error}");
+    }
+    symlink("/etc/shadow", certs.join("b.crt")).unwrap();
+    symlink(&other, certs.join("below")).unwrap();
+    fs::write(certs.join("c.crt"), "secret").unwrap();
+    fs::set_permissions(certs.join("c.crt"), fs::Permissions::from_mode(0o000)).unwrap();
+    for refused in ["b.crt", "below/a.crt", "c.crt", "../other/a.crt", "absent"] {
+        let error = open(&certs.join(refused)).unwrap_err();
+        assert!(!error.is_empty(), "{refused}");
+    }
 }

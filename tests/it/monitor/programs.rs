@@ -51,8 +51,8 @@ fn a_program_runs_if_the_configuration_names_it() {
 #[test]
 fn a_program_runs_as_the_user() {
     assert!(geteuid().is_root(), "this test becomes another user, so it needs to be run as root");
-    let allowed = Allowed { addresses: Vec::new(), programs: vec!["/usr/bin/id".into()] };
-    let scene = Scene::of(&["127.0.0.1:0"], allowed, Some(Ids { uid: 65534, gid: 65534 }));
+    let allowed = Allowed { programs: vec!["/usr/bin/id".into()], ..Allowed::default() };
+    let scene = Scene::of(&["127.0.0.1:0"], allowed, Some(Ids { uid: 65534, gid: 65534, groups: Vec::new() }));
     let run = |option: &str| {
         let ended = scene.monitor.run_and_wait(Path::new("/usr/bin/id"), &arguments(&[option]), PATIENCE).unwrap();
         String::from_utf8(ended.stdout.to_vec()).unwrap()

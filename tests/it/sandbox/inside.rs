@@ -2,7 +2,7 @@
 //! what to do.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -52,6 +52,35 @@ fn certbot_and_kubernetes_swap_their_links() {
     // certbot gets one for another name: its files are in a folder that did not exist at the start.
     let another = certbot(&scene.pki, "another.test", 1);
     eventually("the new one is served", || (scene.served("another.test") == another).then_some(()));
+}
+
+/// A script that makes a new folder beside the old one and exchanges them. Landlock knows the old one only.
+#[test]
+fn a_folder_of_certificates_is_exchanged_for_another_one() {
+    let scene = Scene::new("", &["certs"]);
+    let exchange = |folder: &str, old: &str| {
+        give(&scene.path("new"));
+        fs::rename(scene.path(folder), scene.path(old)).unwrap();
+        fs::rename(scene.path("new"), scene.path(folder)).unwrap();
+    };
+    for old in ["first", "second"] {
+        let (exchanged, added) = (scene.write("new", "a", "certs.test"), scene.write("new/below", "b", "below.test"));
+        exchange("certs", old);
+        eventually("the new folder is served", || (scene.served("certs.test") == exchanged).then_some(()));
+        assert_eq!(scene.served("below.test"), added);
+    }
+    // Files in it are replaced as before.
+    let renewed = scene.write("certs", "a", "certs.test");
+    eventually("the renewed one is served", || (scene.served("certs.test") == renewed).then_some(()));
+    // What the user of the process may not read stays unread, though the monitor could.
+    if is_root() {
+        scene.write("new", "c", "secret.test");
+        exchange("certs", "third");
+        fs::set_permissions(scene.path("certs/c.key"), fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::chown(scene.path("certs/c.key"), Some(0), Some(0)).unwrap();
+        let answer = scene.reload();
+        assert!(answer.body.contains("c.key"), "{answer:?}");
+    }
 }
 
 /// The files of certbot for that name: `live/NAME` with links to the newest version in `archive/NAME`.

@@ -15,7 +15,11 @@ fn grants(items: Vec<Item>, look_up: LookUp) -> Grants {
 }
 
 fn names_another(_: &Path) -> Result<Allowed, String> {
-    Ok(Allowed { addresses: vec![address("192.0.2.2:2")], programs: vec!["/other".into(), "relative".into()] })
+    Ok(Allowed {
+        addresses: vec![address("192.0.2.2:2")],
+        programs: vec!["/other".into(), "relative".into()],
+        ..Allowed::default()
+    })
 }
 
 #[test]

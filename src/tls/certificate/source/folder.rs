@@ -2,14 +2,12 @@
 //! Must not know: how a certificate is built from its files.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, DirEntry};
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Access;
-
-use crate::files;
+use crate::files::opening::{self, Entry};
 use crate::files::progress;
 use crate::tls::certificate::store::Loading;
 use crate::tls::certificate::store::error::StoreError;
@@ -194,24 +192,18 @@ struct Listing {
     folders: Vec<PathBuf>,
 }
 
-fn opened(folder: &Path) -> io::Result<fs::ReadDir> {
-    progress::begin(folder)?;
-    fs::read_dir(folder).map_err(|error| files::outside(folder, error, Access::READ_OK))
-}
-
 impl Listing {
     /// Names that begin with a dot are skipped: Kubernetes keeps versions of a secret in `..data` and links to it.
     fn read(folder: &Path) -> io::Result<Self> {
         let mut listing = Self::default();
         let mut folders = BTreeMap::new();
-        for entry in opened(folder)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for entry in opening::list(folder)? {
+            let name = entry.name.to_string_lossy().into_owned();
             if name.starts_with('.') || name == LOST_AND_FOUND {
                 continue;
             }
             let of = if is_folder(&entry) { &mut folders } else { &mut listing.files };
-            of.insert(name, entry.path());
+            of.insert(name, entry.path);
         }
         for (name, path) in folders {
             // A folder in place of a certificate, beside its key, is a mistake that must be reported: container runtimes
@@ -233,14 +225,10 @@ impl Listing {
 }
 
 /// Links count as what they lead to.
-fn is_folder(entry: &DirEntry) -> bool {
-    match entry.file_type() {
-        Ok(kind) if kind.is_symlink() => {
-            let path = entry.path();
-            progress::begin(&path).and_then(|()| fs::metadata(path)).is_ok_and(|metadata| metadata.is_dir())
-        }
-        Ok(kind) => kind.is_dir(),
-        Err(_) => false,
+fn is_folder(entry: &Entry) -> bool {
+    match entry.is_link {
+        true => progress::begin(&entry.path).and_then(|()| fs::metadata(&entry.path)).is_ok_and(|is| is.is_dir()),
+        false => entry.is_folder,
     }
 }
 
