@@ -93,9 +93,9 @@ pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 /// `max_connections` of the listener "few".
 pub(crate) const FEW: usize = 8;
 
-/// The limit of memory belongs here. Clients that do not read are then closed with `memory_stalled`, and newcomers are
-/// refused with `memory_limit`: `verdict` explains both while hundreds of clients do not read.
-const LIMITS: &str = "";
+/// Less than hundreds of clients that do not read would fill. They are then closed with `memory_stalled`, and newcomers are
+/// refused with `memory_limit`: `verdict` explains both in such a time.
+const LIMITS: &str = "[limits]\nmemory = \"64MiB\"\n";
 
 const CHECKED: &str = "interval = \"500ms\", timeout = \"2s\"";
 

@@ -107,9 +107,9 @@ impl<'a> Held<'a> {
     }
 
     fn leave(self) {
-        // The other kinds wait for a time limit, and have not reached it.
+        // The other kinds wait for a time limit.
         if self.kind != Kind::NotReading {
-            self.ticket.becomes(Kind::Reset);
+            self.ticket.becomes(Kind::Left);
         }
         reset(self.session.client.tcp);
         self.ticket.finish(self.session.server, None);

@@ -41,10 +41,12 @@ pub(crate) enum Kind {
     Stopped,
     /// Asks for more than all buffers hold, and does not read it.
     NotReading,
+    /// One of the last four that leaves before its time is over; or at that very moment.
+    Left,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Good,
         Self::SlowHello,
         Self::SplitHello,
@@ -64,6 +66,7 @@ impl Kind {
         Self::Trickling,
         Self::Stopped,
         Self::NotReading,
+        Self::Left,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -87,6 +90,7 @@ impl Kind {
             Self::Trickling => "a byte from time to time",
             Self::Stopped => "stopped after the ServerHello",
             Self::NotReading => "not reading",
+            Self::Left => "held, and left",
         }
     }
 
@@ -114,12 +118,13 @@ impl Kind {
             Self::Silent | Self::Trickling => &["hello_timeout"],
             Self::Stopped => &["handshake_timeout"],
             Self::NotReading => &["client_reset", "idle_timeout"],
+            Self::Left => &["hello_closed", "handshake_closed", "client_reset", "hello_timeout", "handshake_timeout"],
         }
     }
 
     /// Whether each connection has a record. A reset may come before the connection is accepted; refusals are logged at
     /// a bounded rate.
     pub(crate) const fn has_record(self) -> bool {
-        !matches!(self, Self::Reset | Self::Surplus | Self::NoPreface)
+        !matches!(self, Self::Reset | Self::Left | Self::Surplus | Self::NoPreface)
     }
 }

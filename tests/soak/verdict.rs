@@ -66,7 +66,7 @@ fn by_server(outcome: &str) -> bool {
 }
 
 const fn is_holding(kind: Kind) -> bool {
-    matches!(kind, Kind::Silent | Kind::Trickling | Kind::Stopped | Kind::NotReading)
+    matches!(kind, Kind::Silent | Kind::Trickling | Kind::Stopped | Kind::NotReading | Kind::Left)
 }
 
 /// Outcomes of clients that are refused or closed because memory is short.
