@@ -32,7 +32,7 @@ use shown::{Served, Shown};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// List every certificate of a configuration, by listener.
+    /// List every certificate of a configuration, by listener; those of the admin server last.
     List {
         /// The configuration file; "-" is standard input.
         #[arg(short, long, value_name = "FILE")]
@@ -140,9 +140,13 @@ fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
     let (config, built) = read.map_err(texts)?;
     let mut errors: Vec<String> = built.failures.iter().map(|failure| at(failure)).collect();
     let (mut all, keys) = (Vec::new(), built.snapshot.key_files());
-    for settings in &config.listeners {
-        let Some(listener) = built.snapshot.listener(&settings.name) else { continue };
-        for certificate in listener.ways.certificates() {
+    let listeners = config.listeners.iter().filter_map(|settings| {
+        let listener = built.snapshot.listener(&settings.name)?;
+        Some((Some(settings.name.to_string()), listener.ways.certificates()))
+    });
+    let of_admin = built.snapshot.admin().map(|admin| (None, admin.certificates.all().iter().collect()));
+    for (listener, certificates) in listeners.chain(of_admin) {
+        for certificate in certificates {
             // A certificate that is served has a matching key, and is the first of its chain.
             let file = keys.get(&Arc::as_ptr(certificate)).copied().unwrap_or(Path::new(&*certificate.label));
             let key = Key::Matches(file.to_owned());
@@ -150,7 +154,7 @@ fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
                 Ok(Some(item)) => all.push(Shown {
                     path: certificate.label.to_string(),
                     served: Some(Served {
-                        listener: settings.name.to_string(),
+                        listener: listener.clone(),
                         names: certificate.names.iter().map(ToString::to_string).collect(),
                     }),
                     item,

@@ -29,7 +29,7 @@ use crate::warning::Warning;
 
 mod issuers;
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Report {
     ok: bool,
     errors: Vec<ConfigError>,
@@ -37,6 +37,8 @@ struct Report {
     /// What may be intended. `--strict` does not count them as errors.
     notes: Vec<String>,
     listeners: Vec<Summary>,
+    /// The files of the admin server's certificates.
+    admin: Vec<Taken>,
     /// What the process will give up here; `null` where the configuration has errors.
     process: Option<Foreseen>,
 }
@@ -99,17 +101,18 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
             let warnings = warnings.iter().chain(&failures).chain(&unknown.warnings).chain(&unverified);
             let risks = process.iter().flat_map(|process| &process.risks).cloned();
             let warnings: Vec<String> = warnings.map(ToString::to_string).chain(risks).collect();
-            let notes = pending.iter().chain(&unknown.notes).map(ToString::to_string).collect();
+            let owners = process.iter().flat_map(|process| &process.owners).cloned();
+            let notes = pending.iter().chain(&unknown.notes).map(ToString::to_string).chain(owners).collect();
             let keys = snapshot.key_files();
             let mut listeners: Vec<Summary> = snapshot.listeners().map(|listener| summary(listener, &keys)).collect();
             // A snapshot has its listeners in a map: without sorting, each run would show another order.
             listeners.sort_by(|a, b| a.name.cmp(&b.name));
+            let of_admin = snapshot.admin().into_iter().flat_map(|admin| admin.certificates.all());
+            let admin = of_admin.map(|certificate| taken(certificate, &keys)).collect();
             let ok = unusable.is_empty() && (!strict || warnings.is_empty());
-            Report { ok, errors: unusable, warnings, notes, listeners, process }
+            Report { ok, errors: unusable, warnings, notes, listeners, admin, process }
         }
-        Err(errors) => {
-            Report { ok: false, errors, warnings: Vec::new(), notes: Vec::new(), listeners: Vec::new(), process: None }
-        }
+        Err(errors) => Report { errors, ..Report::default() },
     };
     if json {
         say(&form::json(&report));
@@ -202,18 +205,23 @@ fn print(path: &Path, report: &Report, strict: bool) {
             count => format!(", {} pending", counted(count, "name")),
         };
         say(format!("{path}: listener {name:?}: {certificates} for {names}{pending}{policy}{routes}"));
-        for Taken { certificate, private_key, names } in files.iter().take(SHOWN) {
-            let with = if certificate == private_key { "and its key".into() } else { format!("with {private_key}") };
-            say(format!("{path}: listener {name:?}: {certificate} {with} for {}", several(names)));
-        }
-        if let Some(more) = files.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-            say(format!("{path}: listener {name:?}: and {more} more (\"tlsgate cert list\" shows all)"));
-        }
+        shown(files).for_each(|line| say(format!("{path}: listener {name:?}: {line}")));
     }
+    shown(&report.admin).for_each(|line| say(format!("{path}: admin: {line}")));
     for line in report.process.iter().flat_map(Foreseen::lines) {
         say(format!("{path}: {line}"));
     }
     say(format!("{path}: {}", if report.ok { "ok" } else { "not ok" }));
+}
+
+/// A line for each of the first ones, and one for the rest.
+fn shown(files: &[Taken]) -> impl Iterator<Item = String> {
+    let lines = files.iter().take(SHOWN).map(|Taken { certificate, private_key, names }| {
+        let with = if certificate == private_key { "and its key".into() } else { format!("with {private_key}") };
+        format!("{certificate} {with} for {}", several(names))
+    });
+    let more = files.len().checked_sub(SHOWN).filter(|more| *more > 0);
+    lines.chain(more.map(|more| format!("and {more} more (\"tlsgate cert list\" shows all)")))
 }
 
 fn several(names: &[String]) -> String {

@@ -110,6 +110,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let sources: Vec<_> = listeners.iter().flat_map(Listener::sources).chain(admin.sources()).collect();
     let acme::Kept { settings: acme, files: authority_files, state, warnings: more } = authorities.into_kept(&sources);
     warnings.extend(more);
+    warnings.extend(admin.warnings());
     let (log, runtime) = (log::validated(log, folder), runtime::validated(runtime));
     let bounds = bounds::validated(bounds);
     Ok(Config {

@@ -26,6 +26,9 @@ pub struct Foreseen {
     /// Warnings about files that the process itself could change, although a start obeys them.
     #[serde(skip)]
     pub risks: Vec<String>,
+    /// What others than root could change, if root starts it. It may be another user who does.
+    #[serde(skip)]
+    pub owners: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +50,7 @@ impl Foreseen {
             let message = format!("\"require\", but this kernel does not offer: {}", lacking.join(", "));
             return Err(ConfigError { path: "process: sandbox".into(), position: None, message });
         }
+        let obeyed = risks::obeyed(config, file);
         Ok(Self {
             sandbox: sandbox.word(),
             user: user.map(|Ids { name, uid, gid, .. }| User { name, uid, gid }),
@@ -54,7 +58,8 @@ impl Foreseen {
             seccomp,
             files: plan.places().to_vec(),
             absent: plan.absent().collect(),
-            risks: risks::of_plan(&plan, &risks::obeyed(config, file)),
+            risks: risks::of_plan(&plan, &obeyed),
+            owners: risks::of_owners(&obeyed),
         })
     }
 

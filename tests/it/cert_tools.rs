@@ -346,8 +346,9 @@ fn a_configuration_is_listed_by_listener() {
         pki.write("more", "x", &["x.test"], Key::P384, &Extra { validity: Some((-9, -2)), ..Extra::default() });
     fs::write(pki.folder().join("certs/broken.crt"), "-----BEGIN CERTIFICATE-----\n").unwrap();
     fs::write(pki.folder().join("certs/broken.key"), "").unwrap();
+    pki.write("own", "o", &["admin.test"], Key::P256, &Extra::default());
     let config = format!(
-        "[backend.none]\nservers = [\"127.0.0.1:1\"]\n[[listener]]\nname = \"second\"\nlisten = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nbackend = \"none\"\n[[listener]]\nname = \"first\"\nlisten = \"127.0.0.1:0\"\nbackend = \"none\"\ncertificates = [{{ cert = {named:?}, key = {key:?}, names = [\"other.test\"] }}]\n",
+        "[admin]\nlisten = \"127.0.0.1:0\"\ntls = {{ certificates = [\"own\"] }}\n[backend.none]\nservers = [\"127.0.0.1:1\"]\n[[listener]]\nname = \"second\"\nlisten = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nbackend = \"none\"\n[[listener]]\nname = \"first\"\nlisten = \"127.0.0.1:0\"\nbackend = \"none\"\ncertificates = [{{ cert = {named:?}, key = {key:?}, names = [\"other.test\"] }}]\n",
     );
     let file = pki.folder().join("tlsgate.toml");
     fs::write(&file, config).unwrap();
@@ -361,6 +362,7 @@ fn a_configuration_is_listed_by_listener() {
     assert_eq!(shown[0], (second, &json!(["a.test"]), complete));
     assert_eq!(shown[1], (second, &json!(["a.test", "b.test"]), complete));
     assert_eq!(shown[2], (&json!("first"), &json!(["other.test"]), complete));
+    assert_eq!(shown[3], (&json!(null), &json!(["admin.test"]), complete));
     let errors = report["errors"].as_array().unwrap();
     assert_eq!(errors.len(), 1);
     assert!(errors[0].as_str().unwrap().contains("broken.crt"), "{errors:?}");
@@ -373,6 +375,14 @@ fn a_configuration_is_listed_by_listener() {
     assert_eq!(lines[2][..5], ["a.test", "+1", "RSA", "2048", "until"]);
     assert_eq!(lines[3], ["listener", "first"]);
     assert_eq!(lines[4][..4], ["other.test", "ECDSA", "P-384", "EXPIRED"]);
+    assert_eq!(lines[5], ["admin"]);
+    assert_eq!(lines[6][..4], ["admin.test", "ECDSA", "P-256", "until"]);
+    let checked = tool::run(PROGRAM, &["check", "--format", "json", "-c", file], b"");
+    let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let own = &report["admin"][0];
+    assert_eq!(own["names"], json!(["admin.test"]));
+    assert!(own["certificate"].as_str().unwrap().ends_with("own/o.crt"), "{report:#}");
+    assert!(own["private_key"].as_str().unwrap().ends_with("own/o.key"), "{report:#}");
     let missing = cert(&["list", "-c", "/nowhere.toml"]);
     assert_eq!((missing.status.code(), missing.stdout.is_empty()), (Some(1), true));
 }

@@ -14,7 +14,7 @@ pub(super) fn shown(shown: &Shown, now: i64) -> Value {
     let mut value = facts(shown.item.leaf(), now);
     let more = json!({
         "path": shown.path,
-        "listener": shown.served.as_ref().map(|served| &served.listener),
+        "listener": shown.served.as_ref().and_then(|served| served.listener.as_ref()),
         "served_names": shown.served.as_ref().map(|served| &served.names),
         "private_key": key(&shown.item.key),
         "not_read": shown.item.unread.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -10,8 +10,9 @@ pub(super) struct Shown {
     pub(super) item: Item,
 }
 
-/// A listener, and the names for which it serves a certificate.
+/// Who serves a certificate, and the names for which it does.
 pub(super) struct Served {
-    pub(super) listener: String,
+    /// `None` is the admin server.
+    pub(super) listener: Option<String>,
     pub(super) names: Vec<String>,
 }

@@ -12,18 +12,22 @@ use crate::tls::certificate::inventory::{Item, Key};
 use crate::tls::certificate::x509::rfc3339;
 use crate::tls::crypto::Verified;
 
-/// A line for each, under its listener.
+/// A line for each, under its listener or the admin server.
 pub(super) fn list(all: &[Shown], now: i64) -> String {
     let mut text = String::new();
     let mut last = None;
     let widest = |column: fn(&Shown) -> String| all.iter().map(|shown| column(shown).chars().count()).max();
     let (names, keys) = (widest(names).unwrap_or_default().min(WIDEST), widest(key).unwrap_or_default());
     for shown in all {
-        let listener = shown.served.as_ref().map(|served| &served.listener);
-        if listener != last {
+        let by = shown.served.as_ref().map(|served| &served.listener);
+        if by != last {
             // Writing to a String cannot fail, here and below.
-            let _ = writeln!(text, "listener {}", listener.map_or("-", String::as_str));
-            last = listener;
+            let _ = match by {
+                Some(Some(listener)) => writeln!(text, "listener {listener}"),
+                Some(None) => writeln!(text, "admin"),
+                None => Ok(()),
+            };
+            last = by;
         }
         let leaf = shown.item.leaf();
         let (name, key, chain) = (self::names(shown), self::key(shown), short_end(&shown.item, now));

@@ -63,3 +63,31 @@ fn a_policy_that_only_the_admin_server_uses_is_used() {
     assert_eq!(warnings(&admin(&format!("{tls}{POLICY}"))), [""; 0]);
     assert_eq!(warnings(&admin(POLICY)).len(), 1);
 }
+
+#[test]
+fn doors_that_let_others_in_are_warned_about() {
+    let warnings = |lines: &str| parse(&admin(lines), Path::new("/")).unwrap().warnings;
+    let token = "token_file = \"t\"\n";
+    let tls = "[admin.tls]\ncertificates = \"a\"";
+    for (lines, expected) in [
+        (
+            format!("listen = \"192.0.2.1:1\"\n{token}"),
+            "admin: listen: the token comes to 192.0.2.1:1 without encryption",
+        ),
+        (format!("listen = \"[::]:1\"\n{token}"), "admin: listen: the token comes to [::]:1 without encryption"),
+        ("listen = \"unix:a\"\nsocket_mode = \"0666\"".into(), "admin: listen: with socket_mode \"0666\", every user"),
+    ] {
+        let found = warnings(&lines);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{lines}: {found:?}");
+    }
+    for lines in [
+        format!("listen = \"192.0.2.1:1\"\n{token}{tls}"),
+        format!("listen = \"127.0.0.1:1\"\n{token}"),
+        format!("listen = \"[::1]:1\"\n{token}"),
+        "listen = \"192.0.2.1:1\"".into(),
+        "listen = \"unix:a\"\nsocket_mode = \"0660\"".into(),
+        "probes = \"unix:a\"\nsocket_mode = \"0666\"".into(),
+    ] {
+        assert_eq!(warnings(&lines), [""; 0], "{lines}");
+    }
+}

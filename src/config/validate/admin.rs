@@ -85,6 +85,28 @@ impl Admin {
         where_it_is(self) == where_it_is(other)
     }
 
+    /// What is allowed, and lets others in.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let Some(listen) = &self.listen else { return Vec::new() };
+        let found = match &listen.value {
+            Endpoint::Bound(Address::Tcp(address))
+                if self.tls.is_none() && self.token_file.is_some() && !address.ip().is_loopback() =>
+            {
+                format!(
+                    "the token comes to {address} without encryption, where others may read it (expected [admin.tls], a \
+                         loopback address, or a Unix socket)"
+                )
+            }
+            Endpoint::Bound(unix @ Address::Unix(_)) if self.socket_mode.0 & WRITABLE_BY_ALL != 0 => format!(
+                "with socket_mode {:?}, every user of this machine who can reach {unix} can change everything (expected \
+                 \"0660\" or less)",
+                format!("{:04o}", self.socket_mode.0)
+            ),
+            _ => return Vec::new(),
+        };
+        vec![format!("{}: {found}", listen.path)]
+    }
+
     /// Where it listens, each with the key that has it.
     pub(super) fn endpoints(&self) -> impl Iterator<Item = (Endpoint, String)> {
         let named = |listen: &Located<Endpoint>| (listen.value.clone(), listen.path.clone());
@@ -114,6 +136,9 @@ pub(super) fn validated(admin: file::admin::Admin, known: &Known<'_>, errors: &m
         tls,
     }
 }
+
+/// A Unix socket is connected to by those who may write to it (unix(7)).
+const WRITABLE_BY_ALL: u32 = 0o002;
 
 fn tls_of(
     written: file::admin::Tls,

@@ -1,6 +1,7 @@
 //! Seals messages with a random nonce each, as session tickets have it. Must not know: what the messages are.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, RandomizedNonceKey};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, MAX_TAG_LEN, NONCE_LEN, RandomizedNonceKey};
+use zeroize::Zeroize as _;
 
 /// AES-256-GCM with a random nonce before each message.
 #[derive(Debug)]
@@ -15,8 +16,13 @@ impl Cipher {
     /// Encrypts `plain` → nonce, ciphertext and tag. `bound` is authenticated too, but not included. `None` if there are no
     /// random bytes.
     pub fn seal(&self, plain: &[u8], bound: &[u8]) -> Option<Vec<u8>> {
-        let mut message = plain.to_vec();
-        let nonce = self.0.seal_in_place_append_tag(Aad::from(bound), &mut message).ok()?;
+        // With room for the tag, since a vector that grows leaves a copy of the plain text behind.
+        let mut message = Vec::with_capacity(plain.len() + MAX_TAG_LEN);
+        message.extend_from_slice(plain);
+        let Ok(nonce) = self.0.seal_in_place_append_tag(Aad::from(bound), &mut message) else {
+            message.zeroize();
+            return None;
+        };
         Some([nonce.as_ref().as_slice(), &message].concat())
     }
 
