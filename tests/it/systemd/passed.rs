@@ -17,7 +17,7 @@ use crate::process::upgrade::Successor;
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Tls, trusting};
 use crate::support::http::Door;
-use crate::support::pki::Pki;
+use crate::support::pki::{Extra, Key, Pki};
 use crate::support::procfs::eventually;
 use crate::support::proxy::{PROGRAM, Proxy};
 use crate::support::stage::{NAME, certified};
@@ -119,6 +119,40 @@ fn every_socket_of_a_name_is_used_and_shown_where_it_really_listens() {
     proxy.signal("TERM");
     assert_eq!(proxy.wait().code(), Some(0));
     assert_eq!(state(), before, "the file is systemd's: neither removed nor changed");
+}
+
+#[test]
+fn tls_and_probes_of_the_admin_server_work_on_sockets_that_are_passed() {
+    let (pki, backend) = (certified(), Backend::echo());
+    pki.write("own", "o", &["127.0.0.1"], Key::P256, &Extra::default());
+    let text = config(&backend, &["listen = \"127.0.0.1:0\""]).replacen(
+        "listen = \"systemd:admin\"\n",
+        "listen = \"systemd:admin\"\nprobes = \"systemd:probes\"\ntls = { certificates = [\"own\"] }\n",
+        1,
+    );
+    let path = |name: &str| format!("unix:{}", pki.folder().join(name).display());
+    let (admin, probes) = (format!("admin={}", path("admin.sock")), format!("probes={}", path("probes.sock")));
+    let sockets = ["admin=tcp:127.0.0.1:0", &admin, "probes=tcp:127.0.0.1:0", &probes];
+    let proxy = activated(&pki, &text, &sockets, 1).unwrap();
+    let at = |what: &str| -> SocketAddr {
+        let line = proxy.log_line(&format!("{what} listening address=127.0.0.1:"));
+        line.rsplit_once("address=").unwrap().1.trim().parse().unwrap()
+    };
+    let (admin, probes) = (at("admin API"), at("probes"));
+    let ca = pki.ca();
+    let asked = |url: &str| {
+        let arguments = ["-sS", "--cacert", ca.to_str().unwrap(), "-o", "/dev/null", "-w", "%{http_code}", url];
+        String::from_utf8(tool::run("curl", &arguments, b"").stdout).unwrap()
+    };
+    assert_eq!(asked(&format!("https://{admin}/api/v1/listeners")), "200");
+    assert_eq!(asked(&format!("http://{admin}/livez")), "400", "without TLS");
+    // The permissions of a Unix socket decide, so it has no TLS.
+    assert_eq!(door(&pki).ask("POST", "/api/v1/reload", &[], "").status, 200);
+    for probes in [Door::Tcp(probes), Door::Unix(pki.folder().join("probes.sock"))] {
+        assert_eq!(probes.get("/livez").status, 200);
+        assert_eq!(probes.get("/metrics").status, 200);
+        assert_eq!(probes.get("/api/v1/listeners").status, 404);
+    }
 }
 
 #[test]
