@@ -88,6 +88,9 @@ enum Verb {
         /// The port on 127.0.0.1 to listen on; 0 selects any free port.
         #[arg(long, default_value_t = 0)]
         port: u16,
+        /// Connect three clients to it, show what each has got and what is to be seen in it, and end.
+        #[arg(long)]
+        tour: bool,
     },
     /// Show which TLS versions, cipher suites and groups a policy allows.
     Policy {
@@ -140,7 +143,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),
         Verb::Ca { verb } => ca::ca(verb),
-        Verb::Demo { port } => demo::demo(port),
+        Verb::Demo { port, tour } => demo::demo(port, tour),
         Verb::Policy { verb } => policy::policy(verb),
         Verb::Probe { what } => probe::probe(*what),
         Verb::TicketKey { verb: TicketKeyVerb::New } => ticket_key::new(),

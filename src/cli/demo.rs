@@ -1,11 +1,14 @@
 //! `tlsgate demo`: shows the main job with nothing to install. A temporary CA, RSA and ECDSA certificates, a backend that
-//! answers with what it received, the real proxy between them, and commands to paste. Must not know: how the proxy works.
+//! answers with what it received, the real proxy between them, and commands to paste, or a tour. Must not know: how the proxy works.
 
 use std::error::Error;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
+
+use rustix::process::{Signal, getpid, kill_process};
 
 use crate::cli::answer::exit::{CUT, FAILED};
 use crate::cli::answer::print;
@@ -18,11 +21,14 @@ use crate::server::{Activated, Signals};
 use crate::server::{Ended, Server};
 
 mod backend;
+mod client;
 mod pki;
+mod tour;
 
-pub(super) fn demo(port: u16) -> ExitCode {
+/// `tour` connects clients of its own, and ends after them.
+pub(super) fn demo(port: u16, tour: bool) -> ExitCode {
     let _flush = log::start(Level::Warn);
-    match run(port) {
+    match run(port, tour) {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),
         Err(error) => {
@@ -32,19 +38,24 @@ pub(super) fn demo(port: u16) -> ExitCode {
     }
 }
 
-fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
+fn run(port: u16, tour: bool) -> Result<Ended, Box<dyn Error>> {
     // First, so that Ctrl-C at any moment still removes the folder.
     let mut signals = Signals::listen()?;
     // Only its owner can read it, and it is removed when this function returns.
     let folder = tempfile::Builder::new().prefix("tlsgate-demo-").tempdir()?;
     pki::write(folder.path(), NAMES)?;
     let backend = backend::start()?;
-    let text = configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), backend);
+    // The tour shows each line of it where it belongs.
+    let log = if tour { LOG } else { "stdout" };
+    let text = configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), backend, log);
     let config = config::parse(&text, folder.path()).map_err(|errors| joined(&errors))?;
     let server = Server::start(Origin::Program, config, None, Activated::default(), None, &mut signals)?;
     let Some((_, Address::Tcp(address))) = server.addresses().pop() else {
         return Err("no address to listen on".into());
     };
+    if tour {
+        return toured(server, signals, folder, address);
+    }
     say(&format!("{}\n", introduction(folder.path(), address, backend)));
     if print::reader_has_gone() {
         // The access log would not be seen either.
@@ -57,10 +68,32 @@ fn run(port: u16) -> Result<Ended, Box<dyn Error>> {
     Ok(ended)
 }
 
-fn configuration(listen: SocketAddr, backend: SocketAddr) -> String {
+/// Leads through the tour while the server runs, then ends it as Ctrl-C would.
+fn toured(
+    server: Server,
+    signals: Signals,
+    folder: tempfile::TempDir,
+    address: SocketAddr,
+) -> Result<Ended, Box<dyn Error>> {
+    let (ca, log) = (folder.path().join("ca.pem"), folder.path().join(LOG));
+    let guide = thread::Builder::new().name("demo-tour".into()).spawn(move || {
+        let led = tour::lead(&tour::Scene { address, ca: &ca, log: &log }).map_err(|error| error.to_string());
+        // This process gets it. It fails for none that exists.
+        let _ = kill_process(getpid(), Signal::TERM);
+        led
+    })?;
+    let ended = server.run_until_signalled(signals);
+    let led = guide.join().unwrap_or_else(|_| Err("it ended without a result, which is a fault of tlsgate".into()));
+    folder.close()?;
+    led?;
+    Ok(ended)
+}
+
+fn configuration(listen: SocketAddr, backend: SocketAddr, log: &str) -> String {
     format!(
         r#"
 [log]
+access = "{log}"
 access_format = "text"
 
 [runtime]
@@ -120,6 +153,9 @@ fn introduction(folder: &Path, address: SocketAddr, backend: SocketAddr) -> Stri
 fn joined(errors: &[config::located::ConfigError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
+
+/// The access log of the tour, in the demo's folder.
+const LOG: &str = "access.log";
 
 /// Reserved for tests (RFC 6761 section 6.2).
 const NAMES: &[&str] = &["ldap.demo.test", "app.demo.test", "*.apps.demo.test"];
