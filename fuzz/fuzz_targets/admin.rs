@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tlsgate::acme::keeper::Keeper;
-use tlsgate::admin::{Admin, MOST_CONNECTIONS};
+use tlsgate::admin::{Admin, Counted, MOST_CONNECTIONS};
 use tlsgate::config;
 use tlsgate::config::located::ConfigError;
 use tlsgate::config::validate::Config;
@@ -105,7 +105,8 @@ fn started() -> SocketAddr {
     let listening = |_, endpoint: &tlsgate::net::endpoint::Endpoint| {
         Ok(vec![Listening::bind(endpoint.address().expect("an address"), 0o600)?])
     };
-    let admin = Admin::open(&config.admin, listening, MOST_CONNECTIONS, Box::new(|_, _| "# none\n".into()));
+    let counted = Counted { exposition: Box::new(|_, _| "# none\n".into()), totals: Box::new(Default::default) };
+    let admin = Admin::open(&config.admin, listening, MOST_CONNECTIONS, counted);
     let admin = admin.expect("a socket").expect("an admin server");
     admin.ready(control, keeper.handle(), Arc::new(Pressure::default()));
     let address = admin.bound().next().expect("a socket").2.address().expect("an address");
