@@ -35,11 +35,11 @@ use change::audit::Audit;
 use change::folder;
 use connection::door::Door;
 use connection::permits::Permits;
-use known::{Known, Process};
 pub use known::Counted;
+use known::{Known, Process};
+use page::session::Sessions;
 use probes::Probes;
 use request::token;
-use page::session::Sessions;
 use shared::Shared;
 use thread::Serving;
 

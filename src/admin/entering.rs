@@ -79,7 +79,9 @@ pub(super) async fn proven(
         let config = Arc::clone(&process.control.status.borrow().config);
         let token = guard::token(&config.admin, &shared.readers).await;
         let is_right = token.is_ok_and(|token| signed.proof.is_of_token(token.reveal()));
-        return is_right.then_some(()).ok_or((Refused::WrongToken, "The token is another one now. Nothing was changed."));
+        return is_right
+            .then_some(())
+            .ok_or((Refused::WrongToken, "The token is another one now. Nothing was changed."));
     }
     let is_right = proof_of_connection(caller, process).as_ref() == Some(&signed.proof);
     is_right.then_some(()).ok_or((Refused::Outdated, "This connection no longer permits changes. Nothing was changed."))

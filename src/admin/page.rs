@@ -18,5 +18,7 @@ pub(super) mod state;
 pub(super) mod step;
 pub(super) mod steps;
 mod text;
+mod trouble;
+mod unfit;
 pub(super) mod wanted;
 mod wrong;

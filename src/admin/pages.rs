@@ -176,10 +176,8 @@ async fn committed(
     (signed, cookie): (&Signed, &Zeroizing<String>),
 ) -> Answer {
     let sent = (form.value("name"), form.value("certificate"));
-    let again = |refusal: &Refusal, status| {
-        let page = stepping::form(&process, step, signed, sent, Some(refusal));
-        Answer { status, ..page }
-    };
+    let again =
+        |refusal: &Refusal, status| stepping::form(&process, step, signed, sent, Some(refusal)).with_status(status);
     if !stepping::is_confirmed(step, form) {
         let message = "Nothing was changed: confirm first what the change does.".to_owned();
         return again(&Refusal { message, details: Vec::new() }, StatusCode::UNPROCESSABLE_ENTITY);

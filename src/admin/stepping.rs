@@ -28,9 +28,9 @@ pub(super) fn form(
         Step::Server { backend, server } => {
             let snapshot = process.control.current.load();
             let members = snapshot.pool(backend).map(|pool| pool.members());
-            let found = members.as_ref().and_then(|members| {
-                members.list.iter().find(|member| member.server.address.to_string() == *server)
-            });
+            let found = members
+                .as_ref()
+                .and_then(|members| members.list.iter().find(|member| member.server.address.to_string() == *server));
             found.map(|member| steps::server(secret, step, (backend, &member.server), refusal))
         }
         Step::Certificate { listener } => {
@@ -128,7 +128,10 @@ mod tests {
     fn a_form_becomes_what_the_api_reads() {
         let form = Form::read(b"name=a.b&key=%22%0A%01%5C&more=x");
         let body = json(&form, &["name", "key", "state"]);
-        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), json!({"name": "a.b", "key": "\"\n\u{1}\\", "state": ""}));
+        assert_eq!(
+            serde_json::from_slice::<Value>(&body).unwrap(),
+            json!({"name": "a.b", "key": "\"\n\u{1}\\", "state": ""})
+        );
         assert_eq!(json(&form, &[]).as_slice(), b"{}");
         let long = Form::read(&[b"key=".as_slice(), &b"%01".repeat(1000)].concat());
         let body = json(&long, &["key"]);
@@ -141,6 +144,9 @@ mod tests {
         assert_eq!(result(&Step::Reload, &swapped).unwrap().details, ["a is b"]);
         let failed = json!({"error": "not reloaded", "errors": [{"text": "line 3", "key": "x"}]});
         let refusal = result(&Step::Reload, &Answer::json(StatusCode::CONFLICT, &failed)).unwrap_err();
-        assert_eq!((refusal.message.as_str(), refusal.details), ("Nothing was changed: not reloaded", vec!["line 3".into()]));
+        assert_eq!(
+            (refusal.message.as_str(), refusal.details),
+            ("Nothing was changed: not reloaded", vec!["line 3".into()])
+        );
     }
 }

@@ -72,7 +72,8 @@ impl Scene {
     fn post(&self, path: &str, more: &[(&str, &str)], body: &str) -> Response {
         let origin = format!("http://{}", self.address);
         let own = [("Content-Type", "application/x-www-form-urlencoded"), ("Origin", &*origin)];
-        let headers: Vec<_> = own.into_iter().filter(|(name, _)| !more.iter().any(|(other, _)| other == name)).collect();
+        let headers: Vec<_> =
+            own.into_iter().filter(|(name, _)| !more.iter().any(|(other, _)| other == name)).collect();
         self.door.ask("POST", path, &[&headers, more].concat(), body)
     }
 

@@ -26,8 +26,8 @@ fn fits(one: &Served<'_>, wanted: &Wanted) -> bool {
         return true;
     }
     let certificate = one.certificate;
-    let own = [&*certificate.label, one.standing.words(), one.listener.unwrap_or(ADMIN), &*certificate.serial];
-    wanted.fits(own)
+    let own = [&*certificate.label, one.standing.words(), &*certificate.serial];
+    wanted.fits(own.into_iter().chain(one.by.iter().copied()))
         || certificate.names.iter().any(|name| wanted.fits([&*name.to_string()]))
         || certificate.addresses.iter().any(|address| wanted.fits([&*address.to_string()]))
 }
@@ -52,7 +52,7 @@ fn row(state: &State<'_>, one: &Served<'_>, wanted: &Wanted) -> Vec<Html> {
         badge(tone, one.standing.words()).into(),
         ends.into_iter().chain(first).collect(),
         Html::text(key),
-        Html::text(one.listener.unwrap_or(ADMIN)),
+        lines(one.by.iter().take(SHOWN)),
         file.into(),
     ]
 }
@@ -70,9 +70,7 @@ fn names(one: &Served<'_>, wanted: &Wanted) -> Html {
     [shown].into_iter().chain(more.map(Html::from)).collect()
 }
 
-/// What serves the certificates of `[admin.tls]`.
-const ADMIN: &str = "admin server";
-/// Names of a certificate that are shown.
+/// Names of a certificate, and listeners that serve it, that are shown.
 const SHOWN: usize = 3;
 /// Characters of a name. The name of a host has at most 253.
 const LONGEST: usize = 100;

@@ -27,7 +27,11 @@ pub(super) fn connections(state: &State<'_>) -> Element {
         ]
     });
     let columns = &["Listener", "Now", "Accepted", "Refused on accept", "Ended", "Bytes"];
-    let since = el("p").with("class", "faint").text("Counted since the start, ").add(ago(state.status.started, state.now)).text(".");
+    let since = el("p")
+        .with("class", "faint")
+        .text("Counted since the start, ")
+        .add(ago(state.status.started, state.now))
+        .text(".");
     let section = section("connections", "Connections").add(resources(state)).add(since);
     section.add(table("Connections of each listener, and why they ended", columns, rows))
 }

@@ -55,7 +55,8 @@ fn decoded(text: &[u8]) -> Option<Zeroizing<String>> {
         }
         // Browsers end each line of a text with both (HTML, section 4.10.22.4); files here have the second one.
         if bytes.ends_with(b"\r\n") {
-            bytes.truncate(bytes.len() - 2);
+            bytes.pop();
+            bytes.pop();
             bytes.push(b'\n');
         }
     }

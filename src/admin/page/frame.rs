@@ -71,7 +71,9 @@ fn filter(wanted: &Wanted) -> Element {
 
 fn controls(viewer: &Viewer) -> Element {
     // Without a script, these two do nothing, and stay hidden.
-    let button = |id: &'static str, name: &'static str| el("button").with("type", "button").with("id", id).flag("hidden").text(name);
+    let button = |id: &'static str, name: &'static str| {
+        el("button").with("type", "button").with("id", id).flag("hidden").text(name)
+    };
     let sign = match &viewer.signed {
         Some(signed) => el("form")
             .with("method", "post")
@@ -90,7 +92,8 @@ fn sections() -> Element {
 }
 
 fn note(note: &Note) -> Element {
-    let details = (!note.details.is_empty()).then(|| el("ul").all(note.details.iter().map(|detail| el("li").text(detail))));
+    let details =
+        (!note.details.is_empty()).then(|| el("ul").all(note.details.iter().map(|detail| el("li").text(detail))));
     classed("div", "note").with("id", "note").with("role", "status").add(el("p").text(&note.text)).all(details)
 }
 

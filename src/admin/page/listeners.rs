@@ -28,7 +28,8 @@ pub(super) fn listeners(state: &State<'_>, wanted: &Wanted, viewer: &Viewer) -> 
 fn fits(settings: &Settings, wanted: &Wanted) -> bool {
     let listens = settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>().join(" ");
     let routes = settings.routes.iter();
-    let names = routes.clone().flat_map(|route| &route.matching.names).map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let names =
+        routes.clone().flat_map(|route| &route.matching.names).map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let own = [&*settings.name, &*settings.policy.name, &*listens, &*names];
     let backends = settings.backend.iter().chain(routes.clone().filter_map(|route| route.backend.as_ref()));
     wanted.fits(own.into_iter().chain(backends.map(|backend| &*backend.name)).chain(routes.map(|route| &*route.name)))

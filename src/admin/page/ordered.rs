@@ -27,7 +27,8 @@ pub(super) fn ordered(state: &State<'_>, wanted: &Wanted) -> Element {
         true => section.add(nothing(wanted, "ordered certificates")),
         false => {
             let columns = &["Names", "State", "Ends", "Next order", "Authority", "Last failure"];
-            let caption = format!("{} that authorities issue, failed ones at the top", count(fitting.len(), "certificate"));
+            let caption =
+                format!("{} that authorities issue, failed ones at the top", count(fitting.len(), "certificate"));
             section.add(table(caption, columns, shown.iter().map(|one| row(state, one)))).all(pager)
         }
     };
@@ -52,9 +53,9 @@ fn row(state: &State<'_>, one: &OfCertificate) -> Vec<Html> {
     let more = one.wanted.identifiers.len().saturating_sub(SHOWN);
     let more = (more > 0).then(|| faint(format!("and {more} more")).into());
     let ends = one.not_after.map(|end| el("span").add(day(end)).text(" ").add(faint(distance(end, now))));
-    let next = one.next.map(|next| {
-        el("span").text(distance(next.at, now)).text(" ").add(faint(format!("({})", next.why.word())))
-    });
+    let next = one
+        .next
+        .map(|next| el("span").text(distance(next.at, now)).text(" ").add(faint(format!("({})", next.why.word()))));
     let failure = one.last_failure.as_ref().map(|failure| {
         let failures = format!("{}, {}: ", count(one.failures as usize, "failure"), distance(failure.at, now));
         el("span").add(faint(failures)).text(short(&failure.message, LONGEST_MESSAGE))

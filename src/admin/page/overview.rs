@@ -11,8 +11,9 @@ use crate::admin::page::process::process;
 use crate::admin::page::servers::servers;
 use crate::admin::page::state::{State, Viewer};
 use crate::admin::page::text::count;
+use crate::admin::page::trouble::{Level, Trouble};
 use crate::admin::page::wanted::Wanted;
-use crate::admin::page::wrong::{Level, Trouble, troubles};
+use crate::admin::page::wrong::troubles;
 
 /// The page as a document.
 pub(in crate::admin) fn overview(state: &State<'_>, wanted: &Wanted, viewer: &Viewer) -> String {
@@ -49,7 +50,10 @@ fn summary(troubles: &[Trouble]) -> (String, Html) {
 fn wrong(troubles: &[Trouble]) -> Element {
     let section = section("wrong", "What is wrong");
     if troubles.is_empty() {
-        return section.add(classed("p", "none").text("Nothing: no certificate expires soon, nothing has failed, is down or was refused."));
+        return section.add(
+            classed("p", "none")
+                .text("Nothing: no certificate expires soon, nothing has failed, is down or was refused."),
+        );
     }
     section.add(classed("ul", "troubles").all(troubles.iter().map(trouble)))
 }
@@ -65,9 +69,10 @@ fn trouble(trouble: &Trouble) -> Element {
     let cases = (!trouble.cases.is_empty()).then(|| el("ul").all(cases));
     let more = trouble.count.saturating_sub(trouble.cases.len());
     let more = (more > 0).then(|| classed("span", "faint").text(format!("and {} ", count(more, "other"))));
-    let link = trouble.link.as_ref().map(|to| {
-        el("a").with("href", to).with("aria-label", format!("Show: {}", trouble.title)).text("Show")
-    });
+    let link = trouble
+        .link
+        .as_ref()
+        .map(|to| el("a").with("href", to).with("aria-label", format!("Show: {}", trouble.title)).text("Show"));
     let rest = (more.is_some() || link.is_some()).then(|| el("p").all(more).all(link));
     classed("li", class).add(title).all(cases).all(rest)
 }

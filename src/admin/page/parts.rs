@@ -36,7 +36,11 @@ pub(super) fn section(id: &'static str, title: impl Display) -> Element {
 ///
 /// On a narrow screen the style makes rows of cells into lists. Browsers then no longer take the elements for those of a
 /// table, so their roles are written out, and each cell has the title of its column.
-pub(super) fn table(caption: impl Display, columns: &[&'static str], rows: impl IntoIterator<Item = Vec<Html>>) -> Element {
+pub(super) fn table(
+    caption: impl Display,
+    columns: &[&'static str],
+    rows: impl IntoIterator<Item = Vec<Html>>,
+) -> Element {
     let title = |column: &&'static str| el("th").with("role", "columnheader").with("scope", "col").text(column);
     let head = el("tr").with("role", "row").all(columns.iter().map(title));
     let body = rows.into_iter().map(|cells| {
@@ -68,7 +72,10 @@ pub(super) fn paged<'r, T>(wanted: &Wanted, table: Table, all: &'r [T]) -> (&'r 
         return (shown, None);
     }
     let link = |to: usize, name: &'static str| {
-        el("a").with("href", wanted.turned(table, to)).with("aria-label", format!("{name} page of {}", table.id())).text(name)
+        el("a")
+            .with("href", wanted.turned(table, to))
+            .with("aria-label", format!("{name} page of {}", table.id()))
+            .text(name)
     };
     let range = format!("{}–{} of {}", number(from as u64 + 1), number(to as u64), number(all.len() as u64));
     let back = (page > 0).then(|| [link(0, "First"), link(page - 1, "Previous")]);

@@ -16,15 +16,21 @@ pub(super) fn process(state: &State<'_>, viewer: &Viewer) -> Element {
         true => badge(Tone::Good, "succeeded"),
         false => badge(Tone::Bad, "refused"),
     };
-    let reload = viewer.signed.as_ref().map(|_| {
-        el("a").with("class", "action").with("href", Step::Reload.address()).text("Reload…")
-    });
+    let reload = viewer
+        .signed
+        .as_ref()
+        .map(|_| el("a").with("class", "action").with("href", Step::Reload.address()).text("Reload…"));
     let reloads = format!("{} succeeded, {} failed", number(status.successes), number(status.failures));
     let facts = classed("dl", "facts").all([
         fact("Version", text(env!("CARGO_PKG_VERSION").to_owned())),
         fact("Process", text(std::process::id().to_string())),
         fact("Started", ago(status.started, state.now)),
-        fact("Configuration", el("span").text(format!("generation {}, since ", number(status.generation))).add(ago(status.last_success, state.now))),
+        fact(
+            "Configuration",
+            el("span")
+                .text(format!("generation {}, since ", number(status.generation)))
+                .add(ago(status.last_success, state.now)),
+        ),
         fact("Last reload", el("span").add(result).text(" ").all(reload)),
         fact("Reloads", text(reloads)),
     ]);

@@ -65,7 +65,7 @@ fn row(state: &State<'_>, pool: &Pool, member: &Member, viewer: &Viewer) -> Vec<
     let change = el("a")
         .with("class", "action")
         .with("href", step.address())
-        .with("aria-label", format!("Change the state of {address} of {}", pool.name()))
+        .with("aria-label", format!("State of {address} of {}: change", pool.name()))
         .text("State…");
     let passed = server.paused().map(|left| faint(format!("for {}", span(left.as_secs()))));
     let badges = words(server).into_iter().map(|(tone, word)| badge(tone, word));

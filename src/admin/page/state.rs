@@ -34,10 +34,10 @@ pub(in crate::admin) struct Viewer {
     pub(in crate::admin) note: Option<Note>,
 }
 
-/// A certificate that is served, and by which listener; `None`: the admin server.
+/// A certificate that is served, and by which listeners, or by the admin server.
 pub(super) struct Served<'s> {
     pub(super) certificate: &'s Certificate,
-    pub(super) listener: Option<&'s str>,
+    pub(super) by: Vec<&'s str>,
     pub(super) standing: Standing,
 }
 
@@ -73,19 +73,26 @@ impl Standing {
 }
 
 impl<'s> State<'s> {
-    /// Every certificate, in no order.
+    /// Every certificate once, in no order.
     pub(super) fn certificates(&self) -> Vec<Served<'s>> {
-        let now = self.now.as_second();
-        let served = |certificate: &'s Certificate, listener| {
-            let standing = Standing::of(certificate, now);
-            Served { certificate, listener, standing }
-        };
-        let (status, snapshot) = (self.status, self.snapshot);
+        let (status, snapshot, now) = (self.status, self.snapshot, self.now.as_second());
         let listeners = status.config.listeners.iter().filter_map(|settings| snapshot.listener(&settings.name));
         let of_listeners = listeners.flat_map(|listener| {
-            listener.ways.certificates().into_iter().map(move |found| served(found, Some(&*listener.name)))
+            listener.ways.certificates().into_iter().map(move |found| (&**found, &*listener.name))
         });
         let own = snapshot.admin().into_iter().flat_map(|admin| admin.certificates.all());
-        of_listeners.chain(own.map(|found| served(found, None))).collect()
+        let mut all: Vec<Served<'s>> = Vec::new();
+        let mut places: HashMap<*const Certificate, usize> = HashMap::new();
+        for (certificate, by) in of_listeners.chain(own.map(|found| (&**found, ADMIN))) {
+            let place = *places.entry(std::ptr::from_ref(certificate)).or_insert(all.len());
+            match all.get_mut(place) {
+                Some(known) => known.by.push(by),
+                None => all.push(Served { certificate, by: vec![by], standing: Standing::of(certificate, now) }),
+            }
+        }
+        all
     }
 }
+
+/// What serves the certificates of `[admin.tls]`. No listener has a name like this one.
+const ADMIN: &str = "(admin server)";

@@ -8,9 +8,14 @@ use crate::admin::request::paths::BELOW_STEPS as BELOW;
 pub(in crate::admin) enum Step {
     Reload,
     /// The state of a server.
-    Server { backend: String, server: String },
+    Server {
+        backend: String,
+        server: String,
+    },
     /// A certificate is added to a listener, or replaced there.
-    Certificate { listener: String },
+    Certificate {
+        listener: String,
+    },
 }
 
 impl Step {

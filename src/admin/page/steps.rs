@@ -79,13 +79,22 @@ pub(in crate::admin) fn server(secret: &str, step: &Step, of: (&str, &Server), r
     let choice = |state: Set| {
         let (name, text) = described(state);
         let id = format!("state-{}", state.word());
-        let input = el("input").with("type", "radio").with("name", "state").with("id", &id).with("value", state.word()).flag("required");
+        let input = el("input")
+            .with("type", "radio")
+            .with("name", "state")
+            .with("id", &id)
+            .with("value", state.word())
+            .flag("required");
         let input = if server.state() == state { input.flag("checked") } else { input };
         let label = el("label").with("for", id).add(el("strong").text(name)).text(format!(" – {text}"));
         classed("div", "choice").add(input).add(label)
     };
     let choices = el("fieldset").add(el("legend").text("New state")).all(Set::ALL.map(choice));
-    page("State of a server", refusal, vec![now.into(), form(step.address(), Some(secret), vec![choices], "Set the state").into()])
+    page(
+        "State of a server",
+        refusal,
+        vec![now.into(), form(step.address(), Some(secret), vec![choices], "Set the state").into()],
+    )
 }
 
 /// The page that asks for a certificate. `sent` are the name and the certificates of a form that was refused; its key is not
@@ -100,18 +109,43 @@ pub(in crate::admin) fn certificate(
         "Adds a certificate to listener {listener} on {}, or replaces the one of that name in its folder. It is checked first: a pair that does not match, or that clients of this listener could never get, changes nothing.",
         frame::host()
     );
-    let name = el("input").with("type", "text").with("id", "name").with("name", "name").with("value", sent.0).with("maxlength", 100)
-        .with("autocomplete", "off").with("spellcheck", "false").with("aria-describedby", "name-hint").flag("required");
+    let name = el("input")
+        .with("type", "text")
+        .with("id", "name")
+        .with("name", "name")
+        .with("value", sent.0)
+        .with("maxlength", 100)
+        .with("autocomplete", "off")
+        .with("spellcheck", "false")
+        .with("aria-describedby", "name-hint")
+        .flag("required");
     let area = |id: &'static str, rows: usize| {
-        el("textarea").with("id", id).with("name", id).with("rows", rows).with("autocomplete", "off").with("spellcheck", "false")
-            .with("aria-describedby", format!("{id}-hint")).flag("required")
+        el("textarea")
+            .with("id", id)
+            .with("name", id)
+            .with("rows", rows)
+            .with("autocomplete", "off")
+            .with("spellcheck", "false")
+            .with("aria-describedby", format!("{id}-hint"))
+            .flag("required")
     };
     let certificate = area("certificate", 8).text(sent.1);
-    let sure = el("input").with("type", "checkbox").with("id", "sure").with("name", "sure").with("value", "yes").flag("required");
-    let sure = classed("div", "choice").add(sure)
-        .add(el("label").with("for", "sure").text("Clients get this certificate from now on; one of that name is replaced."));
+    let sure = el("input")
+        .with("type", "checkbox")
+        .with("id", "sure")
+        .with("name", "sure")
+        .with("value", "yes")
+        .flag("required");
+    let sure = classed("div", "choice").add(sure).add(
+        el("label").with("for", "sure").text("Clients get this certificate from now on; one of that name is replaced."),
+    );
     let fields = vec![
-        field("name", "Name of the files", name, Some("Letters, digits, '.', '-' and '_', without an ending: ldap.example.com")),
+        field(
+            "name",
+            "Name of the files",
+            name,
+            Some("Letters, digits, '.', '-' and '_', without an ending: ldap.example.com"),
+        ),
         field("certificate", "Certificate and its chain", certificate, Some("PEM, the certificate first")),
         field("key", "Private key", area("key", 6), Some("PEM. It is sent once and not shown again.")),
         sure,
@@ -155,6 +189,9 @@ fn described(state: Set) -> (&'static str, &'static str) {
     match state {
         Set::Ready => ("Ready", "it gets new connections"),
         Set::Drain => ("Drain", "no new connections; those that it has continue, and it is still checked"),
-        Set::Maint => ("Maintenance", "no new connections and no health checks; those that it has are cut if on_down is \"close\""),
+        Set::Maint => (
+            "Maintenance",
+            "no new connections and no health checks; those that it has are cut if on_down is \"close\"",
+        ),
     }
 }

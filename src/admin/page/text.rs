@@ -10,7 +10,8 @@ use crate::tls::certificate::x509::rfc3339;
 /// `10,000`
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
     groups.join(",")
 }
 
@@ -33,7 +34,11 @@ pub(super) fn bytes(bytes: u64) -> String {
         unit += 1;
     }
     let unit_name = UNITS.get(unit).copied().unwrap_or_default();
-    if unit == 0 || whole >= 100 { format!("{whole} {unit_name}") } else { format!("{whole}.{} {unit_name}", rest * 10 / 1024) }
+    if unit == 0 || whole >= 100 {
+        format!("{whole} {unit_name}")
+    } else {
+        format!("{whole}.{} {unit_name}", rest * 10 / 1024)
+    }
 }
 
 /// `12 days`, of seconds; the largest unit of which there are at least two.
@@ -80,7 +85,8 @@ pub(super) fn path(path: &str) -> String {
 
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 /// The seconds of each unit.
-const SPANS: [(u64, &str); 5] = [(365 * 86_400, "year"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+const SPANS: [(u64, &str); 5] =
+    [(365 * 86_400, "year"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
 /// Characters.
 const LONGEST_PATH: usize = 60;
 
@@ -93,13 +99,19 @@ mod tests {
         assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([1, 0, 10_000].map(|n| count(n, "server")), ["1 server", "0 servers", "10,000 servers"]);
         assert_eq!([1, 2].map(|n| count(n, "authority")), ["1 authority", "2 authorities"]);
-        assert_eq!([0, 1023, 1024, 1536 << 20, 200 << 30].map(bytes), ["0 B", "1023 B", "1.0 KiB", "1.5 GiB", "200 GiB"]);
+        assert_eq!(
+            [0, 1023, 1024, 1536 << 20, 200 << 30].map(bytes),
+            ["0 B", "1023 B", "1.0 KiB", "1.5 GiB", "200 GiB"]
+        );
         assert_eq!(bytes(u64::MAX), "16777215 TiB");
     }
 
     #[test]
     fn times_are_shown_by_their_distance() {
-        assert_eq!([0, 1, 119, 120, 7200, 13 * 86_400].map(span), ["0 seconds", "1 second", "119 seconds", "2 minutes", "2 hours", "13 days"]);
+        assert_eq!(
+            [0, 1, 119, 120, 7200, 13 * 86_400].map(span),
+            ["0 seconds", "1 second", "119 seconds", "2 minutes", "2 hours", "13 days"]
+        );
         assert_eq!((distance(86_400 * 3, 0), distance(0, 7200)), ("in 3 days".into(), "2 hours ago".into()));
         assert!(distance(i64::MAX, i64::MIN).starts_with("in 584,"));
     }

@@ -131,7 +131,9 @@ mod tests {
     #[test]
     fn a_filter_is_found_in_any_case_and_without_one_everything_fits() {
         let wanted = Wanted::read(Some("q=LDAP"));
-        assert!(wanted.fits(["x", "/certs/Ldap.crt"]) && wanted.fits(["ldap"]) && !wanted.fits(["x"]) && !wanted.fits([]));
+        assert!(
+            wanted.fits(["x", "/certs/Ldap.crt"]) && wanted.fits(["ldap"]) && !wanted.fits(["x"]) && !wanted.fits([])
+        );
         assert!(Wanted::default().fits([]));
     }
 }

@@ -85,6 +85,11 @@ impl Answer {
         self
     }
 
+    /// The same answer with another status.
+    pub(in crate::admin) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self { status, content_type, body: body.into(), headers: Vec::new() }
     }

@@ -87,9 +87,15 @@ mod tests {
     fn cookies_are_found_by_their_whole_name() {
         let sent = headers(&[("cookie", "a=1; tlsgate9900=x=y"), ("cookie", "tlsgate=z")]);
         let found = |name: &str| cookie(&sent, name).map(|value| value.to_string());
-        assert_eq!((found("tlsgate9900"), found("tlsgate"), found("tls")), (Some("x=y".into()), Some("z".into()), None));
+        assert_eq!(
+            (found("tlsgate9900"), found("tlsgate"), found("tls")),
+            (Some("x=y".into()), Some("z".into()), None)
+        );
         let name = |host: &'static str, is_secure| cookie_name(&headers(&[("host", host)]), is_secure);
-        assert_eq!((name("localhost:9900", false), name("admin.test", true)), ("tlsgate9900".into(), "__Host-tlsgate".into()));
+        assert_eq!(
+            (name("localhost:9900", false), name("admin.test", true)),
+            ("tlsgate9900".into(), "__Host-tlsgate".into())
+        );
         assert_eq!((name("[::1]", false), name("[::1]:80", false)), ("tlsgate".into(), "tlsgate80".into()));
     }
 }

@@ -200,7 +200,9 @@ mod tests {
             assert_eq!(page(&method, path), Some(leads), "{method} {path}");
             assert_eq!(route(&method, path), Routed::Nowhere, "{method} {path}");
         }
-        for path in ["", "/index.html", "//", "/assets/", "/assets", "/change/", "/sign-in/", "/livez", "/api/v1/status"] {
+        for path in
+            ["", "/index.html", "//", "/assets/", "/assets", "/change/", "/sign-in/", "/livez", "/api/v1/status"]
+        {
             assert_eq!(page(&Method::GET, path), None, "{path}");
         }
     }

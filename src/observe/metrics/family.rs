@@ -52,7 +52,7 @@ impl<const N: usize> Counters<N> {
                 let mut labels = metric.get_label().iter();
                 let values = [(); N].map(|()| labels.next().map_or("", |label| label.value()));
                 // A counter of whole numbers; the text format has no others.
-                see(values, metric.get_counter().value() as u64);
+                see(values, metric.get_counter().get_value() as u64);
             }
         }
     }

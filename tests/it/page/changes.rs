@@ -16,7 +16,10 @@ fn without_a_session_nothing_can_be_changed() {
     assert!(browser.text("[role=alert]").contains("wrong"), "{}", browser.text("main"));
     assert_eq!(violations(&mut browser), [""; 0]);
     let line = scene.proxy.log_line("the admin API refused a request");
-    assert!(line.contains("reason=\"wrong_token\"") && line.contains("/sign-in") && !line.contains("a-wrong"), "{line}");
+    assert!(
+        line.contains("reason=\"wrong_token\"") && line.contains("/sign-in") && !line.contains("a-wrong"),
+        "{line}"
+    );
     browser.fill("#token", TOKEN);
     browser.click("form.step button");
     assert_eq!(browser.value("location.pathname"), "/");
@@ -85,7 +88,8 @@ fn a_certificate_is_added_and_its_key_is_not_shown_again() {
     fill(&mut browser, &other);
     browser.click("form.step button");
     assert!(browser.text("[role=alert]").contains("does not belong to the certificate"), "{}", browser.text("main"));
-    let fields = browser.value("['name', 'certificate', 'key'].map((id) => document.getElementById(id).value.length > 0)");
+    let fields =
+        browser.value("['name', 'certificate', 'key'].map((id) => document.getElementById(id).value.length > 0)");
     assert_eq!(fields, serde_json::json!([true, true, false]));
     assert!(!scene.pki.folder().join("certs/new.test.crt").exists());
     fill(&mut browser, &key);
@@ -93,5 +97,8 @@ fn a_certificate_is_added_and_its_key_is_not_shown_again() {
     assert!(browser.text("#note").contains("added to listener ldaps"), "{}", browser.text("main"));
     browser.open(&scene.url("/?q=new.test"));
     assert!(browser.count("#certificates tbody tr") >= 1);
-    assert_eq!(std::fs::read_to_string(scene.pki.folder().join("certs/new.test.crt")).unwrap().trim(), certificate.trim());
+    assert_eq!(
+        std::fs::read_to_string(scene.pki.folder().join("certs/new.test.crt")).unwrap().trim(),
+        certificate.trim()
+    );
 }

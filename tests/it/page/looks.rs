@@ -23,7 +23,10 @@ fn no_rule_is_violated_and_nothing_is_cut_off() {
                 assert_eq!(violations(&mut browser), [""; 0], "{path}, {width}, {scheme}");
                 let wide = browser.value("document.documentElement.scrollWidth");
                 assert!(wide.as_u64().unwrap() <= u64::from(width), "{path} is {wide} wide on {width}");
-                kept(&mut browser, &format!("{}-{width}-{scheme}", path.split(['?', '&']).next().unwrap().replace('/', "_")));
+                kept(
+                    &mut browser,
+                    &format!("{}-{width}-{scheme}", path.split(['?', '&']).next().unwrap().replace('/', "_")),
+                );
             }
         }
     }

@@ -20,7 +20,8 @@ fn ten_thousand_certificates_are_in_pages_of_a_small_size() {
         let days = if number % 1000 == 7 { 2 } else { 80 };
         let extra = Extra { validity: Some((-10, days)), ..Extra::default() };
         let names = [format!("host{number:05}.test"), format!("www.host{number:05}.test")];
-        fs::write(stem.with_extension("crt"), pki.certificate(&names.each_ref().map(String::as_str), &shared, &extra)).unwrap();
+        fs::write(stem.with_extension("crt"), pki.certificate(&names.each_ref().map(String::as_str), &shared, &extra))
+            .unwrap();
         fs::hard_link(&key, stem.with_extension("key")).unwrap();
     }
     let text = format!(

@@ -12,7 +12,13 @@ fn a_form_of_another_site_changes_nothing() {
     let path = format!("/change/server?backend=web&server={}", server(&scene));
     let body = format!("{DRAIN}&secret={secret}");
     let session = ("Cookie", &*cookie);
-    for foreign in [("Origin", "https://evil.test"), ("Origin", "null"), ("Origin", ""), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site")] {
+    for foreign in [
+        ("Origin", "https://evil.test"),
+        ("Origin", "null"),
+        ("Origin", ""),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+    ] {
         for (path, body) in [(&*path, &*body), ("/sign-in", &format!("token={TOKEN}")), ("/sign-out", &body)] {
             let answer = scene.post(path, &[session, foreign], body);
             assert_eq!(answer.status, 403, "{path} {foreign:?}: {answer:?}");
