@@ -6,6 +6,7 @@ use crate::admin::page::parts::{Tone, badge, faint, lines, nothing, paged, secti
 use crate::admin::page::state::{Served, Standing, State};
 use crate::admin::page::text::{count, day, distance, number, path, short};
 use crate::admin::page::wanted::{Table, Wanted};
+use crate::tls::certificate::certified::algorithm::KeyType;
 
 /// The section of certificates. `served` are all of them, the one that ends first at the beginning.
 pub(super) fn certificates(state: &State<'_>, served: &[Served<'_>], wanted: &Wanted) -> Element {
@@ -40,7 +41,9 @@ fn row(state: &State<'_>, one: &Served<'_>, wanted: &Wanted) -> Vec<Html> {
         Standing::Valid => Tone::Good,
     };
     let end = certificate.chain_not_after;
-    let key = format!("{} {}", certificate.key_type, certificate.key_bits);
+    // The others have the size in their names.
+    let bits = (certificate.key_type == KeyType::Rsa).then(|| format!(" {}", certificate.key_bits));
+    let key = format!("{}{}", certificate.key_type, bits.unwrap_or_default());
     let file = classed("span", "path").with("title", short(&certificate.label, LONGEST)).text(path(&certificate.label));
     let first = certificate.chain_ends_first.as_ref().map(|subject| {
         // Its own end would be of no use: clients refuse the chain.

@@ -25,7 +25,7 @@ pub(super) fn servers(state: &State<'_>, wanted: &Wanted, viewer: &Viewer) -> El
     // Without a session there is nothing in the last column.
     let columns = if viewer.signed.is_some() { &columns[..] } else { &columns[..6] };
     let backends = count(state.snapshot.pools().len(), "backend");
-    let caption = format!("{} of {backends}, in the order of the configuration", count(fitting.len(), "server"));
+    let caption = format!("{} of {backends}", count(fitting.len(), "server"));
     section.add(table(caption, columns, rows)).all(pager)
 }
 

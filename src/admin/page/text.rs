@@ -1,5 +1,6 @@
 //! Numbers, times and long texts as people read them. Must not know: what they are of.
 
+use std::cmp::Ordering;
 use std::fmt::Display;
 
 use jiff::Timestamp;
@@ -18,9 +19,9 @@ pub(super) fn number(number: u64) -> String {
 /// `1 certificate`, `10,000 certificates`
 pub(super) fn count(count: usize, one: &str) -> String {
     let shown = number(count as u64);
-    match one.strip_suffix('y') {
+    match one.strip_suffix("ty") {
         _ if count == 1 => format!("{shown} {one}"),
-        Some(stem) => format!("{shown} {stem}ies"),
+        Some(stem) => format!("{shown} {stem}ties"),
         None => format!("{shown} {one}s"),
     }
 }
@@ -47,10 +48,14 @@ pub(super) fn span(seconds: u64) -> String {
     count(usize::try_from(seconds / length).unwrap_or(usize::MAX), name)
 }
 
-/// `in 12 days` or `3 hours ago`. Both in seconds since 1970.
+/// `in 12 days`, `3 hours ago` or `now`. Both in seconds since 1970.
 pub(super) fn distance(then: i64, now: i64) -> String {
     let between = span(then.abs_diff(now));
-    if then >= now { format!("in {between}") } else { format!("{between} ago") }
+    match then.cmp(&now) {
+        Ordering::Less => format!("{between} ago"),
+        Ordering::Equal => "now".to_owned(),
+        Ordering::Greater => format!("in {between}"),
+    }
 }
 
 /// A day with the whole time behind it: `2027-01-31`; seconds since 1970.
@@ -113,6 +118,7 @@ mod tests {
             ["0 seconds", "1 second", "119 seconds", "2 minutes", "2 hours", "13 days"]
         );
         assert_eq!((distance(86_400 * 3, 0), distance(0, 7200)), ("in 3 days".into(), "2 hours ago".into()));
+        assert_eq!(distance(5, 5), "now");
         assert!(distance(i64::MAX, i64::MIN).starts_with("in 584,"));
     }
 

@@ -102,7 +102,7 @@ fn ordered(state: &State<'_>) -> Found {
     let why = |one: &&OfCertificate| {
         let names: Vec<_> = one.wanted.identifiers.iter().map(ToString::to_string).collect();
         let why = one.last_failure.as_ref().map_or("it has expired", |failure| failure.message.as_str());
-        format!("{}: {why}", names.join(", "))
+        format!("{} ({}): {why}", names.join(", "), one.wanted.key.word())
     };
     let until = |one: &&OfAuthority| {
         let until = distance(one.paused_until.unwrap_or_default(), now);
