@@ -1,10 +1,11 @@
 //! Who signs in at the page, with what, and whether that is still right. Must not know: what a session may change, what a page
 //! looks like.
 
-use hyper::StatusCode;
-use hyper::header::SET_COOKIE;
-use hyper::http::request::Parts;
 use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::header::{SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::http::request::Parts;
 use zeroize::Zeroizing;
 
 use crate::admin::connection::caller::{Caller, Presented};
@@ -53,7 +54,9 @@ pub(super) async fn enter(
             Err((why, status, message)) => {
                 shared.known.audit.refused(caller, parts, why);
                 let refusal = Refusal { message, details: Vec::new() };
-                return Answer::page(status, steps::sign_in(guest.entrance, Some(&refusal)));
+                let answer = Answer::page(status, steps::sign_in(guest.entrance, Some(&refusal)));
+                let is_unauthorized = status == StatusCode::UNAUTHORIZED;
+                return if is_unauthorized { answer.with(WWW_AUTHENTICATE, "Bearer") } else { answer };
             }
         },
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{RETRY_AFTER, SET_COOKIE};
+use hyper::header::{RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -202,5 +202,5 @@ fn foreign(shared: &Shared, caller: &Caller, parts: &Parts) -> Answer {
 
 fn signed_out(entrance: Entrance, reason: &str) -> Answer {
     let refusal = Refusal { message: reason.to_owned(), details: Vec::new() };
-    Answer::page(StatusCode::UNAUTHORIZED, steps::sign_in(entrance, Some(&refusal)))
+    Answer::page(StatusCode::UNAUTHORIZED, steps::sign_in(entrance, Some(&refusal))).with(WWW_AUTHENTICATE, "Bearer")
 }

@@ -104,3 +104,41 @@ pub(super) fn lines<T: Display>(texts: impl IntoIterator<Item = T>) -> Html {
 pub(super) fn faint(text: impl Display) -> Element {
     classed("span", "faint").text(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_table_is_in_pages_and_past_its_end_is_the_last_one() {
+        let all: Vec<usize> = (0..120).collect();
+        let shown = |query: &str| {
+            let (rows, pager) = paged(&Wanted::read(Some(query)), Table::Certificates, &all);
+            (rows.first().copied(), rows.len(), pager.map(|pager| Html::from(pager).as_str().to_owned()))
+        };
+        let (first, count, pager) = shown("q=a");
+        let pager = pager.unwrap();
+        assert!(pager.contains("1–50 of 120") && pager.contains("/?q=a&amp;certificates=2#certificates"), "{pager}");
+        assert!(!pager.contains("Previous") && pager.contains("Last"), "{pager}");
+        assert_eq!((first, count), (Some(0), 50));
+        for query in ["certificates=3", "certificates=99999999999999999999", "certificates=4"] {
+            let last = if query.len() > 20 { 0 } else { 100 };
+            assert_eq!(shown(query).0, Some(last), "{query}");
+        }
+        assert_eq!(paged::<u8>(&Wanted::default(), Table::Servers, &[]).0, [0; 0]);
+    }
+
+    #[test]
+    fn every_cell_has_its_role_and_the_title_of_its_column() {
+        let rows = [vec![Html::text("<a>"), Html::text("b")]];
+        let shown = Html::from(table("all", &["A", "B"], rows));
+        for part in [
+            "<table role=\"table\"><caption>all</caption>",
+            "<th role=\"columnheader\" scope=\"col\">B</th>",
+            "<th role=\"rowheader\" scope=\"row\" data-column=\"A\">&lt;a&gt;</th>",
+            "<td role=\"cell\" data-column=\"B\">b</td>",
+        ] {
+            assert!(shown.as_str().contains(part), "{part}: {}", shown.as_str());
+        }
+    }
+}
