@@ -86,8 +86,9 @@ fn checked(state: &State<'_>, server: &Server) -> Html {
     let last = match &verdict.last {
         None => faint("none"),
         Some(last) => {
-            let why = last.reason.as_ref().map(|reason| faint(format!(" {}", short(reason, LONGEST_REASON))));
-            el("span").text(last.result).text(" ").add(ago(last.time, state.now)).all(why)
+            let word = if last.reason.is_none() { "passed " } else { "failed " };
+            let why = last.reason.as_ref().map(|reason| faint(format!(": {}", short(reason, LONGEST_REASON))));
+            el("span").text(word).add(ago(last.time, state.now)).all(why)
         }
     };
     let ends = verdict.validity.map(|validity| {
