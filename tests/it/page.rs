@@ -47,7 +47,7 @@ impl Scene {
         // Nobody listens there any more.
         let down = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let text = format!(
-            "[admin]\nlisten = \"127.0.0.1:0\"\n{admin}\n\
+            "[admin]\nlisten=\"127.0.0.1:0\"\n{admin}\n\
              [state]\ndirectory = \"state\"\n[acme.inside]\ndirectory = \"https://127.0.0.1:1/directory\"\n\
              [[listener]]\nname = \"ldaps\"\nlisten = \"127.0.0.1:0\"\nbackend = \"directory\"\n\
              certificates = [\"certs\", {{ acme = \"inside\", names = [\"ordered.test\"] }}]\n\

@@ -25,7 +25,7 @@ fn ten_thousand_certificates_are_in_pages_of_a_small_size() {
         fs::hard_link(&key, stem.with_extension("key")).unwrap();
     }
     let text = format!(
-        "[admin]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\n\
+        "[admin]\nlisten=\"127.0.0.1:0\"\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\n\
          certificates = [\"certs\"]\nbackend = \"echo\"\n[backend.echo]\nservers = [\"{}\"]\n",
         backend.address
     );

@@ -32,7 +32,7 @@ fn at_a_unix_socket_no_token_is_needed_and_a_browser_has_to_name_this_machine() 
     let text = std::fs::read_to_string(scene.pki.folder().join("tlsgate.toml")).unwrap();
     let Scene { pki, proxy, .. } = scene;
     drop(proxy);
-    let unix = text.replacen("listen = \"127.0.0.1:0\"", "listen = \"unix:admin.sock\"", 1);
+    let unix = text.replacen("listen=\"127.0.0.1:0\"", "listen=\"unix:admin.sock\"", 1);
     let _proxy = Proxy::start(pki.folder(), &unix);
     let door = Door::unix(pki.folder());
     let browser = |host: &'static str| [("Host", host), ("Accept-Language", "en")];

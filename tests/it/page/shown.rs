@@ -20,7 +20,7 @@ fn what_is_wrong_comes_first_and_everything_else_follows() {
     assert_eq!(browser.value(sections), expected);
     let wrong = browser.text("#wrong");
     let down = scene.down.to_string();
-    for expected in ["1 certificate could not be ordered", "expired.test", "soon.test", &down, "ordered.test"] {
+    for expected in ["could not be ordered", "expired.test", "soon.test", &down, "ordered.test"] {
         assert!(wrong.contains(expected), "{expected}: {wrong}");
     }
     assert!(!wrong.contains("valid.test"), "{wrong}");
@@ -33,7 +33,7 @@ fn what_is_wrong_comes_first_and_everything_else_follows() {
     assert!(browser.text("#certificates tbody tr").contains("expired"), "{}", browser.text("#certificates"));
     assert_eq!(browser.count("#certificates tbody tr"), 3);
     assert!(browser.text("#backends").contains(&down) && browser.text("#connections").contains("ldaps"));
-    assert!(browser.text("title").is_empty() && browser.value("document.title").as_str().unwrap().contains("errors"));
+    assert!(browser.value("document.title").as_str().unwrap().contains("errors"));
     assert_eq!(browser.complaints(), [""; 0]);
 }
 

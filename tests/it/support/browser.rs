@@ -56,6 +56,8 @@ impl Browser {
         for domain in ["Page", "Network", "Runtime", "Log"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
+        // Without a window, no page would have the focus.
+        browser.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true }));
         browser
     }
 
