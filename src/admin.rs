@@ -17,11 +17,17 @@ use crate::pressure::Pressure;
 use crate::reload::control::Control;
 
 mod change;
+mod commit;
 mod connection;
+mod entering;
 mod known;
+mod page;
+mod pages;
 mod probes;
 pub mod request;
 mod service;
+mod shared;
+mod stepping;
 mod thread;
 mod view;
 
@@ -29,10 +35,12 @@ use change::audit::Audit;
 use change::folder;
 use connection::door::Door;
 use connection::permits::Permits;
-use known::{Known, Metrics, Process};
+pub use known::Counted;
+use known::{Known, Process};
+use page::session::Sessions;
 use probes::Probes;
 use request::token;
-use service::Service;
+use shared::Shared;
 use thread::Serving;
 
 /// A running admin server. Dropping it ends it, after the answers that are being made.
@@ -72,7 +80,7 @@ impl Admin {
         config: &asked::Admin,
         mut listening: impl FnMut(Purpose, &Endpoint) -> io::Result<Vec<Listening>>,
         most: Most,
-        metrics: Metrics,
+        counted: Counted,
     ) -> Result<Option<Self>, ConfigError> {
         if config.listen.is_none() && config.probes.is_none() {
             return Ok(None);
@@ -81,7 +89,7 @@ impl Admin {
         config.token_file.as_ref().map(token::read).transpose()?;
         let known = Arc::new(Known {
             process: SetOnce::new(),
-            metrics,
+            counted,
             hosts: config.hosts.clone(),
             audit: Audit::default(),
             permits: Arc::new(Permits::new(most.api)),
@@ -151,15 +159,16 @@ fn api(config: &asked::Admin, known: &Arc<Known>, listen: &Endpoint, sockets: Ve
             );
         }
     }
-    let service = Service {
+    let shared = Shared {
         known: Arc::clone(known),
         secure,
         renderings: Arc::default(),
+        sessions: Sessions::default(),
         changing: Mutex::new(()),
         changes: Arc::new(Semaphore::new(CHANGES)),
         readers: Arc::new(Semaphore::new(READERS)),
     };
-    Serving::start("admin", listen, sockets, Arc::clone(&known.permits), Arc::new(service))
+    Serving::start("admin", listen, sockets, Arc::clone(&known.permits), Arc::new(shared))
 }
 
 fn probes(known: &Arc<Known>, listen: &Endpoint, sockets: Vec<Listening>) -> io::Result<Serving> {

@@ -11,7 +11,7 @@ use crate::acme::keeper::{Handle as Acme, Keeper};
 use crate::acme::responder::Tokens;
 use crate::admin;
 use crate::admin::request::token;
-use crate::admin::{Admin, Purpose};
+use crate::admin::{Admin, Counted, Purpose};
 use crate::backend::upkeep::Upkeep;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
@@ -127,10 +127,10 @@ impl Server {
     ) -> Result<Self, StartError> {
         let Opened { mut inherited, activated, log, writer, metrics, workers, planned, heartbeats, pressure } =
             Opened::new(&config, activated, signals)?;
-        let exposition = exposition(Arc::clone(&metrics), workers.gates.clone(), Arc::clone(&pressure), &log);
+        let counted = counted(&metrics, workers.gates.clone(), Arc::clone(&pressure), &log);
         // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
         // refused.
-        let admin = open_admin(&config, (&mut inherited, &activated), monitor.as_ref(), exposition)?;
+        let admin = open_admin(&config, (&mut inherited, &activated), monitor.as_ref(), counted)?;
         let (alive, all_ended) = mpsc::channel(1);
         // Opened before `Descriptors::new` counts the descriptors that this process has open.
         let upkeep = Upkeep::start().map_err(StartError::Worker)?;
@@ -268,7 +268,7 @@ fn open_admin(
     config: &Config,
     (inherited, activated): (&mut Inherited, &Activated),
     monitor: Option<&Monitor>,
-    exposition: impl Fn(&Control, &Acme) -> String + Send + Sync + 'static,
+    counted: Counted,
 ) -> Result<Option<Admin>, StartError> {
     let mode = config.admin.socket_mode.0;
     let listening = |purpose, endpoint: &Endpoint| match endpoint {
@@ -278,7 +278,7 @@ fn open_admin(
             None => monitor::bind(monitor, address, mode)?,
         }]),
     };
-    Admin::open(&config.admin, listening, descriptors::of_admin(), Box::new(exposition))
+    Admin::open(&config.admin, listening, descriptors::of_admin(), counted)
         .map_err(|error| StartError::Config(vec![error]))
 }
 
@@ -300,19 +300,15 @@ fn reading<T: Send + 'static>(
     }
 }
 
-/// The text of the metrics: the counters, then the gauges.
-fn exposition(
-    counters: Arc<Metrics>,
-    gates: Vec<Arc<Gate>>,
-    pressure: Arc<Pressure>,
-    log: &AccessLog,
-) -> impl Fn(&Control, &Acme) -> String + Send + Sync + use<> {
-    let lost = log.lost();
-    move |control, acme| {
+/// What the admin server shows of what is counted. The text has the counters, then the gauges.
+fn counted(metrics: &Arc<Metrics>, gates: Vec<Arc<Gate>>, pressure: Arc<Pressure>, log: &AccessLog) -> Counted {
+    let (lost, counters, same) = (log.lost(), Arc::clone(metrics), Arc::clone(metrics));
+    let exposition = move |control: &Control, acme: &Acme| {
         let gauges = gauges::text(control, &acme.status(), &gates, &pressure, &lost)
             .unwrap_or_else(|error| format!("# {error}\n"));
         counters.text() + &gauges
-    }
+    };
+    Counted { exposition: Box::new(exposition), totals: Box::new(move || same.totals()) }
 }
 
 /// The name of a socket of the admin server.

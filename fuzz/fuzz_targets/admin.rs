@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tlsgate::acme::keeper::Keeper;
-use tlsgate::admin::{Admin, MOST_CONNECTIONS};
+use tlsgate::admin::{Admin, Counted, MOST_CONNECTIONS};
 use tlsgate::config;
 use tlsgate::config::located::ConfigError;
 use tlsgate::config::validate::Config;
@@ -61,13 +61,18 @@ fn check(asked: &Asked, answered: &Answered) {
     let (method, path) = asked.target();
     let status = answered.status;
     // What is no HTTP, or too long for it, is refused before it is known what it asks for.
-    let is_documented = matches!(status, 400 | 414 | 431) || documented(method, path, status);
+    let is_documented = matches!(status, 400 | 414 | 431) || documented(method, path, status) || is_of_page(path);
     assert!(is_documented, "{method} {path}: {status} {:?}", String::from_utf8_lossy(&answered.body));
     if answered.field("content-type") == Some("application/json") && method != "HEAD" {
         let body: Value = serde_json::from_slice(&answered.body).expect("JSON");
         let is_error = status >= 400 && !path.ends_with("/readyz");
         assert!(!is_error || body.is_object(), "{method} {path}: {body}");
     }
+}
+
+/// Whether a path is that of the page for people, which the description does not have.
+fn is_of_page(path: &str) -> bool {
+    matches!(path, "/" | "/sign-in" | "/sign-out") || path.starts_with("/assets/") || path.starts_with("/change/")
 }
 
 /// Whether the description has this status for this request. What it does not have is not found, and its other methods
@@ -105,7 +110,8 @@ fn started() -> SocketAddr {
     let listening = |_, endpoint: &tlsgate::net::endpoint::Endpoint| {
         Ok(vec![Listening::bind(endpoint.address().expect("an address"), 0o600)?])
     };
-    let admin = Admin::open(&config.admin, listening, MOST_CONNECTIONS, Box::new(|_, _| "# none\n".into()));
+    let counted = Counted { exposition: Box::new(|_, _| "# none\n".into()), totals: Box::new(Default::default) };
+    let admin = Admin::open(&config.admin, listening, MOST_CONNECTIONS, counted);
     let admin = admin.expect("a socket").expect("an admin server");
     admin.ready(control, keeper.handle(), Arc::new(Pressure::default()));
     let address = admin.bound().next().expect("a socket").2.address().expect("an address");

@@ -1,6 +1,7 @@
 //! What both doors of the admin server know: the state, as soon as there is one, and the counters. Must not know: what is
 //! served where.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use hyper::StatusCode;
@@ -14,11 +15,17 @@ use crate::admin::connection::permits::Permits;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::guard;
 use crate::config::values::HostName;
+use crate::observe::metrics::Totals;
 use crate::pressure::Pressure;
 use crate::reload::control::Control;
 
-/// Writes the metrics of a state in the text format of Prometheus.
-pub(super) type Metrics = Box<dyn Fn(&Control, &Acme) -> String + Send + Sync>;
+/// What is counted, as it is when it is asked for.
+pub struct Counted {
+    /// The metrics of a state in the text format of Prometheus.
+    pub exposition: Box<dyn Fn(&Control, &Acme) -> String + Send + Sync>,
+    /// The connections of each listener.
+    pub totals: Box<dyn Fn() -> HashMap<String, Totals> + Send + Sync>,
+}
 
 /// What is shown and changed.
 #[derive(Debug, Clone)]
@@ -32,7 +39,7 @@ pub(super) struct Process {
 pub(super) struct Known {
     /// Empty until the first snapshot is built.
     pub(super) process: SetOnce<Process>,
-    pub(super) metrics: Metrics,
+    pub(super) counted: Counted,
     /// The accepted host names until there is a snapshot.
     pub(super) hosts: Vec<HostName>,
     pub(super) audit: Audit,
@@ -57,7 +64,7 @@ impl Known {
 
     /// The metrics of that state. It takes a while with many servers.
     pub(super) fn exposition(&self, Process { control, acme, .. }: &Process) -> Answer {
-        let text = (self.metrics)(control, acme) + &self.audit.metrics(&self.permits, &self.probes);
+        let text = (self.counted.exposition)(control, acme) + &self.audit.metrics(&self.permits, &self.probes);
         Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
     }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod answer;
 pub(super) mod body;
+pub(super) mod browser;
 pub(super) mod guard;
 pub(super) mod paths;
 pub mod token;

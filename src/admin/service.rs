@@ -7,41 +7,26 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use tokio::sync::{Mutex, Semaphore};
 
-use crate::admin::change::{acme as orders, certificates, process, servers};
+use crate::admin::commit::{self, Asked};
 use crate::admin::connection::caller::Caller;
 use crate::admin::connection::door::Door;
 use crate::admin::connection::permits::{Doing, Permit};
 use crate::admin::connection::secure::Failure;
 use crate::admin::connection::serve::Handler;
 use crate::admin::known::{Known, Process, starting};
+use crate::admin::pages;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::body::Wanted;
-use crate::admin::request::paths::{Change, Operation, Question, Routed, View, route};
+use crate::admin::request::paths::{Change, Operation, Question, Routed, View, page, route};
 use crate::admin::request::{body, guard};
-use crate::admin::view::renderings::Renderings;
+use crate::admin::shared::Shared;
 use crate::admin::view::{acme as authorities, explain, limits, listing, openapi, state};
 use crate::config::shown;
 use crate::reload::control::Control;
 use crate::tls::handshake::Terminator;
 
-/// What all requests to the API share.
-#[derive(Debug)]
-pub(super) struct Service {
-    pub(super) known: Arc<Known>,
-    /// Whether it serves TLS. That is decided at the start, as where it listens.
-    pub(super) secure: bool,
-    pub(super) renderings: Arc<Renderings>,
-    /// Held while files are changed, or while a drain begins: one change at a time.
-    pub(super) changing: Mutex<()>,
-    /// A permit for each change that runs or waits for its turn.
-    pub(super) changes: Arc<Semaphore>,
-    /// A permit for each thread that reads the token.
-    pub(super) readers: Arc<Semaphore>,
-}
-
-impl Handler for Service {
+impl Handler for Shared {
     async fn tls(&self, door: &Door) -> Option<Arc<Terminator>> {
         // The permissions of a Unix socket decide who may connect.
         if !self.secure || matches!(door, Door::Unix(_)) {
@@ -67,6 +52,14 @@ impl Handler for Service {
         permit: Arc<Permit>,
     ) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
+        // The host comes first: a web page that got here by DNS rebinding learns nothing, not even which paths exist.
+        if let Some(refusal) = self.known.host_refusal(&caller, &parts) {
+            body::discard(body, &parts.headers).await;
+            return refusal.into_response(permit);
+        }
+        if let Some(page) = page(&parts.method, parts.uri.path()) {
+            return pages::answer(self, page, &parts, body, caller, &permit).await.into_response(permit);
+        }
         let answer = match admitted(&self, &caller, &parts).await {
             Ok((Operation::Make(change), values)) => make(self, caller, &permit, (change, values), &parts, body).await,
             Ok((Operation::Ask(question), _)) => match without_body(&permit, body, &parts).await {
@@ -92,11 +85,7 @@ impl Handler for Service {
 }
 
 /// The requested operation, with the values of its path; or the answer that refuses it.
-async fn admitted(shared: &Service, caller: &Caller, parts: &Parts) -> Result<(Operation, Vec<String>), Answer> {
-    // The host comes first: a web page that got here by DNS rebinding learns nothing, not even which paths exist.
-    if let Some(refusal) = shared.known.host_refusal(caller, parts) {
-        return Err(refusal);
-    }
+async fn admitted(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Operation, Vec<String>), Answer> {
     let (operation, values) = match route(&parts.method, parts.uri.path()) {
         Routed::To(operation, values) => (operation, values),
         Routed::OtherMethod(allowed) => return Err(Answer::not_allowed(allowed)),
@@ -137,7 +126,7 @@ fn ask(known: &Known, question: Question, parts: &Parts) -> Answer {
 }
 
 /// Shows a view, rendered on another thread.
-async fn show(shared: &Service, view: View) -> Answer {
+async fn show(shared: &Shared, view: View) -> Answer {
     let Some(process) = shared.known.process.get().cloned() else { return starting() };
     let known = Arc::clone(&shared.known);
     shared.renderings.share(view, &shared.known.permits, move || rendered(&known, &process, view)).await
@@ -163,70 +152,25 @@ fn rendered(known: &Known, process: &Process, view: View) -> Answer {
 
 /// Makes a change for an authorised caller.
 async fn make(
-    shared: Arc<Service>,
+    shared: Arc<Shared>,
     caller: Arc<Caller>,
     permit: &Permit,
     (change, values): (Change, Vec<String>),
     parts: &Parts,
     body: Incoming,
 ) -> Answer {
-    // Before the body is read, so that the bound also limits the memory for bodies.
-    let Ok(turn) = Arc::clone(&shared.changes).try_acquire_owned() else {
-        body::discard(body, &parts.headers).await;
-        return Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many changes are already in progress");
+    let turn = match commit::turn(&shared) {
+        Ok(turn) => turn,
+        Err(refusal) => {
+            body::discard(body, &parts.headers).await;
+            return refusal;
+        }
     };
     let body = match body::read(body, &parts.headers, Wanted::Yes).await {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
     permit.becomes(Doing::Working);
-    let Some(process) = shared.known.process.get().cloned() else { return starting() };
-    let (json, method, path) = (body::is_json(&parts.headers), parts.method.clone(), parts.uri.clone());
-    // On a task of its own: if the client goes away, this future is dropped, and the change would stop in the middle.
-    let changed = tokio::spawn(async move {
-        let _turn = turn;
-        let answer = changed(&shared, process, change, &values, json, &body).await;
-        shared.known.audit.changed(&caller, &method, path.path(), answer.status);
-        answer
-    });
-    changed.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a change through the admin API failed unexpectedly");
-        Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the change failed unexpectedly (the log has the reason)")
-    })
-}
-
-/// Makes the change, and returns the answer. `values` are those of the path.
-async fn changed(
-    shared: &Service,
-    Process { control, acme, .. }: Process,
-    change: Change,
-    values: &[String],
-    json: bool,
-    body: &[u8],
-) -> Answer {
-    // The path's pattern has as many as the change needs.
-    let value = |at: usize| values.get(at).map_or("", String::as_str);
-    match change {
-        Change::Reload => process::reload(&control).await,
-        Change::Drain => {
-            let _turn = shared.changing.lock().await;
-            process::drain(control).await
-        }
-        Change::AddCertificate | Change::ServerState | Change::Renew | Change::Revoke | Change::RollOver if !json => {
-            let reason = "unexpected type of the body (expected Content-Type: application/json)";
-            Answer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)
-        }
-        Change::Renew => orders::renew(&acme, body).await,
-        Change::Revoke => orders::revoke(&acme, body).await,
-        Change::RollOver => orders::roll_over(&acme, body).await,
-        Change::ServerState => servers::set_state(&control.current.load(), value(0), value(1), body),
-        Change::AddCertificate => {
-            let _turn = shared.changing.lock().await;
-            certificates::add(&control, value(0), body).await
-        }
-        Change::RemoveCertificate => {
-            let _turn = shared.changing.lock().await;
-            certificates::remove(&control, value(0), value(1)).await
-        }
-    }
+    let (json, method, path) = (body::is_json(&parts.headers), parts.method.clone(), parts.uri.path().to_owned());
+    commit::commit(shared, caller, turn, Asked { change, values, json, body, method, path }).await
 }

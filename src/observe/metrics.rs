@@ -9,9 +9,13 @@ use std::time::Duration;
 use prometheus::{IntCounter, Registry, TextEncoder};
 
 use crate::observe::metrics::family::{Counters, Histograms, counters, histograms};
+use crate::observe::metrics::totals::Sources;
 use crate::observe::outcome::Outcome;
 
 mod family;
+mod totals;
+
+pub use totals::Totals;
 
 /// Everything that is counted in one process.
 #[derive(Debug, Clone)]
@@ -201,6 +205,17 @@ impl Metrics {
         connect_duration.prune(&alive);
     }
 
+    /// What was counted of connections, by listener.
+    pub fn totals(&self) -> HashMap<String, Totals> {
+        totals::totals(&Sources {
+            accepted: &self.connections,
+            rejected: &self.rejected,
+            closed: &self.closed,
+            received: &self.received,
+            sent: &self.sent,
+        })
+    }
+
     /// All metrics in Prometheus's text format, version 0.0.4.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -253,6 +268,20 @@ fn shed(all: &Registry) -> Result<Counters<1>, prometheus::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn totals_are_those_of_each_listener() {
+        let metrics = Metrics::new().unwrap();
+        metrics.accepted("a");
+        metrics.accepted("a");
+        metrics.rejected("a", Outcome::SHED[0]);
+        metrics.closed("b", Outcome::SHED[1], Duration::ZERO);
+        metrics.traffic("b").send(7);
+        let totals = metrics.totals();
+        assert_eq!((totals["a"].accepted, totals["b"].sent), (2, 7));
+        assert_eq!(totals["a"].rejected[&Outcome::SHED[0].to_string()], 1);
+        assert_eq!(totals["b"].closed[&Outcome::SHED[1].to_string()], 1);
+    }
 
     #[test]
     fn what_is_gone_is_forgotten_and_the_rest_stays() {

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
@@ -18,17 +21,8 @@ pub(in crate::admin) struct Answer {
     pub(in crate::admin) status: StatusCode,
     content_type: &'static str,
     pub(in crate::admin) body: Bytes,
-    hint: Hint,
-}
-
-/// A header that shows the client what is expected.
-#[derive(Debug, Clone)]
-enum Hint {
-    None,
-    /// The client has to send the token.
-    Authenticate,
-    /// These methods are allowed.
-    Methods(String),
+    /// Those that not every answer has. They take the place of those that every answer has.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Answer {
@@ -41,7 +35,7 @@ impl Answer {
             Ok(mut body) => {
                 // It grew by doubling, and a client that does not read holds all of it.
                 body.shrink_to_fit();
-                Self { status, content_type: JSON, body: body.into(), hint: Hint::None }
+                Self::new(status, JSON, body)
             }
             Err(error) => Self::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot write the answer: {error}")),
         }
@@ -49,22 +43,60 @@ impl Answer {
 
     /// An error with a message for people.
     pub(in crate::admin) fn error(status: StatusCode, message: &str) -> Self {
-        Self { status, content_type: JSON, body: json!({ "error": message }).to_string().into(), hint: Hint::None }
+        Self::new(status, JSON, json!({ "error": message }).to_string())
     }
 
     pub(in crate::admin) fn unauthorized(message: &str) -> Self {
-        Self { hint: Hint::Authenticate, ..Self::error(StatusCode::UNAUTHORIZED, message) }
+        Self::error(StatusCode::UNAUTHORIZED, message).with(WWW_AUTHENTICATE, "Bearer")
     }
 
     /// The path is known, and `allowed` are its methods.
     pub(in crate::admin) fn not_allowed(allowed: String) -> Self {
         let message = format!("this method is not allowed here (expected {allowed})");
-        Self { hint: Hint::Methods(allowed), ..Self::error(StatusCode::METHOD_NOT_ALLOWED, &message) }
+        Self::error(StatusCode::METHOD_NOT_ALLOWED, &message).with(ALLOW, &allowed)
     }
 
     /// A text of the given type.
     pub(in crate::admin) fn text(content_type: &'static str, text: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, content_type, body: text.into(), hint: Hint::None }
+        Self::new(StatusCode::OK, content_type, text)
+    }
+
+    /// A page for a browser, which loads nothing from elsewhere, runs no script but ours, and is shown in no other page.
+    pub(in crate::admin) fn page(status: StatusCode, document: String) -> Self {
+        // The referrer must not be "no-referrer": a browser would then send "Origin: null" with our own forms.
+        Self::new(status, "text/html; charset=utf-8", document)
+            .with(CONTENT_SECURITY_POLICY, POLICY)
+            .with(REFERRER_POLICY, "same-origin")
+    }
+
+    /// Leads a browser to another page, which it asks for with GET.
+    pub(in crate::admin) fn see_other(address: &str) -> Self {
+        Self::new(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", "").with(LOCATION, address)
+    }
+
+    /// What the client has is still right.
+    pub(in crate::admin) fn not_modified(content_type: &'static str) -> Self {
+        Self::new(StatusCode::NOT_MODIFIED, content_type, "")
+    }
+
+    /// The same answer with another header. One whose value no header can have is left out.
+    pub(in crate::admin) fn with(mut self, name: HeaderName, value: &str) -> Self {
+        self.headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
+        self
+    }
+
+    /// The same answer with another status.
+    pub(in crate::admin) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { status, content_type, body: body.into(), headers: Vec::new() }
+    }
+
+    #[cfg(test)]
+    pub(in crate::admin) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
     /// The same answer, with its bytes counted in `held` as long as a clone of it exists.
@@ -86,12 +118,10 @@ impl Answer {
         // An answer shows the present state, so it must not be cached, and a browser must not run it as a script or a page.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        match self.hint {
-            Hint::None => {}
-            Hint::Authenticate => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            Hint::Methods(allowed) => {
-                headers.extend(HeaderValue::try_from(allowed).ok().map(|allowed| (ALLOW, allowed)))
-            }
+        // No other site may show or read it in a page of its own, not even a picture.
+        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+        for (name, value) in self.headers {
+            headers.insert(name, value);
         }
         response
     }
@@ -134,3 +164,7 @@ impl Drop for Sent {
 }
 
 pub(in crate::admin) const JSON: &str = "application/json";
+/// What a page may do: nothing but what is named.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Fetch, section 3.7.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN};
+use hyper::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, StatusCode};
@@ -62,7 +62,13 @@ impl Refused {
 // Against DNS rebinding: a web page of an attacker, whose name resolves to this address, makes a browser send that name.
 // Browsers always send a host, so a request without one is not from a browser.
 pub(in crate::admin) fn host_refusal(caller: &Caller, request: &Parts, names: &[HostName]) -> Option<Refusal> {
-    let Door::Tcp(address) = &*caller.door else { return None };
+    let own = match &*caller.door {
+        Door::Tcp(address) => Some(address.ip()),
+        // A Unix socket has no address that a name could resolve to. But where it is forwarded to a port, as ssh -L does for
+        // a browser, web pages reach it too; then everything that they ask for counts as asked by its owner.
+        Door::Unix(_) if is_of_browser(&request.headers) => None,
+        Door::Unix(_) => return None,
+    };
     let mut hosts = request.headers.get_all(HOST).iter();
     let (host, another) = (hosts.next(), hosts.next());
     if another.is_some() {
@@ -73,7 +79,7 @@ pub(in crate::admin) fn host_refusal(caller: &Caller, request: &Parts, names: &[
     let host = host.and_then(|host| host.to_str().ok()).and_then(|host| host.parse().ok());
     // The host may also be in a full URI (RFC 9112 section 3.2.2). Where both are present, both must be right.
     let meant = [host.as_ref(), request.uri.authority()];
-    let is_meant = |host| is_meant(host, address.ip(), names, caller.secured.as_ref());
+    let is_meant = |host| is_meant(host, own, names, caller.secured.as_ref());
     let fine = (is_absent || host.is_some()) && meant.into_iter().flatten().all(is_meant);
     let reason = "the Host header does not name this server (expected its IP address, localhost, a name in hosts of [admin], or a name of its certificate)";
     (!fine).then(|| (Refused::Host, Answer::error(StatusCode::MISDIRECTED_REQUEST, reason)))
@@ -99,18 +105,9 @@ pub(in crate::admin) async fn change_refusal(
             Some(_) => {}
         }
     }
-    let closed = |reason| Some((Refused::Closed, Answer::error(StatusCode::FORBIDDEN, reason)));
-    let Some(file) = &config.token_file else {
-        return closed(
-            "changes are not allowed here: name a file with a token as token_file in [admin], ask for client certificates in [admin.tls], or use a Unix socket",
-        );
-    };
-    let token = match read(file, readers).await {
+    let token = match token(config, readers).await {
         Ok(token) => token,
-        Err(error) => {
-            tracing::error!("a change through the admin API is refused: {error}");
-            return closed("changes are not allowed now: the token file cannot be used (the log has the reason)");
-        }
+        Err(refusal) => return Some(refusal),
     };
     let presented = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     let (why, reason) = match presented {
@@ -119,6 +116,20 @@ pub(in crate::admin) async fn change_refusal(
         None => (Refused::NoToken, "a change needs the token (expected \"Authorization: Bearer TOKEN\")"),
     };
     Some((why, Answer::unauthorized(reason)))
+}
+
+/// The token as it is now, or the refusal of every change that needs it.
+pub(in crate::admin) async fn token(config: &Admin, readers: &Arc<Semaphore>) -> Result<Token, Refusal> {
+    let closed = |reason| (Refused::Closed, Answer::error(StatusCode::FORBIDDEN, reason));
+    let file = config.token_file.as_ref().ok_or_else(|| {
+        closed(
+            "changes are not allowed here: name a file with a token as token_file in [admin], ask for client certificates in [admin.tls], or use a Unix socket",
+        )
+    })?;
+    read(file, readers).await.map_err(|error| {
+        tracing::error!("a change through the admin API is refused: {error}");
+        closed("changes are not allowed now: the token file cannot be used (the log has the reason)")
+    })
 }
 
 /// Refuses a change by a client's certificate.
@@ -151,11 +162,21 @@ async fn read(file: &Located<PathBuf>, readers: &Arc<Semaphore>) -> Result<Token
     timeout(PATIENCE, reading).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// Whether a host names this server. Ports are ignored.
-fn is_meant(host: &Authority, own: IpAddr, names: &[HostName], secured: Option<&Secured>) -> bool {
+/// Whether a browser may have sent a request. All of them send a language, also where a page asks; the others are of pages
+/// that change something, and of pages that a browser trusts.
+fn is_of_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ACCEPT_LANGUAGE) || headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site")
+}
+
+/// Whether a host names this server, which has that address, or that of the machine on which a socket is forwarded. Ports are
+/// ignored.
+fn is_meant(host: &Authority, own: Option<IpAddr>, names: &[HostName], secured: Option<&Secured>) -> bool {
     // Ports are often mapped or tunnelled, and an attacker's name is wrong with any port.
     let Some(host) = HostName::parse(host.host()) else { return false };
-    let is_own = |literal: IpAddr| literal == own || own.is_unspecified();
+    let is_own = |literal: IpAddr| match own {
+        Some(own) => literal == own || own.is_unspecified(),
+        None => literal.is_loopback(),
+    };
     let is_certified = || secured.is_some_and(|secured| secured.is_named(&host.0));
     host.0 == "localhost" || host.0.parse().is_ok_and(is_own) || names.contains(&host) || is_certified()
 }
@@ -222,6 +243,24 @@ mod tests {
         assert!(!refused("[::1]:9900", "[::1]:9900", "/livez"));
         assert!(!refused("0.0.0.0:9900", "10.1.2.3:9900", "/livez"));
         assert!(refused("0.0.0.0:9900", "evil.test:9900", "/livez"));
+    }
+
+    #[test]
+    fn a_browser_at_a_unix_socket_has_to_name_this_machine() {
+        let mut caller = caller("127.0.0.1:9900");
+        caller.door = Arc::new(Door::Unix(PathBuf::from("admin.sock")));
+        let names = [HostName::parse("tlsgate").unwrap()];
+        let refused = |host: &str, more: &str| {
+            let request = hyper::Request::builder().uri("/").header(HOST, host);
+            let request = if more.is_empty() { request } else { request.header(more, "x") };
+            host_refusal(&caller, &request.body(()).unwrap().into_parts().0, &names).is_some()
+        };
+        for header in ["accept-language", "origin", "sec-fetch-site"] {
+            assert!(refused("evil.test:9900", header) && refused("10.0.0.1", header), "{header}");
+            assert!(!refused("localhost:1", header) && !refused("127.0.0.1:1", header) && !refused("[::1]:1", header));
+            assert!(!refused("tlsgate", header), "{header}");
+        }
+        assert!(!refused("anything", ""), "what is no browser names what it likes");
     }
 
     #[test]

@@ -49,6 +49,23 @@ pub(in crate::admin) enum Change {
     RollOver,
 }
 
+/// What a browser asks for: the page at `/`, and what belongs to it. It is no part of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::admin) enum Page {
+    Overview,
+    /// A file of the page, by its name.
+    Asset(String),
+    /// The form to sign in.
+    SignIn,
+    /// That form, filled in.
+    Enter,
+    Leave,
+    /// The form for a change, by its name.
+    Step(String),
+    /// That form, filled in.
+    Commit(String),
+}
+
 /// A path with `{…}` for what varies, a method, and their operation.
 pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/livez", Method::GET, Ask(Question::Live)),
@@ -75,6 +92,35 @@ pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/api/v1/acme/revoke", Method::POST, Make(Change::Revoke)),
     ("/api/v1/acme/rollover", Method::POST, Make(Change::RollOver)),
 ];
+
+/// What a request of a browser leads to; `None` where its path belongs to the API.
+pub(in crate::admin) fn page(method: &Method, path: &str) -> Option<Result<Page, &'static str>> {
+    let below = |folder: &str| path.strip_prefix(folder).filter(|name| !name.is_empty()).map(str::to_owned);
+    let (get, post) = match path {
+        "/" => (Some(Page::Overview), None),
+        "/sign-in" => (Some(Page::SignIn), Some(Page::Enter)),
+        "/sign-out" => (None, Some(Page::Leave)),
+        _ => match (below("/assets/"), below(BELOW_STEPS)) {
+            (Some(name), _) => (Some(Page::Asset(name)), None),
+            (None, Some(name)) => (Some(Page::Step(name.clone())), Some(Page::Commit(name))),
+            (None, None) => return None,
+        },
+    };
+    let allowed = match (&get, &post) {
+        (Some(_), Some(_)) => "GET, HEAD, POST",
+        (Some(_), None) => "GET, HEAD",
+        (None, _) => "POST",
+    };
+    let asked = match *method {
+        Method::GET | Method::HEAD => get,
+        Method::POST => post,
+        _ => None,
+    };
+    Some(asked.ok_or(allowed))
+}
+
+/// Where the forms for changes are.
+pub(in crate::admin) const BELOW_STEPS: &str = "/change/";
 
 /// The paths of the door for probes.
 pub(in crate::admin) const PROBES: &[&str] = &["/livez", "/readyz", "/metrics"];
@@ -133,6 +179,31 @@ mod tests {
             let expected = [("{listener}", "a b/c"), ("{name}", "www"), ("{server}", "[::1]:389")];
             let values = expected.iter().filter(|(key, _)| pattern.contains(key)).map(|(_, value)| (*value).to_owned());
             assert_eq!(route(method, &path), Routed::To(*operation, values.collect()));
+        }
+    }
+
+    #[test]
+    fn the_page_and_what_belongs_to_it_is_not_the_api() {
+        let step = || "reload".to_owned();
+        for (method, path, leads) in [
+            (Method::GET, "/", Ok(Page::Overview)),
+            (Method::HEAD, "/", Ok(Page::Overview)),
+            (Method::POST, "/", Err("GET, HEAD")),
+            (Method::GET, "/assets/page.css", Ok(Page::Asset("page.css".into()))),
+            (Method::GET, "/sign-in", Ok(Page::SignIn)),
+            (Method::POST, "/sign-in", Ok(Page::Enter)),
+            (Method::DELETE, "/sign-in", Err("GET, HEAD, POST")),
+            (Method::GET, "/sign-out", Err("POST")),
+            (Method::GET, "/change/reload", Ok(Page::Step(step()))),
+            (Method::POST, "/change/reload", Ok(Page::Commit(step()))),
+        ] {
+            assert_eq!(page(&method, path), Some(leads), "{method} {path}");
+            assert_eq!(route(&method, path), Routed::Nowhere, "{method} {path}");
+        }
+        for path in
+            ["", "/index.html", "//", "/assets/", "/assets", "/change/", "/sign-in/", "/livez", "/api/v1/status"]
+        {
+            assert_eq!(page(&Method::GET, path), None, "{path}");
         }
     }
 

@@ -69,6 +69,22 @@ impl Renderings {
         }
     }
 
+    /// A page that only one client has asked for, in its turn: the bound of memory is the same.
+    pub(in crate::admin) async fn alone(
+        self: &Arc<Self>,
+        permits: &Arc<Permits>,
+        render: impl FnOnce() -> Answer + Send + 'static,
+    ) -> Answer {
+        let (this, permits) = (Arc::clone(self), Arc::clone(permits));
+        // On a task of its own: if the client goes away, the turn still lasts as long as the thread is busy.
+        let rendered = tokio::spawn(async move {
+            let _turn = this.turn.lock().await;
+            this.room(&permits).await;
+            tokio::task::spawn_blocking(render).await.map(|answer| answer.counted(&this.held))
+        });
+        rendered.await.and_then(|rendered| rendered).unwrap_or_else(|_| broken())
+    }
+
     /// Waits until there is room for another rendering.
     async fn room(&self, permits: &Permits) {
         while self.held.load(Ordering::Acquire) > MOST_HELD {

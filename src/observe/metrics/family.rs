@@ -45,6 +45,18 @@ impl<const N: usize> Counters<N> {
         self.0.with_label_values(&values)
     }
 
+    /// Shows each series: the values of its labels, in the order of their names, and its count.
+    pub(super) fn each(&self, mut see: impl FnMut([&str; N], u64)) {
+        for family in self.0.collect() {
+            for metric in family.get_metric() {
+                let mut labels = metric.get_label().iter();
+                let values = [(); N].map(|()| labels.next().map_or("", |label| label.value()));
+                // A counter of whole numbers; the text format has no others.
+                see(values, metric.get_counter().get_value() as u64);
+            }
+        }
+    }
+
     /// Removes the series for whose labels `alive` returns false.
     pub(super) fn prune(&self, alive: impl Fn(&HashMap<&str, &str>) -> bool) {
         prune(&self.0, alive);

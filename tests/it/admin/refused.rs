@@ -56,9 +56,16 @@ fn what_is_not_meant_for_it_is_refused() {
         assert_eq!(scene.door.ask("POST", "/api/v1/reload", &[("Host", host), BEARER], "").status, 421, "{host}");
     }
     assert_eq!(scene.door.ask("GET", "/livez", &[("Host", "localhost")], "").status, 200);
-    for path in
-        ["/", "/api", "/api/v1/", "/../etc/passwd", "/api/v1/../../livez", "/%2e%2e/livez", "//livez", "/livez/"]
-    {
+    for path in [
+        "/index.html",
+        "/api",
+        "/api/v1/",
+        "/../etc/passwd",
+        "/api/v1/../../livez",
+        "/%2e%2e/livez",
+        "//livez",
+        "/livez/",
+    ] {
         assert_eq!(scene.door.get(path).status, 404, "{path}");
     }
     for path in ["/api/v1/reload", "/api/v1/drain", ADD] {

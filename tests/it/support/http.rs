@@ -21,7 +21,10 @@ pub(crate) enum Door {
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
+    /// In lower case.
     pub(crate) head: String,
+    /// As it was sent.
+    pub(crate) exact: String,
     pub(crate) body: String,
 }
 
@@ -95,7 +98,7 @@ impl Response {
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer, but {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head: head.to_lowercase(), body: body.to_owned() }
+        Self { status, head: head.to_lowercase(), exact: head.to_owned(), body: body.to_owned() }
     }
 
     pub(crate) fn json(&self) -> Value {

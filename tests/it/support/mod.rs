@@ -4,6 +4,7 @@ pub(crate) mod acme;
 pub(crate) mod backend;
 pub(crate) mod bare;
 pub(crate) mod bind;
+pub(crate) mod browser;
 pub(crate) mod by_hand;
 pub(crate) mod cgroup;
 pub(crate) mod check;

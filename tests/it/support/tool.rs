@@ -54,8 +54,17 @@ pub(crate) fn shown(output: &Output) -> String {
 
 /// A program from PyPI, which `tests/run` installs beside what cargo builds.
 pub(crate) fn from_pypi(name: &str) -> PathBuf {
+    installed(Path::new("bin").join(name))
+}
+
+/// A file of a package from npm, which `tests/run` installs there too.
+pub(crate) fn from_npm(path: &str) -> PathBuf {
+    installed(Path::new("node_modules").join(path))
+}
+
+fn installed(path: PathBuf) -> PathBuf {
     let target = Path::new(PROGRAM).ancestors().nth(2).unwrap();
-    let program = target.join("test-tools/bin").join(name);
-    assert!(program.exists(), "{} is missing; tests/run installs it", program.display());
-    program
+    let file = target.join("test-tools").join(path);
+    assert!(file.exists(), "{} is missing; tests/run installs it", file.display());
+    file
 }

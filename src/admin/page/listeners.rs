@@ -1,0 +1,95 @@
+//! The listeners, as a table. Must not know: how they are served.
+
+use crate::admin::page::html::{Element, Html, el};
+use crate::admin::page::parts::{Tone, badge, faint, lines, nothing, paged, section, table};
+use crate::admin::page::state::{State, Viewer};
+use crate::admin::page::step::Step;
+use crate::admin::page::text::{count, number, short};
+use crate::admin::page::wanted::{Table, Wanted};
+use crate::config::validate::listener::Listener as Settings;
+use crate::snapshot::Listener;
+
+/// The section of listeners.
+pub(super) fn listeners(state: &State<'_>, wanted: &Wanted, viewer: &Viewer) -> Element {
+    let all = state.status.config.listeners.iter();
+    let all = all.filter_map(|settings| Some((settings, &**state.snapshot.listener(&settings.name)?)));
+    let fitting: Vec<_> = all.filter(|(settings, _)| fits(settings, wanted)).collect();
+    let (shown, pager) = paged(wanted, Table::Listeners, &fitting);
+    let section = section(Table::Listeners.id(), "Listeners");
+    if shown.is_empty() {
+        return section.add(nothing(wanted, "listeners"));
+    }
+    let rows = shown.iter().map(|(settings, listener)| row(state, settings, listener, viewer));
+    let columns = &["Listener", "State", "Listens at", "Leads to", "Policy", "Certificates", "Connections"];
+    let caption = format!("{}, in the order of the configuration", count(fitting.len(), "listener"));
+    section.add(table(caption, columns, rows)).all(pager)
+}
+
+fn fits(settings: &Settings, wanted: &Wanted) -> bool {
+    let listens = settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>().join(" ");
+    let routes = settings.routes.iter();
+    let names =
+        routes.clone().flat_map(|route| &route.matching.names).map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let own = [&*settings.name, &*settings.policy.name, &*listens, &*names];
+    let backends = settings.backend.iter().chain(routes.clone().filter_map(|route| route.backend.as_ref()));
+    wanted.fits(own.into_iter().chain(backends.map(|backend| &*backend.name)).chain(routes.map(|route| &*route.name)))
+}
+
+fn row(state: &State<'_>, settings: &Settings, listener: &Listener, viewer: &Viewer) -> Vec<Html> {
+    let own = state.status.addresses.iter().filter(|(name, _)| **name == *settings.name);
+    let addresses: Vec<String> = own.map(|(_, address)| short(address, LONGEST)).collect();
+    let active = listener.admission.active();
+    let most = listener.admission.limits.max_connections;
+    let (tone, words) = match () {
+        () if state.status.draining => (Tone::Doubtful, "draining"),
+        () if active >= most => (Tone::Bad, "full"),
+        () => (Tone::Good, "open"),
+    };
+    let blocked = listener.admission.blocked();
+    let blocked = (blocked > 0).then(|| badge(Tone::Doubtful, format!("{} blocked", count(blocked, "client"))));
+    let open = el("span").text(number(active as u64)).add(faint(format!(" of {}", number(most as u64))));
+    vec![
+        Html::text(&settings.name),
+        [badge(tone, words)].into_iter().chain(blocked).collect(),
+        lines(addresses),
+        lines(ways(settings)),
+        Html::text(&settings.policy.name),
+        certificates(settings, listener, viewer),
+        open.into(),
+    ]
+}
+
+/// Its own way, and its routes.
+fn ways(settings: &Settings) -> Vec<String> {
+    let to = |mode: &str, backend: Option<&str>| match backend {
+        Some(backend) => format!("{backend} ({mode})"),
+        None => mode.to_owned(),
+    };
+    let own = to(settings.mode.word(), settings.backend.as_ref().map(|backend| &*backend.name));
+    let routes = settings.routes.iter().take(SHOWN).map(|route| {
+        let backend = route.backend.as_ref().map(|backend| &*backend.name);
+        format!("route {}: {}", short(&route.name, LONGEST), to(route.mode.word(), backend))
+    });
+    let more = settings.routes.len().saturating_sub(SHOWN);
+    let more = (more > 0).then(|| format!("and {} more", count(more, "route")));
+    [own].into_iter().chain(routes).chain(more).collect()
+}
+
+fn certificates(settings: &Settings, listener: &Listener, viewer: &Viewer) -> Html {
+    let number = el("span").text(number(listener.ways.certificates().len() as u64));
+    let has_folder = settings.sources().any(|source| source.value.folder().is_some());
+    let add = (viewer.signed.is_some() && has_folder).then(|| {
+        let step = Step::Certificate { listener: settings.name.to_string() };
+        el("a")
+            .with("class", "action")
+            .with("href", step.address())
+            .with("aria-label", format!("Add a certificate to {}", settings.name))
+            .text("Add…")
+    });
+    [number].into_iter().chain(add).collect()
+}
+
+/// Routes of a listener that are shown.
+const SHOWN: usize = 4;
+/// Characters of a name or an address.
+const LONGEST: usize = 80;

@@ -1,0 +1,64 @@
+//! The changes that begin at the page, and their addresses. Must not know: how a change is made, what its page looks like.
+
+use crate::admin::page::form::{Form, encoded};
+use crate::admin::request::paths::BELOW_STEPS as BELOW;
+
+/// A change, and what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::admin) enum Step {
+    Reload,
+    /// The state of a server.
+    Server {
+        backend: String,
+        server: String,
+    },
+    /// A certificate is added to a listener, or replaced there.
+    Certificate {
+        listener: String,
+    },
+}
+
+impl Step {
+    /// Of a path's last part and a query.
+    pub(in crate::admin) fn read(name: &str, query: Option<&str>) -> Option<Self> {
+        let query = Form::read(query.unwrap_or_default().as_bytes());
+        let value = |key: &str| query.value(key).to_owned();
+        Some(match name {
+            RELOAD => Self::Reload,
+            SERVER => Self::Server { backend: value("backend"), server: value("server") },
+            CERTIFICATE => Self::Certificate { listener: value("listener") },
+            _ => return None,
+        })
+    }
+
+    /// Where its page is, and where its form is sent.
+    pub(in crate::admin) fn address(&self) -> String {
+        match self {
+            Self::Reload => format!("{BELOW}{RELOAD}"),
+            Self::Server { backend, server } => {
+                format!("{BELOW}{SERVER}?backend={}&server={}", encoded(backend), encoded(server))
+            }
+            Self::Certificate { listener } => format!("{BELOW}{CERTIFICATE}?listener={}", encoded(listener)),
+        }
+    }
+}
+
+const RELOAD: &str = "reload";
+const SERVER: &str = "server";
+const CERTIFICATE: &str = "certificate";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_leads_back_to_its_step() {
+        let server = Step::Server { backend: "a b&c".into(), server: "[::1]:389".into() };
+        for step in [Step::Reload, server, Step::Certificate { listener: "ä=/%".into() }] {
+            let address = step.address();
+            let (path, query) = address.split_once('?').map_or((&*address, None), |(path, query)| (path, Some(query)));
+            assert_eq!(Step::read(path.strip_prefix(BELOW).unwrap(), query), Some(step));
+        }
+        assert_eq!(Step::read("drain", None), None);
+    }
+}

@@ -1,0 +1,206 @@
+//! Answers browsers: the page, signing in, and changes, each of which is asked for with a form that only this page can have
+//! sent. Must not know: how a change is made, what a page looks like.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::{RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::http::request::Parts;
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::admin::commit;
+use crate::admin::connection::caller::Caller;
+use crate::admin::connection::permits::{Doing, Permit};
+use crate::admin::entering::{self, Guest};
+use crate::admin::known::Process;
+use crate::admin::page::assets::Asset;
+use crate::admin::page::form::Form;
+use crate::admin::page::overview::overview;
+use crate::admin::page::session::Signed;
+use crate::admin::page::state::{State, Viewer};
+use crate::admin::page::step::Step;
+use crate::admin::page::steps::{self, Entrance, Refusal};
+use crate::admin::page::wanted::Wanted;
+use crate::admin::request::answer::Answer;
+use crate::admin::request::body::{self, Wanted as Body};
+use crate::admin::request::browser;
+use crate::admin::request::guard::Refused;
+use crate::admin::request::paths::Page;
+use crate::admin::shared::Shared;
+use crate::admin::stepping;
+
+/// Answers a request for a page, or for what belongs to one; `page` may be the methods that are allowed there instead.
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    page: Result<Page, &'static str>,
+    parts: &Parts,
+    body: Incoming,
+    caller: Arc<Caller>,
+    permit: &Permit,
+) -> Answer {
+    let page = match page {
+        Ok(page @ (Page::Enter | Page::Leave | Page::Commit(_))) => {
+            return posted(shared, page, parts, body, caller, permit).await;
+        }
+        Ok(page) => page,
+        Err(allowed) => {
+            body::discard(body, &parts.headers).await;
+            return Answer::not_allowed(allowed.to_owned());
+        }
+    };
+    if let Err(refusal) = body::read(body, &parts.headers, Body::No).await {
+        return refusal;
+    }
+    permit.becomes(Doing::Working);
+    if let Page::Asset(name) = page {
+        return asset(&name, parts);
+    }
+    let Some(process) = shared.known.process.get().cloned() else { return starting() };
+    let guest = Guest::of(&shared, &caller, parts, &process);
+    match page {
+        Page::SignIn => html(steps::sign_in(guest.entrance, None)),
+        Page::Step(name) => match (Step::read(&name, parts.uri.query()), &guest.signed) {
+            (None, _) => Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path"),
+            (Some(_), None) => Answer::see_other("/sign-in"),
+            (Some(step), Some(signed)) => stepping::form(&process, &step, signed, ("", ""), None),
+        },
+        _ => shown(shared, guest, process, parts.uri.query()).await,
+    }
+}
+
+fn html(document: String) -> Answer {
+    Answer::page(StatusCode::OK, document)
+}
+
+fn asset(name: &str, parts: &Parts) -> Answer {
+    let asset = match name {
+        "page.css" => Asset::Style,
+        "page.js" => Asset::Script,
+        "icon.svg" => Asset::Icon,
+        _ => return Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path"),
+    };
+    asset.answer(&parts.headers)
+}
+
+fn starting() -> Answer {
+    let text = "tlsgate reads its configuration and certificates. Load this page again in a moment.";
+    Answer::page(StatusCode::SERVICE_UNAVAILABLE, steps::message("Starting", text)).with(RETRY_AFTER, "1")
+}
+
+/// The page at `/`. It may take a while with many certificates, so it is made on another thread.
+async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Option<&str>) -> Answer {
+    let wanted = Wanted::read(query);
+    let note = guest.cookie.as_ref().and_then(|cookie| shared.sessions.take(cookie));
+    let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note };
+    let known = Arc::clone(&shared.known);
+    let rendered = move || {
+        let Process { control, acme, pressure } = &process;
+        let status = control.status.borrow().clone();
+        let snapshot = control.current.load();
+        let (acme, totals) = (acme.status(), (known.counted.totals)());
+        let state = State {
+            status: &status,
+            snapshot: &snapshot,
+            acme: &acme,
+            pressure,
+            totals: &totals,
+            now: Timestamp::now(),
+        };
+        html(overview(&state, &wanted, &viewer))
+    };
+    shared.renderings.alone(&shared.known.permits, rendered).await
+}
+
+/// A form that was sent.
+async fn posted(
+    shared: Arc<Shared>,
+    page: Page,
+    parts: &Parts,
+    body: Incoming,
+    caller: Arc<Caller>,
+    permit: &Permit,
+) -> Answer {
+    let turn = match commit::turn(&shared) {
+        Ok(turn) => turn,
+        Err(refusal) => {
+            body::discard(body, &parts.headers).await;
+            return refusal;
+        }
+    };
+    let body = match body::read(body, &parts.headers, Body::Yes).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    permit.becomes(Doing::Working);
+    if !browser::is_of_own_page(&parts.headers) {
+        return foreign(&shared, &caller, parts);
+    }
+    let Some(process) = shared.known.process.get().cloned() else { return starting() };
+    let (form, guest) = (Form::read(&body), Guest::of(&shared, &caller, parts, &process));
+    if page == Page::Enter {
+        return entering::enter(&shared, &caller, parts, &process, guest, &form).await;
+    }
+    let (Some(signed), Some(cookie)) = (&guest.signed, &guest.cookie) else {
+        shared.known.audit.refused(&caller, parts, Refused::NoToken);
+        return signed_out(guest.entrance, "You are not signed in, or not any longer. Nothing was changed.");
+    };
+    if !signed.is_of_form(form.value("secret")) {
+        return foreign(&shared, &caller, parts);
+    }
+    let Page::Commit(name) = page else {
+        shared.sessions.end(cookie);
+        return Answer::see_other("/").with(SET_COOKIE, &entering::no_cookie(&caller, parts));
+    };
+    if let Err((why, reason)) = entering::proven(&shared, &caller, &process, signed).await {
+        shared.sessions.end(cookie);
+        shared.known.audit.refused(&caller, parts, why);
+        return signed_out(guest.entrance, reason);
+    }
+    let Some(step) = Step::read(&name, parts.uri.query()) else {
+        return Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path");
+    };
+    committed(shared, caller, turn, parts, process, (&step, &form), (signed, cookie)).await
+}
+
+/// Makes the change of a form, and leads back to the page, which shows the result; or shows the form again with the reason why
+/// nothing was changed.
+async fn committed(
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    turn: tokio::sync::OwnedSemaphorePermit,
+    parts: &Parts,
+    process: Process,
+    (step, form): (&Step, &Form),
+    (signed, cookie): (&Signed, &Zeroizing<String>),
+) -> Answer {
+    let sent = (form.value("name"), form.value("certificate"));
+    let again =
+        |refusal: &Refusal, status| stepping::form(&process, step, signed, sent, Some(refusal)).with_status(status);
+    if !stepping::is_confirmed(step, form) {
+        let message = "Nothing was changed: confirm first what the change does.".to_owned();
+        return again(&Refusal { message, details: Vec::new() }, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let asked = stepping::asked(step, form, parts);
+    let answer = commit::commit(Arc::clone(&shared), caller, turn, asked).await;
+    match stepping::result(step, &answer) {
+        Ok(note) => {
+            shared.sessions.leave(cookie, note);
+            Answer::see_other("/")
+        }
+        Err(refusal) => again(&refusal, answer.status),
+    }
+}
+
+/// The answer to a form that another page has sent.
+fn foreign(shared: &Shared, caller: &Caller, parts: &Parts) -> Answer {
+    shared.known.audit.refused(caller, parts, Refused::Page);
+    let text = "This form was not sent by a page of this server, or by one of an earlier session. Nothing was changed.";
+    Answer::page(StatusCode::FORBIDDEN, steps::message("Refused", text))
+}
+
+fn signed_out(entrance: Entrance, reason: &str) -> Answer {
+    let refusal = Refusal { message: reason.to_owned(), details: Vec::new() };
+    Answer::page(StatusCode::UNAUTHORIZED, steps::sign_in(entrance, Some(&refusal))).with(WWW_AUTHENTICATE, "Bearer")
+}
