@@ -39,6 +39,7 @@ mod monitor;
 mod names;
 mod odd_files;
 mod ordered;
+mod packages;
 mod policies;
 mod pressure;
 mod private_ca;

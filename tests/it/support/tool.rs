@@ -52,10 +52,19 @@ pub(crate) fn shown(output: &Output) -> String {
     format!("{}\nstdout:\n{out}\nstderr:\n{err}", output.status)
 }
 
-/// A program from PyPI, which `tests/run` installs beside what cargo builds.
+/// A program from PyPI.
 pub(crate) fn from_pypi(name: &str) -> PathBuf {
-    let target = Path::new(PROGRAM).ancestors().nth(2).unwrap();
-    let program = target.join("test-tools/bin").join(name);
-    assert!(program.exists(), "{} is missing; tests/run installs it", program.display());
-    program
+    beside(&format!("test-tools/bin/{name}"))
+}
+
+/// The files of a Debian that has systemd and nothing else that is not essential.
+pub(crate) fn clean_debian() -> PathBuf {
+    beside("test-debian")
+}
+
+/// What `tests/run` installs beside what cargo builds.
+fn beside(path: &str) -> PathBuf {
+    let found = Path::new(PROGRAM).ancestors().nth(2).unwrap().join(path);
+    assert!(found.exists(), "{} is missing; tests/run installs it", found.display());
+    found
 }
