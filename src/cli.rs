@@ -14,6 +14,7 @@ mod check;
 mod completion;
 mod demo;
 mod explain;
+mod health;
 mod load;
 mod monitor;
 mod policy;
@@ -65,6 +66,8 @@ enum Verb {
         #[command(flatten)]
         target: running::Target,
     },
+    /// Show whether a running tlsgate accepts connections, for the health check of a container. Exits with 1 if not.
+    Health(#[command(flatten)] health::Question),
     /// Show and change the certificates that a running tlsgate gets from authorities.
     Acme {
         #[command(subcommand)]
@@ -139,6 +142,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Monitor => monitor::monitor(),
         Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
         Verb::Reload { target } => reload::reload(target),
+        Verb::Health(question) => health::health(question),
         Verb::Acme { verb } => acme::acme(*verb),
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),

@@ -75,6 +75,14 @@ pub(super) struct Answered {
     pub(super) body: Value,
 }
 
+/// What the admin server is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Manage,
+    /// A health check, which needs neither the token nor the admin server's own address.
+    Probe,
+}
+
 /// The admin server's address, how TLS to it is made, and the token that it requires.
 struct Door {
     place: Place,
@@ -84,10 +92,19 @@ struct Door {
 
 /// Sends the request and waits for the answer. An error is the reason why there is none.
 pub(super) fn ask(target: Target, asked: &Asked<'_>) -> Result<Answered, String> {
-    let door = door(target)?;
+    wait_for(door(target, Purpose::Manage)?, asked, ANSWER)
+}
+
+/// Asks for the path of a health check, at the door for probes if the configuration has one.
+pub(super) fn health(target: Target, path: &str) -> Result<Answered, String> {
+    wait_for(door(target, Purpose::Probe)?, &Asked { method: Method::GET, path, body: None }, HEALTH)
+}
+
+/// `patience` is for the answer, once there is a connection.
+fn wait_for(door: Door, asked: &Asked<'_>, patience: Duration) -> Result<Answered, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(reach(door, asked))
+    runtime.block_on(reach(door, asked, patience))
 }
 
 impl Answered {
@@ -106,13 +123,16 @@ fn bound(listen: &Located<Endpoint>, tls: bool) -> Result<Place, String> {
 }
 
 /// Where to send the request. Arguments take precedence over the configuration.
-fn door(target: Target) -> Result<Door, String> {
+fn door(target: Target, purpose: Purpose) -> Result<Door, String> {
     let admin = target.config.as_deref().map(configured).transpose()?;
     let listen = admin.as_ref().and_then(|admin| admin.listen.as_ref());
     let with_tls = admin.as_ref().is_some_and(|admin| admin.tls.is_some());
-    let named = match target.admin {
-        None => listen.map(|listen| bound(listen, with_tls)).transpose()?,
-        named => named,
+    let probes = admin.as_ref().and_then(|admin| admin.probes.as_ref()).filter(|_| purpose == Purpose::Probe);
+    let named = match (target.admin, probes) {
+        // That door is always plain.
+        (None, Some(probes)) => Some(bound(probes, false)?),
+        (None, None) => listen.map(|listen| bound(listen, with_tls)).transpose()?,
+        (named, _) => named,
     };
     let Some(place) = named else {
         return Err("the configuration has no admin server (expected listen in [admin])".into());
@@ -123,7 +143,7 @@ fn door(target: Target) -> Result<Door, String> {
     // With a certificate the token is not needed, and the caller may not be permitted to read the configured file.
     let configured = admin.as_ref().and_then(|admin| admin.token_file.clone()).filter(|_| target.cert.is_none());
     // The same on a Unix socket.
-    let token_file = named.or(configured).filter(|_| matches!(place, Place::Tcp { .. }));
+    let token_file = named.or(configured).filter(|_| purpose == Purpose::Manage && matches!(place, Place::Tcp { .. }));
     let token = token_file.as_ref().map(token::read).transpose().map_err(|error| error.message)?;
     let tls = match place {
         Place::Tcp { tls: true, .. } => {
@@ -153,7 +173,7 @@ fn connectors(place: Place, named: Named, admin: Option<Admin>) -> Result<Connec
     read.map_err(|errors| errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("\n"))
 }
 
-async fn reach(door: Door, asked: &Asked<'_>) -> Result<Answered, String> {
+async fn reach(door: Door, asked: &Asked<'_>, patience: Duration) -> Result<Answered, String> {
     let place = &door.place;
     let unreachable = |error: io::Error| format!("{place}: cannot be reached: {error}");
     let late = |_| format!("{place}: no answer in time");
@@ -161,15 +181,15 @@ async fn reach(door: Door, asked: &Asked<'_>) -> Result<Answered, String> {
     match (place, &door.tls) {
         (Place::Unix(path), _) => {
             let stream = timeout(CONNECT, UnixStream::connect(path)).await.map_err(late)?.map_err(unreachable)?;
-            timeout(ANSWER, send(stream, &host, None, asked)).await.map_err(late)?
+            timeout(patience, send(stream, &host, None, asked)).await.map_err(late)?
         }
         (Place::Tcp { .. }, None) => {
             let stream = timeout(CONNECT, connect(place)).await.map_err(late)?.map_err(unreachable)?;
-            timeout(ANSWER, send(stream, &host, door.token.as_ref(), asked)).await.map_err(late)?
+            timeout(patience, send(stream, &host, door.token.as_ref(), asked)).await.map_err(late)?
         }
         (Place::Tcp { .. }, Some(tls)) => {
             let stream = timeout(CONNECT, secured(place, tls)).await.map_err(late)??;
-            timeout(ANSWER, send(stream, &host, door.token.as_ref(), asked)).await.map_err(late)?
+            timeout(patience, send(stream, &host, door.token.as_ref(), asked)).await.map_err(late)?
         }
     }
 }
@@ -263,3 +283,5 @@ fn chain(error: &hyper::Error) -> String {
 const CONNECT: Duration = Duration::from_secs(5);
 /// For the whole answer: a reload of a hundred thousand certificates takes a while.
 const ANSWER: Duration = Duration::from_secs(300);
+/// For the answer to a health check.
+const HEALTH: Duration = Duration::from_secs(5);

@@ -19,6 +19,7 @@ mod bounds;
 mod certificates;
 mod crowds;
 mod drain;
+mod health;
 mod hosts;
 mod killed;
 mod probes;

@@ -52,7 +52,7 @@ fn documents() -> Vec<PathBuf> {
 
 /// What is between backquotes and looks like a path of this repository.
 fn paths_in(text: &str) -> Vec<String> {
-    let of_ours = ["src/", "tests/", "docs/", "benches/", "config/", "fuzz/", ".ci/"];
+    let of_ours = ["src/", "tests/", "docs/", "benches/", "config/", "fuzz/", ".ci/", "packaging/"];
     let quoted = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
     let words = quoted.filter_map(|quoted| quoted.split([' ', ':']).next());
     let paths = words.filter(|word| of_ours.iter().any(|folder| word.starts_with(folder)));

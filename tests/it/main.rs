@@ -40,6 +40,7 @@ mod names;
 mod odd_files;
 mod ordered;
 mod page;
+mod packages;
 mod policies;
 mod pressure;
 mod private_ca;

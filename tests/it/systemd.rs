@@ -11,10 +11,10 @@ use crate::support::pki::Pki;
 use crate::support::proxy::{PROGRAM, Proxy};
 
 mod credentials;
-mod machine;
+pub(crate) mod machine;
 mod notified;
 mod passed;
-mod restarted;
+pub(crate) mod restarted;
 mod units;
 mod watchdog;
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::Command;
 
+use super::health::health;
 use super::{Scene, at_once};
 
 #[test]
@@ -26,6 +27,10 @@ fn readiness_shows_a_drain_and_a_second_one_conflicts() {
     assert_eq!(statuses, [202, 409]);
     assert_eq!(scene.door.get("/readyz").status, 503);
     assert_eq!(scene.door.get("/livez").status, 200);
+    let config = scene.path("tlsgate.toml");
+    let (well, printed) = health(&["-c", config.to_str().unwrap()]);
+    assert!(!well && printed.contains("draining"), "{printed}");
+    assert!(health(&["--live", "-c", config.to_str().unwrap()]).0);
     assert_eq!(scene.change("POST", "/api/v1/drain", "").status, 409);
     assert_eq!(scene.change("POST", "/api/v1/reload", "").status, 503);
     let before = scene.state();

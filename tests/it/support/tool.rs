@@ -52,19 +52,24 @@ pub(crate) fn shown(output: &Output) -> String {
     format!("{}\nstdout:\n{out}\nstderr:\n{err}", output.status)
 }
 
-/// A program from PyPI, which `tests/run` installs beside what cargo builds.
+/// A program from PyPI.
 pub(crate) fn from_pypi(name: &str) -> PathBuf {
-    installed(Path::new("bin").join(name))
+    beside(&format!("test-tools/bin/{name}"))
 }
 
-/// A file of a package from npm, which `tests/run` installs there too.
+/// A file of a package from npm.
 pub(crate) fn from_npm(path: &str) -> PathBuf {
-    installed(Path::new("node_modules").join(path))
+    beside(&format!("test-tools/node_modules/{path}"))
 }
 
-fn installed(path: PathBuf) -> PathBuf {
-    let target = Path::new(PROGRAM).ancestors().nth(2).unwrap();
-    let file = target.join("test-tools").join(path);
-    assert!(file.exists(), "{} is missing; tests/run installs it", file.display());
-    file
+/// The files of a Debian that has systemd and nothing else that is not essential.
+pub(crate) fn clean_debian() -> PathBuf {
+    beside("test-debian")
+}
+
+/// What `tests/run` installs beside what cargo builds.
+fn beside(path: &str) -> PathBuf {
+    let found = Path::new(PROGRAM).ancestors().nth(2).unwrap().join(path);
+    assert!(found.exists(), "{} is missing; tests/run installs it", found.display());
+    found
 }

@@ -11,7 +11,7 @@ use crate::support::procfs::eventually;
 use crate::support::tool;
 
 /// The machine. Dropping it ends all of its processes.
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// Of `unshare`, which ends with what it has started.
     outer: Child,
     /// Of systemd, as other processes see it.
@@ -21,9 +21,14 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Its files are those of this machine; what it changes is seen by nobody else, and is gone with it. The calling thread,
+    /// Its files are those of this machine; see there for the rest.
+    pub(crate) fn start() -> Self {
+        Self::start_on(Path::new("/"))
+    }
+
+    /// Its files are those below `system`; what it changes is seen by nobody else, and is gone with it. The calling thread,
     /// and those that it starts, are in its network from now on.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start_on(system: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cgroup = cgroup(folder.path());
         let joined = cgroup.join("cgroup.procs").display().to_string();
@@ -32,7 +37,7 @@ impl Machine {
         // It has to be in its cgroup before that becomes the root of all that it sees.
         let outer = Command::new("sh")
             .args(["-c", &format!("echo $$ >{joined} && exec unshare {NAMESPACES} sh \"$@\""), "sh"])
-            .args([&boot, folder.path()])
+            .args([&boot, folder.path(), system])
             .stdin(Stdio::null())
             .stdout(console.try_clone().unwrap())
             .stderr(console)
@@ -52,31 +57,31 @@ impl Machine {
     }
 
     /// Runs a program in the machine, which has to succeed, and returns its output.
-    pub(super) fn run(&self, command: &[&str]) -> String {
+    pub(crate) fn run(&self, command: &[&str]) -> String {
         let output = self.output(command);
         assert!(output.status.success(), "{command:?}: {}", tool::shown(&output));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// The same, whether it succeeds or not.
-    pub(super) fn output(&self, command: &[&str]) -> Output {
+    pub(crate) fn output(&self, command: &[&str]) -> Output {
         let enter =
             ["--target", &self.pid, "--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--root", "--wd", "--"];
         tool::run("nsenter", &[&enter, command].concat(), b"")
     }
 
     /// A file of the machine, as it is seen from here.
-    pub(super) fn file(&self, path: &str) -> PathBuf {
+    pub(crate) fn file(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.pid))
     }
 
     /// A property of a unit.
-    pub(super) fn property(&self, unit: &str, name: &str) -> String {
+    pub(crate) fn property(&self, unit: &str, name: &str) -> String {
         self.run(&["systemctl", "show", "--property", name, "--value", unit])
     }
 
     /// A process of the machine, under the number that it has here.
-    pub(super) fn outside(&self, pid: &str) -> u32 {
+    pub(crate) fn outside(&self, pid: &str) -> u32 {
         let is_it = |status: &str| {
             let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
             let numbers: Vec<&str> = numbers.split_whitespace().collect();

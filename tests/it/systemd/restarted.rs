@@ -69,7 +69,7 @@ impl Drop for Holder {
 
 /// Connects again and again, as long as `done` is false, and each time sends data and waits for it so many times. The first
 /// failure ends the test.
-pub(super) fn load(
+pub(crate) fn load(
     address: SocketAddr,
     config: &Arc<ClientConfig>,
     times: usize,
@@ -152,7 +152,7 @@ fn no_connection_fails_in_upgrades_and_restarts_under_load() {
 }
 
 /// Sets the flag when it is dropped, also by a panic.
-pub(super) struct Over<'a>(pub(super) &'a AtomicBool);
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
