@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use hyper::header::{RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
 use crate::admin::commit;
@@ -169,7 +170,7 @@ async fn posted(
 async fn committed(
     shared: Arc<Shared>,
     caller: Arc<Caller>,
-    turn: tokio::sync::OwnedSemaphorePermit,
+    turn: OwnedSemaphorePermit,
     parts: &Parts,
     process: Process,
     (step, form): (&Step, &Form),
