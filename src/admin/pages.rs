@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use hyper::header::{RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
 use crate::admin::commit;
@@ -113,7 +114,7 @@ async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Optio
     shared.renderings.alone(&shared.known.permits, rendered).await
 }
 
-/// A form that was sent.
+/// A form that was sent. Who sends it is looked at before its body is read, so that nobody else can fill the memory.
 async fn posted(
     shared: Arc<Shared>,
     page: Page,
@@ -122,8 +123,10 @@ async fn posted(
     caller: Arc<Caller>,
     permit: &Permit,
 ) -> Answer {
-    let turn = match commit::turn(&shared) {
-        Ok(turn) => turn,
+    let admitted = admitted(&shared, &caller, parts, &page);
+    let admitted = admitted.and_then(|admitted| Ok((admitted, commit::turn(&shared)?)));
+    let ((process, guest), turn) = match admitted {
+        Ok(admitted) => admitted,
         Err(refusal) => {
             body::discard(body, &parts.headers).await;
             return refusal;
@@ -134,17 +137,12 @@ async fn posted(
         Err(refusal) => return refusal,
     };
     permit.becomes(Doing::Working);
-    if !browser::is_of_own_page(&parts.headers) {
-        return foreign(&shared, &caller, parts);
-    }
-    let Some(process) = shared.known.process.get().cloned() else { return starting() };
-    let (form, guest) = (Form::read(&body), Guest::of(&shared, &caller, parts, &process));
     if page == Page::Enter {
-        return entering::enter(&shared, &caller, parts, &process, guest, &form).await;
+        return entering::enter(&shared, &caller, parts, &process, guest, &body).await;
     }
+    let form = Form::read(&body);
     let (Some(signed), Some(cookie)) = (&guest.signed, &guest.cookie) else {
-        shared.known.audit.refused(&caller, parts, Refused::NoToken);
-        return signed_out(guest.entrance, "You are not signed in, or not any longer. Nothing was changed.");
+        return unsigned(&shared, &caller, parts, guest.entrance);
     };
     if !signed.is_of_form(form.value("secret")) {
         return foreign(&shared, &caller, parts);
@@ -164,12 +162,25 @@ async fn posted(
     committed(shared, caller, turn, parts, process, (&step, &form), (signed, cookie)).await
 }
 
+/// Who sends a form, if a page of this server has made the browser do so, and with a session where one is needed.
+fn admitted(shared: &Shared, caller: &Caller, parts: &Parts, page: &Page) -> Result<(Process, Guest), Answer> {
+    if !browser::is_of_own_page(&parts.headers) {
+        return Err(foreign(shared, caller, parts));
+    }
+    let process = shared.known.process.get().cloned().ok_or_else(starting)?;
+    let guest = Guest::of(shared, caller, parts, &process);
+    match &guest.signed {
+        None if *page != Page::Enter => Err(unsigned(shared, caller, parts, guest.entrance)),
+        _ => Ok((process, guest)),
+    }
+}
+
 /// Makes the change of a form, and leads back to the page, which shows the result; or shows the form again with the reason why
 /// nothing was changed.
 async fn committed(
     shared: Arc<Shared>,
     caller: Arc<Caller>,
-    turn: tokio::sync::OwnedSemaphorePermit,
+    turn: OwnedSemaphorePermit,
     parts: &Parts,
     process: Process,
     (step, form): (&Step, &Form),
@@ -198,6 +209,12 @@ fn foreign(shared: &Shared, caller: &Caller, parts: &Parts) -> Answer {
     shared.known.audit.refused(caller, parts, Refused::Page);
     let text = "This form was not sent by a page of this server, or by one of an earlier session. Nothing was changed.";
     Answer::page(StatusCode::FORBIDDEN, steps::message("Refused", text))
+}
+
+/// The answer to a form that needs a session, and comes without one.
+fn unsigned(shared: &Shared, caller: &Caller, parts: &Parts, entrance: Entrance) -> Answer {
+    shared.known.audit.refused(caller, parts, Refused::NoToken);
+    signed_out(entrance, "You are not signed in, or not any longer. Nothing was changed.")
 }
 
 fn signed_out(entrance: Entrance, reason: &str) -> Answer {
