@@ -6,6 +6,8 @@ make_certificate() {
     chown root:tlsgate /etc/tlsgate /etc/tlsgate/tlsgate.toml
     chmod 0750 /etc/tlsgate
     chmod 0640 /etc/tlsgate/tlsgate.toml
+    # Of an installation that was interrupted.
+    rm -rf /etc/tlsgate/.new-*
     [ ! -e /etc/tlsgate/certs ] || return 0
     made=$(mktemp -d /etc/tlsgate/.new-XXXXXX)
     tlsgate ca new "$made/ca" --name "tlsgate on this machine" --days 3650 --issuing-days 3650 >/dev/null

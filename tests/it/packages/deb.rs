@@ -105,6 +105,16 @@ fn serves_as_installed(clean: &Host) {
     ] {
         assert_eq!(clean.access(path), access, "{path}");
     }
+    for file in [
+        "man/man1/tlsgate.1.gz",
+        "man/man5/tlsgate.toml.5.gz",
+        "bash-completion/completions/tlsgate",
+        "zsh/vendor-completions/_tlsgate",
+        "fish/vendor_completions.d/tlsgate.fish",
+        "doc/tlsgate/third-party.gz",
+    ] {
+        assert!(clean.exists(&format!("/usr/share/{file}")), "{file}");
+    }
     // Of the authority that has signed the certificate there is nothing left to sign with.
     let keys = clean.machine.run(&["find", "/etc/tlsgate", "-name", "*.key"]);
     assert_eq!(keys, "/etc/tlsgate/certs/localhost.ecdsa-p256/tls.key");
