@@ -34,7 +34,7 @@ pub mod failure;
 pub mod refusal;
 pub mod terms;
 
-use drive::drive;
+use drive::{Step, drive, go_on};
 pub use drive::first_turn;
 use failure::HandshakeError;
 use refusal::Refusal;
@@ -247,16 +247,25 @@ impl Terminator {
         !hello.session_ticket && !both(ProtocolVersion::TLSv1_3)
     }
 
-    /// What the first step of this handshake is: whether the client has a ticket of ours, or the id of a session that we
-    /// keep.
-    pub fn work(&self, hello: &Hello) -> Work {
+    /// What the first step of this handshake is on this thread.
+    pub fn work(&self, hello: &Hello, choice: &Choice) -> Work {
+        // A ticket or an id of somebody else must not help a client past others.
+        match self.resumes(hello) {
+            true => Work::Resume,
+            // Almost nothing of it is done on this thread.
+            false if choice.certificate.token.is_some() => Work::Continue,
+            false => Work::Full,
+        }
+    }
+
+    /// Whether the client has a ticket of ours, or the id of a session that we keep.
+    fn resumes(&self, hello: &Hello) -> bool {
         let offered = Offered::by(&hello.raw);
         let opens = |tickets: &Arc<Tickets>| {
             [offered.identity, offered.ticket].iter().any(|one| !one.is_empty() && tickets.decrypt(one).is_some())
                 || self.keeps_by_id(hello) && tickets.knows(offered.id)
         };
-        // A ticket or an id of somebody else must not help a client past others.
-        if self.settings.tickets.as_ref().is_some_and(opens) { Work::Resume } else { Work::Full }
+        self.settings.tickets.as_ref().is_some_and(opens)
     }
 
     /// Runs the handshake that begins with `hello` on `stream`, in turns: `turn`, which [`first_turn`] returned, and those
@@ -270,13 +279,26 @@ impl Terminator {
         pace: Pace<'_>,
     ) -> Result<Terminated, HandshakeError> {
         let session = self.settings.client_auth.as_ref().map(ClientAuth::session);
-        let connection = self
-            .config(&hello, &choice, session.as_ref())
-            .and_then(UnbufferedServerConnection::new)
-            .map_err(|error| HandshakeError::Protocol(error.into()))?;
-        let mut handshaking = Handshaking::server(connection, hello.raw);
-        let last =
-            drive(stream, &mut handshaking, pace, turn).await.map_err(|error| error.of_client(session.as_deref()))?;
+        let begin = |raw: Vec<u8>| {
+            let connection = self.config(&hello, &choice, session.as_ref()).and_then(UnbufferedServerConnection::new);
+            connection.map(|connection| Handshaking::server(connection, raw))
+        };
+        let begin = |raw| begin(raw).map_err(|error| HandshakeError::Protocol(error.into()));
+        let token = choice.certificate.token.as_deref();
+        // A session that is resumed needs no signature, so it does not wait for a token. That rustls resumes it shows only
+        // in the step itself; where it does not, the step is taken once more, as if it had not been: nothing is sent yet.
+        let early = match token.filter(|_| self.resumes(&hello)) {
+            Some(_) => Some(Step::here(begin(hello.raw.clone())?, Vec::new())).filter(|step| !step.needs_token()),
+            None => None,
+        };
+        let driven = match early {
+            Some(step) => {
+                drop(turn);
+                go_on(stream, step, token, pace).await
+            }
+            None => drive(stream, begin(hello.raw.clone())?, token, (turn, pace)).await,
+        };
+        let (handshaking, last) = driven.map_err(|error| error.of_client(session.as_deref()))?;
         let finished = handshaking.finish(self.settings.layer).map_err(HandshakeError::Protocol)?;
         // In TLS 1.2 the last flight may contain the server's Finished, for which the client waits; in TLS 1.3 only
         // tickets.

@@ -69,10 +69,18 @@ impl Source {
         self.kind().watched()
     }
 
-    /// The passphrase that is for its key alone.
+    /// The module of the token in which its key is; `None` where it is in a file.
+    pub fn module(&self) -> Option<&Path> {
+        match &self.0 {
+            Any::Pair(pair) => pair.key.token().map(|key| key.uri.module.as_path()),
+            Any::Path(_) | Any::Ordered(_) => None,
+        }
+    }
+
+    /// The passphrase, or PIN, that is for its key alone.
     pub fn passphrase(&self) -> Option<&Passphrase> {
         match &self.0 {
-            Any::Pair(pair) => pair.passphrase.as_ref(),
+            Any::Pair(pair) => pair.secret(),
             Any::Path(_) | Any::Ordered(_) => None,
         }
     }
