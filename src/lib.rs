@@ -100,8 +100,8 @@
 //! | 3 | `route::index` | server name and application protocols → the route that takes the connection; pure | tls::handshake::challenge, tls::certificate::name, words |
 //! | 3 | `starttls` | the exchange in the clear before TLS begins | ldap, net, words |
 //! | 2 | `tls::handshake::challenge` | pending challenges of certificate authorities (tls-alpn-01), and the answer to them | tls::handshake, tls::record, tls::policy, tls::wire, gate |
-//! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::wire, tls::crypto, gate |
-//! | 2 | `tls::handshake` | the server's side of a handshake: agrees on terms, chooses the certificate, terminates TLS | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::wire, gate |
+//! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::token, tls::wire, tls::crypto, gate |
+//! | 2 | `tls::handshake` | the server's side of a handshake: agrees on terms, chooses the certificate, terminates TLS | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::token, tls::wire, gate |
 //! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::inspect, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::crypto, files |
 //! | 2 | `tls::certificate::source` | the sources of certificates: one file for each kind | tls::certificate::store, tls::certificate::name, files, warning, passphrase, tls::certificate::place |
 //! | 2 | `tls::certificate::store` | the files of certificates → certificates; keeps the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning, tls::certificate::unlock, passphrase, tls::certificate::place, tls::token |

@@ -20,6 +20,7 @@ use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 use crate::tls::record::handshaking::{Finished, Handshaking};
 use crate::tls::tickets::Tickets;
+use crate::tls::token::error::TokenError;
 use crate::tls::trust::clients::bounded::Bounded;
 use crate::tls::trust::clients::identity::Identity;
 use crate::tls::trust::clients::{ClientAuth, Session};
@@ -34,8 +35,8 @@ pub mod failure;
 pub mod refusal;
 pub mod terms;
 
-use drive::{Step, drive, go_on};
 pub use drive::first_turn;
+use drive::{Step, drive, go_on};
 use failure::HandshakeError;
 use refusal::Refusal;
 use terms::{Terms, post_quantum_group};
@@ -205,7 +206,11 @@ impl Terminator {
         while acceptor.read_tls(&mut rest).map_err(|_| incomplete())? > 0 {
             let accepted = match acceptor.accept() {
                 Ok(None) => continue,
-                Ok(Some(accepted)) => accepted.into_connection(Arc::clone(&config)).map(drop),
+                Ok(Some(accepted)) => match accepted.into_connection(Arc::clone(&config)) {
+                    // All that is left to do is the signature, for which no token is asked here.
+                    Err((error, _)) if TokenError::within(&error).is_some() => Ok(()),
+                    accepted => accepted.map(drop),
+                },
                 Err(refused) => Err(refused),
             };
             return accepted.map_err(|(error, mut own)| {

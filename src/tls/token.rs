@@ -91,7 +91,9 @@ impl Place {
         for scheme in schemes {
             match self.belongs_to(*scheme, &public) {
                 Ok(true) => {}
-                Ok(false) | Err(TokenError::AnotherKind) => return Err(TokenError::CannotSign(*scheme, "its signature is wrong".into())),
+                Ok(false) | Err(TokenError::AnotherKind) => {
+                    return Err(TokenError::CannotSign(*scheme, "its signature is wrong".into()));
+                }
                 Err(TokenError::Failed(reason)) => return Err(TokenError::CannotSign(*scheme, reason)),
                 Err(error) => return Err(error),
             }

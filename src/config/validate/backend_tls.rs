@@ -75,7 +75,9 @@ fn certificate(
             // It is never chosen by name: a server requests any certificate.
             let names = Some(Vec::new());
             let place = KeyPlace::parse(&key.value).map_err(|why| errors.push(key.error(why))).ok()?;
-            if let Some(passphrase) = passphrase.as_ref().filter(|_| place.token().is_some_and(|key| key.uri.pin.is_some())) {
+            if let Some(passphrase) =
+                passphrase.as_ref().filter(|_| place.token().is_some_and(|key| key.uri.pin.is_some()))
+            {
                 errors.push(passphrase.error("the URI of the key has a pin-source as well (expected one of them)"));
                 return None;
             }

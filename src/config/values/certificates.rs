@@ -85,7 +85,8 @@ fn pair(table: &DeTable<'_>) -> Option<Result<Pair, Vec<String>>> {
         false => None,
     };
     let passphrase = passphrase.map(|text| Passphrase::parse(text).ok_or_else(|| not_a_passphrase(text))).transpose();
-    let twice = matches!((&key, &passphrase), (Ok(key), Ok(Some(_))) if key.token().is_some_and(|key| key.uri.pin.is_some()));
+    let twice =
+        matches!((&key, &passphrase), (Ok(key), Ok(Some(_))) if key.token().is_some_and(|key| key.uri.pin.is_some()));
     let passphrase = if twice { Err(PIN_TWICE.into()) } else { passphrase };
     Some(match (names, key, passphrase) {
         (Ok(names), Ok(key), Ok(passphrase)) => Ok(Pair { cert, key, chain, names, default, passphrase }),

@@ -80,11 +80,9 @@ pub fn signed_by(key: &SubjectPublicKeyInfo<'_>, whole: &[u8], signed: &[u8], si
     // An AlgorithmIdentifier follows the signed part.
     let algorithm = contents_of_first(whole).and_then(|all| all.get(signed.len()..)).and_then(contents_of_first);
     match (public_parts(key), algorithm) {
-        (Some((key, key_algorithm)), Some(algorithm)) => crypto::verify(
-            (&key, &key_algorithm),
-            (signature, &with_null(algorithm)),
-            signed,
-        ),
+        (Some((key, key_algorithm)), Some(algorithm)) => {
+            crypto::verify((&key, &key_algorithm), (signature, &with_null(algorithm)), signed)
+        }
         _ => Verified::Unknown,
     }
 }

@@ -95,7 +95,10 @@ impl Module {
         let texts = [own.library_description(), own.manufacturer_id(), &version];
         match asked.iter().zip(texts).all(|(attribute, text)| uri.fits(*attribute, text)) {
             true => Ok(()),
-            false => Err(TokenError::Module(uri.module.clone(), format!("it is {}, of {}, version {version}", texts[0], texts[1]))),
+            false => Err(TokenError::Module(
+                uri.module.clone(),
+                format!("it is {}, of {}, version {version}", texts[0], texts[1]),
+            )),
         }
     }
 
@@ -128,9 +131,7 @@ impl Session {
     pub(super) fn login(&self, pin: Option<&Passphrase>) -> Result<(), Login> {
         let done = match pin {
             // Wiped when it is dropped.
-            Some(pin) => {
-                self.inner.login_with_raw(UserType::User, &RawAuthPin::new(Box::new(pin.as_bytes().to_vec())))
-            }
+            Some(pin) => self.inner.login_with_raw(UserType::User, &RawAuthPin::new(Box::new(pin.as_bytes().to_vec()))),
             None => self.inner.login(UserType::User, None),
         };
         match done {
@@ -235,7 +236,9 @@ fn loading(error: &Error) -> String {
         Error::LibraryLoading(error) => {
             let source = std::error::Error::source(error).map(ToString::to_string);
             let reason = source.unwrap_or_else(|| error.to_string());
-            format!("{reason} (expected a PKCS#11 module; one that was not named at the start of a process that has given up its rights takes an upgrade in place or a restart)")
+            format!(
+                "{reason} (expected a PKCS#11 module; one that was not named at the start of a process that has given up its rights takes an upgrade in place or a restart)"
+            )
         }
         Error::MissingSymbol(symbol) => format!("it has no {symbol} (expected a PKCS#11 module)"),
         other => shown(other),

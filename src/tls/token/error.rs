@@ -9,7 +9,9 @@ use thiserror::Error;
 /// Why a key in a token cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TokenError {
-    #[error("this tlsgate was built without PKCS#11 (expected one that was built with the feature \"pkcs11\", which is a default)")]
+    #[error(
+        "this tlsgate was built without PKCS#11 (expected one that was built with the feature \"pkcs11\", which is a default)"
+    )]
     NotBuilt,
     #[error("the module {path} cannot be loaded: {1}", path = .0.display())]
     Module(PathBuf, String),
@@ -18,16 +20,22 @@ pub enum TokenError {
     NoToken(Vec<String>, PathBuf),
     #[error("{0} tokens fit (expected one: its serial=…, say)")]
     SeveralTokens(usize),
-    #[error("the token wants a PIN, and none is given for it (expected pin-source=file:/PATH behind the module-path, or the key passphrase = \"file:PATH\" beside the URI)")]
+    #[error(
+        "the token wants a PIN, and none is given for it (expected pin-source=file:/PATH behind the module-path, or the key passphrase = \"file:PATH\" beside the URI)"
+    )]
     NoPin,
     /// The text begins with the source.
     #[error("the PIN cannot be read: {0}")]
     PinUnread(String),
     /// The source, and what the token answered.
-    #[error("the token refuses the PIN of {0} ({1}); since a token locks itself after some wrong ones, this one is not tried again")]
+    #[error(
+        "the token refuses the PIN of {0} ({1}); since a token locks itself after some wrong ones, this one is not tried again"
+    )]
     PinRefused(String, String),
     /// The source.
-    #[error("the token has refused the PIN of {0} before, and since a token locks itself after some wrong ones, it is not tried again until it is another one")]
+    #[error(
+        "the token has refused the PIN of {0} before, and since a token locks itself after some wrong ones, it is not tried again until it is another one"
+    )]
     PinKnownWrong(String),
     #[error("the token has no such private key{0}")]
     NoKey(&'static str),

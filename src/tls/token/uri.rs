@@ -168,7 +168,9 @@ impl Query {
                     vendor.push((key.to_owned(), value));
                     false
                 }
-                _ => return Err(format!("found the attribute {key:?} behind \"?\", expected module-path or pin-source")),
+                _ => {
+                    return Err(format!("found the attribute {key:?} behind \"?\", expected module-path or pin-source"));
+                }
             };
             if twice {
                 return Err(format!("{key} is given twice, expected once"));
@@ -206,7 +208,11 @@ fn pair<'t>(part: &'t str, allowed: &str) -> Result<(&'t str, Vec<u8>), String> 
         };
         match next {
             '%' if is_encoded() => {}
-            '%' => return Err(format!("{name}: found \"%\" without two hexadecimal digits, expected %25 for the character")),
+            '%' => {
+                return Err(format!(
+                    "{name}: found \"%\" without two hexadecimal digits, expected %25 for the character"
+                ));
+            }
             _ if next.is_ascii_alphanumeric() || allowed.contains(next) => {}
             _ => return Err(format!("{name}: found {next:?}, expected it as {}", encoded_char(next))),
         }

@@ -27,7 +27,8 @@ impl Token {
         let token = Self { pki: Pki::new() };
         fs::create_dir_all(token.path("hsm/tokens")).unwrap();
         let tokens = token.path("hsm/tokens");
-        let text = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
+        let text =
+            format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
         fs::write(token.path("hsm/softhsm2.conf"), text).unwrap();
         write_private(&token.path("pin"), &format!("{PIN}\n"));
         token.softhsm(&["--init-token", "--free", "--label", "the token", "--so-pin", "12345678", "--pin", PIN]);
@@ -89,7 +90,8 @@ impl Token {
     pub(super) fn shim(&self) -> String {
         let (code, module) = (self.path("shim.c"), self.path("shim.so"));
         fs::write(&code, include_str!("shim.c")).unwrap();
-        let arguments = ["-shared", "-fPIC", "-o", module.to_str().unwrap(), code.to_str().unwrap(), "-ldl", "-lpthread"];
+        let arguments =
+            ["-shared", "-fPIC", "-o", module.to_str().unwrap(), code.to_str().unwrap(), "-ldl", "-lpthread"];
         let output = tool::run("cc", &arguments, b"");
         assert!(output.status.success(), "{}", shown(&output));
         module.to_str().unwrap().to_owned()

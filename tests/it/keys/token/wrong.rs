@@ -40,7 +40,11 @@ fn each_part_that_is_wrong_is_named() {
         ("token=the%20token;object=a.test;id=%01", &query, &["no such private key"]),
         ("token=the%20token;object=other.test", &query, &["a.test.crt", "object=other.test", "does not belong to"]),
         ("token=the%20token;object=rsa.test", &query, &["a.test.crt", "object=rsa.test", "does not belong to"]),
-        ("token=the%20token;object=a.test", &format!("module-path={MODULE}"), &["wants a PIN", "pin-source", "passphrase"]),
+        (
+            "token=the%20token;object=a.test",
+            &format!("module-path={MODULE}"),
+            &["wants a PIN", "pin-source", "passphrase"],
+        ),
         (
             "token=the%20token;object=a.test",
             &format!("module-path={MODULE}&pin-source=file:no-such-pin"),
@@ -72,7 +76,10 @@ fn a_wrong_pin_is_tried_once_until_it_is_another_one() {
     write_private(&token.path("pin"), "12121212\n");
     let module = token.shim();
     let message = error(&token, &with(&token_uri(&module), ""));
-    assert!(message.contains("CKR_PIN_INCORRECT") && message.contains("file:") && !message.contains("1212"), "{message}");
+    assert!(
+        message.contains("CKR_PIN_INCORRECT") && message.contains("file:") && !message.contains("1212"),
+        "{message}"
+    );
     // A process that runs, and gets such a key by a reload.
     token.pki.write("", "file", &["file.test"], Key::P256, &Extra::default());
     let in_file = "{ cert = \"file.crt\", key = \"file.key\" }".to_owned();
