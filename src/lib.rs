@@ -103,7 +103,7 @@
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::token, tls::wire, tls::crypto, gate |
 //! | 2 | `tls::handshake` | the server's side of a handshake: agrees on terms, chooses the certificate, terminates TLS | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::token, tls::wire, gate |
 //! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::inspect, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::crypto, files |
-//! | 2 | `tls::certificate::source` | the sources of certificates: one file for each kind | tls::certificate::store, tls::certificate::name, files, warning, passphrase, tls::certificate::place |
+//! | 2 | `tls::certificate::source` | the sources of certificates: one file for each kind | tls::certificate::store, tls::certificate::name, files, warning, passphrase, tls::certificate::place, tls::token::uri |
 //! | 2 | `tls::certificate::store` | the files of certificates → certificates; keeps the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning, tls::certificate::unlock, passphrase, tls::certificate::place, tls::token |
 //! | 2 | `tls::certificate::stamp` | whether a file may have changed | files |
 //! | 2 | `tls::certificate::unlock` | encrypted private keys → private keys, with the passphrases that an operator has named | tls::encrypted, tls::certificate::pem, tls::crypto, passphrase |

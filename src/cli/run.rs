@@ -126,8 +126,8 @@ fn load(path: &Path, signals: &mut Signals) -> Result<Loaded, StartError> {
 /// Loads the modules of tokens: a process that has given up its rights can load none.
 fn modules_are_loaded(config: &Config) -> Result<(), Vec<ConfigError>> {
     let load = |source: &Located<Source>| {
-        let loaded = token::load(source.value.module()?);
-        loaded.err().map(|error| source.error(error.to_string()))
+        let uri = source.value.token()?;
+        token::load(&uri.module).err().map(|error| source.error(format!("{uri}: {error}")))
     };
     let errors: Vec<ConfigError> = config.sources().filter_map(load).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }

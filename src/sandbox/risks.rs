@@ -13,7 +13,7 @@ use crate::sandbox::plan::access::Access;
 /// The files that a start with this configuration obeys: the configuration, unless it cannot be read again, the programs that it
 /// names, the modules of tokens, and tlsgate itself.
 pub fn obeyed(config: &Config, file: Option<&Path>) -> Vec<PathBuf> {
-    let modules = config.sources().filter_map(|source| source.value.module()).map(Path::to_owned);
+    let modules = config.sources().filter_map(|source| Some(source.value.token()?.module.clone()));
     let named = config.programs().into_iter().chain(modules);
     file.map(Path::to_owned).into_iter().chain(named).chain(std::env::current_exe()).collect()
 }

@@ -278,30 +278,32 @@ impl Terminator {
     pub async fn accept(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-        hello: Hello,
+        mut hello: Hello,
         choice: Choice,
         turn: Turn<'_>,
         pace: Pace<'_>,
     ) -> Result<Terminated, HandshakeError> {
+        let token = choice.certificate.token.as_deref();
+        let tries_here = token.is_some() && self.resumes(&hello);
+        let raw = std::mem::take(&mut hello.raw);
         let session = self.settings.client_auth.as_ref().map(ClientAuth::session);
         let begin = |raw: Vec<u8>| {
             let connection = self.config(&hello, &choice, session.as_ref()).and_then(UnbufferedServerConnection::new);
             connection.map(|connection| Handshaking::server(connection, raw))
         };
         let begin = |raw| begin(raw).map_err(|error| HandshakeError::Protocol(error.into()));
-        let token = choice.certificate.token.as_deref();
         // A session that is resumed needs no signature, so it does not wait for a token. That rustls resumes it shows only
         // in the step itself; where it does not, the step is taken once more, as if it had not been: nothing is sent yet.
-        let early = match token.filter(|_| self.resumes(&hello)) {
-            Some(_) => Some(Step::here(begin(hello.raw.clone())?, Vec::new())).filter(|step| !step.needs_token()),
-            None => None,
+        let early = match tries_here {
+            true => Some(Step::here(begin(raw.clone())?, Vec::new())).filter(|step| !step.needs_token()),
+            false => None,
         };
         let driven = match early {
             Some(step) => {
                 drop(turn);
                 go_on(stream, step, token, pace).await
             }
-            None => drive(stream, begin(hello.raw.clone())?, token, (turn, pace)).await,
+            None => drive(stream, begin(raw)?, token, (turn, pace)).await,
         };
         let (handshaking, last) = driven.map_err(|error| error.of_client(session.as_deref()))?;
         let finished = handshaking.finish(self.settings.layer).map_err(HandshakeError::Protocol)?;

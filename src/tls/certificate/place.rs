@@ -25,7 +25,7 @@ impl KeyPlace {
         if !uri::is_uri(text) {
             return Ok(Self::File(text.into()));
         }
-        let uri = Uri::parse(text)?;
+        let uri = Uri::parse(text).map_err(|why| format!("the pkcs11 URI: {why}"))?;
         Ok(Self::Token(Box::new(InToken { shown: uri.to_string().into(), uri })))
     }
 

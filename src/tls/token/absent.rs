@@ -1,5 +1,8 @@
 //! What stands for modules where tlsgate is built without the feature `pkcs11`: there are none. Must not know: anything.
 
+// Most of it is never made, but has to be there.
+#![allow(dead_code)]
+
 use std::path::Path;
 
 use crate::passphrase::Passphrase;

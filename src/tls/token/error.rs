@@ -83,7 +83,7 @@ fn rounded(time: Duration) -> Duration {
 
 fn listed(labels: &[String]) -> String {
     match labels {
-        [] => "none".into(),
+        [] => "none that this process can see (does sandbox_paths have what the module uses?)".into(),
         labels => labels.iter().map(|label| format!("{label:?}")).collect::<Vec<_>>().join(", "),
     }
 }

@@ -169,7 +169,9 @@ impl Query {
                     false
                 }
                 _ => {
-                    return Err(format!("found the attribute {key:?} behind \"?\", expected module-path or pin-source"));
+                    return Err(format!(
+                        "found the attribute {key:?} behind \"?\", expected module-path or pin-source"
+                    ));
                 }
             };
             if twice {

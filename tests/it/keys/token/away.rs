@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::thread;
 
-use rustls::{AlertDescription, ClientConfig, HandshakeKind};
+use rustls::{AlertDescription, ClientConfig, Error, HandshakeKind};
 use serde_json::Value;
 
 use crate::support::backend::Backend;
-use crate::support::client::{Client, Ending, Tls, trusting};
+use crate::support::client::{Client, Tls, trusting};
 use crate::support::pki::{Extra, Key};
 use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 
-use super::scene::{Token, config};
+use super::scene::{OPEN, Token, config};
 
 /// A proxy with one worker, a certificate whose key is in the token, and one whose key is in a file.
 struct Scene {
@@ -28,7 +28,7 @@ impl Scene {
         let in_file = "{ cert = \"file.crt\", key = \"file.key\" }".to_owned();
         let sources = [token.source_with("token.test", &token.shim()), in_file];
         let backend = Backend::echo().address.to_string();
-        let proxy = token.start(&config("[runtime]\nworkers = 1\n", &sources, more, &backend));
+        let proxy = token.start(&config(&format!("{OPEN}[runtime]\nworkers = 1\n"), &sources, more, &backend));
         Self { token, proxy }
     }
 
@@ -40,15 +40,14 @@ impl Scene {
         Client::silent(self.proxy.address("main"), settings, name)
     }
 
-    /// The alert with which a handshake ends for a client of the token's key, and its record.
-    fn refused(&self, tls: Tls) -> (Ending, Value) {
+    /// The record of a handshake that ends with the alert `internal_error` for a client of the token's key.
+    fn refused(&self, tls: Tls) -> Value {
         let mut client = self.client(&self.settings(tls), "token.test");
         let port = client.port();
         let ended = client.handshake().expect_err("a token that is away signs nothing");
-        let record = self.proxy.record(|record| record["client.port"] == port);
-        let alert = AlertDescription::InternalError;
-        let text = ended.to_string();
-        (if text.contains("InternalError") { Ending::Alert(alert) } else { panic!("{text}") }, record)
+        let alert = ended.get_ref().and_then(|error| error.downcast_ref());
+        assert_eq!(alert, Some(&Error::AlertReceived(AlertDescription::InternalError)), "{ended}");
+        self.proxy.record(|record| record["client.port"] == port)
     }
 
     fn is_served(&self) -> bool {
@@ -92,7 +91,7 @@ fn who_waits_for_a_token_in_vain_gets_an_alert_before_the_handshake_is_too_late(
     let scene = Scene::new("handshake_timeout = \"4s\"");
     scene.token.becomes("slow");
     for tls in Tls::BOTH {
-        let (_, record) = scene.refused(tls);
+        let record = scene.refused(tls);
         assert_eq!(outcome(&record), "key_unavailable", "{record:#}");
     }
     scene.token.no_longer("slow");
@@ -105,7 +104,7 @@ fn after_a_token_was_away_it_is_logged_in_again_and_the_key_found_again() {
     assert!(scene.is_served());
     scene.token.becomes("away");
     for tls in Tls::BOTH {
-        let (_, record) = scene.refused(tls);
+        let record = scene.refused(tls);
         assert_eq!(outcome(&record), "key_unavailable", "{record:#}");
     }
     scene.client(&scene.settings(Tls::V13), "file.test").handshake().unwrap();
@@ -132,7 +131,7 @@ fn a_session_is_resumed_without_the_token() {
         let mut resumed = scene.client(&settings, "token.test");
         resumed.handshake().unwrap();
         assert_eq!(resumed.tls.handshake_kind(), Some(HandshakeKind::Resumed));
-        assert_eq!(outcome(&scene.refused(tls).1), "key_unavailable");
+        assert_eq!(outcome(&scene.refused(tls)), "key_unavailable");
         scene.token.no_longer("away");
         eventually("the token is used again", || scene.is_served().then_some(()));
     }

@@ -13,6 +13,9 @@ use crate::support::tool::{self, shown};
 /// The PIN, which is nowhere else in the memory of a process.
 pub(super) const PIN: &str = "83016624597";
 
+/// For a process whose module reads and writes files besides its token's.
+pub(super) const OPEN: &str = "[process]\nsandbox_paths = [\".\"]\n";
+
 /// Where Debian has it.
 pub(super) const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 
@@ -88,8 +91,13 @@ impl Token {
 
     /// Builds the module that can be slow and away.
     pub(super) fn shim(&self) -> String {
-        let (code, module) = (self.path("shim.c"), self.path("shim.so"));
-        fs::write(&code, include_str!("shim.c")).unwrap();
+        self.build("shim", include_str!("shim.c"))
+    }
+
+    /// Builds a library from C.
+    pub(super) fn build(&self, name: &str, text: &str) -> String {
+        let (code, module) = (self.path(&format!("{name}.c")), self.path(&format!("{name}.so")));
+        fs::write(&code, text).unwrap();
         let arguments =
             ["-shared", "-fPIC", "-o", module.to_str().unwrap(), code.to_str().unwrap(), "-ldl", "-lpthread"];
         let output = tool::run("cc", &arguments, b"");

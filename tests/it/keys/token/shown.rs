@@ -7,7 +7,7 @@ use crate::support::http::Door;
 use crate::support::pki::Key;
 use crate::support::tool::shown;
 
-use super::scene::{PIN, Token, config};
+use super::scene::{OPEN, PIN, Token, config};
 
 const KEY: &str = "pkcs11:token=the%20token;object=a.test";
 
@@ -44,7 +44,7 @@ fn the_pin_is_wiped_from_memory_after_each_login() {
     let token = Token::with(&[("a.test", Key::P256)]);
     let module = token.shim();
     let backend = Backend::echo().address.to_string();
-    let proxy = token.start(&config("", &[token.source_with("a.test", &module)], "", &backend));
+    let proxy = token.start(&config(OPEN, &[token.source_with("a.test", &module)], "", &backend));
     let served = || {
         let settings = trusting(&token.pki.ca(), Tls::V13).into();
         Client::silent(proxy.address("main"), &settings, "a.test").handshake().is_ok()

@@ -20,7 +20,9 @@ fn error(token: &Token, config: &str) -> String {
     let message = errors[0]["message"].as_str().unwrap().to_owned();
     assert_eq!(errors.len(), 1, "{errors:?}");
     let log = token.try_start(config).map(drop).unwrap_err();
-    assert!(log.contains(&message), "{message}: {log}");
+    // Where the module cannot be loaded, a start has not read the certificate yet.
+    let of_key = message.split_once(" with ").map_or(message.as_str(), |(_, of_key)| of_key);
+    assert!(log.contains(of_key), "{message}: {log}");
     assert!(!all.contains(PIN) && !log.contains(PIN), "{all} {log}");
     message
 }
@@ -34,7 +36,11 @@ fn each_part_that_is_wrong_is_named() {
     for (path, query, parts) in [
         ("token=the%20token;object=a.test", "module-path=/no/such.so", &["/no/such.so", "cannot be loaded"][..]),
         ("token=the%20token;object=a.test", &format!("module-path={no_module}"), &["module.so", "cannot be loaded"]),
-        ("token=the%20token;object=a.test", "module-path=/lib/x86_64-linux-gnu/libm.so.6", &["C_GetFunctionList"]),
+        (
+            "token=the%20token;object=a.test",
+            &format!("module-path={}", token.build("other", "int nothing;")),
+            &["C_GetFunctionList"],
+        ),
         ("token=another;object=a.test", &query, &["no such token", "has \"the token\""]),
         ("token=the%20token;object=b.test", &query, &["no such private key"]),
         ("token=the%20token;object=a.test;id=%01", &query, &["no such private key"]),
@@ -83,14 +89,15 @@ fn a_wrong_pin_is_tried_once_until_it_is_another_one() {
     // A process that runs, and gets such a key by a reload.
     token.pki.write("", "file", &["file.test"], Key::P256, &Extra::default());
     let in_file = "{ cert = \"file.crt\", key = \"file.key\" }".to_owned();
-    let proxy = token.start(&config("", std::slice::from_ref(&in_file), "", "127.0.0.1:1"));
+    let proxy = token.start(&config(OFF, std::slice::from_ref(&in_file), "", "127.0.0.1:1"));
     let both = format!("{{ cert = \"a.test.crt\", key = \"{}\" }}", token_uri(&module));
-    token.configure(&config("", &[in_file, both], "", "127.0.0.1:1"));
+    token.configure(&config(OFF, &[in_file, both], "", "127.0.0.1:1"));
     let before = token.noted("logins");
     let reload = || Door::unix(token.pki.folder()).ask("POST", "/api/v1/reload", &[], "");
-    for part in ["refuses the PIN", "has refused the PIN", "has refused the PIN"] {
+    // The change of the configuration may have caused a reload by itself already.
+    for _ in 0..3 {
         let refused = reload();
-        assert!(refused.status >= 400 && refused.body.contains(part), "{}", refused.body);
+        assert!(refused.status >= 400 && refused.body.contains("refuse"), "{}", refused.body);
     }
     assert_eq!(token.noted("logins"), before + 1);
     write_private(&token.path("pin"), &format!("{PIN}\n"));
@@ -99,6 +106,9 @@ fn a_wrong_pin_is_tried_once_until_it_is_another_one() {
     assert_eq!(token.noted("logins"), before + 2);
     assert!(!proxy.log().contains("1212") && !proxy.log().contains(PIN));
 }
+
+/// Otherwise it could load no module later.
+const OFF: &str = "[process]\nsandbox = \"off\"\n";
 
 fn token_uri(module: &str) -> String {
     format!("pkcs11:token=the%20token;object=a.test?module-path={module}&pin-source=file:pin")
