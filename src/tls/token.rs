@@ -40,7 +40,7 @@ use absent as driver;
 /// A private key in a token of which nothing is known yet but its place.
 #[derive(Clone)]
 pub struct Place {
-    desk: Arc<Desk>,
+    desk: Arc<Desk<Sessions>>,
     uri: Arc<Uri>,
     pin: Option<Source>,
 }
@@ -79,6 +79,8 @@ impl Place {
 
     /// Proves, with a signature, that the key belongs to `public`. `false` where it belongs to another one.
     pub fn belongs_to(&self, scheme: SignatureScheme, public: &Public) -> Result<bool, TokenError> {
+        // For who waits for this thread.
+        progress::begin(&self.uri.module).map_err(|error| TokenError::Failed(error.to_string()))?;
         let (place, owned) = (self.clone(), public.clone());
         self.desk.wait(PATIENCE, move || {
             let signature = place.sign(scheme, PROOF)?.0;
@@ -106,7 +108,7 @@ impl Place {
         let unknown = || TokenError::CannotSign(scheme, "tokens do not sign so here".into());
         let method = Method::of(scheme).ok_or_else(unknown)?;
         let of_key = (&*self.uri, self.pin.as_ref());
-        let (signature, is_new) = self.desk.sessions.sign(of_key, method, &method.input(message))?;
+        let (signature, is_new) = self.desk.kept.sign(of_key, method, &method.input(message))?;
         let signature = method.output(signature).ok_or(TokenError::Failed("it returned no signature".into()))?;
         Ok((signature, is_new))
     }
@@ -188,7 +190,7 @@ impl fmt::Debug for TokenKey {
 #[derive(Clone)]
 struct Entry {
     loaded: Arc<Loaded>,
-    desks: Arc<Mutex<HashMap<String, Arc<Desk>>>>,
+    desks: Arc<Mutex<HashMap<String, Arc<Desk<Sessions>>>>>,
 }
 
 fn loaded(path: &Path) -> Result<Entry, TokenError> {

@@ -7,19 +7,19 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::files::progress;
 use crate::tls::token::error::TokenError;
-use crate::tls::token::sessions::{Sessions, locked};
+use crate::tls::token::sessions::locked;
 
-/// The desk of one token.
-pub(super) struct Desk {
-    pub(super) sessions: Sessions,
+/// The desk of one token, and what is kept there for it.
+pub(super) struct Desk<K> {
+    pub(super) kept: K,
     queue: Mutex<Queue>,
 }
 
@@ -35,9 +35,9 @@ struct Job {
     work: Box<dyn FnOnce() + Send>,
 }
 
-impl Desk {
-    pub(super) fn new(sessions: Sessions) -> Arc<Self> {
-        Arc::new(Self { sessions, queue: Mutex::default() })
+impl<K: Send + Sync + 'static> Desk<K> {
+    pub(super) fn new(kept: K) -> Arc<Self> {
+        Arc::new(Self { kept, queue: Mutex::default() })
     }
 
     /// Runs the work on a thread of the desk, and waits for it without holding up the thread. At the limit the work goes
@@ -67,13 +67,12 @@ impl Desk {
         }
     }
 
-    /// The same for a thread that may wait. Whoever waits for that thread sees that it does.
+    /// The same for a thread that may wait.
     pub(super) fn wait<T: Send + 'static>(
         self: &Arc<Self>,
         limit: Duration,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, TokenError> {
-        progress::begin(self.sessions.module()).map_err(|error| TokenError::Failed(error.to_string()))?;
         let (reply, answer) = mpsc::channel();
         let work = move || drop(reply.send(work()));
         self.submit(Job { is_wanted: Box::new(|| true), work: Box::new(work) })?;
@@ -94,52 +93,38 @@ impl Desk {
         }
         queue.threads += 1;
         drop(queue);
-        let place = Place { desk: Arc::clone(self), is_left: false };
-        // The place is given back where there is no thread. Another one, if it is there, does the work as well.
-        match thread::Builder::new().name("token".into()).spawn(move || place.serve()) {
-            Err(error) if locked(&self.queue).threads == 0 => {
-                locked(&self.queue).waiting.clear();
+        let desk = Arc::clone(self);
+        let Err(error) = thread::Builder::new().name("token".into()).spawn(move || desk.serve()) else { return Ok(()) };
+        let mut queue = locked(&self.queue);
+        queue.threads -= 1;
+        // Another thread, if there is one, does the work as well.
+        match queue.threads {
+            0 => {
+                queue.waiting.clear();
                 Err(TokenError::Failed(format!("no thread can be started: {error}")))
             }
-            Ok(_) | Err(_) => Ok(()),
+            _ => Ok(()),
         }
     }
-}
 
-/// A thread's place at the desk. Dropping it gives the place back, also in a panic.
-struct Place {
-    desk: Arc<Desk>,
-    is_left: bool,
-}
-
-impl Place {
-    fn serve(mut self) {
+    /// Does what waits, until nothing does.
+    fn serve(&self) {
         AT_DESK.set(true);
         while let Some(job) = self.next() {
             if (job.is_wanted)() {
-                (job.work)();
+                // Whoever waits for the result sees that there is none.
+                let _ = panic::catch_unwind(AssertUnwindSafe(job.work));
             }
         }
     }
 
-    /// `None` where the place was given back: at one moment with the look at the queue, so that nothing is put there which
-    /// no thread would see.
-    fn next(&mut self) -> Option<Job> {
-        let mut queue = locked(&self.desk.queue);
+    /// `None` where the thread must end: at one moment with the look at the queue, so that nothing is put there which no
+    /// thread would see.
+    fn next(&self) -> Option<Job> {
+        let mut queue = locked(&self.queue);
         let next = queue.waiting.pop_front();
-        if next.is_none() {
-            queue.threads -= 1;
-            self.is_left = true;
-        }
+        queue.threads -= usize::from(next.is_none());
         next
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if !self.is_left {
-            locked(&self.desk.queue).threads -= 1;
-        }
     }
 }
 
@@ -159,3 +144,77 @@ const THREADS: usize = 4;
 
 /// Handshakes that wait for one token; each holds some kilobytes.
 const LONGEST_QUEUE: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Barrier, mpsc};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Keeps all threads of the desk busy until the sender is dropped.
+    fn busy(desk: &Arc<Desk<()>>) -> mpsc::Sender<()> {
+        let (release, held) = mpsc::channel::<()>();
+        let (held, all) = (Arc::new(Mutex::new(held)), Arc::new(Barrier::new(THREADS + 1)));
+        for _ in 0..THREADS {
+            let (held, all) = (Arc::clone(&held), Arc::clone(&all));
+            let work = move || {
+                all.wait();
+                // All of them end when the sender is dropped.
+                let _ = locked(&held).recv();
+            };
+            desk.submit(Job { is_wanted: Box::new(|| true), work: Box::new(work) }).unwrap();
+        }
+        all.wait();
+        release
+    }
+
+    #[test]
+    fn work_is_done_at_the_desk_and_no_thread_stays() {
+        let desk = Desk::new(());
+        assert!(!is_here());
+        assert_eq!(desk.wait(LONG, is_here), Ok(true));
+        while locked(&desk.queue).threads > 0 {
+            thread::yield_now();
+        }
+        assert_eq!(desk.wait(LONG, || 1), Ok(1));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_longer_is_not_begun() {
+        let (desk, begun) = (Desk::new(()), Arc::new(AtomicUsize::new(0)));
+        let release = busy(&desk);
+        let count = |begun: &Arc<AtomicUsize>| {
+            let begun = Arc::clone(begun);
+            move || begun.fetch_add(1, Ordering::Relaxed)
+        };
+        assert_eq!(desk.run(Duration::ZERO, count(&begun)).await, Err(TokenError::Slow(Duration::ZERO)));
+        drop(release);
+        assert_eq!(desk.run(LONG, count(&begun)).await, Ok(0));
+    }
+
+    #[test]
+    fn the_queue_ends() {
+        let desk = Desk::new(());
+        let release = busy(&desk);
+        let job = || Job { is_wanted: Box::new(|| true), work: Box::new(|| {}) };
+        assert!((0..LONGEST_QUEUE).all(|_| desk.submit(job()).is_ok()));
+        assert_eq!(desk.submit(job()), Err(TokenError::Busy));
+        drop(release);
+        while !locked(&desk.queue).waiting.is_empty() {
+            thread::yield_now();
+        }
+        assert_eq!(desk.wait(LONG, || 1), Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_piece_of_work_alone() {
+        let desk = Desk::new(());
+        let broken = Err(TokenError::Failed(BROKEN.into()));
+        assert_eq!(desk.run(LONG, || -> usize { panic!("as asked for") }).await, broken);
+        assert_eq!(desk.wait(LONG, || -> usize { panic!("as asked for") }), broken);
+        assert_eq!(desk.wait(LONG, || 1), Ok(1));
+    }
+}

@@ -7,7 +7,7 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{Attribute as Template, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute as Template, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{SessionState, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::RawAuthPin;
@@ -34,7 +34,11 @@ pub(super) struct Session {
 
 /// A private key that was found in a session.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Key(ObjectHandle);
+pub(super) struct Key {
+    handle: ObjectHandle,
+    /// `None` where the token does not say it.
+    kind: Option<KeyType>,
+}
 
 /// How a login went wrong.
 pub(super) enum Login {
@@ -156,19 +160,28 @@ impl Session {
         let found = self.inner.find_objects(&template).map_err(|error| failed(&error))?;
         match &found[..] {
             [] => Err(TokenError::NoKey("")),
-            [key] => Ok(Key(*key)),
+            [handle] => Ok(Key { handle: *handle, kind: self.kind(*handle) }),
             several => Err(TokenError::SeveralKeys(several.len())),
         }
     }
 
+    fn kind(&self, key: ObjectHandle) -> Option<KeyType> {
+        let known = self.inner.get_attributes(key, &[AttributeType::KeyType]).ok()?;
+        known.into_iter().find_map(|one| if let Template::KeyType(kind) = one { Some(kind) } else { None })
+    }
+
     /// Signs what [`Method::input`] has made.
     pub(super) fn sign(&self, key: Key, method: Method, input: &[u8]) -> Result<Vec<u8>, TokenError> {
-        let mechanism = match method.form {
-            Form::Ecdsa => Mechanism::Ecdsa,
-            Form::Pkcs1 => Mechanism::RsaPkcs,
-            Form::Pss => Mechanism::RsaPkcsPss(pss(method.hash, input.len())),
+        let (mechanism, kind) = match method.form {
+            Form::Ecdsa => (Mechanism::Ecdsa, KeyType::EC),
+            Form::Pkcs1 => (Mechanism::RsaPkcs, KeyType::RSA),
+            Form::Pss => (Mechanism::RsaPkcsPss(pss(method.hash, input.len())), KeyType::RSA),
         };
-        self.inner.sign(&mechanism, key.0, input).map_err(|error| failed(&error))
+        // Not every module finds this out by itself.
+        if key.kind.is_some_and(|own| own != kind) {
+            return Err(TokenError::AnotherKind);
+        }
+        self.inner.sign(&mechanism, key.handle, input).map_err(|error| failed(&error))
     }
 }
 

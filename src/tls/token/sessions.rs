@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -102,11 +101,6 @@ impl Sessions {
     pub(super) fn new(loaded: Arc<Loaded>, uri: Uri) -> Self {
         let name = uri.token();
         Self { loaded, uri, name, idle: Mutex::default(), away: Mutex::default() }
-    }
-
-    /// The file of the module.
-    pub(super) fn module(&self) -> &Path {
-        &self.uri.module
     }
 
     /// Signs what [`Method::input`] has made, and returns whether the key was looked for again: then it may be another one.
