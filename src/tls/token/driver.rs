@@ -59,6 +59,16 @@ impl Module {
         }
     }
 
+    /// Initializes it anew: some modules look for tokens only then. No call may be in it, and all sessions end.
+    pub(super) fn restart(&self) -> Result<(), TokenError> {
+        // Where that fails, it was not initialized.
+        let _ = self.0.clone().finalize();
+        match self.0.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(()),
+            Err(error) => Err(TokenError::Away(shown(&error))),
+        }
+    }
+
     /// Opens a session with the only token that the URI fits.
     pub(super) fn open(&self, uri: &Uri) -> Result<Session, TokenError> {
         self.expect_library(uri)?;
@@ -215,7 +225,8 @@ fn failed(error: &Error) -> TokenError {
             | RvError::UserNotLoggedIn
             | RvError::FunctionFailed
             | RvError::FunctionCanceled
-            | RvError::GeneralError,
+            | RvError::GeneralError
+            | RvError::CryptokiNotInitialized,
             _,
         ) => TokenError::Away(shown(error)),
         Error::Pkcs11(RvError::KeyTypeInconsistent | RvError::KeySizeRange, _) => TokenError::AnotherKind,

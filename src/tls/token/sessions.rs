@@ -3,7 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -17,8 +18,12 @@ use crate::tls::token::uri::Uri;
 
 /// A module that was loaded, and the PINs that its tokens have refused.
 pub(super) struct Loaded {
-    pub(super) module: Module,
+    module: Module,
     logins: Mutex<Logins>,
+    /// Held for reading while calls are made, and for writing while the module is initialized anew: when that was last.
+    calls: RwLock<Option<Instant>>,
+    /// The tokens that have answered last.
+    there: Mutex<HashSet<String>>,
 }
 
 /// Locked during a login: threads that try the same wrong PIN at one time would lock the token.
@@ -36,6 +41,8 @@ pub(super) struct Sessions {
     name: String,
     idle: Mutex<Vec<Seat>>,
     away: Mutex<Option<Away>>,
+    /// Whether it has ever answered.
+    was_there: AtomicBool,
 }
 
 /// A session that nobody uses at this moment, and the keys that were found in it.
@@ -56,9 +63,22 @@ impl Loaded {
     pub(super) fn new(module: Module) -> Result<Self, TokenError> {
         let mut secret = Zeroizing::new([0; 32]);
         match crypto::random(&mut secret[..]) {
-            true => Ok(Self { module, logins: Mutex::new(Logins { secret, refused: HashSet::new() }) }),
+            true => {
+                let logins = Mutex::new(Logins { secret, refused: HashSet::new() });
+                Ok(Self { module, logins, calls: RwLock::default(), there: Mutex::default() })
+            }
             false => Err(TokenError::Failed("the system has no random bytes".into())),
         }
+    }
+
+    /// Initializes the module anew, unless it is in use, or has tokens that answer. All of its sessions were dropped then.
+    fn restart(&self) -> bool {
+        let Ok(mut last) = self.calls.try_write() else { return false };
+        if !locked(&self.there).is_empty() || last.is_some_and(|last| last.elapsed() < BETWEEN_RESTARTS) {
+            return false;
+        }
+        *last = Some(Instant::now());
+        self.module.restart().is_ok()
     }
 
     fn log_in(&self, session: &Session, uri: &Uri, pin: Option<&Source>) -> Result<(), TokenError> {
@@ -100,17 +120,41 @@ impl Sessions {
     /// The sessions with the token that the URI names, which may be that of any of its keys.
     pub(super) fn new(loaded: Arc<Loaded>, uri: Uri) -> Self {
         let name = uri.token();
-        Self { loaded, uri, name, idle: Mutex::default(), away: Mutex::default() }
+        let (idle, away, was_there) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        Self { loaded, uri, name, idle, away, was_there }
     }
 
     /// Signs what [`Method::input`] has made, and returns whether the key was looked for again: then it may be another one.
-    /// Where the token was away, it is tried once more with a new session.
+    /// Where the token was away, it is tried once more with a new session; where it stays away, with a module that was
+    /// initialized anew.
     pub(super) fn sign(
+        &self,
+        of_key: (&Uri, Option<&Source>),
+        method: Method,
+        input: &[u8],
+    ) -> Result<(Vec<u8>, bool), TokenError> {
+        let stays_away = locked(&self.away).as_ref().is_some_and(|away| Instant::now() >= away.next);
+        let signed = self.sign_once(of_key, method, input);
+        // A token that has never answered is a mistake in the configuration, which must not disturb others.
+        let helps = stays_away && self.was_there.load(Ordering::Relaxed);
+        match signed {
+            Err(error) if error.is_away() && helps && self.loaded.restart() => {
+                if let Some(away) = locked(&self.away).as_mut() {
+                    away.next = Instant::now();
+                }
+                self.sign_once(of_key, method, input)
+            }
+            signed => signed,
+        }
+    }
+
+    fn sign_once(
         &self,
         (uri, pin): (&Uri, Option<&Source>),
         method: Method,
         input: &[u8],
     ) -> Result<(Vec<u8>, bool), TokenError> {
+        let _calling = self.loaded.calls.read().unwrap_or_else(PoisonError::into_inner);
         let kept = locked(&self.idle).pop();
         if let Some(mut seat) = kept {
             match seat.sign(uri, method, input) {
@@ -120,6 +164,9 @@ impl Sessions {
                     drop((seat, old));
                 }
                 signed => {
+                    if locked(&self.away).is_some() {
+                        self.is_back();
+                    }
                     locked(&self.idle).push(seat);
                     return signed;
                 }
@@ -155,6 +202,7 @@ impl Sessions {
     }
 
     fn is_away(&self, reason: TokenError, first: Duration) {
+        locked(&self.loaded.there).remove(&self.name);
         let (mut away, now) = (locked(&self.away), Instant::now());
         let pause = away.as_ref().map_or(first, |away| (away.pause * 2).clamp(first, LONGEST_PAUSE.max(first)));
         let since = match &*away {
@@ -168,6 +216,8 @@ impl Sessions {
     }
 
     fn is_back(&self) {
+        self.was_there.store(true, Ordering::Relaxed);
+        locked(&self.loaded.there).insert(self.name.clone());
         if let Some(away) = locked(&self.away).take() {
             let seconds = away.since.elapsed().as_secs();
             tracing::info!(token = %self.name, seconds, "the token can be reached again");
@@ -195,3 +245,5 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// How long a token that is away is left alone; twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+const BETWEEN_RESTARTS: Duration = Duration::from_secs(1);

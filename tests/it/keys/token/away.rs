@@ -117,6 +117,23 @@ fn after_a_token_was_away_it_is_logged_in_again_and_the_key_found_again() {
     assert_eq!(scene.proxy.log().matches("a token cannot be reached").count(), 1);
 }
 
+/// SoftHSM looks for its tokens when it is initialized, and never again.
+#[test]
+fn a_token_that_only_a_new_start_of_its_module_finds_again_is_used_again() {
+    let token = Token::with(&[("token.test", Key::P256)]);
+    let proxy = token.start(&config(OPEN, &[token.source("token.test")], "", "127.0.0.1:1"));
+    let scene = Scene { token, proxy };
+    assert!(scene.is_served());
+    let (here, gone) = (scene.token.path("hsm/tokens"), scene.token.path("hsm/gone"));
+    std::fs::rename(&here, &gone).unwrap();
+    for tls in Tls::BOTH {
+        assert_eq!(outcome(&scene.refused(tls)), "key_unavailable");
+    }
+    std::fs::rename(&gone, &here).unwrap();
+    eventually("the token is used again", || scene.is_served().then_some(()));
+    scene.proxy.log_line("the token can be reached again");
+}
+
 #[test]
 fn a_session_is_resumed_without_the_token() {
     let scene = Scene::new("");
