@@ -143,6 +143,7 @@ fn listener(size: usize) -> (usize, Certificates) {
             issuer_known: true,
             is_ca: false,
             must_staple: false,
+            token: None,
             purposes: Purposes { server: true, client: true },
             serial: "01".into(),
             fingerprint: [0; 32],

@@ -101,23 +101,26 @@
 //! | 3 | `route::index` | server name and application protocols → the route that takes the connection; pure | tls::handshake::challenge, tls::certificate::name, words |
 //! | 3 | `starttls` | the exchange in the clear before TLS begins | ldap, net, words |
 //! | 2 | `tls::handshake::challenge` | pending challenges of certificate authorities (tls-alpn-01), and the answer to them | tls::handshake, tls::record, tls::policy, tls::wire, gate |
-//! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::wire, tls::crypto, gate |
-//! | 2 | `tls::handshake` | the server's side of a handshake: agrees on terms, chooses the certificate, terminates TLS | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::wire, gate |
+//! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::token, tls::wire, tls::crypto, gate |
+//! | 2 | `tls::handshake` | the server's side of a handshake: agrees on terms, chooses the certificate, terminates TLS | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::token, tls::wire, gate |
 //! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::inspect, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::crypto, files |
-//! | 2 | `tls::certificate::source` | the sources of certificates: one file for each kind | tls::certificate::store, tls::certificate::name, files, warning, passphrase |
-//! | 2 | `tls::certificate::store` | the files of certificates → certificates; keeps the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning, tls::certificate::unlock, passphrase |
+//! | 2 | `tls::certificate::source` | the sources of certificates: one file for each kind | tls::certificate::store, tls::certificate::name, files, warning, passphrase, tls::certificate::place, tls::token::uri |
+//! | 2 | `tls::certificate::store` | the files of certificates → certificates; keeps the last good ones | tls::certificate::stamp, tls::certificate::select, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, files, warning, tls::certificate::unlock, passphrase, tls::certificate::place, tls::token |
 //! | 2 | `tls::certificate::stamp` | whether a file may have changed | files |
 //! | 2 | `tls::certificate::unlock` | encrypted private keys → private keys, with the passphrases that an operator has named | tls::encrypted, tls::certificate::pem, tls::crypto, passphrase |
 //! | 2 | `tls::certificate::select` | names + what the client offers + time → certificate, and why; pure | tls::certificate::certified, tls::certificate::name, words |
 //! | 2 | `tls::certificate::expiry` | when certificates expire, and whether that is soon | tls::certificate::inspect, tls::certificate::certified |
 //! | 2 | `tls::certificate::inspect` | DER → what is shown of any certificate | tls::certificate::certified, tls::certificate::x509, tls::crypto |
 //! | 2 | `tls::trust::clients` | clients' certificates: whether they are accepted, and their owners | tls::certificate::certified, tls::trust::anchor, tls::certificate::x509, tls::certificate::name, tls::tickets, tls::wire, tls::crypto, words |
-//! | 2 | `tls::certificate::certified` | the contents of PEM files → one certificate with its facts | tls::certificate::chain, tls::certificate::x509, tls::certificate::name, tls::crypto, tls::certificate::pem |
+//! | 2 | `tls::certificate::certified` | the contents of PEM files → one certificate with its facts | tls::certificate::chain, tls::certificate::x509, tls::certificate::name, tls::crypto, tls::certificate::pem, tls::token |
 //! | 2 | `tls::certificate::chain` | certificates → the chain from the server's certificate to a root | tls::certificate::x509, tls::crypto |
 //! | 2 | `tls::trust::servers` | which servers tlsgate trusts when it connects as a client | tls::trust::anchor, tls::wire, tls::crypto |
 //! | 2 | `tls::trust::anchor` | trusted certificates → which of them may issue others, and which are trusted themselves | tls::certificate::x509 |
 //! | 2 | `tls::certificate::x509` | one certificate in DER → its parts and its issuer | tls::crypto |
 //! | 2 | `tls::encrypted` | private keys encrypted with a passphrase ↔ private keys | tls::certificate::pem, tls::crypto |
+//! | 2 | `tls::certificate::place` | where a private key is: in a file, or in a token | tls::token::uri |
+//! | 2 | `tls::token` | private keys in PKCS#11 tokens: found, proved, and used to sign on threads of their own | tls::token::uri, tls::crypto, passphrase, files |
+//! | 2 | `tls::token::uri` | `pkcs11:` URIs ↔ which private key is meant, and where its module and PIN are; pure | passphrase, words |
 //! | 2 | `tls::certificate::pem` | the bytes of a file → certificates, keys and revocation lists | – |
 //! | 2 | `tls::certificate::name` | names of certificates, and how they are compared | – |
 //! | 2 | `tls::tickets` | session ticket keys: rotation, separation, sharing; sessions by id | tls::crypto |

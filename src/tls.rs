@@ -9,5 +9,6 @@ pub mod policy;
 pub mod record;
 pub mod stream;
 pub mod tickets;
+pub mod token;
 pub mod trust;
 pub mod wire;

@@ -79,6 +79,7 @@ fn certificate(name: Name, key: &Arc<CertifiedKey>) -> Certificate {
         issuer_known: true,
         is_ca: false,
         must_staple: false,
+        token: None,
         purposes: Purposes { server: true, client: true },
         serial: "01".into(),
         fingerprint: [0; 32],

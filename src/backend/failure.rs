@@ -65,7 +65,7 @@ pub(super) fn tls_reason(error: &ConnectError) -> (FailureKind, String) {
         ConnectError::Alert(_) => FailureKind::TlsAlert,
         ConnectError::Closed => FailureKind::TlsClosed,
         ConnectError::Alpn => FailureKind::TlsAlpn,
-        ConnectError::Failed(_) => FailureKind::TlsFailed,
+        ConnectError::Failed(_) | ConnectError::Token(_) => FailureKind::TlsFailed,
     };
     (kind, error.to_string())
 }

@@ -9,7 +9,7 @@ use crate::cli::answer::exit::{CUT, FAILED};
 use crate::cli::answer::print::complain;
 use crate::cli::monitor;
 use crate::config;
-use crate::config::located::ConfigError;
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
 use crate::files;
 use crate::monitor::successor;
@@ -23,6 +23,8 @@ use crate::sandbox::plan::Plan;
 use crate::sandbox::risks;
 use crate::server::{Activated, Signals};
 use crate::server::{Ended, Server, StartError};
+use crate::tls::certificate::source::Source;
+use crate::tls::token;
 
 pub(super) fn run(path: &Path) -> ExitCode {
     // Before there is another thread: it changes the environment.
@@ -104,6 +106,7 @@ fn load(path: &Path, signals: &mut Signals) -> Result<Loaded, StartError> {
         let user = sandbox::user(&config.process).map_err(|error| vec![error])?;
         floor_is_kept(&config, user.as_ref()).map_err(|error| vec![error])?;
         sandbox::prepare(&config, user.as_ref()).map_err(|error| vec![error])?;
+        modules_are_loaded(&config)?;
         // A pipe cannot be read again for a reload.
         let is_read_once = files::pipe::is_read_once(&path);
         let file = Some(path.as_path()).filter(|_| !is_read_once);
@@ -118,6 +121,16 @@ fn load(path: &Path, signals: &mut Signals) -> Result<Loaded, StartError> {
         Some(loaded) => loaded.map_err(StartError::Lost)?.map_err(StartError::Config),
         None => Err(StartError::Stopped),
     }
+}
+
+/// Loads the modules of tokens: a process that has given up its rights can load none.
+fn modules_are_loaded(config: &Config) -> Result<(), Vec<ConfigError>> {
+    let load = |source: &Located<Source>| {
+        let uri = source.value.token()?;
+        token::load(&uri.module).err().map(|error| source.error(format!("{uri}: {error}")))
+    };
+    let errors: Vec<ConfigError> = config.sources().filter_map(load).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// Whether this process, if it takes over, gives up what the one before it gave up.

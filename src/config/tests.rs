@@ -195,6 +195,16 @@ fn every_fault_has_its_own_words() {
             &with("certificates = [{ cert = \"a\", key = \"b\", names = [] }]"),
             "certificates[0]: names: found an empty list, expected at least one name",
         ),
+        (
+            &with("certificates = [{ cert = \"a\", key = \"pkcs11:token=t;object=k\" }]"),
+            "certificates[0]: key: the pkcs11 URI: names no module, expected ?module-path=",
+        ),
+        (
+            &with(
+                "certificates = [{ cert = \"a\", key = \"pkcs11:token=t;object=k?module-path=/m.so&pin-source=file:p\", passphrase = \"file:p\" }]",
+            ),
+            "certificates[0]: passphrase: the URI of the key has a pin-source as well",
+        ),
         (&with("backend = \"none\""), "backend: unknown backend \"none\" (expected one of directory; "),
         (&with("name = \"\""), "name: found \"\", expected a name"),
         (

@@ -31,6 +31,7 @@ mod paths;
 mod policy;
 mod programs;
 mod resolver;
+mod sources;
 mod wording;
 
 use acme::{Authorities, Files};

@@ -81,6 +81,8 @@ pub struct Served {
     pub valid: bool,
     pub key_type: String,
     pub key_bits: u32,
+    /// The token and key, where the private key is in a token.
+    pub token: Option<String>,
     pub serial_number: String,
     pub sha256: String,
 }
@@ -161,6 +163,7 @@ impl Served {
             valid: choice.valid,
             key_type: certificate.key_type.to_string(),
             key_bits: certificate.key_bits,
+            token: certificate.token.as_ref().map(ToString::to_string),
             serial_number: certificate.serial.to_string(),
             sha256: certificate.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
         }

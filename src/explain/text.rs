@@ -57,6 +57,9 @@ impl Display for Served {
         writeln!(f, "signature    {}", self.signature_scheme)?;
         let key = key(&self.key_type, self.key_bits);
         writeln!(f, "certificate  {} ({key}, serial {})", self.certificate, self.serial_number)?;
+        if let Some(token) = &self.token {
+            writeln!(f, "key          {token}")?;
+        }
         match self.valid {
             true => Ok(()),
             false => writeln!(f, "             NOT VALID NOW, and nothing valid is left"),

@@ -98,6 +98,8 @@ pub enum Outcome {
     /// tlsgate refused: so many handshakes wait on this worker that this one would not begin within half of what is left of
     /// `handshake_timeout`, or half of what clients have waited lately before they gave up; or it waited until the end.
     Overloaded,
+    /// The private key is in a token, which did not sign: it was away or too slow, or too many signatures waited for it.
+    KeyUnavailable,
     /// The client closed during the handshake.
     HandshakeClosed,
     /// The handshake took longer than `handshake_timeout`.
@@ -175,10 +177,16 @@ impl Outcome {
 
     /// Whether the client's handshake failed, which counts for `handshake_failures`. A client that connects and closes
     /// without sending anything has not failed, since port checks do that; nor has one that had to give way, or one for
-    /// which the certificate is not there yet.
+    /// which the certificate is not there yet, or its key cannot be used now.
     pub fn is_failed_handshake(self) -> bool {
-        let is_blameless =
-            matches!(self, Self::HelloClosed | Self::StarttlsClosed | Self::HelloPreempted | Self::CertificatePending);
+        let is_blameless = matches!(
+            self,
+            Self::HelloClosed
+                | Self::StarttlsClosed
+                | Self::HelloPreempted
+                | Self::CertificatePending
+                | Self::KeyUnavailable
+        );
         self.is_before_handshake() && !is_blameless
     }
 
@@ -211,7 +219,7 @@ impl Outcome {
             Self::NoRoute | Self::RouteRejected | Self::NoCommonProtocol => Phase::BeforeHandshake,
             Self::NoCommonVersion | Self::InappropriateFallback | Self::NoCommonSuite => Phase::BeforeHandshake,
             Self::NoCommonGroup | Self::NoServerName | Self::UnknownName => Phase::BeforeHandshake,
-            Self::CertificatePending | Self::NoCommonScheme => Phase::BeforeHandshake,
+            Self::CertificatePending | Self::NoCommonScheme | Self::KeyUnavailable => Phase::BeforeHandshake,
             Self::HandshakeClosed | Self::HandshakeTimeout => Phase::BeforeHandshake,
             Self::HandshakeAlert | Self::HandshakeFailed => Phase::BeforeHandshake,
             Self::BackendUnreachable | Self::BackendFull | Self::BackendDown => Phase::Other,

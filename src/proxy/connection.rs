@@ -224,7 +224,7 @@ async fn terminate<'l>(
     let needed = hello.server_name.is_none() && terminator.certificates.knows_addresses();
     let address = if needed { destination(client, entry).ip() } else { None };
     let choice = terminator.choose(&hello, address, Timestamp::now().as_second(), &mut ())?;
-    let work = terminator.work(&hello);
+    let work = terminator.work(&hello, &choice);
     let turn = turn(client, work, &mut hello, pace).await?;
     entry.chosen(&choice);
     // Boxed here and below: only a few connections are in a handshake at one time, and all futures would reserve the

@@ -11,9 +11,11 @@ use crate::sandbox::plan::Plan;
 use crate::sandbox::plan::access::Access;
 
 /// The files that a start with this configuration obeys: the configuration, unless it cannot be read again, the programs that it
-/// names, and tlsgate itself.
+/// names, the modules of tokens, and tlsgate itself.
 pub fn obeyed(config: &Config, file: Option<&Path>) -> Vec<PathBuf> {
-    file.map(Path::to_owned).into_iter().chain(config.programs()).chain(std::env::current_exe()).collect()
+    let modules = config.sources().filter_map(|source| Some(source.value.token()?.module.clone()));
+    let named = config.programs().into_iter().chain(modules);
+    file.map(Path::to_owned).into_iter().chain(named).chain(std::env::current_exe()).collect()
 }
 
 /// A line for each file that the process itself can change with this plan, although a later start obeys it.

@@ -33,7 +33,8 @@ pub(super) fn connector(backend: &Backend, layer: Layer, reading: &mut Reading<'
         alpn: tls.alpn.clone(),
         layer,
     });
-    let connector = Arc::new(found(&tls.here, connector, &mut reading.errors)?);
+    let token = certificate.as_ref().and_then(|item| item.entry.certificate.token.clone());
+    let connector = Arc::new(found(&tls.here, connector, &mut reading.errors)?.with_token(token));
     let now = reading.now.as_second();
     let place = Arc::from(format!("backend {:?}", backend.settings.name));
     let remarks = certificate.iter().flat_map(|item| remarks::of(item, Use::Client, now));

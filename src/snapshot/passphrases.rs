@@ -13,9 +13,7 @@ pub(super) fn look(config: &Config, reading: &mut Reading<'_>) {
     for written in &config.keys.written {
         file(&written.value, written, reading);
     }
-    let listeners = config.listeners.iter().flat_map(|listener| listener.sources()).chain(config.admin.sources());
-    let backends = config.backends.iter().filter_map(|backend| backend.tls.as_ref()?.certificate.as_ref());
-    for source in listeners.chain(backends) {
+    for source in config.sources() {
         if let Some(passphrase) = source.value.passphrase() {
             file(passphrase, source, reading);
         }

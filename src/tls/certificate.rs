@@ -7,6 +7,7 @@ pub mod inspect;
 pub mod inventory;
 pub mod name;
 pub mod pem;
+pub mod place;
 pub mod select;
 pub mod source;
 pub mod stamp;

@@ -17,13 +17,13 @@ mod verify;
 
 pub use cbc::{decrypt_cbc, encrypt_cbc};
 pub use es256::Es256;
-pub use hash::{derive, hmac_sha256, sha256};
+pub use hash::{Sha2, derive, hmac_sha256, sha256};
 pub use record::{Aead, TAG_LEN};
 pub use seal::Cipher;
 pub use secret::{random, same_secret, warm_up};
 pub use signing::signing_key;
 pub use stretch::{Prf, scrypt, stretch};
-pub use verify::{Verified, verify};
+pub use verify::{Verified, verify, verify_in_scheme};
 
 /// The crypto provider with its default suites and groups.
 pub fn provider() -> CryptoProvider {

@@ -20,6 +20,7 @@ use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 use crate::tls::record::handshaking::{Finished, Handshaking};
 use crate::tls::tickets::Tickets;
+use crate::tls::token::error::TokenError;
 use crate::tls::trust::clients::bounded::Bounded;
 use crate::tls::trust::clients::identity::Identity;
 use crate::tls::trust::clients::{ClientAuth, Session};
@@ -34,8 +35,8 @@ pub mod failure;
 pub mod refusal;
 pub mod terms;
 
-use drive::drive;
 pub use drive::first_turn;
+use drive::{Step, drive, go_on};
 use failure::HandshakeError;
 use refusal::Refusal;
 use terms::{Terms, post_quantum_group};
@@ -205,7 +206,11 @@ impl Terminator {
         while acceptor.read_tls(&mut rest).map_err(|_| incomplete())? > 0 {
             let accepted = match acceptor.accept() {
                 Ok(None) => continue,
-                Ok(Some(accepted)) => accepted.into_connection(Arc::clone(&config)).map(drop),
+                Ok(Some(accepted)) => match accepted.into_connection(Arc::clone(&config)) {
+                    // All that is left to do is the signature, for which no token is asked here.
+                    Err((error, _)) if TokenError::within(&error).is_some() => Ok(()),
+                    accepted => accepted.map(drop),
+                },
                 Err(refused) => Err(refused),
             };
             return accepted.map_err(|(error, mut own)| {
@@ -247,16 +252,25 @@ impl Terminator {
         !hello.session_ticket && !both(ProtocolVersion::TLSv1_3)
     }
 
-    /// What the first step of this handshake is: whether the client has a ticket of ours, or the id of a session that we
-    /// keep.
-    pub fn work(&self, hello: &Hello) -> Work {
+    /// What the first step of this handshake is on this thread.
+    pub fn work(&self, hello: &Hello, choice: &Choice) -> Work {
+        // A ticket or an id of somebody else must not help a client past others.
+        match self.resumes(hello) {
+            true => Work::Resume,
+            // Almost nothing of it is done on this thread.
+            false if choice.certificate.token.is_some() => Work::Continue,
+            false => Work::Full,
+        }
+    }
+
+    /// Whether the client has a ticket of ours, or the id of a session that we keep.
+    fn resumes(&self, hello: &Hello) -> bool {
         let offered = Offered::by(&hello.raw);
         let opens = |tickets: &Arc<Tickets>| {
             [offered.identity, offered.ticket].iter().any(|one| !one.is_empty() && tickets.decrypt(one).is_some())
                 || self.keeps_by_id(hello) && tickets.knows(offered.id)
         };
-        // A ticket or an id of somebody else must not help a client past others.
-        if self.settings.tickets.as_ref().is_some_and(opens) { Work::Resume } else { Work::Full }
+        self.settings.tickets.as_ref().is_some_and(opens)
     }
 
     /// Runs the handshake that begins with `hello` on `stream`, in turns: `turn`, which [`first_turn`] returned, and those
@@ -264,19 +278,34 @@ impl Terminator {
     pub async fn accept(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-        hello: Hello,
+        mut hello: Hello,
         choice: Choice,
         turn: Turn<'_>,
         pace: Pace<'_>,
     ) -> Result<Terminated, HandshakeError> {
+        let token = choice.certificate.token.as_deref();
+        let tries_here = token.is_some() && self.resumes(&hello);
+        let raw = std::mem::take(&mut hello.raw);
         let session = self.settings.client_auth.as_ref().map(ClientAuth::session);
-        let connection = self
-            .config(&hello, &choice, session.as_ref())
-            .and_then(UnbufferedServerConnection::new)
-            .map_err(|error| HandshakeError::Protocol(error.into()))?;
-        let mut handshaking = Handshaking::server(connection, hello.raw);
-        let last =
-            drive(stream, &mut handshaking, pace, turn).await.map_err(|error| error.of_client(session.as_deref()))?;
+        let begin = |raw: Vec<u8>| {
+            let connection = self.config(&hello, &choice, session.as_ref()).and_then(UnbufferedServerConnection::new);
+            connection.map(|connection| Handshaking::server(connection, raw))
+        };
+        let begin = |raw| begin(raw).map_err(|error| HandshakeError::Protocol(error.into()));
+        // A session that is resumed needs no signature, so it does not wait for a token. That rustls resumes it shows only
+        // in the step itself; where it does not, the step is taken once more, as if it had not been: nothing is sent yet.
+        let early = match tries_here {
+            true => Some(Step::here(begin(raw.clone())?, Vec::new())).filter(|step| !step.needs_token()),
+            false => None,
+        };
+        let driven = match early {
+            Some(step) => {
+                drop(turn);
+                go_on(stream, step, token, pace).await
+            }
+            None => drive(stream, begin(raw)?, token, (turn, pace)).await,
+        };
+        let (handshaking, last) = driven.map_err(|error| error.of_client(session.as_deref()))?;
         let finished = handshaking.finish(self.settings.layer).map_err(HandshakeError::Protocol)?;
         // In TLS 1.2 the last flight may contain the server's Finished, for which the client waits; in TLS 1.3 only
         // tickets.

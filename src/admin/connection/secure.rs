@@ -56,7 +56,7 @@ impl Failure {
             Self::Handshake(error) => match **error {
                 HandshakeError::Client { .. } => "client_certificate",
                 HandshakeError::Closed | HandshakeError::Io(_) => "closed",
-                HandshakeError::Protocol(_) => "failed",
+                HandshakeError::Protocol(_) | HandshakeError::Token(_) => "failed",
             },
         }
     }

@@ -79,6 +79,7 @@ pub(in crate::admin) fn certificate(certificate: &Certificate, now: i64) -> Valu
         "names": certificate.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "key_type": certificate.key_type.to_string(),
         "key_bits": certificate.key_bits,
+        "token": certificate.token.as_ref().map(ToString::to_string),
         "serial_number": certificate.serial,
         "sha256": certificate.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
         "chain_length": certificate.key.cert.len(),

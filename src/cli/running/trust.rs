@@ -13,6 +13,7 @@ use crate::config::validate::admin::Admin;
 use crate::files;
 use crate::tls::certificate::inspect::Facts;
 use crate::tls::certificate::pem;
+use crate::tls::certificate::place::KeyPlace;
 use crate::tls::certificate::source::pair::Pair;
 use crate::tls::certificate::source::{Source, folder};
 use crate::tls::certificate::store::{self, Store};
@@ -151,7 +152,7 @@ fn system() -> Result<Vec<CertificateDer<'static>>, String> {
 /// The certificate that is presented, with its key.
 fn client(cert: &Path, key: Option<&Path>) -> Result<std::sync::Arc<CertifiedKey>, String> {
     // It is never chosen by name.
-    let (key, names) = (key.unwrap_or(cert).into(), Some(Vec::new()));
+    let (key, names) = (KeyPlace::File(key.unwrap_or(cert).into()), Some(Vec::new()));
     let source = Source::pair(Pair { cert: cert.into(), key, chain: None, names, default: false, passphrase: None });
     let store = Store::default();
     let mut loading = store.loading(store::Trust::Bytes, Timestamp::now().into(), &[]);

@@ -10,6 +10,7 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths;
 use crate::config::validate::policy::Policies;
 use crate::passphrase::Source as Passphrase;
+use crate::tls::certificate::place::KeyPlace;
 use crate::tls::certificate::source::Source;
 use crate::tls::certificate::source::pair::Pair;
 use crate::tls::handshake::connect::Alpn;
@@ -73,9 +74,16 @@ fn certificate(
         (Some(cert), Some(key)) => {
             // It is never chosen by name: a server requests any certificate.
             let names = Some(Vec::new());
+            let place = KeyPlace::parse(&key.value).map_err(|why| errors.push(key.error(why))).ok()?;
+            if let Some(passphrase) =
+                passphrase.as_ref().filter(|_| place.token().is_some_and(|key| key.uri.pin.is_some()))
+            {
+                errors.push(passphrase.error("the URI of the key has a pin-source as well (expected one of them)"));
+                return None;
+            }
             let pair = Pair {
                 cert: cert.value.into(),
-                key: key.value.into(),
+                key: place,
                 chain: None,
                 names,
                 default: false,

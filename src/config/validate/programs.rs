@@ -13,10 +13,7 @@ impl Config {
             Some(Publisher::Program(path)) => Some(path.clone()),
             Some(Publisher::Update(_)) | None => None,
         });
-        let of_listeners = self.listeners.iter().flat_map(|listener| listener.sources());
-        let of_backends = self.backends.iter().filter_map(|backend| backend.tls.as_ref()?.certificate.as_ref());
-        let sources = of_listeners.chain(self.admin.sources()).chain(of_backends);
-        let own = sources.filter_map(|source| source.value.passphrase());
+        let own = self.sources().filter_map(|source| source.value.passphrase());
         let passphrases = self.keys.passphrases.iter().chain(own).filter_map(Source::program).map(Path::to_owned);
         publishers.chain(passphrases).collect()
     }

@@ -11,6 +11,7 @@ use crate::config::decode::Value;
 use crate::credential;
 use crate::passphrase::{self, Source as Passphrase};
 use crate::tls::certificate::name::Name;
+use crate::tls::certificate::place::KeyPlace;
 use crate::tls::certificate::source::Source;
 use crate::tls::certificate::source::pair::Pair;
 use crate::words::Words;
@@ -74,12 +75,19 @@ fn pair(table: &DeTable<'_>) -> Option<Result<Pair, Vec<String>>> {
         false => None,
     };
     let (cert, key) = (path("cert")?, text(table, "key")?);
-    let key = credential::path(key).unwrap_or_else(|| Ok(key.into())).map_err(|why| format!("key: {why}"));
+    let key = match credential::path(key) {
+        Some(path) => path.map(KeyPlace::File),
+        None => KeyPlace::parse(key),
+    };
+    let key = key.map_err(|why| format!("key: {why}"));
     let passphrase = match table.contains_key("passphrase") {
         true => Some(text(table, "passphrase")?),
         false => None,
     };
     let passphrase = passphrase.map(|text| Passphrase::parse(text).ok_or_else(|| not_a_passphrase(text))).transpose();
+    let twice =
+        matches!((&key, &passphrase), (Ok(key), Ok(Some(_))) if key.token().is_some_and(|key| key.uri.pin.is_some()));
+    let passphrase = if twice { Err(PIN_TWICE.into()) } else { passphrase };
     Some(match (names, key, passphrase) {
         (Ok(names), Ok(key), Ok(passphrase)) => Ok(Pair { cert, key, chain, names, default, passphrase }),
         (names, key, passphrase) => {
@@ -174,6 +182,9 @@ fn texts<'t>(table: &'t DeTable<'_>, key: &str) -> Option<Vec<&'t str>> {
 
 /// Clients that cannot use one of them can use the other.
 const DEFAULT_KEYS: &[KeyKind] = &[KeyKind::EcdsaP256, KeyKind::Rsa2048];
+
+/// Which of them counts would be a guess.
+pub const PIN_TWICE: &str = "passphrase: the URI of the key has a pin-source as well, expected one of them";
 
 const NO_NAME: &str = "names: found an empty list, expected at least one name";
 

@@ -32,6 +32,7 @@ impl From<HandshakeError> for Ending {
         let reason = error.to_string();
         match error {
             HandshakeError::Closed | HandshakeError::Io(_) => Self::at_once(Outcome::HandshakeClosed).because(reason),
+            HandshakeError::Token(_) => Self::with(Outcome::KeyUnavailable, Farewell::Shut).because(reason),
             HandshakeError::Client { fault, shown, .. } => {
                 let mut ending = Self::with(outcome(fault), Farewell::Shut).because(reason);
                 let certificate = |subject| Box::new(ClientCertificate { subject, verified: false });

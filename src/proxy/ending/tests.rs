@@ -24,6 +24,7 @@ use crate::starttls::step;
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::handshake::refusal::Refusal;
 use crate::tls::record::interface::RecordError;
+use crate::tls::token::error::TokenError;
 use crate::tls::trust::clients::identity::Identity;
 use crate::tls::trust::clients::rejection::Rejection;
 use crate::tls::wire::hello::HelloError;
@@ -164,6 +165,12 @@ fn at_the_handshake() -> Vec<Row> {
             Close,
         ),
         (HandshakeError::Io(broken()).into(), Outcome::HandshakeClosed, "broken", Close),
+        (
+            HandshakeError::Token(TokenError::Busy).into(),
+            Outcome::KeyUnavailable,
+            "too many signatures wait for the token already",
+            Shut,
+        ),
         (HandshakeError::Protocol(received).into(), Outcome::HandshakeAlert, "", Close),
         (
             protocol(TlsError::DecryptError),

@@ -95,6 +95,7 @@ fn backends(config: &Config, wants: &mut Vec<Want>) {
 
 fn certificates(source: &Located<Source>, wants: &mut Vec<Want>) {
     // What is ordered lies in the folder of the state.
+    wants.extend(source.value.token().map(|uri| want(source, &uri.module, Need::File)));
     if source.value.as_ordered().is_none() {
         let watched = source.value.watched();
         wants.extend(watched.files.iter().map(|file| want(source, file, Need::File)));

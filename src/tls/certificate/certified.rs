@@ -15,6 +15,8 @@ use crate::tls::certificate::name::Name;
 use crate::tls::certificate::pem::Key;
 use crate::tls::certificate::x509;
 use crate::tls::crypto::{self, Verified};
+use crate::tls::token::error::TokenError;
+use crate::tls::token::{self, TokenKey};
 use algorithm::{Hash, KeyType};
 use error::CertificateError;
 use extensions::Purposes;
@@ -33,6 +35,8 @@ pub struct Certificate {
     pub label: Arc<str>,
     /// Leaf first, each certificate followed by its issuer; and the private key.
     pub key: Arc<CertifiedKey>,
+    /// The same private key where it is in a token: then it signs at the token's desk only.
+    pub token: Option<Arc<TokenKey>>,
     pub key_type: KeyType,
     /// Bits of the RSA modulus or of the curve's field.
     pub key_bits: u32,
@@ -87,14 +91,40 @@ impl Certificate {
         let parsed = parsed(&certificates)?;
         let signing = signing(&key, &parsed[0])?;
         let (leaf, form) = leaf_of(&parsed, signing.as_ref())?;
+        Self::with_key(label, (&certificates, &parsed), (leaf, form), Private { signing, token: None }, names)
+    }
+
+    /// The same with a key in a token: the leaf is the one to which the key proves to belong.
+    pub fn build_in_token(
+        label: &str,
+        certificates: Vec<CertificateDer<'static>>,
+        place: token::Place,
+        names: Option<Vec<Name>>,
+    ) -> Result<Self, CertificateError> {
+        if certificates.is_empty() {
+            return Err(CertificateError::NoCertificate);
+        }
+        let parsed = parsed(&certificates)?;
+        let (leaf, key) = proved(&parsed, place)?;
+        let private = Private { signing: Arc::new(key.clone()), token: Some(Arc::new(key)) };
+        Self::with_key(label, (&certificates, &parsed), (leaf, Form::Usual), private, names)
+    }
+
+    fn with_key(
+        label: &str,
+        (certificates, parsed): (&[CertificateDer<'static>], &[X509Certificate<'_>]),
+        (leaf, form): (usize, Form),
+        private: Private,
+        names: Option<Vec<Name>>,
+    ) -> Result<Self, CertificateError> {
         let (key_type, key_bits) = algorithm::key_type(&parsed[leaf])?;
-        let chain = chain::from(&parsed, leaf, &Anchors::default(), Verify::Doubtful);
+        let chain = chain::from(parsed, leaf, &Anchors::default(), Verify::Doubtful);
         let mut own = extensions::names(&parsed[leaf])?;
         match names {
             Some(given) => (own.usable, own.unusable) = (given, Vec::new()),
             None => own = own.any(&parsed[leaf])?,
         }
-        let first_end = first_end(&parsed, &chain);
+        let first_end = first_end(parsed, &chain);
         let tbs = &parsed[leaf].tbs_certificate;
         Ok(Self {
             label: label.into(),
@@ -125,8 +155,9 @@ impl Certificate {
                 .map(algorithm::verifying_schemes)
                 .collect(),
             unusable_names: own.unusable,
-            remarks: form.remark().map(str::to_owned).into_iter().chain(unverified(&parsed, &chain)).collect(),
-            key: Arc::new(CertifiedKey::new(sent(&certificates, &chain), signing)),
+            remarks: form.remark().map(str::to_owned).into_iter().chain(unverified(parsed, &chain)).collect(),
+            key: Arc::new(CertifiedKey::new(sent(certificates, &chain), private.signing)),
+            token: private.token,
         })
     }
 
@@ -159,6 +190,34 @@ impl Certificate {
     pub fn is_verifiable_with(&self, accepted: &[SignatureScheme]) -> bool {
         self.chain_signatures.iter().all(|any_of| any_of.iter().any(|scheme| accepted.contains(scheme)))
     }
+}
+
+/// What signs, and the token that it signs with.
+struct Private {
+    signing: Arc<dyn SigningKey>,
+    token: Option<Arc<TokenKey>>,
+}
+
+/// The index of the certificate whose key is in the token, and the key.
+fn proved(parsed: &[X509Certificate<'_>], place: token::Place) -> Result<(usize, TokenKey), CertificateError> {
+    let mut unsupported = None;
+    for (at, certificate) in parsed.iter().enumerate() {
+        let schemes = match algorithm::key_type(certificate) {
+            Ok((key_type, _)) => key_type.schemes(),
+            Err(error) => {
+                unsupported = unsupported.or(Some(error));
+                continue;
+            }
+        };
+        let Some((key, algorithm)) = x509::public_parts(certificate.public_key()) else { continue };
+        let public = token::Public { key, algorithm };
+        match place.belongs_to(schemes[0], &public) {
+            Ok(true) => return Ok((at, place.prove(schemes, public).map_err(CertificateError::Token)?)),
+            Ok(false) | Err(TokenError::AnotherKind) => {}
+            Err(error) => return Err(CertificateError::Token(error)),
+        }
+    }
+    Err(unsupported.unwrap_or(CertificateError::KeyMismatch))
 }
 
 fn the_only(mut keys: Vec<Key>) -> Result<Key, CertificateError> {

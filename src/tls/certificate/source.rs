@@ -12,6 +12,7 @@ use crate::passphrase::Source as Passphrase;
 use crate::tls::certificate::store::Loading;
 use crate::tls::certificate::store::error::StoreError;
 use crate::tls::certificate::store::loaded::Loaded;
+use crate::tls::token::uri::Uri;
 use kind::{Kind, Watched};
 use ordered::Ordered;
 use pair::Pair;
@@ -69,10 +70,18 @@ impl Source {
         self.kind().watched()
     }
 
-    /// The passphrase that is for its key alone.
+    /// The URI of its key in a token; `None` where the key is in a file.
+    pub fn token(&self) -> Option<&Uri> {
+        match &self.0 {
+            Any::Pair(pair) => pair.key.token().map(|key| &key.uri),
+            Any::Path(_) | Any::Ordered(_) => None,
+        }
+    }
+
+    /// The passphrase, or PIN, that is for its key alone.
     pub fn passphrase(&self) -> Option<&Passphrase> {
         match &self.0 {
-            Any::Pair(pair) => pair.passphrase.as_ref(),
+            Any::Pair(pair) => pair.secret(),
             Any::Path(_) | Any::Ordered(_) => None,
         }
     }

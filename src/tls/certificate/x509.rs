@@ -77,17 +77,20 @@ pub fn signed(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -
 /// Whether that key made the signature of a structure (a certificate, or a list of revoked ones); `signed` is its signed
 /// part.
 pub fn signed_by(key: &SubjectPublicKeyInfo<'_>, whole: &[u8], signed: &[u8], signature: &[u8]) -> Verified {
-    // An AlgorithmIdentifier is the first field of a SubjectPublicKeyInfo, and follows the signed part.
-    let key_algorithm = contents_of_first(key.raw).and_then(contents_of_first);
+    // An AlgorithmIdentifier follows the signed part.
     let algorithm = contents_of_first(whole).and_then(|all| all.get(signed.len()..)).and_then(contents_of_first);
-    match (key_algorithm, algorithm) {
-        (Some(key_algorithm), Some(algorithm)) => crypto::verify(
-            (&key.subject_public_key.data, &with_null(key_algorithm)),
-            (signature, &with_null(algorithm)),
-            signed,
-        ),
+    match (public_parts(key), algorithm) {
+        (Some((key, key_algorithm)), Some(algorithm)) => {
+            crypto::verify((&key, &key_algorithm), (signature, &with_null(algorithm)), signed)
+        }
         _ => Verified::Unknown,
     }
+}
+
+/// A public key, and the contents of its AlgorithmIdentifier, which is the first field of a SubjectPublicKeyInfo.
+pub fn public_parts(key: &SubjectPublicKeyInfo<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
+    let algorithm = contents_of_first(key.raw).and_then(contents_of_first)?;
+    Some((key.subject_public_key.data.to_vec(), with_null(algorithm).to_vec()))
 }
 
 /// The serial number in upper-case hex, as `openssl x509 -serial` prints it: without leading zero bytes, and a minus before

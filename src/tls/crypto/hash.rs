@@ -10,6 +10,26 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
+/// The hashes of TLS's signature schemes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sha2 {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Sha2 {
+    /// The hash of `bytes`.
+    pub fn of(self, bytes: &[u8]) -> Vec<u8> {
+        let algorithm = match self {
+            Self::Sha256 => &aws_lc_rs::digest::SHA256,
+            Self::Sha384 => &aws_lc_rs::digest::SHA384,
+            Self::Sha512 => &aws_lc_rs::digest::SHA512,
+        };
+        aws_lc_rs::digest::digest(algorithm, bytes).as_ref().to_vec()
+    }
+}
+
 /// HKDF with SHA-256 (RFC 5869): `N` bytes, at most 8160, which are wiped when they are dropped. `None` if `N` is larger.
 pub fn derive<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Option<Zeroizing<[u8; N]>> {
     // aws-lc takes the length as a type of its own.

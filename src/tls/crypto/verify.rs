@@ -1,5 +1,6 @@
 //! Verifies signatures of certificates and lists. Must not know: what is signed.
 
+use rustls::SignatureScheme;
 use rustls::crypto::aws_lc_rs as rustls_side;
 use rustls::pki_types::SignatureVerificationAlgorithm;
 
@@ -27,6 +28,23 @@ pub fn verify(
     match fitting.next().map(|one| one.verify_signature(public_key, message, signature)) {
         Some(Ok(())) => Verified::Yes,
         Some(Err(_)) => Verified::No,
+        None => Verified::Unknown,
+    }
+}
+
+/// Verifies a signature of a handshake, made in that scheme. The algorithm is the contents of the key's DER
+/// AlgorithmIdentifier.
+pub fn verify_in_scheme(
+    scheme: SignatureScheme,
+    (public_key, key_algorithm): (&[u8], &[u8]),
+    signature: &[u8],
+    message: &[u8],
+) -> Verified {
+    let known = rustls_side::default_provider().signature_verification_algorithms;
+    let in_scheme = known.mapping.iter().find(|(one, _)| *one == scheme).map_or(&[][..], |(_, all)| all);
+    match in_scheme.iter().find(|one| one.public_key_alg_id().as_ref() == key_algorithm) {
+        Some(one) if one.verify_signature(public_key, message, signature).is_ok() => Verified::Yes,
+        Some(_) => Verified::No,
         None => Verified::Unknown,
     }
 }

@@ -114,8 +114,8 @@ pub async fn accept(
     pace: Pace<'_>,
 ) -> Result<Answered, HandshakeError> {
     let connection = connection(answer).map_err(|error| HandshakeError::Protocol(error.into()))?;
-    let mut handshaking = Handshaking::server(connection, hello.raw);
-    let mut last = drive(stream, &mut handshaking, pace, turn).await?;
+    let handshaking = Handshaking::server(connection, hello.raw);
+    let (handshaking, mut last) = drive(stream, handshaking, None, (turn, pace)).await?;
     let mut finished = handshaking.finish(Layer::Rustls).map_err(HandshakeError::Protocol)?;
     finished.records.seal_close(&mut last).map_err(HandshakeError::Protocol)?;
     Ok(Answered { negotiated: finished.negotiated, last })

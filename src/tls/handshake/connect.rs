@@ -18,6 +18,8 @@ use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::policy::Policy;
 use crate::tls::record::Layer;
 use crate::tls::record::handshaking::{Finished, Handshaking};
+use crate::tls::token::TokenKey;
+use crate::tls::token::error::TokenError;
 use crate::tls::trust::servers::{NotPinned, Trust, TrustError};
 use crate::tls::wire::alert;
 use crate::tls::wire::fault;
@@ -30,6 +32,8 @@ pub struct Connector {
     server_name: Option<ServerName<'static>>,
     alpn: Alpn,
     layer: Layer,
+    /// The key of the client certificate, where that is in a token.
+    token: Option<Arc<TokenKey>>,
     /// What the connector verifies and offers, as one value.
     pub identity: Identity,
 }
@@ -99,6 +103,9 @@ pub enum ConnectError {
     /// No name was configured, and the server has no IP address.
     #[error("the server has no name (expected server_name)")]
     Nameless,
+    /// It asked for a certificate, and the token with the key of that did not sign.
+    #[error("the private key of the client certificate cannot be used: {0}")]
+    Token(TokenError),
     #[error("TLS: {}", fault::reason(.0))]
     Failed(Error),
 }
@@ -126,7 +133,13 @@ impl Connector {
         config.resumption = Resumption::disabled();
         // rustls hands out the keys only if this was set before the handshake.
         config.enable_secret_extraction = layer == Layer::Tlsgate;
-        Ok(Self { config, server_name, alpn, layer, identity })
+        Ok(Self { config, server_name, alpn, layer, identity, token: None })
+    }
+
+    /// The same where the private key of the client certificate is in a token.
+    #[must_use]
+    pub fn with_token(self, token: Option<Arc<TokenKey>>) -> Self {
+        Self { token, ..self }
     }
 
     /// Runs the handshake with the server at `address`, in turns. `agreed` is the protocol that was agreed on with the
@@ -147,8 +160,9 @@ impl Connector {
         };
         let turn = pace.turn(Work::Continue).await;
         let connection = UnbufferedClientConnection::new(Arc::new(config), name).map_err(ConnectError::Failed)?;
-        let mut handshaking = Handshaking::client(connection);
-        let last = drive(stream, &mut handshaking, pace, turn).await.map_err(|error| self.failed(error, address))?;
+        let handshaking = Handshaking::client(connection);
+        let driven = drive(stream, handshaking, self.token.as_deref(), (turn, pace)).await;
+        let (handshaking, last) = driven.map_err(|error| self.failed(error, address))?;
         stream.write_all(&last).await.map_err(|_| ConnectError::Closed)?;
         let finished = handshaking.finish(self.layer).map_err(|error| ConnectError::Failed(error.error))?;
         if self.alpn == Alpn::Client && finished.negotiated.alpn.as_deref() != agreed {
@@ -165,6 +179,7 @@ impl Connector {
     fn failed(&self, error: HandshakeError, address: Option<IpAddr>) -> ConnectError {
         let error = match error {
             HandshakeError::Closed | HandshakeError::Io(_) => return ConnectError::Closed,
+            HandshakeError::Token(error) => return ConnectError::Token(error),
             HandshakeError::Protocol(error) | HandshakeError::Client { error, .. } => error,
         };
         match (error.received_alert, self.name(address)) {

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::tls::record::interface::RecordError;
+use crate::tls::token::error::TokenError;
 use crate::tls::trust::clients::Session;
 use crate::tls::trust::clients::identity::Identity;
 use crate::tls::trust::clients::rejection::Rejection;
@@ -16,6 +17,9 @@ pub enum HandshakeError {
     /// The client's certificate is missing or refused; `shown` is the identity in it.
     #[error("{reason}{}", .shown.as_ref().map(|shown| format!(": {:?}", shown.subject)).unwrap_or_default())]
     Client { fault: Rejection, error: RecordError, shown: Option<Identity>, reason: String },
+    /// The private key is in a token, which did not sign.
+    #[error("{0}")]
+    Token(TokenError),
     #[error("the client closed the connection during the handshake")]
     Closed,
     #[error("{0}")]
@@ -23,6 +27,14 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// The same for an error of the record layer, in which a token's can be.
+    pub(super) fn of(error: RecordError) -> Self {
+        match TokenError::within(&error.error) {
+            Some(of_token) => Self::Token(of_token.clone()),
+            None => Self::Protocol(error),
+        }
+    }
+
     /// Turns a rejection of the client's certificate by `session` into [`HandshakeError::Client`]. Other errors stay as
     /// they are.
     pub(super) fn of_client(self, session: Option<&Session>) -> Self {

@@ -34,6 +34,7 @@ pub struct Handshaking {
     hellos: Hellos,
     plain: Vec<u8>,
     closed: bool,
+    is_server: bool,
 }
 
 /// A finished handshake. rustls's state is dropped, unless rustls's record layer continues.
@@ -72,7 +73,7 @@ impl Handshaking {
     /// The server's side. `wire` is what the client has sent so far; it begins with the complete ClientHello.
     pub fn server(connection: UnbufferedServerConnection, wire: Vec<u8>) -> Self {
         let hellos = Hellos::of(&wire);
-        Self::new(Connection::Server(connection), wire, hellos)
+        Self { is_server: true, ..Self::new(Connection::Server(connection), wire, hellos) }
     }
 
     /// The client's side. The first call of [`advance`](Self::advance) appends the ClientHello.
@@ -81,7 +82,25 @@ impl Handshaking {
     }
 
     fn new(connection: Connection, wire: Vec<u8>, hellos: Hellos) -> Self {
-        Self { inner: library::Records::new(connection), wire, shown: 0, hellos, plain: Vec::new(), closed: false }
+        let inner = library::Records::new(connection);
+        Self { inner, wire, shown: 0, hellos, plain: Vec::new(), closed: false, is_server: false }
+    }
+
+    /// Whether this is the server's side.
+    pub fn is_server(&self) -> bool {
+        self.is_server
+    }
+
+    /// Whether the next step may sign with this side's private key. A server signs once, in the step that completes its key
+    /// exchange; when a client does depends on the server.
+    pub fn may_sign(&self) -> bool {
+        let state = self.inner.common();
+        match state.handshake_kind() {
+            _ if !self.is_server => state.is_handshaking(),
+            None => true,
+            Some(HandshakeKind::FullWithHelloRetryRequest) => state.negotiated_key_exchange_group().is_none(),
+            Some(HandshakeKind::Full | HandshakeKind::Resumed) => false,
+        }
     }
 
     /// The buffer for bytes from the peer. The caller may only append to it.

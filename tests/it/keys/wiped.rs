@@ -15,7 +15,7 @@ use crate::support::tool::{self, shown};
 const PASSPHRASE: &str = "a passphrase that is nowhere else in the memory of a process";
 
 /// Which of `secrets` are in the memory of a process that it can write, which is where it could have left them.
-fn found(pid: u32, secrets: &[(String, Vec<u8>)]) -> Vec<String> {
+pub(super) fn found(pid: u32, secrets: &[(String, Vec<u8>)]) -> Vec<String> {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let lines: Vec<String> = secrets.iter().map(|(name, secret)| format!("{} {name}\n", hex(secret))).collect();
     let output = tool::run("python3", &["-c", SEARCH, &pid.to_string()], lines.concat().as_bytes());

@@ -39,6 +39,7 @@ pub(crate) fn certificate(names: &[&str]) -> Certificate {
         issuer_known: true,
         is_ca: false,
         must_staple: false,
+        token: None,
         purposes: Purposes { server: true, client: true },
         serial: "01".into(),
         fingerprint: [0; 32],

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::tls::token::error::TokenError;
+
 /// Why certificate and key do not make a usable pair.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CertificateError {
@@ -13,6 +15,8 @@ pub enum CertificateError {
     SeveralKeys(usize),
     #[error("the private key cannot be used: {0}")]
     BadKey(String),
+    #[error("{0}")]
+    Token(TokenError),
     #[error("the private key does not belong to the certificate")]
     KeyMismatch,
     #[error("a certificate cannot be read: {0}")]

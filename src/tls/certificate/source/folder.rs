@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::opening::{self, Entry};
 use crate::files::progress;
+use crate::tls::certificate::place::KeyPlace;
 use crate::tls::certificate::store::Loading;
 use crate::tls::certificate::store::error::StoreError;
 use crate::tls::certificate::store::loaded::Loaded;
@@ -126,7 +127,8 @@ impl Walk {
         let folders = self.looked_into.iter().map(PathBuf::as_path).chain(lost);
         let origins: Vec<&Origin> = folders.flat_map(|folder| loading.known_in(folder)).copied().collect();
         for origin in origins {
-            let Some(key) = origin.key.as_ref().filter(|_| !self.pieces.contains_key(&origin.cert)) else { continue };
+            let key = origin.key.as_ref().and_then(KeyPlace::file);
+            let Some(key) = key.filter(|_| !self.pieces.contains_key(&origin.cert)) else { continue };
             let gone = fs::symlink_metadata(key).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
             if !gone {
                 self.pieces.remove(key);

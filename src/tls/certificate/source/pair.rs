@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::passphrase::Source as Passphrase;
 use crate::tls::certificate::name::Name;
+use crate::tls::certificate::place::KeyPlace;
 use crate::tls::certificate::source::kind::{Kind, Watched};
 use crate::tls::certificate::store::Loading;
 use crate::tls::certificate::store::error::StoreError;
@@ -16,15 +17,23 @@ use crate::tls::certificate::store::origin::Origin;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
     pub cert: PathBuf,
-    pub key: PathBuf,
+    pub key: KeyPlace,
     /// Certificates that are sent behind those of the first file.
     pub chain: Option<PathBuf>,
     /// Names that replace the certificate's own.
     pub names: Option<Vec<Name>>,
     /// Whether clients get it that send no server name, or one that no certificate has.
     pub default: bool,
-    /// The passphrase of an encrypted key, besides those for all keys.
+    /// The passphrase of an encrypted key, besides those for all keys; or the PIN of a token, where the URI names none.
     pub passphrase: Option<Passphrase>,
+}
+
+impl Pair {
+    /// Where the passphrase or PIN for its key alone comes from.
+    pub(super) fn secret(&self) -> Option<&Passphrase> {
+        let of_token = self.key.token().and_then(|key| key.uri.pin.as_ref());
+        of_token.or(self.passphrase.as_ref())
+    }
 }
 
 impl Kind for Pair {
@@ -44,8 +53,8 @@ impl Kind for Pair {
     }
 
     fn watched(&self) -> Watched {
-        let files = [Some(&self.cert), Some(&self.key), self.chain.as_ref()].into_iter().flatten().cloned();
-        let passphrase = self.passphrase.as_ref().and_then(Passphrase::file);
+        let files = [Some(&self.cert), self.key.file(), self.chain.as_ref()].into_iter().flatten().cloned();
+        let passphrase = self.secret().and_then(Passphrase::file);
         Watched { files: files.chain(passphrase).collect(), folders: Vec::new() }
     }
 
@@ -53,7 +62,7 @@ impl Kind for Pair {
         let Self { cert, key, chain, names, default, passphrase } = self;
         let mut shown = json!({
             "cert": cert.display().to_string(),
-            "key": key.display().to_string(),
+            "key": key.written(),
             "default": default,
         });
         if let (Some(names), Some(shown)) = (names, shown.as_object_mut()) {
@@ -69,9 +78,10 @@ impl Kind for Pair {
     }
 
     fn resolve(&mut self, folder: &Path) {
-        for path in [&mut self.cert, &mut self.key].into_iter().chain(&mut self.chain) {
+        for path in std::iter::once(&mut self.cert).chain(&mut self.chain) {
             *path = folder.join(&path);
         }
+        self.key = self.key.clone().below(folder);
         self.passphrase = self.passphrase.take().map(|passphrase| passphrase.below(folder));
     }
 }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
 use crate::files;
@@ -11,6 +12,7 @@ use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::certified::error::CertificateError;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::pem::Contents;
+use crate::tls::certificate::place::{InToken, KeyPlace};
 use crate::tls::certificate::stamp::Stamp;
 use crate::tls::certificate::store::content;
 use crate::tls::certificate::store::error::StoreError;
@@ -18,6 +20,7 @@ use crate::tls::certificate::store::origin::{Kept, Origin};
 use crate::tls::certificate::store::{Loading, Trust};
 use crate::tls::certificate::unlock::Unlocking;
 use crate::tls::crypto;
+use crate::tls::token;
 use crate::warning::Warning;
 
 impl Loading<'_> {
@@ -48,7 +51,8 @@ impl Loading<'_> {
             warnings.extend(unverified.map(|remark| Warning::about(Arc::clone(&certificate.label), remark)));
         }
         let certificate = Arc::new(certificate);
-        Ok(Kept { certificate, exposed: files.key().exposed, warnings, stamps, bytes })
+        let exposed = origin.token().is_none() && files.key().exposed;
+        Ok(Kept { certificate, exposed, warnings, stamps, bytes })
     }
 }
 
@@ -61,8 +65,9 @@ struct Files {
 
 impl Files {
     fn read(origin: &Origin) -> Result<Self, StoreError> {
-        let read = |path: &Option<PathBuf>| path.as_deref().map(File::read).transpose();
-        Ok(Self { cert: File::read(&origin.cert)?, key: read(&origin.key)?, chain: read(&origin.chain)? })
+        let read = |path: Option<&PathBuf>| path.map(|path| File::read(path)).transpose();
+        let key = origin.key.as_ref().and_then(KeyPlace::file);
+        Ok(Self { cert: File::read(&origin.cert)?, key: read(key)?, chain: read(origin.chain.as_ref())? })
     }
 
     /// The file that holds the key.
@@ -99,6 +104,11 @@ impl Files {
             }
             contents.certificates.extend(behind);
         }
+        if let Some(key) = origin.token() {
+            let what = format!("{what} with {}", key.uri);
+            let built = in_token(origin, key, contents.certificates);
+            return Ok((built.map_err(|error| StoreError::Certificate(what, error))?, warnings));
+        }
         for encrypted in &contents.encrypted {
             let file = &self.key().path;
             let opened = unlocking.key(encrypted, file, origin.passphrase.as_ref());
@@ -115,6 +125,17 @@ impl Files {
         let hashed = |file: &File| [crypto::sha256(&file.text).as_slice(), &[u8::from(file.exposed)]].concat();
         crypto::sha256(&parts.iter().flat_map(|file| file.map(hashed).unwrap_or_default()).collect::<Vec<_>>())
     }
+}
+
+/// The certificate whose key is in a token.
+fn in_token(
+    origin: &Origin,
+    key: &InToken,
+    certificates: Vec<CertificateDer<'static>>,
+) -> Result<Certificate, CertificateError> {
+    let pin = key.uri.pin.as_ref().or(origin.passphrase.as_ref());
+    let place = token::Place::of(&key.uri, pin.cloned()).map_err(CertificateError::Token)?;
+    Certificate::build_in_token(&origin.cert.display().to_string(), certificates, place, origin.names.clone())
 }
 
 struct File {

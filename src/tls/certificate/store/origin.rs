@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::passphrase::Source;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::name::Name;
+use crate::tls::certificate::place::{InToken, KeyPlace};
 use crate::tls::certificate::stamp::Stamp;
 use crate::warning::Warning;
 
@@ -15,11 +16,11 @@ use crate::warning::Warning;
 pub(in crate::tls::certificate) struct Origin {
     pub(in crate::tls::certificate) cert: PathBuf,
     /// `None` where the key is in the same file.
-    pub(in crate::tls::certificate) key: Option<PathBuf>,
+    pub(in crate::tls::certificate) key: Option<KeyPlace>,
     /// Certificates to send behind those of the first file.
     pub(in crate::tls::certificate) chain: Option<PathBuf>,
     pub(in crate::tls::certificate) names: Option<Vec<Name>>,
-    /// The passphrase of an encrypted key, besides those for all keys.
+    /// The passphrase of an encrypted key, besides those for all keys; or the PIN of a token.
     pub(in crate::tls::certificate) passphrase: Option<Source>,
 }
 
@@ -39,15 +40,20 @@ pub(in crate::tls::certificate) struct Kept {
 impl Origin {
     /// A certificate file, with its key if that is in another.
     pub(in crate::tls::certificate) fn of(cert: PathBuf, key: Option<PathBuf>) -> Self {
-        Self { cert, key, chain: None, names: None, passphrase: None }
+        Self { cert, key: key.map(KeyPlace::File), chain: None, names: None, passphrase: None }
     }
 
+    /// For a token, its URI without the query.
     pub(super) fn key_file(&self) -> &Path {
-        self.key.as_ref().unwrap_or(&self.cert)
+        self.key.as_ref().map_or(&self.cert, KeyPlace::shown)
+    }
+
+    pub(super) fn token(&self) -> Option<&InToken> {
+        self.key.as_ref().and_then(KeyPlace::token)
     }
 
     pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        std::iter::once(&self.cert).chain(&self.key).chain(&self.chain)
+        std::iter::once(&self.cert).chain(self.key.as_ref().and_then(KeyPlace::file)).chain(&self.chain)
     }
 }
 

@@ -1,7 +1,5 @@
-use std::time::Duration;
-
 use tokio::io::duplex;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::*;
 use crate::gate::Gate;
