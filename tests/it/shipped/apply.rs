@@ -32,19 +32,34 @@ fn kubectl_applies_every_object() {
         let path = request.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default();
         let (status, body) = match answer(path) {
             Some(body) => ("200 OK", body),
-            None => ("404 Not Found", json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404 })),
+            None => (
+                "404 Not Found",
+                json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404 }),
+            ),
         };
         let body = body.to_string();
         let length = body.len();
-        write!(stream, "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
     });
     let (folder, program) = (tempfile::tempdir().unwrap(), tool::from_pypi("kubectl"));
     let (server, cache) = (format!("http://{}", cluster.address), folder.path().join("cache"));
     let manifests = path("config/kubernetes");
     let arguments = [
-        "--kubeconfig=/dev/null", "--server", &server, "--cache-dir", cache.to_str().unwrap(), "apply", "--dry-run=client",
+        "--kubeconfig=/dev/null",
+        "--server",
+        &server,
+        "--cache-dir",
+        cache.to_str().unwrap(),
+        "apply",
+        "--dry-run=client",
         // The schema is checked apart from this; the server has none.
-        "--validate=false", "--output=json", "--kustomize", manifests.to_str().unwrap(),
+        "--validate=false",
+        "--output=json",
+        "--kustomize",
+        manifests.to_str().unwrap(),
     ];
     let output = tool::run(program.to_str().unwrap(), &arguments, b"");
     assert!(output.status.success(), "{}", tool::shown(&output));
@@ -68,7 +83,8 @@ fn answer(path: &str) -> Option<Value> {
         let list: Vec<Value> = kinds
             .map(|(_, kind, name)| json!({ "name": name, "singularName": "", "namespaced": true, "kind": kind, "verbs": ["create", "get", "patch"] }))
             .collect();
-        (!list.is_empty()).then(|| json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": of, "resources": list }))
+        (!list.is_empty())
+            .then(|| json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": of, "resources": list }))
     };
     match path {
         "/api" => Some(json!({ "kind": "APIVersions", "versions": ["v1"] })),

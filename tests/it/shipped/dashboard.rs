@@ -67,7 +67,10 @@ fn each_panel_says_what_it_shows_and_in_which_unit() {
 fn the_source_of_data_is_chosen_by_who_looks() {
     let dashboard = dashboard();
     let first = &dashboard["templating"]["list"][0];
-    assert_eq!((&first["type"], &first["name"], &first["query"]), (&"datasource".into(), &"datasource".into(), &"prometheus".into()));
+    assert_eq!(
+        (&first["type"], &first["name"], &first["query"]),
+        (&"datasource".into(), &"datasource".into(), &"prometheus".into())
+    );
     let mut seen = 0;
     let targets = panels(&dashboard).flat_map(|panel| list(&panel["targets"])).chain(panels(&dashboard));
     for one in targets.chain(variables(&dashboard)) {

@@ -80,10 +80,13 @@ impl Pod {
 
 /// The paths of the pod, below that folder.
 fn here(config: String, folder: &Path) -> String {
-    replaced(config, &[
-        ("\"/etc/tlsgate/", &format!("\"{}/etc/tlsgate/", folder.display())),
-        ("unix:/run/tlsgate/", &format!("unix:{}/run/", folder.display())),
-    ])
+    replaced(
+        config,
+        &[
+            ("\"/etc/tlsgate/", &format!("\"{}/etc/tlsgate/", folder.display())),
+            ("unix:/run/tlsgate/", &format!("unix:{}/run/", folder.display())),
+        ],
+    )
 }
 
 fn replaced(mut config: String, pairs: &[(&str, &str)]) -> String {
@@ -106,13 +109,16 @@ fn a_new_certificate_and_a_new_configuration_are_followed() {
     let backend = Backend::echo();
     let address = backend.address.to_string();
     let mut pod = Pod::new(|config| {
-        replaced(config, &[
-            ("listen = [\"0.0.0.0:8443\", \"[::]:8443\"]", "listen = \"127.0.0.1:0\""),
-            ("listen = \"unix:", "listen=\"unix:"),
-            ("0.0.0.0:9901", "127.0.0.1:0"),
-            ("dns:web.default.svc.cluster.local.:8080", &address),
-            ("type = \"http\", path = \"/\"", "type = \"tcp\""),
-        ])
+        replaced(
+            config,
+            &[
+                ("listen = [\"0.0.0.0:8443\", \"[::]:8443\"]", "listen = \"127.0.0.1:0\""),
+                ("listen = \"unix:", "listen=\"unix:"),
+                ("0.0.0.0:9901", "127.0.0.1:0"),
+                ("dns:web.default.svc.cluster.local.:8080", &address),
+                ("type = \"http\", path = \"/\"", "type = \"tcp\""),
+            ],
+        )
     });
     let mut command = std::process::Command::new(PROGRAM);
     command.args(["run", "-c"]).arg(pod.file()).stdin(std::process::Stdio::null());

@@ -148,5 +148,7 @@ fn the_pod_keeps_to_the_strictest_standard_of_kubernetes() {
         "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": { "drop": ["ALL"] }
     });
     assert_eq!(container["securityContext"], expected);
-    assert!(container["resources"]["limits"]["memory"].is_string() && container["resources"]["limits"]["cpu"].is_null());
+    assert!(
+        container["resources"]["limits"]["memory"].is_string() && container["resources"]["limits"]["cpu"].is_null()
+    );
 }

@@ -36,7 +36,10 @@ fn rules_dashboard_and_documents_name_only_what_there_is() {
             None if is_prefix => {}
             None => faults.push(format!("{document}: there is no metric {name}")),
             Some(family) => faults.extend(
-                labels.iter().filter(|label| !family.contains_key(*label)).map(|l| format!("{document}: {name} has no label {l}")),
+                labels
+                    .iter()
+                    .filter(|label| !family.contains_key(*label))
+                    .map(|l| format!("{document}: {name} has no label {l}")),
             ),
         }
     }
@@ -93,7 +96,11 @@ impl Known {
             return faults.push(format!("{what}: {metric} has no label {label}"));
         };
         // A shortage on the machine itself cannot be had in a test.
-        let of_events = if metric.starts_with("tlsgate_backend_connect") { BTreeSet::from(["local".into()]) } else { self.outcomes.clone() };
+        let of_events = if metric.starts_with("tlsgate_backend_connect") {
+            BTreeSet::from(["local".into()])
+        } else {
+            self.outcomes.clone()
+        };
         let alternatives: Vec<&str> = if operator.ends_with('~') { value.split('|').collect() } else { vec![value] };
         for wanted in alternatives {
             let fits = |value: &String| match wanted.strip_suffix(".*").filter(|_| operator.ends_with('~')) {
@@ -157,7 +164,8 @@ fn between(text: &str, before: &str, after: &str) -> Vec<String> {
 fn the_document_lists_every_alert_and_no_other() {
     let document = text("docs/operations.md");
     let alerts: BTreeSet<String> = rules::all().iter().map(|rule| words(&rule["alert"]).to_owned()).collect();
-    let listed: Vec<String> = between(&document, "| `Tlsgate", "`").iter().map(|name| format!("Tlsgate{name}")).collect();
+    let listed: Vec<String> =
+        between(&document, "| `Tlsgate", "`").iter().map(|name| format!("Tlsgate{name}")).collect();
     assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), alerts);
     assert_eq!(listed.len(), alerts.len(), "an alert is listed twice");
 }

@@ -78,9 +78,7 @@ fn every_query_of_the_dashboard_has_an_answer_and_every_rule_is_evaluated() {
         let query = chosen(&query);
         // How often the configuration was loaded is 1 and stays so.
         let query = query.strip_suffix(" > 0").filter(|_| what.starts_with("annotation")).unwrap_or(&query);
-        eventually(&format!("an answer for {what}: {query}"), || {
-            (!prometheus.query(query).is_empty()).then_some(())
-        });
+        eventually(&format!("an answer for {what}: {query}"), || (!prometheus.query(query).is_empty()).then_some(()));
     }
     let evaluated = eventually("all rules are evaluated", || {
         let groups = prometheus.data("/api/v1/rules")["groups"].clone();

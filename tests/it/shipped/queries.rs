@@ -77,8 +77,25 @@ fn after_text(quoted: &str) -> &str {
 const KEYWORDS: &[&str] = &["by", "without", "on", "ignoring", "group_left", "group_right"];
 
 const FUNCTIONS: &[&str] = &[
-    "and", "or", "unless", "offset", "bool", "sum", "min", "max", "count", "rate", "increase", "changes", "time", "vector",
-    "sort", "sort_desc", "histogram_quantile", "count_over_time", "label_values",
+    "and",
+    "or",
+    "unless",
+    "offset",
+    "bool",
+    "sum",
+    "min",
+    "max",
+    "count",
+    "rate",
+    "increase",
+    "changes",
+    "time",
+    "vector",
+    "sort",
+    "sort_desc",
+    "histogram_quantile",
+    "count_over_time",
+    "label_values",
 ];
 
 #[test]
