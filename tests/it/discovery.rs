@@ -336,9 +336,10 @@ fn the_shipped_configuration_for_containers_follows_them() {
     };
     let (dns, fleet) = (Dns::start(600), Fleet::of(9, 3, container));
     dns.set("web", &fleet.records(&[0, 1]));
-    let mut config = include_str!("../../config/containers.toml").to_owned();
+    let mut config = include_str!("../../config/compose/tlsgate/tlsgate.toml").to_owned();
     for (shipped, here) in [
-        ("listen = \"0.0.0.0:9900\"", "listen=\"unix:admin.sock\"".to_owned()),
+        ("listen = \"unix:/run/tlsgate/admin.sock\"", "listen=\"unix:admin.sock\"".to_owned()),
+        ("probes = \"0.0.0.0:9901\"", "probes=\"127.0.0.1:0\"".to_owned()),
         ("listen = [\"0.0.0.0:8443\", \"[::]:8443\"]", "listen = \"127.0.0.1:0\"".to_owned()),
         ("dns:web:8080", format!("dns:web:{}", fleet.port)),
         ("max_ttl = \"5s\"", format!("max_ttl = \"1s\"\nnameservers = \"{}\"", dns.address)),
