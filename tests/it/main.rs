@@ -55,6 +55,7 @@ mod second_hello;
 mod secrets;
 mod selection;
 mod session_ids;
+mod shipped;
 mod smoke;
 mod starttls;
 mod storm;

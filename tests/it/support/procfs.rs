@@ -1,7 +1,7 @@
 //! What the kernel reports about a process: its memory, its open files. And waiting for states without an event.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,4 +49,23 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(Instant::now() < deadline, "never: {what}");
         thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// The first address of IPv4 on which a process accepts connections, for programs that do not tell which port they got.
+pub(crate) fn listens(pid: u32) -> Option<SocketAddr> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let links = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    let sockets: Vec<String> =
+        links.filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())).collect();
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        // 0A is LISTEN.
+        if columns[3] != "0A" || !sockets.iter().any(|inode| inode == columns[9]) {
+            return None;
+        }
+        let (ip, port) = columns[1].split_once(':')?;
+        let ip = Ipv4Addr::from(u32::from_str_radix(ip, 16).ok()?.to_le_bytes());
+        Some(SocketAddr::from((ip, u16::from_str_radix(port, 16).ok()?)))
+    })
 }
