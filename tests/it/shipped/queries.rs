@@ -32,13 +32,12 @@ pub(super) fn named(query: &str) -> Named {
             continue;
         }
         rest = &rest[word.len()..];
-        let (before, after) = (rest, rest.trim_start());
+        let after = rest.trim_start();
         lists_labels = KEYWORDS.contains(&&*word) && after.starts_with('(');
         // A range or a number begins with a digit, a variable of Grafana with a dollar sign.
         if KEYWORDS.contains(&&*word) || FUNCTIONS.contains(&&*word) || !word.starts_with(|c: char| c.is_alphabetic()) {
             continue;
         }
-        rest = before;
         let mut matchers = Vec::new();
         if let Some(inside) = after.strip_prefix('{') {
             (matchers, rest) = read(inside);

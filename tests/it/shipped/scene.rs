@@ -16,7 +16,7 @@ pub(super) type Families = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 pub(super) struct Scene {
     pub(super) door: Door,
     _pki: Pki,
-    _proxy: Proxy,
+    proxy: Proxy,
     _checked: Nginx,
 }
 
@@ -38,7 +38,7 @@ impl Scene {
         let proxy = Proxy::start(pki.folder(), &config);
         let line = proxy.log_line("probes listening address=");
         let door = Door::Tcp(line.split_once("address=").unwrap().1.trim().parse().unwrap());
-        let scene = Self { door, _pki: pki, _proxy: proxy, _checked: checked };
+        let scene = Self { door, _pki: pki, proxy, _checked: checked };
         scene.happen();
         scene
     }
@@ -46,7 +46,7 @@ impl Scene {
     /// Handshakes, whole and resumed; one that fails; an expired certificate; a client that is refused; a server that refuses.
     fn happen(&self) {
         let connect = |listener: &str, arguments: &[&str]| {
-            let address = self._proxy.address(listener).to_string();
+            let address = self.proxy.address(listener).to_string();
             tool::run("openssl", &[&["s_client", "-connect", &address], arguments].concat(), b"");
         };
         connect("main", &["-servername", "a.test"]);
