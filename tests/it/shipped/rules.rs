@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{list, path, words, yaml};
+use super::{documents, list, path, text, words, yaml};
 use crate::support::tool;
 
 /// Every rule of the shipped file.
@@ -48,4 +48,17 @@ fn each_alert_says_how_bad_it_is_and_what_has_happened() {
             assert!(!words(&rule["annotations"][text]).is_empty(), "{rule}");
         }
     }
+}
+
+#[test]
+fn the_command_in_the_document_makes_an_object_of_them() {
+    let document = text("docs/containers.md");
+    let (_, command) = document.split_once("```sh\n{ printf").unwrap();
+    let (command, _) = command.split_once(" | kubectl apply -f -\n```").unwrap();
+    let script = format!("cd \"$1\" && {{ printf{command}");
+    let output = tool::run("sh", &["-c", &script, "sh", path("").to_str().unwrap()], b"");
+    assert!(output.status.success(), "{}", tool::shown(&output));
+    let made = documents(std::str::from_utf8(&output.stdout).unwrap()).remove(0);
+    assert_eq!((&made["apiVersion"], &made["kind"]), (&"monitoring.coreos.com/v1".into(), &"PrometheusRule".into()));
+    assert_eq!(list(&made["spec"]["groups"][0]["rules"]), all());
 }
