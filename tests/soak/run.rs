@@ -1,5 +1,8 @@
 //! One soak, from its beginning to its end. Must not know: what each of its threads does.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -152,7 +155,28 @@ fn cools_down(soak: &Soak, idle: usize) {
     // Besides, there may be a health check of each server at this moment.
     let most = idle + soak.material.servers().count();
     let what = format!("{most} open files at most, as before there was any client");
-    soak.eventually(&what, LIMIT, || open_files(pid).filter(|files| *files <= most));
+    let closed = soak.eventually(&what, LIMIT, || open_files(pid).filter(|files| *files <= most));
+    if closed.is_none() {
+        soak.problems.add(Instant::now(), format!("these are open: {}", described(pid)));
+    }
+}
+
+/// The open files of a process, each kind with its number; sockets with their addresses and states.
+fn described(pid: u32) -> String {
+    let folder = PathBuf::from(format!("/proc/{pid}/fd"));
+    let links = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|file| fs::read_link(file.path()).ok());
+    let tables: String = ["tcp", "tcp6", "unix"]
+        .map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default())
+        .concat();
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for link in links {
+        let link = link.display().to_string();
+        let inode = link.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
+        let line =
+            inode.and_then(|inode| tables.lines().find(|line| line.split_whitespace().any(|word| word == inode)));
+        *kinds.entry(line.map_or(link, |line| line.split_whitespace().collect::<Vec<_>>().join(" "))).or_default() += 1;
+    }
+    kinds.into_iter().map(|(kind, count)| format!("\n    {count} × {kind}")).collect()
 }
 
 /// A process that was told to end does so in time, with one of these exit codes.
