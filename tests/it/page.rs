@@ -74,7 +74,7 @@ impl Scene {
         let own = [("Content-Type", "application/x-www-form-urlencoded"), ("Origin", &*origin)];
         let headers: Vec<_> =
             own.into_iter().filter(|(name, _)| !more.iter().any(|(other, _)| other == name)).collect();
-        self.door.ask("POST", path, &[&headers, more].concat(), body)
+        self.door.ask("POST", path, &[&headers[..], more].concat(), body)
     }
 
     /// Signs in, and returns the cookie and the secret of the session.

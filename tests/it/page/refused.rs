@@ -19,7 +19,7 @@ fn a_form_of_another_site_changes_nothing() {
         ("Sec-Fetch-Site", "cross-site"),
         ("Sec-Fetch-Site", "same-site"),
     ] {
-        for (path, body) in [(&*path, &*body), ("/sign-in", &format!("token={TOKEN}")), ("/sign-out", &body)] {
+        for (path, body) in [(&*path, &*body), ("/sign-in", &*format!("token={TOKEN}")), ("/sign-out", &*body)] {
             let answer = scene.post(path, &[session, foreign], body);
             assert_eq!(answer.status, 403, "{path} {foreign:?}: {answer:?}");
             assert!(!answer.head.contains("set-cookie"), "{answer:?}");
