@@ -291,11 +291,13 @@ impl Terminator {
             let connection = self.config(&hello, &choice, session.as_ref()).and_then(UnbufferedServerConnection::new);
             connection.map(|connection| Handshaking::server(connection, raw))
         };
-        let begin = |raw| begin(raw).map_err(|error| HandshakeError::Protocol(error.into()));
+        let failed = |error: rustls::Error| HandshakeError::Protocol(error.into());
         // A session that is resumed needs no signature, so it does not wait for a token. That rustls resumes it shows only
         // in the step itself; where it does not, the step is taken once more, as if it had not been: nothing is sent yet.
         let early = match tries_here {
-            true => Some(Step::here(begin(raw.clone())?, Vec::new())).filter(|step| !step.needs_token()),
+            true => {
+                Some(Step::here(begin(raw.clone()).map_err(failed)?, Vec::new())).filter(|step| !step.needs_token())
+            }
             false => None,
         };
         let driven = match early {
@@ -303,7 +305,7 @@ impl Terminator {
                 drop(turn);
                 go_on(stream, step, token, pace).await
             }
-            None => drive(stream, begin(raw)?, token, (turn, pace)).await,
+            None => drive(stream, begin(raw).map_err(failed)?, token, (turn, pace)).await,
         };
         let (handshaking, last) = driven.map_err(|error| error.of_client(session.as_deref()))?;
         let finished = handshaking.finish(self.settings.layer).map_err(HandshakeError::Protocol)?;

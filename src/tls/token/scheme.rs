@@ -69,7 +69,7 @@ impl Method {
 
 /// r and s, of the same length (PKCS#11 section 2.3.1) → the structure ECDSA-Sig-Value (RFC 3279 section 2.2.3).
 fn der(signature: &[u8]) -> Option<Vec<u8>> {
-    if signature.is_empty() || signature.len() % 2 != 0 || signature.len() > LONGEST_ECDSA {
+    if signature.is_empty() || !signature.len().is_multiple_of(2) || signature.len() > LONGEST_ECDSA {
         return None;
     }
     let (r, s) = signature.split_at(signature.len() / 2);

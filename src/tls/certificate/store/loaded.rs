@@ -49,6 +49,8 @@ pub struct Pending {
 
 /// Merges a certificate that was found twice: it counts once, at its first place, with the longer chain, since a client may
 /// need all of it. Either mention can mark it as default.
+// What changes behind a certificate is the state of a token, which is no part of its identity.
+#[allow(clippy::mutable_key_type)]
 pub fn merge(items: Vec<Item>) -> Vec<Item> {
     let mut seen: HashMap<Identity, usize> = HashMap::with_capacity(items.len());
     let mut merged: Vec<Item> = Vec::with_capacity(items.len());

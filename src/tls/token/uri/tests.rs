@@ -15,7 +15,7 @@ fn every_attribute_is_read_and_written_back() {
     assert_eq!(uri.given(Attribute::SlotId), Some(&b"7"[..]));
     assert_eq!(uri.module, PathBuf::from("/usr/lib/a b.so"));
     assert_eq!(uri.pin, Some(Source::File("/etc/pin&".into())));
-    assert_eq!(uri.written(), WHOLE.replace("%26", "%26"));
+    assert_eq!(uri.written(), WHOLE);
     assert_eq!(Uri::parse(&uri.written()), Ok(uri));
 }
 
