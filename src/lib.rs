@@ -25,7 +25,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
-//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words |
+//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state, sandbox |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |

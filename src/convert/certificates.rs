@@ -21,14 +21,15 @@ pub(super) fn combined(path: &Path, disk: &dyn Disk) -> Certificate {
     Certificate { path: path.display().to_string(), key, ..Certificate::default() }
 }
 
-/// Makes one certificate the default, if there are others: a peer has one default, where tlsgate would use all that have the
-/// name of the first.
-pub(super) fn with_default(certificates: &mut [Said<Certificate>], index: usize) {
+/// Makes the first or the last certificate the default, if there are others: a peer has one default, where tlsgate would use
+/// all that have the name of the first.
+pub(super) fn with_default(certificates: &mut [Said<Certificate>], last: bool) {
     if certificates.len() < 2 {
         return;
     }
-    if let Some(first) = certificates.get_mut(index) {
-        first.value.default = true;
+    let one = if last { certificates.last_mut() } else { certificates.first_mut() };
+    if let Some(one) = one {
+        one.value.default = true;
     }
 }
 

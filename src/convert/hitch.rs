@@ -75,7 +75,7 @@ impl Reader<'_> {
                 _ => self.other(entry),
             }
         }
-        with_default(&mut all.certificates, all.certificates.len().saturating_sub(1));
+        with_default(&mut all.certificates, true);
         if backend.servers.is_empty() {
             backend.servers.push(Said::new(Server { address: "127.0.0.1:8000".into(), ..Server::default() }, &none));
         }
@@ -116,7 +116,7 @@ impl Reader<'_> {
                         _ => self.other(inner),
                     }
                 }
-                with_default(&mut front.certificates, front.certificates.len().saturating_sub(1));
+                with_default(&mut front.certificates, true);
             }
         }
         self.listen(&host, &port, &entry.line, &mut front);

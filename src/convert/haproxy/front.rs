@@ -166,7 +166,7 @@ impl Front {
         }
         if certificates.iter().all(|one| !one.value.default && !(one.value.key.is_none() && is_folder(&one.value.path)))
         {
-            with_default(&mut certificates, 0);
+            with_default(&mut certificates, false);
         }
         if certificates.is_empty() {
             list.lost(&line, "bind", "it has no certificate (crt)");

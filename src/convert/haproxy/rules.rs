@@ -86,7 +86,7 @@ impl Rules<'_> {
                 (Some(one), Some(other)) => other.contains(&one),
                 _ => false,
             };
-        let deny = deny.clone();
+        let deny = self.front.listener.deny.clone();
         self.front.listener.allow.retain(|allowed| !deny.iter().any(|denied| inner(allowed, denied)));
         if allow && self.front.listener.allow.is_empty() {
             self.front.listener.deny.extend(["0.0.0.0/0", "::/0"].map(|all| Said::new(all.to_owned(), &words.line)));
