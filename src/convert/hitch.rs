@@ -155,8 +155,8 @@ impl Reader<'_> {
             ("ecdh-curve", Value::Text(text)) => front.tls.groups = Some(Said::new(text.clone(), line)),
             ("prefer-server-ciphers", Value::Text(text)) => front.tls.server_order = is_on(text),
             ("tls-protos", Value::Text(text)) => {
-                let versions = text.split_whitespace().filter_map(Version::named).collect();
-                (front.tls.line, front.tls.versions) = (line.clone(), versions);
+                let names: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+                (front.tls.line, front.tls.versions) = (line.clone(), Version::all(&names, line, self.list));
             }
             ("tls" | "ssl", Value::Text(text)) => {
                 let versions = [Version::Tls10, Version::Tls11, Version::Tls12, Version::Tls13];

@@ -14,6 +14,7 @@ mod access;
 mod blocks;
 mod map;
 mod server;
+mod target;
 mod upstream;
 
 /// What the file does.

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
+use crate::tls::certificate::name::Name;
+
 /// The text as tlsgate writes an address to listen on: `host` is an IP address, `*`, nothing or `localhost`.
 pub(super) fn listen(host: &str, port: u16) -> Option<String> {
     let ip = match unbracketed(host) {
@@ -66,6 +68,11 @@ pub(super) fn prefix(text: &str) -> Option<IpNet> {
     let net = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
     let is_mapped = matches!(net, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some());
     (!is_mapped).then(|| net.trunc())
+}
+
+/// Whether a route, or a certificate, can have this name.
+pub(super) fn is_server_name(text: &str) -> bool {
+    Name::parse(text).is_ok()
 }
 
 fn unbracketed(host: &str) -> &str {

@@ -70,7 +70,7 @@ impl Reader<'_> {
         let mut service = Service {
             line: section.line.clone(),
             name: section.name.clone(),
-            tls: Tls::new(&none, CIPHERS, true),
+            tls: Tls::new(&none, CIPHERS, false),
             cert: None,
             key: None,
             backend: Backend { name: section.name.clone(), line: section.line.clone(), ..Backend::default() },
@@ -114,8 +114,14 @@ impl Reader<'_> {
             "checkemail" => service.auth.names.push(format!("email:{value}")),
             "verify" | "verifychain" | "verifypeer" | "requirecert" => self.verify(entry, service),
             "sni" => match value.split_once(':') {
-                Some((parent, pattern)) => service.sni.push((parent.into(), pattern.into(), line.clone())),
-                None => self.list.lost(line, entry.shown(), "expected SERVICE:PATTERN"),
+                Some((parent, pattern)) if place::is_server_name(pattern) => {
+                    service.sni.push((parent.into(), pattern.into(), line.clone()))
+                }
+                _ => self.list.lost(
+                    line,
+                    entry.shown(),
+                    "expected SERVICE:PATTERN, a name or a wildcard for its first label",
+                ),
             },
             "protocol" => match &*value.to_ascii_lowercase() {
                 "proxy" => service.backend.proxy_protocol = Some(Said::new("v1", line)),
@@ -133,23 +139,29 @@ impl Reader<'_> {
             "exec" | "pty" => {
                 service.impossible = Some(("tlsgate starts no programs for connections".into(), line.clone()))
             }
-            "timeoutidle" => service.listener.idle_timeout = time::seconds(value).map(|time| Said::new(time, line)),
-            "timeoutbusy" => {
-                service.listener.handshake_timeout = time::seconds(value).map(|time| Said::new(time, line))
-            }
-            "timeoutconnect" => {
-                service.backend.connect_timeout = time::seconds(value).map(|time| Said::new(time, line))
-            }
-            "timeoutclose" => {
-                service.listener.half_close_timeout = time::seconds(value).map(|time| Said::new(time, line))
-            }
-            "sessioncachetimeout" => {
-                service.listener.ticket_lifetime = time::seconds(value).map(|time| Said::new(time, line))
+            "timeoutidle" | "timeoutbusy" | "timeoutconnect" | "timeoutclose" | "sessioncachetimeout" => {
+                self.time(entry, service);
             }
             "failover" if value == "prio" => service.backend.balance = Some(Said::new("first", line)),
             "failover" => {}
             _ => self.other(entry),
         }
+    }
+
+    fn time(&mut self, entry: &Entry, service: &mut Service) {
+        let Some(time) = time::seconds(&entry.value) else {
+            self.list.lost(&entry.line, entry.shown(), "expected a number of seconds");
+            return;
+        };
+        let Service { listener, backend, .. } = service;
+        let place = match &*entry.key {
+            "timeoutidle" => &mut listener.idle_timeout,
+            "timeoutbusy" => &mut listener.handshake_timeout,
+            "timeoutclose" => &mut listener.half_close_timeout,
+            "timeoutconnect" => &mut backend.connect_timeout,
+            _ => &mut listener.ticket_lifetime,
+        };
+        *place = Some(Said::new(time, &entry.line));
     }
 
     fn accept(&mut self, entry: &Entry, service: &mut Service) {

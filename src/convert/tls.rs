@@ -36,6 +36,18 @@ impl Version {
         }
     }
 
+    /// The versions of these names. What is no version goes to the list.
+    pub(super) fn all(names: &[String], line: &Line, list: &mut List) -> BTreeSet<Self> {
+        let mut versions = BTreeSet::new();
+        for name in names {
+            match Self::named(name) {
+                Some(version) => drop(versions.insert(version)),
+                None => list.lost(line, name, "unknown version"),
+            }
+        }
+        versions
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Ssl2 => "SSLv2",

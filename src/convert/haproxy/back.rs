@@ -79,6 +79,14 @@ fn line(words: &Words, section: &Section, backend: &mut Backend, list: &mut List
             backend.connect_attempts =
                 count.parse().ok().map(|count: u64| Said::new(count.saturating_add(1).min(MOST_ATTEMPTS), line));
         }
+        _ => other(words, section, list),
+    }
+}
+
+/// What has no counterpart.
+fn other(words: &Words, section: &Section, list: &mut List) {
+    let line = &words.line;
+    match (words.at(0), words.at(1)) {
         ("stick" | "stick-table", _) => list.lost(
             line,
             words.shown(),

@@ -174,8 +174,21 @@ impl Binding<'_> {
             "ciphers" => bind.tls.ciphers = said(),
             "ciphersuites" => bind.tls.suites = said(),
             "curves" | "ecdhe" => bind.tls.groups = Some(said()),
-            "alpn" => bind.alpn = Some(Said::new(value.split(',').map(|name| name.trim().to_owned()).collect(), line)),
+            "alpn" => {
+                bind.alpn = Some(Said::new(
+                    value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+                    line,
+                ))
+            }
             "ssl-min-ver" | "ssl-max-ver" => self.version(option, line, Some(value), bind),
+            _ => self.other(option, value, line, bind),
+        }
+    }
+
+    /// Options that are not about TLS, and those that have no counterpart.
+    fn other(&mut self, option: &str, value: &str, line: &Line, bind: &mut Bind) {
+        let text = || format!("{option} {value}");
+        match option {
             "tls-ticket-keys" => bind.ticket_keys = Some(Said::new(self.file(value, None).display().to_string(), line)),
             "mode" => bind.socket_mode = Some(Said::new(format!("{value:0>4}"), line)),
             "maxconn" => bind.max_connections = value.parse().ok().map(|most| Said::new(most, line)),

@@ -145,8 +145,7 @@ pub(super) fn route(words: &Words, front: &Front, ssl: bool, list: &mut List) ->
             }
         }
         let names = std::mem::take(&mut route.server_names);
-        let (good, bad): (Vec<String>, Vec<String>) =
-            names.into_iter().partition(|name| place::is_name(name.strip_prefix("*.").unwrap_or(name)));
+        let (good, bad): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| place::is_server_name(name));
         if !bad.is_empty() {
             lost("no client asks for such a name");
         }

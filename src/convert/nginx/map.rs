@@ -2,7 +2,7 @@
 
 use super::blocks::Directive;
 use crate::convert::job::Said;
-use crate::convert::list::{Line, List};
+use crate::convert::list::List;
 
 /// What a map looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,6 @@ pub(super) struct Map {
     pub(super) default: Option<Said<String>>,
     /// For clients that send nothing.
     pub(super) empty: Option<Said<String>>,
-    pub(super) line: Line,
 }
 
 impl Map {
@@ -52,7 +51,6 @@ impl Map {
             entries: Vec::new(),
             default: None,
             empty: None,
-            line: directive.line.clone(),
         };
         for entry in block {
             map.entry(entry, hostnames, list);

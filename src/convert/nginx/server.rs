@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::blocks::Directive;
-use super::map::{Map, Source};
 use super::{Reader, access, addresses};
 use crate::convert::certificates::{absolute, said};
 use crate::convert::job::{Backend, Certificate, ClientAuth, Listener, Maybe, Mode, Route, Said, ServerTls};
@@ -13,11 +12,11 @@ use crate::convert::place;
 use crate::convert::tls::{Tls, Version};
 
 /// A server, while it is read.
-struct Server {
-    listener: Listener,
+pub(super) struct Server {
+    pub(super) listener: Listener,
     tls: Tls,
     ssl: bool,
-    preread: bool,
+    pub(super) preread: bool,
     target: Maybe<String>,
     certificates: Vec<Said<String>>,
     keys: Vec<Said<String>>,
@@ -28,7 +27,7 @@ struct Server {
     /// Proxies before this one.
     header: Option<Line>,
     proxies: Vec<String>,
-    how: Backend,
+    pub(super) how: Backend,
     server_tls: Option<ServerTls>,
     verified: bool,
     whole: bool,
@@ -82,7 +81,7 @@ impl Reader<'_> {
             "ssl_certificate_key" => server.keys.push(Said::new(path(), line)),
             "ssl_protocols" => {
                 server.tls.line = line.clone();
-                server.tls.versions = one.arguments.iter().filter_map(|name| Version::named(name)).collect();
+                server.tls.versions = Version::all(&one.arguments, line, self.list);
             }
             "ssl_ciphers" => server.tls.ciphers = all(),
             "ssl_ecdh_curve" => server.tls.groups = Some(all()),
@@ -225,7 +224,8 @@ impl Reader<'_> {
             self.job.listeners.push(listener);
             return;
         };
-        let names: Vec<String> = names.into_iter().map(|name| name.value).filter(|name| is_name(name)).collect();
+        let names: Vec<String> =
+            names.into_iter().map(|name| name.value).filter(|name| place::is_server_name(name)).collect();
         let known: BTreeSet<&String> = other.routes.iter().flat_map(|route| &route.server_names).collect();
         let names: Vec<String> = names.into_iter().filter(|name| !known.contains(name)).collect();
         if names.is_empty() {
@@ -336,86 +336,6 @@ impl Reader<'_> {
         server.how.tls = Some(tls);
     }
 
-    /// Where connections go: an address, an upstream, or what a map says.
-    fn target(&mut self, target: &Said<String>, server: &mut Server, depth: usize) {
-        let Said { value, line } = target;
-        let Some(map) = self.maps.iter().find(|map| map.variable == *value).cloned() else {
-            if value.starts_with('$') {
-                self.list.lost(
-                    line,
-                    format!("proxy_pass {value}"),
-                    "there is no map for this variable that could be taken over",
-                );
-                server.listener.mode = Mode::Reject;
-                return;
-            }
-            server.listener.backend = self.passed(value, line, &server.how);
-            return;
-        };
-        if depth >= DEEPEST {
-            self.list.lost(line, value, "maps lead to each other");
-            return;
-        }
-        self.mapped(&map, server, depth);
-        match &map.default {
-            Some(default) => self.target(default, server, depth + 1),
-            None => server.listener.mode = Mode::Reject,
-        }
-    }
-
-    fn mapped(&mut self, map: &Map, server: &mut Server, depth: usize) {
-        if map.source == Source::Protocol {
-            match &map.empty {
-                Some(plain) if server.preread => {
-                    server.listener.not_tls = self.passed(&plain.value, &plain.line, &server.how)
-                }
-                _ => {}
-            }
-            for (version, Said { line, .. }) in &map.entries {
-                self.list.lost(
-                    line,
-                    version,
-                    "tlsgate does not choose by the version: these connections go where the others go",
-                );
-            }
-            return;
-        }
-        let mode = server.listener.mode;
-        for (what, Said { value, line }) in &map.entries {
-            if value.starts_with('$') || depth > 0 && map.source == Source::Alpn {
-                self.list.lost(line, what, "tlsgate does not choose by two values, one after the other");
-                continue;
-            }
-            let backend = self.passed(value, line, &server.how);
-            let mut route = Route { line: line.clone(), mode, backend, ..Route::default() };
-            match map.source {
-                Source::Alpn => route.client_alpn = vec![what.clone()],
-                _ if is_name(what) => route.server_names = vec![what.clone()],
-                _ => {
-                    self.list.lost(line, what, "it is no name that a client could ask for");
-                    continue;
-                }
-            }
-            let same =
-                |other: &Route| other.server_names == route.server_names && other.client_alpn == route.client_alpn;
-            if server.listener.routes.iter().any(same) {
-                self.list.note(line, what, "an earlier line has this name");
-                continue;
-            }
-            server.listener.routes.push(route);
-        }
-        if let (Some(Said { value, line }), Source::ServerName) = (&map.empty, map.source) {
-            let backend = self.passed(value, line, &server.how);
-            server.listener.routes.push(Route {
-                line: line.clone(),
-                nameless: true,
-                mode,
-                backend,
-                ..Route::default()
-            });
-        }
-    }
-
     fn other(&mut self, one: &Directive) {
         match &*one.name {
             name if UNNEEDED.contains(&name) => self.list.note(&one.line, one.shown(), "tlsgate does without it"),
@@ -447,15 +367,6 @@ impl Reader<'_> {
         }
     }
 }
-
-/// A name that tlsgate has routes for.
-fn is_name(name: &str) -> bool {
-    let rest = name.strip_prefix("*.").unwrap_or(name);
-    place::is_name(rest) && !rest.ends_with('.') && rest.parse::<std::net::IpAddr>().is_err()
-}
-
-/// Maps that lead to maps: a protocol, then a name.
-const DEEPEST: usize = 4;
 
 const UNNEEDED: &[&str] = &[
     "preread_buffer_size",

@@ -37,6 +37,10 @@ impl Reader<'_> {
                 _ => self.list.lost(&entry.line, entry.shown(), "tlsgate has nothing like it"),
             }
         }
+        if self.job.backends.iter().any(|other| other.name == backend.name) {
+            self.list.lost(line, directive.shown(), "another upstream has this name");
+            return;
+        }
         self.job.backends.push(backend);
     }
 

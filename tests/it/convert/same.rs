@@ -57,6 +57,7 @@ impl Scene {
             .replace("FOLDER", &folder.display().to_string())
             .replace("ADDRESS", &self.address.to_string())
             .replace("PORT", &self.address.port().to_string())
+            .replace("SERVED", &self.backend.address.port().to_string())
             .replace("BACKEND", &self.backend.address.to_string());
         let file = folder.join(format!("{program}.conf"));
         fs::write(&file, text).unwrap();
@@ -97,7 +98,7 @@ fn got(address: SocketAddr, options: &[&str]) -> Got {
 const HAPROXY: &str = "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n";
 const NGINX: &str = "daemon off;\nuser root;\nworker_processes 1;\npid FOLDER/nginx.pid;\ninclude /etc/nginx/modules-enabled/*.conf;\nevents { }\n";
 const STUNNEL: &str = "foreground = yes\npid =\nsyslog = no\n";
-const HITCH: &str = "daemon = off\nuser = \"nobody\"\nworkers = 1\nbackend = \"BACKEND\"\n";
+const HITCH: &str = "daemon = off\nuser = \"nobody\"\nworkers = 1\nbackend = \"[127.0.0.1]:SERVED\"\n";
 
 #[test]
 fn haproxy_with_its_defaults() {
