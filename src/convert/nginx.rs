@@ -20,14 +20,13 @@ mod upstream;
 /// What the file does.
 pub(super) fn job(text: &str, folder: &Path, disk: &dyn Disk, list: &mut List) -> Job {
     let directives = Reading { folder, disk, list, files: 0 }.directives(text, None);
-    let mut reader = Reader { folder, disk, list, job: Job::default(), maps: Vec::new(), names: Vec::new() };
+    let mut reader = Reader { folder, list, job: Job::default(), maps: Vec::new(), names: Vec::new() };
     reader.file(&directives);
     reader.job
 }
 
 struct Reader<'a> {
     folder: &'a Path,
-    disk: &'a dyn Disk,
     list: &'a mut List,
     job: Job,
     maps: Vec<Map>,

@@ -45,13 +45,7 @@ impl Map {
             }
         };
         let hostnames = block.iter().any(|entry| entry.name == "hostnames" && entry.arguments.is_empty());
-        let mut map = Self {
-            variable: variable.clone(),
-            source,
-            entries: Vec::new(),
-            default: None,
-            empty: None,
-        };
+        let mut map = Self { variable: variable.clone(), source, entries: Vec::new(), default: None, empty: None };
         for entry in block {
             map.entry(entry, hostnames, list);
         }
