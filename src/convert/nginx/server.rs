@@ -280,6 +280,11 @@ impl Reader<'_> {
             };
             server.listener.certificates.push(said(path, line));
         }
+        if let [_, second, ..] = &mut *server.listener.certificates {
+            let why = "nginx chooses among the certificates of one server by the kind of key alone; tlsgate first chooses by name, and by the kind of key among those with the name";
+            self.list.note(&second.line, "ssl_certificate", why);
+            server.listener.certificates.iter_mut().for_each(|certificate| certificate.value.default = true);
+        }
         if server.listener.certificates.is_empty() {
             server.listener.mode = Mode::Reject;
             self.list.lost(&server.listener.line, "server", "it has no certificate");

@@ -36,12 +36,15 @@ struct Scene {
 }
 
 impl Scene {
-    /// `a.test` with RSA, `b.test` and `*.wild.test` with ECDSA: pairs, and files with certificate and key.
+    /// `a.test` with RSA and ECDSA, `b.test` and `*.wild.test` with ECDSA: pairs, and files with certificate and key.
     fn new() -> Self {
         let pki = Pki::new();
-        for (stem, name, key) in
-            [("a", "a.test", Key::Rsa2048), ("b", "b.test", Key::P256), ("w", "*.wild.test", Key::P256)]
-        {
+        for (stem, name, key) in [
+            ("a", "a.test", Key::Rsa2048),
+            ("b", "b.test", Key::P256),
+            ("e", "a.test", Key::P256),
+            ("w", "*.wild.test", Key::P256),
+        ] {
             let (certificate, key) = pki.write("pairs", stem, &[name], key, &Extra::default());
             let both = [&certificate, &key].map(|file| fs::read_to_string(file).unwrap()).concat();
             write_private(&pki.folder().join(format!("{stem}.pem")), &both);
@@ -96,7 +99,7 @@ fn got(address: SocketAddr, options: &[&str]) -> Got {
 }
 
 const HAPROXY: &str = "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n";
-const NGINX: &str = "daemon off;\nuser root;\nworker_processes 1;\npid FOLDER/nginx.pid;\ninclude /etc/nginx/modules-enabled/*.conf;\nevents { }\n";
+const NGINX: &str = "daemon off;\nuser root;\nworker_processes 1;\npid FOLDER/nginx.pid;\nload_module /usr/lib/nginx/modules/ngx_stream_module.so;\nevents { }\n";
 const STUNNEL: &str = "foreground = yes\npid =\nsyslog = no\n";
 const HITCH: &str = "daemon = off\nuser = \"nobody\"\nworkers = 1\nbackend = \"[127.0.0.1]:SERVED\"\n";
 
@@ -126,15 +129,15 @@ fn haproxy_that_serves_known_names_only() {
 }
 
 #[test]
-fn nginx_with_a_pair() {
+fn nginx_with_two_kinds_of_keys() {
     let text = format!(
-        "{NGINX}stream {{ server {{ listen ADDRESS ssl; ssl_certificate FOLDER/pairs/a.crt; ssl_certificate_key FOLDER/pairs/a.key; ssl_protocols TLSv1.2 TLSv1.3; proxy_pass BACKEND; }} }}\n"
+        "{NGINX}stream {{ server {{ listen ADDRESS ssl; ssl_certificate FOLDER/pairs/a.crt; ssl_certificate_key FOLDER/pairs/a.key; ssl_certificate FOLDER/pairs/e.crt; ssl_certificate_key FOLDER/pairs/e.key; ssl_protocols TLSv1.2 TLSv1.3; proxy_pass BACKEND; }} }}\n"
     );
     Scene::new().compare("nginx", &text);
 }
 
 #[test]
-fn nginx_with_two_kinds_of_keys_and_the_servers_order() {
+fn nginx_with_the_servers_order() {
     let text = format!(
         "{NGINX}stream {{\n  upstream b {{ least_conn; server BACKEND weight=2; }}\n  server {{ listen ADDRESS ssl; ssl_certificate FOLDER/a.pem; ssl_certificate_key FOLDER/a.pem; ssl_protocols TLSv1.2; ssl_ciphers ECDHE-RSA-AES256-GCM-SHA384:AES128-SHA; ssl_prefer_server_ciphers on; proxy_pass b; }}\n}}\n"
     );
