@@ -11,6 +11,7 @@ use blocks::{Directive, Reading};
 use map::Map;
 
 mod access;
+mod address;
 mod blocks;
 mod map;
 mod server;
@@ -109,7 +110,7 @@ impl Reader<'_> {
         let target = target.trim_end_matches('.');
         let base = match self.job.backends.iter().find(|backend| backend.name == target) {
             Some(known) if self.names.iter().any(|name| name == target) => known.clone(),
-            _ => match upstream::address(target, None) {
+            _ => match address::address(target, None) {
                 Some(server) => Backend {
                     name: target.to_owned(),
                     line: line.clone(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use super::{Kind, What};
+use super::wanted::{Kind, What};
 use clap::ValueEnum as _;
 
 /// What is asked for, complete. Without a terminal, an error that names the options that are missing.

@@ -1,6 +1,6 @@
 //! Answers → the text of a configuration, with comments. Must not know: how the answers were given.
 
-use super::{Kind, What};
+use super::wanted::{Kind, What};
 
 pub(super) fn configuration(what: &What) -> String {
     let kind = what.kind.unwrap_or(Kind::Tcp);

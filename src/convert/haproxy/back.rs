@@ -2,19 +2,13 @@
 
 use std::path::Path;
 
+use super::checks::Checks;
 use super::globals::Globals;
 use super::lines::{Section, Words};
 use super::server::Servers;
 use crate::convert::job::{Backend, Health, Job, Said};
 use crate::convert::list::List;
 use crate::convert::time;
-
-/// What a backend says about checks, before its servers say whether there are any.
-#[derive(Debug, Default)]
-pub(super) struct Checks {
-    pub(super) health: Health,
-    pub(super) on: bool,
-}
 
 pub(super) fn backend(
     section: &Section,

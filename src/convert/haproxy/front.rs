@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::acl::{Acls, acl};
+use super::acl::acl;
 use super::bind::{Bind, Binding};
 use super::globals::Globals;
+use super::half::Front;
 use super::lines::{Section, Words};
 use super::rules::{Rules, route};
 use crate::convert::certificates::with_default;
@@ -12,21 +13,6 @@ use crate::convert::disk::Disk;
 use crate::convert::job::{Job, Listener, Maybe, Mode, Said};
 use crate::convert::list::List;
 use crate::convert::time;
-
-/// A frontend, while it is read.
-#[derive(Default)]
-pub(super) struct Front {
-    pub(super) acls: Acls,
-    pub(super) http: bool,
-    pub(super) disabled: bool,
-    pub(super) default: Maybe<String>,
-    /// `use_backend`, in order.
-    pub(super) uses: Vec<Words>,
-    pub(super) listener: Listener,
-    /// Whether it waits for a ClientHello.
-    pub(super) preread: bool,
-    tunnel: Maybe<String>,
-}
 
 pub(super) fn frontend(
     section: &Section,

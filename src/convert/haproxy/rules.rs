@@ -1,7 +1,7 @@
 //! Rules of a frontend: `use_backend` → routes, `tcp-request` → who may connect. Must not know: addresses, TLS, servers.
 
 use super::acl::{Term, Test, condition};
-use super::front::Front;
+use super::half::Front;
 use super::lines::Words;
 use crate::convert::job::{Listener, Mode, Route, Said};
 use crate::convert::list::List;

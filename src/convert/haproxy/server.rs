@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::back::Checks;
+use super::checks::Checks;
 use super::globals::Globals;
 use super::lines::Words;
 use crate::convert::certificates::absolute;

@@ -1,9 +1,9 @@
 //! `upstream` of nginx → a backend. Must not know: who passes connections to it.
 
 use super::Reader;
+use super::address::address;
 use super::blocks::Directive;
-use crate::convert::job::{Backend, Said, Server};
-use crate::convert::place;
+use crate::convert::job::{Backend, Said};
 
 impl Reader<'_> {
     pub(super) fn upstream(&mut self, directive: &Directive, entries: &[Directive]) {
@@ -92,19 +92,4 @@ impl Reader<'_> {
             self.job.resolver = Some(Said::new(plain.into_iter().cloned().collect(), &entry.line));
         }
     }
-}
-
-/// `ADDRESS:PORT`, `unix:PATH`, or a name with `service=`.
-pub(super) fn address(text: &str, options: Option<&[String]>) -> Option<Server> {
-    let service = options.into_iter().flatten().find_map(|option| option.strip_prefix("service="));
-    let address = match (text.strip_prefix("unix:"), service) {
-        (Some(_), _) => text.to_owned(),
-        (None, Some(service)) if service.contains('.') => format!("srv:{service}.{text}"),
-        (None, Some(service)) => format!("srv:_{service}._tcp.{text}"),
-        (None, None) => {
-            let (host, port) = text.rsplit_once(':')?;
-            place::server(host, place::number(port)?)?
-        }
-    };
-    Some(Server { address, ..Server::default() })
 }
