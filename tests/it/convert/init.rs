@@ -45,3 +45,18 @@ fn without_a_terminal_what_is_missing_is_named() {
     assert!(message.contains("--backend") && message.contains("--certificate"), "{message}");
     assert!(!folder.path().join("tlsgate.toml").exists());
 }
+
+#[test]
+fn at_a_terminal_what_is_missing_is_asked_for() {
+    let pki = Pki::new();
+    pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
+    let file = pki.folder().join("tlsgate.toml");
+    let command = format!("'{PROGRAM}' init -o '{}'", file.display());
+    // `script` gives the command a terminal, and types what it is given.
+    let typed = b"tcp\n127.0.0.1:0\ncerts\n127.0.0.1:9\n";
+    let output = tool::run("script", &["-qec", &command, "/dev/null"], typed);
+    assert!(output.status.success(), "{}", tool::shown(&output));
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("certificates = [\"certs\"]"), "{text}");
+    drop(Proxy::start(pki.folder(), &text));
+}
