@@ -281,7 +281,7 @@ impl Reader<'_> {
             server.listener.certificates.push(said(path, line));
         }
         if let [_, second, ..] = &mut *server.listener.certificates {
-            let why = "nginx chooses among the certificates of one server by the kind of key alone; tlsgate first chooses by name, and by the kind of key among those with the name";
+            let why = "nginx chooses among the certificates of one server by the client's ciphers and schemes alone; tlsgate chooses by name first, and prefers ECDSA for clients that can use both";
             self.list.note(&second.line, "ssl_certificate", why);
             server.listener.certificates.iter_mut().for_each(|certificate| certificate.value.default = true);
         }

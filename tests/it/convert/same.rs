@@ -55,6 +55,11 @@ impl Scene {
     /// Writes the configuration, with the folder, the address and the backend's put in; runs the program, then tlsgate, and
     /// compares what clients get. Returns the list.
     fn compare(&self, program: &str, text: &str) -> String {
+        self.compare_for(CLIENTS, program, text)
+    }
+
+    /// The same for some of the clients.
+    fn compare_for(&self, clients: &[&[&str]], program: &str, text: &str) -> String {
         let folder = self.pki.folder();
         let text = text
             .replace("FOLDER", &folder.display().to_string())
@@ -66,7 +71,7 @@ impl Scene {
         fs::write(&file, text).unwrap();
         let theirs: Vec<Got> = {
             let _peer = Peer::start(program, &file, self.address);
-            CLIENTS.iter().map(|options| got(self.address, options)).collect()
+            clients.iter().map(|options| got(self.address, options)).collect()
         };
         assert!(theirs.iter().any(|got| !got[0].is_empty()), "{program} serves nobody");
         let output = Command::new(PROGRAM).arg("convert").arg(&file).output().unwrap();
@@ -75,8 +80,8 @@ impl Scene {
         let config = String::from_utf8(output.stdout).unwrap();
         let proxy = Proxy::start(folder, &config.replace(&self.address.to_string(), "127.0.0.1:0"));
         let listener = config.lines().find_map(|line| line.strip_prefix("name = \"")).unwrap().trim_end_matches('"');
-        let ours: Vec<Got> = CLIENTS.iter().map(|options| got(proxy.address(listener), options)).collect();
-        for ((options, theirs), ours) in CLIENTS.iter().zip(&theirs).zip(&ours) {
+        let ours: Vec<Got> = clients.iter().map(|options| got(proxy.address(listener), options)).collect();
+        for ((options, theirs), ours) in clients.iter().zip(&theirs).zip(&ours) {
             assert_eq!(theirs, ours, "{program}, {options:?}\n{config}\n{list}");
         }
         list
@@ -133,7 +138,12 @@ fn nginx_with_two_kinds_of_keys() {
     let text = format!(
         "{NGINX}stream {{ server {{ listen ADDRESS ssl; ssl_certificate FOLDER/pairs/a.crt; ssl_certificate_key FOLDER/pairs/a.key; ssl_certificate FOLDER/pairs/e.crt; ssl_certificate_key FOLDER/pairs/e.key; ssl_protocols TLSv1.2 TLSv1.3; proxy_pass BACKEND; }} }}\n"
     );
-    Scene::new().compare("nginx", &text);
+    // In TLS 1.2 the order of a client's ciphers decides about nginx's key; tlsgate prefers ECDSA, and the list says so.
+    let by_order = |options: &&&[&str]| options.iter().all(|option| !option.contains(":ECDHE-ECDSA"));
+    let clients: Vec<&[&str]> = CLIENTS.iter().filter(by_order).copied().collect();
+    assert_eq!(clients.len(), CLIENTS.len() - 1);
+    let list = Scene::new().compare_for(&clients, "nginx", &text);
+    assert!(list.contains("ssl_certificate"), "{list}");
 }
 
 #[test]
