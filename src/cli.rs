@@ -12,9 +12,11 @@ mod ca;
 mod cert;
 mod check;
 mod completion;
+mod convert;
 mod demo;
 mod explain;
 mod health;
+mod init;
 mod load;
 mod monitor;
 mod policy;
@@ -61,6 +63,15 @@ enum Verb {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         format: Output,
     },
+    /// Write a configuration, check it, and show the next command. Asks for what no option says.
+    Init {
+        #[command(flatten)]
+        // Boxed, since it is much larger than the other verbs' arguments.
+        what: Box<init::What>,
+    },
+    /// Convert a configuration of HAProxy, nginx, stunnel or hitch, and list what is not taken over. Exits with 3 if
+    /// something that matters is not.
+    Convert(#[command(flatten)] convert::What),
     /// Make a running tlsgate read everything again, and show what has changed or what is wrong.
     Reload {
         #[command(flatten)]
@@ -141,6 +152,8 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Run { config } => run::run(&config),
         Verb::Monitor => monitor::monitor(),
         Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
+        Verb::Init { what } => init::init(*what),
+        Verb::Convert(what) => convert::convert(what),
         Verb::Reload { target } => reload::reload(target),
         Verb::Health(question) => health::health(question),
         Verb::Acme { verb } => acme::acme(*verb),

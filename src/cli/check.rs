@@ -122,6 +122,17 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
     if report.ok { ExitCode::SUCCESS } else { FAILED.into() }
 }
 
+/// Everything that is wrong with the text of a configuration whose relative paths start from `folder`.
+pub(super) fn faults(text: &str, folder: &Path) -> Vec<ConfigError> {
+    let (text, folder) = (text.to_owned(), folder.to_owned());
+    let read = reading(move || {
+        let config = config::parse(&text, &folder)?;
+        let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now())?;
+        Ok(built.unusable)
+    });
+    read.unwrap_or_else(|errors| errors)
+}
+
 /// Warnings about chains that clients will refuse because a signature in them is not the issuer's.
 fn unverified(snapshot: &Snapshot) -> Vec<Warning> {
     // Verifying all signatures takes longer than loading the certificates. So a start and a reload only verify where the

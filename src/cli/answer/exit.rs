@@ -6,3 +6,5 @@ pub(in crate::cli) const FAILED: u8 = 1;
 pub(in crate::cli) const USAGE: u8 = 2;
 /// `shutdown_timeout` passed before every connection had ended.
 pub(in crate::cli) const CUT: u8 = 3;
+/// `convert` has not taken over something that matters.
+pub(in crate::cli) const PARTLY: u8 = 3;

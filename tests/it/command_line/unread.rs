@@ -11,7 +11,7 @@ use crate::support::proxy::PROGRAM;
 use crate::support::tool;
 
 /// The arguments, and the exit code if all output is read. The folder has `good.toml`, `bad.toml` and `certs`.
-const VERBS: [(&str, i32); 25] = [
+const VERBS: [(&str, i32); 27] = [
     ("check -c good.toml", 0),
     ("check -c good.toml --format json", 0),
     ("check -c bad.toml", 1),
@@ -37,10 +37,12 @@ const VERBS: [(&str, i32); 25] = [
     ("help check", 0),
     ("probe --help", 0),
     ("ca issue --help", 0),
+    ("init --help", 0),
+    ("convert --help", 0),
 ];
 
 /// Arguments that print on standard error alone, and the exit code.
-const COMPLAINTS: [(&str, i32); 11] = [
+const COMPLAINTS: [(&str, i32); 13] = [
     ("run -c bad.toml", 1),
     ("explain -c bad.toml", 1),
     ("explain -c good.toml --client netscape", 2),
@@ -52,6 +54,8 @@ const COMPLAINTS: [(&str, i32); 11] = [
     ("reload -c good.toml", 1),
     ("check", 2),
     ("nonsense", 2),
+    ("init --kind tcp", 2),
+    ("convert nowhere", 1),
 ];
 
 struct Folder {

@@ -1,0 +1,7 @@
+//! Configurations of HAProxy, nginx, stunnel and hitch: each runs with its own program, and converted with tlsgate, and
+//! clients get the same certificate, version and cipher from both, or the list says why not.
+
+mod init;
+mod listed;
+mod peers;
+mod same;
