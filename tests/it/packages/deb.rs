@@ -91,6 +91,8 @@ fn serves_as_installed(clean: &Host) {
     assert!(clean.is_active(), "{}", clean.log());
     assert_eq!(clean.machine.run(&["systemctl", "is-enabled", "tlsgate.service"]), "enabled");
     assert!(clean.first_page("/readyz").starts_with("HTTP/1.1 200"));
+    let page = clean.first_page("/");
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("<!DOCTYPE html>"), "{page}");
     let status = clean.first_page("/api/v1/status");
     assert!(status.starts_with("HTTP/1.1 200") && status.contains(env!("CARGO_PKG_VERSION")), "{status}");
     assert_eq!(clean.machine.run(&["tlsgate", "health", "-c", CONFIG]), "ready");

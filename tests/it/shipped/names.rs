@@ -124,6 +124,10 @@ fn documented() -> Vec<(String, String, Vec<String>)> {
         for (at, _) in text.match_indices("tlsgate_") {
             let rest = &text[at..];
             let (name, rest) = rest.split_at(rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap());
+            // A package's file has a version there.
+            if name.strip_prefix("tlsgate_").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+                continue;
+            }
             let within = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map_or("", |(within, _)| within);
             let labels = within.split(',').map(|label| label.split(['=', '!']).next().unwrap().trim().to_owned());
             let labels = labels.filter(|label| !label.is_empty()).collect();
