@@ -2,7 +2,7 @@
 //! not taken over, with the reason. Must not know: the command line, how files are read, how a configuration is
 //! validated.
 //!
-//! A peer's file reads its text into a [`job::Job`], which is neutral; [`toml`] writes that. What a file of a peer does not
+//! A peer's file reads its text into a [`job::Job`], which is neutral; `toml` writes that. What a file of a peer does not
 //! know goes to the list: nothing is dropped silently.
 
 use std::path::Path;

@@ -116,7 +116,7 @@ fn is_wide(words: &str) -> bool {
     let words: Vec<&str> = words.split('+').collect();
     let one = words.iter().any(|word| named(word).is_some());
     let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
-    !one && !(has(&narrow) && has(&forward))
+    !(one || has(&narrow) && has(&forward))
 }
 
 fn is_strong(name: &str) -> bool {

@@ -150,7 +150,7 @@ impl Front {
         if !ssl {
             return;
         }
-        if certificates.iter().all(|one| !one.value.default && !(one.value.key.is_none() && is_folder(&one.value.path)))
+        if certificates.iter().all(|one| !(one.value.default || one.value.key.is_none() && is_folder(&one.value.path)))
         {
             with_default(&mut certificates, false);
         }

@@ -208,7 +208,7 @@ impl Reader<'_> {
             server.listener.client_auth = self.client_auth(&server);
         }
         self.header(&mut server);
-        self.to_servers(&mut server, &target);
+        self.lead_to_servers(&mut server, &target);
         self.target(&target, &mut server, 0);
         self.placed(server);
     }
@@ -328,7 +328,7 @@ impl Reader<'_> {
     }
 
     /// TLS to the servers.
-    fn to_servers(&mut self, server: &mut Server, target: &Said<String>) {
+    fn lead_to_servers(&mut self, server: &mut Server, target: &Said<String>) {
         let Some(mut tls) = server.server_tls.take().filter(|tls| tls.line.number > 0) else { return };
         if !server.verified || tls.ca.is_none() {
             let why = "the servers' certificates are not verified (proxy_ssl_verify, proxy_ssl_trusted_certificate), which tlsgate does not do; write [backend.NAME.tls] with ca or pins";

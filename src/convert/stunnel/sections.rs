@@ -1,6 +1,6 @@
 //! The text of stunnel.conf → the options before the first service, and the services. Must not know: what options mean.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::convert::disk::Disk;
@@ -70,13 +70,7 @@ pub(super) fn read(text: &str, folder: &Path, disk: &dyn Disk, list: &mut List) 
 }
 
 /// The files of a folder, which stunnel reads as if they were written there; services in them follow those of the file.
-fn include(
-    folder: &PathBuf,
-    place: &Line,
-    disk: &dyn Disk,
-    texts: &mut Vec<(Option<Arc<str>>, String)>,
-    list: &mut List,
-) {
+fn include(folder: &Path, place: &Line, disk: &dyn Disk, texts: &mut Vec<(Option<Arc<str>>, String)>, list: &mut List) {
     let files = match disk.folder(folder) {
         Ok(files) => files,
         Err(why) => {
