@@ -53,6 +53,12 @@ impl Held {
         held
     }
 
+    /// Lets it go on. One that was still traced would stop for good at the next signal.
+    fn release(self) {
+        ptrace::detach(self.0, None).unwrap();
+        std::mem::forget(self);
+    }
+
     /// Whether the thread has ended, which is so only after this has seen it.
     pub(super) fn has_ended(&self) -> bool {
         matches!(
@@ -89,7 +95,7 @@ fn a_worker_that_hangs_ends_the_notifications_until_it_goes_on() {
     let line = proxy.log_line("listener \"main\" on worker 1");
     assert!(line.contains("no progress: the service manager is not notified"), "{line}");
     assert!(is_silent(&manager));
-    drop(held);
+    held.release();
     manager.until("WATCHDOG=1");
     // A process that was stopped as a whole goes on as well.
     proxy.signal("STOP");
