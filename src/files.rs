@@ -1,4 +1,4 @@
-//! Reads regular files of bounded size. Must not know: what they contain.
+//! Reads regular files of bounded size, and lists folders. Must not know: what they contain.
 //!
 //! Whatever is at a path, reading it ends. Otherwise a FIFO without a writer, a device or an endless file would block
 //! the reader forever.

@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -54,7 +54,7 @@ pub fn list(folder: &Path) -> io::Result<Vec<Entry>> {
         let kind = match entry.file_type() {
             // Some file systems do not say it here.
             FileType::Unknown => match fs::symlink_metadata(&path) {
-                Ok(is) => FileType::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&is)),
+                Ok(is) => FileType::from_raw_mode(is.mode()),
                 // It was removed after the folder was listed.
                 Err(_) => continue,
             },

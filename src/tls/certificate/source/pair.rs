@@ -38,13 +38,13 @@ impl Pair {
 
 impl Kind for Pair {
     fn load(&self, loading: &mut Loading<'_>) -> Result<Loaded, StoreError> {
-        let Self { cert, key, chain, names, default, passphrase } = self;
+        let Self { cert, key, chain, names, default, passphrase: _ } = self;
         let origin = Origin {
             cert: cert.clone(),
             key: Some(key.clone()),
             chain: chain.clone(),
             names: names.clone(),
-            passphrase: passphrase.clone(),
+            passphrase: self.secret().cloned(),
         };
         let kept = loading.current(&origin)?;
         let mut item = loading.keep(origin, kept, true);

@@ -133,8 +133,7 @@ fn in_token(
     key: &InToken,
     certificates: Vec<CertificateDer<'static>>,
 ) -> Result<Certificate, CertificateError> {
-    let pin = key.uri.pin.as_ref().or(origin.passphrase.as_ref());
-    let place = token::Place::of(&key.uri, pin.cloned()).map_err(CertificateError::Token)?;
+    let place = token::Place::of(&key.uri, origin.passphrase.clone()).map_err(CertificateError::Token)?;
     Certificate::build_in_token(&origin.cert.display().to_string(), certificates, place, origin.names.clone())
 }
 
