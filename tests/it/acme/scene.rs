@@ -192,6 +192,16 @@ impl Scene {
         self.issued(label)
     }
 
+    /// Waits until nothing is being ordered: who asks for a renewal before gets what comes of the order that is under way, and
+    /// a certificate is served a little before its order ends.
+    fn settled(&self) {
+        eventually("orders end", || {
+            let listed = self.door().get("/api/v1/acme").json();
+            let mut states = listed["certificates"].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap());
+            states.all(|state| !["pending", "renewing"].contains(&state)).then_some(())
+        });
+    }
+
     /// Renews everything now. It has to work.
     pub(crate) fn renew(&self) {
         let output = self.run(&["acme", "renew", "--all"]);
@@ -200,6 +210,7 @@ impl Scene {
 
     /// A renewal that fails: what is printed has these words, and so have list and log. The old certificate of `a` stays.
     pub(crate) fn fails(&self, what: &str, words: &[&str], old: &Served) {
+        self.settled();
         let output = self.run(&["acme", "renew", "--all"]);
         let shown = tool::shown(&output);
         assert!(!output.status.success(), "{what}: {shown}");
