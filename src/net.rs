@@ -5,6 +5,7 @@ pub mod address;
 pub mod buffer;
 pub mod close;
 pub mod endpoint;
+mod idle;
 pub mod listen;
 pub mod pipe;
 pub mod proxy_protocol;

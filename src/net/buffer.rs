@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::net::idle::Idle;
+
 /// How large a buffer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Size {
@@ -37,7 +39,7 @@ impl Buffer {
 
     /// A buffer from the pool, or a new one. It still contains the bytes of its last user.
     pub fn take(size: Size) -> Self {
-        let pooled = POOLS.with_borrow_mut(|pools| pools[size as usize].pop());
+        let pooled = POOLS.with_borrow_mut(|pools| pools[size as usize].take());
         // `vec![0; …]` asks for zeroed pages, which the kernel provides only when they are touched.
         Self(pooled.unwrap_or_else(|| made(vec![0; Self::bytes(size)])))
     }
@@ -108,10 +110,7 @@ fn pool(buffer: Box<[u8]>, size: Size) -> Option<Box<[u8]>> {
     // It fails only while the thread ends; then the memory is freed.
     let _ = POOLS.try_with(|pools| {
         let Ok(mut pools) = pools.try_borrow_mut() else { return };
-        let pool = &mut pools[size as usize];
-        if pool.len() < KEPT[size as usize] {
-            pool.extend(buffer.take());
-        }
+        buffer = buffer.take().and_then(|buffer| pools[size as usize].keep(buffer, KEPT[size as usize]));
     });
     buffer
 }
@@ -133,9 +132,17 @@ pub fn permit(large: usize, small: usize) {
 
 /// Frees the idle buffers of this thread.
 pub fn free_idle() {
-    let idle = POOLS.take();
-    let bytes = idle.iter().flatten().map(|buffer| buffer.len()).sum::<usize>();
-    MADE.fetch_sub(bytes, Ordering::Relaxed);
+    free(Idle::clear);
+}
+
+/// Frees those that were idle all the time since this was called before.
+pub fn free_unused() {
+    free(Idle::trim);
+}
+
+fn free(which: impl Fn(&mut Idle<Box<[u8]>>) -> Vec<Box<[u8]>>) {
+    let freed: Vec<_> = POOLS.with_borrow_mut(|pools| pools.iter_mut().flat_map(which).collect());
+    MADE.fetch_sub(freed.iter().map(|buffer| buffer.len()).sum(), Ordering::Relaxed);
 }
 
 impl Deref for Buffer {
@@ -153,8 +160,8 @@ impl DerefMut for Buffer {
 }
 
 thread_local! {
-    static POOLS: RefCell<[Vec<Box<[u8]>>; 4]> =
-        const { RefCell::new([Vec::new(), Vec::new(), Vec::new(), Vec::new()]) };
+    static POOLS: RefCell<[Idle<Box<[u8]>>; 4]> =
+        const { RefCell::new([Idle::new(), Idle::new(), Idle::new(), Idle::new()]) };
 }
 
 /// The bytes of all buffers, idle or in use. Changes only where one is allocated or freed.
@@ -164,8 +171,8 @@ static LARGE_UNTIL: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// The same for a small one.
 static SMALL_UNTIL: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// How many idle buffers a thread keeps of each size: at most 7 MiB. More are in use only while many connections wait
-/// for slow peers, and those are freed afterwards.
+/// How many idle buffers a thread keeps of each size: at most 7 MiB, as long as they are needed from time to time. More are
+/// in use only while many connections wait for slow peers, and those are freed afterwards.
 const KEPT: [usize; 4] = [16, 64, 12, 16];
 
 #[cfg(test)]
@@ -197,6 +204,19 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_peak_has_needed_is_freed() {
+        free_idle();
+        drop([Size::Large; 5].map(Buffer::take));
+        free_unused();
+        drop([Size::Large; 2].map(Buffer::take));
+        free_unused();
+        let idle = || POOLS.with_borrow(|pools| pools[Size::Large as usize].len());
+        assert_eq!(idle(), 2);
+        free_unused();
+        assert_eq!(idle(), 0);
+    }
+
+    #[test]
     fn where_memory_is_short_buffers_are_smaller() {
         let [small, large] = [Size::Small, Size::Large].map(Buffer::bytes);
         let rows = [
@@ -218,9 +238,9 @@ mod tests {
         let waiting = Buffer::of(b"some bytes");
         assert_eq!(&*waiting, b"some bytes");
         drop(waiting);
-        POOLS.with_borrow(|pools| assert!(pools.iter().all(Vec::is_empty)));
+        POOLS.with_borrow(|pools| assert!(pools.iter().all(|pool| pool.len() == 0)));
         drop(Buffer::take(Size::Small));
         free_idle();
-        POOLS.with_borrow(|pools| assert!(pools.iter().all(Vec::is_empty)));
+        POOLS.with_borrow(|pools| assert!(pools.iter().all(|pool| pool.len() == 0)));
     }
 }

@@ -11,6 +11,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice};
 use tokio::io::Interest;
 
+use crate::net::idle::Idle;
 use crate::net::stream::Stream;
 
 /// A pipe from this thread's pool. When it is dropped, it returns there if it is empty; otherwise it is closed.
@@ -125,7 +126,7 @@ pub fn cannot_splice(error: &io::Error) -> bool {
 
 /// The pipes of one thread.
 struct Pool {
-    idle: Vec<Ends>,
+    idle: Idle<Ends>,
     /// How many pipes exist, idle or in use.
     made: usize,
     /// For this many requests no pipe is created, since the last attempt failed.
@@ -137,7 +138,7 @@ impl Pool {
         if PAUSED.load(Ordering::Relaxed) {
             return None;
         }
-        if let Some(ends) = self.idle.pop() {
+        if let Some(ends) = self.idle.take() {
             return Some(ends);
         }
         if self.made >= MOST.load(Ordering::Relaxed) {
@@ -156,11 +157,9 @@ impl Pool {
     }
 
     fn give_back(&mut self, ends: Ends, empty: bool) {
-        if empty && self.idle.len() < KEPT && !PAUSED.load(Ordering::Relaxed) {
-            self.idle.push(ends);
-        } else {
-            self.made = self.made.saturating_sub(1);
-        }
+        let keep = empty && !PAUSED.load(Ordering::Relaxed);
+        let closed = if keep { self.idle.keep(ends, KEPT) } else { Some(ends) };
+        self.made = self.made.saturating_sub(closed.iter().len());
     }
 }
 
@@ -173,7 +172,7 @@ fn make() -> Option<Ends> {
 }
 
 thread_local! {
-    static POOL: RefCell<Pool> = const { RefCell::new(Pool { idle: Vec::new(), made: 0, pause: 0 }) };
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { idle: Idle::new(), made: 0, pause: 0 }) };
 }
 
 const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
@@ -194,10 +193,21 @@ static PAUSED: AtomicBool = AtomicBool::new(false);
 
 /// Closes the idle pipes of this thread.
 pub fn free_idle() {
-    POOL.with_borrow_mut(|pool| {
-        pool.made = pool.made.saturating_sub(pool.idle.len());
-        pool.idle = Vec::new();
+    close(Idle::clear);
+}
+
+/// Closes those that were idle all the time since this was called before.
+pub fn free_unused() {
+    close(Idle::trim);
+}
+
+fn close(which: impl Fn(&mut Idle<Ends>) -> Vec<Ends>) {
+    let closed = POOL.with_borrow_mut(|pool| {
+        let closed = which(&mut pool.idle);
+        pool.made = pool.made.saturating_sub(closed.len());
+        closed
     });
+    drop(closed);
 }
 
 /// How many pipes a thread has at most, if descriptors are not scarce. A connection that gets none copies.
@@ -237,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_peak_has_needed_is_closed() {
+        drop([(); 3].map(|()| Pipe::take().unwrap()));
+        free_unused();
+        drop(Pipe::take());
+        free_unused();
+        assert_eq!(POOL.with_borrow(|pool| (pool.idle.len(), pool.made)), (1, 1));
+        free_unused();
+        assert_eq!(POOL.with_borrow(|pool| (pool.idle.len(), pool.made)), (0, 0));
+    }
+
+    #[test]
     fn a_pipe_with_bytes_in_it_is_closed() {
         let mut pipe = Pipe::take().unwrap();
         rustix::io::write(&pipe.ends().unwrap().into, b"left").unwrap();
@@ -258,7 +279,7 @@ mod tests {
 
     #[test]
     fn where_the_kernel_gives_none_it_is_asked_again_only_later() {
-        let mut pool = Pool { idle: Vec::new(), made: 0, pause: 2 };
+        let mut pool = Pool { idle: Idle::new(), made: 0, pause: 2 };
         assert!(pool.take().is_none() && pool.take().is_none());
         assert!(pool.take().is_some());
     }

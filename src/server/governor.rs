@@ -37,8 +37,9 @@ impl Governor {
         let (orders, coming) = mpsc::channel();
         let now = Instant::now();
         let meter = Meter::new(None);
+        let reports = Reports::default();
         let mut watch =
-            Watch { pressure, current, workers, meter, reports: Reports::default(), due: now, running: now, shed: now };
+            Watch { pressure, current, workers, meter, reports, due: now, running: now, shed: now, freed: now };
         watch.follow(setting);
         watch.look();
         let thread = thread::Builder::new().name("pressure".into()).spawn(move || watch.run(&coming))?;
@@ -79,6 +80,8 @@ struct Watch {
     running: Instant,
     /// When connections were last asked to give way.
     shed: Instant,
+    /// When the workers last freed what they had not used.
+    freed: Instant,
 }
 
 impl Watch {
@@ -125,6 +128,13 @@ impl Watch {
         if now.saturating_duration_since(self.due) >= LATE {
             self.running = now;
         }
+        if now.saturating_duration_since(self.freed) >= UNUSED {
+            self.freed = now;
+            self.on_each_worker(|| {
+                buffer::free_unused();
+                pipe::free_unused();
+            });
+        }
         let Some(bound) = self.pressure.bound() else {
             self.pressure.measured(self.meter.read().bytes);
             buffer::permit(usize::MAX, usize::MAX);
@@ -147,7 +157,10 @@ impl Watch {
         }
         pipe::pause(level >= Level::Tight);
         if level > before {
-            self.free_idle();
+            self.on_each_worker(|| {
+                buffer::free_idle();
+                pipe::free_idle();
+            });
         }
         if level >= Level::Tight {
             self.pressure.stalled.shrink(MOST_SHRUNK);
@@ -159,13 +172,10 @@ impl Watch {
         self.report(level, &bound, used.bytes, now);
     }
 
-    /// Frees what every worker keeps for later.
-    fn free_idle(&self) {
+    /// Frees, on every worker, something of what it keeps for later.
+    fn on_each_worker(&self, free: fn()) {
         for worker in &self.workers {
-            worker.spawn(async {
-                buffer::free_idle();
-                pipe::free_idle();
-            });
+            worker.spawn(async move { free() });
         }
     }
 
@@ -208,6 +218,9 @@ impl Watch {
 const OFTEN: Duration = Duration::from_millis(50);
 /// And where it is far from that.
 const SELDOM: Duration = Duration::from_millis(200);
+
+/// What a worker has kept for so long without using it is freed: a peak does not cost memory and descriptors for ever.
+const UNUSED: Duration = Duration::from_secs(10);
 
 /// How much later than planned no look is while the process runs.
 const LATE: Duration = Duration::from_secs(1);
