@@ -99,6 +99,9 @@ impl Help {
                 }
             } else if verb.below.iter().any(|known| known == word) {
                 path.push(word.to_owned());
+            } else if word.contains('|') && word.split('|').all(|word| verb.below.iter().any(|known| known == word)) {
+                // Several verbs in one, which have options of their own.
+                return None;
             } else if !verb.below.is_empty() && word.starts_with(|first: char| first.is_ascii_lowercase()) {
                 return Some(format!("no verb {word} (expected one of {})", verb.below.join(" ")));
             }

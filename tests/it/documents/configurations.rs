@@ -1,6 +1,10 @@
 //! Every configuration in the documents is one that `tlsgate check` knows: whole, or a part of which only the rest is missing.
 
-use super::blocks;
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use super::{ROOT, blocks};
 use crate::support::check::check;
 
 #[test]
@@ -35,6 +39,26 @@ fn a_wrong_key_or_value_in_a_part_is_noticed() {
         let errors = check(folder.path(), &completed(text)).errors;
         assert!(errors.iter().any(|error| !is_of_a_part(error)), "{text}: {errors:?}");
     }
+}
+
+#[test]
+fn every_key_that_stands_for_a_word_of_another_proxy_exists() {
+    let [page, reference] = ["docs/coming-from.md", "config/reference.toml"]
+        .map(|file| fs::read_to_string(Path::new(ROOT).join(file)).unwrap());
+    let known: HashSet<&str> = reference.split(|c: char| !c.is_ascii_lowercase() && c != '_').collect();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    // The second column.
+    for cell in page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1)) {
+        for code in cell.split('`').skip(1).step_by(2) {
+            let key = code.split([' ', '=']).next().unwrap_or(code);
+            if key != "tlsgate" && key.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+                seen += 1;
+                wrong.extend((!known.contains(key)).then_some(key));
+            }
+        }
+    }
+    assert!(seen > 60, "only {seen} keys seen");
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 /// With the head of the table that the text is a part of.

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -86,7 +87,7 @@ impl Scene {
             let line = if line.starts_with("listen = ") { "listen = \"127.0.0.1:0\"" } else { line };
             config += &format!("{line}\n");
         }
-        let proxy = Proxy::start(&self.folder, &self.here(&config));
+        let proxy = self.start(&self.here(&config), listeners.len());
         for (listener, written) in listeners {
             let here = proxy.address(listener).port();
             for host in ["127.0.0.1", "localhost"] {
@@ -99,6 +100,18 @@ impl Scene {
             }
         }
         self.proxies.push(proxy);
+    }
+
+    /// In a file that no other has, since each watches its own.
+    fn start(&self, config: &str, listeners: usize) -> Proxy {
+        if self.proxies.is_empty() {
+            return Proxy::start(&self.folder, config);
+        }
+        let file = self.folder.join(format!("tlsgate-{}.toml", self.proxies.len()));
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["run", "-c"]).arg(&file).current_dir(&self.folder).stdin(Stdio::null());
+        Proxy::spawn(command, listeners).unwrap_or_else(|log| panic!("tlsgate did not start:\n{log}"))
     }
 
     /// Waits for an access-log record of the configuration that was served last.
