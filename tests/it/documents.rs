@@ -9,6 +9,7 @@ pub(crate) mod blocks;
 mod book;
 mod commands;
 mod configurations;
+mod figures;
 mod not_run;
 mod runs;
 mod scene;
