@@ -11,7 +11,7 @@ use crate::support::proxy::PROGRAM;
 use crate::support::tool::{self, shown};
 
 mod acme;
-mod document;
+pub(crate) mod document;
 mod folder;
 mod issued;
 mod keys;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use crate::documents::blocks;
 use crate::routes::{answers_once, s_client};
 use crate::support::nginx::Nginx;
 use crate::support::procfs::eventually;
@@ -15,12 +16,7 @@ use crate::support::tool::{self, shown};
 
 /// The blocks of the document: their language and text.
 pub(super) fn blocks() -> Vec<(String, String)> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/private-ca.md");
-    let text = fs::read_to_string(path).unwrap();
-    let parts: Vec<&str> = text.split("\n```").collect();
-    assert_eq!(parts.len() % 2, 1, "a block has no end");
-    let block = |part: &&str| part.split_once('\n').map(|(language, text)| (language.to_owned(), text.to_owned()));
-    parts.iter().skip(1).step_by(2).map(block).collect::<Option<_>>().unwrap()
+    blocks::of("docs/private-ca.md").into_iter().map(|block| (block.language, block.text)).collect()
 }
 
 /// Where the document's addresses are in the test.
@@ -73,7 +69,7 @@ impl Scene {
 }
 
 #[test]
-fn every_command_of_the_document_does_what_the_document_says() {
+pub(crate) fn every_command_of_the_document_does_what_the_document_says() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("bin")).unwrap();
     symlink(Path::new(PROGRAM), folder.path().join("bin/tlsgate")).unwrap();

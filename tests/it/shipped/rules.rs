@@ -53,7 +53,7 @@ fn each_alert_says_how_bad_it_is_and_what_has_happened() {
 #[test]
 fn the_command_in_the_document_makes_an_object_of_them() {
     let document = text("docs/containers.md");
-    let (_, command) = document.split_once("```sh\n{ printf").unwrap();
+    let (_, command) = document.split_once("```sh,norun\n{ printf").unwrap();
     let (command, _) = command.split_once(" | kubectl apply -f -\n```").unwrap();
     let script = format!("cd \"$1\" && {{ printf{command}");
     let output = tool::run("sh", &["-c", &script, "sh", path("").to_str().unwrap()], b"");
