@@ -11,6 +11,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+use socket2::{SockAddr, SockRef};
 use zeroize::Zeroizing;
 
 use crate::monitor::message::LONGEST;
@@ -26,6 +27,17 @@ pub(super) struct Packet {
 /// Two ends. SEQPACKET keeps packets apart, and each end sees when the other one is closed.
 pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Whether this is an end of such a pair. A packet that is sent to a socket with a name, or into a file, could reach somebody
+/// who trusts its sender.
+pub(super) fn is_end_of_pair(end: &OwnedFd) -> bool {
+    let end = SockRef::from(end);
+    let is_unnamed = |name: SockAddr| name.is_unix() && name.is_unnamed();
+    end.r#type().is_ok_and(|kind| kind == socket2::Type::SEQPACKET)
+        && end.local_addr().is_ok_and(is_unnamed)
+        // The other end may be closed already: then nobody gets what is sent. What merely listens has none at all.
+        && end.peer_addr().is_ok_and(is_unnamed)
 }
 
 /// Sends one packet. Where the other end is gone, the error is `BrokenPipe`.
@@ -109,6 +121,39 @@ mod tests {
         drop(here);
         assert!(receive_until(&there, Instant::now()).unwrap().is_none());
         assert_eq!(send(&there, b"x", &[], SendFlags::empty()).unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn only_an_end_of_a_pair_is_taken_for_one() {
+        use rustix::net::SocketAddrUnix;
+        use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+        let (here, there) = pair().unwrap();
+        assert!(is_end_of_pair(&here));
+        drop(there);
+        assert!(is_end_of_pair(&here), "the other end is closed");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other");
+        let named = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+        rustix::net::bind(&named, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&named, 1).unwrap();
+        let connected = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+        rustix::net::connect(&connected, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        let accepted = rustix::net::accept(&named).unwrap();
+        let stream = UnixListener::bind(folder.path().join("stream")).unwrap();
+        let others: [(&str, OwnedFd); 8] = [
+            ("one that listens", named),
+            ("one that is connected to a named one", connected),
+            ("one that was accepted there", accepted),
+            ("a stream", UnixStream::pair().unwrap().0.into()),
+            ("one that listens for streams", stream.into()),
+            ("datagrams", UnixDatagram::pair().unwrap().0.into()),
+            ("a TCP socket", std::net::TcpListener::bind("127.0.0.1:0").unwrap().into()),
+            ("a file", tempfile::tempfile().unwrap().into()),
+        ];
+        for (what, other) in others {
+            assert!(!is_end_of_pair(&other), "{what}");
+        }
     }
 
     #[test]

@@ -55,6 +55,9 @@ async fn serve_all(look_up: LookUp) -> io::Result<()> {
         let Some(reply) = descriptors.next() else {
             return Err(misfit("a request without a descriptor for its answer"));
         };
+        if !channel::is_end_of_pair(&reply) {
+            return Err(misfit("a descriptor for an answer that is no end of a pair of sockets"));
+        }
         if matches!(request, Request::Remove { .. }) && successor.available_permits() == 0 {
             refuse(&reply, "a successor may listen there".to_owned());
             continue;

@@ -120,7 +120,7 @@ async fn run_program(grants: &Grants, reply: OwnedFd, path: &Path, arguments: &[
 
 /// Starts a successor, and waits until it has ended, so that it leaves no zombie.
 async fn start_successor(grants: &Grants, reply: OwnedFd, channel: OwnedFd) {
-    if let Err(reason) = grants.successor().and_then(|()| is_socket(&channel)) {
+    if let Err(reason) = grants.successor().and_then(|()| of_pair(&channel)) {
         report(&reason);
         return refuse(&reply, reason);
     }
@@ -153,12 +153,9 @@ async fn start_successor(grants: &Grants, reply: OwnedFd, channel: OwnedFd) {
 }
 
 /// A successor whose configuration is standard input would read the text of whoever asks for it.
-fn is_socket(channel: &OwnedFd) -> Result<(), String> {
-    let kind = rustix::fs::fstat(channel).map(|is| rustix::fs::FileType::from_raw_mode(is.st_mode));
-    match kind {
-        Ok(rustix::fs::FileType::Socket) => Ok(()),
-        _ => Err("a successor needs a socket as its standard input".to_owned()),
-    }
+fn of_pair(channel: &OwnedFd) -> Result<(), String> {
+    let wrong = || "a successor needs an end of a pair of sockets as its standard input".to_owned();
+    channel::is_end_of_pair(channel).then_some(()).ok_or_else(wrong)
 }
 
 /// Waits for a packet, or for the end of whoever waits for the answer. True for a packet.

@@ -12,7 +12,7 @@ use rustix::process::{getegid, geteuid};
 use tlsgate::monitor::{Allowed, Ids, Monitor};
 use tlsgate::net::listen::FileId;
 
-use super::{Scene, addresses, at};
+use super::{Scene, addresses, at, pair};
 use crate::support::procfs::eventually;
 use crate::support::proxy::PROGRAM;
 
@@ -94,10 +94,10 @@ fn while_a_successor_runs_no_file_is_removed() {
         Monitor::start_program(Path::new(PROGRAM), arguments, addresses(&[&address]), Some(&config), None, "- - auto")
             .unwrap();
     let file = monitor.bind(&at(&address), 0o600).unwrap().file.unwrap();
-    let (_ours, theirs) = UnixStream::pair().unwrap();
-    let successor = monitor.start_successor(theirs.into()).unwrap();
-    let (_, another) = UnixStream::pair().unwrap();
-    assert!(monitor.start_successor(another.into()).unwrap_err().to_string().contains("runs already"));
+    let (_ours, theirs) = pair();
+    let successor = monitor.start_successor(theirs).unwrap();
+    let (_, another) = pair();
+    assert!(monitor.start_successor(another).unwrap_err().to_string().contains("runs already"));
     assert!(monitor.remove(&at(&address), file).unwrap_err().to_string().contains("successor"));
     assert!(path.exists());
     successor.kill().unwrap();

@@ -1,8 +1,8 @@
 //! What the monitor refuses, whoever asks for it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -67,11 +67,11 @@ fn a_configuration_from_a_pipe_is_not_read_again() {
 }
 
 #[test]
-fn a_successor_gets_nothing_to_read_but_a_socket() {
+fn a_successor_gets_nothing_to_read_but_a_channel() {
     let scene = Scene::new(&["127.0.0.1:0"], Allowed::default());
     let file = tempfile::tempfile().unwrap();
     let error = scene.monitor.start_successor(file.into()).unwrap_err().to_string();
-    assert!(error.contains("needs a socket"), "{error}");
+    assert!(error.contains("pair of sockets"), "{error}");
 }
 
 #[test]
@@ -109,6 +109,23 @@ fn whoever_sends_something_else_ends_it() {
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert!(status.code() == Some(1) && said.contains("received"), "case {index}: {status}: {said}");
     }
+}
+
+/// An answer comes from a process with more rights than the one that asks: it is sent to nobody else.
+#[test]
+fn an_answer_goes_only_to_the_end_of_a_pair() {
+    let known = Request::Start { items: vec![Item::Address(at("127.0.0.1:0"))], last: true };
+    let bind = Request::Bind { address: at("127.0.0.1:0"), mode: 0 };
+    let folder = tempfile::tempdir().unwrap();
+    let other = UnixDatagram::bind(folder.path().join("other")).unwrap();
+    let connected = UnixDatagram::unbound().unwrap();
+    connected.connect(folder.path().join("other")).unwrap();
+    let (mut child, channel) = bare();
+    send(&channel, &known.encode(), None);
+    send(&channel, &bind.encode(), Some(connected.into()));
+    eventually("it ends", || child.try_wait().unwrap());
+    other.set_nonblocking(true).unwrap();
+    assert_eq!(other.recv(&mut [0; 9]).unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 #[test]

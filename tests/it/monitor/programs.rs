@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::geteuid;
 use tlsgate::monitor::{Allowed, Ids};
 
-use super::{Scene, children, is_running, script};
+use super::{Scene, children, is_running, pair, script};
 use crate::support::PATIENCE;
 use crate::support::bind::wait;
 use crate::support::procfs::eventually;
@@ -117,8 +117,8 @@ fn written(path: &Path) -> String {
 fn a_successor_is_started_and_its_end_is_reported() {
     let scene = Scene::new(&["127.0.0.1:0"], Allowed::default());
     for _ in 0..3 {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let successor = scene.monitor.start_successor(theirs.into()).unwrap();
+        let (ours, theirs) = pair();
+        let successor = scene.monitor.start_successor(theirs).unwrap();
         drop(ours);
         // `tlsgate version`
         assert_eq!(successor.wait().unwrap().code(), Some(0));
