@@ -1,7 +1,7 @@
 //! The listeners, as a table. Must not know: how they are served.
 
-use crate::admin::page::html::{Element, Html, el};
-use crate::admin::page::parts::{Tone, badge, faint, lines, nothing, paged, section, table};
+use crate::admin::page::html::{Element, Html, classed, el};
+use crate::admin::page::parts::{Tone, badge, faint, labels, lines, nothing, paged, section, table, texts};
 use crate::admin::page::state::{State, Viewer};
 use crate::admin::page::step::Step;
 use crate::admin::page::text::{count, number, short};
@@ -30,9 +30,12 @@ fn fits(settings: &Settings, wanted: &Wanted) -> bool {
     let routes = settings.routes.iter();
     let names =
         routes.clone().flat_map(|route| &route.matching.names).map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let labels: Vec<String> =
+        texts(&settings.labels).chain(routes.clone().flat_map(|route| texts(&route.labels))).collect();
     let own = [&*settings.name, &*settings.policy.name, &*listens, &*names];
+    let own = own.into_iter().chain(labels.iter().map(String::as_str));
     let backends = settings.backend.iter().chain(routes.clone().filter_map(|route| route.backend.as_ref()));
-    wanted.fits(own.into_iter().chain(backends.map(|backend| &*backend.name)).chain(routes.map(|route| &*route.name)))
+    wanted.fits(own.chain(backends.map(|backend| &*backend.name)).chain(routes.map(|route| &*route.name)))
 }
 
 fn row(state: &State<'_>, settings: &Settings, listener: &Listener, viewer: &Viewer) -> Vec<Html> {
@@ -49,18 +52,18 @@ fn row(state: &State<'_>, settings: &Settings, listener: &Listener, viewer: &Vie
     let blocked = (blocked > 0).then(|| badge(Tone::Doubtful, format!("{} blocked", count(blocked, "client"))));
     let open = el("span").text(number(active as u64)).add(faint(format!(" of {}", number(most as u64))));
     vec![
-        Html::text(&settings.name),
+        [Html::text(&settings.name)].into_iter().chain(labels(&settings.labels).map(Html::from)).collect(),
         [badge(tone, words)].into_iter().chain(blocked).collect(),
         lines(addresses),
-        lines(ways(settings)),
+        ways(settings),
         Html::text(&settings.policy.name),
         certificates(settings, listener, viewer),
         open.into(),
     ]
 }
 
-/// Its own way, and its routes.
-fn ways(settings: &Settings) -> Vec<String> {
+/// Its own way, and its routes with their labels.
+fn ways(settings: &Settings) -> Html {
     let to = |mode: &str, backend: Option<&str>| match backend {
         Some(backend) => format!("{backend} ({mode})"),
         None => mode.to_owned(),
@@ -68,11 +71,12 @@ fn ways(settings: &Settings) -> Vec<String> {
     let own = to(settings.mode.word(), settings.backend.as_ref().map(|backend| &*backend.name));
     let routes = settings.routes.iter().take(SHOWN).map(|route| {
         let backend = route.backend.as_ref().map(|backend| &*backend.name);
-        format!("route {}: {}", short(&route.name, LONGEST), to(route.mode.word(), backend))
+        let text = format!("route {}: {}", short(&route.name, LONGEST), to(route.mode.word(), backend));
+        classed("span", "line").text(text).all(labels(&route.labels))
     });
     let more = settings.routes.len().saturating_sub(SHOWN);
-    let more = (more > 0).then(|| format!("and {} more", count(more, "route")));
-    [own].into_iter().chain(routes).chain(more).collect()
+    let more = (more > 0).then(|| classed("span", "line").text(format!("and {} more", count(more, "route"))));
+    [classed("span", "line").text(own)].into_iter().chain(routes).chain(more).collect()
 }
 
 fn certificates(settings: &Settings, listener: &Listener, viewer: &Viewer) -> Html {
