@@ -171,7 +171,8 @@ impl<'t> Table<'t> {
         let place = |offset| self.faults.position(offset);
         let all = entries.iter().map(|(name, value)| Entry {
             name: Located { value: name.get_ref().to_string(), at: place(name.span().start), path: path.clone() },
-            value: self.read(value, format!("{path}: {}", name.get_ref())),
+            // In quotes: a name of the operator's can have any character.
+            value: self.read(value, format!("{path}: {:?}", name.get_ref())),
         });
         Some(Located { value: all.collect(), at: place(value.span().start), path: path.clone() })
     }

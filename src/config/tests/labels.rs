@@ -48,11 +48,11 @@ fn every_fault_of_a_label_has_its_place() {
     let cases = [
         ("3", "line 3, column 10: listener \"l\": labels: found 3, expected a table".to_owned()),
         ("[\"a\"]", "listener \"l\": labels: found a list, expected a table".to_owned()),
-        ("{ a = 1 }", format!("line 3, column 16: listener \"l\": labels: a: found 1, {value}")),
-        ("{ a = \"\" }", format!("line 3, column 16: listener \"l\": labels: a: found \"\", {value}")),
-        ("{ a = \"x\\ny\" }", format!("listener \"l\": labels: a: found \"x\\ny\", {value}")),
-        ("{ a = \"\\u0085\" }", format!("listener \"l\": labels: a: found \"\\u{{85}}\", {value}")),
-        (&too_long, format!("listener \"l\": labels: a: found {long:?}, {value}")),
+        ("{ a = 1 }", format!("line 3, column 16: listener \"l\": labels: \"a\": found 1, {value}")),
+        ("{ a = \"\" }", format!("line 3, column 16: listener \"l\": labels: \"a\": found \"\", {value}")),
+        ("{ a = \"x\\ny\" }", format!("listener \"l\": labels: \"a\": found \"x\\ny\", {value}")),
+        ("{ a = \"\\u0085\" }", format!("listener \"l\": labels: \"a\": found \"\\u{{85}}\", {value}")),
+        (&too_long, format!("listener \"l\": labels: \"a\": found {long:?}, {value}")),
         (&long_name, letters.to_owned()),
         ("{ 9a = \"x\" }", format!("line 3, column 12: listener \"l\": labels: found the name \"9a\", {letters}")),
         ("{ \"\" = \"x\" }", format!("labels: found the name \"\", {letters}")),
@@ -69,10 +69,13 @@ fn every_fault_of_a_label_has_its_place() {
         assert_eq!(errors.len(), 1, "{written}: {errors:#?}");
         assert!(errors[0].contains(&expected), "{written}\nwanted: {expected}\ngot: {}", errors[0]);
     }
+    // A name that is wrong stays on one line in the error about its value.
+    let both = errors(&labelled("{ \"x\\ny\" = 1 }", "{}", "{}"));
+    assert!(both.len() == 2 && both.iter().all(|error| error.contains("\"x\\ny\"")), "{both:#?}");
     let all = errors(&labelled("{ listener = \"\" }", "{ backend = \"x\" }", &many(17)));
     let expected = [
         "line 3, column 12: listener \"l\": labels: found the name \"listener\"",
-        "line 3, column 23: listener \"l\": labels: listener: found \"\"",
+        "line 3, column 23: listener \"l\": labels: \"listener\": found \"\"",
         "line 9, column 12: listener \"l\": route \"a.test\": labels: found the name \"backend\"",
         "line 12, column 10: backend \"b\": labels: found 17 labels, expected at most 16",
     ];
