@@ -7,6 +7,7 @@ use crate::admin::page::step::Step;
 use crate::admin::page::text::{count, number, short};
 use crate::admin::page::wanted::{Table, Wanted};
 use crate::config::validate::listener::Listener as Settings;
+use crate::config::validate::route::Route;
 use crate::snapshot::Listener;
 
 /// The section of listeners.
@@ -19,26 +20,33 @@ pub(super) fn listeners(state: &State<'_>, wanted: &Wanted, viewer: &Viewer) -> 
     if shown.is_empty() {
         return section.add(nothing(wanted, "listeners"));
     }
-    let rows = shown.iter().map(|(settings, listener)| row(state, settings, listener, viewer));
+    let rows = shown.iter().map(|(settings, listener)| row(state, settings, listener, wanted, viewer));
     let columns = &["Listener", "State", "Listens at", "Leads to", "Policy", "Certificates", "Connections"];
     let caption = format!("{}, in the order of the configuration", count(fitting.len(), "listener"));
     section.add(table(caption, columns, rows)).all(pager)
 }
 
 fn fits(settings: &Settings, wanted: &Wanted) -> bool {
-    let listens = settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>().join(" ");
-    let routes = settings.routes.iter();
-    let names =
-        routes.clone().flat_map(|route| &route.matching.names).map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let labels: Vec<String> =
-        texts(&settings.labels).chain(routes.clone().flat_map(|route| texts(&route.labels))).collect();
-    let own = [&*settings.name, &*settings.policy.name, &*listens, &*names];
-    let own = own.into_iter().chain(labels.iter().map(String::as_str));
-    let backends = settings.backend.iter().chain(routes.clone().filter_map(|route| route.backend.as_ref()));
-    wanted.fits(own.chain(backends.map(|backend| &*backend.name)).chain(routes.map(|route| &*route.name)))
+    let listens = settings.listen.iter().map(|listen| listen.value.to_string());
+    let made: Vec<String> = listens.chain(texts(&settings.labels)).collect();
+    let named = [&*settings.name, &*settings.policy.name].into_iter();
+    let named = named.chain(settings.backend.as_ref().map(|backend| &*backend.name));
+    wanted.fits(named.chain(made.iter().map(String::as_str)))
+        || settings.routes.iter().any(|route| route_fits(route, wanted))
 }
 
-fn row(state: &State<'_>, settings: &Settings, listener: &Listener, viewer: &Viewer) -> Vec<Html> {
+fn route_fits(route: &Route, wanted: &Wanted) -> bool {
+    // Thousands of routes need not be looked at where everything fits.
+    if wanted.filter.is_empty() {
+        return true;
+    }
+    let names = route.matching.names.iter().map(ToString::to_string);
+    let made: Vec<String> = names.chain(texts(&route.labels)).collect();
+    let named = [&*route.name].into_iter().chain(route.backend.as_ref().map(|backend| &*backend.name));
+    wanted.fits(named.chain(made.iter().map(String::as_str)))
+}
+
+fn row(state: &State<'_>, settings: &Settings, listener: &Listener, wanted: &Wanted, viewer: &Viewer) -> Vec<Html> {
     let own = state.status.addresses.iter().filter(|(name, _)| **name == *settings.name);
     let addresses: Vec<String> = own.map(|(_, address)| short(address, LONGEST)).collect();
     let active = listener.admission.active();
@@ -55,21 +63,23 @@ fn row(state: &State<'_>, settings: &Settings, listener: &Listener, viewer: &Vie
         [Html::text(&settings.name)].into_iter().chain(labels(&settings.labels).map(Html::from)).collect(),
         [badge(tone, words)].into_iter().chain(blocked).collect(),
         lines(addresses),
-        ways(settings),
+        ways(settings, wanted),
         Html::text(&settings.policy.name),
         certificates(settings, listener, viewer),
         open.into(),
     ]
 }
 
-/// Its own way, and its routes with their labels.
-fn ways(settings: &Settings) -> Html {
+/// Its own way, and its routes with their labels. Only some are shown: those that fit the filter come first.
+fn ways(settings: &Settings, wanted: &Wanted) -> Html {
     let to = |mode: &str, backend: Option<&str>| match backend {
         Some(backend) => format!("{backend} ({mode})"),
         None => mode.to_owned(),
     };
     let own = to(settings.mode.word(), settings.backend.as_ref().map(|backend| &*backend.name));
-    let routes = settings.routes.iter().take(SHOWN).map(|route| {
+    let (mut routes, others): (Vec<_>, Vec<_>) = settings.routes.iter().partition(|route| route_fits(route, wanted));
+    routes.extend(others);
+    let routes = routes.into_iter().take(SHOWN).map(|route| {
         let backend = route.backend.as_ref().map(|backend| &*backend.name);
         let text = format!("route {}: {}", short(&route.name, LONGEST), to(route.mode.word(), backend));
         classed("span", "line").text(text).all(labels(&route.labels))

@@ -43,3 +43,20 @@ fn the_filter_finds_labels() {
         assert_eq!(found, [listeners, servers], "{filter}");
     }
 }
+
+#[test]
+fn a_route_that_fits_the_filter_is_among_those_that_are_shown() {
+    let routes: String = (0..20)
+        .map(|number| {
+            format!("[[listener.route]]\nserver_names = \"r{number}.test\"\nlabels = {{ number = \"n{number}\" }}\n")
+        })
+        .collect();
+    let many = "[[listener]]\nname = \"many\"\nlisten = \"127.0.0.1:0\"\nbackend = \"web\"\ncertificates = \"certs\"\n";
+    let scene = Scene::with(&format!("token_file = \"token\"\n{many}{routes}"));
+    let mut browser = Browser::start();
+    browser.open(&scene.url("/"));
+    assert_eq!(labels(&mut browser, "#listeners", "many"), json!(["number=n0", "number=n1", "number=n2", "number=n3"]));
+    browser.open(&scene.url("/?q=number=n17"));
+    assert_eq!(browser.count("#listeners tbody tr"), 1);
+    assert_eq!(labels(&mut browser, "#listeners", "many")[0], "number=n17");
+}
