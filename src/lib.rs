@@ -32,14 +32,14 @@
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, starttls, tls, files, words |
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
-//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator |
+//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator, labels |
 //! | 7 | `admin` | health, state and changes over HTTP, a page for people, and a door for probes alone: opens both, answers requests; each has its own thread and runtime | admin::page, admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, observe::metrics, net, tls::handshake, pressure, gate |
-//! | 7 | `admin::page` | the page at `/`: the state for people, and the forms of changes; who has signed in there | admin::request, acme::status, backend::condition, backend::pool, backend::server, config, observe::metrics, pressure, reload, snapshot, tls, warning |
+//! | 7 | `admin::page` | the page at `/`: the state for people, and the forms of changes; who has signed in there | admin::request, acme::status, backend::condition, backend::pool, backend::server, config, observe::metrics, pressure, reload, snapshot, tls, warning, labels |
 //! | 7 | `admin::change` | changes: certificates, servers, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words, passphrase |
 //! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, acme::status, backend::pool, tls, pressure |
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, secured by TLS, closed if a peer stalls | limit, tls, net, gate |
-//! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls |
+//! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls, labels |
 //! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning, net, sandbox |
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background, files |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
@@ -47,7 +47,7 @@
 //! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, route::index, starttls, tls::handshake, tls::handshake::challenge, tls::wire, net, gate |
 //! | 6 | `proxy::relaying` | the second half of a connection's life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net, gate, pressure |
 //! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net, pressure |
-//! | 6 | `proxy::entry` | collects what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::certificate::select, tls::trust::clients, tls::record, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net |
+//! | 6 | `proxy::entry` | collects what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::certificate::select, tls::trust::clients, tls::record, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net, labels |
 //! | 6 | `proxy::preface` | the PROXY header for a backend | tls::handshake, tls::certificate::certified, observe::access, net |
 //! | 6 | `proxy::ending` | why a connection ends: what is recorded, and how both sides are closed | proxy::proxied, proxy::hello, route::ways, relay, backend::connect, backend::pool, starttls, tls::handshake, tls::trust::clients, tls::record, tls::wire, observe::access, observe::outcome, limit, net |
 //! | 6 | `proxy::proxied` | the PROXY header of a proxy in front | net |
@@ -55,12 +55,12 @@
 //! | 6 | `proxy::workers` | which worker serves a connection | gate |
 //! | 6 | `proxy::heartbeat` | whether tasks make progress: all are asked, each answers | – |
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
-//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, tls, background, files, warning, limit, net, passphrase |
-//! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire |
+//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, tls, background, files, warning, limit, net, passphrase, labels |
+//! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire, labels |
 //! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, rights, tls::certificate::source, observe::access, state, net, words |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
-//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit, acme::settings |
-//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure |
+//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit, acme::settings, labels |
+//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels |
 //! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, passphrase, pressure |
 //! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
@@ -90,7 +90,7 @@
 //! | 3 | `acme::clock` | the time of day, which tests replace | – |
 //! | 3 | `backend::upkeep` | looks up names and checks the health of servers; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |
 //! | 3 | `backend::connect` | connects to a server of a pool, and to another one if that fails | backend::pool, backend::server, backend::failure, tls::handshake::connect, tls::record, net, gate |
-//! | 3 | `backend::pool` | the servers of one backend, shared by all of its connections | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, tls::handshake::connect, net, words |
+//! | 3 | `backend::pool` | the servers of one backend, shared by all of its connections | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, tls::handshake::connect, net, words, labels |
 //! | 3 | `backend::server` | one server: its connections and its condition | backend::verdict, backend::health, backend::condition, net |
 //! | 3 | `backend::verdict` | consecutive results of health checks → whether a server is up; pure | backend::health, backend::condition, tls::certificate::expiry, tls::trust::servers |
 //! | 3 | `backend::health` | one health check: TCP, TLS, HTTP, LDAP | backend::failure, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::wire, ldap, net, gate |
@@ -130,7 +130,7 @@
 //! | 2 | `tls::policy` | AWS's policies, and custom ones | tls::wire, tls::crypto, words |
 //! | 2 | `tls::wire` | bytes ↔ facts: code points and their names, alerts and what causes them, hellos read and written | – |
 //! | 2 | `tls::crypto` | the only room that names the crypto provider: keys that sign, hashes, ciphers, keys from passphrases | – |
-//! | 1 | `observe::access` | the access log: its fields, formats and targets; its own thread | observe::outcome, observe::line, net, words |
+//! | 1 | `observe::access` | the access log: its fields, formats and targets; its own thread | observe::outcome, observe::line, net, words, labels |
 //! | 1 | `observe::metrics` | counters and histograms for Prometheus | observe::outcome |
 //! | 1 | `observe::outcome` | who ended a connection, and in which phase | – |
 //! | 1 | `observe::log` | the diagnostic log | observe::line, words |
@@ -147,6 +147,7 @@
 //! | 1 | `warning` | what is not an error but has to be reported, and its subject | – |
 //! | 1 | `credential` | names of secrets that the service manager passes → their paths | – |
 //! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
+//! | 1 | `labels` | the labels of listeners, routes and backends, and which of them count for a connection; pure | – |
 //! | 1 | `limit` | which clients may connect, how many at a time and how often | – |
 //! | 1 | `net::proxy_protocol` | the PROXY protocol: bytes ↔ facts | net, words |
 //! | 1 | `net` | sockets, buffers, pipes, ways to close | – |
@@ -175,6 +176,7 @@ pub mod credential;
 pub mod explain;
 pub mod files;
 pub mod gate;
+pub mod labels;
 pub mod ldap;
 pub mod limit;
 pub mod monitor;

@@ -38,6 +38,7 @@ mod descriptors;
 mod gauges;
 mod governor;
 mod handover;
+mod info;
 mod notify;
 mod run;
 mod series;

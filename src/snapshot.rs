@@ -12,6 +12,7 @@ use crate::backend::pool::Pool;
 use crate::background::Heavy;
 use crate::config::located::ConfigError;
 use crate::config::validate::listener::Handling;
+use crate::labels::Labels;
 use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
 use crate::route::ways::Ways;
@@ -56,6 +57,8 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Listener {
     pub name: Arc<str>,
+    /// What its connections have until their routes are known.
+    pub labels: Labels,
     /// A connection keeps its listener to its end, and may be the last one that has it.
     pub ways: Heavy<Ways>,
     /// How each of its connections is handled.

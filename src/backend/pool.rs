@@ -14,6 +14,7 @@ use crate::backend::discover::Source;
 use crate::backend::health::check::Check;
 use crate::backend::lookup::Lookup;
 use crate::backend::server::{Lease, Server};
+use crate::labels::Labels;
 use crate::net::address::Address;
 use crate::net::proxy_protocol::write::Version;
 use crate::tls::handshake::connect::Connector;
@@ -23,6 +24,7 @@ use crate::words::words;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub name: Arc<str>,
+    pub labels: Labels,
     pub servers: Vec<Entry>,
     pub balance: Algorithm,
     /// The longest that one server may take to accept a connection.

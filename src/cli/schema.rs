@@ -38,6 +38,9 @@ fn shape(shape: &Shape) -> Value {
         Shape::List(kind) => list(kind),
         Shape::Table(outline) => table(outline).into(),
         Shape::Tables(outline) => json!({ "type": "array", "items": table(outline) }),
+        Shape::Entries(kind) => {
+            json!({ "type": "object", "additionalProperties": { "type": kind.types, "description": kind.expected } })
+        }
         Shape::Named(outline) => json!({ "type": "object", "additionalProperties": table(outline) }),
     }
 }

@@ -71,6 +71,15 @@ impl<'i> Faults<'i> {
     }
 }
 
+/// An entry of a table whose keys can have any name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry<T> {
+    /// The name, with its own place; its path is that of the table.
+    pub name: Located<String>,
+    /// `None` where it is wrong, which is reported.
+    pub value: Option<Located<T>>,
+}
+
 /// A table whose keys are taken one by one; [`Table::finish`] reports those that were not taken.
 pub struct Table<'t> {
     faults: &'t Faults<'t>,
@@ -149,6 +158,23 @@ impl<'t> Table<'t> {
         }
         let read = |(index, item)| self.read(item, format!("{}[{index}]", self.path_to(key)));
         Some(items.iter().enumerate().filter_map(read).collect())
+    }
+
+    /// The entries of a sub-table whose keys can have any name. `None` where it is absent, or no table, which is reported.
+    pub fn entries<T: Value>(&mut self, key: &'static str) -> Option<Located<Vec<Entry<T>>>> {
+        self.asks(key, false, Shape::Entries(kind::<T>()));
+        let (value, path) = (self.entry(key)?, self.path_to(key));
+        let DeValue::Table(entries) = value.get_ref() else {
+            self.faults.add(&path, Some(value.span().start), wrong(value.get_ref(), "a table"));
+            return None;
+        };
+        let place = |offset| self.faults.position(offset);
+        let all = entries.iter().map(|(name, value)| Entry {
+            name: Located { value: name.get_ref().to_string(), at: place(name.span().start), path: path.clone() },
+            // In quotes: a name of the operator's can have any character.
+            value: self.read(value, format!("{path}: {:?}", name.get_ref())),
+        });
+        Some(Located { value: all.collect(), at: place(value.span().start), path: path.clone() })
     }
 
     /// A sub-table; absent counts as empty.

@@ -27,6 +27,7 @@ pub mod route;
 pub mod runtime;
 pub mod state;
 
+mod labels;
 mod paths;
 mod policy;
 mod programs;

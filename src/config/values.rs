@@ -17,6 +17,7 @@ pub mod backend_tls;
 pub mod bounds;
 pub mod certificates;
 pub mod health;
+pub mod labels;
 pub mod limits;
 mod passphrase;
 pub mod process;

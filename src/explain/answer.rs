@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use rustls::AlertDescription;
 use serde::Serialize;
 
+use crate::labels::Labels;
 use crate::proxy::ending::Ending;
 use crate::route::{index, ways};
 use crate::tls::certificate::select::{Choice, Tier};
@@ -21,6 +22,8 @@ pub struct Explanation {
     /// What the client offers, as far as it can be read.
     pub client: Option<Offered>,
     pub route: Option<Route>,
+    /// What the connection has in the access log.
+    pub labels: Labels,
     #[serde(flatten)]
     pub result: Decision,
     /// The certificates, in the order in which they are examined.
@@ -124,12 +127,7 @@ pub enum Verdict {
 
 impl Route {
     pub(super) fn of(route: &ways::Route) -> Self {
-        let backend = match &route.way {
-            ways::Way::Terminate(termination) => Some(&termination.backend),
-            ways::Way::Passthrough(pool) => Some(pool),
-            ways::Way::Reject => None,
-        };
-        let backend = backend.map(|pool| pool.name().to_string());
+        let backend = route.way.backend().map(|pool| pool.name().to_string());
         Self { name: route.name.to_string(), mode: route.way.mode().word(), backend }
     }
 }

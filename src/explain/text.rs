@@ -18,6 +18,9 @@ impl Display for Explanation {
             let backend = route.backend.as_ref().map(|name| format!(", backend {name}")).unwrap_or_default();
             writeln!(f, "route        {}: {}{backend}", route.name, route.mode)?;
         }
+        if !self.labels.is_empty() {
+            writeln!(f, "labels       {}", self.labels)?;
+        }
         match &self.result {
             Decision::Served(served) => write!(f, "{served}")?,
             Decision::PassedThrough => writeln!(f, "PASSED ON    as it is; the backend chooses the certificate")?,

@@ -39,6 +39,7 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: 
         policy: None,
         client: None,
         route: None,
+        labels: listener.labels.clone(),
         // The proxy would wait for the rest of an incomplete hello, and the client would not send it.
         result: Decision::ended_since(&Late::Hello.into(), "the ClientHello is incomplete".into()),
         candidates: Vec::new(),
@@ -65,6 +66,7 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: 
         }
         Chosen::Route(route) => {
             explanation.route = Some(Route::of(route));
+            explanation.labels = route.labels.clone();
             explanation.routed(listener, route, &hello, address, now);
         }
     }

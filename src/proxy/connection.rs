@@ -131,7 +131,7 @@ async fn stages<'l>(
                 Chosen::Route(route) => route,
                 Chosen::Challenge => return Err(Ending::challenge()),
             };
-            entry.routed(&route.name, route.way.mode());
+            entry.routed(&route.name, route.way.mode(), &route.labels);
             match &route.way {
                 Way::Terminate(termination) => {
                     return terminate(client, termination, hello, pace, entry).await;
@@ -141,8 +141,8 @@ async fn stages<'l>(
             }
         }
         Err(failure) => {
-            let (name, pool) = not_tls(listener, &failure).ok_or(failure)?;
-            entry.routed(name, Mode::Passthrough);
+            let (route, pool) = not_tls(listener, &failure).ok_or(failure)?;
+            entry.routed(&route.name, Mode::Passthrough, &route.labels);
             (reader.raw, pool)
         }
     };
@@ -197,11 +197,11 @@ async fn in_time<T>(
 }
 
 /// The route for a client that does not use TLS, if that is the reason why there is no hello.
-fn not_tls<'l>(listener: &'l Listener, failure: &NoHello) -> Option<(&'l Arc<str>, &'l Pool)> {
+fn not_tls<'l>(listener: &'l Listener, failure: &NoHello) -> Option<(&'l Route, &'l Pool)> {
     // A client that has asked for StartTLS must not continue in the clear.
     match (failure, listener.ways.not_tls(), listener.handling.starttls) {
-        (NoHello::Bad(HelloError::NotTls), Some(Route { name, way: Way::Passthrough(pool) }), None) => {
-            Some((name, pool))
+        (NoHello::Bad(HelloError::NotTls), Some(route @ Route { way: Way::Passthrough(pool), .. }), None) => {
+            Some((route, pool))
         }
         _ => None,
     }

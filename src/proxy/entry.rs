@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::backend::connect::Failure;
 use crate::backend::failure::FailureKind;
+use crate::labels::Labels;
 use crate::limit::admission::Admission;
 use crate::net::address::Address;
 use crate::net::proxy_protocol::header::Header;
@@ -33,17 +34,24 @@ pub struct Entry {
     pub(super) record: Record,
     pub(super) traffic: Traffic,
     accepted: Instant,
-    log: AccessLog,
+    /// `None` where the access log leaves this one out; the metrics count it.
+    // Not a flag beside it: with one, all of a connection would no longer fit into 640 bytes, a size of the allocator.
+    log: Option<AccessLog>,
     metrics: Arc<Metrics>,
-    /// The access log leaves this one out; the metrics count it.
-    unwritten: bool,
     /// The address that the client connected to, if a proxy has reported it, or if the socket itself does not have it.
     destination: Option<Box<Address>>,
 }
 
 impl Entry {
-    /// A connection that was just accepted from `peer`. Counts it as accepted.
-    pub fn new(id: ConnectionId, listener: Arc<str>, peer: Address, log: AccessLog, metrics: Arc<Metrics>) -> Self {
+    /// A connection that was just accepted from `peer`, with the labels of its listener. Counts it as accepted.
+    pub fn new(
+        id: ConnectionId,
+        listener: Arc<str>,
+        labels: Labels,
+        peer: Address,
+        log: AccessLog,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         metrics.accepted(&listener);
         let traffic = metrics.traffic(&listener);
         let record = Record {
@@ -55,6 +63,7 @@ impl Entry {
             server_name: "-".into(),
             route: None,
             mode: None,
+            labels,
             client_protocols: None,
             client_certificate: None,
             tls: None,
@@ -72,7 +81,7 @@ impl Entry {
             outcome: Outcome::Shutdown,
             reason: None,
         };
-        Self { record, traffic, accepted: Instant::now(), log, metrics, unwritten: false, destination: None }
+        Self { record, traffic, accepted: Instant::now(), log: Some(log), metrics, destination: None }
     }
 
     /// The address that the client connected to, for sockets that do not have it themselves.
@@ -101,15 +110,17 @@ impl Entry {
         self.record.client_protocols = format::preference_list(&hello.protocols).map(Into::into);
     }
 
-    pub(super) fn routed(&mut self, route: &Arc<str>, mode: Mode) {
+    /// The route that takes it, with the labels of listener, route and backend.
+    pub(super) fn routed(&mut self, route: &Arc<str>, mode: Mode, labels: &Labels) {
         self.record.route = Some(Arc::clone(route));
         self.record.mode = Some(mode.word());
+        self.record.labels = labels.clone();
     }
 
     /// The certificate that is served to the client.
     pub(super) fn chosen(&mut self, choice: &Choice) {
         // Its fields are formatted only for a log, since that costs several allocations.
-        if self.log.is_on() {
+        if self.log.as_ref().is_some_and(AccessLog::is_on) {
             self.record.certificate = Some(Box::new(facts::served(choice)));
         }
         self.metrics.selection(&self.record.listener, &choice.certificate.label, facts::match_label(choice));
@@ -190,8 +201,11 @@ impl Entry {
         if !self.record.outcome.is_refusal() {
             return;
         }
-        self.unwritten = !admission.logs_refusal();
-        if self.unwritten && admission.warns_of_unlogged() {
+        if admission.logs_refusal() {
+            return;
+        }
+        self.log = None;
+        if admission.warns_of_unlogged() {
             let listener = &self.record.listener;
             tracing::warn!(%listener, "more connections are refused than the access log shows; the metrics count all of them");
         }
@@ -210,8 +224,8 @@ impl Drop for Entry {
         self.record.sent_bytes = self.traffic.sent();
         self.metrics.closed(&self.record.listener, self.record.outcome, lived);
         // Cloned, since `drop` cannot move the record out.
-        if !self.unwritten && self.log.is_on() {
-            self.log.write(self.record.clone());
+        if let Some(log) = self.log.as_ref().filter(|log| log.is_on()) {
+            log.write(self.record.clone());
         }
     }
 }

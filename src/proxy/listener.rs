@@ -107,7 +107,8 @@ fn start(parked: Parked, peer: Address, path: Option<&Path>, name: &Arc<str>, he
     // A reload can have removed the listener while its socket was still open.
     let Some(listener) = snapshot.listener(name) else { return };
     let (log, metrics) = (shared.log.clone(), Arc::clone(&shared.metrics));
-    let mut entry = Entry::new(shared.ids.next(), Arc::clone(name), peer.clone(), log, metrics);
+    let mut entry =
+        Entry::new(shared.ids.next(), Arc::clone(name), listener.labels.clone(), peer.clone(), log, metrics);
     if let Some(path) = path {
         entry.came_to(Address::Unix(path.to_owned()));
     }

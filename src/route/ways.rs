@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::backend::pool::Pool;
+use crate::labels::Labels;
 use crate::route::index::{self, Found, Match, Mode, Routes};
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::handshake::Terminator;
@@ -27,6 +28,8 @@ pub struct Ways {
 pub struct Route {
     pub name: Arc<str>,
     pub way: Way,
+    /// What its connections have: the listener's, over them the route's own, over them those of its backend.
+    pub labels: Labels,
 }
 
 /// What is done with a connection.
@@ -61,13 +64,19 @@ pub enum Chosen<'l> {
 impl Default for Ways {
     /// None that lead anywhere: every client is refused.
     fn default() -> Self {
-        Self::new(&[], Vec::new(), Way::Reject, None)
+        Self::new(&[], Vec::new(), Way::Reject, None, &Labels::default())
     }
 }
 
 impl Ways {
-    /// `matches` and `routes` are in the same order.
-    pub fn new(matches: &[Match], routes: Vec<Route>, default: Way, not_tls: Option<Arc<Pool>>) -> Self {
+    /// `matches` and `routes` are in the same order; `labels` are the listener's.
+    pub fn new(
+        matches: &[Match],
+        routes: Vec<Route>,
+        default: Way,
+        not_tls: Option<Arc<Pool>>,
+        labels: &Labels,
+    ) -> Self {
         let terminates = |way: &Way| !matches!(way, Way::Passthrough(_));
         let terminates_all =
             routes.iter().map(|route| &route.way).chain([&default]).all(terminates) && not_tls.is_none();
@@ -76,8 +85,8 @@ impl Ways {
             // A valid configuration has no conflicts; an empty index would send every client to the default.
             index: Routes::new(matches).unwrap_or_default(),
             routes,
-            default: Route { name: index::DEFAULT.into(), way: default },
-            not_tls: not_tls.map(|pool| Route { name: index::NOT_TLS.into(), way: Way::Passthrough(pool) }),
+            default: Route::new(index::DEFAULT.into(), default, labels),
+            not_tls: not_tls.map(|pool| Route::new(index::NOT_TLS.into(), Way::Passthrough(pool), labels)),
         }
     }
 
@@ -145,7 +154,25 @@ impl Ways {
     }
 }
 
+impl Route {
+    /// A route; `labels` are its own over the listener's, without those of its backend.
+    pub fn new(name: Arc<str>, way: Way, labels: &Labels) -> Self {
+        // Here, and not for each connection: which backend a route leads to is known.
+        let labels = way.backend().map_or_else(|| labels.clone(), |pool| pool.settings.labels.over(labels));
+        Self { name, way, labels }
+    }
+}
+
 impl Way {
+    /// The backend that it leads to; `None` where connections are refused.
+    pub fn backend(&self) -> Option<&Arc<Pool>> {
+        match self {
+            Self::Terminate(termination) => Some(&termination.backend),
+            Self::Passthrough(pool) => Some(pool),
+            Self::Reject => None,
+        }
+    }
+
     /// The mode with which the way was configured.
     pub fn mode(&self) -> Mode {
         match self {

@@ -13,6 +13,7 @@ use crate::gate::Gate;
 use crate::observe::access::log::Lost;
 use crate::pressure::{self, Pressure};
 use crate::reload::control::Control;
+use crate::server::info;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::expiry;
@@ -35,8 +36,11 @@ pub(super) fn text(
     self::acme(&registry, acme)?;
     let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
     dropped.with_label_values::<&str>(&[]).inc_by(lost.count());
+    let mut families = registry.gather();
+    let config = Arc::clone(&control.status.borrow().config);
+    families.extend(info::families(&config));
     let mut text = String::new();
-    TextEncoder::new().encode_utf8(&registry.gather(), &mut text)?;
+    TextEncoder::new().encode_utf8(&families, &mut text)?;
     Ok(text)
 }
 

@@ -75,6 +75,7 @@ fn listener(
     let Limits { allow, deny, counts } = &settings.limits;
     Some(Listener {
         name: Arc::clone(&settings.name),
+        labels: settings.labels.clone(),
         ways: Heavy::new(ways),
         handling: settings.handling,
         load_failures: reading.failures.len() - failures,

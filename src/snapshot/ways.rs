@@ -62,7 +62,8 @@ pub(super) fn build(
     let mut routes = Vec::with_capacity(listener.routes.len());
     for route in &listener.routes {
         let way = making.route(route, route.backend.as_ref().and_then(pool), &own, &reach);
-        routes.extend(way.map(|way| Route { name: Arc::clone(&route.name), way }));
+        let labels = route.labels.over(&listener.labels);
+        routes.extend(way.map(|way| Route::new(Arc::clone(&route.name), way, &labels)));
     }
     let default = match (listener.mode, listener.backend.as_ref().and_then(pool)) {
         (Mode::Terminate, Some(backend)) => {
@@ -81,7 +82,7 @@ pub(super) fn build(
     // A route that cannot be built has added its error; the others were built to find theirs.
     let whole = routes.len() == listener.routes.len();
     let matches: Vec<_> = listener.routes.iter().map(|route| route.matching.clone()).collect();
-    default.filter(|_| whole).map(|default| Ways::new(&matches, routes, default, not_tls))
+    default.filter(|_| whole).map(|default| Ways::new(&matches, routes, default, not_tls, &listener.labels))
 }
 
 /// A way on which TLS is not terminated.

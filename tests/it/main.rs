@@ -32,6 +32,7 @@ mod health;
 mod hello;
 mod host;
 mod keys;
+mod labels;
 mod layers;
 mod limits;
 mod metrics;

@@ -11,6 +11,7 @@ use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 
 mod changes;
+mod labels;
 mod looks;
 mod many;
 mod refused;
@@ -18,6 +19,8 @@ mod secure;
 mod shown;
 
 const TOKEN: &str = "correct-horse-battery-staple";
+/// The value of a label, in which every character is one that HTML escapes or that could end an attribute.
+const OWNER: &str = "\"'><img src=x onerror=alert(1)><script>alert('&')</script></td>";
 
 /// A proxy with an admin server, and the address of that.
 struct Scene {
@@ -46,16 +49,19 @@ impl Scene {
         let up = Backend::echo().address;
         // Nobody listens there any more.
         let down = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let owner = serde_json::json!(OWNER);
         let text = format!(
             "[admin]\nlisten=\"127.0.0.1:0\"\n{admin}\n\
              [state]\ndirectory = \"state\"\n[acme.inside]\ndirectory = \"https://127.0.0.1:1/directory\"\n\
              [[listener]]\nname = \"ldaps\"\nlisten = \"127.0.0.1:0\"\nbackend = \"directory\"\n\
              certificates = [\"certs\", {{ acme = \"inside\", names = [\"ordered.test\"] }}]\n\
+             labels = {{ team = \"directory\", env = \"prod\" }}\n\
              [[listener]]\nname = \"apps\"\nlisten = \"127.0.0.1:0\"\nbackend = \"web\"\ncertificates = [\"certs\"]\n\
              [[listener.route]]\nname = \"through\"\nserver_names = [\"db.test\"]\nmode = \"passthrough\"\nbackend = \"web\"\n\
+             labels = {{ owner = {owner} }}\n\
              [backend.directory]\nservers = [\"{up}\", \"{down}\"]\n\
              [backend.directory.health]\ntype = \"tcp\"\ninterval = \"100ms\"\ntimeout = \"90ms\"\nfall = 1\n\
-             [backend.web]\nservers = [\"{up}\"]\n"
+             [backend.web]\nservers = [\"{up}\"]\nlabels = {{ site = \"Berlin\" }}\n"
         );
         let proxy = Proxy::start(pki.folder(), &text);
         let line = proxy.log_line("admin API listening address=");

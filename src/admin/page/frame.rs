@@ -57,7 +57,7 @@ fn filter(wanted: &Wanted) -> Element {
         .with("name", FILTER)
         .with("value", &wanted.filter)
         .with("maxlength", LONGEST)
-        .with("placeholder", "name, file, address, state");
+        .with("placeholder", "name, file, address, state, label");
     let clear = (!wanted.filter.is_empty()).then(|| classed("a", "action").with("href", "/").text("Show all"));
     classed("form", "filter")
         .with("role", "search")

@@ -1,12 +1,13 @@
 //! The listeners, as a table. Must not know: how they are served.
 
-use crate::admin::page::html::{Element, Html, el};
-use crate::admin::page::parts::{Tone, badge, faint, lines, nothing, paged, section, table};
+use crate::admin::page::html::{Element, Html, classed, el};
+use crate::admin::page::parts::{Tone, badge, faint, labels, lines, nothing, paged, section, table, texts};
 use crate::admin::page::state::{State, Viewer};
 use crate::admin::page::step::Step;
 use crate::admin::page::text::{count, number, short};
 use crate::admin::page::wanted::{Table, Wanted};
 use crate::config::validate::listener::Listener as Settings;
+use crate::config::validate::route::Route;
 use crate::snapshot::Listener;
 
 /// The section of listeners.
@@ -19,23 +20,33 @@ pub(super) fn listeners(state: &State<'_>, wanted: &Wanted, viewer: &Viewer) -> 
     if shown.is_empty() {
         return section.add(nothing(wanted, "listeners"));
     }
-    let rows = shown.iter().map(|(settings, listener)| row(state, settings, listener, viewer));
+    let rows = shown.iter().map(|(settings, listener)| row(state, settings, listener, wanted, viewer));
     let columns = &["Listener", "State", "Listens at", "Leads to", "Policy", "Certificates", "Connections"];
     let caption = format!("{}, in the order of the configuration", count(fitting.len(), "listener"));
     section.add(table(caption, columns, rows)).all(pager)
 }
 
 fn fits(settings: &Settings, wanted: &Wanted) -> bool {
-    let listens = settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>().join(" ");
-    let routes = settings.routes.iter();
-    let names =
-        routes.clone().flat_map(|route| &route.matching.names).map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let own = [&*settings.name, &*settings.policy.name, &*listens, &*names];
-    let backends = settings.backend.iter().chain(routes.clone().filter_map(|route| route.backend.as_ref()));
-    wanted.fits(own.into_iter().chain(backends.map(|backend| &*backend.name)).chain(routes.map(|route| &*route.name)))
+    let listens = settings.listen.iter().map(|listen| listen.value.to_string());
+    let made: Vec<String> = listens.chain(texts(&settings.labels)).collect();
+    let named = [&*settings.name, &*settings.policy.name].into_iter();
+    let named = named.chain(settings.backend.as_ref().map(|backend| &*backend.name));
+    wanted.fits(named.chain(made.iter().map(String::as_str)))
+        || settings.routes.iter().any(|route| route_fits(route, wanted))
 }
 
-fn row(state: &State<'_>, settings: &Settings, listener: &Listener, viewer: &Viewer) -> Vec<Html> {
+fn route_fits(route: &Route, wanted: &Wanted) -> bool {
+    // Thousands of routes need not be looked at where everything fits.
+    if wanted.filter.is_empty() {
+        return true;
+    }
+    let names = route.matching.names.iter().map(ToString::to_string);
+    let made: Vec<String> = names.chain(texts(&route.labels)).collect();
+    let named = [&*route.name].into_iter().chain(route.backend.as_ref().map(|backend| &*backend.name));
+    wanted.fits(named.chain(made.iter().map(String::as_str)))
+}
+
+fn row(state: &State<'_>, settings: &Settings, listener: &Listener, wanted: &Wanted, viewer: &Viewer) -> Vec<Html> {
     let own = state.status.addresses.iter().filter(|(name, _)| **name == *settings.name);
     let addresses: Vec<String> = own.map(|(_, address)| short(address, LONGEST)).collect();
     let active = listener.admission.active();
@@ -49,30 +60,33 @@ fn row(state: &State<'_>, settings: &Settings, listener: &Listener, viewer: &Vie
     let blocked = (blocked > 0).then(|| badge(Tone::Doubtful, format!("{} blocked", count(blocked, "client"))));
     let open = el("span").text(number(active as u64)).add(faint(format!(" of {}", number(most as u64))));
     vec![
-        Html::text(&settings.name),
+        [Html::text(&settings.name)].into_iter().chain(labels(&settings.labels).map(Html::from)).collect(),
         [badge(tone, words)].into_iter().chain(blocked).collect(),
         lines(addresses),
-        lines(ways(settings)),
+        ways(settings, wanted),
         Html::text(&settings.policy.name),
         certificates(settings, listener, viewer),
         open.into(),
     ]
 }
 
-/// Its own way, and its routes.
-fn ways(settings: &Settings) -> Vec<String> {
+/// Its own way, and its routes with their labels. Only some are shown: those that fit the filter come first.
+fn ways(settings: &Settings, wanted: &Wanted) -> Html {
     let to = |mode: &str, backend: Option<&str>| match backend {
         Some(backend) => format!("{backend} ({mode})"),
         None => mode.to_owned(),
     };
     let own = to(settings.mode.word(), settings.backend.as_ref().map(|backend| &*backend.name));
-    let routes = settings.routes.iter().take(SHOWN).map(|route| {
+    let (mut routes, others): (Vec<_>, Vec<_>) = settings.routes.iter().partition(|route| route_fits(route, wanted));
+    routes.extend(others);
+    let routes = routes.into_iter().take(SHOWN).map(|route| {
         let backend = route.backend.as_ref().map(|backend| &*backend.name);
-        format!("route {}: {}", short(&route.name, LONGEST), to(route.mode.word(), backend))
+        let text = format!("route {}: {}", short(&route.name, LONGEST), to(route.mode.word(), backend));
+        classed("span", "line").text(text).all(labels(&route.labels))
     });
     let more = settings.routes.len().saturating_sub(SHOWN);
-    let more = (more > 0).then(|| format!("and {} more", count(more, "route")));
-    [own].into_iter().chain(routes).chain(more).collect()
+    let more = (more > 0).then(|| classed("span", "line").text(format!("and {} more", count(more, "route"))));
+    [classed("span", "line").text(own)].into_iter().chain(routes).chain(more).collect()
 }
 
 fn certificates(settings: &Settings, listener: &Listener, viewer: &Viewer) -> Html {

@@ -3,8 +3,9 @@
 use std::fmt::Display;
 
 use crate::admin::page::html::{Element, Html, classed, el};
-use crate::admin::page::text::number;
+use crate::admin::page::text::{number, short};
 use crate::admin::page::wanted::{Table, Wanted};
+use crate::labels::Labels;
 
 /// How good or bad what a badge shows is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,14 +101,39 @@ pub(super) fn lines<T: Display>(texts: impl IntoIterator<Item = T>) -> Html {
     texts.into_iter().map(|text| classed("span", "line").text(text)).collect()
 }
 
+/// Labels, each in a box of its own; `None` where there are none.
+pub(super) fn labels(labels: &Labels) -> Option<Element> {
+    let boxes = texts(labels).map(|text| classed("span", "label").text(short(text, LONGEST_LABEL)));
+    (!labels.is_empty()).then(|| classed("span", "labels").all(boxes))
+}
+
+/// The same as texts, for the filter: `team=directory`.
+pub(super) fn texts(labels: &Labels) -> impl Iterator<Item = String> {
+    labels.iter().map(|(name, value)| format!("{name}={value}"))
+}
+
 /// A text that matters less.
 pub(super) fn faint(text: impl Display) -> Element {
     classed("span", "faint").text(text)
 }
 
+/// Characters of a label that are shown.
+const LONGEST_LABEL: usize = 100;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_is_a_text_whatever_is_in_it() {
+        let hostile = "\"><script>alert('a & b')</script>";
+        let one = [("team".to_owned(), hostile.to_owned())].into_iter().collect();
+        let shown = Html::from(labels(&one).unwrap());
+        let escaped = "team=&quot;&gt;&lt;script&gt;alert(&#39;a &amp; b&#39;)&lt;/script&gt;";
+        let expected = format!("<span class=\"labels\"><span class=\"label\">{escaped}</span></span>");
+        assert_eq!(shown.as_str(), expected);
+        assert!(labels(&Labels::default()).is_none());
+    }
 
     #[test]
     fn a_long_table_is_in_pages_and_past_its_end_is_the_last_one() {

@@ -1,7 +1,7 @@
 //! The backends' servers, as a table. Must not know: how they are checked, which one gets a connection.
 
 use crate::admin::page::html::{Element, Html, el};
-use crate::admin::page::parts::{Tone, badge, faint, lines, nothing, paged, section, table};
+use crate::admin::page::parts::{Tone, badge, faint, labels, lines, nothing, paged, section, table, texts};
 use crate::admin::page::state::{State, Viewer};
 use crate::admin::page::step::Step;
 use crate::admin::page::text::{ago, count, day, number, short, span};
@@ -50,7 +50,9 @@ pub(super) fn words(server: &Server) -> Vec<(Tone, &'static str)> {
 fn fits(pool: &Pool, member: &Member, wanted: &Wanted) -> bool {
     let address = member.server.address.to_string();
     let words = words(&member.server);
-    wanted.fits([&*address, &**pool.name()].into_iter().chain(words.iter().map(|(_, word)| *word)))
+    let labels: Vec<String> = texts(&pool.settings.labels).collect();
+    let words = words.iter().map(|(_, word)| *word).chain(labels.iter().map(String::as_str));
+    wanted.fits([&*address, &**pool.name()].into_iter().chain(words))
 }
 
 fn row(state: &State<'_>, pool: &Pool, member: &Member, viewer: &Viewer) -> Vec<Html> {
@@ -71,7 +73,7 @@ fn row(state: &State<'_>, pool: &Pool, member: &Member, viewer: &Viewer) -> Vec<
     let badges = words(server).into_iter().map(|(tone, word)| badge(tone, word));
     vec![
         Html::text(short(&address, LONGEST)),
-        Html::text(pool.name()),
+        [Html::text(pool.name())].into_iter().chain(labels(&pool.settings.labels).map(Html::from)).collect(),
         badges.chain(passed).collect(),
         el("span").text(number(server.active() as u64)).all(most).into(),
         Html::text(weight),

@@ -23,6 +23,7 @@ pub(in crate::admin) fn listeners(status: &Status, snapshot: &Snapshot) -> Value
     let shown = pairs.map(|(settings, listener)| {
         json!({
             "name": listener.name,
+            "labels": settings.labels,
             "listen": settings.listen.iter().map(|listen| listen.value.to_string()).collect::<Vec<_>>(),
             "addresses": addresses(status, &settings.name),
             "policy": settings.policy.name,
@@ -37,6 +38,7 @@ pub(in crate::admin) fn listeners(status: &Status, snapshot: &Snapshot) -> Value
             "backend": settings.backend.as_ref().map(|backend| &backend.name),
             "routes": settings.routes.iter().map(|route| json!({
                 "name": route.name,
+                "labels": route.labels,
                 "server_names": route.matching.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "no_server_name": route.matching.nameless,
                 "client_alpn": protocols(&route.matching.protocols),
@@ -125,6 +127,7 @@ pub(in crate::admin) fn backends(config: &Config, snapshot: &Snapshot) -> Value 
     let shown = pools.map(|pool| {
         json!({
             "name": pool.name(),
+            "labels": pool.settings.labels,
             "balance": pool.settings.balance.word(),
             "servers": pool.members().list.iter().map(server).collect::<Vec<_>>(),
             "sources": pool.lookups.iter().map(|lookup| json!({

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::backend::condition::{Health, State};
+use crate::labels::Labels;
 
 fn entry(port: u16) -> Entry {
     Entry {
@@ -15,6 +16,7 @@ fn entry(port: u16) -> Entry {
 fn settings(servers: Vec<Entry>) -> Settings {
     Settings {
         name: "test".into(),
+        labels: Labels::default(),
         servers,
         balance: Algorithm::RoundRobin,
         connect_timeout: Duration::from_secs(1),

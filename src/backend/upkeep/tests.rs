@@ -5,6 +5,7 @@ use crate::backend::balance::Algorithm;
 use crate::backend::condition::Pauses;
 use crate::backend::health::kind::Kind;
 use crate::backend::pool;
+use crate::labels::Labels;
 use crate::net::proxy_protocol::write::Version;
 
 #[test]
@@ -26,6 +27,7 @@ fn pool(name: &str, fall: u32) -> Arc<Pool> {
     });
     let settings = pool::Settings {
         name: name.into(),
+        labels: Labels::default(),
         servers: servers.collect(),
         balance: Algorithm::RoundRobin,
         connect_timeout: Duration::from_secs(1),

@@ -26,6 +26,8 @@ pub enum Shape {
     Tables(Outline),
     /// `[key.NAME]`
     Named(Outline),
+    /// `{ NAME = value }`, each with a value of this kind.
+    Entries(Kind),
 }
 
 /// A kind of value.

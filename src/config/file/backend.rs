@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::backend::balance::Algorithm;
-use crate::backend::pool::{Entry, OnDown, WhenAllDown};
-use crate::config::decode::Table;
+use crate::backend::pool::{self, OnDown, WhenAllDown};
+use crate::config::decode::{Entry, Table};
 use crate::config::file::backend_tls::Tls;
 use crate::config::file::health::Health;
 use crate::config::located::Located;
+use crate::config::values::labels::LabelValue;
 use crate::net::proxy_protocol::write::Version;
 
 /// `[backend.NAME]`
@@ -15,7 +16,8 @@ use crate::net::proxy_protocol::write::Version;
 pub struct Backend {
     pub here: Located<()>,
     pub name: String,
-    pub servers: Option<Vec<Located<Entry>>>,
+    pub labels: Option<Located<Vec<Entry<LabelValue>>>>,
+    pub servers: Option<Vec<Located<pool::Entry>>>,
     pub balance: Located<Algorithm>,
     pub connect_timeout: Located<Duration>,
     pub connect_attempts: Located<usize>,
@@ -34,6 +36,7 @@ impl Backend {
         Self {
             here: table.here(),
             name: name.to_owned(),
+            labels: table.entries("labels"),
             servers: table.list("servers"),
             balance: table.or("balance", Algorithm::LeastConnections),
             connect_timeout: table.or("connect_timeout", Duration::from_secs(5)),

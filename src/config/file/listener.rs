@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::config::decode::Table;
+use crate::config::decode::{Entry, Table};
 use crate::config::file::client_auth::ClientAuth;
 use crate::config::file::limits::Limits;
 use crate::config::file::route::Route;
 use crate::config::located::Located;
 use crate::config::values::certificates::CertificateSource;
+use crate::config::values::labels::LabelValue;
 use crate::config::values::limits::ProxyHeader;
 use crate::config::values::{Mode, Protocols};
 use crate::net::endpoint::Endpoint;
@@ -23,6 +24,7 @@ use crate::tls::policy::aws;
 pub struct Listener {
     pub here: Located<()>,
     pub name: Option<Located<String>>,
+    pub labels: Option<Located<Vec<Entry<LabelValue>>>>,
     pub listen: Option<Vec<Located<Endpoint>>>,
     pub socket_mode: Located<Mode>,
     pub policy: Located<String>,
@@ -57,6 +59,7 @@ impl Listener {
         Self {
             here: table.here(),
             name,
+            labels: table.entries("labels"),
             listen: table.list("listen"),
             // Only for the user that runs tlsgate, unless the operator allows more.
             socket_mode: table.or("socket_mode", Mode(0o600)),

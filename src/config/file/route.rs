@@ -1,10 +1,11 @@
 //! `[[listener.route]]` as written. Must not know: how keys depend on each other.
 
-use crate::config::decode::Table;
+use crate::config::decode::{Entry, Table};
 use crate::config::file::client_auth::ClientAuth;
 use crate::config::located::Located;
 use crate::config::values::Protocols;
 use crate::config::values::certificates::CertificateSource;
+use crate::config::values::labels::LabelValue;
 use crate::route::index::Mode;
 
 /// `[[listener.route]]`
@@ -12,6 +13,7 @@ use crate::route::index::Mode;
 pub struct Route {
     pub here: Located<()>,
     pub name: Option<Located<String>>,
+    pub labels: Option<Located<Vec<Entry<LabelValue>>>>,
     pub server_names: Option<Vec<Located<String>>>,
     pub no_server_name: Located<bool>,
     pub client_alpn: Option<Located<Protocols>>,
@@ -36,6 +38,7 @@ impl Route {
         Self {
             here: table.here(),
             name,
+            labels: table.entries("labels"),
             server_names,
             no_server_name: table.or("no_server_name", false),
             client_alpn: table.optional("client_alpn"),

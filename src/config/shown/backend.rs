@@ -3,7 +3,7 @@
 use crate::backend::condition::Pauses;
 use crate::backend::pool::{Entry, Settings};
 use crate::config::shown::table::{Form, Table, Tables};
-use crate::config::shown::values::{most, time};
+use crate::config::shown::values::{labels, most, time};
 use crate::config::shown::{backend_tls, health};
 use crate::config::validate::backend::Backend;
 
@@ -16,6 +16,7 @@ fn table(backend: &Backend) -> Table {
     let Backend { settings, health, tls } = backend;
     let Settings {
         name: _,
+        labels: own,
         servers: entries,
         balance,
         connect_timeout,
@@ -27,6 +28,7 @@ fn table(backend: &Backend) -> Table {
         proxy_protocol,
     } = settings;
     Table::default()
+        .key("labels", labels(own))
         .key("servers", servers(entries))
         .key("balance", balance.word())
         .key("connect_timeout", time(*connect_timeout))

@@ -1,7 +1,7 @@
 //! `[[listener]]` → what is shown of it.
 
 use crate::config::shown::table::{Form, Table, Tables};
-use crate::config::shown::values::{backend, certificates, files, protocols, texts, time};
+use crate::config::shown::values::{backend, certificates, files, labels, protocols, texts, time};
 use crate::config::shown::{client_auth, limits, route};
 use crate::config::validate::listener::{Handling, Listener, Tickets};
 use crate::config::values::limits::ProxyHeader;
@@ -11,6 +11,7 @@ fn table(listener: &Listener) -> Table {
     let Listener {
         here: _,
         name,
+        labels: own,
         listen,
         socket_mode,
         policy,
@@ -30,6 +31,7 @@ fn table(listener: &Listener) -> Table {
     } = listener;
     Table::default()
         .key("name", &**name)
+        .key("labels", labels(own))
         .key("listen", texts(listen.iter().map(|listen| &listen.value)))
         .key("socket_mode", socket_mode.to_string())
         .key("policy", &*policy.name)

@@ -2,7 +2,7 @@
 
 use crate::config::shown::client_auth;
 use crate::config::shown::table::{Form, Table, Tables};
-use crate::config::shown::values::{backend, certificates, protocols, texts};
+use crate::config::shown::values::{backend, certificates, labels, protocols, texts};
 use crate::config::validate::route::Route;
 use crate::route::index::{Match, Mode};
 
@@ -17,6 +17,7 @@ fn table(route: &Route) -> Table {
     let Route {
         here: _,
         name,
+        labels: own,
         matching,
         mode,
         policy,
@@ -28,6 +29,7 @@ fn table(route: &Route) -> Table {
     let Match { names, nameless, protocols: matched } = matching;
     let table = Table::default()
         .key("name", &**name)
+        .key("labels", labels(own))
         .key("server_names", texts(names))
         .key("no_server_name", *nameless)
         .key("client_alpn", protocols(matched))

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::located::Located;
 use crate::config::shown::table::{Shown, Table};
 use crate::config::validate::reference::BackendRef;
 use crate::config::values::limits;
+use crate::labels::Labels;
 use crate::limit::rate::Rate;
 use crate::route::index;
 use crate::tls::certificate::source::Source;
@@ -31,6 +32,11 @@ pub(super) fn files(files: &[Located<PathBuf>]) -> Vec<String> {
 
 pub(super) fn texts<T: Display>(values: impl IntoIterator<Item = T>) -> Vec<String> {
     values.into_iter().map(|value| value.to_string()).collect()
+}
+
+/// `{ env = "prod", team = "directory" }`
+pub(super) fn labels(labels: &Labels) -> Value {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>().into()
 }
 
 /// Application protocols; bytes that are not printable ASCII are escaped.

@@ -9,7 +9,7 @@ fn expected(Outline(keys): &Outline) -> Vec<(&'static str, &'static str)> {
     let mut all = Vec::new();
     for (name, key) in keys {
         match &key.shape {
-            Shape::Value(kind) | Shape::List(kind) => all.push((*name, kind.expected)),
+            Shape::Value(kind) | Shape::List(kind) | Shape::Entries(kind) => all.push((*name, kind.expected)),
             Shape::Table(outline) | Shape::Tables(outline) | Shape::Named(outline) => all.extend(expected(outline)),
         }
     }

@@ -10,6 +10,7 @@ use crate::config::file;
 use crate::config::located::ConfigError;
 use crate::config::validate::backend_tls::{self, Tls};
 use crate::config::validate::health::{self, Health};
+use crate::config::validate::labels;
 use crate::config::validate::paths::{resolved, too_long};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::wording::present;
@@ -61,6 +62,7 @@ pub(super) fn validated(
     Some(Backend {
         settings: Settings {
             name: backend.name.into(),
+            labels: labels::validated(backend.labels, errors),
             servers: entries,
             balance: backend.balance.value,
             connect_timeout: backend.connect_timeout.value,

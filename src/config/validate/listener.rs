@@ -12,6 +12,7 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate::acme::{Authorities, never_served};
 use crate::config::validate::admin::Admin;
 use crate::config::validate::client_auth::{self, ClientAuth};
+use crate::config::validate::labels;
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::paths::{self, too_long};
 use crate::config::validate::policy::Policies;
@@ -19,6 +20,7 @@ use crate::config::validate::reference::{BackendRef, Backends, certificate, know
 use crate::config::validate::route::{self, Route};
 use crate::config::validate::wording::present;
 use crate::config::values::{Mode, certificates};
+use crate::labels::Labels;
 use crate::net::endpoint::Endpoint;
 use crate::route::index::Mode as RouteMode;
 use crate::starttls;
@@ -32,6 +34,8 @@ use crate::tls::tickets;
 pub struct Listener {
     pub here: Located<()>,
     pub name: Arc<str>,
+    /// Its own; those of its routes and backends come on top of them.
+    pub labels: Labels,
     /// In the order written, without repetition.
     pub listen: Vec<Located<Endpoint>>,
     /// The permissions of its Unix sockets.
@@ -129,6 +133,7 @@ impl<'a> Listeners<'a> {
 
     pub(super) fn listener(&mut self, mut written: Written) -> Option<Listener> {
         self.name(&written);
+        let labels = labels::validated(written.labels.take(), &mut self.errors);
         let listen = self.endpoints(&mut written);
         let policy = self.policies.named(&written.policy, &mut self.errors);
         let mode = mode(&written);
@@ -166,6 +171,7 @@ impl<'a> Listeners<'a> {
         Some(Listener {
             here: written.here,
             name: written.name?.value.into(),
+            labels,
             listen: listen?,
             socket_mode: written.socket_mode.value,
             policy: policy?,

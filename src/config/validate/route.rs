@@ -8,9 +8,11 @@ use crate::config::file::route::Route as Written;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::acme::{Authorities, never_served};
 use crate::config::validate::client_auth::{self, ClientAuth};
+use crate::config::validate::labels;
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{BackendRef, Backends, certificate, known_backend, known_bare_backend};
 use crate::config::values::Protocols;
+use crate::labels::Labels;
 use crate::route::index::{self, Match, Mode, Routes};
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::source::Source;
@@ -22,6 +24,8 @@ pub struct Route {
     pub here: Located<()>,
     /// Unique in its listener.
     pub name: Arc<str>,
+    /// Its own, without its listener's.
+    pub labels: Labels,
     pub matching: Match,
     pub mode: Mode,
     pub policy: Arc<Policy>,
@@ -104,9 +108,15 @@ fn name(route: &Written, names: &mut HashMap<Arc<str>, usize>, errors: &mut Vec<
     name
 }
 
-fn one(written: Written, name: Arc<str>, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Option<Route> {
+fn one(
+    mut written: Written,
+    name: Arc<str>,
+    inherited: &Inherited<'_>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Route> {
     let (mode, before) = (written.mode.value, errors.len());
     let matching = matching(&written, inherited, errors);
+    let labels = labels::validated(written.labels.take(), errors);
     stray(&written, errors);
     let policy = match &written.policy {
         Some(name) => inherited.policies.named(name, errors),
@@ -134,7 +144,18 @@ fn one(written: Written, name: Arc<str>, inherited: &Inherited<'_>, errors: &mut
             ),
         );
     }
-    Some(Route { here: written.here, name, matching, mode, policy: policy?, certificates, alpn, client_auth, backend })
+    Some(Route {
+        here: written.here,
+        name,
+        labels,
+        matching,
+        mode,
+        policy: policy?,
+        certificates,
+        alpn,
+        client_auth,
+        backend,
+    })
 }
 
 /// Reports keys that have no effect in the route's mode.

@@ -62,6 +62,9 @@ fn text(record: &Record) -> String {
     if let (Some(route), Some(mode)) = (&record.route, record.mode) {
         line += &format!(" route={route:?} mode={mode}");
     }
+    if !record.labels.is_empty() {
+        line += &format!(" labels={}", record.labels);
+    }
     if let Some(alert) = &record.incoming_tls_alert {
         line += &format!(" alert={alert}");
     }
@@ -150,6 +153,7 @@ const LONGEST_LIST: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::labels::Labels;
     use crate::observe::access::record::{ConnectionId, Served, Tls};
     use crate::observe::outcome::Outcome;
 
@@ -164,6 +168,7 @@ mod tests {
             server_name: "ldap.test".into(),
             route: Some("default".into()),
             mode: Some("terminate"),
+            labels: Labels::default(),
             client_protocols: Some("\"h2\",\"http/1.1\"".into()),
             tls: Some(Tls {
                 version: "TLSv1.2",
@@ -244,6 +249,20 @@ mod tests {
         for key in ["tls.cipher", "chosen_cert", "backend", "incoming_tls_alert", "reason", "incoming_tls_alert_code"] {
             assert!(value.get(key).is_none(), "{key}");
         }
+    }
+
+    #[test]
+    fn labels_are_in_the_json_and_the_text_and_not_in_the_columns_of_aws() {
+        let pairs = [("team", "directory & co"), ("env", "prod")];
+        let labels: Labels = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        let (bare, labelled) = (record(), Record { labels, ..record() });
+        let value: serde_json::Value = serde_json::from_str(&line(&labelled, Format::Json)).unwrap();
+        assert_eq!(value["labels"], serde_json::json!({ "team": "directory & co", "env": "prod" }));
+        assert!(!line(&bare, Format::Json).contains("labels"));
+        let text = line(&labelled, Format::Text);
+        assert!(text.contains(" mode=terminate labels={env=\"prod\",team=\"directory & co\"} alert="), "{text}");
+        assert!(!line(&bare, Format::Text).contains("labels"));
+        assert_eq!(line(&labelled, Format::Nlb), line(&bare, Format::Nlb));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use crate::labels::Labels;
 use crate::net::address::Address;
 use crate::observe::outcome::Outcome;
 
@@ -49,6 +50,9 @@ pub struct Record {
     /// `terminate`, `passthrough` or `reject`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<&'static str>,
+    /// Those of the listener; once the route is known, those of the route and of its backend over them.
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// The application protocols that the client offers, in its order of preference, as the AWS load balancers write
     /// them.
     #[serde(rename = "tls.client.alpn", skip_serializing_if = "Option::is_none")]

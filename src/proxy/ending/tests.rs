@@ -11,6 +11,7 @@ use super::{Closing, Ending, Farewell};
 use crate::backend::connect::Failure;
 use crate::backend::failure::FailureKind;
 use crate::backend::pool::NoServer;
+use crate::labels::Labels;
 use crate::limit::admission::Refused;
 use crate::limit::waiting::Asked;
 use crate::net::address::Address;
@@ -87,8 +88,8 @@ fn before_a_hello() -> Vec<Row> {
 
 fn before_a_handshake() -> Vec<Row> {
     use Farewell::{Close, Shut};
-    let route = |name: &str| Route { name: name.into(), way: Way::Reject };
-    let ways = Ways::new(&[], vec![route("a")], Way::Reject, None);
+    let route = |name: &str| Route::new(name.into(), Way::Reject, &Labels::default());
+    let ways = Ways::new(&[], vec![route("a")], Way::Reject, None, &Labels::default());
     let [by_route, by_default] = [ways.all().next().unwrap(), ways.default()];
     let invalid = HelloError::Invalid { reason: "c".into(), alert: Alert::DecodeError };
     let alert = Farewell::Alert;

@@ -56,7 +56,7 @@ fn outlined(Outline(keys): &Outline, path: &str) -> Vec<String> {
     let all = keys.iter().flat_map(|(name, key)| {
         let path = format!("{path}{name}");
         match &key.shape {
-            Shape::Value(_) | Shape::List(_) => vec![path],
+            Shape::Value(_) | Shape::List(_) | Shape::Entries(_) => vec![path],
             Shape::Table(inner) | Shape::Tables(inner) => outlined(inner, &format!("{path}.")),
             Shape::Named(inner) => outlined(inner, &format!("{path}.*.")),
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::scene::Scene;
-use super::{dashboard, list, path, rules, words};
+use super::{dashboard, list, path, rules, text, words};
 use crate::support::http::Door;
 use crate::support::procfs::{eventually, listens};
 
@@ -97,6 +97,25 @@ fn every_query_of_the_dashboard_has_an_answer_and_every_rule_is_evaluated() {
     assert_eq!(soon["state"], "firing");
     let summary = words(&soon["annotations"]["summary"]);
     assert!(summary.contains("certs/") && summary.contains("127.0.0.1:"), "{summary}");
+}
+
+#[test]
+fn the_queries_in_the_document_add_labels_to_other_metrics() {
+    let scene = Scene::new();
+    let prometheus = Prometheus::watching(&scene.door);
+    let document = text("docs/operations.md");
+    let queries: Vec<&str> = between(&document, "```promql\n", "\n```");
+    let expected = [("team", "directory"), ("site", "berlin")];
+    assert_eq!(queries.len(), expected.len(), "{queries:?}");
+    for (query, (label, value)) in queries.into_iter().zip(expected) {
+        let answer = eventually(query, || Some(prometheus.query(query)).filter(|answer| !answer.is_empty()));
+        let labels: Vec<_> = answer.iter().map(|one| &one["metric"]).collect();
+        assert_eq!(labels, [&serde_json::json!({ label: value })], "{query}");
+    }
+}
+
+fn between<'t>(text: &'t str, before: &str, after: &str) -> Vec<&'t str> {
+    text.split(before).skip(1).filter_map(|rest| rest.split(after).next()).collect()
 }
 
 /// A query as Grafana sends it where everything is chosen.

@@ -115,6 +115,11 @@ name="main"
 listen = "127.0.0.1:0"
 certificates=["certs", { acme = "inside", names = ["b.test"], keys = ["ecdsa-p256"] }]
 backend="mixed"
+labels={ team = "directory", env = "prod" }
+
+[[listener.route]]
+server_names="route.test"
+labels={ team = "apps" }
 
 [[listener]]
 name="closed"
@@ -126,6 +131,7 @@ deny=["0.0.0.0/0"]
 [backend.mixed]
 servers=["NOBODY", "ECHO"]
 balance="round_robin"
+labels={ site = "berlin" }
 
 [backend.checked]
 servers=["CHECKED"]
