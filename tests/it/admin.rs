@@ -18,6 +18,7 @@ mod acme;
 mod bounds;
 mod certificates;
 mod crowds;
+mod described;
 mod drain;
 mod health;
 mod hosts;

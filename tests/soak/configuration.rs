@@ -95,7 +95,7 @@ pub(crate) const FEW: usize = 8;
 
 /// Less than hundreds of clients that do not read would fill. They are then closed with `memory_stalled`, and newcomers are
 /// refused with `memory_limit`: `verdict` explains both in such a time.
-const LIMITS: &str = "[limits]\nmemory = \"64MiB\"\n";
+const LIMITS: &str = "[limits]\nmemory = \"56MiB\"\n";
 
 const CHECKED: &str = "interval = \"500ms\", timeout = \"2s\"";
 

@@ -46,5 +46,5 @@ fn phase(soak: &Soak, thread: u8, length: Duration) {
 }
 
 /// What fills their buffers is encrypted first, which takes long without optimization.
-const CLIENTS: usize = if cfg!(debug_assertions) { 40 } else { 200 };
+pub(crate) const CLIENTS: usize = if cfg!(debug_assertions) { 40 } else { 1000 };
 const LONGEST: Duration = Duration::from_secs(30);

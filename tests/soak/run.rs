@@ -12,10 +12,11 @@ use nix::sys::signal::Signal;
 
 use crate::api::Api;
 use crate::configuration::{LISTENERS, SHUTDOWN_TIMEOUT};
-use crate::faults::Faults;
+use crate::faults::{Fault, Faults, Span};
 use crate::ledger::Ledger;
 use crate::log;
 use crate::material::Material;
+use crate::pressure::CLIENTS;
 use crate::problems::Problems;
 use crate::program::{Exit, Program};
 use crate::sample::Sample;
@@ -109,6 +110,7 @@ pub(crate) fn run(duration: Duration, upgrades_every: Duration) -> ExitCode {
     let idle = open_files(soak.program.pid()).unwrap_or_default();
     let samples = load(&soak);
     cools_down(&soak, idle);
+    was_short(&soak);
     soak.program.signal(Signal::SIGTERM);
     ends(&soak, soak.program.pid(), &[Exit::Code(0)]);
     soak.program.finish();
@@ -161,6 +163,19 @@ fn cools_down(soak: &Soak, idle: usize) {
     }
 }
 
+/// A bound of memory that has closed nobody was not tried. Neither the few clients of a debug build reach it, nor those of a
+/// short time.
+fn was_short(soak: &Soak) {
+    let outcomes = soak.ledger.tally().outcomes;
+    let has_stalled = outcomes.values().any(|outcomes| outcomes.contains_key("memory_stalled"));
+    let is_long = |span: Span| span.until.is_some_and(|until| until.duration_since(span.from) >= SHORTEST);
+    let was_tried = soak.faults.all().into_iter().any(|span| span.fault == Fault::Pressure && is_long(span));
+    if was_tried && !cfg!(debug_assertions) && !has_stalled {
+        let what = format!("nobody was closed with memory_stalled though {CLIENTS} clients did not read");
+        soak.problems.add(Instant::now(), what);
+    }
+}
+
 /// The open files of a process, each kind with its number; sockets with their addresses and states.
 fn described(pid: u32) -> String {
     let folder = PathBuf::from(format!("/proc/{pid}/fd"));
@@ -191,3 +206,5 @@ pub(crate) fn ends(soak: &Soak, pid: u32, expected: &[Exit]) {
 /// Threads of good clients.
 const GOOD: u8 = 4;
 const LIMIT: Duration = Duration::from_secs(30);
+/// Several times what stalled connections are given while memory is short.
+const SHORTEST: Duration = Duration::from_secs(20);
