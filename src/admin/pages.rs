@@ -97,7 +97,7 @@ async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Optio
     let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note };
     let known = Arc::clone(&shared.known);
     let rendered = move || {
-        let Process { control, acme, pressure } = &process;
+        let Process { control, acme, pressure, .. } = &process;
         let status = control.status.borrow().clone();
         let snapshot = control.current.load();
         let (acme, totals) = (acme.status(), (known.counted.totals)());

@@ -68,7 +68,7 @@ pub(super) fn asked(step: &Step, form: &Form, parts: &Parts) -> Asked {
         }
     };
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
-    Asked { change, values, json: true, body: json(form, fields), method: parts.method.clone(), path }
+    Asked { change, values, query: None, json: true, body: json(form, fields), method: parts.method.clone(), path }
 }
 
 /// These fields as a JSON object, of which no copy is left in memory.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::backend::pool::Pool;
 use crate::route::index::{self, Found, Match, Mode, Routes};
@@ -27,6 +28,8 @@ pub struct Ways {
 pub struct Route {
     pub name: Arc<str>,
     pub way: Way,
+    /// The longest life of a connection, where the route has one of its own; otherwise the listener's applies.
+    pub max_age: Option<Duration>,
 }
 
 /// What is done with a connection.
@@ -76,8 +79,12 @@ impl Ways {
             // A valid configuration has no conflicts; an empty index would send every client to the default.
             index: Routes::new(matches).unwrap_or_default(),
             routes,
-            default: Route { name: index::DEFAULT.into(), way: default },
-            not_tls: not_tls.map(|pool| Route { name: index::NOT_TLS.into(), way: Way::Passthrough(pool) }),
+            default: Route { name: index::DEFAULT.into(), way: default, max_age: None },
+            not_tls: not_tls.map(|pool| Route {
+                name: index::NOT_TLS.into(),
+                way: Way::Passthrough(pool),
+                max_age: None,
+            }),
         }
     }
 

@@ -62,7 +62,7 @@ pub(super) fn build(
     let mut routes = Vec::with_capacity(listener.routes.len());
     for route in &listener.routes {
         let way = making.route(route, route.backend.as_ref().and_then(pool), &own, &reach);
-        routes.extend(way.map(|way| Route { name: Arc::clone(&route.name), way }));
+        routes.extend(way.map(|way| Route { name: Arc::clone(&route.name), way, max_age: route.max_age }));
     }
     let default = match (listener.mode, listener.backend.as_ref().and_then(pool)) {
         (Mode::Terminate, Some(backend)) => {

@@ -3,12 +3,14 @@
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
-use Operation::{Ask, Make, Show};
+use Operation::{Ask, List, Make, Show};
 
 /// Everything that can be requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Operation {
     Ask(Question),
+    /// The open connections that fit a query.
+    List,
     Show(View),
     Make(Change),
 }
@@ -44,6 +46,7 @@ pub(in crate::admin) enum Change {
     AddCertificate,
     RemoveCertificate,
     ServerState,
+    CloseConnections,
     Renew,
     Revoke,
     RollOver,
@@ -81,6 +84,8 @@ pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/api/v1/policies", Method::GET, Show(View::Policies)),
     ("/api/v1/backends", Method::GET, Show(View::Backends)),
     ("/api/v1/limits", Method::GET, Show(View::Limits)),
+    ("/api/v1/connections", Method::GET, List),
+    ("/api/v1/connections", Method::DELETE, Make(Change::CloseConnections)),
     ("/api/v1/acme", Method::GET, Show(View::Acme)),
     ("/api/v1/explain", Method::GET, Ask(Question::Explain)),
     ("/api/v1/reload", Method::POST, Make(Change::Reload)),

@@ -19,6 +19,16 @@ pub struct ConnectionId {
     pub number: u64,
 }
 
+impl ConnectionId {
+    /// Reads an id as it is shown: the run and the number in hex, at least 8 digits each.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (run, number) = text.split_once('-')?;
+        let hex = |text: &str| text.len() >= 8 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let (run, number) = Some((run, number)).filter(|_| hex(run) && hex(number))?;
+        Some(Self { run: u32::from_str_radix(run, 16).ok()?, number: u64::from_str_radix(number, 16).ok()? })
+    }
+}
+
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}-{:08x}", self.run, self.number)

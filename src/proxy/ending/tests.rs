@@ -13,12 +13,13 @@ use crate::backend::failure::FailureKind;
 use crate::backend::pool::NoServer;
 use crate::limit::admission::Refused;
 use crate::limit::waiting::Asked;
+use crate::live::call::Mode;
 use crate::net::address::Address;
 use crate::net::proxy_protocol::header::HeaderError;
 use crate::observe::outcome::Outcome;
 use crate::proxy::hello::NoHello;
 use crate::proxy::proxied::NoHeader;
-use crate::relay::End;
+use crate::relay::{By, End, Left};
 use crate::route::ways::{Route, Way, Ways};
 use crate::starttls::step;
 use crate::tls::handshake::failure::HandshakeError;
@@ -81,13 +82,15 @@ fn before_a_hello() -> Vec<Row> {
         (Late::Hello.into(), Outcome::HelloTimeout, "", Close),
         (Late::Handshake.into(), Outcome::HandshakeTimeout, "", Close),
         (Asked::ForAnother.into(), Outcome::HelloPreempted, "", Close),
+        (Mode::Polite.into(), Outcome::ClosedByOperator, "", Farewell::Shut),
+        (Mode::Now.into(), Outcome::ClosedByOperator, "", Farewell::Reset),
         (Asked::ForMemory.into(), Outcome::MemoryStalled, "", Close),
     ]
 }
 
 fn before_a_handshake() -> Vec<Row> {
     use Farewell::{Close, Shut};
-    let route = |name: &str| Route { name: name.into(), way: Way::Reject };
+    let route = |name: &str| Route { name: name.into(), way: Way::Reject, max_age: None };
     let ways = Ways::new(&[], vec![route("a")], Way::Reject, None);
     let [by_route, by_default] = [ways.all().next().unwrap(), ways.default()];
     let invalid = HelloError::Invalid { reason: "c".into(), alert: Alert::DecodeError };
@@ -220,6 +223,7 @@ fn after_a_relay() -> Vec<Relayed> {
     let of_client = End::ClientBadRecord { reason: "e".into(), last_words: words() };
     let of_backend = End::BackendBadRecord { reason: "f".into(), last_words: words() };
     let reset = |ended| End::ClientReset { ended };
+    let asked = |by, left| End::Asked { by, left };
     vec![
         (End::Completed, Outcome::Completed, "", [Close, Close], [Close, Close]),
         (End::BackendClosedEarly, Outcome::BackendClosedEarly, "", [Shut, Close], [Shut, Close]),
@@ -242,6 +246,10 @@ fn after_a_relay() -> Vec<Relayed> {
         (End::IdleTimeout, Outcome::IdleTimeout, "", [Finish, nothing()], cut()),
         (End::HalfClosedTimeout, Outcome::HalfClosedTimeout, "", [Finish, nothing()], cut()),
         (End::BackendDown, Outcome::BackendDown, "", [Close, Reset], [Reset, Reset]),
+        (asked(By::Operator, Left::Complete), Outcome::ClosedByOperator, "", [Shut, Close], [Shut, Close]),
+        (asked(By::Operator, Left::AtOnce), Outcome::ClosedByOperator, "", [Reset, Reset], [Reset, Reset]),
+        (asked(By::Age, Left::Complete), Outcome::MaxAge, "", [Shut, Close], [Shut, Close]),
+        (asked(By::Age, Left::Late), Outcome::MaxAge, "", [Finish, nothing()], cut()),
         (End::MemoryStalled, Outcome::MemoryStalled, "", [Reset, Reset], [Reset, Reset]),
     ]
 }

@@ -197,7 +197,8 @@ impl Scene {
     fn settled(&self) {
         eventually("orders end", || {
             let listed = self.door().get("/api/v1/acme").json();
-            let mut states = listed["certificates"].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap());
+            let mut states =
+                listed["certificates"].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap());
             states.all(|state| !["pending", "renewing"].contains(&state)).then_some(())
         });
     }
