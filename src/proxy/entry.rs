@@ -108,11 +108,9 @@ impl Entry {
         record.client.ip().filter(|_| record.outcome.is_failed_handshake())
     }
 
-    /// When the connection has reached its longest life, if there is one. Random within the last tenth of it, so that
-    /// connections that have begun together do not end together.
+    /// When the connection has reached its longest life, if there is one.
     pub(super) fn aged(&self) -> Option<Instant> {
-        let age = self.max_age?.mul_f64(1.0 - SPREAD * fastrand::f64());
-        Some(Instant::from_std(self.row.accepted) + age)
+        Some(Instant::from_std(self.row.accepted) + spread(self.max_age?, fastrand::f64()))
     }
 
     /// The address that the client connected to, for sockets that do not have it themselves.
@@ -275,5 +273,27 @@ fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e6
 }
 
+/// A time within the last tenth of the longest life, so that connections that have begun together do not end together.
+/// `random` is from 0 to 1.
+fn spread(max_age: Duration, random: f64) -> Duration {
+    max_age.mul_f64(1.0 - SPREAD * random)
+}
+
 /// The part of the longest life within which a connection ends.
 const SPREAD: f64 = 0.1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_life_is_spread_by_a_tenth_and_never_longer() {
+        let (hours, minute) = (Duration::from_secs(24 * 3600), Duration::from_secs(60));
+        assert_eq!(spread(hours, 0.0), hours);
+        assert!(spread(hours, 1.0).abs_diff(hours * 9 / 10) < minute);
+        for random in [0.1, 0.5, 0.999] {
+            let age = spread(hours, random);
+            assert!(hours * 9 / 10 < age && age < hours, "{age:?}");
+        }
+    }
+}
