@@ -91,7 +91,7 @@ impl Filter {
         self.older_than.is_none_or(|age| now.saturating_duration_since(row.accepted) >= age) && self.fits(&row.facts())
     }
 
-    fn fits(&self, Facts { record, certificate, client_key }: &Facts) -> bool {
+    fn fits(&self, Facts { record, certificate }: &Facts) -> bool {
         let is =
             |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
         self.id.is_none_or(|id| record.connection_id == id)
@@ -100,22 +100,22 @@ impl Filter {
             && self.client.is_none_or(|prefix| record.client.ip().is_some_and(|ip| prefix.contains(&ip)))
             && self.server_name.as_deref().is_none_or(|name| record.server_name.eq_ignore_ascii_case(name))
             && self.certificate.as_ref().is_none_or(|wanted| {
-                certificate.as_ref().is_some_and(|found| wanted.is(Some(&found.label), Some(&found.fingerprint)))
+                certificate.as_ref().is_some_and(|found| wanted.is(&found.label, &found.fingerprint))
             })
             && is(&self.backend, record.backend.as_deref())
             && self.server.as_ref().is_none_or(|server| record.backend_address.as_ref() == Some(server))
             && self.client_certificate.as_ref().is_none_or(|wanted| {
-                let subject = record.client_certificate.as_ref().map(|found| &*found.subject);
-                wanted.is(subject, client_key.as_deref())
+                let found = record.client_certificate.as_ref();
+                found.is_some_and(|found| wanted.is(&found.subject, &found.key_sha256))
             })
     }
 }
 
 impl Named {
-    fn is(&self, text: Option<&str>, hash: Option<&[u8; 32]>) -> bool {
+    fn is(&self, text: &str, hash: &[u8; 32]) -> bool {
         match self {
-            Self::Text(wanted) => text == Some(wanted),
-            Self::Hash(wanted) => hash == Some(wanted),
+            Self::Text(wanted) => text == wanted,
+            Self::Hash(wanted) => hash == wanted,
         }
     }
 }

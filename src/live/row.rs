@@ -23,20 +23,17 @@ pub struct Row {
 /// What is known of a connection so far.
 #[derive(Debug)]
 pub struct Facts {
-    /// What the access log will report. The counts and the outcome in it are written at the end.
+    /// What the access log will report.
     pub record: Record,
     /// The certificate that is served to the client.
     // Not a copy of what is shown of it: the connection's listener keeps the certificate in any case.
     pub certificate: Option<Arc<Certificate>>,
-    /// SHA-256 of the SubjectPublicKeyInfo in the client's certificate, if it has presented one.
-    // Boxed: most clients present none.
-    pub client_key: Option<Box<[u8; 32]>>,
 }
 
 impl Row {
     /// A connection that was just accepted.
     pub fn new(record: Record, traffic: Traffic) -> Self {
-        let facts = Mutex::new(Facts { record, certificate: None, client_key: None });
+        let facts = Mutex::new(Facts { record, certificate: None });
         Self { call: Call::default(), traffic, accepted: Instant::now(), facts }
     }
 

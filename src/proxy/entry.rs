@@ -40,7 +40,8 @@ pub struct Entry {
     /// `None` until the connection is admitted.
     listed: Option<Listed>,
     /// The longest life of the connection, once its route is known.
-    max_age: Option<Duration>,
+    // Boxed, since most have none.
+    max_age: Option<Box<Duration>>,
     /// The access log leaves this one out; the metrics count it.
     unwritten: bool,
     /// The address that the client connected to, if a proxy has reported it, or if the socket itself does not have it.
@@ -69,14 +70,7 @@ impl Entry {
             backend_address: None,
             connect_time: None,
             tls_handshake_time: None,
-            connection_time: 0.0,
-            received_bytes: 0,
-            sent_bytes: 0,
-            incoming_tls_alert: None,
-            incoming_tls_alert_code: None,
-            // Every other end sets its own outcome. What remains are the connections that the process drops at its end.
-            outcome: Outcome::Shutdown,
-            reason: None,
+            end: None,
         };
         let row = Arc::new(Row::new(record, traffic));
         Self { row, log, metrics, listed: None, max_age: None, unwritten: false, destination: None }
@@ -105,12 +99,12 @@ impl Entry {
     /// The same if the client's handshake has failed.
     pub(super) fn failed_client(&self) -> Option<IpAddr> {
         let record = &self.facts().record;
-        record.client.ip().filter(|_| record.outcome.is_failed_handshake())
+        record.client.ip().filter(|_| record.end().outcome.is_failed_handshake())
     }
 
     /// When the connection has reached its longest life, if there is one.
     pub(super) fn aged(&self) -> Option<Instant> {
-        Some(Instant::from_std(self.row.accepted) + spread(self.max_age?, fastrand::f64()))
+        Some(Instant::from_std(self.row.accepted) + spread(**self.max_age.as_ref()?, fastrand::f64()))
     }
 
     /// The address that the client connected to, for sockets that do not have it themselves.
@@ -142,7 +136,7 @@ impl Entry {
 
     /// The route takes the connection; `max_age` is the listener's.
     pub(super) fn routed(&mut self, route: &Route, max_age: Option<Duration>) {
-        self.max_age = route.max_age.or(max_age);
+        self.max_age = route.max_age.or(max_age).map(Box::new);
         let record = &mut self.facts().record;
         record.route = Some(Arc::clone(&route.name));
         record.mode = Some(route.way.mode().word());
@@ -169,13 +163,14 @@ impl Entry {
             resumed: tls.resumed,
         };
         let mut facts = self.facts();
-        let Facts { record, client_key, .. } = &mut *facts;
+        let record = &mut facts.record;
         self.metrics.handshake(&record.listener, labels, took);
         record.tls = Some(tls);
         record.tls_handshake_time = Some(seconds(took));
-        record.client_certificate =
-            client.map(|client| Box::new(ClientCertificate { subject: client.subject.clone(), verified: true }));
-        *client_key = client.map(|client| Box::new(client.key_sha256));
+        record.client_certificate = client.map(|client| {
+            let Identity { subject, key_sha256, .. } = client;
+            Box::new(ClientCertificate { subject: subject.clone(), verified: true, key_sha256: *key_sha256 })
+        });
     }
 
     /// The backend that the connection is for, before one of its servers is reached.
@@ -216,11 +211,12 @@ impl Entry {
         if outcome.is_refusal() {
             self.metrics.rejected(&record.listener, outcome);
         }
-        record.outcome = outcome;
-        record.reason = reason;
+        let end = record.end_mut();
+        end.outcome = outcome;
+        end.reason = reason;
         if let Some(received) = received_alert {
-            record.incoming_tls_alert = Some(alert::name(received).into());
-            record.incoming_tls_alert_code = Some(received.into());
+            end.incoming_tls_alert = Some(alert::name(received).into());
+            end.incoming_tls_alert_code = Some(received.into());
         }
         // A relay that ends reports none, and must not remove the one that was accepted.
         if client_certificate.is_some() {
@@ -236,7 +232,7 @@ impl Entry {
 
     /// In a flood of refusals, most are only counted and not logged: logging one costs more than refusing it.
     pub(super) fn spare_log(&mut self, admission: &Admission) {
-        if !self.facts().record.outcome.is_refusal() {
+        if !self.facts().record.end().outcome.is_refusal() {
             return;
         }
         self.unwritten = !admission.logs_refusal();
@@ -252,15 +248,16 @@ impl Drop for Entry {
         // First, so that a connection whose record is written is listed no more.
         self.listed = None;
         let record = &mut self.row.facts().record;
+        let end = record.end_mut();
         // No caller can set the outcome while a panic unwinds the stack.
         if std::thread::panicking() {
-            record.outcome = Outcome::InternalError;
+            end.outcome = Outcome::InternalError;
         }
-        let lived = self.row.accepted.elapsed();
-        record.connection_time = seconds(lived);
-        record.received_bytes = self.row.traffic.received();
-        record.sent_bytes = self.row.traffic.sent();
-        self.metrics.closed(&record.listener, record.outcome, lived);
+        let (lived, outcome) = (self.row.accepted.elapsed(), end.outcome);
+        end.connection_time = seconds(lived);
+        end.received_bytes = self.row.traffic.received();
+        end.sent_bytes = self.row.traffic.sent();
+        self.metrics.closed(&record.listener, outcome, lived);
         // Cloned, since whoever lists connections may still have the row.
         if !self.unwritten && self.log.is_on() {
             self.log.write(record.clone());

@@ -67,7 +67,7 @@ pub(in crate::admin) fn connection(row: &Row) -> Value {
     let age = Instant::now().saturating_duration_since(row.accepted);
     // Nobody waits for the lock while it is shown: it is the connection's own, and its task needs it only at a few steps.
     let facts = row.facts();
-    let Facts { record, certificate, client_key } = &*facts;
+    let Facts { record, certificate } = &*facts;
     json!({
         "id": record.connection_id.to_string(),
         "listener": record.listener,
@@ -86,7 +86,7 @@ pub(in crate::admin) fn connection(row: &Row) -> Value {
         })),
         "client_certificate": record.client_certificate.as_ref().map(|found| json!({
             "subject": found.subject,
-            "pin": client_key.as_deref().map(pin),
+            "pin": pin(&found.key_sha256),
         })),
         "backend": record.backend,
         "server": record.backend_address.as_ref().map(ToString::to_string),

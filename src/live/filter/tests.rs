@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use super::*;
 use crate::observe::access::record::{ClientCertificate, Record};
 use crate::observe::metrics::Metrics;
-use crate::observe::outcome::Outcome;
 
 /// A connection whose record is changed so.
 pub(in crate::live) fn row(change: impl FnOnce(&mut Record)) -> Row {
@@ -22,23 +21,19 @@ pub(in crate::live) fn row(change: impl FnOnce(&mut Record)) -> Row {
         client_protocols: None,
         tls: None,
         certificate: None,
-        client_certificate: Some(Box::new(ClientCertificate { subject: "CN=a b".into(), verified: true })),
+        client_certificate: Some(Box::new(ClientCertificate {
+            subject: "CN=a b".into(),
+            verified: true,
+            key_sha256: [7; 32],
+        })),
         backend: Some("directory".into()),
         backend_address: Address::parse("10.0.0.1:389"),
         connect_time: None,
         tls_handshake_time: None,
-        connection_time: 0.0,
-        received_bytes: 0,
-        sent_bytes: 0,
-        incoming_tls_alert: None,
-        incoming_tls_alert_code: None,
-        outcome: Outcome::Shutdown,
-        reason: None,
+        end: None,
     };
     change(&mut record);
-    let row = Row::new(record, Metrics::new().unwrap().traffic("ldaps"));
-    row.facts().client_key = Some(Box::new([7; 32]));
-    row
+    Row::new(record, Metrics::new().unwrap().traffic("ldaps"))
 }
 
 fn fits(row: &Row, conditions: &[(&str, &str)]) -> bool {
