@@ -56,6 +56,8 @@ pub(in crate::admin) enum Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::admin) enum Page {
     Overview,
+    /// The open connections that fit a query.
+    Connections,
     /// A file of the page, by its name.
     Asset(String),
     /// The form to sign in.
@@ -103,6 +105,7 @@ pub(in crate::admin) fn page(method: &Method, path: &str) -> Option<Result<Page,
     let below = |folder: &str| path.strip_prefix(folder).filter(|name| !name.is_empty()).map(str::to_owned);
     let (get, post) = match path {
         "/" => (Some(Page::Overview), None),
+        "/connections" => (Some(Page::Connections), None),
         "/sign-in" => (Some(Page::SignIn), Some(Page::Enter)),
         "/sign-out" => (None, Some(Page::Leave)),
         _ => match (below("/assets/"), below(BELOW_STEPS)) {
@@ -194,6 +197,7 @@ mod tests {
             (Method::GET, "/", Ok(Page::Overview)),
             (Method::HEAD, "/", Ok(Page::Overview)),
             (Method::POST, "/", Err("GET, HEAD")),
+            (Method::GET, "/connections", Ok(Page::Connections)),
             (Method::GET, "/assets/page.css", Ok(Page::Asset("page.css".into()))),
             (Method::GET, "/sign-in", Ok(Page::SignIn)),
             (Method::POST, "/sign-in", Ok(Page::Enter)),
