@@ -99,28 +99,20 @@ fn a_server_that_does_not_end_is_cut_and_nobody_takes_that_for_an_end() {
 }
 
 #[test]
-fn a_client_that_never_pauses_is_cut_and_its_server_sees_a_reset() {
+fn a_client_in_the_middle_of_a_record_is_cut_and_its_server_sees_a_reset() {
     let backend = ByHand::new();
     let stage = stage(&backend, "[runtime]\nshutdown_timeout = \"300ms\"\n", "");
-    let (mut client, mut server) = stage.joined(&backend, Tls::V13);
-    greet(&mut client, &mut server);
-    let port = client.port();
-    let sending = thread::spawn(move || while client.send(&[7; 100_000]).is_ok() {});
-    // It reads slowly enough that the client always has more to send.
-    let reading = thread::spawn(move || {
-        let mut buffer = vec![0; 1000];
-        loop {
-            match server.read(&mut buffer) {
-                Ok(0) => return Ending::Fin,
-                Ok(_) => {}
-                Err(_) => return Ending::Reset,
-            }
-        }
-    });
-    closes(&stage.door(), ALL, 1);
-    assert_eq!(reading.join().unwrap(), Ending::Reset);
-    sending.join().unwrap();
-    assert_eq!(stage.outcome(port), "closed_by_operator");
+    for tls in Tls::BOTH {
+        let (mut client, mut server) = stage.joined(&backend, tls);
+        greet(&mut client, &mut server);
+        client.tls.writer().write_all(b"a question").unwrap();
+        let record = client.flight();
+        client.tcp.write_all(&record[..record.len() / 2]).unwrap();
+        closes(&stage.door(), ALL, 1);
+        assert_eq!(drain(&mut server), (Vec::new(), Ending::Reset), "{tls:?}");
+        assert_ne!(client.read_to_end().1, Ending::CloseNotify, "{tls:?}");
+        assert_eq!(stage.outcome(client.close()), "closed_by_operator");
+    }
 }
 
 #[test]
