@@ -12,6 +12,7 @@ mod ca;
 mod cert;
 mod check;
 mod completion;
+mod connections;
 mod convert;
 mod demo;
 mod explain;
@@ -79,6 +80,12 @@ enum Verb {
     },
     /// Show whether a running tlsgate accepts connections, for the health check of a container. Exits with 1 if not.
     Health(#[command(flatten)] health::Question),
+    /// List and close the open connections of a running tlsgate.
+    Connections {
+        #[command(subcommand)]
+        // Boxed, since it is much larger than the other verbs' arguments.
+        verb: Box<connections::Verb>,
+    },
     /// Show and change the certificates that a running tlsgate gets from authorities.
     Acme {
         #[command(subcommand)]
@@ -156,6 +163,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Convert(what) => convert::convert(what),
         Verb::Reload { target } => reload::reload(target),
         Verb::Health(question) => health::health(question),
+        Verb::Connections { verb } => connections::connections(*verb),
         Verb::Acme { verb } => acme::acme(*verb),
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),

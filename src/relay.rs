@@ -3,9 +3,13 @@
 
 use rustls::AlertDescription;
 
+use crate::live::call::Call;
+use crate::observe::metrics::Traffic;
+
 mod carrier;
 mod direction;
 mod intake;
+mod leaving;
 mod outlet;
 pub mod passthrough;
 pub mod patience;
@@ -14,6 +18,34 @@ mod share;
 mod stall;
 pub mod terminated;
 mod way;
+
+/// What others see of a relay while it runs, and how they reach it.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched<'a> {
+    /// Up to date all the time.
+    pub traffic: &'a Traffic,
+    /// Where the relay is asked to end.
+    pub call: &'a Call,
+}
+
+/// Who has asked a relay to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Operator,
+    /// `max_connection_age`.
+    Age,
+}
+
+/// How far a relay came that was asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Everything was delivered, and both sides have ended their data.
+    Complete,
+    /// The server had not ended its data in time.
+    Late,
+    /// It was to end immediately.
+    AtOnce,
+}
 
 /// Why the relay ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +79,8 @@ pub enum End {
     HalfClosedTimeout,
     /// Memory is short, and a peer had taken nothing for a while of what is held for it.
     MemoryStalled,
+    /// It was asked to end.
+    Asked { by: By, left: Left },
     /// The server went down. The relay itself does not know that: its caller ends it.
     BackendDown,
 }

@@ -16,6 +16,7 @@ use crate::backend::upkeep::Upkeep;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::gate::Gate;
+use crate::live::registry::Registry;
 use crate::monitor::{self, Monitor};
 use crate::net::address::Address;
 use crate::net::endpoint::Endpoint;
@@ -126,7 +127,7 @@ impl Server {
         confined: Option<Arc<Plan>>,
         signals: &mut Signals,
     ) -> Result<Self, StartError> {
-        let Opened { mut inherited, activated, log, writer, metrics, workers, planned, heartbeats, pressure } =
+        let Opened { mut inherited, activated, log, writer, metrics, workers, planned, heartbeats, pressure, live } =
             Opened::new(&config, activated, signals)?;
         let counted = counted(&metrics, workers.gates.clone(), Arc::clone(&pressure), &log);
         // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
@@ -144,14 +145,14 @@ impl Server {
         let keeper = Keeper::start(challenges, tokens.clone(), monitor.clone()).map_err(StartError::Worker)?;
         let mut reloader = Reloader::start(origin, first, |current| {
             let (counted, pressure) = (Arc::clone(&metrics), Arc::clone(&pressure));
-            let shared = shared(current, &workers, (log, counted, pressure), heartbeats, alive);
+            let shared = shared(current, &workers, (log, counted, pressure), (heartbeats, Arc::clone(&live)), alive);
             let (handles, inherited) = (workers.handles.clone(), (inherited, activated));
             let descriptors = Descriptors::new(handles.len());
             Sockets::new(handles, shared, inherited, descriptors, tokens, monitor.clone())
         })
         .map_err(StartError::Config)?
         .confined(confined);
-        let parts = (admin.as_ref(), &upkeep, &keeper, workers.handles.clone(), pressure);
+        let parts = (admin.as_ref(), &upkeep, &keeper, workers.handles.clone(), (pressure, live));
         let (control, commands, governor) = serving(&mut reloader, parts)?;
         let status = notify::Status::ready(control.status.borrow().addresses.len());
         let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
@@ -200,6 +201,7 @@ struct Opened {
     planned: Option<Planned>,
     heartbeats: Heartbeats,
     pressure: Arc<Pressure>,
+    live: Arc<Registry>,
 }
 
 impl Opened {
@@ -215,14 +217,17 @@ impl Opened {
         let (planned, heartbeats) = Planned::read();
         watchdog::answer_on(&workers.handles, &heartbeats);
         let pressure = Arc::default();
-        Ok(Self { inherited, activated, log, writer, metrics, workers, planned, heartbeats, pressure })
+        // Every start gets another number, so that connection ids do not repeat in a log that outlives the process.
+        let run = std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs();
+        let live = Arc::new(Registry::new(run, workers.handles.len()));
+        Ok(Self { inherited, activated, log, writer, metrics, workers, planned, heartbeats, pressure, live })
     }
 }
 
 /// From now on this process serves what it has read, and shows it.
 fn serving(
     reloader: &mut Reloader<Sockets>,
-    (admin, upkeep, keeper, workers, pressure): (Option<&Admin>, &Upkeep, &Keeper, Vec<Handle>, Arc<Pressure>),
+    (admin, upkeep, keeper, workers, (pressure, live)): Parts<'_>,
 ) -> Result<(Control, mpsc::Receiver<Command>, Governor), StartError> {
     // The predecessor serves until it receives this: after any error above, it simply goes on.
     reloader.sockets().accepting().map_err(StartError::Handover)?;
@@ -233,23 +238,25 @@ fn serving(
     let (current, setting) = (Arc::clone(&control.current), reloader.config().bounds.memory);
     let governor = Governor::start(Arc::clone(&pressure), current, workers, setting).map_err(StartError::Worker)?;
     if let Some(admin) = admin {
-        admin.ready(control.clone(), keeper.handle(), pressure);
+        admin.ready(control.clone(), keeper.handle(), pressure, live);
     }
     Ok((control, commands, governor))
 }
+
+/// What serves beside the listeners, and what it looks at.
+type Parts<'a> = (Option<&'a Admin>, &'a Upkeep, &'a Keeper, Vec<Handle>, (Arc<Pressure>, Arc<Registry>));
 
 /// What all listeners share.
 fn shared(
     current: Arc<Current>,
     workers: &Workforce,
     (log, metrics, pressure): (AccessLog, Arc<Metrics>, Arc<Pressure>),
-    heartbeats: Heartbeats,
+    (heartbeats, live): (Heartbeats, Arc<Registry>),
     alive: mpsc::Sender<()>,
 ) -> Shared {
     let spread = Spread::new(workers.handles.iter().cloned().zip(workers.gates.iter().cloned()));
-    // Every start gets another number, so that connection ids do not repeat in a log that outlives the process.
-    let ids = Arc::new(Ids::new(std::process::id() ^ jiff::Timestamp::now().subsec_nanosecond().unsigned_abs()));
-    Shared { current, log, metrics, workers: spread, ids, pressure, warned: Arc::default(), heartbeats, alive }
+    let ids = Arc::new(Ids::new(live.run()));
+    Shared { current, log, metrics, workers: spread, ids, live, pressure, warned: Arc::default(), heartbeats, alive }
 }
 
 /// From now on, the keeper keeps what this configuration asks for.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
@@ -63,6 +64,8 @@ pub struct Listener {
     pub ways: Heavy<Ways>,
     /// How each of its connections is handled.
     pub handling: Handling,
+    /// How long a connection may take to end once it is asked to: `shutdown_timeout`.
+    pub grace: Duration,
     /// Certificates of its folders that could not be loaded.
     pub load_failures: usize,
     pub admission: Admission,

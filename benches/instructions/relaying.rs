@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use rustls::CipherSuite;
 use tlsgate::gate::Gate;
+use tlsgate::live::call::Call;
 use tlsgate::net::stream::Stream;
 use tlsgate::observe::metrics::Metrics;
 use tlsgate::pressure::Pressure;
 use tlsgate::relay::patience::Patience;
 use tlsgate::relay::peer::{Peer, Wire};
-use tlsgate::relay::{passthrough, terminated};
+use tlsgate::relay::{Watched, passthrough, terminated};
 use tlsgate::tls::record::Layer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -41,28 +42,22 @@ fn terminate(length: usize, count: usize) {
     let sealed = sealed(&mut client.finish(Layer::Tlsgate).unwrap().records, length);
     let finished = server.finish(Layer::Tlsgate).unwrap();
     relay(sealed.chunks(sealed.len() / MOST).take(count), length, async |client, backend| {
-        let mut traffic = Metrics::new().unwrap().traffic("bench");
+        let (traffic, call) = (Metrics::new().unwrap().traffic("bench"), Call::default());
+        let watched = Watched { traffic: &traffic, call: &call };
         let (mut outside, mut inside) = (Wire::tls(finished, Vec::new()), Wire::plain());
         let client = Peer { stream: client, wire: &mut outside };
         let backend = Peer { stream: backend, wire: &mut inside };
-        terminated::relay(client, backend, patience(), &Gate::default(), &Pressure::default(), &mut traffic).await;
+        terminated::relay(client, backend, patience(), &Gate::default(), &Pressure::default(), watched).await;
     });
 }
 
 fn pass(length: usize, count: usize) {
     let message = vec![0; length];
     relay(std::iter::repeat_n(&message[..], count), length, async |client, backend| {
-        let mut traffic = Metrics::new().unwrap().traffic("bench");
-        passthrough::relay(
-            client,
-            backend,
-            Vec::new(),
-            patience(),
-            &Gate::default(),
-            &Pressure::default(),
-            &mut traffic,
-        )
-        .await;
+        let (traffic, call) = (Metrics::new().unwrap().traffic("bench"), Call::default());
+        let watched = Watched { traffic: &traffic, call: &call };
+        let (gate, pressure) = (Gate::default(), Pressure::default());
+        passthrough::relay(client, backend, Vec::new(), patience(), &gate, &pressure, watched).await;
     });
 }
 

@@ -3,6 +3,7 @@
 pub(super) mod acme;
 pub(super) mod audit;
 pub(super) mod certificates;
+pub(super) mod connections;
 pub(super) mod folder;
 mod pair;
 pub(super) mod process;

@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
-use crate::admin::change::{acme as orders, certificates, process, servers};
+use crate::admin::change::{acme as orders, certificates, connections, process, servers};
 use crate::admin::connection::caller::Caller;
 use crate::admin::known::{Process, starting};
 use crate::admin::request::answer::Answer;
@@ -19,6 +19,8 @@ pub(super) struct Asked {
     pub(super) change: Change,
     /// The values of the API's path.
     pub(super) values: Vec<String>,
+    /// The query of the API's path, where the change has one.
+    pub(super) query: Option<String>,
     /// Whether the body is declared as JSON.
     pub(super) json: bool,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -44,7 +46,7 @@ pub(super) async fn commit(
     // On a task of its own: if the client goes away, this future is dropped, and the change would stop in the middle.
     let changed = tokio::spawn(async move {
         let _turn = turn;
-        let answer = changed(&shared, process, &asked).await;
+        let answer = changed(&shared, &caller, process, &asked).await;
         shared.known.audit.changed(&caller, &asked.method, &asked.path, answer.status);
         answer
     });
@@ -54,8 +56,9 @@ pub(super) async fn commit(
     })
 }
 
-async fn changed(shared: &Shared, Process { control, acme, .. }: Process, asked: &Asked) -> Answer {
-    let Asked { change, values, json, body, .. } = asked;
+async fn changed(shared: &Shared, caller: &Caller, process: Process, asked: &Asked) -> Answer {
+    let Process { control, acme, live, .. } = process;
+    let Asked { change, values, query, json, body, .. } = asked;
     // The path's pattern has as many as the change needs.
     let value = |at: usize| values.get(at).map_or("", String::as_str);
     match change {
@@ -72,6 +75,13 @@ async fn changed(shared: &Shared, Process { control, acme, .. }: Process, asked:
         Change::Revoke => orders::revoke(&acme, body).await,
         Change::RollOver => orders::roll_over(&acme, body).await,
         Change::ServerState => servers::set_state(&control.current.load(), value(0), value(1), body),
+        Change::CloseConnections => match connections::close(query.as_deref(), &live).await {
+            Ok(closed) => {
+                shared.known.audit.closed(caller, &closed);
+                closed.answer()
+            }
+            Err(refusal) => refusal,
+        },
         Change::AddCertificate => {
             let _turn = shared.changing.lock().await;
             certificates::add(&control, value(0), body).await

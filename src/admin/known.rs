@@ -15,6 +15,7 @@ use crate::admin::connection::permits::Permits;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::guard;
 use crate::config::values::HostName;
+use crate::live::registry::Registry;
 use crate::observe::metrics::Totals;
 use crate::pressure::Pressure;
 use crate::reload::control::Control;
@@ -33,6 +34,8 @@ pub(super) struct Process {
     pub(super) control: Control,
     pub(super) acme: Acme,
     pub(super) pressure: Arc<Pressure>,
+    /// The open connections.
+    pub(super) live: Arc<Registry>,
 }
 
 /// What both doors know.

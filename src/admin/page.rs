@@ -8,6 +8,7 @@ pub(super) mod form;
 mod frame;
 mod html;
 mod listeners;
+pub(super) mod open;
 mod ordered;
 pub(super) mod overview;
 mod parts;

@@ -18,6 +18,7 @@ use crate::admin::entering::{self, Guest};
 use crate::admin::known::Process;
 use crate::admin::page::assets::Asset;
 use crate::admin::page::form::Form;
+use crate::admin::page::open;
 use crate::admin::page::overview::overview;
 use crate::admin::page::session::Signed;
 use crate::admin::page::state::{State, Viewer};
@@ -61,6 +62,7 @@ pub(super) async fn answer(
     let Some(process) = shared.known.process.get().cloned() else { return starting() };
     let guest = Guest::of(&shared, &caller, parts, &process);
     match page {
+        Page::Connections => open(shared, guest, process, parts.uri.query()).await,
         Page::SignIn => html(steps::sign_in(guest.entrance, None)),
         Page::Step(name) => match (Step::read(&name, parts.uri.query()), &guest.signed) {
             (None, _) => Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path"),
@@ -90,6 +92,14 @@ fn starting() -> Answer {
     Answer::page(StatusCode::SERVICE_UNAVAILABLE, steps::message("Starting", text)).with(RETRY_AFTER, "1")
 }
 
+/// The page of open connections, made on another thread.
+async fn open(shared: Arc<Shared>, guest: Guest, process: Process, query: Option<&str>) -> Answer {
+    let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note: None };
+    let query = query.map(str::to_owned);
+    let rendered = move || html(open::open(&process.live, query.as_deref(), &viewer));
+    shared.renderings.alone(&shared.known.permits, rendered).await
+}
+
 /// The page at `/`. It may take a while with many certificates, so it is made on another thread.
 async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Option<&str>) -> Answer {
     let wanted = Wanted::read(query);
@@ -97,7 +107,7 @@ async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Optio
     let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note };
     let known = Arc::clone(&shared.known);
     let rendered = move || {
-        let Process { control, acme, pressure } = &process;
+        let Process { control, acme, pressure, .. } = &process;
         let status = control.status.borrow().clone();
         let snapshot = control.current.load();
         let (acme, totals) = (acme.status(), (known.counted.totals)());

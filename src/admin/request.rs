@@ -5,4 +5,5 @@ pub(super) mod body;
 pub(super) mod browser;
 pub(super) mod guard;
 pub(super) mod paths;
+pub(super) mod query;
 pub mod token;

@@ -21,7 +21,7 @@ use crate::admin::request::body::Wanted;
 use crate::admin::request::paths::{Change, Operation, Question, Routed, View, page, route};
 use crate::admin::request::{body, guard};
 use crate::admin::shared::Shared;
-use crate::admin::view::{acme as authorities, explain, limits, listing, openapi, state};
+use crate::admin::view::{acme as authorities, connections, explain, limits, listing, openapi, state};
 use crate::config::shown;
 use crate::reload::control::Control;
 use crate::tls::handshake::Terminator;
@@ -64,6 +64,10 @@ impl Handler for Shared {
             Ok((Operation::Make(change), values)) => make(self, caller, &permit, (change, values), &parts, body).await,
             Ok((Operation::Ask(question), _)) => match without_body(&permit, body, &parts).await {
                 Ok(()) => ask(&self.known, question, &parts),
+                Err(refusal) => refusal,
+            },
+            Ok((Operation::List, _)) => match without_body(&permit, body, &parts).await {
+                Ok(()) => list(&self, &parts).await,
                 Err(refusal) => refusal,
             },
             Ok((Operation::Show(view), _)) => match without_body(&permit, body, &parts).await {
@@ -125,6 +129,14 @@ fn ask(known: &Known, question: Question, parts: &Parts) -> Answer {
     }
 }
 
+/// Lists open connections, on another thread and in its turn: it takes a while with many.
+async fn list(shared: &Shared, parts: &Parts) -> Answer {
+    let Some(live) = shared.known.process.get().map(|process| Arc::clone(&process.live)) else { return starting() };
+    let query = parts.uri.query().map(str::to_owned);
+    let rendered = move || connections::connections(query.as_deref(), &live);
+    shared.renderings.alone(&shared.known.permits, rendered).await
+}
+
 /// Shows a view, rendered on another thread.
 async fn show(shared: &Shared, view: View) -> Answer {
     let Some(process) = shared.known.process.get().cloned() else { return starting() };
@@ -134,7 +146,7 @@ async fn show(shared: &Shared, view: View) -> Answer {
 
 /// Renders a view. It may take a while, so it does not run on the thread that answers.
 fn rendered(known: &Known, process: &Process, view: View) -> Answer {
-    let Process { control, acme, pressure } = process;
+    let Process { control, acme, pressure, .. } = process;
     let status = control.status.borrow().clone();
     let snapshot = control.current.load();
     match view {
@@ -172,5 +184,6 @@ async fn make(
     };
     permit.becomes(Doing::Working);
     let (json, method, path) = (body::is_json(&parts.headers), parts.method.clone(), parts.uri.path().to_owned());
-    commit::commit(shared, caller, turn, Asked { change, values, json, body, method, path }).await
+    let query = parts.uri.query().map(str::to_owned);
+    commit::commit(shared, caller, turn, Asked { change, values, query, json, body, method, path }).await
 }

@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 
 use crate::admin::commit::Asked;
 use crate::admin::known::Process;
-use crate::admin::page::form::Form;
+use crate::admin::page::form::{Form, encoded};
 use crate::admin::page::session::{Note, Signed};
-use crate::admin::page::step::Step;
+use crate::admin::page::step::{Step, queried};
 use crate::admin::page::steps::{self, Refusal};
 use crate::admin::request::answer::Answer;
 use crate::admin::request::paths::Change;
@@ -33,6 +33,9 @@ pub(super) fn form(
                 .and_then(|members| members.list.iter().find(|member| member.server.address.to_string() == *server));
             found.map(|member| steps::server(secret, step, (backend, &member.server), refusal))
         }
+        Step::Connections { filters } => {
+            (!filters.is_empty()).then(|| steps::connections(secret, (step, filters), refusal))
+        }
         Step::Certificate { listener } => {
             let status = process.control.status.borrow();
             let is_known = status.config.listeners.iter().any(|known| *known.name == **listener);
@@ -52,7 +55,7 @@ pub(super) fn form(
 pub(super) fn is_confirmed(step: &Step, form: &Form) -> bool {
     match step {
         Step::Reload | Step::Server { .. } => true,
-        Step::Certificate { .. } => form.value("sure") == "yes",
+        Step::Connections { .. } | Step::Certificate { .. } => form.value("sure") == "yes",
     }
 }
 
@@ -63,12 +66,17 @@ pub(super) fn asked(step: &Step, form: &Form, parts: &Parts) -> Asked {
         Step::Server { backend, server } => {
             (Change::ServerState, vec![backend.clone(), server.clone()], &["state"][..])
         }
+        Step::Connections { .. } => (Change::CloseConnections, Vec::new(), &[][..]),
         Step::Certificate { listener } => {
             (Change::AddCertificate, vec![listener.clone()], &["name", "certificate", "key"][..])
         }
     };
+    let query = match step {
+        Step::Connections { filters } => Some(format!("{}&mode={}", queried(filters), encoded(form.value("mode")))),
+        Step::Reload | Step::Server { .. } | Step::Certificate { .. } => None,
+    };
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
-    Asked { change, values, json: true, body: json(form, fields), method: parts.method.clone(), path }
+    Asked { change, values, query, json: true, body: json(form, fields), method: parts.method.clone(), path }
 }
 
 /// These fields as a JSON object, of which no copy is left in memory.
@@ -120,9 +128,17 @@ pub(super) fn result(step: &Step, answer: &Answer) -> Result<Note, Refusal> {
             let [was, state] = [was, state].map(Option::unwrap_or_default);
             format!("Server {server} of backend {backend} is in state {state:?} now; it was in {was:?}.")
         }
+        Step::Connections { .. } => {
+            let count = usize::try_from(body["closed"].as_u64().unwrap_or_default()).unwrap_or(usize::MAX);
+            format!("{} asked to end ({}).", count_of(count), body["mode"].as_str().unwrap_or_default())
+        }
         Step::Certificate { listener } => format!("The certificate was added to listener {listener}."),
     };
     Ok(Note { text, details: texts("changes") })
+}
+
+fn count_of(count: usize) -> String {
+    if count == 1 { "1 connection was".to_owned() } else { format!("{count} connections were") }
 }
 
 /// Changes or errors that are shown of one change.

@@ -1,6 +1,7 @@
 //! What the admin API shows. Must not know: the caller, how anything is changed.
 
 pub(super) mod acme;
+pub(super) mod connections;
 pub(super) mod errors;
 pub(super) mod explain;
 pub(super) mod limits;

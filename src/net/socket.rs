@@ -80,6 +80,13 @@ pub(super) fn is_writable(socket: &impl AsFd) -> bool {
     !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
 }
 
+/// Whether a read would return something now: bytes, the end, or an error.
+pub(super) fn is_readable(socket: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(socket, PollFlags::IN)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
+}
+
 /// A listening, non-blocking socket. An IPv6 address accepts only IPv6, so that `0.0.0.0` and `[::]` can be used
 /// together on one port.
 pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {

@@ -270,6 +270,11 @@ impl Stream {
         self.watched()?.try_io(interest, |_| io())
     }
 
+    /// Whether the kernel has something that was not read yet: bytes, the end of the data, or an error.
+    pub fn has_unread(&self) -> bool {
+        socket::is_readable(self)
+    }
+
     /// Whether bytes wait here that were not sent yet, because the peer has no room for them or the network is slow.
     /// Bytes on their way do not count. For a Unix socket this is not known, and false.
     pub fn has_unsent(&self) -> bool {

@@ -4,6 +4,7 @@
 //! number of series. Must not know: who reads the metrics, how connections work.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus::{IntCounter, Registry, TextEncoder};
@@ -36,11 +37,12 @@ pub struct Metrics {
     shed: Counters<1>,
 }
 
-/// The application bytes of one connection. They are added to its listener's counters as they move.
+/// The application bytes of one connection. They are added to its listener's counters as they move. One task counts; any
+/// thread may read.
 #[derive(Debug)]
 pub struct Traffic {
-    received: u64,
-    sent: u64,
+    received: AtomicU64,
+    sent: AtomicU64,
     all_received: IntCounter,
     all_sent: IntCounter,
 }
@@ -164,8 +166,8 @@ impl Metrics {
     pub fn traffic(&self, listener: &str) -> Traffic {
         // The counters are looked up once: for each read that would cost a lock and a hash of the labels.
         Traffic {
-            received: 0,
-            sent: 0,
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
             all_received: self.received.with([listener]),
             all_sent: self.sent.with([listener]),
         }
@@ -227,26 +229,31 @@ impl Metrics {
 
 impl Traffic {
     /// Adds `count` bytes from the client.
-    pub fn receive(&mut self, count: usize) {
-        self.received += count as u64;
+    pub fn receive(&self, count: usize) {
+        add(&self.received, count);
         self.all_received.inc_by(count as u64);
     }
 
     /// Adds `count` bytes to the client.
-    pub fn send(&mut self, count: usize) {
-        self.sent += count as u64;
+    pub fn send(&self, count: usize) {
+        add(&self.sent, count);
         self.all_sent.inc_by(count as u64);
     }
 
     /// Bytes from the client so far.
     pub fn received(&self) -> u64 {
-        self.received
+        self.received.load(Ordering::Relaxed)
     }
 
     /// Bytes to the client so far.
     pub fn sent(&self) -> u64 {
-        self.sent
+        self.sent.load(Ordering::Relaxed)
     }
+}
+
+/// Not `fetch_add`, which costs more: only one task adds.
+fn add(sum: &AtomicU64, count: usize) {
+    sum.store(sum.load(Ordering::Relaxed) + count as u64, Ordering::Relaxed);
 }
 
 /// Bounds for the lifetime of a connection in seconds: from a single handshake to a directory connection that is open
@@ -301,7 +308,7 @@ mod tests {
     #[test]
     fn bytes_count_for_the_connection_and_for_its_listener() {
         let metrics = Metrics::new().unwrap();
-        let (mut one, mut other) = (metrics.traffic("a"), metrics.traffic("a"));
+        let (one, other) = (metrics.traffic("a"), metrics.traffic("a"));
         one.receive(3);
         other.receive(4);
         other.send(5);

@@ -165,6 +165,10 @@ pub enum Outcome {
     HalfClosedTimeout,
 
     // tlsgate itself
+    /// An operator has closed the connection through the admin API.
+    ClosedByOperator,
+    /// The connection was open for `max_connection_age`.
+    MaxAge,
     /// tlsgate stopped before the connection had ended.
     Shutdown,
     /// An error in tlsgate itself ended this connection.
@@ -228,7 +232,7 @@ impl Outcome {
             Self::BackendReset | Self::BackendTruncated | Self::BackendAlert | Self::BackendBadRecord => Phase::Other,
             Self::KeysExhausted | Self::IdleTimeout | Self::HalfClosedTimeout => Phase::Other,
             Self::AcmeChallenge | Self::MemoryStalled => Phase::Other,
-            Self::Shutdown | Self::InternalError => Phase::Other,
+            Self::ClosedByOperator | Self::MaxAge | Self::Shutdown | Self::InternalError => Phase::Other,
         }
     }
 }

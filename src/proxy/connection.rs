@@ -27,7 +27,6 @@ use crate::proxy::preface::preface;
 use crate::proxy::proxied;
 use crate::proxy::relaying::{PassingThrough, Ready, Terminating};
 use crate::relay::patience::Patience;
-use crate::route::index::Mode;
 use crate::route::ways::{Chosen, Route, Termination, Way};
 use crate::snapshot::Listener;
 use crate::starttls::{self, Protocol};
@@ -59,21 +58,22 @@ pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
     // the memory that only the beginning needed.
     let ready = Box::pin(begin(client, listener, entry, admitted, gate)).await;
     #[cfg(test)]
-    tests::break_down(&entry.record.server_name, "relay");
+    tests::break_down(entry, "relay");
     if let Some(relay) =
-        ready.map(|(client, ready)| ready.relay(client, patience(listener), (&**gate, admitted.settle()), entry))
+        ready.map(|(client, ready)| ready.relay(client, patience(listener, entry), (&**gate, admitted.settle()), entry))
     {
         relay.await;
     }
     // Counted here, where every end passes, and not at each place where a handshake can fail.
-    if let Some(address) = entry.record.client.ip().filter(|_| entry.record.outcome.is_failed_handshake()) {
+    if let Some(address) = entry.failed_client() {
         listener.admission.failed(address);
     }
     entry.spare_log(&listener.admission);
 }
 
-fn patience(listener: &Listener) -> Patience {
-    Patience::new(listener.handling.idle_timeout, listener.handling.half_close_timeout)
+fn patience(listener: &Listener, entry: &Entry) -> Patience {
+    let patience = Patience::new(listener.handling.idle_timeout, listener.handling.half_close_timeout);
+    patience.leaving(entry.aged(), listener.grace)
 }
 
 /// Everything up to the point where bytes can be relayed. `None` if the connection ended before that; it is closed
@@ -85,7 +85,12 @@ async fn begin<'l>(
     admitted: &mut Admitted,
     gate: &Gate,
 ) -> Option<(Stream, Ready<'l>)> {
-    match stages(&mut client, listener, entry, admitted, gate).await {
+    let row = Arc::clone(entry.row());
+    let begun = tokio::select! {
+        begun = stages(&mut client, listener, entry, admitted, gate) => begun,
+        asked = row.call.wait() => Err(asked.into()),
+    };
+    match begun {
         Ok(ready) => Some((client, ready)),
         Err(Ending { cause, closing }) => {
             entry.end(cause);
@@ -121,7 +126,7 @@ async fn stages<'l>(
         Ok(hello) => {
             entry.greeted(&hello);
             #[cfg(test)]
-            tests::break_down(&entry.record.server_name, "hello");
+            tests::break_down(entry, "hello");
             let pace = Pace { gate, deadline };
             if let Some(answer) = listener.challenge(&hello) {
                 let last = Box::pin(answer_challenge(client, answer, hello, pace, entry)).await?;
@@ -131,7 +136,7 @@ async fn stages<'l>(
                 Chosen::Route(route) => route,
                 Chosen::Challenge => return Err(Ending::challenge()),
             };
-            entry.routed(&route.name, route.way.mode(), &route.labels);
+            entry.routed(route, listener.handling.max_age);
             match &route.way {
                 Way::Terminate(termination) => {
                     return terminate(client, termination, hello, pace, entry).await;
@@ -142,7 +147,7 @@ async fn stages<'l>(
         }
         Err(failure) => {
             let (route, pool) = not_tls(listener, &failure).ok_or(failure)?;
-            entry.routed(&route.name, Mode::Passthrough, &route.labels);
+            entry.routed(route, listener.handling.max_age);
             (reader.raw, pool)
         }
     };
@@ -161,10 +166,12 @@ async fn proxy_header(
     let read = in_time(Box::pin(proxied::read(client)), deadline, Late::ProxyHeader, admitted).await?;
     let (header, rest) = read?;
     entry.believe(header);
-    // If the header names no IP address, the limits for clients apply to the proxy itself.
-    let (named, peer) = (&entry.record.client, &entry.record.peer);
-    let limited = if named.ip().is_some() { named } else { peer };
-    admitted.client(listener, limited)?;
+    let limited = {
+        let record = &entry.facts().record;
+        // If the header names no IP address, the limits for clients apply to the proxy itself.
+        if record.client.ip().is_some() { record.client.clone() } else { record.peer.clone() }
+    };
+    admitted.client(listener, &limited)?;
     Ok(rest)
 }
 
@@ -237,7 +244,7 @@ async fn terminate<'l>(
     let pool = &*termination.backend;
     let preface = first_bytes(pool, client, entry, Some(&terminated));
     let alpn = terminated.finished.negotiated.alpn.as_deref();
-    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn, gate: pace.gate };
+    let about = Client { address: entry.client(), preface: &preface, alpn, gate: pace.gate };
     let connected = Box::pin(reach(pool, about, entry)).await?;
     let Terminated { finished: session, tickets, .. } = terminated;
     Ok(Ready::Terminated(Terminating { session, tickets, connected, pool }))
@@ -281,7 +288,7 @@ async fn pass_through<'l>(
     entry: &mut Entry,
 ) -> Result<Ready<'l>, Ending> {
     let preface = first_bytes(pool, client, entry, None);
-    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn: None, gate };
+    let about = Client { address: entry.client(), preface: &preface, alpn: None, gate };
     let connected = reach(pool, about, entry).await?;
     Ok(Ready::PassedThrough(PassingThrough { first, connected, pool }))
 }
@@ -295,7 +302,7 @@ fn destination<'e>(client: &Stream, entry: &'e Entry) -> Cow<'e, Address> {
 fn first_bytes(pool: &Pool, client: &Stream, entry: &Entry, terminated: Option<&Terminated>) -> Vec<u8> {
     match pool.settings.proxy_protocol {
         Version::Off => Vec::new(),
-        version => preface(version, &entry.record, &destination(client, entry), terminated),
+        version => preface(version, &entry.facts().record, &destination(client, entry), terminated),
     }
 }
 
@@ -316,11 +323,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::live::row::Row;
     use crate::pressure::Pressure;
 
     /// Panics for a client that asks for it by the name in its hello. `server::tests` has such clients.
-    pub(super) fn break_down(server_name: &str, stage: &str) {
-        assert_ne!(server_name, format!("{stage}.panic.test"), "as asked for");
+    pub(super) fn break_down(entry: &Entry, stage: &str) {
+        let server_name = entry.facts().record.server_name.clone();
+        assert_ne!(*server_name, *format!("{stage}.panic.test"), "as asked for");
     }
 
     /// What [`listener`](crate::proxy::listener) passes as `kept`.
@@ -352,7 +361,10 @@ mod tests {
             ready.relay(client, none(), (gate(), pressure()), entry)
         });
         let accepted = size_of::<Accepted<Kept>>();
-        assert!(serve <= 128 && relay <= 1024 && accepted <= 640, "serve {serve}, relay {relay}, accepted {accepted}");
+        let row = size_of::<Row>();
+        assert!(serve <= 128 && relay <= 1024 && accepted <= 192, "serve {serve}, relay {relay}, accepted {accepted}");
+        // With the two counts of an `Arc`, it fits into 512 bytes, which is a size that the allocator has.
+        assert!(row <= 496, "row {row}");
         assert!(passing <= 1536, "passing through {passing}");
     }
 }

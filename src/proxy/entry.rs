@@ -1,7 +1,8 @@
 //! The record of one connection: collects what is known of it and how it ended; when it is dropped, writes the line of
 //! the access log and the counts. No I/O. Must not know: in which order things happen, how a connection is closed.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,15 +12,17 @@ use crate::backend::connect::Failure;
 use crate::backend::failure::FailureKind;
 use crate::labels::Labels;
 use crate::limit::admission::Admission;
+use crate::live::registry::{Listed, Registry};
+use crate::live::row::{Facts, Row};
 use crate::net::address::Address;
 use crate::net::proxy_protocol::header::Header;
 use crate::observe::access::format;
 use crate::observe::access::log::AccessLog;
 use crate::observe::access::record::{ClientCertificate, ConnectionId, Record};
-use crate::observe::metrics::{Agreed, Metrics, Traffic};
+use crate::observe::metrics::{Agreed, Metrics};
 use crate::observe::outcome::Outcome;
 use crate::proxy::ending::{Cause, Ending};
-use crate::route::index::Mode;
+use crate::route::ways::Route;
 use crate::tls::certificate::select::Choice;
 use crate::tls::record::handshaking::Negotiated;
 use crate::tls::trust::clients::identity::Identity;
@@ -31,13 +34,17 @@ mod facts;
 /// The record of a connection. It is written when this is dropped, so that a connection that is cut off by a shutdown
 /// or a panic is logged as well.
 pub struct Entry {
-    pub(super) record: Record,
-    pub(super) traffic: Traffic,
-    accepted: Instant,
-    /// `None` where the access log leaves this one out; the metrics count it.
-    // Not a flag beside it: with one, all of a connection would no longer fit into 640 bytes, a size of the allocator.
-    log: Option<AccessLog>,
+    /// The record, which whoever lists connections may read.
+    row: Arc<Row>,
+    log: AccessLog,
     metrics: Arc<Metrics>,
+    /// `None` until the connection is admitted.
+    listed: Option<Listed>,
+    /// The longest life of the connection, once its route is known.
+    // Boxed, since most have none.
+    max_age: Option<Box<Duration>>,
+    /// The access log leaves this one out; the metrics count it.
+    unwritten: bool,
     /// The address that the client connected to, if a proxy has reported it, or if the socket itself does not have it.
     destination: Option<Box<Address>>,
 }
@@ -72,16 +79,41 @@ impl Entry {
             backend_address: None,
             connect_time: None,
             tls_handshake_time: None,
-            connection_time: 0.0,
-            received_bytes: 0,
-            sent_bytes: 0,
-            incoming_tls_alert: None,
-            incoming_tls_alert_code: None,
-            // Every other end sets its own outcome. What remains are the connections that the process drops at its end.
-            outcome: Outcome::Shutdown,
-            reason: None,
+            end: None,
         };
-        Self { record, traffic, accepted: Instant::now(), log: Some(log), metrics, destination: None }
+        let row = Arc::new(Row::new(record, traffic));
+        Self { row, log, metrics, listed: None, max_age: None, unwritten: false, destination: None }
+    }
+
+    /// The connection is admitted, and that worker serves it: from now on it is listed.
+    pub fn list(&mut self, registry: &Registry, worker: usize) {
+        self.listed = Some(registry.list(worker, Arc::clone(&self.row)));
+    }
+
+    /// What is known so far.
+    pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.row.facts()
+    }
+
+    /// Where the connection is asked to end, and where its bytes are counted.
+    pub(super) fn row(&self) -> &Arc<Row> {
+        &self.row
+    }
+
+    /// The address of the client.
+    pub(super) fn client(&self) -> Option<IpAddr> {
+        self.facts().record.client.ip()
+    }
+
+    /// The same if the client's handshake has failed.
+    pub(super) fn failed_client(&self) -> Option<IpAddr> {
+        let record = &self.facts().record;
+        record.client.ip().filter(|_| record.end().outcome.is_failed_handshake())
+    }
+
+    /// When the connection has reached its longest life, if there is one.
+    pub(super) fn aged(&self) -> Option<Instant> {
+        Some(Instant::from_std(self.row.accepted) + spread(**self.max_age.as_ref()?, fastrand::f64()))
     }
 
     /// The address that the client connected to, for sockets that do not have it themselves.
@@ -98,32 +130,37 @@ impl Entry {
     pub(super) fn believe(&mut self, header: Header) {
         // Without addresses (LOCAL, UNKNOWN) the peer remains the client, as the PROXY protocol requires.
         if let Some((client, destination)) = header.addresses {
-            self.record.client = client;
+            self.facts().record.client = client;
             self.destination = Some(Box::new(destination));
         }
     }
 
     pub(super) fn greeted(&mut self, hello: &Hello) {
+        let record = &mut self.facts().record;
         if let Some(name) = &hello.server_name {
-            self.record.server_name = name.as_str().into();
+            record.server_name = name.as_str().into();
         }
-        self.record.client_protocols = format::preference_list(&hello.protocols).map(Into::into);
+        record.client_protocols = format::preference_list(&hello.protocols).map(Into::into);
     }
 
-    /// The route that takes it, with the labels of listener, route and backend.
-    pub(super) fn routed(&mut self, route: &Arc<str>, mode: Mode, labels: &Labels) {
-        self.record.route = Some(Arc::clone(route));
-        self.record.mode = Some(mode.word());
-        self.record.labels = labels.clone();
+    /// The route takes the connection; `max_age` is the listener's.
+    pub(super) fn routed(&mut self, route: &Route, max_age: Option<Duration>) {
+        self.max_age = route.max_age.or(max_age).map(Box::new);
+        let record = &mut self.facts().record;
+        record.route = Some(Arc::clone(&route.name));
+        record.mode = Some(route.way.mode().word());
+        record.labels = route.labels.clone();
     }
 
     /// The certificate that is served to the client.
     pub(super) fn chosen(&mut self, choice: &Choice) {
+        let mut facts = self.facts();
         // Its fields are formatted only for a log, since that costs several allocations.
-        if self.log.as_ref().is_some_and(AccessLog::is_on) {
-            self.record.certificate = Some(Box::new(facts::served(choice)));
+        if self.log.is_on() {
+            facts.record.certificate = Some(Box::new(facts::served(choice)));
         }
-        self.metrics.selection(&self.record.listener, &choice.certificate.label, facts::match_label(choice));
+        facts.certificate = Some(Arc::clone(&choice.certificate));
+        self.metrics.selection(&facts.record.listener, &choice.certificate.label, facts::match_label(choice));
     }
 
     /// The handshake is complete.
@@ -135,16 +172,20 @@ impl Entry {
             group: tls.group.as_deref().unwrap_or("-"),
             resumed: tls.resumed,
         };
-        self.metrics.handshake(&self.record.listener, labels, took);
-        self.record.tls = Some(tls);
-        self.record.tls_handshake_time = Some(seconds(took));
-        self.record.client_certificate =
-            client.map(|client| Box::new(ClientCertificate { subject: client.subject.clone(), verified: true }));
+        let mut facts = self.facts();
+        let record = &mut facts.record;
+        self.metrics.handshake(&record.listener, labels, took);
+        record.tls = Some(tls);
+        record.tls_handshake_time = Some(seconds(took));
+        record.client_certificate = client.map(|client| {
+            let Identity { subject, key_sha256, .. } = client;
+            Box::new(ClientCertificate { subject: subject.clone(), verified: true, key_sha256: *key_sha256 })
+        });
     }
 
     /// The backend that the connection is for, before one of its servers is reached.
     pub(super) fn bound_for(&mut self, backend: &Arc<str>) {
-        self.record.backend = Some(Arc::clone(backend));
+        self.facts().record.backend = Some(Arc::clone(backend));
     }
 
     /// Servers that could not be reached, whether another one was reached after them or not.
@@ -155,15 +196,16 @@ impl Entry {
     }
 
     pub(super) fn connected(&mut self, backend: &str, server: &Address, took: Duration) {
-        self.record.backend_address = Some(server.clone());
-        self.record.connect_time = Some(seconds(took));
+        let record = &mut self.facts().record;
+        record.backend_address = Some(server.clone());
+        record.connect_time = Some(seconds(took));
         self.metrics.connected(backend, took);
     }
 
     /// The server ended the relay with an alert. If that was all that it sent, it has refused the handshake: in TLS 1.3
     /// a server that requires another certificate, or any, reports it when the client takes the handshake for complete.
     pub(super) fn backend_alert(&self, backend: &str) {
-        if let (0, Some(address)) = (self.traffic.sent(), &self.record.backend_address) {
+        if let (0, Some(address)) = (self.row.traffic.sent(), &self.facts().record.backend_address) {
             self.connect_failure(backend, address, FailureKind::TlsAlert);
         }
     }
@@ -175,18 +217,20 @@ impl Entry {
     /// The connection has ended for this cause.
     pub(super) fn end(&mut self, cause: Cause) {
         let Cause { outcome, reason, received_alert, client_certificate } = cause;
+        let record = &mut self.facts().record;
         if outcome.is_refusal() {
-            self.metrics.rejected(&self.record.listener, outcome);
+            self.metrics.rejected(&record.listener, outcome);
         }
-        self.record.outcome = outcome;
-        self.record.reason = reason;
+        let end = record.end_mut();
+        end.outcome = outcome;
+        end.reason = reason;
         if let Some(received) = received_alert {
-            self.record.incoming_tls_alert = Some(alert::name(received).into());
-            self.record.incoming_tls_alert_code = Some(received.into());
+            end.incoming_tls_alert = Some(alert::name(received).into());
+            end.incoming_tls_alert_code = Some(received.into());
         }
         // A relay that ends reports none, and must not remove the one that was accepted.
         if client_certificate.is_some() {
-            self.record.client_certificate = client_certificate;
+            record.client_certificate = client_certificate;
         }
     }
 
@@ -198,15 +242,12 @@ impl Entry {
 
     /// In a flood of refusals, most are only counted and not logged: logging one costs more than refusing it.
     pub(super) fn spare_log(&mut self, admission: &Admission) {
-        if !self.record.outcome.is_refusal() {
+        if !self.facts().record.end().outcome.is_refusal() {
             return;
         }
-        if admission.logs_refusal() {
-            return;
-        }
-        self.log = None;
-        if admission.warns_of_unlogged() {
-            let listener = &self.record.listener;
+        self.unwritten = !admission.logs_refusal();
+        if self.unwritten && admission.warns_of_unlogged() {
+            let listener = &self.facts().record.listener;
             tracing::warn!(%listener, "more connections are refused than the access log shows; the metrics count all of them");
         }
     }
@@ -214,18 +255,22 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        // First, so that a connection whose record is written is listed no more.
+        self.listed = None;
+        let record = &mut self.row.facts().record;
+        let end = record.end_mut();
         // No caller can set the outcome while a panic unwinds the stack.
         if std::thread::panicking() {
-            self.record.outcome = Outcome::InternalError;
+            end.outcome = Outcome::InternalError;
         }
-        let lived = self.accepted.elapsed();
-        self.record.connection_time = seconds(lived);
-        self.record.received_bytes = self.traffic.received();
-        self.record.sent_bytes = self.traffic.sent();
-        self.metrics.closed(&self.record.listener, self.record.outcome, lived);
-        // Cloned, since `drop` cannot move the record out.
-        if let Some(log) = self.log.as_ref().filter(|log| log.is_on()) {
-            log.write(self.record.clone());
+        let (lived, outcome) = (self.row.accepted.elapsed(), end.outcome);
+        end.connection_time = seconds(lived);
+        end.received_bytes = self.row.traffic.received();
+        end.sent_bytes = self.row.traffic.sent();
+        self.metrics.closed(&record.listener, outcome, lived);
+        // Cloned, since whoever lists connections may still have the row.
+        if !self.unwritten && self.log.is_on() {
+            self.log.write(record.clone());
         }
     }
 }
@@ -233,4 +278,29 @@ impl Drop for Entry {
 /// Whole microseconds: more digits would be noise.
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e6
+}
+
+/// A time within the last tenth of the longest life, so that connections that have begun together do not end together.
+/// `random` is from 0 to 1.
+fn spread(max_age: Duration, random: f64) -> Duration {
+    max_age.mul_f64(1.0 - SPREAD * random)
+}
+
+/// The part of the longest life within which a connection ends.
+const SPREAD: f64 = 0.1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_life_is_spread_by_a_tenth_and_never_longer() {
+        let (hours, minute) = (Duration::from_secs(24 * 3600), Duration::from_secs(60));
+        assert_eq!(spread(hours, 0.0), hours);
+        assert!(spread(hours, 1.0).abs_diff(hours * 9 / 10) < minute);
+        for random in [0.1, 0.5, 0.999] {
+            let age = spread(hours, random);
+            assert!(hours * 9 / 10 < age && age < hours, "{age:?}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
+use crate::live::registry::Registry;
 use crate::net::address::Address;
 use crate::net::listen::Acceptor;
 use crate::net::stream::Parked;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub workers: Workers,
     pub ids: Arc<Ids>,
+    /// The open connections, for who lists or closes them.
+    pub live: Arc<Registry>,
     /// How much memory there is, and permits for as many connections as there are descriptors for.
     pub pressure: Arc<Pressure>,
     /// When any worker last warned that it cannot accept.
@@ -127,6 +130,7 @@ fn start(parked: Parked, peer: Address, path: Option<&Path>, name: &Arc<str>, he
     if listener.ways.terminates_all() && !gate.admits(listener.handling.handshake_timeout) {
         return entry.refuse(Ending::overloaded(), &listener.admission);
     }
+    entry.list(&shared.live, assignment.number());
     let kept = (assignment, shared.alive.clone());
     let accepted = Box::new(Accepted { admitted, entry, listener: Arc::clone(listener), gate, kept });
     // A panic ends this task only. Unwinding drops its entry, which logs it.

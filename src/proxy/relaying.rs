@@ -14,7 +14,7 @@ use crate::proxy::ending::close::close;
 use crate::proxy::entry::Entry;
 use crate::relay::patience::Patience;
 use crate::relay::peer::{Peer, Wire};
-use crate::relay::{self, End};
+use crate::relay::{self, End, Watched};
 use crate::tls::record::handshaking::Finished;
 
 /// What the relay needs besides the client's connection.
@@ -71,8 +71,9 @@ impl<'l> Terminating<'l> {
             let end = {
                 let outside = Peer { stream: &client, wire: &mut outside };
                 let inside = Peer { stream: stream.as_ref(), wire: &mut inside };
-                let mut relay =
-                    pin!(relay::terminated::relay(outside, inside, patience, gate, pressure, &mut entry.traffic));
+                let row = entry.row();
+                let watched = Watched { traffic: &row.traffic, call: &row.call };
+                let mut relay = pin!(relay::terminated::relay(outside, inside, patience, gate, pressure, watched));
                 match pool.settings.on_down {
                     OnDown::Keep => relay.as_mut().await,
                     // `down()` is boxed, so that connections of other pools do not reserve its memory.
@@ -109,8 +110,9 @@ impl PassingThrough<'_> {
         let (mut client, mut backend, lease) = (Unfinished::new(client), connected.stream, connected.lease);
         let end = {
             let (from, to) = (client.as_mut(), backend.as_mut());
-            let mut relay =
-                pin!(relay::passthrough::relay(from, to, first, patience, gate, pressure, &mut entry.traffic));
+            let row = entry.row();
+            let watched = Watched { traffic: &row.traffic, call: &row.call };
+            let mut relay = pin!(relay::passthrough::relay(from, to, first, patience, gate, pressure, watched));
             match pool.settings.on_down {
                 OnDown::Keep => relay.as_mut().await,
                 OnDown::Close => tokio::select! {

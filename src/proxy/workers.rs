@@ -71,6 +71,11 @@ impl Assignment {
         (self.0.number != here).then(|| self.0.handle.clone())
     }
 
+    /// The number of the worker that serves the connection.
+    pub fn number(&self) -> usize {
+        self.0.number
+    }
+
     /// The gate of that worker.
     pub fn gate(&self) -> Arc<Gate> {
         Arc::clone(&self.0.gate)

@@ -12,15 +12,16 @@ use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, sleep_until};
 
 use crate::gate::Gate;
+use crate::live::call::Mode;
 use crate::net::stream::Stream;
-use crate::observe::metrics::Traffic;
 use crate::pressure::Pressure;
 use crate::pressure::stalled::{Asked, Waiting};
-use crate::relay::End;
 use crate::relay::carrier::Carrier;
+use crate::relay::leaving::Leaving;
 use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::share::{Share, Went};
 use crate::relay::stall::Stall;
+use crate::relay::{By, End, Watched};
 
 /// Relays until both directions have ended, or something ends them earlier. `first` is what the client has sent
 /// already.
@@ -31,14 +32,14 @@ pub fn relay<'a>(
     patience: Patience,
     gate: &'a Gate,
     pressure: &'a Pressure,
-    traffic: &'a mut Traffic,
+    watched: Watched<'a>,
 ) -> impl Future<Output = End> + use<'a> {
     // Not an `async fn`, which would keep its arguments in memory beside the relay that they are moved into.
-    traffic.receive(first.len());
+    watched.traffic.receive(first.len());
     let mut relay = Relay {
         client,
         backend,
-        traffic,
+        watched,
         up: Direction { carrier: Carrier::holding(&first), state: State::Open },
         down: Direction { carrier: Carrier::default(), state: State::Open },
         client_broke: false,
@@ -55,12 +56,15 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>
     let mut timer = pin!(sleep_until(relay.clock.due()));
     poll_fn(|cx| {
         loop {
+            if relay.is_to_end_at_once(cx) {
+                return Poll::Ready(Leaving::at_once());
+            }
             let turn = ready!(share.poll(cx));
             let (went, moved) = relay.advance(cx);
             drop(turn);
             share.moved(std::mem::take(&mut relay.moved));
             if let Went::Over(end) = went {
-                return Poll::Ready(end);
+                return Poll::Ready(relay.clock.leaving().end(end));
             }
             // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
             if relay.clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
@@ -72,6 +76,9 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>
                     return Poll::Ready(end);
                 }
                 timer.as_mut().reset(relay.clock.due());
+            }
+            if went == Went::Waits && relay.leave() {
+                continue;
             }
             if went == Went::Waits && relay.must_leave(stall, cx) {
                 return Poll::Ready(End::MemoryStalled);
@@ -87,7 +94,7 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>
 struct Relay<'a> {
     client: &'a mut Stream,
     backend: &'a mut Stream,
-    traffic: &'a mut Traffic,
+    watched: Watched<'a>,
     up: Direction,
     down: Direction,
     /// The client's connection was reset. The kernel reports that only once; a later read looks like the end of the
@@ -212,6 +219,28 @@ impl Relay<'_> {
         (Went::Far, moved)
     }
 
+    /// Notes whether the relay is asked to end. Returns whether that is to be immediately.
+    fn is_to_end_at_once(&mut self, cx: &Context<'_>) -> bool {
+        match self.watched.call.listen(cx.waker()) {
+            None => {}
+            Some(Mode::Now) => return true,
+            Some(Mode::Polite) => drop(self.clock.leaving().ask(By::Operator, Instant::now())),
+        }
+        false
+    }
+
+    /// The relay waits. If it was asked to end, ends the client's data for the backend, unless something has to be delivered
+    /// before. Returns whether it did.
+    fn leave(&mut self) -> bool {
+        let may = self.clock.leaving().is_asked() && self.up.state == State::Open && self.up.carrier.is_empty();
+        // The kernel may have bytes that this task has not been woken for yet.
+        let leaves = may && !self.client.has_unread();
+        if leaves {
+            self.up.state = State::Ending;
+        }
+        leaves
+    }
+
     /// The relay waits: gives back memory if it is asked to. Returns whether it has to end.
     fn must_leave(&mut self, stall: &mut Stall<'_>, cx: &Context<'_>) -> bool {
         let asked = stall.note(self.waiting(), &self.clock, [self.client, self.backend], cx);
@@ -260,7 +289,7 @@ impl Relay<'_> {
         match self.up.step(self.client, self.client_broke, self.backend, last, cx) {
             Ok(Step::Took(count)) => {
                 self.moved += count;
-                self.traffic.receive(count);
+                self.watched.traffic.receive(count);
                 Ok(Step::Moved)
             }
             Ok(step) => Ok(step),
@@ -279,7 +308,7 @@ impl Relay<'_> {
         match self.down.step(self.backend, self.backend_broke, self.client, last, cx) {
             Ok(Step::Took(count)) => {
                 self.moved += count;
-                self.traffic.send(count);
+                self.watched.traffic.send(count);
                 Ok(Step::Moved)
             }
             Ok(step) => Ok(step),

@@ -1,4 +1,4 @@
-//! How long a relay waits while nothing moves. Must not know: what moves, how a connection is closed.
+//! How long a relay waits while nothing moves, and when it is asked to end. Must not know: what moves, how a connection is closed.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::net::stream::Stream;
 use crate::relay::End;
+use crate::relay::leaving::Leaving;
 
 /// The limits of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -13,13 +14,20 @@ pub struct Patience {
     // Microseconds as u64 and not a Duration, to save memory: every idle connection has these twice.
     idle: u64,
     half_closed: u64,
+    leaving: Leaving,
 }
 
 impl Patience {
     /// `idle`: the longest time without a byte in either direction. `half_closed`: the same, after one direction has ended.
     pub fn new(idle: Duration, half_closed: Duration) -> Self {
         let micros = |limit: Duration| limit.as_micros().try_into().unwrap_or(u64::MAX);
-        Self { idle: micros(idle), half_closed: micros(half_closed) }
+        Self { idle: micros(idle), half_closed: micros(half_closed), leaving: Leaving::new(None, Duration::ZERO) }
+    }
+
+    /// The same for a relay that is asked to end when it is old enough (`aged`; by default never), and that takes `limit`
+    /// for that at most, whoever asks.
+    pub fn leaving(self, aged: Option<Instant>, limit: Duration) -> Self {
+        Self { leaving: Leaving::new(aged, limit), ..self }
     }
 }
 
@@ -70,7 +78,13 @@ impl Clock {
     /// When to call [`Clock::ring`] next.
     pub(super) fn due(&self) -> Instant {
         let limit = self.limit().0;
-        self.last() + if self.looked { limit } else { limit.min(STALL) }
+        let silent = self.last() + if self.looked { limit } else { limit.min(STALL) };
+        self.patience.leaving.due().map_or(silent, |leaving| silent.min(leaving))
+    }
+
+    /// Whether the relay was asked to end, and by whom.
+    pub(super) fn leaving(&mut self) -> &mut Leaving {
+        &mut self.patience.leaving
     }
 
     /// When something last moved in the direction that is true in `which`; in both, the earlier time.
@@ -95,6 +109,9 @@ impl Clock {
 
     /// The timer that was set to `planned` has fired: returns the end if a limit has passed. Otherwise examines the sockets.
     pub(super) fn ring(&mut self, planned: Instant, client: &Stream, backend: &Stream) -> Option<End> {
+        if let Some(end) = self.patience.leaving.ring(Instant::now()) {
+            return Some(end);
+        }
         // The process or its machine was stopped, and nothing could move: that time does not count.
         if planned.elapsed() >= LATE {
             self.moved = [Instant::now(); 2];
@@ -103,7 +120,7 @@ impl Clock {
         }
         let (silent, (limit, end)) = (self.last().elapsed(), self.limit());
         if silent >= limit {
-            return Some(end);
+            return Some(self.patience.leaving.end(end));
         }
         self.looked = silent >= STALL;
         for ((stream, moved), eased) in [client, backend].into_iter().zip(self.moved).zip(&mut self.eased) {
@@ -121,7 +138,7 @@ impl Clock {
     }
 
     fn limit(&self) -> (Duration, End) {
-        let Patience { idle, half_closed } = self.patience;
+        let Patience { idle, half_closed, .. } = self.patience;
         match self.half && half_closed < idle {
             true => (Duration::from_micros(half_closed), End::HalfClosedTimeout),
             false => (Duration::from_micros(idle), End::IdleTimeout),

@@ -13,27 +13,28 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::gate::Gate;
-use crate::observe::metrics::Traffic;
+use crate::live::call::Mode;
 use crate::pressure::Pressure;
 use crate::pressure::stalled::{Asked, Waiting};
-use crate::relay::End;
 use crate::relay::direction::Direction;
 use crate::relay::intake::Came;
+use crate::relay::leaving::Leaving;
 use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::peer::Peer;
 use crate::relay::share::{Share, Went};
 use crate::relay::stall::Stall;
 use crate::relay::way::{State, Way};
+use crate::relay::{By, End, Watched};
 use crate::tls::record::interface::RecordError;
 
-/// Relays until both ways have ended, or something ends them earlier. `traffic` is up to date all the time.
+/// Relays until both ways have ended, or something ends them earlier.
 pub fn relay<'a>(
     client: Peer<'a>,
     backend: Peer<'a>,
     patience: Patience,
     gate: &'a Gate,
     pressure: &'a Pressure,
-    traffic: &'a mut Traffic,
+    watched: Watched<'a>,
 ) -> impl Future<Output = End> + use<'a> {
     // Not an `async fn`, which would keep its arguments in memory beside the relay that they are moved into.
     let mut relay = Relay {
@@ -41,7 +42,7 @@ pub fn relay<'a>(
         backend,
         up: Way::default(),
         down: Way::default(),
-        traffic,
+        watched,
         moved: 0,
         clock: Clock::new(patience),
     };
@@ -59,12 +60,15 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>
     let mut timer = pin!(sleep_until(first));
     poll_fn(|cx| {
         loop {
+            if relay.is_to_end_at_once(cx) {
+                return Poll::Ready(Leaving::at_once());
+            }
             let turn = ready!(share.poll(cx));
             let (went, moved) = relay.advance(cx);
             drop(turn);
             share.moved(std::mem::take(&mut relay.moved));
             if let Went::Over(end) = went {
-                return Poll::Ready(end);
+                return Poll::Ready(relay.clock.leaving().end(end));
             }
             // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
             if relay.clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
@@ -82,8 +86,15 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>
                 }
                 timer.as_mut().reset(relay.clock.due());
             }
-            if went == Went::Waits && relay.must_leave(stall, cx) {
-                return Poll::Ready(End::MemoryStalled);
+            if went == Went::Waits {
+                match relay.leave() {
+                    Ok(false) => {}
+                    Ok(true) => continue,
+                    Err(end) => return Poll::Ready(end),
+                }
+                if relay.must_leave(stall, cx) {
+                    return Poll::Ready(End::MemoryStalled);
+                }
             }
             let waits = if went == Went::Far { share.yields(cx) } else { !released };
             if waits {
@@ -101,7 +112,7 @@ struct Relay<'a> {
     up: Way,
     /// From the backend to the client.
     down: Way,
-    traffic: &'a mut Traffic,
+    watched: Watched<'a>,
     /// How many bytes were read in this turn.
     moved: usize,
     clock: Clock,
@@ -159,6 +170,31 @@ impl<'a> Relay<'a> {
         let Self { client, backend, .. } = self;
         (up == Step::Moved && (backend.outlet().is_pending() || client.intake().has_plain()))
             || (down == Step::Moved && (client.outlet().is_pending() || backend.intake().has_plain()))
+    }
+
+    /// Notes whether the relay is asked to end. Returns whether that is to be immediately.
+    fn is_to_end_at_once(&mut self, cx: &Context<'_>) -> bool {
+        match self.watched.call.listen(cx.waker()) {
+            None => {}
+            Some(Mode::Now) => return true,
+            Some(Mode::Polite) => drop(self.clock.leaving().ask(By::Operator, Instant::now())),
+        }
+        false
+    }
+
+    /// The relay waits. If it was asked to end, ends the client's data for the backend, unless the client is in the middle
+    /// of a record or something has to be delivered before. Returns whether it did.
+    fn leave(&mut self) -> Result<bool, End> {
+        if !self.clock.leaving().is_asked() || !matches!(self.up.state, State::Open) {
+            return Ok(false);
+        }
+        let intake = self.client.intake();
+        let holds = intake.has_plain() || intake.has_unopened() || self.backend.outlet().is_pending();
+        // The kernel may have bytes that this task has not been woken for yet.
+        if holds || matches!(self.down.state, State::Failing(_)) || self.client.stream.has_unread() {
+            return Ok(false);
+        }
+        self.source_ends(Direction::Up).map(|()| true)
     }
 
     /// The relay waits: gives back memory if it is asked to. Returns whether it has to end.
@@ -336,8 +372,8 @@ impl<'a> Relay<'a> {
         self.moved += count;
         match direction {
             _ if count == 0 => {}
-            Direction::Up => self.traffic.receive(count),
-            Direction::Down => self.traffic.send(count),
+            Direction::Up => self.watched.traffic.receive(count),
+            Direction::Down => self.watched.traffic.send(count),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::backend::pool::Pool;
 use crate::labels::Labels;
@@ -30,6 +31,8 @@ pub struct Route {
     pub way: Way,
     /// What its connections have: the listener's, over them the route's own, over them those of its backend.
     pub labels: Labels,
+    /// The longest life of a connection, where the route has one of its own; otherwise the listener's applies.
+    pub max_age: Option<Duration>,
 }
 
 /// What is done with a connection.
@@ -155,11 +158,11 @@ impl Ways {
 }
 
 impl Route {
-    /// A route; `labels` are its own over the listener's, without those of its backend.
+    /// A route without an age limit of its own; `labels` are its own over the listener's, without those of its backend.
     pub fn new(name: Arc<str>, way: Way, labels: &Labels) -> Self {
         // Here, and not for each connection: which backend a route leads to is known.
         let labels = way.backend().map_or_else(|| labels.clone(), |pool| pool.settings.labels.over(labels));
-        Self { name, way, labels }
+        Self { name, way, labels, max_age: None }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::limits::Limits;
 use crate::config::validate::listener::Listener as Settings;
+use crate::config::validate::runtime::Runtime;
 use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
 use crate::snapshot::reading::Reading;
@@ -36,7 +37,8 @@ impl Snapshot {
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
             let same = before.listeners.get(&settings.name).map(Arc::as_ref);
-            if let Some(listener) = listener(settings, same, &pools, layer, &before.challenges, &mut reading) {
+            if let Some(listener) = listener(settings, same, &pools, &config.runtime, &before.challenges, &mut reading)
+            {
                 listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
         }
@@ -66,18 +68,19 @@ fn listener(
     settings: &Settings,
     same: Option<&Listener>,
     pools: &[Arc<Pool>],
-    layer: Layer,
+    runtime: &Runtime,
     challenges: &Arc<Challenges>,
     reading: &mut Reading<'_>,
 ) -> Option<Listener> {
     let failures = reading.failures.len();
-    let ways = ways::build(settings, same, pools, layer, reading)?;
+    let ways = ways::build(settings, same, pools, runtime.record_layer, reading)?;
     let Limits { allow, deny, counts } = &settings.limits;
     Some(Listener {
         name: Arc::clone(&settings.name),
         labels: settings.labels.clone(),
         ways: Heavy::new(ways),
         handling: settings.handling,
+        grace: runtime.shutdown_timeout,
         load_failures: reading.failures.len() - failures,
         admission: Admission::new(Prefixes::new(allow, deny), counts.clone(), same.map(|same| &same.admission)),
         trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),

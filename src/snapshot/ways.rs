@@ -62,8 +62,8 @@ pub(super) fn build(
     let mut routes = Vec::with_capacity(listener.routes.len());
     for route in &listener.routes {
         let way = making.route(route, route.backend.as_ref().and_then(pool), &own, &reach);
-        let labels = route.labels.over(&listener.labels);
-        routes.extend(way.map(|way| Route::new(Arc::clone(&route.name), way, &labels)));
+        let (labels, max_age) = (route.labels.over(&listener.labels), route.max_age);
+        routes.extend(way.map(|way| Route { max_age, ..Route::new(Arc::clone(&route.name), way, &labels) }));
     }
     let default = match (listener.mode, listener.backend.as_ref().and_then(pool)) {
         (Mode::Terminate, Some(backend)) => {

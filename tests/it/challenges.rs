@@ -16,6 +16,7 @@ use tlsgate::explain::answer::Decision;
 use tlsgate::explain::ask::Ask;
 use tlsgate::explain::trace;
 use tlsgate::gate::Gate;
+use tlsgate::live::registry::Registry;
 use tlsgate::net::address::Address;
 use tlsgate::net::listen::{Acceptor, Listening};
 use tlsgate::observe::access::format::Format;
@@ -72,6 +73,7 @@ impl Inside {
             metrics: Arc::new(Metrics::new().unwrap()),
             workers: Workers::new([(runtime.handle().clone(), Arc::<Gate>::default())]),
             ids: Arc::new(Ids::new(1)),
+            live: Arc::new(Registry::new(1, 1)),
             pressure: Arc::default(),
             heartbeats: Default::default(),
             warned: Arc::default(),

@@ -19,6 +19,7 @@ mod challenges;
 mod client_certificates;
 mod clients;
 mod command_line;
+mod connections;
 mod convert;
 mod demo;
 mod directory;

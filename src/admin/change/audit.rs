@@ -9,6 +9,7 @@ use std::time::Duration;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
+use crate::admin::change::connections::Closed;
 use crate::admin::connection::caller::Caller;
 use crate::admin::connection::permits::Permits;
 use crate::admin::connection::secure::Failure;
@@ -87,6 +88,13 @@ impl Audit {
         let (method, path, status) = (method.as_str(), shown(path), status.as_u16());
         let (subject, serial) = certificate(caller);
         tracing::info!(peer = %caller, subject, serial, method, path = ?path, status, "a change was requested through the admin API");
+    }
+
+    /// Logs which connections an authorised caller has closed.
+    pub(in crate::admin) fn closed(&self, caller: &Caller, closed: &Closed) {
+        let Closed { filters, mode, count } = closed;
+        let ((subject, serial), mode) = (certificate(caller), mode.word());
+        tracing::info!(peer = %caller, subject, serial, filters = ?filters, mode, count, "connections were closed through the admin API");
     }
 
     /// In the text format of Prometheus.

@@ -32,7 +32,8 @@ pub(super) fn connections(state: &State<'_>) -> Element {
         .text("Counted since the start, ")
         .add(ago(state.status.started, state.now))
         .text(".");
-    let section = section("connections", "Connections").add(resources(state)).add(since);
+    let open = el("p").add(classed("a", "action").with("href", "/connections").text("Open connections…"));
+    let section = section("connections", "Connections").add(resources(state)).add(open).add(since);
     section.add(table("Connections of each listener, and why they ended", columns, rows))
 }
 

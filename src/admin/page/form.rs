@@ -17,6 +17,12 @@ impl Form {
     pub(in crate::admin) fn value(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| **known == name).map_or("", |(_, value)| value.as_str())
     }
+
+    /// Those of these fields that are filled in.
+    pub(super) fn given<const N: usize>(&self, names: &[&'static str; N]) -> Vec<(&'static str, String)> {
+        let value = |name: &'static str| (name, self.value(name).trim().to_owned());
+        names.map(value).into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    }
 }
 
 /// Each name with its value. What is not UTF-8 is left out.
@@ -29,7 +35,7 @@ pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = (Zeroizing<String>, Zer
 }
 
 /// A text as it is written in a query.
-pub(super) fn encoded(text: &str) -> impl std::fmt::Display {
+pub(in crate::admin) fn encoded(text: &str) -> impl std::fmt::Display {
     utf8_percent_encode(text, ENCODED)
 }
 

@@ -27,6 +27,12 @@ pub(super) fn single(title: &str, content: Html) -> String {
     document(title, header, classed("main", "single").with("id", "main").with("tabindex", "-1").add(content))
 }
 
+/// A page with one long list on it.
+pub(super) fn listing(title: &str, content: Html) -> String {
+    let header = classed("header", "bar").add(brand());
+    document(title, header, el("main").with("id", "main").with("tabindex", "-1").add(content))
+}
+
 fn document(title: &str, header: Element, main: Element) -> String {
     let meta = |name: &'static str, content: &'static str| el("meta").with("name", name).with("content", content);
     let icon = el("link").with("rel", "icon").with("type", "image/svg+xml").with("href", "/assets/icon.svg");

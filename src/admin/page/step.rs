@@ -2,6 +2,7 @@
 
 use crate::admin::page::form::{Form, encoded};
 use crate::admin::request::paths::BELOW_STEPS as BELOW;
+use crate::live::filter::Filter;
 
 /// A change, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,10 @@ pub(in crate::admin) enum Step {
     Server {
         backend: String,
         server: String,
+    },
+    /// Open connections are closed: those that fit these filters.
+    Connections {
+        filters: Vec<(&'static str, String)>,
     },
     /// A certificate is added to a listener, or replaced there.
     Certificate {
@@ -26,6 +31,7 @@ impl Step {
         Some(match name {
             RELOAD => Self::Reload,
             SERVER => Self::Server { backend: value("backend"), server: value("server") },
+            CONNECTIONS => Self::Connections { filters: query.given(&Filter::KEYS) },
             CERTIFICATE => Self::Certificate { listener: value("listener") },
             _ => return None,
         })
@@ -38,13 +44,20 @@ impl Step {
             Self::Server { backend, server } => {
                 format!("{BELOW}{SERVER}?backend={}&server={}", encoded(backend), encoded(server))
             }
+            Self::Connections { filters } => format!("{BELOW}{CONNECTIONS}?{}", queried(filters)),
             Self::Certificate { listener } => format!("{BELOW}{CERTIFICATE}?listener={}", encoded(listener)),
         }
     }
 }
 
+/// Filters as a query.
+pub(in crate::admin) fn queried(filters: &[(&'static str, String)]) -> String {
+    filters.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect::<Vec<_>>().join("&")
+}
+
 const RELOAD: &str = "reload";
 const SERVER: &str = "server";
+const CONNECTIONS: &str = "connections";
 const CERTIFICATE: &str = "certificate";
 
 #[cfg(test)]
@@ -54,7 +67,9 @@ mod tests {
     #[test]
     fn an_address_leads_back_to_its_step() {
         let server = Step::Server { backend: "a b&c".into(), server: "[::1]:389".into() };
-        for step in [Step::Reload, server, Step::Certificate { listener: "ä=/%".into() }] {
+        let filters = vec![("listener", "a b".to_owned()), ("client_certificate", "CN=+&%".to_owned())];
+        let connections = Step::Connections { filters };
+        for step in [Step::Reload, server, connections, Step::Certificate { listener: "ä=/%".into() }] {
             let address = step.address();
             let (path, query) = address.split_once('?').map_or((&*address, None), |(path, query)| (path, Some(query)));
             assert_eq!(Step::read(path.strip_prefix(BELOW).unwrap(), query), Some(step));

@@ -10,6 +10,7 @@ use crate::admin::page::step::Step;
 use crate::admin::page::text::{count, span};
 use crate::backend::condition::State as Set;
 use crate::backend::server::Server;
+use crate::live::call::Mode;
 
 /// How one signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,44 @@ pub(in crate::admin) fn server(secret: &str, step: &Step, of: (&str, &Server), r
     )
 }
 
+/// The page that asks how to close connections. `filters` is not empty.
+pub(in crate::admin) fn connections(
+    secret: &str,
+    (step, filters): (&Step, &[(&'static str, String)]),
+    refusal: Option<&Refusal>,
+) -> String {
+    let text = format!("All open connections on {} are closed that fit these filters:", frame::host());
+    let conditions = filters.iter().map(|(key, value)| el("li").text(format!("{key} = {value}")));
+    let choice = |mode: Mode| {
+        let (name, text) = match mode {
+            Mode::Polite => (
+                "Politely",
+                "answers under way are delivered in full; what has not ended after shutdown_timeout is cut",
+            ),
+            Mode::Now => ("Now", "with a reset"),
+        };
+        let id = format!("mode-{}", mode.word());
+        let input = el("input")
+            .with("type", "radio")
+            .with("name", "mode")
+            .with("id", &id)
+            .with("value", mode.word())
+            .flag("required");
+        let input = if mode == Mode::Polite { input.flag("checked") } else { input };
+        let label = el("label").with("for", id).add(el("strong").text(name)).text(format!(" – {text}"));
+        classed("div", "choice").add(input).add(label)
+    };
+    let choices = el("fieldset").add(el("legend").text("How")).all([Mode::Polite, Mode::Now].map(choice));
+    let form = form(
+        step.address(),
+        Some(secret),
+        vec![choices, sure("Clients have to connect again.")],
+        "Close the connections",
+    );
+    let content = vec![el("p").text(text).into(), el("ul").all(conditions).into(), form.into()];
+    page("Close connections", refusal, content)
+}
+
 /// The page that asks for a certificate. `sent` are the name and the certificates of a form that was refused; its key is not
 /// shown again.
 pub(in crate::admin) fn certificate(
@@ -130,15 +169,6 @@ pub(in crate::admin) fn certificate(
             .flag("required")
     };
     let certificate = area("certificate", 8).text(sent.1);
-    let sure = el("input")
-        .with("type", "checkbox")
-        .with("id", "sure")
-        .with("name", "sure")
-        .with("value", "yes")
-        .flag("required");
-    let sure = classed("div", "choice").add(sure).add(
-        el("label").with("for", "sure").text("Clients get this certificate from now on; one of that name is replaced."),
-    );
     let fields = vec![
         field(
             "name",
@@ -148,7 +178,7 @@ pub(in crate::admin) fn certificate(
         ),
         field("certificate", "Certificate and its chain", certificate, Some("PEM, the certificate first")),
         field("key", "Private key", area("key", 6), Some("PEM. It is sent once and not shown again.")),
-        sure,
+        sure("Clients get this certificate from now on; one of that name is replaced."),
     ];
     let form = form(step.address(), Some(secret), fields, "Add the certificate");
     page("Add a certificate", refusal, vec![el("p").text(text).into(), form.into()])
@@ -178,6 +208,17 @@ fn form(action: impl std::fmt::Display, secret: Option<&str>, fields: Vec<Elemen
         .all(secret)
         .all(fields)
         .add(el("button").with("type", "submit").with("class", "primary").text(submit))
+}
+
+/// A box to confirm what a change does.
+fn sure(text: &'static str) -> Element {
+    let input = el("input")
+        .with("type", "checkbox")
+        .with("id", "sure")
+        .with("name", "sure")
+        .with("value", "yes")
+        .flag("required");
+    classed("div", "choice").add(input).add(el("label").with("for", "sure").text(text))
 }
 
 fn field(id: &'static str, name: &str, input: Element, hint: Option<&str>) -> Element {

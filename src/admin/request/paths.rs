@@ -3,12 +3,14 @@
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
-use Operation::{Ask, Make, Show};
+use Operation::{Ask, List, Make, Show};
 
 /// Everything that can be requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Operation {
     Ask(Question),
+    /// The open connections that fit a query.
+    List,
     Show(View),
     Make(Change),
 }
@@ -44,6 +46,7 @@ pub(in crate::admin) enum Change {
     AddCertificate,
     RemoveCertificate,
     ServerState,
+    CloseConnections,
     Renew,
     Revoke,
     RollOver,
@@ -53,6 +56,8 @@ pub(in crate::admin) enum Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::admin) enum Page {
     Overview,
+    /// The open connections that fit a query.
+    Connections,
     /// A file of the page, by its name.
     Asset(String),
     /// The form to sign in.
@@ -81,6 +86,8 @@ pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/api/v1/policies", Method::GET, Show(View::Policies)),
     ("/api/v1/backends", Method::GET, Show(View::Backends)),
     ("/api/v1/limits", Method::GET, Show(View::Limits)),
+    ("/api/v1/connections", Method::GET, List),
+    ("/api/v1/connections", Method::DELETE, Make(Change::CloseConnections)),
     ("/api/v1/acme", Method::GET, Show(View::Acme)),
     ("/api/v1/explain", Method::GET, Ask(Question::Explain)),
     ("/api/v1/reload", Method::POST, Make(Change::Reload)),
@@ -98,6 +105,7 @@ pub(in crate::admin) fn page(method: &Method, path: &str) -> Option<Result<Page,
     let below = |folder: &str| path.strip_prefix(folder).filter(|name| !name.is_empty()).map(str::to_owned);
     let (get, post) = match path {
         "/" => (Some(Page::Overview), None),
+        "/connections" => (Some(Page::Connections), None),
         "/sign-in" => (Some(Page::SignIn), Some(Page::Enter)),
         "/sign-out" => (None, Some(Page::Leave)),
         _ => match (below("/assets/"), below(BELOW_STEPS)) {
@@ -189,6 +197,7 @@ mod tests {
             (Method::GET, "/", Ok(Page::Overview)),
             (Method::HEAD, "/", Ok(Page::Overview)),
             (Method::POST, "/", Err("GET, HEAD")),
+            (Method::GET, "/connections", Ok(Page::Connections)),
             (Method::GET, "/assets/page.css", Ok(Page::Asset("page.css".into()))),
             (Method::GET, "/sign-in", Ok(Page::SignIn)),
             (Method::POST, "/sign-in", Ok(Page::Enter)),

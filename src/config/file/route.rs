@@ -1,5 +1,7 @@
 //! `[[listener.route]]` as written. Must not know: how keys depend on each other.
 
+use std::time::Duration;
+
 use crate::config::decode::{Entry, Table};
 use crate::config::file::client_auth::ClientAuth;
 use crate::config::located::Located;
@@ -23,6 +25,7 @@ pub struct Route {
     pub certificates: Option<Vec<Located<CertificateSource>>>,
     pub alpn: Option<Located<Protocols>>,
     pub client_auth: Option<ClientAuth>,
+    pub max_connection_age: Option<Located<Duration>>,
 }
 
 impl Route {
@@ -48,6 +51,7 @@ impl Route {
             certificates: table.list("certificates"),
             alpn: table.optional("alpn"),
             client_auth: table.optional_table("client_auth", ClientAuth::read),
+            max_connection_age: table.optional("max_connection_age"),
         }
     }
 }

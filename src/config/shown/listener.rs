@@ -20,7 +20,7 @@ fn table(listener: &Listener) -> Table {
         require_sni,
         limits: limited,
         trusted_proxies,
-        handling: Handling { starttls, handshake_timeout, idle_timeout, half_close_timeout },
+        handling: Handling { starttls, handshake_timeout, idle_timeout, half_close_timeout, max_age },
         tickets,
         alpn,
         client_auth: auth,
@@ -44,6 +44,7 @@ fn table(listener: &Listener) -> Table {
         .key("handshake_timeout", time(*handshake_timeout))
         .key("idle_timeout", time(*idle_timeout))
         .key("half_close_timeout", time(*half_close_timeout))
+        .key("max_connection_age", max_age.map(time))
         .and(resumption(tickets))
         .key("client_auth", client_auth::table(auth.as_ref()))
         .key("alpn", protocols(alpn))

@@ -73,6 +73,8 @@ pub struct Handling {
     pub idle_timeout: Duration,
     /// The same once one side has ended its data.
     pub half_close_timeout: Duration,
+    /// The longest life of a connection; `None` where it has no limit.
+    pub max_age: Option<Duration>,
 }
 
 impl Listener {
@@ -156,6 +158,7 @@ impl<'a> Listeners<'a> {
             client_auth: client_auth.as_ref(),
             backend: backend.as_ref().map(Option::as_ref),
             require_sni: written.require_sni.value,
+            max_age: handling.max_age,
             folder: self.folder,
             authorities: self.authorities,
             backends: self.backends,
@@ -275,6 +278,7 @@ fn handling(written: &Written) -> Handling {
         handshake_timeout: written.handshake_timeout.value,
         idle_timeout: written.idle_timeout.value,
         half_close_timeout: written.half_close_timeout.value,
+        max_age: written.max_connection_age.as_ref().map(|age| age.value),
     }
 }
 /// What is done with connections that no route takes: as written, or as the other keys imply.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::file::route::Route as Written;
 use crate::config::located::{ConfigError, Located};
@@ -35,6 +36,8 @@ pub struct Route {
     pub alpn: Vec<Box<[u8]>>,
     /// The requirements for client certificates; `None` where clients are not asked for one.
     pub client_auth: Option<ClientAuth>,
+    /// The longest life of a connection; `None` where it has no limit.
+    pub max_age: Option<Duration>,
     /// `None` where it rejects.
     pub backend: Option<BackendRef>,
 }
@@ -50,6 +53,7 @@ pub(super) struct Inherited<'a> {
     pub(super) client_auth: Option<&'a ClientAuth>,
     /// The outer `None` is for one that is wrong, which is reported.
     pub(super) backend: Option<Option<&'a BackendRef>>,
+    pub(super) max_age: Option<Duration>,
     pub(super) require_sni: bool,
     pub(super) folder: &'a Path,
     pub(super) authorities: &'a Authorities,
@@ -144,6 +148,7 @@ fn one(
             ),
         );
     }
+    let max_age = written.max_connection_age.map_or(inherited.max_age, |own| Some(own.value));
     Some(Route {
         here: written.here,
         name,
@@ -154,6 +159,7 @@ fn one(
         certificates,
         alpn,
         client_auth,
+        max_age,
         backend,
     })
 }
@@ -167,6 +173,7 @@ fn stray(written: &Written, errors: &mut Vec<ConfigError>) {
         ("alpn", mode != Mode::Terminate && written.alpn.is_some()),
         ("client_auth", mode != Mode::Terminate && written.client_auth.is_some()),
         ("backend", mode == Mode::Reject && written.backend.is_some()),
+        ("max_connection_age", mode == Mode::Reject && written.max_connection_age.is_some()),
     ];
     let stray = keys.into_iter().filter(|(_, stray)| *stray);
     errors.extend(

@@ -48,10 +48,10 @@ fn text(record: &Record) -> String {
         scheme = or_dash(served.map(|served| &*served.signature_scheme)),
         cert = or_dash(served.map(|served| served.chosen_cert.as_str())),
         backend = record.backend_address.as_ref().map_or_else(|| "-".to_owned(), |address| address.to_string()),
-        received = record.received_bytes,
-        sent = record.sent_bytes,
-        seconds = record.connection_time,
-        outcome = record.outcome,
+        received = record.end().received_bytes,
+        sent = record.end().sent_bytes,
+        seconds = record.end().connection_time,
+        outcome = record.end().outcome,
     );
     if let Some(protocol) = tls.and_then(|tls| tls.next_protocol.as_deref()) {
         line += &format!(" alpn={protocol}");
@@ -65,10 +65,10 @@ fn text(record: &Record) -> String {
     if !record.labels.is_empty() {
         line += &format!(" labels={}", record.labels);
     }
-    if let Some(alert) = &record.incoming_tls_alert {
+    if let Some(alert) = &record.end().incoming_tls_alert {
         line += &format!(" alert={alert}");
     }
-    if let Some(reason) = &record.reason {
+    if let Some(reason) = &record.end().reason {
         line += &format!(" ({reason})");
     }
     // File names and reasons can contain any character.
@@ -81,7 +81,8 @@ fn nlb(record: &Record) -> String {
     let milliseconds = |seconds: Option<f64>| seconds.map_or_else(dash, |seconds| format!("{:.0}", seconds * 1000.0));
     let tls = record.tls.as_ref();
     let served = record.certificate.as_ref();
-    let ended = record.time.checked_add(SignedDuration::from_secs_f64(record.connection_time)).unwrap_or(record.time);
+    let ended =
+        record.time.checked_add(SignedDuration::from_secs_f64(record.end().connection_time)).unwrap_or(record.time);
     let fields = [
         "tls".to_owned(),
         "2.0".to_owned(),
@@ -90,11 +91,11 @@ fn nlb(record: &Record) -> String {
         record.listener.to_string(),
         shown(&record.client),
         record.backend_address.as_ref().map_or_else(dash, |address| address.to_string()),
-        milliseconds(Some(record.connection_time)),
+        milliseconds(Some(record.end().connection_time)),
         milliseconds(record.tls_handshake_time),
-        record.received_bytes.to_string(),
-        record.sent_bytes.to_string(),
-        record.incoming_tls_alert_code.map_or_else(dash, |code| code.to_string()),
+        record.end().received_bytes.to_string(),
+        record.end().sent_bytes.to_string(),
+        record.end().incoming_tls_alert_code.map_or_else(dash, |code| code.to_string()),
         served.map_or_else(dash, |served| served.chosen_cert.clone()),
         served.map_or_else(dash, |served| served.chosen_cert_serial.clone()),
         tls.map_or_else(dash, |tls| tls.openssl_cipher.to_string()),
@@ -154,8 +155,20 @@ const LONGEST_LIST: usize = 256;
 mod tests {
     use super::*;
     use crate::labels::Labels;
-    use crate::observe::access::record::{ConnectionId, Served, Tls};
+    use crate::observe::access::record::{ConnectionId, End, Served, Tls};
     use crate::observe::outcome::Outcome;
+
+    fn end() -> End {
+        End {
+            connection_time: 1.5,
+            received_bytes: 3,
+            sent_bytes: 4,
+            incoming_tls_alert: Some("unknown_ca".into()),
+            incoming_tls_alert_code: Some(48),
+            outcome: Outcome::ClientAlert,
+            reason: None,
+        }
+    }
 
     fn record() -> Record {
         let client = Address::Tcp(([192, 0, 2, 7], 50_000).into());
@@ -189,13 +202,7 @@ mod tests {
             backend_address: Some(Address::Tcp(([10, 0, 0, 1], 389).into())),
             connect_time: Some(0.001),
             tls_handshake_time: Some(0.002),
-            connection_time: 1.5,
-            received_bytes: 3,
-            sent_bytes: 4,
-            incoming_tls_alert: Some("unknown_ca".into()),
-            incoming_tls_alert_code: Some(48),
-            outcome: Outcome::ClientAlert,
-            reason: None,
+            end: Some(Box::new(end())),
         }
     }
 
@@ -234,7 +241,7 @@ mod tests {
             certificate: None,
             backend_address: None,
             tls_handshake_time: None,
-            incoming_tls_alert_code: None,
+            end: Some(Box::new(End { incoming_tls_alert_code: None, ..end() })),
             ..record()
         };
         assert_eq!(nlb(&bare).split(' ').count(), 22);
@@ -242,7 +249,13 @@ mod tests {
 
     #[test]
     fn json_leaves_out_what_is_absent() {
-        let bare = Record { tls: None, certificate: None, backend: None, incoming_tls_alert: None, ..record() };
+        let bare = Record {
+            tls: None,
+            certificate: None,
+            backend: None,
+            end: Some(Box::new(End { incoming_tls_alert: None, ..end() })),
+            ..record()
+        };
         let value: serde_json::Value = serde_json::from_str(&line(&bare, Format::Json)).unwrap();
         assert_eq!(value["client.address"], "192.0.2.7");
         assert_eq!(value["outcome"], "client_alert");
@@ -280,7 +293,7 @@ mod tests {
         let mut record = record();
         let name = "/certs/a\nb\r\u{1b}[2J\u{2028}.crt";
         record.certificate.as_mut().unwrap().chosen_cert = name.into();
-        record.reason = Some("x\ny".into());
+        record.end_mut().reason = Some("x\ny".into());
         for format in [Format::Json, Format::Text, Format::Nlb] {
             let line = line(&record, format);
             assert_eq!(line.matches('\n').count(), 1, "{line:?}");

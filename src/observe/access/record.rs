@@ -20,6 +20,16 @@ pub struct ConnectionId {
     pub number: u64,
 }
 
+impl ConnectionId {
+    /// Reads an id as it is shown: the run and the number in hex, at least 8 digits each.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (run, number) = text.split_once('-')?;
+        let hex = |text: &str| text.len() >= 8 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let (run, number) = Some((run, number)).filter(|_| hex(run) && hex(number))?;
+        Some(Self { run: u32::from_str_radix(run, 16).ok()?, number: u64::from_str_radix(number, 16).ok()? })
+    }
+}
+
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}-{:08x}", self.run, self.number)
@@ -74,6 +84,15 @@ pub struct Record {
     /// Seconds from the ClientHello to the end of the handshake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_handshake_time: Option<f64>,
+    /// What is known when the connection has ended; `None` until then.
+    // Boxed: every open connection has a record.
+    #[serde(flatten)]
+    pub end: Option<Box<End>>,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct End {
     /// Seconds from accept to end.
     pub connection_time: f64,
     /// Application bytes from the client.
@@ -91,6 +110,31 @@ pub struct Record {
     /// The reason as a text, where the outcome alone is not the whole reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
+}
+
+impl End {
+    /// Of a connection that the process drops when it stops: every other end sets an outcome of its own.
+    pub const DROPPED: Self = Self {
+        connection_time: 0.0,
+        received_bytes: 0,
+        sent_bytes: 0,
+        incoming_tls_alert: None,
+        incoming_tls_alert_code: None,
+        outcome: Outcome::Shutdown,
+        reason: None,
+    };
+}
+
+impl Record {
+    /// How the connection ended, to be filled in.
+    pub fn end_mut(&mut self) -> &mut End {
+        self.end.get_or_insert_with(|| Box::new(End::DROPPED))
+    }
+
+    /// How the connection ended.
+    pub fn end(&self) -> &End {
+        self.end.as_deref().unwrap_or(&End::DROPPED)
+    }
 }
 
 /// What a handshake agreed on.
@@ -121,6 +165,10 @@ pub struct ClientCertificate {
     /// Whether it was accepted.
     #[serde(rename = "tls.client.verified")]
     pub verified: bool,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    // Not in the log: it is for whoever lists open connections.
+    #[serde(skip)]
+    pub key_sha256: [u8; 32],
 }
 
 /// The certificate that was chosen for the client.

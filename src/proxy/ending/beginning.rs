@@ -4,6 +4,7 @@ use rustls::AlertDescription;
 
 use crate::limit::admission::Refused;
 use crate::limit::waiting::Asked;
+use crate::live::call::Mode;
 use crate::observe::outcome::Outcome;
 use crate::proxy::ending::{Ending, Farewell};
 use crate::proxy::hello::NoHello;
@@ -39,6 +40,19 @@ impl From<Asked> for Ending {
             Asked::ForAnother => Outcome::HelloPreempted,
             Asked::ForMemory => Outcome::MemoryStalled,
         })
+    }
+}
+
+// Nothing is in flight before the relay. `Shut`: the client may be sending, and a reset would not be polite.
+impl From<Mode> for Ending {
+    fn from(asked: Mode) -> Self {
+        Self::with(
+            Outcome::ClosedByOperator,
+            match asked {
+                Mode::Polite => Farewell::Shut,
+                Mode::Now => Farewell::Reset,
+            },
+        )
     }
 }
 

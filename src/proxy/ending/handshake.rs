@@ -6,6 +6,7 @@ use crate::proxy::ending::{Ending, Farewell};
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::handshake::refusal::Refusal;
 use crate::tls::record::interface::RecordError;
+use crate::tls::trust::clients::identity::Identity;
 use crate::tls::trust::clients::rejection::Rejection;
 
 // No text: the outcome is the whole reason.
@@ -35,8 +36,9 @@ impl From<HandshakeError> for Ending {
             HandshakeError::Token(_) => Self::with(Outcome::KeyUnavailable, Farewell::Shut).because(reason),
             HandshakeError::Client { fault, shown, .. } => {
                 let mut ending = Self::with(outcome(fault), Farewell::Shut).because(reason);
-                let certificate = |subject| Box::new(ClientCertificate { subject, verified: false });
-                ending.cause.client_certificate = shown.map(|shown| certificate(shown.subject));
+                ending.cause.client_certificate = shown.map(|Identity { subject, key_sha256, .. }| {
+                    Box::new(ClientCertificate { subject, verified: false, key_sha256 })
+                });
                 ending
             }
             HandshakeError::Protocol(RecordError { received_alert: Some(received), .. }) => {

@@ -2,7 +2,7 @@
 
 use crate::observe::outcome::Outcome;
 use crate::proxy::ending::{Closing, Ending, Farewell};
-use crate::relay::End;
+use crate::relay::{By, End, Left};
 use crate::tls::wire::alert;
 
 impl Ending {
@@ -25,6 +25,10 @@ impl Ending {
             // A client that reads has everything by now. One that does not read may have stopped the relay.
             End::IdleTimeout | End::HalfClosedTimeout => (Farewell::Finish, DELIVER),
             End::BackendDown => (Farewell::Close, Farewell::Reset),
+            // The client has not ended its data, and may still send: that must not reset what it has not read yet.
+            End::Asked { left: Left::Complete, .. } => (Farewell::Shut, Farewell::Close),
+            End::Asked { left: Left::Late, .. } => (Farewell::Finish, DELIVER),
+            End::Asked { left: Left::AtOnce, .. } => (Farewell::Reset, Farewell::Reset),
             // What waits for either peer is memory, also in the kernel: a reset frees it.
             End::MemoryStalled => (Farewell::Reset, Farewell::Reset),
         };
@@ -36,7 +40,9 @@ impl Ending {
         let (client, backend) = match &end {
             End::Completed => (Farewell::Close, Farewell::Close),
             // The client has its answer and the end of it. What it still sends has no receiver.
-            End::BackendClosedEarly => (Farewell::Shut, Farewell::Close),
+            End::BackendClosedEarly | End::Asked { left: Left::Complete, .. } => (Farewell::Shut, Farewell::Close),
+            End::Asked { left: Left::AtOnce, .. } => (Farewell::Reset, Farewell::Reset),
+            End::Asked { left: Left::Late, .. } => (Farewell::Reset, DELIVER),
             End::BackendReset => (DELIVER, Farewell::Reset),
             End::ClientReset { .. } | End::IdleTimeout | End::HalfClosedTimeout => (Farewell::Reset, DELIVER),
             // A relay that does not read TLS returns none of these.
@@ -71,6 +77,8 @@ impl Ending {
             End::IdleTimeout => Self::at_once(Outcome::IdleTimeout),
             End::HalfClosedTimeout => Self::at_once(Outcome::HalfClosedTimeout),
             End::BackendDown => Self::at_once(Outcome::BackendDown),
+            End::Asked { by: By::Operator, .. } => Self::at_once(Outcome::ClosedByOperator),
+            End::Asked { by: By::Age, .. } => Self::at_once(Outcome::MaxAge),
         }
     }
 }

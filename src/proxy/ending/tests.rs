@@ -14,12 +14,13 @@ use crate::backend::pool::NoServer;
 use crate::labels::Labels;
 use crate::limit::admission::Refused;
 use crate::limit::waiting::Asked;
+use crate::live::call::Mode;
 use crate::net::address::Address;
 use crate::net::proxy_protocol::header::HeaderError;
 use crate::observe::outcome::Outcome;
 use crate::proxy::hello::NoHello;
 use crate::proxy::proxied::NoHeader;
-use crate::relay::End;
+use crate::relay::{By, End, Left};
 use crate::route::ways::{Route, Way, Ways};
 use crate::starttls::step;
 use crate::tls::handshake::failure::HandshakeError;
@@ -82,6 +83,8 @@ fn before_a_hello() -> Vec<Row> {
         (Late::Hello.into(), Outcome::HelloTimeout, "", Close),
         (Late::Handshake.into(), Outcome::HandshakeTimeout, "", Close),
         (Asked::ForAnother.into(), Outcome::HelloPreempted, "", Close),
+        (Mode::Polite.into(), Outcome::ClosedByOperator, "", Farewell::Shut),
+        (Mode::Now.into(), Outcome::ClosedByOperator, "", Farewell::Reset),
         (Asked::ForMemory.into(), Outcome::MemoryStalled, "", Close),
     ]
 }
@@ -221,6 +224,7 @@ fn after_a_relay() -> Vec<Relayed> {
     let of_client = End::ClientBadRecord { reason: "e".into(), last_words: words() };
     let of_backend = End::BackendBadRecord { reason: "f".into(), last_words: words() };
     let reset = |ended| End::ClientReset { ended };
+    let asked = |by, left| End::Asked { by, left };
     vec![
         (End::Completed, Outcome::Completed, "", [Close, Close], [Close, Close]),
         (End::BackendClosedEarly, Outcome::BackendClosedEarly, "", [Shut, Close], [Shut, Close]),
@@ -243,6 +247,10 @@ fn after_a_relay() -> Vec<Relayed> {
         (End::IdleTimeout, Outcome::IdleTimeout, "", [Finish, nothing()], cut()),
         (End::HalfClosedTimeout, Outcome::HalfClosedTimeout, "", [Finish, nothing()], cut()),
         (End::BackendDown, Outcome::BackendDown, "", [Close, Reset], [Reset, Reset]),
+        (asked(By::Operator, Left::Complete), Outcome::ClosedByOperator, "", [Shut, Close], [Shut, Close]),
+        (asked(By::Operator, Left::AtOnce), Outcome::ClosedByOperator, "", [Reset, Reset], [Reset, Reset]),
+        (asked(By::Age, Left::Complete), Outcome::MaxAge, "", [Shut, Close], [Shut, Close]),
+        (asked(By::Age, Left::Late), Outcome::MaxAge, "", [Finish, nothing()], cut()),
         (End::MemoryStalled, Outcome::MemoryStalled, "", [Reset, Reset], [Reset, Reset]),
     ]
 }

@@ -1,7 +1,9 @@
 //! What can be changed at the page, by whoever has signed in, each after a form that confirms it; and the log of it.
 
 use super::{Browser, Scene, TOKEN, violations};
+use crate::support::client::{Ending, connect, drain};
 use crate::support::pki::{Extra, Key};
+use crate::support::procfs::eventually;
 
 #[test]
 fn without_a_session_nothing_can_be_changed() {
@@ -49,6 +51,38 @@ fn a_server_is_drained_and_the_log_has_it() {
     assert!(line.contains("/change/server?backend=web") && line.contains("status=200"), "{line}");
     browser.open(&scene.url("/"));
     assert_eq!(browser.count("#note"), 0, "it is shown once");
+}
+
+#[test]
+fn connections_are_found_and_closed_and_the_log_has_it() {
+    let scene = Scene::troubled();
+    let mut tcp = connect(scene.proxy.address("ldaps"));
+    let other = connect(scene.proxy.address("apps"));
+    let open = || scene.door.get("/api/v1/connections").json()["connections"].as_array().unwrap().len();
+    eventually("both are open", || (open() == 2).then_some(()));
+    let mut browser = scene.signed_in();
+    browser.open(&scene.url("/connections"));
+    assert_eq!(browser.count("#open tbody tr"), 2);
+    assert_eq!(browser.count("#open a.button"), 0, "without a filter there is nothing to close");
+    browser.fill("#older_than", "soon");
+    browser.click("#open form button");
+    assert!(browser.text("[role=alert]").contains("older_than: found \"soon\""), "{}", browser.text("main"));
+    browser.fill("#older_than", "");
+    browser.fill("#listener", "ldaps");
+    browser.click("#open form button");
+    assert_eq!(browser.count("#open tbody tr"), 1);
+    assert!(browser.text("#open tbody").contains("ldaps"), "{}", browser.text("#open"));
+    browser.click("#open a.button");
+    assert!(browser.text("main").contains("listener = ldaps"), "{}", browser.text("main"));
+    assert_eq!(open(), 2, "a look at the form changes nothing");
+    browser.value("document.querySelector('#mode-now').click(); document.querySelector('#sure').click(); null");
+    browser.click("form.step button");
+    assert!(browser.text("#note").contains("1 connection was asked to end (now)"), "{}", browser.text("main"));
+    assert_eq!(drain(&mut tcp), (Vec::new(), Ending::Reset));
+    eventually("the other one stays", || (open() == 1).then_some(()));
+    let line = scene.proxy.log_line("connections were closed through the admin API");
+    assert!(line.contains("filters=\"listener=ldaps\"") && line.contains("count=1"), "{line}");
+    drop(other);
 }
 
 #[test]

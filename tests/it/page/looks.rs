@@ -13,7 +13,16 @@ fn no_rule_is_violated_and_nothing_is_cut_off() {
     });
     let mut browser = scene.signed_in();
     let server = format!("/change/server?backend=directory&server={}", scene.down);
-    let pages = ["/", "/?q=nothing-fits", "/sign-in", "/change/reload", "/change/certificate?listener=ldaps", &server];
+    let pages = [
+        "/",
+        "/?q=nothing-fits",
+        "/connections",
+        "/sign-in",
+        "/change/reload",
+        "/change/connections?client=127.0.0.1",
+        "/change/certificate?listener=ldaps",
+        &server,
+    ];
     for (width, height) in [(1440, 1000), (360, 800)] {
         browser.size(width, height);
         for scheme in ["light", "dark"] {

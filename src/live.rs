@@ -1,0 +1,7 @@
+//! The open connections: what is known of each, which of them are meant, and how they are asked to end. Must not know: how
+//! a connection is served, who asks.
+
+pub mod call;
+pub mod filter;
+pub mod registry;
+pub mod row;

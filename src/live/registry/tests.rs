@@ -1,0 +1,91 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::live::filter::tests::row;
+use crate::observe::access::record::Record;
+
+fn filter(conditions: &[(&str, &str)]) -> Filter {
+    let mut filter = Filter::default();
+    conditions.iter().for_each(|(key, value)| filter.add(key, value).unwrap().unwrap());
+    filter
+}
+
+/// Connections with the numbers from 1, on two workers, every third one on the second.
+fn filled(count: u64) -> (Registry, Vec<Listed>) {
+    let registry = Registry::new(7, 2);
+    let list = |number: u64| {
+        let connection_id = ConnectionId { run: 7, number };
+        let listener = if number.is_multiple_of(2) { "even".into() } else { "odd".into() };
+        let row = row(|record| *record = Record { connection_id, listener, ..record.clone() });
+        registry.list(usize::from(number.is_multiple_of(3)), Arc::new(row))
+    };
+    let listed = (1..=count).map(list).collect();
+    (registry, listed)
+}
+
+fn numbers(page: &Page) -> Vec<u64> {
+    page.rows.iter().map(|row| row.facts().record.connection_id.number).collect()
+}
+
+/// All pages of that size.
+fn pages(registry: &Registry, filter: &Filter, most: usize, mut between: impl FnMut()) -> Vec<Vec<u64>> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = registry.page(filter, after, most).unwrap();
+        after = page.rows.last().map(|row| row.facts().record.connection_id);
+        all.push(numbers(&page));
+        if !page.more {
+            return all;
+        }
+        between();
+    }
+}
+
+#[test]
+fn pages_are_in_order_whichever_worker_serves_a_connection() {
+    let (registry, _listed) = filled(10);
+    assert_eq!(pages(&registry, &Filter::default(), 4, || ()), [vec![1, 2, 3, 4], vec![5, 6, 7, 8], vec![9, 10]]);
+    assert_eq!(pages(&registry, &filter(&[("listener", "even")]), 2, || ()), [vec![2, 4], vec![6, 8], vec![10]]);
+    assert_eq!(pages(&registry, &Filter::default(), 10, || ()), [(1..=10).collect::<Vec<_>>()]);
+    assert_eq!(pages(&registry, &filter(&[("listener", "none")]), 5, || ()), [vec![0; 0]]);
+}
+
+#[test]
+fn who_is_open_all_the_time_is_on_exactly_one_page() {
+    // More than are read under one lock.
+    let (registry, mut listed) = filled(2000);
+    let mut late = Vec::new();
+    let seen = pages(&registry, &Filter::default(), 300, || {
+        drop(listed.remove(0));
+        let connection_id = ConnectionId { run: 7, number: 3000 + late.len() as u64 };
+        let row = row(|record| record.connection_id = connection_id);
+        late.push(registry.list(0, Arc::new(row)));
+    });
+    let seen: Vec<u64> = seen.into_iter().flatten().collect();
+    let distinct: BTreeSet<u64> = seen.iter().copied().collect();
+    assert_eq!(distinct.len(), seen.len());
+    let first = late.len() as u64 + 1;
+    assert!((first..=2000).all(|number| distinct.contains(&number)));
+}
+
+#[test]
+fn an_id_of_another_process_is_refused() {
+    let (registry, _listed) = filled(3);
+    let after = |run| registry.page(&Filter::default(), Some(ConnectionId { run, number: 2 }), 9);
+    assert_eq!(numbers(&after(7).unwrap()), [3]);
+    assert_eq!(after(8).unwrap_err(), OtherRun);
+}
+
+#[test]
+fn only_those_that_are_meant_are_asked_to_end() {
+    let (registry, listed) = filled(1000);
+    let odd = filter(&[("listener", "odd")]);
+    assert_eq!(registry.close(&odd, Mode::Now), 500);
+    let page = registry.page(&Filter::default(), None, 1000).unwrap();
+    for row in page.rows {
+        let asked = Some(Mode::Now).filter(|_| &*row.facts().record.listener == "odd");
+        assert_eq!(row.call.asked(), asked);
+    }
+    drop(listed);
+    assert_eq!(registry.close(&odd, Mode::Now), 0, "who has ended is listed no more");
+}
