@@ -1,0 +1,146 @@
+//! A job → the job with values that tlsgate accepts: what is outside of its bounds goes to the list, so that what is written
+//! passes `check`. Must not know: the peers, which word of a peer a value comes from, files.
+
+use std::collections::BTreeSet;
+
+use hyper::http::uri::PathAndQuery;
+
+use super::job::{ClientAuth, Health, Job, Listener, Maybe, Route, Said};
+use super::list::List;
+use super::time;
+use crate::tls::trust::clients::identity::Allowed;
+use values::{COUNT, LONGEST_PATH, is_count, lost, protocols};
+
+mod servers;
+mod values;
+
+/// The job within tlsgate's bounds.
+pub(super) fn within(mut job: Job, list: &mut List) -> Job {
+    let mut taken = BTreeSet::new();
+    for listener in &mut job.listeners {
+        addresses(listener, &mut taken, list);
+        settings(listener, list);
+        routes(&mut listener.routes, list);
+        let routes = listener.routes.iter_mut().filter_map(|route| route.client_auth.as_mut());
+        listener.client_auth.iter_mut().chain(routes).for_each(|auth| identities(auth, list));
+    }
+    job.listeners.retain(|listener| !listener.listen.is_empty());
+    for backend in &mut job.backends {
+        servers::within(backend, list);
+        backend.health.iter_mut().for_each(|health| self::health(health, list));
+    }
+    job
+}
+
+/// Each address once: a peer's sections may share one, listeners of tlsgate do not.
+fn addresses(listener: &mut Listener, taken: &mut BTreeSet<String>, list: &mut List) {
+    let mut own = BTreeSet::new();
+    listener.listen.retain(|Said { value, line }| {
+        if value.strip_prefix("unix:").is_some_and(|path| path.len() > LONGEST_PATH) {
+            list.lost(line, value, format!("the path of a socket has at most {LONGEST_PATH} bytes"));
+            return false;
+        }
+        if !own.insert(value.clone()) {
+            list.note(line, value, "the address is listed twice");
+            return false;
+        }
+        let is_free = taken.insert(value.clone());
+        if !is_free {
+            list.lost(line, value, "another listener has this address already");
+        }
+        is_free
+    });
+}
+
+fn settings(listener: &mut Listener, list: &mut List) {
+    let is_mode =
+        |mode: &String| (1..=4).contains(&mode.len()) && u32::from_str_radix(mode, 8).is_ok_and(|mode| mode <= 0o777);
+    kept(&mut listener.socket_mode, is_mode, "socket_mode", "expected permissions in octal digits", list);
+    kept(&mut listener.max_connections, |most| is_count(*most), "max_connections", COUNT, list);
+    if let Some(Said { value, line }) = &mut listener.ticket_lifetime
+        && time::length(value) > LONGEST_LIFETIME
+    {
+        list.note(line, &*value, "tickets are valid for seven days at most (RFC 8446 section 4.6.1)");
+        "7d".clone_into(value);
+    }
+    let named = listener.routes.iter().any(|route| route.client_alpn.iter().any(|name| name == CHALLENGE));
+    if let Some(Said { value, line }) = &mut listener.alpn {
+        protocols(value, line, list);
+        if !named && value.iter().any(|name| name == CHALLENGE) {
+            list.lost(line, CHALLENGE, "certificate authorities check a name by it: only a route of its own can have it");
+            value.retain(|name| name != CHALLENGE);
+        }
+    }
+    listener.alpn.take_if(|alpn| alpn.value.is_empty());
+}
+
+/// Routes without those that an earlier one leaves nothing for. Names are already distinct.
+fn routes(routes: &mut Vec<Route>, list: &mut List) {
+    let mut seen: Vec<(Vec<String>, Vec<String>, bool)> = Vec::new();
+    routes.retain(|route| {
+        let key = (route.server_names.clone(), route.client_alpn.clone(), route.nameless);
+        let is_new = !seen.contains(&key);
+        match is_new {
+            true => seen.push(key),
+            false => list.note(&route.line, route.client_alpn.join(" "), "an earlier route takes these connections"),
+        }
+        is_new
+    });
+}
+
+/// Names of clients. Without the wrong ones fewer clients would pass, or all of them if none is left.
+fn identities(auth: &mut ClientAuth, list: &mut List) {
+    let ClientAuth { names, line, .. } = auth;
+    let wrong: Vec<String> = names.iter().filter(|name| Allowed::parse(name).is_err()).cloned().collect();
+    if wrong.is_empty() {
+        return;
+    }
+    names.retain(|name| !wrong.contains(name));
+    let why = match names.is_empty() {
+        true => "it is no name that a certificate has, so every client with a certificate of that CA is accepted",
+        false => "it is no name that a certificate has",
+    };
+    list.security(line, wrong.join(" "), why);
+}
+
+fn health(health: &mut Health, list: &mut List) {
+    let Health { line, rise, fall, port, method, path, host, status, .. } = health;
+    for (key, number) in [("rise", rise), ("fall", fall)] {
+        number.take_if(|number| lost(!is_count(*number), line, format!("{key} {number}"), COUNT, list));
+    }
+    port.take_if(|port| lost(!(1..=65535).contains(port), line, format!("port {port}"), "expected a port", list));
+    let is_token = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    method.take_if(|method| lost(!is_token(method), line, method.clone(), "expected a method such as GET", list));
+    let is_graphic = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    let is_path = |path: &str| path.starts_with('/') && is_graphic(path) && path.parse::<PathAndQuery>().is_ok();
+    path.take_if(|path| lost(!is_path(path), line, path.clone(), "expected a path such as /health", list));
+    host.take_if(|host| lost(!is_graphic(host), line, host.clone(), "expected a host name", list));
+    status.retain(|status| !lost(!is_status(status), line, status.clone(), "expected a status of HTTP, or a range", list));
+}
+
+/// `200` or `200-299`.
+fn is_status(text: &str) -> bool {
+    // The classes of RFC 9110 section 15.
+    let code = |code: &str| code.parse::<u16>().ok().filter(|code| (100..=599).contains(code));
+    match text.split_once('-') {
+        Some((first, last)) => code(first).zip(code(last)).is_some_and(|(first, last)| first <= last),
+        None => code(text).is_some(),
+    }
+}
+
+/// Leaves out a value that is none for tlsgate.
+fn kept<T: std::fmt::Display>(
+    value: &mut Maybe<T>,
+    is_right: impl Fn(&T) -> bool,
+    key: &str,
+    why: &str,
+    list: &mut List,
+) {
+    value.take_if(|Said { value, line }| lost(!is_right(value), line, format!("{key} {value}"), why, list));
+}
+
+/// Seven days in milliseconds (RFC 8446 section 4.6.1).
+const LONGEST_LIFETIME: u64 = 604_800_000;
+
+/// The protocol of tls-alpn-01 (RFC 8737).
+const CHALLENGE: &str = "acme-tls/1";
