@@ -1,12 +1,14 @@
 //! hitch.conf → a job. Must not know: how the job is written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::certificates::{absolute, combined, said, with_default};
 use super::disk::Disk;
 use super::job::{Backend, Certificate, ClientAuth, Job, Listener, Maybe, Mode, Said, Server};
 use super::list::{Line, List};
+use super::pattern;
 use super::place;
+use super::plain::Plain;
 use super::time;
 use super::tls::{Tls, Version};
 use keys::{Entry, Value};
@@ -34,6 +36,9 @@ struct Front {
     line: Line,
     listen: Vec<Said<String>>,
     certificates: Vec<Said<Certificate>>,
+    /// `pem-dir`, and which files of it.
+    folder: Maybe<PathBuf>,
+    glob: Option<String>,
     globals_too: bool,
     tls: Tls,
     strict: Maybe<()>,
@@ -47,6 +52,8 @@ impl Reader<'_> {
             line: none.clone(),
             listen: Vec::new(),
             certificates: Vec::new(),
+            folder: None,
+            glob: None,
             globals_too: false,
             tls: Tls::new(&none, CIPHERS, false),
             strict: None,
@@ -75,7 +82,7 @@ impl Reader<'_> {
                 _ => self.other(entry),
             }
         }
-        with_default(&mut all.certificates, true);
+        self.completed(&mut all);
         if backend.servers.is_empty() {
             backend.servers.push(Said::new(Server { address: "127.0.0.1:8000".into(), ..Server::default() }, &none));
         }
@@ -94,7 +101,13 @@ impl Reader<'_> {
     }
 
     fn frontend(&mut self, entry: &Entry, all: &Front) -> Front {
-        let mut front = Front { line: entry.line.clone(), listen: Vec::new(), certificates: Vec::new(), ..all.clone() };
+        let mut front = Front {
+            line: entry.line.clone(),
+            listen: Vec::new(),
+            certificates: Vec::new(),
+            folder: None,
+            ..all.clone()
+        };
         let (mut host, mut port) = ("*".to_owned(), String::new());
         match &entry.value {
             Value::Text(text) => {
@@ -116,7 +129,7 @@ impl Reader<'_> {
                         _ => self.other(inner),
                     }
                 }
-                with_default(&mut front.certificates, true);
+                self.completed(&mut front);
             }
         }
         self.listen(&host, &port, &entry.line, &mut front);
@@ -144,11 +157,13 @@ impl Reader<'_> {
     fn front(&mut self, entry: &Entry, front: &mut Front) -> bool {
         let Entry { key, value, line } = entry;
         match (&**key, value) {
+            // hitch's own examples have an empty text for what is not set.
+            ("pem-file" | "pem-dir" | "ciphers" | "ciphersuites" | "ecdh-curve", Value::Text(text)) if text.is_empty() => {}
+            ("pem-dir-glob", Value::Text(text)) => front.glob = Some(text.clone()),
             ("pem-file", Value::Text(path)) => front.certificates.push(self.certificate(path, line)),
             ("pem-file", Value::Block(entries)) => self.pair(entries, line, front),
             ("pem-dir", Value::Text(path)) => {
-                let path = absolute(path, self.folder).display().to_string();
-                front.certificates.insert(0, said(Certificate { path, ..Certificate::default() }, line));
+                front.folder = Some(Said::new(absolute(path, self.folder), line));
             }
             ("ciphers", Value::Text(text)) => front.tls.ciphers = Said::new(text.clone(), line),
             ("ciphersuites", Value::Text(text)) => front.tls.suites = Said::new(text.clone(), line),
@@ -189,6 +204,28 @@ impl Reader<'_> {
         true
     }
 
+    /// The certificates of the folder come first, and the last file is the default; without files it is the folder's first.
+    fn completed(&mut self, front: &mut Front) {
+        with_default(&mut front.certificates, true);
+        let Some(Said { value: folder, line }) = front.folder.take() else { return };
+        let Some(glob) = &front.glob else {
+            let path = folder.display().to_string();
+            front.certificates.insert(0, said(Certificate { path, ..Certificate::default() }, &line));
+            return;
+        };
+        let files = match self.disk.folder(&folder) {
+            Ok(files) => files,
+            Err(why) => return self.list.lost(&line, folder.display().to_string(), format!("it cannot be read: {why}")),
+        };
+        let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let files = files.into_iter().filter(|file| pattern::fits(glob, &name(file)));
+        let mut found: Vec<_> = files.map(|file| said(combined(&file, self.disk), &line)).collect();
+        self.list.lost(&line, format!("pem-dir-glob = {glob}"), "the files that are there now are named; tlsgate reads a folder as a whole");
+        with_default(&mut found, false);
+        found.append(&mut front.certificates);
+        front.certificates = found;
+    }
+
     fn pair(&mut self, entries: &[Entry], line: &Line, front: &mut Front) {
         let (mut cert, mut key) = (None, None);
         for entry in entries {
@@ -209,7 +246,7 @@ impl Reader<'_> {
     }
 
     fn listener(&mut self, front: Front, all: &Front) -> Listener {
-        let Front { line, listen, mut certificates, globals_too, tls, strict, client_auth } = front;
+        let Front { line, listen, mut certificates, globals_too, tls, strict, client_auth, .. } = front;
         if certificates.is_empty() || globals_too {
             certificates.extend(all.certificates.iter().cloned());
         }
@@ -244,11 +281,7 @@ impl Reader<'_> {
 
     fn backend(&mut self, text: &str, line: &Line, backend: &mut Backend) {
         backend.line = line.clone();
-        let address = match text.strip_prefix('/') {
-            Some(_) => Some(format!("unix:{text}")),
-            None => text.rsplit_once(':').and_then(|(host, port)| place::server(host, place::number(port)?)),
-        };
-        match address {
+        match place::target(text) {
             Some(address) => backend.servers = vec![Said::new(Server { address, ..Server::default() }, line)],
             None => {
                 backend.unusable = true;
@@ -260,7 +293,7 @@ impl Reader<'_> {
     fn seconds(&mut self, entry: &Entry, text: &str) -> Maybe<String> {
         let time = time::seconds(text);
         if time.is_none() {
-            self.list.lost(&entry.line, format!("{} = {text}", entry.key), "expected a number of seconds");
+            self.list.lost(&entry.line, format!("{} = {text}", entry.key), "expected a number of seconds from 1");
         }
         time.map(|time| Said::new(time, &entry.line))
     }
@@ -268,9 +301,8 @@ impl Reader<'_> {
     fn other(&mut self, entry: &Entry) {
         let text = entry.shown();
         match &*entry.key {
-            key if UNNEEDED.contains(&key) => self.list.note(&entry.line, text, "tlsgate does without it"),
-            key if LOG.contains(&key) => self.list.note(&entry.line, text, "the logs of tlsgate are set in [log]"),
-            "user" | "group" | "chroot" => self.list.note(&entry.line, text, "tlsgate has [process] for this"),
+            key if PLAIN.lists(key, &text, &entry.line, self.list) => {}
+            "workers" => self.list.note(&entry.line, text, "tlsgate has [runtime] for this"),
             key if key.starts_with("ocsp") => self.list.lost(&entry.line, text, "tlsgate does not staple OCSP responses"),
             "client-verify" | "client-verify-ca" => self.list.security(&entry.line, text, "it could not be understood"),
             "write-ip" | "proxy-proxy" if entry.is_off() => {}
@@ -295,30 +327,31 @@ fn is_on(text: &str) -> bool {
 /// hitch's default.
 const CIPHERS: &str = "EECDH+AESGCM:EDH+AESGCM:AES256+EECDH:AES256+EDH";
 
-const UNNEEDED: &[&str] = &[
-    "backlog",
-    "backend-refresh",
-    "daemon",
-    "dhparam",
-    "engine",
-    "keepalive",
-    "pidfile",
-    "recv-bufsize",
-    "ring-data-len",
-    "ring-slots",
-    "send-bufsize",
-    "session-cache",
-    "shared-cache",
-    "shared-cache-if",
-    "shared-cache-listen",
-    "shared-cache-peer",
-    "tcp-fastopen",
-    "workers",
-    "proxy-tlv",
-    "proxy-authority",
-    "proxy-client-cert",
-    "pem-dir-glob",
-    "sni-match-only",
-];
-
-const LOG: &[&str] = &["log-filename", "log-level", "quiet", "syslog", "syslog-facility"];
+const PLAIN: Plain = Plain {
+    unneeded: &[
+        "backlog",
+        "backend-refresh",
+        "daemon",
+        "dhparam",
+        "engine",
+        "ssl-engine",
+        "keepalive",
+        "pidfile",
+        "recv-bufsize",
+        "ring-data-len",
+        "ring-slots",
+        "send-bufsize",
+        "session-cache",
+        "shared-cache",
+        "shared-cache-if",
+        "shared-cache-listen",
+        "shared-cache-peer",
+        "tcp-fastopen",
+        "proxy-tlv",
+        "proxy-authority",
+        "proxy-client-cert",
+        "sni-match-only",
+    ],
+    log: &["log-filename", "log-level", "quiet", "syslog", "syslog-facility"],
+    process: &["chroot", "group", "user"],
+};

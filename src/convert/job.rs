@@ -186,9 +186,12 @@ pub struct Health {
 impl Job {
     /// A name for a listener that no other has.
     pub(super) fn free_name(&self, wanted: &str) -> String {
-        let taken = |name: &str| self.listeners.iter().any(|listener| listener.name == name);
-        let numbered = (2..).map(|number: usize| format!("{wanted}-{number}"));
-        std::iter::once(wanted.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
+        numbered(wanted, |name| self.listeners.iter().any(|listener| listener.name == name))
+    }
+
+    /// A name for a backend that no other has.
+    pub(super) fn free_backend(&self, wanted: &str) -> String {
+        numbered(wanted, |name| self.backends.iter().any(|backend| backend.name == name))
     }
 
     /// The job without what refers to nothing: routes and listeners whose backend is missing or cannot be used do not pass
@@ -264,4 +267,10 @@ impl Listener {
     pub(super) fn terminates(&self) -> bool {
         self.mode == Mode::Terminate || self.routes.iter().any(|route| route.mode == Mode::Terminate)
     }
+}
+
+/// The name, with a number behind it where it is taken.
+fn numbered(wanted: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let numbered = (2..).map(|number: usize| format!("{wanted}-{number}"));
+    std::iter::once(wanted.to_owned()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
 }

@@ -7,6 +7,7 @@ use super::disk::Disk;
 use super::job::{Backend, Certificate, ClientAuth, Job, Listener, Mode, Route, Said, Server};
 use super::list::{Line, List};
 use super::place;
+use super::plain::Plain;
 use super::time;
 use super::tls::{Tls, Version};
 use sections::{Entry, Section};
@@ -61,7 +62,11 @@ struct Auth {
     ca: Vec<String>,
     crl: Vec<String>,
     names: Vec<String>,
-    level: u8,
+    /// Whether the chain has to lead to a CA of the file.
+    chain: bool,
+    /// Whether the certificate itself has to be in the file.
+    peer: bool,
+    required: bool,
 }
 
 impl Reader<'_> {
@@ -80,15 +85,21 @@ impl Reader<'_> {
             impossible: None,
             auth: Auth::default(),
         };
-        // stunnel waits half a day, tlsgate an hour.
+        // stunnel takes the servers in their order, and waits half a day; tlsgate's defaults are others.
+        service.backend.balance = Some(Said::new("first", &none));
         service.listener.idle_timeout = Some(Said::new("12h".into(), &none));
-        for entry in globals.iter().chain(&section.entries) {
+        for entry in globals {
             self.entry(entry, &mut service);
         }
-        if service.client {
+        let own = section.entries.iter().rfind(|entry| entry.key == "client");
+        if own.map_or(service.client, |entry| is_yes(&entry.value)) {
             let why = "a client service accepts plain connections and sends TLS; listeners of tlsgate accept TLS";
-            self.list.lost(&service.line, format!("[{}]", service.name), why);
-        } else if let Some((why, line)) = &service.impossible {
+            return self.list.lost(&service.line, format!("[{}]", service.name), why);
+        }
+        for entry in &section.entries {
+            self.entry(entry, &mut service);
+        }
+        if let Some((why, line)) = &service.impossible {
             self.list.lost(line, format!("[{}]", service.name), why.clone());
         } else {
             self.service(service);
@@ -115,7 +126,10 @@ impl Reader<'_> {
             "verify" | "verifychain" | "verifypeer" | "requirecert" => self.verify(entry, service),
             "sni" => match value.split_once(':') {
                 Some((parent, pattern)) if place::is_server_name(pattern) => {
-                    service.sni.push((parent.into(), pattern.into(), line.clone()))
+                    if pattern.starts_with('*') {
+                        self.list.lost(line, entry.shown(), "a wildcard of tlsgate stands for one label: deeper names are not taken");
+                    }
+                    service.sni.push((parent.into(), pattern.into(), line.clone()));
                 }
                 _ => self.list.lost(
                     line,
@@ -142,15 +156,16 @@ impl Reader<'_> {
             "timeoutidle" | "timeoutbusy" | "timeoutconnect" | "timeoutclose" | "sessioncachetimeout" => {
                 self.time(entry, service);
             }
-            "failover" if value == "prio" => service.backend.balance = Some(Said::new("first", line)),
-            "failover" => {}
+            "failover" if value.eq_ignore_ascii_case("rr") => service.backend.balance = Some(Said::new("round_robin", line)),
+            "failover" => service.backend.balance = Some(Said::new("first", line)),
+            "sessionresume" if !is_yes(value) => service.listener.tickets = Some(Said::new(false, line)),
             _ => self.other(entry),
         }
     }
 
     fn time(&mut self, entry: &Entry, service: &mut Service) {
         let Some(time) = time::seconds(&entry.value) else {
-            self.list.lost(&entry.line, entry.shown(), "expected a number of seconds");
+            self.list.lost(&entry.line, entry.shown(), "expected a number of seconds from 1");
             return;
         };
         let Service { listener, backend, .. } = service;
@@ -188,12 +203,7 @@ impl Reader<'_> {
 
     fn connect(&mut self, entry: &Entry, service: &mut Service) {
         let Entry { value, line, .. } = entry;
-        let address = match value.strip_prefix('/') {
-            Some(_) => Some(format!("unix:{value}")),
-            None => place::split(value)
-                .and_then(|(host, port)| place::server(if host.is_empty() { "localhost" } else { host }, port)),
-        };
-        match address {
+        match place::target(value) {
             Some(address) => service.backend.servers.push(Said::new(Server { address, ..Server::default() }, line)),
             None => self.list.lost(line, entry.shown(), "expected a host and a port"),
         }
@@ -230,17 +240,25 @@ impl Reader<'_> {
         let Entry { key, value, line, .. } = entry;
         let auth = &mut service.auth;
         auth.line = line.clone();
-        auth.level = match (&**key, &**value) {
-            ("verify", number) => number.parse().unwrap_or(0),
-            ("verifychain", value) if is_yes(value) => auth.level.max(2),
-            ("verifypeer", value) if is_yes(value) => 4,
-            ("requirecert", value) if is_yes(value) => auth.level.max(2),
-            _ => auth.level,
-        };
+        match (&**key, is_yes(value)) {
+            ("verify", _) => {
+                let level = value.parse().unwrap_or(0);
+                (auth.chain, auth.peer, auth.required) = (level > 0, level > 2, level > 1);
+            }
+            ("verifychain", true) => (auth.chain, auth.required) = (true, true),
+            ("verifypeer", true) => (auth.peer, auth.required) = (true, true),
+            ("verifychain", false) => auth.chain = false,
+            ("verifypeer", false) => auth.peer = false,
+            // What is above implies it; written behind, it counts.
+            (_, is_required) => auth.required = is_required,
+        }
     }
 
     fn client_auth(&mut self, auth: &Auth) -> Option<ClientAuth> {
-        if auth.level == 0 {
+        if !auth.chain && !auth.peer {
+            if auth.required {
+                self.list.security(&auth.line, "requireCert", "without verifyChain or verifyPeer stunnel accepts any certificate; tlsgate asks for none");
+            }
             if !auth.names.is_empty() {
                 self.list.security(
                     &auth.line,
@@ -254,14 +272,14 @@ impl Reader<'_> {
             self.list.security(&auth.line, "verify", "there is no CAfile (tlsgate reads files, not a folder of hashes), so no client is asked for a certificate");
             return None;
         }
-        if auth.level > 2 {
+        if auth.peer {
             let why = "tlsgate accepts these very certificates too, but also those that a CA among them has issued: the file must have no CA, or use pins";
             self.list.security(&auth.line, "verifyPeer, or verify 3 and 4", why);
         }
-        let Auth { line, ca, crl, names, level } = auth;
+        let Auth { line, ca, crl, names, required, .. } = auth;
         Some(ClientAuth {
             line: line.clone(),
-            required: *level > 1,
+            required: *required,
             ca: ca.clone(),
             crl: crl.clone(),
             names: names.clone(),
@@ -269,7 +287,7 @@ impl Reader<'_> {
     }
 
     fn service(&mut self, service: Service) {
-        let Service { line, name, tls, cert, key, backend, mut listener, sni, auth, .. } = service;
+        let Service { line, name, tls, cert, key, mut backend, mut listener, sni, auth, .. } = service;
         let certificate = cert.map(|Said { value, line }| {
             let path = Path::new(&value);
             let certificate = match key {
@@ -283,7 +301,11 @@ impl Reader<'_> {
             return;
         }
         let client_auth = self.client_auth(&auth);
+        backend.name = self.job.free_backend(&backend.name);
         let backend_name = Some(Said::new(backend.name.clone(), &backend.line));
+        if backend.servers.len() < 2 {
+            backend.balance = None;
+        }
         if backend.servers.is_empty() {
             self.list.lost(&line, format!("[{name}]"), "it connects to nothing (connect)");
         }
@@ -329,9 +351,7 @@ impl Reader<'_> {
         let Entry { key, value, line, .. } = entry;
         let text = entry.shown();
         match &**key {
-            key if UNNEEDED.contains(&key) => self.list.note(line, text, "tlsgate does without it"),
-            key if LOG.contains(&key) => self.list.note(line, text, "the logs of tlsgate are set in [log]"),
-            "setuid" | "setgid" => self.list.note(line, text, "tlsgate has [process] for this"),
+            key if PLAIN.lists(key, &text, line, self.list) => {}
             "chroot" => {
                 self.list.lost(line, text, "tlsgate has [process] for this; paths in a chroot must be written in full")
             }
@@ -339,6 +359,7 @@ impl Reader<'_> {
             "libwrap" => {
                 self.list.security(line, text, "tlsgate does not read hosts.allow and hosts.deny: write allow and deny")
             }
+            "ident" => self.list.security(line, text, "tlsgate asks nobody who a client's user is"),
             "crlpath" | "capath" => self.list.security(line, text, "tlsgate reads files, not folders of hashes"),
             "checkip" => self.list.security(line, text, "tlsgate compares no IP addresses of clients' certificates"),
             "psksecrets" | "pskidentity" => self.list.security(line, text, "tlsgate has no pre-shared keys"),
@@ -369,27 +390,28 @@ fn is_yes(value: &str) -> bool {
 /// stunnel's default.
 const CIPHERS: &str = "HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK";
 
-const UNNEEDED: &[&str] = &[
-    "compression",
-    "config",
-    "delay",
-    "dh",
-    "foreground",
-    "logid",
-    "pid",
-    "renegotiation",
-    "reset",
-    "rndbytes",
-    "rndfile",
-    "rndoverwrite",
-    "service",
-    "sessioncachesize",
-    "sessionresume",
-    "socket",
-    "stack",
-    "securitylevel",
-    "ident",
-    "retry",
-];
-
-const LOG: &[&str] = &["debug", "log", "output", "syslog"];
+const PLAIN: Plain = Plain {
+    unneeded: &[
+        "compression",
+        "config",
+        "delay",
+        "dh",
+        "foreground",
+        "logid",
+        "pid",
+        "renegotiation",
+        "reset",
+        "rndbytes",
+        "rndfile",
+        "rndoverwrite",
+        "service",
+        "sessioncachesize",
+        "sessionresume",
+        "socket",
+        "stack",
+        "securitylevel",
+        "retry",
+    ],
+    log: &["debug", "log", "output", "syslog"],
+    process: &["setgid", "setuid"],
+};

@@ -103,10 +103,12 @@ impl Binding<'_> {
             }
             "prefer-client-ciphers" => bind.tls.server_order = false,
             "no-tls-tickets" => self.no_tickets(line, bind),
+            "tls-tickets" => bind.tickets = None,
+            "no-strict-sni" => bind.strict = None,
             "v4v6" | "v6only" => {}
             "generate-certificates" => self.list.lost(line, option, "tlsgate makes no certificates on the fly"),
             "allow-0rtt" => self.list.lost(line, option, "tlsgate accepts no early data, which can be replayed"),
-            "defer-accept" | "no-ca-names" | "no-alpn" | "tfo" | "transparent" | "ssl-no-tls-tickets" => {
+            "defer-accept" | "no-ca-names" | "no-alpn" | "tfo" | "transparent" | "quic-force-retry" => {
                 self.list.note(line, option, "tlsgate does without it");
             }
             other => self.version(other, line, None, bind),
@@ -162,6 +164,11 @@ impl Binding<'_> {
                 let ca = self.file(value, self.globals.ca_base.as_deref()).display().to_string();
                 bind.client_auth.get_or_insert_default().ca.push(ca);
             }
+            "ca-verify-file" => {
+                let ca = self.file(value, self.globals.ca_base.as_deref()).display().to_string();
+                bind.client_auth.get_or_insert_default().ca.push(ca);
+                self.list.note(line, text(), "tlsgate also sends the names of these CAs to clients");
+            }
             "crl-file" => {
                 let crl = self.file(value, self.globals.ca_base.as_deref()).display().to_string();
                 bind.client_auth.get_or_insert_default().crl.push(crl);
@@ -202,9 +209,8 @@ impl Binding<'_> {
             }
             "ca-ignore-err"
             | "crt-ignore-err"
-            | "ca-verify-file"
-            | "ca-sign-file"
             | "accept-netscaler-cip"
+            | "tcp-md5sig"
             | "client-sigalgs" => {
                 self.list.security(line, text(), "tlsgate has nothing like it");
             }
@@ -315,15 +321,18 @@ const ALONE: &[&str] = &[
     "no-alpn",
     "no-ca-names",
     "no-sslv3",
+    "no-strict-sni",
     "no-tls-tickets",
     "no-tlsv10",
     "no-tlsv11",
     "no-tlsv12",
     "no-tlsv13",
     "prefer-client-ciphers",
+    "quic-force-retry",
     "ssl",
     "strict-sni",
     "tfo",
+    "tls-tickets",
     "transparent",
     "v4v6",
     "v6only",
@@ -331,12 +340,16 @@ const ALONE: &[&str] = &[
 
 const UNNEEDED: &[&str] = &[
     "backlog",
+    "ca-sign-file",
+    "ca-sign-pass",
     "cc",
     "expose-fd",
     "guid-prefix",
     "id",
     "idle-ping",
     "interface",
+    "ktls",
+    "label",
     "level",
     "mss",
     "namespace",
@@ -345,8 +358,11 @@ const UNNEEDED: &[&str] = &[
     "npn",
     "proto",
     "process",
+    "quic-cc-algo",
+    "quic-socket",
     "severity-output",
     "shards",
+    "tcp-ss",
     "tcp-ut",
     "thread",
 ];
