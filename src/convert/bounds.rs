@@ -67,7 +67,11 @@ fn settings(listener: &mut Listener, list: &mut List) {
     if let Some(Said { value, line }) = &mut listener.alpn {
         protocols(value, line, list);
         if !named && value.iter().any(|name| name == CHALLENGE) {
-            list.lost(line, CHALLENGE, "certificate authorities check a name by it: only a route of its own can have it");
+            list.lost(
+                line,
+                CHALLENGE,
+                "certificate authorities check a name by it: only a route of its own can have it",
+            );
             value.retain(|name| name != CHALLENGE);
         }
     }
@@ -115,7 +119,9 @@ fn health(health: &mut Health, list: &mut List) {
     let is_path = |path: &str| path.starts_with('/') && is_graphic(path) && path.parse::<PathAndQuery>().is_ok();
     path.take_if(|path| lost(!is_path(path), line, path.clone(), "expected a path such as /health", list));
     host.take_if(|host| lost(!is_graphic(host), line, host.clone(), "expected a host name", list));
-    status.retain(|status| !lost(!is_status(status), line, status.clone(), "expected a status of HTTP, or a range", list));
+    status.retain(|status| {
+        !lost(!is_status(status), line, status.clone(), "expected a status of HTTP, or a range", list)
+    });
 }
 
 /// `200` or `200-299`.

@@ -158,7 +158,8 @@ impl Reader<'_> {
         let Entry { key, value, line } = entry;
         match (&**key, value) {
             // hitch's own examples have an empty text for what is not set.
-            ("pem-file" | "pem-dir" | "ciphers" | "ciphersuites" | "ecdh-curve", Value::Text(text)) if text.is_empty() => {}
+            ("pem-file" | "pem-dir" | "ciphers" | "ciphersuites" | "ecdh-curve", Value::Text(text))
+                if text.is_empty() => {}
             ("pem-dir-glob", Value::Text(text)) => front.glob = Some(text.clone()),
             ("pem-file", Value::Text(path)) => front.certificates.push(self.certificate(path, line)),
             ("pem-file", Value::Block(entries)) => self.pair(entries, line, front),
@@ -215,12 +216,18 @@ impl Reader<'_> {
         };
         let files = match self.disk.folder(&folder) {
             Ok(files) => files,
-            Err(why) => return self.list.lost(&line, folder.display().to_string(), format!("it cannot be read: {why}")),
+            Err(why) => {
+                return self.list.lost(&line, folder.display().to_string(), format!("it cannot be read: {why}"));
+            }
         };
         let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let files = files.into_iter().filter(|file| pattern::fits(glob, &name(file)));
         let mut found: Vec<_> = files.map(|file| said(combined(&file, self.disk), &line)).collect();
-        self.list.lost(&line, format!("pem-dir-glob = {glob}"), "the files that are there now are named; tlsgate reads a folder as a whole");
+        self.list.lost(
+            &line,
+            format!("pem-dir-glob = {glob}"),
+            "the files that are there now are named; tlsgate reads a folder as a whole",
+        );
         with_default(&mut found, false);
         found.append(&mut front.certificates);
         front.certificates = found;

@@ -127,7 +127,11 @@ impl Reader<'_> {
             "sni" => match value.split_once(':') {
                 Some((parent, pattern)) if place::is_server_name(pattern) => {
                     if pattern.starts_with('*') {
-                        self.list.lost(line, entry.shown(), "a wildcard of tlsgate stands for one label: deeper names are not taken");
+                        self.list.lost(
+                            line,
+                            entry.shown(),
+                            "a wildcard of tlsgate stands for one label: deeper names are not taken",
+                        );
                     }
                     service.sni.push((parent.into(), pattern.into(), line.clone()));
                 }
@@ -156,7 +160,9 @@ impl Reader<'_> {
             "timeoutidle" | "timeoutbusy" | "timeoutconnect" | "timeoutclose" | "sessioncachetimeout" => {
                 self.time(entry, service);
             }
-            "failover" if value.eq_ignore_ascii_case("rr") => service.backend.balance = Some(Said::new("round_robin", line)),
+            "failover" if value.eq_ignore_ascii_case("rr") => {
+                service.backend.balance = Some(Said::new("round_robin", line))
+            }
             "failover" => service.backend.balance = Some(Said::new("first", line)),
             "sessionresume" if !is_yes(value) => service.listener.tickets = Some(Said::new(false, line)),
             _ => self.other(entry),
@@ -257,7 +263,11 @@ impl Reader<'_> {
     fn client_auth(&mut self, auth: &Auth) -> Option<ClientAuth> {
         if !auth.chain && !auth.peer {
             if auth.required {
-                self.list.security(&auth.line, "requireCert", "without verifyChain or verifyPeer stunnel accepts any certificate; tlsgate asks for none");
+                self.list.security(
+                    &auth.line,
+                    "requireCert",
+                    "without verifyChain or verifyPeer stunnel accepts any certificate; tlsgate asks for none",
+                );
             }
             if !auth.names.is_empty() {
                 self.list.security(

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::acl::acl;
 use super::bind::{Bind, Binding};
+use super::crt_list;
 use super::globals::Globals;
 use super::half::Front;
 use super::lines::{Section, Words};
@@ -141,6 +142,7 @@ impl Front {
             tickets,
             ticket_keys,
             max_connections,
+            lines,
             ..
         } = bind;
         listener.listen = listen;
@@ -154,7 +156,7 @@ impl Front {
         {
             with_default(&mut certificates, false);
         }
-        if certificates.is_empty() {
+        if certificates.is_empty() && lines.is_empty() {
             list.lost(&line, "bind", "it has no certificate (crt)");
             listener.mode = Mode::Reject;
             listener.routes.clear();
@@ -164,6 +166,9 @@ impl Front {
             list.note(&line, "bind", "HAProxy prefers ChaCha20 for clients that prefer it; with cipher_order = \"server\" tlsgate keeps to its own order");
         }
         listener.certificates = certificates;
+        if listener.backend.is_some() {
+            crt_list::routes(lines, listener, list);
+        }
         (listener.strict, listener.client_auth) = (strict, client_auth);
         (listener.tickets, listener.ticket_keys) = (tickets, ticket_keys);
         listener.alpn = alpn.map(|mut alpn| {

@@ -62,7 +62,9 @@ impl<'a> Servers<'a> {
                     let value = options.next().map_or("", String::as_str);
                     match option {
                         "verify" => verified = value == "required",
-                        "weight" if value == "0" => is_off = Some("its weight is 0: it gets no connections, so it is left out"),
+                        "weight" if value == "0" => {
+                            is_off = Some("its weight is 0: it gets no connections, so it is left out")
+                        }
                         _ if self.of_tls(option, value, &mut tls, words, list) => {}
                         _ => of_server(option, value, words, &mut server, backend, checks, list),
                     }
@@ -139,7 +141,11 @@ impl<'a> Servers<'a> {
             list.lost(&backend.line, format!("backend {}: send-proxy", backend.name), why);
         }
         if self.ways.iter().any(|other| first.is_some_and(|first| first.1 != other.1)) {
-            list.note(&backend.line, format!("backend {}: check", backend.name), "tlsgate checks all servers of a backend, or none");
+            list.note(
+                &backend.line,
+                format!("backend {}: check", backend.name),
+                "tlsgate checks all servers of a backend, or none",
+            );
         }
         let Some((tls, verified)) = self.sealed.first() else { return };
         let mut tls = tls.clone();

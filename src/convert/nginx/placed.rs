@@ -151,7 +151,13 @@ impl Reader<'_> {
             );
             return None;
         }
-        Some(ClientAuth { line: line.clone(), required, ca: server.ca.clone(), crl: server.crl.clone(), names: Vec::new() })
+        Some(ClientAuth {
+            line: line.clone(),
+            required,
+            ca: server.ca.clone(),
+            crl: server.crl.clone(),
+            names: Vec::new(),
+        })
     }
 
     fn header(&mut self, server: &mut Server) {

@@ -118,7 +118,11 @@ impl Reader<'_> {
         let (first, is_on) = (one.first(), one.first() == "on");
         let path = || Some(absolute(first, self.folder).display().to_string());
         if name.starts_with("proxy_ssl_") && one.arguments.iter().any(|argument| argument.contains('$')) {
-            self.list.security(line, one.shown(), "tlsgate puts no variables in: it presents one certificate to servers, and verifies one name");
+            self.list.security(
+                line,
+                one.shown(),
+                "tlsgate puts no variables in: it presents one certificate to servers, and verifies one name",
+            );
             // What decides whether servers are verified must not fall back to a default.
             server.how.unusable |= name == "proxy_ssl_name";
             return true;
@@ -145,7 +149,9 @@ impl Reader<'_> {
             "proxy_ssl_certificate_key" => tls.get_or_insert_default().key = path(),
             "proxy_ssl_alpn" => tls.get_or_insert_default().alpn.clone_from(&one.arguments),
             "proxy_ssl_password_file" => self.passphrases(one),
-            "proxy_ssl_crl" => self.list.security(line, one.shown(), "tlsgate reads lists of revoked certificates for clients only"),
+            "proxy_ssl_crl" => {
+                self.list.security(line, one.shown(), "tlsgate reads lists of revoked certificates for clients only")
+            }
             "proxy_ssl_ciphers" | "proxy_ssl_protocols" | "proxy_ssl_conf_command" => self.list.note(
                 line,
                 one.shown(),
@@ -164,7 +170,11 @@ impl Reader<'_> {
                 self.list.security(line, one.shown(), "tlsgate runs no scripts");
             }
             "limit_conn" => {
-                self.list.security(line, one.shown(), "tlsgate counts the connections of each client: write max_connections_per_client");
+                self.list.security(
+                    line,
+                    one.shown(),
+                    "tlsgate counts the connections of each client: write max_connections_per_client",
+                );
             }
             _ => return false,
         }
@@ -184,7 +194,9 @@ impl Reader<'_> {
             let name = option.split('=').next().unwrap_or_default();
             if !["ssl", "proxy_protocol", "ipv6only"].contains(&name) {
                 let why = match name {
-                    "default_server" => "in tlsgate, the first server of an address gets the clients that no name is for",
+                    "default_server" => {
+                        "in tlsgate, the first server of an address gets the clients that no name is for"
+                    }
                     _ => "tlsgate does without it",
                 };
                 self.list.note(&one.line, option, why);
@@ -208,7 +220,11 @@ impl Reader<'_> {
     /// nginx tries every line of the file, tlsgate its first one.
     fn passphrases(&mut self, one: &Directive) {
         let file = format!("file:{}", absolute(one.first(), self.folder).display());
-        self.list.note(&one.line, one.shown(), "tlsgate reads the first line of the file: write a file for each passphrase");
+        self.list.note(
+            &one.line,
+            one.shown(),
+            "tlsgate reads the first line of the file: write a file for each passphrase",
+        );
         let all = &mut self.job.passphrases.get_or_insert_with(|| Said::new(Vec::new(), &one.line)).value;
         if !all.contains(&file) {
             all.push(file);
