@@ -150,3 +150,6 @@ const LONGEST_LIFETIME: u64 = 604_800_000;
 
 /// The protocol of tls-alpn-01 (RFC 8737).
 const CHALLENGE: &str = "acme-tls/1";
+
+#[cfg(test)]
+mod tests;

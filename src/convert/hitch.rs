@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::certificates::{absolute, combined, said, with_default};
+use super::certificates::{absolute, combined, folder, said, with_default};
 use super::disk::Disk;
 use super::job::{Backend, Certificate, ClientAuth, Job, Listener, Maybe, Mode, Said, Server};
 use super::list::{Line, List};
-use super::pattern;
 use super::place;
 use super::plain::Plain;
 use super::time;
@@ -207,30 +206,18 @@ impl Reader<'_> {
 
     /// The certificates of the folder come first, and the last file is the default; without files it is the folder's first.
     fn completed(&mut self, front: &mut Front) {
-        with_default(&mut front.certificates, true);
-        let Some(Said { value: folder, line }) = front.folder.take() else { return };
-        let Some(glob) = &front.glob else {
-            let path = folder.display().to_string();
-            front.certificates.insert(0, said(Certificate { path, ..Certificate::default() }, &line));
-            return;
+        let mut all = match front.folder.take() {
+            Some(Said { value, line }) => folder(&value, front.glob.as_deref(), &line, self.disk, self.list),
+            None => Vec::new(),
         };
-        let files = match self.disk.folder(&folder) {
-            Ok(files) => files,
-            Err(why) => {
-                return self.list.lost(&line, folder.display().to_string(), format!("it cannot be read: {why}"));
-            }
-        };
-        let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let files = files.into_iter().filter(|file| pattern::fits(glob, &name(file)));
-        let mut found: Vec<_> = files.map(|file| said(combined(&file, self.disk), &line)).collect();
-        self.list.lost(
-            &line,
-            format!("pem-dir-glob = {glob}"),
-            "the files that are there now are named; tlsgate reads a folder as a whole",
-        );
-        with_default(&mut found, false);
-        found.append(&mut front.certificates);
-        front.certificates = found;
+        if !front.certificates.is_empty() {
+            all.iter_mut().for_each(|one| one.value.default = false);
+        }
+        all.append(&mut front.certificates);
+        if all.last().is_some_and(|last| !last.value.is_folder) && !all.iter().any(|one| one.value.default) {
+            with_default(&mut all, true);
+        }
+        front.certificates = all;
     }
 
     fn pair(&mut self, entries: &[Entry], line: &Line, front: &mut Front) {

@@ -97,8 +97,9 @@ pub struct Route {
 /// A source of certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Certificate {
-    /// A file, or a folder where there is no key and no name.
+    /// A file, or a folder.
     pub path: String,
+    pub is_folder: bool,
     /// The file of the key, if it is another one.
     pub key: Option<String>,
     /// Names in place of those in the certificate.

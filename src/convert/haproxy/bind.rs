@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::globals::Globals;
 use super::lines::Words;
-use crate::convert::certificates::{absolute, combined, said};
+use crate::convert::certificates::{absolute, combined, folder, said};
 use crate::convert::disk::Disk;
 use crate::convert::job::{Certificate, ClientAuth, Maybe, Said};
 use crate::convert::list::{Line, List};
@@ -262,8 +262,7 @@ impl Binding<'_> {
     /// A file or a folder. A bundle has a file for each kind of key, and is named without their endings.
     pub(super) fn crt(&mut self, path: &Path, line: &Line, bind: &mut Bind) {
         if self.disk.folder(path).is_ok() {
-            bind.certificates
-                .push(said(Certificate { path: path.display().to_string(), ..Certificate::default() }, line));
+            bind.certificates.extend(folder(path, None, line, self.disk, self.list));
             return;
         }
         let bundled = BUNDLE.iter().map(|ending| PathBuf::from(format!("{}.{ending}", path.display())));

@@ -152,8 +152,8 @@ impl Front {
         if !ssl {
             return;
         }
-        if certificates.iter().all(|one| !(one.value.default || one.value.key.is_none() && is_folder(&one.value.path)))
-        {
+        // The first certificate of a folder cannot be named as the default.
+        if !certificates.iter().any(|one| one.value.default || one.value.is_folder) {
             with_default(&mut certificates, false);
         }
         if certificates.is_empty() && lines.is_empty() {
@@ -201,11 +201,6 @@ impl Front {
 fn before(test: &super::acl::Test) -> bool {
     use super::acl::Test;
     matches!(test, Test::Name { before: true, .. } | Test::Alpn { before: true, .. })
-}
-
-/// A folder has no ending. Only where it is, a default cannot be named.
-fn is_folder(path: &str) -> bool {
-    Path::new(path).extension().is_none()
 }
 
 /// The shorter of two times: tlsgate has one for both directions.

@@ -92,7 +92,7 @@ fn nginx_verifies_servers() {
 
 #[test]
 fn servers_of_stunnel_that_is_a_client_are_listed() {
-    let scene = Scene::new();
+    let scene = Scene::with(reporting("one"));
     let text = format!(
         "{STUNNEL}[out]\nclient = yes\naccept = OTHER\nconnect = BACKEND\nCAfile = FOLDER/ca.pem\nverifyChain = yes\n[in]\naccept = ADDRESS\nconnect = BACKEND\ncert = FOLDER/a.pem\n"
     );

@@ -74,14 +74,27 @@ fn stunnel_with_an_included_folder() {
     scene.both("stunnel", &text, |addresses: &[SocketAddr]| [0, 1].map(|at| names(addresses, at, &["a.test"])));
 }
 
-#[test]
-fn hitch_with_a_folder() {
-    let scene = Scene::new();
+/// Puts two certificates into a folder, under names that do not show what they are.
+fn fill(scene: &Scene) -> [&'static str; 3] {
     for stem in ["b", "w"] {
         let certificate = fs::read_to_string(scene.pki.folder().join(format!("{stem}.pem"))).unwrap();
         scene.write(&format!("certificates/{stem}.example"), &certificate);
     }
-    let clients = ["b.test", "x.wild.test", "unknown.test"];
+    ["b.test", "x.wild.test", "unknown.test"]
+}
+
+#[test]
+fn haproxy_with_a_folder() {
+    let scene = Scene::new();
+    let clients = fill(&scene);
+    let text = format!("{HAPROXY}listen main\n  bind ADDRESS ssl crt FOLDER/certificates\n  server one BACKEND\n");
+    scene.both("haproxy", &text, |addresses: &[SocketAddr]| names(addresses, 0, &clients));
+}
+
+#[test]
+fn hitch_with_a_folder() {
+    let scene = Scene::new();
+    let clients = fill(&scene);
     let text = format!("{HITCH}frontend = \"[127.0.0.1]:PORT\"\npem-dir = \"FOLDER/certificates\"\n");
     scene.both("hitch", &text, |addresses: &[SocketAddr]| names(addresses, 0, &clients));
     let text = format!("{text}pem-dir-glob = \"w*\"\n");
