@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use hyper::http::uri::PathAndQuery;
 
-use super::job::{ClientAuth, Health, Job, Listener, Maybe, Route, Said};
+use super::certificates::is_elsewhere;
+use super::job::{Certificate, ClientAuth, Health, Job, Listener, Maybe, Mode, Route, Said};
 use super::list::List;
 use super::time;
 use crate::tls::trust::clients::identity::Allowed;
@@ -20,6 +21,7 @@ pub(super) fn within(mut job: Job, list: &mut List) -> Job {
     for listener in &mut job.listeners {
         addresses(listener, &mut taken, list);
         settings(listener, list);
+        sources(listener, list);
         routes(&mut listener.routes, list);
         let routes = listener.routes.iter_mut().filter_map(|route| route.client_auth.as_mut());
         listener.client_auth.iter_mut().chain(routes).for_each(|auth| identities(auth, list));
@@ -76,6 +78,42 @@ fn settings(listener: &mut Listener, list: &mut List) {
         }
     }
     listener.alpn.take_if(|alpn| alpn.value.is_empty());
+}
+
+/// Certificates that tlsgate can read. Nothing is terminated without one.
+fn sources(listener: &mut Listener, list: &mut List) {
+    let mut is_lost = |certificates: &mut Vec<Said<Certificate>>| {
+        let before = certificates.len();
+        certificates.retain(|Said { value, line }| {
+            let files = [Some(&value.path), value.key.as_ref()];
+            let wrong = files.into_iter().flatten().find_map(|file| Some((file, unreadable(file)?)));
+            if let Some((file, why)) = wrong {
+                list.lost(line, file, why);
+            }
+            wrong.is_none()
+        });
+        certificates.is_empty() && before > 0
+    };
+    if is_lost(&mut listener.certificates) {
+        (listener.mode, listener.backend, listener.client_auth) = (Mode::Reject, None, None);
+    }
+    for route in &mut listener.routes {
+        if is_lost(&mut route.certificates) {
+            (route.mode, route.backend, route.client_auth, route.tls) = (Mode::Reject, None, None, None);
+        }
+    }
+}
+
+/// Why there is nothing in such a file that tlsgate reads.
+fn unreadable(file: &str) -> Option<&'static str> {
+    if file.starts_with("pkcs11:") {
+        return Some("write the certificate with key = \"pkcs11:…\", with module-path and pin-source in the URI");
+    }
+    if is_elsewhere(file) {
+        return Some("tlsgate reads certificates and keys from files and tokens");
+    }
+    let is_archive = file.rsplit_once('.').is_some_and(|(_, end)| ["p12", "pfx"].contains(&&*end.to_ascii_lowercase()));
+    is_archive.then_some("tlsgate reads PEM: \"openssl pkcs12 -nodes -in FILE\" prints it")
 }
 
 /// Routes without those that an earlier one leaves nothing for. Names are already distinct.

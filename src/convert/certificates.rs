@@ -7,9 +7,14 @@ use super::job::{Certificate, Said};
 use super::list::{Line, List};
 use super::pattern;
 
-/// An absolute path, as text. Relative ones start from `folder`.
+/// An absolute path. Relative ones start from `folder`. What is no path is as it is written.
 pub(super) fn absolute(path: &str, folder: &Path) -> PathBuf {
-    folder.join(path)
+    if is_elsewhere(path) { PathBuf::from(path) } else { folder.join(path) }
+}
+
+/// Whether a certificate or a key is not in a file: in a token, an engine of OpenSSL, or the text itself.
+pub(super) fn is_elsewhere(path: &str) -> bool {
+    ["data:", "engine:", "pkcs11:", "store:"].iter().any(|scheme| path.starts_with(scheme))
 }
 
 /// A file with a certificate, and its key beside it where it is not in it: `x.pem.key`, or `x.key`.

@@ -225,6 +225,10 @@ impl Reader<'_> {
         for entry in entries {
             match (&*entry.key, &entry.value) {
                 ("cert", Value::Text(path)) => cert = Some(absolute(path, self.folder).display().to_string()),
+                ("client-verify" | "client-verify-ca", _) => {
+                    let why = "it is for one certificate, which is served without it: write a route for its names, with client_auth";
+                    self.list.security(&entry.line, entry.shown(), why);
+                }
                 ("private-key", Value::Text(path)) => key = Some(absolute(path, self.folder).display().to_string()),
                 _ => self.other(entry),
             }
@@ -298,7 +302,7 @@ impl Reader<'_> {
             key if PLAIN.lists(key, &text, &entry.line, self.list) => {}
             "workers" => self.list.note(&entry.line, text, "tlsgate has [runtime] for this"),
             key if key.starts_with("ocsp") => self.list.lost(&entry.line, text, "tlsgate does not staple OCSP responses"),
-            "client-verify" | "client-verify-ca" => self.list.security(&entry.line, text, "it could not be understood"),
+            "client-verify" | "client-verify-ca" => self.list.security(&entry.line, text, "expected a text"),
             "write-ip" | "proxy-proxy" if entry.is_off() => {}
             "write-proxy" | "write-proxy-v1" | "write-proxy-v2" if entry.is_off() => {}
             "write-ip" => self.list.lost(&entry.line, text, "tlsgate passes addresses on in a PROXY header only (proxy_protocol)"),

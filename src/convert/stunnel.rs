@@ -4,14 +4,16 @@ use std::path::Path;
 
 use super::certificates::{absolute, combined, said};
 use super::disk::Disk;
-use super::job::{Backend, Certificate, ClientAuth, Job, Listener, Mode, Route, Said, Server};
+use super::job::{Backend, Certificate, Job, Listener, Mode, Route, Said, Server};
 use super::list::{Line, List};
 use super::place;
 use super::plain::Plain;
 use super::time;
 use super::tls::{Tls, Version};
+use auth::Auth;
 use sections::{Entry, Section};
 
+mod auth;
 mod sections;
 
 /// What the file does.
@@ -53,20 +55,6 @@ struct Service {
     /// Why the service cannot be served.
     impossible: Option<(String, Line)>,
     auth: Auth,
-}
-
-/// What is asked of clients.
-#[derive(Default)]
-struct Auth {
-    line: Line,
-    ca: Vec<String>,
-    crl: Vec<String>,
-    names: Vec<String>,
-    /// Whether the chain has to lead to a CA of the file.
-    chain: bool,
-    /// Whether the certificate itself has to be in the file.
-    peer: bool,
-    required: bool,
 }
 
 impl Reader<'_> {
@@ -123,7 +111,7 @@ impl Reader<'_> {
             "crlfile" => service.auth.crl = vec![path()],
             "checkhost" => service.auth.names.push(format!("dns:{value}")),
             "checkemail" => service.auth.names.push(format!("email:{value}")),
-            "verify" | "verifychain" | "verifypeer" | "requirecert" => self.verify(entry, service),
+            "verify" | "verifychain" | "verifypeer" | "requirecert" => service.auth.verify(key, value, line),
             "sni" => match value.split_once(':') {
                 Some((parent, pattern)) if place::is_server_name(pattern) => {
                     if pattern.starts_with('*') {
@@ -242,60 +230,6 @@ impl Reader<'_> {
         service.tls.line = line.clone();
     }
 
-    fn verify(&mut self, entry: &Entry, service: &mut Service) {
-        let Entry { key, value, line, .. } = entry;
-        let auth = &mut service.auth;
-        auth.line = line.clone();
-        match (&**key, is_yes(value)) {
-            ("verify", _) => {
-                let level = value.parse().unwrap_or(0);
-                (auth.chain, auth.peer, auth.required) = (level > 0, level > 2, level > 1);
-            }
-            ("verifychain", true) => (auth.chain, auth.required) = (true, true),
-            ("verifypeer", true) => (auth.peer, auth.required) = (true, true),
-            ("verifychain", false) => auth.chain = false,
-            ("verifypeer", false) => auth.peer = false,
-            // What is above implies it; written behind, it counts.
-            (_, is_required) => auth.required = is_required,
-        }
-    }
-
-    fn client_auth(&mut self, auth: &Auth) -> Option<ClientAuth> {
-        if !auth.chain && !auth.peer {
-            if auth.required {
-                self.list.security(
-                    &auth.line,
-                    "requireCert",
-                    "without verifyChain or verifyPeer stunnel accepts any certificate; tlsgate asks for none",
-                );
-            }
-            if !auth.names.is_empty() {
-                self.list.security(
-                    &auth.line,
-                    auth.names.join(" "),
-                    "no client is asked for a certificate, in stunnel neither",
-                );
-            }
-            return None;
-        }
-        if auth.ca.is_empty() {
-            self.list.security(&auth.line, "verify", "there is no CAfile (tlsgate reads files, not a folder of hashes), so no client is asked for a certificate");
-            return None;
-        }
-        if auth.peer {
-            let why = "tlsgate accepts these very certificates too, but also those that a CA among them has issued: the file must have no CA, or use pins";
-            self.list.security(&auth.line, "verifyPeer, or verify 3 and 4", why);
-        }
-        let Auth { line, ca, crl, names, required, .. } = auth;
-        Some(ClientAuth {
-            line: line.clone(),
-            required: *required,
-            ca: ca.clone(),
-            crl: crl.clone(),
-            names: names.clone(),
-        })
-    }
-
     fn service(&mut self, service: Service) {
         let Service { line, name, tls, cert, key, mut backend, mut listener, sni, auth, .. } = service;
         let certificate = cert.map(|Said { value, line }| {
@@ -310,7 +244,7 @@ impl Reader<'_> {
             self.list.lost(&line, format!("[{name}]"), "it has no certificate (cert)");
             return;
         }
-        let client_auth = self.client_auth(&auth);
+        let client_auth = auth.asked(self.list);
         backend.name = self.job.free_backend(&backend.name);
         let backend_name = Some(Said::new(backend.name.clone(), &backend.line));
         if backend.servers.len() < 2 {
@@ -375,8 +309,9 @@ impl Reader<'_> {
             "psksecrets" | "pskidentity" => self.list.security(line, text, "tlsgate has no pre-shared keys"),
             "redirect" => self.list.security(line, text, "tlsgate refuses clients whose certificate is not accepted"),
             "fips" if !is_yes(value) => {}
+            // The value is a secret, and is not shown.
             "ticketkeysecret" | "ticketmacsecret" => {
-                self.list.lost(line, text, "tlsgate shares keys for tickets in files (ticket_keys)")
+                self.list.lost(line, &**key, "tlsgate shares keys for tickets in files (ticket_keys)")
             }
             "local" | "transparent" => self.list.lost(
                 line,

@@ -95,6 +95,8 @@ fn values_of_stunnel_and_hitch() {
     for (more, found) in [
         ("sessionCacheTimeout = 9999999", "seven days"),
         ("verifyChain = yes\nCAfile = c.pem\ncheckEmail = foo", "security: email:foo"),
+        ("cert = a.p12", "a.p12: tlsgate reads PEM"),
+        ("key = pkcs11:token=T", "pkcs11:token=T"),
         ("requireCert = yes\nCAfile = c.pem", "security: requireCert"),
         ("connect = 127.0.0.1:80", "127.0.0.1:80"),
         ("[b]\naccept = 127.0.0.1:443\nconnect = 81\ncert = a.pem", "127.0.0.1:443"),
@@ -105,6 +107,8 @@ fn values_of_stunnel_and_hitch() {
         let (written, _) = valid(Peer::Stunnel, &format!("{stunnel}connect = 81\n{failover}"));
         assert!(written.contains(&format!("balance = \"{balance}\"")), "{written}");
     }
+    let (_, list) = valid(Peer::Stunnel, &format!("{stunnel}ticketKeySecret = 0123\n"));
+    assert!(list.contains("ticketkeysecret") && !list.contains("0123"), "{list}");
     let (written, _) = valid(Peer::Stunnel, &format!("{stunnel}{}", stunnel.replace("443", "444")));
     assert!(written.contains("[backend.a-2]"), "{written}");
     let hitch = "frontend = \"[127.0.0.1]:443\"\nbackend = \"[127.0.0.1]:80\"\npem-file = \"a.pem\"\n";

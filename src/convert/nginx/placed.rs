@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Reader;
 use super::blocks::Directive;
 use super::server::Server;
-use crate::convert::certificates::said;
+use crate::convert::certificates::{is_elsewhere, said};
 use crate::convert::job::{Certificate, ClientAuth, Mode, Route, Said};
 use crate::convert::place;
 
@@ -94,11 +94,7 @@ impl Reader<'_> {
         }
         for (certificate, key) in server.certificates.iter().zip(&server.keys) {
             let Said { value, line } = certificate;
-            if value.starts_with("data:") || value.contains("/data:") {
-                self.list.lost(line, "ssl_certificate data:…", "tlsgate reads certificates from files");
-                continue;
-            }
-            let path = match value.split_once('$') {
+            let path = match value.split_once('$').filter(|_| !is_elsewhere(value)) {
                 Some((folder, _)) => {
                     let folder = Path::new(folder);
                     let folder = if folder.as_os_str().to_string_lossy().ends_with('/') {

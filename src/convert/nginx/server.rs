@@ -121,7 +121,7 @@ impl Reader<'_> {
             self.list.security(
                 line,
                 one.shown(),
-                "tlsgate puts no variables in: it presents one certificate to servers, and verifies one name",
+                "tlsgate puts no variables in: TLS to the servers of a backend is the same for all connections",
             );
             // What decides whether servers are verified must not fall back to a default.
             server.how.unusable |= name == "proxy_ssl_name";
@@ -290,6 +290,7 @@ const PLAIN: Plain = Plain {
         "map_hash_bucket_size",
         "map_hash_max_size",
         "ssl_conf_command",
+        "proxy_ssl_certificate_cache",
         "status_zone",
     ],
     log: &["access_log", "error_log", "log_format", "open_log_file_cache"],
