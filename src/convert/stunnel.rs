@@ -129,19 +129,7 @@ impl Reader<'_> {
                     "expected SERVICE:PATTERN, a name or a wildcard for its first label",
                 ),
             },
-            "protocol" => match &*value.to_ascii_lowercase() {
-                "proxy" => service.backend.proxy_protocol = Some(Said::new("v1", line)),
-                "pgsql" => service.listener.starttls = Some(Said::new("postgres", line)),
-                _ => {
-                    service.impossible = Some((
-                        format!(
-                            "its clients ask for TLS in a protocol that tlsgate does not speak ({})",
-                            entry.shown()
-                        ),
-                        line.clone(),
-                    ))
-                }
-            },
+            "protocol" => protocol(entry, service),
             "exec" | "pty" => {
                 service.impossible = Some(("tlsgate starts no programs for connections".into(), line.clone()))
             }
@@ -233,10 +221,9 @@ impl Reader<'_> {
     fn service(&mut self, service: Service) {
         let Service { line, name, tls, cert, key, mut backend, mut listener, sni, auth, .. } = service;
         let certificate = cert.map(|Said { value, line }| {
-            let path = Path::new(&value);
             let certificate = match key {
                 Some(key) if key != value => Certificate { path: value, key: Some(key), ..Certificate::default() },
-                _ => combined(path, self.disk),
+                _ => combined(Path::new(&value), self.disk),
             };
             said(certificate, &line)
         });
@@ -324,6 +311,19 @@ impl Reader<'_> {
                 "tlsgate does not ask for OCSP; it reads lists of revoked certificates (crl)",
             ),
             _ => self.list.lost(line, text, "tlsgate has nothing like it"),
+        }
+    }
+}
+
+/// What is spoken before TLS, by clients or with servers.
+fn protocol(entry: &Entry, service: &mut Service) {
+    let Entry { value, line, .. } = entry;
+    match &*value.to_ascii_lowercase() {
+        "proxy" => service.backend.proxy_protocol = Some(Said::new("v1", line)),
+        "pgsql" => service.listener.starttls = Some(Said::new("postgres", line)),
+        _ => {
+            let why = format!("its clients ask for TLS in a protocol that tlsgate does not speak ({})", entry.shown());
+            service.impossible = Some((why, line.clone()));
         }
     }
 }

@@ -68,8 +68,9 @@ fn values_of_nginx() {
         ("ssl_session_ticket_key k;", "not taken over: ssl_session_ticket_key k"),
         ("ssl_session_timeout 30d;", "seven days"),
         ("ssl_alpn h2 '';", "alpn \"\""),
-        (&*format!("{verified} proxy_ssl_name $x;"), "security: proxy_ssl_name $x"),
+        (&*format!("{verified} proxy_ssl_name $x;"), "security: $x: expected a DNS name"),
         (&*format!("{verified} proxy_ssl_certificate c.pem;"), "security: a certificate for servers needs its key"),
+        (&*format!("{verified} proxy_ssl_certificate $x;"), "security: proxy_ssl_certificate $x"),
         ("ssl_password_file one;", "first line"),
         ("listen 127.0.0.1:444 ssl backlog=9;", "backlog=9"),
     ] {

@@ -65,6 +65,10 @@ impl Reader<'_> {
             names.into_iter().map(|name| name.value).filter(|name| place::is_server_name(name)).collect();
         let known: BTreeSet<&String> = other.routes.iter().flat_map(|route| &route.server_names).collect();
         let names: Vec<String> = names.into_iter().filter(|name| !known.contains(name)).collect();
+        if names.is_empty() && listener.mode == Mode::Reject {
+            let why = "the first server of this address gets the clients that no name is for: write mode = \"reject\" there, with routes for its names";
+            return self.list.security(&listener.line, "server", why);
+        }
         if names.is_empty() {
             self.list.lost(
                 &listener.line,

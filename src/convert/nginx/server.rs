@@ -59,7 +59,10 @@ impl Reader<'_> {
         // nginx's default.
         server.listener.idle_timeout = Some(Said::new("10m".into(), &none));
         for one in effective {
-            if !self.of_clients(one, &mut server) && !self.of_servers(one, &mut server) {
+            if !self.of_clients(one, &mut server)
+                && !self.of_servers(one, &mut server)
+                && !self.of_server_tls(one, &mut server)
+            {
                 self.other(one);
             }
         }
@@ -116,18 +119,6 @@ impl Reader<'_> {
     fn of_servers(&mut self, one: &Directive, server: &mut Server) -> bool {
         let Directive { name, line, .. } = one;
         let (first, is_on) = (one.first(), one.first() == "on");
-        let path = || Some(absolute(first, self.folder).display().to_string());
-        if name.starts_with("proxy_ssl_") && one.arguments.iter().any(|argument| argument.contains('$')) {
-            self.list.security(
-                line,
-                one.shown(),
-                "tlsgate puts no variables in: TLS to the servers of a backend is the same for all connections",
-            );
-            // What decides whether servers are verified must not fall back to a default.
-            server.how.unusable |= name == "proxy_ssl_name";
-            return true;
-        }
-        let tls = &mut server.server_tls;
         match &**name {
             "proxy_pass" => server.target = Some(Said::new(first.to_owned(), line)),
             "proxy_protocol" => server.how.proxy_protocol = is_on.then(|| Said::new("v1", line)),
@@ -137,6 +128,31 @@ impl Reader<'_> {
                 server.how.connect_attempts =
                     first.parse().ok().filter(|tries| *tries > 0).map(|tries| Said::new(tries, line));
             }
+            "resolver" => self.resolver(one),
+            "return" => self.list.lost(line, one.shown(), "tlsgate answers nothing itself"),
+            "js_access" | "js_filter" | "js_preread" => {
+                self.list.security(line, one.shown(), "tlsgate runs no scripts");
+            }
+            "limit_conn" => {
+                self.list.security(
+                    line,
+                    one.shown(),
+                    "tlsgate counts the connections of each client: write max_connections_per_client",
+                );
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// TLS to the servers. Whether it is about that.
+    fn of_server_tls(&mut self, one: &Directive, server: &mut Server) -> bool {
+        let Directive { name, line, .. } = one;
+        let (first, is_on) = (one.first(), one.first() == "on");
+        let path = || Some(absolute(first, self.folder).display().to_string());
+        let tls = &mut server.server_tls;
+        let is_fixed = !one.arguments.iter().any(|argument| argument.contains('$'));
+        match &**name {
             "proxy_ssl" => {
                 if is_on {
                     tls.get_or_insert_default().line = line.clone();
@@ -145,6 +161,11 @@ impl Reader<'_> {
             "proxy_ssl_verify" => server.verified = is_on,
             "proxy_ssl_trusted_certificate" => tls.get_or_insert_default().ca = path(),
             "proxy_ssl_name" => tls.get_or_insert_default().server_name = Some(first.to_owned()),
+            "proxy_ssl_certificate" | "proxy_ssl_certificate_key" | "proxy_ssl_alpn" if !is_fixed => {
+                let why =
+                    "tlsgate puts no variables in: TLS to the servers of a backend is the same for all connections";
+                self.list.security(line, one.shown(), why);
+            }
             "proxy_ssl_certificate" => tls.get_or_insert_default().cert = path(),
             "proxy_ssl_certificate_key" => tls.get_or_insert_default().key = path(),
             "proxy_ssl_alpn" => tls.get_or_insert_default().alpn.clone_from(&one.arguments),
@@ -162,18 +183,6 @@ impl Reader<'_> {
                     line,
                     one.shown(),
                     "tlsgate always sends the name that it verifies, and resumes sessions",
-                );
-            }
-            "resolver" => self.resolver(one),
-            "return" => self.list.lost(line, one.shown(), "tlsgate answers nothing itself"),
-            "js_access" | "js_filter" | "js_preread" => {
-                self.list.security(line, one.shown(), "tlsgate runs no scripts");
-            }
-            "limit_conn" => {
-                self.list.security(
-                    line,
-                    one.shown(),
-                    "tlsgate counts the connections of each client: write max_connections_per_client",
                 );
             }
             _ => return false,
