@@ -23,8 +23,7 @@ pub(super) fn within(mut job: Job, list: &mut List) -> Job {
         settings(listener, list);
         sources(listener, list);
         routes(&mut listener.routes, list);
-        let routes = listener.routes.iter_mut().filter_map(|route| route.client_auth.as_mut());
-        listener.client_auth.iter_mut().chain(routes).for_each(|auth| identities(auth, list));
+        clients(listener, list);
     }
     job.listeners.retain(|listener| !listener.listen.is_empty());
     for backend in &mut job.backends {
@@ -95,13 +94,23 @@ fn sources(listener: &mut Listener, list: &mut List) {
         certificates.is_empty() && before > 0
     };
     if is_lost(&mut listener.certificates) {
-        (listener.mode, listener.backend, listener.client_auth) = (Mode::Reject, None, None);
+        refuse(listener);
     }
-    for route in &mut listener.routes {
-        if is_lost(&mut route.certificates) {
-            (route.mode, route.backend, route.client_auth, route.tls) = (Mode::Reject, None, None, None);
-        }
-    }
+    listener
+        .routes
+        .iter_mut()
+        .filter_map(|route| is_lost(&mut route.certificates).then_some(route))
+        .for_each(refuse_route);
+}
+
+/// Nothing is let through that no route takes.
+fn refuse(listener: &mut Listener) {
+    (listener.mode, listener.backend, listener.client_auth) = (Mode::Reject, None, None);
+}
+
+fn refuse_route(route: &mut Route) {
+    (route.mode, route.backend, route.client_auth, route.tls) = (Mode::Reject, None, None, None);
+    route.certificates.clear();
 }
 
 /// Why there is nothing in such a file that tlsgate reads.
@@ -130,19 +139,28 @@ fn routes(routes: &mut Vec<Route>, list: &mut List) {
     });
 }
 
-/// Names of clients. Without the wrong ones fewer clients would pass, or all of them if none is left.
-fn identities(auth: &mut ClientAuth, list: &mut List) {
+/// Clients whose certificates have none of the right names are refused: all of them, if no name is right.
+fn clients(listener: &mut Listener, list: &mut List) {
+    let mut is_nobody = |auth: &mut Option<ClientAuth>| auth.as_mut().is_some_and(|auth| !identities(auth, list));
+    if is_nobody(&mut listener.client_auth) {
+        refuse(listener);
+    }
+    listener
+        .routes
+        .iter_mut()
+        .filter_map(|route| is_nobody(&mut route.client_auth).then_some(route))
+        .for_each(refuse_route);
+}
+
+/// Leaves out names of clients that no certificate has. Whether there are others, or there were none.
+fn identities(auth: &mut ClientAuth, list: &mut List) -> bool {
     let ClientAuth { names, line, .. } = auth;
     let wrong: Vec<String> = names.iter().filter(|name| Allowed::parse(name).is_err()).cloned().collect();
-    if wrong.is_empty() {
-        return;
-    }
     names.retain(|name| !wrong.contains(name));
-    let why = match names.is_empty() {
-        true => "it is no name that a certificate has, so every client with a certificate of that CA is accepted",
-        false => "it is no name that a certificate has",
-    };
-    list.security(line, wrong.join(" "), why);
+    if !wrong.is_empty() {
+        list.security(line, wrong.join(" "), "it is no name that a certificate of a client has");
+    }
+    wrong.is_empty() || !names.is_empty()
 }
 
 fn health(health: &mut Health, list: &mut List) {

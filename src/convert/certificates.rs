@@ -53,7 +53,8 @@ pub(super) fn folder(
     }
     let why = "the files that are there now are named: tlsgate takes all files of a folder that end with .pem or .crt";
     list.lost(line, path.display().to_string(), why);
-    let usable = files.iter().filter(|file| !ends(file, &["key"]));
+    // HAProxy has such files beside a certificate.
+    let usable = files.iter().filter(|file| !ends(file, &["dh", "issuer", "key", "ocsp", "sctl"]));
     let mut named: Vec<_> = usable
         .map(|file| combined(file, disk))
         .filter(|one| one.key.is_some() || disk.has_key(Path::new(&one.path)) == Some(true))

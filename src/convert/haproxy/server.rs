@@ -40,7 +40,7 @@ impl<'a> Servers<'a> {
         let options: Vec<String> = self.defaults.iter().chain(words.after(at + 1)).cloned().collect();
         let mut tls = ServerTls { line: line.clone(), ..ServerTls::default() };
         let (mut ssl, mut verified, mut is_off) = (false, !self.globals.unverified, None);
-        let (mut header, mut checked) = (None, false);
+        let (mut header, mut checked, mut is_weightless) = (None, false, false);
         let mut options = options.iter();
         while let Some(option) = options.next() {
             match &**option {
@@ -62,16 +62,19 @@ impl<'a> Servers<'a> {
                     let value = options.next().map_or("", String::as_str);
                     match option {
                         "verify" => verified = value == "required",
-                        "weight" if value == "0" => {
-                            is_off = Some("its weight is 0: it gets no connections, so it is left out")
-                        }
+                        // One of the defaults may be replaced by the server's own.
+                        "weight" if value == "0" => is_weightless = true,
                         _ if self.of_tls(option, value, &mut tls, words, list) => {}
-                        _ => of_server(option, value, words, &mut server, backend, checks, list),
+                        _ => {
+                            is_weightless &= option != "weight";
+                            of_server(option, value, words, &mut server, backend, checks, list);
+                        }
                     }
                 }
             }
         }
-        if let Some(why) = is_off {
+        let weightless = is_weightless.then_some("its weight is 0: it gets no connections, so it is left out");
+        if let Some(why) = is_off.or(weightless) {
             list.note(line, words.shown(), why);
             return;
         }
