@@ -224,6 +224,10 @@ impl Job {
             if missing(&listener.not_tls).is_some() {
                 listener.not_tls = None;
             }
+            let serves = |route: &Route| route.mode == Mode::Terminate && route.certificates.is_empty();
+            if listener.mode == Mode::Reject && !listener.routes.iter().any(serves) {
+                listener.certificates.clear();
+            }
         }
         self.listeners.retain(|listener| {
             let serves =

@@ -120,3 +120,12 @@ fn values_of_stunnel_and_hitch() {
         "{written}"
     );
 }
+
+#[test]
+fn a_service_that_refuses_what_no_route_takes_has_no_certificates() {
+    let route = "[b]\nsni = a:b.test\ncert = b.pem\nconnect = 81\n";
+    for own in ["connect = 80\nverifyChain = yes\nCAfile = c.pem\ncheckEmail = foo\n", "connect = nowhere\n"] {
+        let (written, _) = valid(Peer::Stunnel, &format!("[a]\naccept = 127.0.0.1:443\ncert = a.pem\n{own}{route}"));
+        assert!(written.contains("mode = \"reject\"") && !written.contains("a.pem"), "{written}");
+    }
+}
