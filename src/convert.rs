@@ -12,12 +12,15 @@ pub mod job;
 pub mod list;
 pub mod peer;
 
+mod bounds;
 mod certificates;
 mod ciphers;
 mod haproxy;
 mod hitch;
 mod nginx;
+mod pattern;
 mod place;
+mod plain;
 mod stunnel;
 mod time;
 mod tls;
@@ -45,7 +48,7 @@ pub fn convert(peer: Peer, text: &str, name: &str, folder: &Path, disk: &dyn Dis
         Peer::Stunnel => stunnel::job(text, folder, disk, &mut list),
         Peer::Hitch => hitch::job(text, folder, disk, &mut list),
     };
-    let job = job.closed(&mut list);
+    let job = bounds::within(job, &mut list).closed(&mut list);
     let text = if job.listeners.is_empty() { String::new() } else { toml::written(&job, peer, name) };
     Converted { text, left: list.sorted() }
 }

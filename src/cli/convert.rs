@@ -14,7 +14,7 @@ use crate::convert::disk::Disk;
 use crate::convert::list::Weight;
 use crate::convert::peer::Peer;
 use crate::convert::{self, Converted};
-use crate::files;
+use crate::files::{self, opening};
 use crate::tls::certificate::pem;
 use crate::words::Words as _;
 
@@ -105,10 +105,11 @@ impl Disk for Files {
     }
 
     fn folder(&self, path: &Path) -> Result<Vec<PathBuf>, String> {
-        let entries = fs::read_dir(path).map_err(|error| files::reason(&error))?;
-        let mut all: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).take(MOST_FILES).collect();
-        all.sort();
-        Ok(all)
+        let entries = opening::list(path).map_err(|error| files::reason(&error))?;
+        let mut files: Vec<PathBuf> =
+            entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path).collect();
+        files.sort();
+        Ok(files)
     }
 
     fn has_key(&self, path: &Path) -> Option<bool> {
@@ -119,5 +120,3 @@ impl Disk for Files {
 
 /// Of a file that is included.
 const LARGEST: u64 = 1 << 20;
-/// Of a folder.
-const MOST_FILES: usize = 100_000;

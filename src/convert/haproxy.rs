@@ -13,6 +13,7 @@ mod acl;
 mod back;
 mod bind;
 mod checks;
+mod crt_list;
 mod front;
 mod globals;
 mod half;

@@ -1,12 +1,13 @@
 //! hitch.conf → a job. Must not know: how the job is written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::certificates::{absolute, combined, said, with_default};
+use super::certificates::{absolute, combined, folder, said, with_default};
 use super::disk::Disk;
 use super::job::{Backend, Certificate, ClientAuth, Job, Listener, Maybe, Mode, Said, Server};
 use super::list::{Line, List};
 use super::place;
+use super::plain::Plain;
 use super::time;
 use super::tls::{Tls, Version};
 use keys::{Entry, Value};
@@ -34,6 +35,9 @@ struct Front {
     line: Line,
     listen: Vec<Said<String>>,
     certificates: Vec<Said<Certificate>>,
+    /// `pem-dir`, and which files of it.
+    folder: Maybe<PathBuf>,
+    glob: Option<String>,
     globals_too: bool,
     tls: Tls,
     strict: Maybe<()>,
@@ -47,6 +51,8 @@ impl Reader<'_> {
             line: none.clone(),
             listen: Vec::new(),
             certificates: Vec::new(),
+            folder: None,
+            glob: None,
             globals_too: false,
             tls: Tls::new(&none, CIPHERS, false),
             strict: None,
@@ -75,7 +81,7 @@ impl Reader<'_> {
                 _ => self.other(entry),
             }
         }
-        with_default(&mut all.certificates, true);
+        self.completed(&mut all);
         if backend.servers.is_empty() {
             backend.servers.push(Said::new(Server { address: "127.0.0.1:8000".into(), ..Server::default() }, &none));
         }
@@ -94,7 +100,13 @@ impl Reader<'_> {
     }
 
     fn frontend(&mut self, entry: &Entry, all: &Front) -> Front {
-        let mut front = Front { line: entry.line.clone(), listen: Vec::new(), certificates: Vec::new(), ..all.clone() };
+        let mut front = Front {
+            line: entry.line.clone(),
+            listen: Vec::new(),
+            certificates: Vec::new(),
+            folder: None,
+            ..all.clone()
+        };
         let (mut host, mut port) = ("*".to_owned(), String::new());
         match &entry.value {
             Value::Text(text) => {
@@ -116,7 +128,7 @@ impl Reader<'_> {
                         _ => self.other(inner),
                     }
                 }
-                with_default(&mut front.certificates, true);
+                self.completed(&mut front);
             }
         }
         self.listen(&host, &port, &entry.line, &mut front);
@@ -144,11 +156,14 @@ impl Reader<'_> {
     fn front(&mut self, entry: &Entry, front: &mut Front) -> bool {
         let Entry { key, value, line } = entry;
         match (&**key, value) {
+            // hitch's own examples have an empty text for what is not set.
+            ("pem-file" | "pem-dir" | "ciphers" | "ciphersuites" | "ecdh-curve", Value::Text(text))
+                if text.is_empty() => {}
+            ("pem-dir-glob", Value::Text(text)) => front.glob = Some(text.clone()),
             ("pem-file", Value::Text(path)) => front.certificates.push(self.certificate(path, line)),
             ("pem-file", Value::Block(entries)) => self.pair(entries, line, front),
             ("pem-dir", Value::Text(path)) => {
-                let path = absolute(path, self.folder).display().to_string();
-                front.certificates.insert(0, said(Certificate { path, ..Certificate::default() }, line));
+                front.folder = Some(Said::new(absolute(path, self.folder), line));
             }
             ("ciphers", Value::Text(text)) => front.tls.ciphers = Said::new(text.clone(), line),
             ("ciphersuites", Value::Text(text)) => front.tls.suites = Said::new(text.clone(), line),
@@ -189,11 +204,31 @@ impl Reader<'_> {
         true
     }
 
+    /// The certificates of the folder come first, and the last file is the default; without files it is the folder's first.
+    fn completed(&mut self, front: &mut Front) {
+        let mut all = match front.folder.take() {
+            Some(Said { value, line }) => folder(&value, front.glob.as_deref(), &line, self.disk, self.list),
+            None => Vec::new(),
+        };
+        if !front.certificates.is_empty() {
+            all.iter_mut().for_each(|one| one.value.default = false);
+        }
+        all.append(&mut front.certificates);
+        if all.last().is_some_and(|last| !last.value.is_folder) && !all.iter().any(|one| one.value.default) {
+            with_default(&mut all, true);
+        }
+        front.certificates = all;
+    }
+
     fn pair(&mut self, entries: &[Entry], line: &Line, front: &mut Front) {
         let (mut cert, mut key) = (None, None);
         for entry in entries {
             match (&*entry.key, &entry.value) {
                 ("cert", Value::Text(path)) => cert = Some(absolute(path, self.folder).display().to_string()),
+                ("client-verify" | "client-verify-ca", _) => {
+                    let why = "it is for one certificate, which is served without it: write a route for its names, with client_auth";
+                    self.list.security(&entry.line, entry.shown(), why);
+                }
                 ("private-key", Value::Text(path)) => key = Some(absolute(path, self.folder).display().to_string()),
                 _ => self.other(entry),
             }
@@ -209,7 +244,7 @@ impl Reader<'_> {
     }
 
     fn listener(&mut self, front: Front, all: &Front) -> Listener {
-        let Front { line, listen, mut certificates, globals_too, tls, strict, client_auth } = front;
+        let Front { line, listen, mut certificates, globals_too, tls, strict, client_auth, .. } = front;
         if certificates.is_empty() || globals_too {
             certificates.extend(all.certificates.iter().cloned());
         }
@@ -244,11 +279,7 @@ impl Reader<'_> {
 
     fn backend(&mut self, text: &str, line: &Line, backend: &mut Backend) {
         backend.line = line.clone();
-        let address = match text.strip_prefix('/') {
-            Some(_) => Some(format!("unix:{text}")),
-            None => text.rsplit_once(':').and_then(|(host, port)| place::server(host, place::number(port)?)),
-        };
-        match address {
+        match place::target(text) {
             Some(address) => backend.servers = vec![Said::new(Server { address, ..Server::default() }, line)],
             None => {
                 backend.unusable = true;
@@ -260,7 +291,7 @@ impl Reader<'_> {
     fn seconds(&mut self, entry: &Entry, text: &str) -> Maybe<String> {
         let time = time::seconds(text);
         if time.is_none() {
-            self.list.lost(&entry.line, format!("{} = {text}", entry.key), "expected a number of seconds");
+            self.list.lost(&entry.line, format!("{} = {text}", entry.key), "expected a number of seconds from 1");
         }
         time.map(|time| Said::new(time, &entry.line))
     }
@@ -268,11 +299,10 @@ impl Reader<'_> {
     fn other(&mut self, entry: &Entry) {
         let text = entry.shown();
         match &*entry.key {
-            key if UNNEEDED.contains(&key) => self.list.note(&entry.line, text, "tlsgate does without it"),
-            key if LOG.contains(&key) => self.list.note(&entry.line, text, "the logs of tlsgate are set in [log]"),
-            "user" | "group" | "chroot" => self.list.note(&entry.line, text, "tlsgate has [process] for this"),
+            key if PLAIN.lists(key, &text, &entry.line, self.list) => {}
+            "workers" => self.list.note(&entry.line, text, "tlsgate has [runtime] for this"),
             key if key.starts_with("ocsp") => self.list.lost(&entry.line, text, "tlsgate does not staple OCSP responses"),
-            "client-verify" | "client-verify-ca" => self.list.security(&entry.line, text, "it could not be understood"),
+            "client-verify" | "client-verify-ca" => self.list.security(&entry.line, text, "expected a text"),
             "write-ip" | "proxy-proxy" if entry.is_off() => {}
             "write-proxy" | "write-proxy-v1" | "write-proxy-v2" if entry.is_off() => {}
             "write-ip" => self.list.lost(&entry.line, text, "tlsgate passes addresses on in a PROXY header only (proxy_protocol)"),
@@ -295,30 +325,31 @@ fn is_on(text: &str) -> bool {
 /// hitch's default.
 const CIPHERS: &str = "EECDH+AESGCM:EDH+AESGCM:AES256+EECDH:AES256+EDH";
 
-const UNNEEDED: &[&str] = &[
-    "backlog",
-    "backend-refresh",
-    "daemon",
-    "dhparam",
-    "engine",
-    "keepalive",
-    "pidfile",
-    "recv-bufsize",
-    "ring-data-len",
-    "ring-slots",
-    "send-bufsize",
-    "session-cache",
-    "shared-cache",
-    "shared-cache-if",
-    "shared-cache-listen",
-    "shared-cache-peer",
-    "tcp-fastopen",
-    "workers",
-    "proxy-tlv",
-    "proxy-authority",
-    "proxy-client-cert",
-    "pem-dir-glob",
-    "sni-match-only",
-];
-
-const LOG: &[&str] = &["log-filename", "log-level", "quiet", "syslog", "syslog-facility"];
+const PLAIN: Plain = Plain {
+    unneeded: &[
+        "backlog",
+        "backend-refresh",
+        "daemon",
+        "dhparam",
+        "engine",
+        "ssl-engine",
+        "keepalive",
+        "pidfile",
+        "recv-bufsize",
+        "ring-data-len",
+        "ring-slots",
+        "send-bufsize",
+        "session-cache",
+        "shared-cache",
+        "shared-cache-if",
+        "shared-cache-listen",
+        "shared-cache-peer",
+        "tcp-fastopen",
+        "proxy-tlv",
+        "proxy-authority",
+        "proxy-client-cert",
+        "sni-match-only",
+    ],
+    log: &["log-filename", "log-level", "quiet", "syslog", "syslog-facility"],
+    process: &["chroot", "group", "user"],
+};

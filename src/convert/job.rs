@@ -97,8 +97,9 @@ pub struct Route {
 /// A source of certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Certificate {
-    /// A file, or a folder where there is no key and no name.
+    /// A file, or a folder.
     pub path: String,
+    pub is_folder: bool,
     /// The file of the key, if it is another one.
     pub key: Option<String>,
     /// Names in place of those in the certificate.
@@ -186,9 +187,12 @@ pub struct Health {
 impl Job {
     /// A name for a listener that no other has.
     pub(super) fn free_name(&self, wanted: &str) -> String {
-        let taken = |name: &str| self.listeners.iter().any(|listener| listener.name == name);
-        let numbered = (2..).map(|number: usize| format!("{wanted}-{number}"));
-        std::iter::once(wanted.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
+        numbered(wanted, |name| self.listeners.iter().any(|listener| listener.name == name))
+    }
+
+    /// A name for a backend that no other has.
+    pub(super) fn free_backend(&self, wanted: &str) -> String {
+        numbered(wanted, |name| self.backends.iter().any(|backend| backend.name == name))
     }
 
     /// The job without what refers to nothing: routes and listeners whose backend is missing or cannot be used do not pass
@@ -219,6 +223,10 @@ impl Job {
             }
             if missing(&listener.not_tls).is_some() {
                 listener.not_tls = None;
+            }
+            let serves = |route: &Route| route.mode == Mode::Terminate && route.certificates.is_empty();
+            if listener.mode == Mode::Reject && !listener.routes.iter().any(serves) {
+                listener.certificates.clear();
             }
         }
         self.listeners.retain(|listener| {
@@ -264,4 +272,10 @@ impl Listener {
     pub(super) fn terminates(&self) -> bool {
         self.mode == Mode::Terminate || self.routes.iter().any(|route| route.mode == Mode::Terminate)
     }
+}
+
+/// The name, with a number behind it where it is taken.
+fn numbered(wanted: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let numbered = (2..).map(|number: usize| format!("{wanted}-{number}"));
+    std::iter::once(wanted.to_owned()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
 }

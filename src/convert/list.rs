@@ -93,6 +93,8 @@ impl List {
     }
 
     pub(super) fn add(&mut self, weight: Weight, line: &Line, text: String, why: String) {
+        // A text in quotes may have several lines.
+        let text = if text.contains('\n') { text.replace('\n', " ") } else { text };
         let left = Left { weight, line: line.clone(), text: shortened(text), why };
         if self.seen.insert(left.clone()) {
             self.all.push(left);

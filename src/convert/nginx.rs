@@ -14,6 +14,7 @@ mod access;
 mod address;
 mod blocks;
 mod map;
+mod placed;
 mod server;
 mod target;
 mod upstream;

@@ -29,6 +29,15 @@ pub(super) fn server(host: &str, port: u16) -> Option<String> {
     }
 }
 
+/// A server in one text: a path, `HOST:PORT`, or a port of this machine.
+pub(super) fn target(text: &str) -> Option<String> {
+    if text.starts_with('/') {
+        return Some(format!("unix:{text}"));
+    }
+    let (host, port) = split(text)?;
+    server(if host.is_empty() { "localhost" } else { host }, port)
+}
+
 /// Both families at once: what tlsgate lists as two addresses.
 pub(super) fn everywhere(port: u16) -> [String; 2] {
     [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]

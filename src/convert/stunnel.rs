@@ -4,13 +4,16 @@ use std::path::Path;
 
 use super::certificates::{absolute, combined, said};
 use super::disk::Disk;
-use super::job::{Backend, Certificate, ClientAuth, Job, Listener, Mode, Route, Said, Server};
+use super::job::{Backend, Certificate, Job, Listener, Mode, Route, Said, Server};
 use super::list::{Line, List};
 use super::place;
+use super::plain::Plain;
 use super::time;
 use super::tls::{Tls, Version};
+use auth::Auth;
 use sections::{Entry, Section};
 
+mod auth;
 mod sections;
 
 /// What the file does.
@@ -54,16 +57,6 @@ struct Service {
     auth: Auth,
 }
 
-/// What is asked of clients.
-#[derive(Default)]
-struct Auth {
-    line: Line,
-    ca: Vec<String>,
-    crl: Vec<String>,
-    names: Vec<String>,
-    level: u8,
-}
-
 impl Reader<'_> {
     fn section(&mut self, globals: &[Entry], section: &Section) {
         let none = Line::default();
@@ -80,15 +73,21 @@ impl Reader<'_> {
             impossible: None,
             auth: Auth::default(),
         };
-        // stunnel waits half a day, tlsgate an hour.
+        // stunnel takes the servers in their order, and waits half a day; tlsgate's defaults are others.
+        service.backend.balance = Some(Said::new("first", &none));
         service.listener.idle_timeout = Some(Said::new("12h".into(), &none));
-        for entry in globals.iter().chain(&section.entries) {
+        for entry in globals {
             self.entry(entry, &mut service);
         }
-        if service.client {
+        let own = section.entries.iter().rfind(|entry| entry.key == "client");
+        if own.map_or(service.client, |entry| is_yes(&entry.value)) {
             let why = "a client service accepts plain connections and sends TLS; listeners of tlsgate accept TLS";
-            self.list.lost(&service.line, format!("[{}]", service.name), why);
-        } else if let Some((why, line)) = &service.impossible {
+            return self.list.lost(&service.line, format!("[{}]", service.name), why);
+        }
+        for entry in &section.entries {
+            self.entry(entry, &mut service);
+        }
+        if let Some((why, line)) = &service.impossible {
             self.list.lost(line, format!("[{}]", service.name), why.clone());
         } else {
             self.service(service);
@@ -112,10 +111,17 @@ impl Reader<'_> {
             "crlfile" => service.auth.crl = vec![path()],
             "checkhost" => service.auth.names.push(format!("dns:{value}")),
             "checkemail" => service.auth.names.push(format!("email:{value}")),
-            "verify" | "verifychain" | "verifypeer" | "requirecert" => self.verify(entry, service),
+            "verify" | "verifychain" | "verifypeer" | "requirecert" => service.auth.verify(key, value, line),
             "sni" => match value.split_once(':') {
                 Some((parent, pattern)) if place::is_server_name(pattern) => {
-                    service.sni.push((parent.into(), pattern.into(), line.clone()))
+                    if pattern.starts_with('*') {
+                        self.list.lost(
+                            line,
+                            entry.shown(),
+                            "a wildcard of tlsgate stands for one label: deeper names are not taken",
+                        );
+                    }
+                    service.sni.push((parent.into(), pattern.into(), line.clone()));
                 }
                 _ => self.list.lost(
                     line,
@@ -123,34 +129,25 @@ impl Reader<'_> {
                     "expected SERVICE:PATTERN, a name or a wildcard for its first label",
                 ),
             },
-            "protocol" => match &*value.to_ascii_lowercase() {
-                "proxy" => service.backend.proxy_protocol = Some(Said::new("v1", line)),
-                "pgsql" => service.listener.starttls = Some(Said::new("postgres", line)),
-                _ => {
-                    service.impossible = Some((
-                        format!(
-                            "its clients ask for TLS in a protocol that tlsgate does not speak ({})",
-                            entry.shown()
-                        ),
-                        line.clone(),
-                    ))
-                }
-            },
+            "protocol" => protocol(entry, service),
             "exec" | "pty" => {
                 service.impossible = Some(("tlsgate starts no programs for connections".into(), line.clone()))
             }
             "timeoutidle" | "timeoutbusy" | "timeoutconnect" | "timeoutclose" | "sessioncachetimeout" => {
                 self.time(entry, service);
             }
-            "failover" if value == "prio" => service.backend.balance = Some(Said::new("first", line)),
-            "failover" => {}
+            "failover" if value.eq_ignore_ascii_case("rr") => {
+                service.backend.balance = Some(Said::new("round_robin", line))
+            }
+            "failover" => service.backend.balance = Some(Said::new("first", line)),
+            "sessionresume" if !is_yes(value) => service.listener.tickets = Some(Said::new(false, line)),
             _ => self.other(entry),
         }
     }
 
     fn time(&mut self, entry: &Entry, service: &mut Service) {
         let Some(time) = time::seconds(&entry.value) else {
-            self.list.lost(&entry.line, entry.shown(), "expected a number of seconds");
+            self.list.lost(&entry.line, entry.shown(), "expected a number of seconds from 1");
             return;
         };
         let Service { listener, backend, .. } = service;
@@ -188,12 +185,7 @@ impl Reader<'_> {
 
     fn connect(&mut self, entry: &Entry, service: &mut Service) {
         let Entry { value, line, .. } = entry;
-        let address = match value.strip_prefix('/') {
-            Some(_) => Some(format!("unix:{value}")),
-            None => place::split(value)
-                .and_then(|(host, port)| place::server(if host.is_empty() { "localhost" } else { host }, port)),
-        };
-        match address {
+        match place::target(value) {
             Some(address) => service.backend.servers.push(Said::new(Server { address, ..Server::default() }, line)),
             None => self.list.lost(line, entry.shown(), "expected a host and a port"),
         }
@@ -226,55 +218,12 @@ impl Reader<'_> {
         service.tls.line = line.clone();
     }
 
-    fn verify(&mut self, entry: &Entry, service: &mut Service) {
-        let Entry { key, value, line, .. } = entry;
-        let auth = &mut service.auth;
-        auth.line = line.clone();
-        auth.level = match (&**key, &**value) {
-            ("verify", number) => number.parse().unwrap_or(0),
-            ("verifychain", value) if is_yes(value) => auth.level.max(2),
-            ("verifypeer", value) if is_yes(value) => 4,
-            ("requirecert", value) if is_yes(value) => auth.level.max(2),
-            _ => auth.level,
-        };
-    }
-
-    fn client_auth(&mut self, auth: &Auth) -> Option<ClientAuth> {
-        if auth.level == 0 {
-            if !auth.names.is_empty() {
-                self.list.security(
-                    &auth.line,
-                    auth.names.join(" "),
-                    "no client is asked for a certificate, in stunnel neither",
-                );
-            }
-            return None;
-        }
-        if auth.ca.is_empty() {
-            self.list.security(&auth.line, "verify", "there is no CAfile (tlsgate reads files, not a folder of hashes), so no client is asked for a certificate");
-            return None;
-        }
-        if auth.level > 2 {
-            let why = "tlsgate accepts these very certificates too, but also those that a CA among them has issued: the file must have no CA, or use pins";
-            self.list.security(&auth.line, "verifyPeer, or verify 3 and 4", why);
-        }
-        let Auth { line, ca, crl, names, level } = auth;
-        Some(ClientAuth {
-            line: line.clone(),
-            required: *level > 1,
-            ca: ca.clone(),
-            crl: crl.clone(),
-            names: names.clone(),
-        })
-    }
-
     fn service(&mut self, service: Service) {
-        let Service { line, name, tls, cert, key, backend, mut listener, sni, auth, .. } = service;
+        let Service { line, name, tls, cert, key, mut backend, mut listener, sni, auth, .. } = service;
         let certificate = cert.map(|Said { value, line }| {
-            let path = Path::new(&value);
             let certificate = match key {
                 Some(key) if key != value => Certificate { path: value, key: Some(key), ..Certificate::default() },
-                _ => combined(path, self.disk),
+                _ => combined(Path::new(&value), self.disk),
             };
             said(certificate, &line)
         });
@@ -282,8 +231,12 @@ impl Reader<'_> {
             self.list.lost(&line, format!("[{name}]"), "it has no certificate (cert)");
             return;
         }
-        let client_auth = self.client_auth(&auth);
+        let client_auth = auth.asked(self.list);
+        backend.name = self.job.free_backend(&backend.name);
         let backend_name = Some(Said::new(backend.name.clone(), &backend.line));
+        if backend.servers.len() < 2 {
+            backend.balance = None;
+        }
         if backend.servers.is_empty() {
             self.list.lost(&line, format!("[{name}]"), "it connects to nothing (connect)");
         }
@@ -329,9 +282,7 @@ impl Reader<'_> {
         let Entry { key, value, line, .. } = entry;
         let text = entry.shown();
         match &**key {
-            key if UNNEEDED.contains(&key) => self.list.note(line, text, "tlsgate does without it"),
-            key if LOG.contains(&key) => self.list.note(line, text, "the logs of tlsgate are set in [log]"),
-            "setuid" | "setgid" => self.list.note(line, text, "tlsgate has [process] for this"),
+            key if PLAIN.lists(key, &text, line, self.list) => {}
             "chroot" => {
                 self.list.lost(line, text, "tlsgate has [process] for this; paths in a chroot must be written in full")
             }
@@ -339,13 +290,15 @@ impl Reader<'_> {
             "libwrap" => {
                 self.list.security(line, text, "tlsgate does not read hosts.allow and hosts.deny: write allow and deny")
             }
+            "ident" => self.list.security(line, text, "tlsgate asks nobody who a client's user is"),
             "crlpath" | "capath" => self.list.security(line, text, "tlsgate reads files, not folders of hashes"),
             "checkip" => self.list.security(line, text, "tlsgate compares no IP addresses of clients' certificates"),
             "psksecrets" | "pskidentity" => self.list.security(line, text, "tlsgate has no pre-shared keys"),
             "redirect" => self.list.security(line, text, "tlsgate refuses clients whose certificate is not accepted"),
             "fips" if !is_yes(value) => {}
+            // The value is a secret, and is not shown.
             "ticketkeysecret" | "ticketmacsecret" => {
-                self.list.lost(line, text, "tlsgate shares keys for tickets in files (ticket_keys)")
+                self.list.lost(line, &**key, "tlsgate shares keys for tickets in files (ticket_keys)")
             }
             "local" | "transparent" => self.list.lost(
                 line,
@@ -362,6 +315,19 @@ impl Reader<'_> {
     }
 }
 
+/// What is spoken before TLS, by clients or with servers.
+fn protocol(entry: &Entry, service: &mut Service) {
+    let Entry { value, line, .. } = entry;
+    match &*value.to_ascii_lowercase() {
+        "proxy" => service.backend.proxy_protocol = Some(Said::new("v1", line)),
+        "pgsql" => service.listener.starttls = Some(Said::new("postgres", line)),
+        _ => {
+            let why = format!("its clients ask for TLS in a protocol that tlsgate does not speak ({})", entry.shown());
+            service.impossible = Some((why, line.clone()));
+        }
+    }
+}
+
 fn is_yes(value: &str) -> bool {
     value.eq_ignore_ascii_case("yes")
 }
@@ -369,27 +335,28 @@ fn is_yes(value: &str) -> bool {
 /// stunnel's default.
 const CIPHERS: &str = "HIGH:!aNULL:!SSLv2:!DH:!kDHEPSK";
 
-const UNNEEDED: &[&str] = &[
-    "compression",
-    "config",
-    "delay",
-    "dh",
-    "foreground",
-    "logid",
-    "pid",
-    "renegotiation",
-    "reset",
-    "rndbytes",
-    "rndfile",
-    "rndoverwrite",
-    "service",
-    "sessioncachesize",
-    "sessionresume",
-    "socket",
-    "stack",
-    "securitylevel",
-    "ident",
-    "retry",
-];
-
-const LOG: &[&str] = &["debug", "log", "output", "syslog"];
+const PLAIN: Plain = Plain {
+    unneeded: &[
+        "compression",
+        "config",
+        "delay",
+        "dh",
+        "foreground",
+        "logid",
+        "pid",
+        "renegotiation",
+        "reset",
+        "rndbytes",
+        "rndfile",
+        "rndoverwrite",
+        "service",
+        "sessioncachesize",
+        "sessionresume",
+        "socket",
+        "stack",
+        "securitylevel",
+        "retry",
+    ],
+    log: &["debug", "log", "output", "syslog"],
+    process: &["setgid", "setuid"],
+};

@@ -125,6 +125,14 @@ fn what_nobody_knows_is_in_the_list() {
 }
 
 #[test]
+fn times_of_a_section_of_haproxy_replace_those_of_its_defaults() {
+    let text = "defaults\n  timeout client 1m\n  timeout server 2m\n  timeout client-fin 5s\nfrontend f\n  timeout client 5m\n  timeout client-fin 9s\n  bind 127.0.0.1:443 ssl crt a.pem\n  default_backend b\nbackend b\n  timeout server 7m\n  server s 127.0.0.1:80\n";
+    let Converted { text, left } = converted(Peer::Haproxy, text);
+    assert!(text.contains("idle_timeout = \"2m\"") && text.contains("half_close_timeout = \"9s\""), "{text}");
+    assert!(left.iter().any(|left| left.text == "timeout server 7m" && left.weight == Weight::Lost), "{left:?}");
+}
+
+#[test]
 fn cipher_strings_are_followed_as_openssl_does() {
     let suites = |text: &str| ciphers::selected(text).suites.join(":");
     let [e256, r256, ec, rc, e128, r128] = [

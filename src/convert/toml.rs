@@ -286,7 +286,7 @@ fn health_keys(health: &Health) -> Vec<(&'static str, String)> {
 }
 
 fn source(certificate: &Certificate) -> String {
-    let Certificate { path, key, names, default } = certificate;
+    let Certificate { path, key, names, default, is_folder: _ } = certificate;
     if key.is_none() && names.is_empty() && !default {
         return quoted(path);
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::checks::Checks;
 use super::globals::Globals;
-use super::lines::{Section, Words};
+use super::lines::{self, Section, Words};
 use super::server::Servers;
 use crate::convert::job::{Backend, Health, Job, Said};
 use crate::convert::list::List;
@@ -69,6 +69,12 @@ fn line(words: &Words, section: &Section, backend: &mut Backend, list: &mut List
         ("timeout", "connect") => {
             backend.connect_timeout = time::haproxy(words.at(2)).map(|time| Said::new(time, line))
         }
+        // In `listen` and from the defaults, the half that faces clients has it.
+        ("timeout", "server" | "server-fin" | "tunnel")
+            if section.kind == "backend" && line.number > section.line.number =>
+        {
+            list.lost(line, words.shown(), "tlsgate has this time for a listener (idle_timeout, half_close_timeout)");
+        }
         ("retries", count) => {
             backend.connect_attempts =
                 count.parse().ok().map(|count: u64| Said::new(count.saturating_add(1).min(MOST_ATTEMPTS), line));
@@ -96,9 +102,7 @@ fn other(words: &Words, section: &Section, list: &mut List) {
             | "stats",
             _,
         ) if section.kind == "backend" || words.at(0) == "cookie" || words.at(0) == "stats" => {
-            let guards = ["deny", "reject", "tarpit", "auth", "silent-drop"].contains(&words.at(1));
-            let why = "tlsgate does not read HTTP";
-            if guards { list.security(line, words.shown(), why) } else { list.lost(line, words.shown(), why) }
+            lines::of_http(words, list);
         }
         ("tcp-check" | "external-check", _) => list.lost(
             line,

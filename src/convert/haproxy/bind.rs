@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::globals::Globals;
 use super::lines::Words;
-use crate::convert::certificates::{absolute, combined, said};
+use crate::convert::certificates::{absolute, combined, folder, said};
 use crate::convert::disk::Disk;
 use crate::convert::job::{Certificate, ClientAuth, Maybe, Said};
 use crate::convert::list::{Line, List};
@@ -28,6 +28,21 @@ pub(super) struct Bind {
     pub(super) tickets: Maybe<bool>,
     pub(super) ticket_keys: Maybe<String>,
     pub(super) max_connections: Maybe<u64>,
+    /// Lines of lists of certificates with options of their own.
+    pub(super) lines: Vec<Own>,
+}
+
+/// Certificates of a list, with the options of their line.
+#[derive(Debug, Clone)]
+pub(super) struct Own {
+    pub(super) line: Line,
+    /// For which names they are. Not empty.
+    pub(super) names: Vec<String>,
+    pub(super) certificates: Vec<Said<Certificate>>,
+    /// As they are written, until the whole line of `bind` is read.
+    pub(super) options: Vec<String>,
+    pub(super) tls: Tls,
+    pub(super) client_auth: Option<ClientAuth>,
 }
 
 /// What a line is read with.
@@ -56,8 +71,8 @@ impl Binding<'_> {
             tickets: None,
             ticket_keys: None,
             max_connections: None,
+            lines: Vec::new(),
         };
-        let mut options = words.after(2).iter();
         let both = words.after(2).iter().any(|word| word == "v4v6");
         for address in words.at(1).split(',') {
             match addresses(address, both) {
@@ -72,17 +87,41 @@ impl Binding<'_> {
         for option in &self.globals.bind_options {
             self.version(&option.value, &option.line, None, &mut bind);
         }
+        self.options(words.after(2), line, &mut bind);
+        // What a line of a list does not say is as in the whole of `bind`.
+        for mut own in std::mem::take(&mut bind.lines) {
+            let mut whole = Bind { alpn: None, ..bind.clone() };
+            self.options(&own.options, &own.line, &mut whole);
+            if let Some(Said { value, line }) = whole.alpn {
+                self.list.lost(
+                    &line,
+                    format!("alpn {}", value.join(",")),
+                    "routes of tlsgate have the protocols of their listener",
+                );
+            }
+            (own.tls, own.client_auth) = (whole.tls, self.asked(whole.client_auth));
+            bind.lines.push(own);
+        }
+        bind.client_auth = self.asked(bind.client_auth);
+        bind
+    }
+
+    fn options(&mut self, options: &[String], line: &Line, bind: &mut Bind) {
+        let mut options = options.iter();
         while let Some(option) = options.next() {
             if ALONE.contains(&&**option) {
-                self.flag(option, line, &mut bind);
+                self.flag(option, line, bind);
                 continue;
             }
             // All others have a value.
             let value = options.next().map_or("", String::as_str);
-            self.option(option, value, line, &mut bind);
+            self.option(option, value, line, bind);
         }
-        bind.client_auth = bind.client_auth.filter(|auth| auth.line.number > 0 && self.has_ca(auth));
-        bind
+    }
+
+    /// What clients are asked for, if they are asked at all.
+    fn asked(&mut self, auth: Option<ClientAuth>) -> Option<ClientAuth> {
+        auth.filter(|auth| auth.line.number > 0 && self.has_ca(auth))
     }
 
     fn has_ca(&mut self, auth: &ClientAuth) -> bool {
@@ -103,10 +142,12 @@ impl Binding<'_> {
             }
             "prefer-client-ciphers" => bind.tls.server_order = false,
             "no-tls-tickets" => self.no_tickets(line, bind),
+            "tls-tickets" => bind.tickets = None,
+            "no-strict-sni" => bind.strict = None,
             "v4v6" | "v6only" => {}
             "generate-certificates" => self.list.lost(line, option, "tlsgate makes no certificates on the fly"),
             "allow-0rtt" => self.list.lost(line, option, "tlsgate accepts no early data, which can be replayed"),
-            "defer-accept" | "no-ca-names" | "no-alpn" | "tfo" | "transparent" | "ssl-no-tls-tickets" => {
+            "defer-accept" | "no-ca-names" | "no-alpn" | "tfo" | "transparent" | "quic-force-retry" => {
                 self.list.note(line, option, "tlsgate does without it");
             }
             other => self.version(other, line, None, bind),
@@ -162,6 +203,11 @@ impl Binding<'_> {
                 let ca = self.file(value, self.globals.ca_base.as_deref()).display().to_string();
                 bind.client_auth.get_or_insert_default().ca.push(ca);
             }
+            "ca-verify-file" => {
+                let ca = self.file(value, self.globals.ca_base.as_deref()).display().to_string();
+                bind.client_auth.get_or_insert_default().ca.push(ca);
+                self.list.note(line, text(), "tlsgate also sends the names of these CAs to clients");
+            }
             "crl-file" => {
                 let crl = self.file(value, self.globals.ca_base.as_deref()).display().to_string();
                 bind.client_auth.get_or_insert_default().crl.push(crl);
@@ -200,12 +246,7 @@ impl Binding<'_> {
                     "tlsgate makes sockets for its own user: set socket_mode, and [process]",
                 );
             }
-            "ca-ignore-err"
-            | "crt-ignore-err"
-            | "ca-verify-file"
-            | "ca-sign-file"
-            | "accept-netscaler-cip"
-            | "client-sigalgs" => {
+            "ca-ignore-err" | "crt-ignore-err" | "accept-netscaler-cip" | "tcp-md5sig" | "client-sigalgs" => {
                 self.list.security(line, text(), "tlsgate has nothing like it");
             }
             "sigalgs" => self.list.lost(
@@ -219,10 +260,9 @@ impl Binding<'_> {
     }
 
     /// A file or a folder. A bundle has a file for each kind of key, and is named without their endings.
-    fn crt(&mut self, path: &Path, line: &Line, bind: &mut Bind) {
+    pub(super) fn crt(&mut self, path: &Path, line: &Line, bind: &mut Bind) {
         if self.disk.folder(path).is_ok() {
-            bind.certificates
-                .push(said(Certificate { path: path.display().to_string(), ..Certificate::default() }, line));
+            bind.certificates.extend(folder(path, None, line, self.disk, self.list));
             return;
         }
         let bundled = BUNDLE.iter().map(|ending| PathBuf::from(format!("{}.{ending}", path.display())));
@@ -234,43 +274,7 @@ impl Binding<'_> {
         bind.certificates.push(said(combined(path, self.disk), line));
     }
 
-    /// A list of files, each with options and names.
-    fn crt_list(&mut self, value: &str, line: &Line, bind: &mut Bind) {
-        let file = self.file(value, None);
-        let text = match self.disk.text(&file) {
-            Ok(text) => text,
-            Err(why) => return self.list.lost(line, format!("crt-list {value}"), format!("it cannot be read: {why}")),
-        };
-        for (number, text) in text.lines().enumerate() {
-            let here = Line { file: Some(file.display().to_string().into()), number: number + 1 };
-            let text = text.trim();
-            if text.is_empty() || text.starts_with('#') {
-                continue;
-            }
-            let (head, names) = match text.split_once('[') {
-                Some((head, rest)) => {
-                    let (options, names) = rest.split_once(']').unwrap_or((rest, ""));
-                    self.list.security(&here, format!("[{options}]"), "options of one certificate: a route for its names can have a policy and client_auth of its own");
-                    (head, names)
-                }
-                None => text.split_once(char::is_whitespace).unwrap_or((text, "")),
-            };
-            let path = self.file(head.trim(), self.globals.crt_base.as_deref());
-            let before = bind.certificates.len();
-            self.crt(&path, &here, bind);
-            let (without, names): (Vec<&str>, Vec<&str>) =
-                names.split_whitespace().partition(|name| name.starts_with('!'));
-            if !without.is_empty() {
-                self.list.lost(&here, without.join(" "), "the names of a certificate are listed; exceptions cannot be");
-            }
-            for certificate in &mut bind.certificates[before..] {
-                certificate.value.names =
-                    names.iter().filter(|name| **name != "*").map(|name| (*name).to_owned()).collect();
-            }
-        }
-    }
-
-    fn file(&self, value: &str, base: Option<&str>) -> PathBuf {
+    pub(super) fn file(&self, value: &str, base: Option<&str>) -> PathBuf {
         match base {
             Some(base) if !value.starts_with('/') => absolute(base, self.folder).join(value),
             _ => absolute(value, self.folder),
@@ -315,15 +319,18 @@ const ALONE: &[&str] = &[
     "no-alpn",
     "no-ca-names",
     "no-sslv3",
+    "no-strict-sni",
     "no-tls-tickets",
     "no-tlsv10",
     "no-tlsv11",
     "no-tlsv12",
     "no-tlsv13",
     "prefer-client-ciphers",
+    "quic-force-retry",
     "ssl",
     "strict-sni",
     "tfo",
+    "tls-tickets",
     "transparent",
     "v4v6",
     "v6only",
@@ -331,12 +338,16 @@ const ALONE: &[&str] = &[
 
 const UNNEEDED: &[&str] = &[
     "backlog",
+    "ca-sign-file",
+    "ca-sign-pass",
     "cc",
     "expose-fd",
     "guid-prefix",
     "id",
     "idle-ping",
     "interface",
+    "ktls",
+    "label",
     "level",
     "mss",
     "namespace",
@@ -345,8 +356,11 @@ const UNNEEDED: &[&str] = &[
     "npn",
     "proto",
     "process",
+    "quic-cc-algo",
+    "quic-socket",
     "severity-output",
     "shards",
+    "tcp-ss",
     "tcp-ut",
     "thread",
 ];

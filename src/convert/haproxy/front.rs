@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::acl::acl;
 use super::bind::{Bind, Binding};
+use super::crt_list;
 use super::globals::Globals;
 use super::half::Front;
-use super::lines::{Section, Words};
+use super::lines::{self, Section, Words};
 use super::rules::{Rules, route};
 use crate::convert::certificates::with_default;
 use crate::convert::disk::Disk;
@@ -61,18 +62,17 @@ impl Front {
             ("default_backend", name) => self.default = Some(Said::new(name.to_owned(), line)),
             ("use_backend", _) => self.uses.push(words.clone()),
             ("maxconn", most) => self.listener.max_connections = most.parse().ok().filter(|most| *most > 0).map(|most| Said::new(most, line)),
-            ("timeout", "client") => self.listener.idle_timeout = shorter(self.listener.idle_timeout.take(), time()),
-            ("timeout", "server") => self.listener.idle_timeout = shorter(self.listener.idle_timeout.take(), time()),
-            ("timeout", "tunnel") => self.tunnel = time(),
-            ("timeout", "client-fin" | "server-fin") => self.listener.half_close_timeout = shorter(self.listener.half_close_timeout.take(), time()),
+            ("timeout", "client") => self.times.client = time(),
+            ("timeout", "server") => self.times.server = time(),
+            ("timeout", "tunnel") => self.times.tunnel = time(),
+            ("timeout", "client-fin") => self.times.client_fin = time(),
+            ("timeout", "server-fin") => self.times.server_fin = time(),
             ("timeout", "client-hs") => self.listener.handshake_timeout = time(),
             ("timeout", "connect" | "check" | "queue") => {}
             ("timeout", _) => list.note(line, words.shown(), "it is for HTTP"),
             ("tcp-request" | "tcp-response", _) => Rules { front: self, list }.tcp(words),
-            ("http-request" | "http-response" | "http-after-response" | "block" | "reqdeny", action) => {
-                let guards = ["deny", "reject", "tarpit", "auth", "silent-drop"].contains(&action);
-                let why = "tlsgate does not read HTTP";
-                if guards { list.security(line, words.shown(), why) } else { list.lost(line, words.shown(), why) }
+            ("http-request" | "http-response" | "http-after-response" | "block" | "reqdeny", _) => {
+                lines::of_http(words, list);
             }
             ("option", option) => option_of_front(words, option, list),
             ("no", _) => list.note(line, words.shown(), "tlsgate does without it"),
@@ -98,7 +98,9 @@ impl Front {
         };
         let text = format!("{} {}", section.kind, section.name);
         let mut listener = Listener { line: bind.line.clone(), name: job.free_name(&wanted), ..self.listener.clone() };
-        listener.idle_timeout = self.tunnel.clone().or(listener.idle_timeout);
+        let times = &self.times;
+        listener.idle_timeout = times.tunnel.clone().or_else(|| shorter(&times.client, &times.server));
+        listener.half_close_timeout = shorter(&times.client_fin, &times.server_fin);
         if !bind.ssl && !self.waits_for_hello() {
             let why = "this address accepts connections without TLS, which is not what tlsgate is for";
             list.lost(&bind.line, text, why);
@@ -141,6 +143,7 @@ impl Front {
             tickets,
             ticket_keys,
             max_connections,
+            lines,
             ..
         } = bind;
         listener.listen = listen;
@@ -150,11 +153,11 @@ impl Front {
         if !ssl {
             return;
         }
-        if certificates.iter().all(|one| !(one.value.default || one.value.key.is_none() && is_folder(&one.value.path)))
-        {
+        // The first certificate of a folder cannot be named as the default.
+        if !certificates.iter().any(|one| one.value.default || one.value.is_folder) {
             with_default(&mut certificates, false);
         }
-        if certificates.is_empty() {
+        if certificates.is_empty() && lines.is_empty() {
             list.lost(&line, "bind", "it has no certificate (crt)");
             listener.mode = Mode::Reject;
             listener.routes.clear();
@@ -164,6 +167,9 @@ impl Front {
             list.note(&line, "bind", "HAProxy prefers ChaCha20 for clients that prefer it; with cipher_order = \"server\" tlsgate keeps to its own order");
         }
         listener.certificates = certificates;
+        if listener.backend.is_some() {
+            crt_list::routes(lines, listener, list);
+        }
         (listener.strict, listener.client_auth) = (strict, client_auth);
         (listener.tickets, listener.ticket_keys) = (tickets, ticket_keys);
         listener.alpn = alpn.map(|mut alpn| {
@@ -198,17 +204,9 @@ fn before(test: &super::acl::Test) -> bool {
     matches!(test, Test::Name { before: true, .. } | Test::Alpn { before: true, .. })
 }
 
-/// A folder has no ending. Only where it is, a default cannot be named.
-fn is_folder(path: &str) -> bool {
-    Path::new(path).extension().is_none()
-}
-
 /// The shorter of two times: tlsgate has one for both directions.
-fn shorter(one: Maybe<String>, other: Maybe<String>) -> Maybe<String> {
-    match (one, other) {
-        (Some(one), Some(other)) if time::length(&one.value) <= time::length(&other.value) => Some(one),
-        (one, other) => other.or(one),
-    }
+fn shorter(one: &Maybe<String>, other: &Maybe<String>) -> Maybe<String> {
+    one.iter().chain(other).min_by_key(|time| time::length(&time.value)).cloned()
 }
 
 fn option_of_front(words: &Words, option: &str, list: &mut List) {

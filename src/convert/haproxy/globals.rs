@@ -60,6 +60,7 @@ impl Globals {
                 "TLS to servers has tlsgate's default policy; see policy in [backend.NAME.tls]",
             ),
             "setenv" | "presetenv" => list.lost(line, words.shown(), "variables of the environment are not put in"),
+            "hard-stop-after" => list.note(line, words.shown(), "tlsgate has shutdown_timeout for this"),
             word if is_unneeded(word) => list.note(line, words.shown(), "tlsgate does without it"),
             _ => list.lost(line, words.shown(), "tlsgate has nothing like it"),
         }
@@ -96,7 +97,6 @@ fn is_unneeded(word: &str) -> bool {
         "ulimit-n",
         "description",
         "node",
-        "hard-stop-after",
         "grace",
         "spread-checks",
         "busy-polling",

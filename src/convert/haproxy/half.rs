@@ -16,5 +16,15 @@ pub(super) struct Front {
     pub(super) listener: Listener,
     /// Whether it waits for a ClientHello.
     pub(super) preread: bool,
+    pub(super) times: Times,
+}
+
+/// Times of inactivity. A section's own replace those of its defaults.
+#[derive(Default)]
+pub(super) struct Times {
+    pub(super) client: Maybe<String>,
+    pub(super) server: Maybe<String>,
+    pub(super) client_fin: Maybe<String>,
+    pub(super) server_fin: Maybe<String>,
     pub(super) tunnel: Maybe<String>,
 }

@@ -87,6 +87,13 @@ pub(super) fn sections(text: &str, list: &mut List) -> Vec<Section> {
     sections
 }
 
+/// Lists a rule for HTTP. Some of them protect.
+pub(super) fn of_http(words: &Words, list: &mut List) {
+    let guards = ["deny", "reject", "tarpit", "auth", "silent-drop"].contains(&words.at(1));
+    let why = "tlsgate does not read HTTP";
+    if guards { list.security(&words.line, words.shown(), why) } else { list.lost(&words.line, words.shown(), why) }
+}
+
 /// HAProxy's quoting: `\` before any letter, `"…"` with `\` in it, `'…'` without, `#` to the end of the line.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut has_word) = (Vec::new(), String::new(), false);

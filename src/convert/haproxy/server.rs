@@ -19,12 +19,13 @@ pub(super) struct Servers<'a> {
     pub(super) defaults: Vec<String>,
     /// The TLS of each server that has some.
     sealed: Vec<(ServerTls, bool)>,
-    all: usize,
+    /// The PROXY header of each server, and whether it is checked.
+    ways: Vec<(Option<&'static str>, bool)>,
 }
 
 impl<'a> Servers<'a> {
     pub(super) fn new(folder: &'a Path, globals: &'a Globals) -> Self {
-        Self { folder, globals, defaults: Vec::new(), sealed: Vec::new(), all: 0 }
+        Self { folder, globals, defaults: Vec::new(), sealed: Vec::new(), ways: Vec::new() }
     }
 
     pub(super) fn server(&mut self, words: &Words, backend: &mut Backend, checks: &mut Checks, list: &mut List) {
@@ -38,37 +39,50 @@ impl<'a> Servers<'a> {
         let mut server = Server { address, ..Server::default() };
         let options: Vec<String> = self.defaults.iter().chain(words.after(at + 1)).cloned().collect();
         let mut tls = ServerTls { line: line.clone(), ..ServerTls::default() };
-        let (mut ssl, mut verified, mut is_off) = (false, !self.globals.unverified, false);
+        let (mut ssl, mut verified, mut is_off) = (false, !self.globals.unverified, None);
+        let (mut header, mut checked, mut is_weightless) = (None, false, false);
         let mut options = options.iter();
         while let Some(option) = options.next() {
             match &**option {
-                "check" => checks.on = true,
-                "no-check" => checks.on = false,
+                "check" => checked = true,
+                "no-check" => checked = false,
                 "check-ssl" => checks.health.tls = ["http", "ldap"].contains(&checks.health.kind),
                 "backup" => server.backup = true,
-                "disabled" => is_off = true,
+                "no-backup" => server.backup = false,
+                "disabled" => is_off = Some("it is disabled, so it is left out"),
+                "enabled" => is_off = None,
                 "ssl" => ssl = true,
                 "no-ssl" => ssl = false,
-                "send-proxy" => backend.proxy_protocol = Some(Said::new("v1", line)),
-                "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
-                    backend.proxy_protocol = Some(Said::new("v2", line))
-                }
+                "send-proxy" => header = Some("v1"),
+                "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => header = Some("v2"),
+                word if word.starts_with("no-send-proxy") => header = None,
+                "no-verifyhost" => tls.server_name = None,
                 flag if FLAGS.contains(&flag) => {}
                 option => {
                     let value = options.next().map_or("", String::as_str);
                     match option {
                         "verify" => verified = value == "required",
+                        // One of the defaults may be replaced by the server's own.
+                        "weight" if value == "0" => is_weightless = true,
                         _ if self.of_tls(option, value, &mut tls, words, list) => {}
-                        _ => of_server(option, value, words, &mut server, backend, checks, list),
+                        _ => {
+                            is_weightless &= option != "weight";
+                            of_server(option, value, words, &mut server, backend, checks, list);
+                        }
                     }
                 }
             }
         }
-        if is_off {
-            list.note(line, words.shown(), "it is disabled, so it is left out");
+        let weightless = is_weightless.then_some("its weight is 0: it gets no connections, so it is left out");
+        if let Some(why) = is_off.or(weightless) {
+            list.note(line, words.shown(), why);
             return;
         }
-        self.all += 1;
+        self.ways.push((header, checked));
+        checks.on |= checked;
+        if let Some(version) = header {
+            backend.proxy_protocol.get_or_insert_with(|| Said::new(version, line));
+        }
         if ssl {
             self.sealed.push((tls, verified));
         }
@@ -124,10 +138,22 @@ impl<'a> Servers<'a> {
 
     /// One backend has one kind of connections to its servers.
     pub(super) fn finish(self, backend: &mut Backend, list: &mut List) {
+        let first = self.ways.first();
+        if self.ways.iter().any(|other| first.is_some_and(|first| first.0 != other.0)) {
+            let why = "servers of one backend of tlsgate get the same PROXY header: make another backend for those that get another, or none";
+            list.lost(&backend.line, format!("backend {}: send-proxy", backend.name), why);
+        }
+        if self.ways.iter().any(|other| first.is_some_and(|first| first.1 != other.1)) {
+            list.note(
+                &backend.line,
+                format!("backend {}: check", backend.name),
+                "tlsgate checks all servers of a backend, or none",
+            );
+        }
         let Some((tls, verified)) = self.sealed.first() else { return };
         let mut tls = tls.clone();
         if self.sealed.iter().any(|(other, _)| ServerTls { line: tls.line.clone(), ..other.clone() } != tls)
-            || self.sealed.len() != self.all
+            || self.sealed.len() != self.ways.len()
         {
             list.lost(
                 &tls.line,
@@ -135,16 +161,14 @@ impl<'a> Servers<'a> {
                 "servers of one backend of tlsgate have the same TLS: it is that of the first one",
             );
         }
-        let nameless =
-            tls.server_name.is_none() && !backend.servers.iter().all(|server| server.value.address.starts_with("dns:"));
+        // A single name is verified by itself.
+        let alone = matches!(&*backend.servers, [one] if one.value.address.starts_with("dns:"));
         if !verified || tls.ca.is_none() {
             let why = "the servers' certificates are not verified (verify required, ca-file), which tlsgate does not do; write [backend.NAME.tls] with ca or pins";
             list.security(&tls.line, format!("backend {}: ssl", backend.name), why);
             backend.unusable = true;
-        } else if nameless {
-            let ip =
-                backend.servers.first().and_then(|server| server.value.address.parse::<std::net::SocketAddr>().ok());
-            tls.server_name = ip.map(|address| address.ip().to_string());
+        } else if tls.server_name.is_none() && !alone {
+            tls.server_name = backend.servers.first().and_then(|server| host(&server.value.address));
             let why =
                 "without verifyhost or sni, HAProxy verifies no name; tlsgate verifies this one: write the right one";
             list.lost(&tls.line, "server_name", why);
@@ -167,11 +191,6 @@ fn of_server(
     let number = value.parse::<u64>().ok();
     match option {
         "weight" => match number {
-            Some(0) => list.lost(
-                line,
-                "weight 0",
-                "a server without new connections is set to drain through the admin API; here it has the weight 1",
-            ),
             Some(weight) => server.weight = Some(weight.min(256)).filter(|weight| *weight != 1),
             None => list.lost(line, format!("weight {value}"), "expected a number"),
         },
@@ -185,6 +204,14 @@ fn of_server(
         "cookie" | "redir" => list.lost(line, format!("{option} {value}"), "tlsgate does not read HTTP"),
         option if VALUES.contains(&option) => list.note(line, format!("{option} {value}"), "tlsgate does without it"),
         _ => list.lost(line, format!("{option} {value}"), "tlsgate has nothing like it"),
+    }
+}
+
+/// The IP address, or the name, of a server as tlsgate writes it.
+fn host(address: &str) -> Option<String> {
+    match address.strip_prefix("dns:") {
+        Some(name) => name.rsplit_once(':').map(|(host, _)| host.to_owned()),
+        None => address.parse::<std::net::SocketAddr>().ok().map(|address| address.ip().to_string()),
     }
 }
 
@@ -207,27 +234,36 @@ const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Options without a value that change nothing here.
 const FLAGS: &[&str] = &[
     "allow-0rtt",
+    "check-reuse-pool",
     "check-send-proxy",
+    "check-sni-auto",
     "check-via-socks4",
-    "enabled",
+    "force-sslv3",
     "force-tlsv10",
     "force-tlsv11",
     "force-tlsv12",
     "force-tlsv13",
-    "no-backup",
+    "no-agent-check",
+    "no-check-reuse-pool",
+    "no-check-send-proxy",
+    "no-check-sni-auto",
     "no-check-ssl",
-    "no-send-proxy",
-    "no-send-proxy-v2",
+    "no-renegotiate",
+    "no-sni-auto",
     "no-ssl-reuse",
     "no-sslv3",
+    "no-tfo",
     "no-tls-tickets",
     "no-tlsv10",
     "no-tlsv11",
     "no-tlsv12",
     "no-tlsv13",
-    "no-verifyhost",
     "non-stick",
+    "renegotiate",
+    "sni-auto",
     "ssl-reuse",
+    "stick",
+    "strict-maxconn",
     "tfo",
     "tls-tickets",
 ];
@@ -239,30 +275,46 @@ const VALUES: &[&str] = &[
     "agent-inter",
     "agent-port",
     "agent-send",
+    "cc",
     "check-alpn",
+    "check-pool-conn-name",
     "check-proto",
     "check-sni",
     "downinter",
     "error-limit",
     "fastinter",
+    "guid",
+    "hash-key",
+    "healthcheck",
     "id",
+    "idle-ping",
     "init-addr",
+    "init-state",
+    "ktls",
+    "log-bufsize",
     "log-proto",
     "max-reuse",
     "maxqueue",
     "minconn",
+    "namespace",
+    "npn",
     "observe",
     "on-error",
     "on-marked-down",
     "on-marked-up",
+    "pool-conn-name",
     "pool-low-conn",
     "pool-max-conn",
     "pool-purge-delay",
     "proto",
+    "proxy-v2-options",
+    "quic-cc-algo",
     "resolve-net",
     "resolve-opts",
     "resolve-prefer",
     "resolvers",
+    "shard",
     "tcp-ut",
     "track",
+    "ws",
 ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::convert::disk::Disk;
 use crate::convert::list::{Line, List};
+use crate::convert::pattern::fits;
 
 /// `name arguments;` or `name arguments { … }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,31 +135,8 @@ impl Reading<'_> {
         }
         let all = self.disk.folder(pattern.parent().unwrap_or(Path::new("/")))?;
         let name = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        Ok(all.into_iter().filter(|path| fits(last.as_bytes(), name(path).as_bytes())).collect())
+        Ok(all.into_iter().filter(|path| fits(last, &name(path))).collect())
     }
-}
-
-/// Whether a name fits a pattern with `*` and `?`.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    // The last star, and how much of the name it has taken.
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(letter) if *letter == b'?' || *letter == name[n] => (p, n) = (p + 1, n + 1),
-            _ => match star {
-                Some((at, taken)) => {
-                    star = Some((at, taken + 1));
-                    (p, n) = (at + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|letter| *letter == b'*')
 }
 
 fn tokens(text: &str, file: Option<&Arc<str>>) -> Vec<(Token, Line)> {

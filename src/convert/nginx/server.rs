@@ -1,36 +1,36 @@
 //! `server` of nginx's stream module → a listener, or a route of one. Must not know: how upstreams and maps are read.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
 use super::blocks::Directive;
 use super::{Reader, access, addresses};
-use crate::convert::certificates::{absolute, said};
-use crate::convert::job::{Backend, Certificate, ClientAuth, Listener, Maybe, Mode, Route, Said, ServerTls};
+use crate::convert::certificates::absolute;
+use crate::convert::job::{Backend, Listener, Maybe, Said, ServerTls};
 use crate::convert::list::Line;
 use crate::convert::place;
+use crate::convert::plain::Plain;
 use crate::convert::tls::{Tls, Version};
 
 /// A server, while it is read.
 pub(super) struct Server {
     pub(super) listener: Listener,
-    tls: Tls,
-    ssl: bool,
+    pub(super) tls: Tls,
+    pub(super) ssl: bool,
     pub(super) preread: bool,
-    target: Maybe<String>,
-    certificates: Vec<Said<String>>,
-    keys: Vec<Said<String>>,
-    names: Vec<Said<String>>,
-    verify: Maybe<String>,
-    ca: Option<String>,
-    crl: Vec<String>,
+    pub(super) target: Maybe<String>,
+    pub(super) certificates: Vec<Said<String>>,
+    pub(super) keys: Vec<Said<String>>,
+    pub(super) names: Vec<Said<String>>,
+    pub(super) verify: Maybe<String>,
+    pub(super) ca: Vec<String>,
+    pub(super) crl: Vec<String>,
     /// Proxies before this one.
-    header: Option<Line>,
-    proxies: Vec<String>,
+    pub(super) header: Option<Line>,
+    pub(super) proxies: Vec<String>,
     pub(super) how: Backend,
-    server_tls: Option<ServerTls>,
-    verified: bool,
-    whole: bool,
+    pub(super) server_tls: Option<ServerTls>,
+    pub(super) verified: bool,
+    pub(super) whole: bool,
+    /// Where it refuses all handshakes, if it does.
+    pub(super) refuses: Option<Line>,
 }
 
 impl Reader<'_> {
@@ -46,7 +46,7 @@ impl Reader<'_> {
             keys: Vec::new(),
             names: Vec::new(),
             verify: None,
-            ca: None,
+            ca: Vec::new(),
             crl: Vec::new(),
             header: None,
             proxies: Vec::new(),
@@ -54,11 +54,15 @@ impl Reader<'_> {
             server_tls: None,
             verified: false,
             whole: true,
+            refuses: None,
         };
         // nginx's default.
         server.listener.idle_timeout = Some(Said::new("10m".into(), &none));
         for one in effective {
-            if !self.of_clients(one, &mut server) && !self.of_servers(one, &mut server) {
+            if !self.of_clients(one, &mut server)
+                && !self.of_servers(one, &mut server)
+                && !self.of_server_tls(one, &mut server)
+            {
                 self.other(one);
             }
         }
@@ -91,16 +95,15 @@ impl Reader<'_> {
             }
             "ssl_verify_client" => server.verify = Some(Said::new(first.to_owned(), line)),
             "ssl_client_certificate" | "ssl_trusted_certificate" => {
-                // With both, the first one is also sent to clients.
-                if name == "ssl_client_certificate" || server.ca.is_none() {
-                    server.ca = Some(path());
-                }
+                // nginx verifies with both, and sends the names in the first one to clients; tlsgate sends all of them.
+                server.ca.push(path());
             }
             "ssl_crl" => server.crl.push(path()),
-            "ssl_password_file" => self.job.passphrases = Some(Said::new(vec![format!("file:{}", path())], line)),
+            "ssl_password_file" => self.passphrases(one),
             "ssl_session_tickets" => server.listener.tickets = Some(Said::new(is_on, line)).filter(|_| !is_on),
             "ssl_session_timeout" => server.listener.ticket_lifetime = self.time(one),
-            "ssl_session_ticket_key" => server.listener.ticket_keys = Some(Said::new(path(), line)),
+            "ssl_session_ticket_key" => self.list.lost(line, one.shown(), TICKET_KEY),
+            "ssl_reject_handshake" => server.refuses = is_on.then(|| line.clone()),
             "ssl_alpn" => server.listener.alpn = Some(Said::new(one.arguments.clone(), line)),
             "ssl_handshake_timeout" | "preread_timeout" => server.listener.handshake_timeout = self.time(one),
             "ssl_preread" => server.preread = is_on,
@@ -116,8 +119,6 @@ impl Reader<'_> {
     fn of_servers(&mut self, one: &Directive, server: &mut Server) -> bool {
         let Directive { name, line, .. } = one;
         let (first, is_on) = (one.first(), one.first() == "on");
-        let path = || Some(absolute(first, self.folder).display().to_string());
-        let tls = &mut server.server_tls;
         match &**name {
             "proxy_pass" => server.target = Some(Said::new(first.to_owned(), line)),
             "proxy_protocol" => server.how.proxy_protocol = is_on.then(|| Said::new("v1", line)),
@@ -127,6 +128,31 @@ impl Reader<'_> {
                 server.how.connect_attempts =
                     first.parse().ok().filter(|tries| *tries > 0).map(|tries| Said::new(tries, line));
             }
+            "resolver" => self.resolver(one),
+            "return" => self.list.lost(line, one.shown(), "tlsgate answers nothing itself"),
+            "js_access" | "js_filter" | "js_preread" => {
+                self.list.security(line, one.shown(), "tlsgate runs no scripts");
+            }
+            "limit_conn" => {
+                self.list.security(
+                    line,
+                    one.shown(),
+                    "tlsgate counts the connections of each client: write max_connections_per_client",
+                );
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// TLS to the servers. Whether it is about that.
+    fn of_server_tls(&mut self, one: &Directive, server: &mut Server) -> bool {
+        let Directive { name, line, .. } = one;
+        let (first, is_on) = (one.first(), one.first() == "on");
+        let path = || Some(absolute(first, self.folder).display().to_string());
+        let tls = &mut server.server_tls;
+        let is_fixed = !one.arguments.iter().any(|argument| argument.contains('$'));
+        match &**name {
             "proxy_ssl" => {
                 if is_on {
                     tls.get_or_insert_default().line = line.clone();
@@ -135,21 +161,28 @@ impl Reader<'_> {
             "proxy_ssl_verify" => server.verified = is_on,
             "proxy_ssl_trusted_certificate" => tls.get_or_insert_default().ca = path(),
             "proxy_ssl_name" => tls.get_or_insert_default().server_name = Some(first.to_owned()),
+            "proxy_ssl_certificate" | "proxy_ssl_certificate_key" | "proxy_ssl_alpn" if !is_fixed => {
+                let why =
+                    "tlsgate puts no variables in: TLS to the servers of a backend is the same for all connections";
+                self.list.security(line, one.shown(), why);
+            }
             "proxy_ssl_certificate" => tls.get_or_insert_default().cert = path(),
             "proxy_ssl_certificate_key" => tls.get_or_insert_default().key = path(),
+            "proxy_ssl_alpn" => tls.get_or_insert_default().alpn.clone_from(&one.arguments),
+            "proxy_ssl_password_file" => self.passphrases(one),
+            "proxy_ssl_crl" => {
+                self.list.security(line, one.shown(), "tlsgate reads lists of revoked certificates for clients only")
+            }
+            "proxy_ssl_ciphers" | "proxy_ssl_protocols" | "proxy_ssl_conf_command" => self.list.note(
+                line,
+                one.shown(),
+                "TLS to servers has tlsgate's default policy; see policy in [backend.NAME.tls]",
+            ),
             "proxy_ssl_server_name" | "proxy_ssl_session_reuse" | "proxy_ssl_verify_depth" => {
                 self.list.note(
                     line,
                     one.shown(),
                     "tlsgate always sends the name that it verifies, and resumes sessions",
-                );
-            }
-            "resolver" => self.resolver(one),
-            "return" | "js_access" | "js_filter" | "js_preread" | "ssl_reject_handshake" | "limit_conn" => {
-                self.list.security(
-                    line,
-                    one.shown(),
-                    "tlsgate has nothing like it (limits for each client: max_connections_per_client)",
                 );
             }
             _ => return false,
@@ -166,6 +199,18 @@ impl Reader<'_> {
             return;
         }
         server.ssl |= has("ssl");
+        for option in options {
+            let name = option.split('=').next().unwrap_or_default();
+            if !["ssl", "proxy_protocol", "ipv6only"].contains(&name) {
+                let why = match name {
+                    "default_server" => {
+                        "in tlsgate, the first server of an address gets the clients that no name is for"
+                    }
+                    _ => "tlsgate does without it",
+                };
+                self.list.note(&one.line, option, why);
+            }
+        }
         if has("proxy_protocol") {
             server.header = Some(one.line.clone());
         }
@@ -181,172 +226,23 @@ impl Reader<'_> {
         }
     }
 
-    fn finish(&mut self, mut server: Server, directive: &Directive) {
-        let line = directive.line.clone();
-        if server.listener.listen.is_empty() {
-            if server.whole {
-                self.list.lost(&line, "server", "it listens nowhere");
-            }
-            return;
+    /// nginx tries every line of the file, tlsgate its first one.
+    fn passphrases(&mut self, one: &Directive) {
+        let file = format!("file:{}", absolute(one.first(), self.folder).display());
+        self.list.note(
+            &one.line,
+            one.shown(),
+            "tlsgate reads the first line of the file: write a file for each passphrase",
+        );
+        let all = &mut self.job.passphrases.get_or_insert_with(|| Said::new(Vec::new(), &one.line)).value;
+        if !all.contains(&file) {
+            all.push(file);
         }
-        let Some(target) = server.target.take() else {
-            self.list.lost(&line, "server", "it passes connections to nothing (proxy_pass)");
-            return;
-        };
-        if !server.ssl && !server.preread {
-            let why = "it accepts connections without TLS (neither \"ssl\" nor \"ssl_preread on\"), which is not what tlsgate is for";
-            self.list.lost(&line, "server", why);
-            return;
-        }
-        server.listener.mode = if server.ssl { Mode::Terminate } else { Mode::Passthrough };
-        if server.ssl {
-            self.certificates(&mut server);
-            if server.tls.line.number == 0 {
-                self.list.note(&line, "server", "without ssl_protocols, TLS 1.2 and 1.3 are allowed as in nginx 1.27; older ones also allow TLS 1.0 and 1.1, and before 1.23.4 not 1.3");
-            }
-            server.listener.tls = server.tls.policy(self.list);
-            server.listener.client_auth = self.client_auth(&server);
-        }
-        self.header(&mut server);
-        self.lead_to_servers(&mut server, &target);
-        self.target(&target, &mut server, 0);
-        self.placed(server);
-    }
-
-    /// The listener itself, or routes of an earlier one with the same address: nginx 1.25.5 has such servers.
-    fn placed(&mut self, server: Server) {
-        let Server { mut listener, names, .. } = server;
-        let mine: BTreeSet<String> = listener.listen.iter().map(|one| one.value.clone()).collect();
-        let taken =
-            self.job.listeners.iter_mut().find(|other| other.listen.iter().any(|one| mine.contains(&one.value)));
-        let Some(other) = taken else {
-            listener.name = self.job.free_name("stream");
-            self.job.listeners.push(listener);
-            return;
-        };
-        let names: Vec<String> =
-            names.into_iter().map(|name| name.value).filter(|name| place::is_server_name(name)).collect();
-        let known: BTreeSet<&String> = other.routes.iter().flat_map(|route| &route.server_names).collect();
-        let names: Vec<String> = names.into_iter().filter(|name| !known.contains(name)).collect();
-        if names.is_empty() {
-            self.list.lost(
-                &listener.line,
-                "server",
-                "another server listens on the same address, and this one has no name that it could be chosen by",
-            );
-            return;
-        }
-        if !listener.routes.is_empty() || !listener.allow.is_empty() || !listener.deny.is_empty() {
-            self.list.security(&listener.line, "server", "as a route of the first server with this address it has neither routes nor rules for addresses of its own");
-        }
-        other.routes.push(Route {
-            line: listener.line,
-            server_names: names,
-            mode: listener.mode,
-            backend: listener.backend,
-            certificates: listener.certificates,
-            tls: listener.tls,
-            client_auth: listener.client_auth,
-            ..Route::default()
-        });
-    }
-
-    fn certificates(&mut self, server: &mut Server) {
-        if server.certificates.len() != server.keys.len() {
-            self.list.lost(&server.listener.line, "ssl_certificate", "each certificate needs its ssl_certificate_key");
-        }
-        for (certificate, key) in server.certificates.iter().zip(&server.keys) {
-            let Said { value, line } = certificate;
-            if value.starts_with("data:") || value.contains("/data:") {
-                self.list.lost(line, "ssl_certificate data:…", "tlsgate reads certificates from files");
-                continue;
-            }
-            let path = match value.split_once('$') {
-                Some((folder, _)) => {
-                    let folder = Path::new(folder);
-                    let folder = if folder.as_os_str().to_string_lossy().ends_with('/') {
-                        Some(folder)
-                    } else {
-                        folder.parent()
-                    };
-                    let why = "a variable chooses the file: all files of the folder are served, each for the names that it has";
-                    self.list.note(line, value, why);
-                    Certificate {
-                        path: folder.unwrap_or(Path::new("/")).display().to_string(),
-                        ..Certificate::default()
-                    }
-                }
-                None => Certificate { path: value.clone(), key: Some(key.value.clone()), ..Certificate::default() },
-            };
-            server.listener.certificates.push(said(path, line));
-        }
-        if let [_, second, ..] = &mut *server.listener.certificates {
-            let why = "nginx chooses among the certificates of one server by the client's ciphers and schemes alone; tlsgate chooses by name first, and prefers ECDSA for clients that can use both";
-            self.list.note(&second.line, "ssl_certificate", why);
-            server.listener.certificates.iter_mut().for_each(|certificate| certificate.value.default = true);
-        }
-        if server.listener.certificates.is_empty() {
-            server.listener.mode = Mode::Reject;
-            self.list.lost(&server.listener.line, "server", "it has no certificate");
-        }
-    }
-
-    fn client_auth(&mut self, server: &Server) -> Option<ClientAuth> {
-        let Said { value, line } = server.verify.as_ref()?;
-        let required = match &**value {
-            "off" => return None,
-            "on" => true,
-            "optional" => false,
-            _ => {
-                self.list.security(
-                    line,
-                    format!("ssl_verify_client {value}"),
-                    "tlsgate accepts no certificate that it cannot verify; no client is asked for one",
-                );
-                return None;
-            }
-        };
-        let Some(ca) = server.ca.clone() else {
-            self.list.security(
-                line,
-                "ssl_verify_client",
-                "there is no ssl_client_certificate, so no client is asked for a certificate",
-            );
-            return None;
-        };
-        Some(ClientAuth { line: line.clone(), required, ca: vec![ca], crl: server.crl.clone(), names: Vec::new() })
-    }
-
-    fn header(&mut self, server: &mut Server) {
-        let Some(line) = server.header.clone() else { return };
-        let mut trusted = std::mem::take(&mut server.proxies);
-        if trusted.is_empty() {
-            self.list.security(&line, "proxy_protocol", "without set_real_ip_from, a header is read from everybody; tlsgate uses the address in it: list your proxies in trusted_proxies");
-            trusted = ["0.0.0.0/0", "::/0"].map(str::to_owned).to_vec();
-        }
-        server.listener.trusted_proxies = Some(Said::new(trusted, &line));
-    }
-
-    /// TLS to the servers.
-    fn lead_to_servers(&mut self, server: &mut Server, target: &Said<String>) {
-        let Some(mut tls) = server.server_tls.take().filter(|tls| tls.line.number > 0) else { return };
-        if !server.verified || tls.ca.is_none() {
-            let why = "the servers' certificates are not verified (proxy_ssl_verify, proxy_ssl_trusted_certificate), which tlsgate does not do; write [backend.NAME.tls] with ca or pins";
-            self.list.security(&tls.line, "proxy_ssl on", why);
-            server.how.unusable = true;
-        }
-        // nginx verifies the name in proxy_pass by default.
-        let host = target.value.rsplit_once(':').map_or(&*target.value, |(host, _)| host);
-        tls.server_name.get_or_insert_with(|| host.trim_start_matches('[').trim_end_matches(']').to_owned());
-        server.how.tls = Some(tls);
     }
 
     fn other(&mut self, one: &Directive) {
         match &*one.name {
-            name if UNNEEDED.contains(&name) => self.list.note(&one.line, one.shown(), "tlsgate does without it"),
-            "access_log" | "error_log" | "log_format" | "open_log_file_cache" => {
-                self.list.note(&one.line, one.shown(), "the logs of tlsgate are set in [log]");
-            }
+            name if PLAIN.lists(name, &one.shown(), &one.line, self.list) => {}
             "ssl_stapling" | "ssl_stapling_file" | "ssl_stapling_verify" | "ssl_stapling_responder"
                 if one.first() == "off" => {}
             name if name.starts_with("ssl_stapling") => {
@@ -373,26 +269,39 @@ impl Reader<'_> {
     }
 }
 
-const UNNEEDED: &[&str] = &[
-    "preread_buffer_size",
-    "proxy_buffer_size",
-    "proxy_half_close",
-    "proxy_requests",
-    "proxy_responses",
-    "proxy_socket_keepalive",
-    "proxy_next_upstream",
-    "proxy_next_upstream_timeout",
-    "resolver_timeout",
-    "ssl_buffer_size",
-    "ssl_dhparam",
-    "ssl_early_data",
-    "ssl_session_cache",
-    "ssl_verify_depth",
-    "tcp_nodelay",
-    "variables_hash_bucket_size",
-    "variables_hash_max_size",
-    "map_hash_bucket_size",
-    "map_hash_max_size",
-    "ssl_conf_command",
-    "status_zone",
-];
+/// nginx has 48 or 80 bytes in a file for each key, tlsgate the same in base64.
+const TICKET_KEY: &str = "tlsgate reads such keys from one text file (ticket_keys): for each of nginx's keys a line with what \"base64 --wrap=0 FILE\" prints; the last line but one seals, where nginx takes the first key";
+
+const PLAIN: Plain = Plain {
+    unneeded: &[
+        "js_import",
+        "js_path",
+        "preread_buffer_size",
+        "proxy_buffer_size",
+        "proxy_half_close",
+        "proxy_requests",
+        "proxy_responses",
+        "proxy_socket_keepalive",
+        "proxy_next_upstream",
+        "proxy_next_upstream_timeout",
+        "resolver_timeout",
+        "server_names_hash_bucket_size",
+        "server_names_hash_max_size",
+        "ssl_buffer_size",
+        "ssl_certificate_cache",
+        "ssl_dhparam",
+        "ssl_early_data",
+        "ssl_session_cache",
+        "ssl_verify_depth",
+        "tcp_nodelay",
+        "variables_hash_bucket_size",
+        "variables_hash_max_size",
+        "map_hash_bucket_size",
+        "map_hash_max_size",
+        "ssl_conf_command",
+        "proxy_ssl_certificate_cache",
+        "status_zone",
+    ],
+    log: &["access_log", "error_log", "log_format", "open_log_file_cache"],
+    process: &[],
+};

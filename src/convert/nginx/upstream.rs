@@ -32,7 +32,9 @@ impl Reader<'_> {
                         "tlsgate does not measure servers' answers; it takes the one with the fewest connections",
                     );
                 }
-                ("zone", _) => self.list.note(&entry.line, entry.shown(), "tlsgate does without it"),
+                ("zone" | "resolver_timeout", _) => {
+                    self.list.note(&entry.line, entry.shown(), "tlsgate does without it")
+                }
                 ("resolver", _) => self.resolver(entry),
                 _ => self.list.lost(&entry.line, entry.shown(), "tlsgate has nothing like it"),
             }

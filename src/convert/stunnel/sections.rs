@@ -31,60 +31,71 @@ impl Entry {
     }
 }
 
-/// Reads the text, and the files of the folders that it includes.
+/// Reads the text, and the files of the folders that it includes, where it does so.
 pub(super) fn read(text: &str, folder: &Path, disk: &dyn Disk, list: &mut List) -> (Vec<Entry>, Vec<Section>) {
-    let (mut globals, mut sections) = (Vec::new(), Vec::<Section>::new());
-    let mut texts = vec![(None::<Arc<str>>, text.to_owned())];
-    let mut at = 0;
-    while at < texts.len() {
-        let (file, text) = texts[at].clone();
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut reading = Reading { folder, disk, list, globals: Vec::new(), sections: Vec::new() };
+    reading.text(text, None);
+    (reading.globals, reading.sections)
+}
+
+struct Reading<'a> {
+    folder: &'a Path,
+    disk: &'a dyn Disk,
+    list: &'a mut List,
+    globals: Vec<Entry>,
+    sections: Vec<Section>,
+}
+
+impl Reading<'_> {
+    fn text(&mut self, text: &str, file: Option<&Arc<str>>) {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in text.lines().enumerate() {
-            let place = Line { file: file.clone(), number: number + 1 };
+            let place = Line { file: file.cloned(), number: number + 1 };
             let line = line.trim();
             if line.is_empty() || line.starts_with([';', '#']) {
                 continue;
             }
             if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-                sections.push(Section { name: name.trim().to_owned(), line: place, entries: Vec::new() });
+                self.sections.push(Section { name: name.trim().to_owned(), line: place, entries: Vec::new() });
                 continue;
             }
             let Some((key, value)) = line.split_once('=') else {
-                list.lost(&place, line, "expected OPTION = VALUE");
+                self.list.lost(&place, line, "expected OPTION = VALUE");
                 continue;
             };
             let (key, value) = (key.trim(), value.trim().to_owned());
+            // Included files include nothing here: they could include each other.
             if key.eq_ignore_ascii_case("include") && file.is_none() {
-                include(&folder.join(&value), &place, disk, &mut texts, list);
+                self.include(&value, &place);
                 continue;
             }
             let entry = Entry { key: key.to_ascii_lowercase(), written: key.to_owned(), value, line: place };
-            match sections.last_mut() {
+            match self.sections.last_mut() {
                 Some(section) => section.entries.push(entry),
-                None => globals.push(entry),
+                None => self.globals.push(entry),
             }
         }
-        at += 1;
     }
-    (globals, sections)
-}
 
-/// The files of a folder, which stunnel reads as if they were written there; services in them follow those of the file.
-fn include(folder: &Path, place: &Line, disk: &dyn Disk, texts: &mut Vec<(Option<Arc<str>>, String)>, list: &mut List) {
-    let files = match disk.folder(folder) {
-        Ok(files) => files,
-        Err(why) => {
-            return list.lost(place, format!("include = {}", folder.display()), format!("it cannot be read: {why}"));
+    /// The files of a folder by name, which stunnel reads as if they were written there.
+    fn include(&mut self, folder: &str, place: &Line) {
+        let folder = self.folder.join(folder);
+        let files = match self.disk.folder(&folder) {
+            Ok(files) => files,
+            Err(why) => {
+                let text = format!("include = {}", folder.display());
+                return self.list.lost(place, text, format!("it cannot be read: {why}"));
+            }
+        };
+        if files.len() > MOST_FILES {
+            self.list.lost(place, format!("include = {}", folder.display()), "there are too many files");
         }
-    };
-    for file in files {
-        let name = file.display().to_string();
-        if texts.len() > MOST_FILES {
-            return list.lost(place, name, "there are too many files");
-        }
-        match disk.text(&file) {
-            Ok(text) => texts.push((Some(name.into()), text)),
-            Err(why) => list.lost(place, name, format!("it cannot be read: {why}")),
+        for file in files.into_iter().take(MOST_FILES) {
+            let name = file.display().to_string();
+            match self.disk.text(&file) {
+                Ok(text) => self.text(&text, Some(&name.into())),
+                Err(why) => self.list.lost(place, name, format!("it cannot be read: {why}")),
+            }
         }
     }
 }

@@ -61,3 +61,24 @@ fn servers_that_nobody_verifies_get_nothing() {
     assert_eq!(output.status.code(), Some(1), "{}", tool::shown(&output));
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn keys_for_tickets_are_taken_over_where_tlsgate_reads_them_and_explained_elsewhere() {
+    let pki = Pki::new();
+    let (certificate, key) = pki.pair(&["a.test"], Key::P256, &Extra::default());
+    write_private(&pki.folder().join("a.pem"), &(certificate + &key));
+    let key = |_| String::from_utf8(tool::run("openssl", &["rand", "-base64", "48"], b"").stdout).unwrap();
+    write_private(&pki.folder().join("keys"), &[0; 3].map(key).concat());
+    fs::write(pki.folder().join("binary"), [0xff; 80]).unwrap();
+    let haproxy = "frontend f\n  bind 127.0.0.1:8443 ssl crt a.pem tls-ticket-keys keys\n  default_backend b\nbackend b\n  server s 127.0.0.1:80\n";
+    let nginx = "stream { server { listen 127.0.0.1:8443 ssl; ssl_certificate a.pem; ssl_certificate_key a.pem; ssl_session_ticket_key binary; proxy_pass 127.0.0.1:80; } }\n";
+    for (text, code, written) in [(haproxy, 0, true), (nginx, 3, false)] {
+        let file = pki.folder().join("theirs.conf");
+        fs::write(&file, text).unwrap();
+        let output = Command::new(PROGRAM).arg("convert").arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", tool::shown(&output));
+        let (config, list) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(config.contains("ticket_keys"), written, "{config}");
+        assert_eq!(list.contains("base64 --wrap=0"), !written, "{list}");
+    }
+}

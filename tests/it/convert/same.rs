@@ -1,18 +1,13 @@
-//! Ten configurations, run by their own program and by tlsgate: the same clients get the same from both.
+//! Configurations that are run by their own program and by tlsgate: the same clients get the same certificate, version and
+//! cipher from both.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 
-use super::peers::{Peer, free};
-use crate::support::backend::Backend;
-use crate::support::pki::{Extra, Key, Pki, write_private};
-use crate::support::proxy::{PROGRAM, Proxy};
+use super::scene::{Both, HAPROXY, HITCH, NGINX, STUNNEL, Scene};
 use crate::support::tool;
 
 /// What a client got: the serial of the certificate, the version and the cipher; empty texts where it was refused.
-type Got = [String; 3];
+pub(super) type Got = [String; 3];
 
 /// Options of `openssl s_client` for each client.
 const CLIENTS: &[&[&str]] = &[
@@ -29,66 +24,22 @@ const CLIENTS: &[&[&str]] = &[
     &["-servername", "b.test", "-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"],
 ];
 
-struct Scene {
-    pki: Pki,
-    backend: Backend,
-    address: SocketAddr,
+/// What clients get of the program, and of tlsgate with what is converted, is the same. Returns the list.
+fn compare(scene: &Scene, program: &str, text: &str) -> String {
+    compare_for(CLIENTS, scene, program, text)
 }
 
-impl Scene {
-    /// `a.test` with RSA and ECDSA, `b.test` and `*.wild.test` with ECDSA: pairs, and files with certificate and key.
-    fn new() -> Self {
-        let pki = Pki::new();
-        for (stem, name, key) in [
-            ("a", "a.test", Key::Rsa2048),
-            ("b", "b.test", Key::P256),
-            ("e", "a.test", Key::P256),
-            ("w", "*.wild.test", Key::P256),
-        ] {
-            let (certificate, key) = pki.write("pairs", stem, &[name], key, &Extra::default());
-            let both = [&certificate, &key].map(|file| fs::read_to_string(file).unwrap()).concat();
-            write_private(&pki.folder().join(format!("{stem}.pem")), &both);
-        }
-        Self { pki, backend: Backend::echo(), address: free() }
-    }
-
-    /// Writes the configuration, with the folder, the address and the backend's put in; runs the program, then tlsgate, and
-    /// compares what clients get. Returns the list.
-    fn compare(&self, program: &str, text: &str) -> String {
-        self.compare_for(CLIENTS, program, text)
-    }
-
-    /// The same for some of the clients.
-    fn compare_for(&self, clients: &[&[&str]], program: &str, text: &str) -> String {
-        let folder = self.pki.folder();
-        let text = text
-            .replace("FOLDER", &folder.display().to_string())
-            .replace("ADDRESS", &self.address.to_string())
-            .replace("PORT", &self.address.port().to_string())
-            .replace("SERVED", &self.backend.address.port().to_string())
-            .replace("BACKEND", &self.backend.address.to_string());
-        let file = folder.join(format!("{program}.conf"));
-        fs::write(&file, text).unwrap();
-        let theirs: Vec<Got> = {
-            let _peer = Peer::start(program, &file, self.address);
-            clients.iter().map(|options| got(self.address, options)).collect()
-        };
-        assert!(theirs.iter().any(|got| !got[0].is_empty()), "{program} serves nobody");
-        let output = Command::new(PROGRAM).arg("convert").arg(&file).output().unwrap();
-        let list = String::from_utf8(output.stderr.clone()).unwrap();
-        assert!(matches!(output.status.code(), Some(0 | 3)), "{}", tool::shown(&output));
-        let config = String::from_utf8(output.stdout).unwrap();
-        let proxy = Proxy::start(folder, &config.replace(&self.address.to_string(), "127.0.0.1:0"));
-        let listener = config.lines().find_map(|line| line.strip_prefix("name = \"")).unwrap().trim_end_matches('"');
-        let ours: Vec<Got> = clients.iter().map(|options| got(proxy.address(listener), options)).collect();
-        for ((options, theirs), ours) in clients.iter().zip(&theirs).zip(&ours) {
-            assert_eq!(theirs, ours, "{program}, {options:?}\n{config}\n{list}");
-        }
-        list
-    }
+/// The same for some of the clients.
+fn compare_for(clients: &[&[&str]], scene: &Scene, program: &str, text: &str) -> String {
+    let all =
+        |addresses: &[SocketAddr]| -> Vec<Got> { clients.iter().map(|options| got(addresses[0], options)).collect() };
+    let Both { got, list } = scene.both(program, text, all);
+    assert!(got.iter().any(|got| !got[0].is_empty()), "{program} serves nobody");
+    list
 }
 
-fn got(address: SocketAddr, options: &[&str]) -> Got {
+/// What a client with these options of `openssl s_client` gets.
+pub(super) fn got(address: SocketAddr, options: &[&str]) -> Got {
     let address = address.to_string();
     let all = [&["s_client", "-connect", &address], options].concat();
     let output = tool::run("openssl", &all, b"");
@@ -103,17 +54,12 @@ fn got(address: SocketAddr, options: &[&str]) -> Got {
     [String::from_utf8(serial.stdout).unwrap().trim().to_owned(), version.to_owned(), cipher.to_owned()]
 }
 
-const HAPROXY: &str = "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n";
-const NGINX: &str = "daemon off;\nuser root;\nworker_processes 1;\npid FOLDER/nginx.pid;\nload_module /usr/lib/nginx/modules/ngx_stream_module.so;\nevents { }\n";
-const STUNNEL: &str = "foreground = yes\npid =\nsyslog = no\n";
-const HITCH: &str = "daemon = off\nuser = \"nobody\"\nworkers = 1\nbackend = \"[127.0.0.1]:SERVED\"\n";
-
 #[test]
 fn haproxy_with_its_defaults() {
     let text = format!(
         "{HAPROXY}frontend main\n  bind ADDRESS ssl crt FOLDER/a.pem\n  default_backend b\nbackend b\n  server one BACKEND check\n"
     );
-    Scene::new().compare("haproxy", &text);
+    compare(&Scene::new(), "haproxy", &text);
 }
 
 #[test]
@@ -122,7 +68,7 @@ fn haproxy_with_several_certificates_and_a_policy() {
     let text = format!(
         "{global}{HAPROXY}listen main\n  bind ADDRESS ssl crt FOLDER/b.pem crt FOLDER/a.pem crt FOLDER/w.pem\n  server one BACKEND\n"
     );
-    Scene::new().compare("haproxy", &text);
+    compare(&Scene::new(), "haproxy", &text);
 }
 
 #[test]
@@ -130,7 +76,7 @@ fn haproxy_that_serves_known_names_only() {
     let text = format!(
         "{HAPROXY}frontend main\n  bind ADDRESS ssl crt FOLDER/a.pem crt FOLDER/b.pem strict-sni no-tlsv13 ciphers HIGH:!aNULL\n  default_backend b\nbackend b\n  server one BACKEND\n"
     );
-    Scene::new().compare("haproxy", &text);
+    compare(&Scene::new(), "haproxy", &text);
 }
 
 #[test]
@@ -142,7 +88,7 @@ fn nginx_with_two_kinds_of_keys() {
     let by_order = |options: &&&[&str]| options.iter().all(|option| !option.contains(":ECDHE-ECDSA"));
     let clients: Vec<&[&str]> = CLIENTS.iter().filter(by_order).copied().collect();
     assert_eq!(clients.len(), CLIENTS.len() - 1);
-    let list = Scene::new().compare_for(&clients, "nginx", &text);
+    let list = compare_for(&clients, &Scene::new(), "nginx", &text);
     assert!(list.contains("ssl_certificate"), "{list}");
 }
 
@@ -151,14 +97,14 @@ fn nginx_with_the_servers_order() {
     let text = format!(
         "{NGINX}stream {{\n  upstream b {{ least_conn; server BACKEND weight=2; }}\n  server {{ listen ADDRESS ssl; ssl_certificate FOLDER/a.pem; ssl_certificate_key FOLDER/a.pem; ssl_protocols TLSv1.2; ssl_ciphers ECDHE-RSA-AES256-GCM-SHA384:AES128-SHA; ssl_prefer_server_ciphers on; proxy_pass b; }}\n}}\n"
     );
-    let list = Scene::new().compare("nginx", &text);
+    let list = compare(&Scene::new(), "nginx", &text);
     assert!(list.contains("AES128-SHA"), "{list}");
 }
 
 #[test]
 fn stunnel_with_its_defaults() {
     let text = format!("{STUNNEL}[ldaps]\naccept = ADDRESS\nconnect = BACKEND\ncert = FOLDER/a.pem\n");
-    Scene::new().compare("stunnel", &text);
+    compare(&Scene::new(), "stunnel", &text);
 }
 
 #[test]
@@ -166,13 +112,13 @@ fn stunnel_with_services_by_name() {
     let text = format!(
         "{STUNNEL}sslVersionMin = TLSv1.2\n[main]\naccept = ADDRESS\nconnect = BACKEND\ncert = FOLDER/a.pem\n[second]\nsni = main:b.test\nconnect = BACKEND\ncert = FOLDER/pairs/b.crt\nkey = FOLDER/pairs/b.key\n"
     );
-    Scene::new().compare("stunnel", &text);
+    compare(&Scene::new(), "stunnel", &text);
 }
 
 #[test]
 fn hitch_with_its_defaults() {
     let text = format!("{HITCH}frontend = {{ host = \"127.0.0.1\" port = \"PORT\" }}\npem-file = \"FOLDER/a.pem\"\n");
-    Scene::new().compare("hitch", &text);
+    compare(&Scene::new(), "hitch", &text);
 }
 
 #[test]
@@ -180,7 +126,7 @@ fn hitch_whose_last_certificate_is_the_default() {
     let text = format!(
         "{HITCH}frontend = {{\n  host = \"127.0.0.1\"\n  port = \"PORT\"\n}}\npem-file = \"FOLDER/a.pem\"\npem-file = \"FOLDER/w.pem\"\npem-file = \"FOLDER/b.pem\"\ntls-protos = TLSv1.2 TLSv1.3\nprefer-server-ciphers = on\n"
     );
-    Scene::new().compare("hitch", &text);
+    compare(&Scene::new(), "hitch", &text);
 }
 
 #[test]
@@ -205,21 +151,12 @@ fn haproxy_that_passes_tls_through_by_name() {
 
 /// Two servers with certificates of their own, `FIRST` and `SECOND`.
 fn passes_through(program: &str, text: &str) {
-    let scene = Scene::new();
-    let folder = scene.pki.folder().to_owned();
-    let server = |stem: &str| served(&folder, stem, scene.backend.address);
-    let (first, second) = (server("a"), server("b"));
-    let text =
-        text.replace("FIRST", &first.address("own").to_string()).replace("SECOND", &second.address("own").to_string());
-    scene.compare(program, &text);
-}
-
-fn served(folder: &Path, stem: &str, backend: SocketAddr) -> Proxy {
-    let own = folder.join(format!("server-{stem}"));
-    fs::create_dir(&own).unwrap();
-    let certificate = folder.join(format!("{stem}.pem"));
-    let config = format!(
-        "[[listener]]\nname = \"own\"\nlisten = \"127.0.0.1:0\"\ncertificates = [{certificate:?}]\nbackend = \"b\"\n[backend.b]\nservers = [\"{backend}\"]\n"
-    );
-    Proxy::start(&own, &config)
+    let mut scene = Scene::new();
+    let servers = [("FIRST", "a"), ("SECOND", "b")].map(|(word, stem)| {
+        let server = scene.served(stem, scene.backend.address);
+        scene.put(word, server.address("own"));
+        server
+    });
+    compare(&scene, program, text);
+    drop(servers);
 }
