@@ -25,6 +25,7 @@ pub(super) const NOT_RUN: &[(&str, &str, &str)] = &[
     ("docs/ldaps.md", "samba-tool", "needs a domain; `samba` has one"),
     ("docs/operations.md", "install -m 755", "changes the system; `systemd` uses the same files"),
     ("docs/operations.md", "curl --unix-socket", "needs a running service; `admin` changes states of servers"),
+    ("docs/operations.md", "tlsgate connections close", "needs a running service; `connections::verbs` runs the same"),
     ("docs/passthrough-test.md", "tlsgate probe app", "needs names of other machines; the same is run further down"),
     ("docs/passthrough.md", "fingerprint()", "needs names of other machines; `routes::one_port` compares certificates"),
     ("docs/passthrough.md", "openssl s_client", "needs names of other machines; `routes::alpn` does the same"),

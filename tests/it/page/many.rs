@@ -38,7 +38,14 @@ fn ten_thousand_certificates_are_in_pages_of_a_small_size() {
         assert!(page.status == 200 && page.body.len() < 200_000, "{path}: {} bytes", page.body.len());
     }
     let mut browser = Browser::start();
-    browser.open(&format!("http://{address}/"));
+    // Shown with `--nocapture`: docs/page.md has the figures.
+    for _ in 0..5 {
+        browser.open(&format!("http://{address}/"));
+        browser.until("performance.getEntriesByName('first-contentful-paint').length == 1");
+        let paint = browser.value("performance.getEntriesByName('first-contentful-paint')[0].startTime");
+        let bytes = door.get("/").body.len();
+        println!("{COUNT} certificates: first paint after {paint} ms, {bytes} bytes");
+    }
     assert!(browser.text("#certificates .pager").contains("1–50 of 10,000"));
     assert!(browser.text("#wrong").contains("10 certificates will expire soon"));
     browser.click("#certificates .pager a:last-of-type");
