@@ -93,6 +93,11 @@ fn the_layer_of_an_image_is_reproducible_and_it_starts_as_its_user_and_is_health
     let image = Image::of(&package, folder.path(), "image.tar");
     assert_eq!(Image::of(&package, folder.path(), "again.tar").layers(), image.layers());
     assert_eq!(image.layers().as_array().unwrap().len(), 1);
+    // Its name is the one that Compose's file asks for.
+    let tag = image.json("manifest.json")[0]["RepoTags"][0].as_str().unwrap().to_owned();
+    let wanted = fs::read_to_string("config/compose/compose.yaml").unwrap();
+    let wanted = wanted.lines().find_map(|line| line.trim().strip_prefix("image: tlsgate:")).unwrap().to_owned();
+    assert_eq!(tag.rsplit('/').next().unwrap(), format!("tlsgate:{wanted}"));
 
     let (pki, backend) = (certified(), Backend::echo());
     for (path, mode) in [("", 0o755), ("certs", 0o755), ("certs/main.crt", 0o644), ("certs/main.key", 0o644)] {
