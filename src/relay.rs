@@ -6,6 +6,7 @@ use rustls::AlertDescription;
 use crate::live::call::Call;
 use crate::observe::metrics::Traffic;
 
+mod called;
 mod carrier;
 mod direction;
 mod intake;
@@ -36,13 +37,11 @@ pub enum By {
     Age,
 }
 
-/// How far a relay came that was asked to end.
+/// How a relay left its peers that was asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// Everything was delivered, and both sides have ended their data.
-    Complete,
-    /// The server had not ended its data in time.
-    Late,
+    /// When nothing was under way, or at its limit.
+    Politely,
     /// It was to end immediately.
     AtOnce,
 }

@@ -36,8 +36,8 @@ pub(super) enum Verb {
     Close {
         #[command(flatten)]
         filters: Filters,
-        /// "polite": the client's data ends for the server, and the server's answer is delivered in full; what has not
-        /// ended after shutdown_timeout is cut. "now": a reset.
+        /// "polite": each ends when nothing was under way for a second; what has not ended after shutdown_timeout is cut.
+        /// "now": a reset.
         #[arg(long, value_parser = ["polite", "now"], default_value = "polite")]
         mode: String,
         #[command(flatten)]

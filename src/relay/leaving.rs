@@ -1,9 +1,8 @@
 //! When a relay that is asked to end does so, and because of whom. Must not know: what moves, how a connection is closed.
 //!
-//! A relay that is asked politely ends the client's data for the server, at a moment when the client has sent nothing that
-//! still has to be delivered. The server then ends its own data as after any client that has finished, and all that it sends
-//! until then reaches the client, with the server's own end. So no answer that is under way is cut off, and no part of one
-//! is passed off as the whole. A server that goes on for longer than the limit is cut off, as at the end of the process.
+//! No end of data is made up: neither peer is told that the other one has finished before it has. A relay that is asked politely
+//! goes on until both have finished, or nothing is under way any more, for at most its limit. Then both peers are left in a way
+//! that no peer takes for an orderly end of the other's data.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::relay::{By, End, Left};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Leaving {
     by: Option<By>,
-    /// Before the relay is asked: when it is old enough to end. Then: when it is cut off.
+    /// Before the relay is asked: when it is old enough to end. Then: when it ends whatever is under way.
     at: Option<Instant>,
     /// Milliseconds: every idle connection has this.
     limit: u32,
@@ -42,33 +41,34 @@ impl Leaving {
         let is_first = self.by.is_none();
         if is_first {
             self.by = Some(by);
-            self.at = now.checked_add(Duration::from_millis(self.limit.into()));
+            // Thousands that are asked at once do not all end at once.
+            let limit = Duration::from_millis(self.limit.into()).mul_f64(1.0 - fastrand::f64() / SPREAD);
+            self.at = now.checked_add(limit);
         }
         is_first
     }
 
-    /// The time has come that [`Leaving::due`] has named, or another one. Returns the end if the relay is cut off.
+    /// The time has come that [`Leaving::due`] has named, or another one. Returns the end if the limit has passed.
     pub(super) fn ring(&mut self, now: Instant) -> Option<End> {
-        if self.at.is_none_or(|at| at > now) {
+        if self.at.is_none_or(|at| at > now) || self.ask(By::Age, now) {
             return None;
         }
-        if self.ask(By::Age, now) { None } else { self.by.map(|by| End::Asked { by, left: Left::Late }) }
+        self.politely()
+    }
+
+    /// How it ends if it ends now; `None` until it is asked.
+    pub(super) fn politely(&self) -> Option<End> {
+        self.by.map(|by| End::Asked { by, left: Left::Politely })
     }
 
     /// The relay is to end immediately.
     pub(super) fn at_once() -> End {
         End::Asked { by: By::Operator, left: Left::AtOnce }
     }
-
-    /// How the relay ended, which is because it was asked if it would otherwise go on.
-    pub(super) fn end(&self, end: End) -> End {
-        match (self.by, &end) {
-            (Some(by), End::Completed) => End::Asked { by, left: Left::Complete },
-            (Some(by), End::IdleTimeout | End::HalfClosedTimeout) => End::Asked { by, left: Left::Late },
-            _ => end,
-        }
-    }
 }
+
+/// The limit is shortened by a random part of itself, at most this one: a tenth.
+const SPREAD: f64 = 10.0;
 
 #[cfg(test)]
 mod tests {
@@ -81,21 +81,24 @@ mod tests {
         let (began, limit) = (Instant::now(), Duration::from_secs(30));
         let mut leaving = Leaving::new(Some(began + HOUR), limit);
         assert_eq!((leaving.ring(began), leaving.is_asked(), leaving.due()), (None, false, Some(began + HOUR)));
+        assert_eq!(leaving.politely(), None);
         assert_eq!((leaving.ring(began + HOUR), leaving.is_asked()), (None, true));
+        let due = leaving.due().unwrap();
+        assert!(
+            due > began + HOUR + limit * 9 / 10 - Duration::from_millis(1) && due <= began + HOUR + limit,
+            "{due:?}"
+        );
         assert!(!leaving.ask(By::Operator, began + HOUR * 2));
-        assert_eq!(leaving.due(), Some(began + HOUR + limit));
-        assert_eq!(leaving.end(End::Completed), End::Asked { by: By::Age, left: Left::Complete });
-        assert_eq!(leaving.end(End::BackendReset), End::BackendReset, "which would have happened in any case");
-        assert_eq!(leaving.ring(began + HOUR), None);
-        assert_eq!(leaving.ring(began + HOUR + limit), Some(End::Asked { by: By::Age, left: Left::Late }));
+        assert_eq!((leaving.due(), leaving.ring(began + HOUR)), (Some(due), None));
+        let end = End::Asked { by: By::Age, left: Left::Politely };
+        assert_eq!((leaving.ring(due), leaving.politely()), (Some(end.clone()), Some(end)));
     }
 
     #[test]
     fn without_an_age_only_a_request_ends_it() {
         let (began, mut leaving) = (Instant::now(), Leaving::new(None, HOUR));
         assert_eq!((leaving.due(), leaving.ring(began + HOUR * 1000)), (None, None));
-        assert_eq!(leaving.end(End::Completed), End::Completed);
         assert!(leaving.ask(By::Operator, began));
-        assert_eq!(leaving.end(End::IdleTimeout), End::Asked { by: By::Operator, left: Left::Late });
+        assert_eq!(leaving.ring(began + HOUR), Some(End::Asked { by: By::Operator, left: Left::Politely }));
     }
 }

@@ -12,16 +12,16 @@ use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, sleep_until};
 
 use crate::gate::Gate;
-use crate::live::call::Mode;
 use crate::net::stream::Stream;
 use crate::pressure::Pressure;
 use crate::pressure::stalled::{Asked, Waiting};
+use crate::relay::called::Called;
 use crate::relay::carrier::Carrier;
 use crate::relay::leaving::Leaving;
 use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::share::{Share, Went};
 use crate::relay::stall::Stall;
-use crate::relay::{By, End, Watched};
+use crate::relay::{End, Watched};
 
 /// Relays until both directions have ended, or something ends them earlier. `first` is what the client has sent
 /// already.
@@ -45,6 +45,7 @@ pub fn relay<'a>(
         client_broke: false,
         backend_broke: false,
         moved: 0,
+        came: Moved { up: true, down: false },
         clock: Clock::new(patience),
     };
     let (mut share, mut stall) = (Share::new(gate), Stall::new(pressure));
@@ -56,29 +57,30 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>
     let mut timer = pin!(sleep_until(relay.clock.due()));
     poll_fn(|cx| {
         loop {
-            if relay.is_to_end_at_once(cx) {
-                return Poll::Ready(Leaving::at_once());
+            match Called::of(relay.watched.call, &mut relay.clock, cx) {
+                Called::Now => return Poll::Ready(Leaving::at_once()),
+                Called::First => timer.as_mut().reset(relay.clock.due().max(Instant::now())),
+                Called::No => {}
             }
             let turn = ready!(share.poll(cx));
             let (went, moved) = relay.advance(cx);
             drop(turn);
             share.moved(std::mem::take(&mut relay.moved));
             if let Went::Over(end) = went {
-                return Poll::Ready(relay.clock.leaving().end(end));
+                return Poll::Ready(end);
             }
+            relay.clock.heard(std::mem::take(&mut relay.came));
             // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
             if relay.clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
                 // Not in the past, where it would seem to fire late.
                 timer.as_mut().reset(relay.clock.due().max(Instant::now()));
             }
             while timer.as_mut().poll(cx).is_ready() {
-                if let Some(end) = relay.clock.ring(timer.deadline(), relay.client, relay.backend) {
+                let holds = !relay.up.carrier.is_empty() || !relay.down.carrier.is_empty();
+                if let Some(end) = relay.clock.ring(timer.deadline(), relay.client, relay.backend, holds) {
                     return Poll::Ready(end);
                 }
-                timer.as_mut().reset(relay.clock.due());
-            }
-            if went == Went::Waits && relay.leave() {
-                continue;
+                timer.as_mut().reset(relay.clock.due().max(Instant::now()));
             }
             if went == Went::Waits && relay.must_leave(stall, cx) {
                 return Poll::Ready(End::MemoryStalled);
@@ -104,6 +106,8 @@ struct Relay<'a> {
     backend_broke: bool,
     /// How many bytes were read in this turn.
     moved: usize,
+    /// From where.
+    came: Moved,
     clock: Clock,
 }
 
@@ -219,28 +223,6 @@ impl Relay<'_> {
         (Went::Far, moved)
     }
 
-    /// Notes whether the relay is asked to end. Returns whether that is to be immediately.
-    fn is_to_end_at_once(&mut self, cx: &Context<'_>) -> bool {
-        match self.watched.call.listen(cx.waker()) {
-            None => {}
-            Some(Mode::Now) => return true,
-            Some(Mode::Polite) => drop(self.clock.leaving().ask(By::Operator, Instant::now())),
-        }
-        false
-    }
-
-    /// The relay waits. If it was asked to end, ends the client's data for the backend, unless something has to be delivered
-    /// before. Returns whether it did.
-    fn leave(&mut self) -> bool {
-        let may = self.clock.leaving().is_asked() && self.up.state == State::Open && self.up.carrier.is_empty();
-        // The kernel may have bytes that this task has not been woken for yet.
-        let leaves = may && !self.client.has_unread();
-        if leaves {
-            self.up.state = State::Ending;
-        }
-        leaves
-    }
-
     /// The relay waits: gives back memory if it is asked to. Returns whether it has to end.
     fn must_leave(&mut self, stall: &mut Stall<'_>, cx: &Context<'_>) -> bool {
         let asked = stall.note(self.waiting(), &self.clock, [self.client, self.backend], cx);
@@ -289,6 +271,7 @@ impl Relay<'_> {
         match self.up.step(self.client, self.client_broke, self.backend, last, cx) {
             Ok(Step::Took(count)) => {
                 self.moved += count;
+                self.came.up = true;
                 self.watched.traffic.receive(count);
                 Ok(Step::Moved)
             }
@@ -308,6 +291,7 @@ impl Relay<'_> {
         match self.down.step(self.backend, self.backend_broke, self.client, last, cx) {
             Ok(Step::Took(count)) => {
                 self.moved += count;
+                self.came.down = true;
                 self.watched.traffic.send(count);
                 Ok(Step::Moved)
             }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::net::stream::Stream;
-use crate::relay::End;
 use crate::relay::leaving::Leaving;
+use crate::relay::{By, End};
 
 /// The limits of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -50,13 +50,17 @@ pub(super) struct Clock {
     half: bool,
     /// Nothing has moved since the sockets were examined.
     looked: bool,
+    /// What was read last came from the backend, or nothing was read yet: no request waits for its answer, as far as this can be
+    /// seen from outside.
+    answered: bool,
     /// The kernel does not limit how long the client's socket, and the backend's, may wait for their peer.
     eased: [bool; 2],
 }
 
 impl Clock {
     pub(super) fn new(patience: Patience) -> Self {
-        Self { patience, moved: [Instant::now(); 2], half: false, looked: false, eased: [false; 2] }
+        let moved = [Instant::now(); 2];
+        Self { patience, moved, half: false, looked: false, answered: true, eased: [false; 2] }
     }
 
     /// Notes what has moved, and whether one direction has ended. Returns whether the timer must fire earlier than
@@ -72,19 +76,40 @@ impl Clock {
             }
             self.looked = false;
         }
-        (something && had_looked) || (half && !was_half)
+        (something && (had_looked || self.quiet_at().is_some())) || (half && !was_half)
+    }
+
+    /// Data has come from these sides since the last call; before [`Clock::note`].
+    pub(super) fn heard(&mut self, from: Moved) {
+        match from {
+            // Which of both was first is not known.
+            Moved { up: true, .. } => self.answered = false,
+            Moved { down: true, .. } => self.answered = true,
+            Moved { .. } => {}
+        }
+    }
+
+    /// The relay is asked to end. Returns whether the timer must be set again.
+    pub(super) fn ask(&mut self, by: By) -> bool {
+        self.patience.leaving.ask(by, Instant::now())
+    }
+
+    /// Whether the relay was asked to end.
+    pub(super) fn is_asked(&self) -> bool {
+        self.patience.leaving.is_asked()
+    }
+
+    /// When a relay that is asked to end has been quiet for long enough, if nothing moves until then. After one direction has
+    /// ended, the other one is what everybody waits for.
+    fn quiet_at(&self) -> Option<Instant> {
+        (self.is_asked() && self.answered && !self.half).then(|| self.last() + QUIET)
     }
 
     /// When to call [`Clock::ring`] next.
     pub(super) fn due(&self) -> Instant {
         let limit = self.limit().0;
         let silent = self.last() + if self.looked { limit } else { limit.min(STALL) };
-        self.patience.leaving.due().map_or(silent, |leaving| silent.min(leaving))
-    }
-
-    /// Whether the relay was asked to end, and by whom.
-    pub(super) fn leaving(&mut self) -> &mut Leaving {
-        &mut self.patience.leaving
+        [self.patience.leaving.due(), self.quiet_at()].into_iter().flatten().fold(silent, Instant::min)
     }
 
     /// When something last moved in the direction that is true in `which`; in both, the earlier time.
@@ -108,8 +133,10 @@ impl Clock {
     }
 
     /// The timer that was set to `planned` has fired: returns the end if a limit has passed. Otherwise examines the sockets.
-    pub(super) fn ring(&mut self, planned: Instant, client: &Stream, backend: &Stream) -> Option<End> {
-        if let Some(end) = self.patience.leaving.ring(Instant::now()) {
+    /// `holds`: something was read that is not delivered.
+    pub(super) fn ring(&mut self, planned: Instant, client: &Stream, backend: &Stream, holds: bool) -> Option<End> {
+        let now = Instant::now();
+        if let Some(end) = self.patience.leaving.ring(now) {
             return Some(end);
         }
         // The process or its machine was stopped, and nothing could move: that time does not count.
@@ -118,9 +145,16 @@ impl Clock {
             self.looked = false;
             return None;
         }
+        if self.quiet_at().is_some_and(|at| at <= now) {
+            if !holds && [client, backend].into_iter().all(|stream| !stream.has_unsent() && !stream.has_unread()) {
+                return self.patience.leaving.politely();
+            }
+            // A peer has not taken everything. When it has, what it sends next says more.
+            self.answered = false;
+        }
         let (silent, (limit, end)) = (self.last().elapsed(), self.limit());
         if silent >= limit {
-            return Some(self.patience.leaving.end(end));
+            return Some(end);
         }
         self.looked = silent >= STALL;
         for ((stream, moved), eased) in [client, backend].into_iter().zip(self.moved).zip(&mut self.eased) {
@@ -150,6 +184,10 @@ impl Clock {
 /// connection of a silent peer.
 const STALL: Duration = Duration::from_secs(60);
 
+/// How long nothing has moved, after something that went to the client, until a relay that is asked to end takes that for the
+/// end of an exchange.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// How much later than planned no timer fires while the process runs.
 const LATE: Duration = Duration::from_secs(1);
 
@@ -160,6 +198,7 @@ mod tests {
     use socket2::SockRef;
 
     use super::*;
+    use crate::relay::Left;
 
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
@@ -183,14 +222,14 @@ mod tests {
         });
         let patience = Patience::new(seconds(3600), seconds(10));
         let mut clock = silent(patience, 20);
-        assert_eq!(clock.ring(Instant::now(), &client, &backend), None);
+        assert_eq!(clock.ring(Instant::now(), &client, &backend, false), None);
         assert!(clock.note(Moved::default(), true), "it is due earlier");
         assert!(!clock.note(Moved::default(), true));
         assert_eq!(clock.due(), clock.last() + seconds(10));
-        assert_eq!(clock.ring(Instant::now(), &client, &backend), Some(End::HalfClosedTimeout));
+        assert_eq!(clock.ring(Instant::now(), &client, &backend, false), Some(End::HalfClosedTimeout));
         clock.note(MOVED, true);
         assert_eq!(
-            clock.ring(Instant::now(), &client, &backend),
+            clock.ring(Instant::now(), &client, &backend, false),
             None,
             "a byte that moves gives it all its time again"
         );
@@ -198,7 +237,7 @@ mod tests {
         let mut clock = silent(Patience::new(seconds(5), seconds(60)), 6);
         clock.note(Moved::default(), true);
         assert_eq!(
-            clock.ring(Instant::now(), &client, &backend),
+            clock.ring(Instant::now(), &client, &backend, false),
             Some(End::IdleTimeout),
             "the longer one extends nothing"
         );
@@ -211,7 +250,7 @@ mod tests {
         let stream = Stream::unix(pair.0).unwrap();
         let mut clock = silent(Patience::new(seconds(5), seconds(60)), 9);
         let planned = clock.due();
-        assert_eq!(clock.ring(planned, &stream, &stream), None, "it fires four seconds too late");
+        assert_eq!(clock.ring(planned, &stream, &stream, false), None, "it fires four seconds too late");
         assert!(clock.due() > Instant::now() + seconds(4), "the limit begins again");
     }
 
@@ -222,7 +261,7 @@ mod tests {
         let stream = Stream::unix(pair.0).unwrap();
         let mut clock = silent(Patience::new(seconds(3600), seconds(60)), 61);
         assert_eq!(clock.due(), clock.last() + STALL);
-        assert_eq!(clock.ring(Instant::now(), &stream, &stream), None);
+        assert_eq!(clock.ring(Instant::now(), &stream, &stream, false), None);
         assert_eq!(clock.due(), clock.last() + seconds(3600));
         assert!(clock.note(MOVED, false), "it is due earlier");
         assert_eq!(clock.due(), clock.last() + STALL);
@@ -247,8 +286,65 @@ mod tests {
             [(Moved { up: true, down: false }, (false, true)), (Moved { up: false, down: true }, (true, true))]
         {
             clock.note(moved, false);
-            assert_eq!(clock.ring(Instant::now(), &client, &backend), None);
+            assert_eq!(clock.ring(Instant::now(), &client, &backend, false), None);
             assert_eq!((limited(&client), limited(&backend)), expected, "{moved:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_is_asked_ends_when_an_exchange_is_over_and_not_in_the_middle() {
+        let (peers, _theirs) = connected().await;
+        let [client, backend] = &peers;
+        let patience = || Patience::new(seconds(3600), seconds(60)).leaving(None, seconds(30));
+        let (up, down) = (Moved { up: true, down: false }, Moved { up: false, down: true });
+        let politely = Some(End::Asked { by: By::Operator, left: Left::Politely });
+        let asked = |moved: &[Moved], half: bool, holds: bool| {
+            let mut clock = Clock::new(patience());
+            for moved in moved {
+                clock.heard(*moved);
+                clock.note(*moved, half);
+            }
+            clock.moved = [Instant::now().checked_sub(seconds(2)).unwrap(); 2];
+            assert!(clock.ask(By::Operator) && !clock.ask(By::Age));
+            let soon = clock.due() <= Instant::now();
+            (soon, clock.ring(Instant::now(), client, backend, holds), clock.due() > Instant::now() + seconds(26))
+        };
+        assert_eq!(asked(&[], false, false), (true, politely.clone(), false), "nothing has ever moved");
+        assert_eq!(asked(&[up, down], false, false), (true, politely, false), "the request has its answer");
+        assert_eq!(asked(&[down, up], false, false), (false, None, true), "a request waits for its answer");
+        assert_eq!(asked(&[MOVED], false, false), (false, None, true), "which of them was first is not known");
+        assert_eq!(asked(&[down], true, false), (false, None, true), "one direction has ended");
+        assert_eq!(
+            asked(&[down], false, true),
+            (true, None, true),
+            "something is not delivered, and then is waited for"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_byte_that_moves_is_the_beginning_of_another_wait() {
+        let (peers, _theirs) = connected().await;
+        let [client, backend] = &peers;
+        let mut clock = Clock::new(Patience::new(seconds(3600), seconds(60)).leaving(None, seconds(30)));
+        clock.ask(By::Age);
+        clock.heard(Moved { up: true, down: false });
+        assert!(!clock.note(MOVED, false), "it waits for the answer, whatever is written");
+        clock.heard(Moved { up: false, down: true });
+        assert!(clock.note(MOVED, false), "it is due earlier");
+        assert_eq!(clock.due(), clock.last() + QUIET);
+        assert_eq!(clock.ring(Instant::now(), client, backend, false), None);
+        clock.moved = [Instant::now().checked_sub(QUIET).unwrap(); 2];
+        let end = Some(End::Asked { by: By::Age, left: Left::Politely });
+        assert_eq!(clock.ring(Instant::now(), client, backend, false), end);
+    }
+
+    async fn connected() -> ([Stream; 2], Vec<std::net::TcpStream>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            ours.push(Stream::connect(&listener.local_addr().unwrap().into()).await.unwrap());
+            theirs.push(listener.accept().unwrap().0);
+        }
+        (ours.try_into().unwrap_or_else(|_| unreachable!("two of them")), theirs)
     }
 }

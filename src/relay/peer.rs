@@ -69,6 +69,11 @@ impl Peer<'_> {
         &mut self.wire.outlet
     }
 
+    /// Whether something is here that is not delivered: part of a record, or bytes for this peer or from it.
+    pub(super) fn holds(&mut self) -> bool {
+        self.intake().has_plain() || self.intake().has_unopened() || self.outlet().is_pending()
+    }
+
     /// The bytes of memory that its buffers hold, and how many of them they would not need for what waits in them.
     pub(super) fn held(&self) -> (usize, usize) {
         let (intake, outlet) = (self.wire.intake.held(), self.wire.outlet.held());

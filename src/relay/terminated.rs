@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::gate::Gate;
-use crate::live::call::Mode;
 use crate::pressure::Pressure;
 use crate::pressure::stalled::{Asked, Waiting};
+use crate::relay::called::Called;
 use crate::relay::direction::Direction;
 use crate::relay::intake::Came;
 use crate::relay::leaving::Leaving;
@@ -24,7 +24,7 @@ use crate::relay::peer::Peer;
 use crate::relay::share::{Share, Went};
 use crate::relay::stall::Stall;
 use crate::relay::way::{State, Way};
-use crate::relay::{By, End, Watched};
+use crate::relay::{End, Watched};
 use crate::tls::record::interface::RecordError;
 
 /// Relays until both ways have ended, or something ends them earlier.
@@ -44,6 +44,7 @@ pub fn relay<'a>(
         down: Way::default(),
         watched,
         moved: 0,
+        came: Moved::default(),
         clock: Clock::new(patience),
     };
     let (mut share, mut stall) = (Share::new(gate), Stall::new(pressure));
@@ -60,16 +61,19 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>
     let mut timer = pin!(sleep_until(first));
     poll_fn(|cx| {
         loop {
-            if relay.is_to_end_at_once(cx) {
-                return Poll::Ready(Leaving::at_once());
+            match Called::of(relay.watched.call, &mut relay.clock, cx) {
+                Called::Now => return Poll::Ready(Leaving::at_once()),
+                Called::First => timer.as_mut().reset(relay.clock.due().max(Instant::now())),
+                Called::No => {}
             }
             let turn = ready!(share.poll(cx));
             let (went, moved) = relay.advance(cx);
             drop(turn);
             share.moved(std::mem::take(&mut relay.moved));
             if let Went::Over(end) = went {
-                return Poll::Ready(relay.clock.leaving().end(end));
+                return Poll::Ready(end);
             }
+            relay.clock.heard(std::mem::take(&mut relay.came));
             // The timer is set again only when it fires: setting it for every byte would cost more than the byte.
             if relay.clock.note(moved, relay.up.is_over() || relay.down.is_over()) {
                 // Not in the past, where it would seem to fire late.
@@ -80,21 +84,13 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>
                 if relay.client.outlet().is_holding() {
                     relay.client.outlet().release();
                     released = true;
-                } else if let Some(end) = relay.clock.ring(timer.deadline(), relay.client.stream, relay.backend.stream)
-                {
+                } else if let Some(end) = relay.ring(timer.deadline()) {
                     return Poll::Ready(end);
                 }
-                timer.as_mut().reset(relay.clock.due());
+                timer.as_mut().reset(relay.clock.due().max(Instant::now()));
             }
-            if went == Went::Waits {
-                match relay.leave() {
-                    Ok(false) => {}
-                    Ok(true) => continue,
-                    Err(end) => return Poll::Ready(end),
-                }
-                if relay.must_leave(stall, cx) {
-                    return Poll::Ready(End::MemoryStalled);
-                }
+            if went == Went::Waits && relay.must_leave(stall, cx) {
+                return Poll::Ready(End::MemoryStalled);
             }
             let waits = if went == Went::Far { share.yields(cx) } else { !released };
             if waits {
@@ -115,6 +111,8 @@ struct Relay<'a> {
     watched: Watched<'a>,
     /// How many bytes were read in this turn.
     moved: usize,
+    /// From where.
+    came: Moved,
     clock: Clock,
 }
 
@@ -172,29 +170,10 @@ impl<'a> Relay<'a> {
             || (down == Step::Moved && (client.outlet().is_pending() || backend.intake().has_plain()))
     }
 
-    /// Notes whether the relay is asked to end. Returns whether that is to be immediately.
-    fn is_to_end_at_once(&mut self, cx: &Context<'_>) -> bool {
-        match self.watched.call.listen(cx.waker()) {
-            None => {}
-            Some(Mode::Now) => return true,
-            Some(Mode::Polite) => drop(self.clock.leaving().ask(By::Operator, Instant::now())),
-        }
-        false
-    }
-
-    /// The relay waits. If it was asked to end, ends the client's data for the backend, unless the client is in the middle
-    /// of a record or something has to be delivered before. Returns whether it did.
-    fn leave(&mut self) -> Result<bool, End> {
-        if !self.clock.leaving().is_asked() || !matches!(self.up.state, State::Open) {
-            return Ok(false);
-        }
-        let intake = self.client.intake();
-        let holds = intake.has_plain() || intake.has_unopened() || self.backend.outlet().is_pending();
-        // The kernel may have bytes that this task has not been woken for yet.
-        if holds || matches!(self.down.state, State::Failing(_)) || self.client.stream.has_unread() {
-            return Ok(false);
-        }
-        self.source_ends(Direction::Up).map(|()| true)
+    /// The timer has fired: returns the end if a limit has passed.
+    fn ring(&mut self, planned: Instant) -> Option<End> {
+        let holds = self.clock.is_asked() && (self.client.holds() || self.backend.holds());
+        self.clock.ring(planned, self.client.stream, self.backend.stream, holds)
     }
 
     /// The relay waits: gives back memory if it is asked to. Returns whether it has to end.
@@ -370,6 +349,8 @@ impl<'a> Relay<'a> {
 
     fn count(&mut self, direction: Direction, count: usize) {
         self.moved += count;
+        self.came.up |= count > 0 && direction == Direction::Up;
+        self.came.down |= count > 0 && direction == Direction::Down;
         match direction {
             _ if count == 0 => {}
             Direction::Up => self.watched.traffic.receive(count),

@@ -110,7 +110,7 @@ pub(in crate::admin) fn connections(
         let (name, text) = match mode {
             Mode::Polite => (
                 "Politely",
-                "answers under way are delivered in full; what has not ended after shutdown_timeout is cut",
+                "each when nothing was under way for a second; what has not ended after shutdown_timeout is cut",
             ),
             Mode::Now => ("Now", "with a reset"),
         };

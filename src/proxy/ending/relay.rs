@@ -25,9 +25,8 @@ impl Ending {
             // A client that reads has everything by now. One that does not read may have stopped the relay.
             End::IdleTimeout | End::HalfClosedTimeout => (Farewell::Finish, DELIVER),
             End::BackendDown => (Farewell::Close, Farewell::Reset),
-            // The client has not ended its data, and may still send: that must not reset what it has not read yet.
-            End::Asked { left: Left::Complete, .. } => (Farewell::Shut, Farewell::Close),
-            End::Asked { left: Left::Late, .. } => (Farewell::Finish, DELIVER),
+            // As at a time limit: neither side has ended its data, and neither is told that the other one has.
+            End::Asked { left: Left::Politely, .. } => (Farewell::Finish, DELIVER),
             End::Asked { left: Left::AtOnce, .. } => (Farewell::Reset, Farewell::Reset),
             // What waits for either peer is memory, also in the kernel: a reset frees it.
             End::MemoryStalled => (Farewell::Reset, Farewell::Reset),
@@ -40,9 +39,9 @@ impl Ending {
         let (client, backend) = match &end {
             End::Completed => (Farewell::Close, Farewell::Close),
             // The client has its answer and the end of it. What it still sends has no receiver.
-            End::BackendClosedEarly | End::Asked { left: Left::Complete, .. } => (Farewell::Shut, Farewell::Close),
+            End::BackendClosedEarly => (Farewell::Shut, Farewell::Close),
             End::Asked { left: Left::AtOnce, .. } => (Farewell::Reset, Farewell::Reset),
-            End::Asked { left: Left::Late, .. } => (Farewell::Reset, DELIVER),
+            End::Asked { left: Left::Politely, .. } => (DELIVER, DELIVER),
             End::BackendReset => (DELIVER, Farewell::Reset),
             End::ClientReset { .. } | End::IdleTimeout | End::HalfClosedTimeout => (Farewell::Reset, DELIVER),
             // A relay that does not read TLS returns none of these.

@@ -247,10 +247,15 @@ fn after_a_relay() -> Vec<Relayed> {
         (End::IdleTimeout, Outcome::IdleTimeout, "", [Finish, nothing()], cut()),
         (End::HalfClosedTimeout, Outcome::HalfClosedTimeout, "", [Finish, nothing()], cut()),
         (End::BackendDown, Outcome::BackendDown, "", [Close, Reset], [Reset, Reset]),
-        (asked(By::Operator, Left::Complete), Outcome::ClosedByOperator, "", [Shut, Close], [Shut, Close]),
+        (
+            asked(By::Operator, Left::Politely),
+            Outcome::ClosedByOperator,
+            "",
+            [Finish, nothing()],
+            [nothing(), nothing()],
+        ),
         (asked(By::Operator, Left::AtOnce), Outcome::ClosedByOperator, "", [Reset, Reset], [Reset, Reset]),
-        (asked(By::Age, Left::Complete), Outcome::MaxAge, "", [Shut, Close], [Shut, Close]),
-        (asked(By::Age, Left::Late), Outcome::MaxAge, "", [Finish, nothing()], cut()),
+        (asked(By::Age, Left::Politely), Outcome::MaxAge, "", [Finish, nothing()], [nothing(), nothing()]),
         (End::MemoryStalled, Outcome::MemoryStalled, "", [Reset, Reset], [Reset, Reset]),
     ]
 }
