@@ -30,7 +30,8 @@ use crate::relay::patience::Patience;
 use crate::route::index::Mode;
 use crate::route::ways::{Chosen, Route, Termination, Way};
 use crate::snapshot::Listener;
-use crate::starttls::{self, Protocol};
+use crate::starttls;
+use crate::starttls::protocol::Protocol;
 use crate::tls::handshake::{Terminated, challenge, first_turn};
 use crate::tls::wire::hello::reader::HelloReader;
 use crate::tls::wire::hello::{Hello, HelloError};
@@ -134,7 +135,8 @@ async fn stages<'l>(
             entry.routed(&route.name, route.way.mode(), &route.labels);
             match &route.way {
                 Way::Terminate(termination) => {
-                    return terminate(client, termination, hello, pace, entry).await;
+                    let greeted = listener.handling.starttls.filter(|protocol| protocol.has_greeting());
+                    return terminate((client, greeted), termination, hello, pace, entry).await;
                 }
                 Way::Passthrough(pool) => (hello.raw, &**pool),
                 Way::Reject => return Err(Ending::rejected(route, &listener.ways)),
@@ -208,7 +210,7 @@ fn not_tls<'l>(listener: &'l Listener, failure: &NoHello) -> Option<(&'l Route, 
 }
 
 async fn terminate<'l>(
-    client: &mut Stream,
+    (client, greeted): (&mut Stream, Option<Protocol>),
     termination: &'l Termination,
     mut hello: Hello,
     pace: Pace<'_>,
@@ -237,7 +239,7 @@ async fn terminate<'l>(
     let pool = &*termination.backend;
     let preface = first_bytes(pool, client, entry, Some(&terminated));
     let alpn = terminated.finished.negotiated.alpn.as_deref();
-    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn, gate: pace.gate };
+    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn, greeted, gate: pace.gate };
     let connected = Box::pin(reach(pool, about, entry)).await?;
     let Terminated { finished: session, tickets, .. } = terminated;
     Ok(Ready::Terminated(Terminating { session, tickets, connected, pool }))
@@ -281,7 +283,7 @@ async fn pass_through<'l>(
     entry: &mut Entry,
 ) -> Result<Ready<'l>, Ending> {
     let preface = first_bytes(pool, client, entry, None);
-    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn: None, gate };
+    let about = Client { address: entry.record.client.ip(), preface: &preface, alpn: None, greeted: None, gate };
     let connected = reach(pool, about, entry).await?;
     Ok(Ready::PassedThrough(PassingThrough { first, connected, pool }))
 }
