@@ -89,7 +89,7 @@
 //! | 3 | `acme::settings` | which authorities are used, and which certificates are to be kept | tls::certificate::name, tls::crypto, net, words |
 //! | 3 | `acme::clock` | the time of day, which tests replace | – |
 //! | 3 | `backend::upkeep` | looks up names and checks the health of servers; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |
-//! | 3 | `backend::connect` | connects to a server of a pool, and to another one if that fails | backend::pool, backend::server, backend::failure, starttls, tls::handshake::connect, tls::record, tls::stream, net, gate |
+//! | 3 | `backend::connect` | connects to a server of a pool, and to another one if that fails | backend::pool, backend::server, backend::failure, starttls, tls::record, tls::stream, net, gate |
 //! | 3 | `backend::pool` | the servers of one backend, shared by all of its connections | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, starttls, tls::handshake::connect, net, words, labels |
 //! | 3 | `backend::server` | one server: its connections and its condition | backend::verdict, backend::health, backend::condition, net |
 //! | 3 | `backend::verdict` | consecutive results of health checks → whether a server is up; pure | backend::health, backend::condition, tls::certificate::expiry, tls::trust::servers |
