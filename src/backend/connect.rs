@@ -158,7 +158,7 @@ async fn greeted(stream: &mut Stream, session: Finished, protocol: Protocol) -> 
     let mut inside = TlsStream::new(stream, session);
     ask(Asking::for_greeting(protocol), &mut inside).await?;
     inside.flush().await.map_err(|error| error.to_string())?;
-    Ok(inside.into_session(negotiated))
+    inside.into_session(negotiated).map_err(|error| error.to_string())
 }
 
 fn ungreeted(reason: String) -> (FailureKind, String) {

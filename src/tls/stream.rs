@@ -60,11 +60,15 @@ impl<S> TlsStream<S> {
     }
 
     /// Takes the stream apart, for a caller that continues with the records. The stream must be flushed, and `negotiated`
-    /// is what belonged to its session.
-    pub fn into_session(mut self, negotiated: Negotiated) -> Finished {
+    /// is what belonged to its session. Fails if the peer was cut off or has broken the protocol.
+    pub fn into_session(mut self, negotiated: Negotiated) -> io::Result<Finished> {
+        let closed = match &self.end {
+            None => false,
+            Some(End::Closed) => true,
+            Some(end) => return Err(end.into()),
+        };
         let plain = self.plain.split_off(self.read);
-        let closed = self.end == Some(End::Closed);
-        Finished { records: self.records, negotiated, plain, wire: self.wire, closed }
+        Ok(Finished { records: self.records, negotiated, plain, wire: self.wire, closed })
     }
 
     /// Opens every complete record.
