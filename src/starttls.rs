@@ -2,9 +2,9 @@
 //! STARTTLS of SMTP, IMAP and POP3. Must not know: TLS, backends, listeners.
 //!
 //! Nothing that was sent in the clear is used after this exchange: a request for TLS is granted only if no byte follows
-//! it before the answer. If one does, the connection ends, and the bytes are discarded (as in CVE-2011-0411,
-//! CVE-2021-23214 and CVE-2021-38371, an attacker could otherwise add commands in the clear that are later processed as
-//! if they were encrypted).
+//! it before the answer. If one does, the connection ends, and the bytes are discarded (as in CVE-2011-0411 and
+//! CVE-2021-23214, an attacker could otherwise add commands in the clear that are later processed as if they were
+//! encrypted).
 //!
 //! A new protocol needs a file beside these, and an arm in each `match` below and in `asking`, the client's side.
 

@@ -1,7 +1,8 @@
 //! The exchange in the clear with a server that is asked for TLS, or that only greets. Must not know: TLS, which server
 //! it is, how long to wait.
 //!
-//! Nothing that a server sends behind an answer, before it is asked again, is used: it is an error.
+//! Nothing that a server sends behind an answer, before it is asked again, is used: it is an error (as in
+//! CVE-2021-38371, an attacker could otherwise add answers that are taken for encrypted ones).
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
