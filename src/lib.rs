@@ -56,11 +56,11 @@
 //! | 6 | `proxy::workers` | which worker serves a connection | gate |
 //! | 6 | `proxy::heartbeat` | whether tasks make progress: all are asked, each answers | – |
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
-//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, tls, background, files, warning, limit, net, passphrase, labels |
+//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, starttls, tls, background, files, warning, limit, net, passphrase, labels |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire, labels |
 //! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, rights, tls::certificate::source, observe::access, state, net, words |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
-//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, tls, observe, limit, acme::settings, labels |
+//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels |
 //! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels |
 //! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, passphrase, pressure |
 //! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure |
@@ -90,11 +90,11 @@
 //! | 3 | `acme::settings` | which authorities are used, and which certificates are to be kept | tls::certificate::name, tls::crypto, net, words |
 //! | 3 | `acme::clock` | the time of day, which tests replace | – |
 //! | 3 | `backend::upkeep` | looks up names and checks the health of servers; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |
-//! | 3 | `backend::connect` | connects to a server of a pool, and to another one if that fails | backend::pool, backend::server, backend::failure, tls::handshake::connect, tls::record, net, gate |
-//! | 3 | `backend::pool` | the servers of one backend, shared by all of its connections | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, tls::handshake::connect, net, words, labels |
+//! | 3 | `backend::connect` | connects to a server of a pool, and to another one if that fails | backend::pool, backend::server, backend::failure, starttls, tls::record, tls::stream, net, gate |
+//! | 3 | `backend::pool` | the servers of one backend, shared by all of its connections | backend::server, backend::health, backend::lookup, backend::discover, backend::condition, backend::balance, starttls, tls::handshake::connect, net, words, labels |
 //! | 3 | `backend::server` | one server: its connections and its condition | backend::verdict, backend::health, backend::condition, net |
 //! | 3 | `backend::verdict` | consecutive results of health checks → whether a server is up; pure | backend::health, backend::condition, tls::certificate::expiry, tls::trust::servers |
-//! | 3 | `backend::health` | one health check: TCP, TLS, HTTP, LDAP | backend::failure, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::wire, ldap, net, gate |
+//! | 3 | `backend::health` | one health check: TCP, TLS, HTTP, LDAP | backend::failure, starttls, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::wire, ldap, net, gate |
 //! | 3 | `backend::failure` | the reasons why no connection could be made | tls::handshake::connect |
 //! | 3 | `backend::lookup` | the last good answer of a source of servers, kept over reloads | backend::discover |
 //! | 3 | `backend::discover` | DNS names → servers, and how long the answer is valid | files |
@@ -102,7 +102,7 @@
 //! | 3 | `backend::balance` | which of several servers gets the next connection | words |
 //! | 3 | `route::index` | server name and application protocols → the route that takes the connection; pure | tls::handshake::challenge, tls::certificate::name, words |
 //! | 3 | `live` | the open connections: what is known of each, which of them are meant, asking these to end | live::call, observe::access, observe::metrics, tls::certificate::certified, net |
-//! | 3 | `starttls` | the exchange in the clear before TLS begins | ldap, net, words |
+//! | 3 | `starttls` | the exchange in the clear before TLS begins, on the server's side and on the client's | ldap, net, words |
 //! | 2 | `tls::handshake::challenge` | pending challenges of certificate authorities (tls-alpn-01), and the answer to them | tls::handshake, tls::record, tls::policy, tls::wire, gate |
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::token, tls::wire, tls::crypto, gate |
 //! | 2 | `tls::handshake` | the server's side of a handshake: agrees on terms, chooses the certificate, terminates TLS | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::token, tls::wire, gate |

@@ -1,60 +1,30 @@
-//! The exchange in the clear before TLS begins: LDAP's StartTLS and PostgreSQL's SSLRequest, on the server's side and
-//! on the client's. Must not know: TLS, backends, listeners.
+//! The exchange in the clear before TLS begins, on the server's side: LDAP's StartTLS, PostgreSQL's SSLRequest, and
+//! STARTTLS of SMTP, IMAP and POP3. Must not know: TLS, backends, listeners.
 //!
 //! Nothing that was sent in the clear is used after this exchange: a request for TLS is granted only if no byte follows
 //! it before the answer. If one does, the connection ends, and the bytes are discarded (as in CVE-2011-0411 and
 //! CVE-2021-23214, an attacker could otherwise add commands in the clear that are later processed as if they were
 //! encrypted).
 //!
-//! A new protocol needs a file beside these, and an arm in each `match` below.
+//! A new protocol needs a file beside these, and an arm in each `match` below and in `asking`, the client's side.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::net::stream::Stream;
+use crate::starttls::protocol::Protocol;
 use crate::starttls::step::{End, Refusal, Step};
-use crate::words::words;
 
+pub mod asking;
+mod imap;
 pub mod ldap;
+mod line;
+mod mail;
+mod pop3;
 pub mod postgres;
+pub mod protocol;
+mod reply;
+mod smtp;
 pub mod step;
-
-/// The protocol in which a client asks for TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// The extended request of RFC 4511 section 4.14.
-    Ldap,
-    /// SSLRequest; a client may also begin with TLS directly.
-    Postgres,
-}
-
-words! { Protocol { Ldap => "ldap", Postgres => "postgres" } }
-
-impl Protocol {
-    /// The request by which a client asks for TLS, for the help of a command.
-    pub const fn request_name(self) -> &'static str {
-        match self {
-            Self::Ldap => "The extended request of RFC 4511 section 4.14",
-            Self::Postgres => "The SSLRequest of PostgreSQL's protocol",
-        }
-    }
-
-    /// What a client sends to ask for TLS.
-    pub fn request(self) -> Vec<u8> {
-        match self {
-            Self::Ldap => ldap::request(),
-            Self::Postgres => postgres::request(),
-        }
-    }
-
-    /// Whether a server's answer to [`request`](Self::request) grants TLS: `false` until the answer is complete. An
-    /// error is the reason why TLS does not begin. It is also an error if bytes follow the answer.
-    pub fn is_granted(self, answer: &[u8]) -> Result<bool, String> {
-        match self {
-            Self::Ldap => ldap::is_granted(answer),
-            Self::Postgres => postgres::is_granted(answer),
-        }
-    }
-}
 
 /// The exchange with one client, on the server's side. No I/O: the owner of the socket appends to [`Opening::raw`] and
 /// calls [`Opening::step`].
@@ -62,6 +32,8 @@ impl Protocol {
 pub enum Opening {
     Ldap(ldap::Opening),
     Postgres(postgres::Opening),
+    /// SMTP, IMAP or POP3.
+    Mail(mail::Opening),
 }
 
 impl Opening {
@@ -70,6 +42,9 @@ impl Opening {
         match protocol {
             Protocol::Ldap => Self::Ldap(ldap::Opening::default()),
             Protocol::Postgres => Self::Postgres(postgres::Opening::default()),
+            Protocol::Smtp => Self::Mail(mail::Opening::new(&smtp::DIALECT)),
+            Protocol::Imap => Self::Mail(mail::Opening::new(&imap::DIALECT)),
+            Protocol::Pop3 => Self::Mail(mail::Opening::new(&pop3::DIALECT)),
         }
     }
 
@@ -78,6 +53,7 @@ impl Opening {
         match self {
             Self::Ldap(opening) => &mut opening.raw,
             Self::Postgres(opening) => &mut opening.raw,
+            Self::Mail(opening) => &mut opening.raw,
         }
     }
 
@@ -86,6 +62,7 @@ impl Opening {
         match self {
             Self::Ldap(opening) => opening.step(),
             Self::Postgres(opening) => opening.step(),
+            Self::Mail(opening) => opening.step(),
         }
     }
 
@@ -94,6 +71,7 @@ impl Opening {
         match self {
             Self::Ldap(opening) => opening.pipelined(),
             Self::Postgres(_) => postgres::pipelined(),
+            Self::Mail(opening) => opening.pipelined(),
         }
     }
 
@@ -102,6 +80,7 @@ impl Opening {
         match self {
             Self::Ldap(opening) => opening.closed(),
             Self::Postgres(_) => Refusal::Closed,
+            Self::Mail(opening) => opening.closed(),
         }
     }
 }

@@ -9,14 +9,16 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{self, timeout_at};
 
 use crate::backend::failure::{FailureKind, reason, tls_reason};
-use crate::backend::pool::{NoServer, Pool};
+use crate::backend::pool::{NoServer, Pool, Tls};
 use crate::backend::server::Lease;
 use crate::gate::{Gate, Pace};
 use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
-use crate::tls::handshake::connect::Connector;
+use crate::starttls::asking::{Asking, ask};
+use crate::starttls::protocol::Protocol;
 use crate::tls::record::handshaking::Finished;
+use crate::tls::stream::TlsStream;
 
 /// A connection to one server.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub struct Client<'a> {
     pub preface: &'a [u8],
     /// The application protocol that was negotiated with the client.
     pub alpn: Option<&'a [u8]>,
+    /// The protocol in which the client was greeted already, before TLS began; otherwise a greeting is for the client.
+    pub greeted: Option<Protocol>,
     /// The gate of the thread on which this runs.
     pub gate: &'a Gate,
 }
@@ -67,7 +71,7 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
         tried.push(index);
         let address = lease.server().address.clone();
         let deadline = time::Instant::now() + settings.connect_timeout;
-        let attempt = timeout_at(deadline, reach(&address, client, pool.tls.as_deref(), deadline)).await;
+        let attempt = timeout_at(deadline, reach(&address, client, pool.tls.as_ref(), deadline)).await;
         let failure = match attempt {
             Ok(Ok((stream, session))) => {
                 lease.connected();
@@ -96,7 +100,7 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
 async fn reach(
     address: &Address,
     client: Client<'_>,
-    tls: Option<&Connector>,
+    tls: Option<&Tls>,
     deadline: time::Instant,
 ) -> Result<(Unfinished, Option<Finished>), (FailureKind, String)> {
     let open = async {
@@ -107,14 +111,58 @@ async fn reach(
         io::Result::Ok(stream)
     };
     let mut stream = open.await.map_err(|error| reason(&error))?;
-    let session = match tls {
-        Some(tls) => {
-            let pace = Pace { gate: client.gate, deadline };
-            Some(tls.connect(&mut stream, address.ip(), client.alpn, pace).await.map_err(|error| tls_reason(&error))?)
+    let session = match (tls, client.greeted) {
+        (Some(tls), _) => Some(secure(&mut stream, address, client, tls, deadline).await?),
+        (None, Some(protocol)) => {
+            Box::pin(ask(Asking::for_greeting(protocol), &mut stream)).await.map_err(ungreeted)?;
+            None
         }
-        None => None,
+        (None, None) => None,
     };
     Ok((Unfinished::new(stream), session))
+}
+
+/// TLS with the server, up to where it expects the client's first byte: after its greeting, if the client has had one.
+async fn secure(
+    stream: &mut Stream,
+    address: &Address,
+    client: Client<'_>,
+    tls: &Tls,
+    deadline: time::Instant,
+) -> Result<Finished, (FailureKind, String)> {
+    let greeting = match tls.starttls {
+        Some(protocol) => {
+            let asked = Box::pin(ask(Asking::for_tls(protocol), stream)).await;
+            asked.map_err(|reason| (FailureKind::Starttls, format!("no StartTLS: {reason}")))?
+        }
+        None => Vec::new(),
+    };
+    let pace = Pace { gate: client.gate, deadline };
+    let connected = tls.connector.connect(stream, address.ip(), client.alpn, pace).await;
+    let mut session = connected.map_err(|error| tls_reason(&error))?;
+    match (client.greeted, tls.starttls) {
+        (Some(protocol), None) => Box::pin(greeted(stream, session, protocol)).await.map_err(ungreeted),
+        // The server does not greet a second time (RFC 3207 section 4.2).
+        (Some(_), Some(_)) => Ok(session),
+        // The client waits for the greeting that was sent before TLS: it comes before all else that the server sends.
+        (None, _) => {
+            session.plain.splice(0..0, greeting);
+            Ok(session)
+        }
+    }
+}
+
+/// Receives a server's greeting over TLS.
+async fn greeted(stream: &mut Stream, session: Finished, protocol: Protocol) -> Result<Finished, String> {
+    let negotiated = session.negotiated.clone();
+    let mut inside = TlsStream::new(stream, session);
+    ask(Asking::for_greeting(protocol), &mut inside).await?;
+    inside.flush().await.map_err(|error| error.to_string())?;
+    inside.into_session(negotiated).map_err(|error| error.to_string())
+}
+
+fn ungreeted(reason: String) -> (FailureKind, String) {
+    (FailureKind::Greeting, format!("no greeting: {reason}"))
 }
 
 /// Clients without an address share this one, and with `source_ip` the same server.

@@ -16,6 +16,10 @@ pub enum FailureKind {
     /// This machine has no port, descriptor or memory left. It is not the server's fault.
     Local,
     Other,
+    /// The server did not greet, or did not welcome the client.
+    Greeting,
+    /// The server did not grant TLS when it was asked for it.
+    Starttls,
     /// The server's certificate is not from a trusted CA, or is not accepted for another reason.
     TlsUntrusted,
     /// The server's certificate has another name.
@@ -43,6 +47,8 @@ impl FailureKind {
             Self::Unreachable => "unreachable",
             Self::Local => "local",
             Self::Other => "other",
+            Self::Greeting => "greeting",
+            Self::Starttls => "starttls",
             Self::TlsUntrusted => "tls_untrusted",
             Self::TlsName => "tls_name",
             Self::TlsExpired => "tls_expired",

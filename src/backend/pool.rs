@@ -17,6 +17,7 @@ use crate::backend::server::{Lease, Server};
 use crate::labels::Labels;
 use crate::net::address::Address;
 use crate::net::proxy_protocol::write::Version;
+use crate::starttls::protocol::Protocol;
 use crate::tls::handshake::connect::Connector;
 use crate::words::words;
 
@@ -99,10 +100,18 @@ pub struct Pool {
     /// The sources among its entries.
     pub lookups: Vec<Arc<Lookup>>,
     /// How to connect to its servers over TLS; `None` for plain bytes.
-    pub tls: Option<Arc<Connector>>,
+    pub tls: Option<Tls>,
     members: ArcSwap<Members>,
     /// Held while new members are made, so that no server is made twice.
     renewing: Mutex<()>,
+}
+
+/// How a backend's servers are reached over TLS.
+#[derive(Debug)]
+pub struct Tls {
+    pub connector: Arc<Connector>,
+    /// The protocol in which the servers are asked for TLS; `None` where TLS begins at once.
+    pub starttls: Option<Protocol>,
 }
 
 /// The servers of a pool at one time.
@@ -163,7 +172,7 @@ impl Pool {
     }
 
     /// The same pool, with connections over TLS.
-    pub fn over(self, tls: Option<Arc<Connector>>) -> Self {
+    pub fn over(self, tls: Option<Tls>) -> Self {
         Self { tls, ..self }
     }
 

@@ -157,6 +157,15 @@ fn every_fault_has_its_own_words() {
             "servers[1]: unix:/etc/tlsgate/x.sock is listed twice",
         ),
         (&tls(""), "backend \"directory\": tls: no trusted certificate or key is given (expected ca, pins or both)"),
+        (
+            &tls("ca = \"a\"\nserver_name = \"a.test\"\nstarttls = \"imap\""),
+            "tls: starttls: found \"imap\", expected \"ldap\", \"postgres\" or \"smtp\"",
+        ),
+        (
+            &tls("ca = \"a\"\nserver_name = \"a.test\"\nstarttls = \"smtp\"")
+                .replace("certs\"]", "certs\"]\nstarttls = \"ldap\""),
+            "listener \"ldaps\": starttls: found \"ldap\", but tls.starttls of backend \"directory\" is \"smtp\"",
+        ),
         (&tls("ca = \"a\""), "backend \"directory\": tls: \"server_name\" is missing (expected the name"),
         (&tls("server_name = \"a b\""), "tls: server_name: found \"a b\", expected a DNS name or an IP address"),
         (&tls("pins = \"sha256/AAAA\""), "tls: pins: found \"sha256/AAAA\", expected the SHA-256 of"),

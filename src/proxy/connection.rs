@@ -29,7 +29,8 @@ use crate::proxy::relaying::{PassingThrough, Ready, Terminating};
 use crate::relay::patience::Patience;
 use crate::route::ways::{Chosen, Route, Termination, Way};
 use crate::snapshot::Listener;
-use crate::starttls::{self, Protocol};
+use crate::starttls;
+use crate::starttls::protocol::Protocol;
 use crate::tls::handshake::{Terminated, challenge, first_turn};
 use crate::tls::wire::hello::reader::HelloReader;
 use crate::tls::wire::hello::{Hello, HelloError};
@@ -139,7 +140,8 @@ async fn stages<'l>(
             entry.routed(route, listener.handling.max_age);
             match &route.way {
                 Way::Terminate(termination) => {
-                    return terminate(client, termination, hello, pace, entry).await;
+                    let greeted = listener.handling.starttls.filter(|protocol| protocol.has_greeting());
+                    return terminate((client, greeted), termination, hello, pace, entry).await;
                 }
                 Way::Passthrough(pool) => (hello.raw, &**pool),
                 Way::Reject => return Err(Ending::rejected(route, &listener.ways)),
@@ -215,7 +217,7 @@ fn not_tls<'l>(listener: &'l Listener, failure: &NoHello) -> Option<(&'l Route, 
 }
 
 async fn terminate<'l>(
-    client: &mut Stream,
+    (client, greeted): (&mut Stream, Option<Protocol>),
     termination: &'l Termination,
     mut hello: Hello,
     pace: Pace<'_>,
@@ -244,7 +246,7 @@ async fn terminate<'l>(
     let pool = &*termination.backend;
     let preface = first_bytes(pool, client, entry, Some(&terminated));
     let alpn = terminated.finished.negotiated.alpn.as_deref();
-    let about = Client { address: entry.client(), preface: &preface, alpn, gate: pace.gate };
+    let about = Client { address: entry.client(), preface: &preface, alpn, greeted, gate: pace.gate };
     let connected = Box::pin(reach(pool, about, entry)).await?;
     let Terminated { finished: session, tickets, .. } = terminated;
     Ok(Ready::Terminated(Terminating { session, tickets, connected, pool }))
@@ -288,7 +290,7 @@ async fn pass_through<'l>(
     entry: &mut Entry,
 ) -> Result<Ready<'l>, Ending> {
     let preface = first_bytes(pool, client, entry, None);
-    let about = Client { address: entry.client(), preface: &preface, alpn: None, gate };
+    let about = Client { address: entry.client(), preface: &preface, alpn: None, greeted: None, gate };
     let connected = reach(pool, about, entry).await?;
     Ok(Ready::PassedThrough(PassingThrough { first, connected, pool }))
 }

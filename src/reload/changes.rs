@@ -84,7 +84,7 @@ fn files_of_backends<C: PartialEq, T: PartialEq>(
 /// What the configuration has about a backend, besides the contents of files.
 struct Written<'t> {
     /// Its health check, and what else decides how that is made.
-    check: [Option<&'t Shown>; 3],
+    check: [Option<&'t Shown>; 4],
     /// Its TLS, and the policy of that.
     tls: (Option<&'t Shown>, Option<&'t Table>),
 }
@@ -99,7 +99,8 @@ impl<'t> Written<'t> {
             Some(Shown::Value(Value::String(policy))) => named(config, "policy", policy),
             _ => None,
         };
-        let check = [key(own, "health"), key(own, "proxy_protocol"), key(runtime, "record_layer")];
+        let starttls = key(tls.and_then(table), "starttls");
+        let check = [key(own, "health"), key(own, "proxy_protocol"), starttls, key(runtime, "record_layer")];
         Self { check, tls: (tls, policy) }
     }
 }
@@ -163,7 +164,7 @@ fn pools(snapshot: &Snapshot) -> BTreeMap<&str, (impl PartialEq + use<>, impl Pa
     let identities = snapshot
         .pools()
         .iter()
-        .map(|pool| (&**pool.name(), (pool.check.clone(), pool.tls.as_ref().map(|tls| tls.identity))));
+        .map(|pool| (&**pool.name(), (pool.check.clone(), pool.tls.as_ref().map(|tls| tls.connector.identity))));
     identities.collect()
 }
 

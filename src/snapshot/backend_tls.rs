@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::backend::pool::Tls;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::backend::Backend;
 use crate::snapshot::reading::Reading;
@@ -11,9 +12,9 @@ use crate::tls::handshake::connect::{Connector, Terms};
 use crate::tls::record::Layer;
 use crate::tls::trust::servers::Trust;
 
-/// The connector for a backend whose servers use TLS. `None` where they do not, or where something is wrong, which adds an
+/// How to connect to a backend whose servers use TLS. `None` where they do not, or where something is wrong, which adds an
 /// error to `reading`.
-pub(super) fn connector(backend: &Backend, layer: Layer, reading: &mut Reading<'_>) -> Option<Arc<Connector>> {
+pub(super) fn tls(backend: &Backend, layer: Layer, reading: &mut Reading<'_>) -> Option<Tls> {
     let tls = backend.tls.as_ref()?;
     let roots = match &tls.ca {
         Some(file) => reading.trusted(file)?,
@@ -39,7 +40,7 @@ pub(super) fn connector(backend: &Backend, layer: Layer, reading: &mut Reading<'
     let place = Arc::from(format!("backend {:?}", backend.settings.name));
     let remarks = certificate.iter().flat_map(|item| remarks::of(item, Use::Client, now));
     reading.warnings.extend(remarks.map(|warning| warning.at(&place)));
-    Some(connector)
+    Some(Tls { connector, starttls: tls.starttls })
 }
 
 /// The value of a result; an error is added to `errors`, with its place.

@@ -89,9 +89,10 @@ fn listener(
 }
 
 fn pool(backend: &Backend, layer: Layer, before: &Snapshot, reading: &mut Reading<'_>) -> Pool {
-    let connector = backend_tls::connector(backend, layer, reading);
+    let tls = backend_tls::tls(backend, layer, reading);
     let before = before.pool(&backend.settings.name);
     let version = backend.settings.proxy_protocol;
-    let check = backend.health.as_ref().and_then(|health| health::check(health, version, layer, reading));
-    Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(connector)
+    let terms = health::Terms { version, starttls: backend.tls.as_ref().and_then(|tls| tls.starttls), layer };
+    let check = backend.health.as_ref().and_then(|health| health::check(health, terms, reading));
+    Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(tls)
 }

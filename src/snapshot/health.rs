@@ -9,14 +9,28 @@ use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
 use crate::net::proxy_protocol::write::{self, Version};
 use crate::snapshot::reading::Reading;
-use crate::tls::handshake::connect::{Alpn, Connector, Terms};
+use crate::starttls::protocol::Protocol;
+use crate::tls::handshake::connect::{self, Alpn, Connector};
 use crate::tls::record::Layer;
 use crate::tls::trust::servers::Trust;
 
+/// How a backend's servers are connected to, as far as a check does it in the same way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// The PROXY header.
+    pub(super) version: Version,
+    /// The protocol in which they are asked for TLS.
+    pub(super) starttls: Option<Protocol>,
+    pub(super) layer: Layer,
+}
+
 /// Reads the files that a check needs. `None` where something is wrong, which adds an error to `reading`.
-pub(super) fn check(health: &Health, version: Version, layer: Layer, reading: &mut Reading<'_>) -> Option<Arc<Check>> {
-    // A port for checks alone is usually served without the PROXY protocol.
-    let version = if health.port.is_some() { Version::Off } else { version };
+pub(super) fn check(health: &Health, terms: Terms, reading: &mut Reading<'_>) -> Option<Arc<Check>> {
+    // A port for checks alone is usually served without the PROXY protocol, and TLS begins on it at once.
+    let Terms { version, starttls, layer } = match health.port {
+        Some(_) => Terms { version: Version::Off, starttls: None, ..terms },
+        None => terms,
+    };
     let kind = match (health.kind, &health.http) {
         (CheckType::Tcp, _) => Kind::Tcp,
         (CheckType::Tls, _) => Kind::Tls,
@@ -48,7 +62,13 @@ pub(super) fn check(health: &Health, version: Version, layer: Layer, reading: &m
         }
     };
     let tls = match &health.tls {
-        Some(settings) => Some(tls(health, settings, layer, reading)?),
+        Some(settings) => {
+            let starttls = match health.kind {
+                CheckType::Tls => starttls,
+                _ => settings.start_tls.then_some(Protocol::Ldap),
+            };
+            Some(Tls { connector: connector(health, settings, layer, reading)?, starttls })
+        }
         None => None,
     };
     Some(Arc::new(Check {
@@ -64,13 +84,13 @@ pub(super) fn check(health: &Health, version: Version, layer: Layer, reading: &m
     }))
 }
 
-fn tls(health: &Health, settings: &TlsSettings, layer: Layer, reading: &mut Reading<'_>) -> Option<Tls> {
+fn connector(health: &Health, settings: &TlsSettings, layer: Layer, reading: &mut Reading<'_>) -> Option<Connector> {
     let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone() };
     if let Some(file) = &settings.ca {
         trust.roots = reading.trusted(file)?;
     }
     let place = settings.ca.as_ref().map_or_else(|| health.here.clone(), Located::place);
-    let connector = Connector::new(Terms {
+    let connector = Connector::new(connect::Terms {
         policy: None,
         trust: &trust,
         server_name: settings.server_name.clone(),
@@ -78,11 +98,5 @@ fn tls(health: &Health, settings: &TlsSettings, layer: Layer, reading: &mut Read
         alpn: Alpn::Fixed(Vec::new()),
         layer,
     });
-    match connector {
-        Ok(connector) => Some(Tls { connector, start_tls: settings.start_tls }),
-        Err(error) => {
-            reading.errors.push(place.error(error.to_string()));
-            None
-        }
-    }
+    connector.map_err(|error| reading.errors.push(place.error(error.to_string()))).ok()
 }

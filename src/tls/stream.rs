@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::tls::record::Records;
-use crate::tls::record::handshaking::Finished;
+use crate::tls::record::handshaking::{Finished, Negotiated};
 use crate::tls::record::interface::Opened;
 use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 
@@ -57,6 +57,18 @@ impl<S> TlsStream<S> {
         // The peer's first data may have arrived together with the end of the handshake.
         session.open();
         session
+    }
+
+    /// Takes the stream apart, for a caller that continues with the records. The stream must be flushed, and `negotiated`
+    /// is what belonged to its session. Fails if the peer was cut off or has broken the protocol.
+    pub fn into_session(mut self, negotiated: Negotiated) -> io::Result<Finished> {
+        let closed = match &self.end {
+            None => false,
+            Some(End::Closed) => true,
+            Some(end) => return Err(end.into()),
+        };
+        let plain = self.plain.split_off(self.read);
+        Ok(Finished { records: self.records, negotiated, plain, wire: self.wire, closed })
     }
 
     /// Opens every complete record.

@@ -55,7 +55,7 @@ fn wrong_usage_exits_with_2() {
         &["probe", "127.0.0.1:1", "--same-as", "b"],
         &["probe", "127.0.0.1:1", "--assume-sole-key"],
         &["probe", "127.0.0.1:1", "--timeout", "10"],
-        &["probe", "127.0.0.1:1", "--starttls", "smtp"],
+        &["probe", "127.0.0.1:1", "--starttls", "nntp"],
     ] {
         let output = tool::run(PROGRAM, arguments, b"");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", tool::shown(&output));

@@ -1,6 +1,10 @@
-//! Listeners on which clients ask for TLS in the clear: LDAP's StartTLS and PostgreSQL's SSLRequest.
+//! Listeners on which clients ask for TLS in the clear: LDAP's StartTLS, PostgreSQL's SSLRequest, and STARTTLS of SMTP, IMAP
+//! and POP3; and servers that are asked for it.
 
+mod behind;
 mod ldap;
+mod mail;
+mod mail_servers;
 mod postgres;
 
 use std::io::{Read, Write};
@@ -19,10 +23,16 @@ struct Recorded {
 
 impl Recorded {
     fn start() -> Self {
+        Self::greeting(b"")
+    }
+
+    /// The same, which sends that first. It is not recorded.
+    fn greeting(greeting: &'static [u8]) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&bytes);
         let backend = Backend::start(move |mut stream| {
             let mut buffer = [0; 4096];
+            stream.write_all(greeting)?;
             while let count @ 1.. = stream.read(&mut buffer)? {
                 shared.lock().unwrap().extend_from_slice(&buffer[..count]);
                 stream.write_all(b"!")?;

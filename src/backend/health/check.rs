@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::backend::health::kind::Kind;
+use crate::starttls::protocol::Protocol;
 use crate::tls::handshake::connect::Connector;
 
 /// What is checked for each server of a backend, and how often. Equal values are the same check, which continues after a
@@ -31,6 +32,6 @@ pub struct Check {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tls {
     pub connector: Connector,
-    /// Whether TLS begins after LDAP's StartTLS, not from the start.
-    pub start_tls: bool,
+    /// The protocol in which TLS is asked for; `None` where it begins at once.
+    pub starttls: Option<Protocol>,
 }

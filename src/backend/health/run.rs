@@ -14,6 +14,8 @@ use crate::backend::health::{http, ldap, tcp};
 use crate::gate::{Gate, Pace};
 use crate::net::address::Address;
 use crate::net::stream::Stream;
+use crate::starttls::asking::{Asking, ask};
+use crate::starttls::protocol::Protocol;
 use crate::tls::handshake::connect::ConnectError;
 use crate::tls::record::handshaking::Finished;
 use crate::tls::stream::TlsStream;
@@ -56,8 +58,14 @@ impl Check {
             self.converse(stream, &address).await?;
             return Ok(Passed::default());
         };
-        if tls.start_tls {
-            ldap::start_tls(&mut stream).await?;
+        match tls.starttls {
+            None => {}
+            // The reasons of a directory for a refusal are part of LDAP, which the check knows.
+            Some(Protocol::Ldap) => ldap::start_tls(&mut stream).await?,
+            Some(protocol) => {
+                let asked = ask(Asking::for_tls(protocol), &mut stream).await;
+                asked.map_err(|reason| CheckError::Answer(format!("StartTLS: {reason}")))?;
+            }
         }
         let session = handshake(&mut stream, tls, &address).await?;
         let leaf = session.negotiated.peer_certificates.first();

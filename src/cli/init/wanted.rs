@@ -45,8 +45,8 @@ pub(in crate::cli) struct What {
     /// A server that gets the connections, such as 10.0.1.10:389. Can be given several times.
     #[arg(long, value_name = "ADDRESS")]
     pub(super) backend: Vec<String>,
-    /// Clients begin in the clear and ask for TLS, in this protocol: ldap or postgres.
-    #[arg(long, value_name = "PROTOCOL", value_parser = ["ldap", "postgres"])]
+    /// Clients begin in the clear and ask for TLS, in this protocol.
+    #[arg(long, value_name = "PROTOCOL", value_parser = ["ldap", "postgres", "smtp", "imap", "pop3"])]
     pub(super) starttls: Option<String>,
     /// The file to write.
     #[arg(short, long, value_name = "FILE", default_value = "tlsgate.toml")]

@@ -9,7 +9,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 
-use crate::starttls::Protocol;
+use crate::starttls::asking::{Asking, Next};
+use crate::starttls::protocol::Protocol;
 use crate::words::Words;
 
 /// The protocol in which TLS is requested; `None` where TLS begins immediately.
@@ -107,18 +108,20 @@ impl Target {
         let refused = |why: String| ConnectError::NoStartTls(self.text.clone(), why);
         let io = |error: io::Error| refused(plain(&error));
         let Some(protocol) = self.starttls.0 else { return Ok(()) };
-        line.write_all(&protocol.request()).map_err(io)?;
-        let (mut answer, mut buffer) = (Vec::new(), [0; 512]);
-        // It ends: `is_granted` refuses an answer that is too long.
-        while !protocol.is_granted(&answer).map_err(refused)? {
-            match line.read(&mut buffer) {
-                Ok(0) => return Err(io(ErrorKind::UnexpectedEof.into())),
-                Ok(count) => answer.extend_from_slice(buffer.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(io(error)),
+        let (mut asking, mut buffer) = (Asking::for_tls(protocol), [0; 512]);
+        // It ends: `step` refuses an answer that is too long.
+        loop {
+            match asking.step().map_err(refused)? {
+                Next::Done => return Ok(()),
+                Next::Say(request) => line.write_all(&request).map_err(io)?,
+                Next::Read => match line.read(&mut buffer) {
+                    Ok(0) => return Err(io(ErrorKind::UnexpectedEof.into())),
+                    Ok(count) => asking.raw.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => return Err(io(error)),
+                },
             }
         }
-        Ok(())
     }
 }
 
@@ -202,6 +205,6 @@ mod tests {
         for protocol in Protocol::ALL {
             assert_eq!(parsed(protocol.word()), Some(StartTls(Some(*protocol))));
         }
-        assert_eq!((parsed("smtp"), parsed("")), (None, None));
+        assert_eq!((parsed("nntp"), parsed("")), (None, None));
     }
 }

@@ -4,6 +4,7 @@ use crate::config::decode::Table;
 use crate::config::located::Located;
 use crate::config::values::health::Pinned;
 use crate::passphrase::Source as Passphrase;
+use crate::starttls::protocol::BackendProtocol;
 use crate::tls::handshake::connect::Alpn;
 use crate::tls::policy::aws;
 
@@ -11,6 +12,7 @@ use crate::tls::policy::aws;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     pub here: Located<()>,
+    pub starttls: Option<Located<BackendProtocol>>,
     pub ca: Option<Located<String>>,
     pub pins: Option<Vec<Located<Pinned>>>,
     pub server_name: Option<Located<String>>,
@@ -25,6 +27,7 @@ impl Tls {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         Self {
             here: table.here(),
+            starttls: table.optional("starttls"),
             ca: table.optional("ca"),
             pins: table.list("pins"),
             server_name: table.optional("server_name"),

@@ -15,7 +15,7 @@ use crate::config::values::limits::ProxyHeader;
 use crate::config::values::{Mode, Protocols};
 use crate::net::endpoint::Endpoint;
 use crate::route::index::Mode as RouteMode;
-use crate::starttls;
+use crate::starttls::protocol::Protocol;
 use crate::tls::certificate::select::UnknownName;
 use crate::tls::policy::aws;
 
@@ -34,7 +34,7 @@ pub struct Listener {
     pub limits: Limits,
     pub proxy_protocol: Located<ProxyHeader>,
     pub trusted_proxies: Option<Vec<Located<IpNet>>>,
-    pub starttls: Option<Located<starttls::Protocol>>,
+    pub starttls: Option<Located<Protocol>>,
     pub handshake_timeout: Located<Duration>,
     pub idle_timeout: Located<Duration>,
     pub half_close_timeout: Located<Duration>,

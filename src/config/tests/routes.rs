@@ -79,6 +79,11 @@ fn routes_are_checked_against_each_other_and_their_listener() {
         (&format!("{whole}\nalpn = [\"h2\", \"h2\"]"), &[], "alpn: found a list, expected a list of application"),
         (&format!("{whole}\nnot_tls = \"c\""), &[], "not_tls: unknown backend \"c\""),
         (&format!("{whole}\nstarttls = \"ldap\"\nnot_tls = \"a\""), &[], "not_tls: cannot be combined with starttls"),
+        (
+            "backend = \"a\"\nmode = \"passthrough\"\nstarttls = \"smtp\"",
+            &[],
+            "starttls: \"smtp\" cannot be combined with passthrough: backend \"a\" would greet the client",
+        ),
         ("backend = \"a\"", &[], "listener \"l\": \"certificates\" is missing"),
         ("certificates = [\"certs\"]", &[], "listener \"l\": \"backend\" is missing"),
         ("mode = \"passthrough\"", &[], "listener \"l\": \"backend\" is missing"),

@@ -10,6 +10,7 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths;
 use crate::config::validate::policy::Policies;
 use crate::passphrase::Source as Passphrase;
+use crate::starttls::protocol::Protocol;
 use crate::tls::certificate::place::KeyPlace;
 use crate::tls::certificate::source::Source;
 use crate::tls::certificate::source::pair::Pair;
@@ -21,6 +22,8 @@ use crate::tls::trust::servers::Pin;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     pub here: Located<()>,
+    /// The protocol in which the servers are asked for TLS; `None` where TLS begins at once.
+    pub starttls: Option<Protocol>,
     pub ca: Option<Located<PathBuf>>,
     pub pins: Vec<Pin>,
     pub server_name: ServerName<'static>,
@@ -56,12 +59,14 @@ pub(super) fn validated(
             parsed
         }
     };
+    let starttls = tls.starttls.map(|protocol| protocol.value.into());
     let certificate = certificate((tls.cert, tls.key, tls.passphrase), folder, errors);
     let policy = policies.named(&tls.policy, errors);
     let ca = tls.ca.map(|written| paths::file(written, folder));
     let pins = tls.pins.into_iter().flatten().map(|pinned| pinned.value.0).collect();
     let (server_name, policy) = (server_name?, policy?);
-    (errors.len() == found).then_some(Tls { here, ca, pins, server_name, certificate, policy, alpn: tls.alpn.value })
+    let alpn = tls.alpn.value;
+    (errors.len() == found).then_some(Tls { here, starttls, ca, pins, server_name, certificate, policy, alpn })
 }
 
 /// The certificate for servers that ask for one: with its key, or none at all.

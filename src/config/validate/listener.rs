@@ -23,7 +23,7 @@ use crate::config::values::{Mode, certificates};
 use crate::labels::Labels;
 use crate::net::endpoint::Endpoint;
 use crate::route::index::Mode as RouteMode;
-use crate::starttls;
+use crate::starttls::protocol::Protocol;
 use crate::tls::certificate::select::UnknownName;
 use crate::tls::certificate::source::Source;
 use crate::tls::policy::Policy;
@@ -66,7 +66,7 @@ pub struct Listener {
 #[derive(Debug, Clone, Copy)]
 pub struct Handling {
     /// The protocol in which clients ask for TLS; `None` where TLS begins at once.
-    pub starttls: Option<starttls::Protocol>,
+    pub starttls: Option<Protocol>,
     /// From accept to the end of the handshake.
     pub handshake_timeout: Duration,
     /// Without a byte in either direction.
@@ -167,6 +167,9 @@ impl<'a> Listeners<'a> {
         if mode != RouteMode::Terminate {
             unused(&written.here, &certificates, &routes, &mut self.errors);
         }
+        if let Some(protocol) = &written.starttls {
+            self.starttls(protocol, (mode, backend.as_ref().and_then(Option::as_ref)), &routes);
+        }
         self.errors.extend(route::challenge(&written.alpn, false));
         let trusted_proxies = limits::trusted(written.proxy_protocol, written.trusted_proxies, &mut self.errors);
         let limits = limits::validated(written.limits, &mut self.errors);
@@ -255,6 +258,25 @@ impl<'a> Listeners<'a> {
             self.errors.push(name.error("cannot be combined with starttls: data without TLS would reach a backend"));
         }
         known_bare_backend(name, self.backends, &mut self.errors).map(Some)
+    }
+
+    /// Whether its ways suit the protocol in which clients ask for TLS.
+    fn starttls(&mut self, protocol: &Located<Protocol>, own: (RouteMode, Option<&BackendRef>), routes: &[Route]) {
+        let word = protocol.value.word();
+        let ways = routes.iter().map(|route| (route.mode, route.backend.as_ref())).chain([own]);
+        for (mode, backend) in ways.filter_map(|(mode, backend)| Some((mode, backend?))) {
+            let other = self.backends.at(backend).and_then(|backend| backend.tls.as_ref()?.starttls);
+            if mode == RouteMode::Passthrough && protocol.value.has_greeting() {
+                self.errors.push(protocol.error(format!(
+                    "{word:?} cannot be combined with passthrough: backend {:?} would greet the client inside TLS again",
+                    backend.name,
+                )));
+            } else if let Some(other) = other.filter(|other| *other != protocol.value) {
+                let (name, other) = (&backend.name, other.word());
+                self.errors
+                    .push(protocol.error(format!("found {word:?}, but tls.starttls of backend {name:?} is {other:?}")));
+            }
+        }
     }
 
     fn tickets(&mut self, written: &mut Written) -> Tickets {

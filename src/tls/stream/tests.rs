@@ -29,6 +29,16 @@ const EVERY: [(ProtocolVersion, Layer); 4] = [
 
 /// Both ends of a session over a pipe with room for `pipe` bytes.
 async fn session(version: ProtocolVersion, layer: Layer, pipe: usize) -> (Client, Server<DuplexStream>) {
+    let (near, finished, server) = connected(version, layer, pipe).await;
+    (TlsStream::new(near, finished), server)
+}
+
+/// The same before it is a stream.
+async fn connected(
+    version: ProtocolVersion,
+    layer: Layer,
+    pipe: usize,
+) -> (DuplexStream, Finished, Server<DuplexStream>) {
     let made = rcgen::generate_simple_self_signed(vec!["peer.test".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let versions: Vec<_> = rustls::ALL_VERSIONS.iter().copied().filter(|known| known.version == version).collect();
@@ -54,7 +64,7 @@ async fn session(version: ProtocolVersion, layer: Layer, pipe: usize) -> (Client
         tokio::join!(connector.connect(&mut near, None, None, Pace::alone(&gate)), acceptor.accept(far));
     let client = client.unwrap();
     assert_eq!(client.negotiated.version, version);
-    (TlsStream::new(near, client), server.unwrap())
+    (near, client, server.unwrap())
 }
 
 fn bytes(count: usize) -> Vec<u8> {
@@ -99,6 +109,41 @@ async fn a_read_takes_what_there_is_and_leaves_the_rest() {
     let mut more = [0; 100];
     let count = client.read(&mut more).await.unwrap();
     assert_eq!(&more[..count], b" two");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_taken_apart_loses_nothing() {
+    for (version, layer) in EVERY {
+        let (mut near, finished, mut server) = connected(version, layer, 1 << 16).await;
+        let negotiated = finished.negotiated.clone();
+        server.write_all(b"greeting and more").await.unwrap();
+        server.flush().await.unwrap();
+        let mut client = TlsStream::new(&mut near, finished);
+        let mut greeting = [0; 8];
+        client.read_exact(&mut greeting).await.unwrap();
+        client.flush().await.unwrap();
+        let finished = client.into_session(negotiated.clone()).unwrap();
+        assert_eq!((&*finished.plain, &finished.negotiated, finished.closed), (&b" and more"[..], &negotiated, false));
+        let mut client = TlsStream::new(near, finished);
+        server.write_all(b", then the end").await.unwrap();
+        server.shutdown().await.unwrap();
+        let mut rest = String::new();
+        client.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, " and more, then the end");
+        assert!(client.into_session(negotiated).unwrap().closed);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_was_cut_off_is_no_session() {
+    for (version, layer) in EVERY {
+        let (near, finished, server) = connected(version, layer, 1 << 16).await;
+        let negotiated = finished.negotiated.clone();
+        drop(server);
+        let mut client = TlsStream::new(near, finished);
+        assert!(client.read(&mut [0; 1]).await.is_err());
+        assert!(client.into_session(negotiated).is_err(), "{version:?} {layer:?}");
+    }
 }
 
 #[tokio::test]

@@ -66,5 +66,6 @@ pub(super) const NOT_RUN: &[(&str, &str, &str)] = &[
         "psql",
         "needs names of other machines; `starttls::postgres` and the page on PostgreSQL run them",
     ),
+    ("docs/starttls.md", "swaks", "needs names of other machines; `starttls::mail_servers` runs these clients"),
     ("docs/tools.md", "# In one terminal", "needs two terminals; `explain` has hellos of the same clients"),
 ];

@@ -11,6 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{becomes, down_for, metrics, server, stage};
 use crate::support::backend::Backend;
+use crate::support::exim::{Exim, Security};
 use crate::support::pki::{Extra, Key, Pki};
 use crate::support::slapd::Slapd;
 use crate::support::tool;
@@ -107,6 +108,27 @@ fn http_and_ldap_are_checked_over_tls_too() {
     let plain = Slapd::start("");
     let stage = self::stage(&[plain.address], "type = \"ldap\", start_tls = true, verify = false", "");
     down_for(&stage, 0, "StartTLS: protocolError (2)");
+}
+
+#[test]
+fn a_check_asks_for_tls_as_connections_do() {
+    let pki = Pki::new();
+    let ca = format!("ca = \"{}\"", pki.ca().display());
+    let exim = [Security::Starttls, Security::None].map(|security| Exim::start(security, &pki));
+    let slapd = Slapd::start_with_tls("", &pki);
+    for (protocol, name, server, refused) in [
+        ("smtp", "mail.test", exim[0].address, None),
+        ("smtp", "mail.test", exim[1].address, Some("StartTLS: the server does not offer STARTTLS")),
+        ("ldap", "localhost", slapd.address, None),
+    ] {
+        let trust = format!("{ca}, server_name = \"{name}\"");
+        let connections = format!("tls = {{ starttls = \"{protocol}\", {trust} }}");
+        let stage = stage(&[server], &format!("type = \"tls\", {trust}"), &connections);
+        match refused {
+            None => assert!(becomes(&stage, 0, "up")["certificate_not_after"].is_string()),
+            Some(reason) => down_for(&stage, 0, reason),
+        }
+    }
 }
 
 /// A server that uses TLS with that certificate, and then runs the given code.

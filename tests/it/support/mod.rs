@@ -12,6 +12,8 @@ pub(crate) mod client;
 pub(crate) mod clients_pki;
 pub(crate) mod clock;
 pub(crate) mod dns;
+pub(crate) mod dovecot;
+pub(crate) mod exim;
 pub(crate) mod forge;
 pub(crate) mod haproxy;
 pub(crate) mod hello;

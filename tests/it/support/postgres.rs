@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::pki::{Extra, Key, Pki, write_private};
 use super::{PATIENCE, tool};
 
 pub(crate) const USER: &str = "owner";
 pub(crate) const PASSWORD: &str = "a database secret";
 
-/// A running PostgreSQL without TLS. Dropping it stops it.
+/// A running PostgreSQL. Dropping it stops it.
 pub(crate) struct Postgres {
     pub(crate) address: SocketAddr,
     child: Child,
@@ -23,7 +24,17 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
+    /// A server without TLS.
     pub(crate) fn start() -> Self {
+        Self::configured(None)
+    }
+
+    /// A server that accepts connections with TLS only, with a certificate for `db.test`.
+    pub(crate) fn start_with_tls(pki: &Pki) -> Self {
+        Self::configured(Some(pki.pair(&["db.test"], Key::P256, &Extra::default())))
+    }
+
+    fn configured(tls: Option<(String, String)>) -> Self {
         let folder = TempDir::new().unwrap();
         let (data, secret) = (folder.path().join("data"), folder.path().join("secret"));
         fs::write(&secret, PASSWORD).unwrap();
@@ -39,6 +50,17 @@ impl Postgres {
         let all: Vec<&str> = command[1..].iter().map(String::as_str).chain(arguments).collect();
         let output = tool::run(&command[0], &all, b"");
         assert!(output.status.success(), "{}", tool::shown(&output));
+        if let Some((certificate, key)) = tls {
+            let owner = fs::metadata(data).unwrap();
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let file = Path::new(data).join(name);
+                write_private(&file, &text);
+                chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+            }
+            let settings = fs::read_to_string(format!("{data}/postgresql.conf")).unwrap() + "\nssl = on\n";
+            fs::write(format!("{data}/postgresql.conf"), settings).unwrap();
+            fs::write(format!("{data}/pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n").unwrap();
+        }
         for _ in 0..TRIES {
             if let Some((child, address)) = try_start(folder.path(), data) {
                 return Self { address, child, _folder: folder };

@@ -41,6 +41,14 @@ impl Slapd {
         Self::configured(ldif, &tls, "ldap")
     }
 
+    /// The same, which refuses everything but StartTLS without TLS.
+    pub(crate) fn start_requiring_tls(ldif: &str, pki: &Pki) -> Self {
+        let (certificate, key) = pki.write("slapd", "ldap", &["localhost"], Key::P256, &Extra::default());
+        let (certificate, key) = (certificate.display(), key.display());
+        let tls = format!("TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\nsecurity tls=1\n");
+        Self::configured(ldif, &tls, "ldap")
+    }
+
     /// A directory that uses TLS from the beginning, with a certificate for `localhost`, requires a client certificate,
     /// and refuses simple binds without TLS.
     pub(crate) fn start_ldaps(ldif: &str, pki: &Pki) -> Self {

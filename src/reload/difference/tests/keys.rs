@@ -206,6 +206,7 @@ pub(super) const KEYS: &[Case] = &[
     ("backend.plain.slow_start", "", "'30s'", &[]),
     ("backend.plain.when_all_down", "'fail'", "'any'", &[]),
     ("backend.plain.on_down", "'keep'", "'close'", &[]),
+    ("backend.sealed.tls.starttls", "", "'smtp'", &[]),
     ("backend.sealed.tls.ca", "'a'", "'b'", &[]),
     ("backend.sealed.tls.pins", "", "['47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=']", &[]),
     (
