@@ -130,7 +130,7 @@
 //! | 2 | `tls::stream` | a completed handshake → a stream of plain bytes | tls::record, tls::wire |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire, tls::crypto, words |
 //! | 2 | `tls::policy` | AWS's policies, and custom ones | tls::wire, tls::crypto, words |
-//! | 2 | `tls::wire` | bytes ↔ facts: code points and their names, alerts and what causes them, hellos read and written | – |
+//! | 2 | `tls::wire` | bytes ↔ facts: code points and their names, alerts and what causes them, hellos read and written | tls::crypto, ja4 |
 //! | 2 | `tls::crypto` | the only room that names the crypto provider: keys that sign, hashes, ciphers, keys from passphrases | – |
 //! | 1 | `observe::access` | the access log: its fields, formats and targets; its own thread | observe::outcome, observe::line, net, words, labels |
 //! | 1 | `observe::metrics` | counters and histograms for Prometheus | observe::outcome |
@@ -151,6 +151,7 @@
 //! | 1 | `credential` | names of secrets that the service manager passes → their paths | – |
 //! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
 //! | 1 | `labels` | the labels of listeners, routes and backends, and which of them count for a connection; pure | – |
+//! | 1 | `ja4` | JA4, the fingerprint of a TLS client, as a text; pure | – |
 //! | 1 | `limit` | which clients may connect, how many at a time and how often | – |
 //! | 1 | `net::proxy_protocol` | the PROXY protocol: bytes ↔ facts | net, words |
 //! | 1 | `net` | sockets, buffers, pipes, ways to close | – |
@@ -179,6 +180,7 @@ pub mod credential;
 pub mod explain;
 pub mod files;
 pub mod gate;
+pub mod ja4;
 pub mod labels;
 pub mod ldap;
 pub mod limit;
