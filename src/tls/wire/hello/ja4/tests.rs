@@ -175,8 +175,10 @@ proptest! {
         let (_, _, mut raw) = published().swap_remove(which);
         let at = at.index(raw.len());
         raw[at] = byte;
-        if let Some(found) = ja4(&raw) {
-            prop_assert_eq!(Ja4::parse(found.as_str()), Some(found));
-        }
+        let found = ja4(&raw);
+        prop_assert_eq!(found.and_then(|found| Ja4::parse(found.as_str())), found);
+        let mut reader = HelloReader::default();
+        reader.raw = raw;
+        prop_assert!(found.is_some() || !matches!(reader.advance(), Ok(Some(_))));
     }
 }
