@@ -146,7 +146,7 @@ impl Entry {
     }
 
     /// Computes the JA4 of what the client has sent, if it is a ClientHello, whether it is accepted or not. It is
-    /// computed only for a log, or if the caller needs it, since it costs as much as reading the hello.
+    /// computed only for a log, or if the caller needs it, since it costs two hashes.
     pub(super) fn fingerprint(&mut self, raw: &[u8], needed: bool) -> Option<Ja4> {
         if !needed && !self.log.is_on() {
             return None;
