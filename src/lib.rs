@@ -40,7 +40,7 @@
 //! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, acme::status, backend::pool, tls, pressure, live, live::call, observe::access |
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, secured by TLS, closed if a peer stalls | limit, tls, net, gate |
-//! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls, labels |
+//! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls, labels, ja4 |
 //! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning, net, sandbox |
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background, files |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
@@ -48,7 +48,7 @@
 //! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, starttls, tls::handshake, tls::handshake::challenge, tls::wire, net, gate |
 //! | 6 | `proxy::relaying` | the second half of a connection's life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net, gate, pressure |
 //! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net, pressure |
-//! | 6 | `proxy::entry` | collects what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::certificate::select, tls::trust::clients, tls::record, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net, live, route::ways, labels |
+//! | 6 | `proxy::entry` | collects what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::certificate::select, tls::trust::clients, tls::record, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net, live, route::ways, labels, ja4 |
 //! | 6 | `proxy::preface` | the PROXY header for a backend | tls::handshake, tls::certificate::certified, observe::access, net |
 //! | 6 | `proxy::ending` | why a connection ends: what is recorded, and how both sides are closed | proxy::proxied, proxy::hello, route::ways, relay, backend::connect, backend::pool, starttls, tls::handshake, tls::trust::clients, tls::record, tls::wire, observe::access, observe::outcome, limit, net, live::call |
 //! | 6 | `proxy::proxied` | the PROXY header of a proxy in front | net |
@@ -56,14 +56,14 @@
 //! | 6 | `proxy::workers` | which worker serves a connection | gate |
 //! | 6 | `proxy::heartbeat` | whether tasks make progress: all are asked, each answers | – |
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
-//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, starttls, tls, background, files, warning, limit, net, passphrase, labels |
+//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, starttls, tls, background, files, warning, limit, net, passphrase, labels, ja4 |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire, labels |
 //! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, rights, tls::certificate::source, observe::access, state, net, words |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels |
-//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels |
-//! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, passphrase, pressure |
-//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure |
+//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels, ja4 |
+//! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, passphrase, pressure, ja4 |
+//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure, ja4 |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net, gate, pressure, live::call |
@@ -101,7 +101,7 @@
 //! | 3 | `backend::condition` | what is known of a server: its state, its health, failed connections; pure | – |
 //! | 3 | `backend::balance` | which of several servers gets the next connection | words |
 //! | 3 | `route::index` | server name and application protocols → the route that takes the connection; pure | tls::handshake::challenge, tls::certificate::name, words |
-//! | 3 | `live` | the open connections: what is known of each, which of them are meant, asking these to end | live::call, observe::access, observe::metrics, tls::certificate::certified, net |
+//! | 3 | `live` | the open connections: what is known of each, which of them are meant, asking these to end | live::call, observe::access, observe::metrics, tls::certificate::certified, net, ja4 |
 //! | 3 | `starttls` | the exchange in the clear before TLS begins, on the server's side and on the client's | ldap, net, words |
 //! | 2 | `tls::handshake::challenge` | pending challenges of certificate authorities (tls-alpn-01), and the answer to them | tls::handshake, tls::record, tls::policy, tls::wire, gate |
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::token, tls::wire, tls::crypto, gate |
@@ -130,9 +130,9 @@
 //! | 2 | `tls::stream` | a completed handshake → a stream of plain bytes | tls::record, tls::wire |
 //! | 2 | `tls::record` | the record layer: bytes in, bytes out, no I/O | tls::wire, tls::crypto, words |
 //! | 2 | `tls::policy` | AWS's policies, and custom ones | tls::wire, tls::crypto, words |
-//! | 2 | `tls::wire` | bytes ↔ facts: code points and their names, alerts and what causes them, hellos read and written | – |
+//! | 2 | `tls::wire` | bytes ↔ facts: code points and their names, alerts and what causes them, hellos read and written | tls::crypto, ja4 |
 //! | 2 | `tls::crypto` | the only room that names the crypto provider: keys that sign, hashes, ciphers, keys from passphrases | – |
-//! | 1 | `observe::access` | the access log: its fields, formats and targets; its own thread | observe::outcome, observe::line, net, words, labels |
+//! | 1 | `observe::access` | the access log: its fields, formats and targets; its own thread | observe::outcome, observe::line, net, words, labels, ja4 |
 //! | 1 | `observe::metrics` | counters and histograms for Prometheus | observe::outcome |
 //! | 1 | `observe::outcome` | who ended a connection, and in which phase | – |
 //! | 1 | `observe::log` | the diagnostic log | observe::line, words |
@@ -151,6 +151,7 @@
 //! | 1 | `credential` | names of secrets that the service manager passes → their paths | – |
 //! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
 //! | 1 | `labels` | the labels of listeners, routes and backends, and which of them count for a connection; pure | – |
+//! | 1 | `ja4` | JA4, the fingerprint of a TLS client, as a text; pure | – |
 //! | 1 | `limit` | which clients may connect, how many at a time and how often | – |
 //! | 1 | `net::proxy_protocol` | the PROXY protocol: bytes ↔ facts | net, words |
 //! | 1 | `net` | sockets, buffers, pipes, ways to close | – |
@@ -179,6 +180,7 @@ pub mod credential;
 pub mod explain;
 pub mod files;
 pub mod gate;
+pub mod ja4;
 pub mod labels;
 pub mod ldap;
 pub mod limit;

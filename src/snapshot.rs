@@ -1,7 +1,7 @@
 //! What connections need to know, fixed at one moment; holds the one `ArcSwap` in which control plane and data plane meet.
 //! Must not know: how it is built, sockets, signals, why a snapshot is built.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::backend::pool::Pool;
 use crate::background::Heavy;
 use crate::config::located::ConfigError;
 use crate::config::validate::listener::Handling;
+use crate::ja4::Ja4;
 use crate::labels::Labels;
 use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
@@ -69,6 +70,8 @@ pub struct Listener {
     /// Certificates of its folders that could not be loaded.
     pub load_failures: usize,
     pub admission: Admission,
+    /// The clients that are refused by the JA4 of their ClientHello.
+    pub deny_ja4: BTreeSet<Ja4>,
     /// The addresses whose PROXY header is trusted, and then required; `None` where no header is read.
     pub trusted_proxies: Option<Prefixes>,
     challenges: Arc<Challenges>,

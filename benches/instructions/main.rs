@@ -16,8 +16,9 @@ mod single;
 /// Prepares everything for [`MOST`] units, and then runs that many.
 type Task = fn(usize);
 
-const TASKS: [(&str, &str, Task); 9] = [
+const TASKS: [(&str, &str, Task); 10] = [
     ("hello", "ClientHello of OpenSSL → its facts", single::hello),
+    ("ja4", "ClientHello of OpenSSL → its JA4", single::ja4),
     ("route", "its names → one of 100 routes", single::route),
     ("select", "its names and schemes → one of 1,000 certificates", single::select),
     ("seal", "seal 16 KiB, AES-128-GCM, TLS 1.3", single::seal),

@@ -15,8 +15,8 @@ use tlsgate::tls::certificate::select::{Certificates, Entry, Offer, UnknownName}
 use tlsgate::tls::crypto;
 use tlsgate::tls::record::{Layer, Records};
 use tlsgate::tls::wire::codes::framing::MAX_FRAGMENT;
-use tlsgate::tls::wire::hello::Hello;
 use tlsgate::tls::wire::hello::reader::HelloReader;
+use tlsgate::tls::wire::hello::{Hello, ja4};
 
 use crate::{MOST, handshake};
 
@@ -31,6 +31,12 @@ fn read() -> Hello {
 pub(crate) fn hello(count: usize) {
     for _ in 0..count {
         black_box(read());
+    }
+}
+
+pub(crate) fn ja4(count: usize) {
+    for _ in 0..count {
+        black_box(ja4::ja4(black_box(HELLO)));
     }
 }
 

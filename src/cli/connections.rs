@@ -66,6 +66,9 @@ pub(super) struct Filters {
     /// Those whose client has sent this server name; "-" for none.
     #[arg(long, value_name = "NAME")]
     server_name: Option<String>,
+    /// Those whose client has this JA4.
+    #[arg(long, value_name = "JA4")]
+    ja4: Option<String>,
     /// Those to which this certificate is served: its path, or SHA-256 in hex.
     #[arg(long, value_name = "CERTIFICATE")]
     certificate: Option<String>,
@@ -92,6 +95,7 @@ impl Filters {
             ("route", self.route),
             ("client", self.client),
             ("server_name", self.server_name),
+            ("ja4", self.ja4),
             ("certificate", self.certificate),
             ("backend", self.backend),
             ("server", self.server),

@@ -133,6 +133,14 @@ fn every_fault_has_its_own_words() {
             &with("connection_rate = 10"),
             "connection_rate: found 10, expected a number per unit of time, such as \"100/s\"",
         ),
+        (
+            &with("deny_ja4 = [\"t13d1516h2_8daaf6152771_e5627efa2ab1\", \"t13d1516h2\"]"),
+            "deny_ja4[1]: found \"t13d1516h2\", expected the JA4 of a client over TCP (36 characters), such as",
+        ),
+        (
+            &with("deny_ja4 = \"q13d0310h3_55b375c5d22e_cd85d2d88918\""),
+            "deny_ja4: found \"q13d0310h3_55b375c5d22e_cd85d2d88918\", expected the JA4 of a client over TCP",
+        ),
         (&with("connection_rate = \"0/s\""), "connection_rate: found \"0/s\", expected a number per unit of time"),
         (&with("connection_rate = \"+1/s\""), "connection_rate: found \"+1/s\", expected a number per unit of time"),
         (

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use rustls::AlertDescription;
 use serde::Serialize;
 
+use crate::ja4::Ja4;
 use crate::labels::Labels;
 use crate::proxy::ending::Ending;
 use crate::route::{index, ways};
@@ -21,6 +22,8 @@ pub struct Explanation {
     pub policy: Option<String>,
     /// What the client offers, as far as it can be read.
     pub client: Option<Offered>,
+    /// The JA4 of the ClientHello, also of one that is refused; `None` if its structure cannot be followed.
+    pub ja4: Option<Ja4>,
     pub route: Option<Route>,
     /// What the connection has in the access log.
     pub labels: Labels,

@@ -14,6 +14,9 @@ impl Display for Explanation {
             writeln!(f, "server name  {}", client.server_name.as_deref().unwrap_or("- (the client sends none)"))?;
             offered(client, f)?;
         }
+        if let Some(ja4) = self.ja4 {
+            writeln!(f, "JA4          {ja4}")?;
+        }
         if let Some(route) = &self.route {
             let backend = route.backend.as_ref().map(|name| format!(", backend {name}")).unwrap_or_default();
             writeln!(f, "route        {}: {}{backend}", route.name, route.mode)?;

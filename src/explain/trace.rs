@@ -13,8 +13,8 @@ use crate::route::ways::{self, Chosen, Way};
 use crate::snapshot::{Listener, Snapshot};
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::handshake::{Terminator, challenge};
-use crate::tls::wire::hello::Hello;
 use crate::tls::wire::hello::reader::HelloReader;
+use crate::tls::wire::hello::{Hello, ja4};
 
 /// The listener of that name; without a name, the only listener. An error contains the names of all listeners.
 pub fn listener<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s Listener, String> {
@@ -38,6 +38,7 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: 
         listener: listener.name.to_string(),
         policy: None,
         client: None,
+        ja4: ja4::ja4(&raw),
         route: None,
         labels: listener.labels.clone(),
         // The proxy would wait for the rest of an incomplete hello, and the client would not send it.
@@ -55,6 +56,10 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: 
         }
     };
     explanation.client = Some(Offered::of(&hello));
+    if explanation.ja4.is_some_and(|ja4| listener.deny_ja4.contains(&ja4)) {
+        explanation.result = Decision::ended_since(&Ending::ja4_denied(), "its JA4 is in deny_ja4".into());
+        return explanation;
+    }
     if let Some(answer) = listener.challenge(&hello) {
         explanation.result = challenged(&hello, &answer);
         return explanation;

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ipnet::IpNet;
 
+use crate::ja4::Ja4;
 use crate::live::row::{Facts, Row};
 use crate::net::address::Address;
 use crate::observe::access::record::ConnectionId;
@@ -19,6 +20,7 @@ pub struct Filter {
     route: Option<String>,
     client: Option<IpNet>,
     server_name: Option<String>,
+    ja4: Option<Ja4>,
     certificate: Option<Named>,
     backend: Option<String>,
     server: Option<Address>,
@@ -37,12 +39,13 @@ enum Named {
 
 impl Filter {
     /// The conditions, in the order in which errors list them.
-    pub const KEYS: [&'static str; 10] = [
+    pub const KEYS: [&'static str; 11] = [
         "id",
         "listener",
         "route",
         "client",
         "server_name",
+        "ja4",
         "certificate",
         "backend",
         "server",
@@ -65,6 +68,7 @@ impl Filter {
             "route" => set(&mut self.route, text()).then_some("a name"),
             "client" => set(&mut self.client, prefix(value)).then_some("an IP address or a prefix, such as 10.0.0.0/8"),
             "server_name" => set(&mut self.server_name, Some(value.to_ascii_lowercase())).then_some("a name"),
+            "ja4" => set(&mut self.ja4, Ja4::parse(value)).then_some(Ja4::EXPECTED),
             "certificate" => set(&mut self.certificate, Some(served(value))).then_some("a certificate"),
             "backend" => set(&mut self.backend, text()).then_some("a name"),
             "server" => set(&mut self.server, Address::parse(value))
@@ -99,6 +103,7 @@ impl Filter {
             && is(&self.route, record.route.as_deref())
             && self.client.is_none_or(|prefix| record.client.ip().is_some_and(|ip| prefix.contains(&ip)))
             && self.server_name.as_deref().is_none_or(|name| record.server_name.eq_ignore_ascii_case(name))
+            && self.ja4.is_none_or(|ja4| record.ja4.as_deref() == Some(&ja4))
             && self.certificate.as_ref().is_none_or(|wanted| {
                 certificate.as_ref().is_some_and(|found| wanted.is(&found.label, &found.fingerprint))
             })

@@ -62,6 +62,9 @@ pub enum Outcome {
     /// The client's bytes are TLS, but not a valid ClientHello, or one that is too large.
     HelloInvalid,
 
+    /// The JA4 of the client's ClientHello is in `deny_ja4`.
+    Ja4Denied,
+
     // A certificate authority's challenge
     /// A certificate authority has checked a name (`acme-tls/1`), and got the certificate of the pending challenge. Nothing
     /// else happens on such a connection.
@@ -215,7 +218,7 @@ impl Outcome {
             Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => Phase::BeforeHandshake,
             Self::StarttlsPipelined | Self::StarttlsInvalid => Phase::BeforeHandshake,
             Self::HelloClosed | Self::HelloTimeout | Self::HelloPreempted => Phase::BeforeHandshake,
-            Self::NotTls | Self::HelloInvalid => Phase::BeforeHandshake,
+            Self::NotTls | Self::HelloInvalid | Self::Ja4Denied => Phase::BeforeHandshake,
             Self::ClientCertificateMissing | Self::ClientCertificateExpired => Phase::BeforeHandshake,
             Self::ClientCertificateRevoked | Self::ClientCertificateUnknownCa => Phase::BeforeHandshake,
             Self::ClientCertificateRevocationUnknown => Phase::BeforeHandshake,

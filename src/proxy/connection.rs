@@ -125,9 +125,7 @@ async fn stages<'l>(
     // Both kinds of pass-through share one await, since a future reserves memory for each await in it.
     let (first, pool) = match read? {
         Ok(hello) => {
-            entry.greeted(&hello);
-            #[cfg(test)]
-            tests::break_down(entry, "hello");
+            greeted(listener, &hello, entry)?;
             let pace = Pace { gate, deadline };
             if let Some(answer) = listener.challenge(&hello) {
                 let last = Box::pin(answer_challenge(client, answer, hello, pace, entry)).await?;
@@ -148,6 +146,7 @@ async fn stages<'l>(
             }
         }
         Err(failure) => {
+            entry.fingerprint(&reader.raw, false);
             let (route, pool) = not_tls(listener, &failure).ok_or(failure)?;
             entry.routed(route, listener.handling.max_age);
             (reader.raw, pool)
@@ -203,6 +202,15 @@ async fn in_time<T>(
         sent = timeout_at(deadline, sent) => sent.map_err(|_| late.into()),
         asked = admitted.must_give_way() => Err(asked.into()),
     }
+}
+
+/// Records what the hello shows, and refuses a client whose JA4 the listener denies.
+fn greeted(listener: &Listener, hello: &Hello, entry: &mut Entry) -> Result<(), Ending> {
+    entry.greeted(hello);
+    #[cfg(test)]
+    tests::break_down(entry, "hello");
+    let ja4 = entry.fingerprint(&hello.raw, !listener.deny_ja4.is_empty());
+    if ja4.is_some_and(|ja4| listener.deny_ja4.contains(&ja4)) { Err(Ending::ja4_denied()) } else { Ok(()) }
 }
 
 /// The route for a client that does not use TLS, if that is the reason why there is no hello.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::backend::connect::Failure;
 use crate::backend::failure::FailureKind;
+use crate::ja4::Ja4;
 use crate::labels::Labels;
 use crate::limit::admission::Admission;
 use crate::live::registry::{Listed, Registry};
@@ -27,7 +28,7 @@ use crate::tls::certificate::select::Choice;
 use crate::tls::record::handshaking::Negotiated;
 use crate::tls::trust::clients::identity::Identity;
 use crate::tls::wire::alert;
-use crate::tls::wire::hello::Hello;
+use crate::tls::wire::hello::{Hello, ja4};
 
 mod facts;
 
@@ -66,6 +67,7 @@ impl Entry {
             connection_id: id,
             listener,
             client: peer.clone(),
+            ja4: None,
             peer,
             server_name: "-".into(),
             route: None,
@@ -141,6 +143,17 @@ impl Entry {
             record.server_name = name.as_str().into();
         }
         record.client_protocols = format::preference_list(&hello.protocols).map(Into::into);
+    }
+
+    /// Computes the JA4 of what the client has sent, if it is a ClientHello, whether it is accepted or not. It is
+    /// computed only for a log, or if the caller needs it, since it costs two hashes.
+    pub(super) fn fingerprint(&mut self, raw: &[u8], needed: bool) -> Option<Ja4> {
+        if !needed && !self.log.is_on() {
+            return None;
+        }
+        let ja4 = ja4::ja4(raw);
+        self.facts().record.ja4 = ja4.map(Box::new);
+        ja4
     }
 
     /// The route takes the connection; `max_age` is the listener's.

@@ -74,7 +74,7 @@ fn listener(
 ) -> Option<Listener> {
     let failures = reading.failures.len();
     let ways = ways::build(settings, same, pools, runtime.record_layer, reading)?;
-    let Limits { allow, deny, counts } = &settings.limits;
+    let Limits { allow, deny, deny_ja4, counts } = &settings.limits;
     Some(Listener {
         name: Arc::clone(&settings.name),
         labels: settings.labels.clone(),
@@ -83,6 +83,7 @@ fn listener(
         grace: runtime.shutdown_timeout,
         load_failures: reading.failures.len() - failures,
         admission: Admission::new(Prefixes::new(allow, deny), counts.clone(), same.map(|same| &same.admission)),
+        deny_ja4: deny_ja4.clone(),
         trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
         challenges: Arc::clone(challenges),
     })

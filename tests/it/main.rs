@@ -32,6 +32,7 @@ mod fairness;
 mod health;
 mod hello;
 mod host;
+mod ja4;
 mod keys;
 mod labels;
 mod layers;

@@ -67,6 +67,7 @@ fn title(key: &'static str) -> &'static str {
         "route" => "Route",
         "client" => "Client: an address or a prefix",
         "server_name" => "Server name; - for none",
+        "ja4" => "JA4 of the client",
         "certificate" => "Certificate: its path or SHA-256",
         "backend" => "Backend",
         "server" => "Server: its address",

@@ -76,6 +76,7 @@ pub(in crate::admin) fn connection(row: &Row) -> Value {
         "since": rfc3339(record.time.as_second()),
         "age_seconds": age.as_secs(),
         "server_name": Some(&*record.server_name).filter(|name| *name != "-"),
+        "ja4": record.ja4,
         "route": record.route,
         "mode": record.mode,
         "version": record.tls.as_ref().map(|tls| tls.version),

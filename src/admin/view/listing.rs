@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::backend::pool::Member;
-use crate::config::shown::values::{most, protocols};
+use crate::config::shown::values::{most, protocols, time};
 use crate::config::validate::Config;
 use crate::reload::control::Status;
 use crate::snapshot::Snapshot;
@@ -44,6 +44,7 @@ pub(in crate::admin) fn listeners(status: &Status, snapshot: &Snapshot) -> Value
                 "client_alpn": protocols(&route.matching.protocols),
                 "mode": route.mode.word(),
                 "backend": route.backend.as_ref().map(|backend| &backend.name),
+                "max_connection_age": route.max_age.map(time),
             })).collect::<Vec<_>>(),
         })
     });

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 
 use crate::config::decode::Table;
 use crate::config::located::Located;
+use crate::ja4::Ja4;
 use crate::limit::admission::Failures;
 use crate::limit::rate::Rate;
 
@@ -13,6 +14,7 @@ use crate::limit::rate::Rate;
 pub struct Limits {
     pub allow: Option<Vec<Located<IpNet>>>,
     pub deny: Option<Vec<Located<IpNet>>>,
+    pub deny_ja4: Option<Vec<Located<Ja4>>>,
     pub max_connections: Located<usize>,
     pub max_connections_per_client: Option<Located<usize>>,
     pub connection_rate: Option<Located<Rate>>,
@@ -25,6 +27,7 @@ impl Limits {
         Self {
             allow: table.list("allow"),
             deny: table.list("deny"),
+            deny_ja4: table.list("deny_ja4"),
             max_connections: table.or("max_connections", 10_000),
             max_connections_per_client: table.optional("max_connections_per_client"),
             connection_rate: table.optional("connection_rate"),

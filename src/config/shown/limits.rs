@@ -12,6 +12,7 @@ pub(super) fn table(limits: &Limits) -> Table {
     let Limits {
         allow,
         deny,
+        deny_ja4,
         counts:
             admission::Limits {
                 max_connections,
@@ -24,6 +25,7 @@ pub(super) fn table(limits: &Limits) -> Table {
     Table::default()
         .key("allow", texts(allow))
         .key("deny", texts(deny))
+        .key("deny_ja4", texts(deny_ja4))
         .key("max_connections", *max_connections)
         .key("max_connections_per_client", *max_connections_per_client)
         .key("connection_rate", rate(*connection_rate))

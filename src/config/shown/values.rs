@@ -18,7 +18,7 @@ use crate::route::index;
 use crate::tls::certificate::source::Source;
 
 /// `"1h 30m"`
-pub(super) fn time(time: Duration) -> String {
+pub fn time(time: Duration) -> String {
     humantime::format_duration(time).to_string()
 }
 

@@ -31,7 +31,7 @@ fn the_reference_holds_every_key_the_code_knows() {
         .lines()
         .filter_map(|line| line.trim_start_matches("# ").split_once(" = "))
         .map(|(key, _)| key)
-        .filter(|key| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        .filter(|key| key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
         .chain(REFERENCE.lines().filter_map(|line| line.strip_prefix("# [backend.directory.")?.strip_suffix(']')))
         .chain(REFERENCE.lines().filter_map(|line| line.strip_prefix("# [admin.")?.strip_suffix(']')))
         .collect();

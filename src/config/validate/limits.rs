@@ -1,12 +1,13 @@
 //! A listener's limits, valid.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use ipnet::IpNet;
 
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::values::limits::ProxyHeader;
+use crate::ja4::Ja4;
 use crate::limit::admission;
 
 /// The limits of a listener on its clients.
@@ -14,6 +15,8 @@ use crate::limit::admission;
 pub struct Limits {
     pub allow: Vec<IpNet>,
     pub deny: Vec<IpNet>,
+    /// The clients that are refused by their ClientHello.
+    pub deny_ja4: BTreeSet<Ja4>,
     /// How many and how often.
     pub counts: admission::Limits,
 }
@@ -33,6 +36,7 @@ pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigErr
     Limits {
         allow,
         deny: prefixes(deny, errors),
+        deny_ja4: limits.deny_ja4.into_iter().flatten().map(|ja4| ja4.value).collect(),
         counts: admission::Limits {
             max_connections: limits.max_connections.value,
             max_connections_per_client: limits.max_connections_per_client.map(|most| most.value),

@@ -1,4 +1,4 @@
-//! How limits on clients are written: prefixes of addresses, rates, the block after failed handshakes, PROXY headers.
+//! How limits on clients are written: prefixes of addresses, JA4, rates, the block after failed handshakes, PROXY headers.
 //! Must not know: which key holds which.
 
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use toml::de::DeValue;
 
 use crate::config::decode::Value;
+use crate::ja4::Ja4;
 use crate::limit::admission::Failures;
 use crate::limit::rate::Rate;
 use crate::words::words;
@@ -29,6 +30,14 @@ impl Value for IpNet {
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let text = value.as_str()?;
         text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(Self::from))
+    }
+}
+
+impl Value for Ja4 {
+    const EXPECTED: &'static str = Self::EXPECTED;
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        Self::parse(value.as_str()?)
     }
 }
 

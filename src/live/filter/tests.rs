@@ -14,6 +14,7 @@ pub(in crate::live) fn row(change: impl FnOnce(&mut Record)) -> Row {
         connection_id: ConnectionId { run: 0x1a2b_3c4d, number: 1 },
         listener: "ldaps".into(),
         client: client.clone(),
+        ja4: Ja4::parse("t13d1516h2_8daaf6152771_e5627efa2ab1").map(Box::new),
         peer: client,
         server_name: "LDAP.test".into(),
         route: Some("default".into()),
@@ -59,6 +60,7 @@ fn every_condition_has_to_hold() {
         ("client", "192.0.2.0/24", "192.0.3.0/24"),
         ("client", "::ffff:192.0.2.7", "2001:db8::/32"),
         ("server_name", "ldap.TEST", "test"),
+        ("ja4", "t13d1516h2_8daaf6152771_e5627efa2ab1", "t13d1516h1_8daaf6152771_e5627efa2ab1"),
         ("backend", "directory", "other"),
         ("server", "10.0.0.1:389", "10.0.0.1:390"),
         ("client_certificate", "CN=a b", "CN=a"),
@@ -77,11 +79,17 @@ fn what_is_not_known_yet_matches_nothing_but_its_absence() {
     let row = row(|record| {
         record.server_name = "-".into();
         (record.route, record.backend, record.backend_address, record.client_certificate) = (None, None, None, None);
+        record.ja4 = None;
         record.client = Address::Unix("/x".into());
     });
-    for (key, value) in
-        [("route", "default"), ("backend", "-"), ("server", "unix:/x"), ("client", "::/0"), ("client", "0.0.0.0/0")]
-    {
+    for (key, value) in [
+        ("route", "default"),
+        ("ja4", "t00i000000_000000000000_000000000000"),
+        ("backend", "-"),
+        ("server", "unix:/x"),
+        ("client", "::/0"),
+        ("client", "0.0.0.0/0"),
+    ] {
         assert!(!fits(&row, &[(key, value)]), "{key}={value}");
     }
     assert!(fits(&row, &[("server_name", "-")]));
@@ -103,6 +111,7 @@ fn what_is_wrong_is_reported_with_what_was_found_and_expected() {
         ("listener", ""),
         ("client", "10.0.0.0/33"),
         ("client", "host"),
+        ("ja4", "t13d1516h2"),
         ("server", "10.0.0.1"),
         ("older_than", "10"),
         ("older_than", "-1s"),

@@ -56,6 +56,9 @@ fn text(record: &Record) -> String {
     if let Some(protocol) = tls.and_then(|tls| tls.next_protocol.as_deref()) {
         line += &format!(" alpn={protocol}");
     }
+    if let Some(ja4) = &record.ja4 {
+        line += &format!(" ja4={ja4}");
+    }
     if let Some(client) = &record.client_certificate {
         line += &format!(" client={:?} verified={}", client.subject, client.verified);
     }
@@ -154,6 +157,7 @@ const LONGEST_LIST: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ja4::Ja4;
     use crate::labels::Labels;
     use crate::observe::access::record::{ConnectionId, End, Served, Tls};
     use crate::observe::outcome::Outcome;
@@ -177,6 +181,7 @@ mod tests {
             connection_id: ConnectionId { run: 1, number: 1 },
             listener: "ldaps".into(),
             client: client.clone(),
+            ja4: None,
             peer: client,
             server_name: "ldap.test".into(),
             route: Some("default".into()),
@@ -276,6 +281,20 @@ mod tests {
         assert!(text.contains(" mode=terminate labels={env=\"prod\",team=\"directory & co\"} alert="), "{text}");
         assert!(!line(&bare, Format::Text).contains("labels"));
         assert_eq!(line(&labelled, Format::Nlb), line(&bare, Format::Nlb));
+    }
+
+    #[test]
+    fn the_ja4_is_in_the_json_and_the_text_and_not_in_the_columns_of_aws() {
+        let ja4 = "t13d1516h2_8daaf6152771_e5627efa2ab1";
+        let (bare, known) = (record(), Record { ja4: Ja4::parse(ja4).map(Box::new), ..record() });
+        let value: serde_json::Value = serde_json::from_str(&line(&known, Format::Json)).unwrap();
+        assert_eq!(value["client.ja4"], ja4);
+        let text = line(&known, Format::Text);
+        assert!(text.contains(&format!(" alpn=h2 ja4={ja4} route=")), "{text}");
+        for format in [Format::Json, Format::Text] {
+            assert!(!line(&bare, format).contains("ja4"));
+        }
+        assert_eq!(line(&known, Format::Nlb), line(&bare, Format::Nlb));
     }
 
     #[test]

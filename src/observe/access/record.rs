@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use crate::ja4::Ja4;
 use crate::labels::Labels;
 use crate::net::address::Address;
 use crate::observe::outcome::Outcome;
@@ -48,6 +49,10 @@ pub struct Record {
     /// The client; behind a proxy, the one that the proxy has named.
     #[serde(flatten, serialize_with = "client")]
     pub client: Address,
+    /// The JA4 of the ClientHello, where it was computed.
+    #[serde(rename = "client.ja4", skip_serializing_if = "Option::is_none")]
+    // Boxed, as below: every open connection has a record, whose size matters.
+    pub ja4: Option<Box<Ja4>>,
     /// The other end of the connection.
     #[serde(rename = "network.peer.address", serialize_with = "host")]
     pub peer: Address,

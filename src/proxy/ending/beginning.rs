@@ -137,6 +137,11 @@ impl Ending {
         Self::with(Outcome::Overloaded, Farewell::Notice(AlertDescription::InternalError))
     }
 
+    /// The listener denies the JA4 of the client's ClientHello.
+    pub fn ja4_denied() -> Self {
+        Self::with(Outcome::Ja4Denied, Farewell::Alert(AlertDescription::AccessDenied))
+    }
+
     /// A challenge of a certificate authority was answered. `last` is what is left to send, close_notify included.
     pub fn challenge_answered(last: Vec<u8>) -> Self {
         Self::with(Outcome::AcmeChallenge, Farewell::Words(last))

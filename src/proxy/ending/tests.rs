@@ -131,6 +131,7 @@ fn before_a_handshake() -> Vec<Row> {
             "a challenge of a certificate authority (acme-tls/1)",
             alert(Alert::NoApplicationProtocol),
         ),
+        (Ending::ja4_denied(), Outcome::Ja4Denied, "", alert(Alert::AccessDenied)),
         (Ending::challenge_answered(words()), Outcome::AcmeChallenge, "", Farewell::Words(words())),
         (Ending::rejected(by_default, &ways), Outcome::NoRoute, "", alert(Alert::UnrecognisedName)),
         (Ending::rejected(by_route, &ways), Outcome::RouteRejected, "", alert(Alert::UnrecognisedName)),

@@ -8,6 +8,7 @@ use crate::tls::wire::codes::versions::{TLS10, TLS12};
 use crate::tls::wire::cursor::Cursor;
 use crate::tls::wire::{alert, fault};
 
+pub mod ja4;
 pub mod offered;
 mod ordinary;
 pub mod reader;

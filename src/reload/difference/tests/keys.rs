@@ -147,6 +147,7 @@ pub(super) const KEYS: &[Case] = &[
     ("listener.0.require_sni", "false", "true", &[]),
     ("listener.0.allow", "", "['10.0.0.0/8']", &[]),
     ("listener.0.deny", "['10.0.0.0/8']", "['192.0.2.1']", &[]),
+    ("listener.0.deny_ja4", "", "['t13d1516h2_8daaf6152771_e5627efa2ab1']", &[]),
     ("listener.0.max_connections", "1", "2", &[]),
     ("listener.0.max_connections_per_client", "", "2", &[]),
     ("listener.0.connection_rate", "'1/s'", "{ rate = '1/s', burst = 2 }", &[]),
