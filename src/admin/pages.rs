@@ -97,7 +97,7 @@ async fn open(shared: Arc<Shared>, guest: Guest, process: Process, query: Option
     let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note: None };
     let query = query.map(str::to_owned);
     let rendered = move || html(open::open(&process.live, query.as_deref(), &viewer));
-    shared.renderings.alone(&shared.known.permits, rendered).await
+    alone(&shared, rendered).await
 }
 
 /// The page at `/`. It may take a while with many certificates, so it is made on another thread.
@@ -121,7 +121,16 @@ async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Optio
         };
         html(overview(&state, &wanted, &viewer))
     };
-    shared.renderings.alone(&shared.known.permits, rendered).await
+    alone(&shared, rendered).await
+}
+
+/// A page for one client alone, made in its turn; refused where too many wait for theirs.
+async fn alone(shared: &Shared, rendered: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    let made = shared.renderings.alone(&shared.known.permits, rendered).await;
+    made.unwrap_or_else(|| {
+        let text = "Too many pages are asked for at the moment. Load this page again in a moment.";
+        Answer::page(StatusCode::SERVICE_UNAVAILABLE, steps::message("Busy", text)).with(RETRY_AFTER, "1")
+    })
 }
 
 /// A form that was sent. Who sends it is looked at before its body is read, so that nobody else can fill the memory.
