@@ -67,7 +67,8 @@ pub(super) async fn answer(
         Page::Step(name) => match (Step::read(&name, parts.uri.query()), &guest.signed) {
             (None, _) => Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path"),
             (Some(_), None) => Answer::see_other("/sign-in"),
-            (Some(step), Some(signed)) => stepping::form(&process, &step, signed, ("", ""), None),
+            (Some(Err(faults)), Some(_)) => faulty(&faults),
+            (Some(Ok(step)), Some(signed)) => stepping::form(&process, &step, signed, ("", ""), None),
         },
         _ => shown(shared, guest, process, parts.uri.query()).await,
     }
@@ -175,8 +176,10 @@ async fn posted(
         shared.known.audit.refused(&caller, parts, why);
         return signed_out(guest.entrance, reason);
     }
-    let Some(step) = Step::read(&name, parts.uri.query()) else {
-        return Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path");
+    let step = match Step::read(&name, parts.uri.query()) {
+        Some(Ok(step)) => step,
+        Some(Err(faults)) => return faulty(&faults),
+        None => return Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path"),
     };
     committed(shared, caller, turn, parts, process, (&step, &form), (signed, cookie)).await
 }
@@ -221,6 +224,12 @@ async fn committed(
         }
         Err(refusal) => again(&refusal, answer.status),
     }
+}
+
+/// The answer to a change whose query is wrong.
+fn faulty(faults: &[String]) -> Answer {
+    let text = format!("Nothing was changed: {}", faults.join("; "));
+    Answer::page(StatusCode::BAD_REQUEST, steps::message("Not understood", &text))
 }
 
 /// The answer to a form that another page has sent.
