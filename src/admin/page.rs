@@ -4,6 +4,7 @@
 pub(super) mod assets;
 mod certificates;
 mod connections;
+mod filters;
 pub(super) mod form;
 mod frame;
 mod html;

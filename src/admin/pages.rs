@@ -67,7 +67,8 @@ pub(super) async fn answer(
         Page::Step(name) => match (Step::read(&name, parts.uri.query()), &guest.signed) {
             (None, _) => Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path"),
             (Some(_), None) => Answer::see_other("/sign-in"),
-            (Some(step), Some(signed)) => stepping::form(&process, &step, signed, ("", ""), None),
+            (Some(Err(faults)), Some(_)) => faulty(&faults),
+            (Some(Ok(step)), Some(signed)) => stepping::form(&process, &step, signed, ("", ""), None),
         },
         _ => shown(shared, guest, process, parts.uri.query()).await,
     }
@@ -97,7 +98,7 @@ async fn open(shared: Arc<Shared>, guest: Guest, process: Process, query: Option
     let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note: None };
     let query = query.map(str::to_owned);
     let rendered = move || html(open::open(&process.live, query.as_deref(), &viewer));
-    shared.renderings.alone(&shared.known.permits, rendered).await
+    alone(&shared, rendered).await
 }
 
 /// The page at `/`. It may take a while with many certificates, so it is made on another thread.
@@ -121,7 +122,16 @@ async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Optio
         };
         html(overview(&state, &wanted, &viewer))
     };
-    shared.renderings.alone(&shared.known.permits, rendered).await
+    alone(&shared, rendered).await
+}
+
+/// A page for one client alone, made in its turn; refused where too many wait for theirs.
+async fn alone(shared: &Shared, rendered: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    let made = shared.renderings.alone(&shared.known.permits, rendered).await;
+    made.unwrap_or_else(|| {
+        let text = "Too many pages are asked for at the moment. Load this page again in a moment.";
+        Answer::page(StatusCode::SERVICE_UNAVAILABLE, steps::message("Busy", text)).with(RETRY_AFTER, "1")
+    })
 }
 
 /// A form that was sent. Who sends it is looked at before its body is read, so that nobody else can fill the memory.
@@ -166,8 +176,10 @@ async fn posted(
         shared.known.audit.refused(&caller, parts, why);
         return signed_out(guest.entrance, reason);
     }
-    let Some(step) = Step::read(&name, parts.uri.query()) else {
-        return Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path");
+    let step = match Step::read(&name, parts.uri.query()) {
+        Some(Ok(step)) => step,
+        Some(Err(faults)) => return faulty(&faults),
+        None => return Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path"),
     };
     committed(shared, caller, turn, parts, process, (&step, &form), (signed, cookie)).await
 }
@@ -212,6 +224,12 @@ async fn committed(
         }
         Err(refusal) => again(&refusal, answer.status),
     }
+}
+
+/// The answer to a change whose query is wrong.
+fn faulty(faults: &[String]) -> Answer {
+    let text = format!("Nothing was changed: {}", faults.join("; "));
+    Answer::page(StatusCode::BAD_REQUEST, steps::message("Not understood", &text))
 }
 
 /// The answer to a form that another page has sent.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
+use hyper::header::RETRY_AFTER;
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 
@@ -129,12 +130,16 @@ fn ask(known: &Known, question: Question, parts: &Parts) -> Answer {
     }
 }
 
-/// Lists open connections, on another thread and in its turn: it takes a while with many.
+/// Lists open connections, on another thread and in its turn: it takes a while with many. Refused where too many wait.
 async fn list(shared: &Shared, parts: &Parts) -> Answer {
     let Some(live) = shared.known.process.get().map(|process| Arc::clone(&process.live)) else { return starting() };
     let query = parts.uri.query().map(str::to_owned);
     let rendered = move || connections::connections(query.as_deref(), &live);
-    shared.renderings.alone(&shared.known.permits, rendered).await
+    let listed = shared.renderings.alone(&shared.known.permits, rendered).await;
+    listed.unwrap_or_else(|| {
+        Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many requests wait for a listing: ask again in a moment")
+            .with(RETRY_AFTER, "1")
+    })
 }
 
 /// Shows a view, rendered on another thread.

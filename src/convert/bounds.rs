@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 
 use hyper::http::uri::PathAndQuery;
 
-use super::certificates::is_elsewhere;
 use super::job::{Certificate, ClientAuth, Health, Job, Listener, Maybe, Mode, Route, Said};
 use super::list::List;
 use super::time;
 use crate::tls::trust::clients::identity::Allowed;
-use values::{COUNT, LONGEST_PATH, is_count, lost, protocols};
+use values::{COUNT, LONGEST_PATH, is_count, is_file_of_pem, lost, protocols, unreadable};
 
 mod servers;
 mod values;
@@ -113,18 +112,6 @@ fn refuse_route(route: &mut Route) {
     route.certificates.clear();
 }
 
-/// Why there is nothing in such a file that tlsgate reads.
-fn unreadable(file: &str) -> Option<&'static str> {
-    if file.starts_with("pkcs11:") {
-        return Some("write the certificate with key = \"pkcs11:…\", with module-path and pin-source in the URI");
-    }
-    if is_elsewhere(file) {
-        return Some("tlsgate reads certificates and keys from files and tokens");
-    }
-    let is_archive = file.rsplit_once('.').is_some_and(|(_, end)| ["p12", "pfx"].contains(&&*end.to_ascii_lowercase()));
-    is_archive.then_some("tlsgate reads PEM: \"openssl pkcs12 -nodes -in FILE\" prints it")
-}
-
 /// Routes without those that an earlier one leaves nothing for. Names are already distinct.
 fn routes(routes: &mut Vec<Route>, list: &mut List) {
     let mut seen: Vec<(Vec<String>, Vec<String>, bool)> = Vec::new();
@@ -139,9 +126,12 @@ fn routes(routes: &mut Vec<Route>, list: &mut List) {
     });
 }
 
-/// Clients whose certificates have none of the right names are refused: all of them, if no name is right.
+/// Clients whose certificates have none of the right names are refused: all of them, if no name is right. So they are where
+/// the CAs, or a list of revoked certificates, cannot be read.
 fn clients(listener: &mut Listener, list: &mut List) {
-    let mut is_nobody = |auth: &mut Option<ClientAuth>| auth.as_mut().is_some_and(|auth| !identities(auth, list));
+    let mut is_nobody = |auth: &mut Option<ClientAuth>| {
+        auth.as_mut().is_some_and(|auth| !identities(auth, list) || !authorities(auth, list))
+    };
     if is_nobody(&mut listener.client_auth) {
         refuse(listener);
     }
@@ -158,9 +148,18 @@ fn identities(auth: &mut ClientAuth, list: &mut List) -> bool {
     let wrong: Vec<String> = names.iter().filter(|name| Allowed::parse(name).is_err()).cloned().collect();
     names.retain(|name| !wrong.contains(name));
     if !wrong.is_empty() {
-        list.security(line, wrong.join(" "), "it is no name that a certificate of a client has");
+        list.security(line, wrong.join(" "), "a certificate of a client cannot have this name");
     }
     wrong.is_empty() || !names.is_empty()
+}
+
+/// Leaves out files of CAs that tlsgate cannot read. Whether there are others, and each list of revoked certificates can be read.
+fn authorities(auth: &mut ClientAuth, list: &mut List) -> bool {
+    let ClientAuth { ca, crl, line, .. } = auth;
+    ca.retain(|file| is_file_of_pem(file, line, list));
+    let before = crl.len();
+    crl.retain(|file| is_file_of_pem(file, line, list));
+    !ca.is_empty() && crl.len() == before
 }
 
 fn health(health: &mut Health, list: &mut List) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::ja4::Ja4;
 use crate::live::row::{Facts, Row};
@@ -136,9 +136,18 @@ fn set<T>(place: &mut Option<T>, value: Option<T>) -> bool {
     place.is_none()
 }
 
-/// An IPv4 address in IPv6 form is the IPv4 address, as everywhere.
+/// An IPv4 address in IPv6 form is the IPv4 address, as everywhere; also in a prefix (RFC 4291 section 2.5.5.2). A prefix with
+/// more than these addresses would match no client.
 fn prefix(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse().ok().map(|address: IpAddr| address.to_canonical().into()))
+    let net = text.parse().ok().or_else(|| text.parse().ok().map(IpAddr::into))?;
+    let mapped = match net {
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().map(|address| (address, v6.prefix_len())),
+        IpNet::V4(_) => None,
+    };
+    match mapped {
+        Some((address, length)) => Ipv4Net::new(address, length.checked_sub(96)?).ok().map(IpNet::V4),
+        None => Some(net),
+    }
 }
 
 /// The certificate that is served: SHA-256 in hex, as the listing shows it, or its path.

@@ -39,7 +39,8 @@ pub struct Page {
 }
 
 /// The id is one of another process, so that what follows it is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("found an id of another process, expected one of this listing (it begins without after)")]
 pub struct OtherRun;
 
 impl Registry {

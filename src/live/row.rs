@@ -21,7 +21,7 @@ pub struct Row {
 }
 
 /// What is known of a connection so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Facts {
     /// What the access log will report.
     pub record: Record,
@@ -41,5 +41,10 @@ impl Row {
     pub fn facts(&self) -> MutexGuard<'_, Facts> {
         // The facts are valid even if a thread panicked while it held the lock.
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy of what is known so far, for whoever takes longer: the connection's task needs the lock.
+    pub fn copied(&self) -> Facts {
+        self.facts().clone()
     }
 }

@@ -90,10 +90,11 @@ impl Audit {
         tracing::info!(peer = %caller, subject, serial, method, path = ?path, status, "a change was requested through the admin API");
     }
 
-    /// Logs which connections an authorised caller has closed.
+    /// Logs which connections an authorised caller has closed: the beginning of each filter.
     pub(in crate::admin) fn closed(&self, caller: &Caller, closed: &Closed) {
         let Closed { filters, mode, count } = closed;
         let ((subject, serial), mode) = (certificate(caller), mode.word());
+        let filters = filters.iter().map(|one| shown(one)).collect::<Vec<_>>().join(" ");
         tracing::info!(peer = %caller, subject, serial, filters = ?filters, mode, count, "connections were closed through the admin API");
     }
 
@@ -143,11 +144,11 @@ fn certificate(caller: &Caller) -> (Option<&str>, Option<&str>) {
     caller.presented().map(|presented| (presented.subject.as_str(), presented.serial.as_str())).unzip()
 }
 
-/// The beginning of the path. The whole one may be as long as a request's head.
-fn shown(path: &str) -> &str {
+/// The beginning of a path, or of a filter. The whole one may be as long as a request's head.
+fn shown(text: &str) -> &str {
     // That length may be in the middle of a character.
-    let end = (0..=LONGEST_SHOWN.min(path.len())).rev().find(|end| path.is_char_boundary(*end));
-    path.get(..end.unwrap_or(0)).unwrap_or_default()
+    let end = (0..=LONGEST_SHOWN.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 /// Log lines at once; after that, one per second.

@@ -15,8 +15,8 @@ use crate::words::Words;
 /// What was asked of connections, for the log.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::admin) struct Closed {
-    /// The conditions, as `key=value`.
-    pub(in crate::admin) filters: String,
+    /// The conditions, each as `key=value`.
+    pub(in crate::admin) filters: Vec<String>,
     pub(in crate::admin) mode: Mode,
     pub(in crate::admin) count: usize,
 }
@@ -38,8 +38,8 @@ pub(in crate::admin) async fn close(query: Option<&str>, live: &Arc<Registry>) -
     closed.map(|count| Closed { filters, mode, count }).map_err(failed)
 }
 
-/// The conditions, the same as text, and how to close.
-fn asked(query: Option<&str>) -> Result<(Filter, String, Mode), String> {
+/// The conditions, the same as texts, and how to close.
+fn asked(query: Option<&str>) -> Result<(Filter, Vec<String>, Mode), String> {
     let (mut filter, mut filters, mut mode) = (Filter::default(), Vec::new(), Mode::Polite);
     for (key, value) in query::parameters(query)? {
         if key == "mode" {
@@ -53,11 +53,11 @@ fn asked(query: Option<&str>) -> Result<(Filter, String, Mode), String> {
             .ok_or_else(|| format!("unknown parameter {key:?} (expected one of {known}, mode)"))??;
         filters.push(format!("{key}={value}"));
     }
-    // All connections are closed only by who says so, for example with older_than=1ms.
+    // To close all connections takes a filter that all of them fit, for example older_than=1ms.
     if filter.is_empty() {
         return Err(format!("found no filter, expected at least one of {}", Filter::KEYS.join(", ")));
     }
-    Ok((filter, filters.join(" "), mode))
+    Ok((filter, filters, mode))
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
             assert!(message.starts_with("found no filter, expected at least one of id, listener"), "{message}");
         }
         let (_, filters, mode) = asked(Some("client=10.0.0.0%2F8&mode=now&listener=a%20b")).unwrap();
-        assert_eq!((&*filters, mode), ("client=10.0.0.0/8 listener=a b", Mode::Now));
+        assert_eq!((filters.join(", ").as_str(), mode), ("client=10.0.0.0/8, listener=a b", Mode::Now));
         assert_eq!(asked(Some("listener=a")).unwrap().2, Mode::Polite);
         let message = asked(Some("listener=a&mode=soon")).unwrap_err();
         assert_eq!(message, "mode: found \"soon\", expected \"polite\" or \"now\"");

@@ -17,12 +17,6 @@ impl Form {
     pub(in crate::admin) fn value(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| **known == name).map_or("", |(_, value)| value.as_str())
     }
-
-    /// Those of these fields that are filled in.
-    pub(super) fn given<const N: usize>(&self, names: &[&'static str; N]) -> Vec<(&'static str, String)> {
-        let value = |name: &'static str| (name, self.value(name).trim().to_owned());
-        names.map(value).into_iter().filter(|(_, value)| !value.is_empty()).collect()
-    }
 }
 
 /// Each name with its value. What is not UTF-8 is left out.

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use crate::admin::page::filters::{self, Filters};
 use crate::admin::page::form::Form;
 use crate::admin::page::frame;
 use crate::admin::page::html::{Element, Html, classed, el};
@@ -13,35 +14,32 @@ use crate::admin::page::text::{bytes, short, span};
 use crate::live::filter::Filter;
 use crate::live::registry::{Page, Registry};
 use crate::live::row::{Facts, Row};
-use crate::observe::access::record::ConnectionId;
 
 /// The page as a document.
 pub(in crate::admin) fn open(live: &Registry, query: Option<&str>, viewer: &Viewer) -> String {
     let form = Form::read(query.unwrap_or_default().as_bytes());
-    let given = form.given(&Filter::KEYS);
-    let (filter, faults) = filter(&given);
-    let after = ConnectionId::parse(form.value("after"));
-    let found = if faults.is_empty() { live.page(&filter, after, SHOWN).ok() } else { None };
-    let faults = (!faults.is_empty()).then(|| {
-        classed("div", "refusal").with("role", "alert").all(faults.into_iter().map(|fault| el("p").text(fault)))
+    let section = section("open", "Open connections").add(fields(&form));
+    let found = filters::read(query, true).and_then(|asked| {
+        let page = live.page(&asked.filter, asked.after, SHOWN).map_err(|error| vec![format!("after: {error}")])?;
+        Ok((asked, page))
     });
-    let close = (viewer.signed.is_some() && !filter.is_empty()).then(|| {
-        let step = Step::Connections { filters: given.clone() };
-        el("p").add(classed("a", "button").with("href", step.address()).text("Close these connections…"))
-    });
-    let section = section("open", "Open connections").add(filters(&form)).all(faults).all(close);
-    let listing = found.map(|page| listing(&page, &given));
-    frame::listing("Open connections", section.all(listing).into())
+    let section = match found {
+        Ok((Filters { given, filter, .. }, page)) => {
+            let close = (viewer.signed.is_some() && !filter.is_empty()).then(|| {
+                let step = Step::Connections { filters: given.clone() };
+                el("p").add(classed("a", "button").with("href", step.address()).text("Close these connections…"))
+            });
+            section.all(close).all([listing(&page, &given)])
+        }
+        Err(faults) => {
+            let faults = faults.into_iter().map(|fault| el("p").text(fault));
+            section.add(classed("div", "refusal").with("role", "alert").all(faults))
+        }
+    };
+    frame::listing("Open connections", section.into())
 }
 
-/// The filter, and what is wrong in it.
-fn filter(given: &[(&'static str, String)]) -> (Filter, Vec<String>) {
-    let mut filter = Filter::default();
-    let faults = given.iter().filter_map(|(key, value)| filter.add(key, value)?.err()).collect();
-    (filter, faults)
-}
-
-fn filters(form: &Form) -> Element {
+fn fields(form: &Form) -> Element {
     let field = |key: &'static str| {
         let input = el("input")
             .with("type", "text")
@@ -94,8 +92,7 @@ fn listing(page: &Page, given: &[(&'static str, String)]) -> Html {
 
 fn cells(row: &Row) -> Vec<Html> {
     let age = Instant::now().saturating_duration_since(row.accepted);
-    let facts = row.facts();
-    let Facts { record, certificate } = &*facts;
+    let Facts { record, certificate } = row.copied();
     let or_none = |text: Option<String>| text.map_or_else(|| faint("none").into(), Html::text);
     let closing = row.call.asked().map(|_| badge(Tone::Doubtful, "closing"));
     let (route, backend) = (record.route.as_deref().unwrap_or("-"), record.backend.as_deref().unwrap_or("-"));

@@ -1,8 +1,8 @@
 //! The changes that begin at the page, and their addresses. Must not know: how a change is made, what its page looks like.
 
+use crate::admin::page::filters;
 use crate::admin::page::form::{Form, encoded};
 use crate::admin::request::paths::BELOW_STEPS as BELOW;
-use crate::live::filter::Filter;
 
 /// A change, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,17 +24,19 @@ pub(in crate::admin) enum Step {
 }
 
 impl Step {
-    /// Of a path's last part and a query.
-    pub(in crate::admin) fn read(name: &str, query: Option<&str>) -> Option<Self> {
-        let query = Form::read(query.unwrap_or_default().as_bytes());
-        let value = |key: &str| query.value(key).to_owned();
-        Some(match name {
+    /// Of a path's last part and a query. `None` if there is no such change; an error is what is wrong in the query.
+    pub(in crate::admin) fn read(name: &str, query: Option<&str>) -> Option<Result<Self, Vec<String>>> {
+        let form = Form::read(query.unwrap_or_default().as_bytes());
+        let value = |key: &str| form.value(key).to_owned();
+        Some(Ok(match name {
             RELOAD => Self::Reload,
             SERVER => Self::Server { backend: value("backend"), server: value("server") },
-            CONNECTIONS => Self::Connections { filters: query.given(&Filter::KEYS) },
+            CONNECTIONS => {
+                return Some(filters::read(query, false).map(|read| Self::Connections { filters: read.given }));
+            }
             CERTIFICATE => Self::Certificate { listener: value("listener") },
             _ => return None,
-        })
+        }))
     }
 
     /// Where its page is, and where its form is sent.
@@ -72,7 +74,7 @@ mod tests {
         for step in [Step::Reload, server, connections, Step::Certificate { listener: "ä=/%".into() }] {
             let address = step.address();
             let (path, query) = address.split_once('?').map_or((&*address, None), |(path, query)| (path, Some(query)));
-            assert_eq!(Step::read(path.strip_prefix(BELOW).unwrap(), query), Some(step));
+            assert_eq!(Step::read(path.strip_prefix(BELOW).unwrap(), query), Some(Ok(step)));
         }
         assert_eq!(Step::read("drain", None), None);
     }

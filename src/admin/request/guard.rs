@@ -32,7 +32,8 @@ pub(in crate::admin) enum Refused {
     WrongToken,
     /// Changes are not allowed.
     Closed,
-    /// A web page has sent it, with a certificate of which the browser does not ask the page.
+    /// A web page has sent it: with a certificate, which the browser presents for every page, or through a Unix socket that is
+    /// forwarded to a port.
     Page,
     /// The requirements for client certificates have changed since the client's was judged.
     Outdated,
@@ -86,7 +87,7 @@ pub(in crate::admin) fn host_refusal(caller: &Caller, request: &Parts, names: &[
 }
 
 /// Refuses a change without the right token or a client certificate; `judge` is the fingerprint of the requirements for
-/// these that are in force. Where a Unix socket has a file, its permissions decide instead.
+/// these that are in force. Where a Unix socket has a file, its permissions decide instead, but not for a web page.
 pub(in crate::admin) async fn change_refusal(
     caller: &Caller,
     headers: &HeaderMap,
@@ -95,7 +96,11 @@ pub(in crate::admin) async fn change_refusal(
     readers: &Arc<Semaphore>,
 ) -> Option<Refusal> {
     if caller.door.has_permissions() {
-        return None;
+        // The socket may be forwarded to a port, as ssh -L does for a browser, and then every web page reaches it.
+        let refusal = page_refusal(headers, "permissions of the socket are");
+        if refusal.is_none() || !headers.contains_key(AUTHORIZATION) {
+            return refusal;
+        }
     }
     if let Some(presented) = caller.presented() {
         match certificate_refusal(presented, headers, judge) {
@@ -138,12 +143,19 @@ fn certificate_refusal(presented: &Presented, headers: &HeaderMap, judge: Option
         let reason = "the requirements for client certificates have changed since this connection began: connect again";
         return Some((Refused::Outdated, Answer::error(StatusCode::FORBIDDEN, reason)));
     }
-    // A browser presents the certificate for every page that makes it send a request here. It adds these headers, and a page
-    // cannot leave them out.
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let is_foreign = headers.contains_key(ORIGIN) || !matches!(site, None | Some(b"none" | b"same-origin"));
-    let reason = "a web page has sent this request, so the client certificate is not enough (expected \"Authorization: Bearer TOKEN\")";
-    is_foreign.then(|| (Refused::Page, Answer::error(StatusCode::FORBIDDEN, reason)))
+    // A browser presents the certificate for every page that makes it send a request here.
+    page_refusal(headers, "client certificate is")
+}
+
+/// Refuses a change that a web page has sent, where `enough` would do for others.
+fn page_refusal(headers: &HeaderMap, enough: &str) -> Option<Refusal> {
+    // A browser adds these headers, and a page cannot leave them out.
+    let foreign = |site: &HeaderValue| !matches!(site.as_bytes(), b"none" | b"same-origin");
+    let is_foreign = headers.contains_key(ORIGIN) || headers.get_all("sec-fetch-site").iter().any(foreign);
+    let reason = format!(
+        "a web page has sent this request, so the {enough} not enough (expected \"Authorization: Bearer TOKEN\")"
+    );
+    is_foreign.then(|| (Refused::Page, Answer::error(StatusCode::FORBIDDEN, &reason)))
 }
 
 /// Reads the token on another thread: the file may be on a disk that does not answer, and other requests must not wait.

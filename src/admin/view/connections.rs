@@ -28,9 +28,9 @@ pub(in crate::admin) fn connections(query: Option<&str>, live: &Registry) -> Ans
         Ok(asked) => asked,
         Err(message) => return Answer::error(StatusCode::BAD_REQUEST, &message),
     };
-    let Ok(page) = live.page(&filter, after, most) else {
-        let message = "after: found an id of another process, expected one of this listing (it begins without after)";
-        return Answer::error(StatusCode::BAD_REQUEST, message);
+    let page = match live.page(&filter, after, most) {
+        Ok(page) => page,
+        Err(error) => return Answer::error(StatusCode::BAD_REQUEST, &format!("after: {error}")),
     };
     let shown: Vec<Value> = page.rows.iter().map(|row| connection(row)).collect();
     let next = shown.last().map(|last| last["id"].clone()).filter(|_| page.more);
@@ -43,12 +43,14 @@ fn asked(query: Option<&str>) -> Result<Asked, String> {
         let wrong = |expected: &str| format!("{key}: found {value:?}, expected {expected}");
         match &*key {
             "limit" => {
-                let count = value.parse().ok().filter(|count| (1..=MOST).contains(count));
+                // A number may have a sign for the parser, and here it may not.
+                let digits = Some(&value).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+                let count = digits.and_then(|digits| digits.parse().ok()).filter(|count| (1..=MOST).contains(count));
                 asked.most = count.ok_or_else(|| wrong(&format!("a number from 1 to {MOST}")))?;
             }
             "after" => {
                 let id = ConnectionId::parse(&value);
-                asked.after = Some(id.ok_or_else(|| wrong("the next of the page before"))?);
+                asked.after = Some(id.ok_or_else(|| wrong("the value of \"next\" from the page before"))?);
             }
             _ => match asked.filter.add(&key, &value) {
                 Some(added) => added?,
@@ -65,9 +67,7 @@ fn asked(query: Option<&str>) -> Result<Asked, String> {
 /// One connection.
 pub(in crate::admin) fn connection(row: &Row) -> Value {
     let age = Instant::now().saturating_duration_since(row.accepted);
-    // Nobody waits for the lock while it is shown: it is the connection's own, and its task needs it only at a few steps.
-    let facts = row.facts();
-    let Facts { record, certificate } = &*facts;
+    let Facts { record, certificate } = row.copied();
     json!({
         "id": record.connection_id.to_string(),
         "listener": record.listener,
@@ -114,6 +114,8 @@ mod tests {
         assert_eq!(asked(None).unwrap().most, USUAL);
         for (query, expected) in [
             ("limit=0", "limit: found \"0\", expected a number from 1 to 1000"),
+            ("limit=+5", "limit: found \"+5\", expected a number from 1 to 1000"),
+            ("limit=", "limit: found \"\", expected a number from 1 to 1000"),
             ("limit=1001", "expected a number from 1 to 1000"),
             ("after=7", "after: found \"7\""),
             ("lisener=a", "unknown parameter \"lisener\" (expected one of id, listener, route, client,"),

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use hyper::StatusCode;
 use jiff::Timestamp;
-use percent_encoding::percent_decode_str;
 
 use crate::admin::request::answer::Answer;
+use crate::admin::request::query;
 use crate::explain::ask::Ask;
 use crate::explain::trace;
 use crate::snapshot::Snapshot;
@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 /// What the client that the query describes would get now.
 pub(in crate::admin) fn explain(query: Option<&str>, snapshot: &Snapshot) -> Answer {
     let bad = |message: String| Answer::error(StatusCode::BAD_REQUEST, &message);
-    let (listener, address, ask) = match question(query.unwrap_or_default()) {
+    let (listener, address, ask) = match question(query) {
         Ok(question) => question,
         Err(message) => return bad(message),
     };
@@ -38,15 +38,9 @@ pub(in crate::admin) fn explain(query: Option<&str>, snapshot: &Snapshot) -> Ans
 }
 
 /// The listener and the address that the client connected to, if given; and the client.
-fn question(query: &str) -> Result<(Option<String>, Option<String>, Ask), String> {
+fn question(query: Option<&str>) -> Result<(Option<String>, Option<String>, Ask), String> {
     let (mut listener, mut address, mut ask) = (None, None, Ask::default());
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // A "+" is not decoded to a space: names of signature schemes contain it, and no value contains a space.
-        let decode = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
-        let (Ok(key), Ok(value)) = (decode(key), decode(value)) else {
-            return Err("the query is not UTF-8 when decoded".into());
-        };
+    for (key, value) in query::parameters(query)? {
         let place = match key.as_str() {
             "listener" => &mut listener,
             "address" => &mut address,
@@ -57,21 +51,15 @@ fn question(query: &str) -> Result<(Option<String>, Option<String>, Ask), String
             "ciphers" => &mut ask.ciphers,
             "groups" => &mut ask.groups,
             "alpn" => &mut ask.alpn,
-            "hello" => match ask.hello.replace(value.into_bytes()) {
-                None => continue,
-                Some(_) => return Err(twice("hello")),
-            },
+            "hello" => {
+                ask.hello = Some(value.into_bytes());
+                continue;
+            }
             other => return Err(format!("unknown parameter {other:?} (expected one of {PARAMETERS})")),
         };
-        if place.replace(value).is_some() {
-            return Err(twice(&key));
-        }
+        *place = Some(value);
     }
     Ok((listener, address, ask))
-}
-
-fn twice(key: &str) -> String {
-    format!("the parameter {key:?} occurs twice in the query")
 }
 
 const PARAMETERS: &str = "listener, address, sni, sigalgs, client, tls, ciphers, groups, alpn, hello";

@@ -3,7 +3,10 @@
 //!
 //! A request gets a rendering that begins after it, so that no client sees an older state than one that it already knows.
 //! While a view is rendered, all new requests wait together for the next rendering: a thousand requests at the same time
-//! need two renderings.
+//! need two renderings. So at most one rendering of each view waits, however many clients ask and go away again.
+//!
+//! What is made for one client alone cannot be shared. It has a queue and a turn of its own, so that no view waits behind
+//! it: few may wait, others are refused at once, and a client that goes away before its turn gives up its place.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::StatusCode;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
 use crate::admin::connection::permits::Permits;
@@ -21,11 +24,27 @@ use crate::admin::request::paths::View;
 type Next = watch::Receiver<Option<Answer>>;
 
 /// The renderings that are about to begin, and the bytes of all that are still held.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::admin) struct Renderings {
     next: Mutex<HashMap<View, Next>>,
     turn: tokio::sync::Mutex<()>,
+    /// The turn of what is rendered for one client alone.
+    turn_alone: Arc<tokio::sync::Mutex<()>>,
+    /// A permit for each client that has this turn or waits for it.
+    places: Arc<Semaphore>,
     held: Arc<AtomicUsize>,
+}
+
+impl Default for Renderings {
+    fn default() -> Self {
+        Self {
+            next: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            turn_alone: Arc::default(),
+            places: Arc::new(Semaphore::new(PLACES)),
+            held: Arc::default(),
+        }
+    }
 }
 
 impl Renderings {
@@ -69,20 +88,23 @@ impl Renderings {
         }
     }
 
-    /// A page that only one client has asked for, in its turn: the bound of memory is the same.
+    /// What only one client has asked for, in its turn: the bound of memory is the same. `None` where too many wait already.
+    /// Dropping the future before its turn gives up the place.
     pub(in crate::admin) async fn alone(
-        self: &Arc<Self>,
-        permits: &Arc<Permits>,
+        &self,
+        permits: &Permits,
         render: impl FnOnce() -> Answer + Send + 'static,
-    ) -> Answer {
-        let (this, permits) = (Arc::clone(self), Arc::clone(permits));
-        // On a task of its own: if the client goes away, the turn still lasts as long as the thread is busy.
-        let rendered = tokio::spawn(async move {
-            let _turn = this.turn.lock().await;
-            this.room(&permits).await;
-            tokio::task::spawn_blocking(render).await.map(|answer| answer.counted(&this.held))
+    ) -> Option<Answer> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let turn = Arc::clone(&self.turn_alone).lock_owned().await;
+        self.room(permits).await;
+        let held = Arc::clone(&self.held);
+        // The thread holds both: if the client goes away now, the turn still lasts as long as the thread is busy.
+        let rendered = tokio::task::spawn_blocking(move || {
+            let _held = (place, turn);
+            render().counted(&held)
         });
-        rendered.await.and_then(|rendered| rendered).unwrap_or_else(|_| broken())
+        Some(rendered.await.unwrap_or_else(|_| broken()))
     }
 
     /// Waits until there is room for another rendering.
@@ -102,8 +124,11 @@ fn broken() -> Answer {
     Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the view could not be rendered")
 }
 
-/// Bytes: a rendering begins only while connections hold less. So there may be one rendering more, of any size.
+/// Bytes: a rendering begins only while connections hold less. So there may be one rendering more for each of the two turns,
+/// of any size.
 const MOST_HELD: usize = 16 << 20;
+/// Clients that have the turn of what is rendered for one client alone, or wait for it.
+const PLACES: usize = 8;
 /// How often the held bytes are checked.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -143,6 +168,42 @@ mod tests {
         assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
         let answer = renderings.share(View::Status, &permits, || Answer::text("text/plain", "x")).await;
         assert_eq!(answer.status, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn few_wait_for_what_they_get_alone_and_no_view_waits_behind_them() {
+        let (renderings, permits) = (Arc::new(Renderings::default()), Arc::new(Permits::new(9)));
+        let (go, until) = std::sync::mpsc::channel::<()>();
+        let ask = |render: Box<dyn FnOnce() -> Answer + Send>| {
+            let (renderings, permits) = (Arc::clone(&renderings), Arc::clone(&permits));
+            tokio::spawn(async move { renderings.alone(&permits, render).await })
+        };
+        let text = || -> Box<dyn FnOnce() -> Answer + Send> { Box::new(|| Answer::text("text/plain", "x")) };
+        let free = async |count: usize| {
+            while renderings.places.available_permits() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let slow = ask(Box::new(move || {
+            let _ = until.recv();
+            Answer::text("text/plain", "slow")
+        }));
+        let mut waiting: Vec<_> = (1..PLACES).map(|_| ask(text())).collect();
+        free(0).await;
+        assert!(renderings.alone(&permits, text()).await.is_none(), "one too many");
+        let view = renderings.share(View::Metrics, &permits, || Answer::text("text/plain", "x")).await;
+        assert_eq!(view.status, StatusCode::OK, "while the turn of the others is taken");
+        let gone = waiting.pop().unwrap();
+        gone.abort();
+        free(1).await;
+        let later = ask(text());
+        free(0).await;
+        slow.abort();
+        go.send(()).unwrap();
+        for answer in waiting.into_iter().chain([later]) {
+            assert_eq!(answer.await.unwrap().unwrap().status, StatusCode::OK);
+        }
+        free(PLACES).await;
     }
 
     #[tokio::test]

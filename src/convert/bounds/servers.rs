@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rustls::pki_types::ServerName;
 
-use super::values::{COUNT, LONGEST_PATH, is_count, protocols};
+use super::values::{COUNT, LONGEST_PATH, is_count, is_file_of_pem, protocols};
 use crate::convert::job::{Backend, Said, ServerTls};
 use crate::convert::list::List;
 
@@ -35,7 +35,11 @@ pub(super) fn within(backend: &mut Backend, list: &mut List) {
 
 /// Whether the servers can be verified as the peer does.
 fn verifiable(tls: &mut ServerTls, list: &mut List) -> bool {
-    let ServerTls { line, server_name, cert, key, alpn, .. } = tls;
+    let ServerTls { line, ca, server_name, cert, key, alpn } = tls;
+    let is_trusted = ca.as_ref().is_none_or(|file| is_file_of_pem(file, line, list));
+    for file in [&mut *cert, &mut *key] {
+        file.take_if(|file| !is_file_of_pem(file, line, list));
+    }
     if cert.is_some() != key.is_some() {
         list.security(line, "", "a certificate for servers needs its key: none is presented to them");
         (*cert, *key) = (None, None);
@@ -45,5 +49,5 @@ fn verifiable(tls: &mut ServerTls, list: &mut List) -> bool {
     if let Some(name) = wrong {
         list.security(line, &**name, "expected a DNS name or an IP address that the servers' certificates have");
     }
-    wrong.is_none()
+    is_trusted && wrong.is_none()
 }

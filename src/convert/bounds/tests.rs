@@ -53,6 +53,13 @@ fn values_of_haproxy() {
         ("", "check port 70000", "port 70000"),
         ("", "maxconn 99999999999", "99999999999 connections"),
         ("", "weight 0", "its weight is 0"),
+        ("", "ssl verify required ca-file store:x", "security: store:x: tlsgate reads this from files of PEM only"),
+        ("", "ssl verify required ca-file c.pem verifyhost a.test crt pkcs11:token=T", "security: pkcs11:token=T"),
+        (
+            "server t 127.0.0.2:80 ssl verify required ca-file c.pem",
+            "ssl verify required ca-file c.pem",
+            "backend b: server_name: tlsgate verifies one name for all servers",
+        ),
         ("", "ssl verify required ca-file c.pem verifyhost *.a.test", "*.a.test: expected a DNS name"),
     ] {
         listed(Peer::Haproxy, &text("", "", back, server), found);
@@ -119,6 +126,43 @@ fn values_of_stunnel_and_hitch() {
         written.contains("alpn = [\"h2\"]") && written.contains("certificates = [\"/etc/their/a.pem\"]"),
         "{written}"
     );
+}
+
+#[test]
+fn clients_are_refused_where_whom_to_trust_cannot_be_read() {
+    let haproxy = |bind: &str| {
+        format!(
+            "global\n  ca-base /ca\nfrontend f\n  mode tcp\n  bind 127.0.0.1:443 ssl crt a.pem {bind}\n  default_backend b\nbackend b\n  server s 127.0.0.1:80\n"
+        )
+    };
+    for (bind, found) in [
+        ("verify required ca-file store:x", "security: store:x"),
+        ("verify required ca-file data:abc", "security: data:abc"),
+        ("verify optional ca-file c.p12", "security: /ca/c.p12"),
+        ("verify required ca-file c.pem crl-file store:x", "security: store:x"),
+    ] {
+        let (written, list) = valid(Peer::Haproxy, &haproxy(bind));
+        assert!(written.is_empty() && list.contains(found), "{found} is not in\n{list}\n{written}");
+    }
+    let (written, _) = valid(Peer::Haproxy, &haproxy("verify required ca-file c.pem ca-verify-file store:x"));
+    assert!(written.contains("ca = [\"/ca/c.pem\"]"), "{written}");
+    for (peer, text) in [
+        (
+            Peer::Stunnel,
+            "[a]\naccept = 127.0.0.1:443\nconnect = 127.0.0.1:80\ncert = a.pem\nverifyChain = yes\nCAfile = store:x\n",
+        ),
+        (
+            Peer::Nginx,
+            "stream { server { listen 127.0.0.1:443 ssl; ssl_certificate a.pem; ssl_certificate_key a.pem; ssl_verify_client on; ssl_client_certificate store:x; proxy_pass 127.0.0.1:80; } }",
+        ),
+        (
+            Peer::Nginx,
+            "stream { server { listen 127.0.0.1:443 ssl; ssl_certificate a.pem; ssl_certificate_key a.pem; proxy_pass 127.0.0.1:80; proxy_ssl on; proxy_ssl_verify on; proxy_ssl_trusted_certificate store:x; } }",
+        ),
+    ] {
+        let (written, list) = valid(peer, text);
+        assert!(written.is_empty() && list.contains("security: store:x"), "{list}\n{written}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::convert::certificates::is_elsewhere;
 use crate::convert::list::{Line, List};
 
 /// Protocols of ALPN, each once.
@@ -22,6 +23,28 @@ pub(super) fn lost(is_wrong: bool, line: &Line, text: String, why: &str, list: &
         list.lost(line, text, why);
     }
     is_wrong
+}
+
+/// Why there is nothing in such a file that tlsgate reads.
+pub(super) fn unreadable(file: &str) -> Option<&'static str> {
+    if file.starts_with("pkcs11:") {
+        return Some("write the certificate with key = \"pkcs11:…\", with module-path and pin-source in the URI");
+    }
+    if is_elsewhere(file) {
+        return Some("tlsgate reads certificates and keys from files and tokens");
+    }
+    let is_archive = file.rsplit_once('.').is_some_and(|(_, end)| ["p12", "pfx"].contains(&&*end.to_ascii_lowercase()));
+    is_archive.then_some("tlsgate reads PEM: \"openssl pkcs12 -nodes -in FILE\" prints it")
+}
+
+/// Whether tlsgate can read CAs, lists of revoked certificates, or certificates for servers there. Reports a file where it
+/// cannot.
+pub(super) fn is_file_of_pem(file: &str, line: &Line, list: &mut List) -> bool {
+    let is_one = unreadable(file).is_none();
+    if !is_one {
+        list.security(line, file, "tlsgate reads this from files of PEM only");
+    }
+    is_one
 }
 
 /// Of connections, or of checks.

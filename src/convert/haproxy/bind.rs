@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::globals::Globals;
 use super::lines::Words;
-use crate::convert::certificates::{absolute, combined, folder, said};
+use crate::convert::certificates::{absolute, combined, folder, is_elsewhere, said};
 use crate::convert::disk::Disk;
 use crate::convert::job::{Certificate, ClientAuth, Maybe, Said};
 use crate::convert::list::{Line, List};
@@ -276,7 +276,7 @@ impl Binding<'_> {
 
     pub(super) fn file(&self, value: &str, base: Option<&str>) -> PathBuf {
         match base {
-            Some(base) if !value.starts_with('/') => absolute(base, self.folder).join(value),
+            Some(base) if !value.starts_with('/') && !is_elsewhere(value) => absolute(base, self.folder).join(value),
             _ => absolute(value, self.folder),
         }
     }

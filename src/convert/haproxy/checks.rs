@@ -1,4 +1,4 @@
-//! How the servers of one backend are checked, while it is read. Must not know: who says so.
+//! How the servers of one backend are checked, while it is read. Must not know: which section or option asks for it.
 
 use crate::convert::job::Health;
 

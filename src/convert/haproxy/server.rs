@@ -93,7 +93,7 @@ impl<'a> Servers<'a> {
     fn of_tls(&self, option: &str, value: &str, tls: &mut ServerTls, words: &Words, list: &mut List) -> bool {
         let file = |base: &Option<String>| {
             let folder = base.as_ref().map_or_else(|| self.folder.to_owned(), |base| absolute(base, self.folder));
-            Some(folder.join(value).display().to_string())
+            Some(absolute(value, &folder).display().to_string())
         };
         match option {
             "ca-file" if value == "@system-ca" => {
@@ -158,7 +158,7 @@ impl<'a> Servers<'a> {
             list.lost(
                 &tls.line,
                 "server",
-                "servers of one backend of tlsgate have the same TLS: it is that of the first one",
+                "servers of one backend of tlsgate have the same TLS: it is that of the first one, also the name that is verified",
             );
         }
         // A single name is verified by itself.
@@ -172,6 +172,10 @@ impl<'a> Servers<'a> {
             let why =
                 "without verifyhost or sni, HAProxy verifies no name; tlsgate verifies this one: write the right one";
             list.lost(&tls.line, "server_name", why);
+            if self.ways.len() > 1 {
+                let why = "tlsgate verifies one name for all servers of a backend: those whose certificates do not have that of the first one cannot be reached; write a name that all of them have, or backends of their own";
+                list.lost(&tls.line, format!("backend {}: server_name", backend.name), why);
+            }
             backend.unusable = tls.server_name.is_none();
         }
         backend.tls = Some(tls);

@@ -59,6 +59,7 @@ fn every_condition_has_to_hold() {
         ("client", "192.0.2.7", "192.0.2.8"),
         ("client", "192.0.2.0/24", "192.0.3.0/24"),
         ("client", "::ffff:192.0.2.7", "2001:db8::/32"),
+        ("client", "::ffff:192.0.0.0/104", "::ffff:10.0.0.0/104"),
         ("server_name", "ldap.TEST", "test"),
         ("ja4", "t13d1516h2_8daaf6152771_e5627efa2ab1", "t13d1516h1_8daaf6152771_e5627efa2ab1"),
         ("backend", "directory", "other"),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Scene, config};
+use super::{Scene, TOKEN, config};
 use crate::support::backend::Backend;
 use crate::support::check::check;
 use crate::support::pki::{Extra, Key, Pki};
@@ -34,6 +34,33 @@ fn a_client_that_names_no_host_is_no_browser() {
     assert_eq!(scene.door.raw(two.as_bytes()).status, 400);
     let change = "POST /api/v1/reload HTTP/1.0\r\n\r\n";
     assert_eq!(scene.door.raw(change.as_bytes()).status, 401, "a change needs the token all the same");
+}
+
+#[test]
+fn a_web_page_changes_nothing_through_a_unix_socket_and_other_clients_do() {
+    let scene = Scene::new("listen=\"unix:admin.sock\"\ntoken_file=\"token\"");
+    let host = ("Host", "localhost:8080");
+    let reload = |headers: &[(&str, &str)]| {
+        let headers = [&[host][..], headers].concat();
+        scene.door.ask("POST", "/api/v1/reload", &headers, "").status
+    };
+    for own in [&[][..], &[("Sec-Fetch-Site", "none")], &[("Sec-Fetch-Site", "same-origin")]] {
+        assert_eq!(reload(own), 200, "{own:?}");
+    }
+    let bearer = format!("Bearer {TOKEN}");
+    for foreign in [
+        &[("Origin", "http://evil.example"), ("Sec-Fetch-Site", "cross-site")][..],
+        &[("Origin", "http://evil.example")],
+        &[("Origin", "null")],
+        &[("Sec-Fetch-Site", "same-site")],
+    ] {
+        assert_eq!(reload(foreign), 403, "{foreign:?}");
+        assert_eq!(reload(&[foreign, &[("Authorization", "Bearer x")]].concat()), 401, "{foreign:?}");
+        assert_eq!(reload(&[foreign, &[("Authorization", &*bearer)]].concat()), 200, "{foreign:?}");
+    }
+    scene.proxy.log_line("reason=\"page\"");
+    let close = scene.door.ask("DELETE", "/api/v1/connections?older_than=0s", &[host, ("Origin", "null")], "");
+    assert_eq!(close.status, 403);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Thousands of connections are listed, filtered and closed in pages, while others move bytes.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use super::{PATH, closes, greet, stage};
 use crate::support::by_hand::ByHand;
 use crate::support::client::{Ending, Tls, connect_from, drain};
-use crate::support::http::Door;
+use crate::support::http::{Door, Response};
 use crate::support::procfs::eventually;
 
 /// As many as the limit of open files allows, with half of it left to the other tests of this process.
@@ -85,6 +86,42 @@ fn thousands_are_listed_filtered_and_closed_while_traffic_flows() {
             greet(&mut client, &mut server);
         }
     });
+}
+
+#[test]
+fn listings_that_nobody_waits_for_hold_up_nobody() {
+    let backend = ByHand::new();
+    let listener = "handshake_timeout = \"1h\"\nmax_connections = 20000";
+    let stage = stage(&backend, "", listener);
+    let door = stage.door();
+    let open: Vec<_> = (0..500).map(|_| connect_from(Ipv4Addr::LOCALHOST, stage.address())).collect();
+    eventually("all are listed", || (ids(&door, "", 1000).len() == open.len()).then_some(()));
+    let flood = |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let asking: Vec<_> = (0..100)
+            .map(|_| {
+                let mut stream = door.connect();
+                stream.write_all(request.as_bytes()).unwrap();
+                stream
+            })
+            .collect();
+        assert_eq!(door.get("/metrics").status, 200, "{path}");
+        asking
+    };
+    let list = format!("{PATH}?limit=1000");
+    for path in [&*list, "/connections", "/"] {
+        for _ in 0..5 {
+            drop(flood(path));
+        }
+        // Whether so many wait at one moment depends on the machine.
+        let refused = eventually("some are too many", || {
+            let answers: Vec<_> = flood(path).into_iter().map(Response::read).collect();
+            assert!(answers.iter().all(|answer| [200, 503].contains(&answer.status)), "{path}");
+            answers.into_iter().find(|answer| answer.status == 503)
+        });
+        assert!(refused.head.contains("retry-after: 1"), "{path}: {refused:?}");
+        eventually("all places are free again", || (door.get(path).status == 200).then_some(()));
+    }
 }
 
 const MANY: usize = 9000;

@@ -55,13 +55,16 @@ fn without_a_filter_or_with_a_wrong_one_nothing_is_closed() {
         ("listener=main&mode=soon", "mode: found \"soon\", expected \"polite\" or \"now\""),
         ("client=localhost", "client: found \"localhost\", expected an IP address or a prefix"),
         ("listener=main&limit=1", "unknown parameter \"limit\""),
-        ("listener=main&listener=main", "occurs twice"),
+        ("listener=main&listener=main", "listener: found \"main\" and \"main\", expected one value"),
     ] {
         let answer = close(&stage.door(), query);
         assert_eq!(answer.status, 400, "{query}");
         assert!(answer.error().contains(expected), "{query}: {}", answer.error());
     }
     closes(&stage.door(), "listener=other", 0);
+    closes(&stage.door(), &format!("server_name={}", "a".repeat(20_000)), 0);
+    let line = stage.proxy.log_line("filters=\"server_name=aa");
+    assert!(line.len() < 1000, "{} bytes", line.len());
     wait_for(&stage.door(), "", 1);
 }
 

@@ -97,12 +97,14 @@ fn what_is_wrong_in_a_query_is_named() {
     let stage = stage(&backend, "", "");
     for (query, expected) in [
         ("limit=0", "limit: found \"0\", expected a number from 1 to 1000"),
-        ("after=9", "after: found \"9\", expected the next of the page before"),
+        ("after=9", "after: found \"9\", expected the value of \"next\" from the page before"),
         ("after=00000000-00000001", "after: found an id of another process"),
         ("port=9", "unknown parameter \"port\" (expected one of id, listener, route, client, "),
         ("older_than=9", "older_than: found \"9\", expected a duration"),
         ("server=main", "server: found \"main\", expected an address with a port"),
-        ("id=%ff", "UTF-8"),
+        ("id=%ff", "id: found \"%ff\", expected a name and a value in UTF-8"),
+        ("limit=+5", "limit: found \"+5\", expected a number from 1 to 1000"),
+        ("client=::ffff:0:0%2F90", "client: found \"::ffff:0:0/90\", expected an IP address or a prefix"),
         ("route=", "route: found \"\", expected a value"),
     ] {
         let answer = stage.door().get(&format!("{PATH}?{query}"));

@@ -260,15 +260,19 @@ fn the_api_answers_as_the_program_does_and_reports_what_is_wrong() {
             "listener: unknown listener \"nobody\" (expected one of default, modern, older, reject)",
         ),
         ("", 400, "listener: not given (expected one of default, modern, older, reject)"),
-        ("listener=default&sni=a.test&sni=b.test", 400, "the parameter \"sni\" occurs twice in the query"),
-        ("listener=default&hello=16&hello=16", 400, "the parameter \"hello\" occurs twice in the query"),
+        ("listener=default&sni=a.test&sni=b.test", 400, "sni: found \"a.test\" and \"b.test\", expected one value"),
+        ("listener=default&hello=16&hello=16", 400, "hello: found \"16\" and \"16\", expected one value"),
         (
             "listener=default&cipher=x",
             400,
             "unknown parameter \"cipher\" (expected one of listener, address, sni, sigalgs, client, tls, ciphers, groups, alpn, hello)",
         ),
         ("listener=default&address=x", 422, "address: found \"x\", expected an IP address"),
-        ("listener=%ff", 400, "the query is not UTF-8 when decoded"),
+        (
+            "listener=%ff",
+            400,
+            "listener: found \"%ff\", expected a name and a value in UTF-8, written with % (RFC 3986)",
+        ),
         ("listener=default&tls=3", 422, "tls: unknown version \"3\" (expected one of 1.0, 1.1, 1.2, 1.3)"),
         (
             "listener=default&sni=192.0.2.1",

@@ -1,7 +1,9 @@
 //! Forms that were not sent by the page, sessions that are not there, and hosts that are not this one: nothing changes.
 
 use super::{Scene, TOKEN, cookie};
+use crate::support::client::connect;
 use crate::support::http::Door;
+use crate::support::procfs::eventually;
 
 const DRAIN: &str = "state=drain";
 
@@ -33,6 +35,38 @@ fn a_form_of_another_site_changes_nothing() {
     scene.proxy.log_line("reason=\"page\"");
     assert_eq!(scene.post(&path, &[session], &body).status, 303);
     assert_eq!(state(&scene), "drain");
+}
+
+#[test]
+fn connections_are_neither_shown_nor_closed_where_a_filter_is_not_understood() {
+    let scene = Scene::troubled();
+    let client = connect(scene.proxy.address("ldaps"));
+    let open = || scene.door.get("/api/v1/connections").json()["connections"].as_array().unwrap().len();
+    eventually("it is open", || (open() == 1).then_some(()));
+    let (cookie, secret) = scene.session();
+    let session = ("Cookie", &*cookie);
+    let body = format!("secret={secret}&mode=now&sure=yes");
+    for (query, reason) in [
+        ("client=%ff&listener=ldaps", "client: found"),
+        ("lisener=x&listener=ldaps", "unknown parameter"),
+        ("listener=ldaps&listener=apps", "listener: found"),
+        ("listener=ldaps&after=zz", "after"),
+        ("listener=ldaps&after=00000000-00000001", "after"),
+        ("listener=ldaps&older_than=soon", "older_than: found"),
+    ] {
+        let shown = scene.door.ask("GET", &format!("/connections?{query}"), &[session], "").body;
+        assert!(shown.contains(reason) && shown.contains("role=\"alert\""), "{query}: {shown}");
+        assert!(!shown.contains("<tbody>") && !shown.contains("/change/connections"), "{query}: {shown}");
+        let path = format!("/change/connections?{query}");
+        for answer in [scene.door.ask("GET", &path, &[session], ""), scene.post(&path, &[session], &body)] {
+            assert!(answer.status == 400 && answer.body.contains(reason), "{query}: {answer:?}");
+        }
+    }
+    assert_eq!(open(), 1);
+    let path = "/change/connections?listener=ldaps&route=&client=127.0.0.0%2F8";
+    assert_eq!(scene.post(path, &[session], &body).status, 303);
+    eventually("it is closed", || (open() == 0).then_some(()));
+    drop(client);
 }
 
 #[test]
