@@ -104,10 +104,11 @@ async fn open(shared: Arc<Shared>, guest: Guest, process: Process, query: Option
 /// The page at `/`. It may take a while with many certificates, so it is made on another thread.
 async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Option<&str>) -> Answer {
     let wanted = Wanted::read(query);
-    let note = guest.cookie.as_ref().and_then(|cookie| shared.sessions.take(cookie));
-    let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note };
-    let known = Arc::clone(&shared.known);
+    let (known, all) = (Arc::clone(&shared.known), Arc::clone(&shared));
     let rendered = move || {
+        // Only now, since it is shown once: the page may be refused, or its client may go away, before its turn.
+        let note = guest.cookie.as_ref().and_then(|cookie| all.sessions.take(cookie));
+        let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note };
         let Process { control, acme, pressure, .. } = &process;
         let status = control.status.borrow().clone();
         let snapshot = control.current.load();
