@@ -321,6 +321,9 @@ fn protocol(entry: &Entry, service: &mut Service) {
     match &*value.to_ascii_lowercase() {
         "proxy" => service.backend.proxy_protocol = Some(Said::new("v1", line)),
         "pgsql" => service.listener.starttls = Some(Said::new("postgres", line)),
+        "smtp" => service.listener.starttls = Some(Said::new("smtp", line)),
+        "imap" => service.listener.starttls = Some(Said::new("imap", line)),
+        "pop3" => service.listener.starttls = Some(Said::new("pop3", line)),
         _ => {
             let why = format!("its clients ask for TLS in a protocol that tlsgate does not speak ({})", entry.shown());
             service.impossible = Some((why, line.clone()));

@@ -40,6 +40,21 @@ fn what_is_taken_over_as_a_whole_ends_well() {
 }
 
 #[test]
+fn what_clients_of_stunnel_speak_before_tls_is_taken_over() {
+    for (theirs, ours) in [("pgsql", "postgres"), ("SMTP", "smtp"), ("imap", "imap"), ("pop3", "pop3")] {
+        let service = "foreground = yes\n[a]\naccept = 127.0.0.1:8443\nconnect = 127.0.0.1:80\ncert = a.pem\n\
+                       sslVersionMin = TLSv1.2\n";
+        let output = converted(&format!("{service}protocol = {theirs}\n"), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", tool::shown(&output));
+        let written = String::from_utf8(output.stdout).unwrap();
+        assert!(written.contains(&format!("starttls = \"{ours}\"")), "{written}");
+    }
+    let output =
+        converted("[a]\naccept = 127.0.0.1:8443\nconnect = 127.0.0.1:80\ncert = a.pem\nprotocol = nntp\n", &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", tool::shown(&output));
+}
+
+#[test]
 fn what_is_not_there_or_of_nobody_is_a_failure() {
     let nothing = converted("global\n  daemon\n", &[]);
     assert_eq!(nothing.status.code(), Some(1), "{}", tool::shown(&nothing));
