@@ -13,6 +13,7 @@ use tlsgate::admin::{Admin, Counted, MOST_CONNECTIONS};
 use tlsgate::config;
 use tlsgate::config::located::ConfigError;
 use tlsgate::config::validate::Config;
+use tlsgate::live::registry::Registry;
 use tlsgate::net::address::Address;
 use tlsgate::net::listen::Listening;
 use tlsgate::pressure::Pressure;
@@ -113,7 +114,7 @@ fn started() -> SocketAddr {
     let counted = Counted { exposition: Box::new(|_, _| "# none\n".into()), totals: Box::new(Default::default) };
     let admin = Admin::open(&config.admin, listening, MOST_CONNECTIONS, counted);
     let admin = admin.expect("a socket").expect("an admin server");
-    admin.ready(control, keeper.handle(), Arc::new(Pressure::default()));
+    admin.ready(control, keeper.handle(), Arc::new(Pressure::default()), Arc::new(Registry::new(1, 1)));
     let address = admin.bound().next().expect("a socket").2.address().expect("an address");
     std::thread::spawn(move || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
