@@ -138,16 +138,13 @@ impl<'a> Listeners<'a> {
         let labels = labels::validated(written.labels.take(), &mut self.errors);
         let listen = self.endpoints(&mut written);
         let policy = self.policies.named(&written.policy, &mut self.errors);
-        let mode = mode(&written);
-        let handling = handling(&written);
+        let (mode, handling) = (mode(&written), handling(&written));
         let certificates = self.certificates(&mut written, mode);
         if let (RouteMode::Terminate, Some(policy)) = (mode, &policy) {
-            let sources = certificates.iter().flatten();
-            self.errors.extend(sources.filter_map(|source| never_served(source, policy)));
+            self.errors.extend(certificates.iter().flatten().filter_map(|source| never_served(source, policy)));
         }
         let backend = self.backend(&written, mode);
-        let not_tls = self.not_tls(&written);
-        let tickets = self.tickets(&mut written);
+        let (not_tls, tickets) = (self.not_tls(&written), self.tickets(&mut written));
         let client_auth = client_auth::validated(written.client_auth, self.folder, &mut self.errors);
         let inherited = route::Inherited {
             policy: policy.as_ref(),
