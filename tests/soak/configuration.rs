@@ -93,7 +93,7 @@ pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 /// `max_connections` of the listener "few".
 pub(crate) const FEW: usize = 8;
 
-/// Less than hundreds of clients that do not read would fill. They are then closed with `memory_stalled`, and newcomers are
+/// Less than many clients that do not read would fill. They are then closed with `memory_stalled`, and newcomers are
 /// refused with `memory_limit`: `verdict` explains both in such a time.
 const LIMITS: &str = "[limits]\nmemory = \"56MiB\"\n";
 

@@ -11,7 +11,7 @@ pub(crate) enum Fault {
     Killed(SocketAddr),
     /// From the signal until the process before has ended.
     Upgrade,
-    /// Hundreds of clients do not read.
+    /// Many clients do not read.
     Pressure,
 }
 

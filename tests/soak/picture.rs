@@ -160,7 +160,7 @@ fn legend(out: &mut String, y: f64) {
     let rows = [
         ("#8250df", "┆ another process has taken over"),
         ("#cf222e", "| a server was killed"),
-        ("#9a6700", "▮ hundreds of clients do not read"),
+        ("#9a6700", "▮ many clients do not read"),
     ];
     for (place, (colour, what)) in rows.into_iter().enumerate() {
         text(out, LEFT + place as f64 * 250.0, y, &format!("font-size=\"12\" fill=\"{colour}\""), what);

@@ -1,4 +1,4 @@
-//! Phases in which hundreds of clients do not read, so that buffers are full everywhere. Must not know: what is made of it.
+//! Phases in which many clients do not read, so that buffers are full everywhere. Must not know: what is made of it.
 
 use std::time::Duration;
 

@@ -18,6 +18,6 @@ pub(crate) struct Sample {
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
     pub(crate) mib: f64,
-    /// Hundreds of clients do not read.
+    /// Many clients do not read.
     pub(crate) is_pressed: bool,
 }

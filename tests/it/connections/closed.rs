@@ -121,7 +121,6 @@ fn what_is_to_end_now_is_reset_on_both_sides() {
     }
 }
 
-/// With the peers that keep a connection from being quiet.
 #[test]
 fn a_client_that_goes_on_sending_is_cut_and_its_server_does_not_take_that_for_an_end() {
     let backend = ByHand::new();
