@@ -29,7 +29,7 @@ pub(super) struct Queue {
     turn: Option<Id>,
     /// How long resumptions have taken since the last full handshake.
     passed: Duration,
-    /// How much time handshakes and bulk transfers have had. Only the difference counts.
+    /// How much time handshakes and bulk transfers are charged with. Only the difference counts.
     used: [Duration; 2],
     /// How long a step of each kind takes, with everything that the thread does between two of them; a moving average.
     pace: [Duration; KINDS],
@@ -125,7 +125,7 @@ impl Queue {
         self.turn = None;
         let took = now.saturating_duration_since(began);
         let [mine, other] = [work.share(), 1 - work.share()];
-        self.used[mine] += took;
+        self.used[mine] += if work == Work::Bulk { took } else { took + took / BESIDE };
         // Neither saves up what it did not use, nor owes much for what the other left.
         self.used[other] = self.used[other].max(self.used[mine].saturating_sub(CREDIT));
         self.used[mine] = self.used[mine].max(self.used[other].saturating_sub(CREDIT));
@@ -235,6 +235,10 @@ const BULK: usize = 1;
 /// Resumptions may pass full handshakes that wait for as long as so many of these take: a flood of them cannot keep all
 /// others out.
 const MOST_PASSED: u32 = 2;
+
+/// Handshakes are charged this part more than their turns take: accepting a connection, reading its hello and closing it
+/// have no turn, and take at least as much. So transfers keep half of the thread, and not only half of the turns.
+const BESIDE: u32 = 4;
 
 /// The most that handshakes or bulk transfers can be behind the other.
 const CREDIT: Duration = Duration::from_millis(10);

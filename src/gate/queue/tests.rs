@@ -69,7 +69,7 @@ fn a_flood_of_resumptions_does_not_keep_full_handshakes_out() {
 }
 
 #[test]
-fn handshakes_and_bulk_transfers_share_the_time() {
+fn bulk_transfers_have_half_of_the_time_with_what_handshakes_cost_beside_their_turns() {
     let mut worked = Worked::busy();
     worked.enter_all(Work::Full, 100);
     worked.enter_all(Work::Bulk, 1000);
@@ -80,7 +80,12 @@ fn handshakes_and_bulk_transfers_share_the_time() {
         took[work.share()] += step;
         work = worked.end(step).unwrap();
     }
-    assert!(took[0].abs_diff(took[1]) <= 2 * MS, "{took:?}");
+    assert!(charged(took[0]).abs_diff(took[1]) <= 2 * MS, "{took:?}");
+}
+
+/// With a quarter for what has no turn.
+fn charged(handshakes: Duration) -> Duration {
+    handshakes + handshakes / 4
 }
 
 /// Handshakes and bulk transfers that come again as soon as they have had their turn: how long each kind had it, in 10 s.
@@ -114,7 +119,7 @@ fn whoever_was_alone_for_long_neither_owes_nor_is_owed() {
         }
         worked.enter(alone);
         let took = closed_loop(&mut worked, 10, 10);
-        assert!(took[0].abs_diff(took[1]) <= 30 * MS, "{took:?} after {alone:?}");
+        assert!(charged(took[0]).abs_diff(took[1]) <= 30 * MS, "{took:?} after {alone:?}");
     }
 }
 
