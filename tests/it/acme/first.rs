@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use crate::support::acme::visitor::Visitor;
 use crate::support::http::Door;
 use crate::support::procfs::eventually;
 use crate::support::proxy::{PROGRAM, Proxy};
+use crate::support::tool;
 
 #[test]
 fn clients_of_both_kinds_get_theirs_and_nothing_before_it_is_there() {
@@ -49,6 +50,49 @@ fn clients_of_both_kinds_get_theirs_and_nothing_before_it_is_there() {
     assert!(log.contains(&scene.name("a")), "{log}");
     let listed = scene.list().to_string();
     assert!(listed.contains("valid") && !listed.contains("pending"), "{listed}");
+}
+
+/// What differs here: the authority and how it is reached, and where the state is.
+#[test]
+fn what_init_writes_for_an_authority_gets_its_certificate() {
+    let plan = Plan::simple();
+    let start = |folder: &Path, whole: &str| {
+        let of = |key: &str| whole.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
+        let (listen, server) = (of("listen = "), of("servers = "));
+        let [listen, server] = [&listen, &server].map(|line| line.split('"').nth(1).unwrap());
+        let name =
+            listen.split(':').next().unwrap().rsplit('.').next().map(|label| format!("a.s{label}.test")).unwrap();
+        let options = [
+            ["--kind", "tcp"],
+            ["--listen", listen],
+            ["--acme", "ops@example.com"],
+            ["--name", &name],
+            ["--backend", server],
+        ];
+        let mut command = Command::new(PROGRAM);
+        command.arg("init").args(options.as_flattened()).arg("--accept-terms").current_dir(folder).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", tool::shown(&output));
+        let mut text = fs::read_to_string(folder.join("tlsgate.toml")).unwrap();
+        let http = format!("{}:{}", listen.split(':').next().unwrap(), plan.pebble.http_port);
+        let directories = "directory = \"https://acme-v02.api.letsencrypt.org/directory\"";
+        for (old, new) in [
+            (
+                directories,
+                format!("{}\nca = \"between.pem\"\ntls_port = {}", of("directory = \"https"), plan.pebble.tls_port),
+            ),
+            ("directory = \"/var/lib/tlsgate\"", of("directory = \"/")),
+            ("\"0.0.0.0:80\", \"[::]:80\"", format!("{http:?}")),
+        ] {
+            assert!(text.contains(old), "{text}");
+            text = text.replace(old, &new);
+        }
+        let resolver = of("nameservers = ");
+        Proxy::start(folder, &format!("{text}\n[resolver]\n{resolver}\n\n[admin]\nlisten=\"unix:admin.sock\"\n"))
+    };
+    let scene = Scene::with(&plan, |_, _| {}, start);
+    let served = scene.issued("a");
+    assert_eq!(served.names, [scene.name("a")]);
 }
 
 /// The permissions of others, of all files below a folder together.
