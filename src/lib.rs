@@ -68,6 +68,7 @@
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net, gate, pressure, live::call |
 //! | 3 | `convert` | configurations of HAProxy, nginx, stunnel and hitch → a configuration of tlsgate, and a list of what it lacks; pure | tls::certificate::name, tls::policy, tls::trust::clients, tls::wire, words |
+//! | 3 | `fleet` | releases that several processes share through a store: who proposes, prepares, commits and follows them; pure | tls::crypto |
 //! | 3 | `authority` | a private authority in a folder: issues certificates, revokes them, signs lists | acme::settings, tls::encrypted, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, state, files, words |
 //! | 3 | `acme::keeper` | keeps certificates: orders, renews, revokes them in time; its own thread and runtime | acme::order, acme::account, acme::challenge, acme::renewal, acme::issued, acme::directory, acme::memory, acme::http, acme::trouble, acme::schedule, acme::status, acme::responder, acme::lookup, acme::settings, acme::clock, backend::discover, tls::handshake, tls::certificate::x509, state, background, monitor |
 //! | 3 | `acme::order` | one order for one certificate, from its beginning to the files, resumed after a crash | acme::account, acme::challenge, acme::issued, acme::memory, acme::http, acme::trouble, acme::settings, acme::clock, tls::crypto, state, tls::certificate::pem |
@@ -179,6 +180,7 @@ pub mod convert;
 pub mod credential;
 pub mod explain;
 pub mod files;
+pub mod fleet;
 pub mod gate;
 pub mod ja4;
 pub mod labels;

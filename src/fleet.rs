@@ -1,0 +1,19 @@
+//! Releases that several processes share through a store, such as etcd: each is prepared everywhere, or nothing changes
+//! anywhere. Everything here is pure: machines that learn what has happened, and return what to do next.
+//!
+//! A *publisher* puts a proposal into the store. Each *node* fetches it, builds it, and answers. When all that are alive
+//! are ready, one transaction makes it the current release, which every node then serves; if one of them refuses, the
+//! proposal is withdrawn. What the store contains is sealed with a secret that the store does not know.
+//!
+//! Must not know: etcd, sockets, files, clocks, what a release contains.
+
+pub mod key;
+pub mod machine;
+pub mod node;
+pub mod publisher;
+pub mod record;
+pub mod seal;
+pub mod store;
+
+#[cfg(test)]
+mod simulation;

@@ -1,0 +1,53 @@
+//! The names of keys in the store, below the fleet's prefix. Pure.
+//!
+//! Nodes watch what begins with [`CONTROL`] and their own registration, so that what an idle node costs does not grow with
+//! the fleet. Only who publishes watches all nodes.
+
+/// What every node watches.
+pub const CONTROL: &str = "control/";
+
+/// The release that is served.
+pub const CURRENT: &str = "control/current";
+
+/// The release that is being prepared. It goes with the lease of its publisher.
+pub const PROPOSAL: &str = "control/proposal";
+
+/// Each registration of a node changes it, so that who commits knows that no node has come since it looked.
+pub const GENERATION: &str = "nodes-generation";
+
+/// The nodes that are alive.
+pub const NODES: &str = "node/";
+
+/// What nodes have answered to proposals.
+pub const ANSWERS: &str = "answer/";
+
+/// The refusals among the answers.
+pub const VETOES: &str = "veto/";
+
+/// All releases.
+pub const RELEASES: &str = "release/";
+
+/// A node's registration. It goes with the node's lease.
+pub fn node(name: &str) -> String {
+    format!("{NODES}{name}")
+}
+
+/// All answers to one attempt.
+pub fn answers(attempt: &str) -> String {
+    format!("{ANSWERS}{attempt}/")
+}
+
+/// One node's answer. It goes with the node's lease.
+pub fn answer(attempt: &str, node: &str) -> String {
+    format!("{ANSWERS}{attempt}/{node}")
+}
+
+/// That a node has refused: who commits requires that this is absent.
+pub fn veto(attempt: &str) -> String {
+    format!("{VETOES}{attempt}")
+}
+
+/// One release. The decimal number has a fixed width, so that the store lists releases in their order.
+pub fn release(number: u64) -> String {
+    format!("{RELEASES}{number:020}")
+}

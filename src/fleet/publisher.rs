@@ -1,0 +1,375 @@
+//! Publishes a release: proposes it, waits until every node is ready, commits it by one transaction, or withdraws it.
+//!
+//! The transaction holds only if nothing has changed since the publisher looked: no other release, no node that came, no
+//! node that refused after all. If its answer is lost, what the store has decides what is reported.
+//!
+//! Must not know: etcd, what a release contains.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::key;
+use super::machine::{Action, Machine, Seen};
+use super::record::{Answer, Canary, Proposal, Record, Registration, Root};
+use super::seal::{Seal, SealError};
+use super::store::{Change, Entry, Lease, Revision, Transaction, Written};
+
+/// What is to be published.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub root: Root,
+    pub canary: Option<Canary>,
+    /// Nodes that are not waited for.
+    pub without: Vec<String>,
+    pub by: String,
+    pub note: String,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Every node that was alive was ready, and all take it.
+    Committed(Record),
+    /// Nothing has changed.
+    Withdrawn(Reason),
+    /// The answer to a commit was lost, and the store has neither this release nor its proposal. So nothing has changed, unless
+    /// the store was restored from an older backup in between: then a node that has the release puts it back.
+    Unknown(Record),
+}
+
+/// Why nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    #[error("node {node:?}: {reason}")]
+    Refused { node: String, reason: String },
+    #[error("node {0:?} was gone before it had answered")]
+    Vanished(String),
+    #[error("no answer in time from {}", .0.join(", "))]
+    Late(Vec<String>),
+    #[error("found another release that is being published by {by}, expected none")]
+    Busy { by: String },
+    #[error(
+        "the proposal was gone before it was committed: the connection to the store was lost for too long, or it was withdrawn elsewhere"
+    )]
+    Gone,
+    #[error("{key}: {error}")]
+    Unreadable { key: String, error: SealError },
+}
+
+/// The machine of one attempt to publish.
+#[derive(Debug)]
+pub struct Publisher {
+    seal: Arc<Seal>,
+    draft: Draft,
+    attempt: String,
+    /// In milliseconds since 1970.
+    deadline: u64,
+    session: Option<Session>,
+    proposed: Option<Record>,
+    /// The nodes that were seen while it was proposed, and whether each was ready.
+    asked: BTreeMap<String, bool>,
+    withdrawing: Option<Reason>,
+    /// The answer to a commit was lost.
+    perhaps: bool,
+    doing: Option<Doing>,
+    end: Option<End>,
+}
+
+#[derive(Debug)]
+struct Session {
+    lease: Lease,
+    view: Option<View>,
+}
+
+#[derive(Debug, Default)]
+struct View {
+    current: Seen<Record>,
+    proposal: Seen<Proposal>,
+    generation: Revision,
+    veto: Revision,
+    nodes: BTreeMap<String, Seen<Registration>>,
+    answers: BTreeMap<String, Seen<Answer>>,
+    /// What stands in the history under the number that was proposed.
+    release: Seen<Record>,
+}
+
+#[derive(Debug)]
+enum Doing {
+    Connecting,
+    Proposing(Record),
+    Committing,
+    Withdrawing(Reason),
+}
+
+impl Publisher {
+    /// `attempt` is unique. From `deadline` on, in milliseconds since 1970, nobody is waited for.
+    pub fn new(seal: Arc<Seal>, draft: Draft, attempt: String, deadline: u64) -> Self {
+        Self {
+            seal,
+            draft,
+            attempt,
+            deadline,
+            session: None,
+            proposed: None,
+            asked: BTreeMap::new(),
+            withdrawing: None,
+            perhaps: false,
+            doing: None,
+            end: None,
+        }
+    }
+
+    /// How it ended. Its lease must not be kept alive after that: a proposal that was under way for long may arrive yet.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    fn put<T: serde::Serialize>(&self, key: &str, value: &T, lease: Option<Lease>) -> Option<Change> {
+        let value = self.seal.close(key, value).ok()?;
+        Some(Change::Put { key: key.to_owned(), value, lease })
+    }
+
+    fn withdrawn(&mut self, reason: Reason) -> Option<(Action, Doing)> {
+        let reason = self.withdrawing.take().unwrap_or(reason);
+        self.changed_nothing(reason);
+        None
+    }
+
+    /// A store that shows no trace of a commit proves that there was none, unless it was restored in between.
+    fn changed_nothing(&mut self, reason: Reason) {
+        let record = self.proposed.take().filter(|_| self.perhaps);
+        self.end = Some(record.map_or(End::Withdrawn(reason), End::Unknown));
+    }
+
+    fn decide(&mut self, now: u64) -> Option<(Action, Doing)> {
+        let Some(session) = self.session.take() else { return Some((Action::Connect, Doing::Connecting)) };
+        let decided = match &session.view {
+            None => Some((Action::Read, Doing::Connecting)),
+            Some(view) => self.with(session.lease, view, now),
+        };
+        self.session = Some(session);
+        decided
+    }
+
+    fn with(&mut self, lease: Lease, view: &View, now: u64) -> Option<(Action, Doing)> {
+        let committed = [&view.release, &view.current].into_iter().filter_map(Seen::good);
+        if let Some(record) = committed.into_iter().find(|record| record.attempt == self.attempt) {
+            self.end = Some(End::Committed(record.clone()));
+            return None;
+        }
+        let is_mine = |proposal: &&Proposal| proposal.record.attempt == self.attempt;
+        let proposal = view.proposal.good().filter(is_mine).cloned();
+        match (proposal, &self.proposed) {
+            (Some(proposal), _) => {
+                // Its answer was lost, perhaps.
+                self.proposed = Some(proposal.record.clone());
+                self.proceed(view, &proposal, now)
+            }
+            (None, Some(_)) => self.withdrawn(Reason::Gone),
+            (None, None) => self.propose(lease, view, now),
+        }
+    }
+
+    fn propose(&mut self, lease: Lease, view: &View, now: u64) -> Option<(Action, Doing)> {
+        if let Some(reason) = unreadable(view) {
+            return self.withdrawn(reason);
+        }
+        if let Some(other) = view.proposal.good() {
+            return self.withdrawn(Reason::Busy { by: other.record.by.clone() });
+        }
+        if now >= self.deadline {
+            return self.withdrawn(Reason::Late(Vec::new()));
+        }
+        let current = view.current.good();
+        let served = view.nodes.values().filter_map(Seen::good).filter_map(|node| node.serving.as_ref());
+        let seen = served.map(|served| (served.number, served.stamp));
+        let seen = seen.chain(current.map(|record| (record.number, record.stamp)));
+        let (number, stamp) = seen.fold((0, 0), |most, one| (most.0.max(one.0), most.1.max(one.1)));
+        let record = Record {
+            number: number + 1,
+            stamp: now.max(stamp + 1),
+            attempt: self.attempt.clone(),
+            root: self.draft.root.clone(),
+            canary: self.draft.canary.clone(),
+            by: self.draft.by.clone(),
+            note: self.draft.note.clone(),
+        };
+        let proposal = Proposal { record: record.clone(), without: self.draft.without.clone() };
+        let when = vec![(key::PROPOSAL.into(), 0), (key::CURRENT.into(), view.current.revision)];
+        // A refusal of the same proposal, which was lost and is made again, does not count.
+        let then =
+            vec![self.put(key::PROPOSAL, &proposal, Some(lease))?, Change::Delete { key: key::veto(&self.attempt) }];
+        Some((Action::Write(Transaction { when, then }), Doing::Proposing(record)))
+    }
+
+    /// Waits for answers; then commits, or withdraws.
+    fn proceed(&mut self, view: &View, proposal: &Proposal, now: u64) -> Option<(Action, Doing)> {
+        if self.withdrawing.is_none() {
+            let waiting = match self.answers(view, proposal) {
+                Ok(waiting) => waiting,
+                Err(reason) => return self.withdraw(view, reason),
+            };
+            if waiting.is_empty() && view.veto == 0 {
+                return self.commit(view, &proposal.record);
+            }
+            if now < self.deadline {
+                return None;
+            }
+            return self.withdraw(view, Reason::Late(waiting));
+        }
+        let reason = self.withdrawing.clone()?;
+        self.withdraw(view, reason)
+    }
+
+    /// The nodes that have not answered yet.
+    fn answers(&mut self, view: &View, proposal: &Proposal) -> Result<Vec<String>, Reason> {
+        if let Some(reason) = unreadable(view) {
+            return Err(reason);
+        }
+        let mut waiting = Vec::new();
+        for (name, node) in &view.nodes {
+            let Some(node) = node.good().filter(|_| !proposal.without.contains(name)) else { continue };
+            let answer = view.answers.get(name).and_then(Seen::good);
+            let is_to_this =
+                |answer: &&Answer| answer.session == node.session && answer.proposal == view.proposal.revision;
+            let answer = answer.filter(is_to_this);
+            if let Some(reason) = answer.and_then(|answer| answer.refusal.clone()) {
+                return Err(Reason::Refused { node: name.clone(), reason });
+            }
+            self.asked.insert(name.clone(), answer.is_some());
+            if answer.is_none() {
+                waiting.push(name.clone());
+            }
+        }
+        // Perhaps what was proposed has brought it down.
+        let gone = self.asked.iter().find(|(name, ready)| !**ready && !view.nodes.contains_key(*name));
+        match gone {
+            Some((name, _)) => Err(Reason::Vanished(name.clone())),
+            None => Ok(waiting),
+        }
+    }
+
+    fn commit(&mut self, view: &View, record: &Record) -> Option<(Action, Doing)> {
+        let when = vec![
+            (key::PROPOSAL.into(), view.proposal.revision),
+            (key::CURRENT.into(), view.current.revision),
+            (key::GENERATION.into(), view.generation),
+            (key::veto(&self.attempt), 0),
+        ];
+        let then = vec![
+            self.put(key::CURRENT, record, None)?,
+            self.put(&key::release(record.number), record, None)?,
+            Change::Delete { key: key::PROPOSAL.into() },
+        ];
+        Some((Action::Write(Transaction { when, then }), Doing::Committing))
+    }
+
+    /// From here on it does not commit, whatever nodes answer.
+    fn withdraw(&mut self, view: &View, reason: Reason) -> Option<(Action, Doing)> {
+        self.withdrawing = Some(reason.clone());
+        let when = vec![(key::PROPOSAL.into(), view.proposal.revision)];
+        let then = vec![Change::Delete { key: key::PROPOSAL.into() }];
+        Some((Action::Write(Transaction { when, then }), Doing::Withdrawing(reason)))
+    }
+}
+
+/// Something that cannot be read must not be overwritten: perhaps it is the publisher that has the wrong secret.
+fn unreadable(view: &View) -> Option<Reason> {
+    let of =
+        |key: String, error: Option<&SealError>| error.map(|error| Reason::Unreadable { key, error: error.clone() });
+    let nodes = || view.nodes.iter().find_map(|(name, node)| of(key::node(name), node.error()));
+    of(key::CURRENT.into(), view.current.error())
+        .or_else(|| of(key::PROPOSAL.into(), view.proposal.error()))
+        .or_else(nodes)
+}
+
+impl Machine for Publisher {
+    fn next(&mut self, now: u64) -> Option<Action> {
+        if self.doing.is_some() || self.end.is_some() {
+            return None;
+        }
+        let (action, doing) = self.decide(now)?;
+        self.doing = Some(doing);
+        Some(action)
+    }
+
+    fn watched(&self) -> Vec<String> {
+        let release = self.proposed.as_ref().map(|record| key::release(record.number));
+        let attempt = [key::answers(&self.attempt), key::veto(&self.attempt)];
+        [key::CONTROL, key::NODES, key::GENERATION]
+            .map(String::from)
+            .into_iter()
+            .chain(attempt)
+            .chain(release)
+            .collect()
+    }
+
+    fn connected(&mut self, lease: Lease, entries: Vec<Entry>) {
+        self.doing = None;
+        self.session = Some(Session { lease, view: Some(View::default()) });
+        entries.into_iter().for_each(|entry| self.changed(entry));
+    }
+
+    fn changed(&mut self, entry: Entry) {
+        let Some(view) = self.session.as_mut().and_then(|session| session.view.as_mut()) else { return };
+        let revision = if entry.value.is_some() { entry.revision } else { 0 };
+        if let Some(name) = entry.key.strip_prefix(key::NODES) {
+            keep(&mut view.nodes, name, Seen::new(&self.seal, &entry));
+        } else if let Some(name) = entry.key.strip_prefix(&key::answers(&self.attempt)) {
+            keep(&mut view.answers, name, Seen::new(&self.seal, &entry));
+        } else if entry.key.starts_with(key::RELEASES) {
+            view.release = Seen::new(&self.seal, &entry);
+        } else if entry.key == key::veto(&self.attempt) {
+            view.veto = revision;
+        } else {
+            match entry.key.as_str() {
+                key::CURRENT => view.current = Seen::new(&self.seal, &entry),
+                key::PROPOSAL => view.proposal = Seen::new(&self.seal, &entry),
+                key::GENERATION => view.generation = revision,
+                _ => {}
+            }
+        }
+    }
+
+    fn lost(&mut self) {
+        self.perhaps |= matches!(self.doing, Some(Doing::Committing));
+        (self.session, self.doing) = (None, None);
+    }
+
+    fn written(&mut self, written: Written) {
+        let Some(doing) = self.doing.take() else { return };
+        match (doing, written) {
+            (Doing::Withdrawing(reason), Written::Done(_)) => self.changed_nothing(reason),
+            (Doing::Proposing(record), Written::Done(_)) => {
+                self.proposed = Some(record);
+                self.read_again();
+            }
+            (Doing::Committing, Written::Done(_)) => self.end = self.proposed.take().map(End::Committed),
+            (Doing::Committing, Written::Unknown) => {
+                self.perhaps = true;
+                self.read_again();
+            }
+            _ => self.read_again(),
+        }
+    }
+
+    fn built(&mut self, _root: &Root, _result: Result<(), String>) {}
+
+    fn served(&mut self, _record: &Record) {}
+}
+
+impl Publisher {
+    fn read_again(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.view = None;
+        }
+    }
+}
+
+fn keep<T>(all: &mut BTreeMap<String, Seen<T>>, name: &str, seen: Seen<T>) {
+    if seen.value.is_some() {
+        all.insert(name.to_owned(), seen);
+    } else {
+        all.remove(name);
+    }
+}
