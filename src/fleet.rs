@@ -10,10 +10,12 @@
 pub mod key;
 pub mod machine;
 pub mod node;
+pub mod part;
 pub mod publisher;
 pub mod record;
 pub mod seal;
 pub mod store;
+pub mod tree;
 
 #[cfg(test)]
 mod simulation;

@@ -1,0 +1,132 @@
+use super::super::part::Parts;
+use super::*;
+
+fn parts() -> Parts {
+    Parts::new(&[b"secret"]).unwrap()
+}
+
+fn many(count: usize) -> BTreeMap<String, Vec<u8>> {
+    (0..count).map(|one| (format!("certs/{one:05}/tls.crt"), format!("certificate {one}").into_bytes())).collect()
+}
+
+/// All parts of a release, sealed.
+fn stored(files: &BTreeMap<String, Vec<u8>>) -> (PartName, BTreeMap<PartName, Vec<u8>>) {
+    let (parts, mut store) = (parts(), BTreeMap::new());
+    let root = cut(files, |part| {
+        let name = parts.name(&part).unwrap();
+        store.insert(name.clone(), parts.close(&name, &part).unwrap());
+        Ok(name)
+    });
+    (root.unwrap(), store)
+}
+
+fn read(root: &PartName, store: &BTreeMap<PartName, Vec<u8>>) -> Result<BTreeMap<String, Vec<u8>>, TreeError> {
+    let (parts, mut reader) = (parts(), Reader::new(root.clone()));
+    loop {
+        let Some(name) = reader.wanted().next().cloned() else { break };
+        let sealed = store.get(&name).ok_or_else(|| TreeError::Named("missing".into()))?;
+        let content = parts.open(&name, sealed).map_err(|error| TreeError::Named(error.to_string()))?;
+        reader.take(&name, content)?;
+    }
+    reader.finish()
+}
+
+#[test]
+fn what_is_read_is_what_was_cut() {
+    let large: Vec<u8> = (0..3 * PIECE + 17).map(|at| (at / 251) as u8).collect();
+    let mut files = many(1000);
+    files.insert("tlsgate.toml".into(), b"[[listener]]".to_vec());
+    files.extend([("large".to_owned(), large), ("empty".to_owned(), Vec::new()), ("ünï/cödé".to_owned(), vec![0xff])]);
+    for files in [BTreeMap::new(), many(1), many(2), files] {
+        let (root, store) = stored(&files);
+        assert_eq!(read(&root, &store).unwrap(), files);
+    }
+}
+
+#[test]
+fn a_change_of_one_file_costs_its_way_to_the_root() {
+    let files = many(10_000);
+    let (root, before) = stored(&files);
+    let name = "certs/04711/tls.crt".to_owned();
+    let mut changed = files.clone();
+    changed.insert(name.clone(), b"renewed".to_vec());
+    let mut added = files.clone();
+    added.insert("certs/04711a/tls.crt".into(), b"new".to_vec());
+    let mut removed = files;
+    removed.remove(&name);
+    for after in [changed, added, removed] {
+        let (other, after) = stored(&after);
+        assert_ne!(root, other);
+        let new: Vec<usize> =
+            after.iter().filter(|(name, _)| !before.contains_key(*name)).map(|(_, part)| part.len()).collect();
+        assert!(new.len() <= 6 && new.iter().sum::<usize>() < 150_000, "{new:?}");
+    }
+}
+
+#[test]
+fn a_part_that_is_missing_changed_or_in_the_place_of_another_is_an_error() {
+    let files = many(300);
+    let (root, store) = stored(&files);
+    let names: Vec<PartName> = store.keys().cloned().collect();
+    for (index, name) in names.iter().enumerate() {
+        let mut without = store.clone();
+        without.remove(name);
+        assert!(read(&root, &without).is_err());
+        let mut swapped = store.clone();
+        swapped.insert(name.clone(), store[&names[(index + 1) % names.len()]].clone());
+        assert!(read(&root, &swapped).is_err());
+        let mut changed = store.clone();
+        let part = changed.get_mut(name).unwrap();
+        let at = index * 7 % part.len();
+        part[at] ^= 1;
+        assert!(read(&root, &changed).is_err());
+    }
+}
+
+#[test]
+fn another_secret_names_the_same_content_differently_and_does_not_open_it() {
+    let other = Parts::new(&[b"other"]).unwrap();
+    let (mine, theirs) = (parts().name(b"password").unwrap(), other.name(b"password").unwrap());
+    assert_ne!(mine, theirs);
+    let sealed = parts().close(&mine, b"password").unwrap();
+    assert!(other.open(&mine, &sealed).is_err());
+    let both = Parts::new(&[b"other", b"secret"]).unwrap();
+    assert_eq!(both.open(&mine, &sealed).unwrap(), b"password");
+    assert_eq!(both.name(b"password").unwrap(), theirs);
+}
+
+#[test]
+fn paths_that_lead_elsewhere_are_refused_when_they_are_cut_and_when_they_are_read() {
+    for path in ["", "/etc/passwd", "../a", "a/../b", "a//b", "./a", "a/.", "a/", "a\0b", "a\\b", &"a".repeat(1025)] {
+        let error = TreeError::Path(path.to_owned());
+        assert_eq!(cut(&BTreeMap::from([(path.to_owned(), vec![])]), |_| unreachable!()), Err(error.clone()));
+        let list = List::Files(vec![File { path: path.to_owned(), size: 0, pieces: Vec::new() }]);
+        let root = PartName("root".into());
+        let mut reader = Reader::new(root.clone());
+        assert_eq!(reader.take(&root, text(&list).unwrap()).and_then(|()| reader.finish()), Err(error));
+    }
+    let both = ["a", "a/b"].map(|path| (path.to_owned(), Vec::new()));
+    assert_eq!(cut(&BTreeMap::from(both), |_| unreachable!()), Err(TreeError::Twice("a".into())));
+}
+
+#[test]
+fn lists_of_a_stranger_end() {
+    let name = |text: &str| PartName(text.to_owned());
+    // A list that leads to itself; a size that is not that of its pieces; a piece that is used as a list.
+    let own = List::Lists(vec![Below { first: String::new(), list: name("root") }]);
+    assert!(Reader::new(name("root")).take(&name("root"), text(&own).unwrap()).is_err());
+    for size in [0, 2, u64::MAX] {
+        let list = List::Files(vec![File { path: "a".into(), size, pieces: vec![name("piece")] }]);
+        let mut reader = Reader::new(name("root"));
+        let taken = reader.take(&name("root"), text(&list).unwrap());
+        let result = taken.and_then(|()| reader.take(&name("piece"), vec![1])).and_then(|()| reader.finish());
+        assert!(result.is_err(), "{size}");
+    }
+    let (root, store) = stored(&many(3));
+    let list = parts().open(&root, &store[&root]).unwrap();
+    for length in 0..list.len() {
+        assert!(Reader::new(root.clone()).take(&root, list[..length].to_vec()).is_err());
+    }
+    assert!(Reader::new(root.clone()).take(&root, list).is_ok());
+    assert!(Reader::new(root).finish().is_err());
+}
