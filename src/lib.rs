@@ -59,7 +59,7 @@
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
 //! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, starttls, tls, background, files, warning, limit, net, passphrase, labels, ja4 |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire, labels |
-//! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, rights, tls::certificate::source, observe::access, state, net, words |
+//! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, backend::pool, rights, tls::certificate::source, observe::access, state, net, words |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels |
 //! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels, ja4 |
@@ -96,7 +96,7 @@
 //! | 3 | `backend::server` | one server: its connections and its condition | backend::verdict, backend::health, backend::condition, net |
 //! | 3 | `backend::verdict` | consecutive results of health checks → whether a server is up; pure | backend::health, backend::condition, tls::certificate::expiry, tls::trust::servers |
 //! | 3 | `backend::health` | one health check: TCP, TLS, HTTP, LDAP | backend::failure, starttls, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::wire, ldap, net, gate |
-//! | 3 | `backend::failure` | the reasons why no connection could be made | tls::handshake::connect |
+//! | 3 | `backend::failure` | the reasons why no connection could be made | tls::handshake::connect, net |
 //! | 3 | `backend::lookup` | the last good answer of a source of servers, kept over reloads | backend::discover |
 //! | 3 | `backend::discover` | DNS names → servers, and how long the answer is valid | files |
 //! | 3 | `backend::condition` | what is known of a server: its state, its health, failed connections; pure | – |

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
+use crate::backend::pool::outgoing::Outgoing;
 use crate::background::Heavy;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
@@ -91,7 +92,9 @@ fn pool(backend: &Backend, layer: Layer, before: &Snapshot, reading: &mut Readin
     let tls = backend_tls::tls(backend, layer, reading);
     let before = before.pool(&backend.settings.name);
     let version = backend.settings.proxy_protocol;
-    let terms = health::Terms { version, starttls: backend.tls.as_ref().and_then(|tls| tls.starttls), layer };
+    let starttls = backend.tls.as_ref().and_then(|tls| tls.starttls);
+    let source = backend.settings.source.and_then(Outgoing::fixed);
+    let terms = health::Terms { version, starttls, source, layer };
     let check = backend.health.as_ref().and_then(|health| health::check(health, terms, reading));
     Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(tls)
 }

@@ -204,6 +204,7 @@ pub(super) const KEYS: &[Case] = &[
     ("backend.plain.connect_timeout", "'1s'", "'2s'", &[]),
     ("backend.plain.connect_attempts", "1", "2", &[]),
     ("backend.plain.proxy_protocol", "'off'", "'v2'", &[]),
+    ("backend.plain.source", "'client'", "'127.0.0.1'", &[]),
     ("backend.plain.fail_timeout", "'1s'", "'2s'", &[]),
     ("backend.plain.max_fail_timeout", "'1m'", "'2m'", &[]),
     ("backend.plain.slow_start", "", "'30s'", &[]),
