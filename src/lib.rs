@@ -33,7 +33,7 @@
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, starttls, tls, files, words |
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
-//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator, live, labels |
+//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator, live, review, labels |
 //! | 7 | `admin` | health, state and changes over HTTP, a page for people, and a door for probes alone: opens both, answers requests; each has its own thread and runtime | admin::page, admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, observe::metrics, net, tls::handshake, pressure, gate, live |
 //! | 7 | `admin::page` | the page at `/`: the state for people, and the forms of changes; who has signed in there | admin::request, acme::status, backend::condition, backend::pool, backend::server, config, observe::metrics, pressure, reload, snapshot, tls, warning, live, live::call, observe::access, labels |
 //! | 7 | `admin::change` | changes: certificates, servers, connections, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words, passphrase, live, live::call |
@@ -44,8 +44,9 @@
 //! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning, net, sandbox |
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background, files |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
+//! | 6 | `review` | judges the clients of open connections again; its own thread | snapshot, route::ways, live, tls::trust::clients |
 //! | 6 | `proxy::listener` | accepts connections, and waits after errors | proxy::connection, proxy::admission, proxy::ending, proxy::entry, proxy::workers, proxy::heartbeat, proxy::pulse, snapshot, observe::access, observe::metrics, net, pressure, live |
-//! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, starttls, tls::handshake, tls::handshake::challenge, tls::wire, net, gate |
+//! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, starttls, live, tls::handshake, tls::handshake::challenge, tls::wire, net, gate |
 //! | 6 | `proxy::relaying` | the second half of a connection's life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net, gate, pressure |
 //! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net, pressure |
 //! | 6 | `proxy::entry` | collects what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::certificate::select, tls::trust::clients, tls::record, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net, live, route::ways, labels, ja4 |
@@ -58,7 +59,7 @@
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
 //! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, starttls, tls, background, files, warning, limit, net, passphrase, labels, ja4 |
 //! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire, labels |
-//! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, rights, tls::certificate::source, observe::access, state, net, words |
+//! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, backend::pool, rights, tls::certificate::source, observe::access, state, net, words |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels |
 //! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels, ja4 |
@@ -66,7 +67,7 @@
 //! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure, ja4 |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
-//! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::wire, observe::metrics, net, gate, pressure, live::call |
+//! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::trust::clients, tls::wire, observe::metrics, net, gate, pressure, live::call |
 //! | 3 | `convert` | configurations of HAProxy, nginx, stunnel and hitch → a configuration of tlsgate, and a list of what it lacks; pure | tls::certificate::name, tls::policy, tls::trust::clients, tls::wire, words |
 //! | 3 | `fleet` | releases that several processes share through a store: who proposes, prepares, commits and follows them; pure | tls::crypto |
 //! | 3 | `authority` | a private authority in a folder: issues certificates, revokes them, signs lists | acme::settings, tls::encrypted, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, state, files, words |
@@ -96,13 +97,14 @@
 //! | 3 | `backend::server` | one server: its connections and its condition | backend::verdict, backend::health, backend::condition, net |
 //! | 3 | `backend::verdict` | consecutive results of health checks → whether a server is up; pure | backend::health, backend::condition, tls::certificate::expiry, tls::trust::servers |
 //! | 3 | `backend::health` | one health check: TCP, TLS, HTTP, LDAP | backend::failure, starttls, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::wire, ldap, net, gate |
-//! | 3 | `backend::failure` | the reasons why no connection could be made | tls::handshake::connect |
+//! | 3 | `backend::failure` | the reasons why no connection could be made | tls::handshake::connect, net |
 //! | 3 | `backend::lookup` | the last good answer of a source of servers, kept over reloads | backend::discover |
 //! | 3 | `backend::discover` | DNS names → servers, and how long the answer is valid | files |
 //! | 3 | `backend::condition` | what is known of a server: its state, its health, failed connections; pure | – |
 //! | 3 | `backend::balance` | which of several servers gets the next connection | words |
 //! | 3 | `route::index` | server name and application protocols → the route that takes the connection; pure | tls::handshake::challenge, tls::certificate::name, words |
-//! | 3 | `live` | the open connections: what is known of each, which of them are meant, asking these to end | live::call, observe::access, observe::metrics, tls::certificate::certified, net, ja4 |
+//! | 3 | `live` | the open connections: what is known of each, which of them are meant, asking these to end | live::call, observe::access, observe::metrics, tls::trust::clients, tls::certificate::certified, tls::crypto, net, ja4 |
+//! | 3 | `live::call` | how a connection is asked to end by whoever does not serve it | tls::trust::clients, words |
 //! | 3 | `starttls` | the exchange in the clear before TLS begins, on the server's side and on the client's | ldap, net, words |
 //! | 2 | `tls::handshake::challenge` | pending challenges of certificate authorities (tls-alpn-01), and the answer to them | tls::handshake, tls::record, tls::policy, tls::wire, gate |
 //! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::token, tls::wire, tls::crypto, gate |
@@ -138,7 +140,6 @@
 //! | 1 | `observe::outcome` | who ended a connection, and in which phase | – |
 //! | 1 | `observe::log` | the diagnostic log | observe::line, words |
 //! | 1 | `observe::line` | keeps a record one line, whatever it contains | – |
-//! | 1 | `live::call` | how a connection is asked to end by whoever does not serve it | words |
 //! | 1 | `gate` | turns for costly work on a worker's thread, so that others are not held up | – |
 //! | 1 | `pressure` | how much memory and how many descriptors there are, and who gives way before they are used up | allocator, limit, words |
 //! | 1 | `allocator` | the allocator: what it reports, its thread, what it gives back | – |
@@ -195,6 +196,7 @@ pub mod pressure;
 pub mod proxy;
 pub mod relay;
 pub mod reload;
+pub mod review;
 pub mod rights;
 pub mod route;
 pub mod sandbox;

@@ -12,4 +12,5 @@ pub mod proxy_protocol;
 mod refusal;
 pub mod socket;
 mod socket_file;
+pub mod source;
 pub mod stream;

@@ -1,10 +1,13 @@
 //! Relays bytes both ways after the handshake, until that ends. Must not know: certificates, routes, the configuration,
 //! how a connection is closed.
 
+use std::sync::Arc;
+
 use rustls::AlertDescription;
 
 use crate::live::call::Call;
 use crate::observe::metrics::Traffic;
+use crate::tls::trust::clients::again::Distrust;
 
 mod called;
 mod carrier;
@@ -80,6 +83,8 @@ pub enum End {
     MemoryStalled,
     /// It was asked to end.
     Asked { by: By, left: Left },
+    /// The client's certificate, which was accepted once, would not be accepted any more; see `ClientBadRecord`.
+    Distrusted { distrust: Arc<Distrust>, last_words: Vec<u8> },
     /// The server went down. The relay itself does not know that: its caller ends it.
     BackendDown,
 }

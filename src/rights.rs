@@ -8,7 +8,7 @@ use nix::unistd::{self, Gid, Uid};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, remove_capability_from_bounding_set,
-    set_capabilities, set_no_new_privs,
+    set_capabilities, set_keep_capabilities, set_no_new_privs,
 };
 use thiserror::Error;
 
@@ -32,31 +32,29 @@ pub enum Error {
 }
 
 /// What is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     pub uid: u32,
-    pub capabilities: Capabilities,
-}
-
-/// The capabilities that are left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Capabilities {
-    None,
-    /// CAP_DAC_OVERRIDE: root without it could not read files that belong to other users.
-    Files,
+    /// The names of the capabilities that are left.
+    pub capabilities: Vec<&'static str>,
 }
 
 /// Becomes that user, if there is one, and gives up what can be regained: capabilities, new privileges. To be called before
-/// another thread exists, since that would keep them.
-pub fn give_up(ids: Option<&Ids>) -> Result<Left, Error> {
-    // Root's last capability is kept only where nobody else was named.
-    let kept = match ids {
+/// another thread exists, since that would keep them. `foreign`: connections come from addresses that are not this machine's.
+pub fn give_up(ids: Option<&Ids>, foreign: bool) -> Result<Left, Error> {
+    // Root could not read files that belong to other users. Kept only where nobody else was named.
+    let files = match ids {
         None if unistd::geteuid().is_root() => CapabilitySet::DAC_OVERRIDE,
         _ => CapabilitySet::empty(),
     };
+    let kept = if foreign { files | CapabilitySet::NET_ADMIN } else { files };
     narrow_bounding_set(kept);
     if let Some(ids) = ids {
+        let keeping = |on| set_keep_capabilities(on).map_err(|error| Error::Capabilities(error.into()));
+        // Who becomes another user would lose all of them.
+        keeping(foreign)?;
         become_user(ids)?;
+        keeping(false)?;
     }
     let capabilities = keep_only(kept).map_err(|error| Error::Capabilities(error.into()))?;
     set_no_new_privs(true).map_err(|error| Error::Kept { what: "new privileges", source: error.into() })?;
@@ -73,6 +71,11 @@ pub fn hide_memory() -> Result<(), Error> {
     core.map_err(|error| Error::Kept { what: "core dumps", source: error.into() })?;
     let dumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     dumpable.map_err(|error| Error::Kept { what: "access of other processes to the memory", source: error.into() })
+}
+
+/// Whether this process may connect from addresses that are not this machine's.
+pub fn may_be_foreign() -> bool {
+    capabilities(None).is_ok_and(|own| own.effective.contains(CapabilitySet::NET_ADMIN))
 }
 
 /// Whether this process is root.
@@ -117,11 +120,15 @@ fn narrow_bounding_set(kept: CapabilitySet) {
     }
 }
 
-fn keep_only(kept: CapabilitySet) -> rustix::io::Result<Capabilities> {
+fn keep_only(kept: CapabilitySet) -> rustix::io::Result<Vec<&'static str>> {
     // Kernels before 4.3 have no such set.
     let _ = clear_ambient_capability_set();
     let kept = capabilities(None)?.permitted & kept;
     let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     set_capabilities(None, sets)?;
-    Ok(if kept.is_empty() { Capabilities::None } else { Capabilities::Files })
+    Ok(NAMES.into_iter().filter(|(one, _)| kept.contains(*one)).map(|(_, name)| name).collect())
 }
+
+/// Those that can be kept.
+const NAMES: [(CapabilitySet, &str); 2] =
+    [(CapabilitySet::DAC_OVERRIDE, "CAP_DAC_OVERRIDE"), (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN")];

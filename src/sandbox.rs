@@ -13,8 +13,8 @@ use crate::config::validate::Config;
 use crate::config::validate::process::Process;
 use crate::config::values::process::Sandbox;
 use crate::rights;
+use crate::rights::Left;
 use crate::rights::ids::{Ids, Unknown};
-use crate::rights::{Capabilities, Left};
 use crate::state;
 
 mod filter;
@@ -24,6 +24,7 @@ mod offer;
 pub mod plan;
 pub mod risks;
 mod ruleset;
+mod sources;
 
 use plan::Plan;
 use ruleset::Enforced;
@@ -87,7 +88,7 @@ pub fn enter(process: &Process, user: Option<&Ids>, plan: &Plan) -> Result<Enter
         return Ok(Entered { is_off: true, ..Entered::default() });
     }
     let others = others();
-    let left = rights::give_up(user)?;
+    let left = rights::give_up(user, plan.sources().foreign)?;
     rights::hide_memory()?;
     let user = user.map(|user| user.name.clone());
     let entered = Entered { user, left: Some(left), others, ..Entered::default() };
@@ -152,6 +153,20 @@ impl Entered {
     }
 }
 
+/// An error for each backend whose source this process has not the right to use.
+pub fn without_right(config: &Config) -> Vec<ConfigError> {
+    let foreign = config
+        .backends
+        .iter()
+        .filter_map(|backend| backend.source.as_ref())
+        .filter(|source| sources::is_foreign(source));
+    let mut foreign = foreign.peekable();
+    if foreign.peek().is_none() || rights::may_be_foreign() {
+        return Vec::new();
+    }
+    foreign.map(|source| source.error(sources::NO_RIGHT)).collect()
+}
+
 /// Logs a warning where the process is still root. To be called once it serves.
 pub fn warn_of_root() {
     if rights::is_root() {
@@ -161,15 +176,15 @@ pub fn warn_of_root() {
 
 impl fmt::Display for Entered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Left { uid, capabilities }) = self.left else { return f.write_str("no rights given up") };
+        let Some(Left { uid, capabilities }) = &self.left else { return f.write_str("no rights given up") };
         match &self.user {
             Some(user) => write!(f, "rights given up: user {user} (uid {uid}), ")?,
             None => write!(f, "rights given up: same user (uid {uid}), ")?,
         }
-        f.write_str(match capabilities {
-            Capabilities::None => "no capabilities",
-            Capabilities::Files => "only CAP_DAC_OVERRIDE",
-        })?;
+        match &**capabilities {
+            [] => f.write_str("no capabilities")?,
+            some => write!(f, "only {}", some.join(" and "))?,
+        }
         f.write_str(", no new privileges, no core dumps")?;
         if self.is_off {
             return f.write_str("; files and system calls: all, since sandbox = \"off\"");

@@ -31,6 +31,7 @@ use crate::reload::build::{Origin, Ready};
 use crate::reload::control::{Command, Control};
 use crate::reload::job::{Job, Lost};
 use crate::reload::watch::Watch;
+use crate::review::Review;
 use crate::sandbox::plan::Plan;
 use crate::snapshot::Current;
 
@@ -101,6 +102,7 @@ pub struct Server {
     admin: Option<Admin>,
     upkeep: Upkeep,
     governor: Governor,
+    review: Review,
     /// `None` after it has been given up.
     keeper: Option<Keeper>,
     /// Ends the keeper that has been given up.
@@ -153,7 +155,7 @@ impl Server {
         .map_err(StartError::Config)?
         .confined(confined);
         let parts = (admin.as_ref(), &upkeep, &keeper, workers.handles.clone(), (pressure, live));
-        let (control, commands, governor) = serving(&mut reloader, parts)?;
+        let (control, commands, (governor, review)) = serving(&mut reloader, parts)?;
         let status = notify::Status::ready(control.status.borrow().addresses.len());
         let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
         tracing::info!(pid = std::process::id(), "ready");
@@ -168,6 +170,7 @@ impl Server {
             admin,
             upkeep,
             governor,
+            review,
             keeper: Some(keeper),
             giving_up: None,
             watch,
@@ -228,7 +231,7 @@ impl Opened {
 fn serving(
     reloader: &mut Reloader<Sockets>,
     (admin, upkeep, keeper, workers, (pressure, live)): Parts<'_>,
-) -> Result<(Control, mpsc::Receiver<Command>, Governor), StartError> {
+) -> Result<(Control, mpsc::Receiver<Command>, (Governor, Review)), StartError> {
     // The predecessor serves until it receives this: after any error above, it simply goes on.
     reloader.sockets().accepting().map_err(StartError::Handover)?;
     admin.iter().for_each(|admin| admin.take_over());
@@ -236,11 +239,12 @@ fn serving(
     upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
     follow(keeper, reloader.config());
     let (current, setting) = (Arc::clone(&control.current), reloader.config().bounds.memory);
+    let review = Review::start(Arc::clone(&current), Arc::clone(&live)).map_err(StartError::Worker)?;
     let governor = Governor::start(Arc::clone(&pressure), current, workers, setting).map_err(StartError::Worker)?;
     if let Some(admin) = admin {
         admin.ready(control.clone(), keeper.handle(), pressure, live);
     }
-    Ok((control, commands, governor))
+    Ok((control, commands, (governor, review)))
 }
 
 /// What serves beside the listeners, and what it looks at.

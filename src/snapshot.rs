@@ -51,6 +51,8 @@ pub struct Snapshot {
     /// What the admin server terminates TLS with.
     admin: Option<Arc<Terminator>>,
     store: Store,
+    /// Each snapshot that is published has another one than all before.
+    generation: u64,
     /// One for the whole process: each snapshot takes them over from the one before.
     challenges: Arc<Challenges>,
 }
@@ -104,6 +106,7 @@ impl Default for Snapshot {
             by_name: HashMap::new(),
             admin: None,
             store: Store::default(),
+            generation: 0,
             challenges: Arc::default(),
         }
     }
@@ -113,6 +116,11 @@ impl Snapshot {
     /// The files of the private keys, by their certificates.
     pub fn key_files(&self) -> HashMap<*const Certificate, &Path> {
         self.store.key_files()
+    }
+
+    /// A number that no snapshot published before has.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The listener with that name.

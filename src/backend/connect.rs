@@ -9,11 +9,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{self, timeout_at};
 
 use crate::backend::failure::{FailureKind, reason, tls_reason};
-use crate::backend::pool::{NoServer, Pool, Tls};
+use crate::backend::pool::outgoing::Outgoing;
+use crate::backend::pool::{NoServer, Pool, Settings, Tls};
 use crate::backend::server::Lease;
 use crate::gate::{Gate, Pace};
 use crate::net::address::Address;
 use crate::net::close::Unfinished;
+use crate::net::source::Source;
 use crate::net::stream::Stream;
 use crate::starttls::asking::{Asking, ask};
 use crate::starttls::protocol::Protocol;
@@ -71,22 +73,17 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
         tried.push(index);
         let address = lease.server().address.clone();
         let deadline = time::Instant::now() + settings.connect_timeout;
-        let attempt = timeout_at(deadline, reach(&address, client, pool.tls.as_ref(), deadline)).await;
+        let attempt = timeout_at(deadline, reach(&address, client, pool, deadline)).await;
         let failure = match attempt {
             Ok(Ok((stream, session))) => {
                 lease.connected();
                 return Ok(Connected { stream, address, lease, session });
             }
             Ok(Err((kind, reason))) => Failure { address: address.clone(), kind, reason },
-            Err(_) => Failure {
-                address: address.clone(),
-                kind: FailureKind::Timeout,
-                reason: format!("no answer within {}", humantime::format_duration(settings.connect_timeout)),
-            },
+            Err(_) => Failure { address: address.clone(), kind: FailureKind::Timeout, reason: unanswered(settings) },
         };
         tracing::debug!(backend = %settings.name, server = %address, reason = %failure.reason, "cannot connect");
-        // A local failure shows nothing about the server.
-        if failure.kind != FailureKind::Local
+        if is_of_server(failure.kind, settings.source)
             && let Some(pause) = lease.failed(settings.pauses)
         {
             tracing::debug!(backend = %settings.name, server = %address, pause = %humantime::format_duration(pause), "passed over");
@@ -96,15 +93,47 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
     Err(NoServer::Tried)
 }
 
+/// Whether a failure shows something about the server. A local one does not. Where connections come from the clients' addresses,
+/// an answer may be missing because it has no way back to this machine, for this client alone: one client must not make a
+/// server unusable for others.
+fn is_of_server(kind: FailureKind, source: Option<Outgoing>) -> bool {
+    match kind {
+        FailureKind::Local | FailureKind::Source => false,
+        FailureKind::Timeout | FailureKind::Unreachable => source != Some(Outgoing::Client),
+        _ => true,
+    }
+}
+
+fn unanswered(settings: &Settings) -> String {
+    let hint = match settings.source {
+        Some(Outgoing::Client) => " (source is \"client\": the answer may have no way back to this machine)",
+        Some(Outgoing::Address(_)) | None => "",
+    };
+    format!("no answer within {}{hint}", humantime::format_duration(settings.connect_timeout))
+}
+
+/// The address to connect from; `None` where the kernel chooses it.
+fn source(outgoing: Option<Outgoing>, client: Client<'_>) -> Result<Option<Source>, (FailureKind, String)> {
+    match (outgoing, client.address) {
+        (None, _) => Ok(None),
+        (Some(Outgoing::Address(address)), _) => Ok(Some(Source::Own(address))),
+        (Some(Outgoing::Client), Some(address)) => Ok(Some(Source::Foreign(address))),
+        (Some(Outgoing::Client), None) => {
+            Err((FailureKind::Source, "source is \"client\", and the client has no IP address".into()))
+        }
+    }
+}
+
 /// Connects, up to where the client's first byte can be sent.
 async fn reach(
     address: &Address,
     client: Client<'_>,
-    tls: Option<&Tls>,
+    pool: &Pool,
     deadline: time::Instant,
 ) -> Result<(Unfinished, Option<Finished>), (FailureKind, String)> {
+    let (source, tls) = (source(pool.settings.source, client)?, pool.tls.as_ref());
     let open = async {
-        let mut stream = Stream::connect(address).await?;
+        let mut stream = Stream::connect_from(source, address).await?;
         stream.prepare()?;
         // The PROXY header comes before TLS, so that a proxy in between can read it.
         stream.write_all(client.preface).await?;

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
 
+use crate::net::source::SourceError;
 use crate::tls::handshake::connect::ConnectError;
 
 /// The kind of failure, for labels and decisions.
@@ -15,6 +16,8 @@ pub enum FailureKind {
     Unreachable,
     /// This machine has no port, descriptor or memory left. It is not the server's fault.
     Local,
+    /// No connection can come from the address that it should come from. Nor is that.
+    Source,
     Other,
     /// The server did not greet, or did not welcome the client.
     Greeting,
@@ -46,6 +49,7 @@ impl FailureKind {
             Self::Timeout => "timeout",
             Self::Unreachable => "unreachable",
             Self::Local => "local",
+            Self::Source => "source",
             Self::Other => "other",
             Self::Greeting => "greeting",
             Self::Starttls => "starttls",
@@ -78,6 +82,9 @@ pub(super) fn tls_reason(error: &ConnectError) -> (FailureKind, String) {
 
 /// Kind and reason of a failure to connect.
 pub(super) fn reason(error: &io::Error) -> (FailureKind, String) {
+    if let Some(error) = SourceError::within(error) {
+        return (FailureKind::Source, error.to_string());
+    }
     match error.kind() {
         ErrorKind::ConnectionRefused => (FailureKind::Refused, "connection refused".into()),
         ErrorKind::HostUnreachable => (FailureKind::Unreachable, "host unreachable".into()),

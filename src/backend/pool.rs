@@ -21,6 +21,10 @@ use crate::starttls::protocol::Protocol;
 use crate::tls::handshake::connect::Connector;
 use crate::words::words;
 
+pub mod outgoing;
+
+use outgoing::Outgoing;
+
 /// The configuration of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -40,6 +44,8 @@ pub struct Settings {
     pub on_down: OnDown,
     /// The PROXY header that is sent before each client's bytes.
     pub proxy_protocol: Version,
+    /// `None`: the kernel chooses the address from which servers are connected to.
+    pub source: Option<Outgoing>,
 }
 
 /// What happens to a client while every server is down according to its health checks.

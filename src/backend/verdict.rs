@@ -167,6 +167,7 @@ mod tests {
             tls: None,
             preface: Vec::new(),
             port: None,
+            source: None,
             interval: Duration::from_secs(5),
             jitter: Duration::ZERO,
             timeout: Duration::from_secs(2),

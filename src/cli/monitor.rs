@@ -37,7 +37,7 @@ pub(super) fn start(
     if !config.process.gives_up_rights() {
         return Ok(None);
     }
-    let floor = Floor::of(&config.process, user).to_string();
+    let floor = Floor::of(config, user).to_string();
     let user = user.map(|user| Ids { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
     // The sandbox knows the files that are there now; the monitor opens what takes their places.
     let places: HashSet<PathBuf> = plan.named().map(Path::to_owned).collect();

@@ -137,7 +137,7 @@ fn modules_are_loaded(config: &Config) -> Result<(), Vec<ConfigError>> {
 fn floor_is_kept(config: &Config, user: Option<&Ids>) -> Result<(), ConfigError> {
     let Some(text) = successor::floor() else { return Ok(()) };
     let error = |message| ConfigError { path: "process".into(), position: None, message };
-    Floor::parse(&text).map_err(error)?.is_kept_by(&Floor::of(&config.process, user))
+    Floor::parse(&text).map_err(error)?.is_kept_by(&Floor::of(config, user))
 }
 
 /// Reports why the start failed, and returns the exit code.

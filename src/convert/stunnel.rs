@@ -303,7 +303,7 @@ impl Reader<'_> {
             "local" | "transparent" => self.list.lost(
                 line,
                 text,
-                "tlsgate connects from its own address; servers get the client's in a PROXY header (proxy_protocol)",
+                "tlsgate connects from its own address, unless the backend has a source (docs/transparent.md)",
             ),
             key if key.starts_with("ocsp") => self.list.security(
                 line,

@@ -175,4 +175,4 @@ fn presented(text: &str) -> Option<Named> {
 const PIN: &str = "sha256/";
 
 #[cfg(test)]
-pub(in crate::live) mod tests;
+pub(crate) mod tests;

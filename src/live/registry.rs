@@ -7,13 +7,32 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rustls::pki_types::CertificateDer;
+
+use crate::live::alarm::Alarm;
 use crate::live::call::Mode;
 use crate::live::filter::Filter;
+use crate::live::presented::{Chains, Judged, Presented};
 use crate::live::row::Row;
 use crate::observe::access::record::ConnectionId;
 
 /// The connections of one worker, by their numbers.
-type Part = Mutex<BTreeMap<u64, Arc<Row>>>;
+#[derive(Debug)]
+struct Part {
+    rows: Connections<Row>,
+    /// Those whose clients can be judged again.
+    presented: Connections<Presented>,
+    again: Arc<Again>,
+}
+
+type Connections<T> = Mutex<BTreeMap<u64, Arc<T>>>;
+
+/// What is needed to judge connections again.
+#[derive(Debug, Default)]
+pub struct Again {
+    pub chains: Arc<Chains>,
+    pub alarm: Alarm,
+}
 
 /// All open connections.
 #[derive(Debug)]
@@ -21,6 +40,7 @@ pub struct Registry {
     /// Of the ids of all of them.
     run: u32,
     parts: Box<[Arc<Part>]>,
+    again: Arc<Again>,
 }
 
 /// A connection's place in the registry. Dropping it takes the connection off.
@@ -46,7 +66,19 @@ pub struct OtherRun;
 impl Registry {
     /// For so many workers; at least one. `run` identifies the process, in the ids of its connections.
     pub fn new(run: u32, workers: usize) -> Self {
-        Self { run, parts: (0..workers.max(1)).map(|_| Arc::default()).collect() }
+        let again = Arc::<Again>::default();
+        let part = |_| Part { rows: Mutex::default(), presented: Mutex::default(), again: Arc::clone(&again) };
+        Self { run, parts: (0..workers.max(1)).map(part).map(Arc::new).collect(), again }
+    }
+
+    /// What is needed to judge connections again.
+    pub fn again(&self) -> &Again {
+        &self.again
+    }
+
+    /// The connections whose clients can be judged again, in no order.
+    pub fn presented(&self) -> impl Iterator<Item = Arc<Presented>> {
+        self.parts.iter().flat_map(|part| walk(&part.presented, 0)).map(|(_, one)| one)
     }
 
     /// What all connections have in their ids.
@@ -58,7 +90,7 @@ impl Registry {
     pub fn list(&self, worker: usize, row: Arc<Row>) -> Listed {
         let part = Arc::clone(&self.parts[worker % self.parts.len()]);
         let number = row.facts().record.connection_id.number;
-        lock(&part).insert(number, row);
+        lock(&part.rows).insert(number, row);
         Listed { part, number }
     }
 
@@ -75,7 +107,7 @@ impl Registry {
         let mut found = Vec::new();
         for part in &self.parts {
             // One more than a page has, to know whether another one follows.
-            let rows = walk(part, after).filter(|(_, row)| filter.matches(row, now));
+            let rows = walk(&part.rows, after).filter(|(_, row)| filter.matches(row, now));
             found.extend(rows.take(most.saturating_add(1)));
         }
         found.sort_unstable_by_key(|(number, _)| *number);
@@ -86,18 +118,18 @@ impl Registry {
     /// Asks all connections that the filter matches to end. Returns how many.
     pub fn close(&self, filter: &Filter, mode: Mode) -> usize {
         let now = Instant::now();
-        let all = self.parts.iter().flat_map(|part| walk(part, 0));
+        let all = self.parts.iter().flat_map(|part| walk(&part.rows, 0));
         all.filter(|(_, row)| filter.matches(row, now)).inspect(|(_, row)| row.call.ask(mode)).count()
     }
 }
 
-/// The rows of one part with numbers above `after`. The lock is held for [`AT_ONCE`] rows at most.
-fn walk(part: &Part, after: u64) -> impl Iterator<Item = (u64, Arc<Row>)> {
+/// Those of one part with numbers above `after`. The lock is held for [`AT_ONCE`] rows at most.
+fn walk<T>(connections: &Connections<T>, after: u64) -> impl Iterator<Item = (u64, Arc<T>)> {
     let mut from = Some(after);
     std::iter::from_fn(move || {
         let after = from?;
         let some: Vec<_> = {
-            let rows = lock(part);
+            let rows = lock(connections);
             let later = rows.range((Bound::Excluded(after), Bound::Unbounded));
             later.take(AT_ONCE).map(|(number, row)| (*number, Arc::clone(row))).collect()
         };
@@ -107,14 +139,35 @@ fn walk(part: &Part, after: u64) -> impl Iterator<Item = (u64, Arc<Row>)> {
     .flatten()
 }
 
-impl Drop for Listed {
-    fn drop(&mut self) {
-        lock(&self.part).remove(&self.number);
+impl Listed {
+    /// Its client has presented these certificates, which were judged by the rules of `generation`: from now on they can be
+    /// judged again. `row` is this connection's.
+    pub fn presented(
+        &self,
+        row: Arc<Row>,
+        certificates: Vec<CertificateDer<'static>>,
+        judged: Judged,
+        generation: u64,
+    ) {
+        let (good_until, again) = (judged.good_until, &self.part.again);
+        let presented = Arc::new(Presented::new(row, certificates, judged, &again.chains));
+        lock(&self.part.presented).insert(self.number, presented);
+        // Only now: who is woken finds it.
+        again.alarm.joined(generation, good_until);
     }
 }
 
-fn lock(part: &Part) -> MutexGuard<'_, BTreeMap<u64, Arc<Row>>> {
-    part.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Listed {
+    fn drop(&mut self) {
+        lock(&self.part.rows).remove(&self.number);
+        let presented = lock(&self.part.presented).remove(&self.number);
+        // After the lock: it may take the last chain out.
+        drop(presented);
+    }
+}
+
+fn lock<T>(connections: &Connections<T>) -> MutexGuard<'_, BTreeMap<u64, Arc<T>>> {
+    connections.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Copying so many pointers takes some microseconds, for which a worker may have to wait.

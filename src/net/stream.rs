@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use crate::net::address::{Address, canonical};
 use crate::net::socket;
 pub use crate::net::socket::Unsent;
+use crate::net::source::Source;
 
 /// A connected socket. The descriptor is shared, so that the runtime can stop watching it and start again without
 /// another descriptor: established connections continue even when none is left.
@@ -103,10 +104,18 @@ impl Stream {
 
     /// Connects. The caller sets the deadline.
     pub async fn connect(address: &Address) -> io::Result<Self> {
+        Self::connect_from(None, address).await
+    }
+
+    /// The same from a given address; a Unix socket has none.
+    pub async fn connect_from(source: Option<Source>, address: &Address) -> io::Result<Self> {
         let stream = match address {
             Address::Tcp(address) => {
                 let kind = Type::STREAM.nonblocking();
                 let socket = Socket::new(Domain::for_address(*address), kind, Some(Protocol::TCP))?;
+                if let Some(source) = source {
+                    source.bind(SockRef::from(&socket), address.ip())?;
+                }
                 begin(&socket, &SockAddr::from(*address))?;
                 Self::tcp(socket)?
             }

@@ -125,18 +125,20 @@ impl Metrics {
         self.rejected.with([listener, &reason.to_string()]).inc();
     }
 
-    /// Counts a connection that has ended, and its failed handshake if that was the reason.
+    /// Counts a connection that has ended.
     pub fn closed(&self, listener: &str, outcome: Outcome, lived: Duration) {
         let label = outcome.to_string();
         self.closed.with([listener, &label]).inc();
         self.duration.with([listener]).observe(lived.as_secs_f64());
-        // Metrics of their own besides `closed`, so that an alert needs no list of outcomes.
+        // A metric of its own besides `closed`, as below, so that an alert needs no list of outcomes.
         if Outcome::SHED.contains(&outcome) {
             self.shed.with([&label]).inc();
         }
-        if outcome.is_before_handshake() {
-            self.handshake_failures.with([listener, &label]).inc();
-        }
+    }
+
+    /// Counts a connection that has ended before there was a TLS session, for this reason.
+    pub fn handshake_failed(&self, listener: &str, outcome: Outcome) {
+        self.handshake_failures.with([listener, &outcome.to_string()]).inc();
     }
 
     /// Counts a completed handshake. `took` is the time from the ClientHello on.

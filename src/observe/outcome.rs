@@ -112,7 +112,7 @@ pub enum Outcome {
     /// The client violated the protocol.
     HandshakeFailed,
 
-    // The client's certificate
+    // The client's certificate: in the handshake, or when it is judged again while the connection is open
     /// The client sent none, and one is required.
     ClientCertificateMissing,
     /// It has expired, or is not valid yet.
@@ -182,7 +182,7 @@ impl Outcome {
     /// Those with which connections end because the process has as much as it may have, or nearly: to be counted together.
     pub const SHED: [Self; 4] = [Self::MemoryLimit, Self::MemoryStalled, Self::DescriptorLimit, Self::HelloPreempted];
 
-    /// Whether the client's handshake failed, which counts for `handshake_failures`. A client that connects and closes
+    /// Whether the client's handshake failed, if the connection ended before there was a TLS session, which counts for `handshake_failures`. A client that connects and closes
     /// without sending anything has not failed, since port checks do that; nor has one that had to give way, or one for
     /// which the certificate is not there yet, or its key cannot be used now.
     pub fn is_failed_handshake(self) -> bool {
@@ -195,6 +195,20 @@ impl Outcome {
                 | Self::KeyUnavailable
         );
         self.is_before_handshake() && !is_blameless
+    }
+
+    /// Whether the client's certificate was the reason: in the handshake, or when it was judged again later.
+    pub fn is_about_certificate(self) -> bool {
+        matches!(
+            self,
+            Self::ClientCertificateMissing
+                | Self::ClientCertificateExpired
+                | Self::ClientCertificateRevoked
+                | Self::ClientCertificateUnknownCa
+                | Self::ClientCertificateRevocationUnknown
+                | Self::ClientCertificateDenied
+                | Self::ClientCertificateInvalid
+        )
     }
 
     /// Whether it ended before there was a TLS session, other than by a refusal ([`Outcome::is_refusal`]).

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::backend::connect::{Client, Connected, connect};
 use crate::backend::pool::Pool;
 use crate::gate::{Gate, Pace, Turn, Work};
+use crate::live::presented::Judged;
 use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::proxy_protocol::write::Version;
@@ -247,17 +248,39 @@ async fn terminate<'l>(
     // Boxed here and below: only a few connections are in a handshake at one time, and all futures would reserve the
     // memory.
     let accepting = timeout_at(pace.deadline, Box::pin(terminator.accept(client, hello, choice, turn, pace)));
-    let terminated = accepting.await.map_err(|_| Late::Handshake)??;
+    let mut terminated = accepting.await.map_err(|_| Late::Handshake)??;
     entry.agreed(&terminated.finished.negotiated, terminated.client.as_ref(), began.elapsed());
+    judge_again(termination, &mut terminated, entry);
 
     // The backend is connected only now: a client that fails the handshake must not cost the backend a connection.
     let pool = &*termination.backend;
     let preface = first_bytes(pool, client, entry, Some(&terminated));
     let alpn = terminated.finished.negotiated.alpn.as_deref();
     let about = Client { address: entry.client(), preface: &preface, alpn, greeted, gate: pace.gate };
-    let connected = Box::pin(reach(pool, about, entry)).await?;
-    let Terminated { finished: session, tickets, .. } = terminated;
-    Ok(Ready::Terminated(Terminating { session, tickets, connected, pool }))
+    let row = Arc::clone(entry.row());
+    let connected = tokio::select! {
+        connected = Box::pin(reach(pool, about, entry)) => Ok(connected?),
+        distrust = row.call.distrusted() => Err(distrust),
+    };
+    let Terminated { finished: session, mut tickets, .. } = terminated;
+    match connected {
+        Ok(connected) => Ok(Ready::Terminated(Terminating { session, tickets, connected, pool })),
+        Err(distrust) => {
+            // The tickets come first, since they are sealed already: records are numbered.
+            let _ = session.records.seal_alert(distrust.alert, &mut tickets);
+            Err(Ending::distrusted(&distrust, tickets))
+        }
+    }
+}
+
+/// From now on the client can be judged again, where its route asks for that.
+fn judge_again(termination: &Termination, terminated: &mut Terminated, entry: &Entry) {
+    let auth = termination.terminator.client_auth();
+    if let (Some(generation), Some(auth)) = (termination.judged_again, auth) {
+        let certificates = std::mem::take(&mut terminated.finished.negotiated.peer_certificates);
+        let judged = Judged { auth: Arc::clone(auth), good_until: terminated.good_until };
+        entry.presented(certificates, judged, generation);
+    }
 }
 
 /// Answers a certificate authority's challenge. Returns what is left to send; nothing else happens on the connection.
@@ -329,52 +352,4 @@ async fn reach(pool: &Pool, client: Client<'_>, entry: &mut Entry) -> Result<Con
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::live::row::Row;
-    use crate::pressure::Pressure;
-
-    /// Panics for a client that asks for it by the name in its hello. `server::tests` has such clients.
-    pub(super) fn break_down(entry: &Entry, stage: &str) {
-        let server_name = entry.facts().record.server_name.clone();
-        assert_ne!(*server_name, *format!("{stage}.panic.test"), "as asked for");
-    }
-
-    /// What [`listener`](crate::proxy::listener) passes as `kept`.
-    type Kept = (usize, usize);
-
-    fn gate() -> &'static Gate {
-        Box::leak(Box::default())
-    }
-
-    fn none() -> Patience {
-        Patience::new(Duration::ZERO, Duration::ZERO)
-    }
-
-    fn pressure() -> &'static Pressure {
-        Box::leak(Box::default())
-    }
-
-    fn size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    #[test]
-    fn what_an_idle_connection_keeps_is_small() {
-        let serve = size(|(client, accepted): (_, Box<Accepted<Kept>>)| serve(client, accepted));
-        let relay = size(|(ready, client, entry): (Terminating<'static>, _, _)| {
-            ready.relay(client, none(), (gate(), pressure()), entry)
-        });
-        let passing = size(|(ready, client, entry): (PassingThrough<'static>, _, _)| {
-            ready.relay(client, none(), (gate(), pressure()), entry)
-        });
-        let accepted = size_of::<Accepted<Kept>>();
-        let row = size_of::<Row>();
-        assert!(serve <= 128 && relay <= 1024 && accepted <= 192, "serve {serve}, relay {relay}, accepted {accepted}");
-        // With the two counts of an `Arc`, it fits into 512 bytes, which is a size that the allocator has.
-        assert!(row <= 496, "row {row}");
-        assert!(passing <= 1536, "passing through {passing}");
-    }
-}
+mod tests;

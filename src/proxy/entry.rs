@@ -6,6 +6,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 
 use crate::backend::connect::Failure;
@@ -13,6 +14,7 @@ use crate::backend::failure::FailureKind;
 use crate::ja4::Ja4;
 use crate::labels::Labels;
 use crate::limit::admission::Admission;
+use crate::live::presented::Judged;
 use crate::live::registry::{Listed, Registry};
 use crate::live::row::{Facts, Row};
 use crate::net::address::Address;
@@ -107,10 +109,10 @@ impl Entry {
         self.facts().record.client.ip()
     }
 
-    /// The same if the client's handshake has failed.
+    /// The same if the client's handshake has failed. What ends one can end a connection after it, too.
     pub(super) fn failed_client(&self) -> Option<IpAddr> {
         let record = &self.facts().record;
-        record.client.ip().filter(|_| record.end().outcome.is_failed_handshake())
+        record.client.ip().filter(|_| record.tls.is_none() && record.end().outcome.is_failed_handshake())
     }
 
     /// When the connection has reached its longest life, if there is one.
@@ -196,6 +198,14 @@ impl Entry {
         });
     }
 
+    /// The client has presented these certificates, which were judged by the rules of `generation`: from now on they can be
+    /// judged again.
+    pub(super) fn presented(&self, certificates: Vec<CertificateDer<'static>>, judged: Judged, generation: u64) {
+        if let Some(listed) = &self.listed {
+            listed.presented(Arc::clone(&self.row), certificates, judged, generation);
+        }
+    }
+
     /// The backend that the connection is for, before one of its servers is reached.
     pub(super) fn bound_for(&mut self, backend: &Arc<str>) {
         self.facts().record.backend = Some(Arc::clone(backend));
@@ -244,6 +254,8 @@ impl Entry {
         // A relay that ends reports none, and must not remove the one that was accepted.
         if client_certificate.is_some() {
             record.client_certificate = client_certificate;
+        } else if let Some(accepted) = record.client_certificate.as_mut().filter(|_| outcome.is_about_certificate()) {
+            accepted.verified = false;
         }
     }
 
@@ -281,6 +293,9 @@ impl Drop for Entry {
         end.received_bytes = self.row.traffic.received();
         end.sent_bytes = self.row.traffic.sent();
         self.metrics.closed(&record.listener, outcome, lived);
+        if record.tls.is_none() && outcome.is_before_handshake() {
+            self.metrics.handshake_failed(&record.listener, outcome);
+        }
         // Cloned, since whoever lists connections may still have the row.
         if !self.unwritten && self.log.is_on() {
             self.log.write(record.clone());

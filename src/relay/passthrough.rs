@@ -58,7 +58,8 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>
     poll_fn(|cx| {
         loop {
             match Called::of(relay.watched.call, &mut relay.clock, cx) {
-                Called::Now => return Poll::Ready(Leaving::at_once()),
+                // What is passed through has no certificates to judge.
+                Called::Now | Called::Distrusted(_) => return Poll::Ready(Leaving::at_once()),
                 Called::First => timer.as_mut().reset(relay.clock.due().max(Instant::now())),
                 Called::No => {}
             }

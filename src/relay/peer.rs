@@ -2,15 +2,18 @@
 //! and to it. Must not know: which of the two it is, what the other one is.
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::net::buffer::{Buffer, Size};
 use crate::net::stream::Stream;
+use crate::relay::End;
 use crate::relay::intake::{Came, Intake};
 use crate::relay::outlet::Outlet;
 use crate::tls::record::Records;
 use crate::tls::record::handshaking::Finished;
 use crate::tls::record::interface::{RecordError, Room};
+use crate::tls::trust::clients::again::Distrust;
 
 /// A peer's connection, and what is on its way on it.
 #[derive(Debug)]
@@ -155,6 +158,17 @@ impl Peer<'_> {
             Some(records) => self.wire.outlet.words(|words| records.seal_close(words)),
             None => Ok(()),
         }
+    }
+
+    /// The end for a peer that is trusted no more: what was on its way to it already, then the alert. `ended`: it knows that no
+    /// data follows, and so gets no alert.
+    pub(super) fn distrusted(&mut self, distrust: Arc<Distrust>, ended: bool) -> End {
+        let mut last_words = self.wire.outlet.remains();
+        if let Some(records) = self.wire.records.take().filter(|_| !ended) {
+            // Without the alert, the peer sees that it is cut off, and not why.
+            let _ = records.seal_alert(distrust.alert, &mut last_words);
+        }
+        End::Distrusted { distrust, last_words }
     }
 
     /// Reads and discards. Returns how many bytes; 0 is the end.

@@ -63,6 +63,7 @@ async fn run(relay: &mut Relay<'_>, share: &mut Share<'_>, stall: &mut Stall<'_>
         loop {
             match Called::of(relay.watched.call, &mut relay.clock, cx) {
                 Called::Now => return Poll::Ready(Leaving::at_once()),
+                Called::Distrusted(why) => return Poll::Ready(relay.client.distrusted(why, relay.down.has_told())),
                 Called::First => timer.as_mut().reset(relay.clock.due().max(Instant::now())),
                 Called::No => {}
             }

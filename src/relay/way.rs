@@ -34,6 +34,11 @@ impl Way {
         matches!(self.state, State::Ending | State::Ended { .. } | State::Closed)
     }
 
+    /// The receiver knows, or is about to know, that the source has ended its data: nothing may follow (RFC 8446 section 6.1).
+    pub(super) fn has_told(&self) -> bool {
+        self.has_ended() || self.is_over()
+    }
+
     /// Nothing more is written on this way.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state, State::Ended { .. } | State::Closed | State::Refused)

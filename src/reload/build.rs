@@ -12,6 +12,7 @@ use crate::config::validate::Config;
 use crate::config::validate::process::Process;
 use crate::reload::changes;
 use crate::reload::summary::{Change, Kind};
+use crate::sandbox;
 use crate::sandbox::plan::Plan;
 use crate::snapshot::{Built, Snapshot};
 use crate::tls::certificate::store::Trust;
@@ -51,6 +52,7 @@ pub struct Ready {
 impl Ready {
     /// The first state: `config` was read just now.
     pub fn first(config: Config) -> Result<Self, Vec<ConfigError>> {
+        permitted(&config)?;
         let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, Timestamp::now())?;
         Ok(Self { config, built, changes: Vec::new() })
     }
@@ -68,11 +70,18 @@ impl Ready {
         if !outside.is_empty() {
             return Err(outside);
         }
+        permitted(&config)?;
         let built = Snapshot::build(&config, &snapshot, trust, Timestamp::now())?;
         let mut changes = changes::between(&before, &config, &snapshot, &built.snapshot);
         changes.extend(only_at_start(&before, &config));
         Ok(Self { config, built, changes })
     }
+}
+
+/// Whether this process has the rights that the configuration needs.
+fn permitted(config: &Config) -> Result<(), Vec<ConfigError>> {
+    let errors = sandbox::without_right(config);
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// A reminder that a changed setting takes effect only at the next start.

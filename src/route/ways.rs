@@ -54,6 +54,8 @@ pub struct Termination {
     pub tickets: Option<Arc<Tickets>>,
     /// What a ticket or a session by id is valid for: listener, route and requirements for client certificates.
     pub ticket_scope: String,
+    /// Where the clients of open connections are judged again: the generation of the snapshot.
+    pub judged_again: Option<u64>,
 }
 
 /// The way for one client.

@@ -9,6 +9,7 @@ use crate::config::validate::Config;
 use crate::config::values::process::Sandbox;
 use crate::rights::ids::Ids;
 use crate::sandbox::plan::{Place, Plan};
+use crate::sandbox::sources::Sources;
 use crate::sandbox::{filter, offer, risks, ruleset};
 
 /// What will be given up.
@@ -23,6 +24,8 @@ pub struct Foreseen {
     files: Vec<Place>,
     /// What is named and does not exist.
     absent: Vec<String>,
+    /// The capabilities that it needs besides.
+    capabilities: Vec<&'static str>,
     /// Warnings about files that the process itself could change, although a start obeys them.
     #[serde(skip)]
     pub risks: Vec<String>,
@@ -58,6 +61,7 @@ impl Foreseen {
             seccomp,
             files: plan.places().to_vec(),
             absent: plan.absent().collect(),
+            capabilities: Sources::of(config).foreign.then_some("CAP_NET_ADMIN").into_iter().collect(),
             risks: risks::of_plan(&plan, &obeyed),
             owners: risks::of_owners(&obeyed),
         })
@@ -69,12 +73,16 @@ impl Foreseen {
             Some(User { name, uid, gid }) => format!("user {name} (uid {uid}, gid {gid})"),
             None => "same user".to_owned(),
         };
+        let needed =
+            |name: &&str| format!("process: needs the capability {name}, to connect from clients' addresses (source)");
+        let needed: Vec<String> = self.capabilities.iter().map(needed).collect();
         if self.sandbox == Sandbox::Off.word() {
-            return vec![format!("process: {user}, sandbox \"off\"")];
+            return [vec![format!("process: {user}, sandbox \"off\"")], needed].concat();
         }
         let landlock = self.landlock.map_or("no Landlock".to_owned(), |version| format!("Landlock {version}"));
         let seccomp = if self.seccomp { "seccomp" } else { "no seccomp" };
         let mut lines = vec![format!("process: {user}, sandbox {:?}: {landlock}, {seccomp}", self.sandbox)];
+        lines.extend(needed);
         let (named, others): (Vec<_>, Vec<_>) = self.files.iter().partition(|place| !place.keys.is_empty());
         for Place { path, access, keys } in named {
             let keys = keys.iter().map(String::as_str).collect::<Vec<_>>().join("; ");

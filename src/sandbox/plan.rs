@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
+use crate::sandbox::sources::Sources;
 use crate::tls::certificate::source::folder;
 
 pub mod access;
@@ -41,6 +42,7 @@ pub struct Plan {
     places: Vec<Place>,
     /// What the configuration names and does not exist, with its key.
     absent: Vec<(String, PathBuf)>,
+    sources: Sources,
 }
 
 impl Plan {
@@ -60,7 +62,12 @@ impl Plan {
                 leads.end.iter().chain(leads.lasts.iter().filter(|folder| is_own(folder) && leads.lasts.len() > 1));
             found.for_each(|path| draft.place(path, access, None));
         }
-        draft.into_plan()
+        Self { sources: Sources::of(config), ..draft.into_plan() }
+    }
+
+    /// What is needed for the addresses from which backends are connected to.
+    pub fn sources(&self) -> Sources {
+        self.sources
     }
 
     /// All of it.
@@ -92,7 +99,14 @@ impl Plan {
                 ConfigError { path: want.key.clone(), position: want.at, message }
             })
         });
-        outside.collect()
+        outside.chain(self.unbound(config)).collect()
+    }
+
+    /// An error for each source, where this process may bind no socket of a connection.
+    fn unbound(&self, config: &Config) -> impl Iterator<Item = ConfigError> {
+        let sources = config.backends.iter().filter_map(|backend| backend.source.as_ref());
+        let message = format!("this process may not choose the address of a connection; {ADVICE}");
+        sources.filter(|_| !self.sources.any).map(move |source| source.error(message.clone()))
     }
 
     fn includes(&self, path: &Path, access: Access) -> bool {
@@ -266,7 +280,7 @@ impl Draft {
             }
         }
         places.sort_by(|a, b| (&a.path, a.access).cmp(&(&b.path, b.access)));
-        Plan { places, absent: self.absent }
+        Plan { places, absent: self.absent, ..Plan::default() }
     }
 }
 

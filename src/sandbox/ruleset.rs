@@ -6,8 +6,8 @@ use std::path::Path;
 use std::thread;
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
-    RulesetCreatedAttr as _, RulesetError, Scope,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, PathFd, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
 };
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
@@ -46,6 +46,10 @@ pub(super) fn enforce(plan: &Plan) -> Result<Option<Enforced>, RulesetError> {
         let Ok(path) = PathFd::new(&place.path) else { continue };
         created = created.add_rule(PathBeneath::new(path, rights(&place.path, place.access)))?;
         paths += 1;
+    }
+    if plan.sources().any {
+        // The ports that the kernel chooses. The filter of system calls allows none to listen on them.
+        created = created.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
     }
     let version = version(created.restrict_self()?.landlock);
     Ok((version > 0).then_some(Enforced { version, paths, abstract_sockets, _held: held }))

@@ -84,9 +84,9 @@ impl Server {
         self.workers.dismiss();
         let responder = self.reloader.sockets().responder();
         let (admin, upkeep, keeper, giving_up) = (self.admin, self.upkeep, self.keeper, self.giving_up);
-        let governor = self.governor;
+        let (governor, review) = (self.governor, self.review);
         end(move || {
-            drop((responder, keeper, admin, upkeep, governor));
+            drop((responder, keeper, admin, upkeep, governor, review));
             // It only ends the keeper, and that has logged a panic.
             let _ = giving_up.map(JoinHandle::join);
         });
@@ -162,6 +162,7 @@ impl Server {
         self.watch.follow(self.reloader.interests());
         self.upkeep.follow(self.control.current.load().pools(), &self.reloader.config().resolver);
         self.governor.follow(self.reloader.config().bounds.memory);
+        self.review.ring();
         if let Some(keeper) = &self.keeper {
             follow(keeper, self.reloader.config());
         }

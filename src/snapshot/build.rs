@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::backend::pool::Pool;
+use crate::backend::pool::outgoing::Outgoing;
 use crate::background::Heavy;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
@@ -18,7 +19,6 @@ use crate::limit::prefixes::Prefixes;
 use crate::snapshot::reading::Reading;
 use crate::snapshot::{Built, Listener, Snapshot, admin, authority_files, backend_tls, health, passphrases, ways};
 use crate::tls::certificate::store::Trust;
-use crate::tls::handshake::challenge::Challenges;
 use crate::tls::record::Layer;
 use crate::warning::Warning;
 
@@ -36,9 +36,7 @@ impl Snapshot {
         passphrases::look(config, &mut reading);
         let mut listeners = HashMap::new();
         for settings in &config.listeners {
-            let same = before.listeners.get(&settings.name).map(Arc::as_ref);
-            if let Some(listener) = listener(settings, same, &pools, &config.runtime, &before.challenges, &mut reading)
-            {
+            if let Some(listener) = listener(settings, before, &pools, &config.runtime, &mut reading) {
                 listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
         }
@@ -56,24 +54,25 @@ impl Snapshot {
             by_name,
             admin,
             store: loading.finish(),
+            generation: before.generation + 1,
             challenges: Arc::clone(&before.challenges),
         };
         Ok(Built { snapshot, warnings, failures, unusable, pending })
     }
 }
 
-/// A listener; `same` is the one of that name in the snapshot before. `None` where one of its ways cannot be built, which
+/// A listener, for the snapshot that follows `before`. `None` where one of its ways cannot be built, which
 /// adds an error.
 fn listener(
     settings: &Settings,
-    same: Option<&Listener>,
+    before: &Snapshot,
     pools: &[Arc<Pool>],
     runtime: &Runtime,
-    challenges: &Arc<Challenges>,
     reading: &mut Reading<'_>,
 ) -> Option<Listener> {
     let failures = reading.failures.len();
-    let ways = ways::build(settings, same, pools, runtime.record_layer, reading)?;
+    let same = before.listeners.get(&settings.name).map(Arc::as_ref);
+    let ways = ways::build(settings, same, pools, (runtime.record_layer, before.generation + 1), reading)?;
     let Limits { allow, deny, deny_ja4, counts } = &settings.limits;
     Some(Listener {
         name: Arc::clone(&settings.name),
@@ -85,7 +84,7 @@ fn listener(
         admission: Admission::new(Prefixes::new(allow, deny), counts.clone(), same.map(|same| &same.admission)),
         deny_ja4: deny_ja4.clone(),
         trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
-        challenges: Arc::clone(challenges),
+        challenges: Arc::clone(&before.challenges),
     })
 }
 
@@ -93,7 +92,9 @@ fn pool(backend: &Backend, layer: Layer, before: &Snapshot, reading: &mut Readin
     let tls = backend_tls::tls(backend, layer, reading);
     let before = before.pool(&backend.settings.name);
     let version = backend.settings.proxy_protocol;
-    let terms = health::Terms { version, starttls: backend.tls.as_ref().and_then(|tls| tls.starttls), layer };
+    let starttls = backend.tls.as_ref().and_then(|tls| tls.starttls);
+    let source = backend.settings.source.and_then(Outgoing::fixed);
+    let terms = health::Terms { version, starttls, source, layer };
     let check = backend.health.as_ref().and_then(|health| health::check(health, terms, reading));
     Pool::new(backend.settings.clone(), check, before.map(Arc::as_ref)).over(tls)
 }

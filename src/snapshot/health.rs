@@ -1,5 +1,6 @@
 //! A health check's settings, and the files that they name → a check that can be made. Must not know: when it is made.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::backend::health::check::{Check, Tls};
@@ -21,13 +22,15 @@ pub(super) struct Terms {
     pub(super) version: Version,
     /// The protocol in which they are asked for TLS.
     pub(super) starttls: Option<Protocol>,
+    /// The address that they are connected to from; `None` where the kernel chooses it.
+    pub(super) source: Option<IpAddr>,
     pub(super) layer: Layer,
 }
 
 /// Reads the files that a check needs. `None` where something is wrong, which adds an error to `reading`.
 pub(super) fn check(health: &Health, terms: Terms, reading: &mut Reading<'_>) -> Option<Arc<Check>> {
     // A port for checks alone is usually served without the PROXY protocol, and TLS begins on it at once.
-    let Terms { version, starttls, layer } = match health.port {
+    let Terms { version, starttls, source, layer } = match health.port {
         Some(_) => Terms { version: Version::Off, starttls: None, ..terms },
         None => terms,
     };
@@ -76,6 +79,7 @@ pub(super) fn check(health: &Health, terms: Terms, reading: &mut Reading<'_>) ->
         tls,
         preface: write::local(version),
         port: health.port,
+        source,
         interval: health.interval,
         jitter: health.jitter,
         timeout: health.timeout,

@@ -29,14 +29,15 @@ use crate::tls::record::Layer;
 use crate::tls::tickets::sessions::Sessions;
 use crate::tls::tickets::{Secret, Tickets};
 use crate::tls::trust::clients::ClientAuth;
+use crate::tls::trust::clients::settings::Live;
 use crate::tls::wire::fault;
 
-/// Builds a listener's routes, and its own way. `None` where something is wrong, which adds an error to `reading`.
+/// Builds a listener's routes, and its own way, for the snapshot of that generation. `None` where something is wrong, which adds an error to `reading`.
 pub(super) fn build(
     listener: &Settings,
     same: Option<&Listener>,
     pools: &[Arc<Pool>],
-    layer: Layer,
+    (layer, generation): (Layer, u64),
     reading: &mut Reading<'_>,
 ) -> Option<Ways> {
     let pool = |backend: &BackendRef| pools.get(backend.index).map(Arc::clone);
@@ -51,6 +52,7 @@ pub(super) fn build(
     let mut making = Making {
         listener,
         layer,
+        generation,
         reading,
         indexes,
         tickets: tickets_of(same),
@@ -97,6 +99,8 @@ fn untouched(mode: Mode, pool: Option<Arc<Pool>>) -> Way {
 struct Making<'a, 'b> {
     listener: &'a Settings,
     layer: Layer,
+    /// Of the snapshot.
+    generation: u64,
     reading: &'a mut Reading<'b>,
     indexes: Indexes<'a>,
     /// Those of the same listener in the snapshot before, by scope.
@@ -178,6 +182,7 @@ impl<'a> Making<'a, '_> {
             Some(asked) => Some(self.judges.judge(asked, self.reading)?),
             None => None,
         };
+        let judged_again = terms.client_auth.filter(|asked| asked.live == Some(Live::Close)).map(|_| self.generation);
         let scope = ticket_scope(self.listener, terms.route, client_auth.as_deref());
         let tickets = self.tickets(&scope).map(Arc::new);
         let built = Terminator::new(handshake::Settings {
@@ -191,9 +196,13 @@ impl<'a> Making<'a, '_> {
             layer: self.layer,
         });
         match built {
-            Ok(terminator) => {
-                Some(Way::Terminate(Box::new(Termination { terminator, backend, tickets, ticket_scope: scope })))
-            }
+            Ok(terminator) => Some(Way::Terminate(Box::new(Termination {
+                terminator,
+                backend,
+                tickets,
+                ticket_scope: scope,
+                judged_again,
+            }))),
             Err(error) => {
                 self.reading.errors.push(terms.here.error(format!("policy: {}", fault::reason(&error))));
                 None

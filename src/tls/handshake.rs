@@ -69,6 +69,8 @@ pub struct Terminated {
     /// The identity in the client's certificate, from this handshake or the one that began the session. `None` if the
     /// client sent none.
     pub client: Option<Identity>,
+    /// The last second at which the verdict about that certificate holds, since 1970.
+    pub good_until: i64,
 }
 
 /// The settings of a [`Terminator`].
@@ -97,8 +99,9 @@ impl Settings {
     fn config(&self, policy: &Policy, session: Option<&Arc<Session>>) -> Result<ServerConfig, rustls::Error> {
         let clients = session.map(|session| Arc::<Session>::clone(session) as Arc<dyn ClientCertVerifier>);
         let mut config = policy.server_config(Arc::new(NoCertificate), clients)?;
-        // rustls hands out the keys only if this was set before the handshake.
-        config.enable_secret_extraction = self.layer == Layer::Tlsgate;
+        // rustls hands out the keys only if this was set before the handshake. They are needed with its own layer, too, where a
+        // client may have to leave with an alert that rustls does not send.
+        config.enable_secret_extraction = self.layer == Layer::Tlsgate || session.is_some();
         if let Some(tickets) = &self.tickets {
             let tickets = Arc::<Tickets>::clone(tickets);
             config.ticketer = match session {
@@ -319,7 +322,8 @@ impl Terminator {
             }
         };
         let client = finished.negotiated.peer_certificates.first().and_then(Identity::of);
-        Ok(Terminated { finished, tickets, choice, client })
+        let good_until = session.map_or(i64::MAX, |session| session.good_until());
+        Ok(Terminated { finished, tickets, choice, client, good_until })
     }
 }
 

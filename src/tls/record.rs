@@ -4,6 +4,8 @@
 //! records: tlsgate's own ([`own`]), in place, or rustls's ([`library`]), the reference. Both work on either side: as the
 //! server of a client, and as the client of a backend.
 
+use rustls::AlertDescription;
+
 use interface::{Opened, RecordError, Room};
 
 use crate::words::words;
@@ -68,6 +70,15 @@ impl Records {
         match self {
             Self::Tlsgate(records) => records.seal_close(sealed),
             Self::Rustls(records) => records.seal_close(sealed),
+        }
+    }
+
+    /// Appends a fatal alert, which ends the connection, to `sealed`. rustls sends only alerts of its own choice, so that
+    /// tlsgate's layer seals the alert after either.
+    pub fn seal_alert(self, alert: AlertDescription, sealed: &mut Vec<u8>) -> Result<(), RecordError> {
+        match self {
+            Self::Tlsgate(records) => records.seal_alert(alert, sealed),
+            Self::Rustls(records) => own::Records::take_over(records.into_connection())?.seal_alert(alert, sealed),
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::support::{reports, tool};
 mod elsewhere;
 mod known;
 mod lists;
+mod live;
 mod tickets;
 
 const STACKS: [&str; 2] = ["openssl", "gnutls"];

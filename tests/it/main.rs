@@ -69,4 +69,5 @@ mod suites;
 mod systemd;
 mod tickets;
 mod transfer;
+mod transparent;
 mod unix_sockets;

@@ -84,7 +84,7 @@ pub(super) async fn handshake(
     let turn = first_turn(pace, Work::Full, stream, &mut hello.raw).await.map_err(failed)?;
     let terminated = terminator.accept(stream, hello, choice, turn, pace).await.map_err(failed)?;
     let presented = presented(&terminated, terminator);
-    let Terminated { finished, tickets, choice, client: _ } = terminated;
+    let Terminated { finished, tickets, choice, client: _, good_until: _ } = terminated;
     stream.write_all(&tickets).await.map_err(|error| failed(HandshakeError::Io(error)))?;
     Ok((finished, Secured { served: choice.certificate, presented }))
 }

@@ -1,5 +1,6 @@
 //! A health check as configured. Must not know: how it is made, what happens to a server that fails.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::backend::health::kind::Kind;
@@ -16,6 +17,8 @@ pub struct Check {
     pub preface: Vec<u8>,
     /// The port to check; `None` for the port of clients' connections.
     pub port: Option<u16>,
+    /// The address to connect from; `None` where the kernel chooses it.
+    pub source: Option<IpAddr>,
     /// From the beginning of one check to that of the next.
     pub interval: Duration,
     /// The longest random time that is added to each interval.

@@ -13,6 +13,7 @@ use crate::backend::health::kind::Kind;
 use crate::backend::health::{http, ldap, tcp};
 use crate::gate::{Gate, Pace};
 use crate::net::address::Address;
+use crate::net::source::Source;
 use crate::net::stream::Stream;
 use crate::starttls::asking::{Asking, ask};
 use crate::starttls::protocol::Protocol;
@@ -45,14 +46,15 @@ impl Check {
             let (kind, reason) = failure::reason(&error);
             if kind == FailureKind::Local { CheckError::Local(reason) } else { CheckError::Connect(reason) }
         };
+        let source = self.source.map(Source::Own);
         // Without a header to send, the cheaper check is enough.
         if let (Kind::Tcp, None, true, Address::Tcp(server)) =
             (&self.kind, &self.tls, self.preface.is_empty(), &address)
         {
-            tcp::knock(*server).await.map_err(unreachable)?;
+            tcp::knock(source, *server).await.map_err(unreachable)?;
             return Ok(Passed::default());
         }
-        let mut stream = Stream::connect(&address).await.map_err(unreachable)?;
+        let mut stream = Stream::connect_from(source, &address).await.map_err(unreachable)?;
         stream.write_all(&self.preface).await.map_err(|error| CheckError::Connect(error.to_string()))?;
         let Some(tls) = &self.tls else {
             self.converse(stream, &address).await?;

@@ -26,6 +26,7 @@ fn settings(servers: Vec<Entry>) -> Settings {
         when_all_down: WhenAllDown::Fail,
         on_down: OnDown::Keep,
         proxy_protocol: Version::Off,
+        source: None,
     }
 }
 

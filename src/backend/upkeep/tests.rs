@@ -37,12 +37,14 @@ fn pool(name: &str, fall: u32) -> Arc<Pool> {
         when_all_down: pool::WhenAllDown::Fail,
         on_down: pool::OnDown::Keep,
         proxy_protocol: Version::Off,
+        source: None,
     };
     let check = Check {
         kind: Kind::Tcp,
         tls: None,
         preface: Vec::new(),
         port: None,
+        source: None,
         // No check is due while this test runs.
         interval: Duration::from_secs(100_000),
         jitter: Duration::ZERO,

@@ -48,7 +48,7 @@ impl Tls {
             here: table.here(),
             certificates: table.list("certificates"),
             policy: table.or("policy", aws::DEFAULT.to_owned()),
-            client_auth: table.table("client_auth", ClientAuth::read),
+            client_auth: table.table("client_auth", ClientAuth::of_admin),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::backend::balance::Algorithm;
+use crate::backend::pool::outgoing::Outgoing;
 use crate::backend::pool::{self, OnDown, WhenAllDown};
 use crate::config::decode::{Entry, Table};
 use crate::config::file::backend_tls::Tls;
@@ -22,6 +23,7 @@ pub struct Backend {
     pub connect_timeout: Located<Duration>,
     pub connect_attempts: Located<usize>,
     pub proxy_protocol: Located<Version>,
+    pub source: Option<Located<Outgoing>>,
     pub fail_timeout: Located<Duration>,
     pub max_fail_timeout: Located<Duration>,
     pub slow_start: Option<Located<Duration>>,
@@ -42,6 +44,7 @@ impl Backend {
             connect_timeout: table.or("connect_timeout", Duration::from_secs(5)),
             connect_attempts: table.or("connect_attempts", 3),
             proxy_protocol: table.or("proxy_protocol", Version::Off),
+            source: table.optional("source"),
             fail_timeout: table.or("fail_timeout", Duration::from_secs(1)),
             max_fail_timeout: table.or("max_fail_timeout", Duration::from_secs(60)),
             slow_start: table.optional("slow_start"),

@@ -4,7 +4,7 @@ use crate::config::decode::Table;
 use crate::config::located::Located;
 use crate::config::values::Demanded;
 use crate::config::values::health::Pinned;
-use crate::tls::trust::clients::settings::ExpiredCrl;
+use crate::tls::trust::clients::settings::{ExpiredCrl, Live};
 
 /// `client_auth`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +16,18 @@ pub struct ClientAuth {
     pub crl_expired: Located<ExpiredCrl>,
     pub names: Option<Vec<Located<String>>>,
     pub pins: Option<Vec<Located<Pinned>>>,
+    /// `None` where open connections are never judged again.
+    pub live: Option<Live>,
 }
 
 impl ClientAuth {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
+        let live = table.or("live", Live::Keep).value;
+        Self { live: Some(live), ..Self::of_admin(table) }
+    }
+
+    /// The same without `live`: the connections of the admin server are short.
+    pub(super) fn of_admin(table: &mut Table<'_>) -> Self {
         Self {
             here: table.here(),
             mode: table.or("mode", Demanded(None)),
@@ -28,6 +36,7 @@ impl ClientAuth {
             crl_expired: table.or("crl_expired", ExpiredCrl::Refuse),
             names: table.list("names"),
             pins: table.list("pins"),
+            live: None,
         }
     }
 }

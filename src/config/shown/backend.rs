@@ -13,7 +13,7 @@ pub(super) fn tables(backends: &[Backend]) -> Tables {
 }
 
 fn table(backend: &Backend) -> Table {
-    let Backend { settings, health, tls } = backend;
+    let Backend { settings, source: _, health, tls } = backend;
     let Settings {
         name: _,
         labels: own,
@@ -26,6 +26,7 @@ fn table(backend: &Backend) -> Table {
         when_all_down,
         on_down,
         proxy_protocol,
+        source,
     } = settings;
     Table::default()
         .key("labels", labels(own))
@@ -34,6 +35,7 @@ fn table(backend: &Backend) -> Table {
         .key("connect_timeout", time(*connect_timeout))
         .key("connect_attempts", *connect_attempts)
         .key("proxy_protocol", proxy_protocol.word())
+        .key("source", source.map(|source| source.to_string()))
         .key("fail_timeout", time(*first))
         .key("max_fail_timeout", time(*longest))
         .key("slow_start", slow_start.map(time))

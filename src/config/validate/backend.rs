@@ -5,9 +5,10 @@ use std::path::Path;
 
 use crate::backend::condition::Pauses;
 use crate::backend::discover::Source;
+use crate::backend::pool::outgoing::Outgoing;
 use crate::backend::pool::{Entry, Place, Settings};
 use crate::config::file;
-use crate::config::located::ConfigError;
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::backend_tls::{self, Tls};
 use crate::config::validate::health::{self, Health};
 use crate::config::validate::labels;
@@ -21,6 +22,8 @@ use crate::net::address::Address;
 #[derive(Debug, Clone)]
 pub struct Backend {
     pub settings: Settings,
+    /// Where the source is written.
+    pub source: Option<Located<Outgoing>>,
     pub health: Option<Health>,
     /// `None`: the connections to its servers are not encrypted.
     pub tls: Option<Tls>,
@@ -52,6 +55,9 @@ pub(super) fn validated(
             entries.push(server.value);
         }
     }
+    if let Some(source) = &backend.source {
+        errors.extend(entries.iter().filter_map(|entry| unreachable(source, entry)));
+    }
     let pauses = Pauses { first: backend.fail_timeout.value, longest: backend.max_fail_timeout.value };
     if pauses.longest < pauses.first {
         let first = humantime::format_duration(pauses.first);
@@ -72,10 +78,27 @@ pub(super) fn validated(
             when_all_down: backend.when_all_down.value,
             on_down: backend.on_down.value,
             proxy_protocol: backend.proxy_protocol.value,
+            source: backend.source.as_ref().map(|source| source.value),
         },
+        source: backend.source,
         health,
         tls,
     })
+}
+
+/// A server that no connection from the source can reach.
+fn unreachable(source: &Located<Outgoing>, entry: &Entry) -> Option<ConfigError> {
+    let Place::Address(address) = &entry.place else { return None };
+    let message = match (address, source.value) {
+        (Address::Unix(_), _) => {
+            format!("the server {address} is reached without an IP address (expected servers with one)")
+        }
+        (Address::Tcp(server), Outgoing::Address(source)) if server.is_ipv4() != source.is_ipv4() => {
+            format!("no connection from {source} reaches the server {address} (expected an address of the same family)")
+        }
+        (Address::Tcp(_), _) => return None,
+    };
+    Some(source.error(message))
 }
 
 /// The name by which all servers are looked up, if it is the same for all: their certificate should have it.

@@ -6,7 +6,7 @@ use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths::files;
 use crate::tls::trust::clients::identity::Allowed;
-use crate::tls::trust::clients::settings::Settings;
+use crate::tls::trust::clients::settings::{Live, Settings};
 
 /// `client_auth` of a listener or a route that asks clients for a certificate.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct ClientAuth {
     pub ca: Vec<Located<PathBuf>>,
     /// Files with lists of revoked certificates.
     pub crl: Vec<Located<PathBuf>>,
+    /// `None` where open connections are never judged again.
+    pub live: Option<Live>,
 }
 
 /// The requirements without their places in the file: the settings, the files of CAs, and those of lists.
@@ -36,7 +38,7 @@ pub(super) fn validated(
     folder: &Path,
     errors: &mut Vec<ConfigError>,
 ) -> Option<ClientAuth> {
-    let file::client_auth::ClientAuth { here, mode, ca, crl, crl_expired, names, pins } = written;
+    let file::client_auth::ClientAuth { here, mode, ca, crl, crl_expired, names, pins, live } = written;
     let (ca, crl) = (files(ca, folder), files(crl, folder));
     let before = errors.len();
     let mut allowed = Vec::new();
@@ -59,5 +61,5 @@ pub(super) fn validated(
         names: allowed,
         pins: pins.into_iter().flatten().map(|pin| pin.value.0).collect(),
     };
-    Some(ClientAuth { here, settings, ca, crl })
+    Some(ClientAuth { here, settings, ca, crl, live })
 }

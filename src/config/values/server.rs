@@ -4,6 +4,7 @@
 use toml::de::DeValue;
 
 use crate::backend::discover::Source;
+use crate::backend::pool::outgoing::Outgoing;
 use crate::backend::pool::{Entry, Place};
 use crate::config::decode::Value;
 use crate::net::address::Address;
@@ -35,6 +36,16 @@ impl Value for Entry {
             backup,
             max_connections: number("max_connections", usize::MAX, usize::MAX)?,
         })
+    }
+}
+
+impl Value for Outgoing {
+    const EXPECTED: &'static str = "\"client\" or an address of this machine";
+
+    const TYPES: &'static [&'static str] = &["string"];
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        value.as_str()?.parse().ok()
     }
 }
 

@@ -109,7 +109,8 @@ fn other(words: &Words, section: &Section, list: &mut List) {
             words.shown(),
             "servers are checked by accepting a connection (see [backend.NAME.health] for more)",
         ),
-        ("use-server" | "dispatch" | "source" | "retry-on" | "fullconn" | "hash-balance-factor", _) => {
+        ("source", _) => list.lost(line, words.shown(), "write it as source of the backend (docs/transparent.md)"),
+        ("use-server" | "dispatch" | "retry-on" | "fullconn" | "hash-balance-factor", _) => {
             list.lost(line, words.shown(), "tlsgate has nothing like it");
         }
         ("tcp-request" | "tcp-response", _) if section.kind == "backend" => {

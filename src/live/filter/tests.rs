@@ -7,7 +7,7 @@ use crate::observe::access::record::{ClientCertificate, Record};
 use crate::observe::metrics::Metrics;
 
 /// A connection whose record is changed so.
-pub(in crate::live) fn row(change: impl FnOnce(&mut Record)) -> Row {
+pub(crate) fn row(change: impl FnOnce(&mut Record)) -> Row {
     let client = Address::Tcp(([192, 0, 2, 7], 50_000).into());
     let mut record = Record {
         time: Timestamp::UNIX_EPOCH,

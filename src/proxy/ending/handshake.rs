@@ -6,6 +6,7 @@ use crate::proxy::ending::{Ending, Farewell};
 use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::handshake::refusal::Refusal;
 use crate::tls::record::interface::RecordError;
+use crate::tls::trust::clients::again::Distrust;
 use crate::tls::trust::clients::identity::Identity;
 use crate::tls::trust::clients::rejection::Rejection;
 
@@ -51,7 +52,15 @@ impl From<HandshakeError> for Ending {
     }
 }
 
-fn outcome(fault: Rejection) -> Outcome {
+impl Ending {
+    /// The client was accepted, and would not be any more, before the backend was connected. `words` are sealed for the client.
+    pub fn distrusted(distrust: &Distrust, words: Vec<u8>) -> Self {
+        Self::with(outcome(distrust.fault), Farewell::Words(words)).because(distrust.reason.clone())
+    }
+}
+
+/// The same for a client that is refused and for one that is trusted no more.
+pub(super) fn outcome(fault: Rejection) -> Outcome {
     match fault {
         Rejection::Missing => Outcome::ClientCertificateMissing,
         Rejection::Expired => Outcome::ClientCertificateExpired,

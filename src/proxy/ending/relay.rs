@@ -1,7 +1,7 @@
 //! What ends a connection whose bytes were relayed: neither peer may mistake truncated data for complete data.
 
 use crate::observe::outcome::Outcome;
-use crate::proxy::ending::{Closing, Ending, Farewell};
+use crate::proxy::ending::{Closing, Ending, Farewell, handshake};
 use crate::relay::{By, End, Left};
 use crate::tls::wire::alert;
 
@@ -18,7 +18,11 @@ impl Ending {
             // One attempt to send the alert is enough: a backend that does not read has no use for it.
             End::BackendBadRecord { last_words, .. } => (Farewell::Shut, Farewell::Deliver(last_words)),
             End::BackendClosedEarly => (Farewell::Shut, Farewell::Close),
-            End::ClientBadRecord { last_words, .. } => (Farewell::Words(last_words), DELIVER),
+            // It has been told of the end of the data already, and only a reset says that this is another one.
+            End::Distrusted { last_words, .. } if last_words.is_empty() => (DELIVER, DELIVER),
+            End::ClientBadRecord { last_words, .. } | End::Distrusted { last_words, .. } => {
+                (Farewell::Words(last_words), DELIVER)
+            }
             End::ClientTruncated | End::ClientReset { ended: false } | End::ClientAlert(_) => {
                 (Farewell::Close, DELIVER)
             }
@@ -51,6 +55,7 @@ impl Ending {
             | End::BackendTruncated
             | End::BackendAlert(_)
             | End::BackendBadRecord { .. }
+            | End::Distrusted { .. }
             | End::KeysExhausted(_) => (Farewell::Reset, DELIVER),
             End::BackendDown | End::MemoryStalled => (Farewell::Reset, Farewell::Reset),
         };
@@ -65,6 +70,9 @@ impl Ending {
             End::ClientReset { .. } => Self::at_once(Outcome::ClientReset),
             End::ClientAlert(received) => Self::at_once(Outcome::ClientAlert).received(*received),
             End::ClientBadRecord { reason, .. } => Self::at_once(Outcome::ClientBadRecord).because(reason.as_str()),
+            End::Distrusted { distrust, .. } => {
+                Self::at_once(handshake::outcome(distrust.fault)).because(distrust.reason.clone())
+            }
             End::MemoryStalled => Self::at_once(Outcome::MemoryStalled),
             End::BackendReset => Self::at_once(Outcome::BackendReset),
             End::BackendTruncated => Self::at_once(Outcome::BackendTruncated),

@@ -27,6 +27,7 @@ use crate::tls::handshake::failure::HandshakeError;
 use crate::tls::handshake::refusal::Refusal;
 use crate::tls::record::interface::RecordError;
 use crate::tls::token::error::TokenError;
+use crate::tls::trust::clients::again::Distrust;
 use crate::tls::trust::clients::identity::Identity;
 use crate::tls::trust::clients::rejection::Rejection;
 use crate::tls::wire::hello::HelloError;
@@ -40,6 +41,10 @@ fn broken() -> io::Error {
 
 fn words() -> Vec<u8> {
     b"words".to_vec()
+}
+
+fn distrust(fault: Rejection) -> Distrust {
+    Distrust { fault, alert: Alert::CertificateRevoked, reason: "i".into() }
 }
 
 fn before_a_hello() -> Vec<Row> {
@@ -190,6 +195,12 @@ fn at_the_handshake() -> Vec<Row> {
         (client(Rejection::RevocationUnknown), Outcome::ClientCertificateRevocationUnknown, "d", Shut),
         (client(Rejection::Denied), Outcome::ClientCertificateDenied, "d", Shut),
         (client(Rejection::Invalid), Outcome::ClientCertificateInvalid, "d", Shut),
+        (
+            Ending::distrusted(&distrust(Rejection::Denied), words()),
+            Outcome::ClientCertificateDenied,
+            "i",
+            Farewell::Words(words()),
+        ),
     ]
 }
 
@@ -224,6 +235,8 @@ fn after_a_relay() -> Vec<Relayed> {
     let cut = || [Reset, nothing()];
     let of_client = End::ClientBadRecord { reason: "e".into(), last_words: words() };
     let of_backend = End::BackendBadRecord { reason: "f".into(), last_words: words() };
+    let half_closed = End::Distrusted { distrust: distrust(Rejection::Expired).into(), last_words: Vec::new() };
+    let trusted_no_more = End::Distrusted { distrust: distrust(Rejection::Revoked).into(), last_words: words() };
     let reset = |ended| End::ClientReset { ended };
     let asked = |by, left| End::Asked { by, left };
     vec![
@@ -234,6 +247,8 @@ fn after_a_relay() -> Vec<Relayed> {
         (reset(false), Outcome::ClientReset, "", [Close, nothing()], cut()),
         (End::ClientAlert(Alert::UserCanceled), Outcome::ClientAlert, "", [Close, nothing()], cut()),
         (of_client, Outcome::ClientBadRecord, "e", [Words(words()), nothing()], cut()),
+        (half_closed, Outcome::ClientCertificateExpired, "i", [nothing(), nothing()], cut()),
+        (trusted_no_more, Outcome::ClientCertificateRevoked, "i", [Words(words()), nothing()], cut()),
         (End::BackendReset, Outcome::BackendReset, "", [Shut, Reset], [nothing(), Reset]),
         (End::BackendTruncated, Outcome::BackendTruncated, "", [Shut, Reset], cut()),
         (

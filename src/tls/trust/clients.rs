@@ -16,6 +16,7 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 
 use crate::tls::crypto;
 
+pub mod again;
 mod authorities;
 pub mod bounded;
 pub mod build;
@@ -91,6 +92,12 @@ impl Session {
     /// The owner of the certificate that the client sent in this handshake, good or bad.
     pub fn shown(&self) -> Option<&Identity> {
         self.shown.get()
+    }
+
+    /// The last second at which the verdict holds, since 1970: for the certificates of this handshake, or of the one that began
+    /// the session.
+    pub fn good_until(&self) -> i64 {
+        self.good_until.load(Ordering::Relaxed)
     }
 
     /// What is wrong with the certificate, as text, where more is known than the kind of fault.

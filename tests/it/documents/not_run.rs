@@ -68,4 +68,6 @@ pub(super) const NOT_RUN: &[(&str, &str, &str)] = &[
     ),
     ("docs/starttls.md", "swaks", "needs names of other machines; `starttls::mail_servers` runs these clients"),
     ("docs/tools.md", "# In one terminal", "needs two terminals; `explain` has hellos of the same clients"),
+    ("docs/transparent.md", "ip rule add", "changes the network; `transparent` does it in one of its own"),
+    ("docs/transparent.md", "nft add table", "changes the network; `transparent::seen` does it in one of its own"),
 ];

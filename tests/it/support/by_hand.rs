@@ -16,7 +16,12 @@ pub(crate) struct ByHand {
 
 impl ByHand {
     pub(crate) fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1")
+    }
+
+    /// On that address of this thread's network.
+    pub(crate) fn at(host: &str) -> Self {
+        let listener = TcpListener::bind((host, 0)).unwrap();
         // On Linux accept waits for as long as a read may (socket(7)).
         SockRef::from(&listener).set_read_timeout(Some(PATIENCE)).unwrap();
         Self { address: listener.local_addr().unwrap(), listener }

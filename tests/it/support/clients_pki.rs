@@ -34,13 +34,15 @@ pub(crate) struct Kind<'a> {
     pub(crate) names: Vec<SanType>,
     /// Days from today.
     pub(crate) validity: (i64, i64),
+    /// When it ends, instead of after so many days.
+    pub(crate) until: Option<SystemTime>,
     pub(crate) purpose: ExtendedKeyUsagePurpose,
 }
 
 impl Default for Kind<'_> {
     fn default() -> Self {
         let purpose = ExtendedKeyUsagePurpose::ClientAuth;
-        Self { serial: 1, common_name: "alice", names: Vec::new(), validity: (-1, 90), purpose }
+        Self { serial: 1, common_name: "alice", names: Vec::new(), validity: (-1, 90), until: None, purpose }
     }
 }
 
@@ -92,7 +94,8 @@ impl ClientCa {
         params.distinguished_name.push(DnType::CommonName, kind.common_name);
         params.subject_alt_names.clone_from(&kind.names);
         params.serial_number = Some(SerialNumber::from(kind.serial));
-        (params.not_before, params.not_after) = (in_days(kind.validity.0).into(), in_days(kind.validity.1).into());
+        let until = kind.until.unwrap_or_else(|| in_days(kind.validity.1));
+        (params.not_before, params.not_after) = (in_days(kind.validity.0).into(), until.into());
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![kind.purpose.clone()];
         params.use_authority_key_identifier_extension = true;

@@ -62,7 +62,16 @@ impl Slapd {
         Self::configured(ldif, &tls, "ldaps")
     }
 
+    /// A directory on that address of this thread's network, which logs its connections. `rules` are lines of its configuration.
+    pub(crate) fn start_at(host: &str, rules: &str, ldif: &str) -> Self {
+        Self::placed(ldif, rules, "ldap", (host, STATS))
+    }
+
     fn configured(ldif: &str, tls: &str, scheme: &'static str) -> Self {
+        Self::placed(ldif, tls, scheme, ("127.0.0.1", NOTHING))
+    }
+
+    fn placed(ldif: &str, tls: &str, scheme: &'static str, (host, level): (&str, &str)) -> Self {
         let folder = TempDir::new().unwrap();
         // Some distributions confine /usr/sbin/slapd, by its path, to certain folders.
         let program = folder.path().join("slapd");
@@ -76,12 +85,17 @@ impl Slapd {
             format!("dn: {SUFFIX}\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: Example\n\n");
         load(folder.path(), &(suffix + ldif));
         for _ in 0..TRIES {
-            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            if let Some(child) = try_start(folder.path(), scheme, address) {
+            let address = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap();
+            if let Some(child) = try_start(folder.path(), scheme, address, level) {
                 return Self { address, child, folder, place: None, scheme };
             }
         }
         panic!("slapd did not start:\n{}", fs::read_to_string(folder.path().join("log")).unwrap());
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
     /// The Unix socket on which it listens too.
@@ -106,7 +120,8 @@ impl Slapd {
         fs::remove_file(self.folder.path().join("pid")).unwrap();
         fs::write(self.folder.path().join("slapd.conf"), configuration(self.folder.path(), "", password)).unwrap();
         self.place = None;
-        self.child = try_start(self.folder.path(), self.scheme, self.address).expect("slapd did not start again");
+        self.child =
+            try_start(self.folder.path(), self.scheme, self.address, NOTHING).expect("slapd did not start again");
     }
 
     /// Stops the process (SIGSTOP): the kernel still accepts connections for it.
@@ -165,11 +180,11 @@ fn load(folder: &Path, ldif: &str) {
 }
 
 /// Starts it on a port that was free a moment ago. `None` if it ends because another process was faster.
-fn try_start(folder: &Path, scheme: &str, address: SocketAddr) -> Option<Child> {
+fn try_start(folder: &Path, scheme: &str, address: SocketAddr, level: &str) -> Option<Child> {
     let pidfile = folder.join("pid");
     let ldapi = folder.join("ldapi").display().to_string().replace('/', "%2F");
     let mut child = Command::new(folder.join("slapd"))
-        .args(["-d", "0", "-h", &format!("{scheme}://{address} ldapi://{ldapi}"), "-f"])
+        .args(["-d", level, "-h", &format!("{scheme}://{address} ldapi://{ldapi}"), "-f"])
         .arg(folder.join("slapd.conf"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -191,6 +206,10 @@ fn try_start(folder: &Path, scheme: &str, address: SocketAddr) -> Option<Child> 
 }
 
 const TRIES: usize = 10;
+
+/// What it logs (slapd.conf(5), loglevel).
+const NOTHING: &str = "0";
+const STATS: &str = "256";
 
 /// The interval between looks at a starting server; what is seen decides whether it is ready.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);

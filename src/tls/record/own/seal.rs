@@ -1,12 +1,12 @@
 //! Sealing: content and its type → records. Must not know: what the content is.
 
-use rustls::Error;
+use rustls::{AlertDescription, Error};
 
 use super::key::{EXPLICIT_NONCE, Format, tls12_bound};
 use super::{Records, State, VERSION};
 use crate::tls::crypto::TAG_LEN;
 use crate::tls::record::interface::RecordError;
-use crate::tls::wire::codes::framing::{ALERT, APPLICATION_DATA, HANDSHAKE, KEY_UPDATE, RECORD_HEADER, WARNING};
+use crate::tls::wire::codes::framing::{ALERT, APPLICATION_DATA, FATAL, HANDSHAKE, KEY_UPDATE, RECORD_HEADER, WARNING};
 
 impl Records {
     /// See [`Records::seal`](crate::tls::record::Records::seal).
@@ -48,6 +48,19 @@ impl Records {
         }
         const CLOSE_NOTIFY: u8 = 0;
         Ok(self.seal_record(ALERT, &[WARNING, CLOSE_NOTIFY], sealed)?)
+    }
+
+    /// Appends a fatal alert, the last record of this side.
+    pub(in crate::tls::record) fn seal_alert(
+        mut self,
+        alert: AlertDescription,
+        sealed: &mut Vec<u8>,
+    ) -> Result<(), RecordError> {
+        // There can be only one (RFC 8446 section 6.2).
+        if self.state == State::Dead {
+            return Ok(());
+        }
+        Ok(self.seal_record(ALERT, &[FATAL, alert.into()], sealed)?)
     }
 
     /// Appends a KeyUpdate, the last record under the old keys, and changes to new ones (RFC 8446 section 4.6.3).

@@ -27,7 +27,7 @@ impl ProducesTickets for Bounded {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        let good_until = self.session.good_until.load(Ordering::Relaxed);
+        let good_until = self.session.good_until();
         self.tickets.encrypt(&[&good_until.to_be_bytes()[..], plain].concat())
     }
 

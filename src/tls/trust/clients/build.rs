@@ -132,6 +132,11 @@ impl Trusted {
         self.lists_good_until
     }
 
+    /// The first end of a CA or a list at that second (since 1970) or after it; `i64::MAX` where there is none.
+    pub(super) fn next_end(&self, now: i64) -> i64 {
+        self.ends.iter().map(|(_, _, end)| *end).filter(|end| *end >= now).min().unwrap_or(i64::MAX)
+    }
+
     pub(super) fn hints(&self) -> &[DistinguishedName] {
         &self.hints
     }

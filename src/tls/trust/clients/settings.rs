@@ -22,6 +22,18 @@ pub enum ExpiredCrl {
 
 words! { ExpiredCrl { Refuse => "refuse", Ignore => "ignore" } }
 
+/// What happens to open connections whose clients would not be accepted any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Live {
+    /// They go on.
+    #[default]
+    Keep,
+    /// They are closed.
+    Close,
+}
+
+words! { Live { Keep => "keep", Close => "close" } }
+
 /// The requirements besides a chain to a CA.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {

@@ -1,0 +1,105 @@
+use std::sync::Arc;
+use std::task::Waker;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::CertificateDer;
+
+use super::*;
+use crate::live::call::Asked;
+use crate::live::filter::tests::row;
+use crate::live::presented::Judged;
+use crate::live::registry::{Listed, Registry};
+use crate::tls::trust::clients::identity::Allowed;
+use crate::tls::trust::clients::rejection::Rejection;
+use crate::tls::trust::clients::settings::{Demand, ExpiredCrl, Settings};
+
+/// The last second of the clients' certificates, and one before it.
+const END: i64 = 1_009_843_200;
+const NOW: i64 = 1_000_000_000;
+
+struct Scene {
+    issuer: Issuer<'static, KeyPair>,
+    ca: CertificateDer<'static>,
+    registry: Registry,
+    listed: Vec<Listed>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&key).unwrap().der().clone();
+        Self { issuer: Issuer::new(params, key), ca, registry: Registry::new(1, 2), listed: Vec::new() }
+    }
+
+    fn auth(&self, name: &str) -> Arc<ClientAuth> {
+        let names = vec![Allowed::parse(name).unwrap()];
+        let settings = Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names, pins: Vec::new() };
+        Arc::new(ClientAuth::new(settings, vec![self.ca.clone()], Vec::new()).unwrap())
+    }
+
+    fn certificate(&self, name: &str) -> CertificateDer<'static> {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap().der().clone()
+    }
+
+    /// A connection to the listener `ldaps` and its route `default`.
+    fn open(&mut self, certificate: &CertificateDer<'static>, auth: &Arc<ClientAuth>) -> Arc<Row> {
+        let number = self.listed.len() as u64 + 1;
+        let row = Arc::new(row(|record| record.connection_id.number = number));
+        let listed = self.registry.list(0, Arc::clone(&row));
+        let judged = Judged { auth: Arc::clone(auth), good_until: END };
+        listed.presented(Arc::clone(&row), vec![certificate.clone()], judged, 1);
+        self.listed.push(listed);
+        row
+    }
+}
+
+fn judged(scene: &Scene, known: &mut Known, rule: Rule<'_>, now: i64) -> Found {
+    known.judge(scene.registry.presented(), &Rules::one("ldaps", "default", rule), now)
+}
+
+fn why(row: &Row) -> Arc<Distrust> {
+    match row.call.listen(Waker::noop()) {
+        Some(Asked::Distrusted(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_chain_is_judged_once_by_each_rule_and_its_connections_share_the_verdict() {
+    let (mut scene, mut known) = (Scene::new(), Known::default());
+    let (alice, bob) = (scene.certificate("alice"), scene.certificate("bob"));
+    let first = scene.auth("cn:alice");
+    let of_alice: Vec<_> = (0..3).map(|_| scene.open(&alice, &first)).collect();
+    let of_bob = scene.open(&bob, &first);
+    // The verdicts of the handshakes hold, whatever they were.
+    assert_eq!(judged(&scene, &mut known, Rule::Judge(&first), NOW), Found { due: END + 1, closed: 0 });
+    let stricter = scene.auth("cn:bob");
+    assert_eq!(judged(&scene, &mut known, Rule::Judge(&stricter), NOW), Found { due: END + 1, closed: 3 });
+    assert_eq!(known.0.len(), 2);
+    let reasons: Vec<_> = of_alice.iter().map(|row| why(row)).collect();
+    assert!(reasons.iter().all(|why| why.fault == Rejection::Denied && Arc::ptr_eq(why, &reasons[0])));
+    assert!(of_bob.call.is_trusted());
+    // They are asked once.
+    assert_eq!(judged(&scene, &mut known, Rule::Judge(&stricter), NOW), Found { due: END + 1, closed: 0 });
+    assert_eq!(known.0.len(), 1, "verdicts that nobody needs are forgotten");
+}
+
+#[test]
+fn a_verdict_ends_with_the_certificate_also_where_the_route_is_gone() {
+    let (mut scene, mut known) = (Scene::new(), Known::default());
+    let (alice, auth) = (scene.certificate("alice"), scene.auth("cn:alice"));
+    let row = scene.open(&alice, &auth);
+    let other = scene.auth("cn:bob");
+    assert_eq!(judged(&scene, &mut known, Rule::Keep, END + 1), Found { due: i64::MAX, closed: 0 });
+    let gone = Rules::one("ldaps", "apps", Rule::Judge(&other));
+    assert_eq!(known.judge(scene.registry.presented(), &gone, END), Found { due: END + 1, closed: 0 });
+    assert!(row.call.is_trusted());
+    assert_eq!(known.judge(scene.registry.presented(), &gone, END + 1), Found { due: i64::MAX, closed: 1 });
+    assert!(!row.call.is_trusted());
+}
