@@ -49,6 +49,11 @@ pub(super) const NOT_RUN: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/probe.md",
+        "tlsgate probe ldap.example.com:636 --clients",
+        "needs names of other machines; `probe::clients`",
+    ),
+    (
+        "docs/probe.md",
         "tlsgate probe ldap.example.com:636 --expect",
         "needs names of other machines; `probe` asks servers here",
     ),
