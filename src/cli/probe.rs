@@ -31,6 +31,7 @@ mod gather;
 mod groups;
 mod hello;
 mod opening;
+mod path;
 pub mod reply;
 mod same;
 mod scan;
@@ -64,6 +65,12 @@ pub(super) struct What {
     /// given several times.
     #[arg(long, value_name = "FILE", requires = "clients")]
     hello: Vec<PathBuf>,
+    /// Send ClientHellos of 0.5 to 16 KiB, whole, cut and with unknown contents, and show which of them die on the way.
+    #[arg(long, group = "view")]
+    path: bool,
+    /// With --path: the time between two parts of a ClientHello that is cut.
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = duration)]
+    gap: Duration,
     /// Print tables in Markdown, for a report.
     #[arg(long, requires = "view", conflicts_with = "format")]
     markdown: bool,
@@ -139,6 +146,10 @@ fn probed(what: &What, expected: Option<&Expected>) -> Result<(bool, String), St
         let report = clients::clients(&mut Asker::new(target), name, &roots, known).map_err(text)?;
         return Ok((report.serves_any(), shown(what, &report, clients::show::text, clients::show::markdown)));
     }
+    if what.path {
+        let report = path::path(&mut Asker::lasting(target, OF_PATH), name, what.gap).map_err(text)?;
+        return Ok((report.conclusions.is_empty(), shown(what, &report, path::show::text, path::show::markdown)));
+    }
     let mut found = gather::gather(&mut Asker::new(target), name, &roots).map_err(text)?;
     if let Some(expected) = expected {
         found.expectation = Some(expect::compare(expected, &found));
@@ -192,3 +203,5 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 const MAX_TIMEOUT: Duration = Duration::from_secs(300);
+/// How many times the time of one connection `--path` may take: it waits for many answers that do not come.
+const OF_PATH: u32 = 60;

@@ -4,6 +4,7 @@
 mod agreement;
 mod clients;
 mod garbage;
+mod path;
 mod policies;
 mod real;
 mod same;
