@@ -25,9 +25,11 @@ mod client;
 mod clients;
 mod collected;
 mod connect;
+mod defects;
 mod expect;
 mod findings;
 mod gather;
+mod grade;
 mod groups;
 mod hello;
 mod opening;
@@ -71,6 +73,9 @@ pub(super) struct What {
     /// With --path: the time between two parts of a ClientHello that is cut.
     #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = duration)]
     gap: Duration,
+    /// Show what Mozilla's guidelines and AWS's policies say of the server, each finding with its reason.
+    #[arg(long, group = "view")]
+    grade: bool,
     /// Print tables in Markdown, for a report.
     #[arg(long, requires = "view", conflicts_with = "format")]
     markdown: bool,
@@ -151,6 +156,10 @@ fn probed(what: &What, expected: Option<&Expected>) -> Result<(bool, String), St
         return Ok((report.conclusions.is_empty(), shown(what, &report, path::show::text, path::show::markdown)));
     }
     let mut found = gather::gather(&mut Asker::new(target), name, &roots).map_err(text)?;
+    if what.grade {
+        let report = grade::grade(found);
+        return Ok((report.good, shown(what, &report, grade::show::text, grade::show::markdown)));
+    }
     if let Some(expected) = expected {
         found.expectation = Some(expect::compare(expected, &found));
     }

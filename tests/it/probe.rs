@@ -4,6 +4,7 @@
 mod agreement;
 mod clients;
 mod garbage;
+mod grade;
 mod path;
 mod policies;
 mod real;

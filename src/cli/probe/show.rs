@@ -106,6 +106,7 @@ pub(super) fn certificate(text: &mut String, heading: &str, one: &Facts) {
     let words: Vec<&str> = one.trust.reason.split(' ').collect();
     fact(text, trust, &wrapped(&words, " ", trust.len() + 4, 4));
     fact(text, "chain", &format!("{} sent", one.chain_length));
+    one.defects.iter().for_each(|defect| fact(text, "defect", defect));
     let shown_to = "shown to";
     fact(text, shown_to, &wrapped(&one.shown_to, "; ", shown_to.len() + 4, 4));
 }
