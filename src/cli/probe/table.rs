@@ -84,9 +84,18 @@ pub(super) fn wrapped<T: AsRef<str>>(words: &[T], joint: &str, first: usize, ind
     text
 }
 
-/// What comes from a certificate must not end a cell.
-fn escaped(cell: &str) -> String {
-    cell.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ").replace('<', "&lt;")
+/// A text as itself in Markdown, on one line. What comes from a server must not end a cell, nor be a link or HTML.
+pub(super) fn escaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' => plain.push(' '),
+            '<' => plain.push_str("&lt;"),
+            '\\' | '|' | '[' | '`' => plain.extend(['\\', letter]),
+            _ => plain.push(letter),
+        }
+    }
+    plain
 }
 
 /// In columns of a terminal.
@@ -110,8 +119,8 @@ mod tests {
     #[test]
     fn no_cell_ends_itself() {
         let mut table = Table::new(&["one"]);
-        table.row(vec!["a|b\nc<d\\".to_owned()]);
-        assert_eq!(table.markdown().lines().last(), Some("| a\\|b c&lt;d\\\\ |"));
+        table.row(vec!["a|b\nc<d\\[e](f)".to_owned()]);
+        assert_eq!(table.markdown().lines().last(), Some("| a\\|b c&lt;d\\\\\\[e](f) |"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::report::{Given, Report, Treatment};
 use crate::cli::answer::print::visible;
 use crate::cli::probe::show;
-use crate::cli::probe::table::{Table, wrapped};
+use crate::cli::probe::table::{Table, escaped, wrapped};
 
 pub(in crate::cli::probe) fn text(report: &Report) -> String {
     let mut text = head(report) + "\n\n" + &table(report).text();
@@ -19,9 +19,9 @@ pub(in crate::cli::probe) fn text(report: &Report) -> String {
 }
 
 pub(in crate::cli::probe) fn markdown(report: &Report) -> String {
-    let mut text = format!("## {}\n\n{}\n", head(report), table(report).markdown());
+    let mut text = format!("## {}\n\n{}\n", escaped(&head(report)), table(report).markdown());
     for note in notes(report) {
-        let _ = writeln!(text, "- {}", note.replace('\n', " "));
+        let _ = writeln!(text, "- {}", escaped(&note));
     }
     text + "\n" + &show::certificates_as_markdown(&report.certificates)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::report::{Graded, Report};
 use crate::cli::probe::show;
-use crate::cli::probe::table::{Table, wrapped};
+use crate::cli::probe::table::{Table, escaped, wrapped};
 
 pub(in crate::cli::probe) fn text(report: &Report) -> String {
     let mut text = format!("{}\n\n{}", head(report), table(report).text());
@@ -26,9 +26,9 @@ pub(in crate::cli::probe) fn text(report: &Report) -> String {
 }
 
 pub(in crate::cli::probe) fn markdown(report: &Report) -> String {
-    let mut text = format!("## {}\n\n{}", head(report), table(report).markdown());
+    let mut text = format!("## {}\n\n{}", escaped(&head(report)), table(report).markdown());
     let item = |text: &mut String, what: &str| {
-        let _ = writeln!(text, "- {what}");
+        let _ = writeln!(text, "- {}", escaped(what));
     };
     for graded in report.guidelines.iter().filter(|one| !one.breaches.is_empty() || !one.remarks.is_empty()) {
         let _ = writeln!(text, "\n### {}, {}\n\nSource: {}\n", graded.name, met(graded), graded.source);
@@ -36,7 +36,7 @@ pub(in crate::cli::probe) fn markdown(report: &Report) -> String {
         graded.remarks.iter().for_each(|remark| item(&mut text, &format!("(advice) {remark}")));
     }
     for one in &report.certificates {
-        let _ = writeln!(text, "\n### Certificate {}, {}\n", one.certificate, one.subject);
+        let _ = writeln!(text, "\n### Certificate {}, {}\n", one.certificate, escaped(&one.subject));
         one.defects.iter().for_each(|defect| item(&mut text, defect));
     }
     text + "\n### Certificates\n\n" + &show::certificates_as_markdown(&report.found.certificates)

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::report::{Content, Delivery, Report, SIZES, Tried};
 use crate::cli::probe::show;
-use crate::cli::probe::table::{Table, wrapped};
+use crate::cli::probe::table::{Table, escaped, wrapped};
 
 pub(in crate::cli::probe) fn text(report: &Report) -> String {
     let mut text = format!("{}\n\n{}\n\n{}\n", head(report), control(report), table(report).text());
@@ -17,9 +17,9 @@ pub(in crate::cli::probe) fn text(report: &Report) -> String {
 }
 
 pub(in crate::cli::probe) fn markdown(report: &Report) -> String {
-    let mut text = format!("## {}\n\n{}\n\n{}\n", head(report), control(report), table(report).markdown());
+    let mut text = format!("## {}\n\n{}\n\n{}\n", escaped(&head(report)), control(report), table(report).markdown());
     for conclusion in conclusions(report) {
-        let _ = writeln!(text, "- {conclusion}");
+        let _ = writeln!(text, "- {}", escaped(&conclusion));
     }
     text
 }
