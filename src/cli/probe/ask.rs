@@ -118,6 +118,11 @@ impl Asker {
         Ok((given, cut))
     }
 
+    /// Somebody who speaks TLS has answered: from now on, a connection that fails is tried once more.
+    pub(super) fn heard(&mut self) {
+        self.answered += 1;
+    }
+
     fn unanswered(&self) -> ProbeError {
         let why = format!("no answer to {PATIENCE} ClientHellos within {:?} each", self.target.timeout);
         ProbeError::Server(self.target.text.clone(), why)

@@ -46,6 +46,9 @@ pub(super) fn path(asker: &mut Asker, name: Option<String>, gap: Duration) -> Re
 fn tried(asker: &mut Asker, trial: &Trial, gap: Duration, wait: Duration) -> Result<Tried, ProbeError> {
     let mut line = asker.connect()?;
     let (fate, took) = send::send(&mut line, &trial.pieces, gap, wait);
+    if fate.arrives() {
+        asker.heard();
+    }
     Ok(Tried { content: trial.content, delivery: trial.delivery, bytes: trial.bytes, size: trial.size, fate, took })
 }
 
