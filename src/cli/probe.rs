@@ -15,23 +15,33 @@ use crate::cli::answer::print::{complain, say};
 use crate::cli::load::load;
 use ask::{Asker, ProbeError};
 use certificate::Roots;
+use clients::known;
 use connect::{StartTls, Target};
 use expect::Expected;
 
 mod ask;
 mod certificate;
 mod client;
+mod clients;
+mod collected;
 mod connect;
+mod defects;
 mod expect;
 mod findings;
 mod gather;
+mod grade;
 mod groups;
 mod hello;
+mod opening;
+mod path;
 pub mod reply;
 mod same;
 mod scan;
+pub mod sealed;
 mod show;
 mod suites;
+mod table;
+pub mod visit;
 
 /// What to probe, and how.
 #[derive(Debug, Args)]
@@ -49,14 +59,34 @@ pub(super) struct What {
     /// The format of the output.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     format: Output,
+    /// Show what the server gives to each client that `explain` knows: version, suite, group, signature scheme and
+    /// certificate, or the refusal.
+    #[arg(long, group = "view")]
+    clients: bool,
+    /// With --clients: ask for the client with the ClientHello in this file (as bytes or as hex digits) instead. Can be
+    /// given several times.
+    #[arg(long, value_name = "FILE", requires = "clients")]
+    hello: Vec<PathBuf>,
+    /// Send ClientHellos of 0.5 to 16 KiB, whole, cut and with unknown contents, and show which of them die on the way.
+    #[arg(long, group = "view")]
+    path: bool,
+    /// With --path: the time between two parts of a ClientHello that is cut.
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = duration)]
+    gap: Duration,
+    /// Show what Mozilla's guidelines and AWS's policies say of the server, each finding with its reason.
+    #[arg(long, group = "view")]
+    grade: bool,
+    /// Print tables in Markdown, for a report.
+    #[arg(long, requires = "view", conflicts_with = "format")]
+    markdown: bool,
     /// Show each difference from this policy, and exit with 1 if there is one.
-    #[arg(long, value_name = "NAME", conflicts_with = "same_as")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["same_as", "view"])]
     expect_policy: Option<String>,
     /// The configuration that defines this policy, if it is not a built-in one.
     #[arg(short, long, value_name = "FILE", requires = "expect_policy")]
     config: Option<PathBuf>,
     /// Find out whether TLS passes through HOST:PORT to this backend untouched, or is terminated on the way.
-    #[arg(long, value_name = "BACKEND", value_parser = target)]
+    #[arg(long, value_name = "BACKEND", value_parser = target, conflicts_with = "view")]
     same_as: Option<String>,
     /// With --same-as: assume that only the backend has the certificate's key. Then pass-through can also be shown for a
     /// backend that resumes no sessions.
@@ -107,23 +137,42 @@ fn probed(what: &What, expected: Option<&Expected>) -> Result<(bool, String), St
     let target = Target::resolve(&what.target, what.starttls, what.timeout).map_err(|error| error.to_string())?;
     // An IP address is never sent as a server name (RFC 6066 section 3).
     let name = what.sni.clone().or_else(|| is_dns_name(&target.host).then(|| target.host.clone()));
-    let json = what.format == Output::Json;
-    match &what.same_as {
-        Some(backend) => {
-            let backend = Target::resolve(backend, what.starttls, what.timeout).map_err(|error| error.to_string())?;
-            let verdict =
-                same::compare(Asker::new(target), Asker::new(backend), name, what.assume_sole_key).map_err(text)?;
-            Ok((verdict.passes_through, if json { form::json(&verdict) } else { show::verdict(&verdict) }))
-        }
-        None => {
-            let mut asker = Asker::new(target);
-            let mut found = gather::gather(&mut asker, name, &roots).map_err(text)?;
-            if let Some(expected) = expected {
-                found.expectation = Some(expect::compare(expected, &found));
-            }
-            let ok = found.expectation.as_ref().is_none_or(|expectation| expectation.holds);
-            Ok((ok, if json { form::json(&found) } else { show::findings(&found) }))
-        }
+    if let Some(backend) = &what.same_as {
+        let backend = Target::resolve(backend, what.starttls, what.timeout).map_err(|error| error.to_string())?;
+        let verdict =
+            same::compare(Asker::new(target), Asker::new(backend), name, what.assume_sole_key).map_err(text)?;
+        return Ok((verdict.passes_through, shown(what, &verdict, show::verdict, show::verdict)));
+    }
+    if what.clients {
+        let known = match what.hello.as_slice() {
+            [] => known::all(name.as_deref())?,
+            paths => known::in_files(paths, name.as_deref())?,
+        };
+        let report = clients::clients(&mut Asker::new(target), name, &roots, known).map_err(text)?;
+        return Ok((report.serves_any(), shown(what, &report, clients::show::text, clients::show::markdown)));
+    }
+    if what.path {
+        let report = path::path(&mut Asker::lasting(target, OF_PATH), name, what.gap).map_err(text)?;
+        return Ok((report.conclusions.is_empty(), shown(what, &report, path::show::text, path::show::markdown)));
+    }
+    let mut found = gather::gather(&mut Asker::new(target), name, &roots).map_err(text)?;
+    if what.grade {
+        let report = grade::grade(found);
+        return Ok((report.good, shown(what, &report, grade::show::text, grade::show::markdown)));
+    }
+    if let Some(expected) = expected {
+        found.expectation = Some(expect::compare(expected, &found));
+    }
+    let ok = found.expectation.as_ref().is_none_or(|expectation| expectation.holds);
+    Ok((ok, shown(what, &found, show::findings, show::findings)))
+}
+
+/// The answer in the form that was asked for.
+fn shown<T: Serialize>(what: &What, value: &T, text: fn(&T) -> String, markdown: fn(&T) -> String) -> String {
+    match (what.format, what.markdown) {
+        (Output::Json, _) => form::json(value),
+        (Output::Text, true) => markdown(value),
+        (Output::Text, false) => text(value),
     }
 }
 
@@ -163,3 +212,5 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 const MAX_TIMEOUT: Duration = Duration::from_secs(300);
+/// How many times the time of one connection `--path` may take: it waits for many answers that do not come.
+const OF_PATH: u32 = 60;

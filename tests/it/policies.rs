@@ -3,7 +3,7 @@
 
 mod order;
 mod outside;
-mod scan;
+pub(crate) mod scan;
 mod shown;
 mod usable;
 

@@ -2,8 +2,12 @@
 //! the test has put in the middle.
 
 mod agreement;
+mod clients;
 mod garbage;
+mod grade;
+mod path;
 mod policies;
+mod real;
 mod same;
 mod servers;
 
@@ -55,6 +59,11 @@ fn wrong_usage_exits_with_2() {
         &["probe", "127.0.0.1:1", "--same-as", "b"],
         &["probe", "127.0.0.1:1", "--assume-sole-key"],
         &["probe", "127.0.0.1:1", "--timeout", "10"],
+        &["probe", "127.0.0.1:1", "--hello", "file"],
+        &["probe", "127.0.0.1:1", "--markdown"],
+        &["probe", "127.0.0.1:1", "--clients", "--markdown", "--format", "json"],
+        &["probe", "127.0.0.1:1", "--clients", "--same-as", "127.0.0.1:1"],
+        &["probe", "127.0.0.1:1", "--clients", "--expect-policy", "TLS13-1-3-2021-06"],
         &["probe", "127.0.0.1:1", "--starttls", "nntp"],
     ] {
         let output = tool::run(PROGRAM, arguments, b"");

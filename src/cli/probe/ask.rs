@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::connect::{ConnectError, Target};
+use super::connect::{ConnectError, Line, Target};
 use super::hello::Offer;
 use super::reply::{Reply, ReplyError, ReplyReader, ServerHello};
+use super::visit::{Given, Next, Visit};
 
 /// The server's answer to a ClientHello.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,15 @@ pub(super) enum Answer {
     /// A ServerHello, with everything that was read with it.
     Agreed(ServerHello, Box<Reply>),
     Alert(u8),
+    Closed,
+    Reset,
+    Silent,
+    Garbage(ReplyError),
+}
+
+/// The end of a visit that was not complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cut {
     Closed,
     Reset,
     Silent,
@@ -42,14 +52,20 @@ pub(super) enum ProbeError {
 pub(super) struct Asker {
     pub(super) target: Target,
     until: Instant,
+    times: u32,
     answered: usize,
     silent: u32,
 }
 
 impl Asker {
     pub(super) fn new(target: Target) -> Self {
-        let until = Instant::now() + target.timeout.saturating_mul(WHOLE);
-        Self { target, until, answered: 0, silent: 0 }
+        Self::lasting(target, WHOLE)
+    }
+
+    /// The whole probe may take this many times the limit of one connection.
+    pub(super) fn lasting(target: Target, times: u32) -> Self {
+        let until = Instant::now() + target.timeout.saturating_mul(times);
+        Self { target, until, times, answered: 0, silent: 0 }
     }
 
     /// Sends the hello on a connection of its own.
@@ -60,8 +76,7 @@ impl Asker {
             Answer::Silent => {
                 self.silent += 1;
                 if self.silent >= PATIENCE {
-                    let why = format!("no answer to {PATIENCE} ClientHellos within {:?} each", self.target.timeout);
-                    return Err(ProbeError::Server(self.target.text.clone(), why));
+                    return Err(self.unanswered());
                 }
             }
             // A server that has not sent TLS so far is not a TLS server: further questions are pointless.
@@ -77,10 +92,46 @@ impl Asker {
         Ok(answer)
     }
 
+    /// Sends the client's hello on a connection of its own, and reads what the server gives it; and how that was cut off,
+    /// if it was. Gives up where no client has had an answer yet.
+    pub(super) fn visit(&mut self, mut visit: Visit) -> Result<(Given, Option<Cut>), ProbeError> {
+        let mut line = self.connect()?;
+        let cut = converse(&mut line, &mut visit);
+        // Nobody waits for it.
+        let _ = line.write_all(&visit.farewell());
+        let given = visit.into_given();
+        match &cut {
+            Some(Cut::Garbage(error)) if self.answered == 0 => {
+                return Err(ProbeError::Server(self.target.text.clone(), error.to_string()));
+            }
+            Some(Cut::Silent) if self.answered == 0 => {
+                self.silent += 1;
+                if self.silent >= PATIENCE {
+                    return Err(self.unanswered());
+                }
+            }
+            _ => {}
+        }
+        if given.alert.is_some() || given.agreed.is_some() {
+            self.answered += 1;
+        }
+        Ok((given, cut))
+    }
+
+    /// Somebody who speaks TLS has answered: from now on, a connection that fails is tried once more.
+    pub(super) fn heard(&mut self) {
+        self.answered += 1;
+    }
+
+    fn unanswered(&self) -> ProbeError {
+        let why = format!("no answer to {PATIENCE} ClientHellos within {:?} each", self.target.timeout);
+        ProbeError::Server(self.target.text.clone(), why)
+    }
+
     /// A connection, for a whole handshake.
-    pub(super) fn connect(&mut self) -> Result<super::connect::Line, ProbeError> {
+    pub(super) fn connect(&mut self) -> Result<Line, ProbeError> {
         if Instant::now() >= self.until {
-            let most = format!("{:?}", self.target.timeout.saturating_mul(WHOLE));
+            let most = format!("{:?}", self.target.timeout.saturating_mul(self.times));
             return Err(ProbeError::TooLong(self.target.text.clone(), most));
         }
         let first = match self.target.connect() {
@@ -125,6 +176,28 @@ impl Asker {
             (_, Some(hello), None) => Answer::Agreed(hello.clone(), Box::new(reply)),
             (end, None, None) => end,
         })
+    }
+}
+
+/// Leads a visit to its end; or returns how it was cut off.
+fn converse(line: &mut Line, visit: &mut Visit) -> Option<Cut> {
+    let mut buffer = [0; 8192];
+    // A server that refuses early may have closed already, and its alert is still to be read.
+    let mut written = line.write_all(&visit.hello());
+    loop {
+        let next = match line.read(&mut buffer) {
+            Ok(0) => return Some(Cut::Closed),
+            Ok(count) => visit.take(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::TimedOut && written.is_ok() => return Some(Cut::Silent),
+            Err(_) => return Some(Cut::Reset),
+        };
+        match next {
+            Ok(Next::Read) => {}
+            Ok(Next::Say(more)) => written = written.and_then(|()| line.write_all(&more)),
+            Ok(Next::Done) => return None,
+            Err(error) => return Some(Cut::Garbage(error)),
+        }
     }
 }
 

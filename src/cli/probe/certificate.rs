@@ -11,8 +11,10 @@ use x509_parser::asn1_rs::Tag;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
+use super::defects;
 use crate::cli::answer::print::visible;
 use crate::files;
+use crate::tls::certificate::inspect::Facts as Inspected;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::x509;
 use crate::tls::certificate::x509::rfc3339;
@@ -32,14 +34,20 @@ pub(super) struct Facts {
     pub(super) names: Vec<String>,
     /// `RSA 2048`, `ECDSA P-256`.
     pub(super) key: String,
+    /// The algorithm of the issuer's signature: `ecdsa-with-SHA256`.
+    pub(super) signature: String,
     pub(super) not_before: String,
     pub(super) not_after: String,
     /// Whole days until it expires; negative once it has.
     pub(super) days_left: i64,
+    /// Whole days from its first moment to its last.
+    pub(super) lifetime_days: i64,
     pub(super) serial: String,
     /// The number of certificates in the chain, this one included.
     pub(super) chain_length: usize,
     pub(super) trust: Trust,
+    /// What is wrong with the chain for every client.
+    pub(super) defects: Vec<String>,
     /// The ClientHellos that were answered with it.
     pub(super) shown_to: Vec<String>,
 }
@@ -133,13 +141,16 @@ pub(super) fn facts(
         issuer: visible(&parsed.issuer().to_string()),
         names: names(&parsed),
         key: key(&parsed),
+        signature: Inspected::of(leaf).map_or_else(|_| "unknown".to_owned(), |inspected| inspected.signature),
         not_before: rfc3339(validity.not_before.timestamp()),
         not_after: rfc3339(not_after),
         // Rounded down, so that the first day after the expiry is -1, not 0.
         days_left: not_after.saturating_sub(now).div_euclid(86_400),
+        lifetime_days: defects::lifetime_days(validity.not_before.timestamp(), not_after),
         serial: x509::serial(parsed.raw_serial()),
         chain_length: chain.len(),
         trust: roots.judge(chain, name),
+        defects: defects::defects(chain, name, now),
         shown_to: vec![shown_to],
     })
 }

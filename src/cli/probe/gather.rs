@@ -4,8 +4,9 @@ use rustls::SignatureScheme;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::ask::{Answer, Asker, ProbeError};
-use super::certificate::{self, Facts, Roots, reference};
+use super::certificate::{Roots, reference};
 use super::client::{Client, Failure, Signature};
+use super::collected::Collected;
 use super::findings::{Findings, Resumption};
 use super::groups;
 use super::hello::Offer;
@@ -28,9 +29,8 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
     let stops_fallback = scan::stops_fallback(asker, name.as_deref(), &versions)?;
     let mut gathering = Gathering {
         reference: reference(name.as_deref(), &asker.target.host),
+        collected: Collected::new(roots, reference(name.as_deref(), &asker.target.host)),
         asker,
-        roots,
-        certificates: Vec::new(),
         notes: Vec::new(),
     };
     for (version, chain) in seen.chains {
@@ -47,12 +47,12 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
     }
     let resumption = gathering.resumption(name.as_deref(), &versions)?;
     let alpn = gathering.alpn(name.as_deref(), &versions)?;
-    let Gathering { asker, certificates, notes, .. } = gathering;
+    let Gathering { asker, collected, notes, .. } = gathering;
     Ok(Findings {
         target: asker.target.text.clone(),
         server_name: name,
         versions,
-        certificates,
+        certificates: collected.into_all(),
         without_server_name,
         resumption,
         alpn,
@@ -67,9 +67,8 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
 
 struct Gathering<'a> {
     asker: &'a mut Asker,
-    roots: &'a Roots,
     reference: Option<ServerName<'static>>,
-    certificates: Vec<Facts>,
+    collected: Collected<'a>,
     notes: Vec<String>,
 }
 
@@ -150,17 +149,9 @@ impl Gathering<'_> {
     }
 
     fn certificate(&mut self, chain: &[CertificateDer<'_>], shown_to: String) {
-        let (Some(leaf), Some(reference)) = (chain.first(), &self.reference) else { return };
-        let Some((sha256, _)) = certificate::fingerprints(leaf) else {
+        if self.collected.add(chain, shown_to).is_none() && !chain.is_empty() {
             self.notes.push("a certificate is not X.509 in DER".into());
-            return;
-        };
-        if let Some(known) = self.certificates.iter_mut().find(|known| known.sha256 == sha256) {
-            known.shown_to.push(shown_to);
-            return;
         }
-        let now = jiff::Timestamp::now().as_second();
-        self.certificates.extend(certificate::facts(chain, self.roots, reference, now, shown_to));
     }
 
     /// Tries with a real client whether sessions can be resumed.

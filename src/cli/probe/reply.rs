@@ -5,10 +5,10 @@
 use thiserror::Error;
 
 use super::suites::{self, Exchange};
-use crate::tls::wire::codes::extensions::{ALPN, KEY_SHARE, SUPPORTED_VERSIONS};
+use crate::tls::wire::codes::extensions::{ALPN, COOKIE, KEY_SHARE, SUPPORTED_VERSIONS};
 use crate::tls::wire::codes::framing::{
-    ALERT, CERTIFICATE, CERTIFICATE_REQUEST, CERTIFICATE_STATUS, FATAL, HANDSHAKE, HELLO_REQUEST, SERVER_HELLO,
-    SERVER_HELLO_DONE, SERVER_KEY_EXCHANGE, WARNING,
+    ALERT, CERTIFICATE, CERTIFICATE_REQUEST, CERTIFICATE_STATUS, CHANGE_CIPHER_SPEC, FATAL, HANDSHAKE, HELLO_REQUEST,
+    SERVER_HELLO, SERVER_HELLO_DONE, SERVER_KEY_EXCHANGE, WARNING,
 };
 use crate::tls::wire::codes::versions::{TLS12, TLS13};
 use crate::tls::wire::cursor::Cursor;
@@ -42,6 +42,10 @@ pub struct ServerHello {
     pub extensions: Vec<u16>,
     /// From `key_share`.
     pub group: Option<u16>,
+    /// The server's key for that group; empty in a HelloRetryRequest.
+    pub key: Vec<u8>,
+    /// From a HelloRetryRequest.
+    pub cookie: Option<Vec<u8>>,
     pub alpn: Option<Vec<u8>>,
 }
 
@@ -68,6 +72,8 @@ pub enum ReplyError {
     LongFlight,
     #[error("a malformed {0}")]
     Malformed(&'static str),
+    #[error("a record that the keys of this handshake do not open")]
+    Unopened,
     #[error("{0} is not allowed here")]
     Misplaced(&'static str),
 }
@@ -84,9 +90,17 @@ pub struct ReplyReader {
     /// How many bytes of `handshake` have been parsed.
     parsed: usize,
     reply: Reply,
+    /// Whether the next record may be a change_cipher_spec.
+    may_change: bool,
 }
 
 impl ReplyReader {
+    /// For the answer to the second hello, from the bytes that came after the HelloRetryRequest. A server may send a
+    /// change_cipher_spec without meaning between the two (RFC 8446 appendix D.4).
+    pub fn after_retry(rest: Vec<u8>) -> Self {
+        Self { raw: rest, may_change: true, ..Self::default() }
+    }
+
     /// Parses what was appended to `raw`. `true` once the answer is complete; `false` where more bytes are needed.
     pub fn advance(&mut self) -> Result<bool, ReplyError> {
         loop {
@@ -118,9 +132,27 @@ impl ReplyReader {
                     [WARNING | FATAL, description] => self.reply.alert = Some(*description),
                     _ => return Err(ReplyError::Malformed("alert")),
                 },
+                CHANGE_CIPHER_SPEC if self.may_change && payload == [1] => self.may_change = false,
                 _ => return Err(ReplyError::Misplaced("a record that is neither handshake nor alert")),
             }
         }
+    }
+
+    /// The version of the ServerHello or HelloRetryRequest, or the alert, whichever has come first; `None` before that.
+    pub fn first(&self) -> Option<Result<u16, u8>> {
+        let version = self.reply.hello.as_ref().map(|hello| Ok(hello.version));
+        version.or(self.reply.alert.map(Err))
+    }
+
+    /// The handshake messages that were parsed, as they came, and the bytes after their records. For what is bound to both
+    /// in TLS 1.3.
+    pub fn messages_and_rest(&self) -> (&[u8], &[u8]) {
+        (self.handshake.get(..self.parsed).unwrap_or_default(), self.raw.get(self.read..).unwrap_or_default())
+    }
+
+    /// Whether part of another handshake message follows the ones that were parsed, in the same record.
+    pub fn is_within_record(&self) -> bool {
+        self.handshake.len() > self.parsed
     }
 
     /// What was parsed so far; the whole answer if [`ReplyReader::advance`] has returned `true`.
@@ -202,6 +234,8 @@ fn server_hello(mut body: Cursor<'_>) -> Option<ServerHello> {
         session_id_length,
         extensions: Vec::new(),
         group: None,
+        key: Vec::new(),
+        cookie: None,
         alpn: None,
     };
     // Servers without extensions leave out the list itself (RFC 5246 section 7.4.1.3).
@@ -222,7 +256,11 @@ fn server_hello(mut body: Cursor<'_>) -> Option<ServerHello> {
         match kind {
             SUPPORTED_VERSIONS => hello.version = data.u16()?,
             // Both in a ServerHello and in a HelloRetryRequest, the group comes first (RFC 8446 section 4.2.8).
-            KEY_SHARE => hello.group = Some(data.u16()?),
+            KEY_SHARE => {
+                hello.group = Some(data.u16()?);
+                hello.key = data.vector16().map_or(Vec::new(), |key| key.0.to_vec());
+            }
+            COOKIE => hello.cookie = Some(data.vector16()?.0.to_vec()),
             ALPN => hello.alpn = Some(data.vector16()?.vector8()?.0.to_vec()),
             _ => {}
         }

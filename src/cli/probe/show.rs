@@ -6,17 +6,17 @@ use super::certificate::Facts;
 use super::findings::Findings;
 use super::same::Verdict;
 use super::scan::{Order, Version};
+use super::table::{Table, wrapped};
 use crate::tls::wire::codes;
 
 pub(super) fn findings(found: &Findings) -> String {
     let mut text = String::new();
-    let name = found.server_name.as_ref().map_or("no server name".into(), |name| format!("server name {name}"));
-    line(&mut text, format_args!("{}, {name}\n", found.target));
+    line(&mut text, format_args!("{}\n", head(&found.target, found.server_name.as_deref())));
     for known in &found.versions {
         version(&mut text, known);
     }
     for one in &found.certificates {
-        certificate(&mut text, one);
+        certificate(&mut text, "certificate", one);
     }
     line(&mut text, format_args!(""));
     if let Some(refused) = &found.without_server_name {
@@ -86,8 +86,13 @@ fn version(text: &mut String, version: &Version) {
     }
 }
 
-fn certificate(text: &mut String, one: &Facts) {
-    line(text, format_args!("\ncertificate  {}, {}", one.key, one.subject));
+/// Which server was probed, and how.
+pub(super) fn head(target: &str, name: Option<&str>) -> String {
+    format!("{target}, {}", name.map_or("no server name".into(), |name| format!("server name {name}")))
+}
+
+pub(super) fn certificate(text: &mut String, heading: &str, one: &Facts) {
+    line(text, format_args!("\n{heading}  {}, {}", one.key, one.subject));
     fact(text, "names", &one.names.join(", "));
     fact(text, "issuer", &one.issuer);
     let days = match one.days_left {
@@ -98,9 +103,25 @@ fn certificate(text: &mut String, one: &Facts) {
     fact(text, "SHA-256", &one.sha256);
     fact(text, "SPKI SHA-256", &one.spki_sha256);
     let trust = if one.trust.verified { "verified" } else { "not verified" };
-    fact(text, trust, &one.trust.reason);
+    let words: Vec<&str> = one.trust.reason.split(' ').collect();
+    fact(text, trust, &wrapped(&words, " ", trust.len() + 4, 4));
     fact(text, "chain", &format!("{} sent", one.chain_length));
-    fact(text, "shown to", &one.shown_to.join("; "));
+    one.defects.iter().for_each(|defect| fact(text, "defect", defect));
+    let shown_to = "shown to";
+    fact(text, shown_to, &wrapped(&one.shown_to, "; ", shown_to.len() + 4, 4));
+}
+
+/// The certificates as a table, numbered from 1.
+pub(super) fn certificates_as_markdown(all: &[Facts]) -> String {
+    let mut table = Table::new(&["cert", "key", "names", "issuer", "valid until", "trust", "SHA-256"]);
+    for (number, one) in (1..).zip(all) {
+        let trust = if one.trust.verified { "verified" } else { &one.trust.reason };
+        let (names, until) = (one.names.join(", "), format!("{} ({} days)", one.not_after, one.days_left));
+        let number: u32 = number;
+        let cells = [&number.to_string(), &one.key, &names, &one.issuer, &until, trust, &one.sha256];
+        table.row(cells.map(str::to_owned).to_vec());
+    }
+    table.markdown()
 }
 
 pub(super) fn verdict(verdict: &Verdict) -> String {

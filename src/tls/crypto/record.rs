@@ -1,7 +1,7 @@
 //! Protects the records of one direction of a connection. Must not know: how records are framed, numbers of records.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use rustls::ConnectionTrafficSecrets;
+use rustls::{CipherSuite, ConnectionTrafficSecrets};
 
 /// A key that protects records, for one direction of one connection. The caller must never use a nonce twice.
 ///
@@ -20,6 +20,17 @@ impl Aead {
         };
         let key = UnboundKey::new(algorithm, key.as_ref()).ok()?;
         Some((Self(LessSafeKey::new(key)), iv.as_ref().try_into().ok()?))
+    }
+
+    /// The key of a suite of TLS 1.3. `None` if the suite is not supported, or if the key has another length than the suite's.
+    pub(super) fn of_tls13(suite: CipherSuite, key: &[u8]) -> Option<Self> {
+        let algorithm = match suite {
+            CipherSuite::TLS13_AES_128_GCM_SHA256 => &AES_128_GCM,
+            CipherSuite::TLS13_AES_256_GCM_SHA384 => &AES_256_GCM,
+            CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => &CHACHA20_POLY1305,
+            _ => return None,
+        };
+        UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new).map(Self)
     }
 
     /// Encrypts `message` in place and returns the tag. `bound` is authenticated too. `None` if the message is too long.

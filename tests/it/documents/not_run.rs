@@ -49,6 +49,13 @@ pub(super) const NOT_RUN: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/probe.md",
+        "tlsgate probe ldap.example.com:636 --clients",
+        "needs names of other machines; `probe::clients`",
+    ),
+    ("docs/probe.md", "tlsgate probe ldap.example.com:636 --grade", "needs names of other machines; `probe::grade`"),
+    ("docs/probe.md", "tlsgate probe ldap.example.com:636 --path", "needs names of other machines; `probe::path`"),
+    (
+        "docs/probe.md",
         "tlsgate probe ldap.example.com:636 --expect",
         "needs names of other machines; `probe` asks servers here",
     ),

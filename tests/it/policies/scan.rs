@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::support::tool;
 
 /// sslscan's report, as XML.
-pub(super) struct SslScan(String);
+pub(crate) struct SslScan(String);
 
 impl SslScan {
-    pub(super) fn run(address: SocketAddr, options: &[&str]) -> Self {
+    pub(crate) fn run(address: SocketAddr, options: &[&str]) -> Self {
         let address = address.to_string();
         let output = tool::run("sslscan", &[options, &["--xml=-", "--no-colour", &address]].concat(), b"");
         assert!(output.status.success(), "{}", tool::shown(&output));
@@ -29,7 +29,7 @@ impl SslScan {
     }
 
     /// `SSLv2`, `TLSv1.2` …
-    pub(super) fn versions(&self) -> Vec<String> {
+    pub(crate) fn versions(&self) -> Vec<String> {
         let versions = |kind: &str, shown: &str| -> Vec<String> {
             let found = self.all("protocol", &[("type", kind), ("enabled", "1")], "version");
             found.iter().map(|version| format!("{shown}v{version}")).collect()
@@ -39,31 +39,31 @@ impl SslScan {
     }
 
     /// In the order in which the server chose them.
-    pub(super) fn suites(&self, version: &str) -> Vec<&str> {
+    pub(crate) fn suites(&self, version: &str) -> Vec<&str> {
         self.all("cipher", &[("sslversion", version)], "cipher")
     }
 
-    pub(super) fn every_suite(&self) -> usize {
+    pub(crate) fn every_suite(&self) -> usize {
         self.all("cipher", &[], "cipher").len()
     }
 
-    pub(super) fn groups(&self, version: &str) -> Vec<&str> {
+    pub(crate) fn groups(&self, version: &str) -> Vec<&str> {
         self.all("group", &[("sslversion", version)], "name")
     }
 
-    pub(super) fn renegotiates(&self) -> bool {
+    pub(crate) fn renegotiates(&self) -> bool {
         let found = self.all("renegotiation", &[], "supported");
         assert_eq!(found.len(), 1, "{}", self.0);
         found != ["0"]
     }
 
-    pub(super) fn bleeds(&self) -> bool {
+    pub(crate) fn bleeds(&self) -> bool {
         let found = self.all("heartbleed", &[], "vulnerable");
         assert!(!found.is_empty(), "{}", self.0);
         found.iter().any(|vulnerable| *vulnerable != "0")
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.0
     }
 }
@@ -76,11 +76,11 @@ fn value_of<'l>(line: &'l str, attribute: &str) -> Option<&'l str> {
 }
 
 /// testssl.sh's findings.
-pub(super) struct TestSsl(Vec<Value>);
+pub(crate) struct TestSsl(Vec<Value>);
 
 impl TestSsl {
     /// `report` is the path for its findings.
-    pub(super) fn run(address: SocketAddr, options: &[&str], report: &Path) -> Self {
+    pub(crate) fn run(address: SocketAddr, options: &[&str], report: &Path) -> Self {
         let (address, report) = (address.to_string(), report.to_str().unwrap());
         let quiet = ["--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1"];
         let output =
@@ -91,32 +91,32 @@ impl TestSsl {
         Self(findings)
     }
 
-    pub(super) fn finding(&self, id: &str) -> &str {
+    pub(crate) fn finding(&self, id: &str) -> &str {
         let found = self.0.iter().find(|finding| finding["id"] == id);
         found.unwrap_or_else(|| panic!("no {id} in {:#?}", self.0))["finding"].as_str().unwrap()
     }
 
     /// The suites of one version in the server's order of preference.
-    pub(super) fn order(&self, version: &str) -> Vec<&str> {
+    pub(crate) fn order(&self, version: &str) -> Vec<&str> {
         let id = format!("cipherorder_{}", version.replace('.', "_"));
         let found = self.0.iter().find(|finding| finding["id"] == id.as_str());
         found.map_or_else(Vec::new, |finding| finding["finding"].as_str().unwrap().split_whitespace().collect())
     }
 
     /// Every suite that it found when it asked for each suite that it knows.
-    pub(super) fn each(&self, version: &str) -> Vec<&str> {
+    pub(crate) fn each(&self, version: &str) -> Vec<&str> {
         let prefix = format!("cipher-{}_", version.to_lowercase().replace("v1.", "1_"));
         let found = self.0.iter().filter(|finding| finding["id"].as_str().unwrap().starts_with(&prefix));
         // `TLS 1.2   xc030   ECDHE-RSA-AES256-GCM-SHA384   …`
         found.map(|finding| finding["finding"].as_str().unwrap().split_whitespace().nth(3).unwrap()).collect()
     }
 
-    pub(super) fn every_suite(&self) -> usize {
+    pub(crate) fn every_suite(&self) -> usize {
         self.0.iter().filter(|finding| finding["id"].as_str().unwrap().starts_with("cipher-")).count()
     }
 
     /// Findings that it rates as a weakness, of any severity.
-    pub(super) fn complaints(&self) -> Vec<&Value> {
+    pub(crate) fn complaints(&self) -> Vec<&Value> {
         let grave = ["LOW", "MEDIUM", "HIGH", "CRITICAL", "WARN"];
         let found = self.0.iter().filter(|finding| grave.contains(&finding["severity"].as_str().unwrap()));
         // A finding about the tool's own OpenSSL.

@@ -49,6 +49,13 @@ impl Slapd {
         Self::configured(ldif, &tls, "ldap")
     }
 
+    /// A directory that uses TLS from the beginning, with a certificate for `localhost`.
+    pub(crate) fn start_over_tls(ldif: &str, pki: &Pki) -> Self {
+        let (certificate, key) = pki.write("slapd", "ldap", &["localhost"], Key::P256, &Extra::default());
+        let (certificate, key) = (certificate.display(), key.display());
+        Self::configured(ldif, &format!("TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\n"), "ldaps")
+    }
+
     /// A directory that uses TLS from the beginning, with a certificate for `localhost`, requires a client certificate,
     /// and refuses simple binds without TLS.
     pub(crate) fn start_ldaps(ldif: &str, pki: &Pki) -> Self {

@@ -17,6 +17,8 @@ pub const CLIENT_HELLO: u8 = 1;
 pub const SERVER_HELLO: u8 = 2;
 /// A session ticket from the server.
 pub const NEW_SESSION_TICKET: u8 = 4;
+/// What the server adds about the connection, encrypted. TLS 1.3 only.
+pub const ENCRYPTED_EXTENSIONS: u8 = 8;
 /// The sender's certificates, its own first.
 pub const CERTIFICATE: u8 = 11;
 /// The server's key for the key exchange, signed. TLS 1.2 only.
@@ -25,10 +27,17 @@ pub const SERVER_KEY_EXCHANGE: u8 = 12;
 pub const CERTIFICATE_REQUEST: u8 = 13;
 /// The server's first messages are complete. TLS 1.2 only.
 pub const SERVER_HELLO_DONE: u8 = 14;
+/// The signature over the handshake, with the key of the certificate.
+pub const CERTIFICATE_VERIFY: u8 = 15;
+/// The end of the sender's handshake.
+pub const FINISHED: u8 = 20;
 /// An OCSP response (RFC 6066 section 8). TLS 1.2 only.
 pub const CERTIFICATE_STATUS: u8 = 22;
 /// The sender changes its keys. TLS 1.3 only.
 pub const KEY_UPDATE: u8 = 24;
+
+/// The sender's certificates, compressed (RFC 8879 section 4). TLS 1.3 only.
+pub const COMPRESSED_CERTIFICATE: u8 = 25;
 
 /// Level of an alert (RFC 8446 section 6): the connection may go on.
 pub const WARNING: u8 = 1;

@@ -113,3 +113,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn another_connection_of_the_same_client_differs_only_in_what_is_random() {
+    let raw = bytes(CHROME);
+    let before = Draft::parse(&raw).unwrap();
+    let mut draft = before.clone();
+    draft.renew([7; 32], [8; 32]);
+    let keys = [(0x001d, vec![9; 32]), (0x0017, vec![1; 65])];
+    draft.replace_keys(&keys);
+    draft.without_compression();
+    let sent = draft.bytes().unwrap();
+    assert_eq!(sent.len(), raw.len());
+    assert_eq!((draft.offers(), draft.shares()), (before.offers(), before.shares()));
+    assert_eq!((draft.key(0x001d), draft.key(0x0017)), (Some(vec![9; 32]), None));
+    assert_eq!(draft.key(0x11ec), before.key(0x11ec));
+    // Random, session ID, one key, the algorithm of compression: no other byte.
+    let changed = raw.iter().zip(&sent).filter(|(one, other)| one != other).count();
+    assert!((90..=32 + 32 + 32 + 2).contains(&changed), "{changed} bytes");
+}
+
+#[test]
+fn the_second_hello_has_the_one_key_that_was_asked_for_and_the_cookie() {
+    let before = Draft::parse(&bytes(CURL)).unwrap();
+    let mut draft = before.clone();
+    draft.retry(Some((0x0017, &[4; 65])), Some(&[5, 6]));
+    assert_eq!((draft.shares(), draft.key(0x0017)), (vec![0x0017], Some(vec![4; 65])));
+    assert_eq!(draft.extension(COOKIE), Some(&[0, 2, 5, 6][..]));
+    assert_eq!(draft.offers(), before.offers());
+    let mut draft = before.clone();
+    draft.retry(None, None);
+    assert_eq!(draft, before);
+}

@@ -1,0 +1,203 @@
+//! `probe --grade`: servers that follow a guideline meet it, others break it for the reasons that sslscan and testssl.sh see too.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use super::servers::{nginx, openssl, pair};
+use super::{NAME, PROGRAM, probe};
+use crate::policies::scan::{SslScan, TestSsl};
+use crate::support::backend::Backend;
+use crate::support::pki::{Key, Pki};
+use crate::support::proxy::Proxy;
+use crate::support::tool;
+
+/// The exit code, and the report.
+fn graded(address: SocketAddr) -> (i32, Value) {
+    let found = probe(address, &["--grade", "--format", "json"]);
+    (found.code, found.json())
+}
+
+fn guideline<'r>(report: &'r Value, name: &str) -> &'r Value {
+    let all = report["guidelines"].as_array().unwrap();
+    all.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("no {name}: {report:#}"))
+}
+
+#[track_caller]
+fn meets(report: &Value, names: &[&str]) {
+    for name in names {
+        let one = guideline(report, name);
+        assert_eq!((&one["met"], one["breaches"].as_array().unwrap().len()), (&Value::Bool(true), 0), "{one:#}");
+    }
+}
+
+fn breaches(report: &Value, name: &str) -> Vec<String> {
+    let one = guideline(report, name);
+    assert_eq!(one["met"], false, "{one:#}");
+    one["breaches"].as_array().unwrap().iter().map(|breach| breach.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn tlsgate_meets_the_guidelines_that_its_policy_follows() {
+    let pki = Pki::new();
+    pair(&pki, "ec", Key::P256);
+    let backend = Backend::echo();
+    let listener = |name: &str, policy: &str| {
+        format!(
+            "[[listener]]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nbackend = \"echo\"\n\
+             certificates = [\"certs\"]\npolicy = \"{policy}\"\n"
+        )
+    };
+    let config = format!(
+        "[policy.modern]\nversions = [\"TLSv1.3\"]\nciphers = [\"TLS_AES_128_GCM_SHA256\", \"TLS_AES_256_GCM_SHA384\"]\n\
+         groups = [\"X25519MLKEM768\", \"x25519\", \"secp256r1\", \"secp384r1\"]\n{}{}\
+         [backend.echo]\nservers = [\"{}\"]\n",
+        listener("modern", "modern"),
+        listener("classic", "TLS13-1-2-Res-2021-06"),
+        backend.address
+    );
+    let proxy = Proxy::start(pki.folder(), &config);
+    let (code, modern) = graded(proxy.address("modern"));
+    assert_eq!((code, &modern["good"]), (0, &Value::Bool(true)), "{:#}", modern["guidelines"]);
+    // The certificates of the tests are valid for 91 days: yesterday, and the next 90.
+    assert_eq!(
+        breaches(&modern, "Mozilla modern 6.0"),
+        ["certificate 1: it is valid for 91 days: the guideline allows 90"]
+    );
+    meets(&modern, &["Mozilla intermediate 6.0", "AWS TLS13-1-3-PQ-2025-09", "AWS TLS13-1-2-Res-PQ-2025-09"]);
+    let (code, classic) = graded(proxy.address("classic"));
+    assert_eq!(code, 0, "{:#}", classic["guidelines"]);
+    meets(
+        &classic,
+        &["Mozilla intermediate 6.0", "Mozilla intermediate 5.8", "AWS TLS13-1-2-Res-2021-06", "AWS 2016-08"],
+    );
+    let found = breaches(&classic, "AWS TLS13-1-3-2021-06");
+    assert_eq!(found, ["TLSv1.2 is accepted: the guideline allows TLSv1.3"]);
+    assert_eq!(
+        breaches(&classic, "AWS TLS13-1-2-PQ-2025-09"),
+        ["no post-quantum group is accepted: the guideline requires one"]
+    );
+}
+
+#[test]
+fn nginx_as_mozilla_configures_it_meets_intermediate() {
+    let pki = Pki::new();
+    let (rsa, ec) = (pair(&pki, "rsa", Key::Rsa2048), pair(&pki, "ec", Key::P256));
+    let suites = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
+                  ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+    let server = nginx(
+        "http",
+        &format!(
+            "server {{ listen LISTEN ssl; ssl_certificate {}; ssl_certificate_key {}; ssl_certificate {};
+             ssl_certificate_key {}; ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers {suites};
+             ssl_ecdh_curve X25519:prime256v1:secp384r1; ssl_prefer_server_ciphers off; }}",
+            rsa.certificate.display(),
+            rsa.key.display(),
+            ec.certificate.display(),
+            ec.key.display()
+        ),
+    );
+    let (_, report) = graded(server.address);
+    // The CA of the tests has an ECDSA key.
+    meets(&report, &["Mozilla intermediate 6.0", "Mozilla intermediate 5.8"]);
+    let modern = breaches(&report, "Mozilla modern 6.0");
+    assert!(modern.contains(&"TLSv1.2 is accepted: the guideline allows TLSv1.3".to_owned()), "{modern:?}");
+    assert!(
+        modern.iter().any(|breach| breach.contains("its key is RSA 2048: the guideline allows ECDSA")),
+        "{modern:?}"
+    );
+}
+
+#[test]
+fn what_breaks_a_guideline_is_what_sslscan_and_testssl_find() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key) = (path("old.pem"), path("old.key"));
+    let subject = format!("/CN={NAME}");
+    let made = ["req", "-x509", "-newkey", "rsa:1024", "-nodes", "-sha1", "-days", "1000", "-subj", &subject];
+    let output = tool::run("openssl", &[&made[..], &["-out", &certificate, "-keyout", &key]].concat(), b"");
+    assert!(output.status.success(), "{}", tool::shown(&output));
+    let server = openssl(&["-cert", &certificate, "-key", &key, "-cipher", "ALL:@SECLEVEL=0"]);
+    let (code, report) = graded(server.address);
+    assert_eq!((code, &report["good"]), (1, &Value::Bool(false)));
+    let intermediate = breaches(&report, "Mozilla intermediate 6.0");
+
+    // Every version that sslscan finds and the guideline does not have is a breach, and no other; so is every suite.
+    let scan = SslScan::run(server.address, &["--no-heartbleed", "--no-groups", "--timeout=60"]);
+    for version in scan.versions() {
+        let shown = format!("{version} is accepted: the guideline allows TLSv1.2, TLSv1.3");
+        assert_eq!(
+            intermediate.contains(&shown),
+            ["TLSv1.0", "TLSv1.1"].contains(&version.as_str()),
+            "{shown}: {intermediate:#?}"
+        );
+    }
+    let named: usize = intermediate
+        .iter()
+        .filter(|breach| breach.contains("the guideline does not allow"))
+        .map(|breach| breach.split(", ").count())
+        .sum();
+    let allowed = scan.suites("TLSv1.2").iter().filter(|suite| suite.starts_with("ECDHE-") && is_aead(suite)).count();
+    assert_eq!(named, scan.suites("TLSv1.2").len() - allowed, "{intermediate:#?}");
+    assert!(named > 20, "{named}");
+
+    // And what testssl.sh reports of the certificate.
+    let scan = TestSsl::run(server.address, &["--server-defaults"], &folder.path().join("report.json"));
+    assert!(scan.finding("cert_keySize").contains("1024"), "{}", scan.finding("cert_keySize"));
+    assert!(scan.finding("cert_signatureAlgorithm").contains("SHA1"), "{}", scan.finding("cert_signatureAlgorithm"));
+    let has =
+        |part: &str| assert!(intermediate.iter().any(|breach| breach.contains(part)), "{part}: {intermediate:#?}");
+    has("its RSA key has 1024 bits: the guideline requires 2048");
+    has("it is signed with sha1WithRSAEncryption");
+    has("it is valid for 1000 days: the guideline allows 366");
+    let defects: Vec<&str> =
+        report["certificates"][0]["defects"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    for part in ["no subjectAltName", "is valid for 1000 days", "SHA1", "1024 bits", "a CA's certificate"] {
+        assert!(defects.iter().any(|defect| defect.contains(part)), "{part}: {defects:#?}");
+    }
+}
+
+fn is_aead(suite: &str) -> bool {
+    let is_gcm = suite.contains("AES") && suite.contains("GCM");
+    is_gcm || suite.contains("CHACHA20")
+}
+
+#[test]
+fn defects_of_a_chain_are_named() {
+    let (pki, other) = (Pki::new(), Pki::new());
+    let good = pair(&pki, "ec", Key::P256);
+    // A CA of the same name, with another key.
+    let (certificate, chain) = (good.certificate.to_str().unwrap(), other.ca());
+    let server =
+        openssl(&["-cert", certificate, "-key", good.key.to_str().unwrap(), "-cert_chain", chain.to_str().unwrap()]);
+    let address = server.address.to_string();
+    let arguments = ["probe", &address, "--sni", "other.test", "--grade", "--timeout", "30s", "--format", "json"];
+    let output = tool::run(PROGRAM, &arguments, b"");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let defects = report["certificates"][0]["defects"].to_string();
+    assert!(defects.contains("it is not for other.test"), "{defects}");
+    assert!(defects.contains("certificate 2 of the chain has not issued certificate 1"), "{defects}");
+    assert_eq!(report["certificates"][0]["defects"].as_array().unwrap().len(), 2, "{defects}");
+}
+
+#[test]
+fn every_form_has_every_guideline_and_text_fits_a_terminal() {
+    let pki = Pki::new();
+    let rsa = pair(&pki, "rsa", Key::Rsa2048);
+    let (certificate, key) = (rsa.certificate.to_str().unwrap(), rsa.key.to_str().unwrap());
+    let server = openssl(&["-cert", certificate, "-key", key, "-cipher", "ALL:@SECLEVEL=0"]);
+    let (_, report) = graded(server.address);
+    let (text, markdown) = (probe(server.address, &["--grade"]), probe(server.address, &["--grade", "--markdown"]));
+    let all = report["guidelines"].as_array().unwrap();
+    assert_eq!(all.len(), 5 + 10, "{report:#}");
+    for one in all {
+        let name = one["name"].as_str().unwrap();
+        assert!(text.out.contains(name) && markdown.out.contains(&format!("| {name} |")), "{name}: {text:?}");
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for breach in one["breaches"].as_array().unwrap() {
+            let breach = words(breach.as_str().unwrap());
+            assert!(words(&text.out).contains(&breach) && words(&markdown.out).contains(&breach), "{breach}");
+        }
+    }
+    assert!(text.out.lines().all(|line| line.chars().count() <= 100), "{}", text.out);
+}
