@@ -28,8 +28,10 @@ pub struct Review {
 impl Review {
     /// Judges by what is current.
     pub fn start(current: Arc<Current>, live: Arc<Registry>) -> io::Result<Self> {
-        let (of_thread, first) = (Arc::clone(&live), current.load().generation());
-        live.again().alarm.begin(first);
+        let of_thread = Arc::clone(&live);
+        // It does not step back behind those who serve: a client that is revoked must not stay the longer for it.
+        // Connections may have joined before the thread runs.
+        live.again().alarm.ring();
         let run = move || {
             let mut known = Known::default();
             while of_thread.again().alarm.wait(unix_time) {

@@ -51,8 +51,7 @@ impl Alarm {
 
     /// From now on everything is judged by the rules of `generation`; before the first connection is looked at.
     pub fn begin(&self, generation: u64) {
-        let mut state = self.lock();
-        *state = State { generation, due: i64::MAX, rung: false, over: state.over };
+        self.lock().generation = generation;
     }
 
     /// At that second something has to be judged again.
@@ -67,12 +66,14 @@ impl Alarm {
         self.changed.notify_all();
     }
 
-    /// Waits until it is time to judge; `false` at the end. `clock` is in seconds since 1970.
+    /// Waits until it is time to judge; `false` at the end. `clock` is in seconds since 1970. The rules are to be read after
+    /// that: whoever changes them rings then, and is heard by the next wait.
     pub fn wait(&self, clock: impl Fn() -> i64) -> bool {
         let mut state = self.lock();
         loop {
             let left = state.due.saturating_sub(clock());
             if state.over || state.rung || left <= 0 {
+                (state.rung, state.due) = (false, i64::MAX);
                 return !state.over;
             }
             let waited = self.changed.wait_timeout(state, pause(left));
@@ -121,8 +122,13 @@ mod tests {
         assert!(is_time(&alarm, 101), "the earlier one counts");
         alarm.joined(2, 200);
         assert!(is_time(&alarm, 0));
+        assert!(alarm.wait(|| 0));
+        assert!(!is_time(&alarm, i64::MAX - 1), "that is done now");
+        // The rules change after the wait has ended, and before they are read.
+        alarm.ring();
         alarm.begin(4);
-        assert!(!is_time(&alarm, i64::MAX - 1));
+        assert!(is_time(&alarm, 0), "the next round reads them again");
+        assert!(alarm.wait(|| 0));
         // Between the beginning and the end of a round.
         alarm.joined(4, 50);
         alarm.due_at(70);
