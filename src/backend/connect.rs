@@ -99,7 +99,7 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
 fn is_of_server(kind: FailureKind, source: Option<Outgoing>) -> bool {
     match kind {
         FailureKind::Local | FailureKind::Source => false,
-        FailureKind::Timeout | FailureKind::Unreachable => source != Some(Outgoing::Client),
+        FailureKind::Timeout | FailureKind::Unreachable | FailureKind::Other => source != Some(Outgoing::Client),
         _ => true,
     }
 }

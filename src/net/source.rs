@@ -1,7 +1,7 @@
 //! The address that a connection is made from, where the kernel does not choose it. Must not know: what the connection is for.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::IpBindAddressNoPort;
@@ -29,6 +29,10 @@ pub enum SourceError {
     NotOwn(IpAddr),
     #[error("nothing can be sent from the source {from} to {to}: a loopback address is for this machine only")]
     Loopback { from: IpAddr, to: IpAddr },
+    #[error("no connection can come from {0}, which is nobody's address")]
+    Nobody(IpAddr),
+    #[error("no connection can come from {from}: {}", io::Error::from_raw_os_error(*code))]
+    Other { from: IpAddr, code: i32 },
 }
 
 impl Source {
@@ -45,24 +49,22 @@ impl Source {
         if from.is_ipv4() != server.is_ipv4() {
             return Err(failed(SourceError::Family { from, to: server }));
         }
+        // A proxy in front may have named it. With the first, the kernel would choose the address.
+        if from.is_unspecified() || from.is_multicast() || from == IpAddr::V4(Ipv4Addr::BROADCAST) {
+            return Err(failed(SourceError::Nobody(from)));
+        }
         if from.is_loopback() && !server.is_loopback() {
             return Err(failed(SourceError::Loopback { from, to: server }));
         }
         if let Self::Foreign(_) = self {
             let set =
                 if from.is_ipv4() { socket.set_ip_transparent_v4(true) } else { socket.set_ip_transparent_v6(true) };
-            set.map_err(|error| match Errno::from_io_error(&error) {
-                Some(Errno::PERM | Errno::ACCESS) => failed(SourceError::Right(from)),
-                _ => error,
-            })?;
+            set.map_err(|error| failed(SourceError::of(&error, from)))?;
         }
         // Without it, every connection would need a port of its own, whichever server it is for.
-        setsockopt(&*socket, IpBindAddressNoPort, &true)?;
-        socket.bind(&SocketAddr::new(from, 0).into()).map_err(|error| match Errno::from_io_error(&error) {
-            Some(Errno::ADDRNOTAVAIL) => failed(SourceError::NotOwn(from)),
-            Some(Errno::PERM | Errno::ACCESS) => failed(SourceError::Right(from)),
-            _ => error,
-        })
+        let unbound = setsockopt(&*socket, IpBindAddressNoPort, &true).map_err(io::Error::from);
+        let bound = unbound.and_then(|()| socket.bind(&SocketAddr::new(from, 0).into()));
+        bound.map_err(|error| failed(SourceError::of(&error, from)))
     }
 }
 
@@ -71,6 +73,14 @@ fn failed(error: SourceError) -> io::Error {
 }
 
 impl SourceError {
+    fn of(error: &io::Error, from: IpAddr) -> Self {
+        match Errno::from_io_error(error) {
+            Some(Errno::PERM | Errno::ACCESS) => Self::Right(from),
+            Some(Errno::ADDRNOTAVAIL) => Self::NotOwn(from),
+            _ => Self::Other { from, code: error.raw_os_error().unwrap_or_default() },
+        }
+    }
+
     /// The one that is the reason for an error of connecting.
     pub fn within(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
@@ -113,6 +123,11 @@ mod tests {
             bound(own("127.0.0.1"), "192.0.2.1").unwrap_err(),
             "nothing can be sent from the source 127.0.0.1 to 192.0.2.1: a loopback address is for this machine only"
         );
+        for nobody in ["0.0.0.0", "::ffff:0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+            let error = bound(Source::Foreign(nobody.parse().unwrap()), "192.0.2.1").unwrap_err();
+            assert!(error.contains("nobody's address"), "{nobody}: {error}");
+        }
+        assert!(bound(own("fe80::1"), "2001:db8::1").unwrap_err().starts_with("no connection can come from fe80::1: "));
         let mapped = own("::ffff:127.0.0.5");
         let socket = bound(mapped, "127.0.0.1").unwrap();
         let here = socket.local_addr().unwrap().as_socket().unwrap();
