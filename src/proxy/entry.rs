@@ -25,6 +25,7 @@ use crate::observe::access::record::{ClientCertificate, ConnectionId, Record};
 use crate::observe::metrics::{Agreed, Metrics};
 use crate::observe::outcome::Outcome;
 use crate::proxy::ending::{Cause, Ending};
+use crate::route::split::Share;
 use crate::route::ways::Route;
 use crate::tls::certificate::select::Choice;
 use crate::tls::record::handshaking::Negotiated;
@@ -207,8 +208,10 @@ impl Entry {
     }
 
     /// The backend that the connection is for, before one of its servers is reached.
-    pub(super) fn bound_for(&mut self, backend: &Arc<str>) {
-        self.facts().record.backend = Some(Arc::clone(backend));
+    pub(super) fn bound_for(&mut self, share: &Share) {
+        let record = &mut self.facts().record;
+        record.backend = Some(Arc::clone(share.pool.name()));
+        record.labels = share.labels.clone();
     }
 
     /// Servers that could not be reached, whether another one was reached after them or not.

@@ -11,9 +11,11 @@ use crate::backend::pool::Pool;
 use crate::config::located::Located;
 use crate::config::validate::client_auth as asked;
 use crate::config::validate::listener::{self, Listener as Settings};
-use crate::config::validate::reference::BackendRef;
+use crate::config::validate::reference::Share;
 use crate::config::validate::route as written;
-use crate::route::index::Mode;
+use crate::labels::Labels;
+use crate::route::index::{self, Mode};
+use crate::route::split::Split;
 use crate::route::ways::{Route, Termination, Way, Ways};
 use crate::snapshot::Listener;
 use crate::snapshot::indexes::Indexes;
@@ -40,7 +42,7 @@ pub(super) fn build(
     (layer, generation): (Layer, u64),
     reading: &mut Reading<'_>,
 ) -> Option<Ways> {
-    let pool = |backend: &BackendRef| pools.get(backend.index).map(Arc::clone);
+    let splits = Splits::of(same, pools);
     let (reach, indexes) = (Reach::of(listener), Indexes::of(terminators_of(same)));
     let own = match listener.certificates.is_empty() {
         true => Arc::default(),
@@ -63,12 +65,12 @@ pub(super) fn build(
     };
     let mut routes = Vec::with_capacity(listener.routes.len());
     for route in &listener.routes {
-        let way = making.route(route, route.backend.as_ref().and_then(pool), &own, &reach);
         let (labels, max_age) = (route.labels.over(&listener.labels), route.max_age);
+        let way = making.route(route, splits.split(&route.name, &route.backends, &labels), &own, &reach);
         routes.extend(way.map(|way| Route { max_age, ..Route::new(Arc::clone(&route.name), way, &labels) }));
     }
-    let default = match (listener.mode, listener.backend.as_ref().and_then(pool)) {
-        (Mode::Terminate, Some(backend)) => {
+    let default = match (listener.mode, splits.split(index::DEFAULT, &listener.backends, &listener.labels)) {
+        (Mode::Terminate, Some(split)) => {
             let terms = Terms {
                 here: &listener.here,
                 route: None,
@@ -76,11 +78,12 @@ pub(super) fn build(
                 alpn: &listener.alpn,
                 client_auth: listener.client_auth.as_ref(),
             };
-            making.terminate(terms, own, backend)
+            making.terminate(terms, own, split)
         }
-        (mode, backend) => Some(untouched(mode, backend)),
+        (mode, split) => Some(untouched(mode, split)),
     };
-    let not_tls = listener.not_tls.as_ref().and_then(pool);
+    let not_tls = listener.not_tls.as_ref().and_then(|backend| pools.get(backend.index));
+    let not_tls = not_tls.map(|pool| Split::only(Arc::clone(pool), &listener.labels));
     // A route that cannot be built has added its error; the others were built to find theirs.
     let whole = routes.len() == listener.routes.len();
     let matches: Vec<_> = listener.routes.iter().map(|route| route.matching.clone()).collect();
@@ -88,10 +91,32 @@ pub(super) fn build(
 }
 
 /// A way on which TLS is not terminated.
-fn untouched(mode: Mode, pool: Option<Arc<Pool>>) -> Way {
-    match (mode, pool) {
-        (Mode::Passthrough, Some(pool)) => Way::Passthrough(pool),
+fn untouched(mode: Mode, split: Option<Split>) -> Way {
+    match (mode, split) {
+        (Mode::Passthrough, Some(split)) => Way::Passthrough(split),
         _ => Way::Reject,
+    }
+}
+
+/// The backends that routes refer to.
+struct Splits<'a> {
+    pools: &'a [Arc<Pool>],
+    /// Those of the same listener in the snapshot before, by route.
+    before: HashMap<&'a str, &'a Split>,
+}
+
+impl<'a> Splits<'a> {
+    fn of(same: Option<&'a Listener>, pools: &'a [Arc<Pool>]) -> Self {
+        let routes = same.into_iter().flat_map(|same| same.ways.all());
+        Self { pools, before: routes.filter_map(|route| Some((&*route.name, route.way.split()?))).collect() }
+    }
+
+    /// `None` where a route has no backends.
+    fn split(&self, route: &str, shares: &[Share], labels: &Labels) -> Option<Split> {
+        let backends =
+            shares.iter().filter_map(|share| Some((Arc::clone(self.pools.get(share.backend.index)?), share.weight)));
+        let split = Split::new(backends, labels, self.before.get(route).copied());
+        (!split.shares().is_empty()).then_some(split)
     }
 }
 
@@ -146,13 +171,13 @@ impl<'a> Making<'a, '_> {
     fn route(
         &mut self,
         route: &'a written::Route,
-        backend: Option<Arc<Pool>>,
+        split: Option<Split>,
         own: &Arc<select::Certificates>,
         reach: &Reach,
     ) -> Option<Way> {
-        let backend = match (route.mode, backend) {
-            (Mode::Terminate, Some(backend)) => backend,
-            (mode, backend) => return Some(untouched(mode, backend)),
+        let split = match (route.mode, split) {
+            (Mode::Terminate, Some(split)) => split,
+            (mode, split) => return Some(untouched(mode, split)),
         };
         let index = match route.certificates.is_empty() {
             true => {
@@ -174,10 +199,10 @@ impl<'a> Making<'a, '_> {
             alpn: &route.alpn,
             client_auth: route.client_auth.as_ref(),
         };
-        self.terminate(terms, index, backend)
+        self.terminate(terms, index, split)
     }
 
-    fn terminate(&mut self, terms: Terms<'a>, index: Arc<select::Certificates>, backend: Arc<Pool>) -> Option<Way> {
+    fn terminate(&mut self, terms: Terms<'a>, index: Arc<select::Certificates>, backends: Split) -> Option<Way> {
         let client_auth = match terms.client_auth {
             Some(asked) => Some(self.judges.judge(asked, self.reading)?),
             None => None,
@@ -198,7 +223,7 @@ impl<'a> Making<'a, '_> {
         match built {
             Ok(terminator) => Some(Way::Terminate(Box::new(Termination {
                 terminator,
-                backend,
+                backends,
                 tickets,
                 ticket_scope: scope,
                 judged_again,

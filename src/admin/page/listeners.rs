@@ -8,6 +8,7 @@ use crate::admin::page::text::{count, number, short};
 use crate::admin::page::wanted::{Table, Wanted};
 use crate::config::validate::listener::Listener as Settings;
 use crate::config::validate::route::Route;
+use crate::route::ways::Way;
 use crate::snapshot::Listener;
 
 /// The section of listeners.
@@ -30,7 +31,7 @@ fn fits(settings: &Settings, wanted: &Wanted) -> bool {
     let listens = settings.listen.iter().map(|listen| listen.value.to_string());
     let made: Vec<String> = listens.chain(texts(&settings.labels)).collect();
     let named = [&*settings.name, &*settings.policy.name].into_iter();
-    let named = named.chain(settings.backend.as_ref().map(|backend| &*backend.name));
+    let named = named.chain(settings.backends.iter().map(|share| &*share.backend.name));
     wanted.fits(named.chain(made.iter().map(String::as_str)))
         || settings.routes.iter().any(|route| route_fits(route, wanted))
 }
@@ -42,7 +43,7 @@ fn route_fits(route: &Route, wanted: &Wanted) -> bool {
     }
     let names = route.matching.names.iter().map(ToString::to_string);
     let made: Vec<String> = names.chain(texts(&route.labels)).collect();
-    let named = [&*route.name].into_iter().chain(route.backend.as_ref().map(|backend| &*backend.name));
+    let named = [&*route.name].into_iter().chain(route.backends.iter().map(|share| &*share.backend.name));
     wanted.fits(named.chain(made.iter().map(String::as_str)))
 }
 
@@ -63,7 +64,7 @@ fn row(state: &State<'_>, settings: &Settings, listener: &Listener, wanted: &Wan
         [Html::text(&settings.name)].into_iter().chain(labels(&settings.labels).map(Html::from)).collect(),
         [badge(tone, words)].into_iter().chain(blocked).collect(),
         lines(addresses),
-        ways(settings, wanted),
+        ways(settings, listener, wanted),
         Html::text(&settings.policy.name),
         certificates(settings, listener, viewer),
         open.into(),
@@ -71,22 +72,29 @@ fn row(state: &State<'_>, settings: &Settings, listener: &Listener, wanted: &Wan
 }
 
 /// Its own way, and its routes with their labels. Only some are shown: those that fit the filter come first.
-fn ways(settings: &Settings, wanted: &Wanted) -> Html {
-    let to = |mode: &str, backend: Option<&str>| match backend {
-        Some(backend) => format!("{backend} ({mode})"),
-        None => mode.to_owned(),
-    };
-    let own = to(settings.mode.word(), settings.backend.as_ref().map(|backend| &*backend.name));
-    let (mut routes, others): (Vec<_>, Vec<_>) = settings.routes.iter().partition(|route| route_fits(route, wanted));
+fn ways(settings: &Settings, listener: &Listener, wanted: &Wanted) -> Html {
+    let own = leads(&listener.ways.default().way);
+    let routes = settings.routes.iter().zip(listener.ways.all());
+    let (mut routes, others): (Vec<_>, Vec<_>) = routes.partition(|(route, _)| route_fits(route, wanted));
     routes.extend(others);
-    let routes = routes.into_iter().take(SHOWN).map(|route| {
-        let backend = route.backend.as_ref().map(|backend| &*backend.name);
-        let text = format!("route {}: {}", short(&route.name, LONGEST), to(route.mode.word(), backend));
+    let routes = routes.into_iter().take(SHOWN).map(|(route, built)| {
+        let text = format!("route {}: {}", short(&route.name, LONGEST), leads(&built.way));
         classed("span", "line").text(text).all(labels(&route.labels))
     });
     let more = settings.routes.len().saturating_sub(SHOWN);
     let more = (more > 0).then(|| classed("span", "line").text(format!("and {} more", count(more, "route"))));
     [classed("span", "line").text(own)].into_iter().chain(routes).chain(more).collect()
+}
+
+/// `blue 95, green 5 (terminate)`: several backends have their weights.
+fn leads(way: &Way) -> String {
+    let mode = way.mode().word();
+    let Some(split) = way.split() else { return mode.to_owned() };
+    let shares = split.shares().iter().zip(split.weights()).map(|(share, weight)| match split.sole() {
+        Some(_) => share.pool.name().to_string(),
+        None => format!("{} {weight}", share.pool.name()),
+    });
+    format!("{} ({mode})", shares.collect::<Vec<_>>().join(", "))
 }
 
 fn certificates(settings: &Settings, listener: &Listener, viewer: &Viewer) -> Html {

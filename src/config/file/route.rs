@@ -8,6 +8,7 @@ use crate::config::located::Located;
 use crate::config::values::Protocols;
 use crate::config::values::certificates::CertificateSource;
 use crate::config::values::labels::LabelValue;
+use crate::config::values::weighted::Weighted;
 use crate::route::index::Mode;
 
 /// `[[listener.route]]`
@@ -21,6 +22,7 @@ pub struct Route {
     pub client_alpn: Option<Located<Protocols>>,
     pub mode: Located<Mode>,
     pub backend: Option<Located<String>>,
+    pub backends: Option<Vec<Located<Weighted>>>,
     pub policy: Option<Located<String>>,
     pub certificates: Option<Vec<Located<CertificateSource>>>,
     pub alpn: Option<Located<Protocols>>,
@@ -47,6 +49,7 @@ impl Route {
             client_alpn: table.optional("client_alpn"),
             mode: table.or("mode", Mode::Terminate),
             backend: table.optional("backend"),
+            backends: table.list("backends"),
             policy: table.optional("policy"),
             certificates: table.list("certificates"),
             alpn: table.optional("alpn"),
