@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 use tokio::time::{Instant, timeout_at};
 
 use crate::gate::{Gate, Pace, Turn, Work};
+use crate::ja4::Ja4;
 use crate::live::presented::Judged;
 use crate::net::close::Unfinished;
 use crate::net::stream::Stream;
@@ -64,7 +65,7 @@ pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
     }
     // Counted here, where every end passes, and not at each place where a handshake can fail.
     if let Some(address) = entry.failed_client() {
-        listener.admission.failed(address);
+        admitted.failed(listener, address);
     }
     entry.spare_log(&listener.admission);
 }
@@ -122,7 +123,7 @@ async fn stages<'l>(
     // Both kinds of pass-through share one await, since a future reserves memory for each await in it.
     let (first, split) = match read? {
         Ok(hello) => {
-            greeted(listener, &hello, entry)?;
+            let ja4 = greeted(listener, &hello, entry)?;
             let pace = Pace { gate, deadline };
             if let Some(answer) = listener.challenge(&hello) {
                 let last = Box::pin(answer_challenge(client, answer, hello, pace, entry)).await?;
@@ -133,6 +134,9 @@ async fn stages<'l>(
                 Chosen::Challenge => return Err(Ending::challenge()),
             };
             entry.routed(route, listener.handling.max_age);
+            if let Some(own) = &route.portion {
+                admitted.route(own, &entry.limited(), ja4)?;
+            }
             match &route.way {
                 Way::Terminate(termination) => {
                     let greeted = listener.handling.starttls.filter(|protocol| protocol.has_greeting());
@@ -164,12 +168,7 @@ async fn proxy_header(
     let read = in_time(Box::pin(proxied::read(client)), deadline, Late::ProxyHeader, admitted).await?;
     let (header, rest) = read?;
     entry.believe(header);
-    let limited = {
-        let record = &entry.facts().record;
-        // If the header names no IP address, the limits for clients apply to the proxy itself.
-        if record.client.ip().is_some() { record.client.clone() } else { record.peer.clone() }
-    };
-    admitted.client(listener, &limited)?;
+    admitted.client(listener, &entry.limited())?;
     Ok(rest)
 }
 
@@ -201,13 +200,14 @@ async fn in_time<T>(
     }
 }
 
-/// Records what the hello shows, and refuses a client whose JA4 the listener denies.
-fn greeted(listener: &Listener, hello: &Hello, entry: &mut Entry) -> Result<(), Ending> {
+/// Records what the hello shows, and refuses a client whose JA4 the listener denies. Returns the JA4 if a route may need it.
+fn greeted(listener: &Listener, hello: &Hello, entry: &mut Entry) -> Result<Option<Ja4>, Ending> {
     entry.greeted(hello);
     #[cfg(test)]
     tests::break_down(entry, "hello");
-    let ja4 = entry.fingerprint(&hello.raw, !listener.deny_ja4.is_empty());
-    if ja4.is_some_and(|ja4| listener.deny_ja4.contains(&ja4)) { Err(Ending::ja4_denied()) } else { Ok(()) }
+    let needed = !listener.deny_ja4.is_empty() || listener.ways.need_ja4();
+    let ja4 = entry.fingerprint(&hello.raw, needed);
+    if ja4.is_some_and(|ja4| listener.deny_ja4.has(&ja4)) { Err(Ending::ja4_denied()) } else { Ok(ja4) }
 }
 
 /// The route for a client that does not use TLS, if that is the reason why there is no hello.

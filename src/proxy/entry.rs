@@ -110,7 +110,13 @@ impl Entry {
         self.facts().record.client.ip()
     }
 
-    /// The same if the client's handshake has failed. What ends one can end a connection after it, too.
+    /// The address to which the limits for clients apply: if a proxy has named no IP address, the proxy itself.
+    pub(super) fn limited(&self) -> Address {
+        let record = &self.facts().record;
+        if record.client.ip().is_some() { record.client.clone() } else { record.peer.clone() }
+    }
+
+    /// The address of the client, if its handshake has failed. What ends one can end a connection after it, too.
     pub(super) fn failed_client(&self) -> Option<IpAddr> {
         let record = &self.facts().record;
         record.client.ip().filter(|_| record.tls.is_none() && record.end().outcome.is_failed_handshake())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::labels::Labels;
+use crate::limit::portion::Portion;
 use crate::route::index::{self, Found, Match, Mode, Routes};
 use crate::route::split::Split;
 use crate::tls::certificate::certified::Certificate;
@@ -17,6 +18,7 @@ use crate::tls::wire::hello::Hello;
 #[derive(Debug)]
 pub struct Ways {
     terminates_all: bool,
+    need_ja4: bool,
     index: Routes,
     routes: Vec<Route>,
     default: Route,
@@ -34,6 +36,8 @@ pub struct Route {
     pub labels: Labels,
     /// The longest life of a connection, where the route has one of its own; otherwise the listener's applies.
     pub max_age: Option<Duration>,
+    /// What the route itself has about who may use it; `None` where it has nothing.
+    pub portion: Option<Arc<Portion>>,
 }
 
 /// What is done with a connection.
@@ -80,8 +84,10 @@ impl Ways {
         let terminates = |way: &Way| !matches!(way, Way::Passthrough(_));
         let terminates_all =
             routes.iter().map(|route| &route.way).chain([&default]).all(terminates) && not_tls.is_none();
+        let asks = |route: &Route| route.portion.as_ref().is_some_and(|portion| !portion.deny_ja4.is_empty());
         Self {
             terminates_all,
+            need_ja4: routes.iter().any(asks),
             // A valid configuration has no conflicts; an empty index would send every client to the default.
             index: Routes::new(matches).unwrap_or_default(),
             routes,
@@ -102,6 +108,11 @@ impl Ways {
     /// Whether no way passes anything through.
     pub fn terminates_all(&self) -> bool {
         self.terminates_all
+    }
+
+    /// Whether a route refuses clients by their JA4.
+    pub fn need_ja4(&self) -> bool {
+        self.need_ja4
     }
 
     /// The way for what is not TLS.
@@ -155,12 +166,12 @@ impl Ways {
 }
 
 impl Route {
-    /// A route without an age limit of its own; `labels` are its own over the listener's, without those of its backends.
+    /// A route without an age limit or other limits of its own; `labels` are its own over the listener's, without those of its backends.
     pub fn new(name: Arc<str>, way: Way, labels: &Labels) -> Self {
         // Here, and not for each connection: which backend such a route leads to is known.
         let sole = way.split().and_then(Split::sole);
         let labels = sole.map_or_else(|| labels.clone(), |share| share.labels.clone());
-        Self { name, way, labels, max_age: None }
+        Self { name, way, labels, max_age: None, portion: None }
     }
 }
 

@@ -14,10 +14,12 @@ use crate::config::validate::listener::{self, Listener as Settings};
 use crate::config::validate::reference::Share;
 use crate::config::validate::route as written;
 use crate::labels::Labels;
+use crate::limit::portion::Portion;
 use crate::route::index::{self, Mode};
 use crate::route::split::Split;
 use crate::route::ways::{Route, Termination, Way, Ways};
 use crate::snapshot::Listener;
+use crate::snapshot::admitting;
 use crate::snapshot::indexes::Indexes;
 use crate::snapshot::judges::Judges;
 use crate::snapshot::reach::Reach;
@@ -42,7 +44,7 @@ pub(super) fn build(
     (layer, generation): (Layer, u64),
     reading: &mut Reading<'_>,
 ) -> Option<Ways> {
-    let splits = Splits::of(same, pools);
+    let (splits, before) = (Splits::of(same, pools), portions_of(same));
     let (reach, indexes) = (Reach::of(listener), Indexes::of(terminators_of(same)));
     let own = match listener.certificates.is_empty() {
         true => Arc::default(),
@@ -67,7 +69,8 @@ pub(super) fn build(
     for route in &listener.routes {
         let (labels, max_age) = (route.labels.over(&listener.labels), route.max_age);
         let way = making.route(route, splits.split(&route.name, &route.backends, &labels), &own, &reach);
-        routes.extend(way.map(|way| Route { max_age, ..Route::new(Arc::clone(&route.name), way, &labels) }));
+        let portion = portion(route, &before, making.reading);
+        routes.extend(way.map(|way| Route { max_age, portion, ..Route::new(Arc::clone(&route.name), way, &labels) }));
     }
     let default = match (listener.mode, splits.split(index::DEFAULT, &listener.backends, &listener.labels)) {
         (Mode::Terminate, Some(split)) => {
@@ -155,6 +158,23 @@ fn sessions_of(same: Option<&Listener>) -> Arc<Sessions> {
     let mut terminations = same.into_iter().flat_map(|same| same.ways.terminations());
     let tickets = terminations.find_map(|termination| termination.tickets.as_ref());
     tickets.map_or_else(Arc::default, |tickets| Arc::clone(tickets.sessions()))
+}
+
+/// What routes had about who may use them, by route, to be taken over.
+fn portions_of(same: Option<&Listener>) -> HashMap<&str, &Arc<Portion>> {
+    let routes = same.into_iter().flat_map(|same| same.ways.all());
+    routes.filter_map(|route| Some((&*route.name, route.portion.as_ref()?))).collect()
+}
+
+/// What a route has about who may use it.
+fn portion(
+    route: &written::Route,
+    before: &HashMap<&str, &Arc<Portion>>,
+    reading: &mut Reading<'_>,
+) -> Option<Arc<Portion>> {
+    let (allowed, deny_ja4) = admitting::lists(&route.limits, reading);
+    let before = before.get(&*route.name).map(|before| &***before);
+    Portion::new(allowed, deny_ja4, route.limits.counts.clone(), before).map(Arc::new)
 }
 
 /// The settings with which TLS is terminated, of a route or, without one, of the listener.

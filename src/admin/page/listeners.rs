@@ -8,6 +8,7 @@ use crate::admin::page::text::{count, number, short};
 use crate::admin::page::wanted::{Table, Wanted};
 use crate::config::validate::listener::Listener as Settings;
 use crate::config::validate::route::Route;
+use crate::limit::portion::Portion;
 use crate::route::ways::Way;
 use crate::snapshot::Listener;
 
@@ -57,7 +58,7 @@ fn row(state: &State<'_>, settings: &Settings, listener: &Listener, wanted: &Wan
         () if active >= most => (Tone::Bad, "full"),
         () => (Tone::Good, "open"),
     };
-    let blocked = listener.admission.blocked();
+    let blocked = listener.admission.clients.blocked();
     let blocked = (blocked > 0).then(|| badge(Tone::Doubtful, format!("{} blocked", count(blocked, "client"))));
     let open = el("span").text(number(active as u64)).add(faint(format!(" of {}", number(most as u64))));
     vec![
@@ -78,12 +79,24 @@ fn ways(settings: &Settings, listener: &Listener, wanted: &Wanted) -> Html {
     let (mut routes, others): (Vec<_>, Vec<_>) = routes.partition(|(route, _)| route_fits(route, wanted));
     routes.extend(others);
     let routes = routes.into_iter().take(SHOWN).map(|(route, built)| {
-        let text = format!("route {}: {}", short(&route.name, LONGEST), leads(&built.way));
+        let limited = built.portion.as_deref().map(limited).unwrap_or_default();
+        let text = format!("route {}: {}{limited}", short(&route.name, LONGEST), leads(&built.way));
         classed("span", "line").text(text).all(labels(&route.labels))
     });
     let more = settings.routes.len().saturating_sub(SHOWN);
     let more = (more > 0).then(|| classed("span", "line").text(format!("and {} more", count(more, "route"))));
     [classed("span", "line").text(own)].into_iter().chain(routes).chain(more).collect()
+}
+
+/// `, 3 of 1,000 connections, 2 clients blocked`: what a route with limits of its own has.
+fn limited(portion: &Portion) -> String {
+    let (active, blocked) = (count(portion.active(), "connection"), portion.clients.blocked());
+    let of = match portion.limits.max_connections {
+        usize::MAX => active,
+        most => format!("{} of {}", number(portion.active() as u64), count(most, "connection")),
+    };
+    let blocked = if blocked > 0 { format!(", {} blocked", count(blocked, "client")) } else { String::new() };
+    format!(", {of}{blocked}")
 }
 
 /// `blue 95, green 5 (terminate)`: several backends have their weights.

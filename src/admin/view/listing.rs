@@ -34,7 +34,7 @@ pub(in crate::admin) fn listeners(status: &Status, snapshot: &Snapshot) -> Value
             "certificates": listener.ways.certificates().len(),
             "max_connections": listener.admission.limits.max_connections,
             "connections_active": listener.admission.active(),
-            "clients_blocked": listener.admission.blocked(),
+            "clients_blocked": listener.admission.clients.blocked(),
             "session_tickets": settings.tickets.on,
             "mode": settings.mode.word(),
             "backend": sole(&settings.backends),
@@ -49,6 +49,11 @@ pub(in crate::admin) fn listeners(status: &Status, snapshot: &Snapshot) -> Value
                 "backend": sole(&route.backends),
                 "backends": shares(built),
                 "max_connection_age": route.max_age.map(time),
+                "limits": built.portion.as_ref().map(|portion| json!({
+                    "max_connections": most(portion.limits.max_connections),
+                    "connections_active": portion.active(),
+                    "clients_blocked": portion.clients.blocked(),
+                })),
             })).collect::<Vec<_>>(),
         })
     });

@@ -70,7 +70,7 @@ impl Listener {
             certificates: table.list("certificates"),
             unknown_name: table.or("unknown_name", UnknownName::Default),
             require_sni: table.or("require_sni", false),
-            limits: Limits::read(table),
+            limits: Limits::read(table, Some(10_000)),
             proxy_protocol: table.or("proxy_protocol", ProxyHeader::Off),
             trusted_proxies: table.list("trusted_proxies"),
             starttls: table.optional("starttls"),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::decode::{Entry, Table};
 use crate::config::file::client_auth::ClientAuth;
+use crate::config::file::limits::Limits;
 use crate::config::located::Located;
 use crate::config::values::Protocols;
 use crate::config::values::certificates::CertificateSource;
@@ -28,6 +29,7 @@ pub struct Route {
     pub alpn: Option<Located<Protocols>>,
     pub client_auth: Option<ClientAuth>,
     pub max_connection_age: Option<Located<Duration>>,
+    pub limits: Limits,
 }
 
 impl Route {
@@ -55,6 +57,7 @@ impl Route {
             alpn: table.optional("alpn"),
             client_auth: table.optional_table("client_auth", ClientAuth::read),
             max_connection_age: table.optional("max_connection_age"),
+            limits: Limits::read(table, None),
         }
     }
 }

@@ -90,10 +90,15 @@ impl Listener {
         self.certificates.iter().chain(self.routes.iter().flat_map(|route| &route.certificates))
     }
 
-    /// The files with CAs and with lists of revoked certificates, its own and its routes'.
+    /// The files with lists of clients that may connect or may not, its own and its routes'.
+    pub fn limit_files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
+        self.limits.files().chain(self.routes.iter().flat_map(|route| route.limits.files()))
+    }
+
+    /// The files with CAs, with lists of revoked certificates and with pins, its own and its routes'.
     pub fn client_auth_files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
         let all = self.client_auth.iter().chain(self.routes.iter().filter_map(|route| route.client_auth.as_ref()));
-        all.flat_map(|auth| auth.ca.iter().chain(&auth.crl))
+        all.flat_map(ClientAuth::files)
     }
 }
 
@@ -169,7 +174,7 @@ impl<'a> Listeners<'a> {
         }
         self.errors.extend(route::challenge(&written.alpn, false));
         let trusted_proxies = limits::trusted(written.proxy_protocol, written.trusted_proxies, &mut self.errors);
-        let limits = limits::validated(written.limits, &mut self.errors);
+        let limits = limits::validated(written.limits, self.folder, &mut self.errors);
         // Only here parts that are wrong end it: everything was checked, and all errors are reported.
         Some(Listener {
             here: written.here,

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::file;
 use crate::config::file::route::Route as Written;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::acme::{Authorities, never_served};
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::labels;
+use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{Backends, Leads, Share, certificate, shares};
 use crate::config::values::Protocols;
@@ -38,6 +40,8 @@ pub struct Route {
     pub client_auth: Option<ClientAuth>,
     /// The longest life of a connection; `None` where it has no limit.
     pub max_age: Option<Duration>,
+    /// Its own, after the listener's.
+    pub limits: Limits,
     /// The backends that share its connections; none where it rejects.
     pub backends: Vec<Share>,
 }
@@ -133,7 +137,7 @@ fn one(
     if let Some(policy) = &policy {
         errors.extend(certificates.iter().filter_map(|source| never_served(source, policy)));
     }
-    let backends = backends(&written, inherited, errors)?;
+    let backends = backends(&written, inherited, errors);
     let client_auth = match written.client_auth {
         Some(own) => client_auth::validated(own, inherited.folder, errors),
         // Where TLS is not terminated, there is no handshake in which to ask for a certificate.
@@ -149,6 +153,7 @@ fn one(
         );
     }
     let max_age = written.max_connection_age.map_or(inherited.max_age, |own| Some(own.value));
+    let limits = limits::validated(written.limits, inherited.folder, errors);
     Some(Route {
         here: written.here,
         name,
@@ -160,7 +165,8 @@ fn one(
         alpn,
         client_auth,
         max_age,
-        backends,
+        limits,
+        backends: backends?,
     })
 }
 
@@ -176,10 +182,42 @@ fn stray(written: &Written, errors: &mut Vec<ConfigError>) {
         ("backends", mode == Mode::Reject && written.backends.is_some()),
         ("max_connection_age", mode == Mode::Reject && written.max_connection_age.is_some()),
     ];
-    let stray = keys.into_iter().filter(|(_, stray)| *stray);
+    let stray = keys.into_iter().chain(limits_without_effect(&written.limits, mode)).filter(|(_, stray)| *stray);
     errors.extend(
         stray.map(|(key, _)| written.here.error(format!("{key}: has no effect where mode is {:?}", mode.word()))),
     );
+}
+
+/// The same for its limits: where connections are refused, none has an effect.
+fn limits_without_effect(limits: &file::limits::Limits, mode: Mode) -> [(&'static str, bool); 11] {
+    let file::limits::Limits {
+        allow,
+        allow_file,
+        deny,
+        deny_file,
+        deny_ja4,
+        deny_ja4_file,
+        max_connections,
+        max_connections_per_client,
+        connection_rate,
+        connection_rate_per_client,
+        handshake_failures,
+    } = limits;
+    let rejects = mode == Mode::Reject;
+    [
+        ("allow", rejects && allow.is_some()),
+        ("allow_file", rejects && allow_file.is_some()),
+        ("deny", rejects && deny.is_some()),
+        ("deny_file", rejects && deny_file.is_some()),
+        ("deny_ja4", rejects && deny_ja4.is_some()),
+        ("deny_ja4_file", rejects && deny_ja4_file.is_some()),
+        ("max_connections", rejects && max_connections.is_some()),
+        ("max_connections_per_client", rejects && max_connections_per_client.is_some()),
+        ("connection_rate", rejects && connection_rate.is_some()),
+        ("connection_rate_per_client", rejects && connection_rate_per_client.is_some()),
+        // Where TLS is not terminated, no handshake is seen to fail.
+        ("handshake_failures", mode != Mode::Terminate && handshake_failures.is_some()),
+    ]
 }
 
 /// The application protocols that it supports, most preferred first.

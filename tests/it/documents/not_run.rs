@@ -30,6 +30,11 @@ pub(super) const NOT_RUN: &[(&str, &str, &str)] = &[
         "curl --unix-socket",
         "needs a running service; `balance` changes states of servers, `routes::weighted` weights",
     ),
+    (
+        "docs/operations.md",
+        "curl --fail --silent",
+        "fetches from elsewhere; `limits::lists` replaces a list in the same way",
+    ),
     ("docs/operations.md", "tlsgate connections close", "needs a running service; `connections::verbs` runs the same"),
     ("docs/passthrough-test.md", "tlsgate probe app", "needs names of other machines; the same is run further down"),
     ("docs/passthrough.md", "fingerprint()", "needs names of other machines; `routes::one_port` compares certificates"),
