@@ -28,6 +28,7 @@ mod running;
 mod schema;
 mod ticket_key;
 mod version;
+mod weights;
 
 use answer::form::Output;
 use answer::print;
@@ -85,6 +86,12 @@ enum Verb {
         #[command(subcommand)]
         // Boxed, since it is much larger than the other verbs' arguments.
         verb: Box<connections::Verb>,
+    },
+    /// Show and set how the backends of a route of a running tlsgate share its connections.
+    Weights {
+        #[command(subcommand)]
+        // Boxed, since it is much larger than the other verbs' arguments.
+        verb: Box<weights::Verb>,
     },
     /// Show and change the certificates that a running tlsgate gets from authorities.
     Acme {
@@ -164,6 +171,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Reload { target } => reload::reload(target),
         Verb::Health(question) => health::health(question),
         Verb::Connections { verb } => connections::connections(*verb),
+        Verb::Weights { verb } => weights::weights(*verb),
         Verb::Acme { verb } => acme::acme(*verb),
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),

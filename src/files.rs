@@ -110,6 +110,9 @@ pub const LARGEST_CERTIFICATES: u64 = 16 << 20;
 /// In bytes. Revocation lists of large certificate authorities reach tens of MiB.
 pub const LARGEST_LIST: u64 = 256 << 20;
 
+/// In bytes: a list of addresses, fingerprints or keys. Two million addresses.
+pub const LARGEST_FEED: u64 = 16 << 20;
+
 /// In bytes. 8,000 routes take half of one MiB.
 pub const LARGEST_CONFIGURATION: u64 = 16 << 20;
 

@@ -26,7 +26,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
-//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words |
+//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, weights, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state, sandbox |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
@@ -35,21 +35,22 @@
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
 //! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator, live, review, labels |
 //! | 7 | `admin` | health, state and changes over HTTP, a page for people, and a door for probes alone: opens both, answers requests; each has its own thread and runtime | admin::page, admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, observe::metrics, net, tls::handshake, pressure, gate, live |
-//! | 7 | `admin::page` | the page at `/`: the state for people, and the forms of changes; who has signed in there | admin::request, acme::status, backend::condition, backend::pool, backend::server, config, observe::metrics, pressure, reload, snapshot, tls, warning, live, live::call, observe::access, labels |
-//! | 7 | `admin::change` | changes: certificates, servers, connections, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words, passphrase, live, live::call |
-//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, snapshot, config, acme::status, backend::pool, tls, pressure, live, live::call, observe::access |
+//! | 7 | `admin::page` | the page at `/`: the state for people, and the forms of changes; who has signed in there | admin::request, acme::status, backend::condition, backend::pool, backend::server, config, observe::metrics, pressure, reload, route::ways, snapshot, tls, warning, live, live::call, observe::access, labels, limit |
+//! | 7 | `admin::change` | changes: certificates, servers, connections, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, route::split, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words, passphrase, live, live::call |
+//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, route::ways, snapshot, config, acme::status, backend::pool, tls, pressure, live, live::call, observe::access |
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, secured by TLS, closed if a peer stalls | limit, tls, net, gate |
-//! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls, labels, ja4 |
+//! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls, labels, limit, ja4 |
 //! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning, net, sandbox |
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background, files |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
 //! | 6 | `review` | judges the clients of open connections again; its own thread | snapshot, route::ways, live, tls::trust::clients |
 //! | 6 | `proxy::listener` | accepts connections, and waits after errors | proxy::connection, proxy::admission, proxy::ending, proxy::entry, proxy::workers, proxy::heartbeat, proxy::pulse, snapshot, observe::access, observe::metrics, net, pressure, live |
-//! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::admission, proxy::entry, proxy::preface, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::ways, relay, backend::connect, backend::pool, starttls, live, tls::handshake, tls::handshake::challenge, tls::wire, net, gate |
+//! | 6 | `proxy::connection` | the life of one connection, top to bottom: its beginning, then the relay | proxy::relaying, proxy::reaching, proxy::admission, proxy::entry, proxy::ending, proxy::proxied, proxy::hello, snapshot, route::split, route::ways, relay, starttls, live, tls::handshake, tls::handshake::challenge, tls::wire, net, gate, ja4 |
+//! | 6 | `proxy::reaching` | connects a client to a server of the backend that gets it, or of another one | proxy::entry, proxy::preface, proxy::ending, backend::connect, backend::pool, route::split, starttls, tls::handshake, net, gate |
 //! | 6 | `proxy::relaying` | the second half of a connection's life: the relay, then the end of both sides | proxy::entry, proxy::ending, relay, backend::connect, backend::pool, tls::record, net, gate, pressure |
-//! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net, pressure |
-//! | 6 | `proxy::entry` | collects what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::certificate::select, tls::trust::clients, tls::record, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net, live, route::ways, labels, ja4 |
+//! | 6 | `proxy::admission` | admits a connection, or returns how it is refused | proxy::ending, snapshot, limit, net, pressure, ja4 |
+//! | 6 | `proxy::entry` | collects what is known of one connection, for the log and the metrics | proxy::ending, backend::connect, backend::failure, route::index, tls::certificate::select, tls::trust::clients, tls::record, tls::wire, observe::access, observe::metrics, observe::outcome, limit, net, live, route::split, route::ways, labels, ja4 |
 //! | 6 | `proxy::preface` | the PROXY header for a backend | tls::handshake, tls::certificate::certified, observe::access, net |
 //! | 6 | `proxy::ending` | why a connection ends: what is recorded, and how both sides are closed | proxy::proxied, proxy::hello, route::ways, relay, backend::connect, backend::pool, starttls, tls::handshake, tls::trust::clients, tls::record, tls::wire, observe::access, observe::outcome, limit, net, live::call |
 //! | 6 | `proxy::proxied` | the PROXY header of a proxy in front | net |
@@ -57,8 +58,9 @@
 //! | 6 | `proxy::workers` | which worker serves a connection | gate |
 //! | 6 | `proxy::heartbeat` | whether tasks make progress: all are asked, each answers | – |
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
-//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, starttls, tls, background, files, warning, limit, net, passphrase, labels, ja4 |
-//! | 5 | `route::ways` | where each route leads | backend::pool, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire, labels |
+//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, starttls, tls, background, feed, files, warning, limit, net, passphrase, labels, ja4 |
+//! | 5 | `route::ways` | where each route leads | route::split, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire, labels, limit |
+//! | 5 | `route::split` | which of several backends gets a connection, by weights that an operator can change | backend::pool, backend::balance, backend::condition, labels |
 //! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, backend::pool, rights, tls::certificate::source, observe::access, state, net, words |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels |
@@ -152,9 +154,10 @@
 //! | 1 | `warning` | what is not an error but has to be reported, and its subject | – |
 //! | 1 | `credential` | names of secrets that the service manager passes → their paths | – |
 //! | 1 | `ldap` | LDAP as far as a proxy needs it: BER, messages, results | – |
+//! | 1 | `feed` | an operator's list in a file, one entry on each line → its entries; pure | – |
 //! | 1 | `labels` | the labels of listeners, routes and backends, and which of them count for a connection; pure | – |
+//! | 1 | `limit` | which clients may connect, how many at a time and how often | ja4 |
 //! | 1 | `ja4` | JA4, the fingerprint of a TLS client, as a text; pure | – |
-//! | 1 | `limit` | which clients may connect, how many at a time and how often | – |
 //! | 1 | `net::proxy_protocol` | the PROXY protocol: bytes ↔ facts | net, words |
 //! | 1 | `net` | sockets, buffers, pipes, ways to close | – |
 //! | 1 | `words` | enums that are written as words: each word is defined once, with its enum | – |
@@ -180,6 +183,7 @@ pub mod config;
 pub mod convert;
 pub mod credential;
 pub mod explain;
+pub mod feed;
 pub mod files;
 pub mod fleet;
 pub mod gate;

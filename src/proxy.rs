@@ -10,5 +10,6 @@ pub mod listener;
 mod preface;
 mod proxied;
 mod pulse;
+mod reaching;
 mod relaying;
 pub mod workers;

@@ -2,4 +2,5 @@
 //! sockets, configuration.
 
 pub mod index;
+pub mod split;
 pub mod ways;

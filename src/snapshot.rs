@@ -13,11 +13,12 @@ use crate::backend::pool::Pool;
 use crate::background::Heavy;
 use crate::config::located::ConfigError;
 use crate::config::validate::listener::Handling;
-use crate::ja4::Ja4;
 use crate::labels::Labels;
 use crate::limit::admission::Admission;
+use crate::limit::fingerprints::Fingerprints;
 use crate::limit::prefixes::Prefixes;
 use crate::route::ways::Ways;
+use crate::snapshot::lists::{Changed, Lists};
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::store::Store;
 use crate::tls::handshake::Terminator;
@@ -26,6 +27,7 @@ use crate::tls::wire::hello::Hello;
 use crate::warning::Warning;
 
 mod admin;
+mod admitting;
 mod authorities;
 pub mod authority_files;
 mod backend_tls;
@@ -33,6 +35,7 @@ mod build;
 mod health;
 mod indexes;
 mod judges;
+pub mod lists;
 mod passphrases;
 mod reach;
 mod reading;
@@ -53,6 +56,7 @@ pub struct Snapshot {
     store: Store,
     /// Each snapshot that is published has another one than all before.
     generation: u64,
+    lists: Lists,
     /// One for the whole process: each snapshot takes them over from the one before.
     challenges: Arc<Challenges>,
 }
@@ -73,7 +77,7 @@ pub struct Listener {
     pub load_failures: usize,
     pub admission: Admission,
     /// The clients that are refused by the JA4 of their ClientHello.
-    pub deny_ja4: BTreeSet<Ja4>,
+    pub deny_ja4: Fingerprints,
     /// The addresses whose PROXY header is trusted, and then required; `None` where no header is read.
     pub trusted_proxies: Option<Prefixes>,
     challenges: Arc<Challenges>,
@@ -107,6 +111,7 @@ impl Default for Snapshot {
             admin: None,
             store: Store::default(),
             generation: 0,
+            lists: Lists::default(),
             challenges: Arc::default(),
         }
     }
@@ -153,6 +158,11 @@ impl Snapshot {
     pub fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
         let of_listeners = self.listeners().flat_map(|listener| listener.ways.certificates());
         of_listeners.chain(self.admin.iter().flat_map(|admin| admin.certificates.all()))
+    }
+
+    /// The files of lists that hold something else than in the snapshot before.
+    pub fn changed_lists<'s>(&'s self, before: &'s Self) -> BTreeSet<Changed<'s>> {
+        self.lists.changed(&before.lists)
     }
 
     /// The challenges of certificate authorities that every listener answers.

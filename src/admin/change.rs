@@ -1,4 +1,4 @@
-//! What the admin API changes: certificates, servers' states, the process. Must not know: who is allowed to.
+//! What the admin API changes: certificates, servers' states, weights of backends, the process. Must not know: who is allowed to.
 
 pub(super) mod acme;
 pub(super) mod audit;
@@ -9,3 +9,4 @@ mod pair;
 pub(super) mod process;
 pub(super) mod servers;
 mod text;
+pub(super) mod weights;

@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
-use crate::admin::change::{acme as orders, certificates, connections, process, servers};
+use crate::admin::change::{acme as orders, certificates, connections, process, servers, weights};
 use crate::admin::connection::caller::Caller;
 use crate::admin::known::{Process, starting};
 use crate::admin::request::answer::Answer;
@@ -67,7 +67,14 @@ async fn changed(shared: &Shared, caller: &Caller, process: Process, asked: &Ask
             let _turn = shared.changing.lock().await;
             process::drain(control).await
         }
-        Change::AddCertificate | Change::ServerState | Change::Renew | Change::Revoke | Change::RollOver if !json => {
+        Change::AddCertificate
+        | Change::ServerState
+        | Change::Weights
+        | Change::Renew
+        | Change::Revoke
+        | Change::RollOver
+            if !json =>
+        {
             let reason = "unexpected type of the body (expected Content-Type: application/json)";
             Answer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)
         }
@@ -75,6 +82,7 @@ async fn changed(shared: &Shared, caller: &Caller, process: Process, asked: &Ask
         Change::Revoke => orders::revoke(&acme, body).await,
         Change::RollOver => orders::roll_over(&acme, body).await,
         Change::ServerState => servers::set_state(&control.current.load(), value(0), value(1), body),
+        Change::Weights => weights::set(&control.current.load(), value(0), value(1), body),
         Change::CloseConnections => match connections::close(query.as_deref(), &live).await {
             Ok(closed) => {
                 shared.known.audit.closed(caller, &closed);

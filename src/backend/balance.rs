@@ -32,15 +32,16 @@ words! {
     }
 }
 
-/// A server to choose from.
+/// A server, or a backend, to choose from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Candidate {
-    pub(super) index: usize,
+pub struct Candidate {
+    pub index: usize,
     /// Never zero.
-    pub(super) weight: u64,
-    pub(super) active: usize,
-    /// A hash of its address.
-    pub(super) key: u64,
+    pub weight: u64,
+    /// Its connections now.
+    pub active: usize,
+    /// A hash of its address, or name.
+    pub key: u64,
 }
 
 /// The round-robin credit of each server, by index.
@@ -108,7 +109,7 @@ fn compare_load(a: &Candidate, b: &Candidate) -> Ordering {
 }
 
 /// One at random, with probabilities in proportion to the weights.
-fn draw<'c>(
+pub fn draw<'c>(
     candidates: impl Iterator<Item = &'c Candidate> + Clone,
     random: &mut fastrand::Rng,
 ) -> Option<&'c Candidate> {
@@ -127,8 +128,8 @@ fn draw<'c>(
 }
 
 /// Weighted rendezvous hashing. A server's score for a client depends on nothing else, so that adding or removing a server
-/// only moves the clients of that server.
-fn rendezvous(candidates: &[Candidate], client: IpAddr) -> Option<usize> {
+/// only moves the clients of that server. `None` only where there are no candidates.
+pub fn rendezvous(candidates: &[Candidate], client: IpAddr) -> Option<usize> {
     let client = client_key(client);
     let score = |candidate: &Candidate| {
         // Uniform in (0, 1): the upper 53 bits, which an f64 holds exactly, and a half, since ln(0) is infinite.
@@ -148,7 +149,7 @@ fn client_key(client: IpAddr) -> u64 {
 
 /// A hash that is the same in every process and every version, so that several tlsgates choose the same server: FNV-1a,
 /// then mixed.
-pub(super) fn key(bytes: &[u8]) -> u64 {
+pub fn key(bytes: &[u8]) -> u64 {
     mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
 }
 

@@ -219,6 +219,17 @@ impl Pool {
         self.members.load_full()
     }
 
+    /// How fit its fittest server is for one more connection; `None` where no server can have one. A backend whose servers
+    /// are not looked up yet counts as fit, since a connection waits for that.
+    pub fn fitness(&self, now: Instant) -> Option<Fitness> {
+        let members = self.members();
+        if members.list.is_empty() && !self.lookups.iter().all(|lookup| lookup.is_settled()) {
+            return Some(Fitness::Fit);
+        }
+        let with_room = members.list.iter().filter(|member| member.server.active() < member.max_connections);
+        with_room.filter_map(|member| member.server.look(None, now).0).filter(|fitness| self.is_used(*fitness)).min()
+    }
+
     /// The next server for a client among those whose index is not in `tried`, with its index.
     pub(super) fn pick(
         &self,

@@ -16,7 +16,7 @@ use crate::cli::load::reading;
 use crate::config;
 use crate::explain::answer::Decision;
 use crate::explain::ask::Ask;
-use crate::explain::trace;
+use crate::explain::trace::{self, Between};
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::store::Trust;
 use crate::tls::wire::hello;
@@ -35,6 +35,9 @@ pub(super) struct Question {
     /// The address that the client connects to; it selects the certificate if the client sends no server name.
     #[arg(long, value_name = "IP")]
     address: Option<IpAddr>,
+    /// The address that the client connects from; allow and deny of the listener and the route are looked at.
+    #[arg(long, value_name = "IP")]
+    from: Option<IpAddr>,
     /// The signature schemes that it offers, with IANA's or OpenSSL's names, such as rsa_pss_rsae_sha256:ECDSA+SHA256.
     #[arg(long, value_name = "LIST")]
     sigalgs: Option<String>,
@@ -101,7 +104,8 @@ pub(super) fn explain(question: Question) -> ExitCode {
         Ok(listener) => listener,
         Err(reason) => return misused("--listener", &reason),
     };
-    let explanation = trace::explain(listener, raw, question.address, now.as_second());
+    let explanation =
+        trace::explain(listener, raw, Between { from: question.from, to: question.address }, now.as_second());
     match question.format {
         Output::Text => say(&explanation.to_string()),
         Output::Json => say(&json(&explanation)),

@@ -117,7 +117,7 @@ fn every_fault_has_its_own_words() {
         (&with("idle_timeout = \"1000000 years\""), "expected a time with its unit"),
         (
             &with("idle_timout = \"30s\""),
-            "line 3, column 1: listener \"ldaps\": unknown key \"idle_timout\" (expected one of allow, alpn, backend, certificates, ",
+            "line 3, column 1: listener \"ldaps\": unknown key \"idle_timout\" (expected one of allow, allow_file, alpn, backend, backends, certificates, ",
         ),
         (&with("max_connections = 0"), "max_connections: found 0, expected a whole number from 1"),
         (&with("max_connections = -1"), "max_connections: found -1, expected a whole number from 1"),

@@ -23,6 +23,7 @@ mod passphrase;
 pub mod process;
 pub mod resolver;
 pub mod server;
+pub mod weighted;
 
 /// `"auto"` or a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

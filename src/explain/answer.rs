@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::ja4::Ja4;
 use crate::labels::Labels;
 use crate::proxy::ending::Ending;
+use crate::route::split::Split;
 use crate::route::{index, ways};
 use crate::tls::certificate::select::{Choice, Tier};
 use crate::tls::handshake::terms::Terms;
@@ -53,8 +54,18 @@ pub struct Route {
     pub name: String,
     /// `terminate`, `passthrough` or `reject`.
     pub mode: &'static str,
-    /// `None` if the route refuses its connections.
+    /// `None` if the route refuses its connections, or if several backends share them.
     pub backend: Option<String>,
+    /// The backends that share the connections.
+    pub backends: Vec<Weighted>,
+}
+
+/// A backend that gets a share of the connections.
+#[derive(Debug, Clone, Serialize)]
+pub struct Weighted {
+    pub backend: String,
+    /// Its weight now.
+    pub weight: u32,
 }
 
 /// What happens with the connection.
@@ -130,8 +141,11 @@ pub enum Verdict {
 
 impl Route {
     pub(super) fn of(route: &ways::Route) -> Self {
-        let backend = route.way.backend().map(|pool| pool.name().to_string());
-        Self { name: route.name.to_string(), mode: route.way.mode().word(), backend }
+        let split = route.way.split();
+        let backend = split.and_then(Split::sole).map(|share| share.pool.name().to_string());
+        let backends = split.iter().flat_map(|split| split.shares().iter().zip(split.weights()));
+        let backends = backends.map(|(share, weight)| Weighted { backend: share.pool.name().to_string(), weight });
+        Self { name: route.name.to_string(), mode: route.way.mode().word(), backend, backends: backends.collect() }
     }
 }
 

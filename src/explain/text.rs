@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::explain::answer::{Candidate, Decision, Explanation, Offered, Refused, Served, Verdict};
+use crate::explain::answer::{Candidate, Decision, Explanation, Offered, Refused, Served, Verdict, Weighted};
 
 impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -18,8 +18,7 @@ impl Display for Explanation {
             writeln!(f, "JA4          {ja4}")?;
         }
         if let Some(route) = &self.route {
-            let backend = route.backend.as_ref().map(|name| format!(", backend {name}")).unwrap_or_default();
-            writeln!(f, "route        {}: {}{backend}", route.name, route.mode)?;
+            writeln!(f, "route        {}: {}{}", route.name, route.mode, backends(&route.backends))?;
         }
         if !self.labels.is_empty() {
             writeln!(f, "labels       {}", self.labels)?;
@@ -36,6 +35,22 @@ impl Display for Explanation {
             writeln!(f, "candidates")?;
         }
         self.candidates.iter().try_for_each(|candidate| write!(f, "{candidate}"))
+    }
+}
+
+/// One backend, or several with the share of connections that each of them gets.
+fn backends(all: &[Weighted]) -> String {
+    let total: u32 = all.iter().map(|one| one.weight).sum();
+    match all {
+        [] => String::new(),
+        [only] => format!(", backend {}", only.backend),
+        several => {
+            let part = |one: &Weighted| {
+                let percent = f64::from(one.weight) * 100.0 / f64::from(total.max(1));
+                format!("{} {}%", one.backend, (percent * 10.0).round() / 10.0)
+            };
+            format!(", backends {}", several.iter().map(part).collect::<Vec<_>>().join(", "))
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use rustls::sign::CertifiedKey;
 
 use crate::explain::answer::{Decision, Explanation, Offered, Route, Served};
 use crate::explain::reasons;
+use crate::ja4::Ja4;
+use crate::limit::counts::Refused;
+use crate::limit::portion::KeptOut;
 use crate::proxy::ending::Ending;
 use crate::proxy::ending::beginning::Late;
 use crate::route::ways::{self, Chosen, Way};
@@ -31,9 +34,18 @@ pub fn listener<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s Li
     })
 }
 
-/// Explains what happens with the ClientHello in `raw`, sent to `address` if that is known, at `now` (seconds since
-/// 1970).
-pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: i64) -> Explanation {
+/// The addresses of a connection, as far as they are known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Between {
+    /// From which the client connects.
+    pub from: Option<IpAddr>,
+    /// To which it connects.
+    pub to: Option<IpAddr>,
+}
+
+/// Explains what happens with the ClientHello in `raw` at `now` (seconds since 1970). Limits on numbers and rates are left
+/// out, since they depend on others.
+pub fn explain(listener: &Listener, raw: Vec<u8>, between: Between, now: i64) -> Explanation {
     let mut explanation = Explanation {
         listener: listener.name.to_string(),
         policy: None,
@@ -45,6 +57,11 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: 
         result: Decision::ended_since(&Late::Hello.into(), "the ClientHello is incomplete".into()),
         candidates: Vec::new(),
     };
+    if between.from.is_some_and(|from| !listener.admission.clients.allows(from)) {
+        let reason = "its address is denied by the listener (allow, deny)";
+        explanation.result = Decision::ended_since(&Refused::Denied.into(), reason.into());
+        return explanation;
+    }
     let mut reader = HelloReader::default();
     reader.raw = raw;
     let hello = match reader.advance() {
@@ -56,7 +73,7 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: 
         }
     };
     explanation.client = Some(Offered::of(&hello));
-    if explanation.ja4.is_some_and(|ja4| listener.deny_ja4.contains(&ja4)) {
+    if explanation.ja4.is_some_and(|ja4| listener.deny_ja4.has(&ja4)) {
         explanation.result = Decision::ended_since(&Ending::ja4_denied(), "its JA4 is in deny_ja4".into());
         return explanation;
     }
@@ -72,10 +89,28 @@ pub fn explain(listener: &Listener, raw: Vec<u8>, address: Option<IpAddr>, now: 
         Chosen::Route(route) => {
             explanation.route = Some(Route::of(route));
             explanation.labels = route.labels.clone();
-            explanation.routed(listener, route, &hello, address, now);
+            match kept_out(route, between.from, explanation.ja4) {
+                Some(refused) => explanation.result = refused,
+                None => explanation.routed(listener, route, &hello, between.to, now),
+            }
         }
     }
     explanation
+}
+
+/// What happens with a client that the lists of its route do not admit.
+fn kept_out(route: &ways::Route, from: Option<IpAddr>, ja4: Option<Ja4>) -> Option<Decision> {
+    let portion = route.portion.as_ref()?;
+    let (kept_out, reason) = match () {
+        () if ja4.is_some_and(|ja4| portion.deny_ja4.has(&ja4)) => {
+            (KeptOut::Fingerprint, "its JA4 is in deny_ja4 of the route")
+        }
+        () if from.is_some_and(|from| !portion.clients.allows(from)) => {
+            (KeptOut::Limit(Refused::Denied), "its address is denied by the route (allow, deny)")
+        }
+        () => return None,
+    };
+    Some(Decision::ended_since(&kept_out.into(), reason.to_owned()))
 }
 
 impl Explanation {

@@ -1,80 +1,30 @@
 //! Whether one more connection is admitted, and the count of those that were.
 //!
 //! There are two permits, since behind a proxy the client is known later than the connection: one for the connection
-//! ([`Admission::permit_connection`]) and one for its client ([`Admission::permit_client`]). Both are guards.
+//! ([`Admission::permit_connection`]) and one for its client ([`Clients::permit`]). Both are guards.
 //! Must not know: how a refusal is reported, how a handshake can fail.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::limit::client::Client;
+use crate::limit::clients::Clients;
+use crate::limit::counts::{Limits, Refused};
 use crate::limit::prefixes::Prefixes;
-use crate::limit::rate::{Limiter, PerClient, Rate, Remembered};
+use crate::limit::rate::{Limiter, Rate};
 use crate::limit::room::{Room, RoomPermit};
 use crate::limit::waiting::{Call, Waiter, Waiting};
-
-/// How many connections a listener allows, and how often.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at one time.
-    pub max_connections: usize,
-    /// The same for each client; `None` is no limit, here and below.
-    pub max_connections_per_client: Option<usize>,
-    /// New connections.
-    pub rate: Option<Rate>,
-    /// The same for each client.
-    pub rate_per_client: Option<Rate>,
-    /// Failed handshakes of each client.
-    pub handshake_failures: Option<Failures>,
-}
-
-/// How many handshakes of one client may fail, and what happens then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failures {
-    /// Up to `count` failures in `per` have no consequence.
-    pub rate: Rate,
-    /// How long a client is refused after more than that.
-    pub block: Duration,
-}
-
-/// Why a connection is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// By its address.
-    Denied,
-    /// Too many of the client's handshakes have failed.
-    Blocked,
-    /// `max_connections_per_client` is reached.
-    TooManyOfClient,
-    /// `rate_per_client` is exceeded.
-    TooOftenByClient,
-    /// `max_connections` is reached, and no connection can give way.
-    TooMany,
-    /// `rate` is exceeded.
-    TooOften,
-    /// All listeners together have as many connections as there are descriptors for.
-    NoRoom,
-}
 
 /// The limits of one listener, and what counts towards them now.
 #[derive(Debug)]
 pub struct Admission {
-    /// The addresses from which clients may connect.
-    clients: Prefixes,
+    /// What single clients may do.
+    pub clients: Clients,
     pub limits: Limits,
     active: Arc<AtomicUsize>,
     waiting: Arc<Waiting>,
-    /// Connections of each client. Clients without connections are removed, so it has at most `max_connections`
-    /// entries.
-    of_client: Arc<Mutex<HashMap<Client, usize>>>,
     rate: Option<Arc<Limiter>>,
-    rate_per_client: Option<Arc<PerClient>>,
-    failures: Option<Arc<PerClient>>,
-    blocked: Arc<Remembered<Instant>>,
     /// How often a refusal is logged, and how often a warning that some are not.
     reports: Arc<(Limiter, Limiter)>,
 }
@@ -88,31 +38,16 @@ pub struct ListenerPermit {
     _room: RoomPermit,
 }
 
-/// Held while a connection counts for its client; dropping it gives it back.
-#[derive(Debug)]
-pub struct ClientPermit(Option<(Arc<Mutex<HashMap<Client, usize>>>, Client)>);
-
 impl Admission {
     /// Limits that continue from `before`, which the same listener had before a reload. Active connections and blocked
     /// clients are kept in any case; rates are kept if they are unchanged.
-    pub fn new(clients: Prefixes, limits: Limits, before: Option<&Self>) -> Self {
+    pub fn new(allowed: Prefixes, limits: Limits, before: Option<&Self>) -> Self {
         let rate = before.filter(|before| before.limits.rate == limits.rate).and_then(|before| before.rate.clone());
-        let rate_per_client = before
-            .filter(|before| before.limits.rate_per_client == limits.rate_per_client)
-            .and_then(|before| before.rate_per_client.clone());
-        let failures = before
-            .filter(|before| before.limits.handshake_failures == limits.handshake_failures)
-            .and_then(|before| before.failures.clone());
         Self {
-            clients,
+            clients: Clients::new(allowed, limits.clone(), before.map(|before| &before.clients)),
             active: before.map(|before| Arc::clone(&before.active)).unwrap_or_default(),
             waiting: before.map(|before| Arc::clone(&before.waiting)).unwrap_or_default(),
-            of_client: before.map(|before| Arc::clone(&before.of_client)).unwrap_or_default(),
             rate: rate.or_else(|| limits.rate.map(Limiter::new).map(Arc::new)),
-            rate_per_client: rate_per_client.or_else(|| limits.rate_per_client.map(PerClient::new).map(Arc::new)),
-            failures: failures
-                .or_else(|| limits.handshake_failures.map(|failures| PerClient::new(failures.rate)).map(Arc::new)),
-            blocked: before.map(|before| Arc::clone(&before.blocked)).unwrap_or_default(),
             reports: before.map_or_else(
                 || Arc::new((Limiter::new(LOGGED), Limiter::new(WARNED))),
                 |before| Arc::clone(&before.reports),
@@ -124,12 +59,6 @@ impl Admission {
     /// How many connections there are now.
     pub fn active(&self) -> usize {
         self.active.load(Ordering::Relaxed)
-    }
-
-    /// How many clients are blocked now.
-    pub fn blocked(&self) -> usize {
-        let now = Instant::now();
-        self.blocked.count(|until| until > now)
     }
 
     /// A permit for one more connection, if the listener and `room` have one left, or if a connection that has sent
@@ -170,37 +99,6 @@ impl Admission {
         self.waiting.ask_since(before, most)
     }
 
-    /// A permit for one more connection of the client at that address.
-    pub fn permit_client(&self, address: IpAddr) -> Result<ClientPermit, Refused> {
-        if !self.clients.allows(address) {
-            return Err(Refused::Denied);
-        }
-        let client = Client::from(address);
-        // `blocked` survives a reload: without `handshake_failures` its entries no longer apply.
-        if let Some(until) = self.limits.handshake_failures.and_then(|_| self.blocked.find(client)) {
-            if Instant::now() < until {
-                return Err(Refused::Blocked);
-            }
-            self.blocked.forget(client);
-        }
-        let permit = self.of_client(client)?;
-        // The rate is last: it counts only connections that nothing else refuses.
-        match &self.rate_per_client {
-            Some(rate) if !rate.permits(client) => Err(Refused::TooOftenByClient),
-            _ => Ok(permit),
-        }
-    }
-
-    /// Counts a failed handshake of the client at that address. Too many of them block it.
-    pub fn failed(&self, address: IpAddr) {
-        let client = Client::from(address);
-        if let (Some(limit), Some(failures)) = (self.limits.handshake_failures, &self.failures)
-            && !failures.permits(client)
-        {
-            self.blocked.put(client, Instant::now() + limit.block);
-        }
-    }
-
     /// Whether one more refusal is logged. In a flood most are only counted: logging one costs more than refusing it.
     pub fn logs_refusal(&self) -> bool {
         self.reports.0.permits()
@@ -209,17 +107,6 @@ impl Admission {
     /// Whether it is time for another warning that some refusals are not logged.
     pub fn warns_of_unlogged(&self) -> bool {
         self.reports.1.permits()
-    }
-
-    fn of_client(&self, client: Client) -> Result<ClientPermit, Refused> {
-        let Some(most) = self.limits.max_connections_per_client else { return Ok(ClientPermit(None)) };
-        let mut of_client = self.of_client.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = of_client.entry(client).or_default();
-        if *count >= most {
-            return Err(Refused::TooManyOfClient);
-        }
-        *count += 1;
-        Ok(ClientPermit(Some((Arc::clone(&self.of_client), client))))
     }
 }
 
@@ -242,20 +129,6 @@ impl Drop for ListenerPermit {
     }
 }
 
-impl Drop for ClientPermit {
-    fn drop(&mut self) {
-        let Some((of_client, client)) = &self.0 else { return };
-        let mut of_client = of_client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = of_client.get_mut(client) {
-            *count -= 1;
-            // Otherwise the map would keep every client that ever connected.
-            if *count == 0 {
-                of_client.remove(client);
-            }
-        }
-    }
-}
-
 /// At most 100 refusals per second and listener are logged.
 const LOGGED: Rate = Rate { count: HUNDRED, per: Duration::from_secs(1), burst: HUNDRED };
 const WARNED: Rate = Rate { count: NonZeroU32::MIN, per: Duration::from_secs(60), burst: NonZeroU32::MIN };
@@ -263,9 +136,11 @@ const HUNDRED: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::task::{Context, Waker};
 
     use super::*;
+    use crate::limit::counts::Failures;
 
     fn clients() -> Prefixes {
         Prefixes::new(&[], &["192.0.2.0/24".parse().unwrap()])
@@ -304,13 +179,13 @@ mod tests {
         assert_eq!(admission.active(), 3);
         drop(permits);
         assert_eq!(admission.active(), 0);
-        let permits: Vec<_> = (0..2).map(|_| admission.permit_client(address("10.0.0.1")).unwrap()).collect();
-        assert_eq!(admission.permit_client(address("10.0.0.1")).unwrap_err(), Refused::TooManyOfClient);
-        assert!(admission.permit_client(address("10.0.0.2")).is_ok());
+        let permits: Vec<_> = (0..2).map(|_| admission.clients.permit(address("10.0.0.1")).unwrap()).collect();
+        assert_eq!(admission.clients.permit(address("10.0.0.1")).unwrap_err(), Refused::TooManyOfClient);
+        assert!(admission.clients.permit(address("10.0.0.2")).is_ok());
         drop(permits);
-        assert!(admission.permit_client(address("10.0.0.1")).is_ok());
-        assert!(admission.of_client.lock().unwrap().is_empty(), "nothing is remembered of who is gone");
-        assert_eq!(admission.permit_client(address("192.0.2.1")).unwrap_err(), Refused::Denied);
+        assert!(admission.clients.permit(address("10.0.0.1")).is_ok());
+        assert!(admission.clients.remembers_none(), "nothing is remembered of who is gone");
+        assert_eq!(admission.clients.permit(address("192.0.2.1")).unwrap_err(), Refused::Denied);
     }
 
     #[test]
@@ -336,9 +211,9 @@ mod tests {
         assert!(permit(&admission).is_ok() && permit(&admission).is_ok());
         assert_eq!(permit(&admission).unwrap_err(), Refused::TooOften);
         assert_eq!(admission.active(), 0);
-        assert!(admission.permit_client(address("10.0.0.1")).is_ok());
-        assert_eq!(admission.permit_client(address("10.0.0.1")).unwrap_err(), Refused::TooOftenByClient);
-        assert!(admission.permit_client(address("10.0.0.2")).is_ok());
+        assert!(admission.clients.permit(address("10.0.0.1")).is_ok());
+        assert_eq!(admission.clients.permit(address("10.0.0.1")).unwrap_err(), Refused::TooOftenByClient);
+        assert!(admission.clients.permit(address("10.0.0.2")).is_ok());
     }
 
     #[test]
@@ -347,23 +222,23 @@ mod tests {
         let long = Limits { handshake_failures: failures(Duration::from_secs(3600)), ..limits() };
         let admission = Admission::new(clients(), long.clone(), None);
         for _ in 0..3 {
-            admission.failed(address("10.0.0.1"));
-            assert!(admission.permit_client(address("10.0.0.1")).is_ok());
+            admission.clients.failed(address("10.0.0.1"));
+            assert!(admission.clients.permit(address("10.0.0.1")).is_ok());
         }
-        admission.failed(address("10.0.0.1"));
-        assert_eq!(admission.permit_client(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
-        assert!(admission.permit_client(address("10.0.0.2")).is_ok());
-        assert_eq!(admission.blocked(), 1);
+        admission.clients.failed(address("10.0.0.1"));
+        assert_eq!(admission.clients.permit(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
+        assert!(admission.clients.permit(address("10.0.0.2")).is_ok());
+        assert_eq!(admission.clients.blocked(), 1);
         let reloaded = Admission::new(clients(), Limits { max_connections: 7, ..long }, Some(&admission));
-        assert_eq!(reloaded.permit_client(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
+        assert_eq!(reloaded.clients.permit(address("10.0.0.1")).unwrap_err(), Refused::Blocked);
         let off = Admission::new(clients(), limits(), Some(&admission));
-        assert!(off.permit_client(address("10.0.0.1")).is_ok(), "without the limit nobody is blocked");
+        assert!(off.clients.permit(address("10.0.0.1")).is_ok(), "without the limit nobody is blocked");
 
         let short = Limits { handshake_failures: failures(Duration::ZERO), ..limits() };
         let admission = Admission::new(clients(), short, None);
-        (0..4).for_each(|_| admission.failed(address("10.0.0.1")));
-        assert!(admission.permit_client(address("10.0.0.1")).is_ok(), "the block is over");
-        assert_eq!(admission.blocked(), 0);
+        (0..4).for_each(|_| admission.clients.failed(address("10.0.0.1")));
+        assert!(admission.clients.permit(address("10.0.0.1")).is_ok(), "the block is over");
+        assert_eq!(admission.clients.blocked(), 0);
     }
 
     #[test]

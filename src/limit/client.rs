@@ -1,22 +1,27 @@
 //! Address → what counts as one client. Must not know: what is counted.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// An IPv4 address, or an IPv6 network of 64 bits: every subscriber has at least that many addresses (RFC 6177), so a
 /// limit for single IPv6 addresses would have no effect.
+// In as few bytes as possible: every open connection may have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Client(IpAddr);
+pub enum Client {
+    Address(u32),
+    Network(u64),
+}
 
 impl From<IpAddr> for Client {
     fn from(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & NETWORK)),
-            v4 => v4,
-        })
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::Address(address.to_bits()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                Self::Network(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+            }
+        }
     }
 }
-
-const NETWORK: u128 = !(u64::MAX as u128);
 
 #[cfg(test)]
 mod tests {

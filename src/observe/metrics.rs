@@ -63,7 +63,12 @@ impl Metrics {
         Ok(Self {
             shed: shed(all)?,
             connections: counters(all, "connections_total", "Connections accepted.", ["listener"])?,
-            rejected: counters(all, "connections_rejected_total", "Refused on accept.", ["listener", "reason"])?,
+            rejected: counters(
+                all,
+                "connections_rejected_total",
+                "Refused on accept, or by the limits of a route.",
+                ["listener", "reason"],
+            )?,
             closed: counters(
                 all,
                 "connections_closed_total",

@@ -75,6 +75,20 @@ pub enum Outcome {
     NoRoute,
     /// A route with `mode = "reject"` took it.
     RouteRejected,
+    /// tlsgate refused: the route has `max_connections` of its own already.
+    RouteConnectionLimit,
+    /// tlsgate refused: connections arrive faster than the route's `connection_rate`.
+    RouteConnectionRate,
+    /// tlsgate refused: the route's `allow` and `deny`, or its lists in files, do not permit the client's address.
+    RouteClientDenied,
+    /// tlsgate refused: too many handshakes of this client with the route have failed lately (`handshake_failures`).
+    RouteClientBlocked,
+    /// tlsgate refused: the client has the route's `max_connections_per_client` already.
+    RouteClientConnectionLimit,
+    /// tlsgate refused: the client connects more often than the route's `connection_rate_per_client`.
+    RouteClientConnectionRate,
+    /// The JA4 of the client's ClientHello is in the route's `deny_ja4`.
+    RouteJa4Denied,
 
     // Agreeing on terms
     /// The client offers no TLS version that the policy allows.
@@ -216,8 +230,8 @@ impl Outcome {
         self.phase() == Phase::BeforeHandshake
     }
 
-    /// Whether tlsgate refused the connection before it answered: because of a limit, the client's address, the
-    /// proxy, or the handshakes that wait.
+    /// Whether tlsgate refused the connection before it answered: because of a limit of the listener or the route, the
+    /// client's address, the proxy, or the handshakes that wait.
     pub fn is_refusal(self) -> bool {
         self.phase() == Phase::Admission
     }
@@ -228,11 +242,14 @@ impl Outcome {
             Self::ClientConnectionLimit | Self::ClientConnectionRate | Self::DescriptorLimit => Phase::Admission,
             Self::ProxyUntrusted | Self::ProxyHeaderInvalid | Self::Overloaded => Phase::Admission,
             Self::MemoryLimit => Phase::Admission,
+            Self::RouteConnectionLimit | Self::RouteConnectionRate | Self::RouteClientDenied => Phase::Admission,
+            Self::RouteClientBlocked | Self::RouteClientConnectionLimit => Phase::Admission,
+            Self::RouteClientConnectionRate => Phase::Admission,
             Self::ProxyHeaderClosed | Self::ProxyHeaderTimeout => Phase::Other,
             Self::StarttlsClosed | Self::StarttlsTimeout | Self::StarttlsRefused => Phase::BeforeHandshake,
             Self::StarttlsPipelined | Self::StarttlsInvalid => Phase::BeforeHandshake,
             Self::HelloClosed | Self::HelloTimeout | Self::HelloPreempted => Phase::BeforeHandshake,
-            Self::NotTls | Self::HelloInvalid | Self::Ja4Denied => Phase::BeforeHandshake,
+            Self::NotTls | Self::HelloInvalid | Self::Ja4Denied | Self::RouteJa4Denied => Phase::BeforeHandshake,
             Self::ClientCertificateMissing | Self::ClientCertificateExpired => Phase::BeforeHandshake,
             Self::ClientCertificateRevoked | Self::ClientCertificateUnknownCa => Phase::BeforeHandshake,
             Self::ClientCertificateRevocationUnknown => Phase::BeforeHandshake,

@@ -1,8 +1,12 @@
 //! Admits a connection, or returns how it is refused. Must not know: sockets, what a connection does.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::limit::admission::{ClientPermit, ListenerPermit};
+use crate::ja4::Ja4;
+use crate::limit::admission::ListenerPermit;
+use crate::limit::clients::ClientPermit;
+use crate::limit::portion::{Portion, PortionPermit};
 use crate::limit::prefixes::Prefixes;
 use crate::limit::waiting::Asked;
 use crate::net::address::Address;
@@ -34,6 +38,8 @@ pub struct Admitted {
     connection: ListenerPermit,
     pledge: Pledge,
     client: Option<ClientPermit>,
+    // Boxed, since most routes have no limits of their own.
+    route: Option<Box<PortionPermit>>,
 }
 
 impl Admitted {
@@ -42,7 +48,7 @@ impl Admitted {
         // The client's permit comes first: a client that is refused must not use up the listener's rate.
         let client = permit_client(listener, client)?;
         let (pledge, connection) = house.permit(listener)?;
-        Ok(Self { connection, pledge, client })
+        Ok(Self { connection, pledge, client, route: None })
     }
 
     /// Behind a proxy: the client is known only after the header, but the proxy must be a trusted one.
@@ -52,7 +58,7 @@ impl Admitted {
             return Err(Ending::untrusted_proxy());
         }
         let (pledge, connection) = house.permit(listener)?;
-        Ok(Self { connection, pledge, client: None })
+        Ok(Self { connection, pledge, client: None, route: None })
     }
 
     /// The client has sent its ClientHello, or something that ends the connection before it: it no longer has to give
@@ -83,10 +89,24 @@ impl Admitted {
         self.client = permit_client(listener, client)?;
         Ok(())
     }
+
+    /// Admits the client to its route, which has limits of its own, or returns how it is refused.
+    pub fn route(&mut self, own: &Arc<Portion>, client: &Address, ja4: Option<Ja4>) -> Result<(), Ending> {
+        self.route = Some(Box::new(own.permit(client.ip(), ja4)?));
+        Ok(())
+    }
+
+    /// The handshake of the client at that address has failed.
+    pub fn failed(&self, listener: &Listener, client: IpAddr) {
+        listener.admission.clients.failed(client);
+        if let Some(permit) = &self.route {
+            permit.portion().clients.failed(client);
+        }
+    }
 }
 
 /// `None` for clients over Unix sockets: they have no address by which to limit them, and the socket's permissions decide
 /// who can connect.
 fn permit_client(listener: &Listener, client: &Address) -> Result<Option<ClientPermit>, Ending> {
-    client.ip().map(|address| listener.admission.permit_client(address)).transpose().map_err(Ending::from)
+    client.ip().map(|address| listener.admission.clients.permit(address)).transpose().map_err(Ending::from)
 }

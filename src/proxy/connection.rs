@@ -3,20 +3,16 @@
 //! backend → relay (or, passed through: backend → relay) → one access-log record. Must not know: listeners' sockets,
 //! configuration, the outcome that each end is recorded with.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustls::sign::CertifiedKey;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::connect::{Client, Connected, connect};
-use crate::backend::pool::Pool;
 use crate::gate::{Gate, Pace, Turn, Work};
+use crate::ja4::Ja4;
 use crate::live::presented::Judged;
-use crate::net::address::Address;
 use crate::net::close::Unfinished;
-use crate::net::proxy_protocol::write::Version;
 use crate::net::stream::Stream;
 use crate::proxy::admission::Admitted;
 use crate::proxy::ending::Ending;
@@ -24,10 +20,11 @@ use crate::proxy::ending::beginning::Late;
 use crate::proxy::ending::close::close;
 use crate::proxy::entry::Entry;
 use crate::proxy::hello::{self, NoHello};
-use crate::proxy::preface::preface;
 use crate::proxy::proxied;
+use crate::proxy::reaching::{About, destination, reach};
 use crate::proxy::relaying::{PassingThrough, Ready, Terminating};
 use crate::relay::patience::Patience;
+use crate::route::split::Split;
 use crate::route::ways::{Chosen, Route, Termination, Way};
 use crate::snapshot::Listener;
 use crate::starttls;
@@ -68,7 +65,7 @@ pub async fn serve<K: Send>(client: Stream, mut accepted: Box<Accepted<K>>) {
     }
     // Counted here, where every end passes, and not at each place where a handshake can fail.
     if let Some(address) = entry.failed_client() {
-        listener.admission.failed(address);
+        admitted.failed(listener, address);
     }
     entry.spare_log(&listener.admission);
 }
@@ -124,9 +121,9 @@ async fn stages<'l>(
     let read = in_time(Box::pin(hello::read(client, &mut reader)), deadline, Late::Hello, admitted).await;
     admitted.stop_waiting();
     // Both kinds of pass-through share one await, since a future reserves memory for each await in it.
-    let (first, pool) = match read? {
+    let (first, split) = match read? {
         Ok(hello) => {
-            greeted(listener, &hello, entry)?;
+            let ja4 = greeted(listener, &hello, entry)?;
             let pace = Pace { gate, deadline };
             if let Some(answer) = listener.challenge(&hello) {
                 let last = Box::pin(answer_challenge(client, answer, hello, pace, entry)).await?;
@@ -137,23 +134,26 @@ async fn stages<'l>(
                 Chosen::Challenge => return Err(Ending::challenge()),
             };
             entry.routed(route, listener.handling.max_age);
+            if let Some(own) = &route.portion {
+                admitted.route(own, &entry.limited(), ja4)?;
+            }
             match &route.way {
                 Way::Terminate(termination) => {
                     let greeted = listener.handling.starttls.filter(|protocol| protocol.has_greeting());
                     return terminate((client, greeted), termination, hello, pace, entry).await;
                 }
-                Way::Passthrough(pool) => (hello.raw, &**pool),
+                Way::Passthrough(split) => (hello.raw, split),
                 Way::Reject => return Err(Ending::rejected(route, &listener.ways)),
             }
         }
         Err(failure) => {
             entry.fingerprint(&reader.raw, false);
-            let (route, pool) = not_tls(listener, &failure).ok_or(failure)?;
+            let (route, split) = not_tls(listener, &failure).ok_or(failure)?;
             entry.routed(route, listener.handling.max_age);
-            (reader.raw, pool)
+            (reader.raw, split)
         }
     };
-    pass_through(client, first, pool, gate, entry).await
+    pass_through(client, first, split, gate, entry).await
 }
 
 /// Reads the header of the proxy in front, and admits the client that it names. Returns the bytes that follow the
@@ -168,12 +168,7 @@ async fn proxy_header(
     let read = in_time(Box::pin(proxied::read(client)), deadline, Late::ProxyHeader, admitted).await?;
     let (header, rest) = read?;
     entry.believe(header);
-    let limited = {
-        let record = &entry.facts().record;
-        // If the header names no IP address, the limits for clients apply to the proxy itself.
-        if record.client.ip().is_some() { record.client.clone() } else { record.peer.clone() }
-    };
-    admitted.client(listener, &limited)?;
+    admitted.client(listener, &entry.limited())?;
     Ok(rest)
 }
 
@@ -205,21 +200,22 @@ async fn in_time<T>(
     }
 }
 
-/// Records what the hello shows, and refuses a client whose JA4 the listener denies.
-fn greeted(listener: &Listener, hello: &Hello, entry: &mut Entry) -> Result<(), Ending> {
+/// Records what the hello shows, and refuses a client whose JA4 the listener denies. Returns the JA4 if a route may need it.
+fn greeted(listener: &Listener, hello: &Hello, entry: &mut Entry) -> Result<Option<Ja4>, Ending> {
     entry.greeted(hello);
     #[cfg(test)]
     tests::break_down(entry, "hello");
-    let ja4 = entry.fingerprint(&hello.raw, !listener.deny_ja4.is_empty());
-    if ja4.is_some_and(|ja4| listener.deny_ja4.contains(&ja4)) { Err(Ending::ja4_denied()) } else { Ok(()) }
+    let needed = !listener.deny_ja4.is_empty() || listener.ways.need_ja4();
+    let ja4 = entry.fingerprint(&hello.raw, needed);
+    if ja4.is_some_and(|ja4| listener.deny_ja4.has(&ja4)) { Err(Ending::ja4_denied()) } else { Ok(ja4) }
 }
 
 /// The route for a client that does not use TLS, if that is the reason why there is no hello.
-fn not_tls<'l>(listener: &'l Listener, failure: &NoHello) -> Option<(&'l Route, &'l Pool)> {
+fn not_tls<'l>(listener: &'l Listener, failure: &NoHello) -> Option<(&'l Route, &'l Split)> {
     // A client that has asked for StartTLS must not continue in the clear.
     match (failure, listener.ways.not_tls(), listener.handling.starttls) {
-        (NoHello::Bad(HelloError::NotTls), Some(route @ Route { way: Way::Passthrough(pool), .. }), None) => {
-            Some((route, pool))
+        (NoHello::Bad(HelloError::NotTls), Some(route @ Route { way: Way::Passthrough(split), .. }), None) => {
+            Some((route, split))
         }
         _ => None,
     }
@@ -253,18 +249,15 @@ async fn terminate<'l>(
     judge_again(termination, &mut terminated, entry);
 
     // The backend is connected only now: a client that fails the handshake must not cost the backend a connection.
-    let pool = &*termination.backend;
-    let preface = first_bytes(pool, client, entry, Some(&terminated));
-    let alpn = terminated.finished.negotiated.alpn.as_deref();
-    let about = Client { address: entry.client(), preface: &preface, alpn, greeted, gate: pace.gate };
+    let about = About { client, terminated: Some(&terminated), greeted, gate: pace.gate };
     let row = Arc::clone(entry.row());
     let connected = tokio::select! {
-        connected = Box::pin(reach(pool, about, entry)) => Ok(connected?),
+        connected = Box::pin(reach(&termination.backends, about, entry)) => Ok(connected?),
         distrust = row.call.distrusted() => Err(distrust),
     };
     let Terminated { finished: session, mut tickets, .. } = terminated;
     match connected {
-        Ok(connected) => Ok(Ready::Terminated(Terminating { session, tickets, connected, pool })),
+        Ok((pool, connected)) => Ok(Ready::Terminated(Terminating { session, tickets, connected, pool })),
         Err(distrust) => {
             // The tickets come first, since they are sealed already: records are numbered.
             let _ = session.records.seal_alert(distrust.alert, &mut tickets);
@@ -316,39 +309,13 @@ async fn turn<'g>(client: &mut Stream, work: Work, hello: &mut Hello, pace: Pace
 async fn pass_through<'l>(
     client: &Stream,
     first: Vec<u8>,
-    pool: &'l Pool,
+    split: &'l Split,
     gate: &Gate,
     entry: &mut Entry,
 ) -> Result<Ready<'l>, Ending> {
-    let preface = first_bytes(pool, client, entry, None);
-    let about = Client { address: entry.client(), preface: &preface, alpn: None, greeted: None, gate };
-    let connected = reach(pool, about, entry).await?;
+    let about = About { client, terminated: None, greeted: None, gate };
+    let (pool, connected) = reach(split, about, entry).await?;
     Ok(Ready::PassedThrough(PassingThrough { first, connected, pool }))
-}
-
-/// The address that the client connected to; the proxy in front, if there is one, has reported it.
-fn destination<'e>(client: &Stream, entry: &'e Entry) -> Cow<'e, Address> {
-    entry.destination().map_or_else(|| Cow::Owned(client.local_address()), Cow::Borrowed)
-}
-
-/// What the backend receives before the client's first byte.
-fn first_bytes(pool: &Pool, client: &Stream, entry: &Entry, terminated: Option<&Terminated>) -> Vec<u8> {
-    match pool.settings.proxy_protocol {
-        Version::Off => Vec::new(),
-        version => preface(version, &entry.facts().record, &destination(client, entry), terminated),
-    }
-}
-
-/// Connects to a server of the backend, and counts the servers that could not be reached.
-async fn reach(pool: &Pool, client: Client<'_>, entry: &mut Entry) -> Result<Connected, Ending> {
-    entry.bound_for(pool.name());
-    let began = Instant::now();
-    let mut failures = Vec::new();
-    let connected = connect(pool, client, &mut failures).await;
-    entry.connect_failures(pool.name(), &failures);
-    let connected = connected.map_err(|none| Ending::no_server(none, &failures))?;
-    entry.connected(pool.name(), &connected.address, began.elapsed());
-    Ok(connected)
 }
 
 #[cfg(test)]

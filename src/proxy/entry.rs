@@ -25,6 +25,7 @@ use crate::observe::access::record::{ClientCertificate, ConnectionId, Record};
 use crate::observe::metrics::{Agreed, Metrics};
 use crate::observe::outcome::Outcome;
 use crate::proxy::ending::{Cause, Ending};
+use crate::route::split::Share;
 use crate::route::ways::Route;
 use crate::tls::certificate::select::Choice;
 use crate::tls::record::handshaking::Negotiated;
@@ -109,7 +110,13 @@ impl Entry {
         self.facts().record.client.ip()
     }
 
-    /// The same if the client's handshake has failed. What ends one can end a connection after it, too.
+    /// The address to which the limits for clients apply: if a proxy has named no IP address, the proxy itself.
+    pub(super) fn limited(&self) -> Address {
+        let record = &self.facts().record;
+        if record.client.ip().is_some() { record.client.clone() } else { record.peer.clone() }
+    }
+
+    /// The address of the client, if its handshake has failed. What ends one can end a connection after it, too.
     pub(super) fn failed_client(&self) -> Option<IpAddr> {
         let record = &self.facts().record;
         record.client.ip().filter(|_| record.tls.is_none() && record.end().outcome.is_failed_handshake())
@@ -207,8 +214,10 @@ impl Entry {
     }
 
     /// The backend that the connection is for, before one of its servers is reached.
-    pub(super) fn bound_for(&mut self, backend: &Arc<str>) {
-        self.facts().record.backend = Some(Arc::clone(backend));
+    pub(super) fn bound_for(&mut self, share: &Share) {
+        let record = &mut self.facts().record;
+        record.backend = Some(Arc::clone(share.pool.name()));
+        record.labels = share.labels.clone();
     }
 
     /// Servers that could not be reached, whether another one was reached after them or not.

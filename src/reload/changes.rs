@@ -14,6 +14,7 @@ use crate::reload::summary::{Change, Kind};
 use crate::route::index;
 use crate::route::ways::Ways;
 use crate::snapshot::Snapshot;
+use crate::snapshot::lists::Changed;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::handshake::Terminator;
 use crate::tls::trust::clients::ClientAuth;
@@ -39,7 +40,15 @@ pub(super) fn between(before: &Config, after: &Config, was: &Snapshot, is: &Snap
         changes.extend(of_admin(was, is, same_is_written).into_iter().map(|what| what.of("admin: tls")));
     }
     changes.extend(files_of_backends(&shown, &pools(was), &pools(is)));
+    changes.extend(is.changed_lists(was).into_iter().map(list));
     changes
+}
+
+/// A file of a list that holds something else.
+fn list(changed: Changed<'_>) -> Change {
+    let Changed { file, was, is } = changed;
+    let entries = if is == 1 { "entry" } else { "entries" };
+    Kind::Setting.change(format!("list {}: {is} {entries} (was {was})", file.display()))
 }
 
 /// Where certificates of the admin server changed, or the files by which its clients are judged.
@@ -50,7 +59,7 @@ fn of_admin(was: &Terminator, is: &Terminator, same_is_written: bool) -> Vec<Cha
         && was.fingerprint() != is.fingerprint()
         && same_is_written
     {
-        changes.push(Kind::Setting.change("client_auth: CAs or lists of revoked certificates changed"));
+        changes.push(Kind::Setting.change("client_auth: CAs, lists of revoked certificates or pins changed"));
     }
     changes
 }
@@ -138,7 +147,7 @@ fn judges<'t>(
     };
     let changed = is.client_auths().filter(other);
     let text = |route: &str| {
-        format!("route {}: client_auth: CAs or lists of revoked certificates changed", written::text(route))
+        format!("route {}: client_auth: CAs, lists of revoked certificates or pins changed", written::text(route))
     };
     changed.map(|(route, _)| Kind::Route.change(text(route))).collect()
 }

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::pool::Pool;
 use crate::labels::Labels;
+use crate::limit::portion::Portion;
 use crate::route::index::{self, Found, Match, Mode, Routes};
+use crate::route::split::Split;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::handshake::Terminator;
 use crate::tls::tickets::Tickets;
@@ -17,6 +18,7 @@ use crate::tls::wire::hello::Hello;
 #[derive(Debug)]
 pub struct Ways {
     terminates_all: bool,
+    need_ja4: bool,
     index: Routes,
     routes: Vec<Route>,
     default: Route,
@@ -29,10 +31,13 @@ pub struct Ways {
 pub struct Route {
     pub name: Arc<str>,
     pub way: Way,
-    /// What its connections have: the listener's, over them the route's own, over them those of its backend.
+    /// What its connections have: the listener's, over them the route's own, over them those of its backend, where there is
+    /// only one.
     pub labels: Labels,
     /// The longest life of a connection, where the route has one of its own; otherwise the listener's applies.
     pub max_age: Option<Duration>,
+    /// What the route itself has about who may use it; `None` where it has nothing.
+    pub portion: Option<Arc<Portion>>,
 }
 
 /// What is done with a connection.
@@ -41,7 +46,7 @@ pub enum Way {
     /// TLS ends here.
     Terminate(Box<Termination>),
     /// The bytes are handed on as they are.
-    Passthrough(Arc<Pool>),
+    Passthrough(Split),
     /// It is refused.
     Reject,
 }
@@ -50,7 +55,7 @@ pub enum Way {
 #[derive(Debug)]
 pub struct Termination {
     pub terminator: Terminator,
-    pub backend: Arc<Pool>,
+    pub backends: Split,
     pub tickets: Option<Arc<Tickets>>,
     /// What a ticket or a session by id is valid for: listener, route and requirements for client certificates.
     pub ticket_scope: String,
@@ -75,23 +80,19 @@ impl Default for Ways {
 
 impl Ways {
     /// `matches` and `routes` are in the same order; `labels` are the listener's.
-    pub fn new(
-        matches: &[Match],
-        routes: Vec<Route>,
-        default: Way,
-        not_tls: Option<Arc<Pool>>,
-        labels: &Labels,
-    ) -> Self {
+    pub fn new(matches: &[Match], routes: Vec<Route>, default: Way, not_tls: Option<Split>, labels: &Labels) -> Self {
         let terminates = |way: &Way| !matches!(way, Way::Passthrough(_));
         let terminates_all =
             routes.iter().map(|route| &route.way).chain([&default]).all(terminates) && not_tls.is_none();
+        let asks = |route: &Route| route.portion.as_ref().is_some_and(|portion| !portion.deny_ja4.is_empty());
         Self {
             terminates_all,
+            need_ja4: routes.iter().any(asks),
             // A valid configuration has no conflicts; an empty index would send every client to the default.
             index: Routes::new(matches).unwrap_or_default(),
             routes,
             default: Route::new(index::DEFAULT.into(), default, labels),
-            not_tls: not_tls.map(|pool| Route::new(index::NOT_TLS.into(), Way::Passthrough(pool), labels)),
+            not_tls: not_tls.map(|split| Route::new(index::NOT_TLS.into(), Way::Passthrough(split), labels)),
         }
     }
 
@@ -109,6 +110,11 @@ impl Ways {
         self.terminates_all
     }
 
+    /// Whether a route refuses clients by their JA4.
+    pub fn need_ja4(&self) -> bool {
+        self.need_ja4
+    }
+
     /// The way for what is not TLS.
     pub fn not_tls(&self) -> Option<&Route> {
         self.not_tls.as_ref()
@@ -124,7 +130,7 @@ impl Ways {
         &self.default
     }
 
-    /// What TLS is terminated with, and its backend, on each way that terminates it.
+    /// What TLS is terminated with, and its backends, on each way that terminates it.
     pub fn terminations(&self) -> impl Iterator<Item = &Termination> {
         self.all().filter_map(|route| match &route.way {
             Way::Terminate(termination) => Some(&**termination),
@@ -160,20 +166,21 @@ impl Ways {
 }
 
 impl Route {
-    /// A route without an age limit of its own; `labels` are its own over the listener's, without those of its backend.
+    /// A route without an age limit or other limits of its own; `labels` are its own over the listener's, without those of its backends.
     pub fn new(name: Arc<str>, way: Way, labels: &Labels) -> Self {
-        // Here, and not for each connection: which backend a route leads to is known.
-        let labels = way.backend().map_or_else(|| labels.clone(), |pool| pool.settings.labels.over(labels));
-        Self { name, way, labels, max_age: None }
+        // Here, and not for each connection: which backend such a route leads to is known.
+        let sole = way.split().and_then(Split::sole);
+        let labels = sole.map_or_else(|| labels.clone(), |share| share.labels.clone());
+        Self { name, way, labels, max_age: None, portion: None }
     }
 }
 
 impl Way {
-    /// The backend that it leads to; `None` where connections are refused.
-    pub fn backend(&self) -> Option<&Arc<Pool>> {
+    /// The backends that it leads to; `None` where connections are refused.
+    pub fn split(&self) -> Option<&Split> {
         match self {
-            Self::Terminate(termination) => Some(&termination.backend),
-            Self::Passthrough(pool) => Some(pool),
+            Self::Terminate(termination) => Some(&termination.backends),
+            Self::Passthrough(split) => Some(split),
             Self::Reject => None,
         }
     }

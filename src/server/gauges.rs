@@ -84,9 +84,28 @@ fn listeners(registry: &Registry, snapshot: &Snapshot) -> Result<(), prometheus:
         &["listener"],
     )?;
     let expiry = Expiry::registered(registry)?;
+    let of_route: &[&str] = &["listener", "route"];
+    let route_active = gauge(
+        registry,
+        "route_connections_active",
+        "Connections now of a route that has limits of its own.",
+        of_route,
+    )?;
+    let route_blocked = gauge(
+        registry,
+        "route_clients_blocked",
+        "Clients that a route refuses because their handshakes with it failed too often.",
+        of_route,
+    )?;
     for listener in snapshot.listeners() {
+        for route in listener.ways.all() {
+            let Some(portion) = &route.portion else { continue };
+            let labels = [&*listener.name, &*route.name];
+            route_active.with_label_values(&labels).set(number(portion.active()));
+            route_blocked.with_label_values(&labels).set(number(portion.clients.blocked()));
+        }
         active.with_label_values(&[&*listener.name]).set(number(listener.admission.active()));
-        blocked.with_label_values(&[&*listener.name]).set(number(listener.admission.blocked()));
+        blocked.with_label_values(&[&*listener.name]).set(number(listener.admission.clients.blocked()));
         failures.with_label_values(&[&*listener.name]).set(number(listener.load_failures));
         expiry.set(&listener.name, listener.ways.certificates());
     }

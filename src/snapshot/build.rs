@@ -11,13 +11,14 @@ use crate::background::Heavy;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::config::validate::backend::Backend;
-use crate::config::validate::limits::Limits;
 use crate::config::validate::listener::Listener as Settings;
 use crate::config::validate::runtime::Runtime;
 use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
 use crate::snapshot::reading::Reading;
-use crate::snapshot::{Built, Listener, Snapshot, admin, authority_files, backend_tls, health, passphrases, ways};
+use crate::snapshot::{
+    Built, Listener, Snapshot, admin, admitting, authority_files, backend_tls, health, passphrases, ways,
+};
 use crate::tls::certificate::store::Trust;
 use crate::tls::record::Layer;
 use crate::warning::Warning;
@@ -26,7 +27,7 @@ impl Snapshot {
     /// Loads every certificate and builds every index. Takes over from `before` what is the same: certificates that did not
     /// change, and the counts of listeners and servers. `before` stays usable, also where this fails.
     pub fn build(config: &Config, before: &Self, trust: Trust, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
-        let mut reading = Reading::new(&before.store, trust, now, &config.keys.passphrases);
+        let mut reading = Reading::new((&before.store, &before.lists), trust, now, &config.keys.passphrases);
         let layer = config.runtime.record_layer;
         // Listeners refer to pools by index, so all pools are built before them.
         let backends = config.backends.iter();
@@ -41,7 +42,7 @@ impl Snapshot {
             }
         }
         let admin = admin::terminator(&config.admin, before.admin.as_ref(), layer, &mut reading);
-        let Reading { loading, mut warnings, failures, unusable, pending, errors, .. } = reading;
+        let Reading { loading, lists, mut warnings, failures, unusable, pending, errors, .. } = reading;
         // Only here, so that the errors of all parts are reported together.
         if !errors.is_empty() {
             return Err(errors);
@@ -55,6 +56,7 @@ impl Snapshot {
             admin,
             store: loading.finish(),
             generation: before.generation + 1,
+            lists,
             challenges: Arc::clone(&before.challenges),
         };
         Ok(Built { snapshot, warnings, failures, unusable, pending })
@@ -72,8 +74,10 @@ fn listener(
 ) -> Option<Listener> {
     let failures = reading.failures.len();
     let same = before.listeners.get(&settings.name).map(Arc::as_ref);
+    // First, so that what is wrong with lists is reported also where a way cannot be built.
+    let (allowed, deny_ja4) = admitting::lists(&settings.limits, reading);
     let ways = ways::build(settings, same, pools, (runtime.record_layer, before.generation + 1), reading)?;
-    let Limits { allow, deny, deny_ja4, counts } = &settings.limits;
+    let counts = settings.limits.counts.clone();
     Some(Listener {
         name: Arc::clone(&settings.name),
         labels: settings.labels.clone(),
@@ -81,8 +85,8 @@ fn listener(
         handling: settings.handling,
         grace: runtime.shutdown_timeout,
         load_failures: reading.failures.len() - failures,
-        admission: Admission::new(Prefixes::new(allow, deny), counts.clone(), same.map(|same| &same.admission)),
-        deny_ja4: deny_ja4.clone(),
+        admission: Admission::new(allowed, counts, same.map(|same| &same.admission)),
+        deny_ja4,
         trusted_proxies: settings.trusted_proxies.as_ref().map(|trusted| Prefixes::new(trusted, &[])),
         challenges: Arc::clone(&before.challenges),
     })

@@ -15,6 +15,7 @@ use crate::tls::handshake::Terminator;
 use crate::tls::trust::clients::ClientAuth;
 use crate::tls::trust::clients::build::At;
 use crate::tls::trust::clients::fingerprint;
+use crate::tls::trust::clients::settings::Settings;
 use crate::warning::Warning;
 
 /// The judges of one listener and its routes, or of the admin server.
@@ -48,6 +49,7 @@ impl<'a> Judges<'a> {
         let before = reading.errors.len();
         let (ca, ca_files) = authorities(&asked.ca, reading);
         let (crls, list_files) = lists(&asked.crl, reading);
+        let settings = settings(asked, reading);
         // With a file missing, errors about the others would mislead.
         if reading.errors.len() > before {
             return None;
@@ -57,10 +59,10 @@ impl<'a> Judges<'a> {
             At::List(index) => list_files.get(index).copied(),
             At::Whole => None,
         };
-        let fingerprint = fingerprint::of(&asked.settings, &ca, &crls);
+        let fingerprint = fingerprint::of(&settings, &ca, &crls);
         let auth = match self.before.get(&fingerprint) {
             Some(same) => Arc::clone(same),
-            None => match ClientAuth::new(asked.settings.clone(), ca, crls) {
+            None => match ClientAuth::new(settings, ca, crls) {
                 Ok(auth) => Arc::new(auth),
                 Err(errors) => {
                     let located = errors.into_iter().map(|error| match file(error.at) {
@@ -80,6 +82,22 @@ impl<'a> Judges<'a> {
         reading.warnings.extend(located);
         Some(auth)
     }
+}
+
+/// The settings, with the pins that are in files. What is wrong with a file adds an error.
+fn settings(asked: &asked::ClientAuth, reading: &mut Reading<'_>) -> Settings {
+    let (mut settings, known) = (asked.settings.clone(), reading.errors.len());
+    for file in &asked.pins_file {
+        settings.pins.extend(reading.pins(file).iter().flat_map(|pins| pins.iter()));
+    }
+    // No pin at all would mean that any key is accepted.
+    if let Some(file) = asked.pins_file.first().filter(|_| settings.pins.is_empty() && reading.errors.len() == known) {
+        let path = file.value.display();
+        reading.errors.push(file.error(format!(
+            "{path}: found no pin, so that no client could connect (expected at least one on a line, or in pins)"
+        )));
+    }
+    settings
 }
 
 /// The certificates in those files, and for each the file that it is from. What cannot be read adds an error.

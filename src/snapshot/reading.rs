@@ -11,7 +11,10 @@ use zeroize::Zeroizing;
 
 use crate::config::located::{ConfigError, Located};
 use crate::files;
+use crate::ja4::Ja4;
+use crate::limit::prefixes::Addresses;
 use crate::passphrase::Source as Passphrase;
+use crate::snapshot::lists::Lists;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::store::{Loading, Store, Trust};
 use crate::warning::Warning;
@@ -19,6 +22,9 @@ use crate::warning::Warning;
 /// What is being read for one snapshot, and what was wrong so far.
 pub(super) struct Reading<'b> {
     pub(super) loading: Loading<'b>,
+    /// What was read from files of lists.
+    pub(super) lists: Lists,
+    lists_before: &'b Lists,
     pub(super) now: Timestamp,
     pub(super) warnings: Vec<Warning>,
     /// Files of secrets that a warning names already.
@@ -34,10 +40,17 @@ pub(super) struct Reading<'b> {
 }
 
 impl<'b> Reading<'b> {
-    pub(super) fn new(before: &'b Store, trust: Trust, now: Timestamp, passphrases: &'b [Passphrase]) -> Self {
+    pub(super) fn new(
+        (before, lists_before): (&'b Store, &'b Lists),
+        trust: Trust,
+        now: Timestamp,
+        passphrases: &'b [Passphrase],
+    ) -> Self {
         let loading = before.loading(trust, now.into(), passphrases);
         Self {
             loading,
+            lists: Lists::default(),
+            lists_before,
             now,
             warnings: Vec::new(),
             warned_of: HashSet::new(),
@@ -46,6 +59,21 @@ impl<'b> Reading<'b> {
             pending: Vec::new(),
             errors: Vec::new(),
         }
+    }
+
+    /// The addresses and prefixes in a file.
+    pub(super) fn addresses(&mut self, file: &Located<PathBuf>) -> Option<Arc<Addresses>> {
+        self.lists.addresses(self.lists_before, file, &mut self.errors)
+    }
+
+    /// The JA4s in a file.
+    pub(super) fn ja4(&mut self, file: &Located<PathBuf>) -> Option<Arc<HashSet<Ja4>>> {
+        self.lists.ja4(self.lists_before, file, &mut self.errors)
+    }
+
+    /// The SHA-256 of public keys in a file.
+    pub(super) fn pins(&mut self, file: &Located<PathBuf>) -> Option<Arc<Vec<[u8; 32]>>> {
+        self.lists.pins(self.lists_before, file, &mut self.errors)
     }
 
     /// Reads a secret other than a private key. A warning is added where everyone can read the file.

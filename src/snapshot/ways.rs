@@ -11,11 +11,15 @@ use crate::backend::pool::Pool;
 use crate::config::located::Located;
 use crate::config::validate::client_auth as asked;
 use crate::config::validate::listener::{self, Listener as Settings};
-use crate::config::validate::reference::BackendRef;
+use crate::config::validate::reference::Share;
 use crate::config::validate::route as written;
-use crate::route::index::Mode;
+use crate::labels::Labels;
+use crate::limit::portion::Portion;
+use crate::route::index::{self, Mode};
+use crate::route::split::Split;
 use crate::route::ways::{Route, Termination, Way, Ways};
 use crate::snapshot::Listener;
+use crate::snapshot::admitting;
 use crate::snapshot::indexes::Indexes;
 use crate::snapshot::judges::Judges;
 use crate::snapshot::reach::Reach;
@@ -40,7 +44,7 @@ pub(super) fn build(
     (layer, generation): (Layer, u64),
     reading: &mut Reading<'_>,
 ) -> Option<Ways> {
-    let pool = |backend: &BackendRef| pools.get(backend.index).map(Arc::clone);
+    let (splits, before) = (Splits::of(same, pools), portions_of(same));
     let (reach, indexes) = (Reach::of(listener), Indexes::of(terminators_of(same)));
     let own = match listener.certificates.is_empty() {
         true => Arc::default(),
@@ -63,12 +67,13 @@ pub(super) fn build(
     };
     let mut routes = Vec::with_capacity(listener.routes.len());
     for route in &listener.routes {
-        let way = making.route(route, route.backend.as_ref().and_then(pool), &own, &reach);
         let (labels, max_age) = (route.labels.over(&listener.labels), route.max_age);
-        routes.extend(way.map(|way| Route { max_age, ..Route::new(Arc::clone(&route.name), way, &labels) }));
+        let way = making.route(route, splits.split(&route.name, &route.backends, &labels), &own, &reach);
+        let portion = portion(route, &before, making.reading);
+        routes.extend(way.map(|way| Route { max_age, portion, ..Route::new(Arc::clone(&route.name), way, &labels) }));
     }
-    let default = match (listener.mode, listener.backend.as_ref().and_then(pool)) {
-        (Mode::Terminate, Some(backend)) => {
+    let default = match (listener.mode, splits.split(index::DEFAULT, &listener.backends, &listener.labels)) {
+        (Mode::Terminate, Some(split)) => {
             let terms = Terms {
                 here: &listener.here,
                 route: None,
@@ -76,11 +81,12 @@ pub(super) fn build(
                 alpn: &listener.alpn,
                 client_auth: listener.client_auth.as_ref(),
             };
-            making.terminate(terms, own, backend)
+            making.terminate(terms, own, split)
         }
-        (mode, backend) => Some(untouched(mode, backend)),
+        (mode, split) => Some(untouched(mode, split)),
     };
-    let not_tls = listener.not_tls.as_ref().and_then(pool);
+    let not_tls = listener.not_tls.as_ref().and_then(|backend| pools.get(backend.index));
+    let not_tls = not_tls.map(|pool| Split::only(Arc::clone(pool), &listener.labels));
     // A route that cannot be built has added its error; the others were built to find theirs.
     let whole = routes.len() == listener.routes.len();
     let matches: Vec<_> = listener.routes.iter().map(|route| route.matching.clone()).collect();
@@ -88,10 +94,32 @@ pub(super) fn build(
 }
 
 /// A way on which TLS is not terminated.
-fn untouched(mode: Mode, pool: Option<Arc<Pool>>) -> Way {
-    match (mode, pool) {
-        (Mode::Passthrough, Some(pool)) => Way::Passthrough(pool),
+fn untouched(mode: Mode, split: Option<Split>) -> Way {
+    match (mode, split) {
+        (Mode::Passthrough, Some(split)) => Way::Passthrough(split),
         _ => Way::Reject,
+    }
+}
+
+/// The backends that routes refer to.
+struct Splits<'a> {
+    pools: &'a [Arc<Pool>],
+    /// Those of the same listener in the snapshot before, by route.
+    before: HashMap<&'a str, &'a Split>,
+}
+
+impl<'a> Splits<'a> {
+    fn of(same: Option<&'a Listener>, pools: &'a [Arc<Pool>]) -> Self {
+        let routes = same.into_iter().flat_map(|same| same.ways.all());
+        Self { pools, before: routes.filter_map(|route| Some((&*route.name, route.way.split()?))).collect() }
+    }
+
+    /// `None` where a route has no backends.
+    fn split(&self, route: &str, shares: &[Share], labels: &Labels) -> Option<Split> {
+        let backends =
+            shares.iter().filter_map(|share| Some((Arc::clone(self.pools.get(share.backend.index)?), share.weight)));
+        let split = Split::new(backends, labels, self.before.get(route).copied());
+        (!split.shares().is_empty()).then_some(split)
     }
 }
 
@@ -132,6 +160,23 @@ fn sessions_of(same: Option<&Listener>) -> Arc<Sessions> {
     tickets.map_or_else(Arc::default, |tickets| Arc::clone(tickets.sessions()))
 }
 
+/// What routes had about who may use them, by route, to be taken over.
+fn portions_of(same: Option<&Listener>) -> HashMap<&str, &Arc<Portion>> {
+    let routes = same.into_iter().flat_map(|same| same.ways.all());
+    routes.filter_map(|route| Some((&*route.name, route.portion.as_ref()?))).collect()
+}
+
+/// What a route has about who may use it.
+fn portion(
+    route: &written::Route,
+    before: &HashMap<&str, &Arc<Portion>>,
+    reading: &mut Reading<'_>,
+) -> Option<Arc<Portion>> {
+    let (allowed, deny_ja4) = admitting::lists(&route.limits, reading);
+    let before = before.get(&*route.name).map(|before| &***before);
+    Portion::new(allowed, deny_ja4, route.limits.counts.clone(), before).map(Arc::new)
+}
+
 /// The settings with which TLS is terminated, of a route or, without one, of the listener.
 struct Terms<'a> {
     here: &'a Located<()>,
@@ -146,13 +191,13 @@ impl<'a> Making<'a, '_> {
     fn route(
         &mut self,
         route: &'a written::Route,
-        backend: Option<Arc<Pool>>,
+        split: Option<Split>,
         own: &Arc<select::Certificates>,
         reach: &Reach,
     ) -> Option<Way> {
-        let backend = match (route.mode, backend) {
-            (Mode::Terminate, Some(backend)) => backend,
-            (mode, backend) => return Some(untouched(mode, backend)),
+        let split = match (route.mode, split) {
+            (Mode::Terminate, Some(split)) => split,
+            (mode, split) => return Some(untouched(mode, split)),
         };
         let index = match route.certificates.is_empty() {
             true => {
@@ -174,10 +219,10 @@ impl<'a> Making<'a, '_> {
             alpn: &route.alpn,
             client_auth: route.client_auth.as_ref(),
         };
-        self.terminate(terms, index, backend)
+        self.terminate(terms, index, split)
     }
 
-    fn terminate(&mut self, terms: Terms<'a>, index: Arc<select::Certificates>, backend: Arc<Pool>) -> Option<Way> {
+    fn terminate(&mut self, terms: Terms<'a>, index: Arc<select::Certificates>, backends: Split) -> Option<Way> {
         let client_auth = match terms.client_auth {
             Some(asked) => Some(self.judges.judge(asked, self.reading)?),
             None => None,
@@ -198,7 +243,7 @@ impl<'a> Making<'a, '_> {
         match built {
             Ok(terminator) => Some(Way::Terminate(Box::new(Termination {
                 terminator,
-                backend,
+                backends,
                 tickets,
                 ticket_scope: scope,
                 judged_again,

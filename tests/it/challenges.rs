@@ -14,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use tlsgate::config;
 use tlsgate::explain::answer::Decision;
 use tlsgate::explain::ask::Ask;
-use tlsgate::explain::trace;
+use tlsgate::explain::trace::{self, Between};
 use tlsgate::gate::Gate;
 use tlsgate::live::registry::Registry;
 use tlsgate::net::address::Address;
@@ -125,7 +125,7 @@ impl Inside {
         let ask = Ask { sni: Some("main.test".into()), alpn: Some("acme-tls/1".into()), ..Ask::default() };
         let snapshot = self.current.load();
         let listener = trace::listener(&snapshot, None).unwrap();
-        trace::explain(listener, ask.client_hello().unwrap(), None, Timestamp::now().as_second()).result
+        trace::explain(listener, ask.client_hello().unwrap(), Between::default(), Timestamp::now().as_second()).result
     }
 
     /// Ends, and returns the records of all connections.

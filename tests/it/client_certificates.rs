@@ -25,6 +25,7 @@ mod elsewhere;
 mod known;
 mod lists;
 mod live;
+mod pins;
 mod tickets;
 
 const STACKS: [&str; 2] = ["openssl", "gnutls"];

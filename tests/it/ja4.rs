@@ -1,6 +1,6 @@
 //! JA4, the fingerprint of a client: in the log, in lists of connections, in what is explained, and on `deny_ja4`.
 
-mod apart;
+pub(crate) mod apart;
 mod clients;
 mod denied;
 mod shown;

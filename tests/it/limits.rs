@@ -12,6 +12,9 @@ use crate::support::http::Door;
 use crate::support::procfs::{eventually, open_files, resident_kib};
 use crate::support::stage::{Lines, NAME, Stage};
 
+mod lists;
+mod routes;
+
 /// A stage with an admin socket, and an echo behind it.
 fn stage(listener: &str) -> Stage {
     let top = "[admin]\nlisten=\"unix:admin.sock\"\n";

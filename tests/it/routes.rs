@@ -16,6 +16,7 @@ mod old;
 mod one_port;
 mod splice;
 mod swap;
+mod weighted;
 
 /// A proxy with one listener, `main`, that has a certificate for `main.test` if `own` says so.
 pub(crate) fn start(pki: &Pki, listener: &str, routes: &[&str], backends: &[(&str, SocketAddr)]) -> Proxy {

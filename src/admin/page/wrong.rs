@@ -75,11 +75,11 @@ fn listeners(state: &State<'_>) -> Found {
         configured.filter_map(|known| state.snapshot.listener(&known.name)).map(|listener| &**listener).collect();
     let those = |is: &dyn Fn(&Listener) -> bool| all.iter().copied().filter(|one| is(one)).collect::<Vec<_>>();
     let full = those(&|one| one.admission.active() >= one.admission.limits.max_connections);
-    let blocked = those(&|one| one.admission.blocked() > 0);
+    let blocked = those(&|one| one.admission.clients.blocked() > 0);
     let broken = those(&|one| one.load_failures > 0);
     let titled = |what: &'static str| move |found: usize| format!("{} {what}", count(found, "listener"));
     let active = |one: &&Listener| format!("{}: {}", one.name, count(one.admission.active(), "connection"));
-    let clients = |one: &&Listener| format!("{}: {}", one.name, count(one.admission.blocked(), "client"));
+    let clients = |one: &&Listener| format!("{}: {}", one.name, count(one.admission.clients.blocked(), "client"));
     let failures = |one: &&Listener| {
         format!("{}: {} left out, or kept at the last good version", one.name, count(one.load_failures, "certificate"))
     };

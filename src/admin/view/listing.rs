@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::backend::pool::Member;
 use crate::config::shown::values::{most, protocols, time};
 use crate::config::validate::Config;
+use crate::config::validate::reference::Share;
 use crate::reload::control::Status;
+use crate::route::ways::Route;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::expiry;
@@ -32,23 +34,48 @@ pub(in crate::admin) fn listeners(status: &Status, snapshot: &Snapshot) -> Value
             "certificates": listener.ways.certificates().len(),
             "max_connections": listener.admission.limits.max_connections,
             "connections_active": listener.admission.active(),
-            "clients_blocked": listener.admission.blocked(),
+            "clients_blocked": listener.admission.clients.blocked(),
             "session_tickets": settings.tickets.on,
             "mode": settings.mode.word(),
-            "backend": settings.backend.as_ref().map(|backend| &backend.name),
-            "routes": settings.routes.iter().map(|route| json!({
+            "backend": sole(&settings.backends),
+            "backends": shares(listener.ways.default()),
+            "routes": settings.routes.iter().zip(listener.ways.all()).map(|(route, built)| json!({
                 "name": route.name,
                 "labels": route.labels,
                 "server_names": route.matching.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "no_server_name": route.matching.nameless,
                 "client_alpn": protocols(&route.matching.protocols),
                 "mode": route.mode.word(),
-                "backend": route.backend.as_ref().map(|backend| &backend.name),
+                "backend": sole(&route.backends),
+                "backends": shares(built),
                 "max_connection_age": route.max_age.map(time),
+                "limits": built.portion.as_ref().map(|portion| json!({
+                    "max_connections": most(portion.limits.max_connections),
+                    "connections_active": portion.active(),
+                    "clients_blocked": portion.clients.blocked(),
+                })),
             })).collect::<Vec<_>>(),
         })
     });
     json!({ "listeners": shown.collect::<Vec<_>>() })
+}
+
+/// The backend, where it is the only one.
+fn sole(shares: &[Share]) -> Option<&str> {
+    match shares {
+        [only] => Some(&only.backend.name),
+        _ => None,
+    }
+}
+
+/// The backends that share a route's connections.
+pub(in crate::admin) fn shares(route: &Route) -> Vec<Value> {
+    let split = route.way.split();
+    let shares = split.iter().flat_map(|split| split.shares().iter().zip(split.weights()));
+    let shown = shares.map(|(share, weight)| {
+        json!({ "backend": share.pool.name(), "weight": weight, "configured_weight": share.configured })
+    });
+    shown.collect()
 }
 
 /// Where a listener really listens: with the ports that the kernel has chosen, and of sockets that systemd has passed.

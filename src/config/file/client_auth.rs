@@ -16,6 +16,7 @@ pub struct ClientAuth {
     pub crl_expired: Located<ExpiredCrl>,
     pub names: Option<Vec<Located<String>>>,
     pub pins: Option<Vec<Located<Pinned>>>,
+    pub pins_file: Option<Vec<Located<String>>>,
     /// `None` where open connections are never judged again.
     pub live: Option<Live>,
 }
@@ -36,6 +37,7 @@ impl ClientAuth {
             crl_expired: table.or("crl_expired", ExpiredCrl::Refuse),
             names: table.list("names"),
             pins: table.list("pins"),
+            pins_file: table.list("pins_file"),
             live: None,
         }
     }

@@ -12,6 +12,7 @@ use crate::config::located::Located;
 use crate::config::values::certificates::CertificateSource;
 use crate::config::values::labels::LabelValue;
 use crate::config::values::limits::ProxyHeader;
+use crate::config::values::weighted::Weighted;
 use crate::config::values::{Mode, Protocols};
 use crate::net::endpoint::Endpoint;
 use crate::route::index::Mode as RouteMode;
@@ -47,6 +48,7 @@ pub struct Listener {
     pub alpn: Located<Protocols>,
     pub mode: Option<Located<RouteMode>>,
     pub backend: Option<Located<String>>,
+    pub backends: Option<Vec<Located<Weighted>>>,
     pub not_tls: Option<Located<String>>,
     pub routes: Vec<Route>,
 }
@@ -68,7 +70,7 @@ impl Listener {
             certificates: table.list("certificates"),
             unknown_name: table.or("unknown_name", UnknownName::Default),
             require_sni: table.or("require_sni", false),
-            limits: Limits::read(table),
+            limits: Limits::read(table, Some(10_000)),
             proxy_protocol: table.or("proxy_protocol", ProxyHeader::Off),
             trusted_proxies: table.list("trusted_proxies"),
             starttls: table.optional("starttls"),
@@ -84,6 +86,7 @@ impl Listener {
             alpn: table.or("alpn", Protocols::default()),
             mode: table.optional("mode"),
             backend: table.optional("backend"),
+            backends: table.list("backends"),
             not_tls: table.optional("not_tls"),
             routes: table.tables("route", Route::read),
         }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use crate::config::decode::{Entry, Table};
 use crate::config::file::client_auth::ClientAuth;
+use crate::config::file::limits::Limits;
 use crate::config::located::Located;
 use crate::config::values::Protocols;
 use crate::config::values::certificates::CertificateSource;
 use crate::config::values::labels::LabelValue;
+use crate::config::values::weighted::Weighted;
 use crate::route::index::Mode;
 
 /// `[[listener.route]]`
@@ -21,11 +23,13 @@ pub struct Route {
     pub client_alpn: Option<Located<Protocols>>,
     pub mode: Located<Mode>,
     pub backend: Option<Located<String>>,
+    pub backends: Option<Vec<Located<Weighted>>>,
     pub policy: Option<Located<String>>,
     pub certificates: Option<Vec<Located<CertificateSource>>>,
     pub alpn: Option<Located<Protocols>>,
     pub client_auth: Option<ClientAuth>,
     pub max_connection_age: Option<Located<Duration>>,
+    pub limits: Limits,
 }
 
 impl Route {
@@ -47,11 +51,13 @@ impl Route {
             client_alpn: table.optional("client_alpn"),
             mode: table.or("mode", Mode::Terminate),
             backend: table.optional("backend"),
+            backends: table.list("backends"),
             policy: table.optional("policy"),
             certificates: table.list("certificates"),
             alpn: table.optional("alpn"),
             client_auth: table.optional_table("client_auth", ClientAuth::read),
             max_connection_age: table.optional("max_connection_age"),
+            limits: Limits::read(table, None),
         }
     }
 }

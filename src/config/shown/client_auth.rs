@@ -11,7 +11,7 @@ pub(super) fn table(auth: Option<&ClientAuth>) -> Table {
     let mode = Demanded(auth.map(|auth| auth.settings.demand));
     let table = Table::default().key("mode", mode.word());
     let Some(auth) = auth else { return table };
-    let ClientAuth { here: _, settings, ca, crl, live } = auth;
+    let ClientAuth { here: _, settings, ca, crl, pins_file, live } = auth;
     let Settings { demand: _, expired_crl, names, pins } = settings;
     table
         .key("ca", files(ca))
@@ -19,5 +19,6 @@ pub(super) fn table(auth: Option<&ClientAuth>) -> Table {
         .key("crl_expired", expired_crl.word())
         .key("names", texts(names))
         .key("pins", texts(pins.iter().map(pin)))
+        .key("pins_file", files(pins_file))
         .and(live.map(|live| Table::default().key("live", live.word())).unwrap_or_default())
 }

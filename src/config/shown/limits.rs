@@ -1,11 +1,11 @@
-//! The keys of a listener that limit its clients → what is shown of them.
+//! The keys of a listener or a route that limit its clients → what is shown of them.
 
 use serde_json::Value;
 
 use crate::config::shown::table::{Shown, Table};
-use crate::config::shown::values::{rate, texts, time};
+use crate::config::shown::values::{files, most, rate, texts, time};
 use crate::config::validate::limits::Limits;
-use crate::limit::admission::{self, Failures};
+use crate::limit::counts::{self, Failures};
 use crate::limit::rate::Rate;
 
 pub(super) fn table(limits: &Limits) -> Table {
@@ -13,8 +13,11 @@ pub(super) fn table(limits: &Limits) -> Table {
         allow,
         deny,
         deny_ja4,
+        allow_file,
+        deny_file,
+        deny_ja4_file,
         counts:
-            admission::Limits {
+            counts::Limits {
                 max_connections,
                 max_connections_per_client,
                 rate: connection_rate,
@@ -24,9 +27,12 @@ pub(super) fn table(limits: &Limits) -> Table {
     } = limits;
     Table::default()
         .key("allow", texts(allow))
+        .key("allow_file", files(allow_file))
         .key("deny", texts(deny))
+        .key("deny_file", files(deny_file))
         .key("deny_ja4", texts(deny_ja4))
-        .key("max_connections", *max_connections)
+        .key("deny_ja4_file", files(deny_ja4_file))
+        .key("max_connections", most(*max_connections))
         .key("max_connections_per_client", *max_connections_per_client)
         .key("connection_rate", rate(*connection_rate))
         .key("connection_rate_per_client", rate(*connection_rate_per_client))

@@ -1,7 +1,7 @@
 //! `[[listener]]` → what is shown of it.
 
 use crate::config::shown::table::{Form, Table, Tables};
-use crate::config::shown::values::{backend, certificates, files, labels, protocols, texts, time};
+use crate::config::shown::values::{backend, backends, certificates, files, labels, protocols, texts, time};
 use crate::config::shown::{client_auth, limits, route};
 use crate::config::validate::listener::{Handling, Listener, Tickets};
 use crate::config::values::limits::ProxyHeader;
@@ -25,7 +25,7 @@ fn table(listener: &Listener) -> Table {
         alpn,
         client_auth: auth,
         mode,
-        backend: target,
+        backends: shares,
         not_tls,
         routes,
     } = listener;
@@ -49,8 +49,8 @@ fn table(listener: &Listener) -> Table {
         .key("client_auth", client_auth::table(auth.as_ref()))
         .key("alpn", protocols(alpn))
         .key("mode", mode.word())
-        .key("backend", backend(target))
-        .key("not_tls", backend(not_tls))
+        .and(backends(shares))
+        .key("not_tls", backend(not_tls.as_ref()))
         .key("route", route::tables(routes))
 }
 

@@ -1,8 +1,8 @@
 //! `[[listener.route]]` → what is shown of it.
 
-use crate::config::shown::client_auth;
 use crate::config::shown::table::{Form, Table, Tables};
-use crate::config::shown::values::{backend, certificates, labels, protocols, texts, time};
+use crate::config::shown::values::{backends, certificates, labels, protocols, texts, time};
+use crate::config::shown::{client_auth, limits};
 use crate::config::validate::route::Route;
 use crate::route::index::{Match, Mode};
 
@@ -25,7 +25,8 @@ fn table(route: &Route) -> Table {
         alpn,
         client_auth: auth,
         max_age,
-        backend: target,
+        limits: limited,
+        backends: shares,
     } = route;
     let Match { names, nameless, protocols: matched } = matching;
     let table = Table::default()
@@ -35,8 +36,9 @@ fn table(route: &Route) -> Table {
         .key("no_server_name", *nameless)
         .key("client_alpn", protocols(matched))
         .key("mode", mode.word())
-        .key("backend", backend(target))
-        .key("max_connection_age", max_age.map(time));
+        .and(backends(shares))
+        .key("max_connection_age", max_age.map(time))
+        .and(limits::table(limited));
     match mode {
         Mode::Terminate => table
             .key("policy", &*policy.name)

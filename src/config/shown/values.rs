@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::config::located::Located;
 use crate::config::shown::table::{Shown, Table};
-use crate::config::validate::reference::BackendRef;
+use crate::config::validate::reference::{BackendRef, Share};
 use crate::config::values::limits;
 use crate::labels::Labels;
 use crate::limit::rate::Rate;
@@ -44,9 +44,23 @@ pub fn protocols<P: AsRef<[u8]>>(list: &[P]) -> Vec<String> {
     list.iter().map(|protocol| index::shown(protocol.as_ref())).collect()
 }
 
-pub(super) fn backend(backend: &Option<BackendRef>) -> Option<&str> {
-    let BackendRef { index: _, name } = backend.as_ref()?;
+pub(super) fn backend(backend: Option<&BackendRef>) -> Option<&str> {
+    let BackendRef { index: _, name } = backend?;
     Some(name)
+}
+
+/// The keys `backend` and `backends`, of which one is set: `[{ backend = "blue", weight = 95 }, …]`.
+pub(super) fn backends(shares: &[Share]) -> Table {
+    let shown = |share: &Share| {
+        let Share { backend: BackendRef { index: _, name }, weight } = share;
+        json!({ "backend": name, "weight": weight })
+    };
+    let (one, several) = match shares {
+        [] => (None, None),
+        [only] => (backend(Some(&only.backend)), None),
+        several => (None, Some(several.iter().map(shown).collect::<Vec<_>>())),
+    };
+    Table::default().key("backend", one).key("backends", several)
 }
 
 /// A limit; `None` where there is none.

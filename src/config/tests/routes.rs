@@ -52,6 +52,50 @@ fn routes_are_checked_against_each_other_and_their_listener() {
             &["server_names = \"a.test\"\nbackend = \"c\""],
             "backend: unknown backend \"c\" (expected one of a, b;",
         ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nbackends = [\"a\", { backend = \"c\", weight = 2 }]"],
+            "backends[1]: unknown backend \"c\" (expected one of a, b;",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nbackend = \"a\"\nbackends = [\"a\", \"b\"]"],
+            "route \"a.test\": backend: cannot be combined with backends (expected one of the two)",
+        ),
+        (whole, &["server_names = \"a.test\"\nbackends = [\"b\", \"b\"]"], "backends[1]: \"b\" is listed twice"),
+        (
+            whole,
+            &["server_names = \"a.test\"\nbackends = { backend = \"b\", weight = 0 }"],
+            "backends: every weight is 0 (expected at least one from 1)",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nbackends = [{ backend = \"b\", weight = 1001 }]"],
+            "backends[0]: found a table, expected the name of a backend, or a table such as",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nmode = \"reject\"\nbackends = [\"a\", \"b\"]"],
+            "route \"a.test\": backends: has no effect where mode is \"reject\"",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nmode = \"reject\"\nmax_connections = 1"],
+            "route \"a.test\": max_connections: has no effect where mode is \"reject\"",
+        ),
+        (
+            whole,
+            &[
+                "server_names = \"a.test\"\nmode = \"passthrough\"\nhandshake_failures = { limit = 1, window = \"1m\", block = \"1m\" }",
+            ],
+            "route \"a.test\": handshake_failures: has no effect where mode is \"passthrough\"",
+        ),
+        (
+            whole,
+            &["server_names = \"a.test\"\nallow = \"10.0.0.0/8\"\ndeny = \"10.0.0.0/8\""],
+            "route \"a.test\": deny: 10.0.0.0/8 is in allow as well (expected in one of the two)",
+        ),
+        ("certificates = [\"certs\"]\nbackends = [\"a\", \"c\"]", &[], "backends[1]: unknown backend \"c\""),
         (whole, &["server_names = \"a.test\"\npolicy = \"x\""], "policy: unknown policy \"x\""),
         (whole, &["name = \"default\"\nserver_names = \"a.test\""], "name: \"default\" is a name that tlsgate itself"),
         (

@@ -61,7 +61,7 @@ impl Admin {
     /// The files with CAs and with lists of revoked certificates.
     pub fn client_auth_files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
         let auth = self.tls.iter().filter_map(|tls| tls.client_auth.as_ref());
-        auth.flat_map(|auth| auth.ca.iter().chain(&auth.crl))
+        auth.flat_map(ClientAuth::files)
     }
 
     /// With what takes effect at the next start only as it is in force: where it listens, and whether with TLS.

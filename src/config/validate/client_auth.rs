@@ -17,19 +17,29 @@ pub struct ClientAuth {
     pub ca: Vec<Located<PathBuf>>,
     /// Files with lists of revoked certificates.
     pub crl: Vec<Located<PathBuf>>,
+    /// Files with more pins. With one of them, a key must be pinned, however many pins there are.
+    pub pins_file: Vec<Located<PathBuf>>,
     /// `None` where open connections are never judged again.
     pub live: Option<Live>,
 }
 
-/// The requirements without their places in the file: the settings, the files of CAs, and those of lists.
-pub type Asked<'a> = (&'a Settings, Vec<&'a PathBuf>, Vec<&'a PathBuf>);
+/// The requirements without their places in the file: the settings, the files of CAs, those of lists, and those of pins.
+pub type Asked<'a> = (&'a Settings, Vec<&'a PathBuf>, Vec<&'a PathBuf>, Vec<&'a PathBuf>);
 
 impl ClientAuth {
     /// The requirements, equal for all listeners and routes that have the same.
     pub fn asked(&self) -> Asked<'_> {
-        let ca = self.ca.iter().map(|file| &file.value).collect();
-        (&self.settings, ca, self.crl.iter().map(|file| &file.value).collect())
+        (&self.settings, paths(&self.ca), paths(&self.crl), paths(&self.pins_file))
     }
+
+    /// The files with CAs, with lists of revoked certificates and with pins.
+    pub fn files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
+        self.ca.iter().chain(&self.crl).chain(&self.pins_file)
+    }
+}
+
+fn paths(files: &[Located<PathBuf>]) -> Vec<&PathBuf> {
+    files.iter().map(|file| &file.value).collect()
 }
 
 /// `None` where clients are not asked for a certificate.
@@ -38,8 +48,8 @@ pub(super) fn validated(
     folder: &Path,
     errors: &mut Vec<ConfigError>,
 ) -> Option<ClientAuth> {
-    let file::client_auth::ClientAuth { here, mode, ca, crl, crl_expired, names, pins, live } = written;
-    let (ca, crl) = (files(ca, folder), files(crl, folder));
+    let file::client_auth::ClientAuth { here, mode, ca, crl, crl_expired, names, pins, pins_file, live } = written;
+    let (ca, crl, pins_file) = (files(ca, folder), files(crl, folder), files(pins_file, folder));
     let before = errors.len();
     let mut allowed = Vec::new();
     for name in names.iter().flatten() {
@@ -61,5 +71,5 @@ pub(super) fn validated(
         names: allowed,
         pins: pins.into_iter().flatten().map(|pin| pin.value.0).collect(),
     };
-    Some(ClientAuth { here, settings, ca, crl, live })
+    Some(ClientAuth { here, settings, ca, crl, pins_file, live })
 }

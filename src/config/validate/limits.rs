@@ -1,27 +1,41 @@
-//! A listener's limits, valid.
+//! The limits of a listener or a route, valid.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
+use crate::config::validate::paths::files;
 use crate::config::values::limits::ProxyHeader;
 use crate::ja4::Ja4;
-use crate::limit::admission;
+use crate::limit::counts;
+use crate::limit::prefixes::exact;
 
-/// The limits of a listener on its clients.
+/// The limits of a listener or a route on its clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     pub allow: Vec<IpNet>,
     pub deny: Vec<IpNet>,
     /// The clients that are refused by their ClientHello.
     pub deny_ja4: BTreeSet<Ja4>,
+    /// The files with more of the three.
+    pub allow_file: Vec<Located<PathBuf>>,
+    pub deny_file: Vec<Located<PathBuf>>,
+    pub deny_ja4_file: Vec<Located<PathBuf>>,
     /// How many and how often.
-    pub counts: admission::Limits,
+    pub counts: counts::Limits,
 }
 
-pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigError>) -> Limits {
+impl Limits {
+    /// The files of lists.
+    pub fn files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
+        self.allow_file.iter().chain(&self.deny_file).chain(&self.deny_ja4_file)
+    }
+}
+
+pub(super) fn validated(limits: file::limits::Limits, folder: &Path, errors: &mut Vec<ConfigError>) -> Limits {
     let allow = prefixes(limits.allow.unwrap_or_default(), errors);
     let allowed: HashSet<IpNet> = allow.iter().copied().collect();
     let mut deny = Vec::new();
@@ -37,8 +51,11 @@ pub(super) fn validated(limits: file::limits::Limits, errors: &mut Vec<ConfigErr
         allow,
         deny: prefixes(deny, errors),
         deny_ja4: limits.deny_ja4.into_iter().flatten().map(|ja4| ja4.value).collect(),
-        counts: admission::Limits {
-            max_connections: limits.max_connections.value,
+        allow_file: files(limits.allow_file, folder),
+        deny_file: files(limits.deny_file, folder),
+        deny_ja4_file: files(limits.deny_ja4_file, folder),
+        counts: counts::Limits {
+            max_connections: limits.max_connections.map_or(usize::MAX, |most| most.value),
             max_connections_per_client: limits.max_connections_per_client.map(|most| most.value),
             rate: limits.connection_rate.map(|rate| rate.value),
             rate_per_client: limits.connection_rate_per_client.map(|rate| rate.value),
@@ -76,15 +93,10 @@ pub(super) fn trusted(
 pub(super) fn prefixes(written: Vec<Located<IpNet>>, errors: &mut Vec<ConfigError>) -> Vec<IpNet> {
     let (mut prefixes, mut seen) = (Vec::with_capacity(written.len()), HashSet::new());
     for prefix in written {
-        let exact = prefix.value.trunc();
-        if exact != prefix.value {
-            errors.push(prefix.error(format!("found {}, expected {exact}, or a longer prefix", prefix.value)));
-        } else if matches!(exact, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some()) {
-            errors.push(prefix.error(format!(
-                "found {exact}, expected its IPv4 form, in which the addresses of such clients are compared"
-            )));
-        } else if seen.insert(exact) {
-            prefixes.push(exact);
+        match exact(prefix.value) {
+            Ok(exact) if seen.insert(exact) => prefixes.push(exact),
+            Ok(_) => {}
+            Err(reason) => errors.push(prefix.error(reason)),
         }
     }
     prefixes

@@ -16,7 +16,7 @@ use crate::config::validate::labels;
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::paths::{self, too_long};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::reference::{BackendRef, Backends, certificate, known_backend, known_bare_backend};
+use crate::config::validate::reference::{BackendRef, Backends, Leads, Share, certificate, known_bare_backend, shares};
 use crate::config::validate::route::{self, Route};
 use crate::config::validate::wording::present;
 use crate::config::values::{Mode, certificates};
@@ -55,8 +55,8 @@ pub struct Listener {
     pub client_auth: Option<ClientAuth>,
     /// What is done with connections that no route takes.
     pub mode: RouteMode,
-    /// The backend for these connections; `None` where they are refused.
-    pub backend: Option<BackendRef>,
+    /// The backends that share these connections; perhaps none where they are refused.
+    pub backends: Vec<Share>,
     /// The backend for connections that are not TLS; `None` where they are refused.
     pub not_tls: Option<BackendRef>,
     pub routes: Vec<Route>,
@@ -90,10 +90,15 @@ impl Listener {
         self.certificates.iter().chain(self.routes.iter().flat_map(|route| &route.certificates))
     }
 
-    /// The files with CAs and with lists of revoked certificates, its own and its routes'.
+    /// The files with lists of clients that may connect or may not, its own and its routes'.
+    pub fn limit_files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
+        self.limits.files().chain(self.routes.iter().flat_map(|route| route.limits.files()))
+    }
+
+    /// The files with CAs, with lists of revoked certificates and with pins, its own and its routes'.
     pub fn client_auth_files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
         let all = self.client_auth.iter().chain(self.routes.iter().filter_map(|route| route.client_auth.as_ref()));
-        all.flat_map(|auth| auth.ca.iter().chain(&auth.crl))
+        all.flat_map(ClientAuth::files)
     }
 }
 
@@ -143,7 +148,7 @@ impl<'a> Listeners<'a> {
         if let (RouteMode::Terminate, Some(policy)) = (mode, &policy) {
             self.errors.extend(certificates.iter().flatten().filter_map(|source| never_served(source, policy)));
         }
-        let backend = self.backend(&written, mode);
+        let shares = self.shares(&written, mode);
         let (not_tls, tickets) = (self.not_tls(&written), self.tickets(&mut written));
         let client_auth = client_auth::validated(written.client_auth, self.folder, &mut self.errors);
         let inherited = route::Inherited {
@@ -153,7 +158,7 @@ impl<'a> Listeners<'a> {
             certificates: certificates.as_ref().is_none_or(|list| !list.is_empty()),
             alpn: &written.alpn.value,
             client_auth: client_auth.as_ref(),
-            backend: backend.as_ref().map(Option::as_ref),
+            shares: shares.as_deref(),
             require_sni: written.require_sni.value,
             max_age: handling.max_age,
             folder: self.folder,
@@ -165,11 +170,11 @@ impl<'a> Listeners<'a> {
             unused(&written.here, &certificates, &routes, &mut self.errors);
         }
         if let Some(protocol) = &written.starttls {
-            self.starttls(protocol, (mode, backend.as_ref().and_then(Option::as_ref)), &routes);
+            self.starttls(protocol, (mode, shares.as_deref().unwrap_or_default()), &routes);
         }
         self.errors.extend(route::challenge(&written.alpn, false));
         let trusted_proxies = limits::trusted(written.proxy_protocol, written.trusted_proxies, &mut self.errors);
-        let limits = limits::validated(written.limits, &mut self.errors);
+        let limits = limits::validated(written.limits, self.folder, &mut self.errors);
         // Only here parts that are wrong end it: everything was checked, and all errors are reported.
         Some(Listener {
             here: written.here,
@@ -188,7 +193,7 @@ impl<'a> Listeners<'a> {
             alpn: written.alpn.value.0,
             client_auth,
             mode,
-            backend: backend?,
+            backends: shares?,
             not_tls: not_tls?,
             routes,
         })
@@ -233,22 +238,16 @@ impl<'a> Listeners<'a> {
         )
     }
 
-    /// The backend for what no route takes. The outer `None` is for one that is wrong, which is reported.
-    fn backend(&mut self, written: &Written, mode: RouteMode) -> Option<Option<BackendRef>> {
-        let Some(name) = &written.backend else {
-            if mode != RouteMode::Reject {
-                self.errors.push(written.here.error("\"backend\" is missing (expected a text in quotes)"));
-            }
-            return Some(None);
-        };
-        let found = match mode {
-            RouteMode::Passthrough => known_bare_backend(name, self.backends, &mut self.errors),
-            RouteMode::Terminate | RouteMode::Reject => known_backend(name, self.backends, &mut self.errors),
-        };
-        found.map(Some)
+    /// The backends for what no route takes. `None` where they are wrong, which is reported.
+    fn shares(&mut self, written: &Written, mode: RouteMode) -> Option<Vec<Share>> {
+        let leads = Leads { one: written.backend.as_ref(), several: written.backends.as_ref() };
+        if leads.is_absent() && mode != RouteMode::Reject {
+            self.errors.push(written.here.error("\"backend\" is missing (expected a text in quotes)"));
+        }
+        shares(&leads, mode == RouteMode::Passthrough, self.backends, &mut self.errors)
     }
 
-    /// The backend for what is not TLS, in the same form.
+    /// The backend for what is not TLS. The outer `None` is for one that is wrong, which is reported.
     fn not_tls(&mut self, written: &Written) -> Option<Option<BackendRef>> {
         let Some(name) = &written.not_tls else { return Some(None) };
         if written.starttls.is_some() {
@@ -258,10 +257,11 @@ impl<'a> Listeners<'a> {
     }
 
     /// Whether its ways suit the protocol in which clients ask for TLS.
-    fn starttls(&mut self, protocol: &Located<Protocol>, own: (RouteMode, Option<&BackendRef>), routes: &[Route]) {
+    fn starttls(&mut self, protocol: &Located<Protocol>, own: (RouteMode, &[Share]), routes: &[Route]) {
         let word = protocol.value.word();
-        let ways = routes.iter().map(|route| (route.mode, route.backend.as_ref())).chain([own]);
-        for (mode, backend) in ways.filter_map(|(mode, backend)| Some((mode, backend?))) {
+        let ways = routes.iter().map(|route| (route.mode, &*route.backends)).chain([own]);
+        let all = ways.flat_map(|(mode, shares)| shares.iter().map(move |share| (mode, &share.backend)));
+        for (mode, backend) in all {
             let other = self.backends.at(backend).and_then(|backend| backend.tls.as_ref()?.starttls);
             if mode == RouteMode::Passthrough && protocol.value.has_greeting() {
                 self.errors.push(protocol.error(format!(

@@ -1,6 +1,6 @@
 //! The backends and sources of certificates that keys refer to. Opens no file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use crate::config::validate::acme::Authorities;
 use crate::config::validate::backend::Backend;
 use crate::config::validate::wording::listed;
 use crate::config::values::certificates::{CertificateSource, Written};
+use crate::config::values::weighted::Weighted;
 use crate::tls::certificate::source::Source;
 
 /// A backend that a key names.
@@ -17,6 +18,26 @@ pub struct BackendRef {
     /// Its index in the configuration's list of backends.
     pub index: usize,
     pub name: Arc<str>,
+}
+
+/// A backend among those that share connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    pub backend: BackendRef,
+    /// Not 0 in all of them.
+    pub weight: u32,
+}
+
+/// `backend` and `backends` of a listener or a route, as written.
+pub(super) struct Leads<'w> {
+    pub(super) one: Option<&'w Located<String>>,
+    pub(super) several: Option<&'w Vec<Located<Weighted>>>,
+}
+
+impl Leads<'_> {
+    pub(super) fn is_absent(&self) -> bool {
+        self.one.is_none() && self.several.is_none()
+    }
 }
 
 /// The backends that a key can name, found by their names.
@@ -70,6 +91,47 @@ pub(super) fn known_bare_backend(
     }
     found
 }
+
+/// The backends that share connections; none where neither key is written. With `bare`, they get bytes unchanged. `None`
+/// adds an error.
+pub(super) fn shares(
+    leads: &Leads<'_>,
+    bare: bool,
+    backends: &Backends<'_>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Vec<Share>> {
+    let known = if bare { known_bare_backend } else { known_backend };
+    let several = match (leads.one, leads.several) {
+        (None, None) => return Some(Vec::new()),
+        (Some(name), None) => return Some(vec![Share { backend: known(name, backends, errors)?, weight: 1 }]),
+        (Some(name), Some(_)) => {
+            errors.push(name.error("cannot be combined with backends (expected one of the two)"));
+            return None;
+        }
+        (None, Some(several)) => several,
+    };
+    let (mut shares, mut seen) = (Vec::with_capacity(several.len()), HashSet::new());
+    let before = errors.len();
+    for written in several {
+        let name = Located { value: written.value.backend.clone(), at: written.at, path: written.path.clone() };
+        if !seen.insert(&written.value.backend) {
+            errors.push(name.error(format!("{:?} is listed twice", name.value)));
+        }
+        let backend = known(&name, backends, errors);
+        shares.extend(backend.map(|backend| Share { backend, weight: written.value.weight }));
+    }
+    if let Some(first) = several.first() {
+        if several.len() > MOST_SHARES {
+            errors.push(first.error(format!("found {} backends, expected at most {MOST_SHARES}", several.len())));
+        } else if several.iter().all(|written| written.value.weight == 0) {
+            errors.push(first.error("every weight is 0 (expected at least one from 1)"));
+        }
+    }
+    (errors.len() == before && !shares.is_empty()).then_some(shares)
+}
+
+/// Backends that share connections: each connection may look at all of them.
+const MOST_SHARES: usize = 32;
 
 /// A source, with relative paths resolved below `folder`, that of the configuration. An authority that it names must be one
 /// of `authorities`.

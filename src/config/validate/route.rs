@@ -5,13 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::file;
 use crate::config::file::route::Route as Written;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::acme::{Authorities, never_served};
 use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::labels;
+use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::policy::Policies;
-use crate::config::validate::reference::{BackendRef, Backends, certificate, known_backend, known_bare_backend};
+use crate::config::validate::reference::{Backends, Leads, Share, certificate, shares};
 use crate::config::values::Protocols;
 use crate::labels::Labels;
 use crate::route::index::{self, Match, Mode, Routes};
@@ -38,8 +40,10 @@ pub struct Route {
     pub client_auth: Option<ClientAuth>,
     /// The longest life of a connection; `None` where it has no limit.
     pub max_age: Option<Duration>,
-    /// `None` where it rejects.
-    pub backend: Option<BackendRef>,
+    /// Its own, after the listener's.
+    pub limits: Limits,
+    /// The backends that share its connections; none where it rejects.
+    pub backends: Vec<Share>,
 }
 
 /// What routes inherit from their listener.
@@ -51,8 +55,8 @@ pub(super) struct Inherited<'a> {
     pub(super) certificates: bool,
     pub(super) alpn: &'a Protocols,
     pub(super) client_auth: Option<&'a ClientAuth>,
-    /// The outer `None` is for one that is wrong, which is reported.
-    pub(super) backend: Option<Option<&'a BackendRef>>,
+    /// Those that share the listener's connections. `None` where they are wrong, which is reported.
+    pub(super) shares: Option<&'a [Share]>,
     pub(super) max_age: Option<Duration>,
     pub(super) require_sni: bool,
     pub(super) folder: &'a Path,
@@ -133,7 +137,7 @@ fn one(
     if let Some(policy) = &policy {
         errors.extend(certificates.iter().filter_map(|source| never_served(source, policy)));
     }
-    let backend = backend(&written, inherited, errors)?;
+    let backends = backends(&written, inherited, errors);
     let client_auth = match written.client_auth {
         Some(own) => client_auth::validated(own, inherited.folder, errors),
         // Where TLS is not terminated, there is no handshake in which to ask for a certificate.
@@ -149,6 +153,7 @@ fn one(
         );
     }
     let max_age = written.max_connection_age.map_or(inherited.max_age, |own| Some(own.value));
+    let limits = limits::validated(written.limits, inherited.folder, errors);
     Some(Route {
         here: written.here,
         name,
@@ -160,7 +165,8 @@ fn one(
         alpn,
         client_auth,
         max_age,
-        backend,
+        limits,
+        backends: backends?,
     })
 }
 
@@ -173,12 +179,45 @@ fn stray(written: &Written, errors: &mut Vec<ConfigError>) {
         ("alpn", mode != Mode::Terminate && written.alpn.is_some()),
         ("client_auth", mode != Mode::Terminate && written.client_auth.is_some()),
         ("backend", mode == Mode::Reject && written.backend.is_some()),
+        ("backends", mode == Mode::Reject && written.backends.is_some()),
         ("max_connection_age", mode == Mode::Reject && written.max_connection_age.is_some()),
     ];
-    let stray = keys.into_iter().filter(|(_, stray)| *stray);
+    let stray = keys.into_iter().chain(limits_without_effect(&written.limits, mode)).filter(|(_, stray)| *stray);
     errors.extend(
         stray.map(|(key, _)| written.here.error(format!("{key}: has no effect where mode is {:?}", mode.word()))),
     );
+}
+
+/// The same for its limits: where connections are refused, none has an effect.
+fn limits_without_effect(limits: &file::limits::Limits, mode: Mode) -> [(&'static str, bool); 11] {
+    let file::limits::Limits {
+        allow,
+        allow_file,
+        deny,
+        deny_file,
+        deny_ja4,
+        deny_ja4_file,
+        max_connections,
+        max_connections_per_client,
+        connection_rate,
+        connection_rate_per_client,
+        handshake_failures,
+    } = limits;
+    let rejects = mode == Mode::Reject;
+    [
+        ("allow", rejects && allow.is_some()),
+        ("allow_file", rejects && allow_file.is_some()),
+        ("deny", rejects && deny.is_some()),
+        ("deny_file", rejects && deny_file.is_some()),
+        ("deny_ja4", rejects && deny_ja4.is_some()),
+        ("deny_ja4_file", rejects && deny_ja4_file.is_some()),
+        ("max_connections", rejects && max_connections.is_some()),
+        ("max_connections_per_client", rejects && max_connections_per_client.is_some()),
+        ("connection_rate", rejects && connection_rate.is_some()),
+        ("connection_rate_per_client", rejects && connection_rate_per_client.is_some()),
+        // Where TLS is not terminated, no handshake is seen to fail.
+        ("handshake_failures", mode != Mode::Terminate && handshake_failures.is_some()),
+    ]
 }
 
 /// The application protocols that it supports, most preferred first.
@@ -196,30 +235,30 @@ fn protocols(written: &Written, inherited: &Inherited<'_>, errors: &mut Vec<Conf
     protocols.0.clone()
 }
 
-/// Its own backend, or the listener's. The outer `None` is for one that is wrong, which is reported.
-fn backend(written: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Option<Option<BackendRef>> {
-    let mode = written.mode.value;
-    let found = match (mode, &written.backend) {
-        (Mode::Reject, _) => return Some(None),
-        (Mode::Passthrough, Some(own)) => known_bare_backend(own, inherited.backends, errors)?,
-        (Mode::Terminate, Some(own)) => known_backend(own, inherited.backends, errors)?,
-        (Mode::Terminate | Mode::Passthrough, None) => match inherited.backend? {
-            Some(listeners) => listeners.clone(),
-            None => {
-                let message = "\"backend\" is missing here and in the listener (expected a text in quotes)";
-                errors.push(written.here.error(message));
-                return Some(None);
-            }
-        },
-    };
-    let sealed = inherited.backends.at(&found).is_some_and(|backend| backend.tls.is_some());
-    if mode == Mode::Passthrough && written.backend.is_none() && sealed {
-        errors.push(written.here.error(format!(
-            "backend {:?}, which is the listener's, has tls, which would encrypt bytes that must be passed on unchanged",
-            found.name
-        )));
+/// Its own backends, or the listener's. `None` where they are wrong, which is reported.
+fn backends(written: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Option<Vec<Share>> {
+    let (mode, bare) = (written.mode.value, written.mode.value == Mode::Passthrough);
+    let own = Leads { one: written.backend.as_ref(), several: written.backends.as_ref() };
+    if mode == Mode::Reject {
+        return Some(Vec::new());
     }
-    Some(Some(found))
+    if !own.is_absent() {
+        return shares(&own, bare, inherited.backends, errors);
+    }
+    let listeners = inherited.shares?;
+    if listeners.is_empty() {
+        let message = "\"backend\" is missing here and in the listener (expected a text in quotes)";
+        errors.push(written.here.error(message));
+    }
+    for Share { backend, .. } in listeners {
+        if bare && inherited.backends.at(backend).is_some_and(|backend| backend.tls.is_some()) {
+            errors.push(written.here.error(format!(
+                "backend {:?}, which is the listener's, has tls, which would encrypt bytes that must be passed on unchanged",
+                backend.name
+            )));
+        }
+    }
+    Some(listeners.to_vec())
 }
 
 fn matching(route: &Written, inherited: &Inherited<'_>, errors: &mut Vec<ConfigError>) -> Match {

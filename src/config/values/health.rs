@@ -41,7 +41,13 @@ impl Value for Pinned {
     const EXPECTED: &'static str = "the SHA-256 of a certificate's public key (SubjectPublicKeyInfo), in base64 or hex, with or without \"sha256/\" before it";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
-        let text = value.as_str()?;
+        Self::parse(value.as_str()?)
+    }
+}
+
+impl Pinned {
+    /// Reads one as [`Value::EXPECTED`] describes it.
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix("sha256/").unwrap_or(text);
         // 32 bytes are 64 digits in hex, and 44 characters in base64.
         let bytes = match text.len() {

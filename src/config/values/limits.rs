@@ -1,7 +1,6 @@
 //! How limits on clients are written: prefixes of addresses, JA4, rates, the block after failed handshakes, PROXY headers.
 //! Must not know: which key holds which.
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -10,7 +9,8 @@ use toml::de::DeValue;
 
 use crate::config::decode::Value;
 use crate::ja4::Ja4;
-use crate::limit::admission::Failures;
+use crate::limit::counts::Failures;
+use crate::limit::prefixes;
 use crate::limit::rate::Rate;
 use crate::words::words;
 
@@ -24,12 +24,10 @@ pub enum ProxyHeader {
 words! { ProxyHeader { Off => "off", Require => "require" } }
 
 impl Value for IpNet {
-    const EXPECTED: &'static str =
-        "an IP address or a prefix, such as \"192.0.2.7\", \"10.0.0.0/8\" or \"2001:db8::/32\"";
+    const EXPECTED: &'static str = prefixes::EXPECTED;
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
-        let text = value.as_str()?;
-        text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(Self::from))
+        prefixes::parse(value.as_str()?)
     }
 }
 

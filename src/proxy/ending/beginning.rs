@@ -2,7 +2,8 @@
 
 use rustls::AlertDescription;
 
-use crate::limit::admission::Refused;
+use crate::limit::counts::Refused;
+use crate::limit::portion::KeptOut;
 use crate::limit::waiting::Asked;
 use crate::live::call::Mode;
 use crate::observe::outcome::Outcome;
@@ -68,6 +69,29 @@ impl From<Refused> for Ending {
             Refused::TooOften => Outcome::ConnectionRate,
             Refused::NoRoom => Outcome::DescriptorLimit,
         })
+    }
+}
+
+// The client has sent its hello and waits, so the alert reaches it; in a flood, it costs little.
+impl From<KeptOut> for Ending {
+    fn from(kept_out: KeptOut) -> Self {
+        let (outcome, alert) = match kept_out {
+            KeptOut::Fingerprint => {
+                return Self::with(Outcome::RouteJa4Denied, Farewell::Alert(AlertDescription::AccessDenied));
+            }
+            KeptOut::Limit(Refused::Denied) => (Outcome::RouteClientDenied, AlertDescription::AccessDenied),
+            KeptOut::Limit(Refused::Blocked) => (Outcome::RouteClientBlocked, AlertDescription::AccessDenied),
+            KeptOut::Limit(Refused::TooManyOfClient) => {
+                (Outcome::RouteClientConnectionLimit, AlertDescription::InternalError)
+            }
+            KeptOut::Limit(Refused::TooOftenByClient) => {
+                (Outcome::RouteClientConnectionRate, AlertDescription::InternalError)
+            }
+            KeptOut::Limit(Refused::TooMany) => (Outcome::RouteConnectionLimit, AlertDescription::InternalError),
+            KeptOut::Limit(Refused::TooOften) => (Outcome::RouteConnectionRate, AlertDescription::InternalError),
+            KeptOut::Limit(Refused::NoRoom) => (Outcome::DescriptorLimit, AlertDescription::InternalError),
+        };
+        Self::with(outcome, Farewell::Notice(alert))
     }
 }
 

@@ -12,7 +12,8 @@ use crate::backend::connect::Failure;
 use crate::backend::failure::FailureKind;
 use crate::backend::pool::NoServer;
 use crate::labels::Labels;
-use crate::limit::admission::Refused;
+use crate::limit::counts::Refused;
+use crate::limit::portion::KeptOut;
 use crate::limit::waiting::Asked;
 use crate::live::call::Mode;
 use crate::net::address::Address;
@@ -100,8 +101,16 @@ fn before_a_handshake() -> Vec<Row> {
     let ways = Ways::new(&[], vec![route("a")], Way::Reject, None, &Labels::default());
     let [by_route, by_default] = [ways.all().next().unwrap(), ways.default()];
     let invalid = HelloError::Invalid { reason: "c".into(), alert: Alert::DecodeError };
-    let alert = Farewell::Alert;
+    let (alert, notice) = (Farewell::Alert, Farewell::Notice);
+    let limit = |refused| Ending::from(KeptOut::Limit(refused));
     vec![
+        (KeptOut::Fingerprint.into(), Outcome::RouteJa4Denied, "", alert(Alert::AccessDenied)),
+        (limit(Refused::Denied), Outcome::RouteClientDenied, "", notice(Alert::AccessDenied)),
+        (limit(Refused::Blocked), Outcome::RouteClientBlocked, "", notice(Alert::AccessDenied)),
+        (limit(Refused::TooManyOfClient), Outcome::RouteClientConnectionLimit, "", notice(Alert::InternalError)),
+        (limit(Refused::TooOftenByClient), Outcome::RouteClientConnectionRate, "", notice(Alert::InternalError)),
+        (limit(Refused::TooMany), Outcome::RouteConnectionLimit, "", notice(Alert::InternalError)),
+        (limit(Refused::TooOften), Outcome::RouteConnectionRate, "", notice(Alert::InternalError)),
         (NoHello::Closed.into(), Outcome::HelloClosed, "", Close),
         (NoHello::Io(broken()).into(), Outcome::HelloClosed, "broken", Close),
         (

@@ -83,7 +83,7 @@ fn what_files_hold_is_reported_where_their_keys_are_the_same() {
     );
     assert_eq!(
         changes(FILE, |folder| write_ca(&folder.join("clients.pem"))),
-        ["listener \"main\": route \"a.test\": client_auth: CAs or lists of revoked certificates changed"]
+        ["listener \"main\": route \"a.test\": client_auth: CAs, lists of revoked certificates or pins changed"]
     );
 }
 

@@ -24,7 +24,7 @@ impl Interests {
         let mut interests = Self::default();
         for listener in &config.listeners {
             listener.sources().for_each(|source| interests.add(&source.value));
-            let keys = listener.tickets.keys.iter().chain(listener.client_auth_files());
+            let keys = listener.tickets.keys.iter().chain(listener.client_auth_files()).chain(listener.limit_files());
             interests.files.extend(keys.map(|file| file.value.clone()));
         }
         config.admin.sources().for_each(|source| interests.add(&source.value));

@@ -90,15 +90,17 @@ fn every_folder_on_the_way_to_a_certificate_can_be_read() {
 
 #[test]
 fn what_the_admin_server_uses_for_tls_and_probes_is_part_of_it() {
-    let files = ["own/a.crt", "trust/ops.pem", "lists/ops.crl"];
-    let scene = Scene::new(&["conf", "certs", "own", "trust", "lists", "run"], &files, &[]);
+    let files = ["own/a.crt", "trust/ops.pem", "lists/ops.crl", "pins/ops.txt"];
+    let scene = Scene::new(&["conf", "certs", "own", "trust", "lists", "pins", "run"], &files, &[]);
     let top = "[admin]\nlisten = \"127.0.0.1:1\"\nprobes = \"unix:../run/probes.sock\"\n[admin.tls]\n\
                certificates = [\"../own\"]\n\
-               client_auth = { mode = \"require\", ca = \"../trust/ops.pem\", crl = \"../lists/ops.crl\" }";
+               client_auth = { mode = \"require\", ca = \"../trust/ops.pem\", crl = \"../lists/ops.crl\", \
+               pins_file = \"../pins/ops.txt\" }";
     let places = scene.places(&scene.plan(top, "\"../certs\""));
     let expected = [
         read("lists", "admin: tls: client_auth: crl"),
         read("own", "admin: tls: certificates[0]"),
+        read("pins", "admin: tls: client_auth: pins_file"),
         ("run".to_owned(), "remove", "admin: probes".to_owned()),
         read("trust", "admin: tls: client_auth: ca"),
     ];

@@ -76,7 +76,7 @@ fn listeners(config: &Config, wants: &mut Vec<Want>) {
             let written = config.admin.listen.as_ref().and_then(|_| source.value.folder());
             wants.extend(written.map(|folder| want(source, folder, Need::Folder)));
         }
-        let files = listener.tickets.keys.iter().chain(listener.client_auth_files());
+        let files = listener.tickets.keys.iter().chain(listener.client_auth_files()).chain(listener.limit_files());
         wants.extend(files.map(|file| want(file, &file.value, Need::File)));
     }
 }

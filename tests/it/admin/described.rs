@@ -60,6 +60,15 @@ backend = "plain"
 labels = {{ team = "apps" }}
 
 [[listener.route]]
+server_names = ["shared.test"]
+backends = [{{ backend = "plain", weight = 3 }}, "checked"]
+deny = ["192.0.2.0/24"]
+deny_file = "drop.txt"
+max_connections = 100
+connection_rate = "100/s"
+handshake_failures = {{ limit = 20, window = "1m", block = "10m" }}
+
+[[listener.route]]
 server_names = ["refused.test"]
 mode = "reject"
 
@@ -95,6 +104,7 @@ fn every_answer_is_as_described() {
     for (file, text) in secrets {
         write_private(&pki.folder().join(file), text);
     }
+    std::fs::write(pki.folder().join("drop.txt"), "192.0.2.7\n").unwrap();
     let _proxy = Proxy::start(pki.folder(), &config(&backend.address.to_string()));
     let door = Door::Unix(pki.folder().join("admin.sock"));
     let description = door.get("/api/v1/openapi.json").json();

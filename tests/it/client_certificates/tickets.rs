@@ -66,7 +66,7 @@ fn a_revoked_client_is_refused_at_its_next_connection_even_with_a_ticket() {
     fs::write(gate.pki.folder().join("ca.crl"), gate.ca.list(&[21], 30)).unwrap();
     // SIGHUP, the watch on the folder and the API all read it again in the same way.
     gate.proxy.signal("HUP");
-    gate.proxy.log_line("client_auth: CAs or lists of revoked certificates changed");
+    gate.proxy.log_line("client_auth: CAs, lists of revoked certificates or pins changed");
     for (at, way @ (version, more)) in WAYS.into_iter().enumerate() {
         let session = ["-sess_in", sessions[at].to_str().unwrap()];
         let printed = gate.openssl(version, Some(&alice), &[more, &session].concat());

@@ -11,6 +11,7 @@ pub(super) const NOT_RUN: &[(&str, &str, &str)] = &[
         "openssl s_client",
         "the first ends in an alert; `client_certificates` looks at it",
     ),
+    ("docs/containers.md", "tlsgate weights set", "needs a running service; `routes::weighted` runs the same"),
     ("docs/containers.md", "packaging/run\n", "builds the packages; `packages::image` starts the image"),
     ("docs/containers.md", "cd config/compose\n", "needs an engine for containers; `shipped::compose` reads the file"),
     (
@@ -24,7 +25,16 @@ pub(super) const NOT_RUN: &[(&str, &str, &str)] = &[
     ("docs/ldaps.md", "export LDAPTLS", "needs the name of a directory; `directory` and `samba` run these tools"),
     ("docs/ldaps.md", "samba-tool", "needs a domain; `samba` has one"),
     ("docs/operations.md", "install -m 755", "changes the system; `systemd` uses the same files"),
-    ("docs/operations.md", "curl --unix-socket", "needs a running service; `admin` changes states of servers"),
+    (
+        "docs/operations.md",
+        "curl --unix-socket",
+        "needs a running service; `balance` changes states of servers, `routes::weighted` weights",
+    ),
+    (
+        "docs/operations.md",
+        "curl --fail --silent",
+        "fetches from elsewhere; `limits::lists` replaces a list in the same way",
+    ),
     ("docs/operations.md", "tlsgate connections close", "needs a running service; `connections::verbs` runs the same"),
     ("docs/passthrough-test.md", "tlsgate probe app", "needs names of other machines; the same is run further down"),
     ("docs/passthrough.md", "fingerprint()", "needs names of other machines; `routes::one_port` compares certificates"),

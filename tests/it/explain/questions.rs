@@ -265,7 +265,7 @@ fn the_api_answers_as_the_program_does_and_reports_what_is_wrong() {
         (
             "listener=default&cipher=x",
             400,
-            "unknown parameter \"cipher\" (expected one of listener, address, sni, sigalgs, client, tls, ciphers, groups, alpn, hello)",
+            "unknown parameter \"cipher\" (expected one of listener, address, from, sni, sigalgs, client, tls, ciphers, groups, alpn, hello)",
         ),
         ("listener=default&address=x", 422, "address: found \"x\", expected an IP address"),
         (

@@ -4,7 +4,7 @@
 use crate::clients::tools::sha256;
 
 /// The JA4 of the ClientHello in this record.
-pub(super) fn ja4(record: &[u8]) -> String {
+pub(crate) fn ja4(record: &[u8]) -> String {
     let version = hex(&record[9..11]);
     let mut rest = &record[9 + 34..];
     skip(&mut rest, 1); // session id

@@ -120,6 +120,7 @@ labels={ team = "directory", env = "prod" }
 [[listener.route]]
 server_names="route.test"
 labels={ team = "apps" }
+max_connections=100
 
 [[listener]]
 name="closed"

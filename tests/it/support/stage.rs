@@ -57,7 +57,8 @@ impl Stage {
         Self::written(certified(), &listed(servers, Lines { top: &top, listener: "", backend }))
     }
 
-    fn written(pki: Pki, config: &str) -> Self {
+    /// With a configuration of its own.
+    pub(crate) fn written(pki: Pki, config: &str) -> Self {
         let proxy = Proxy::start(pki.folder(), config);
         let clients = Tls::BOTH.map(|tls| Arc::new(trusting(&pki.ca(), tls)));
         Self { proxy, pki, clients }
