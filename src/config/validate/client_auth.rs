@@ -1,10 +1,11 @@
 //! The requirements for client certificates, as far as they can be validated without opening a file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths::files;
+use crate::config::validate::revocation::{self, Fetched, Home, Lists};
 use crate::tls::trust::clients::identity::Allowed;
 use crate::tls::trust::clients::settings::{Live, Settings};
 
@@ -15,31 +16,40 @@ pub struct ClientAuth {
     pub settings: Settings,
     /// Files with the certificates of CAs.
     pub ca: Vec<Located<PathBuf>>,
-    /// Files with lists of revoked certificates.
-    pub crl: Vec<Located<PathBuf>>,
+    /// Lists of revoked certificates.
+    pub lists: Lists,
     /// `None` where open connections are never judged again.
     pub live: Option<Live>,
 }
 
-/// The requirements without their places in the file: the settings, the files of CAs, and those of lists.
-pub type Asked<'a> = (&'a Settings, Vec<&'a PathBuf>, Vec<&'a PathBuf>);
+/// The requirements without their places in the file: the settings, the files of CAs, those of lists, and lists that are
+/// fetched.
+pub type Asked<'a> = (&'a Settings, Vec<&'a PathBuf>, Vec<&'a PathBuf>, Vec<&'a Fetched>);
 
 impl ClientAuth {
     /// The requirements, equal for all listeners and routes that have the same.
     pub fn asked(&self) -> Asked<'_> {
         let ca = self.ca.iter().map(|file| &file.value).collect();
-        (&self.settings, ca, self.crl.iter().map(|file| &file.value).collect())
+        let Lists { files, fetched, rules: _ } = &self.lists;
+        let files = files.iter().map(|file| &file.value).collect();
+        (&self.settings, ca, files, fetched.iter().map(|one| &one.value).collect())
+    }
+
+    /// The files with CAs and with lists of revoked certificates.
+    pub fn files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
+        self.ca.iter().chain(&self.lists.files)
     }
 }
 
 /// `None` where clients are not asked for a certificate.
 pub(super) fn validated(
     written: file::client_auth::ClientAuth,
-    folder: &Path,
+    home: Home<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<ClientAuth> {
-    let file::client_auth::ClientAuth { here, mode, ca, crl, crl_expired, names, pins, live } = written;
-    let (ca, crl) = (files(ca, folder), files(crl, folder));
+    let file::client_auth::ClientAuth { here, mode, ca, revocation, names, pins, live } = written;
+    let ca = files(ca, home.folder);
+    let lists = revocation::validated(revocation, home, errors);
     let before = errors.len();
     let mut allowed = Vec::new();
     for name in names.iter().flatten() {
@@ -57,9 +67,9 @@ pub(super) fn validated(
     }
     let settings = Settings {
         demand,
-        expired_crl: crl_expired.value,
+        lists: lists.rules,
         names: allowed,
         pins: pins.into_iter().flatten().map(|pin| pin.value.0).collect(),
     };
-    Some(ClientAuth { here, settings, ca, crl, live })
+    Some(ClientAuth { here, settings, ca, lists, live })
 }

@@ -1,7 +1,6 @@
 //! The routes of a listener, as far as they can be validated without opening a file.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::labels;
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{BackendRef, Backends, certificate, known_backend, known_bare_backend};
+use crate::config::validate::revocation::Home;
 use crate::config::values::Protocols;
 use crate::labels::Labels;
 use crate::route::index::{self, Match, Mode, Routes};
@@ -55,7 +55,7 @@ pub(super) struct Inherited<'a> {
     pub(super) backend: Option<Option<&'a BackendRef>>,
     pub(super) max_age: Option<Duration>,
     pub(super) require_sni: bool,
-    pub(super) folder: &'a Path,
+    pub(super) home: Home<'a>,
     pub(super) authorities: &'a Authorities,
     pub(super) backends: &'a Backends<'a>,
 }
@@ -128,14 +128,15 @@ fn one(
     };
     let alpn = protocols(&written, inherited, errors);
     let sources = written.certificates.iter().flatten().cloned();
-    let certificates: Vec<_> =
-        sources.filter_map(|source| certificate(source, inherited.folder, inherited.authorities, errors)).collect();
+    let certificates: Vec<_> = sources
+        .filter_map(|source| certificate(source, inherited.home.folder, inherited.authorities, errors))
+        .collect();
     if let Some(policy) = &policy {
         errors.extend(certificates.iter().filter_map(|source| never_served(source, policy)));
     }
     let backend = backend(&written, inherited, errors)?;
     let client_auth = match written.client_auth {
-        Some(own) => client_auth::validated(own, inherited.folder, errors),
+        Some(own) => client_auth::validated(own, inherited.home, errors),
         // Where TLS is not terminated, there is no handshake in which to ask for a certificate.
         None => inherited.client_auth.cloned().filter(|_| mode == Mode::Terminate),
     };
