@@ -3,15 +3,18 @@
 use std::fs;
 use std::io::copy;
 use std::net::{Shutdown, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::{REVOKED, Scene};
 use crate::support::backend::Backend;
+use crate::support::clients_pki::Credentials;
 use crate::support::list_server::{Answer, head};
 use crate::support::nginx::Nginx;
 use crate::support::pki::{Extra, Key};
 use crate::support::procfs::eventually;
+use crate::support::proxy::PROGRAM;
 use crate::support::tool;
 
 #[test]
@@ -23,7 +26,7 @@ fn a_list_that_openssl_signed_comes_from_nginx_and_is_not_sent_twice() {
     let url = format!("http://{}/ca.crl", nginx.address);
     let config = scene.config(&format!("crl = \"{url}\"")).replace("client-ca.pem", "openssl/ca.pem");
     let proxy = scene.start(&config);
-    let client = |name: &str| crate::support::clients_pki::Credentials {
+    let client = |name: &str| Credentials {
         chain: folder.join(format!("openssl/{name}.pem")),
         key: folder.join(format!("openssl/{name}.key")),
     };
@@ -153,4 +156,39 @@ fn a_redirect_is_followed() {
     scene.lists.set("moved.crl", Answer::Status(301, "Location: ca.crl\r\n".into()));
     let proxy = scene.start(&scene.config(&format!("crl = \"{}\"", scene.lists.url("moved.crl"))));
     scene.is_enforced(&proxy);
+}
+
+#[test]
+fn a_private_authority_publishes_its_lists_where_its_certificates_say() {
+    let scene = Scene::new();
+    let (folder, nginx) = (scene.pki.folder(), Nginx::start());
+    let does = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        let output = command.arg("ca").args(arguments).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", tool::shown(&output));
+    };
+    let publish = || {
+        for list in fs::read_dir(folder.join("ca/crl")).unwrap().map(|entry| entry.unwrap()) {
+            fs::copy(list.path(), nginx.file(list.file_name().to_str().unwrap())).unwrap();
+        }
+    };
+    does(&["new", "ca", "--crl-url", &format!("http://{}/", nginx.address)]);
+    ["alice", "bob"].iter().for_each(|name| does(&["issue", "ca", "--client", name, "--out", "clients"]));
+    publish();
+    let config = scene.config("crl = \"distribution_points\"").replace("client-ca.pem", "ca/issuers.pem");
+    let proxy = scene.start(&config);
+    let client = |name: &str| Credentials {
+        chain: folder.join(format!("clients/{name}.ecdsa-p256/tls.crt")),
+        key: folder.join(format!("clients/{name}.ecdsa-p256/tls.key")),
+    };
+    eventually("alice", || scene.accepts(&proxy, &client("alice")).then_some(()));
+    assert!(scene.accepts(&proxy, &client("bob")), "the list is the same");
+    does(&["revoke", "ca", "clients/bob.ecdsa-p256/tls.crt"]);
+    publish();
+    eventually("bob is revoked", || (!scene.accepts(&proxy, &client("bob"))).then_some(()));
+    assert!(scene.accepts(&proxy, &client("alice")));
+    // That of the root, by the certificate of the CA below it, and that of this, by alice's.
+    let mut found: Vec<_> = scene.shown().iter().map(|list| list["found"].as_str().unwrap().to_owned()).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["ca_certificate", "peer_certificate"]);
 }
