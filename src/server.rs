@@ -1,5 +1,6 @@
 //! Starts a server: wires workers, sockets, the admin server and reloads together. Must not know: the command line.
 
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -34,7 +35,7 @@ use crate::reload::job::{Job, Lost};
 use crate::reload::watch::Watch;
 use crate::review::Review;
 use crate::sandbox::plan::Plan;
-use crate::snapshot::Current;
+use crate::snapshot::{Current, Snapshot};
 
 mod activated;
 mod descriptors;
@@ -146,10 +147,8 @@ impl Server {
         let watch = Watch::new(nudge.clone());
         let first = reading(signals, || tidied(config))?.map_err(StartError::Config)?;
         let tokens = Tokens::default();
-        // It orders nothing before it is told what is kept, which is when this process accepts.
-        let challenges = Arc::clone(first.built.snapshot.challenges());
-        let keeper = Keeper::start(challenges, tokens.clone(), monitor.clone()).map_err(StartError::Worker)?;
-        let lists = ListKeeper::start(Arc::clone(first.built.snapshot.seen()), nudge).map_err(StartError::Worker)?;
+        let kept = keepers(&first.built.snapshot, tokens.clone(), monitor.clone(), nudge);
+        let (keeper, lists) = kept.map_err(StartError::Worker)?;
         let mut reloader = Reloader::start(origin, first, |current| {
             let (counted, pressure) = (Arc::clone(&metrics), Arc::clone(&pressure));
             let shared = shared(current, &workers, (log, counted, pressure), (heartbeats, Arc::clone(&live)), alive);
@@ -231,6 +230,17 @@ impl Opened {
         let live = Arc::new(Registry::new(run, workers.handles.len()));
         Ok(Self { inherited, activated, log, writer, metrics, workers, planned, heartbeats, pressure, live })
     }
+}
+
+/// They order and fetch nothing before they are told what is kept, which is when this process accepts.
+fn keepers(
+    snapshot: &Snapshot,
+    tokens: Tokens,
+    monitor: Option<Monitor>,
+    nudge: mpsc::Sender<()>,
+) -> io::Result<(Keeper, ListKeeper)> {
+    let keeper = Keeper::start(Arc::clone(snapshot.challenges()), tokens, monitor)?;
+    Ok((keeper, ListKeeper::start(Arc::clone(snapshot.seen()), nudge)?))
 }
 
 /// From now on this process serves what it has read, and shows it.

@@ -113,13 +113,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         return Err(errors);
     }
     // Only a valid configuration shows which policies are used; the warnings depend on that.
-    let of_listeners = listeners.iter().flat_map(Listener::policies);
-    let of_listeners = of_listeners.map(|(listener, policy)| (format!("listener {listener:?}"), &*policy.name));
-    let of_backends = backends.iter().filter_map(|backend| {
-        Some((format!("backend {:?}", backend.settings.name), &*backend.tls.as_ref()?.policy.name))
-    });
-    let of_admin = admin.tls.iter().map(|tls| ("admin".to_owned(), &*tls.policy.name));
-    let (policies, mut warnings) = policies.into_used(of_listeners.chain(of_backends).chain(of_admin));
+    let (policies, mut warnings) = policies.into_used(used_policies(&listeners, &backends, &admin));
     let sources: Vec<_> = listeners.iter().flat_map(Listener::sources).chain(admin.sources()).collect();
     let acme::Kept { settings: acme, files: authority_files, state, warnings: more } = authorities.into_kept(&sources);
     warnings.extend(more);
@@ -144,4 +138,19 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         policies,
         warnings,
     })
+}
+
+/// Who uses which policy.
+fn used_policies<'c>(
+    listeners: &'c [Listener],
+    backends: &'c [Backend],
+    admin: &'c Admin,
+) -> impl Iterator<Item = (String, &'c str)> {
+    let of_listeners = listeners.iter().flat_map(Listener::policies);
+    let of_listeners = of_listeners.map(|(listener, policy)| (format!("listener {listener:?}"), &*policy.name));
+    let of_backends = backends.iter().filter_map(|backend| {
+        Some((format!("backend {:?}", backend.settings.name), &*backend.tls.as_ref()?.policy.name))
+    });
+    let of_admin = admin.tls.iter().map(|tls| ("admin".to_owned(), &*tls.policy.name));
+    of_listeners.chain(of_backends).chain(of_admin)
 }
