@@ -61,6 +61,9 @@ enum Verb {
         /// Count warnings as errors.
         #[arg(long)]
         strict: bool,
+        /// Fetch the lists of revoked certificates that have URLs, and prove them against their CAs. Nothing is kept.
+        #[arg(long)]
+        fetch: bool,
         /// The format of the output.
         #[arg(long, value_enum, default_value_t = Output::Text)]
         format: Output,
@@ -165,7 +168,9 @@ fn run(verb: Verb) -> ExitCode {
     match verb {
         Verb::Run { config } => run::run(&config),
         Verb::Monitor => monitor::monitor(),
-        Verb::Check { config, strict, format } => check::check(&config, strict, format == Output::Json),
+        Verb::Check { config, strict, fetch, format } => {
+            check::check(&config, check::How { strict, fetch, json: format == Output::Json })
+        }
         Verb::Init { what } => init::init(*what),
         Verb::Convert(what) => convert::convert(what),
         Verb::Reload { target } => reload::reload(target),

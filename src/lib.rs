@@ -28,16 +28,16 @@
 //! | 10 | `main` | exit codes | cli |
 //! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, weights, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
-//! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state, sandbox |
+//! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket unless it is asked to fetch lists | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state, sandbox, lists::attempt, lists::targets, lists::settings, lists::fetch |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, explain, starttls, tls, files, words |
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
-//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator, live, review, labels |
-//! | 7 | `admin` | health, state and changes over HTTP, a page for people, and a door for probes alone: opens both, answers requests; each has its own thread and runtime | admin::page, admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, observe::metrics, net, tls::handshake, pressure, gate, live |
-//! | 7 | `admin::page` | the page at `/`: the state for people, and the forms of changes; who has signed in there | admin::request, acme::status, backend::condition, backend::pool, backend::server, config, observe::metrics, pressure, reload, route::ways, snapshot, tls, warning, live, live::call, observe::access, labels, limit |
+//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator, live, review, labels, lists::keeper, lists::status |
+//! | 7 | `admin` | health, state and changes over HTTP, a page for people, and a door for probes alone: opens both, answers requests; each has its own thread and runtime | admin::page, admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, observe::metrics, net, tls::handshake, pressure, gate, live, lists::keeper |
+//! | 7 | `admin::page` | the page at `/`: the state for people, and the forms of changes; who has signed in there | admin::request, acme::status, backend::condition, backend::pool, backend::server, config, observe::metrics, pressure, reload, route::ways, snapshot, tls, warning, live, live::call, observe::access, labels, limit, lists::status |
 //! | 7 | `admin::change` | changes: certificates, servers, connections, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, route::split, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words, passphrase, live, live::call |
-//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, route::ways, snapshot, config, acme::status, backend::pool, tls, pressure, live, live::call, observe::access |
+//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, route::ways, snapshot, config, acme::status, backend::pool, tls, pressure, live, live::call, observe::access, lists::status |
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, secured by TLS, closed if a peer stalls | limit, tls, net, gate |
 //! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls, labels, limit, ja4 |
@@ -58,13 +58,13 @@
 //! | 6 | `proxy::workers` | which worker serves a connection | gate |
 //! | 6 | `proxy::heartbeat` | whether tasks make progress: all are asked, each answers | – |
 //! | 6 | `proxy::pulse` | a periodic timer that runs while connections arrive | – |
-//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, starttls, tls, background, feed, files, warning, limit, net, passphrase, labels, ja4 |
+//! | 5 | `snapshot` | `Config` → `Snapshot`, all or nothing; holds the one `ArcSwap` | route, config, acme::publish, backend, starttls, tls, background, feed, files, warning, limit, net, passphrase, labels, ja4, lists::settings |
 //! | 5 | `route::ways` | where each route leads | route::split, route::index, tls::handshake, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::wire, labels, limit |
 //! | 5 | `route::split` | which of several backends gets a connection, by weights that an operator can change | backend::pool, backend::balance, backend::condition, labels |
 //! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, backend::pool, rights, tls::certificate::source, observe::access, state, net, words |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
-//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels |
-//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels, ja4 |
+//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels, lists::settings |
+//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels, ja4, lists::settings, lists::url |
 //! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, passphrase, pressure, ja4 |
 //! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure, ja4 |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
@@ -73,6 +73,19 @@
 //! | 3 | `convert` | configurations of HAProxy, nginx, stunnel and hitch → a configuration of tlsgate, and a list of what it lacks; pure | tls::certificate::name, tls::policy, tls::trust::clients, tls::wire, words |
 //! | 3 | `fleet` | releases that several processes share through a store: who proposes, prepares, commits and follows them; pure | tls::crypto |
 //! | 3 | `authority` | a private authority in a folder: issues certificates, revokes them, signs lists | acme::settings, tls::encrypted, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, state, files, words |
+//! | 3 | `lists::keeper` | keeps lists of revoked certificates: fetches them in time, and keeps the last good ones; its own thread and runtime | lists::attempt, lists::targets, lists::kept, lists::memory, lists::fetch, lists::authorities, lists::schedule, lists::status, lists::settings, lists::trouble, lists::url, acme::clock, tls::trust::lists, tls::certificate::x509, tls::crypto, state, background, files |
+//! | 3 | `lists::attempt` | one attempt to get one list: asks its addresses, and proves what comes | lists::targets, lists::kept, lists::fetch, lists::authorities, lists::settings, lists::trouble, lists::url, tls::trust::lists |
+//! | 3 | `lists::targets` | which lists are to be fetched, from the settings, the certificates of CAs and what peers have shown | lists::authorities, lists::settings, lists::url, tls::trust::lists |
+//! | 3 | `lists::authorities` | the files of CAs → their certificates, and where their lists are | tls::trust::lists, tls::certificate::x509, tls::certificate::pem, files |
+//! | 3 | `lists::kept` | what was fetched → a list that may take the place of the one that is kept; pure | tls::trust::lists, tls::certificate::x509, tls::certificate::pem |
+//! | 3 | `lists::memory` | what is remembered of lists across restarts | lists::fetch, lists::url, tls::trust::lists, state |
+//! | 3 | `lists::fetch` | one list over HTTP: bounded in time, in size and in redirects | lists::connect, lists::settings, lists::trouble, lists::url |
+//! | 3 | `lists::connect` | the way to a server of lists: straight or through a proxy, with TLS or without | lists::settings, lists::url, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::certificate::pem, files, gate |
+//! | 3 | `lists::trouble` | why a list could not be fetched, in words | – |
+//! | 3 | `lists::schedule` | when a list is fetched next; pure | – |
+//! | 3 | `lists::status` | what is known of every list that is fetched, for who shows it | lists::url, words |
+//! | 3 | `lists::settings` | which lists are fetched, and how | lists::url |
+//! | 3 | `lists::url` | URLs of the web | tls::crypto |
 //! | 3 | `acme::keeper` | keeps certificates: orders, renews, revokes them in time; its own thread and runtime | acme::order, acme::account, acme::challenge, acme::renewal, acme::issued, acme::directory, acme::memory, acme::http, acme::trouble, acme::schedule, acme::status, acme::responder, acme::lookup, acme::settings, acme::clock, backend::discover, tls::handshake, tls::certificate::x509, state, background, monitor |
 //! | 3 | `acme::order` | one order for one certificate, from its beginning to the files, resumed after a crash | acme::account, acme::challenge, acme::issued, acme::memory, acme::http, acme::trouble, acme::settings, acme::clock, tls::crypto, state, tls::certificate::pem |
 //! | 3 | `acme::account` | the account at an authority: found again, made, bound to another, given another key | acme::directory, acme::memory, acme::http, acme::trouble, acme::answer, acme::schedule, acme::settings, acme::clock, tls::crypto, state, files |
@@ -109,7 +122,7 @@
 //! | 3 | `live::call` | how a connection is asked to end by whoever does not serve it | tls::trust::clients, words |
 //! | 3 | `starttls` | the exchange in the clear before TLS begins, on the server's side and on the client's | ldap, net, words |
 //! | 2 | `tls::handshake::challenge` | pending challenges of certificate authorities (tls-alpn-01), and the answer to them | tls::handshake, tls::record, tls::policy, tls::wire, gate |
-//! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::token, tls::wire, tls::crypto, gate |
+//! | 2 | `tls::handshake::connect` | the client's side of a handshake | tls::handshake, tls::trust::servers, tls::record, tls::policy, tls::token, tls::wire, tls::crypto, gate, tls::trust::lists |
 //! | 2 | `tls::handshake` | the server's side of a handshake: agrees on terms, chooses the certificate, terminates TLS | tls::certificate::select, tls::trust::clients, tls::certificate::certified, tls::tickets, tls::record, tls::policy, tls::token, tls::wire, gate |
 //! | 2 | `tls::certificate::inventory` | a certificate file → facts, chain and whether its key is there | tls::certificate::inspect, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::crypto, files |
 //! | 2 | `tls::certificate::source` | the sources of certificates: one file for each kind | tls::certificate::store, tls::certificate::name, files, warning, passphrase, tls::certificate::place, tls::token::uri |
@@ -119,10 +132,11 @@
 //! | 2 | `tls::certificate::select` | names + what the client offers + time → certificate, and why; pure | tls::certificate::certified, tls::certificate::name, words |
 //! | 2 | `tls::certificate::expiry` | when certificates expire, and whether that is soon | tls::certificate::inspect, tls::certificate::certified |
 //! | 2 | `tls::certificate::inspect` | DER → what is shown of any certificate | tls::certificate::certified, tls::certificate::x509, tls::crypto |
-//! | 2 | `tls::trust::clients` | clients' certificates: whether they are accepted, and their owners | tls::certificate::certified, tls::trust::anchor, tls::certificate::x509, tls::certificate::name, tls::tickets, tls::wire, tls::crypto, words |
+//! | 2 | `tls::trust::clients` | clients' certificates: whether they are accepted, and their owners | tls::trust::lists, tls::trust::anchor, tls::certificate::x509, tls::certificate::name, tls::tickets, tls::wire, tls::crypto, words |
+//! | 2 | `tls::trust::servers` | which servers tlsgate trusts when it connects as a client | tls::trust::lists, tls::trust::anchor, tls::wire, tls::crypto |
+//! | 2 | `tls::trust::lists` | lists of revoked certificates: which CA signed each, whether it can be used, where lists are | tls::certificate::certified, tls::trust::anchor, tls::certificate::x509, tls::wire, tls::crypto, words |
 //! | 2 | `tls::certificate::certified` | the contents of PEM files → one certificate with its facts | tls::certificate::chain, tls::certificate::x509, tls::certificate::name, tls::crypto, tls::certificate::pem, tls::token |
 //! | 2 | `tls::certificate::chain` | certificates → the chain from the server's certificate to a root | tls::certificate::x509, tls::crypto |
-//! | 2 | `tls::trust::servers` | which servers tlsgate trusts when it connects as a client | tls::trust::anchor, tls::wire, tls::crypto |
 //! | 2 | `tls::trust::anchor` | trusted certificates → which of them may issue others, and which are trusted themselves | tls::certificate::x509 |
 //! | 2 | `tls::certificate::x509` | one certificate in DER → its parts and its issuer | tls::crypto |
 //! | 2 | `tls::encrypted` | private keys encrypted with a passphrase ↔ private keys | tls::certificate::pem, tls::crypto |
@@ -191,6 +205,7 @@ pub mod ja4;
 pub mod labels;
 pub mod ldap;
 pub mod limit;
+pub mod lists;
 pub mod live;
 pub mod monitor;
 pub mod net;

@@ -344,9 +344,10 @@ impl std::fmt::Debug for Builder {
 
 /// Logs warnings that were not there before, many of a kind in one line, and returns the snapshot and all warnings, sorted.
 fn warn(built: Built, before: &[Warning]) -> (Snapshot, Arc<[Warning]>) {
-    let Built { snapshot, warnings: mut now, failures, unusable, pending: _ } = built;
+    let Built { snapshot, warnings: mut now, failures, unusable, unproved, pending: _ } = built;
     let unusable = unusable.iter().map(|error| Warning::about(error.to_string(), "the certificate is not served"));
-    now.extend(failures.into_iter().chain(unusable));
+    let unproved = unproved.iter().map(|error| Warning::about(error.to_string(), "the list is not used"));
+    now.extend(failures.into_iter().chain(unusable).chain(unproved));
     now.sort_unstable();
     now.dedup();
     for line in warning::lines(now.iter().filter(|warning| before.binary_search(warning).is_err())) {

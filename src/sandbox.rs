@@ -74,12 +74,17 @@ pub fn user(process: &Process) -> Result<Option<Ids>, ConfigError> {
 /// Makes the folder of the state for a user who could not make it. To be called before the process becomes that user.
 pub fn prepare(config: &Config, user: Option<&Ids>) -> Result<(), ConfigError> {
     match &config.state.directory {
-        Some(folder) if config.process.gives_up_rights() && !config.acme.authorities.is_empty() => {
+        Some(folder) if config.process.gives_up_rights() && uses_state(config) => {
             let made = state::make(&folder.value, user.map(|user| (user.uid, user.gid)));
             made.map_err(|error| folder.error(error.to_string()))
         }
         _ => Ok(()),
     }
+}
+
+/// Whether anything is kept there.
+fn uses_state(config: &Config) -> bool {
+    !config.acme.authorities.is_empty() || !config.crl.wanted.is_empty()
 }
 
 /// Becomes that user, and gives up all that the process does not need. To be called before another thread is started.

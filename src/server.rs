@@ -1,5 +1,6 @@
 //! Starts a server: wires workers, sockets, the admin server and reloads together. Must not know: the command line.
 
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -16,6 +17,7 @@ use crate::backend::upkeep::Upkeep;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::gate::Gate;
+use crate::lists::keeper::{Handle as Lists, Keeper as ListKeeper};
 use crate::live::registry::Registry;
 use crate::monitor::{self, Monitor};
 use crate::net::address::Address;
@@ -33,7 +35,7 @@ use crate::reload::job::{Job, Lost};
 use crate::reload::watch::Watch;
 use crate::review::Review;
 use crate::sandbox::plan::Plan;
-use crate::snapshot::Current;
+use crate::snapshot::{Current, Snapshot};
 
 mod activated;
 mod descriptors;
@@ -42,6 +44,7 @@ mod governor;
 mod handover;
 mod info;
 mod notify;
+mod revocation;
 mod run;
 mod series;
 mod signals;
@@ -105,6 +108,8 @@ pub struct Server {
     review: Review,
     /// `None` after it has been given up.
     keeper: Option<Keeper>,
+    /// The same.
+    lists: Option<ListKeeper>,
     /// Ends the keeper that has been given up.
     giving_up: Option<JoinHandle<()>>,
     watch: Watch,
@@ -139,12 +144,11 @@ impl Server {
         // Opened before `Descriptors::new` counts the descriptors that this process has open.
         let upkeep = Upkeep::start().map_err(StartError::Worker)?;
         let (nudge, nudged) = mpsc::channel(1);
-        let watch = Watch::new(nudge);
+        let watch = Watch::new(nudge.clone());
         let first = reading(signals, || tidied(config))?.map_err(StartError::Config)?;
         let tokens = Tokens::default();
-        // It orders nothing before it is told what is kept, which is when this process accepts.
-        let challenges = Arc::clone(first.built.snapshot.challenges());
-        let keeper = Keeper::start(challenges, tokens.clone(), monitor.clone()).map_err(StartError::Worker)?;
+        let kept = keepers(&first.built.snapshot, tokens.clone(), monitor.clone(), nudge);
+        let (keeper, lists) = kept.map_err(StartError::Worker)?;
         let mut reloader = Reloader::start(origin, first, |current| {
             let (counted, pressure) = (Arc::clone(&metrics), Arc::clone(&pressure));
             let shared = shared(current, &workers, (log, counted, pressure), (heartbeats, Arc::clone(&live)), alive);
@@ -154,7 +158,7 @@ impl Server {
         })
         .map_err(StartError::Config)?
         .confined(confined);
-        let parts = (admin.as_ref(), &upkeep, &keeper, workers.handles.clone(), (pressure, live));
+        let parts = (admin.as_ref(), &upkeep, (&keeper, &lists), workers.handles.clone(), (pressure, live));
         let (control, commands, (governor, review)) = serving(&mut reloader, parts)?;
         let status = notify::Status::ready(control.status.borrow().addresses.len());
         let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
@@ -172,6 +176,7 @@ impl Server {
             governor,
             review,
             keeper: Some(keeper),
+            lists: Some(lists),
             giving_up: None,
             watch,
             nudged,
@@ -227,28 +232,40 @@ impl Opened {
     }
 }
 
+/// They order and fetch nothing before they are told what is kept, which is when this process accepts.
+fn keepers(
+    snapshot: &Snapshot,
+    tokens: Tokens,
+    monitor: Option<Monitor>,
+    nudge: mpsc::Sender<()>,
+) -> io::Result<(Keeper, ListKeeper)> {
+    let keeper = Keeper::start(Arc::clone(snapshot.challenges()), tokens, monitor)?;
+    Ok((keeper, ListKeeper::start(Arc::clone(snapshot.seen()), nudge)?))
+}
+
 /// From now on this process serves what it has read, and shows it.
 fn serving(
     reloader: &mut Reloader<Sockets>,
-    (admin, upkeep, keeper, workers, (pressure, live)): Parts<'_>,
+    (admin, upkeep, (keeper, lists), workers, (pressure, live)): Parts<'_>,
 ) -> Result<(Control, mpsc::Receiver<Command>, (Governor, Review)), StartError> {
     // The predecessor serves until it receives this: after any error above, it simply goes on.
     reloader.sockets().accepting().map_err(StartError::Handover)?;
     admin.iter().for_each(|admin| admin.take_over());
     let (control, commands) = reloader.control();
     upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
-    follow(keeper, reloader.config());
+    follow((keeper, lists), reloader.config());
     let (current, setting) = (Arc::clone(&control.current), reloader.config().bounds.memory);
     let review = Review::start(Arc::clone(&current), Arc::clone(&live)).map_err(StartError::Worker)?;
     let governor = Governor::start(Arc::clone(&pressure), current, workers, setting).map_err(StartError::Worker)?;
     if let Some(admin) = admin {
-        admin.ready(control.clone(), keeper.handle(), pressure, live);
+        admin.ready(control.clone(), (keeper.handle(), lists.handle()), pressure, live);
     }
     Ok((control, commands, (governor, review)))
 }
 
 /// What serves beside the listeners, and what it looks at.
-type Parts<'a> = (Option<&'a Admin>, &'a Upkeep, &'a Keeper, Vec<Handle>, (Arc<Pressure>, Arc<Registry>));
+type Parts<'a> =
+    (Option<&'a Admin>, &'a Upkeep, (&'a Keeper, &'a ListKeeper), Vec<Handle>, (Arc<Pressure>, Arc<Registry>));
 
 /// What all listeners share.
 fn shared(
@@ -263,9 +280,10 @@ fn shared(
     Shared { current, log, metrics, workers: spread, ids, live, pressure, warned: Arc::default(), heartbeats, alive }
 }
 
-/// From now on, the keeper keeps what this configuration asks for.
-fn follow(keeper: &Keeper, config: &Config) {
+/// From now on, the keepers keep what this configuration asks for.
+fn follow((keeper, lists): (&Keeper, &ListKeeper), config: &Config) {
     keeper.follow(Arc::clone(&config.acme), Arc::clone(&config.resolver));
+    lists.follow(Arc::clone(&config.crl));
 }
 
 /// The access log, after a first look at the token.
@@ -315,8 +333,8 @@ fn reading<T: Send + 'static>(
 /// What the admin server shows of what is counted. The text has the counters, then the gauges.
 fn counted(metrics: &Arc<Metrics>, gates: Vec<Arc<Gate>>, pressure: Arc<Pressure>, log: &AccessLog) -> Counted {
     let (lost, counters, same) = (log.lost(), Arc::clone(metrics), Arc::clone(metrics));
-    let exposition = move |control: &Control, acme: &Acme| {
-        let gauges = gauges::text(control, &acme.status(), &gates, &pressure, &lost)
+    let exposition = move |control: &Control, acme: &Acme, lists: &Lists| {
+        let gauges = gauges::text(control, (&acme.status(), &lists.status()), &gates, &pressure, &lost)
             .unwrap_or_else(|error| format!("# {error}\n"));
         counters.text() + &gauges
     };

@@ -2,7 +2,7 @@
 //! Must not know: how it is built, sockets, signals, why a snapshot is built.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::store::Store;
 use crate::tls::handshake::Terminator;
 use crate::tls::handshake::challenge::Challenges;
+use crate::tls::trust::lists::seen::Seen;
 use crate::tls::wire::hello::Hello;
 use crate::warning::Warning;
 
@@ -30,6 +31,7 @@ mod admin;
 mod admitting;
 mod authorities;
 pub mod authority_files;
+mod backend_lists;
 mod backend_tls;
 mod build;
 mod health;
@@ -40,6 +42,7 @@ mod passphrases;
 mod reach;
 mod reading;
 mod remarks;
+mod revocation_lists;
 mod served;
 mod ways;
 
@@ -59,6 +62,18 @@ pub struct Snapshot {
     lists: Lists,
     /// One for the whole process: each snapshot takes them over from the one before.
     challenges: Arc<Challenges>,
+    /// The distribution points in the certificates of peers. One for the whole process, too.
+    seen: Arc<Seen>,
+    list_files: Vec<ListFile>,
+}
+
+/// A list of revoked certificates in a file. Times are seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListFile {
+    pub path: PathBuf,
+    pub issuer: String,
+    pub this_update: i64,
+    pub next_update: i64,
 }
 
 /// A listener's part of a snapshot.
@@ -93,7 +108,11 @@ pub struct Built {
     /// Certificates of folders that their listener's policy can never serve. `tlsgate check` reports them as errors; a
     /// reload goes on, since a file that appears in a folder must not keep other certificates from being renewed.
     pub unusable: Vec<ConfigError>,
-    /// Certificates that are ordered from an authority and not there yet.
+    /// Lists of revoked certificates that were fetched and cannot be used, such as those that none of the CAs has signed.
+    /// `tlsgate check` reports them as errors; a reload goes on without them, since what a server on the network sends must
+    /// not stop it.
+    pub unproved: Vec<ConfigError>,
+    /// Certificates that are ordered from an authority, and lists that are fetched, and not there yet.
     pub pending: Vec<Warning>,
 }
 
@@ -113,6 +132,8 @@ impl Default for Snapshot {
             generation: 0,
             lists: Lists::default(),
             challenges: Arc::default(),
+            seen: Arc::default(),
+            list_files: Vec::new(),
         }
     }
 }
@@ -163,6 +184,16 @@ impl Snapshot {
     /// The files of lists that hold something else than in the snapshot before.
     pub fn changed_lists<'s>(&'s self, before: &'s Self) -> BTreeSet<Changed<'s>> {
         self.lists.changed(&before.lists)
+    }
+
+    /// The lists of revoked certificates that are used and are in files.
+    pub fn list_files(&self) -> &[ListFile] {
+        &self.list_files
+    }
+
+    /// The distribution points of lists of revoked certificates that peers have shown.
+    pub fn seen(&self) -> &Arc<Seen> {
+        &self.seen
     }
 
     /// The challenges of certificate authorities that every listener answers.

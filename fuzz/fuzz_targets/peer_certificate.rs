@@ -15,7 +15,9 @@ use tlsgate::tls::certificate::inspect::{Facts, sct};
 use tlsgate::tls::crypto;
 use tlsgate::tls::trust::clients::ClientAuth;
 use tlsgate::tls::trust::clients::identity::{Allowed, Identity};
-use tlsgate::tls::trust::clients::settings::{Demand, ExpiredCrl, Settings};
+use tlsgate::tls::trust::clients::settings::{Demand, Settings};
+use tlsgate::tls::trust::lists::points;
+use tlsgate::tls::trust::lists::rules::Rules;
 use tlsgate::tls::trust::servers::{Trust, pin, validity};
 
 #[path = "shared/authority.rs"]
@@ -26,7 +28,7 @@ use authority::{AUTHORITY, signed};
 /// Every server with a certificate of the authority, and only one with that key too.
 static SERVERS: LazyLock<[Arc<dyn ServerCertVerifier>; 2]> = LazyLock::new(|| {
     [Vec::new(), vec![PIN]].map(|pins| {
-        let trust = Trust { roots: vec![AUTHORITY.0.clone()], pins };
+        let trust = Trust { roots: vec![AUTHORITY.0.clone()], pins, ..Trust::default() };
         trust.verifier(Arc::new(crypto::provider())).expect("a verifier")
     })
 });
@@ -36,7 +38,7 @@ static CLIENTS: LazyLock<[Arc<ClientAuth>; 2]> = LazyLock::new(|| {
     let names = ["cn:a", "dns:*.a.test", "uri:spiffe://a.test/b/*", "email:a@a.test"];
     let names: Vec<_> = names.iter().map(|name| Allowed::parse(name).expect("a rule")).collect();
     [Vec::new(), names].map(|names| {
-        let settings = Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names, pins: Vec::new() };
+        let settings = Settings { demand: Demand::Require, lists: Rules::default(), names, pins: Vec::new() };
         Arc::new(ClientAuth::new(settings, vec![AUTHORITY.0.clone()], Vec::new()).expect("requirements"))
     })
 });
@@ -74,6 +76,10 @@ fuzz_target!(|data: &[u8]| {
     if let (Ok(_), Some(found)) = (of_any, validity(&leaf)) {
         assert!(found.not_before <= 1_800_000_000 && 1_800_000_000 <= found.not_after, "{found:?}");
     }
+    // What is asked for is few, and of the web.
+    let points = points::of(&leaf);
+    assert!(points.len() <= 4 && points.iter().all(|point| (1..=4).contains(&point.0.len())));
+    assert!(points.iter().flat_map(|point| &point.0).all(|url| url.is_ascii() && url.contains("://")));
     let _ = (Facts::of(&leaf), sct::parse(first), chain::chain(&[leaf], None, &Anchors::default()));
 });
 

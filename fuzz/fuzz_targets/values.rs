@@ -7,6 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use tlsgate::authority::permit::Permitted;
 use tlsgate::authority::subject::{Identity, Purpose};
 use tlsgate::config::values::HostName;
+use tlsgate::lists::url::Url;
 use tlsgate::net::address::Address;
 use tlsgate::net::endpoint::Endpoint;
 use tlsgate::passphrase::Source;
@@ -22,6 +23,15 @@ fuzz_target!(|text: &str| {
         again(text, Address::parse);
     }
     again(text, Source::parse);
+    again(text, |text| Url::parse(text).ok());
+    if let (Some((from, to)), Ok(base)) = (text.split_once(' '), Url::parse("http://a.test/b/c")) {
+        // Nothing but the web is asked for, wherever a server redirects to.
+        for base in [Some(base), Url::parse(from).ok()].into_iter().flatten() {
+            if let Ok(url) = base.redirected(to) {
+                assert!(!url.host.is_empty() && url.path.starts_with('/') && !url.stem().contains('/'));
+            }
+        }
+    }
     again(text, |text| Name::parse(text).ok());
     again(text, |text| Allowed::parse(text).ok());
     again(text, |text| Identity::parse(text, Purpose::Server).ok());

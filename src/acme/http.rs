@@ -154,7 +154,7 @@ async fn collect(response: Response<Incoming>) -> Result<(hyper::http::response:
 
 fn config(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
     let provider = Arc::new(crypto::provider());
-    let trust = Trust { roots, pins: Vec::new() };
+    let trust = Trust { roots, ..Trust::default() };
     let verifier = trust.verifier(Arc::clone(&provider)).map_err(|error| error.to_string())?;
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let versions = versions.map_err(|error| error.to_string())?;

@@ -15,6 +15,7 @@ use crate::admin::connection::permits::Permits;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::guard;
 use crate::config::values::HostName;
+use crate::lists::keeper::Handle as Lists;
 use crate::live::registry::Registry;
 use crate::observe::metrics::Totals;
 use crate::pressure::Pressure;
@@ -23,7 +24,7 @@ use crate::reload::control::Control;
 /// What is counted, as it is when it is asked for.
 pub struct Counted {
     /// The metrics of a state in the text format of Prometheus.
-    pub exposition: Box<dyn Fn(&Control, &Acme) -> String + Send + Sync>,
+    pub exposition: Box<dyn Fn(&Control, &Acme, &Lists) -> String + Send + Sync>,
     /// The connections of each listener.
     pub totals: Box<dyn Fn() -> HashMap<String, Totals> + Send + Sync>,
 }
@@ -33,6 +34,7 @@ pub struct Counted {
 pub(super) struct Process {
     pub(super) control: Control,
     pub(super) acme: Acme,
+    pub(super) lists: Lists,
     pub(super) pressure: Arc<Pressure>,
     /// The open connections.
     pub(super) live: Arc<Registry>,
@@ -66,8 +68,8 @@ impl Known {
     }
 
     /// The metrics of that state. It takes a while with many servers.
-    pub(super) fn exposition(&self, Process { control, acme, .. }: &Process) -> Answer {
-        let text = (self.counted.exposition)(control, acme) + &self.audit.metrics(&self.permits, &self.probes);
+    pub(super) fn exposition(&self, Process { control, acme, lists, .. }: &Process) -> Answer {
+        let text = (self.counted.exposition)(control, acme, lists) + &self.audit.metrics(&self.permits, &self.probes);
         Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
     }
 }

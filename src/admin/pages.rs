@@ -109,14 +109,15 @@ async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Optio
         // Only now, since it is shown once: the page may be refused, or its client may go away, before its turn.
         let note = guest.cookie.as_ref().and_then(|cookie| all.sessions.take(cookie));
         let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note };
-        let Process { control, acme, pressure, .. } = &process;
+        let Process { control, acme, lists, pressure, .. } = &process;
         let status = control.status.borrow().clone();
         let snapshot = control.current.load();
-        let (acme, totals) = (acme.status(), (known.counted.totals)());
+        let (acme, lists, totals) = (acme.status(), lists.status(), (known.counted.totals)());
         let state = State {
             status: &status,
             snapshot: &snapshot,
             acme: &acme,
+            lists: &lists,
             pressure,
             totals: &totals,
             now: Timestamp::now(),

@@ -8,4 +8,5 @@ pub(super) mod limits;
 pub(super) mod listing;
 pub(super) mod openapi;
 pub(super) mod renderings;
+pub(super) mod revocation;
 pub(super) mod state;

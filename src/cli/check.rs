@@ -1,5 +1,5 @@
 //! `tlsgate check`: reports everything that is wrong with a configuration, without binding a socket. Must not know: how a
-//! configuration is validated.
+//! configuration is validated, how lists are fetched.
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -27,6 +27,7 @@ use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::store::Trust;
 use crate::warning::Warning;
 
+mod fetched;
 mod issuers;
 
 #[derive(Default, Serialize)]
@@ -68,7 +69,18 @@ struct Taken {
     names: Vec<String>,
 }
 
-pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
+/// How a configuration is checked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct How {
+    /// Warnings count as errors.
+    pub(super) strict: bool,
+    /// Lists of revoked certificates are fetched and proved, too.
+    pub(super) fetch: bool,
+    /// The report is JSON.
+    pub(super) json: bool,
+}
+
+pub(super) fn check(path: &Path, How { strict, fetch, json }: How) -> ExitCode {
     let file = path.to_owned();
     let built = reading(move || {
         let config = config::load(&file)?;
@@ -89,14 +101,16 @@ pub(super) fn check(path: &Path, strict: bool, json: bool) -> ExitCode {
         match Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now()) {
             Ok(built) if errors.is_empty() => {
                 let unknown = issuers::unknown(&config, &built.snapshot);
-                Ok((built, unknown, process.ok()))
+                Ok((built, unknown, process.ok(), Arc::clone(&config.crl)))
             }
             Ok(_) => Err(errors),
             Err(more) => Err([errors, more].concat()),
         }
     });
     let report = match built {
-        Ok((Built { snapshot, warnings, failures, unusable, pending }, unknown, process)) => {
+        Ok((Built { snapshot, warnings, failures, mut unusable, unproved, pending }, unknown, process, crl)) => {
+            unusable.extend(unproved);
+            unusable.extend(if fetch { fetched::faults(&crl) } else { Vec::new() });
             let unverified = unverified(&snapshot);
             let warnings = warnings.iter().chain(&failures).chain(&unknown.warnings).chain(&unverified);
             let risks = process.iter().flat_map(|process| &process.risks).cloned();
@@ -128,7 +142,7 @@ pub(super) fn faults(text: &str, folder: &Path) -> Vec<ConfigError> {
     let read = reading(move || {
         let config = config::parse(&text, &folder)?;
         let built = Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now())?;
-        Ok(built.unusable)
+        Ok([built.unusable, built.unproved].concat())
     });
     read.unwrap_or_else(|errors| errors)
 }

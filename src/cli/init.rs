@@ -27,7 +27,7 @@ pub(super) fn init(what: What) -> ExitCode {
         complain(&message);
         return FAILED.into();
     }
-    let checked = check::check(&what.output, false, false);
+    let checked = check::check(&what.output, check::How::default());
     let shown = what.output.display();
     let next = if checked == ExitCode::SUCCESS { "run" } else { "check" };
     say(&format!("{}\n", visible(&format!("The next command: tlsgate {next} -c {shown}"))));

@@ -13,6 +13,7 @@ pub mod backend;
 pub mod backend_tls;
 pub mod bounds;
 pub mod client_auth;
+pub mod crl;
 pub mod health;
 pub mod keys;
 pub mod limits;
@@ -21,6 +22,7 @@ pub mod log;
 pub mod policy;
 pub mod process;
 pub mod resolver;
+pub mod revocation;
 pub mod route;
 pub mod runtime;
 pub mod state;
@@ -29,6 +31,7 @@ use acme::Acme;
 use admin::Admin;
 use backend::Backend;
 use bounds::Bounds;
+use crl::Crl;
 use keys::Keys;
 use listener::Listener;
 use log::Log;
@@ -49,6 +52,7 @@ pub struct File {
     pub resolver: Resolver,
     pub state: State,
     pub keys: Keys,
+    pub crl: Crl,
     pub acme: Vec<Acme>,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
@@ -92,6 +96,7 @@ impl File {
             resolver: root.table("resolver", Resolver::read),
             state: root.table("state", State::read),
             keys: root.table("keys", Keys::read),
+            crl: root.table("crl", Crl::read),
             acme: root.named_tables("acme", Acme::read),
             listeners: root.tables("listener", Listener::read),
             backends: root.named_tables("backend", Backend::read),

@@ -10,6 +10,7 @@ mod backend;
 mod backend_tls;
 mod bounds;
 mod client_auth;
+mod crl;
 mod health;
 mod keys;
 mod limits;
@@ -41,6 +42,8 @@ pub fn config(config: &Config) -> Table {
         keys,
         acme,
         authority_files: _,
+        crl,
+        crl_ca: _,
         listeners,
         backends,
         policies,
@@ -56,6 +59,7 @@ pub fn config(config: &Config) -> Table {
         .key("resolver", resolver::table(resolver))
         .key("state", state::table(state))
         .key("keys", keys::table(keys))
+        .key("crl", crl::table(crl))
         .key("acme", acme::tables(acme))
         .key("listener", listener::tables(listeners))
         .key("policy", Tables { one: "policy", form: Form::Named, all: policies })

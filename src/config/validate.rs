@@ -1,13 +1,14 @@
 //! `File` → `Config`: checks how keys depend on each other, and reports all errors together. A `Config` is valid as far as
 //! that can be known without opening a file or a socket. Must not know: how the text was read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::acme::settings::Settings as Acme;
 use crate::backend::discover::settings::Settings as Resolver;
 use crate::config::file::File;
-use crate::config::located::ConfigError;
+use crate::config::located::{ConfigError, Located};
+use crate::lists::settings::Settings as Crl;
 use crate::tls::policy::Policy;
 
 pub mod acme;
@@ -16,6 +17,7 @@ pub mod backend;
 pub mod backend_tls;
 pub mod bounds;
 pub mod client_auth;
+pub mod crl;
 pub mod health;
 pub mod keys;
 pub mod limits;
@@ -23,6 +25,7 @@ pub mod listener;
 pub mod log;
 pub mod process;
 pub mod reference;
+pub mod revocation;
 pub mod route;
 pub mod runtime;
 pub mod state;
@@ -45,6 +48,7 @@ use log::Log;
 use policy::Policies;
 use process::Process;
 use reference::Backends;
+use revocation::Home;
 use runtime::Runtime;
 use state::State;
 
@@ -63,6 +67,10 @@ pub struct Config {
     pub acme: Arc<Acme>,
     /// The files of the authorities, in the order of their sections.
     pub authority_files: Vec<Files>,
+    /// Which lists of revoked certificates are fetched.
+    pub crl: Arc<Crl>,
+    /// The file that `[crl] ca` names.
+    pub crl_ca: Option<Located<PathBuf>>,
     pub listeners: Vec<Listener>,
     pub backends: Vec<Backend>,
     /// Those of `[policy.NAME]`.
@@ -73,12 +81,15 @@ pub struct Config {
 
 /// Validates; relative paths start from `folder`.
 pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
-    let File { admin, log, process, runtime, bounds, resolver, state, keys, acme, listeners, backends, policies } =
+    let File { admin, log, process, runtime, bounds, resolver, state, keys, crl, acme, listeners, backends, policies } =
         file;
     let mut errors = Vec::new();
     // Backends refer to policies by name, and listeners to both.
     let policies = Policies::validated(policies, &mut errors);
-    let backends = backends.into_iter().filter_map(|one| backend::validated(one, folder, &policies, &mut errors));
+    let state = state::validated(state, folder, &mut errors);
+    let home = Home { folder, state: state.directory.as_ref().map(|directory| directory.value.as_path()) };
+    let (crl, crl_ca) = crl::validated(crl, folder, home.state, &mut errors);
+    let backends = backends.into_iter().filter_map(|one| backend::validated(one, home, &policies, &mut errors));
     let backends: Vec<Backend> = backends.collect();
     if listeners.is_empty() {
         errors.push(ConfigError {
@@ -89,26 +100,20 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     }
     let resolver = Arc::new(resolver::validated(resolver, &mut errors));
     let process = process::validated(process, folder, &mut errors);
-    let state = state::validated(state, folder, &mut errors);
     let keys = keys::validated(keys, folder, &mut errors);
-    let authorities = Authorities::validated(acme, state, folder, &mut errors);
-    let known = admin::Known { folder, policies: &policies, authorities: &authorities };
+    let authorities = Authorities::validated(acme, state.clone(), folder, &mut errors);
+    let known = admin::Known { home, policies: &policies, authorities: &authorities };
     let admin = admin::validated(admin, &known, &mut errors);
     let by_name = Backends::new(&backends);
-    let mut check = Listeners::new(folder, &by_name, &policies, &authorities, &admin, errors);
+    let mut check = Listeners::new(home, &by_name, &policies, &authorities, &admin, errors);
     let listeners: Vec<Listener> = listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
-    let errors = check.errors;
+    let mut errors = check.errors;
+    let crl = crl::with_wanted(crl, &listeners, &backends, &admin, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
     // Only a valid configuration shows which policies are used; the warnings depend on that.
-    let of_listeners = listeners.iter().flat_map(Listener::policies);
-    let of_listeners = of_listeners.map(|(listener, policy)| (format!("listener {listener:?}"), &*policy.name));
-    let of_backends = backends.iter().filter_map(|backend| {
-        Some((format!("backend {:?}", backend.settings.name), &*backend.tls.as_ref()?.policy.name))
-    });
-    let of_admin = admin.tls.iter().map(|tls| ("admin".to_owned(), &*tls.policy.name));
-    let (policies, mut warnings) = policies.into_used(of_listeners.chain(of_backends).chain(of_admin));
+    let (policies, mut warnings) = policies.into_used(used_policies(&listeners, &backends, &admin));
     let sources: Vec<_> = listeners.iter().flat_map(Listener::sources).chain(admin.sources()).collect();
     let acme::Kept { settings: acme, files: authority_files, state, warnings: more } = authorities.into_kept(&sources);
     warnings.extend(more);
@@ -126,9 +131,26 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         keys,
         acme,
         authority_files,
+        crl,
+        crl_ca,
         listeners,
         backends,
         policies,
         warnings,
     })
+}
+
+/// Who uses which policy.
+fn used_policies<'c>(
+    listeners: &'c [Listener],
+    backends: &'c [Backend],
+    admin: &'c Admin,
+) -> impl Iterator<Item = (String, &'c str)> {
+    let of_listeners = listeners.iter().flat_map(Listener::policies);
+    let of_listeners = of_listeners.map(|(listener, policy)| (format!("listener {listener:?}"), &*policy.name));
+    let of_backends = backends.iter().filter_map(|backend| {
+        Some((format!("backend {:?}", backend.settings.name), &*backend.tls.as_ref()?.policy.name))
+    });
+    let of_admin = admin.tls.iter().map(|tls| ("admin".to_owned(), &*tls.policy.name));
+    of_listeners.chain(of_backends).chain(of_admin)
 }

@@ -10,10 +10,12 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncod
 use crate::acme;
 use crate::acme::status::State;
 use crate::gate::Gate;
+use crate::lists;
 use crate::observe::access::log::Lost;
 use crate::pressure::{self, Pressure};
 use crate::reload::control::Control;
 use crate::server::info;
+use crate::server::revocation;
 use crate::snapshot::Snapshot;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::expiry;
@@ -22,7 +24,7 @@ use crate::words::Words;
 /// These metrics in the text format of Prometheus, version 0.0.4, without series of what no longer exists.
 pub(super) fn text(
     control: &Control,
-    acme: &acme::status::Status,
+    (acme, lists): (&acme::status::Status, &lists::status::Status),
     gates: &[Arc<Gate>],
     pressure: &Pressure,
     lost: &Lost,
@@ -34,6 +36,7 @@ pub(super) fn text(
     handshakes(&registry, gates)?;
     limits(&registry, pressure)?;
     self::acme(&registry, acme)?;
+    revocation::metrics(&registry, lists, control.current.load().list_files())?;
     let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
     dropped.with_label_values::<&str>(&[]).inc_by(lost.count());
     let mut families = registry.gather();

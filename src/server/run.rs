@@ -84,9 +84,9 @@ impl Server {
         self.workers.dismiss();
         let responder = self.reloader.sockets().responder();
         let (admin, upkeep, keeper, giving_up) = (self.admin, self.upkeep, self.keeper, self.giving_up);
-        let (governor, review) = (self.governor, self.review);
+        let (governor, review, lists) = (self.governor, self.review, self.lists);
         end(move || {
-            drop((responder, keeper, admin, upkeep, governor, review));
+            drop((responder, keeper, lists, admin, upkeep, governor, review));
             // It only ends the keeper, and that has logged a panic.
             let _ = giving_up.map(JoinHandle::join);
         });
@@ -163,16 +163,16 @@ impl Server {
         self.upkeep.follow(self.control.current.load().pools(), &self.reloader.config().resolver);
         self.governor.follow(self.reloader.config().bounds.memory);
         self.review.ring();
-        if let Some(keeper) = &self.keeper {
-            follow(keeper, self.reloader.config());
+        if let (Some(keeper), Some(lists)) = (&self.keeper, &self.lists) {
+            follow((keeper, lists), self.reloader.config());
         }
     }
 
-    /// Orders no more certificates, and releases the folder of the state. Nobody waits for it: it may be about to write to a
+    /// Orders no more certificates, fetches no more lists, and releases the folder of the state. Nobody waits for it: it may be about to write to a
     /// disk that does not answer.
-    fn give_up_keeper(&mut self) {
-        let Some(keeper) = self.keeper.take() else { return };
-        let ending = thread::Builder::new().name("end".into()).spawn(move || drop(keeper));
+    fn give_up_keepers(&mut self) {
+        let (Some(keeper), lists) = (self.keeper.take(), self.lists.take()) else { return };
+        let ending = thread::Builder::new().name("end".into()).spawn(move || drop((lists, keeper)));
         // Without a thread, it was dropped here.
         self.giving_up = ending.ok();
     }
@@ -263,7 +263,7 @@ impl Server {
         let shown = humantime::format_duration(patience);
         tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
         // From now on no authority reaches this process; and a successor waits for the folder of the state.
-        self.give_up_keeper();
+        self.give_up_keepers();
         self.reloader.give_up();
         self.reloader.draining();
         // After a hand-over, the service goes on in the successor: it is not stopping.

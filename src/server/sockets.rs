@@ -13,6 +13,7 @@ use crate::acme::settings::Authority;
 use crate::backend::pool;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
+use crate::lists::keeper::MOST_AT_ONCE;
 use crate::monitor::{self, Monitor};
 use crate::net::address::Address;
 use crate::net::endpoint::Endpoint;
@@ -203,10 +204,12 @@ fn demand(config: &Config, sockets: usize) -> Demand {
     }
 }
 
-/// The names that may be looked up at one time: those of servers, and those that each authority's challenges need.
+/// The names that may be looked up at one time: those of servers, those that each authority's challenges need, and those of
+/// servers with lists of revoked certificates.
 fn lookups(config: &Config) -> usize {
     let servers = config.backends.iter().flat_map(|backend| &backend.settings.servers);
-    servers.filter(|server| matches!(server.place, pool::Place::Source(_))).count() + config.acme.authorities.len()
+    let discovered = servers.filter(|server| matches!(server.place, pool::Place::Source(_))).count();
+    discovered + config.acme.authorities.len() + config.crl.wanted.len().min(MOST_AT_ONCE)
 }
 
 /// The names of all sockets that a configuration expects to be passed.

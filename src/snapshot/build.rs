@@ -27,7 +27,8 @@ impl Snapshot {
     /// Loads every certificate and builds every index. Takes over from `before` what is the same: certificates that did not
     /// change, and the counts of listeners and servers. `before` stays usable, also where this fails.
     pub fn build(config: &Config, before: &Self, trust: Trust, now: Timestamp) -> Result<Built, Vec<ConfigError>> {
-        let mut reading = Reading::new((&before.store, &before.lists), trust, now, &config.keys.passphrases);
+        let before_of_lists = (&before.store, &before.lists);
+        let mut reading = Reading::new(before_of_lists, trust, now, &config.keys.passphrases, Arc::clone(&before.seen));
         let layer = config.runtime.record_layer;
         // Listeners refer to pools by index, so all pools are built before them.
         let backends = config.backends.iter();
@@ -42,7 +43,19 @@ impl Snapshot {
             }
         }
         let admin = admin::terminator(&config.admin, before.admin.as_ref(), layer, &mut reading);
-        let Reading { loading, lists, mut warnings, failures, unusable, pending, errors, .. } = reading;
+        let Reading {
+            loading,
+            lists,
+            mut warnings,
+            failures,
+            unusable,
+            mut unproved,
+            list_files,
+            seen,
+            pending,
+            errors,
+            ..
+        } = reading;
         // Only here, so that the errors of all parts are reported together.
         if !errors.is_empty() {
             return Err(errors);
@@ -58,8 +71,13 @@ impl Snapshot {
             generation: before.generation + 1,
             lists,
             challenges: Arc::clone(&before.challenges),
+            list_files: list_files.into_iter().collect(),
+            seen,
         };
-        Ok(Built { snapshot, warnings, failures, unusable, pending })
+        // Many routes are judged by the same lists.
+        unproved.sort_by_key(ToString::to_string);
+        unproved.dedup();
+        Ok(Built { snapshot, warnings, failures, unusable, unproved, pending })
     }
 }
 
@@ -93,8 +111,8 @@ fn listener(
 }
 
 fn pool(backend: &Backend, layer: Layer, before: &Snapshot, reading: &mut Reading<'_>) -> Pool {
-    let tls = backend_tls::tls(backend, layer, reading);
     let before = before.pool(&backend.settings.name);
+    let tls = backend_tls::tls(backend, layer, before.and_then(|pool| pool.tls.as_ref()), reading);
     let version = backend.settings.proxy_protocol;
     let starttls = backend.tls.as_ref().and_then(|tls| tls.starttls);
     let source = backend.settings.source.and_then(Outgoing::fixed);

@@ -9,6 +9,7 @@ use crate::config::located::Located;
 use crate::config::validate::health::{Health, Tls as TlsSettings};
 use crate::config::values::health::CheckType;
 use crate::net::proxy_protocol::write::{self, Version};
+use crate::snapshot::backend_lists;
 use crate::snapshot::reading::Reading;
 use crate::starttls::protocol::Protocol;
 use crate::tls::handshake::connect::{self, Alpn, Connector};
@@ -89,7 +90,9 @@ pub(super) fn check(health: &Health, terms: Terms, reading: &mut Reading<'_>) ->
 }
 
 fn connector(health: &Health, settings: &TlsSettings, layer: Layer, reading: &mut Reading<'_>) -> Option<Connector> {
-    let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone() };
+    let lists = reading.lists(&settings.lists);
+    let revocation = backend_lists::revocation(&lists, &settings.lists, reading);
+    let mut trust = Trust { roots: Vec::new(), pins: settings.pins.clone(), revocation };
     if let Some(file) = &settings.ca {
         trust.roots = reading.trusted(file)?;
     }
@@ -102,5 +105,14 @@ fn connector(health: &Health, settings: &TlsSettings, layer: Layer, reading: &mu
         alpn: Alpn::Fixed(Vec::new()),
         layer,
     });
-    connector.map_err(|error| reading.errors.push(place.error(error.to_string()))).ok()
+    match connector {
+        Ok(connector) => {
+            backend_lists::report(&connector, &lists, &place, reading);
+            Some(connector)
+        }
+        Err(error) => {
+            reading.errors.extend(backend_lists::errors(&error, &lists, &place));
+            None
+        }
+    }
 }

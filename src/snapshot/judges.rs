@@ -5,17 +5,16 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::pki_types::CertificateDer;
 
 use crate::config::located::Located;
 use crate::config::validate::client_auth as asked;
 use crate::snapshot::reading::Reading;
-use crate::tls::certificate::pem;
 use crate::tls::handshake::Terminator;
 use crate::tls::trust::clients::ClientAuth;
-use crate::tls::trust::clients::build::At;
 use crate::tls::trust::clients::fingerprint;
 use crate::tls::trust::clients::settings::Settings;
+use crate::tls::trust::lists::remarks::At;
 use crate::warning::Warning;
 
 /// The judges of one listener and its routes, or of the admin server.
@@ -48,7 +47,7 @@ impl<'a> Judges<'a> {
     fn read(&self, asked: &asked::ClientAuth, reading: &mut Reading<'_>) -> Option<Arc<ClientAuth>> {
         let before = reading.errors.len();
         let (ca, ca_files) = authorities(&asked.ca, reading);
-        let (crls, list_files) = lists(&asked.crl, reading);
+        let lists = reading.lists(&asked.lists);
         let settings = settings(asked, reading);
         // With a file missing, errors about the others would mislead.
         if reading.errors.len() > before {
@@ -56,14 +55,14 @@ impl<'a> Judges<'a> {
         }
         let file = |at: At| match at {
             At::Ca(index) => ca_files.get(index).copied(),
-            At::List(index) => list_files.get(index).copied(),
+            At::List(index) => lists.file(index),
             At::Whole => None,
         };
-        let fingerprint = fingerprint::of(&settings, &ca, &crls);
+        let fingerprint = fingerprint::of(&settings, &ca, &lists.given);
         let auth = match self.before.get(&fingerprint) {
             Some(same) => Arc::clone(same),
-            None => match ClientAuth::new(settings, ca, crls) {
-                Ok(auth) => Arc::new(auth),
+            None => match ClientAuth::new(settings, ca, lists.given.clone()) {
+                Ok(auth) => Arc::new(auth.learning(Arc::clone(&reading.seen))),
                 Err(errors) => {
                     let located = errors.into_iter().map(|error| match file(error.at) {
                         Some(file) => file.error(format!("{}: {error}", file.value.display())),
@@ -74,10 +73,13 @@ impl<'a> Judges<'a> {
                 }
             },
         };
+        lists.note(auth.used(), auth.left_out(), reading);
         let warnings = auth.warnings(reading.now.as_second());
-        let located = warnings.into_iter().map(|(at, text)| match file(at) {
-            Some(file) => Warning::about(file.value.display().to_string(), text).at(&Arc::from(file.path.as_str())),
-            None => Warning::new(text).at(&Arc::from(asked.here.path.as_str())),
+        let located = warnings.into_iter().map(|(at, text)| match (at, file(at)) {
+            (At::Ca(_), Some(file)) => {
+                Warning::about(file.value.display().to_string(), text).at(&Arc::from(file.path.as_str()))
+            }
+            _ => lists.warning(at, text, &asked.here),
         });
         reading.warnings.extend(located);
         Some(auth)
@@ -110,36 +112,6 @@ fn authorities<'f>(
         let more = reading.trusted(file).unwrap_or_default();
         origins.resize(origins.len() + more.len(), file);
         pieces.extend(more);
-    }
-    (pieces, origins)
-}
-
-/// The lists of revoked certificates in those files, and for each the file that it is from. What cannot be read adds an
-/// error.
-fn lists<'f>(
-    files: &'f [Located<PathBuf>],
-    reading: &mut Reading<'_>,
-) -> (Vec<CertificateRevocationListDer<'static>>, Vec<&'f Located<PathBuf>>) {
-    let (mut pieces, mut origins) = (Vec::new(), Vec::new());
-    for file in files {
-        let bytes = match reading.loading.plain(&file.value) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                reading.errors.push(file.error(error.to_string()));
-                continue;
-            }
-        };
-        match pem::read_crls(&bytes) {
-            Ok(contents) => {
-                reading.unread(file, &contents);
-                origins.resize(origins.len() + contents.crls.len(), file);
-                pieces.extend(contents.crls);
-            }
-            Err(error) => {
-                let message = format!("{}: {error}", file.value.display());
-                reading.errors.push(file.error(message));
-            }
-        }
     }
     (pieces, origins)
 }

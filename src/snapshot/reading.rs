@@ -2,7 +2,7 @@
 //! Must not know: sockets, what the contents are used for.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,9 +14,11 @@ use crate::files;
 use crate::ja4::Ja4;
 use crate::limit::prefixes::Addresses;
 use crate::passphrase::Source as Passphrase;
+use crate::snapshot::ListFile;
 use crate::snapshot::lists::Lists;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::store::{Loading, Store, Trust};
+use crate::tls::trust::lists::seen::Seen;
 use crate::warning::Warning;
 
 /// What is being read for one snapshot, and what was wrong so far.
@@ -33,7 +35,13 @@ pub(super) struct Reading<'b> {
     pub(super) failures: Vec<Warning>,
     /// Certificates that were found and that their listener's policy can never serve.
     pub(super) unusable: Vec<ConfigError>,
-    /// Certificates that are ordered and not there yet.
+    /// Lists of revoked certificates that were fetched and cannot be used.
+    pub(super) unproved: Vec<ConfigError>,
+    /// Lists of revoked certificates that are used and are in files.
+    pub(super) list_files: BTreeSet<ListFile>,
+    /// Takes note of where lists of revoked certificates are.
+    pub(super) seen: Arc<Seen>,
+    /// Certificates that are ordered, and lists that are fetched, and not there yet.
     pub(super) pending: Vec<Warning>,
     /// With a single error there is no snapshot.
     pub(super) errors: Vec<ConfigError>,
@@ -45,6 +53,7 @@ impl<'b> Reading<'b> {
         trust: Trust,
         now: Timestamp,
         passphrases: &'b [Passphrase],
+        seen: Arc<Seen>,
     ) -> Self {
         let loading = before.loading(trust, now.into(), passphrases);
         Self {
@@ -56,6 +65,9 @@ impl<'b> Reading<'b> {
             warned_of: HashSet::new(),
             failures: Vec::new(),
             unusable: Vec::new(),
+            unproved: Vec::new(),
+            list_files: BTreeSet::new(),
+            seen,
             pending: Vec::new(),
             errors: Vec::new(),
         }

@@ -3,4 +3,5 @@
 
 pub mod anchor;
 pub mod clients;
+pub mod lists;
 pub mod servers;

@@ -29,6 +29,7 @@ mod documents;
 mod ends;
 mod explain;
 mod fairness;
+mod fetched_lists;
 mod health;
 mod hello;
 mod host;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::acme::status::Status as Acme;
 use crate::admin::page::session::{Note, Signed};
+use crate::lists::status::Status as Lists;
 use crate::observe::metrics::Totals;
 use crate::pressure::Pressure;
 use crate::reload::control::Status;
@@ -19,6 +20,7 @@ pub(in crate::admin) struct State<'s> {
     pub(in crate::admin) status: &'s Status,
     pub(in crate::admin) snapshot: &'s Snapshot,
     pub(in crate::admin) acme: &'s Acme,
+    pub(in crate::admin) lists: &'s Lists,
     pub(in crate::admin) pressure: &'s Pressure,
     /// What was counted since the start, by listener.
     pub(in crate::admin) totals: &'s HashMap<String, Totals>,

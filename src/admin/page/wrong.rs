@@ -7,13 +7,14 @@ use crate::admin::page::text::{bytes, count, distance, path};
 use crate::admin::page::trouble::{Found, Level, Trouble, kind, single};
 use crate::admin::page::unfit::unfit;
 use crate::admin::page::wanted::{Table, filtered};
+use crate::lists::status::{OfList, State as Kept};
 use crate::pressure::level::Level as Memory;
 use crate::snapshot::Listener;
 
 /// Everything that is wrong. `served` are all certificates, the one that ends first at the beginning.
 pub(super) fn troubles(state: &State<'_>, served: &[Served<'_>]) -> Vec<Trouble> {
     let mut all: Vec<Trouble> =
-        [process(state), certificates(state, served), unfit(state), listeners(state), ordered(state)]
+        [process(state), certificates(state, served), unfit(state), listeners(state), ordered(state), lists(state)]
             .into_iter()
             .flatten()
             .flatten()
@@ -90,6 +91,29 @@ fn listeners(state: &State<'_>) -> Found {
         kind(Level::Error, &full, titled(of_full), active, to()),
         kind(Level::Warning, &broken, titled(of_broken), failures, Some("/#process".into())),
         kind(Level::Warning, &blocked, titled(of_blocked), clients, to()),
+    ]
+}
+
+fn lists(state: &State<'_>) -> Found {
+    let is = |wanted: Kept| move |one: &&OfList| one.state == wanted;
+    let outdated: Vec<_> = state.lists.lists.iter().filter(is(Kept::Outdated)).collect();
+    let pending: Vec<_> = state.lists.lists.iter().filter(is(Kept::Pending)).collect();
+    let is_failing = |one: &&OfList| one.state == Kept::Current && one.failures > 0;
+    let failing: Vec<_> = state.lists.lists.iter().filter(is_failing).collect();
+    let why = |one: &&OfList| {
+        let why = one.last_failure.as_ref().map_or("it is being fetched", |failure| failure.message.as_str());
+        format!("{}: {why}", one.url)
+    };
+    let titled =
+        |what: &'static str| move |found: usize| format!("{} of revoked certificates {what}", count(found, "list"));
+    let trouble = state.lists.trouble.clone();
+    vec![
+        kind(Level::Error, &outdated, titled("out of date"), why, None),
+        kind(Level::Error, &pending, titled("not there yet"), why, None),
+        kind(Level::Warning, &failing, titled("could not be fetched; the last good one is used"), why, None),
+        trouble.map(|why| {
+            single(Level::Warning, "no lists of revoked certificates are fetched by this process", Some(why))
+        }),
     ]
 }
 

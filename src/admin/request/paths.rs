@@ -36,6 +36,7 @@ pub(in crate::admin) enum View {
     Backends,
     Limits,
     Acme,
+    Lists,
 }
 
 /// What may change the state.
@@ -90,6 +91,7 @@ pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/api/v1/connections", Method::GET, List),
     ("/api/v1/connections", Method::DELETE, Make(Change::CloseConnections)),
     ("/api/v1/acme", Method::GET, Show(View::Acme)),
+    ("/api/v1/crl", Method::GET, Show(View::Lists)),
     ("/api/v1/explain", Method::GET, Ask(Question::Explain)),
     ("/api/v1/reload", Method::POST, Make(Change::Reload)),
     ("/api/v1/drain", Method::POST, Make(Change::Drain)),

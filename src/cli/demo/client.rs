@@ -40,7 +40,7 @@ pub(super) fn ask(
     request: &str,
 ) -> Result<Got, Box<dyn Error>> {
     let provider = Arc::new(crypto::provider());
-    let trust = Trust { roots: vec![CertificateDer::from_pem_file(ca)?], pins: Vec::new() };
+    let trust = Trust { roots: vec![CertificateDer::from_pem_file(ca)?], ..Trust::default() };
     let inner = trust.verifier(Arc::clone(&provider))?;
     let only = Arc::new(Only { inner, schemes: schemes.to_vec(), seen: Mutex::default() });
     let config = ClientConfig::builder_with_provider(provider)

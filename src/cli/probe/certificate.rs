@@ -86,8 +86,8 @@ impl Roots {
             None => (usable(rustls_native_certs::load_native_certs().certs), "the system's roots".into()),
         };
         // Without roots and pins, `Trust` would accept every certificate.
-        let trust =
-            Some(servers::Trust { roots: certificates, pins: Vec::new() }).filter(|trust| !trust.roots.is_empty());
+        let trust = Some(servers::Trust { roots: certificates, ..servers::Trust::default() })
+            .filter(|trust| !trust.roots.is_empty());
         let verifier = trust.and_then(|trust| trust.verifier(Arc::new(crypto::provider())).ok());
         Ok(Self { verifier, whose })
     }

@@ -72,11 +72,11 @@ pub(super) fn connectors(place: &Place, named: &Named, admin: Option<&Admin>) ->
 }
 
 fn by(roots: Vec<CertificateDer<'static>>) -> Trust {
-    Trust { roots, pins: Vec::new() }
+    Trust { roots, ..Trust::default() }
 }
 
 fn by_key(certificates: &[CertificateDer<'static>]) -> Trust {
-    Trust { roots: Vec::new(), pins: certificates.iter().filter_map(|one| servers::pin(one)).collect() }
+    Trust { pins: certificates.iter().filter_map(|one| servers::pin(one)).collect(), ..Trust::default() }
 }
 
 /// The certificates that the configuration names for the admin server.

@@ -1,6 +1,7 @@
 //! `tls` of a `[backend.NAME]` as written. Must not know: how keys depend on each other.
 
 use crate::config::decode::Table;
+use crate::config::file::revocation::Revocation;
 use crate::config::located::Located;
 use crate::config::values::health::Pinned;
 use crate::passphrase::Source as Passphrase;
@@ -14,6 +15,7 @@ pub struct Tls {
     pub here: Located<()>,
     pub starttls: Option<Located<BackendProtocol>>,
     pub ca: Option<Located<String>>,
+    pub revocation: Revocation,
     pub pins: Option<Vec<Located<Pinned>>>,
     pub server_name: Option<Located<String>>,
     pub cert: Option<Located<String>>,
@@ -29,6 +31,7 @@ impl Tls {
             here: table.here(),
             starttls: table.optional("starttls"),
             ca: table.optional("ca"),
+            revocation: Revocation::read(table),
             pins: table.list("pins"),
             server_name: table.optional("server_name"),
             cert: table.optional("cert"),

@@ -1,10 +1,11 @@
 //! `client_auth` of a listener or a route, as written. Must not know: how keys depend on each other.
 
 use crate::config::decode::Table;
+use crate::config::file::revocation::Revocation;
 use crate::config::located::Located;
 use crate::config::values::Demanded;
 use crate::config::values::health::Pinned;
-use crate::tls::trust::clients::settings::{ExpiredCrl, Live};
+use crate::tls::trust::clients::settings::Live;
 
 /// `client_auth`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +13,7 @@ pub struct ClientAuth {
     pub here: Located<()>,
     pub mode: Located<Demanded>,
     pub ca: Option<Vec<Located<String>>>,
-    pub crl: Option<Vec<Located<String>>>,
-    pub crl_expired: Located<ExpiredCrl>,
+    pub revocation: Revocation,
     pub names: Option<Vec<Located<String>>>,
     pub pins: Option<Vec<Located<Pinned>>>,
     pub pins_file: Option<Vec<Located<String>>>,
@@ -33,8 +33,7 @@ impl ClientAuth {
             here: table.here(),
             mode: table.or("mode", Demanded(None)),
             ca: table.list("ca"),
-            crl: table.list("crl"),
-            crl_expired: table.or("crl_expired", ExpiredCrl::Refuse),
+            revocation: Revocation::read(table),
             names: table.list("names"),
             pins: table.list("pins"),
             pins_file: table.list("pins_file"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::decode::Table;
+use crate::config::file::revocation::Revocation;
 use crate::config::located::Located;
 use crate::config::values::health::{CheckType, Pinned, Port, StatusRange};
 
@@ -20,6 +21,7 @@ pub struct Health {
     pub tls: Option<Located<bool>>,
     pub start_tls: Option<Located<bool>>,
     pub ca: Option<Located<String>>,
+    pub revocation: Revocation,
     pub pins: Option<Vec<Located<Pinned>>>,
     pub server_name: Option<Located<String>>,
     pub verify: Option<Located<bool>>,
@@ -46,6 +48,7 @@ impl Health {
             tls: table.optional("tls"),
             start_tls: table.optional("start_tls"),
             ca: table.optional("ca"),
+            revocation: Revocation::read(table),
             pins: table.list("pins"),
             server_name: table.optional("server_name"),
             verify: table.optional("verify"),

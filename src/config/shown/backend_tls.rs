@@ -1,5 +1,6 @@
 //! `tls` of a `[backend.NAME]` → what is shown of it.
 
+use crate::config::shown::crl;
 use crate::config::shown::table::{Shown, Table};
 use crate::config::shown::values::{hex, path, texts};
 use crate::config::validate::backend_tls::Tls;
@@ -7,7 +8,7 @@ use crate::starttls::protocol::Protocol;
 use crate::tls::handshake::connect::Alpn;
 
 pub(super) fn table(tls: &Tls) -> Table {
-    let Tls { here: _, starttls, ca, pins, server_name, certificate, policy, alpn } = tls;
+    let Tls { here: _, starttls, ca, lists, pins, server_name, certificate, policy, alpn } = tls;
     // The other keys of a source cannot be set for a backend.
     let certificate = certificate.as_ref().map(|source| source.value.shown());
     let half = |key| certificate.as_ref().and_then(|shown| shown.get(key)).cloned();
@@ -18,6 +19,7 @@ pub(super) fn table(tls: &Tls) -> Table {
     Table::default()
         .key("starttls", starttls.map(Protocol::word))
         .key("ca", ca.as_ref().map(|file| path(&file.value)))
+        .and(crl::keys(lists))
         .key("pins", texts(pins.iter().map(hex)))
         .key("server_name", server_name.to_str())
         .key("cert", half("cert"))

@@ -1,5 +1,6 @@
 //! `[backend.NAME.health]` → what is shown of it: the keys of every check, and those of its type.
 
+use crate::config::shown::crl;
 use crate::config::shown::table::Table;
 use crate::config::shown::values::{hex, path, texts, time};
 use crate::config::validate::health::{Bind, Health, Http, Tls};
@@ -19,11 +20,12 @@ pub(super) fn table(health: &Health) -> Table {
 }
 
 fn of_tls(tls: &Tls) -> Table {
-    let Tls { start_tls, ca, pins, server_name, verify } = tls;
+    let Tls { start_tls, ca, lists, pins, server_name, verify } = tls;
     Table::default()
         .key("tls", !start_tls)
         .key("start_tls", *start_tls)
         .key("ca", ca.as_ref().map(|file| path(&file.value)))
+        .and(crl::keys(lists))
         .key("pins", texts(pins.iter().map(hex)))
         .key("server_name", server_name.as_ref().map(|name| name.to_str()))
         .key("verify", *verify)

@@ -1,7 +1,7 @@
 //! Where the admin server listens, which requests it accepts, and its TLS, as far as that can be validated without opening a
 //! file or a socket.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::file;
@@ -11,6 +11,7 @@ use crate::config::validate::client_auth::{self, ClientAuth};
 use crate::config::validate::paths;
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::certificate;
+use crate::config::validate::revocation::Home;
 use crate::config::validate::wording::present;
 use crate::config::values::{HostName, Mode, certificates};
 use crate::net::address::Address;
@@ -47,7 +48,7 @@ pub struct Tls {
 
 /// What is known when `[admin]` is validated.
 pub(super) struct Known<'a> {
-    pub(super) folder: &'a Path,
+    pub(super) home: Home<'a>,
     pub(super) policies: &'a Policies,
     pub(super) authorities: &'a Authorities,
 }
@@ -116,7 +117,7 @@ impl Admin {
 
 pub(super) fn validated(admin: file::admin::Admin, known: &Known<'_>, errors: &mut Vec<ConfigError>) -> Admin {
     let file::admin::Admin { listen, probes, socket_mode, token_file, hosts, tls } = admin;
-    let folder = known.folder;
+    let folder = known.home.folder;
     let [listen, probes] = [listen, probes].map(|written| written.map(|written| paths::endpoint(written, folder)));
     let both = listen.iter().chain(&probes);
     errors.extend(both.filter_map(|listen| paths::too_long(listen.value.address()?, listen)));
@@ -158,9 +159,9 @@ fn tls_of(
     }
     let policy = known.policies.named(&policy, errors);
     let list = present(list, "certificates", certificates::KINDS, &here, errors).unwrap_or_default();
-    let sources = list.into_iter().filter_map(|one| certificate(one, known.folder, known.authorities, errors));
+    let sources = list.into_iter().filter_map(|one| certificate(one, known.home.folder, known.authorities, errors));
     let certificates: Vec<_> = sources.collect();
-    let client_auth = client_auth::validated(client_auth, known.folder, errors);
+    let client_auth = client_auth::validated(client_auth, known.home, errors);
     let policy = policy?;
     errors.extend(certificates.iter().filter_map(|source| never_served(source, &policy)));
     Some(Tls { here, certificates, policy, client_auth })

@@ -1,7 +1,6 @@
 //! A backend, as far as it can be validated without connecting to it.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use crate::backend::condition::Pauses;
 use crate::backend::discover::Source;
@@ -14,6 +13,7 @@ use crate::config::validate::health::{self, Health};
 use crate::config::validate::labels;
 use crate::config::validate::paths::{resolved, too_long};
 use crate::config::validate::policy::Policies;
+use crate::config::validate::revocation::Home;
 use crate::config::validate::wording::present;
 use crate::config::values::server;
 use crate::net::address::Address;
@@ -31,7 +31,7 @@ pub struct Backend {
 
 pub(super) fn validated(
     backend: file::backend::Backend,
-    folder: &Path,
+    home: Home<'_>,
     policies: &Policies,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Backend> {
@@ -39,7 +39,7 @@ pub(super) fn validated(
     let (mut entries, mut seen): (Vec<Entry>, HashSet<Place>) = Default::default();
     for mut server in servers.unwrap_or_default() {
         if let Place::Address(Address::Unix(path)) = &server.value.place {
-            server.value.place = Place::Address(Address::Unix(resolved(path, folder)));
+            server.value.place = Place::Address(Address::Unix(resolved(path, home.folder)));
         }
         let place = &server.value.place;
         if let Place::Address(address) = place {
@@ -63,8 +63,8 @@ pub(super) fn validated(
         let first = humantime::format_duration(pauses.first);
         errors.push(backend.max_fail_timeout.error(format!("is shorter than fail_timeout, which is {first}")));
     }
-    let health = backend.health.and_then(|health| health::validated(health, folder, errors));
-    let tls = backend.tls.and_then(|tls| backend_tls::validated(tls, one_name(&entries), folder, policies, errors));
+    let health = backend.health.and_then(|health| health::validated(health, home, errors));
+    let tls = backend.tls.and_then(|tls| backend_tls::validated(tls, one_name(&entries), home, policies, errors));
     Some(Backend {
         settings: Settings {
             name: backend.name.into(),

@@ -9,6 +9,7 @@ use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths;
 use crate::config::validate::policy::Policies;
+use crate::config::validate::revocation::{self, Home, Lists};
 use crate::passphrase::Source as Passphrase;
 use crate::starttls::protocol::Protocol;
 use crate::tls::certificate::place::KeyPlace;
@@ -25,6 +26,8 @@ pub struct Tls {
     /// The protocol in which the servers are asked for TLS; `None` where TLS begins at once.
     pub starttls: Option<Protocol>,
     pub ca: Option<Located<PathBuf>>,
+    /// The lists by which certificates below `ca` are judged.
+    pub lists: Lists,
     pub pins: Vec<Pin>,
     pub server_name: ServerName<'static>,
     /// Sent to servers that request a certificate.
@@ -36,7 +39,7 @@ pub struct Tls {
 pub(super) fn validated(
     tls: file::backend_tls::Tls,
     default_name: Option<&str>,
-    folder: &Path,
+    home: Home<'_>,
     policies: &Policies,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Tls> {
@@ -60,13 +63,14 @@ pub(super) fn validated(
         }
     };
     let starttls = tls.starttls.map(|protocol| protocol.value.into());
-    let certificate = certificate((tls.cert, tls.key, tls.passphrase), folder, errors);
+    let certificate = certificate((tls.cert, tls.key, tls.passphrase), home.folder, errors);
     let policy = policies.named(&tls.policy, errors);
-    let ca = tls.ca.map(|written| paths::file(written, folder));
+    let lists = revocation::required(tls.revocation, tls.ca.is_some(), home, errors);
+    let ca = tls.ca.map(|written| paths::file(written, home.folder));
     let pins = tls.pins.into_iter().flatten().map(|pinned| pinned.value.0).collect();
     let (server_name, policy) = (server_name?, policy?);
     let alpn = tls.alpn.value;
-    (errors.len() == found).then_some(Tls { here, starttls, ca, pins, server_name, certificate, policy, alpn })
+    (errors.len() == found).then_some(Tls { here, starttls, ca, lists, pins, server_name, certificate, policy, alpn })
 }
 
 /// The certificate for servers that ask for one: with its key, or none at all.

@@ -1,10 +1,11 @@
 //! The requirements for client certificates, as far as they can be validated without opening a file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths::files;
+use crate::config::validate::revocation::{self, Fetched, Home, Lists};
 use crate::tls::trust::clients::identity::Allowed;
 use crate::tls::trust::clients::settings::{Live, Settings};
 
@@ -15,26 +16,29 @@ pub struct ClientAuth {
     pub settings: Settings,
     /// Files with the certificates of CAs.
     pub ca: Vec<Located<PathBuf>>,
-    /// Files with lists of revoked certificates.
-    pub crl: Vec<Located<PathBuf>>,
+    /// Lists of revoked certificates.
+    pub lists: Lists,
     /// Files with more pins. With one of them, a key must be pinned, however many pins there are.
     pub pins_file: Vec<Located<PathBuf>>,
     /// `None` where open connections are never judged again.
     pub live: Option<Live>,
 }
 
-/// The requirements without their places in the file: the settings, the files of CAs, those of lists, and those of pins.
-pub type Asked<'a> = (&'a Settings, Vec<&'a PathBuf>, Vec<&'a PathBuf>, Vec<&'a PathBuf>);
+/// The requirements without their places in the file: the settings, the files of CAs, those of lists, lists that are fetched,
+/// and the files of pins.
+pub type Asked<'a> = (&'a Settings, Vec<&'a PathBuf>, Vec<&'a PathBuf>, Vec<&'a Fetched>, Vec<&'a PathBuf>);
 
 impl ClientAuth {
     /// The requirements, equal for all listeners and routes that have the same.
     pub fn asked(&self) -> Asked<'_> {
-        (&self.settings, paths(&self.ca), paths(&self.crl), paths(&self.pins_file))
+        let Lists { files, fetched, rules: _ } = &self.lists;
+        let fetched = fetched.iter().map(|one| &one.value).collect();
+        (&self.settings, paths(&self.ca), paths(files), fetched, paths(&self.pins_file))
     }
 
     /// The files with CAs, with lists of revoked certificates and with pins.
     pub fn files(&self) -> impl Iterator<Item = &Located<PathBuf>> {
-        self.ca.iter().chain(&self.crl).chain(&self.pins_file)
+        self.ca.iter().chain(&self.lists.files).chain(&self.pins_file)
     }
 }
 
@@ -45,11 +49,12 @@ fn paths(files: &[Located<PathBuf>]) -> Vec<&PathBuf> {
 /// `None` where clients are not asked for a certificate.
 pub(super) fn validated(
     written: file::client_auth::ClientAuth,
-    folder: &Path,
+    home: Home<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<ClientAuth> {
-    let file::client_auth::ClientAuth { here, mode, ca, crl, crl_expired, names, pins, pins_file, live } = written;
-    let (ca, crl, pins_file) = (files(ca, folder), files(crl, folder), files(pins_file, folder));
+    let file::client_auth::ClientAuth { here, mode, ca, revocation, names, pins, pins_file, live } = written;
+    let (ca, pins_file) = (files(ca, home.folder), files(pins_file, home.folder));
+    let lists = revocation::validated(revocation, home, errors);
     let before = errors.len();
     let mut allowed = Vec::new();
     for name in names.iter().flatten() {
@@ -67,9 +72,9 @@ pub(super) fn validated(
     }
     let settings = Settings {
         demand,
-        expired_crl: crl_expired.value,
+        lists: lists.rules,
         names: allowed,
         pins: pins.into_iter().flatten().map(|pin| pin.value.0).collect(),
     };
-    Some(ClientAuth { here, settings, ca, crl, pins_file, live })
+    Some(ClientAuth { here, settings, ca, lists, pins_file, live })
 }

@@ -10,6 +10,7 @@ use rustls::pki_types::ServerName;
 use crate::config::file;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths;
+use crate::config::validate::revocation::{self, Home, Lists};
 use crate::config::values::health::{CheckType, Pinned, StatusRange};
 use crate::tls::trust::servers::Pin;
 
@@ -33,8 +34,8 @@ pub struct Health {
 impl Health {
     /// The files that are read for it.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let ca = self.tls.as_ref().and_then(|tls| tls.ca.as_ref());
-        ca.into_iter().chain(self.bind.as_ref().map(|bind| &bind.password_file)).map(|file| file.value.as_path())
+        let tls = self.tls.iter().flat_map(|tls| tls.ca.iter().chain(&tls.lists.files));
+        tls.chain(self.bind.as_ref().map(|bind| &bind.password_file)).map(|file| file.value.as_path())
     }
 }
 
@@ -44,6 +45,8 @@ pub struct Tls {
     /// Whether TLS begins with StartTLS in LDAP (RFC 4511 section 4.14), and not with the connection.
     pub start_tls: bool,
     pub ca: Option<Located<PathBuf>>,
+    /// The lists by which certificates below `ca` are judged.
+    pub lists: Lists,
     pub pins: Vec<Pin>,
     pub server_name: Option<ServerName<'static>>,
     /// Without it, any certificate is accepted.
@@ -67,15 +70,15 @@ pub struct Bind {
     pub password_file: Located<PathBuf>,
 }
 
-pub(super) fn validated(health: file::health::Health, folder: &Path, errors: &mut Vec<ConfigError>) -> Option<Health> {
+pub(super) fn validated(health: file::health::Health, home: Home<'_>, errors: &mut Vec<ConfigError>) -> Option<Health> {
     let kind = health.kind.as_ref()?.value;
     let found = errors.len();
     misplaced(&health, kind, errors);
-    let tls = tls(&health, kind, folder, errors);
+    let tls = tls(&health, kind, home, errors);
     let http = http(&health, kind, errors);
     let bind = match (health.bind_dn, health.password_file) {
         (Some(dn), Some(file)) => {
-            paths::secret(file, folder, errors).map(|password_file| Bind { dn: dn.value, password_file })
+            paths::secret(file, home.folder, errors).map(|password_file| Bind { dn: dn.value, password_file })
         }
         (Some(alone), None) => {
             errors.push(alone.error("is given without a password (expected password_file as well)"));
@@ -114,6 +117,7 @@ fn misplaced(health: &file::health::Health, kind: CheckType, errors: &mut Vec<Co
         (health.tls.as_ref().map(Located::place), http || ldap, "the types \"http\" and \"ldap\""),
         (health.start_tls.as_ref().map(Located::place), ldap, "the type \"ldap\""),
         (health.ca.as_ref().map(Located::place), tls, TLS),
+        (first(health.revocation.crl.as_ref()), tls, TLS),
         (first(health.pins.as_ref()), tls, TLS),
         (health.server_name.as_ref().map(Located::place), tls, TLS),
         (health.verify.as_ref().map(Located::place), tls, TLS),
@@ -130,7 +134,7 @@ fn misplaced(health: &file::health::Health, kind: CheckType, errors: &mut Vec<Co
 }
 
 /// The TLS of a check that uses it: with a CA or pins, unless verification is off.
-fn tls(health: &file::health::Health, kind: CheckType, folder: &Path, errors: &mut Vec<ConfigError>) -> Option<Tls> {
+fn tls(health: &file::health::Health, kind: CheckType, home: Home<'_>, errors: &mut Vec<ConfigError>) -> Option<Tls> {
     let start_tls = is_on(health.start_tls.as_ref());
     if start_tls && is_on(health.tls.as_ref()) {
         errors.extend(
@@ -157,9 +161,11 @@ fn tls(health: &file::health::Health, kind: CheckType, folder: &Path, errors: &m
         }
         parsed
     });
+    let lists = revocation::required(health.revocation.clone(), health.ca.is_some(), home, errors);
     Some(Tls {
         start_tls,
-        ca: health.ca.clone().map(|file| paths::file(file, folder)),
+        ca: health.ca.clone().map(|file| paths::file(file, home.folder)),
+        lists,
         pins: health.pins.iter().flatten().map(|pinned: &Located<Pinned>| pinned.value.0).collect(),
         server_name,
         verify,

@@ -1,7 +1,7 @@
 //! A listener, as far as it can be validated without opening a file or a socket.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::paths::{self, too_long};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{BackendRef, Backends, Leads, Share, certificate, known_bare_backend, shares};
+use crate::config::validate::revocation::Home;
 use crate::config::validate::route::{self, Route};
 use crate::config::validate::wording::present;
 use crate::config::values::{Mode, certificates};
@@ -113,7 +114,7 @@ pub struct Tickets {
 
 /// Validates listeners one by one, and remembers the names and addresses that are taken.
 pub(super) struct Listeners<'a> {
-    folder: &'a Path,
+    home: Home<'a>,
     backends: &'a Backends<'a>,
     policies: &'a Policies,
     authorities: &'a Authorities,
@@ -125,7 +126,7 @@ pub(super) struct Listeners<'a> {
 
 impl<'a> Listeners<'a> {
     pub(super) fn new(
-        folder: &'a Path,
+        home: Home<'a>,
         backends: &'a Backends<'a>,
         policies: &'a Policies,
         authorities: &'a Authorities,
@@ -135,7 +136,7 @@ impl<'a> Listeners<'a> {
         // Port 0 is any free port, which the kernel chooses: it cannot be taken.
         let taken = authorities.endpoints().chain(admin.endpoints());
         let endpoints = taken.filter(|(endpoint, _)| !endpoint.is_any_port()).collect();
-        Self { folder, backends, policies, authorities, names: HashSet::new(), endpoints, errors }
+        Self { home, backends, policies, authorities, names: HashSet::new(), endpoints, errors }
     }
 
     pub(super) fn listener(&mut self, mut written: Written) -> Option<Listener> {
@@ -150,7 +151,7 @@ impl<'a> Listeners<'a> {
         }
         let shares = self.shares(&written, mode);
         let (not_tls, tickets) = (self.not_tls(&written), self.tickets(&mut written));
-        let client_auth = client_auth::validated(written.client_auth, self.folder, &mut self.errors);
+        let client_auth = client_auth::validated(written.client_auth, self.home, &mut self.errors);
         let inherited = route::Inherited {
             policy: policy.as_ref(),
             policies: self.policies,
@@ -161,7 +162,7 @@ impl<'a> Listeners<'a> {
             shares: shares.as_deref(),
             require_sni: written.require_sni.value,
             max_age: handling.max_age,
-            folder: self.folder,
+            home: self.home,
             authorities: self.authorities,
             backends: self.backends,
         };
@@ -174,7 +175,7 @@ impl<'a> Listeners<'a> {
         }
         self.errors.extend(route::challenge(&written.alpn, false));
         let trusted_proxies = limits::trusted(written.proxy_protocol, written.trusted_proxies, &mut self.errors);
-        let limits = limits::validated(written.limits, self.folder, &mut self.errors);
+        let limits = limits::validated(written.limits, self.home.folder, &mut self.errors);
         // Only here parts that are wrong end it: everything was checked, and all errors are reported.
         Some(Listener {
             here: written.here,
@@ -212,7 +213,7 @@ impl<'a> Listeners<'a> {
     fn endpoints(&mut self, written: &mut Written) -> Option<Vec<Located<Endpoint>>> {
         let (list, expected) = (written.listen.take(), "an IP address and a port, such as \"0.0.0.0:636\"");
         let list = present(list, "listen", expected, &written.here, &mut self.errors)?;
-        let list: Vec<_> = list.into_iter().map(|endpoint| paths::endpoint(endpoint, self.folder)).collect();
+        let list: Vec<_> = list.into_iter().map(|endpoint| paths::endpoint(endpoint, self.home.folder)).collect();
         for endpoint in list.iter().filter(|endpoint| !endpoint.value.is_any_port()) {
             if let Some(other) = self.endpoints.insert(endpoint.value.clone(), written.here.path.clone()) {
                 self.errors.push(endpoint.error(format!("{} is taken by {other} already", endpoint.value)));
@@ -233,7 +234,7 @@ impl<'a> Listeners<'a> {
         };
         Some(
             list.into_iter()
-                .filter_map(|source| certificate(source, self.folder, self.authorities, &mut self.errors))
+                .filter_map(|source| certificate(source, self.home.folder, self.authorities, &mut self.errors))
                 .collect(),
         )
     }
@@ -286,7 +287,7 @@ impl<'a> Listeners<'a> {
         Tickets {
             on: written.session_tickets.value,
             settings: tickets::Settings { lifetime, rotation: written.ticket_rotation.value },
-            keys: paths::secrets(written.ticket_keys.take(), self.folder, &mut self.errors),
+            keys: paths::secrets(written.ticket_keys.take(), self.home.folder, &mut self.errors),
         }
     }
 }

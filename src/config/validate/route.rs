@@ -1,7 +1,6 @@
 //! The routes of a listener, as far as they can be validated without opening a file.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crate::config::validate::labels;
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::policy::Policies;
 use crate::config::validate::reference::{Backends, Leads, Share, certificate, shares};
+use crate::config::validate::revocation::Home;
 use crate::config::values::Protocols;
 use crate::labels::Labels;
 use crate::route::index::{self, Match, Mode, Routes};
@@ -59,7 +59,7 @@ pub(super) struct Inherited<'a> {
     pub(super) shares: Option<&'a [Share]>,
     pub(super) max_age: Option<Duration>,
     pub(super) require_sni: bool,
-    pub(super) folder: &'a Path,
+    pub(super) home: Home<'a>,
     pub(super) authorities: &'a Authorities,
     pub(super) backends: &'a Backends<'a>,
 }
@@ -132,14 +132,15 @@ fn one(
     };
     let alpn = protocols(&written, inherited, errors);
     let sources = written.certificates.iter().flatten().cloned();
-    let certificates: Vec<_> =
-        sources.filter_map(|source| certificate(source, inherited.folder, inherited.authorities, errors)).collect();
+    let certificates: Vec<_> = sources
+        .filter_map(|source| certificate(source, inherited.home.folder, inherited.authorities, errors))
+        .collect();
     if let Some(policy) = &policy {
         errors.extend(certificates.iter().filter_map(|source| never_served(source, policy)));
     }
     let backends = backends(&written, inherited, errors);
     let client_auth = match written.client_auth {
-        Some(own) => client_auth::validated(own, inherited.folder, errors),
+        Some(own) => client_auth::validated(own, inherited.home, errors),
         // Where TLS is not terminated, there is no handshake in which to ask for a certificate.
         None => inherited.client_auth.cloned().filter(|_| mode == Mode::Terminate),
     };
@@ -153,7 +154,7 @@ fn one(
         );
     }
     let max_age = written.max_connection_age.map_or(inherited.max_age, |own| Some(own.value));
-    let limits = limits::validated(written.limits, inherited.folder, errors);
+    let limits = limits::validated(written.limits, inherited.home.folder, errors);
     Some(Route {
         here: written.here,
         name,

@@ -32,7 +32,7 @@ impl Interests {
         for backend in &config.backends {
             if let Some(tls) = &backend.tls {
                 tls.certificate.iter().for_each(|source| interests.add(&source.value));
-                interests.files.extend(tls.ca.iter().map(|file| file.value.clone()));
+                interests.files.extend(tls.ca.iter().chain(&tls.lists.files).map(|file| file.value.clone()));
             }
             interests.files.extend(backend.health.iter().flat_map(|health| health.files()).map(Into::into));
         }

@@ -11,7 +11,8 @@ use crate::live::presented::Judged;
 use crate::live::registry::{Listed, Registry};
 use crate::tls::trust::clients::identity::Allowed;
 use crate::tls::trust::clients::rejection::Rejection;
-use crate::tls::trust::clients::settings::{Demand, ExpiredCrl, Settings};
+use crate::tls::trust::clients::settings::{Demand, Settings};
+use crate::tls::trust::lists::rules::Rules as OfLists;
 
 /// The last second of the clients' certificates, and one before it.
 const END: i64 = 1_009_843_200;
@@ -35,7 +36,7 @@ impl Scene {
 
     fn auth(&self, name: &str) -> Arc<ClientAuth> {
         let names = vec![Allowed::parse(name).unwrap()];
-        let settings = Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names, pins: Vec::new() };
+        let settings = Settings { demand: Demand::Require, lists: OfLists::default(), names, pins: Vec::new() };
         Arc::new(ClientAuth::new(settings, vec![self.ca.clone()], Vec::new()).unwrap())
     }
 

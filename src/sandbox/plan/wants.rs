@@ -55,6 +55,7 @@ pub(super) fn of(config: &Config) -> Vec<Want> {
         wants.extend(named.map(|file| want(file, &file.value, Need::File)));
         wants.extend(files.tsig.iter().map(|tsig| want(tsig, &tsig.value.key_file, Need::File)));
     }
+    wants.extend(config.crl_ca.iter().map(|file| want(file, &file.value, Need::File)));
     listeners(config, &mut wants);
     backends(config, &mut wants);
     wants
@@ -85,7 +86,8 @@ fn backends(config: &Config, wants: &mut Vec<Want>) {
     for backend in &config.backends {
         if let Some(tls) = &backend.tls {
             tls.certificate.iter().for_each(|source| certificates(source, wants));
-            wants.extend(tls.ca.iter().map(|file| want(file, &file.value, Need::File)));
+            let files = tls.ca.iter().chain(&tls.lists.files);
+            wants.extend(files.map(|file| want(file, &file.value, Need::File)));
         }
         if let Some(health) = &backend.health {
             wants.extend(health.files().map(|file| want(&health.here, file, Need::File)));

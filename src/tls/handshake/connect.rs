@@ -20,7 +20,11 @@ use crate::tls::record::Layer;
 use crate::tls::record::handshaking::{Finished, Handshaking};
 use crate::tls::token::TokenKey;
 use crate::tls::token::error::TokenError;
-use crate::tls::trust::servers::{NotPinned, Trust, TrustError};
+use crate::tls::trust::lists::given::Origin;
+use crate::tls::trust::lists::rules::Rules;
+use crate::tls::trust::servers::review::Review;
+use crate::tls::trust::servers::revocation::{Revocation, TrustError};
+use crate::tls::trust::servers::{NotPinned, Trust};
 use crate::tls::wire::alert;
 use crate::tls::wire::fault;
 
@@ -36,6 +40,8 @@ pub struct Connector {
     token: Option<Arc<TokenKey>>,
     /// What the connector verifies and offers, as one value.
     pub identity: Identity,
+    /// What there is to say about the lists by which servers are judged.
+    pub review: Review,
 }
 
 /// A hash over what a connector verifies, offers and sends. The record layer is not included: it makes no difference to
@@ -122,7 +128,7 @@ impl Connector {
             }
         };
         let builder = builder.map_err(ConnectorError::Policy)?;
-        let verifier = trust.verifier(Arc::clone(builder.crypto_provider()))?;
+        let (verifier, review) = trust.reviewed(Arc::clone(builder.crypto_provider()))?;
         // rustls calls every custom verifier dangerous; this one is needed for pins.
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = match certificate {
@@ -133,7 +139,7 @@ impl Connector {
         config.resumption = Resumption::disabled();
         // rustls hands out the keys only if this was set before the handshake.
         config.enable_secret_extraction = layer == Layer::Tlsgate;
-        Ok(Self { config, server_name, alpn, layer, identity, token: None })
+        Ok(Self { config, server_name, alpn, layer, identity, review, token: None })
     }
 
     /// The same where the private key of the client certificate is in a token.
@@ -171,6 +177,11 @@ impl Connector {
         Ok(finished)
     }
 
+    /// Whether these terms would make the same.
+    pub fn is_of(&self, terms: &Terms<'_>) -> bool {
+        (self.identity, self.layer) == (Identity::of(terms), terms.layer)
+    }
+
     /// The name or address that the certificate of the server at `address` must have.
     fn name(&self, address: Option<IpAddr>) -> Option<ServerName<'static>> {
         self.server_name.clone().or_else(|| address.map(|ip| ServerName::IpAddress(ip.into())))
@@ -199,8 +210,11 @@ impl PartialEq for Connector {
 impl Eq for Connector {}
 
 impl Identity {
+    /// That of the connector that has these terms, without building it.
     fn of(terms: &Terms<'_>) -> Self {
-        let Terms { policy, trust: Trust { roots, pins }, server_name, certificate, alpn, layer: _ } = terms;
+        let Terms { policy, trust, server_name, certificate, alpn, layer: _ } = terms;
+        let Trust { roots, pins, revocation: Revocation { given, rules, seen: _ } } = trust;
+        let Rules { asked, expired, missing, points } = rules;
         let mut facts = Facts::default();
         if let Some(policy) = policy {
             // The client never uses it.
@@ -219,6 +233,13 @@ impl Identity {
         facts.list(roots);
         facts.list(certificate.iter().flat_map(|key| &key.cert));
         facts.list(pins);
+        facts.list(given);
+        // It decides what a fault of a list means.
+        facts.list(
+            given.iter().map(|list| [u8::from(list.origin == Origin::File), u8::from(list.origin == Origin::Url)]),
+        );
+        facts.list([expired.word(), missing.word()]);
+        facts.list([[u8::from(*asked), u8::from(*points)]]);
         Self(crypto::sha256(&facts.0))
     }
 }

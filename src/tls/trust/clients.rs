@@ -10,23 +10,28 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use crate::tls::crypto;
+use crate::tls::trust::lists::ListFault;
+use crate::tls::trust::lists::given::Given;
+use crate::tls::trust::lists::held::Used;
+use crate::tls::trust::lists::points;
+use crate::tls::trust::lists::remarks::At;
+use crate::tls::trust::lists::seen::Seen;
+use crate::tls::trust::lists::weight::is_unknown;
 
 pub mod again;
-mod authorities;
 pub mod bounded;
 pub mod build;
 pub mod fingerprint;
 pub mod identity;
-mod lists;
 pub mod rejection;
 pub mod settings;
 
-use build::{At, ClientAuthError, Trusted};
+use build::{ClientAuthError, Trusted};
 use identity::Identity;
 use settings::{Demand, Settings};
 
@@ -37,6 +42,8 @@ pub struct ClientAuth {
     trusted: Trusted,
     algorithms: WebPkiSupportedAlgorithms,
     fingerprint: [u8; 32],
+    /// Takes note of the distribution points in clients' certificates; `None` where nobody asks for them.
+    seen: Option<Arc<Seen>>,
 }
 
 impl ClientAuth {
@@ -44,14 +51,21 @@ impl ClientAuth {
     pub fn new(
         mut settings: Settings,
         ca: Vec<CertificateDer<'static>>,
-        crls: Vec<CertificateRevocationListDer<'static>>,
+        crls: Vec<Given>,
     ) -> Result<Self, Vec<ClientAuthError>> {
         let fingerprint = fingerprint::of(&settings, &ca, &crls);
         // A list in a file can be long: a pin is searched for by halves.
         settings.pins.sort_unstable();
         let trusted = Trusted::new(&settings, ca, crls)?;
         let algorithms = crypto::provider().signature_verification_algorithms;
-        Ok(Self { settings, trusted, algorithms, fingerprint })
+        Ok(Self { settings, trusted, algorithms, fingerprint, seen: None })
+    }
+
+    /// The same, where its settings ask for distribution points, with who takes note of them.
+    #[must_use]
+    pub fn learning(self, seen: Arc<Seen>) -> Self {
+        let seen = Some(seen).filter(|_| self.settings.lists.points);
+        Self { seen, ..self }
     }
 
     /// SHA-256 of settings, CAs and lists: equal only for equal ones.
@@ -62,6 +76,16 @@ impl ClientAuth {
     /// All warnings at that time (seconds since 1970).
     pub fn warnings(&self, now: i64) -> Vec<(At, String)> {
         self.trusted.warnings(now)
+    }
+
+    /// What the lists that are used say of themselves.
+    pub fn used(&self) -> &[Used] {
+        self.trusted.used()
+    }
+
+    /// Lists that came over the network and cannot be used, by their indexes.
+    pub fn left_out(&self) -> &[(usize, ListFault)] {
+        self.trusted.left_out()
     }
 
     /// The settings that it was built with.
@@ -107,6 +131,25 @@ impl Session {
         self.reason.get().map(String::as_str)
     }
 
+    /// Takes note of where the list is that could revoke this certificate. Only that of a client whose chain is good counts:
+    /// anybody could make us ask for any address otherwise.
+    fn learn(
+        &self,
+        verified: &Result<(), Error>,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) {
+        let Some(seen) = &self.auth.seen else { return };
+        if !verified.as_ref().err().is_none_or(is_unknown) {
+            return;
+        }
+        let points = points::of(leaf);
+        if !seen.know(&points) && (verified.is_ok() || self.auth.trusted.is_chained(leaf, others, now)) {
+            seen.note(points);
+        }
+    }
+
     fn judge(
         &self,
         leaf: &CertificateDer<'_>,
@@ -118,7 +161,9 @@ impl Session {
             // Set once: a client sends its certificate once in a handshake.
             let _ = self.shown.set(identity.clone());
         }
-        self.auth.trusted.verify(leaf, others, now).map_err(|error| {
+        let verified = self.auth.trusted.verify(leaf, others, now);
+        self.learn(&verified, leaf, others, now);
+        verified.map_err(|error| {
             if let Some(reason) = rejection::reason(&error, leaf, others) {
                 let _ = self.reason.set(reason);
             }

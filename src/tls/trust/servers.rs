@@ -4,36 +4,36 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use thiserror::Error as ThisError;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::tls::crypto;
-use crate::tls::trust::anchor;
-use crate::tls::trust::anchor::{Anchors, Purpose};
-use crate::tls::wire::fault;
+
+mod by_ca;
+pub mod review;
+pub mod revocation;
+
+use by_ca::{ByCa, Shown};
+use review::Review;
+use revocation::{Revocation, TrustError};
 
 /// The SHA-256 of a certificate's SubjectPublicKeyInfo.
 pub type Pin = [u8; 32];
 
 /// What a server must prove. Where both a CA and pins are given, both must hold; with neither, every server is trusted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Trust {
     /// Certificates of CAs, or of the server itself, which is then trusted as long as its certificate is valid and has the
     /// name.
     pub roots: Vec<CertificateDer<'static>>,
     /// Pins of the server's own key, or of the key of a CA in the chain that it sends.
     pub pins: Vec<Pin>,
+    /// By which certificates below `roots` are judged.
+    pub revocation: Revocation,
 }
-
-/// A trusted certificate that cannot be used.
-#[derive(Debug, ThisError)]
-#[error("a certificate cannot be used as a CA's: {0}")]
-pub struct TrustError(String);
 
 /// Passed through rustls as [`CertificateError::Other`].
 #[derive(ThisError)]
@@ -50,11 +50,19 @@ impl std::fmt::Debug for NotPinned {
 impl Trust {
     /// The verifier of a server's certificate.
     pub fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, TrustError> {
-        let by_ca = match self.roots.is_empty() {
-            true => None,
-            false => Some(ByCa::new(self.roots.clone(), &provider).map_err(TrustError)?),
+        Ok(self.reviewed(provider)?.0)
+    }
+
+    /// The same, with what there is to say about the lists of revoked certificates.
+    pub fn reviewed(&self, provider: Arc<CryptoProvider>) -> Result<(Arc<dyn ServerCertVerifier>, Review), TrustError> {
+        let (by_ca, review) = match self.roots.is_empty() {
+            true => (None, Review::default()),
+            false => {
+                let (by_ca, review) = ByCa::new(self.roots.clone(), &self.revocation, &provider)?;
+                (Some(by_ca), review)
+            }
         };
-        Ok(Arc::new(Verifier { by_ca, pins: self.pins.clone(), provider }))
+        Ok((Arc::new(Verifier { by_ca, pins: self.pins.clone(), provider }), review))
     }
 }
 
@@ -76,45 +84,6 @@ pub fn validity(certificate: &[u8]) -> Option<Validity> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let validity = certificate.validity();
     Some(Validity { not_before: validity.not_before.timestamp(), not_after: validity.not_after.timestamp() })
-}
-
-/// Certificates that are trusted, and what follows chains to them.
-#[derive(Debug)]
-struct ByCa {
-    anchors: Anchors,
-    /// `None` where none of them may issue others.
-    chains: Option<Arc<WebPkiServerVerifier>>,
-}
-
-impl ByCa {
-    fn new(certificates: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
-        let anchors = Anchors::new(certificates).map_err(|(_, error)| fault::reason(&error))?;
-        let chains = anchors
-            .issuers()
-            .map(|issuers| WebPkiServerVerifier::builder_with_provider(issuers, Arc::clone(provider)).build());
-        let chains = chains.transpose().map_err(|error| error.to_string())?;
-        Ok(Self { anchors, chains })
-    }
-
-    fn verify(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if self.anchors.contain(leaf) {
-            let parsed = ParsedCertificate::try_from(leaf)?;
-            anchor::may_be_used(leaf, Purpose::Server, now)?;
-            verify_server_name(&parsed, name)?;
-            return Ok(ServerCertVerified::assertion());
-        }
-        match &self.chains {
-            Some(chains) => chains.verify_server_cert(leaf, chain, name, ocsp, now),
-            None => Err(CertificateError::UnknownIssuer.into()),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -139,8 +108,9 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let shown = Shown { leaf, chain, name, ocsp, now };
         if let Some(by_ca) = &self.by_ca {
-            by_ca.verify(leaf, chain, name, ocsp, now)?;
+            by_ca.verify(shown)?;
         }
         if self.pins.is_empty() || self.is_pinned(leaf) {
             return Ok(ServerCertVerified::assertion());
@@ -150,8 +120,10 @@ impl ServerCertVerifier for Verifier {
         let Some(anchor) = chain.iter().find(|certificate| self.is_pinned(certificate)) else {
             return Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into());
         };
-        let by_pinned = ByCa::new(vec![anchor.clone().into_owned()], &self.provider).map_err(Error::General)?;
-        by_pinned.verify(leaf, chain, name, ocsp, now)
+        let anchor = vec![anchor.clone().into_owned()];
+        let (by_pinned, _) = ByCa::new(anchor, &Revocation::default(), &self.provider)
+            .map_err(|error| Error::General(error.to_string()))?;
+        by_pinned.verify(shown)
     }
 
     fn verify_tls12_signature(

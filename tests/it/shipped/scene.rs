@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::backend::Backend;
+use crate::support::clients_pki::ClientCa;
 use crate::support::http::Door;
+use crate::support::list_server::ListServer;
 use crate::support::nginx::Nginx;
 use crate::support::pki::{Extra, Key, Pki};
 use crate::support::procfs::eventually;
@@ -18,6 +20,7 @@ pub(super) struct Scene {
     _pki: Pki,
     proxy: Proxy,
     _checked: Nginx,
+    _lists: ListServer,
 }
 
 impl Scene {
@@ -30,7 +33,10 @@ impl Scene {
         let (certificate, key) = pki.write("server", "b", &["b.test"], Key::P256, &Extra::default());
         let checked = Nginx::start_tls(&certificate, &key);
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (ca, lists) = (ClientCa::new(pki.folder(), "client-ca"), ListServer::start());
+        lists.list("ca.crl", &ca.list(&[1], 30));
         let config = CONFIG
+            .replace("LISTS", &lists.url("ca.crl"))
             .replace("NOBODY", &nobody.local_addr().unwrap().to_string())
             .replace("ECHO", &backend.address.to_string())
             .replace("CHECKED", &checked.address.to_string());
@@ -38,7 +44,7 @@ impl Scene {
         let proxy = Proxy::start(pki.folder(), &config);
         let line = proxy.log_line("probes listening address=");
         let door = Door::Tcp(line.split_once("address=").unwrap().1.trim().parse().unwrap());
-        let scene = Self { door, _pki: pki, proxy, _checked: checked };
+        let scene = Self { door, _pki: pki, proxy, _checked: checked, _lists: lists };
         scene.happen();
         scene
     }
@@ -91,6 +97,7 @@ const EVENTS: &[&str] = &[
     "tlsgate_connection_duration_seconds_count",
     "tlsgate_connections_closed_total",
     "tlsgate_connections_rejected_total",
+    "tlsgate_crl_fetched_timestamp_seconds",
     "tlsgate_tls_handshake_failures_total",
     "tlsgate_tls_handshakes_total",
 ];
@@ -128,6 +135,7 @@ listen = "127.0.0.1:0"
 certificates=["certs"]
 backend="checked"
 deny=["0.0.0.0/0"]
+client_auth={ mode = "optional", ca = "client-ca.pem", crl = "LISTS" }
 
 [backend.mixed]
 servers=["NOBODY", "ECHO"]

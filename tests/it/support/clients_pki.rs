@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams,
+    SanType, SerialNumber,
 };
 
 use super::pki::write_private;
@@ -37,12 +38,15 @@ pub(crate) struct Kind<'a> {
     /// When it ends, instead of after so many days.
     pub(crate) until: Option<SystemTime>,
     pub(crate) purpose: ExtendedKeyUsagePurpose,
+    /// URLs of distribution points of the list that can revoke it.
+    pub(crate) points: Vec<String>,
 }
 
 impl Default for Kind<'_> {
     fn default() -> Self {
         let purpose = ExtendedKeyUsagePurpose::ClientAuth;
-        Self { serial: 1, common_name: "alice", names: Vec::new(), validity: (-1, 90), until: None, purpose }
+        let (until, points) = (None, Vec::new());
+        Self { serial: 1, common_name: "alice", names: Vec::new(), validity: (-1, 90), until, purpose, points }
     }
 }
 
@@ -99,6 +103,8 @@ impl ClientCa {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![kind.purpose.clone()];
         params.use_authority_key_identifier_extension = true;
+        let point = |url: &String| CrlDistributionPoint { uris: vec![url.clone()] };
+        params.crl_distribution_points = kind.points.iter().map(point).collect();
         let mut chain = params.signed_by(&key, &self.issuer).unwrap().pem();
         for ca in above {
             chain += &fs::read_to_string(ca.file()).unwrap();

@@ -20,6 +20,7 @@ pub(crate) mod hello;
 pub(crate) mod http;
 pub(crate) mod keys;
 pub(crate) mod ldap;
+pub(crate) mod list_server;
 pub(crate) mod middlebox;
 pub(crate) mod nginx;
 pub(crate) mod node;

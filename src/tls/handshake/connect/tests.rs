@@ -24,7 +24,11 @@ fn connectors_are_the_same_only_if_they_verify_and_send_the_same() {
     let (shown, other) = (pair("a.test"), pair("a.test"));
     let (one, two) = (shown.cert[0].clone(), other.cert[0].clone());
     let roots = |roots: &[&CertificateDer<'static>]| roots.iter().map(|root| (*root).clone()).collect::<Vec<_>>();
-    let trust = |roots: Vec<_>, pins: &[u8]| Trust { roots, pins: pins.iter().map(|pin| [*pin; 32]).collect() };
+    let trust = |roots: Vec<_>, pins: &[u8]| Trust {
+        roots,
+        pins: pins.iter().map(|pin| [*pin; 32]).collect(),
+        ..Trust::default()
+    };
     let fixed = |protocols: &[&str]| Alpn::Fixed(protocols.iter().map(|name| name.as_bytes().to_vec()).collect());
     let (aws, own) = (&aws::policies()[0], &aws::policies()[1]);
     let trusts = [

@@ -3,31 +3,27 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{CertificateError, DistinguishedName, Error};
+use rustls::{CertificateError, DistinguishedName, Error, RootCertStore};
 use thiserror::Error as ThisError;
 
 use crate::tls::certificate::x509;
 use crate::tls::crypto;
 use crate::tls::trust::anchor;
 use crate::tls::trust::anchor::{Anchors, Purpose};
-use crate::tls::trust::clients::authorities::{Authorities, Role, Track};
 use crate::tls::trust::clients::identity::Identity;
-use crate::tls::trust::clients::lists;
-use crate::tls::trust::clients::lists::{List, ListFault};
-use crate::tls::trust::clients::rejection::Rejection;
-use crate::tls::trust::clients::settings::{ExpiredCrl, Settings};
+use crate::tls::trust::clients::settings::Settings;
+use crate::tls::trust::lists::authorities::{Authorities, Role, Track};
+use crate::tls::trust::lists::given::Given;
+use crate::tls::trust::lists::held::{Held, Used};
+use crate::tls::trust::lists::remarks as of_lists;
+use crate::tls::trust::lists::remarks::{At, Whose};
+use crate::tls::trust::lists::rules::{ExpiredCrl, MissingCrl, Rules};
+use crate::tls::trust::lists::weight::weight;
+use crate::tls::trust::lists::{List, ListFault};
 use crate::tls::wire::fault;
-
-/// What an error or a warning is about: one of the certificates or lists that were given, or all of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum At {
-    Ca(usize),
-    List(usize),
-    Whole,
-}
 
 /// Why clients cannot be judged.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
@@ -61,7 +57,14 @@ pub(super) struct Trusted {
     direct: Vec<Direct>,
     /// When the first of the lists is out of date, in seconds since 1970; `i64::MAX` where that does not matter.
     lists_good_until: i64,
+    /// Every chain is refused, since nothing could show that a certificate in it is revoked.
+    no_list_yet: bool,
+    /// Verifies chains without asking whether they are revoked; `None` where nobody needs that.
+    bare: Option<Arc<dyn ClientCertVerifier>>,
     hints: Vec<DistinguishedName>,
+    used: Vec<Used>,
+    /// Lists that cannot be used, by their indexes.
+    left_out: Vec<(usize, ListFault)>,
     remarks: Vec<(At, String)>,
     /// For each CA and list: the CA's subject, and when it ends.
     ends: Vec<(At, String, i64)>,
@@ -85,29 +88,35 @@ impl Trusted {
     pub(super) fn new(
         settings: &Settings,
         ca: Vec<CertificateDer<'static>>,
-        crls: Vec<CertificateRevocationListDer<'static>>,
+        crls: Vec<Given>,
     ) -> Result<Self, Vec<ClientAuthError>> {
         if ca.is_empty() {
             return Err(vec![ClientAuthError { at: At::Whole, reason: Reason::NoCa }]);
         }
         let known =
             Anchors::new(ca.clone()).map_err(|(index, error)| vec![bad_ca(&ca, index, fault::reason(&error))])?;
-        let authorities = Authorities::new(ca.iter().map(|der| x509::parse(der).ok()).collect());
-        let (lists, replaced) = examined(&authorities, &crls)?;
+        let rules = &settings.lists;
+        let held = Held::new(&ca, &crls).map_err(|faults| {
+            faults
+                .into_iter()
+                .map(|(index, fault)| ClientAuthError { at: At::List(index), reason: fault.into() })
+                .collect::<Vec<_>>()
+        })?;
+        let (authorities, lists) = (&held.authorities, &held.lists);
         let unusable: Vec<usize> = (0..ca.len()).filter(|at| authorities.unusable_key(*at).is_some()).collect();
         // One usable CA is enough to accept clients; the others are only warned of.
         if unusable.len() == ca.len() {
             let error = |at: usize| bad_ca(&ca, at, authorities.unusable_key(at).unwrap_or_default());
             return Err(unusable.into_iter().map(error).collect());
         }
-        let roles = authorities.roles(&lists);
-        let tracks = authorities.tracks(&roles, &lists);
+        let roles = authorities.roles(lists);
+        let tracks = authorities.tracks(&roles, lists);
         let tracks = tracks.ok_or_else(|| vec![ClientAuthError { at: At::Whole, reason: Reason::TooManyNamesakes }])?;
-        let ways = tracks.iter().map(|track| Way::new(settings, &ca, &crls, &lists, track));
+        let ways = tracks.iter().map(|track| Way::new(rules, &ca, &crls, lists, track));
         let ways = ways.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>();
-        let ways = ways.map_err(|error| culprits(&error, &ca, &crls, settings))?;
+        let ways = ways.map_err(|error| culprits(&error, &ca, &crls, rules))?;
         // A resumed session is not checked against lists again, so its ticket must end with the lists.
-        let lists_good_until = match settings.expired_crl {
+        let lists_good_until = match rules.expired {
             ExpiredCrl::Refuse => lists.iter().map(|list| list.next_update).min().unwrap_or(i64::MAX),
             ExpiredCrl::Ignore => i64::MAX,
         };
@@ -121,9 +130,13 @@ impl Trusted {
             ways,
             direct: direct.collect(),
             lists_good_until,
-            hints: hints(&authorities, &known),
-            remarks: remarks(&authorities, settings, &lists, &replaced),
-            ends: ends(&authorities, settings, &lists),
+            no_list_yet: rules.asked && rules.missing == MissingCrl::Refuse && lists.is_empty(),
+            bare: known.issuers().filter(|_| rules.points).and_then(bare),
+            hints: hints(authorities, &known),
+            remarks: remarks(&held, settings, &crls),
+            ends: ends(&held, rules),
+            used: held.used(),
+            left_out: held.left_out,
             known,
         })
     }
@@ -141,14 +154,30 @@ impl Trusted {
         &self.hints
     }
 
+    pub(super) fn used(&self) -> &[Used] {
+        &self.used
+    }
+
+    pub(super) fn left_out(&self) -> &[(usize, ListFault)] {
+        &self.left_out
+    }
+
+    /// Whether a client's certificate has a chain to a CA, revoked or not.
+    pub(super) fn is_chained(&self, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>], now: UnixTime) -> bool {
+        self.bare.as_ref().is_some_and(|bare| bare.verify_client_cert(leaf, others, now).is_ok())
+    }
+
     pub(super) fn warnings(&self, now: i64) -> Vec<(At, String)> {
         let past = self.ends.iter().filter(|(_, _, end)| *end < now);
         let past = past.map(|(at, whose, end)| match at {
-            At::List(_) => {
-                let end = x509::rfc3339(*end);
-                (*at, format!("the list of revoked certificates of \"{whose}\" is out of date since {end}, and its clients are refused"))
-            }
-            _ => (*at, format!("the certificate of \"{whose}\" expired at {}; clients below it are still accepted", x509::rfc3339(*end))),
+            At::List(_) => (*at, of_lists::outdated(whose, *end, Whose::Clients)),
+            _ => (
+                *at,
+                format!(
+                    "the certificate of \"{whose}\" expired at {}; clients below it are still accepted",
+                    x509::rfc3339(*end)
+                ),
+            ),
         });
         self.remarks.iter().cloned().chain(past).collect()
     }
@@ -184,6 +213,7 @@ impl Trusted {
                 other => other,
             });
             match verified {
+                Ok(_) if self.no_list_yet => return Err(CertificateError::UnknownRevocationStatus.into()),
                 Ok(_) => return Ok(()),
                 Err(error) if worst.as_ref().is_none_or(|worst| weight(&error) > weight(worst)) => worst = Some(error),
                 Err(_) => {}
@@ -193,58 +223,35 @@ impl Trusted {
     }
 }
 
-/// How much a reason says about this client: of several, a specific one is reported rather than an unknown CA.
-fn weight(error: &Error) -> u8 {
-    match Rejection::of(error) {
-        Some(Rejection::Revoked) => 4,
-        Some(Rejection::Expired) => 3,
-        Some(Rejection::RevocationUnknown) => 2,
-        Some(Rejection::Invalid) => 1,
-        _ => 0,
-    }
-}
-
 impl Way {
     /// `None` where the track has no anchor.
     fn new(
-        settings: &Settings,
+        rules: &Rules,
         ca: &[CertificateDer<'static>],
-        crls: &[CertificateRevocationListDer<'static>],
+        crls: &[Given],
         lists: &[List],
         track: &Track,
     ) -> Result<Option<Self>, VerifierBuilderError> {
         let of = |indices: &[usize]| indices.iter().map(|at| ca[*at].clone()).collect::<Vec<_>>();
         let anchors = Anchors::new(of(&track.anchors)).ok().and_then(|anchors| anchors.issuers());
         let Some(anchors) = anchors else { return Ok(None) };
-        let crls = track.lists.iter().map(|at| crls[lists[*at].index].clone());
+        let crls = track.lists.iter().map(|at| crls[lists[*at].index].der.clone());
         let builder = WebPkiClientVerifier::builder_with_provider(anchors, Arc::new(crypto::provider()));
         let mut builder = builder.with_crls(crls);
         // webpki uses lists that are out of date unless this is set.
-        if settings.expired_crl == ExpiredCrl::Refuse {
+        if rules.expired == ExpiredCrl::Refuse {
             builder = builder.enforce_revocation_expiration();
+        }
+        if rules.missing == MissingCrl::Ignore {
+            builder = builder.allow_unknown_revocation_status();
         }
         Ok(Some(Self { chains: builder.build()?, between: of(&track.between) }))
     }
 }
 
-type Lists = (Vec<List>, Vec<List>);
-
-/// The lists that are used, and those that newer ones replace.
-fn examined(
-    authorities: &Authorities<'_>,
-    crls: &[CertificateRevocationListDer<'_>],
-) -> Result<Lists, Vec<ClientAuthError>> {
-    let (mut lists, mut errors) = (Vec::new(), Vec::new());
-    for (index, crl) in crls.iter().enumerate() {
-        match lists::examine(index, crl, &authorities.parsed) {
-            Ok(list) => lists.push(list),
-            Err(fault) => errors.push(ClientAuthError { at: At::List(index), reason: fault.into() }),
-        }
-    }
-    match errors.is_empty() {
-        true => Ok(lists::newest(lists, |one, other| authorities.same_key(one, other))),
-        false => Err(errors),
-    }
+/// Verifies chains by these CAs alone.
+fn bare(issuers: Arc<RootCertStore>) -> Option<Arc<dyn ClientCertVerifier>> {
+    WebPkiClientVerifier::builder_with_provider(issuers, Arc::new(crypto::provider())).build().ok()
 }
 
 fn bad_ca(ca: &[CertificateDer<'_>], index: usize, what: String) -> ClientAuthError {
@@ -256,13 +263,13 @@ fn bad_ca(ca: &[CertificateDer<'_>], index: usize, what: String) -> ClientAuthEr
 fn culprits(
     error: &VerifierBuilderError,
     ca: &[CertificateDer<'static>],
-    crls: &[CertificateRevocationListDer<'static>],
-    settings: &Settings,
+    crls: &[Given],
+    rules: &Rules,
 ) -> Vec<ClientAuthError> {
     let alone = |index: usize| {
         let list = List::alone(index);
         let track = Track { anchors: (0..ca.len()).collect(), between: Vec::new(), lists: vec![0] };
-        let Err(VerifierBuilderError::InvalidCrl(error)) = Way::new(settings, ca, crls, &[list], &track) else {
+        let Err(VerifierBuilderError::InvalidCrl(error)) = Way::new(rules, ca, crls, &[list], &track) else {
             return None;
         };
         let reason = ListFault::Unusable(fault::certificate::list_reason(&error)).into();
@@ -292,7 +299,8 @@ fn hints(authorities: &Authorities<'_>, known: &Anchors) -> Vec<DistinguishedNam
     hints
 }
 
-fn remarks(authorities: &Authorities<'_>, settings: &Settings, lists: &[List], replaced: &[List]) -> Vec<(At, String)> {
+fn remarks(held: &Held<'_>, settings: &Settings, crls: &[Given]) -> Vec<(At, String)> {
+    let authorities = &held.authorities;
     let mut remarks = Vec::new();
     for index in 0..authorities.parsed.len() {
         let subject = authorities.subject(index);
@@ -307,38 +315,18 @@ fn remarks(authorities: &Authorities<'_>, settings: &Settings, lists: &[List], r
                 format!("a pin is the key of the CA \"{subject}\", but pins are compared with the client's own key");
             remarks.push((At::Ca(index), text));
         }
-        if lists.iter().any(|list| list.revokes.contains(&index)) {
-            remarks.push((
-                At::Ca(index),
-                format!("the certificate of \"{subject}\" is on its issuer's list of revoked certificates, and clients below it are refused"),
-            ));
-        }
     }
-    for index in authorities.unlisted(lists) {
-        let subject = authorities.subject(index);
-        let text = format!(
-            "there is no list of revoked certificates of \"{subject}\" in \"crl\", where other CAs have one, and its clients are refused"
-        );
-        remarks.push((At::Ca(index), text));
-    }
-    for list in replaced {
-        let subject = authorities.subject(list.signer);
-        remarks.push((
-            At::List(list.index),
-            format!("the list of revoked certificates of \"{subject}\" is ignored: another list is newer, or the same"),
-        ));
-    }
+    remarks.extend(of_lists::of(held, crls, &settings.lists, Whose::Clients));
     remarks
 }
 
-fn ends(authorities: &Authorities<'_>, settings: &Settings, lists: &[List]) -> Vec<(At, String, i64)> {
+fn ends(held: &Held<'_>, rules: &Rules) -> Vec<(At, String, i64)> {
+    let authorities = &held.authorities;
     let of_ca = authorities.parsed.iter().enumerate().filter_map(|(index, parsed)| {
         let parsed = parsed.as_ref().filter(|parsed| anchor::may_issue(parsed))?;
         Some((At::Ca(index), authorities.subject(index), parsed.validity().not_after.timestamp()))
     });
-    let counted = lists.iter().filter(|_| settings.expired_crl == ExpiredCrl::Refuse);
-    let of_lists = counted.map(|list| (At::List(list.index), authorities.subject(list.signer), list.next_update));
-    of_ca.chain(of_lists).collect()
+    of_ca.chain(of_lists::ends(held, rules)).collect()
 }
 
 #[cfg(test)]

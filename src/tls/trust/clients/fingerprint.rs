@@ -2,26 +2,39 @@
 //!
 //! Each field is hashed with its length before it, so that no two different sequences of fields are the same bytes.
 
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::pki_types::CertificateDer;
 
 use crate::tls::crypto;
 use crate::tls::trust::clients::settings::{Demand, Settings};
+use crate::tls::trust::lists::given::{Given, Origin};
+use crate::tls::trust::lists::rules::Rules;
 
 /// The value of [`ClientAuth::fingerprint`](super::ClientAuth::fingerprint), without building it.
-pub fn of(settings: &Settings, ca: &[CertificateDer<'_>], crls: &[CertificateRevocationListDer<'_>]) -> [u8; 32] {
+pub fn of(settings: &Settings, ca: &[CertificateDer<'_>], crls: &[Given]) -> [u8; 32] {
     // Without `..`: a setting that is added does not compile until it is handled here.
-    let Settings { demand, expired_crl, names, pins } = settings;
+    let Settings { demand, lists: Rules { asked, expired, missing, points }, names, pins } = settings;
     let demand = match demand {
         Demand::Optional => "optional",
         Demand::Require => "require",
     };
     let mut all = Vec::new();
     add(&mut all, demand);
-    add(&mut all, expired_crl.word());
+    add(&mut all, expired.word());
+    add(&mut all, missing.word());
+    add(&mut all, [u8::from(*asked), u8::from(*points)]);
     add_list(&mut all, names.iter().map(ToString::to_string));
     add_list(&mut all, pins);
     add_list(&mut all, ca);
     add_list(&mut all, crls);
+    // It decides what a fault of a list means.
+    add_list(
+        &mut all,
+        crls.iter().map(|list| match list.origin {
+            Origin::File => [0],
+            Origin::Url => [1],
+            Origin::Point => [2],
+        }),
+    );
     crypto::sha256(&all)
 }
 

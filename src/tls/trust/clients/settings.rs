@@ -1,6 +1,7 @@
 //! The requirements for client certificates. Must not know: how they are judged.
 
 use super::identity::Allowed;
+use crate::tls::trust::lists::rules::Rules;
 use crate::words::words;
 
 /// Whether a client must send a certificate.
@@ -11,16 +12,6 @@ pub enum Demand {
     /// It must.
     Require,
 }
-
-/// What happens to a client when the list that could revoke its certificate is out of date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ExpiredCrl {
-    Refuse,
-    /// The list is used as if it were current.
-    Ignore,
-}
-
-words! { ExpiredCrl { Refuse => "refuse", Ignore => "ignore" } }
 
 /// What happens to open connections whose clients would not be accepted any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +29,8 @@ words! { Live { Keep => "keep", Close => "close" } }
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Settings {
     pub demand: Demand,
-    pub expired_crl: ExpiredCrl,
+    /// What is asked of lists of revoked certificates.
+    pub lists: Rules,
     /// One of these must be in the certificate; where there are none, any will do.
     pub names: Vec<Allowed>,
     /// SHA-256 of a SubjectPublicKeyInfo. The certificate's key must be one of these; where there are none, any will do.

@@ -1,13 +1,16 @@
 //! Rules for names; certificates against them; what a ticket may outlive.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use rustls::pki_types::CertificateRevocationListDer;
 use rustls::server::ProducesTickets;
 
 use super::bounded::Bounded;
 use super::identity::Allowed;
 use super::rejection::Rejection;
-use super::settings::ExpiredCrl;
+
 use super::*;
+use crate::tls::trust::lists::given::Origin;
+use crate::tls::trust::lists::rules::{ExpiredCrl, MissingCrl, Rules};
 
 fn client(fill: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -96,20 +99,28 @@ fn no_prefix_of_a_certificate_panics() {
 #[test]
 fn a_fingerprint_is_that_of_settings_ca_and_lists() {
     let settings =
-        || Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names: Vec::new(), pins: Vec::new() };
+        || Settings { demand: Demand::Require, lists: Rules::default(), names: Vec::new(), pins: Vec::new() };
     let (one, other) = (vec![client(|_| {})], vec![client(|_| {})]);
-    let lists = vec![CertificateRevocationListDer::from(vec![1])];
+    let lists = vec![Given::file(CertificateRevocationListDer::from(vec![1]))];
+    let fetched = vec![Given { origin: Origin::Url, ..lists[0].clone() }];
+    let rules = Rules::default();
     let base = fingerprint::of(&settings(), &one, &[]);
     assert_eq!(base, fingerprint::of(&settings(), &one, &[]));
     let different = [
         fingerprint::of(&Settings { demand: Demand::Optional, ..settings() }, &one, &[]),
-        fingerprint::of(&Settings { expired_crl: ExpiredCrl::Ignore, ..settings() }, &one, &[]),
+        fingerprint::of(&Settings { lists: Rules { expired: ExpiredCrl::Ignore, ..rules }, ..settings() }, &one, &[]),
+        fingerprint::of(&Settings { lists: Rules { missing: MissingCrl::Ignore, ..rules }, ..settings() }, &one, &[]),
+        fingerprint::of(&Settings { lists: Rules { asked: true, ..rules }, ..settings() }, &one, &[]),
+        fingerprint::of(&Settings { lists: Rules { points: true, ..rules }, ..settings() }, &one, &[]),
         fingerprint::of(&Settings { names: vec![Allowed::CommonName("a".into())], ..settings() }, &one, &[]),
         fingerprint::of(&Settings { pins: vec![[0; 32]], ..settings() }, &one, &[]),
         fingerprint::of(&settings(), &other, &[]),
         fingerprint::of(&settings(), &one, &lists),
+        fingerprint::of(&settings(), &one, &fetched),
     ];
     assert!(different.iter().all(|other| *other != base), "{different:?}");
+    let all: std::collections::HashSet<_> = different.iter().collect();
+    assert_eq!(all.len(), different.len());
 }
 
 #[test]
@@ -127,8 +138,7 @@ fn a_ticket_is_good_no_longer_than_the_certificate() {
     params.not_before = rcgen::date_time_ymd(2001, 1, 1);
     params.not_after = rcgen::date_time_ymd(2001, 9, 10);
     let leaf = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone();
-    let settings =
-        Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names: Vec::new(), pins: Vec::new() };
+    let settings = Settings { demand: Demand::Require, lists: Rules::default(), names: Vec::new(), pins: Vec::new() };
     let auth = Arc::new(ClientAuth::new(settings, vec![ca], Vec::new()).unwrap());
     let lifetime = std::time::Duration::from_secs(7 * 86_400);
     let tickets = Arc::new(crate::tls::tickets::Tickets::own(

@@ -8,7 +8,9 @@ use rustls::pki_types::CertificateRevocationListDer;
 
 use super::*;
 use crate::tls::trust::clients::identity::Allowed;
-use crate::tls::trust::clients::settings::{ExpiredCrl, Settings};
+use crate::tls::trust::clients::settings::Settings;
+use crate::tls::trust::lists::given::Given;
+use crate::tls::trust::lists::rules::{ExpiredCrl, Rules};
 
 /// A CA, and a client of it whose certificate is valid in the year 2001.
 struct Scene {
@@ -61,7 +63,7 @@ impl Scene {
     }
 
     fn auth(&self, settings: Settings, lists: &[u64]) -> Arc<ClientAuth> {
-        let lists = lists.iter().map(|serial| self.list(*serial)).collect();
+        let lists = lists.iter().map(|serial| Given::file(self.list(*serial))).collect();
         Arc::new(ClientAuth::new(settings, vec![self.ca.clone()], lists).unwrap())
     }
 
@@ -72,7 +74,7 @@ impl Scene {
 }
 
 fn settings() -> Settings {
-    Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names: Vec::new(), pins: Vec::new() }
+    Settings { demand: Demand::Require, lists: Rules::default(), names: Vec::new(), pins: Vec::new() }
 }
 
 #[test]
@@ -100,7 +102,7 @@ fn a_good_verdict_holds_until_something_ends() {
     assert_eq!(scene.judged(settings(), &[], NOW), Ok(END));
     assert_eq!(scene.judged(settings(), &[], END), Ok(END), "the last second counts");
     assert_eq!(scene.judged(settings(), &[SERIAL + 1], NOW), Ok(LIST_END));
-    let ignoring = Settings { expired_crl: ExpiredCrl::Ignore, ..settings() };
+    let ignoring = Settings { lists: Rules { expired: ExpiredCrl::Ignore, ..Rules::default() }, ..settings() };
     assert_eq!(scene.judged(ignoring, &[SERIAL + 1], LIST_END + 1), Ok(END));
 }
 

@@ -5,8 +5,12 @@ use rcgen::{
     RevokedCertParams, SerialNumber,
 };
 
+use rustls::pki_types::CertificateRevocationListDer;
+
 use super::*;
+use crate::tls::trust::clients::rejection::Rejection;
 use crate::tls::trust::clients::settings::Demand;
+use crate::tls::trust::lists::given::Origin;
 
 const CLIENT: u64 = 66;
 
@@ -75,10 +79,9 @@ fn judged(
     leaf: &CertificateDer<'static>,
     others: &[CertificateDer<'static>],
 ) -> Result<(), Rejection> {
-    let settings =
-        Settings { demand: Demand::Require, expired_crl: ExpiredCrl::Refuse, names: Vec::new(), pins: Vec::new() };
+    let settings = Settings { demand: Demand::Require, lists: Rules::default(), names: Vec::new(), pins: Vec::new() };
     let ca = ca.iter().map(|ca| (*ca).clone()).collect();
-    let trusted = Trusted::new(&settings, ca, lists.to_vec()).unwrap();
+    let trusted = Trusted::new(&settings, ca, lists.iter().cloned().map(Given::file).collect()).unwrap();
     let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_800_000_000));
     trusted.verify(leaf, others, now).map_err(|error| Rejection::of(&error).unwrap())
 }
@@ -119,4 +122,51 @@ fn nobody_gets_in_below_a_ca_that_is_revoked() {
     let lists = [top.list(&[5]), twin.list(&[])];
     assert_eq!(judged(&[&root, &twin_root], &lists, &twins, &[]), Ok(()));
     assert_eq!(judged(&[&root, &twin_root], &lists, &twin_root, &[]), Ok(()));
+}
+
+/// The same by these rules, and with lists that came over the network; with the number of those that are left out.
+fn by_rules(
+    rules: Rules,
+    ca: &CertificateDer<'static>,
+    lists: &[(CertificateRevocationListDer<'static>, Origin)],
+    leaf: &CertificateDer<'static>,
+) -> (Result<(), Rejection>, usize) {
+    let settings = Settings { demand: Demand::Require, lists: rules, names: Vec::new(), pins: Vec::new() };
+    let given = lists.iter().map(|(der, origin)| Given { der: der.clone(), origin: *origin }).collect();
+    let trusted = Trusted::new(&settings, vec![ca.clone()], given).unwrap();
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_800_000_000));
+    let verified = trusted.verify(leaf, &[], now).map_err(|error| Rejection::of(&error).unwrap());
+    (verified, trusted.left_out().len())
+}
+
+#[test]
+fn where_lists_are_asked_for_and_none_is_there_the_rules_decide() {
+    let owner = Owner::new("ca");
+    let (root, client) = (owner.root("ca", 1), owner.client());
+    let refuse = Rules { asked: true, ..Rules::default() };
+    let ignore = Rules { missing: MissingCrl::Ignore, ..refuse };
+    assert_eq!(by_rules(Rules::default(), &root, &[], &client), (Ok(()), 0));
+    assert_eq!(by_rules(refuse, &root, &[], &client), (Err(Rejection::RevocationUnknown), 0));
+    assert_eq!(by_rules(ignore, &root, &[], &client), (Ok(()), 0));
+    let revoking = [(owner.list(&[CLIENT]), Origin::Url)];
+    assert_eq!(by_rules(ignore, &root, &revoking, &client), (Err(Rejection::Revoked), 0));
+}
+
+#[test]
+fn lists_from_the_network_that_cannot_be_used_are_left_out_and_open_no_door() {
+    let (owner, other, forger) = (Owner::new("ca"), Owner::new("other"), Owner::new("ca"));
+    let (root, client) = (owner.root("ca", 1), owner.client());
+    let rules = Rules { asked: true, ..Rules::default() };
+    let broken = || CertificateRevocationListDer::from(vec![0x30, 0x00]);
+    for list in [other.list(&[]), forger.list(&[]), broken()] {
+        let alone = [(list.clone(), Origin::Url)];
+        assert_eq!(by_rules(rules, &root, &alone, &client), (Err(Rejection::RevocationUnknown), 1));
+        let beside = [(list, Origin::Url), (owner.list(&[CLIENT]), Origin::Url)];
+        assert_eq!(by_rules(rules, &root, &beside, &client), (Err(Rejection::Revoked), 1));
+    }
+    // That of a CA which is trusted elsewhere is nothing to report.
+    for (list, reported) in [(other.list(&[]), 0), (forger.list(&[]), 0), (broken(), 1)] {
+        let alone = [(list, Origin::Point)];
+        assert_eq!(by_rules(rules, &root, &alone, &client), (Err(Rejection::RevocationUnknown), reported));
+    }
 }

@@ -1,5 +1,5 @@
-//! The certificates by which clients' are judged → which are anchors, which are intermediate, and what is odd about each.
-//! Must not know: files, clients.
+//! The certificates by which peers' are judged → which are anchors, which are intermediate, and what is odd about each.
+//! Must not know: files, whether peers are clients or servers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,11 @@ use crate::tls::certificate::x509::printable;
 use crate::tls::certificate::x509::{is_self_issued, signed_by};
 use crate::tls::crypto::Verified;
 use crate::tls::trust::anchor::may_issue;
-use crate::tls::trust::clients::lists::List;
+use crate::tls::trust::lists::List;
 
-/// What one of the certificates is used for. A client may also present any of them itself.
+/// What one of the certificates is used for. A peer may also present any of them itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub enum Role {
     /// Chains may end at it.
     Anchor,
     /// A CA that another one issued and may revoke: chains continue to its issuer.
@@ -25,9 +25,9 @@ pub(super) enum Role {
 
 /// The certificates, and which of them issued which.
 #[derive(Debug)]
-pub(super) struct Authorities<'a> {
+pub struct Authorities<'a> {
     /// `None` for one that cannot be read here.
-    pub(super) parsed: Vec<Option<X509Certificate<'a>>>,
+    pub parsed: Vec<Option<X509Certificate<'a>>>,
     /// For each certificate those that issued it.
     issuers: Vec<Vec<usize>>,
 }
@@ -35,15 +35,15 @@ pub(super) struct Authorities<'a> {
 /// Certificates and lists that are used together: of CAs with the same name, one key alone, since webpki looks for the list
 /// of a CA by its name.
 #[derive(Debug, Default)]
-pub(super) struct Track {
-    pub(super) anchors: Vec<usize>,
-    pub(super) between: Vec<usize>,
+pub struct Track {
+    pub anchors: Vec<usize>,
+    pub between: Vec<usize>,
     /// Which of the lists that are kept.
-    pub(super) lists: Vec<usize>,
+    pub lists: Vec<usize>,
 }
 
 impl<'a> Authorities<'a> {
-    pub(super) fn new(parsed: Vec<Option<X509Certificate<'a>>>) -> Self {
+    pub fn new(parsed: Vec<Option<X509Certificate<'a>>>) -> Self {
         let issued = |ca: &X509Certificate<'_>, certificate: &X509Certificate<'_>| {
             let signature = &certificate.signature_value.data;
             ca.subject().as_raw() == certificate.issuer().as_raw()
@@ -68,7 +68,7 @@ impl<'a> Authorities<'a> {
     }
 
     /// Whether two of them have the same name and key.
-    pub(super) fn same_key(&self, one: usize, other: usize) -> bool {
+    pub fn same_key(&self, one: usize, other: usize) -> bool {
         match (&self.parsed[one], &self.parsed[other]) {
             (Some(one), Some(other)) => {
                 one.subject().as_raw() == other.subject().as_raw() && one.public_key().raw == other.public_key().raw
@@ -78,13 +78,13 @@ impl<'a> Authorities<'a> {
     }
 
     /// Whether another one of them issued it.
-    pub(super) fn has_issuer(&self, index: usize) -> bool {
+    pub fn has_issuer(&self, index: usize) -> bool {
         !self.issuers[index].is_empty()
     }
 
     /// The role of each. A CA that another one issued is not an anchor where the other one's list could revoke it: webpki
     /// does not check whether an anchor is revoked.
-    pub(super) fn roles(&self, lists: &[List]) -> Vec<Role> {
+    pub fn roles(&self, lists: &[List]) -> Vec<Role> {
         let listed = |ca: &usize| lists.iter().any(|list| self.same_key(list.signer, *ca));
         let start = |(index, parsed): (usize, &Option<X509Certificate<'_>>)| match parsed {
             Some(parsed) if !may_issue(parsed) => Some(Role::Client),
@@ -105,7 +105,7 @@ impl<'a> Authorities<'a> {
     }
 
     /// Every combination of keys of CAs that share a name, where lists distinguish them. `None` where there are too many.
-    pub(super) fn tracks(&self, roles: &[Role], lists: &[List]) -> Option<Vec<Track>> {
+    pub fn tracks(&self, roles: &[Role], lists: &[List]) -> Option<Vec<Track>> {
         let mut keys: BTreeMap<&[u8], BTreeSet<&[u8]>> = BTreeMap::new();
         for (ca, _) in self.parsed.iter().zip(roles).filter(|(_, role)| **role != Role::Client) {
             if let Some(ca) = ca {
@@ -138,8 +138,8 @@ impl<'a> Authorities<'a> {
         Track { anchors, between: of(Role::Between).collect(), lists }
     }
 
-    /// CAs whose clients are refused because other CAs have lists and they have none.
-    pub(super) fn unlisted(&self, lists: &[List]) -> Vec<usize> {
+    /// CAs whose peers are refused because other CAs have lists and they have none.
+    pub fn unlisted(&self, lists: &[List]) -> Vec<usize> {
         let issues_another = |ca: usize| self.issuers.iter().any(|issuers| issuers.contains(&ca));
         let unlisted = |ca: &usize| {
             let issues = self.parsed[*ca].as_ref().is_some_and(may_issue);
@@ -150,17 +150,17 @@ impl<'a> Authorities<'a> {
     }
 
     /// The subject, in a text that is safe to print.
-    pub(super) fn subject(&self, index: usize) -> String {
+    pub fn subject(&self, index: usize) -> String {
         self.parsed[index].as_ref().map_or_else(String::new, |parsed| printable(&parsed.subject().to_string()))
     }
 
     /// Why signatures of a CA cannot be verified; `None` where they can.
-    pub(super) fn unusable_key(&self, index: usize) -> Option<String> {
+    pub fn unusable_key(&self, index: usize) -> Option<String> {
         algorithm::key_type(self.parsed[index].as_ref()?).err().map(|error| error.to_string())
     }
 
     /// A warning about one of them that does not change what it is used for.
-    pub(super) fn remark(&self, index: usize) -> Option<String> {
+    pub fn remark(&self, index: usize) -> Option<String> {
         let parsed = self.parsed[index].as_ref()?;
         let subject = self.subject(index);
         if may_issue(parsed) {

@@ -1,8 +1,8 @@
-//! Lists of revoked certificates, before any client is judged by them: which CA signed each, and whether it can be used.
-//! Must not know: files, clients.
+//! Lists of revoked certificates, before any peer is judged by them: which CA signed each, and whether it can be used.
+//! Must not know: files, whether peers are clients or servers.
 //!
-//! webpki finds the list of an issuer by its name alone, and verifies it when a client connects. Without this file, a list
-//! that no CA signed would show only when clients are refused.
+//! webpki finds the list of an issuer by its name alone, and verifies it when a peer connects. Without this file, a list
+//! that no CA signed would show only when peers are refused.
 
 use std::cmp::Reverse;
 
@@ -17,28 +17,39 @@ use crate::tls::certificate::x509;
 use crate::tls::certificate::x509::{printable, signed_by};
 use crate::tls::crypto::Verified;
 
+pub mod authorities;
+pub mod given;
+pub mod held;
+pub mod points;
+pub mod prove;
+pub mod remarks;
+pub mod rules;
+pub mod seen;
+pub mod weight;
+
 /// A list that can be used.
 #[derive(Debug)]
-pub(super) struct List {
+pub struct List {
     /// Its index among those given.
-    pub(super) index: usize,
+    pub index: usize,
     /// The index of the CA that signed it.
-    pub(super) signer: usize,
+    pub signer: usize,
     /// The indexes of trusted certificates that it revokes.
-    pub(super) revokes: Vec<usize>,
-    /// Seconds since 1970.
-    pub(super) next_update: i64,
+    pub revokes: Vec<usize>,
+    /// When it was signed, and when the next one is due, in seconds since 1970.
+    pub this_update: i64,
+    pub next_update: i64,
     /// Its number (length first, so that it compares as a number) and its time; both grow with each list of an issuer.
-    pub(super) newness: (usize, Vec<u8>, i64),
+    pub newness: (usize, Vec<u8>, i64),
     /// The extension that limits what it covers; `None` where it covers everything.
-    pub(super) scope: Option<Vec<u8>>,
+    pub scope: Option<Vec<u8>>,
 }
 
 impl List {
     /// A list with nothing but its index.
-    pub(super) fn alone(index: usize) -> Self {
+    pub fn alone(index: usize) -> Self {
         let (revokes, newness) = (Vec::new(), (0, Vec::new(), 0));
-        Self { index, signer: 0, revokes, next_update: i64::MAX, newness, scope: None }
+        Self { index, signer: 0, revokes, this_update: 0, next_update: i64::MAX, newness, scope: None }
     }
 }
 
@@ -61,7 +72,7 @@ pub enum ListFault {
     Forged { issuer: String },
     #[error(
         "the list of revoked certificates of \"{issuer}\" was signed with the key of a CA whose name is encoded in another way, \
-         and clients' certificates would not be found on it (expected the same bytes)"
+         and certificates would not be found on it (expected the same bytes)"
     )]
     OtherName { issuer: String },
     #[error(
@@ -75,7 +86,7 @@ pub enum ListFault {
 }
 
 /// Reads a list and finds its signer among `trusted`, in which `None` is a certificate that cannot be parsed.
-pub(super) fn examine(
+pub fn examine(
     index: usize,
     der: &CertificateRevocationListDer<'_>,
     trusted: &[Option<X509Certificate<'_>>],
@@ -102,13 +113,14 @@ pub(super) fn examine(
     };
     let revokes = (0..trusted.len()).filter(|at| trusted[*at].as_ref().is_some_and(revoked)).collect();
     let number = list.crl_number().map(|number| number.to_bytes_be()).unwrap_or_default();
-    let newness = (number.len(), number, list.last_update().timestamp());
+    let this_update = list.last_update().timestamp();
+    let newness = (number.len(), number, this_update);
     let scope = list
         .extensions()
         .iter()
         .find(|one| matches!(one.parsed_extension(), ParsedExtension::IssuingDistributionPoint(_)));
     let scope = scope.map(|extension| extension.value.to_vec());
-    Ok(List { index, signer, revokes, next_update, newness, scope })
+    Ok(List { index, signer, revokes, this_update, next_update, newness, scope })
 }
 
 /// When the next list is due (`None` where the list does not have it), in seconds since 1970; an error for a kind of list
@@ -224,7 +236,7 @@ fn may_sign(ca: &X509Certificate<'_>) -> bool {
 
 /// The lists to use, the newest first, and those that a newer one of the same issuer and scope replaces. webpki would use
 /// the first that it finds.
-pub(super) fn newest(mut lists: Vec<List>, same_key: impl Fn(usize, usize) -> bool) -> (Vec<List>, Vec<List>) {
+pub fn newest(mut lists: Vec<List>, same_key: impl Fn(usize, usize) -> bool) -> (Vec<List>, Vec<List>) {
     lists.sort_by(|one, other| Reverse(&one.newness).cmp(&Reverse(&other.newness)));
     let (mut kept, mut replaced) = (Vec::<List>::new(), Vec::new());
     for list in lists {
