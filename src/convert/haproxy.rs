@@ -73,3 +73,6 @@ fn resolvers(section: &Section, job: &mut Job, list: &mut List) {
         job.resolver = Some(Said::new(servers, &section.line));
     }
 }
+
+#[cfg(test)]
+mod tests;
