@@ -212,3 +212,6 @@ const OF_PROCESS: &[&str] = &[
     "worker_shutdown_timeout",
     "working_directory",
 ];
+
+#[cfg(test)]
+mod tests;
