@@ -1,4 +1,4 @@
-//! What servers of nginx become.
+//! Files of nginx that include others, and what they do not cost.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,52 @@ fn converted<N: AsRef<Path>>(text: &str, files: impl IntoIterator<Item = (N, Str
 
 const SERVER: &str =
     "server { listen 127.0.0.1:443 ssl; ssl_certificate a.pem; ssl_certificate_key a.pem; proxy_pass 127.0.0.1:80; }";
+
+#[test]
+fn a_file_that_includes_itself_or_the_one_that_includes_it_is_read_once() {
+    let nested = |name: &str| format!("{}include {name};{}", "a {".repeat(14), "}".repeat(14));
+    for files in [vec![("x", nested("x"))], vec![("x", nested("y")), ("y", nested("x"))]] {
+        let (text, list) = converted(&format!("stream {{ {SERVER} include x; }}"), files);
+        assert!(list.contains("it includes itself") || list.contains("too many files"), "{list}");
+        assert!(text.contains("127.0.0.1:443"), "{text}");
+    }
+    let marks = format!("{}include x;", ";".repeat(1 << 20));
+    let (_, list) = converted("include x;", [("x", marks)]);
+    assert!(list.contains("/n/x: it includes itself"), "{list}");
+}
+
+#[test]
+fn included_files_are_nested_no_deeper_than_blocks() {
+    // Each file includes the next one, under a name that shows nothing of it.
+    let files =
+        (0..999).map(|at| (at.to_string(), format!("{}include {};{}", "a {".repeat(14), at + 1, "}".repeat(14))));
+    let (_, list) = converted("include 0;", files);
+    assert!(list.contains("too deep") || list.contains("too many files"), "{list}");
+    // As deep as that is allowed.
+    let text = format!("stream {{ {SERVER} }}");
+    let files = (0..14).map(|at| (at.to_string(), if at < 13 { format!("include {};", at + 1) } else { text.clone() }));
+    let (written, list) = converted("include 0;", files);
+    assert!(written.contains("127.0.0.1:443"), "{list}");
+}
+
+#[test]
+fn blocks_that_are_too_deep_are_listed_and_what_follows_them_is_read() {
+    let deep = format!("{}deny all; {}", "a {".repeat(40), "}".repeat(40));
+    let (text, list) = converted(&format!("stream {{\n{deep}\n{SERVER} }}"), [("", String::new())]);
+    assert!(list.contains("line 2: not taken over: blocks and included files are nested too deep"), "{list}");
+    assert!(text.contains("127.0.0.1:443") && !text.contains("deny"), "{text}");
+}
+
+#[test]
+fn what_is_included_is_bounded_as_a_whole() {
+    let text = format!("stream {{ {SERVER} }}\n{}", "include x;\n".repeat(40));
+    let (text, list) = converted(&text, [("x", "#".repeat(1 << 20))]);
+    assert!(
+        list.contains("line 18: not taken over: /n/x: it cannot be read: the files that are included have more than"),
+        "{list}"
+    );
+    assert!(!list.contains("line 17:") && text.contains("127.0.0.1:443"), "{list}");
+}
 
 #[test]
 fn names_of_proxies_that_nobody_can_compare_make_nobody_a_proxy() {
