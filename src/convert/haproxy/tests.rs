@@ -91,3 +91,33 @@ fn a_rule_that_leaves_nobody_of_the_allowed_ones_admits_nobody() {
     let Converted { text, .. } = converted(&frontend(&[(true, net), (false, net), (true, &["198.51.100.0/24"])]));
     assert!(!text.contains("allow"), "{text}");
 }
+
+#[test]
+fn defaults_of_defaults_are_taken_over_and_the_nearest_ones_count() {
+    let Converted { text, left } = converted(
+        "defaults one\n  mode tcp\n  timeout client 1m\n  timeout client-fin 1s\ndefaults two from one\n  timeout client 2m\ndefaults\n  timeout client 9m\nfrontend f from two\n  bind 127.0.0.1:443 ssl crt a.pem\n  timeout client-fin 3s\n  default_backend b\nbackend b\n  server s 127.0.0.1:80\n",
+    );
+    assert!(text.contains("idle_timeout = \"2m\"") && text.contains("half_close_timeout = \"3s\""), "{left:?}\n{text}");
+}
+
+#[test]
+fn long_defaults_of_many_sections_end_in_the_list() {
+    let mut text = frontend(&[]) + "defaults\n" + &"  timeout connect 1234567ms\n".repeat(6000);
+    let last = 6000;
+    for backend in 0..=last {
+        text += &format!("backend b{backend}\n  server s 127.0.0.1:80\n");
+    }
+    let Converted { text, left } = converted(&text);
+    let found =
+        left.iter().filter(|left| left.text == format!("backend b{last}") && left.why.contains("too long together"));
+    assert_eq!(found.count(), 1, "{:?}", left.last());
+    assert!(text.contains("127.0.0.1:443"), "{text}");
+}
+
+#[test]
+fn many_defaults_each_of_the_one_before_end_in_the_list_too() {
+    let defaults: String = (1..30_000).map(|at| format!("defaults d{at} from d{}\n", at - 1)).collect();
+    let backends: String = (0..3000).map(|at| format!("backend b{at}\n")).collect();
+    let Converted { left, .. } = converted(&format!("{}defaults d0\n{defaults}{backends}", frontend(&[])));
+    assert!(left.iter().any(|left| left.why.contains("too long together")), "{:?}", left.last());
+}
