@@ -71,7 +71,7 @@ fn line(words: &Words, section: &Section, backend: &mut Backend, list: &mut List
             list.lost(line, words.shown(), "tlsgate has this time for a listener (idle_timeout, half_close_timeout)");
         }
         ("retries", count) => {
-            backend.connect_attempts = count.parse().ok().map(|count: u64| Said::new(count.saturating_add(1).min(MOST_ATTEMPTS), line));
+            backend.connect_attempts = count.parse().ok().map(|count: u64| Said::new(count.saturating_add(1), line));
         }
         _ => other(words, section, list),
     }
@@ -174,12 +174,7 @@ fn http_check(words: &Words, checks: &mut Checks, list: &mut List) {
     let health = &mut checks.health;
     match (words.at(1), words.at(2)) {
         ("expect", "status") => {
-            health.status = words
-                .at(3)
-                .split(',')
-                .filter(|code| code.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
-                .map(str::to_owned)
-                .collect();
+            health.status = words.at(3).split(',').map(str::to_owned).collect();
         }
         ("send", _) => {
             let mut rest = words.after(2).iter();
@@ -200,9 +195,6 @@ fn http_check(words: &Words, checks: &mut Checks, list: &mut List) {
         _ => list.lost(&words.line, words.shown(), "tlsgate has nothing like it"),
     }
 }
-
-/// tlsgate has a bound of its own.
-const MOST_ATTEMPTS: u64 = 10;
 
 const OF_FRONTENDS: &[&str] = &[
     "backlog",
