@@ -17,6 +17,7 @@ use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::source::Source;
 use crate::net::stream::Stream;
+use crate::starttls;
 use crate::starttls::asking::{Asking, ask};
 use crate::starttls::protocol::Protocol;
 use crate::tls::record::handshaking::Finished;
@@ -159,25 +160,22 @@ async fn secure(
     tls: &Tls,
     deadline: time::Instant,
 ) -> Result<Finished, (FailureKind, String)> {
-    let greeting = match tls.starttls {
-        Some(protocol) => {
-            let asked = Box::pin(ask(Asking::for_tls(protocol), stream)).await;
-            asked.map_err(|reason| (FailureKind::Starttls, format!("no StartTLS: {reason}")))?
-        }
-        None => Vec::new(),
-    };
+    if let Some(protocol) = tls.starttls {
+        let asked = Box::pin(ask(Asking::for_tls(protocol), stream)).await;
+        asked.map_err(|reason| (FailureKind::Starttls, format!("no StartTLS: {reason}")))?;
+    }
     let pace = Pace { gate: client.gate, deadline };
     let connected = tls.connector.connect(stream, address.ip(), client.alpn, pace).await;
     let mut session = connected.map_err(|error| tls_reason(&error))?;
     match (client.greeted, tls.starttls) {
         (Some(protocol), None) => Box::pin(greeted(stream, session, protocol)).await.map_err(ungreeted),
-        // The server does not greet a second time (RFC 3207 section 4.2).
-        (Some(_), Some(_)) => Ok(session),
-        // The client waits for the greeting that was sent before TLS: it comes before all else that the server sends.
-        (None, _) => {
-            session.plain.splice(0..0, greeting);
+        // The server does not greet a second time (RFC 3207 section 4.2), and the client waits for a greeting. The server's own
+        // came in the clear: whoever is on the way can have written it, and the client would take it for what TLS protects.
+        (None, Some(protocol)) => {
+            session.plain.splice(0..0, starttls::greeting(protocol));
             Ok(session)
         }
+        (Some(_), Some(_)) | (None, None) => Ok(session),
     }
 }
 

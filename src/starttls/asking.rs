@@ -19,7 +19,6 @@ pub struct Asking {
     stage: Stage,
     /// Whether TLS is asked for; otherwise the greeting is the end.
     for_tls: bool,
-    greeting: Vec<u8>,
 }
 
 /// What to do next.
@@ -48,7 +47,7 @@ impl Asking {
     /// Asks for TLS.
     pub fn for_tls(protocol: Protocol) -> Self {
         let stage = if protocol.has_greeting() { Stage::Greeting } else { Stage::Silent };
-        Self { raw: Vec::new(), protocol, stage, for_tls: true, greeting: Vec::new() }
+        Self { raw: Vec::new(), protocol, stage, for_tls: true }
     }
 
     /// Waits for the greeting only. With a protocol that has none, this is over at once.
@@ -66,7 +65,7 @@ impl Asking {
             }
             _ if !self.is_answered()? => Ok(Next::Read),
             Stage::Greeting => {
-                self.greeting = std::mem::take(&mut self.raw);
+                self.raw.clear();
                 if !self.for_tls {
                     return Ok(Next::Done);
                 }
@@ -81,11 +80,6 @@ impl Asking {
             }
             Stage::Answer => Ok(Next::Done),
         }
-    }
-
-    /// The greeting as the server sent it; empty where the protocol has none.
-    pub fn into_greeting(self) -> Vec<u8> {
-        self.greeting
     }
 
     /// Whether what is expected is complete.
@@ -116,12 +110,12 @@ impl Asking {
     }
 }
 
-/// Goes through the whole exchange, and returns the greeting. The caller sets the deadline. An error is the reason why
+/// Goes through the whole exchange. The caller sets the deadline. An error is the reason why
 /// this server cannot be used.
-pub async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut asking: Asking, stream: &mut S) -> Result<Vec<u8>, String> {
+pub async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut asking: Asking, stream: &mut S) -> Result<(), String> {
     loop {
         match asking.step()? {
-            Next::Done => return Ok(asking.into_greeting()),
+            Next::Done => return Ok(()),
             Next::Read => match stream.read_buf(&mut asking.raw).await {
                 Ok(0) => return Err("the server closed the connection".into()),
                 Ok(_) => {}
@@ -176,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_alone_is_kept_as_it_was_sent() {
+    fn a_greeting_alone_is_waited_for_where_there_is_one() {
         for protocol in Protocol::ALL {
             let mut asking = Asking::for_greeting(*protocol);
             let greeting = if protocol.has_greeting() { answers(*protocol)[0] } else { b"" };
             asking.raw.extend_from_slice(greeting);
             assert_eq!(asking.step(), Ok(Next::Done), "{protocol:?}");
-            assert_eq!(asking.into_greeting(), greeting);
+            assert!(asking.raw.is_empty());
         }
     }
 
