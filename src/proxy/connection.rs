@@ -98,7 +98,7 @@ async fn begin<'l>(
         Err(ending) => {
             let Ending { cause, closing } = if client.has_marked_end() { ending } else { ending.without_an_answer() };
             entry.end(cause);
-            close(closing, client, None).await;
+            close(closing, client, None, &row.call).await;
             None
         }
     }

@@ -93,7 +93,7 @@ impl<'l> Terminating<'l> {
             }
             let Ending { cause, closing } = Ending::terminated(end);
             entry.end(cause);
-            Box::pin(close(closing, client, Some(stream))).await;
+            Box::pin(close(closing, client, Some(stream), &entry.row().call)).await;
             // The server's count of connections includes this one until it is closed.
             drop(lease);
         }
@@ -126,7 +126,7 @@ impl PassingThrough<'_> {
         };
         let Ending { cause, closing } = Ending::passed_through(end);
         entry.end(cause);
-        close(closing, client, Some(backend)).await;
+        close(closing, client, Some(backend), &entry.row().call).await;
         drop(lease);
     }
 }
