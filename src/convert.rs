@@ -26,7 +26,7 @@ mod time;
 mod tls;
 mod toml;
 
-use disk::Disk;
+use disk::{Bounded, Disk};
 use list::{Left, List};
 use peer::Peer;
 
@@ -42,6 +42,7 @@ pub struct Converted {
 /// Converts a peer's configuration. `name` is the file's name, for comments; relative paths start from `folder`.
 pub fn convert(peer: Peer, text: &str, name: &str, folder: &Path, disk: &dyn Disk) -> Converted {
     let mut list = List::default();
+    let disk = &Bounded::new(disk);
     let job = match peer {
         Peer::Haproxy => haproxy::job(text, folder, disk, &mut list),
         Peer::Nginx => nginx::job(text, folder, disk, &mut list),

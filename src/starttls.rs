@@ -85,6 +85,18 @@ impl Opening {
     }
 }
 
+/// What a server of the protocol sends first, in tlsgate's words; empty where the client speaks first. It reveals nothing of a
+/// server, and nothing that was received in the clear.
+pub fn greeting(protocol: Protocol) -> Vec<u8> {
+    let text = match protocol {
+        Protocol::Ldap | Protocol::Postgres => return Vec::new(),
+        Protocol::Smtp => smtp::DIALECT.greeting,
+        Protocol::Imap => imap::DIALECT.greeting,
+        Protocol::Pop3 => pop3::DIALECT.greeting,
+    };
+    [text.as_bytes(), b"\r\n"].concat()
+}
+
 /// Answers until TLS begins; `early` was read already. Returns the bytes of TLS that were read. The caller sets the
 /// deadline.
 pub async fn begin(protocol: Protocol, client: &mut Stream, early: Vec<u8>) -> Result<Vec<u8>, End> {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{self, timeout_at};
 
-use crate::backend::failure::{FailureKind, reason, tls_reason};
+use crate::backend::failure::{Exposure, FailureKind, Fault, reason, tls_reason};
 use crate::backend::pool::outgoing::Outgoing;
 use crate::backend::pool::{NoServer, Pool, Settings, Tls};
 use crate::backend::server::Lease;
@@ -17,7 +17,8 @@ use crate::net::address::Address;
 use crate::net::close::Unfinished;
 use crate::net::source::Source;
 use crate::net::stream::Stream;
-use crate::starttls::asking::{Asking, ask};
+use crate::starttls;
+use crate::starttls::asking::{Asking, Unready, ask};
 use crate::starttls::protocol::Protocol;
 use crate::tls::record::handshaking::Finished;
 use crate::tls::stream::TlsStream;
@@ -57,13 +58,49 @@ pub struct Client<'a> {
     pub gate: &'a Gate,
 }
 
+impl Client<'_> {
+    /// What servers of the pool learn of it. A header without its address (`UNKNOWN`, `LOCAL`) shows nothing.
+    fn exposure(&self, pool: &Pool) -> Exposure {
+        let comes_from_it = pool.settings.source == Some(Outgoing::Client);
+        Exposure {
+            is_known: self.address.is_some() && (comes_from_it || !self.preface.is_empty()),
+            comes_from_it,
+            offers_what_it_has: pool.tls.as_ref().is_some_and(|tls| tls.connector.offers_what_the_client_has()),
+        }
+    }
+}
+
+/// Why one attempt has failed.
+struct Trouble {
+    kind: FailureKind,
+    reason: String,
+    fault: Fault,
+}
+
+impl Trouble {
+    fn new((kind, reason): (FailureKind, String), exposure: Exposure) -> Self {
+        Self { kind, reason, fault: kind.fault(exposure) }
+    }
+
+    /// The server did not greet, or did not grant TLS.
+    fn unready(kind: FailureKind, unready: &Unready, exposure: Exposure) -> Self {
+        let what = if kind == FailureKind::Starttls { "StartTLS" } else { "greeting" };
+        let fault = match unready {
+            Unready::Refused(_) if exposure.is_known => Fault::Client,
+            Unready::Closed if exposure.is_known => Fault::Unclear,
+            _ => Fault::Server,
+        };
+        Self { kind, reason: format!("no {what}: {unready}"), fault }
+    }
+}
+
 /// Tries servers in the order that the pool chooses, at most `connect_attempts` of them. Adds every failure to `failures`,
-/// also those before a success.
+/// also those before a success. A server that refuses a client that it knows is the last one: the next one is not asked to admit it.
 pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure>) -> Result<Connected, NoServer> {
     let settings = &pool.settings;
     // One list for all attempts: `tried` has indexes in it, and a look-up may change the pool meanwhile.
     let members = pool.members_found().await;
-    let mut tried = Vec::new();
+    let (exposure, mut tried) = (client.exposure(pool), Vec::new());
     while tried.len() < settings.connect_attempts {
         let (index, mut lease) = match pool.pick(&members, client.address.unwrap_or(NOBODY), &tried, Instant::now()) {
             Ok(picked) => picked,
@@ -73,35 +110,27 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
         tried.push(index);
         let address = lease.server().address.clone();
         let deadline = time::Instant::now() + settings.connect_timeout;
-        let attempt = timeout_at(deadline, reach(&address, client, pool, deadline)).await;
-        let failure = match attempt {
+        let attempt = timeout_at(deadline, reach(&address, client, exposure, pool, deadline)).await;
+        let Trouble { kind, reason, fault } = match attempt {
             Ok(Ok((stream, session))) => {
                 lease.connected();
                 return Ok(Connected { stream, address, lease, session });
             }
-            Ok(Err((kind, reason))) => Failure { address: address.clone(), kind, reason },
-            Err(_) => Failure { address: address.clone(), kind: FailureKind::Timeout, reason: unanswered(settings) },
+            Ok(Err(trouble)) => trouble,
+            Err(_) => Trouble::new((FailureKind::Timeout, unanswered(settings)), exposure),
         };
-        tracing::debug!(backend = %settings.name, server = %address, reason = %failure.reason, "cannot connect");
-        if is_of_server(failure.kind, settings.source)
+        tracing::debug!(backend = %settings.name, server = %address, %reason, "cannot connect");
+        if fault == Fault::Server
             && let Some(pause) = lease.failed(settings.pauses)
         {
             tracing::debug!(backend = %settings.name, server = %address, pause = %humantime::format_duration(pause), "passed over");
         }
-        failures.push(failure);
+        failures.push(Failure { address, kind, reason });
+        if fault == Fault::Client {
+            break;
+        }
     }
     Err(NoServer::Tried)
-}
-
-/// Whether a failure shows something about the server. A local one does not. Where connections come from the clients' addresses,
-/// an answer may be missing because it has no way back to this machine, for this client alone: one client must not make a
-/// server unusable for others.
-fn is_of_server(kind: FailureKind, source: Option<Outgoing>) -> bool {
-    match kind {
-        FailureKind::Local | FailureKind::Source => false,
-        FailureKind::Timeout | FailureKind::Unreachable | FailureKind::Other => source != Some(Outgoing::Client),
-        _ => true,
-    }
 }
 
 fn unanswered(settings: &Settings) -> String {
@@ -128,10 +157,11 @@ fn source(outgoing: Option<Outgoing>, client: Client<'_>) -> Result<Option<Sourc
 async fn reach(
     address: &Address,
     client: Client<'_>,
+    exposure: Exposure,
     pool: &Pool,
     deadline: time::Instant,
-) -> Result<(Unfinished, Option<Finished>), (FailureKind, String)> {
-    let (source, tls) = (source(pool.settings.source, client)?, pool.tls.as_ref());
+) -> Result<(Unfinished, Option<Finished>), Trouble> {
+    let source = source(pool.settings.source, client).map_err(|why| Trouble::new(why, exposure))?;
     let open = async {
         let mut stream = Stream::connect_from(source, address).await?;
         stream.prepare()?;
@@ -139,11 +169,12 @@ async fn reach(
         stream.write_all(client.preface).await?;
         io::Result::Ok(stream)
     };
-    let mut stream = open.await.map_err(|error| reason(&error))?;
-    let session = match (tls, client.greeted) {
-        (Some(tls), _) => Some(secure(&mut stream, address, client, tls, deadline).await?),
+    let mut stream = open.await.map_err(|error| Trouble::new(reason(&error), exposure))?;
+    let session = match (&pool.tls, client.greeted) {
+        (Some(tls), _) => Some(secure(&mut stream, address, client, (tls, exposure), deadline).await?),
         (None, Some(protocol)) => {
-            Box::pin(ask(Asking::for_greeting(protocol), &mut stream)).await.map_err(ungreeted)?;
+            let asked = Box::pin(ask(Asking::for_greeting(protocol), &mut stream)).await;
+            asked.map_err(|why| Trouble::unready(FailureKind::Greeting, &why, exposure))?;
             None
         }
         (None, None) => None,
@@ -156,42 +187,39 @@ async fn secure(
     stream: &mut Stream,
     address: &Address,
     client: Client<'_>,
-    tls: &Tls,
+    (tls, exposure): (&Tls, Exposure),
     deadline: time::Instant,
-) -> Result<Finished, (FailureKind, String)> {
-    let greeting = match tls.starttls {
-        Some(protocol) => {
-            let asked = Box::pin(ask(Asking::for_tls(protocol), stream)).await;
-            asked.map_err(|reason| (FailureKind::Starttls, format!("no StartTLS: {reason}")))?
-        }
-        None => Vec::new(),
-    };
+) -> Result<Finished, Trouble> {
+    if let Some(protocol) = tls.starttls {
+        let asked = Box::pin(ask(Asking::for_tls(protocol), stream)).await;
+        asked.map_err(|why| Trouble::unready(FailureKind::Starttls, &why, exposure))?;
+    }
     let pace = Pace { gate: client.gate, deadline };
     let connected = tls.connector.connect(stream, address.ip(), client.alpn, pace).await;
-    let mut session = connected.map_err(|error| tls_reason(&error))?;
+    let mut session = connected.map_err(|error| Trouble::new(tls_reason(&error), exposure))?;
     match (client.greeted, tls.starttls) {
-        (Some(protocol), None) => Box::pin(greeted(stream, session, protocol)).await.map_err(ungreeted),
-        // The server does not greet a second time (RFC 3207 section 4.2).
-        (Some(_), Some(_)) => Ok(session),
-        // The client waits for the greeting that was sent before TLS: it comes before all else that the server sends.
-        (None, _) => {
-            session.plain.splice(0..0, greeting);
+        (Some(protocol), None) => {
+            let greeted = Box::pin(greeted(stream, session, protocol)).await;
+            greeted.map_err(|why| Trouble::unready(FailureKind::Greeting, &why, exposure))
+        }
+        // The server does not greet a second time (RFC 3207 section 4.2), and the client waits for a greeting. The server's own
+        // came in the clear: whoever is on the way can have written it, and the client would take it for what TLS protects.
+        (None, Some(protocol)) => {
+            session.plain.splice(0..0, starttls::greeting(protocol));
             Ok(session)
         }
+        (Some(_), Some(_)) | (None, None) => Ok(session),
     }
 }
 
 /// Receives a server's greeting over TLS.
-async fn greeted(stream: &mut Stream, session: Finished, protocol: Protocol) -> Result<Finished, String> {
+async fn greeted(stream: &mut Stream, session: Finished, protocol: Protocol) -> Result<Finished, Unready> {
     let negotiated = session.negotiated.clone();
     let mut inside = TlsStream::new(stream, session);
     ask(Asking::for_greeting(protocol), &mut inside).await?;
-    inside.flush().await.map_err(|error| error.to_string())?;
-    inside.into_session(negotiated).map_err(|error| error.to_string())
-}
-
-fn ungreeted(reason: String) -> (FailureKind, String) {
-    (FailureKind::Greeting, format!("no greeting: {reason}"))
+    let wrong = |error: io::Error| Unready::Wrong(error.to_string());
+    inside.flush().await.map_err(wrong)?;
+    inside.into_session(negotiated).map_err(|error| Unready::Wrong(error.to_string()))
 }
 
 /// Clients without an address share this one, and with `source_ip` the same server.

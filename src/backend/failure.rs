@@ -41,7 +41,45 @@ pub enum FailureKind {
     TlsFailed,
 }
 
+/// Whose fault a failure is, as far as it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The server's: it is passed over for a time, and another one is tried.
+    Server,
+    /// It can depend on the client, or on this machine: another server is tried, and this one is not passed over. A client
+    /// could otherwise take it from all others.
+    Unclear,
+    /// The server knows who the client is, and has refused it: no other one is tried.
+    Client,
+}
+
+/// What of a connection to a server depends on the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Exposure {
+    /// The server knows the client's address.
+    pub(super) is_known: bool,
+    /// The connection comes from the client's address.
+    pub(super) comes_from_it: bool,
+    /// What is offered over TLS is what the client has.
+    pub(super) offers_what_it_has: bool,
+}
+
 impl FailureKind {
+    /// Whose fault it is.
+    pub(super) fn fault(self, exposure: Exposure) -> Fault {
+        let Exposure { is_known, comes_from_it, offers_what_it_has } = exposure;
+        let can_be_the_clients = match self {
+            Self::Local | Self::Source | Self::TlsAlpn => true,
+            // The answer may have no way back to this machine, for this client alone.
+            Self::Timeout | Self::Unreachable | Self::Other => comes_from_it,
+            Self::TlsAlert => offers_what_it_has,
+            // Without a word: the server may be broken, or have rules for addresses.
+            Self::TlsClosed => is_known,
+            _ => false,
+        };
+        if can_be_the_clients { Fault::Unclear } else { Fault::Server }
+    }
+
     /// Its name in the metrics and the log.
     pub fn label(self) -> &'static str {
         match self {
@@ -102,6 +140,20 @@ pub(super) fn reason(error: &io::Error) -> (FailureKind, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_client_can_cause_is_not_the_servers_fault() {
+        use FailureKind::{Local, Other, Refused, Source, Timeout, TlsAlert, TlsAlpn, TlsClosed, TlsName, Unreachable};
+        for bits in 0..8 {
+            let [is_known, comes_from_it, offers_what_it_has] = [1, 2, 4].map(|bit| bits & bit > 0);
+            let fault = |kind: FailureKind| kind.fault(Exposure { is_known, comes_from_it, offers_what_it_has });
+            let unclear = |is_unclear| if is_unclear { Fault::Unclear } else { Fault::Server };
+            assert_eq!([Refused, TlsName].map(fault), [Fault::Server; 2]);
+            assert_eq!([Local, Source, TlsAlpn].map(fault), [Fault::Unclear; 3]);
+            assert_eq!([Timeout, Unreachable, Other].map(fault), [unclear(comes_from_it); 3]);
+            assert_eq!((fault(TlsAlert), fault(TlsClosed)), (unclear(offers_what_it_has), unclear(is_known)));
+        }
+    }
 
     #[test]
     fn a_shortage_on_this_machine_is_a_local_failure() {

@@ -174,18 +174,27 @@ fn health(health: &mut Health, list: &mut List) {
     let is_path = |path: &str| path.starts_with('/') && is_graphic(path) && path.parse::<PathAndQuery>().is_ok();
     path.take_if(|path| lost(!is_path(path), line, path.clone(), "expected a path such as /health", list));
     host.take_if(|host| lost(!is_graphic(host), line, host.clone(), "expected a host name", list));
-    status.retain(|status| {
-        !lost(!is_status(status), line, status.clone(), "expected a status of HTTP, or a range", list)
-    });
+    // As numbers: a number of TOML has no zeros before it.
+    *status = std::mem::take(status)
+        .into_iter()
+        .filter_map(|text| {
+            let number = self::status(&text);
+            lost(number.is_none(), line, text, "expected a status of HTTP, or a range", list);
+            number
+        })
+        .collect();
 }
 
 /// `200` or `200-299`.
-fn is_status(text: &str) -> bool {
+fn status(text: &str) -> Option<String> {
     // The classes of RFC 9110 section 15.
     let code = |code: &str| code.parse::<u16>().ok().filter(|code| (100..=599).contains(code));
     match text.split_once('-') {
-        Some((first, last)) => code(first).zip(code(last)).is_some_and(|(first, last)| first <= last),
-        None => code(text).is_some(),
+        Some((first, last)) => {
+            let (first, last) = code(first).zip(code(last)).filter(|(first, last)| first <= last)?;
+            Some(format!("{first}-{last}"))
+        }
+        None => code(text).map(|code| code.to_string()),
     }
 }
 

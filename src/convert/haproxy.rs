@@ -1,13 +1,12 @@
 //! haproxy.cfg → a job. Must not know: how the job is written.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use super::disk::Disk;
 use super::job::{Job, Said};
 use super::list::List;
 use globals::Globals;
-use lines::{Section, Words};
+use lines::Section;
 
 mod acl;
 mod back;
@@ -17,6 +16,7 @@ mod crt_list;
 mod front;
 mod globals;
 mod half;
+mod inherited;
 mod lines;
 mod rules;
 mod server;
@@ -29,33 +29,20 @@ pub(super) fn job(text: &str, folder: &Path, disk: &dyn Disk, list: &mut List) -
     for section in sections.iter().filter(|section| section.kind == "global") {
         section.lines.iter().for_each(|words| globals.read(words, list));
     }
-    let mut defaults: HashMap<&str, Vec<Words>> = HashMap::new();
-    let mut latest: Vec<Words> = Vec::new();
-    let mut whole: Vec<(&Section, Vec<Words>)> = Vec::new();
     for section in &sections {
-        let inherited = match &section.from {
-            Some(from) => defaults.get(from.as_str()).cloned().unwrap_or_default(),
-            None if section.kind == "defaults" => Vec::new(),
-            None => latest.clone(),
-        };
-        let lines = [inherited, section.lines.clone()].concat();
         match &*section.kind {
-            "global" => {}
-            "defaults" => {
-                defaults.insert(&section.name, lines.clone());
-                latest = lines;
-            }
-            "frontend" | "backend" | "listen" => whole.push((section, lines)),
+            "global" | "defaults" | "frontend" | "backend" | "listen" => {}
             "resolvers" => resolvers(section, &mut job, list),
             kind => list.lost(&section.line, format!("{kind} {}", section.name), "tlsgate has no such section"),
         }
     }
+    let sections = inherited::whole(&sections, list);
     // Frontends refer to backends that may follow them.
-    for (section, lines) in whole.iter().filter(|(section, _)| section.kind != "frontend") {
-        back::backend(section, lines, &globals, folder, &mut job, list);
+    for whole in sections.iter().filter(|whole| whole.section.kind != "frontend") {
+        back::backend(whole, &globals, folder, &mut job, list);
     }
-    for (section, lines) in whole.iter().filter(|(section, _)| section.kind != "backend") {
-        front::frontend(section, lines, &globals, folder, disk, &mut job, list);
+    for whole in sections.iter().filter(|whole| whole.section.kind != "backend") {
+        front::frontend(whole, &globals, folder, disk, &mut job, list);
     }
     job
 }
@@ -73,3 +60,6 @@ fn resolvers(section: &Section, job: &mut Job, list: &mut List) {
         job.resolver = Some(Said::new(servers, &section.line));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,11 +17,12 @@ mod map;
 mod placed;
 mod server;
 mod target;
+mod tokens;
 mod upstream;
 
 /// What the file does.
 pub(super) fn job(text: &str, folder: &Path, disk: &dyn Disk, list: &mut List) -> Job {
-    let directives = Reading { folder, disk, list, files: 0 }.directives(text, None);
+    let directives = Reading::new(folder, disk, list).directives(text, None, 0);
     let mut reader = Reader { folder, list, job: Job::default(), maps: Vec::new(), names: Vec::new() };
     reader.file(&directives);
     reader.job
@@ -212,3 +213,6 @@ const OF_PROCESS: &[&str] = &[
     "worker_shutdown_timeout",
     "working_directory",
 ];
+
+#[cfg(test)]
+mod tests;

@@ -121,6 +121,15 @@ impl Call {
         .await
     }
 
+    /// Waits until the connection is asked to end immediately.
+    pub async fn wait_for_now(&self) {
+        poll_fn(|cx| match self.listen(cx.waker()) {
+            Some(Asked::To(Mode::Now)) => Poll::Ready(()),
+            _ => Poll::Pending,
+        })
+        .await;
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

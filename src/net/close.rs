@@ -31,6 +31,16 @@ impl Unfinished {
         Self { stream, finished: true }
     }
 
+    /// From now on only TCP marks its end, as with [`Unfinished::new`].
+    pub fn leave_unmarked(&mut self) {
+        self.finished = false;
+    }
+
+    /// Whether it needs no reset when it is dropped.
+    pub fn has_marked_end(&self) -> bool {
+        self.finished
+    }
+
     /// Closes it in the ordinary way.
     pub fn finish(mut self) {
         self.finished = true;

@@ -78,22 +78,24 @@ fn patience(listener: &Listener, entry: &Entry) -> Patience {
 /// Everything up to the point where bytes can be relayed. `None` if the connection ended before that; it is closed
 /// then.
 async fn begin<'l>(
-    mut client: Stream,
+    client: Stream,
     listener: &'l Listener,
     entry: &mut Entry,
     admitted: &mut Admitted,
     gate: &Gate,
-) -> Option<(Stream, Ready<'l>)> {
+) -> Option<(Unfinished, Ready<'l>)> {
     let row = Arc::clone(entry.row());
+    let mut client = Unfinished::with_marked_end(client);
     let begun = tokio::select! {
         begun = stages(&mut client, listener, entry, admitted, gate) => begun,
         asked = row.call.wait() => Err(asked.into()),
     };
     match begun {
         Ok(ready) => Some((client, ready)),
-        Err(Ending { cause, closing }) => {
+        Err(ending) => {
+            let Ending { cause, closing } = if client.has_marked_end() { ending } else { ending.without_an_answer() };
             entry.end(cause);
-            close(closing, Unfinished::with_marked_end(client), None).await;
+            close(closing, client, None, &row.call).await;
             None
         }
     }
@@ -101,12 +103,13 @@ async fn begin<'l>(
 
 /// The stages of the beginning, one after the other.
 async fn stages<'l>(
-    client: &mut Stream,
+    connection: &mut Unfinished,
     listener: &'l Listener,
     entry: &mut Entry,
     admitted: &mut Admitted,
     gate: &Gate,
 ) -> Result<Ready<'l>, Ending> {
+    let client = connection.as_mut();
     // One deadline for all stages: a client cannot gain time by sending each part late.
     let deadline = Instant::now() + listener.handling.handshake_timeout;
     let mut reader = HelloReader::default();
@@ -153,7 +156,9 @@ async fn stages<'l>(
             (reader.raw, split)
         }
     };
-    pass_through(client, first, split, gate, entry).await
+    // Whether the bytes mark their own end is not known from here on.
+    connection.leave_unmarked();
+    pass_through(connection.as_ref(), first, split, gate, entry).await
 }
 
 /// Reads the header of the proxy in front, and admits the client that it names. Returns the bytes that follow the

@@ -85,6 +85,13 @@ impl Ending {
         Self { cause, closing: Closing { client, backend: Farewell::Close } }
     }
 
+    /// The same for a client whose bytes are passed through: what it receives may mark no end by itself, so a FIN without the
+    /// backend's would be a complete, empty answer. Nothing was sent to it.
+    pub fn without_an_answer(mut self) -> Self {
+        self.closing.client = Farewell::Reset;
+        self
+    }
+
     fn because(mut self, reason: impl Into<Box<str>>) -> Self {
         self.cause.reason = Some(reason.into());
         self

@@ -7,7 +7,6 @@ use crate::backend::connect::Connected;
 use crate::backend::pool::{OnDown, Pool};
 use crate::gate::Gate;
 use crate::net::close::Unfinished;
-use crate::net::stream::Stream;
 use crate::pressure::Pressure;
 use crate::proxy::ending::Ending;
 use crate::proxy::ending::close::close;
@@ -27,7 +26,13 @@ pub(super) enum Ready<'l> {
 pub(super) type Relay<'l> = Pin<Box<dyn Future<Output = ()> + Send + 'l>>;
 
 impl<'l> Ready<'l> {
-    pub(super) fn relay(self, client: Stream, patience: Patience, house: House<'l>, entry: &'l mut Entry) -> Relay<'l> {
+    pub(super) fn relay(
+        self,
+        client: Unfinished,
+        patience: Patience,
+        house: House<'l>,
+        entry: &'l mut Entry,
+    ) -> Relay<'l> {
         match self {
             Self::Terminated(ready) => Box::pin(ready.relay(client, patience, house, entry)),
             Self::PassedThrough(ready) => Box::pin(ready.relay(client, patience, house, entry)),
@@ -57,7 +62,7 @@ impl<'l> Terminating<'l> {
     // Not an `async fn`, which would keep its arguments in memory beside the parts that are moved out of them.
     pub(super) fn relay(
         self,
-        client: Stream,
+        client: Unfinished,
         patience: Patience,
         (gate, pressure): House<'l>,
         entry: &'l mut Entry,
@@ -69,7 +74,7 @@ impl<'l> Terminating<'l> {
         async move {
             // The block ends the borrows of both streams, which `close` consumes.
             let end = {
-                let outside = Peer { stream: &client, wire: &mut outside };
+                let outside = Peer { stream: client.as_ref(), wire: &mut outside };
                 let inside = Peer { stream: stream.as_ref(), wire: &mut inside };
                 let row = entry.row();
                 let watched = Watched { traffic: &row.traffic, call: &row.call };
@@ -88,7 +93,7 @@ impl<'l> Terminating<'l> {
             }
             let Ending { cause, closing } = Ending::terminated(end);
             entry.end(cause);
-            Box::pin(close(closing, Unfinished::with_marked_end(client), Some(stream))).await;
+            Box::pin(close(closing, client, Some(stream), &entry.row().call)).await;
             // The server's count of connections includes this one until it is closed.
             drop(lease);
         }
@@ -99,15 +104,13 @@ impl PassingThrough<'_> {
     /// Passes on what was read so far, and then everything else, unchanged.
     pub(super) async fn relay(
         self,
-        client: Stream,
+        mut client: Unfinished,
         patience: Patience,
         (gate, pressure): House<'_>,
         entry: &mut Entry,
     ) {
         let Self { first, connected, pool } = self;
-        // Not `with_marked_end`: whether the bytes mark their own end is not known here, so an end that is not orderly
-        // is a reset.
-        let (mut client, mut backend, lease) = (Unfinished::new(client), connected.stream, connected.lease);
+        let (mut backend, lease) = (connected.stream, connected.lease);
         let end = {
             let (from, to) = (client.as_mut(), backend.as_mut());
             let row = entry.row();
@@ -123,7 +126,7 @@ impl PassingThrough<'_> {
         };
         let Ending { cause, closing } = Ending::passed_through(end);
         entry.end(cause);
-        close(closing, client, Some(backend)).await;
+        close(closing, client, Some(backend), &entry.row().call).await;
         drop(lease);
     }
 }

@@ -39,8 +39,10 @@ impl Intake {
         let mut intake = Self::default();
         let length = plain.len() + wire.len();
         if length > 0 {
-            let size = if length <= Buffer::bytes(Size::Small) { Size::Small } else { Size::Medium };
-            intake.buffer = Buffer::take(size);
+            let sizes = [Size::Small, Size::Medium, Size::Large];
+            let size = sizes.into_iter().find(|size| length <= Buffer::bytes(*size));
+            // Nothing here bounds what a handshake leaves: more than the largest buffer has one of its own.
+            intake.buffer = size.map_or_else(|| Buffer::of(&vec![0; length]), Buffer::take);
             intake.buffer[..plain.len()].copy_from_slice(plain);
             intake.buffer[plain.len()..length].copy_from_slice(wire);
             intake.unopened = plain.len()..length;
@@ -236,6 +238,22 @@ mod tests {
 
     fn waiting(intake: &Intake) -> Vec<u8> {
         intake.pieces().flatten().copied().collect()
+    }
+
+    #[test]
+    fn whatever_a_handshake_leaves_has_room() {
+        let sizes = [Size::Small, Size::Medium, Size::Large].map(Buffer::bytes);
+        for (length, plain) in
+            sizes.iter().flat_map(|size| [*size, size + 1]).flat_map(|at| [(at, 0), (at, at / 2), (at, at)])
+        {
+            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let (plain, wire) = bytes.split_at(plain);
+            let mut intake = Intake::new(plain, wire);
+            assert_eq!((waiting(&intake), &intake.buffer[intake.unopened.clone()]), (plain.to_vec(), wire), "{length}");
+            intake.discard();
+            intake.rest();
+            assert_eq!(&intake.buffer[intake.unopened.clone()], wire, "{length}");
+        }
     }
 
     #[test]

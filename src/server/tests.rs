@@ -65,13 +65,20 @@ fn a_connection_that_panics_takes_nothing_else_with_it() {
     // One worker serves all of them, and three have no room at the same time.
     let text = format!(
         "[log]\naccess = \"access.log\"\n[runtime]\nworkers = 1\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\n\
-         certificates = [\"a.pem\"]\nmax_connections = 2\nbackend = \"echo\"\n[backend.echo]\nservers = [\"{}\"]\n",
+         certificates = [\"a.pem\"]\nmax_connections = 2\nbackend = \"echo\"\n\
+         [[listener]]\nname = \"passing\"\nlisten = \"127.0.0.1:0\"\nmode = \"passthrough\"\nbackend = \"echo\"\n\
+         [backend.echo]\nservers = [\"{}\"]\n",
         echo()
     );
     let config = config::parse(&text, folder.path()).unwrap();
     let mut signals = Signals::listen().unwrap();
     let server = Server::start(Origin::Program, config, None, Activated::default(), None, &mut signals).unwrap();
-    let Some((_, Address::Tcp(address))) = server.addresses().pop() else { panic!("no address") };
+    let addresses = server.addresses();
+    let address = |wanted: &str| match addresses.iter().find(|(name, _)| **name == *wanted) {
+        Some((_, Address::Tcp(address))) => *address,
+        _ => panic!("no address of {wanted}"),
+    };
+    let (address, passing) = (address("main"), address("passing"));
     let mut old = connect(address, &trust, NAMES[0]);
     echoes(&mut old).unwrap();
     for _ in 0..5 {
@@ -85,6 +92,12 @@ fn a_connection_that_panics_takes_nothing_else_with_it() {
     }
     let log = folder.path().join("access.log");
     eventually(|| fs::read_to_string(&log).unwrap().matches("\"internal_error\"").count() == 10);
+    // What is passed through may mark no end by itself: a FIN would be a complete answer without a byte.
+    let mut client = connect(passing, &trust, NAMES[2]);
+    client.conn.write_tls(&mut client.sock).unwrap();
+    let ending = client.sock.read(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(ending, Err(std::io::ErrorKind::ConnectionReset));
+    eventually(|| fs::read_to_string(&log).unwrap().matches("\"internal_error\"").count() == 11);
 }
 
 fn active(server: &Server) -> usize {

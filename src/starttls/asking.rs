@@ -4,6 +4,9 @@
 //! Nothing that a server sends behind an answer, before it is asked again, is used: it is an error (as in
 //! CVE-2021-38371, an attacker could otherwise add answers that are taken for encrypted ones).
 
+use std::io::{self, ErrorKind};
+
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::starttls::protocol::Protocol;
@@ -19,7 +22,18 @@ pub struct Asking {
     stage: Stage,
     /// Whether TLS is asked for; otherwise the greeting is the end.
     for_tls: bool,
-    greeting: Vec<u8>,
+}
+
+/// Why a server cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unready {
+    /// It greets with a refusal, in the protocol's own form.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the server closed the connection")]
+    Closed,
+    #[error("{0}")]
+    Wrong(String),
 }
 
 /// What to do next.
@@ -48,7 +62,7 @@ impl Asking {
     /// Asks for TLS.
     pub fn for_tls(protocol: Protocol) -> Self {
         let stage = if protocol.has_greeting() { Stage::Greeting } else { Stage::Silent };
-        Self { raw: Vec::new(), protocol, stage, for_tls: true, greeting: Vec::new() }
+        Self { raw: Vec::new(), protocol, stage, for_tls: true }
     }
 
     /// Waits for the greeting only. With a protocol that has none, this is over at once.
@@ -66,7 +80,7 @@ impl Asking {
             }
             _ if !self.is_answered()? => Ok(Next::Read),
             Stage::Greeting => {
-                self.greeting = std::mem::take(&mut self.raw);
+                self.raw.clear();
                 if !self.for_tls {
                     return Ok(Next::Done);
                 }
@@ -83,9 +97,14 @@ impl Asking {
         }
     }
 
-    /// The greeting as the server sent it; empty where the protocol has none.
-    pub fn into_greeting(self) -> Vec<u8> {
-        self.greeting
+    /// Whether what the server has sent so far is a refusal in place of a greeting.
+    fn is_refused(&self) -> bool {
+        match (self.stage, self.protocol) {
+            (Stage::Greeting, Protocol::Smtp) => smtp::is_refused(&self.raw),
+            (Stage::Greeting, Protocol::Imap) => imap::is_refused(&self.raw),
+            (Stage::Greeting, Protocol::Pop3) => pop3::is_refused(&self.raw),
+            _ => false,
+        }
     }
 
     /// Whether what is expected is complete.
@@ -116,24 +135,34 @@ impl Asking {
     }
 }
 
-/// Goes through the whole exchange, and returns the greeting. The caller sets the deadline. An error is the reason why
-/// this server cannot be used.
-pub async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut asking: Asking, stream: &mut S) -> Result<Vec<u8>, String> {
+/// Goes through the whole exchange. The caller sets the deadline.
+pub async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut asking: Asking, stream: &mut S) -> Result<(), Unready> {
     loop {
-        match asking.step()? {
-            Next::Done => return Ok(asking.into_greeting()),
+        let next = asking.step();
+        let is_refused = next.is_err() && asking.is_refused();
+        match next.map_err(if is_refused { Unready::Refused } else { Unready::Wrong })? {
+            Next::Done => return Ok(()),
             Next::Read => match stream.read_buf(&mut asking.raw).await {
-                Ok(0) => return Err("the server closed the connection".into()),
+                Ok(0) => return Err(Unready::Closed),
                 Ok(_) => {}
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(Unready::of(&error)),
             },
             Next::Say(request) => {
                 let sent = async {
                     stream.write_all(&request).await?;
                     stream.flush().await
                 };
-                sent.await.map_err(|error| error.to_string())?;
+                sent.await.map_err(|error| Unready::of(&error))?;
             }
+        }
+    }
+}
+
+impl Unready {
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => Self::Closed,
+            _ => Self::Wrong(error.to_string()),
         }
     }
 }
@@ -176,21 +205,51 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_alone_is_kept_as_it_was_sent() {
+    fn a_greeting_alone_is_waited_for_where_there_is_one() {
         for protocol in Protocol::ALL {
             let mut asking = Asking::for_greeting(*protocol);
             let greeting = if protocol.has_greeting() { answers(*protocol)[0] } else { b"" };
             asking.raw.extend_from_slice(greeting);
             assert_eq!(asking.step(), Ok(Next::Done), "{protocol:?}");
-            assert_eq!(asking.into_greeting(), greeting);
+            assert!(asking.raw.is_empty());
+        }
+    }
+
+    /// Why a server cannot be used that sends this, and then closes.
+    async fn unready(protocol: Protocol, sends: &[u8]) -> Unready {
+        let (mut near, mut far) = tokio::io::duplex(1024);
+        far.write_all(sends).await.unwrap();
+        drop(far);
+        ask(Asking::for_greeting(protocol), &mut near).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_closes_and_one_that_refuses_are_told_apart_from_one_that_is_wrong() {
+        let (mut near, far) = tokio::io::duplex(64);
+        drop(far);
+        assert_eq!(ask(Asking::for_tls(Protocol::Smtp), &mut near).await, Err(Unready::Closed));
+        assert_eq!(Unready::Closed.to_string(), "the server closed the connection");
+        for (protocol, refusal, wrong) in [
+            (Protocol::Smtp, "554 no\r\n", "* BYE\r\n"),
+            (Protocol::Imap, "* BYE no\r\n", "* PREAUTH\r\n"),
+            (Protocol::Pop3, "-ERR no\r\n", "554 no\r\n"),
+        ] {
+            let found = unready(protocol, refusal.as_bytes()).await;
+            assert!(matches!(&found, Unready::Refused(reason) if reason.contains("greets with")), "{found:?}");
+            assert!(matches!(unready(protocol, wrong.as_bytes()).await, Unready::Wrong(_)), "{protocol:?}");
+            for end in 0..refusal.len() {
+                assert_eq!(unready(protocol, &refusal.as_bytes()[..end]).await, Unready::Closed, "{protocol:?}");
+            }
         }
     }
 
     #[tokio::test]
-    async fn a_server_that_closes_is_reported() {
-        let (mut near, far) = tokio::io::duplex(64);
-        drop(far);
-        let reason = ask(Asking::for_tls(Protocol::Smtp), &mut near).await;
-        assert_eq!(reason, Err("the server closed the connection".into()));
+    async fn a_refusal_after_the_greeting_is_no_refusal_of_the_client() {
+        let (mut near, mut far) = tokio::io::duplex(1024);
+        let asked = tokio::spawn(async move { ask(Asking::for_tls(Protocol::Smtp), &mut near).await });
+        far.write_all(b"220 a.test\r\n").await.unwrap();
+        far.read_exact(&mut vec![0; smtp::HELLO.len()]).await.unwrap();
+        far.write_all(b"554 no\r\n").await.unwrap();
+        assert!(matches!(asked.await.unwrap(), Err(Unready::Wrong(_))));
     }
 }

@@ -54,6 +54,12 @@ pub(super) fn is_greeted(received: &[u8]) -> Result<bool, String> {
     }
 }
 
+/// Whether the server's greeting is complete, and refuses the client.
+pub(super) fn is_refused(received: &[u8]) -> bool {
+    let lines = reply::lines(received).unwrap_or_default();
+    lines.first().is_some_and(|line| word_after("*", &line.text) == Some("BYE"))
+}
+
 /// What a client sends to ask for TLS.
 pub(super) const REQUEST: &[u8] = b"tls STARTTLS\r\n";
 
@@ -126,6 +132,10 @@ mod tests {
         ] {
             let error = is_greeted(received).unwrap_err();
             assert!(error.contains(reason), "{error}");
+        }
+        assert!(is_refused(b"* BYE full\r\n") && is_refused(b"* BYE\r\n"));
+        for received in [&b"* BYE full"[..], b"* OK BYE\r\n", b"* PREAUTH welcome\r\n", b"BYE\r\n"] {
+            assert!(!is_refused(received), "{received:?}");
         }
         assert_eq!(is_granted(b"tls OK go\r\n"), Ok(true));
         assert_eq!(is_granted(b"* OK still here\r\n"), Ok(false));

@@ -30,6 +30,12 @@ pub(super) fn is_greeted(received: &[u8]) -> Result<bool, String> {
     is_ok(received, "greets with")
 }
 
+/// Whether the server's greeting is complete, and refuses the client.
+pub(super) fn is_refused(received: &[u8]) -> bool {
+    let lines = reply::lines(received).unwrap_or_default();
+    lines.first().is_some_and(|line| line.text.split(' ').next() == Some("-ERR"))
+}
+
 /// What a client sends to ask for TLS.
 pub(super) const REQUEST: &[u8] = b"STLS\r\n";
 
@@ -65,6 +71,10 @@ mod tests {
         assert_eq!(is_greeted(b"+OK ready <1.2@a.test>\r\n"), Ok(true));
         assert_eq!(is_granted(b"+OK\r\n"), Ok(true));
         assert_eq!(is_greeted(b"+OK rea"), Ok(false));
+        assert!(is_refused(b"-ERR busy\r\n") && is_refused(b"-ERR\r\n"));
+        for received in [&b"-ERR busy"[..], b"+OK -ERR\r\n", b"-ERROR\r\n", b"554 no\r\n"] {
+            assert!(!is_refused(received), "{received:?}");
+        }
         for (received, reason) in [
             (&b"-ERR busy\r\n"[..], "greets with \"-ERR busy\", expected \"+OK\""),
             (b"220 a.test\r\n", "expected \"+OK\""),

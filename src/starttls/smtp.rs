@@ -2,7 +2,7 @@
 //! TLS; a server is asked for it. Must not know: sockets, TLS.
 
 use crate::starttls::mail::{Answer, Dialect, command};
-use crate::starttls::reply;
+use crate::starttls::reply::{self, Line};
 
 /// The server's side.
 pub(super) const DIALECT: Dialect = Dialect {
@@ -36,6 +36,11 @@ pub(super) fn is_greeted(received: &[u8]) -> Result<bool, String> {
     code(received, 220, "greets with")
 }
 
+/// Whether the server's greeting is complete, and refuses the client.
+pub(super) fn is_refused(received: &[u8]) -> bool {
+    matches!(reply(received, "greets with"), Ok(Some((400.., _))))
+}
+
 /// What a client sends once it is greeted.
 // The name cannot be one that the server's own is: then it would see a loop. After TLS the client sends its own.
 pub(super) const HELLO: &[u8] = b"EHLO tlsgate.invalid\r\n";
@@ -59,8 +64,17 @@ pub(super) fn is_granted(received: &[u8]) -> Result<bool, String> {
     code(received, 220, "answers STARTTLS with")
 }
 
-/// Whether a reply is complete, and has the code that is expected (RFC 5321 section 4.2).
+/// Whether a reply is complete, and has the code that is expected.
 fn code(received: &[u8], expected: u16, what: &str) -> Result<bool, String> {
+    match reply(received, what)? {
+        None => Ok(false),
+        Some((code, line)) if code == expected => line.ends(),
+        Some((_, line)) => Err(format!("the server {what} {}, expected {expected}", line.shown())),
+    }
+}
+
+/// The code of a reply, and its last line; `None` until it is complete (RFC 5321 section 4.2).
+fn reply<'a>(received: &'a [u8], what: &str) -> Result<Option<(u16, Line<'a>)>, String> {
     let mut first = None;
     for line in reply::lines(received)? {
         let foreign = || format!("the server {what} {}, expected a reply of SMTP", line.shown());
@@ -72,14 +86,11 @@ fn code(received: &[u8], expected: u16, what: &str) -> Result<bool, String> {
         }
         match rest.as_bytes().first() {
             Some(b'-') => {}
-            Some(b' ') | None if code != expected => {
-                return Err(format!("the server {what} {}, expected {expected}", line.shown()));
-            }
-            Some(b' ') | None => return line.ends(),
+            Some(b' ') | None => return Ok(Some((code, line))),
             Some(_) => return Err(foreign()),
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -110,6 +121,24 @@ mod tests {
             ("", "530 5.7.0"),
         ] {
             assert!(matches!(answer(line), Answer::Refused(text) if text.starts_with(code)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_a_reply_with_a_code_of_its_own() {
+        for received in [&b"554 no\r\n"[..], b"421\r\n", b"550-more\r\n550 no\r\n", b"554 no\r\n221 bye\r\n"] {
+            assert!(is_refused(received), "{received:?}");
+        }
+        for received in [
+            &b"220 a.test\r\n"[..],
+            b"354 go\r\n",
+            b"554 no",
+            b"554-no\r\n",
+            b"220-a\r\n554 no\r\n",
+            b"554 no\n",
+            b"-ERR\r\n",
+        ] {
+            assert!(!is_refused(received), "{received:?}");
         }
     }
 

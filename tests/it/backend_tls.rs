@@ -258,7 +258,7 @@ fn a_backend_that_ends_without_close_notify_has_not_ended() {
     }
 }
 
-fn server_config(folder: &Path, version: &'static rustls::SupportedProtocolVersion) -> Arc<ServerConfig> {
+pub(crate) fn server_config(folder: &Path, version: &'static rustls::SupportedProtocolVersion) -> Arc<ServerConfig> {
     let certificate = CertificateDer::from_pem_file(folder.join("servers/server.crt")).unwrap();
     let key = PrivateKeyDer::from_pem_file(folder.join("servers/server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -26,6 +26,9 @@ pub(super) fn within(backend: &mut Backend, list: &mut List) {
             list.lost(line, format!("{most} connections"), COUNT);
         }
     }
+    if let Some(attempts) = &mut backend.connect_attempts {
+        attempts.value = attempts.value.min(MOST_ATTEMPTS);
+    }
     if let Some(tls) = &mut backend.tls
         && !verifiable(tls, list)
     {
@@ -51,3 +54,6 @@ fn verifiable(tls: &mut ServerTls, list: &mut List) -> bool {
     }
     is_trusted && wrong.is_none()
 }
+
+/// Nobody waits for more servers than that.
+const MOST_ATTEMPTS: u64 = 10;

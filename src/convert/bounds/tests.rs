@@ -47,6 +47,7 @@ fn values_of_haproxy() {
         ("option httpchk GET x", "check", "x: expected a path"),
         ("option httpchk G{T /", "check", "G{T: expected a method"),
         ("option httpchk\n  http-check expect status 999", "check", "999: expected a status"),
+        ("option httpchk\n  http-check expect status 200,2xx", "check", "2xx: expected a status"),
         ("option httpchk\n  http-check send hdr Host \"a b\"", "check", "a b: expected a host name"),
         ("", "check rise 0", "rise 0"),
         ("", "check fall 9999999999", "fall 9999999999"),
@@ -64,6 +65,11 @@ fn values_of_haproxy() {
     ] {
         listed(Peer::Haproxy, &text("", "", back, server), found);
     }
+    let (written, _) =
+        valid(Peer::Haproxy, &text("", "", "option httpchk\n  http-check expect status 0200,0300-0399", "check"));
+    assert!(written.contains("status = [200, \"300-399\"]"), "{written}");
+    let (written, _) = valid(Peer::Haproxy, &text("", "", "retries 18446744073709551615", ""));
+    assert!(written.contains("connect_attempts = 10"), "{written}");
     let (written, _) = valid(Peer::Haproxy, &text("alpn h2,http/1.1,h2", "", "", ""));
     assert!(written.contains("alpn = [\"h2\", \"http/1.1\"]"), "{written}");
 }
@@ -85,6 +91,17 @@ fn values_of_nginx() {
             "listen 127.0.0.1:443 ssl; ssl_certificate a.pem; ssl_certificate_key a.pem; proxy_pass 127.0.0.1:80; {more}"
         );
         listed(Peer::Nginx, &format!("stream {{ server {{ {server} }} }}"), found);
+    }
+}
+
+#[test]
+fn the_tries_of_nginx() {
+    for (tries, written) in [("3", Some(3)), ("18446744073709551615", Some(10)), ("0", None)] {
+        let server = "listen 443 ssl; ssl_certificate a.pem; ssl_certificate_key a.pem; proxy_pass 127.0.0.1:80;";
+        let (text, _) =
+            valid(Peer::Nginx, &format!("stream {{ server {{ {server} proxy_next_upstream_tries {tries}; }} }}"));
+        let expected = written.map(|tries| format!("connect_attempts = {tries} "));
+        assert!(expected.map_or(!text.contains("connect_attempts"), |line| text.contains(&line)), "{text}");
     }
 }
 

@@ -4,26 +4,21 @@ use std::path::Path;
 
 use super::checks::Checks;
 use super::globals::Globals;
+use super::inherited::Whole;
 use super::lines::{self, Section, Words};
 use super::server::Servers;
 use crate::convert::job::{Backend, Health, Job, Said};
 use crate::convert::list::List;
 use crate::convert::time;
 
-pub(super) fn backend(
-    section: &Section,
-    lines: &[Words],
-    globals: &Globals,
-    folder: &Path,
-    job: &mut Job,
-    list: &mut List,
-) {
+pub(super) fn backend(whole: &Whole<'_>, globals: &Globals, folder: &Path, job: &mut Job, list: &mut List) {
+    let section = whole.section;
     let mut backend = Backend { line: section.line.clone(), name: section.name.clone(), ..Backend::default() };
     // HAProxy's own default.
     backend.balance = Some(Said::new("round_robin", &section.line));
     let mut checks = Checks { health: Health { kind: "tcp", ..Health::default() }, on: false };
     let mut servers = Servers::new(folder, globals);
-    for words in lines {
+    for words in whole.lines() {
         match words.at(0) {
             "server" | "server-template" => servers.server(words, &mut backend, &mut checks, list),
             "default-server" => servers.defaults.extend(words.after(1).iter().cloned()),
@@ -76,8 +71,7 @@ fn line(words: &Words, section: &Section, backend: &mut Backend, list: &mut List
             list.lost(line, words.shown(), "tlsgate has this time for a listener (idle_timeout, half_close_timeout)");
         }
         ("retries", count) => {
-            backend.connect_attempts =
-                count.parse().ok().map(|count: u64| Said::new(count.saturating_add(1).min(MOST_ATTEMPTS), line));
+            backend.connect_attempts = count.parse().ok().map(|count: u64| Said::new(count.saturating_add(1), line));
         }
         _ => other(words, section, list),
     }
@@ -180,12 +174,7 @@ fn http_check(words: &Words, checks: &mut Checks, list: &mut List) {
     let health = &mut checks.health;
     match (words.at(1), words.at(2)) {
         ("expect", "status") => {
-            health.status = words
-                .at(3)
-                .split(',')
-                .filter(|code| code.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
-                .map(str::to_owned)
-                .collect();
+            health.status = words.at(3).split(',').map(str::to_owned).collect();
         }
         ("send", _) => {
             let mut rest = words.after(2).iter();
@@ -206,9 +195,6 @@ fn http_check(words: &Words, checks: &mut Checks, list: &mut List) {
         _ => list.lost(&words.line, words.shown(), "tlsgate has nothing like it"),
     }
 }
-
-/// tlsgate has a bound of its own.
-const MOST_ATTEMPTS: u64 = 10;
 
 const OF_FRONTENDS: &[&str] = &[
     "backlog",

@@ -7,6 +7,7 @@ use super::bind::{Bind, Binding};
 use super::crt_list;
 use super::globals::Globals;
 use super::half::Front;
+use super::inherited::Whole;
 use super::lines::{self, Section, Words};
 use super::rules::{Rules, route};
 use crate::convert::certificates::with_default;
@@ -16,19 +17,19 @@ use crate::convert::list::List;
 use crate::convert::time;
 
 pub(super) fn frontend(
-    section: &Section,
-    lines: &[Words],
+    whole: &Whole<'_>,
     globals: &Globals,
     folder: &Path,
     disk: &dyn Disk,
     job: &mut Job,
     list: &mut List,
 ) {
+    let section = whole.section;
     let mut front = Front::default();
     // Names that conditions use may be given behind them.
-    lines.iter().filter(|words| words.at(0) == "acl").for_each(|words| acl(words, &mut front.acls));
+    whole.lines().filter(|words| words.at(0) == "acl").for_each(|words| acl(words, &mut front.acls));
     let mut binds = Vec::new();
-    for words in lines {
+    for words in whole.lines() {
         match words.at(0) {
             "bind" => binds.push(Binding { folder, disk, globals, list }.bind(words)),
             _ => front.line(words, section, list),

@@ -74,24 +74,33 @@ impl Rules<'_> {
         if allow && !allowed.is_empty() {
             return false;
         }
-        let target = if allow { allowed } else { deny };
-        for prefix in prefixes {
-            if !target.iter().any(|known| known.value == prefix.value) {
-                target.push(prefix);
-            }
-        }
+        let target = if allow { &mut *allowed } else { &mut *deny };
+        add(target, prefixes);
         // A prefix that is allowed within one that is denied would count in tlsgate, and does not in HAProxy.
-        let inner =
-            |one: &Said<String>, other: &Said<String>| match (place::prefix(&one.value), place::prefix(&other.value)) {
-                (Some(one), Some(other)) => other.contains(&one),
-                _ => false,
-            };
-        let deny = self.front.listener.deny.clone();
-        self.front.listener.allow.retain(|allowed| !deny.iter().any(|denied| inner(allowed, denied)));
-        if allow && self.front.listener.allow.is_empty() {
-            self.front.listener.deny.extend(["0.0.0.0/0", "::/0"].map(|all| Said::new(all.to_owned(), &words.line)));
+        let restricts = !allowed.is_empty();
+        allowed.retain(|one| !deny.iter().any(|denied| is_within(one, denied)));
+        // Without `allow`, whoever is not denied is admitted: where a rule leaves none of the allowed ones, all are denied. Every
+        // later prefix is within these two.
+        if restricts && allowed.is_empty() {
+            add(deny, ["0.0.0.0/0", "::/0"].map(|all| Said::new(all.to_owned(), &words.line)));
         }
         true
+    }
+}
+
+/// Adds the prefixes that are not in the list.
+fn add(list: &mut Vec<Said<String>>, prefixes: impl IntoIterator<Item = Said<String>>) {
+    for prefix in prefixes {
+        if !list.iter().any(|known| known.value == prefix.value) {
+            list.push(prefix);
+        }
+    }
+}
+
+fn is_within(one: &Said<String>, other: &Said<String>) -> bool {
+    match (place::prefix(&one.value), place::prefix(&other.value)) {
+        (Some(one), Some(other)) => other.contains(&one),
+        _ => false,
     }
 }
 

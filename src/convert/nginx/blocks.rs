@@ -1,8 +1,9 @@
-//! The text of nginx.conf → directives and blocks. Must not know: what they mean.
+//! The words of nginx.conf, and of the files that it includes → directives and blocks. Must not know: what they mean.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::tokens::{Token, Tokens};
 use crate::convert::disk::Disk;
 use crate::convert::list::{Line, List};
 use crate::convert::pattern::fits;
@@ -28,71 +29,77 @@ impl Directive {
     }
 }
 
-/// Where a file's directives come from, and how many files were read in all.
+/// Where a file's directives come from, and what was read so far.
 pub(super) struct Reading<'a> {
-    pub(super) folder: &'a Path,
-    pub(super) disk: &'a dyn Disk,
-    pub(super) list: &'a mut List,
-    pub(super) files: usize,
+    folder: &'a Path,
+    disk: &'a dyn Disk,
+    list: &'a mut List,
+    /// How many files were included.
+    files: usize,
+    /// Those that are being read: each includes the next one.
+    open: Vec<PathBuf>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    End,
-    Open,
-    Close,
+impl<'a> Reading<'a> {
+    pub(super) fn new(folder: &'a Path, disk: &'a dyn Disk, list: &'a mut List) -> Self {
+        Self { folder, disk, list, files: 0, open: Vec::new() }
+    }
 }
 
 impl Reading<'_> {
-    /// Reads a text, and the files that it includes.
-    pub(super) fn directives(&mut self, text: &str, file: Option<&Arc<str>>) -> Vec<Directive> {
-        let tokens = tokens(text, file);
-        let (mut at, mut all) = (0, Vec::new());
-        while at < tokens.len() {
-            all.extend(self.block(&tokens, &mut at, 0));
-            // A bracket that closes nothing.
-            at += 1;
-        }
+    /// Reads a text, and the files that it includes. `depth` is that of the place where it is included.
+    pub(super) fn directives(&mut self, text: &str, file: Option<&Arc<str>>, depth: usize) -> Vec<Directive> {
+        let (mut tokens, mut all) = (Tokens::new(text, file), Vec::new());
+        // A bracket that closes nothing is passed over.
+        while self.block(&mut tokens, depth, &mut all) {}
         all
     }
 
-    fn block(&mut self, tokens: &[(Token, Line)], at: &mut usize, depth: usize) -> Vec<Directive> {
-        let mut directives = Vec::new();
+    /// Reads directives up to the bracket that closes their block. Returns whether there is one.
+    fn block(&mut self, tokens: &mut Tokens<'_>, depth: usize, directives: &mut Vec<Directive>) -> bool {
         let mut words: Vec<String> = Vec::new();
-        let mut line = Line::default();
-        while let Some((token, here)) = tokens.get(*at) {
+        let (mut line, mut is_closed) = (Line::default(), false);
+        while let Some((token, here)) = tokens.next() {
             match token {
                 Token::Word(word) => {
                     if words.is_empty() {
-                        line = here.clone();
+                        line = here;
                     }
-                    words.push(word.clone());
+                    words.push(word);
                 }
-                Token::Close => break,
+                Token::Close => {
+                    is_closed = true;
+                    break;
+                }
                 Token::End | Token::Open => {
                     let mut taken = std::mem::take(&mut words).into_iter();
                     let name = taken.next().unwrap_or_default();
                     let arguments: Vec<String> = taken.collect();
-                    let block = match token {
-                        Token::Open if depth < DEEPEST => {
-                            *at += 1;
-                            Some(self.block(tokens, at, depth + 1))
-                        }
-                        Token::Open => Some(Vec::new()),
-                        _ => None,
-                    };
-                    if name == "include" && block.is_none() {
+                    if token == Token::End && name == "include" {
                         directives.extend(self.included(&arguments, &line, depth));
-                    } else if !name.is_empty() || block.is_some() {
+                        continue;
+                    }
+                    let block = (token == Token::Open).then(|| self.inner(tokens, depth, &line));
+                    if !name.is_empty() || block.is_some() {
                         directives.push(Directive { name, arguments, line: line.clone(), block });
                     }
                 }
             }
-            *at += 1;
         }
         if !words.is_empty() {
             self.list.lost(&line, words.join(" "), "it does not end with a semicolon");
+        }
+        is_closed
+    }
+
+    /// The directives of a block within one of that depth.
+    fn inner(&mut self, tokens: &mut Tokens<'_>, depth: usize, line: &Line) -> Vec<Directive> {
+        let mut directives = Vec::new();
+        if depth < DEEPEST {
+            self.block(tokens, depth + 1, &mut directives);
+        } else {
+            self.list.lost(line, "", "blocks and included files are nested too deep: what is within is left out");
+            tokens.skip_block();
         }
         directives
     }
@@ -110,6 +117,10 @@ impl Reading<'_> {
         };
         let mut all = Vec::new();
         for file in files {
+            if self.open.contains(&file) {
+                self.list.lost(line, file.display().to_string(), "it includes itself");
+                continue;
+            }
             self.files += 1;
             if self.files > MOST_FILES || depth >= DEEPEST {
                 self.list.lost(line, shown, "there are too many files");
@@ -118,8 +129,9 @@ impl Reading<'_> {
             match self.disk.text(&file) {
                 Ok(text) => {
                     let name: Arc<str> = file.display().to_string().into();
-                    // A file that includes itself ends at the bound.
-                    all.extend(self.directives(&text, Some(&name)));
+                    self.open.push(file);
+                    all.extend(self.directives(&text, Some(&name), depth + 1));
+                    self.open.pop();
                 }
                 Err(why) => self.list.lost(line, file.display().to_string(), format!("it cannot be read: {why}")),
             }
@@ -139,62 +151,6 @@ impl Reading<'_> {
     }
 }
 
-fn tokens(text: &str, file: Option<&Arc<str>>) -> Vec<(Token, Line)> {
-    let mut tokens = Vec::new();
-    let mut number = 1;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let line = Line { file: file.cloned(), number };
-        let token = match letter {
-            '\n' => {
-                number += 1;
-                continue;
-            }
-            letter if letter.is_whitespace() => continue,
-            '#' => {
-                while letters.next_if(|next| *next != '\n').is_some() {}
-                continue;
-            }
-            ';' => Token::End,
-            '{' => Token::Open,
-            '}' => Token::Close,
-            '"' | '\'' => {
-                let mut word = String::new();
-                while let Some(next) = letters.next() {
-                    number += usize::from(next == '\n');
-                    match next {
-                        '\\' => word.extend(letters.next()),
-                        next if next == letter => break,
-                        next => word.push(next),
-                    }
-                }
-                Token::Word(word)
-            }
-            letter => Token::Word(word(letter, &mut letters)),
-        };
-        tokens.push((token, line));
-    }
-    tokens
-}
-
-/// A word without quotes. `${name}` is a part of it.
-fn word(first: char, letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> String {
-    let mut word = String::from(first);
-    if first == '\\' {
-        word.extend(letters.next());
-    }
-    while let Some(next) = letters.next_if(|next| !(next.is_whitespace() || [';', '{'].contains(next))) {
-        word.push(next);
-        if next == '\\' {
-            word.extend(letters.next());
-        }
-        if next == '$' && letters.next_if_eq(&'{').is_some() {
-            word.push('{');
-        }
-    }
-    word
-}
-
-/// nginx itself has no configuration that is nested so deep.
+/// How deep blocks and included files may be within each other: nginx itself has no configuration that is nested so deep.
 const DEEPEST: usize = 16;
 const MOST_FILES: usize = 1000;

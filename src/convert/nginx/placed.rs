@@ -44,7 +44,9 @@ impl Reader<'_> {
             server.listener.tls = server.tls.policy(self.list);
             server.listener.client_auth = self.client_auth(&server);
         }
-        self.header(&mut server);
+        if !self.header(&mut server) {
+            return;
+        }
         self.lead_to_servers(&mut server, &target);
         self.target(&target, &mut server, 0);
         self.placed(server);
@@ -160,14 +162,24 @@ impl Reader<'_> {
         })
     }
 
-    fn header(&mut self, server: &mut Server) {
-        let Some(line) = server.header.clone() else { return };
+    /// The proxies whose header is read. False if there are some, and none that tlsgate could know.
+    fn header(&mut self, server: &mut Server) -> bool {
+        let Some(line) = server.header.clone() else { return true };
         let mut trusted = std::mem::take(&mut server.proxies);
+        if trusted.is_empty() && server.names_proxies {
+            self.list.security(
+                &line,
+                "server",
+                "no address of a proxy is known, so it is left out: list them in trusted_proxies",
+            );
+            return false;
+        }
         if trusted.is_empty() {
             self.list.security(&line, "proxy_protocol", "without set_real_ip_from, a header is read from everybody; tlsgate uses the address in it: list your proxies in trusted_proxies");
             trusted = ["0.0.0.0/0", "::/0"].map(str::to_owned).to_vec();
         }
         server.listener.trusted_proxies = Some(Said::new(trusted, &line));
+        true
     }
 
     /// TLS to the servers.

@@ -25,6 +25,8 @@ pub(super) struct Server {
     /// Proxies before this one.
     pub(super) header: Option<Line>,
     pub(super) proxies: Vec<String>,
+    /// Whether proxies are named, whether tlsgate can compare their addresses or not.
+    pub(super) names_proxies: bool,
     pub(super) how: Backend,
     pub(super) server_tls: Option<ServerTls>,
     pub(super) verified: bool,
@@ -50,6 +52,7 @@ impl Reader<'_> {
             crl: Vec::new(),
             header: None,
             proxies: Vec::new(),
+            names_proxies: false,
             how: Backend::default(),
             server_tls: None,
             verified: false,
@@ -107,12 +110,22 @@ impl Reader<'_> {
             "ssl_alpn" => server.listener.alpn = Some(Said::new(one.arguments.clone(), line)),
             "ssl_handshake_timeout" | "preread_timeout" => server.listener.handshake_timeout = self.time(one),
             "ssl_preread" => server.preread = is_on,
-            "set_real_ip_from" => server.proxies.extend(place::prefix(first).map(|net| net.to_string())),
+            "set_real_ip_from" => self.proxy(one, server),
             "proxy_timeout" => server.listener.idle_timeout = self.time(one),
             "allow" | "deny" => {}
             _ => return false,
         }
         true
+    }
+
+    fn proxy(&mut self, one: &Directive, server: &mut Server) {
+        server.names_proxies = true;
+        match place::prefix(one.first()) {
+            Some(net) => server.proxies.push(net.to_string()),
+            None => {
+                self.list.security(&one.line, one.shown(), "trusted proxies of tlsgate are IP addresses and prefixes")
+            }
+        }
     }
 
     /// What concerns the servers behind. Whether it does.

@@ -182,6 +182,11 @@ impl Connector {
         (self.identity, self.layer) == (Identity::of(terms), terms.layer)
     }
 
+    /// Whether what is offered depends on the client: a server may refuse one and accept the next.
+    pub fn offers_what_the_client_has(&self) -> bool {
+        self.alpn == Alpn::Client
+    }
+
     /// The name or address that the certificate of the server at `address` must have.
     fn name(&self, address: Option<IpAddr>) -> Option<ServerName<'static>> {
         self.server_name.clone().or_else(|| address.map(|ip| ServerName::IpAddress(ip.into())))

@@ -2,14 +2,20 @@
 //! never used without TLS.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
-use super::{SERVER, Scene, certified_server, counted, nginx};
-use crate::support::client::{Ending, Tls};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::{SERVER, Scene, certified_server, counted, nginx, server_config};
+use crate::support::backend::Backend;
+use crate::support::client::{Client, Ending, Tls, connect};
+use crate::support::http::Door;
 use crate::support::pki::{Extra, Key, Pki};
-use crate::support::stage::certified;
+use crate::support::proxy::Proxy;
+use crate::support::stage::{NAME, certified};
 use crate::support::tool;
 
 /// Connects, and checks that the backend was not reached for that reason.
@@ -109,6 +115,53 @@ fn one_without_tls() {
     });
     let scene = Scene::new(certified(), &[backend.address], "", &trusting(SERVER));
     refused(&scene, "tls_failed", "TLS: ");
+}
+
+/// A server that supports these application protocols.
+fn speaking(pki: &Pki, protocols: &[&str]) -> Backend {
+    let mut settings = ServerConfig::clone(&server_config(pki.folder(), &rustls::version::TLS13));
+    settings.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let settings = Arc::new(settings);
+    Backend::start(move |stream| {
+        let connection = ServerConnection::new(Arc::clone(&settings)).map_err(std::io::Error::other)?;
+        let mut tls = StreamOwned::new(connection, stream);
+        let mut buffer = [0; 100];
+        while let count @ 1.. = tls.read(&mut buffer)? {
+            tls.write_all(&buffer[..count])?;
+        }
+        Ok(())
+    })
+}
+
+/// With `alpn = "client"`, what a server is offered depends on the client.
+#[test]
+fn a_client_whose_protocol_a_server_does_not_support_takes_it_from_nobody() {
+    // The first answers with an alert, the second one with no protocol.
+    for (first, usual, label) in [(&["h2"][..], &["h2"][..], "tls_alert"), (&[], &[], "tls_alpn")] {
+        let pki = certified_server(&[SERVER], &Extra::default());
+        let (first, second) = (speaking(&pki, first), speaking(&pki, &["h2", "http/1.1"]));
+        let tls = format!("{}\nalpn = \"client\"", trusting(SERVER));
+        let text = super::config(&[first.address, second.address], "", &tls)
+            .replace("name = \"main\"\n", "name = \"main\"\nalpn = [\"h2\", \"http/1.1\"]\n");
+        let proxy = Proxy::start(pki.folder(), &text);
+        for (offered, server) in
+            [(&["http/1.1"][..], &second), (usual, &first), (&["http/1.1"], &second), (usual, &first)]
+        {
+            let mut config = crate::support::client::trusting(&pki.ca(), Tls::V13);
+            config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+            let mut client = Client::on(connect(proxy.address("main")), &Arc::new(config), NAME);
+            client.handshake().unwrap();
+            client.send(b"hello").unwrap();
+            assert_eq!(client.read_exact(5), b"hello");
+            client.close_notify().unwrap();
+            let port = client.close();
+            let record = proxy.record(|record| record["client.port"] == port);
+            assert_eq!(record["backend.address"], server.address.to_string(), "{offered:?} {record}");
+        }
+        // It is a failure nevertheless.
+        let metrics = Door::Unix(pki.folder().join("admin.sock")).get("/metrics").body;
+        assert!(metrics.contains(&format!("reason=\"{label}\"")), "{metrics}");
+    }
 }
 
 /// `openssl s_server`, which requires a client certificate; it sends back what it receives, each line reversed.

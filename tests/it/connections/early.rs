@@ -1,5 +1,7 @@
 //! Connections that are closed before they are relayed, and requests that close none.
 
+use std::net::{SocketAddr, TcpStream};
+
 use super::{PATH, close, closes, stage, wait_for};
 use crate::support::by_hand::ByHand;
 use crate::support::client::{Ending, Tls, close as leave, connect, drain};
@@ -98,20 +100,63 @@ fn who_may_make_no_changes_closes_nothing_and_who_may_is_in_the_log() {
     }
 }
 
+/// A server that accepts nothing: the queue of its socket is full.
+struct Full {
+    address: SocketAddr,
+    _held: (socket2::Socket, TcpStream),
+}
+
+impl Full {
+    fn new() -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        Self { address, _held: (socket, connect(address)) }
+    }
+}
+
 #[test]
 fn one_whose_server_does_not_answer_can_be_closed() {
-    // It accepts nothing: the queue of its socket is full.
-    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    full.listen(0).unwrap();
-    let address = full.local_addr().unwrap().as_socket().unwrap();
-    let _first = connect(address);
+    let full = Full::new();
     let top = "[admin]\nlisten=\"unix:admin.sock\"\n";
-    let stage = Stage::new(&[address], Lines { top, listener: "", backend: "connect_timeout = \"1h\"" });
+    let stage = Stage::new(&[full.address], Lines { top, listener: "", backend: "connect_timeout = \"1h\"" });
     let mut client = stage.client(Tls::V13);
     let one = &wait_for(&Door::unix(stage.pki.folder()), "backend=servers", 1)[0];
     assert!(one["server"].is_null() && one["version"] == "TLSv1.3", "{one}");
     closes(&stage.door(), "backend=servers", 1);
     assert_ne!(client.read_to_end().1, Ending::CloseNotify, "an empty answer is none");
     assert_eq!(stage.outcome(client.close()), "closed_by_operator");
+}
+
+#[test]
+fn one_that_is_to_be_passed_through_sees_no_end_that_its_server_has_not_sent() {
+    let full = Full::new();
+    let pki = crate::support::stage::certified();
+    let config = format!(
+        "[admin]\nlisten=\"unix:admin.sock\"\n[runtime]\nshutdown_timeout = \"100ms\"\n[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\nmode = \"passthrough\"\nbackend = \"b\"\nnot_tls = \"b\"\n[backend.b]\nservers = [\"{}\"]\nconnect_timeout = \"1h\"\n",
+        full.address
+    );
+    let proxy = crate::support::proxy::Proxy::start(pki.folder(), &config);
+    let door = Door::unix(pki.folder());
+    let trust = std::sync::Arc::new(crate::support::client::trusting(&pki.ca(), Tls::V13));
+    let mut hello = crate::support::client::Client::silent(proxy.address("main"), &trust, crate::support::stage::NAME);
+    let hello = hello.flight();
+    for sent in [&hello[..], b"GET / HTTP/1.0\r\n\r\n"] {
+        for mode in ["polite", "now"] {
+            let mut tcp = connect(proxy.address("main"));
+            std::io::Write::write_all(&mut tcp, sent).unwrap();
+            wait_for(&door, "backend=b", 1);
+            closes(&door, &format!("backend=b&mode={mode}"), 1);
+            assert_eq!(drain(&mut tcp), (Vec::new(), Ending::Reset), "{mode}");
+            let port = leave(tcp);
+            assert_eq!(proxy.record(|record| record["client.port"] == port)["outcome"], "closed_by_operator");
+        }
+    }
+    // The same where the whole process ends.
+    let mut tcp = connect(proxy.address("main"));
+    std::io::Write::write_all(&mut tcp, b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    wait_for(&door, "backend=b", 1);
+    proxy.signal("TERM");
+    assert_eq!(drain(&mut tcp), (Vec::new(), Ending::Reset));
 }

@@ -155,17 +155,36 @@ fn silence_ends_it_for_both_sides_with_a_reset() {
 }
 
 #[test]
-fn without_a_backend_the_client_is_closed_without_an_answer() {
+fn without_a_backend_the_client_is_reset() {
     let refusing = Refusing::new();
     let proxy = start(&pki(), "mode = \"passthrough\"\nbackend = \"gone\"", &[], &[("gone", refusing.address)]);
     let (_, hello) = hellos::recorded().swap_remove(0);
     let mut client = connect(proxy.address("main"));
     client.write_all(&hello).unwrap();
     let from = port(&client);
-    assert_eq!(drain(&mut client), (Vec::new(), Ending::Fin));
+    assert_eq!(drain(&mut client), (Vec::new(), Ending::Reset));
     let record = record_of(&proxy, from);
     assert_eq!(record["outcome"], "backend_unreachable");
     assert!(record["reason"].as_str().unwrap().contains("connection refused"), "{record:#}");
+}
+
+/// HTTP/1.0, and much else, has no other end than that of the connection.
+#[test]
+fn what_is_not_tls_gets_no_empty_answer_in_place_of_its_backend() {
+    let (refusing, plain) = (Refusing::new(), answers_once());
+    let lines = format!("{}\nnot_tls = \"gone\"", super::OWN);
+    let proxy = start(&pki(), &lines, &[], &[("plain", plain.address), ("gone", refusing.address)]);
+    for (sent, ends) in [(&b"GET / HTTP/1.0\r\n\r\n"[..], false), (b"\x30\x05\x02\x01\x01\x42\x00", true)] {
+        let mut client = connect(proxy.address("main"));
+        client.write_all(sent).unwrap();
+        if ends {
+            client.shutdown(Shutdown::Write).unwrap();
+        }
+        assert_eq!(drain(&mut client), (Vec::new(), Ending::Reset));
+        let from = port(&client);
+        let record = proxy.record(|record| record["client.port"] == from);
+        assert_eq!((&record["route"], &record["outcome"]), (&"not_tls".into(), &"backend_unreachable".into()));
+    }
 }
 
 #[test]

@@ -218,3 +218,48 @@ fn clear_text_after_the_answer_is_no_tls() {
         assert!(!received.windows(8).any(|bytes| bytes == b"a secret"), "{protocol}");
     }
 }
+
+/// Whoever is on the way to the server can have written what came in the clear.
+#[test]
+fn nothing_that_a_server_sends_in_the_clear_reaches_the_client_inside_tls() {
+    let pki = pki();
+    pki.write("servers", "server", &["server.test"], Key::P256, &Extra::default());
+    let settings = crate::backend_tls::server_config(pki.folder(), &rustls::version::TLS13);
+    let backend = Backend::start(move |mut stream| {
+        let forged: [&[u8]; 3] = [
+            b"220-forged.test ESMTP\r\n220-send your password to forged.test\r\n220 forged\r\n",
+            b"250-forged.test\r\n250 STARTTLS\r\n",
+            b"220 forged\r\n",
+        ];
+        for (index, answer) in forged.iter().enumerate() {
+            if index > 0 {
+                let count = stream.read(&mut [0; 1000])?;
+                assert!(count > 0);
+            }
+            stream.write_all(answer)?;
+        }
+        let connection = rustls::ServerConnection::new(Arc::clone(&settings)).map_err(std::io::Error::other)?;
+        let mut tls = rustls::StreamOwned::new(connection, stream);
+        let mut buffer = [0; 100];
+        while let count @ 1.. = tls.read(&mut buffer)? {
+            tls.write_all(&buffer[..count])?;
+        }
+        Ok(())
+    });
+    let proxy = proxy(&pki, "", "smtp", backend.address, "server.test");
+    for tls in Tls::BOTH {
+        let trust = Arc::new(crate::support::client::trusting(&pki.ca(), tls));
+        let mut client = Client::silent(proxy.address("main"), &trust, NAME);
+        client.handshake().unwrap();
+        client.send(b"EHLO client.test\r\n").unwrap();
+        let mut came = Vec::new();
+        while !came.ends_with(b"EHLO client.test\r\n") {
+            came.extend(client.read_exact(1));
+        }
+        let came = String::from_utf8(came).unwrap();
+        let greeting = came.strip_suffix("EHLO client.test\r\n").unwrap();
+        assert!(greeting.starts_with("220 ") && greeting.ends_with("\r\n"), "{greeting}");
+        assert!(greeting.lines().count() == 1 && !greeting.contains("forged"), "{greeting}");
+        client.close_notify().unwrap();
+    }
+}
