@@ -44,7 +44,12 @@ fn answered<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Given, Option<ReplyE
     let mut visit = Visit::new(Draft::parse(&hello).unwrap()).unwrap();
     let mut error = None;
     for piece in pieces.filter(|piece| !piece.is_empty()) {
-        match visit.take(piece) {
+        let mut next = visit.take(piece);
+        // What came with a HelloRetryRequest is read after the second hello.
+        while let Ok(Next::Say(_)) = next {
+            next = visit.take(&[]);
+        }
+        match next {
             Ok(Next::Done) => break,
             Ok(_) => {}
             Err(wrong) => {
