@@ -88,7 +88,7 @@ fn text(list: &List) -> Result<Vec<u8>, TreeError> {
 }
 
 /// Cuts a list after each entry whose hash ends in a certain way. No entries are one empty run.
-fn runs<'e, T>(entries: &'e [T], key: impl Fn(&T) -> &str) -> Vec<&'e [T]> {
+fn runs<T>(entries: &[T], key: impl Fn(&T) -> &str) -> Vec<&[T]> {
     let (mut runs, mut from) = (Vec::new(), 0);
     for (index, entry) in entries.iter().enumerate() {
         let [byte, ..] = sha256(key(entry).as_bytes());

@@ -55,11 +55,11 @@ impl World {
             Call::Write(transaction) => {
                 // Somebody who can write can also take a node's refusal away. That node then stays with what it has.
                 if self.kind != Kind::Tampered {
-                    self.checks.written(self, &transaction);
+                    self.is_agreed(&transaction);
                 }
                 let result = self.etcd.write(&transaction);
                 if let Some((Written::Done(_), entries)) = &result {
-                    self.checks.committed(&self.seal, &transaction);
+                    self.note_commit(&transaction);
                     self.notify(entries);
                 }
                 Reply::Written(result.map(|(written, _)| written))

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::checks::Checks;
 use super::etcd::Etcd;
 use crate::fleet::machine::{Action, Machine};
 use crate::fleet::node::{Identity, Node};
@@ -20,15 +19,15 @@ pub(super) enum Kind {
 }
 
 pub(super) enum Process {
-    Node(Node),
-    Publisher(Publisher),
+    Node(Box<Node>),
+    Publisher(Box<Publisher>),
 }
 
 impl Process {
     pub(super) fn machine(&mut self) -> &mut dyn Machine {
         match self {
-            Self::Node(node) => node,
-            Self::Publisher(publisher) => publisher,
+            Self::Node(node) => node.as_mut(),
+            Self::Publisher(publisher) => publisher.as_mut(),
         }
     }
 }
@@ -131,7 +130,8 @@ pub(super) struct World {
     pub(super) hosts: Vec<Host>,
     pub(super) nodes: usize,
     pub(super) seal: Arc<Seal>,
-    pub(super) checks: Checks,
+    /// All that was ever committed, by attempt.
+    pub(super) committed: BTreeMap<String, Record>,
     published: u64,
     pub(super) old: Vec<(String, Vec<u8>)>,
 }
@@ -158,7 +158,7 @@ impl World {
             hosts: Vec::new(),
             nodes,
             seal,
-            checks: Checks::default(),
+            committed: BTreeMap::new(),
             published: 0,
             old: Vec::new(),
         };
@@ -192,9 +192,9 @@ impl World {
             self.happen(event);
         }
         if self.kind != Kind::Tampered {
-            Checks::converged(&self);
+            self.has_converged();
         }
-        self.checks.reported(&self);
+        self.reports_are_true();
     }
 
     pub(super) fn at(&mut self, time: u64, event: Event) {
@@ -210,6 +210,7 @@ impl World {
         self.now >= FAULTS_UNTIL
     }
 
+    #[expect(clippy::print_stdout, reason = "one schedule is printed for whoever repeats it")]
     pub(super) fn say(&self, what: impl FnOnce() -> String) {
         if self.is_loud {
             println!("{:>7} {}", self.now, what());
@@ -259,7 +260,7 @@ impl World {
             Event::Restart(host) => self.start(host),
             Event::Mend(host) => self.hosts[host].is_cut = false,
             Event::Publish => self.publish(),
-            Event::Calm => Checks::remembered(self),
+            Event::Calm => self.nothing_is_forgotten(),
         }
     }
 
@@ -270,7 +271,7 @@ impl World {
         let name = self.hosts[host].name.clone();
         let identity = Identity { machine: format!("machine of {name}"), name };
         let node = Node::new(self.seal.clone(), identity, self.hosts[host].kept.clone());
-        self.hosts[host].process = Some(Process::Node(node));
+        self.hosts[host].process = Some(Process::Node(Box::new(node)));
         self.say(|| format!("n{host} starts"));
         self.step(host);
         let life = self.hosts[host].life;
@@ -296,7 +297,7 @@ impl World {
         let publisher =
             Publisher::new(self.seal.clone(), draft, format!("attempt{number}"), self.now + ahead + patience);
         let mut host = Host { ahead, ..Host::new(format!("p{number}")) };
-        host.process = Some(Process::Publisher(publisher));
+        host.process = Some(Process::Publisher(Box::new(publisher)));
         self.hosts.push(host);
         let index = self.hosts.len() - 1;
         self.say(|| format!("p{number} starts"));
@@ -324,7 +325,7 @@ impl World {
             Action::Restore(_, transaction) => self.call(host, Call::Write(transaction), 50),
             Action::Build(root) => self.locally(host, 2_000, Done::Built(root)),
             Action::Serve(record) => {
-                self.checks.serves(&self.hosts[host], &record);
+                self.may_be_served(&self.hosts[host], &record);
                 self.hosts[host].kept = Some(record.clone());
                 self.locally(host, 50, Done::Served(record));
             }
