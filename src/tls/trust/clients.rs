@@ -161,6 +161,13 @@ impl Session {
             // Set once: a client sends its certificate once in a handshake.
             let _ = self.shown.set(identity.clone());
         }
+        let sent = others.len() + 1;
+        if sent > MOST_CERTIFICATES {
+            let _ = self
+                .reason
+                .set(format!("found {sent} certificates of the client, expected at most {MOST_CERTIFICATES}"));
+            return Err(CertificateError::BadEncoding.into());
+        }
         let verified = self.auth.trusted.verify(leaf, others, now);
         self.learn(&verified, leaf, others, now);
         verified.map_err(|error| {
@@ -185,7 +192,10 @@ impl Session {
         if !named || !pinned {
             return Err(CertificateError::ApplicationVerificationFailure.into());
         }
+        // One that has ended already does not matter, since the verdict is good without it.
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let others = others.iter().filter_map(|other| Identity::of(other)).map(|other| other.not_after);
+        let others = others.filter(|end| *end >= now);
         let good_until = others.chain([identity.not_after, self.auth.trusted.lists_good_until()]).min();
         self.good_until.store(good_until.unwrap_or(i64::MAX), Ordering::Relaxed);
         Ok(ClientCertVerified::assertion())
@@ -236,6 +246,10 @@ impl ClientCertVerifier for Session {
         self.auth.algorithms.supported_schemes()
     }
 }
+
+/// So many certificates can a client send, its own among them. A real chain has two to five. Each one that has the issuer's name
+/// costs a verification, at each handshake and whenever the client is judged again.
+const MOST_CERTIFICATES: usize = 10;
 
 #[cfg(test)]
 mod tests;

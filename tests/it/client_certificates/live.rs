@@ -17,7 +17,9 @@ use crate::support::by_hand::ByHand;
 use crate::support::client::{Client, Ending, Tls, drain, trusting};
 use crate::support::clients_pki::{ClientCa, Credentials, Kind};
 use crate::support::http::Door;
+use crate::support::list_server::ListServer;
 use crate::support::pki::Pki;
+use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 use crate::support::stage::{Lines, NAME, certified, config};
 
@@ -138,6 +140,41 @@ impl Joined {
         self.server.write_all(b"!").unwrap();
         assert_eq!(self.client.read_exact(1), b"!");
     }
+}
+
+/// Pins in a file, and a list that is fetched: both change without the configuration.
+#[test]
+fn what_changes_in_a_file_of_pins_or_at_a_list_server_counts_as_well() {
+    let scene = Scene::new(STRICT);
+    let (alice, bob) = (scene.issue("alice", ALICE), scene.issue("bob", BOB));
+    let pinned = |all: &[&Credentials]| {
+        let pins: Vec<String> = all.iter().map(|one| pin_of(&one.chain)).collect();
+        fs::write(scene.pki.folder().join("pins.txt"), pins.join("\n")).unwrap();
+    };
+    pinned(&[&alice, &bob]);
+    scene.rewrite("mode = \"require\", ca = \"client-ca.pem\", pins_file = \"pins.txt\"");
+    let [leaves, mut stays] = [&alice, &bob].map(|client| scene.join(Tls::V13, Some(client)));
+    let since = Instant::now();
+    pinned(&[&bob]);
+    scene.reload();
+    scene.assert_left(leaves, since, Alert::AccessDenied, "client_certificate_denied");
+    stays.speak();
+
+    let lists = ListServer::start();
+    let top = "[state]\ndirectory = \"state\"\n[crl]\nrefresh = \"1s\"\ntimeout = \"1s\"\n";
+    let auth = format!("mode = \"require\", ca = \"client-ca.pem\", crl = {:?}", lists.url("ca.crl"));
+    let scene = Scene::with(&auth, top, "");
+    let (alice, bob) = (scene.issue("alice", ALICE), scene.issue("bob", BOB));
+    lists.list("ca.crl", &scene.ca.numbered_list(5, &[], 30));
+    eventually("the list is there", || {
+        let shown = Door::unix(scene.pki.folder()).get("/api/v1/crl").json();
+        (shown["lists"][0]["state"] == "current").then_some(())
+    });
+    let [mut leaves, mut stays] = [&alice, &bob].map(|client| scene.join(Tls::V13, Some(client)));
+    lists.list("ca.crl", &scene.ca.numbered_list(6, &[ALICE], 30));
+    assert_eq!(leaves.client.read_to_end(), (Vec::new(), Ending::Alert(Alert::CertificateRevoked)));
+    assert_eq!(drain(&mut leaves.server), (Vec::new(), Ending::Reset));
+    stays.speak();
 }
 
 #[test]

@@ -114,3 +114,31 @@ fn who_has_presented_none_leaves_only_where_one_is_required() {
     let missing = scene.auth(settings(), &[]).judge_again(&[], NOW).unwrap_err();
     assert_eq!((missing.fault, missing.alert), (Rejection::Missing, AlertDescription::CertificateRequired));
 }
+
+#[test]
+fn more_certificates_than_a_chain_has_are_refused_unverified() {
+    let scene = Scene::new();
+    let stranger = Scene::new().ca;
+    let auth = scene.auth(settings(), &[]);
+    let with = |others: usize| [vec![scene.client.clone()], vec![stranger.clone(); others]].concat();
+    assert_eq!(auth.judge_again(&with(9), NOW), Ok(END));
+    let refused = auth.judge_again(&with(10), NOW).unwrap_err();
+    assert_eq!((refused.fault, refused.alert), (Rejection::Invalid, AlertDescription::BadCertificate));
+    assert!(
+        refused.reason.starts_with("found 11 certificates of the client, expected at most 10"),
+        "{}",
+        refused.reason
+    );
+}
+
+#[test]
+fn a_certificate_beside_the_chain_that_has_expired_does_not_shorten_a_session() {
+    let scene = Scene::new();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.not_after = rcgen::date_time_ymd(2001, 1, 2);
+    let expired = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone();
+    let session = scene.auth(settings(), &[]).session();
+    let time = UnixTime::since_unix_epoch(Duration::from_secs(NOW.try_into().unwrap()));
+    session.judge(&scene.client, &[expired], time).unwrap();
+    assert_eq!(session.good_until.load(std::sync::atomic::Ordering::Relaxed), END);
+}
