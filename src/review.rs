@@ -3,12 +3,14 @@
 //! end is recorded with.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::live::alarm::Alarm;
 use crate::live::registry::Registry;
 use crate::snapshot::{Current, Snapshot};
 
@@ -34,11 +36,7 @@ impl Review {
         live.again().alarm.ring();
         let run = move || {
             let mut known = Known::default();
-            while of_thread.again().alarm.wait(unix_time) {
-                round(&of_thread, &current.load(), &mut known);
-                // Connections that join one after the other are judged together.
-                thread::sleep(BETWEEN);
-            }
+            rounds(&of_thread.again().alarm, unix_time, || round(&of_thread, &current.load(), &mut known));
         };
         let thread = thread::Builder::new().name("review".into()).spawn(run)?;
         Ok(Self { live, thread: Some(thread) })
@@ -58,6 +56,19 @@ impl Drop for Review {
         {
             tracing::error!("judging open connections again has panicked");
         }
+    }
+}
+
+/// Judges whenever it is time to, until the end.
+fn rounds(alarm: &Alarm, clock: impl Fn() -> i64, mut judge: impl FnMut()) {
+    while alarm.wait(&clock) {
+        // A panic may have left out verdicts, which are found again then, and nothing else.
+        if catch_unwind(AssertUnwindSafe(&mut judge)).is_err() {
+            tracing::error!("judging open connections again has panicked, and is tried again in {AGAIN} s");
+            alarm.due_at(clock().saturating_add(AGAIN));
+        }
+        // Connections that join one after the other are judged together.
+        thread::sleep(BETWEEN);
     }
 }
 
@@ -83,3 +94,36 @@ fn unix_time() -> i64 {
 
 /// The pause between two rounds.
 const BETWEEN: Duration = Duration::from_millis(100);
+
+/// After how many seconds a round that has panicked is tried again, if nothing asks for one sooner.
+const AGAIN: i64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn after_a_panic_the_next_rounds_judge_again_soon_without_being_asked() {
+        let (alarm, now) = (Alarm::default(), AtomicI64::new(1_000));
+        let (began, begins) = channel();
+        let mut count = 0;
+        let judge = || {
+            count += 1;
+            began.send(count).unwrap();
+            assert_ne!(count, 1, "a fault");
+        };
+        // At each look so much time has passed that the next round is due.
+        let clock = || now.fetch_add(AGAIN, Ordering::Relaxed);
+        alarm.ring();
+        thread::scope(|scope| {
+            let running = scope.spawn(|| rounds(&alarm, clock, judge));
+            let seen = [(), ()].map(|()| begins.recv_timeout(Duration::from_secs(60)));
+            alarm.end();
+            assert_eq!(seen, [Ok(1), Ok(2)]);
+            assert!(running.join().is_ok());
+        });
+    }
+}

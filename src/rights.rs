@@ -47,7 +47,8 @@ pub fn give_up(ids: Option<&Ids>, foreign: bool) -> Result<Left, Error> {
         None if unistd::geteuid().is_root() => CapabilitySet::DAC_OVERRIDE,
         _ => CapabilitySet::empty(),
     };
-    let kept = if foreign { files | CapabilitySet::NET_ADMIN } else { files };
+    // Not CAP_NET_ADMIN, with which it works as well: that opens the kernel's packet filters and more of its code to the process.
+    let kept = if foreign { files | CapabilitySet::NET_RAW } else { files };
     narrow_bounding_set(kept);
     if let Some(ids) = ids {
         let keeping = |on| set_keep_capabilities(on).map_err(|error| Error::Capabilities(error.into()));
@@ -75,7 +76,7 @@ pub fn hide_memory() -> Result<(), Error> {
 
 /// Whether this process may connect from addresses that are not this machine's.
 pub fn may_be_foreign() -> bool {
-    capabilities(None).is_ok_and(|own| own.effective.contains(CapabilitySet::NET_ADMIN))
+    capabilities(None).is_ok_and(|own| own.effective.contains(CapabilitySet::NET_RAW))
 }
 
 /// Whether this process is root.
@@ -131,4 +132,4 @@ fn keep_only(kept: CapabilitySet) -> rustix::io::Result<Vec<&'static str>> {
 
 /// Those that can be kept.
 const NAMES: [(CapabilitySet, &str); 2] =
-    [(CapabilitySet::DAC_OVERRIDE, "CAP_DAC_OVERRIDE"), (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN")];
+    [(CapabilitySet::DAC_OVERRIDE, "CAP_DAC_OVERRIDE"), (CapabilitySet::NET_RAW, "CAP_NET_RAW")];

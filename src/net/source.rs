@@ -23,7 +23,7 @@ pub enum Source {
 pub enum SourceError {
     #[error("the server is reached over {}, and the source {from} is an {} address", family(*.to), family(*.from))]
     Family { from: IpAddr, to: IpAddr },
-    #[error("this process has not the right to connect from {0} (expected the capability CAP_NET_ADMIN)")]
+    #[error("this process has not the right to connect from {0} (expected the capability CAP_NET_RAW)")]
     Right(IpAddr),
     #[error("the source {0} is no address of this machine")]
     NotOwn(IpAddr),

@@ -61,7 +61,7 @@ impl Foreseen {
             seccomp,
             files: plan.places().to_vec(),
             absent: plan.absent().collect(),
-            capabilities: Sources::of(config).foreign.then_some("CAP_NET_ADMIN").into_iter().collect(),
+            capabilities: Sources::of(config).foreign.then_some("CAP_NET_RAW").into_iter().collect(),
             risks: risks::of_plan(&plan, &obeyed),
             owners: risks::of_owners(&obeyed),
         })

@@ -26,5 +26,5 @@ pub(super) fn is_foreign(source: &Located<Outgoing>) -> bool {
 }
 
 /// An error of a source, for a process without the right.
-pub(super) const NO_RIGHT: &str = "found \"client\", which needs the capability CAP_NET_ADMIN, and this process does not have it \
-    (start it as root, or with AmbientCapabilities=CAP_NET_ADMIN in the systemd unit; a process that has given it up takes a restart)";
+pub(super) const NO_RIGHT: &str = "found \"client\", which needs the capability CAP_NET_RAW, and this process does not have it \
+    (start it as root, or with AmbientCapabilities=CAP_NET_RAW in the systemd unit; a process that has given it up takes a restart)";

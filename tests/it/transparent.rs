@@ -8,6 +8,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 
 mod faults;
+mod kept;
 mod seen;
 
 /// The addresses of clients; the second one is nobody to the servers' rules.

@@ -31,19 +31,22 @@ pub(super) fn first() -> Vec<u32> {
 fn arguments(own: u32) -> Vec<(c_long, Rule)> {
     let one_of = |argument, values: &[u32]| Rule::OneOf { argument, values: values.to_vec() };
     // PROT_EXEC: no code is loaded after the start.
-    let no_code = Rule::Bits { argument: 2, mask: libc::PROT_EXEC.cast_unsigned(), value: 0 };
+    let no_code = Rule::Bits { argument: 2, mask: libc::PROT_EXEC.cast_unsigned(), values: vec![0] };
     // A thread, and no new namespace of any kind.
     let thread = Rule::Bits {
         argument: 0,
         mask: (libc::CLONE_THREAD | libc::CLONE_VM | NAMESPACES).cast_unsigned(),
-        value: (libc::CLONE_THREAD | libc::CLONE_VM).cast_unsigned(),
+        values: vec![(libc::CLONE_THREAD | libc::CLONE_VM).cast_unsigned()],
     };
     let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6].map(i32::cast_unsigned);
+    // No raw sockets, which could read and forge packets: the capability that connecting from foreign addresses takes is theirs too.
+    let types = [libc::SOCK_STREAM, libc::SOCK_DGRAM].map(i32::cast_unsigned).to_vec();
+    let socket = Rule::All(vec![one_of(0, &families), Rule::Bits { argument: 1, mask: SOCKET_TYPE, values: types }]);
     // Not signals to the owner of a descriptor: the owner could be any process of this user.
     let signals = [libc::F_SETOWN, F_SETSIG, F_SETOWN_EX].map(i32::cast_unsigned);
     let names = [libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA, libc::PR_GET_DUMPABLE].map(i32::cast_unsigned);
     // Landlock does not look at permissions: whoever runs a file with these bits gets the rights of its owner.
-    let no_set_id = |argument| Rule::Bits { argument, mask: libc::S_ISUID | libc::S_ISGID, value: 0 };
+    let no_set_id = |argument| Rule::Bits { argument, mask: libc::S_ISUID | libc::S_ISGID, values: vec![0] };
     vec![
         #[cfg(target_arch = "x86_64")]
         (libc::SYS_chmod, no_set_id(1)),
@@ -56,7 +59,7 @@ fn arguments(own: u32) -> Vec<(c_long, Rule)> {
         (libc::SYS_mmap, no_code.clone()),
         (libc::SYS_mprotect, no_code),
         (libc::SYS_clone, thread),
-        (libc::SYS_socket, one_of(0, &families)),
+        (libc::SYS_socket, socket),
         (libc::SYS_socketpair, one_of(0, &families[..1])),
         (libc::SYS_ioctl, one_of(1, &IOCTLS)),
         (libc::SYS_fcntl, Rule::NoneOf { argument: 1, values: signals.to_vec() }),
@@ -266,6 +269,9 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS
 /// What is asked of descriptors: how much can be read and what is not sent yet (SIOCINQ, SIOCOUTQ), not to wait, and whether
 /// it is a terminal. Nothing that types into a terminal or changes a device.
 const IOCTLS: [u32; 7] = [0x541B, 0x5411, 0x5421, 0x5450, 0x5451, 0x5401, 0x5413];
+
+/// What of the second argument is the type; the rest is flags (SOCK_TYPE_MASK in linux/net.h).
+const SOCKET_TYPE: u32 = 0xf;
 
 const F_SETSIG: i32 = 10;
 const F_SETOWN_EX: i32 = 15;

@@ -21,12 +21,14 @@ pub(super) enum Rule {
         argument: u32,
         values: Vec<u32>,
     },
-    /// Allowed if these bits of the argument have that value.
+    /// Allowed if these bits of the argument have one of these values.
     Bits {
         argument: u32,
         mask: u32,
-        value: u32,
+        values: Vec<u32>,
     },
+    /// Allowed if each of these allows it.
+    All(Vec<Rule>),
 }
 
 /// All rules.
@@ -96,11 +98,21 @@ fn leaf(rule: &Rule) -> BpfProgram {
         Rule::Allow | Rule::Fail(_) => vec![end(rule)],
         Rule::OneOf { argument, values } => [vec![load(low(*argument))], each(values, allow), vec![fail]].concat(),
         Rule::NoneOf { argument, values } => [vec![load(low(*argument))], each(values, fail), vec![allow]].concat(),
-        Rule::Bits { argument, mask, value } => {
+        Rule::Bits { argument, mask, values } => {
             let only = sock_filter { code: AND, jt: 0, jf: 0, k: *mask };
-            vec![load(low(*argument)), only, jump(EQUAL, *value, 0, 1), allow, fail]
+            [vec![load(low(*argument)), only], each(values, allow), vec![fail]].concat()
         }
+        Rule::All(rules) => rules.iter().flat_map(passed).chain([allow]).collect(),
     }
+}
+
+/// As a leaf, but what it allows goes on behind it.
+fn passed(rule: &Rule) -> BpfProgram {
+    let (program, allow) = (leaf(rule), end(&Rule::Allow));
+    let length = program.len();
+    let behind =
+        |at: usize| sock_filter { code: ALWAYS, jt: 0, jf: 0, k: u32::try_from(length - at - 1).unwrap_or(u32::MAX) };
+    program.into_iter().enumerate().map(|(at, one)| if one == allow { behind(at) } else { one }).collect()
 }
 
 fn each(values: &[u32], then: sock_filter) -> BpfProgram {
@@ -176,7 +188,8 @@ mod tests {
         let special = [
             (7, Rule::OneOf { argument: 0, values: vec![1, 10] }),
             (8, Rule::NoneOf { argument: 5, values: vec![3] }),
-            (9, Rule::Bits { argument: 2, mask: 0b110, value: 0b100 }),
+            (9, Rule::Bits { argument: 2, mask: 0b110, values: vec![0b100] }),
+            (10, both()),
             (11, Rule::Fail(NOSYS)),
         ];
         let allowed = (20..400).filter(|number| number % 3 == 0 || number % 50 < 9);
@@ -187,7 +200,7 @@ mod tests {
             let expected = match calls.get(&number) {
                 _ if number >= 450 => Rule::Fail(NOSYS),
                 None => Rule::Fail(PERM),
-                Some(Rule::OneOf { .. } | Rule::NoneOf { .. } | Rule::Bits { .. }) => continue,
+                Some(Rule::OneOf { .. } | Rule::NoneOf { .. } | Rule::Bits { .. } | Rule::All(_)) => continue,
                 Some(rule) => rule.clone(),
             };
             assert_eq!(run(&program, number, [0; 6], 5), expected, "{number}");
@@ -202,6 +215,29 @@ mod tests {
         assert!(argument(7, 0, 1) && argument(7, 0, 10) && argument(7, 0, 1 << 32 | 10) && !argument(7, 0, 2));
         assert!(argument(8, 5, 2) && !argument(8, 5, 3));
         assert!(argument(9, 2, 0b1101) && !argument(9, 2, 0b110) && !argument(9, 2, 0b10));
+    }
+
+    fn both() -> Rule {
+        let bits = Rule::Bits { argument: 1, mask: 0xf, values: vec![1, 2] };
+        Rule::All(vec![Rule::OneOf { argument: 0, values: vec![4, 6] }, bits])
+    }
+
+    #[test]
+    fn what_all_rules_of_a_call_allow_is_allowed() {
+        let calls = [(9, Rule::Allow), (10, both()), (11, Rule::Allow)].into();
+        let program = Rules { architecture: 5, first: Vec::new(), calls, unknown: 450 }.program();
+        for (first, second, expected) in [
+            (4, 1, Rule::Allow),
+            (6, 2, Rule::Allow),
+            (6, 0x80802, Rule::Allow),
+            (5, 1, Rule::Fail(PERM)),
+            (4, 0, Rule::Fail(PERM)),
+            (4, 3, Rule::Fail(PERM)),
+            (6, 0x80003, Rule::Fail(PERM)),
+            (5, 3, Rule::Fail(PERM)),
+        ] {
+            assert_eq!(run(&program, 10, [first, second, 0, 0, 0, 0], 5), expected, "{first} {second:#x}");
+        }
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! Code that an attacker has brought into the process finds nothing to use. A debugger plays the attacker: it makes threads
-//! of the process do system calls.
+//! Code that an attacker has brought into the process finds nothing to use.
 
 use std::fs;
 use std::os::linux::net::SocketAddrExt as _;
@@ -7,42 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Child, Command, Stdio};
 
-use libc::c_long;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Scene, landlock};
+use crate::support::attacker::{Call, assert_each, bytes, fails, result, text, threads, works};
 use crate::support::client::{Client, Tls, trusting};
-use crate::support::procfs::eventually;
-use crate::support::tool;
-
-/// A system call, and the error that it ends with; none where it has to work.
-struct Call {
-    name: &'static str,
-    number: c_long,
-    arguments: Value,
-    fails: Option<i32>,
-}
-
-fn fails(error: i32, name: &'static str, number: c_long, arguments: Value) -> Call {
-    Call { name, number, arguments, fails: Some(error) }
-}
-
-fn works(name: &'static str, number: c_long, arguments: Value) -> Call {
-    Call { name, number, arguments, fails: None }
-}
-
-/// A text with a NUL after it.
-fn text(text: &str) -> Value {
-    bytes(format!("{text}\0").as_bytes())
-}
-
-fn bytes(bytes: &[u8]) -> Value {
-    json!({ "bytes": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() })
-}
-
-fn result(name: &str) -> Value {
-    json!({ "result": name })
-}
 
 /// Another process of this machine, which nobody may touch.
 struct Victim(Child);
@@ -79,7 +47,7 @@ fn a_compromised_process_can_use_nothing_but_what_it_needs() {
     calls.extend(processes(i64::from(victim.0.id()), i64::from(scene.proxy.pid())));
     calls.extend(kernel());
     for thread in threads(scene.proxy.pid()) {
-        assert_each(&calls, &made(thread, &calls), thread);
+        assert_each(&calls, thread);
     }
     // It still serves, as if nothing had happened.
     let config = trusting(&scene.pki.ca(), Tls::V13).into();
@@ -216,42 +184,4 @@ fn kernel() -> Vec<Call> {
         fails(libc::EPERM, "terminal", libc::SYS_ioctl, json!([0, libc::TIOCSTI, 0])),
         fails(libc::ENOSYS, "a call of the future", 9999, json!([])),
     ]
-}
-
-/// The main thread, and one of those that serve.
-fn threads(pid: u32) -> [u32; 2] {
-    let own = || fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|entry| entry.unwrap());
-    let worker = own().find(|task| fs::read_to_string(task.path().join("comm")).unwrap().starts_with("worker"));
-    let worker = worker.unwrap_or_else(|| {
-        let names = own().map(|task| fs::read_to_string(task.path().join("comm")).unwrap());
-        panic!("no worker among {:?}", names.collect::<Vec<_>>())
-    });
-    [pid, worker.file_name().to_str().unwrap().parse().unwrap()]
-}
-
-/// The results of the calls; a negative one is an error number.
-fn made(thread: u32, calls: &[Call]) -> Value {
-    let script = tempfile::NamedTempFile::with_suffix(".py").unwrap();
-    fs::write(script.path(), include_str!("calls.py")).unwrap();
-    let list: Vec<Value> = calls.iter().map(|call| json!([call.name, call.number, call.arguments])).collect();
-    let input = Value::from(list).to_string();
-    let arguments = [script.path().to_str().unwrap().to_owned(), thread.to_string()];
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    // A thread that serves is for a moment not in a system call.
-    eventually("the thread waits", || {
-        let output = tool::run("python3", &arguments, input.as_bytes());
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() || text.contains("it does not wait"), "{}", tool::shown(&output));
-        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
-    })
-}
-
-fn assert_each(calls: &[Call], results: &Value, thread: u32) {
-    let wrong = calls.iter().filter_map(|call| {
-        let found = results[call.name].as_i64().unwrap();
-        let fine = call.fails.map_or(found >= 0, |error| found == -i64::from(error));
-        (!fine).then(|| format!("{}: {found}, expected {:?}", call.name, call.fails.map(|error| -error)))
-    });
-    let wrong: Vec<String> = wrong.collect();
-    assert!(wrong.is_empty(), "thread {thread}:\n{}", wrong.join("\n"));
 }

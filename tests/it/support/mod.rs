@@ -1,6 +1,7 @@
 //! What every test uses: the program, certificates, backends, other tools.
 
 pub(crate) mod acme;
+pub(crate) mod attacker;
 pub(crate) mod backend;
 pub(crate) mod bare;
 pub(crate) mod bind;

@@ -20,16 +20,16 @@ fn without_the_right_it_does_not_start_and_says_what_is_missing() {
     let lines = Lines { backend: "source = \"client\"", ..Lines::default() };
     fs::write(pki.folder().join("tlsgate.toml"), stage::config(&[([127, 0, 0, 1], 9).into()], lines)).unwrap();
     let path = pki.folder().join("tlsgate.toml");
-    let without = ["--bounding-set=-net_admin", PROGRAM, "run", "-c", path.to_str().unwrap()];
+    let without = ["--bounding-set=-net_raw", PROGRAM, "run", "-c", path.to_str().unwrap()];
     let output = tool::run("setpriv", &without, b"");
     let shown = tool::shown(&output);
     assert_eq!(output.status.code(), Some(1), "{shown}");
-    for part in ["backend \"servers\": source", "CAP_NET_ADMIN", "AmbientCapabilities"] {
+    for part in ["backend \"servers\": source", "CAP_NET_RAW", "AmbientCapabilities"] {
         assert!(shown.contains(part), "{shown}");
     }
     // Who only asks need not have it.
     let (code, said) = checked(&path);
-    assert!(code == Some(0) && said.contains("needs the capability CAP_NET_ADMIN"), "{said}");
+    assert!(code == Some(0) && said.contains("needs the capability CAP_NET_RAW"), "{said}");
 }
 
 fn checked(path: &std::path::Path) -> (Option<i32>, String) {
@@ -51,7 +51,7 @@ fn a_process_that_has_given_up_the_right_refuses_to_be_asked_for_it_later() {
             assert!(answer.status == 422 && answer.body.contains("source"), "{answer:?}");
         }
         // Everything stays as it was.
-        gate.client(both, CLIENT, b"");
+        let _client = gate.client(both, CLIENT, b"");
         assert_eq!(backend.accept().peer_addr().unwrap().ip().to_string(), super::BACK);
     });
 }

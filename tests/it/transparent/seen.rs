@@ -92,11 +92,11 @@ fn a_directorys_log_and_its_rules_see_the_client() {
         }
         // That one right is all that is left to it.
         let line = gate.proxy.log_line("rights given up: ");
-        assert!(line.contains("user nobody") && line.contains("only CAP_NET_ADMIN,"), "{line}");
+        assert!(line.contains("user nobody") && line.contains("only CAP_NET_RAW,"), "{line}");
         let status = std::fs::read_to_string(format!("/proc/{}/status", gate.proxy.pid())).unwrap();
         for set in ["CapPrm", "CapEff", "CapBnd"] {
-            // CAP_NET_ADMIN is number 12 (capabilities(7)).
-            assert!(status.contains(&format!("{set}:\t{:016x}\n", 1_u64 << 12)), "{status}");
+            // CAP_NET_RAW is number 13 (capabilities(7)).
+            assert!(status.contains(&format!("{set}:\t{:016x}\n", 1_u64 << 13)), "{status}");
         }
     });
 }
