@@ -15,6 +15,7 @@ use crate::support::pki::Pki;
 use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 
+mod above;
 mod backends;
 mod checked;
 mod misbehaving;
