@@ -140,13 +140,12 @@ impl Rounds {
         let mut before = std::mem::take(&mut self.all);
         for target in targets {
             let Some(url) = target.url().cloned() else { continue };
-            let (ca, by) = authorities_of(&target.ca);
-            let one = match before.remove(&url) {
-                Some(mut same) if same.by == by => {
-                    same.target = target;
-                    same
-                }
-                same => read(house, target, (&ca, by), same),
+            let one = match (authorities_of(&target.ca), before.remove(&url)) {
+                (Ok((_, by)), Some(same)) if same.by == by => One { target, ..same },
+                (Ok((ca, by)), same) => read(house, target, (&ca, by), same),
+                // What is kept goes on being what a new list is compared with. The attempt reports why.
+                (Err(_), Some(same)) => One { target, ..same },
+                (Err(_), None) => read(house, target, (&[], UNREAD), None),
             };
             self.all.insert(url, one);
         }
@@ -191,7 +190,7 @@ impl Rounds {
         let result = result.and_then(|brought| match brought {
             Brought::List(list, mark) => {
                 // What cannot be kept was not fetched.
-                house.keep(url, &list).map_err(Trouble::new)?;
+                house.keep(url, &list, &one.target.ca, now).map_err(Trouble::new)?;
                 Ok((Some(list), Some(mark)))
             }
             Brought::Same(mark) => Ok((None, mark)),
@@ -296,6 +295,9 @@ fn read(
 fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
+
+/// Instead of the hash of the CAs, while their files cannot be read.
+const UNREAD: [u8; 32] = [0; 32];
 
 /// Fetches at the same time: each holds up to a whole list in memory.
 pub(super) const MOST_AT_ONCE: usize = 4;
