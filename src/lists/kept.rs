@@ -22,19 +22,22 @@ pub fn read(bytes: &[u8], ca: &[CertificateDer<'_>]) -> Result<Proved, String> {
     Ok(Proved { der: list.as_ref().to_vec(), facts })
 }
 
-/// Whether a list may take the place of the one that is kept, at `now`, in seconds since 1970. The error is why not. An older
-/// list of the same CA is refused: whoever can answer in place of the server could undo revocations with it.
+/// Whether a list may take the place of the one that is kept, at `now`, in seconds since 1970. The error is why not. Whoever can
+/// answer in place of the server could undo revocations with an older list of the same CA, and with any list of another one.
+/// One that is kept, and whose CA is no longer trusted, must not be given.
 pub fn may_replace(new: &Facts, kept: Option<&Facts>, now: i64) -> Result<(), String> {
     let Some(kept) = kept else { return Ok(()) };
-    if new.series != kept.series {
-        // The other one goes on being used, by whom its CA has issued certificates to.
-        return match kept.next_update < now {
-            true => Ok(()),
-            false => Err(format!(
-                "found a list of \"{}\" that covers something else than the one before, which is of \"{}\"",
-                new.issuer, kept.issuer
-            )),
-        };
+    let ((issuer, scope), (issuer_before, scope_before)) = (&new.series, &kept.series);
+    if issuer != issuer_before {
+        let (found, before) = (&new.issuer, &kept.issuer);
+        return Err(format!("found a list of \"{found}\", expected one of \"{before}\", as the one before"));
+    }
+    if scope != scope_before {
+        // One that covers everything covers what the other one did.
+        let has_ended = kept.next_update < now && scope.is_none() && new.this_update > kept.this_update;
+        let found = &new.issuer;
+        let wrong = format!("found a list of \"{found}\" that covers something else than the one before");
+        return if has_ended { Ok(()) } else { Err(wrong) };
     }
     // The number first: a list can be signed again with the number that it had.
     if new.newness < kept.newness {
@@ -75,12 +78,28 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_another_ca_waits_until_the_one_before_has_ended() {
+    fn the_list_of_another_ca_never_takes_its_place() {
         let kept = facts("a", 7, NOW - 10);
-        assert!(may_replace(&facts("b", 9, NOW), Some(&kept), NOW).unwrap_err().contains("\"b\""));
-        assert_eq!(may_replace(&facts("b", 9, NOW), Some(&kept), NOW + 11), Ok(()));
-        let part = Facts { series: (b"a".to_vec(), Some(vec![1])), ..facts("a", 9, NOW) };
-        assert!(may_replace(&part, Some(&kept), NOW).is_err());
+        for now in [NOW, NOW + 11] {
+            assert!(may_replace(&facts("b", 9, NOW), Some(&kept), now).unwrap_err().contains("\"b\""));
+        }
+    }
+
+    #[test]
+    fn a_list_of_something_else_waits_until_the_one_before_has_ended_and_must_cover_everything() {
+        let part = |covered: u8, this_update| Facts {
+            series: (b"a".to_vec(), Some(vec![covered])),
+            ..facts("a", 9, this_update)
+        };
+        let kept = facts("a", 7, NOW - 10);
+        for now in [NOW, NOW + 11] {
+            assert!(may_replace(&part(1, NOW), Some(&kept), now).is_err());
+            assert!(may_replace(&part(1, NOW), Some(&part(2, NOW - 10)), now).is_err());
+        }
+        let kept = part(1, NOW - 10);
+        assert!(may_replace(&facts("a", 9, NOW), Some(&kept), NOW).is_err());
+        assert_eq!(may_replace(&facts("a", 9, NOW), Some(&kept), NOW + 11), Ok(()));
+        assert!(may_replace(&facts("a", 9, NOW - 10), Some(&kept), NOW + 11).is_err(), "it is no newer");
     }
 
     #[test]
