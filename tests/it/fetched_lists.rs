@@ -137,6 +137,18 @@ fn until_the_first_list_is_there_all_are_refused_or_none_as_configured() {
 }
 
 #[test]
+fn a_server_that_asks_for_a_pause_is_asked_at_once_where_somebody_reloads() {
+    let scene = Scene::new();
+    scene.lists.set("ca.crl", Answer::Status(503, "Retry-After: 86400\r\n".into()));
+    let proxy = scene.start(&scene.by_url());
+    eventually("failed", || (scene.only()["failures"] == 1).then_some(()));
+    scene.lists.list("ca.crl", &scene.ca.numbered_list(5, &[REVOKED], 30));
+    assert!(!scene.accepts(&proxy, &scene.good), "for five minutes at most");
+    proxy.signal("HUP");
+    scene.is_enforced(&proxy);
+}
+
+#[test]
 fn who_is_revoked_later_is_refused_without_anybody_doing_anything() {
     let scene = Scene::new();
     scene.lists.list("ca.crl", &scene.ca.numbered_list(5, &[], 30));

@@ -31,14 +31,18 @@ pub(super) struct Tools {
     pub(super) board: Arc<ArcSwap<Status>>,
 }
 
+/// What the keeper is told to do.
+#[derive(Debug)]
+pub(super) enum Plan {
+    Follow(Arc<Settings>),
+    /// What has failed is fetched at once.
+    Retry,
+}
+
 type Ended = (Arc<Url>, Result<Brought, Trouble>);
 
 /// Runs until the sender of `stopped` is dropped.
-pub(super) async fn run(
-    tools: Tools,
-    mut plans: mpsc::UnboundedReceiver<Arc<Settings>>,
-    mut stopped: oneshot::Receiver<()>,
-) {
+pub(super) async fn run(tools: Tools, mut plans: mpsc::UnboundedReceiver<Plan>, mut stopped: oneshot::Receiver<()>) {
     let seen = Arc::clone(&tools.seen);
     let mut rounds = Rounds { tools, settings: None, house: None, trouble: None, all: BTreeMap::new() };
     let mut running: JoinSet<Ended> = JoinSet::new();
@@ -49,7 +53,8 @@ pub(super) async fn run(
             biased;
             _ = &mut stopped => return,
             plan = plans.recv() => match plan {
-                Some(settings) => rounds.follow(settings),
+                Some(Plan::Follow(settings)) => rounds.follow(settings),
+                Some(Plan::Retry) => rounds.retry(),
                 None => return,
             },
             () = seen.news() => rounds.shown(),
@@ -81,11 +86,15 @@ impl Rounds {
         });
         self.settings = Some(settings);
         if other_way {
-            // What has failed may succeed now.
-            let now = self.tools.clock.now();
-            self.all.values_mut().filter(|one| one.memory.failures > 0).for_each(|one| one.memory.next = now);
+            self.retry();
         }
         self.settle();
+    }
+
+    /// What has failed may succeed now.
+    fn retry(&mut self) {
+        let now = self.tools.clock.now();
+        self.all.values_mut().filter(|one| one.memory.failures > 0).for_each(|one| one.memory.next = now);
     }
 
     /// A peer has shown something new.
