@@ -78,7 +78,7 @@
 //! | 3 | `lists::targets` | which lists are to be fetched, from the settings, the certificates of CAs and what peers have shown | lists::authorities, lists::settings, lists::url, tls::trust::lists |
 //! | 3 | `lists::authorities` | the files of CAs → their certificates, and where their lists are | tls::trust::lists, tls::certificate::x509, tls::certificate::pem, files |
 //! | 3 | `lists::kept` | what was fetched → a list that may take the place of the one that is kept; pure | tls::trust::lists, tls::certificate::x509, tls::certificate::pem |
-//! | 3 | `lists::memory` | what is remembered of lists across restarts | lists::fetch, lists::url, tls::trust::lists, state |
+//! | 3 | `lists::memory` | what is remembered of lists across restarts | lists::fetch, lists::schedule, lists::url, tls::trust::lists, state |
 //! | 3 | `lists::fetch` | one list over HTTP: bounded in time, in size and in redirects | lists::connect, lists::settings, lists::trouble, lists::url |
 //! | 3 | `lists::connect` | the way to a server of lists: straight or through a proxy, with TLS or without | lists::settings, lists::url, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::certificate::pem, files, gate |
 //! | 3 | `lists::trouble` | why a list could not be fetched, in words | – |

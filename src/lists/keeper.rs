@@ -19,7 +19,7 @@ mod house;
 mod one;
 mod run;
 
-use run::Tools;
+use run::{Plan, Tools};
 
 /// Fetches at the same time: each needs a connection and looks up a name.
 pub const MOST_AT_ONCE: usize = run::MOST_AT_ONCE;
@@ -27,7 +27,7 @@ pub const MOST_AT_ONCE: usize = run::MOST_AT_ONCE;
 /// Keeps lists until it is dropped.
 #[derive(Debug)]
 pub struct Keeper {
-    plans: mpsc::UnboundedSender<Arc<Settings>>,
+    plans: mpsc::UnboundedSender<Plan>,
     board: Arc<ArcSwap<Status>>,
     /// The thread ends when this is dropped.
     running: Option<oneshot::Sender<()>>,
@@ -68,7 +68,12 @@ impl Keeper {
     /// Keeps these lists from now on, and no others. It looks at the files of the CAs again, too.
     pub fn follow(&self, settings: Arc<Settings>) {
         // The thread ends before this only if it panics, which is logged at the end.
-        let _ = self.plans.send(settings);
+        let _ = self.plans.send(Plan::Follow(settings));
+    }
+
+    /// Fetches at once what has failed: somebody has asked for it.
+    pub fn retry(&self) {
+        let _ = self.plans.send(Plan::Retry);
     }
 
     /// For those who show the status.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::lists::fetch::Mark;
+use crate::lists::schedule::LONGEST_DEMAND;
 use crate::lists::url::Url;
 use crate::state::Folder;
 use crate::tls::trust::lists::points::Point;
@@ -36,9 +37,9 @@ impl Memory {
         Mark { etag: self.etag.clone(), modified: self.modified.clone() }
     }
 
-    /// When it is fetched next, at the latest after `refresh` seconds. A clock that has jumped back does not put it off.
+    /// When it is fetched next, at the latest after `refresh` seconds, or after what a server may demand. A clock that has jumped back does not put it off.
     pub fn due(&self, now: i64, refresh: i64) -> i64 {
-        let longest = if self.failures > 0 { refresh.max(LONGEST_PAUSE) } else { refresh };
+        let longest = if self.failures > 0 { refresh.max(LONGEST_DEMAND) } else { refresh };
         if now < self.since { now } else { self.next.min(self.since.saturating_add(longest)) }
     }
 }
@@ -91,9 +92,6 @@ fn of_stem(stem: &str) -> PathBuf {
 
 const POINTS: &str = "memory/points.json";
 
-/// A pause that a server has demanded is kept even where fetches are more frequent.
-const LONGEST_PAUSE: i64 = 86_400;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,8 +103,10 @@ mod tests {
         assert_eq!(memory.due(1001, 3600), 4600);
         assert_eq!(memory.due(999, 86_400), 999);
         // A pause that the server has demanded.
-        let failed = Memory { failures: 1, ..memory };
-        assert_eq!(failed.due(1001, 3600), 81_000);
+        let failed = Memory { failures: 1, next: 1000 + 3500, ..memory };
+        assert_eq!(failed.due(1001, 60), 4500);
+        // One that an older version has obeyed.
+        assert_eq!(Memory { next: 81_000, ..failed }.due(1001, 60), 4600);
     }
 
     #[test]

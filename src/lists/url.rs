@@ -58,7 +58,7 @@ impl Url {
 
     /// Where a redirect leads (RFC 9110 section 10.2.2).
     pub fn redirected(&self, location: &str) -> Result<Self, String> {
-        if location.contains("://") {
+        if has_scheme(location) {
             return Self::parse(location);
         }
         let scheme = if self.secure { "https" } else { "http" };
@@ -101,6 +101,14 @@ impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// Whether it begins with a scheme (RFC 3986 section 3.1). A path or a query may hold a whole URL.
+fn has_scheme(location: &str) -> bool {
+    location.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    })
 }
 
 fn shortened(text: &str) -> String {
@@ -164,10 +172,13 @@ mod tests {
             ("/y", "http://a.test:81/y"),
             ("y", "http://a.test:81/b/y"),
             ("?z", "http://a.test:81/b/?z"),
+            ("/y?u=http://x.test/", "http://a.test:81/y?u=http://x.test/"),
+            ("y/http://x.test/", "http://a.test:81/b/y/http://x.test/"),
+            ("//x.test/y?u=http://z.test/", "http://x.test/y?u=http://z.test/"),
         ] {
             assert_eq!(from.redirected(location).unwrap().to_string(), to, "{location}");
         }
-        for wrong in ["file:///etc/passwd", "ldap://x.test/", "http://"] {
+        for wrong in ["file:///etc/passwd", "ldap://x.test/", "http://", "http:y", "mailto:a@x.test"] {
             assert!(from.redirected(wrong).is_err(), "{wrong}");
         }
     }

@@ -125,12 +125,14 @@ impl Server {
                     Command::Drain => return Asked::Drain,
                     Command::Reload(reply) => {
                         wanted.waiting.push(reply);
+                        self.fetch_again();
                         wanted.ask(Cause::Command);
                         self.status.reloading();
                     }
                 },
                 asked = streams.next() => match asked {
                     Asked::Reload => {
+                        self.fetch_again();
                         wanted.ask(Cause::Signal);
                         self.status.reloading();
                     }
@@ -166,6 +168,11 @@ impl Server {
         if let (Some(keeper), Some(lists)) = (&self.keeper, &self.lists) {
             follow((keeper, lists), self.reloader.config());
         }
+    }
+
+    /// Whoever asks for a reload need not wait for lists whose servers have failed.
+    fn fetch_again(&self) {
+        self.lists.iter().for_each(|lists| lists.retry());
     }
 
     /// Orders no more certificates, fetches no more lists, and releases the folder of the state. Nobody waits for it: it may be about to write to a

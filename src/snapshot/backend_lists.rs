@@ -12,7 +12,7 @@ use crate::tls::trust::servers::revocation::{Revocation, TrustError};
 
 /// What a connector is built with.
 pub(super) fn revocation(found: &Found<'_>, lists: &Lists, reading: &Reading<'_>) -> Revocation {
-    Revocation { given: found.given.clone(), rules: lists.rules, seen: Some(Arc::clone(&reading.seen)) }
+    Revocation { given: found.given.clone(), rules: found.rules(lists), seen: Some(Arc::clone(&reading.seen)) }
 }
 
 /// Reports what there is to say about the lists of a connector, whose other keys are at `here`.

@@ -48,7 +48,7 @@ impl<'a> Judges<'a> {
         let before = reading.errors.len();
         let (ca, ca_files) = authorities(&asked.ca, reading);
         let lists = reading.lists(&asked.lists);
-        let settings = settings(asked, reading);
+        let settings = Settings { lists: lists.rules(&asked.lists), ..settings(asked, reading) };
         // With a file missing, errors about the others would mislead.
         if reading.errors.len() > before {
             return None;

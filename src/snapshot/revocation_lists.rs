@@ -16,6 +16,7 @@ use crate::tls::trust::lists::ListFault;
 use crate::tls::trust::lists::given::{Given, Origin};
 use crate::tls::trust::lists::held::Used;
 use crate::tls::trust::lists::remarks::At;
+use crate::tls::trust::lists::rules::Rules;
 use crate::warning::Warning;
 
 /// Lists, and for each where it is from.
@@ -23,6 +24,8 @@ use crate::warning::Warning;
 pub(super) struct Found<'f> {
     pub(super) given: Vec<Given>,
     places: Vec<Place<'f>>,
+    /// Whether a list of a URL is not there, or cannot be used.
+    awaited: bool,
 }
 
 enum Place<'f> {
@@ -37,6 +40,11 @@ impl<'f> Found<'f> {
             self.given.push(one);
             self.places.push(place());
         }
+    }
+
+    /// What is asked of the lists, of which some may not be there yet.
+    pub(super) fn rules(&self, lists: &Lists) -> Rules {
+        Rules { awaited: self.awaited, ..lists.rules }
     }
 
     /// The file that a list is from; `None` where it was fetched.
@@ -96,10 +104,14 @@ impl Reading<'_> {
                 Fetched::Url { url, file } => match self.kept(file, Origin::Url) {
                     Ok(Some(given)) => found.add(given, || Place::Fetched(one, url.to_string())),
                     Ok(None) => {
+                        found.awaited = true;
                         let text = "the list of revoked certificates is not fetched yet";
                         self.pending.push(Warning::about(url.to_string(), text).at(&Arc::from(one.path.as_str())));
                     }
-                    Err(reason) => self.unproved.push(one.error(format!("{url}: {reason}"))),
+                    Err(reason) => {
+                        found.awaited = true;
+                        self.unproved.push(one.error(format!("{url}: {reason}")));
+                    }
                 },
                 Fetched::Points { folder } => {
                     for file in self.kept_files(folder) {

@@ -15,6 +15,7 @@ use crate::support::pki::Pki;
 use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 
+mod above;
 mod backends;
 mod checked;
 mod misbehaving;
@@ -133,6 +134,18 @@ fn until_the_first_list_is_there_all_are_refused_or_none_as_configured() {
     scene.lists.list("ca.crl", &scene.ca.numbered_list(5, &[REVOKED], 30));
     eventually("the revoked client is refused", || (!scene.accepts(&proxy, &scene.revoked)).then_some(()));
     assert!(scene.accepts(&proxy, &scene.good));
+}
+
+#[test]
+fn a_server_that_asks_for_a_pause_is_asked_at_once_where_somebody_reloads() {
+    let scene = Scene::new();
+    scene.lists.set("ca.crl", Answer::Status(503, "Retry-After: 86400\r\n".into()));
+    let proxy = scene.start(&scene.by_url());
+    eventually("failed", || (scene.only()["failures"] == 1).then_some(()));
+    scene.lists.list("ca.crl", &scene.ca.numbered_list(5, &[REVOKED], 30));
+    assert!(!scene.accepts(&proxy, &scene.good), "for five minutes at most");
+    proxy.signal("HUP");
+    scene.is_enforced(&proxy);
 }
 
 #[test]

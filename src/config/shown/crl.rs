@@ -19,7 +19,7 @@ pub(super) fn table(settings: &Settings) -> Table {
 pub(super) fn keys(lists: &Lists) -> Table {
     let Lists { files: named, fetched, rules } = lists;
     // The others follow from `crl`.
-    let Rules { asked: _, expired, missing, points: _ } = rules;
+    let Rules { asked: _, expired, missing, points: _, awaited: _ } = rules;
     let fetched = fetched.iter().map(|one| Fetched::text(&one.value));
     Table::default()
         .key("crl", files(named).into_iter().chain(fetched).collect::<Vec<_>>())

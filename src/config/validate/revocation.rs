@@ -80,6 +80,7 @@ pub(super) fn validated(written: file::revocation::Revocation, home: Home<'_>, e
         expired: expired.value,
         missing: missing.value,
         points: lists.fetched.iter().any(|one| matches!(one.value, Fetched::Points { .. })),
+        awaited: false,
     };
     lists
 }

@@ -54,8 +54,12 @@ impl House {
         kept::read(&read.bytes, ca).ok()
     }
 
-    /// Keeps a list.
-    pub(super) fn keep(&self, url: &Url, list: &Proved) -> Result<(), String> {
+    /// Keeps a list in place of the one that is kept, which is read again: when the attempt began, the files of the CAs may
+    /// have been unreadable for a moment, and then nothing seemed to be kept.
+    pub(super) fn keep(&self, url: &Url, list: &Proved, ca: &BTreeSet<PathBuf>, now: i64) -> Result<(), String> {
+        let (ca, _) = authorities_of(ca)?;
+        let kept = self.kept(url, &ca).map(|kept| kept.facts);
+        kept::may_replace(&list.facts, kept.as_ref(), now)?;
         let file = PathBuf::from(settings::file(url));
         let write = || self.folder.write(&file, &list.der);
         // Whoever tidies the folder above can take what is about to be written for something that a crash has left.
@@ -97,14 +101,69 @@ impl House {
     }
 }
 
-/// The CAs in some files, and their hash. No CA where a file cannot be read, which the attempt reports.
-pub(super) fn authorities_of(ca: &BTreeSet<PathBuf>) -> (Vec<CertificateDer<'static>>, [u8; 32]) {
-    let certificates = authorities::read(ca).unwrap_or_default();
+/// The CAs in some files, and their hash. An error where a file cannot be read, or where there is no CA in them.
+pub(super) fn authorities_of(ca: &BTreeSet<PathBuf>) -> Result<(Vec<CertificateDer<'static>>, [u8; 32]), String> {
+    let certificates = authorities::read(ca)?;
+    if certificates.is_empty() {
+        return Err("found no certificate of a CA in \"ca\", expected that of the CA that has signed the list".into());
+    }
     let mut all = Vec::new();
     for certificate in &certificates {
         all.extend_from_slice(&(certificate.len() as u64).to_be_bytes());
         all.extend_from_slice(certificate);
     }
     let hash = crypto::sha256(&all);
-    (certificates, hash)
+    Ok((certificates, hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair,
+        SerialNumber,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_list_that_was_fetched_while_the_file_of_its_ca_was_gone_does_not_replace_a_newer_one() {
+        let root = tempfile::tempdir().unwrap();
+        let house = House::open(root.path()).unwrap();
+        let url = Url::parse("http://a.test/1.crl").unwrap();
+        let (file, key) = (root.path().join("ca.pem"), KeyPair::generate().unwrap());
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        let issuer = Issuer::new(params, key);
+        let list = |number: u64| {
+            let now = time();
+            let params = CertificateRevocationListParams {
+                this_update: now.into(),
+                next_update: (now + std::time::Duration::from_secs(3600)).into(),
+                crl_number: SerialNumber::from(number),
+                issuing_distribution_point: None,
+                revoked_certs: Vec::new(),
+                key_identifier_method: KeyIdMethod::Sha256,
+            };
+            let list = params.signed_by(&issuer).unwrap();
+            kept::read(list.der(), &[certificate.der().clone()]).unwrap()
+        };
+        let ca = BTreeSet::from([file.clone()]);
+        let keep = |number| house.keep(&url, &list(number), &ca, 0);
+        assert!(keep(5).unwrap_err().contains("ca.pem"), "without the CA's file, nothing can be compared");
+        fs::write(&file, certificate.pem()).unwrap();
+        assert_eq!(keep(5), Ok(()));
+        assert!(keep(4).unwrap_err().contains("older"));
+        fs::write(&file, "").unwrap();
+        assert!(keep(4).is_err() && authorities_of(&ca).is_err());
+        fs::write(&file, certificate.pem()).unwrap();
+        let (read, _) = authorities_of(&ca).unwrap();
+        assert_eq!(house.kept(&url, &read).unwrap().facts.newness, list(5).facts.newness, "it is as it was");
+        assert_eq!(keep(6), Ok(()));
+    }
+
+    /// A whole second, since a list has no parts of one.
+    fn time() -> std::time::SystemTime {
+        std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000)
+    }
 }

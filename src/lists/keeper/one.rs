@@ -3,6 +3,7 @@
 use crate::lists::kept::Proved;
 use crate::lists::memory::Memory;
 use crate::lists::schedule;
+use crate::lists::schedule::Demand;
 use crate::lists::status::{Counts, Failure, Found, OfContent, OfList, State};
 use crate::lists::targets::Target;
 use crate::lists::trouble::Trouble;
@@ -62,7 +63,9 @@ impl One {
         memory.failures = memory.failures.saturating_add(1);
         memory.failing_since = memory.failing_since.or(Some(now));
         memory.since = now;
-        memory.next = schedule::after_failure(now, memory.failures, refresh, trouble.retry_after, fastrand::f64());
+        let ends = self.kept.as_ref().map(|kept| kept.next_update);
+        let demand = trouble.retry_after.map(|pause| Demand { pause, ends });
+        memory.next = schedule::after_failure(now, memory.failures, refresh, demand, fastrand::f64());
         self.counts.failed += 1;
         let other = self.failure.as_ref().is_none_or(|before| before.message != trouble.message);
         self.failure = Some(Failure { at: now, message: trouble.message });

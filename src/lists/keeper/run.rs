@@ -31,14 +31,18 @@ pub(super) struct Tools {
     pub(super) board: Arc<ArcSwap<Status>>,
 }
 
+/// What the keeper is told to do.
+#[derive(Debug)]
+pub(super) enum Plan {
+    Follow(Arc<Settings>),
+    /// What has failed is fetched at once.
+    Retry,
+}
+
 type Ended = (Arc<Url>, Result<Brought, Trouble>);
 
 /// Runs until the sender of `stopped` is dropped.
-pub(super) async fn run(
-    tools: Tools,
-    mut plans: mpsc::UnboundedReceiver<Arc<Settings>>,
-    mut stopped: oneshot::Receiver<()>,
-) {
+pub(super) async fn run(tools: Tools, mut plans: mpsc::UnboundedReceiver<Plan>, mut stopped: oneshot::Receiver<()>) {
     let seen = Arc::clone(&tools.seen);
     let mut rounds = Rounds { tools, settings: None, house: None, trouble: None, all: BTreeMap::new() };
     let mut running: JoinSet<Ended> = JoinSet::new();
@@ -49,7 +53,8 @@ pub(super) async fn run(
             biased;
             _ = &mut stopped => return,
             plan = plans.recv() => match plan {
-                Some(settings) => rounds.follow(settings),
+                Some(Plan::Follow(settings)) => rounds.follow(settings),
+                Some(Plan::Retry) => rounds.retry(),
                 None => return,
             },
             () = seen.news() => rounds.shown(),
@@ -81,11 +86,15 @@ impl Rounds {
         });
         self.settings = Some(settings);
         if other_way {
-            // What has failed may succeed now.
-            let now = self.tools.clock.now();
-            self.all.values_mut().filter(|one| one.memory.failures > 0).for_each(|one| one.memory.next = now);
+            self.retry();
         }
         self.settle();
+    }
+
+    /// What has failed may succeed now.
+    fn retry(&mut self) {
+        let now = self.tools.clock.now();
+        self.all.values_mut().filter(|one| one.memory.failures > 0).for_each(|one| one.memory.next = now);
     }
 
     /// A peer has shown something new.
@@ -140,13 +149,12 @@ impl Rounds {
         let mut before = std::mem::take(&mut self.all);
         for target in targets {
             let Some(url) = target.url().cloned() else { continue };
-            let (ca, by) = authorities_of(&target.ca);
-            let one = match before.remove(&url) {
-                Some(mut same) if same.by == by => {
-                    same.target = target;
-                    same
-                }
-                same => read(house, target, (&ca, by), same),
+            let one = match (authorities_of(&target.ca), before.remove(&url)) {
+                (Ok((_, by)), Some(same)) if same.by == by => One { target, ..same },
+                (Ok((ca, by)), same) => read(house, target, (&ca, by), same),
+                // What is kept goes on being what a new list is compared with. The attempt reports why.
+                (Err(_), Some(same)) => One { target, ..same },
+                (Err(_), None) => read(house, target, (&[], UNREAD), None),
             };
             self.all.insert(url, one);
         }
@@ -191,7 +199,7 @@ impl Rounds {
         let result = result.and_then(|brought| match brought {
             Brought::List(list, mark) => {
                 // What cannot be kept was not fetched.
-                house.keep(url, &list).map_err(Trouble::new)?;
+                house.keep(url, &list, &one.target.ca, now).map_err(Trouble::new)?;
                 Ok((Some(list), Some(mark)))
             }
             Brought::Same(mark) => Ok((None, mark)),
@@ -296,6 +304,9 @@ fn read(
 fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
+
+/// Instead of the hash of the CAs, while their files cannot be read.
+const UNREAD: [u8; 32] = [0; 32];
 
 /// Fetches at the same time: each holds up to a whole list in memory.
 pub(super) const MOST_AT_ONCE: usize = 4;

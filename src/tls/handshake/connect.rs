@@ -219,7 +219,7 @@ impl Identity {
     fn of(terms: &Terms<'_>) -> Self {
         let Terms { policy, trust, server_name, certificate, alpn, layer: _ } = terms;
         let Trust { roots, pins, revocation: Revocation { given, rules, seen: _ } } = trust;
-        let Rules { asked, expired, missing, points } = rules;
+        let Rules { asked, expired, missing, points, awaited } = rules;
         let mut facts = Facts::default();
         if let Some(policy) = policy {
             // The client never uses it.
@@ -244,7 +244,7 @@ impl Identity {
             given.iter().map(|list| [u8::from(list.origin == Origin::File), u8::from(list.origin == Origin::Url)]),
         );
         facts.list([expired.word(), missing.word()]);
-        facts.list([[u8::from(*asked), u8::from(*points)]]);
+        facts.list([[u8::from(*asked), u8::from(*points), u8::from(*awaited)]]);
         Self(crypto::sha256(&facts.0))
     }
 }

@@ -16,10 +16,12 @@ use x509_parser::x509::X509Version;
 use crate::tls::certificate::x509;
 use crate::tls::certificate::x509::{printable, signed_by};
 use crate::tls::crypto::Verified;
+use crate::tls::trust::lists::outline::Outline;
 
 pub mod authorities;
 pub mod given;
 pub mod held;
+mod outline;
 pub mod points;
 pub mod prove;
 pub mod remarks;
@@ -91,16 +93,18 @@ pub fn examine(
     der: &CertificateRevocationListDer<'_>,
     trusted: &[Option<X509Certificate<'_>>],
 ) -> Result<List, ListFault> {
+    let outline = Outline::of(der).ok_or(ListFault::Unreadable)?;
+    let issuer = printable(&outline.issuer.to_string());
+    // First of all: whoever can answer in place of a server must not be able to have millions of entries read.
+    let signer = signer(&outline, &issuer, trusted)?;
     let Ok(([], list)) = CertificateRevocationList::from_der(der) else { return Err(ListFault::Unreadable) };
-    if list.signature_value.unused_bits != 0 {
+    if list.issuer().as_raw() != outline.issuer.as_raw() || list.tbs_cert_list.as_ref() != outline.signed {
         return Err(ListFault::Unreadable);
     }
-    let issuer = printable(&list.issuer().to_string());
     let form = |what: String| ListFault::Form { issuer: issuer.clone(), what };
     let Some(next_update) = usable(&list).map_err(form)? else {
         return Err(form("does not say when it will be replaced (expected nextUpdate)".into()));
     };
-    let signer = signer(&list, &issuer, trusted)?;
     let of_issuer = |one: &X509Certificate<'_>| one.issuer().as_raw() == list.issuer().as_raw();
     let signer_key = trusted[signer].as_ref().map(|ca| ca.public_key().raw);
     // Another root with the same name has its own serial numbers, so an equal number does not mean it.
@@ -185,19 +189,13 @@ fn supported(scope: &IssuingDistributionPoint<'_>) -> Result<(), String> {
 }
 
 /// Which of the CAs signed it, and may.
-fn signer(
-    list: &CertificateRevocationList<'_>,
-    issuer: &str,
-    trusted: &[Option<X509Certificate<'_>>],
-) -> Result<usize, ListFault> {
+fn signer(list: &Outline<'_>, issuer: &str, trusted: &[Option<X509Certificate<'_>>]) -> Result<usize, ListFault> {
     let issuer = || issuer.to_owned();
-    let signed = |ca: &X509Certificate<'_>| {
-        signed_by(ca.public_key(), list.as_raw(), list.tbs_cert_list.as_ref(), &list.signature_value.data)
-    };
+    let signed = |ca: &X509Certificate<'_>| signed_by(ca.public_key(), list.whole, list.signed, list.signature);
     let (mut found, mut not_a_signer, mut unknown) = (false, false, false);
     // Several CAs can have the name, each with its own key.
     for (index, ca) in trusted.iter().enumerate() {
-        let Some(ca) = ca.as_ref().filter(|ca| ca.subject().as_raw() == list.issuer().as_raw()) else { continue };
+        let Some(ca) = ca.as_ref().filter(|ca| ca.subject().as_raw() == list.issuer.as_raw()) else { continue };
         found = true;
         match signed(ca) {
             Verified::Yes if may_sign(ca) => return Ok(index),
@@ -211,14 +209,14 @@ fn signer(
         return Err(ListFault::NotASigner { issuer: issuer() });
     }
     if unknown {
-        let algorithm = shown(&list.signature_algorithm.algorithm);
+        let algorithm = shown(&list.algorithm.algorithm);
         return Err(ListFault::Algorithm { issuer: issuer(), algorithm });
     }
     if found {
         return Err(ListFault::Forged { issuer: issuer() });
     }
     // These names are equal by RFC 5280 section 7.1, but webpki compares bytes.
-    let text = list.issuer().to_string();
+    let text = list.issuer.to_string();
     let mut alike = trusted.iter().flatten().filter(|ca| ca.subject().to_string() == text);
     match alike.any(|ca| signed(ca) == Verified::Yes) {
         true => Err(ListFault::OtherName { issuer: issuer() }),

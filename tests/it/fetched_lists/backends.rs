@@ -10,7 +10,7 @@ use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 
 /// A CA for servers, and an HTTPS server of it.
-fn server(ca: &ClientCa, kind: Kind<'_>) -> Nginx {
+pub(super) fn server(ca: &ClientCa, kind: Kind<'_>) -> Nginx {
     let names = vec![rcgen::SanType::DnsName("server.test".try_into().unwrap())];
     let purpose = rcgen::ExtendedKeyUsagePurpose::ServerAuth;
     let Credentials { chain, key } = ca.issue(&format!("server-{}", kind.serial), &Kind { names, purpose, ..kind });
@@ -19,7 +19,7 @@ fn server(ca: &ClientCa, kind: Kind<'_>) -> Nginx {
     nginx
 }
 
-fn config(nginx: &Nginx, crl: &str) -> String {
+pub(super) fn config(nginx: &Nginx, crl: &str) -> String {
     format!(
         "[admin]\nlisten=\"unix:admin.sock\"\n[state]\ndirectory=\"state\"\n[crl]\nrefresh=\"1s\"\n[[listener]]\nname = \
          \"main\"\nlisten = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nbackend = \"b\"\n[backend.b]\nservers = [\"{}\"]\n\
@@ -29,7 +29,7 @@ fn config(nginx: &Nginx, crl: &str) -> String {
 }
 
 /// Whether the backend's page comes.
-fn answers(scene: &Scene, proxy: &Proxy) -> bool {
+pub(super) fn answers(scene: &Scene, proxy: &Proxy) -> bool {
     let to = proxy.address("main").to_string();
     let url = format!("https://main.test:{}/", to.rsplit_once(':').unwrap().1);
     let resolve = format!("main.test:{}:127.0.0.1", to.rsplit_once(':').unwrap().1);

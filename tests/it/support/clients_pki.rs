@@ -74,8 +74,14 @@ impl ClientCa {
 
     /// A CA below this one. Its certificate follows those that it issues, in the same file.
     pub(crate) fn below(&self, name: &str, serial: u64) -> Self {
+        self.below_with(name, serial, |_| {})
+    }
+
+    /// The same, with the given changes.
+    pub(crate) fn below_with(&self, name: &str, serial: u64, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().unwrap();
-        let params = ca(name, serial);
+        let mut params = ca(name, serial);
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         fs::write(self.folder.join(format!("{name}.pem")), certificate).unwrap();
         let issuer = Issuer::new(params.clone(), key);

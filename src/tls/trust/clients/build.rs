@@ -109,7 +109,7 @@ impl Trusted {
             let error = |at: usize| bad_ca(&ca, at, authorities.unusable_key(at).unwrap_or_default());
             return Err(unusable.into_iter().map(error).collect());
         }
-        let roles = authorities.roles(lists);
+        let roles = held.roles(rules);
         let tracks = authorities.tracks(&roles, lists);
         let tracks = tracks.ok_or_else(|| vec![ClientAuthError { at: At::Whole, reason: Reason::TooManyNamesakes }])?;
         let ways = tracks.iter().map(|track| Way::new(rules, &ca, &crls, lists, track));

@@ -12,7 +12,7 @@ use crate::tls::trust::lists::rules::Rules;
 /// The value of [`ClientAuth::fingerprint`](super::ClientAuth::fingerprint), without building it.
 pub fn of(settings: &Settings, ca: &[CertificateDer<'_>], crls: &[Given]) -> [u8; 32] {
     // Without `..`: a setting that is added does not compile until it is handled here.
-    let Settings { demand, lists: Rules { asked, expired, missing, points }, names, pins } = settings;
+    let Settings { demand, lists: Rules { asked, expired, missing, points, awaited }, names, pins } = settings;
     let demand = match demand {
         Demand::Optional => "optional",
         Demand::Require => "require",
@@ -21,7 +21,7 @@ pub fn of(settings: &Settings, ca: &[CertificateDer<'_>], crls: &[Given]) -> [u8
     add(&mut all, demand);
     add(&mut all, expired.word());
     add(&mut all, missing.word());
-    add(&mut all, [u8::from(*asked), u8::from(*points)]);
+    add(&mut all, [u8::from(*asked), u8::from(*points), u8::from(*awaited)]);
     add_list(&mut all, names.iter().map(ToString::to_string));
     add_list(&mut all, pins);
     add_list(&mut all, ca);

@@ -112,6 +112,7 @@ fn a_fingerprint_is_that_of_settings_ca_and_lists() {
         fingerprint::of(&Settings { lists: Rules { missing: MissingCrl::Ignore, ..rules }, ..settings() }, &one, &[]),
         fingerprint::of(&Settings { lists: Rules { asked: true, ..rules }, ..settings() }, &one, &[]),
         fingerprint::of(&Settings { lists: Rules { points: true, ..rules }, ..settings() }, &one, &[]),
+        fingerprint::of(&Settings { lists: Rules { awaited: true, ..rules }, ..settings() }, &one, &[]),
         fingerprint::of(&Settings { names: vec![Allowed::CommonName("a".into())], ..settings() }, &one, &[]),
         fingerprint::of(&Settings { pins: vec![[0; 32]], ..settings() }, &one, &[]),
         fingerprint::of(&settings(), &other, &[]),

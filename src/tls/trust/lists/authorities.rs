@@ -11,6 +11,7 @@ use crate::tls::certificate::x509::{is_self_issued, signed_by};
 use crate::tls::crypto::Verified;
 use crate::tls::trust::anchor::may_issue;
 use crate::tls::trust::lists::List;
+use crate::tls::trust::lists::points;
 
 /// What one of the certificates is used for. A peer may also present any of them itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,12 +83,18 @@ impl<'a> Authorities<'a> {
         !self.issuers[index].is_empty()
     }
 
-    /// The role of each. A CA that another one issued is not an anchor where the other one's list could revoke it: webpki
-    /// does not check whether an anchor is revoked.
-    pub fn roles(&self, lists: &[List]) -> Vec<Role> {
+    /// Whether its certificate says where the list is that could revoke it.
+    pub fn has_point(&self, index: usize) -> bool {
+        self.parsed[index].as_ref().is_some_and(|parsed| !points::of(parsed.as_raw()).is_empty())
+    }
+
+    /// The role of each. A CA that another one issued is not an anchor where the other one's list could revoke it, or where
+    /// that list `is_awaited`: webpki does not check whether an anchor is revoked.
+    pub fn roles(&self, lists: &[List], is_awaited: impl Fn(usize) -> bool) -> Vec<Role> {
         let listed = |ca: &usize| lists.iter().any(|list| self.same_key(list.signer, *ca));
         let start = |(index, parsed): (usize, &Option<X509Certificate<'_>>)| match parsed {
             Some(parsed) if !may_issue(parsed) => Some(Role::Client),
+            _ if self.has_issuer(index) && is_awaited(index) => None,
             _ if !self.issuers[index].iter().any(listed) => Some(Role::Anchor),
             _ => None,
         };

@@ -4,8 +4,9 @@
 use rustls::pki_types::CertificateDer;
 
 use crate::tls::certificate::x509;
-use crate::tls::trust::lists::authorities::Authorities;
+use crate::tls::trust::lists::authorities::{Authorities, Role};
 use crate::tls::trust::lists::given::{Given, Origin};
+use crate::tls::trust::lists::rules::{MissingCrl, Rules};
 use crate::tls::trust::lists::{List, ListFault, examine, newest, prove};
 
 /// The lists of some CAs.
@@ -18,6 +19,8 @@ pub struct Held<'a> {
     pub replaced: Vec<List>,
     /// Those that came over the network and cannot be used, by their indexes among those given.
     pub left_out: Vec<(usize, ListFault)>,
+    /// Whether a URL has brought none that is used: what it stands for is not there.
+    is_short: bool,
 }
 
 /// What a list that is used says of itself.
@@ -44,6 +47,13 @@ impl<'a> Held<'a> {
         self.lists.iter().map(used).collect()
     }
 
+    /// What each certificate is used for. Who could hold back the list of a CA must not make those below it trusted by
+    /// themselves.
+    pub fn roles(&self, rules: &Rules) -> Vec<Role> {
+        let is_awaited = |at| rules.awaited || self.is_short || rules.points && self.authorities.has_point(at);
+        self.authorities.roles(&self.lists, |at| rules.missing == MissingCrl::Refuse && is_awaited(at))
+    }
+
     /// The errors are those of lists in files, by their indexes.
     pub fn new(ca: &'a [CertificateDer<'_>], given: &[Given]) -> Result<Self, Vec<(usize, ListFault)>> {
         let authorities = Authorities::new(ca.iter().map(|der| x509::parse(der).ok()).collect());
@@ -67,8 +77,12 @@ impl<'a> Held<'a> {
             return Err(errors);
         }
         let (lists, mut replaced) = newest(lists, |one, other| authorities.same_key(one, other));
+        let by_url = |index: usize| given.get(index).is_some_and(|given| given.origin == Origin::Url);
+        // In place of its own list, a server can send that of another CA, which another URL has brought already.
+        let is_short =
+            left_out.iter().map(|(index, _)| *index).chain(replaced.iter().map(|list| list.index)).any(by_url);
         // Of two servers, one has the newer list at first; nobody has to do anything about it.
         replaced.retain(|list| given.get(list.index).is_some_and(|given| given.origin == Origin::File));
-        Ok(Self { authorities, lists, replaced, left_out })
+        Ok(Self { authorities, lists, replaced, left_out, is_short })
     }
 }

@@ -25,10 +25,21 @@ pub struct Facts {
     pub entries: usize,
     /// Its number and its time, which grow with each list of an issuer.
     pub newness: (usize, Vec<u8>, i64),
-    /// What distinguishes it from other lists of its issuer: the issuer's name, and the extension that limits what it covers.
-    pub series: (Vec<u8>, Option<Vec<u8>>),
+    /// What distinguishes it from other lists.
+    pub series: Series,
     /// SHA-256 of all of it.
     pub digest: [u8; 32],
+}
+
+/// Lists that replace each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// The issuer's name.
+    pub issuer: Vec<u8>,
+    /// SHA-256 of the key that has signed it: numbers begin anew with a new key of the same CA.
+    pub key: [u8; 32],
+    /// The extension that limits what it covers; `None` where it covers everything.
+    pub scope: Option<Vec<u8>>,
 }
 
 /// Whether one of these CAs has signed the list, and may, and a judge could use it.
@@ -37,13 +48,15 @@ pub fn prove(der: &CertificateRevocationListDer<'_>, ca: &[CertificateDer<'_>]) 
     let list = examine(0, der, &trusted)?;
     readable(der)?;
     let (_, parsed) = CertificateRevocationList::from_der(der).map_err(|_| ListFault::Unreadable)?;
+    let key = trusted.get(list.signer).and_then(Option::as_ref).map(|ca| ca.public_key().raw);
+    let key = crypto::sha256(key.unwrap_or_default());
     Ok(Facts {
         issuer: printable(&parsed.issuer().to_string()),
         this_update: list.this_update,
         next_update: list.next_update,
         entries: parsed.iter_revoked_certificates().count(),
         newness: list.newness,
-        series: (parsed.issuer().as_raw().to_vec(), list.scope),
+        series: Series { issuer: parsed.issuer().as_raw().to_vec(), key, scope: list.scope },
         digest: crypto::sha256(der),
     })
 }

@@ -31,7 +31,7 @@ impl Whose {
 
 /// Remarks that do not depend on the time.
 pub fn of(held: &Held<'_>, given: &[Given], rules: &Rules, whose: Whose) -> Vec<(At, String)> {
-    let Held { authorities, lists, replaced, left_out: _ } = held;
+    let Held { authorities, lists, replaced, .. } = held;
     let whose = whose.word();
     let mut remarks = Vec::new();
     for index in (0..authorities.parsed.len()).filter(|at| lists.iter().any(|list| list.revokes.contains(at))) {

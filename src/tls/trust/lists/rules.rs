@@ -31,10 +31,12 @@ pub struct Rules {
     pub missing: MissingCrl,
     /// Whether the distribution points in certificates of peers are taken note of.
     pub points: bool,
+    /// Whether a list that is fetched from a URL is not there. It could be that of any of the CAs.
+    pub awaited: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { asked: false, expired: ExpiredCrl::Refuse, missing: MissingCrl::Refuse, points: false }
+        Self { asked: false, expired: ExpiredCrl::Refuse, missing: MissingCrl::Refuse, points: false, awaited: false }
     }
 }

@@ -182,6 +182,21 @@ fn who_signed_it_is_found_among_namesakes() {
 }
 
 #[test]
+fn entries_are_not_looked_at_before_the_signature_is_verified() {
+    let (one, twin, other) = (ca("ca"), ca("ca"), ca("other"));
+    let mut form = Form::default();
+    form.entries.push((5, extension(99, true, &[5, 0])));
+    assert!(matches!(examined(&form.signed_by(&one), &[&one]), Err(ListFault::Form { .. })));
+    assert!(matches!(examined(&form.signed_by(&twin), &[&one]), Err(ListFault::Forged { .. })));
+    assert!(matches!(examined(&form.signed_by(&twin), &[&other]), Err(ListFault::Stranger { .. })));
+    // Not even where they are no entries.
+    let mut broken = Form { entries: vec![(5, Vec::new())], ..Form::default() }.signed_by(&twin).to_vec();
+    let serial = broken.windows(3).position(|bytes| bytes == [0x02, 1, 5]).unwrap();
+    broken[serial] = 0x0c;
+    assert!(matches!(examined(&broken.into(), &[&one]), Err(ListFault::Forged { .. })));
+}
+
+#[test]
 fn no_prefix_and_no_changed_byte_of_a_list_is_taken() {
     let ca = ca("ca");
     let mut form = Form::with(28, true, &tlv(0x30, POINT));

@@ -86,7 +86,7 @@ impl ByCa {
             return Ok((by_ca, Review::default()));
         }
         let held = Held::new(&certificates, given).map_err(TrustError::Lists)?;
-        let roles = held.authorities.roles(&held.lists);
+        let roles = held.roles(rules);
         let tracks = held.authorities.tracks(&roles, &held.lists).ok_or(TrustError::TooManyNamesakes)?;
         let ways = tracks.iter().map(|track| Way::new((rules, &certificates, given), &held, track, provider));
         let ways = ways.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>().map_err(wrong)?;

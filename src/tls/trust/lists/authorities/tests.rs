@@ -40,6 +40,22 @@ fn authorities<'a>(cas: &[&'a Ca]) -> Authorities<'a> {
     Authorities::new(cas.iter().map(|ca| x509::parse(&ca.der).ok()).collect())
 }
 
+fn never(_: usize) -> bool {
+    false
+}
+
+#[test]
+fn a_ca_whose_issuers_list_is_awaited_is_between_and_one_without_an_issuer_is_not() {
+    let top = root("top");
+    let middle = below("middle", &top);
+    let low = below("low", &middle);
+    let all = authorities(&[&low, &top, &middle]);
+    use Role::{Anchor, Between};
+    assert_eq!(all.roles(&[list_of(2)], |_| true), [Between, Anchor, Between]);
+    assert_eq!(all.roles(&[], |at| at == 2), [Anchor, Anchor, Between]);
+    assert_eq!(authorities(&[&middle]).roles(&[], |_| true), [Anchor], "there is nobody who could revoke it");
+}
+
 #[test]
 fn a_ca_is_between_only_where_the_list_above_it_is_there() {
     let top = root("top");
@@ -48,9 +64,9 @@ fn a_ca_is_between_only_where_the_list_above_it_is_there() {
     let client = ca("client", &KeyPair::generate().unwrap(), Some(&low), IsCa::ExplicitNoCa);
     let all = authorities(&[&low, &top, &client, &middle]);
     use Role::{Anchor, Between, Client};
-    assert_eq!(all.roles(&[]), [Anchor, Anchor, Client, Anchor]);
-    assert_eq!(all.roles(&[list_of(1)]), [Anchor, Anchor, Client, Between]);
-    assert_eq!(all.roles(&[list_of(1), list_of(3)]), [Between, Anchor, Client, Between]);
+    assert_eq!(all.roles(&[], never), [Anchor, Anchor, Client, Anchor]);
+    assert_eq!(all.roles(&[list_of(1)], never), [Anchor, Anchor, Client, Between]);
+    assert_eq!(all.roles(&[list_of(1), list_of(3)], never), [Between, Anchor, Client, Between]);
     assert_eq!(all.unlisted(&[list_of(1), list_of(3)]), [] as [usize; 0]);
     // Its clients have no list to be on: the root's own are known to be CAs.
     assert_eq!(authorities(&[&top, &middle]).unlisted(&[list_of(0)]), [1]);
@@ -64,17 +80,17 @@ fn those_that_issued_each_other_are_all_anchors() {
     let [one, other] = [("one", &keys[0]), ("other", &keys[1])].map(|(name, key)| ca(name, key, None, constraints()));
     let crossed = [ca("one", &keys[0], Some(&other), constraints()), ca("other", &keys[1], Some(&one), constraints())];
     let both = authorities(&[&crossed[0], &crossed[1]]);
-    assert_eq!(both.roles(&[list_of(0), list_of(1)]), [Role::Anchor; 2]);
+    assert_eq!(both.roles(&[list_of(0), list_of(1)], never), [Role::Anchor; 2]);
     // With one of the roots there is an end.
     let all = authorities(&[&crossed[0], &crossed[1], &one]);
-    assert_eq!(all.roles(&[list_of(0), list_of(1)]), [Role::Between, Role::Between, Role::Anchor]);
+    assert_eq!(all.roles(&[list_of(0), list_of(1)], never), [Role::Between, Role::Between, Role::Anchor]);
 }
 
 #[test]
 fn names_with_several_keys_make_tracks_where_there_are_lists() {
     let cas = [root("a"), root("a"), root("b"), root("b"), root("b"), root("c")];
     let all = authorities(&cas.iter().collect::<Vec<_>>());
-    let roles = all.roles(&[]);
+    let roles = all.roles(&[], never);
     assert_eq!(all.tracks(&roles, &[]).unwrap().len(), 1);
     let lists = [list_of(0), list_of(1), list_of(5)];
     let tracks = all.tracks(&roles, &lists).unwrap();
@@ -85,5 +101,5 @@ fn names_with_several_keys_make_tracks_where_there_are_lists() {
     }
     let many: Vec<Ca> = (0..10).map(|at| root(["a", "b", "c", "d", "e"][at / 2])).collect();
     let all = authorities(&many.iter().collect::<Vec<_>>());
-    assert!(all.tracks(&all.roles(&[]), &lists).is_none(), "32 of them");
+    assert!(all.tracks(&all.roles(&[], never), &lists).is_none(), "32 of them");
 }
