@@ -59,14 +59,19 @@ pub struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// What servers of the pool learn of it. A header without its address (`UNKNOWN`, `LOCAL`) shows nothing.
+    /// What a server of the pool learns of it before the first byte.
     fn exposure(&self, pool: &Pool) -> Exposure {
         let comes_from_it = pool.settings.source == Some(Outgoing::Client);
         Exposure {
-            is_known: self.address.is_some() && (comes_from_it || !self.preface.is_empty()),
+            is_known: self.address.is_some() && comes_from_it,
             comes_from_it,
             offers_what_it_has: pool.tls.as_ref().is_some_and(|tls| tls.connector.offers_what_the_client_has()),
         }
+    }
+
+    /// Whether the PROXY header tells a server its address. One without it (`UNKNOWN`, `LOCAL`) shows nothing.
+    fn is_named(&self) -> bool {
+        self.address.is_some() && !self.preface.is_empty()
     }
 }
 
@@ -100,7 +105,7 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
     let settings = &pool.settings;
     // One list for all attempts: `tried` has indexes in it, and a look-up may change the pool meanwhile.
     let members = pool.members_found().await;
-    let (exposure, mut tried) = (client.exposure(pool), Vec::new());
+    let mut tried = Vec::new();
     while tried.len() < settings.connect_attempts {
         let (index, mut lease) = match pool.pick(&members, client.address.unwrap_or(NOBODY), &tried, Instant::now()) {
             Ok(picked) => picked,
@@ -109,8 +114,8 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
         };
         tried.push(index);
         let address = lease.server().address.clone();
-        let deadline = time::Instant::now() + settings.connect_timeout;
-        let attempt = timeout_at(deadline, reach(&address, client, exposure, pool, deadline)).await;
+        let (deadline, mut exposure) = (time::Instant::now() + settings.connect_timeout, client.exposure(pool));
+        let attempt = timeout_at(deadline, reach(&address, client, &mut exposure, pool, deadline)).await;
         let Trouble { kind, reason, fault } = match attempt {
             Ok(Ok((stream, session))) => {
                 lease.connected();
@@ -153,15 +158,16 @@ fn source(outgoing: Option<Outgoing>, client: Client<'_>) -> Result<Option<Sourc
     }
 }
 
-/// Connects, up to where the client's first byte can be sent.
+/// Connects, up to where the client's first byte can be sent. `exposure` follows what the server has learnt, also for who
+/// gives up waiting.
 async fn reach(
     address: &Address,
     client: Client<'_>,
-    exposure: Exposure,
+    exposure: &mut Exposure,
     pool: &Pool,
     deadline: time::Instant,
 ) -> Result<(Unfinished, Option<Finished>), Trouble> {
-    let source = source(pool.settings.source, client).map_err(|why| Trouble::new(why, exposure))?;
+    let source = source(pool.settings.source, client).map_err(|why| Trouble::new(why, *exposure))?;
     let open = async {
         let mut stream = Stream::connect_from(source, address).await?;
         stream.prepare()?;
@@ -169,7 +175,9 @@ async fn reach(
         stream.write_all(client.preface).await?;
         io::Result::Ok(stream)
     };
-    let mut stream = open.await.map_err(|error| Trouble::new(reason(&error), exposure))?;
+    let mut stream = open.await.map_err(|error| Trouble::new(reason(&error), *exposure))?;
+    exposure.is_known |= client.is_named();
+    let exposure = *exposure;
     let session = match (&pool.tls, client.greeted) {
         (Some(tls), _) => Some(secure(&mut stream, address, client, (tls, exposure), deadline).await?),
         (None, Some(protocol)) => {

@@ -56,7 +56,7 @@ pub(super) enum Fault {
 /// What of a connection to a server depends on the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exposure {
-    /// The server knows the client's address.
+    /// The server knows the client's address by now.
     pub(super) is_known: bool,
     /// The connection comes from the client's address.
     pub(super) comes_from_it: bool,
@@ -70,11 +70,11 @@ impl FailureKind {
         let Exposure { is_known, comes_from_it, offers_what_it_has } = exposure;
         let can_be_the_clients = match self {
             Self::Local | Self::Source | Self::TlsAlpn => true,
-            // The answer may have no way back to this machine, for this client alone.
-            Self::Timeout | Self::Unreachable | Self::Other => comes_from_it,
+            // The server's firewall may reject this client alone, or the answer has no way back to this machine.
+            Self::Refused | Self::Unreachable | Self::Other => comes_from_it,
             Self::TlsAlert => offers_what_it_has,
             // Without a word: the server may be broken, or have rules for addresses.
-            Self::TlsClosed => is_known,
+            Self::Timeout | Self::TlsClosed => is_known || comes_from_it,
             _ => false,
         };
         if can_be_the_clients { Fault::Unclear } else { Fault::Server }
@@ -148,10 +148,11 @@ mod tests {
             let [is_known, comes_from_it, offers_what_it_has] = [1, 2, 4].map(|bit| bits & bit > 0);
             let fault = |kind: FailureKind| kind.fault(Exposure { is_known, comes_from_it, offers_what_it_has });
             let unclear = |is_unclear| if is_unclear { Fault::Unclear } else { Fault::Server };
-            assert_eq!([Refused, TlsName].map(fault), [Fault::Server; 2]);
+            assert_eq!(fault(TlsName), Fault::Server);
             assert_eq!([Local, Source, TlsAlpn].map(fault), [Fault::Unclear; 3]);
-            assert_eq!([Timeout, Unreachable, Other].map(fault), [unclear(comes_from_it); 3]);
-            assert_eq!((fault(TlsAlert), fault(TlsClosed)), (unclear(offers_what_it_has), unclear(is_known)));
+            assert_eq!([Refused, Unreachable, Other].map(fault), [unclear(comes_from_it); 3]);
+            assert_eq!([Timeout, TlsClosed].map(fault), [unclear(is_known || comes_from_it); 2]);
+            assert_eq!(fault(TlsAlert), unclear(offers_what_it_has));
         }
     }
 

@@ -1,15 +1,15 @@
 //! `starttls = "smtp"`, `"imap"` and `"pop3"`: clients that attack, are attacked, or break off.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::{Shutdown, TcpStream};
 
 use super::{Recorded, asked, inside, last_words, stage};
 use crate::support::backend::Backend;
-use crate::support::client::{Client, Ending, Tls, connect, connect_from, drain, port};
+use crate::support::client::{Client, Ending, Tls, connect, drain, port};
 use crate::support::stage::{NAME, Stage};
 use crate::support::tool;
+
+mod blocked;
 
 /// One protocol: what is sent in it, and how it is answered.
 struct Mail {
@@ -288,80 +288,6 @@ fn a_backend_that_closes_is_passed_over_for_one_that_welcomes() {
         let record = stage.proxy.record(|record| record["client.port"] == port);
         assert_eq!(record["backend.address"], backend.backend.address.to_string(), "{record}");
         assert_eq!(backend.bytes(), b"to the second");
-    }
-}
-
-/// Sends that, and answers each piece with one byte.
-fn serve(stream: &mut TcpStream, first: &[u8]) -> std::io::Result<()> {
-    stream.write_all(first)?;
-    let mut buffer = [0; 100];
-    while let 1.. = stream.read(&mut buffer)? {
-        stream.write_all(b"!")?;
-    }
-    Ok(())
-}
-
-/// A primary that knows clients by a PROXY header: it has blocked 127.0.0.2, and hangs up on 127.0.0.3. A backup that knows
-/// nobody, and how many connections it has got.
-fn with_blocked_clients(mail: &Mail) -> (Backend, Backend, Arc<AtomicUsize>) {
-    let greeting = mail.behind;
-    let refusal: &[u8] = match mail.word {
-        "smtp" => b"554-blocked\r\n554 blocked for ever\r\n",
-        "imap" => b"* BYE blocked\r\n",
-        _ => b"-ERR blocked\r\n",
-    };
-    let primary = Backend::start(move |mut stream| {
-        let header = line(&mut stream);
-        if header.starts_with("PROXY TCP4 127.0.0.3 ") {
-            return Ok(());
-        }
-        serve(&mut stream, if header.starts_with("PROXY TCP4 127.0.0.2 ") { refusal } else { greeting })
-    });
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
-    let backup = Backend::start(move |mut stream| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        line(&mut stream);
-        serve(&mut stream, greeting)
-    });
-    (primary, backup, asked)
-}
-
-#[test]
-fn a_client_that_a_server_refuses_gets_to_no_other_one_and_takes_it_from_nobody() {
-    for mail in ALL {
-        let (primary, backup, asked) = with_blocked_clients(&mail);
-        let listener = format!("starttls = \"{}\"", mail.word);
-        let lines = crate::support::stage::Lines {
-            listener: &listener,
-            backend: "balance = \"first\"\nproxy_protocol = \"v1\"",
-            top: "",
-        };
-        let stage = Stage::new(&[primary.address, backup.address], lines);
-        for _ in 0..2 {
-            let tcp = connect_from(Ipv4Addr::new(127, 0, 0, 2), stage.address());
-            let mut blocked = Client::on(mail.granted_on(tcp), stage.config(Tls::V13), NAME);
-            blocked.handshake().unwrap();
-            assert_eq!(blocked.read_to_end(), (Vec::new(), Ending::Fin), "{}", mail.word);
-            let port = blocked.close();
-            let record = stage.proxy.record(|record| record["client.port"] == port);
-            assert_eq!(record["outcome"], "backend_unreachable", "{record}");
-            let reason = record["reason"].as_str().unwrap();
-            assert!(reason.contains("blocked") && reason.contains(&primary.address.to_string()), "{reason}");
-            assert!(!reason.contains(&backup.address.to_string()), "{reason}");
-            // The next one gets to the primary: it is not passed over.
-            let port = inside(&stage, mail.granted(&stage), Tls::V13, b"to the primary");
-            let record = stage.proxy.record(|record| record["client.port"] == port);
-            assert_eq!(record["backend.address"], primary.address.to_string(), "{record}");
-        }
-        assert_eq!(asked.load(Ordering::SeqCst), 0, "{}", mail.word);
-        // Without a word, the server may as well be broken: another one is tried, and it is not passed over.
-        let silent = connect_from(Ipv4Addr::new(127, 0, 0, 3), stage.address());
-        for (tcp, server) in [(silent, backup.address), (connect(stage.address()), primary.address)] {
-            let port = inside(&stage, mail.granted_on(tcp), Tls::V12, b"to one that greets");
-            let record = stage.proxy.record(|record| record["client.port"] == port);
-            assert_eq!(record["backend.address"], server.to_string(), "{record}");
-        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! What is missing for a source, and how that shows: a right, an address, a way back.
 
 use std::fs;
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use super::seen::{Gate, config};
-use super::{CLIENT, FRONT, SERVER, alone, between};
+use super::{CLIENT, FRONT, OTHER, SERVER, alone, between, run};
 use crate::support::by_hand::ByHand;
 use crate::support::check;
 use crate::support::client::{Client, Ending, Tls, trusting};
@@ -70,6 +71,32 @@ fn without_a_way_back_a_client_gets_no_server_and_others_keep_theirs() {
             let reason = record["reason"].as_str().unwrap();
             // Also the second time: that one client has no answer makes no server unusable.
             assert!(reason.contains("no answer within 500ms") && reason.contains("way back"), "{record:#}");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_a_servers_firewall_rejects_takes_the_server_from_nobody() {
+    between(true, |both| {
+        let (first, second) = both.servers.within(|| {
+            let (first, second) = (ByHand::at(SERVER), ByHand::at(SERVER));
+            // As fail2ban does.
+            run("nft", &["add", "table", "inet", "ban"]);
+            let chain = "add chain inet ban input { type filter hook input priority 0 ; }";
+            run("nft", &[chain]);
+            let port = first.address.port();
+            run("nft", &[&format!("add rule inet ban input tcp dport {port} ip saddr {CLIENT} reject with tcp reset")]);
+            (first, second)
+        });
+        let servers = format!("servers = [\"{}\", \"{}\"]", first.address, second.address);
+        let more = "source = \"client\"\nbalance = \"first\"\nfail_timeout = \"1m\"";
+        let gate = Gate::open("", &format!("{servers}\n{more}"));
+        for (from, server) in [(CLIENT, &second), (OTHER, &first)] {
+            let client = gate.client(both, from, b"");
+            let mut tcp = server.accept();
+            assert_eq!(tcp.peer_addr().unwrap().ip().to_string(), from);
+            tcp.read_exact(&mut [0]).unwrap();
+            client.close();
         }
     });
 }
