@@ -132,7 +132,7 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
         }
         failures.push(Failure { address, kind, reason });
         if fault == Fault::Client {
-            break;
+            return Err(NoServer::Refused);
         }
     }
     Err(NoServer::Tried)

@@ -155,6 +155,9 @@ pub enum NoServer {
     Unknown,
     #[error("every server that could be tried failed")]
     Tried,
+    /// It knows who the client is: no other server is to be tried, of another backend neither.
+    #[error("a server has refused the client")]
+    Refused,
     #[error("every server is down or taken out of service")]
     Down,
     #[error("every server has max_connections")]

@@ -50,6 +50,8 @@ pub(super) async fn reach<'l>(
                 entry.connected(pool.name(), &connected.address, began.elapsed());
                 return Ok((pool, connected));
             }
+            // Another backend may not know of the block, and is not asked to admit the client.
+            Err(NoServer::Refused) => return Err(Ending::no_server(NoServer::Refused, &failures)),
             Err(none) => missing = none,
         }
     }

@@ -26,9 +26,8 @@ pub(super) fn lists(limits: &Limits, reading: &mut Reading<'_>) -> (Prefixes, Fi
         )));
     }
     let denied = inline(deny).into_iter();
-    let denied: Vec<Arc<Addresses>> =
-        denied.chain(deny_file.iter().filter_map(|file| reading.addresses(file))).collect();
-    let of_files = deny_ja4_file.iter().filter_map(|file| reading.ja4(file));
+    let denied: Vec<Arc<Addresses>> = denied.chain(deny_file.iter().filter_map(|file| reading.denied(file))).collect();
+    let of_files = deny_ja4_file.iter().filter_map(|file| reading.denied_ja4(file));
     let ja4 = [Arc::new(deny_ja4.iter().copied().collect())].into_iter().chain(of_files);
     (Prefixes::of(allowed, denied), Fingerprints::of(ja4))
 }

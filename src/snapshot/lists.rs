@@ -31,6 +31,8 @@ struct List<T> {
     sha256: [u8; 32],
     /// How many entries the file has; one that is there twice counts twice.
     entries: usize,
+    /// It has none, and had some since the start.
+    is_emptied: bool,
     set: Arc<T>,
 }
 
@@ -81,6 +83,12 @@ impl Lists {
         read((&mut self.pins, &before.pins), file, errors, parse)
     }
 
+    /// Whether a file of addresses or of JA4s has no entries any more.
+    pub(super) fn is_emptied(&self, file: &Path) -> bool {
+        let [addresses, ja4] = [is_emptied(&self.addresses, file), is_emptied(&self.ja4, file)];
+        addresses || ja4
+    }
+
     /// The files that hold something else than before, in the order of their paths.
     pub(super) fn changed<'l>(&'l self, before: &'l Self) -> BTreeSet<Changed<'l>> {
         let mut all = changed(&self.addresses, &before.addresses);
@@ -122,7 +130,13 @@ fn fresh<E, T: FromIterator<E>>(
     }
     match feed::entries(&contents.bytes, entry) {
         Ok(entries) => {
-            Ok(Arc::new(List { sha256, entries: entries.len(), set: Arc::new(entries.into_iter().collect()) }))
+            let had_some = before.is_some_and(|before| before.entries > 0 || before.is_emptied);
+            Ok(Arc::new(List {
+                sha256,
+                entries: entries.len(),
+                is_emptied: entries.is_empty() && had_some,
+                set: Arc::new(entries.into_iter().collect()),
+            }))
         }
         Err(feed::Faults { first, more }) => {
             let mut errors: Vec<ConfigError> = first.iter().map(|fault| wrong(fault.to_string())).collect();
@@ -130,6 +144,10 @@ fn fresh<E, T: FromIterator<E>>(
             Err(errors)
         }
     }
+}
+
+fn is_emptied<T>(known: &Known<T>, file: &Path) -> bool {
+    known.get(file).and_then(Option::as_ref).is_some_and(|list| list.is_emptied)
 }
 
 fn changed<'l, T>(is: &'l Known<T>, was: &'l Known<T>) -> BTreeSet<Changed<'l>> {
@@ -168,6 +186,22 @@ mod tests {
         assert!(!Arc::ptr_eq(&one, &third.addresses(&second, &list, &mut errors).unwrap()));
         let changed: Vec<_> = third.changed(&second).into_iter().collect();
         assert_eq!(changed, [Changed { file: &list.value, was: 2, is: 1 }]);
+    }
+
+    #[test]
+    fn a_file_is_emptied_from_its_last_entry_to_its_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = file(folder.path().join("list"));
+        let (mut before, mut errors) = (Lists::default(), Vec::new());
+        for (text, is_emptied) in
+            [("# none\n", false), ("10.0.0.0/8\n", false), ("", true), ("", true), ("#\n", true), ("10.0.0.1\n", false)]
+        {
+            std::fs::write(&list.value, text).unwrap();
+            let mut now = Lists::default();
+            now.addresses(&before, &list, &mut errors).unwrap();
+            assert_eq!(now.is_emptied(&list.value), is_emptied, "{text:?}");
+            before = now;
+        }
     }
 
     #[test]

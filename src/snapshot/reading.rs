@@ -29,7 +29,7 @@ pub(super) struct Reading<'b> {
     lists_before: &'b Lists,
     pub(super) now: Timestamp,
     pub(super) warnings: Vec<Warning>,
-    /// Files of secrets that a warning names already.
+    /// Files of secrets and of lists that a warning names already.
     warned_of: HashSet<PathBuf>,
     /// Certificates that were found and could not be loaded: skipped, or kept at their last good version.
     pub(super) failures: Vec<Warning>,
@@ -78,9 +78,25 @@ impl<'b> Reading<'b> {
         self.lists.addresses(self.lists_before, file, &mut self.errors)
     }
 
-    /// The JA4s in a file.
-    pub(super) fn ja4(&mut self, file: &Located<PathBuf>) -> Option<Arc<HashSet<Ja4>>> {
-        self.lists.ja4(self.lists_before, file, &mut self.errors)
+    /// The same of clients that are refused. A warning is added where the file had some, and has none now.
+    pub(super) fn denied(&mut self, file: &Located<PathBuf>) -> Option<Arc<Addresses>> {
+        let denied = self.addresses(file);
+        self.emptied(file);
+        denied
+    }
+
+    /// The JA4s in a file, of clients that are refused, with the same warning.
+    pub(super) fn denied_ja4(&mut self, file: &Located<PathBuf>) -> Option<Arc<HashSet<Ja4>>> {
+        let denied = self.lists.ja4(self.lists_before, file, &mut self.errors);
+        self.emptied(file);
+        denied
+    }
+
+    /// Whoever was refused gets in from now on, so this is not left to the line about the change alone.
+    fn emptied(&mut self, file: &Located<PathBuf>) {
+        if self.lists.is_emptied(&file.value) {
+            self.warn(file, EMPTIED.into());
+        }
     }
 
     /// The SHA-256 of public keys in a file.
@@ -132,7 +148,7 @@ impl<'b> Reading<'b> {
         }
     }
 
-    /// Each route of a listener has the listener's ticket keys: one warning for a file is enough.
+    /// Each route of a listener has the listener's ticket keys, and many have one list: one warning for a file is enough.
     fn warn(&mut self, file: &Located<PathBuf>, what: Cow<'static, str>) {
         if !self.warned_of.insert(file.value.clone()) {
             return;
@@ -144,3 +160,5 @@ impl<'b> Reading<'b> {
 
 pub(super) const EXPOSED: &str =
     "can be read by everyone, and what is in it must stay secret (expected a mode such as 0600 or 0440)";
+
+const EMPTIED: &str = "has no entries any more, so that it refuses nobody (was it cut off?)";

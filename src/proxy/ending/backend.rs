@@ -10,7 +10,7 @@ impl Ending {
     pub fn no_server(none: NoServer, failures: &[Failure]) -> Self {
         let outcome = match none {
             NoServer::Full => Outcome::BackendFull,
-            NoServer::Unknown | NoServer::Tried | NoServer::Down => Outcome::BackendUnreachable,
+            NoServer::Unknown | NoServer::Tried | NoServer::Refused | NoServer::Down => Outcome::BackendUnreachable,
         };
         let tried: Vec<String> =
             failures.iter().map(|failure| format!("{}: {}", failure.address, failure.reason)).collect();

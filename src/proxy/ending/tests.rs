@@ -226,6 +226,12 @@ fn without_a_server() -> Vec<Row> {
         (no_server(NoServer::Down), Outcome::BackendUnreachable, "every server is down or taken out of service", Shut),
         (no_server(NoServer::Full), Outcome::BackendFull, "every server has max_connections", Shut),
         (
+            Ending::no_server(NoServer::Refused, &[failure(1)]),
+            Outcome::BackendUnreachable,
+            "10.0.0.1:1: connection refused",
+            Shut,
+        ),
+        (
             Ending::no_server(NoServer::Tried, &[failure(1), failure(2)]),
             Outcome::BackendUnreachable,
             "10.0.0.1:1: connection refused; 10.0.0.1:2: connection refused",

@@ -59,6 +59,37 @@ fn a_blocklist_that_changes_is_in_force_at_once_and_a_wrong_line_changes_nothing
 }
 
 #[test]
+fn a_list_of_those_refused_that_loses_all_its_entries_is_warned_of_until_it_has_some() {
+    let files = [
+        ("drop.txt", "127.0.5.1\n127.0.5.2\n"),
+        ("ja4.txt", "t13d1516h2_8daaf6152771_e5627efa2ab1\n"),
+        ("none.txt", "# not used yet\n"),
+    ];
+    let stage = with(&files, "deny_file = [\"drop.txt\", \"none.txt\"]\ndeny_ja4_file = \"ja4.txt\"");
+    let emptied = |name: &str| {
+        let answer = stage.door().ask("POST", "/api/v1/reload", &[], "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let warnings = answer.json()["warnings"].clone();
+        let is_it = |warning: &serde_json::Value| {
+            warning.as_str().unwrap().contains(&format!("{name}: has no entries any more"))
+        };
+        warnings.as_array().unwrap().iter().any(is_it)
+    };
+    let names = ["drop.txt", "ja4.txt", "none.txt"];
+    assert_eq!(names.map(emptied), [false; 3]);
+    // Cut off behind its head.
+    replace(&stage, "drop.txt", "; Spamhaus DROP\n");
+    stage.proxy.log_line("drop.txt: has no entries any more");
+    replace(&stage, "ja4.txt", "");
+    stage.proxy.log_line("ja4.txt: has no entries any more");
+    // Also after reloads for other reasons.
+    assert_eq!(names.map(emptied), [true, true, false]);
+    assert!(served(&stage, ONE));
+    replace(&stage, "drop.txt", "127.0.5.2\n");
+    assert_eq!(names.map(emptied), [false, true, false]);
+}
+
+#[test]
 fn lists_in_files_and_in_the_configuration_count_together_by_the_longest_prefix() {
     let files =
         [("allow.txt", "127.0.5.0/24\n"), ("more.txt", "127.0.6.0/24\n"), ("deny.txt", "127.0.5.2\n127.0.7.1\n")];

@@ -10,7 +10,7 @@ use super::super::inside;
 use super::{ALL, Mail, line};
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Ending, Tls, connect, connect_from};
-use crate::support::stage::{Lines, NAME, Stage};
+use crate::support::stage::{Lines, NAME, Stage, certified};
 
 /// Sends that, and answers each piece with one byte.
 fn serve(stream: &mut TcpStream, first: &[u8]) -> std::io::Result<()> {
@@ -102,5 +102,43 @@ fn a_server_that_says_nothing_to_one_client_stays_for_all_others() {
             let record = stage.proxy.record(|record| record["client.port"] == port);
             assert_eq!(record["backend.address"], server.to_string(), "{record}");
         }
+    }
+}
+
+#[test]
+fn a_client_that_a_server_refuses_gets_to_no_other_backend_of_the_route() {
+    for mail in ALL {
+        let (red, blue, asked) = with_blocked_clients(&mail);
+        // By the client's address, so that the first draw is the same each time: red's.
+        let backend = |name, address| {
+            format!("[backend.{name}]\nservers = [\"{address}\"]\nproxy_protocol = \"v1\"\nbalance = \"source_ip\"\n")
+        };
+        let text = format!(
+            "[[listener]]\nname = \"main\"\nlisten = \"127.0.0.1:0\"\ncertificates = [\"certs\"]\nstarttls = \"{}\"\n\
+             backends = [{{ backend = \"red\", weight = 1000 }}, {{ backend = \"blue\", weight = 1 }}]\n{}{}",
+            mail.word,
+            backend("red", red.address),
+            backend("blue", blue.address),
+        );
+        let stage = Stage::written(certified(), &text);
+        let tcp = connect_from(Ipv4Addr::new(127, 0, 0, 2), stage.address());
+        let mut blocked = Client::on(mail.granted_on(tcp), stage.config(Tls::V13), NAME);
+        blocked.handshake().unwrap();
+        assert_eq!(blocked.read_to_end(), (Vec::new(), Ending::Fin), "{}", mail.word);
+        let port = blocked.close();
+        let record = stage.proxy.record(|record| record["client.port"] == port);
+        let reason = record["reason"].as_str().unwrap();
+        assert!(record["outcome"] == "backend_unreachable" && record["backend"] == "red", "{record}");
+        assert!(reason.contains("blocked") && reason.contains(&red.address.to_string()), "{record}");
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "{record}");
+        // Without a word, the other backend is tried as ever.
+        let port = inside(
+            &stage,
+            mail.granted_on(connect_from(Ipv4Addr::new(127, 0, 0, 3), stage.address())),
+            Tls::V13,
+            b"to blue",
+        );
+        let record = stage.proxy.record(|record| record["client.port"] == port);
+        assert_eq!(record["backend"], "blue", "{record}");
     }
 }
