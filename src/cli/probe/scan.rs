@@ -284,7 +284,7 @@ pub(super) fn refusal(answer: &Answer) -> String {
     }
 }
 
-fn as_version<S: Serializer>(version: &u16, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_version<S: Serializer>(version: &u16, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&codes::version_name(*version))
 }
 

@@ -4,6 +4,7 @@
 use super::guideline::{Certificates, Groups, Guideline};
 use crate::cli::probe::certificate::Facts;
 use crate::cli::probe::findings::Findings;
+use crate::cli::probe::proof::{self, Proof};
 use crate::cli::probe::scan::Version;
 use crate::tls::wire::codes;
 use crate::tls::wire::codes::versions::{TLS10, TLS12, TLS13};
@@ -42,6 +43,7 @@ pub(super) fn judge(guideline: &Guideline, found: &Findings) -> Judged {
         for (number, one) in (1..).zip(&found.certificates) {
             certificate(certificates, number, one, &mut judged);
         }
+        signatures(found, &allowed, &mut judged);
     }
     judged
 }
@@ -90,6 +92,13 @@ fn post_quantum(guideline: &Guideline, found: &Findings, judged: &mut Judged) {
     let has = found.versions.iter().any(|version| version.version == TLS13 && version.groups.iter().any(accepted));
     if matches!(guideline.groups, Groups::PostQuantum) && !has {
         judged.breaches.push("no post-quantum group is accepted: the guideline requires one".into());
+    }
+}
+
+/// A guideline for certificates is met only by who has their keys.
+fn signatures(found: &Findings, allowed: &[u16], judged: &mut Judged) {
+    for one in found.signatures.iter().filter(|one| one.result == Proof::Wrong && allowed.contains(&one.version)) {
+        judged.breaches.push(proof::is_wrong(one.version));
     }
 }
 

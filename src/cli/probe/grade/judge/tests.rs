@@ -64,6 +64,7 @@ fn found(versions: Vec<Version>, certificates: Vec<Facts>) -> Findings {
         secure_renegotiation: None,
         extended_master_secret: None,
         asks_for_client_certificate: false,
+        signatures: Vec::new(),
         notes: Vec::new(),
         expectation: None,
     }
