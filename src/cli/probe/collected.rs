@@ -35,6 +35,10 @@ impl<'a> Collected<'a> {
         self.all.iter_mut().filter(|known| known.sha256 == sha256).for_each(|known| known.defects.push(defect.clone()));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     pub(super) fn into_all(self) -> Vec<Facts> {
         self.all
     }

@@ -49,6 +49,9 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
     let resumption = gathering.resumption(name.as_deref(), &versions)?;
     let alpn = gathering.alpn(name.as_deref(), &versions)?;
     let signatures = gathering.signatures(&versions);
+    if gathering.collected.is_empty() {
+        gathering.notes.push("no certificate was seen".into());
+    }
     let Gathering { asker, collected, notes, .. } = gathering;
     Ok(Findings {
         target: asker.target.text.clone(),
@@ -175,8 +178,7 @@ impl Gathering<'_> {
         for (version, _) in all.iter().filter(|(_, proof)| *proof == Proof::Unchecked) {
             // Below TLS 1.2 nothing is verified. There, another version is enough.
             if *version >= TLS12 || !is_proven {
-                let name = codes::version_name(*version);
-                self.notes.push(format!("{name}: no signature of the server was verified, so it may not have the key"));
+                self.notes.push(proof::is_missing(*version));
             }
         }
         all.into_iter().map(|(version, result)| Signatures { version, result }).collect()

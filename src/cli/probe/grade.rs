@@ -39,6 +39,6 @@ pub(super) fn grade(found: Findings) -> Report {
         })
         .collect();
     let is_wrong = found.signatures.iter().any(|one| one.result == Proof::Wrong);
-    let good = meets_good && certificates.is_empty() && !is_wrong;
+    let good = meets_good && certificates.is_empty() && !found.certificates.is_empty() && !is_wrong;
     Report { good, guidelines: graded, certificates, found }
 }

@@ -86,6 +86,14 @@ pub(super) fn is_wrong(version: u16) -> String {
     )
 }
 
+/// And where none was verified.
+pub(super) fn is_missing(version: u16) -> String {
+    format!(
+        "{}: no signature of the server was verified, so its certificate may be unseen, and the key another's",
+        codes::version_name(version)
+    )
+}
+
 fn verified(scheme: u16, signature: &[u8], message: &[u8], leaf: &[u8]) -> Proof {
     let Ok(leaf) = x509::parse(leaf) else { return Proof::Unchecked };
     let Some((key, algorithm)) = x509::public_parts(leaf.public_key()) else { return Proof::Unchecked };

@@ -7,9 +7,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::servers::{openssl, pair};
-use super::{Probed, probe};
+use super::{NAME, Probed, probe};
 use crate::support::backend::Backend;
 use crate::support::pki::{Key, Pki};
+use crate::support::tool;
 
 /// A server of TLS 1.2 with these certificates (DER, leaf first), and with a signature that is none.
 fn impostor(chain: &[Vec<u8>]) -> Backend {
@@ -79,4 +80,25 @@ fn a_certificate_without_its_key_is_reported_by_every_view() {
     let valid = |version: &str| serde_json::json!({"version": version, "result": "valid"});
     assert_eq!(plain["signatures"], serde_json::json!([valid("TLSv1.3"), valid("TLSv1.2")]), "{plain:#}");
     assert_eq!(plain["notes"], serde_json::json!([]), "{plain:#}");
+}
+
+#[test]
+fn a_server_whose_certificate_was_not_seen_meets_no_guideline_for_certificates() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key) = (path("ed448.pem"), path("ed448.key"));
+    let subject = format!("/CN={NAME}");
+    let made = ["req", "-x509", "-newkey", "ed448", "-nodes", "-days", "90", "-subj", &subject];
+    let output = tool::run("openssl", &[&made[..], &["-out", &certificate, "-keyout", &key]].concat(), b"");
+    assert!(output.status.success(), "{}", tool::shown(&output));
+    let server = openssl(&["-cert", &certificate, "-key", &key, "-tls1_3", "-groups", "X25519:P-256"]);
+    let plain = probe(server.address, &["--format", "json"]).json();
+    assert_eq!(plain["certificates"], serde_json::json!([]), "{plain:#}");
+    assert!(plain["notes"].to_string().contains("no certificate was seen"), "{plain:#}");
+    let graded = probe(server.address, &["--grade", "--format", "json"]);
+    let report = graded.json();
+    assert_eq!((graded.code, &report["good"]), (1, &false.into()), "{report:#}");
+    let mozilla = |one: &&serde_json::Value| one["name"].as_str().unwrap().starts_with("Mozilla");
+    let mut guidelines = report["guidelines"].as_array().unwrap().iter().filter(mozilla);
+    assert!(guidelines.all(|one| one["breaches"].to_string().contains("no certificate was seen")), "{report:#}");
 }

@@ -97,8 +97,16 @@ fn post_quantum(guideline: &Guideline, found: &Findings, judged: &mut Judged) {
 
 /// A guideline for certificates is met only by who has their keys.
 fn signatures(found: &Findings, allowed: &[u16], judged: &mut Judged) {
-    for one in found.signatures.iter().filter(|one| one.result == Proof::Wrong && allowed.contains(&one.version)) {
-        judged.breaches.push(proof::is_wrong(one.version));
+    if found.certificates.is_empty() {
+        judged.breaches.push("no certificate was seen: the guideline has rules for it".into());
+    }
+    for one in found.signatures.iter().filter(|one| allowed.contains(&one.version)) {
+        match one.result {
+            Proof::Wrong => judged.breaches.push(proof::is_wrong(one.version)),
+            // Below TLS 1.2 there is none that could be verified.
+            Proof::Unchecked if one.version >= TLS12 => judged.breaches.push(proof::is_missing(one.version)),
+            _ => {}
+        }
     }
 }
 

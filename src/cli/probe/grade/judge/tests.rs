@@ -3,6 +3,7 @@
 use super::super::{aws, mozilla};
 use super::*;
 use crate::cli::probe::certificate::Trust;
+use crate::cli::probe::findings::Signatures;
 use crate::cli::probe::scan::Suite;
 
 fn guideline(name: &str) -> Guideline {
@@ -128,6 +129,21 @@ fn each_breach_has_its_reason() {
     let judged = judge(&guideline("Mozilla modern 6.0"), &other).breaches;
     assert!(judged[0].starts_with("certificate 1: its key is on P-521"), "{judged:?}");
     assert!(judged[1].starts_with("certificate 2: its key is Ed25519"), "{judged:?}");
+}
+
+#[test]
+fn what_was_not_seen_is_not_good() {
+    let none = found(good().0, Vec::new());
+    breaks("Mozilla modern 6.0", &none, &["no certificate was seen: the guideline has rules for it"]);
+    assert!(!crate::cli::probe::grade::grade(none).good);
+    let (versions, certificates) = good();
+    let mut unproven = found(versions, certificates);
+    for (result, expected) in [(Proof::Unchecked, "TLSv1.3: no signature"), (Proof::Wrong, "TLSv1.3: the server's signature")] {
+        unproven.signatures = vec![Signatures { version: 0x0304, result }];
+        let breaches = judge(&guideline("Mozilla intermediate 6.0"), &unproven).breaches;
+        assert!(breaches.len() == 1 && breaches[0].starts_with(expected), "{breaches:?}");
+    }
+    assert!(!crate::cli::probe::grade::grade(unproven).good);
 }
 
 #[test]
