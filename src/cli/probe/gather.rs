@@ -52,6 +52,10 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
     if gathering.collected.is_empty() {
         gathering.notes.push("no certificate was seen".into());
     }
+    for version in &versions {
+        let name = codes::version_name(version.version);
+        gathering.notes.extend(version.incomplete.as_ref().map(|why| format!("{name}: {why}")));
+    }
     let Gathering { asker, collected, notes, .. } = gathering;
     Ok(Findings {
         target: asker.target.text.clone(),

@@ -30,6 +30,7 @@ pub(super) fn judge(guideline: &Guideline, found: &Findings) -> Judged {
             judged.breaches.push(format!("{name} is accepted: the guideline allows {}", guideline.versions.join(", ")));
             continue;
         }
+        judged.breaches.extend(one.incomplete.as_ref().map(|why| format!("{name}: {why}")));
         suites_of(guideline, one, &mut judged);
         groups_of(guideline, one, &mut judged);
     }

@@ -26,6 +26,7 @@ fn accepting(code: u16, suites: &[&str], groups: &[&str]) -> Version {
         groups: groups.iter().map(|name| u16::from(codes::group(name).unwrap())).collect(),
         group_order: None,
         groups_complete: true,
+        incomplete: None,
         refusal: None,
     }
 }
@@ -138,12 +139,24 @@ fn what_was_not_seen_is_not_good() {
     assert!(!crate::cli::probe::grade::grade(none).good);
     let (versions, certificates) = good();
     let mut unproven = found(versions, certificates);
-    for (result, expected) in [(Proof::Unchecked, "TLSv1.3: no signature"), (Proof::Wrong, "TLSv1.3: the server's signature")] {
+    for (result, expected) in
+        [(Proof::Unchecked, "TLSv1.3: no signature"), (Proof::Wrong, "TLSv1.3: the server's signature")]
+    {
         unproven.signatures = vec![Signatures { version: 0x0304, result }];
         let breaches = judge(&guideline("Mozilla intermediate 6.0"), &unproven).breaches;
         assert!(breaches.len() == 1 && breaches[0].starts_with(expected), "{breaches:?}");
     }
     assert!(!crate::cli::probe::grade::grade(unproven).good);
+}
+
+#[test]
+fn a_list_that_may_be_incomplete_is_a_breach_of_every_guideline() {
+    let (mut versions, certificates) = good();
+    versions[0].incomplete = Some("the list may be incomplete".into());
+    let found = found(versions, certificates);
+    for name in ["Mozilla modern 6.0", "AWS TLS13-1-3-PQ-2025-09"] {
+        breaks(name, &found, &["TLSv1.3: the list may be incomplete"]);
+    }
 }
 
 #[test]
