@@ -34,6 +34,7 @@ mod groups;
 mod hello;
 mod opening;
 mod path;
+mod proof;
 pub mod reply;
 mod same;
 mod scan;

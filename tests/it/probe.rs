@@ -5,6 +5,7 @@ mod agreement;
 mod clients;
 mod garbage;
 mod grade;
+mod impostor;
 mod path;
 mod policies;
 mod real;

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::connect::{ConnectError, Line, Target};
 use super::hello::Offer;
+use super::proof::Proofs;
 use super::reply::{Reply, ReplyError, ReplyReader, ServerHello};
 use super::visit::{Given, Next, Visit};
 
@@ -51,6 +52,8 @@ pub(super) enum ProbeError {
 #[derive(Debug)]
 pub(super) struct Asker {
     pub(super) target: Target,
+    /// What the signatures of the server's answers show.
+    pub(super) proofs: Proofs,
     until: Instant,
     times: u32,
     answered: usize,
@@ -65,7 +68,7 @@ impl Asker {
     /// The whole probe may take this many times the limit of one connection.
     pub(super) fn lasting(target: Target, times: u32) -> Self {
         let until = Instant::now() + target.timeout.saturating_mul(times);
-        Self { target, until, times, answered: 0, silent: 0 }
+        Self { target, proofs: Proofs::default(), until, times, answered: 0, silent: 0 }
     }
 
     /// Sends the hello on a connection of its own.
@@ -146,12 +149,12 @@ impl Asker {
         self.target.connect().map_err(|error| ProbeError::Later(error, self.answered))
     }
 
-    fn exchange(&mut self, hello: &[u8]) -> Result<Answer, ProbeError> {
+    fn exchange(&mut self, sent: &[u8]) -> Result<Answer, ProbeError> {
         let mut line = self.connect()?;
         let mut reader = ReplyReader::default();
         let mut buffer = [0; 8192];
         // A server that refuses early may have closed already, and its alert is still to be read.
-        let written = line.write_all(hello);
+        let written = line.write_all(sent);
         let end = loop {
             match line.read(&mut buffer) {
                 Ok(0) => break Answer::Closed,
@@ -170,6 +173,10 @@ impl Asker {
             }
         };
         let reply = reader.into_reply();
+        // The random follows the headers of the record and of the message, and the version.
+        if let (Some(hello), Some(leaf)) = (&reply.hello, reply.certificates.first()) {
+            self.proofs.add(hello.version, reply.proof(sent.get(11..43).unwrap_or_default()), leaf);
+        }
         Ok(match (end, &reply.hello, reply.alert) {
             (Answer::Garbage(error), ..) => Answer::Garbage(error),
             (_, _, Some(alert)) => Answer::Alert(alert),

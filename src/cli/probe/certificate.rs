@@ -12,12 +12,11 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::defects;
-use crate::cli::answer::print::visible;
 use crate::files;
 use crate::tls::certificate::inspect::Facts as Inspected;
 use crate::tls::certificate::pem;
 use crate::tls::certificate::x509;
-use crate::tls::certificate::x509::rfc3339;
+use crate::tls::certificate::x509::{printable, rfc3339};
 use crate::tls::crypto;
 use crate::tls::handshake::connect::ConnectError;
 use crate::tls::trust::servers;
@@ -137,8 +136,8 @@ pub(super) fn facts(
     Some(Facts {
         sha256: hex(&crypto::sha256(leaf)),
         spki_sha256: hex(&crypto::sha256(parsed.public_key().raw)),
-        subject: visible(&parsed.subject().to_string()),
-        issuer: visible(&parsed.issuer().to_string()),
+        subject: printable(&parsed.subject().to_string()),
+        issuer: printable(&parsed.issuer().to_string()),
         names: names(&parsed),
         key: key(&parsed),
         signature: Inspected::of(leaf).map_or_else(|_| "unknown".to_owned(), |inspected| inspected.signature),
@@ -158,9 +157,9 @@ pub(super) fn facts(
 fn names(parsed: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(extension)) = parsed.subject_alternative_name() else { return Vec::new() };
     let text = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some(visible(name)),
-        GeneralName::URI(uri) => Some(visible(uri)),
-        GeneralName::RFC822Name(mail) => Some(visible(mail)),
+        GeneralName::DNSName(name) => Some(printable(name)),
+        GeneralName::URI(uri) => Some(printable(uri)),
+        GeneralName::RFC822Name(mail) => Some(printable(mail)),
         GeneralName::IPAddress(bytes) => match bytes.len() {
             4 => <[u8; 4]>::try_from(*bytes).ok().map(|octets| std::net::Ipv4Addr::from(octets).to_string()),
             _ => <[u8; 16]>::try_from(*bytes).ok().map(|octets| std::net::Ipv6Addr::from(octets).to_string()),
@@ -203,3 +202,23 @@ fn hex(bytes: &[u8]) -> String {
 
 /// More names than this are not shown.
 const MAX_NAMES: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_name_does_not_turn_the_direction_of_text() {
+        let mut params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::OrganizationName, "a\u{202e}b\u{2066}c");
+        let leaf = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone();
+        let roots = Roots { verifier: None, whose: String::new() };
+        let name = ServerName::try_from("a.test").unwrap();
+        let facts = facts(&[leaf], &roots, &name, 0, String::new()).unwrap();
+        for shown in [&facts.subject, &facts.issuer] {
+            assert!(shown.contains("\\u{202e}") && !shown.contains(['\u{202e}', '\u{2066}']), "{shown}");
+        }
+    }
+}

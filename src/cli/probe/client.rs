@@ -73,8 +73,12 @@ impl Client {
     /// `schemes` are offered as signature algorithms, `alpn` as protocols.
     pub(super) fn new(version: u16, schemes: &[SignatureScheme], alpn: &[&str], with_name: bool) -> Option<Self> {
         let provider = Arc::new(crypto::provider());
-        let recorder =
-            Arc::new(Recorder { schemes: schemes.to_vec(), provider: Arc::clone(&provider), last: Mutex::default() });
+        let recorder = Arc::new(Recorder {
+            schemes: schemes.to_vec(),
+            provider: Arc::clone(&provider),
+            last: Mutex::default(),
+            leaf: Mutex::default(),
+        });
         let versions = if version == TLS13 { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS12] };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
@@ -110,7 +114,7 @@ impl Client {
                 }
             }
         }
-        let signature = match self.recorder.taken() {
+        let signature = match self.recorder.last() {
             Some(signature) => signature,
             None => Signature::None,
         };
@@ -125,6 +129,16 @@ impl Client {
         // The session is over, even if this does not arrive.
         let _ = tls.write_tls(&mut line);
         Ok(session)
+    }
+
+    /// The server's signature in the last handshake, also where that was not completed.
+    pub(super) fn signature(&self) -> Option<Signature> {
+        self.recorder.last()
+    }
+
+    /// The certificate that it came with.
+    pub(super) fn leaf(&self) -> Vec<u8> {
+        self.recorder.leaf.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Forgets every session, so that the next handshake is a full one.
@@ -147,6 +161,7 @@ struct Recorder {
     schemes: Vec<SignatureScheme>,
     provider: Arc<CryptoProvider>,
     last: Mutex<Option<Signature>>,
+    leaf: Mutex<Vec<u8>>,
 }
 
 impl Recorder {
@@ -154,19 +169,21 @@ impl Recorder {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn taken(&self) -> Option<Signature> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn last(&self) -> Option<Signature> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn record(
         &self,
         scheme: SignatureScheme,
+        leaf: &[u8],
         result: Result<HandshakeSignatureValid, Error>,
     ) -> HandshakeSignatureValid {
         let signature = match result {
             Ok(_) => Signature::Valid(scheme),
             Err(error) => Signature::Invalid(fault::reason(&error)),
         };
+        *self.leaf.lock().unwrap_or_else(PoisonError::into_inner) = leaf.to_vec();
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
         // Also after a bad signature: the rest of the handshake is still of interest, and the findings report it.
         HandshakeSignatureValid::assertion()
@@ -192,7 +209,7 @@ impl ServerCertVerifier for Recorder {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        Ok(self.record(signed.scheme, verify_tls12_signature(message, leaf, signed, algorithms)))
+        Ok(self.record(signed.scheme, leaf, verify_tls12_signature(message, leaf, signed, algorithms)))
     }
 
     fn verify_tls13_signature(
@@ -202,7 +219,7 @@ impl ServerCertVerifier for Recorder {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        Ok(self.record(signed.scheme, verify_tls13_signature(message, leaf, signed, algorithms)))
+        Ok(self.record(signed.scheme, leaf, verify_tls13_signature(message, leaf, signed, algorithms)))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

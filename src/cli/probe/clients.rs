@@ -5,6 +5,7 @@ use rustls::pki_types::CertificateDer;
 use super::ask::{Asker, Cut, ProbeError};
 use super::certificate::{Roots, reference};
 use super::collected::Collected;
+use super::proof::Proof;
 use super::visit::{Given, Visit};
 use crate::tls::wire::{alert, codes};
 use known::Known;
@@ -70,7 +71,13 @@ fn result(client: &Known, given: &Given, cut: Option<Cut>, is_x509: bool) -> (Tr
         (None, Some(agreed), None) => match judge::objection(&client.draft, &agreed, given.scheme) {
             Some(objection) => (Treatment::Failed, Some(objection)),
             None if !is_x509 => (Treatment::Failed, Some("its certificate is not X.509 in DER".into())),
-            None => (Treatment::Served, given.unread.clone()),
+            None => match (given.proof, &given.unread) {
+                (Proof::Wrong, _) => (Treatment::Failed, Some("its signature is wrong".into())),
+                (Proof::Unchecked, None) => {
+                    (Treatment::Served, Some("whether the server has the certificate's key is not checked".into()))
+                }
+                (_, unread) => (Treatment::Served, unread.clone()),
+            },
         },
     }
 }

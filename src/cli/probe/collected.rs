@@ -29,6 +29,16 @@ impl<'a> Collected<'a> {
         Some(self.all.len() - 1)
     }
 
+    /// Adds a defect to the certificate with that DER, where it was collected.
+    pub(super) fn flaw(&mut self, leaf: &[u8], defect: String) {
+        let Some((sha256, _)) = certificate::fingerprints(leaf) else { return };
+        self.all.iter_mut().filter(|known| known.sha256 == sha256).for_each(|known| known.defects.push(defect.clone()));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     pub(super) fn into_all(self) -> Vec<Facts> {
         self.all
     }

@@ -15,7 +15,7 @@ use crate::words::Words;
 
 /// The protocol in which TLS is requested; `None` where TLS begins immediately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StartTls(Option<Protocol>);
+pub(super) struct StartTls(pub(super) Option<Protocol>);
 
 impl StartTls {
     /// The words of the command line.
@@ -136,6 +136,11 @@ impl Line {
     fn left(&self) -> io::Result<Duration> {
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+
+    /// Moves the deadline back, for a pause of our own.
+    pub(super) fn wait(&mut self, pause: Duration) {
+        self.until += pause;
     }
 
     /// Moves the deadline to at most this time from now.

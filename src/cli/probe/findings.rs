@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::certificate::Facts;
-use super::scan::Version;
+use super::proof::Proof;
+use super::scan::{self, Version};
 
 /// What a server offers.
 #[derive(Debug, Serialize)]
@@ -22,6 +23,8 @@ pub(super) struct Findings {
     pub(super) secure_renegotiation: Option<bool>,
     pub(super) extended_master_secret: Option<bool>,
     pub(super) asks_for_client_certificate: bool,
+    /// For each version that is accepted.
+    pub(super) signatures: Vec<Signatures>,
     /// What a correct server would not have done.
     pub(super) notes: Vec<String>,
     pub(super) expectation: Option<Expectation>,
@@ -33,6 +36,14 @@ pub(super) struct Resumption {
     /// Whether the server gave a ticket or a session ID to resume with.
     pub(super) offered: bool,
     pub(super) resumed: bool,
+}
+
+/// Whether the server's signatures under one version show that it has the key of its certificate.
+#[derive(Debug, Serialize)]
+pub(super) struct Signatures {
+    #[serde(serialize_with = "scan::as_version")]
+    pub(super) version: u16,
+    pub(super) result: Proof,
 }
 
 /// Whether a policy holds.

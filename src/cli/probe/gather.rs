@@ -5,11 +5,12 @@ use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::ask::{Answer, Asker, ProbeError};
 use super::certificate::{Roots, reference};
-use super::client::{Client, Failure, Signature};
+use super::client::{Client, Failure, Session, Signature};
 use super::collected::Collected;
-use super::findings::{Findings, Resumption};
+use super::findings::{Findings, Resumption, Signatures};
 use super::groups;
 use super::hello::Offer;
+use super::proof::{self, Proof};
 use super::scan::{self, Version, refusal};
 use super::suites::{self, Authentication};
 use crate::tls::crypto;
@@ -47,6 +48,14 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
     }
     let resumption = gathering.resumption(name.as_deref(), &versions)?;
     let alpn = gathering.alpn(name.as_deref(), &versions)?;
+    let signatures = gathering.signatures(&versions);
+    if gathering.collected.is_empty() {
+        gathering.notes.push("no certificate was seen".into());
+    }
+    for version in &versions {
+        let name = codes::version_name(version.version);
+        gathering.notes.extend(version.incomplete.as_ref().map(|why| format!("{name}: {why}")));
+    }
     let Gathering { asker, collected, notes, .. } = gathering;
     Ok(Findings {
         target: asker.target.text.clone(),
@@ -60,6 +69,7 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
         secure_renegotiation: seen.secure_renegotiation,
         extended_master_secret: seen.extended_master_secret,
         asks_for_client_certificate: seen.asks_for_certificate,
+        signatures,
         notes,
         expectation: None,
     })
@@ -131,14 +141,8 @@ impl Gathering<'_> {
         let Some(client) = Client::new(version, &schemes, &[], name.is_some()) else {
             return Err(ProbeError::NoRandom);
         };
-        let line = self.asker.connect()?;
-        Ok(match client.handshake(line, &reference) {
-            Ok(session) => {
-                if let Signature::Invalid(why) = session.signature {
-                    self.notes.push(format!("the server's signature over the handshake is wrong: {why}"));
-                }
-                Ok(session.chain)
-            }
+        Ok(match self.handshake(&client, version, &reference)? {
+            Ok(session) => Ok(session.chain),
             Err(failure) => {
                 if !failure.is_refusal() {
                     self.notes.push(format!("a handshake with {} failed: {failure}", codes::version_name(version)));
@@ -146,6 +150,42 @@ impl Gathering<'_> {
                 Err(failure.to_string())
             }
         })
+    }
+
+    /// A handshake on a connection of its own. What its signature shows is kept, also where it was not completed.
+    fn handshake(
+        &mut self,
+        client: &Client,
+        version: u16,
+        reference: &ServerName<'static>,
+    ) -> Result<Result<Session, Failure>, ProbeError> {
+        let result = client.handshake(self.asker.connect()?, reference);
+        let proof = match (client.signature(), &result) {
+            (Some(Signature::Invalid(_)), _) => Proof::Wrong,
+            (Some(Signature::Valid(_)), Ok(_)) => Proof::Valid,
+            _ => Proof::Unchecked,
+        };
+        self.asker.proofs.add(version, proof, &client.leaf());
+        Ok(result)
+    }
+
+    /// What the signatures of all handshakes show, with a note and a defect for each that is wrong.
+    fn signatures(&mut self, versions: &[Version]) -> Vec<Signatures> {
+        for (version, leaf) in self.asker.proofs.wrong() {
+            self.notes.push(proof::is_wrong(*version));
+            self.collected.flaw(leaf, proof::is_wrong(*version));
+        }
+        self.notes.dedup();
+        let accepted = versions.iter().filter(|version| version.accepted).map(|version| version.version);
+        let all: Vec<(u16, Proof)> = accepted.map(|version| (version, self.asker.proofs.of(version))).collect();
+        let is_proven = all.iter().any(|(_, proof)| *proof == Proof::Valid);
+        for (version, _) in all.iter().filter(|(_, proof)| *proof == Proof::Unchecked) {
+            // Below TLS 1.2 nothing is verified. There, another version is enough.
+            if *version >= TLS12 || !is_proven {
+                self.notes.push(proof::is_missing(*version));
+            }
+        }
+        all.into_iter().map(|(version, result)| Signatures { version, result }).collect()
     }
 
     fn certificate(&mut self, chain: &[CertificateDer<'_>], shown_to: String) {
@@ -160,10 +200,10 @@ impl Gathering<'_> {
         for version in versions.iter().filter(|version| is_for_rustls(version)) {
             let schemes = crypto::provider().signature_verification_algorithms.supported_schemes();
             let client = Client::new(version.version, &schemes, &[], name.is_some()).ok_or(ProbeError::NoRandom)?;
-            let Some(reference) = &self.reference else { continue };
-            let first = client.handshake(self.asker.connect()?, reference);
+            let Some(reference) = self.reference.clone() else { continue };
+            let first = self.handshake(&client, version.version, &reference)?;
             let second = match &first {
-                Ok(session) if session.resumable => Some(client.handshake(self.asker.connect()?, reference)),
+                Ok(session) if session.resumable => Some(self.handshake(&client, version.version, &reference)?),
                 _ => None,
             };
             found.push(Resumption {
@@ -209,8 +249,8 @@ impl Gathering<'_> {
     ) -> Result<Option<Vec<u8>>, ProbeError> {
         let schemes = crypto::provider().signature_verification_algorithms.supported_schemes();
         let client = Client::new(version, &schemes, offered, name.is_some()).ok_or(ProbeError::NoRandom)?;
-        let Some(reference) = &self.reference else { return Ok(None) };
-        match client.handshake(self.asker.connect()?, reference) {
+        let Some(reference) = self.reference.clone() else { return Ok(None) };
+        match self.handshake(&client, version, &reference)? {
             Ok(session) => Ok(session.alpn),
             Err(Failure::Alert(_) | Failure::Io(_) | Failure::Tls(_)) => Ok(None),
         }

@@ -2,6 +2,7 @@
 //! it is shown.
 
 use super::findings::Findings;
+use super::proof::Proof;
 use report::{Defective, Graded, Report};
 
 mod aws;
@@ -37,6 +38,7 @@ pub(super) fn grade(found: Findings) -> Report {
             defects: one.defects.clone(),
         })
         .collect();
-    let good = meets_good && certificates.is_empty();
+    let is_wrong = found.signatures.iter().any(|one| one.result == Proof::Wrong);
+    let good = meets_good && certificates.is_empty() && !found.certificates.is_empty() && !is_wrong;
     Report { good, guidelines: graded, certificates, found }
 }

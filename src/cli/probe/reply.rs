@@ -4,6 +4,7 @@
 
 use thiserror::Error;
 
+use super::proof::{Proof, Signed};
 use super::suites::{self, Exchange};
 use crate::tls::wire::codes::extensions::{ALPN, COOKIE, KEY_SHARE, SUPPORTED_VERSIONS};
 use crate::tls::wire::codes::framing::{
@@ -24,9 +25,21 @@ pub struct Reply {
     /// DER, leaf first.
     pub certificates: Vec<Vec<u8>>,
     pub key_exchange: Option<KeyExchange>,
+    /// The signature in ServerKeyExchange, in TLS 1.2.
+    pub signed: Option<Signed>,
     pub asks_for_certificate: bool,
     /// The types of the handshake messages, in order.
     pub messages: Vec<u8>,
+}
+
+impl Reply {
+    /// Whether the signature in the clear shows that the server has the certificate's key.
+    pub(super) fn proof(&self, client_random: &[u8]) -> Proof {
+        match (&self.hello, &self.signed, self.certificates.first()) {
+            (Some(hello), Some(signed), Some(leaf)) => signed.proof(client_random, &hello.random, leaf),
+            _ => Proof::Unchecked,
+        }
+    }
 }
 
 /// A ServerHello or HelloRetryRequest (RFC 8446 sections 4.1.3 and 4.1.4, RFC 5246 section 7.4.1.3).
@@ -35,6 +48,7 @@ pub struct ServerHello {
     /// The agreed version, from `supported_versions` if that is there.
     pub version: u16,
     pub is_retry: bool,
+    pub random: [u8; 32],
     pub suite: u16,
     pub compression: u8,
     pub session_id_length: usize,
@@ -208,8 +222,8 @@ impl ReplyReader {
                 CERTIFICATE => self.reply.certificates = certificates(body).ok_or(malformed("Certificate"))?,
                 SERVER_KEY_EXCHANGE => {
                     let Some(hello) = &self.reply.hello else { continue };
-                    let exchange = key_exchange(body, hello).ok_or(malformed("ServerKeyExchange"))?;
-                    self.reply.key_exchange = Some(exchange);
+                    let (exchange, signed) = key_exchange(body, hello).ok_or(malformed("ServerKeyExchange"))?;
+                    (self.reply.key_exchange, self.reply.signed) = (Some(exchange), signed);
                 }
                 CERTIFICATE_REQUEST => self.reply.asks_for_certificate = true,
                 SERVER_HELLO_DONE => return Ok(true),
@@ -222,13 +236,14 @@ impl ReplyReader {
 
 fn server_hello(mut body: Cursor<'_>) -> Option<ServerHello> {
     let legacy_version = body.u16()?;
-    let random = body.take(32)?;
+    let random: [u8; 32] = body.take(32)?.try_into().ok()?;
     let session_id_length = body.vector8()?.0.len();
     let suite = body.u16()?;
     let compression = body.u8()?;
     let mut hello = ServerHello {
         version: legacy_version,
         is_retry: random == RETRY_RANDOM,
+        random,
         suite,
         compression,
         session_id_length,
@@ -277,13 +292,14 @@ fn certificates(mut body: Cursor<'_>) -> Option<Vec<Vec<u8>>> {
     body.0.is_empty().then_some(all)
 }
 
-fn key_exchange(mut body: Cursor<'_>, hello: &ServerHello) -> Option<KeyExchange> {
+fn key_exchange(mut body: Cursor<'_>, hello: &ServerHello) -> Option<(KeyExchange, Option<Signed>)> {
+    let whole = body.0;
     let mut exchange = KeyExchange::default();
     match suites::exchange(hello.suite) {
         Exchange::Ecdhe => {
             // A curve with explicit parameters has no number (RFC 4492 section 5.4).
             if body.u8()? != NAMED_CURVE {
-                return Some(exchange);
+                return Some((exchange, None));
             }
             exchange.group = Some(body.u16()?);
             body.vector8()?;
@@ -296,12 +312,15 @@ fn key_exchange(mut body: Cursor<'_>, hello: &ServerHello) -> Option<KeyExchange
             body.vector16()?;
             body.vector16()?;
         }
-        Exchange::Other => return Some(exchange),
+        Exchange::Other => return Some((exchange, None)),
     }
-    if hello.version == TLS12 && !suites::is_anonymous(hello.suite) {
-        exchange.scheme = Some(body.u16()?);
+    if hello.version != TLS12 || suites::is_anonymous(hello.suite) {
+        return Some((exchange, None));
     }
-    Some(exchange)
+    let parameters = whole.get(..whole.len() - body.0.len())?.to_vec();
+    let (scheme, signature) = (body.u16()?, body.vector16()?.0.to_vec());
+    exchange.scheme = Some(scheme);
+    Some((exchange, Some(Signed { parameters, scheme, signature })))
 }
 
 /// What bytes that are not TLS look like, for a person.

@@ -27,6 +27,8 @@ pub(super) struct Version {
     pub(super) group_order: Option<Order>,
     /// False where there may be other groups, hidden by the curve of an ECDSA certificate (RFC 8422 section 5.1).
     pub(super) groups_complete: bool,
+    /// Why there may be more suites or groups; `None` where the server has refused the rest as TLS does, with an alert.
+    pub(super) incomplete: Option<String>,
     /// How the server refuses this version; `None` where it accepts it.
     pub(super) refusal: Option<String>,
 }
@@ -66,7 +68,7 @@ pub(super) fn versions(asker: &mut Asker, name: Option<&str>) -> Result<(Vec<Ver
     let mut versions = Vec::new();
     // The numbers of the versions are consecutive, from 0x0300 to 0x0304.
     for version in (SSL3..=TLS13).rev() {
-        versions.push(Scan { asker, name, version, shares: &[], seen: &mut seen }.version()?);
+        versions.push(Scan { asker, name, version, shares: &[], incomplete: None, seen: &mut seen }.version()?);
     }
     Ok((versions, seen))
 }
@@ -105,6 +107,7 @@ struct Scan<'a> {
     name: Option<&'a str>,
     version: u16,
     shares: &'a [u16],
+    incomplete: Option<String>,
     seen: &'a mut Seen,
 }
 
@@ -142,6 +145,7 @@ impl Scan<'_> {
             groups,
             group_order,
             groups_complete,
+            incomplete: self.incomplete.take(),
             refusal,
         })
     }
@@ -150,7 +154,7 @@ impl Scan<'_> {
     /// chose, with the size of a DHE prime, and its last answer.
     fn suites(&mut self, offered: &[u16]) -> Result<(Vec<(u16, Option<usize>)>, Answer), ProbeError> {
         let mut left = offered.to_vec();
-        let mut found = Vec::new();
+        let (mut found, mut again) = (Vec::new(), false);
         loop {
             let answer = self.ask(&left, None)?;
             match answer {
@@ -159,8 +163,19 @@ impl Scan<'_> {
                     found.push((hello.suite, reply.key_exchange.and_then(|exchange| exchange.dh_bits)));
                     self.notice(&hello, *reply);
                 }
-                other => return Ok((found, other)),
+                other if found.is_empty() || is_end(&other, self.version) || again => {
+                    if !found.is_empty() && !is_end(&other, self.version) {
+                        self.incomplete.get_or_insert(cut("suites", &other));
+                    }
+                    return Ok((found, other));
+                }
+                // A single loss may be an accident.
+                _ => {
+                    again = true;
+                    continue;
+                }
             }
+            again = false;
             // The server accepted every suite, and an empty list cannot be offered.
             if left.is_empty() {
                 return Ok((found, Answer::Closed));
@@ -172,7 +187,7 @@ impl Scan<'_> {
     fn groups(&mut self, accepted: &[u16]) -> Result<(Vec<u16>, bool), ProbeError> {
         let known = if self.version == TLS13 { groups::of_tls13() } else { groups::of_tls12() };
         let suites = self.group_suites(accepted);
-        let (mut left, mut found) = (known, Vec::new());
+        let (mut left, mut found, mut again) = (known, Vec::new(), false);
         if suites.is_empty() || self.version == SSL3 {
             return Ok((found, true));
         }
@@ -180,16 +195,29 @@ impl Scan<'_> {
         // after the ones that are not found yet.
         let needs_curve = suites.iter().all(|suite| suites::authentication(*suite) == Authentication::Ecdsa);
         loop {
-            let mut chosen = self.group(&suites, &left)?;
+            if left.is_empty() {
+                return Ok((found, true));
+            }
+            let mut answer = self.ask(&suites, Some(&left))?;
+            let mut chosen = self.chosen(&answer);
             if chosen.is_none() && needs_curve && !found.is_empty() {
-                chosen = self.group(&suites, &[&left[..], &found[..]].concat())?;
+                answer = self.ask(&suites, Some(&[&left[..], &found[..]].concat()))?;
+                chosen = self.chosen(&answer);
             }
             match chosen.filter(|group| left.contains(group)) {
                 Some(group) => {
                     left.retain(|other| *other != group);
                     found.push(group);
+                    again = false;
                 }
-                None => return Ok((found, !needs_curve)),
+                // A single loss may be an accident.
+                None if !again && !found.is_empty() && is_cut(&answer) => again = true,
+                None => {
+                    if !found.is_empty() && is_cut(&answer) {
+                        self.incomplete.get_or_insert(cut("groups", &answer));
+                    }
+                    return Ok((found, !needs_curve));
+                }
             }
         }
     }
@@ -210,9 +238,17 @@ impl Scan<'_> {
 
     /// The group that the server chooses.
     fn group(&mut self, suites: &[u16], groups: &[u16]) -> Result<Option<u16>, ProbeError> {
-        let suites = self.group_suites(suites);
-        let agreed = self.agree(&suites, Some(groups))?;
-        Ok(agreed.and_then(|(hello, reply)| hello.group.or(reply.key_exchange.and_then(|exchange| exchange.group))))
+        let answer = self.ask(&self.group_suites(suites), Some(groups))?;
+        Ok(self.chosen(&answer))
+    }
+
+    fn chosen(&self, answer: &Answer) -> Option<u16> {
+        match answer {
+            Answer::Agreed(hello, reply) if hello.version == self.version => {
+                hello.group.or(reply.key_exchange.and_then(|exchange| exchange.group))
+            }
+            _ => None,
+        }
     }
 
     /// Whose order decides. Offers what was found in reverse, so that the two orders give different choices.
@@ -266,6 +302,28 @@ impl Scan<'_> {
     }
 }
 
+/// Whether the server says with this answer that it accepts nothing more of what was offered.
+fn is_end(answer: &Answer, version: u16) -> bool {
+    match answer {
+        Answer::Agreed(hello, _) => hello.version != version,
+        other => !is_cut(other),
+    }
+}
+
+/// Whether it may be somebody else's answer, or an accident.
+fn is_cut(answer: &Answer) -> bool {
+    !matches!(answer, Answer::Agreed(..) | Answer::Alert(_))
+}
+
+/// Why a list may be incomplete.
+fn cut(what: &str, answer: &Answer) -> String {
+    let how = match answer {
+        Answer::Agreed(..) => "it chooses what was not offered".into(),
+        other => refusal(other),
+    };
+    format!("the list of {what} may be incomplete: asked for the rest, {how}, twice")
+}
+
 fn suite(id: u16, dh_bits: Option<usize>) -> Suite {
     let (name, openssl_name, weakness) =
         (codes::suite_name(id).into_owned(), codes::openssl_name(id), suites::weakness(id));
@@ -284,7 +342,7 @@ pub(super) fn refusal(answer: &Answer) -> String {
     }
 }
 
-fn as_version<S: Serializer>(version: &u16, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_version<S: Serializer>(version: &u16, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&codes::version_name(*version))
 }
 

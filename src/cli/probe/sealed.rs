@@ -19,6 +19,9 @@ pub struct Sealed {
     pub is_compressed: bool,
     /// The signature scheme of CertificateVerify.
     pub scheme: Option<u16>,
+    /// Its signature, and the messages before it, which it covers.
+    pub signature: Vec<u8>,
+    pub covered: Vec<u8>,
     pub asks_for_certificate: bool,
 }
 
@@ -52,6 +55,7 @@ impl Messages {
                 return Err(ReplyError::LongMessage(length));
             }
             let Some(body) = rest.take(length).map(Cursor) else { return Ok(false) };
+            let start = self.parsed;
             self.parsed += 4 + length;
             self.last = Some(kind);
             let malformed = ReplyError::Malformed;
@@ -60,7 +64,11 @@ impl Messages {
                 CERTIFICATE_REQUEST => self.sealed.asks_for_certificate = true,
                 CERTIFICATE => self.sealed.certificates = certificates(body).ok_or(malformed("Certificate"))?,
                 COMPRESSED_CERTIFICATE => self.sealed.is_compressed = true,
-                CERTIFICATE_VERIFY => self.sealed.scheme = Some(scheme(body).ok_or(malformed("CertificateVerify"))?),
+                CERTIFICATE_VERIFY => {
+                    let (scheme, signature) = verify(body).ok_or(malformed("CertificateVerify"))?;
+                    (self.sealed.scheme, self.sealed.signature) = (Some(scheme), signature);
+                    self.sealed.covered = self.raw.get(..start).unwrap_or_default().to_vec();
+                }
                 _ => {}
             }
         }
@@ -110,9 +118,9 @@ fn certificates(mut body: Cursor<'_>) -> Option<Vec<Vec<u8>>> {
     body.0.is_empty().then_some(all)
 }
 
-fn scheme(mut body: Cursor<'_>) -> Option<u16> {
-    let (scheme, _signature) = (body.u16()?, body.vector16()?);
-    body.0.is_empty().then_some(scheme)
+fn verify(mut body: Cursor<'_>) -> Option<(u16, Vec<u8>)> {
+    let (scheme, signature) = (body.u16()?, body.vector16()?);
+    body.0.is_empty().then(|| (scheme, signature.0.to_vec()))
 }
 
 #[cfg(test)]
@@ -148,11 +156,14 @@ mod tests {
     #[test]
     fn in_pieces_of_any_size_the_facts_are_the_same_and_every_prefix_waits() {
         let flight = flight();
+        let covered = flight.get(..flight.len() - 45).unwrap().to_vec();
         let expected = Sealed {
             alpn: Some(b"h2".to_vec()),
             certificates: vec![vec![7, 8], vec![9]],
             is_compressed: false,
             scheme: Some(0x0403),
+            signature: vec![5],
+            covered,
             asks_for_certificate: true,
         };
         for size in 1..=flight.len() {

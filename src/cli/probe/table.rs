@@ -84,16 +84,28 @@ pub(super) fn wrapped<T: AsRef<str>>(words: &[T], joint: &str, first: usize, ind
     text
 }
 
-/// A text as itself in Markdown, on one line. What comes from a server must not end a cell, nor be a link or HTML.
+/// A text as itself in Markdown, on one line. What comes from a server must not end a cell, nor be a link, HTML, emphasis or a
+/// mention. GitHub makes links of addresses without any mark, too.
 pub(super) fn escaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for letter in text.chars() {
+    let mut before = None;
+    for (at, letter) in text.char_indices() {
+        let rest = text.get(at + letter.len_utf8()..).unwrap_or_default();
+        let is_www = || text.get(at.saturating_sub(3)..at).is_some_and(|word| word.eq_ignore_ascii_case("www"));
+        // Within a word it is itself, as in most names of suites.
+        let is_within = || [before, rest.chars().next()].iter().all(|next| next.is_some_and(char::is_alphanumeric));
         match letter {
             '\n' => plain.push(' '),
             '<' => plain.push_str("&lt;"),
-            '\\' | '|' | '[' | '`' => plain.extend(['\\', letter]),
+            '&' => plain.push_str("&amp;"),
+            '@' => plain.push_str("&#64;"),
+            ':' if rest.starts_with("//") => plain.push_str("&#58;"),
+            '.' if is_www() => plain.push_str("&#46;"),
+            '_' if is_within() => plain.push(letter),
+            '\\' | '|' | '[' | '`' | '*' | '_' | '~' => plain.extend(['\\', letter]),
             _ => plain.push(letter),
         }
+        before = Some(letter);
     }
     plain
 }
@@ -121,6 +133,18 @@ mod tests {
         let mut table = Table::new(&["one"]);
         table.row(vec!["a|b\nc<d\\[e](f)".to_owned()]);
         assert_eq!(table.markdown().lines().last(), Some("| a\\|b c&lt;d\\\\\\[e](f) |"));
+    }
+
+    #[test]
+    fn what_a_server_says_is_no_link_no_mention_and_no_emphasis() {
+        for (text, expected) in [
+            ("https://a.test, WWW.a.test", "https&#58;//a.test, WWW&#46;a.test"),
+            ("@team a@b.test &#64;team", "&#64;team a&#64;b.test &amp;#64;team"),
+            ("*.a.test ~~b~~ _c_", "\\*.a.test \\~\\~b\\~\\~ \\_c\\_"),
+            ("TLS_AES_128_GCM_SHA256 a.test:443", "TLS_AES_128_GCM_SHA256 a.test:443"),
+        ] {
+            assert_eq!(escaped(text), expected);
+        }
     }
 
     #[test]

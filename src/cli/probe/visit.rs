@@ -6,6 +6,7 @@ use rustls::NamedGroup;
 use rustls::crypto::ActiveKeyExchange;
 
 use super::opening::Opening;
+use super::proof::{self, Proof};
 use super::reply::{ReplyError, ReplyReader, ServerHello};
 use crate::tls::crypto;
 use crate::tls::wire::codes;
@@ -21,6 +22,8 @@ pub struct Visit {
     hello: Vec<u8>,
     /// The handshake messages before it (RFC 8446 section 4.4.1).
     before: Vec<u8>,
+    /// Every message up to the ServerHello, once that has come, and its suite.
+    transcript: (u16, Vec<u8>),
     stage: Stage,
     given: Given,
 }
@@ -53,6 +56,8 @@ pub struct Given {
     /// Bits of the prime, where it is DHE.
     pub dh_bits: Option<usize>,
     pub scheme: Option<u16>,
+    /// Whether its signature is right.
+    pub proof: Proof,
     /// DER, leaf first.
     pub certificates: Vec<Vec<u8>>,
     pub alpn: Option<Vec<u8>>,
@@ -89,6 +94,7 @@ impl Visit {
             pairs,
             hello,
             before: Vec::new(),
+            transcript: Default::default(),
             stage: Stage::Answer(Box::default()),
             given: Given::default(),
         })
@@ -138,6 +144,11 @@ impl Visit {
                 let (sealed, alert) = opening.into_parts();
                 given.alert = alert;
                 given.scheme = sealed.scheme;
+                if let (Some(scheme), Some(leaf)) = (sealed.scheme, sealed.certificates.first()) {
+                    let (suite, mut transcript) = self.transcript;
+                    transcript.extend_from_slice(&sealed.covered);
+                    given.proof = proof::of_transcript(suite, &transcript, (scheme, &sealed.signature), leaf);
+                }
                 given.certificates = sealed.certificates;
                 given.alpn = sealed.alpn;
                 given.asks_for_certificate = sealed.asks_for_certificate;
@@ -145,7 +156,7 @@ impl Visit {
                     given.unread = Some("the certificates are compressed".into());
                 }
             }
-            Stage::Answer(reader) => drop(given.clear(*reader)),
+            Stage::Answer(reader) => drop(given.clear(*reader, random(&self.hello))),
             Stage::Done => {}
         }
         given
@@ -155,7 +166,7 @@ impl Visit {
     fn answered(&mut self, reader: ReplyReader, read: Result<(), ReplyError>) -> Result<Next, ReplyError> {
         let (messages, rest) = reader.messages_and_rest();
         let (messages, rest, within) = (messages.to_vec(), rest.to_vec(), reader.is_within_record());
-        let hello = self.given.clear(reader);
+        let hello = self.given.clear(reader, random(&self.hello));
         read?;
         match hello {
             Some(_) if self.given.alert.is_some() => Ok(Next::Done),
@@ -211,6 +222,7 @@ impl Visit {
         let transcript = [&self.before, &self.hello, messages].concat();
         match crypto::handshake_keys(hello.suite.into(), shared.secret_bytes(), &transcript) {
             Some(keys) => {
+                self.transcript = (hello.suite, transcript);
                 self.stage = Stage::Opening(Box::new(Opening::new(keys, rest)));
                 // What has already arrived.
                 self.take(&[])
@@ -227,9 +239,10 @@ impl Visit {
 }
 
 impl Given {
-    /// Takes over what was sent in the clear.
-    fn clear(&mut self, reader: ReplyReader) -> Option<ServerHello> {
+    /// Takes over what was sent in the clear, in answer to a hello with that random.
+    fn clear(&mut self, reader: ReplyReader, random: &[u8]) -> Option<ServerHello> {
         let reply = reader.into_reply();
+        self.proof = reply.proof(random);
         self.alert = reply.alert;
         let hello = reply.hello?;
         let exchange = reply.key_exchange.unwrap_or_default();
@@ -249,6 +262,11 @@ impl std::fmt::Debug for Visit {
         // Keys must not reach a log.
         f.debug_struct("Visit").field("given", &self.given).finish_non_exhaustive()
     }
+}
+
+/// The random of a ClientHello, which follows the message's header and the version.
+fn random(hello: &[u8]) -> &[u8] {
+    hello.get(6..38).unwrap_or_default()
 }
 
 /// A key of ours for that group; `None` where the provider lacks the group.

@@ -1,6 +1,8 @@
 //! `probe --grade`: servers that follow a guideline meet it, others break it for the reasons that sslscan and testssl.sh see too.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
 
 use serde_json::Value;
 
@@ -8,6 +10,7 @@ use super::servers::{nginx, openssl, pair};
 use super::{NAME, PROGRAM, probe};
 use crate::policies::scan::{SslScan, TestSsl};
 use crate::support::backend::Backend;
+use crate::support::client;
 use crate::support::pki::{Key, Pki};
 use crate::support::proxy::Proxy;
 use crate::support::tool;
@@ -200,4 +203,42 @@ fn every_form_has_every_guideline_and_text_fits_a_terminal() {
         }
     }
     assert!(text.out.lines().all(|line| line.chars().count() <= 100), "{}", text.out);
+}
+
+#[test]
+fn a_server_that_resets_instead_of_refusing_may_have_more_than_was_seen() {
+    let pki = Pki::new();
+    let rsa = pair(&pki, "rsa", Key::Rsa2048);
+    let (certificate, key) = (rsa.certificate.to_str().unwrap(), rsa.key.to_str().unwrap());
+    let suites = "ECDHE-RSA-AES128-GCM-SHA256:AES128-SHA";
+    let server = openssl(&["-cert", certificate, "-key", key, "-tls1_2", "-cipher", suites, "-groups", "P-256"]);
+    let to = server.address;
+    // Hides the second suite: a hello that still offers it, but no longer the first, is answered with a reset.
+    let front = Backend::start(move |mut client| {
+        let mut header = [0; 5];
+        client.read_exact(&mut header)?;
+        let mut hello = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+        client.read_exact(&mut hello)?;
+        let session = usize::from(hello[38]);
+        let length = usize::from(u16::from_be_bytes([hello[39 + session], hello[40 + session]]));
+        let offered = &hello[41 + session..][..length];
+        let has = |suite: [u8; 2]| offered.chunks(2).any(|one| one == suite);
+        if has([0, 0x2f]) && !has([0xc0, 0x2f]) {
+            client::reset(client);
+            return Ok(());
+        }
+        let mut server = TcpStream::connect(to)?;
+        server.write_all(&[&header[..], &hello].concat())?;
+        let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+        thread::spawn(move || {
+            let _ = std::io::copy(&mut from_client, &mut to_server);
+            to_server.shutdown(Shutdown::Write)
+        });
+        std::io::copy(&mut server, &mut client).map(drop)
+    });
+    let (code, report) = graded(front.address);
+    assert_eq!((code, &report["good"]), (1, &Value::Bool(false)), "{report:#}");
+    let why = "TLSv1.2: the list of suites may be incomplete: asked for the rest, it resets the connection, twice";
+    assert!(breaches(&report, "Mozilla intermediate 5.8").contains(&why.to_owned()), "{report:#}");
+    assert!(report["found"]["notes"].to_string().contains(why), "{report:#}");
 }

@@ -4,6 +4,7 @@
 use super::guideline::{Certificates, Groups, Guideline};
 use crate::cli::probe::certificate::Facts;
 use crate::cli::probe::findings::Findings;
+use crate::cli::probe::proof::{self, Proof};
 use crate::cli::probe::scan::Version;
 use crate::tls::wire::codes;
 use crate::tls::wire::codes::versions::{TLS10, TLS12, TLS13};
@@ -29,6 +30,7 @@ pub(super) fn judge(guideline: &Guideline, found: &Findings) -> Judged {
             judged.breaches.push(format!("{name} is accepted: the guideline allows {}", guideline.versions.join(", ")));
             continue;
         }
+        judged.breaches.extend(one.incomplete.as_ref().map(|why| format!("{name}: {why}")));
         suites_of(guideline, one, &mut judged);
         groups_of(guideline, one, &mut judged);
     }
@@ -42,6 +44,7 @@ pub(super) fn judge(guideline: &Guideline, found: &Findings) -> Judged {
         for (number, one) in (1..).zip(&found.certificates) {
             certificate(certificates, number, one, &mut judged);
         }
+        signatures(found, &allowed, &mut judged);
     }
     judged
 }
@@ -90,6 +93,21 @@ fn post_quantum(guideline: &Guideline, found: &Findings, judged: &mut Judged) {
     let has = found.versions.iter().any(|version| version.version == TLS13 && version.groups.iter().any(accepted));
     if matches!(guideline.groups, Groups::PostQuantum) && !has {
         judged.breaches.push("no post-quantum group is accepted: the guideline requires one".into());
+    }
+}
+
+/// A guideline for certificates is met only by who has their keys.
+fn signatures(found: &Findings, allowed: &[u16], judged: &mut Judged) {
+    if found.certificates.is_empty() {
+        judged.breaches.push("no certificate was seen: the guideline has rules for it".into());
+    }
+    for one in found.signatures.iter().filter(|one| allowed.contains(&one.version)) {
+        match one.result {
+            Proof::Wrong => judged.breaches.push(proof::is_wrong(one.version)),
+            // Below TLS 1.2 there is none that could be verified.
+            Proof::Unchecked if one.version >= TLS12 => judged.breaches.push(proof::is_missing(one.version)),
+            _ => {}
+        }
     }
 }
 

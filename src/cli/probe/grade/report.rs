@@ -6,7 +6,7 @@ use crate::cli::probe::findings::Findings;
 
 #[derive(Debug, Serialize)]
 pub(in crate::cli::probe) struct Report {
-    /// Whether it meets Mozilla's modern or intermediate guideline, and no certificate has a defect.
+    /// Whether it meets Mozilla's modern or intermediate guideline, no certificate has a defect, and no signature is wrong.
     pub(in crate::cli::probe) good: bool,
     pub(in crate::cli::probe) guidelines: Vec<Graded>,
     /// Those that have defects.

@@ -18,6 +18,10 @@ pub(in crate::cli::probe) fn text(report: &Report) -> String {
         graded.breaches.iter().for_each(|breach| item(&mut text, &format!("- {breach}")));
         graded.remarks.iter().for_each(|remark| item(&mut text, &format!("· {remark}")));
     }
+    for (number, note) in report.found.notes.iter().enumerate() {
+        let _ = write!(text, "{}", if number == 0 { "\n" } else { "" });
+        item(&mut text, &format!("note: {note}"));
+    }
     // With their defects.
     for (number, one) in report.found.certificates.iter().enumerate() {
         show::certificate(&mut text, &format!("certificate {}", number + 1), one);
@@ -35,6 +39,9 @@ pub(in crate::cli::probe) fn markdown(report: &Report) -> String {
         graded.breaches.iter().for_each(|breach| item(&mut text, breach));
         graded.remarks.iter().for_each(|remark| item(&mut text, &format!("(advice) {remark}")));
     }
+    let notes = &report.found.notes;
+    let _ = write!(text, "{}", if notes.is_empty() { "" } else { "\n### Notes\n\n" });
+    notes.iter().for_each(|note| item(&mut text, note));
     for one in &report.certificates {
         let _ = writeln!(text, "\n### Certificate {}, {}\n", one.certificate, escaped(&one.subject));
         one.defects.iter().for_each(|defect| item(&mut text, defect));

@@ -69,6 +69,8 @@ pub(in crate::cli::probe) enum Fate {
     /// A ServerHello or a HelloRetryRequest of that version.
     Answered(u16),
     Alert(u8),
+    /// The connection took no more bytes, within the time for it.
+    Unsent,
     Silent,
     Reset,
     Closed,
@@ -95,6 +97,7 @@ impl Fate {
         match self {
             Self::Answered(version) => format!("answered with {}", codes::version_name(*version)),
             Self::Alert(code) => format!("alert {}", alert::name((*code).into())),
+            Self::Unsent => "not all of it could be sent in time".into(),
             Self::Silent => "silence".into(),
             Self::Reset => "the connection is reset".into(),
             Self::Closed => "the connection is closed".into(),
@@ -107,6 +110,7 @@ impl Fate {
         match self {
             Self::Answered(_) => "arrives",
             Self::Alert(_) => "refused",
+            Self::Unsent => "UNSENT",
             Self::Silent => "DIES",
             Self::Reset => "RESET",
             Self::Closed => "CLOSED",

@@ -75,6 +75,7 @@ fn each_suite_and_group_of_tls_13_is_read_and_the_server_hears_a_polite_end() {
             assert_eq!(given.agreed, Some(Agreed { version: TLS13, suite, group: Some(group) }));
             assert_eq!((given.scheme, given.certificates), (Some(0x0403), vec![certificate.clone()]));
             assert_eq!(given.alpn.as_deref(), Some(&b"http/1.1"[..]));
+            assert_eq!(given.proof, Proof::Valid);
             // Chromium sends keys for the first two, and is asked for the others.
             let retried = Some(group).filter(|group| [0x0017, 0x0018].contains(group));
             assert_eq!((given.retried, given.unread, given.alert), (retried, None, None));
@@ -91,7 +92,7 @@ fn tls_12_is_read_in_the_clear() {
         let (given, end) = visit(JAVA8, &config, size);
         assert_eq!(given.agreed, Some(Agreed { version: TLS12, suite: 0xc02b, group: Some(0x0017) }));
         assert_eq!((given.scheme, given.certificates), (Some(0x0403), vec![certificate.clone()]));
-        assert_eq!((given.alert, given.unread, end), (None, None, Ok(())));
+        assert_eq!((given.proof, given.alert, given.unread, end), (Proof::Valid, None, None, Ok(())));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::{aws, mozilla};
 use super::*;
 use crate::cli::probe::certificate::Trust;
+use crate::cli::probe::findings::Signatures;
 use crate::cli::probe::scan::Suite;
 
 fn guideline(name: &str) -> Guideline {
@@ -25,6 +26,7 @@ fn accepting(code: u16, suites: &[&str], groups: &[&str]) -> Version {
         groups: groups.iter().map(|name| u16::from(codes::group(name).unwrap())).collect(),
         group_order: None,
         groups_complete: true,
+        incomplete: None,
         refusal: None,
     }
 }
@@ -64,6 +66,7 @@ fn found(versions: Vec<Version>, certificates: Vec<Facts>) -> Findings {
         secure_renegotiation: None,
         extended_master_secret: None,
         asks_for_client_certificate: false,
+        signatures: Vec::new(),
         notes: Vec::new(),
         expectation: None,
     }
@@ -127,6 +130,33 @@ fn each_breach_has_its_reason() {
     let judged = judge(&guideline("Mozilla modern 6.0"), &other).breaches;
     assert!(judged[0].starts_with("certificate 1: its key is on P-521"), "{judged:?}");
     assert!(judged[1].starts_with("certificate 2: its key is Ed25519"), "{judged:?}");
+}
+
+#[test]
+fn what_was_not_seen_is_not_good() {
+    let none = found(good().0, Vec::new());
+    breaks("Mozilla modern 6.0", &none, &["no certificate was seen: the guideline has rules for it"]);
+    assert!(!crate::cli::probe::grade::grade(none).good);
+    let (versions, certificates) = good();
+    let mut unproven = found(versions, certificates);
+    for (result, expected) in
+        [(Proof::Unchecked, "TLSv1.3: no signature"), (Proof::Wrong, "TLSv1.3: the server's signature")]
+    {
+        unproven.signatures = vec![Signatures { version: 0x0304, result }];
+        let breaches = judge(&guideline("Mozilla intermediate 6.0"), &unproven).breaches;
+        assert!(breaches.len() == 1 && breaches[0].starts_with(expected), "{breaches:?}");
+    }
+    assert!(!crate::cli::probe::grade::grade(unproven).good);
+}
+
+#[test]
+fn a_list_that_may_be_incomplete_is_a_breach_of_every_guideline() {
+    let (mut versions, certificates) = good();
+    versions[0].incomplete = Some("the list may be incomplete".into());
+    let found = found(versions, certificates);
+    for name in ["Mozilla modern 6.0", "AWS TLS13-1-3-PQ-2025-09"] {
+        breaks(name, &found, &["TLSv1.3: the list may be incomplete"]);
+    }
 }
 
 #[test]
