@@ -30,7 +30,7 @@ pub struct Attempt {
 /// What came of it.
 pub enum Brought {
     /// A list that takes the place of the one that is kept, and what the server calls it.
-    List(Proved, Mark),
+    List(Box<Proved>, Mark),
     /// It is the list that is kept; and what the server calls it, if it has sent it again.
     Same(Option<Mark>),
 }
@@ -63,6 +63,6 @@ impl Attempt {
             return Ok(Brought::Same(Some(mark)));
         }
         kept::may_replace(&proved.facts, self.kept.as_ref(), self.now).map_err(Trouble::new)?;
-        Ok(Brought::List(proved, mark))
+        Ok(Brought::List(Box::new(proved), mark))
     }
 }

@@ -209,7 +209,7 @@ impl Rounds {
                 if let Some(mark) = mark {
                     (one.memory.etag, one.memory.modified) = (mark.etag, mark.modified);
                 }
-                one.succeed(list.as_ref(), now, refresh);
+                one.succeed(list.as_deref(), now, refresh);
                 if let Some(list) = list {
                     let until = rfc3339(list.facts.next_update);
                     let (issuer, entries) = (&list.facts.issuer, list.facts.entries);
