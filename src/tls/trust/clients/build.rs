@@ -81,7 +81,8 @@ struct Way {
 #[derive(Debug)]
 struct Direct {
     certificate: CertificateDer<'static>,
-    revoked: bool,
+    /// Why it is refused all the same.
+    fault: Option<CertificateError>,
 }
 
 impl Trusted {
@@ -122,10 +123,9 @@ impl Trusted {
         };
         // A client's certificate whose CA is trusted too is judged by its chain, and so by the CA's list.
         let direct = |at: &usize| roles[*at] != Role::Client || !authorities.has_issuer(*at);
-        let direct = (0..ca.len()).filter(direct).map(|at| Direct {
-            certificate: ca[at].clone(),
-            revoked: lists.iter().any(|list| list.revokes.contains(&at)),
-        });
+        let direct = (0..ca.len())
+            .filter(direct)
+            .map(|at| Direct { certificate: ca[at].clone(), fault: held.fault(at, roles[at], rules) });
         Ok(Self {
             ways,
             direct: direct.collect(),
@@ -194,9 +194,9 @@ impl Trusted {
         {
             // The handshake's signature is verified by webpki, which must be able to parse the certificate.
             ParsedCertificate::try_from(leaf)?;
-            return match direct.revoked {
-                true => Err(CertificateError::Revoked.into()),
-                false => Ok(anchor::may_be_used(leaf, Purpose::Client, now)?),
+            return match &direct.fault {
+                Some(fault) => Err(fault.clone().into()),
+                None => Ok(anchor::may_be_used(leaf, Purpose::Client, now)?),
             };
         }
         let mut worst: Option<Error> = None;

@@ -83,6 +83,12 @@ impl<'a> Authorities<'a> {
         !self.issuers[index].is_empty()
     }
 
+    /// Whether one of those that issued it has a list.
+    pub fn is_covered(&self, index: usize, lists: &[List]) -> bool {
+        let listed = |ca: &usize| lists.iter().any(|list| self.same_key(list.signer, *ca));
+        self.issuers[index].iter().any(listed)
+    }
+
     /// Whether its certificate says where the list is that could revoke it.
     pub fn has_point(&self, index: usize) -> bool {
         self.parsed[index].as_ref().is_some_and(|parsed| !points::of(parsed.as_raw()).is_empty())
@@ -91,11 +97,10 @@ impl<'a> Authorities<'a> {
     /// The role of each. A CA that another one issued is not an anchor where the other one's list could revoke it, or where
     /// that list `is_awaited`: webpki does not check whether an anchor is revoked.
     pub fn roles(&self, lists: &[List], is_awaited: impl Fn(usize) -> bool) -> Vec<Role> {
-        let listed = |ca: &usize| lists.iter().any(|list| self.same_key(list.signer, *ca));
         let start = |(index, parsed): (usize, &Option<X509Certificate<'_>>)| match parsed {
             Some(parsed) if !may_issue(parsed) => Some(Role::Client),
             _ if self.has_issuer(index) && is_awaited(index) => None,
-            _ if !self.issuers[index].iter().any(listed) => Some(Role::Anchor),
+            _ if !self.is_covered(index, lists) => Some(Role::Anchor),
             _ => None,
         };
         let mut roles: Vec<Option<Role>> = self.parsed.iter().enumerate().map(start).collect();

@@ -1,6 +1,7 @@
 //! Certificates that are trusted, and the lists of those → which lists are used. Must not know: whether peers are clients or
 //! servers, where lists are from.
 
+use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 
 use crate::tls::certificate::x509;
@@ -52,6 +53,15 @@ impl<'a> Held<'a> {
     pub fn roles(&self, rules: &Rules) -> Vec<Role> {
         let is_awaited = |at| rules.awaited || self.is_short || rules.points && self.authorities.has_point(at);
         self.authorities.roles(&self.lists, |at| rules.missing == MissingCrl::Refuse && is_awaited(at))
+    }
+
+    /// Why a peer that shows this very certificate is refused, which no chain would find out.
+    pub fn fault(&self, index: usize, role: Role, rules: &Rules) -> Option<CertificateError> {
+        if self.lists.iter().any(|list| list.revokes.contains(&index)) {
+            return Some(CertificateError::Revoked);
+        }
+        let is_unknown = role == Role::Between && !self.authorities.is_covered(index, &self.lists);
+        (is_unknown && rules.missing == MissingCrl::Refuse).then_some(CertificateError::UnknownRevocationStatus)
     }
 
     /// The errors are those of lists in files, by their indexes.

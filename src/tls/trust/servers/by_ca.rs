@@ -31,8 +31,8 @@ use crate::tls::wire::fault;
 pub(super) struct ByCa {
     anchors: Anchors,
     ways: Vec<Way>,
-    /// Certificates that are trusted themselves and on a list of revoked ones.
-    revoked: Vec<CertificateDer<'static>>,
+    /// Certificates that are trusted themselves and refused all the same, and why.
+    refused: Vec<(CertificateDer<'static>, CertificateError)>,
     /// Certificates of servers that are judged by their chain, and so by the lists of their CA.
     chained: Vec<CertificateDer<'static>>,
     no_list_yet: bool,
@@ -81,8 +81,8 @@ impl ByCa {
         // Without lists, there is one way, and nothing to find out about the CAs.
         if !rules.asked {
             let ways = bare.into_iter().map(|chains| Way { chains, between: Vec::new() }).collect();
-            let (revoked, chained) = (Vec::new(), Vec::new());
-            let by_ca = Self { anchors, ways, revoked, chained, no_list_yet: false, learning: None };
+            let (refused, chained) = (Vec::new(), Vec::new());
+            let by_ca = Self { anchors, ways, refused, chained, no_list_yet: false, learning: None };
             return Ok((by_ca, Review::default()));
         }
         let held = Held::new(&certificates, given).map_err(TrustError::Lists)?;
@@ -93,10 +93,12 @@ impl ByCa {
         let of = |is: &dyn Fn(&usize) -> bool| {
             (0..certificates.len()).filter(is).map(|at| certificates[at].clone()).collect::<Vec<_>>()
         };
+        let refused = (0..certificates.len())
+            .filter_map(|at| Some((certificates[at].clone(), held.fault(at, roles[at], rules)?)));
         let learning = bare.zip(seen.clone()).filter(|_| rules.points);
         let by_ca = Self {
             ways,
-            revoked: of(&|at| held.lists.iter().any(|list| list.revokes.contains(at))),
+            refused: refused.collect(),
             chained: of(&|at| roles[*at] == Role::Client && held.authorities.has_issuer(*at)),
             no_list_yet: rules.missing == MissingCrl::Refuse && held.lists.is_empty(),
             learning: learning.map(|(bare, seen)| Learning { bare, seen }),
@@ -114,8 +116,8 @@ impl ByCa {
     pub(super) fn verify(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
         let Shown { leaf, name, now, .. } = shown;
         if self.anchors.contain(leaf) && !self.chained.iter().any(|one| one == leaf) {
-            if self.revoked.iter().any(|one| one == leaf) {
-                return Err(CertificateError::Revoked.into());
+            if let Some((_, fault)) = self.refused.iter().find(|(one, _)| one == leaf) {
+                return Err(fault.clone().into());
             }
             let parsed = ParsedCertificate::try_from(leaf)?;
             anchor::may_be_used(leaf, Purpose::Server, now)?;

@@ -170,3 +170,22 @@ fn lists_from_the_network_that_cannot_be_used_are_left_out_and_open_no_door() {
         assert_eq!(by_rules(rules, &root, &alone, &client), (Err(Rejection::RevocationUnknown), reported));
     }
 }
+
+#[test]
+fn a_ca_whose_issuers_list_is_awaited_does_not_get_in_itself_either() {
+    let (top, middle) = (Owner::new("top"), Owner::new("middle"));
+    let ca = vec![top.root("top", 1), middle.below("middle", 7, &top)];
+    let verified = |awaited: bool, missing: MissingCrl, lists: Vec<CertificateRevocationListDer<'static>>| {
+        let lists = lists.into_iter().map(|der| Given { der, origin: Origin::Url }).collect();
+        let rules = Rules { asked: true, missing, awaited, ..Rules::default() };
+        let settings = Settings { demand: Demand::Require, lists: rules, names: Vec::new(), pins: Vec::new() };
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_800_000_000));
+        let verified = Trusted::new(&settings, ca.clone(), lists).unwrap().verify(&ca[1], &[], now);
+        verified.map_err(|error| Rejection::of(&error).unwrap())
+    };
+    use MissingCrl::{Ignore, Refuse};
+    assert_eq!(verified(true, Refuse, vec![middle.list(&[])]), Err(Rejection::RevocationUnknown));
+    assert_eq!(verified(true, Ignore, vec![middle.list(&[])]), Ok(()));
+    assert_eq!(verified(false, Refuse, vec![middle.list(&[]), top.list(&[])]), Ok(()));
+    assert_eq!(verified(false, Refuse, vec![middle.list(&[]), top.list(&[7])]), Err(Rejection::Revoked));
+}
