@@ -81,17 +81,14 @@ impl Proofs {
 /// What a person is told of a wrong signature.
 pub(super) fn is_wrong(version: u16) -> String {
     format!(
-        "{}: the server's signature over the handshake is wrong, so it may not have the certificate's key",
+        "{}: the server's signature over the handshake is wrong, so it may lack the key",
         codes::version_name(version)
     )
 }
 
 /// And where none was verified.
 pub(super) fn is_missing(version: u16) -> String {
-    format!(
-        "{}: no signature of the server was verified, so its certificate may be unseen, and the key another's",
-        codes::version_name(version)
-    )
+    format!("{}: no signature of the server was verified, so it may lack the key", codes::version_name(version))
 }
 
 fn verified(scheme: u16, signature: &[u8], message: &[u8], leaf: &[u8]) -> Proof {
