@@ -13,6 +13,7 @@ use tlsgate::admin::{Admin, Counted, MOST_CONNECTIONS};
 use tlsgate::config;
 use tlsgate::config::located::ConfigError;
 use tlsgate::config::validate::Config;
+use tlsgate::lists::keeper::Keeper as Lists;
 use tlsgate::live::registry::Registry;
 use tlsgate::net::address::Address;
 use tlsgate::net::listen::Listening;
@@ -22,6 +23,7 @@ use tlsgate::reload::control::Command;
 use tlsgate::reload::sockets::Sockets;
 use tlsgate::reload::{Cause, Reloader};
 use tokio::runtime;
+use tokio::sync::mpsc;
 
 #[path = "shared/http.rs"]
 mod http;
@@ -108,13 +110,19 @@ fn started() -> SocketAddr {
     let mut reloader = Reloader::start(Origin::Program, first, |_| Nowhere).expect("a state");
     let (control, mut commands) = reloader.control();
     let keeper = Keeper::start(Arc::default(), Default::default(), None).expect("a thread");
+    let lists = Lists::start(Arc::default(), mpsc::channel(1).0).expect("a thread");
     let listening = |_, endpoint: &tlsgate::net::endpoint::Endpoint| {
         Ok(vec![Listening::bind(endpoint.address().expect("an address"), 0o600)?])
     };
-    let counted = Counted { exposition: Box::new(|_, _| "# none\n".into()), totals: Box::new(Default::default) };
+    let counted = Counted { exposition: Box::new(|_, _, _| "# none\n".into()), totals: Box::new(Default::default) };
     let admin = Admin::open(&config.admin, listening, MOST_CONNECTIONS, counted);
     let admin = admin.expect("a socket").expect("an admin server");
-    admin.ready(control, keeper.handle(), Arc::new(Pressure::default()), Arc::new(Registry::new(1, 1)));
+    admin.ready(
+        control,
+        (keeper.handle(), lists.handle()),
+        Arc::new(Pressure::default()),
+        Arc::new(Registry::new(1, 1)),
+    );
     let address = admin.bound().next().expect("a socket").2.address().expect("an address");
     std::thread::spawn(move || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -128,7 +136,7 @@ fn started() -> SocketAddr {
             }
         });
     });
-    Box::leak(Box::new((admin, keeper)));
+    Box::leak(Box::new((admin, keeper, lists)));
     match address {
         Address::Tcp(address) => address,
         Address::Unix(_) => unreachable!("the configuration has another one"),

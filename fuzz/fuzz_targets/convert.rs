@@ -16,7 +16,11 @@ fuzz_target!(|text: &str| {
         assert!(!converted.text.is_empty() || !converted.left.is_empty() || text.trim().is_empty());
         // Errors of values that go through as they are written are reported by the verb. The syntax must be right.
         if let Err(errors) = config::parse(&converted.text, Path::new("/")) {
-            assert!(converted.text.is_empty() || errors.iter().all(|error| !error.path.is_empty()), "{errors:?}\n{}", converted.text);
+            assert!(
+                converted.text.is_empty() || errors.iter().all(|error| !error.path.is_empty()),
+                "{errors:?}\n{}",
+                converted.text
+            );
         }
     }
 });
