@@ -18,4 +18,4 @@ pub mod store;
 pub mod tree;
 
 #[cfg(test)]
-mod simulation;
+mod tests;
