@@ -7,6 +7,7 @@
 //!
 //! Must not know: etcd, sockets, files, clocks, what a release contains.
 
+pub mod drive;
 pub mod key;
 pub mod machine;
 pub mod node;
@@ -15,6 +16,7 @@ pub mod publisher;
 pub mod record;
 pub mod seal;
 pub mod store;
+pub mod transfer;
 pub mod tree;
 
 #[cfg(test)]
