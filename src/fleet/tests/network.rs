@@ -1,6 +1,7 @@
 //! Messages between processes and the store: lost, late, and in the order that etcd promises.
 
-use super::world::{Call, Event, Host, Kind, Process, Reply, World};
+use super::event::{Call, Event, Reply};
+use super::world::{Host, Kind, Process, World};
 use crate::fleet::store::{Entry, Written};
 
 impl World {
@@ -60,6 +61,7 @@ impl World {
                 let result = self.etcd.write(&transaction);
                 if let Some((Written::Done(_), entries)) = &result {
                     self.note_commit(&transaction);
+                    self.note_ring(host, &transaction);
                     self.notify(entries);
                 }
                 Reply::Written(result.map(|(written, _)| written))
