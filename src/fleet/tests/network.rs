@@ -97,7 +97,11 @@ impl World {
             let watches = &self.hosts[host].watches;
             let is_watched = |entry: &&Entry| watches.iter().any(|prefix| entry.key.starts_with(prefix.as_str()));
             let entries: Vec<Entry> = entries.iter().filter(is_watched).cloned().collect();
-            if lease.is_none() || entries.is_empty() || is_cut {
+            if lease.is_none() || entries.is_empty() {
+                continue;
+            }
+            if is_cut {
+                self.hosts[host].has_missed = true;
                 continue;
             }
             let delay = if self.is_calm() { self.rng.u64(1..20) } else { self.rng.u64(1..300) };
