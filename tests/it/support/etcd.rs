@@ -116,6 +116,13 @@ impl Etcd {
         self.members.iter().map(|member| member.url.clone()).collect()
     }
 
+    /// Where members reach each other, as `--initial-advertise-peer-urls` has it of the first.
+    pub(crate) fn peers(&self) -> String {
+        let name = "--initial-advertise-peer-urls=";
+        let arguments = self.members[0].arguments.iter();
+        arguments.filter_map(|argument| argument.strip_prefix(name)).collect::<Vec<_>>()[0].to_owned()
+    }
+
     /// Sends SIGKILL to a member, and waits for its end.
     pub(crate) fn kill(&mut self, member: usize) {
         self.members[member].end(Signal::SIGKILL);
@@ -147,8 +154,8 @@ impl Etcd {
         (0..self.members.len()).for_each(|member| self.stop(member));
         for (at, member) in self.members.iter_mut().enumerate() {
             work(at, &member.data);
-            member.start();
         }
+        self.members.iter_mut().for_each(Member::start);
         self.is_healthy();
     }
 
