@@ -30,6 +30,7 @@ impl Etcd {
     /// What an answer says counts, also if it comes from a store that was restored: who reads or watches finds that out.
     fn understood(&self, body: &Bytes) -> Written {
         let Ok(answer) = serde_json::from_slice::<TxnResponse>(body) else { return Written::Unknown };
+        self.0.history.note(&answer.header);
         if answer.succeeded { Written::Done(answer.header.revision.0) } else { Written::Refused }
     }
 
