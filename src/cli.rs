@@ -46,8 +46,11 @@ enum Verb {
     /// Run the proxy until a signal ends it.
     Run {
         /// The configuration file; "-" is standard input.
-        #[arg(short, long, value_name = "FILE")]
-        config: PathBuf,
+        #[arg(short, long, value_name = "FILE", required_unless_present = "fleet")]
+        config: Option<PathBuf>,
+        /// What this machine has of its own as a node of a fleet; the configuration is what was published there.
+        #[arg(long, value_name = "FILE", conflicts_with = "config")]
+        fleet: Option<PathBuf>,
     },
     /// Keep the rights of the start for `run`, which starts it.
     #[command(hide = true)]
@@ -166,7 +169,10 @@ pub fn main() -> ExitCode {
 
 fn run(verb: Verb) -> ExitCode {
     match verb {
-        Verb::Run { config } => run::run(&config),
+        Verb::Run { config, fleet } => match (config, fleet) {
+            (_, Some(fleet)) => run::run(run::From::Fleet(fleet)),
+            (config, None) => run::run(run::From::File(config.unwrap_or_default())),
+        },
         Verb::Monitor => monitor::monitor(),
         Verb::Check { config, strict, fetch, format } => {
             check::check(&config, check::How { strict, fetch, json: format == Output::Json })

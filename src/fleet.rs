@@ -15,6 +15,7 @@ pub mod part;
 pub mod publisher;
 pub mod record;
 pub mod seal;
+pub mod secret;
 pub mod store;
 pub mod transfer;
 pub mod tree;

@@ -211,6 +211,7 @@ pub mod ldap;
 pub mod limit;
 pub mod lists;
 pub mod live;
+pub mod member;
 pub mod monitor;
 pub mod net;
 pub mod observe;

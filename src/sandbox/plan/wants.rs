@@ -55,6 +55,8 @@ pub(super) fn of(config: &Config) -> Vec<Want> {
         wants.extend(named.map(|file| want(file, &file.value, Need::File)));
         wants.extend(files.tsig.iter().map(|tsig| want(tsig, &tsig.value.key_file, Need::File)));
     }
+    let of_fleet = config.fleet.iter().flat_map(|fleet| &fleet.files);
+    wants.extend(of_fleet.map(|file| want(file, &file.value, Need::File)));
     wants.extend(config.crl_ca.iter().map(|file| want(file, &file.value, Need::File)));
     listeners(config, &mut wants);
     backends(config, &mut wants);
