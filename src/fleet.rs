@@ -7,6 +7,7 @@
 //!
 //! Must not know: etcd, sockets, files, clocks, what a release contains.
 
+pub mod drained;
 pub mod drive;
 pub mod key;
 pub mod machine;
@@ -16,6 +17,7 @@ pub mod publisher;
 pub mod record;
 pub mod seal;
 pub mod store;
+pub mod sweep;
 pub mod transfer;
 pub mod tree;
 

@@ -28,7 +28,12 @@ pub trait Hands<M: Machine>: Send {
 
 /// Until `hands` ends it, or `stop` is ready. The lease is revoked then. Waits longer and longer between attempts while
 /// etcd cannot be reached, and never ends because of it.
-pub async fn drive<M: Machine + Send, H: Hands<M>>(machine: &mut M, etcd: &Etcd, hands: &mut H, stop: impl Future<Output = ()>) {
+pub async fn drive<M: Machine + Send, H: Hands<M>>(
+    machine: &mut M,
+    etcd: &Etcd,
+    hands: &mut H,
+    stop: impl Future<Output = ()>,
+) {
     let _ = (machine, etcd, hands);
     stop.await;
 }
