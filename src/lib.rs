@@ -74,7 +74,7 @@
 //! | 3 | `convert` | configurations of HAProxy, nginx, stunnel and hitch → a configuration of tlsgate, and a list of what it lacks; pure | tls::certificate::name, tls::policy, tls::trust::clients, tls::wire, words |
 //! | 3 | `fleet::drive` | drives one machine of the fleet over etcd: its lease, what it reads, watches and writes | etcd, fleet |
 //! | 3 | `fleet::transfer` | releases ↔ etcd: what is missing is put, what is needed is fetched, all of it verified | etcd, fleet |
-//! | 3 | `etcd` | etcd over its JSON gateway: reads, transactions, leases, watches | fleet |
+//! | 3 | `etcd` | etcd over its JSON gateway: reads, transactions, leases, watches | fleet, tls::handshake::connect, tls::certificate::certified, tls::certificate::pem, tls::trust::servers, tls::stream, tls::record, files, net, gate |
 //! | 3 | `fleet` | releases that several processes share through a store: who proposes, prepares, commits and follows them; pure | tls::crypto |
 //! | 3 | `authority` | a private authority in a folder: issues certificates, revokes them, signs lists | acme::settings, tls::encrypted, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, state, files, words |
 //! | 3 | `lists::keeper` | keeps lists of revoked certificates: fetches them in time, and keeps the last good ones; its own thread and runtime | lists::attempt, lists::targets, lists::kept, lists::memory, lists::fetch, lists::authorities, lists::schedule, lists::status, lists::settings, lists::trouble, lists::url, acme::clock, tls::trust::lists, tls::certificate::x509, tls::crypto, state, background, files |

@@ -65,7 +65,7 @@ enum Doing {
     Answering(String, Answer),
     Restoring,
     Building { attempt: String },
-    Serving,
+    Serving(Root),
 }
 
 impl Node {
@@ -200,7 +200,7 @@ impl Node {
         let record = view.current.good().filter(|record| !self.is_served(record))?;
         let root = record.root_for(&self.identity.name);
         if self.ready.contains(root) {
-            return Some((Action::Serve(record.clone()), Doing::Serving));
+            return Some((Action::Serve(record.clone()), Doing::Serving(root.clone())));
         }
         self.build(root, &record.attempt)
     }
@@ -340,7 +340,7 @@ impl Machine for Node {
 
     fn lost(&mut self) {
         self.session = None;
-        if !matches!(self.doing, Some(Doing::Building { .. } | Doing::Serving)) {
+        if !matches!(self.doing, Some(Doing::Building { .. } | Doing::Serving(_))) {
             self.doing = None;
         }
     }
@@ -361,7 +361,15 @@ impl Machine for Node {
     }
 
     fn built(&mut self, root: &Root, result: Result<(), String>) {
-        let Some(Doing::Building { attempt }) = self.doing.take() else { return };
+        let attempt = match self.doing.take() {
+            Some(Doing::Building { attempt }) => attempt,
+            // It has to be built again.
+            Some(Doing::Serving(root)) => {
+                self.ready.remove(&root);
+                return;
+            }
+            _ => return,
+        };
         match result {
             Ok(()) => {
                 self.failed.remove(root);

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::place::{Place, Store, wait_for};
 use super::releases::{self, All};
@@ -19,7 +20,8 @@ use crate::fleet::part::PartName;
 use crate::fleet::record::{Proposal, Record, Root};
 use crate::fleet::store::Written;
 use crate::fleet::sweep::{self, STEP, Seen};
-use crate::fleet::tree::lists::{Lists, leads_to};
+use crate::fleet::tree::lists::Lists;
+use crate::fleet::tree::{Leads, leads};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Gc {
@@ -174,7 +176,11 @@ async fn below(
             let (Some(name), Some(sealed)) = (entry.key.strip_prefix(key::PARTS), entry.value) else { continue };
             let name = PartName(name.to_owned());
             if let Ok(content) = store.parts.open(&name, &sealed) {
-                below.insert(name, leads_to(&zeroize::Zeroizing::new(content)));
+                let to = match leads(&Zeroizing::new(content)) {
+                    Some(Leads::ToLists(to) | Leads::ToPieces(to)) => to,
+                    None => Vec::new(),
+                };
+                below.insert(name, to);
             }
         }
     }

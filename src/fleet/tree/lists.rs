@@ -87,11 +87,6 @@ impl Lists {
     }
 }
 
-/// What a part leads to that may be a list: none for a piece of a file. A file that looks like a list is taken for one.
-pub fn leads_to(content: &[u8]) -> Vec<PartName> {
-    parsed(content).iter().flat_map(of).cloned().collect()
-}
-
 fn parsed(content: &[u8]) -> Option<List> {
     serde_json::from_slice(content).ok()
 }
@@ -165,11 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_leads_nowhere_and_a_list_that_leads_to_itself_ends() {
-        assert_eq!(leads_to(b"-----BEGIN"), []);
+    fn what_is_no_list_is_an_error_and_a_list_that_leads_to_itself_ends() {
         let name = PartName("a".into());
         let list = br#"{"lists":[{"first":"","list":"a"}]}"#;
-        assert_eq!(leads_to(list), [name.clone()]);
         let mut lists = Lists::default();
         lists.add(name.clone());
         lists.take(&name, list).unwrap();
