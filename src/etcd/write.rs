@@ -170,7 +170,7 @@ mod tests {
             let values = values.iter().enumerate().map(|(at, size)| (format!("{at:04}"), vec![7; *size])).collect();
             batches(values).map(|batches| batches.iter().map(Vec::len).collect::<Vec<_>>())
         };
-        assert_eq!(sizes(&[]).unwrap(), []);
+        assert!(sizes(&[]).unwrap().is_empty());
         assert_eq!(sizes(&[1; 300]).unwrap(), [128, 128, 44]);
         assert_eq!(sizes(&[256 * 1024 + 28; 5]).unwrap(), [2, 2, 1]);
         assert_eq!(sizes(&[LARGEST_VALUE, 1]).unwrap(), [1, 1]);

@@ -12,7 +12,8 @@ fn what_is_written_is_read_under_the_prefix_and_only_there() {
         run(async {
             let etcd = client(&store);
             let first = done(&etcd, vec![put("control/current", "1"), put("node/x", "2"), put("nodes", "3")]).await;
-            let (revision, entries) = etcd.read(&owned(&["control/", "node/", "nodes", "gone", "control/current"])).await.unwrap();
+            let (revision, entries) =
+                etcd.read(&owned(&["control/", "node/", "nodes", "gone", "control/current"])).await.unwrap();
             assert_eq!(revision, first);
             let all = [("control/current", Some("1")), ("node/x", Some("2")), ("nodes", Some("3"))];
             assert_eq!(shown(&entries), all);
@@ -20,7 +21,8 @@ fn what_is_written_is_read_under_the_prefix_and_only_there() {
 
             let refused = when(&[("node/x", first), ("gone", 7)], vec![put("node/x", "4")]);
             assert_eq!(etcd.write(&refused).await, Ok(Written::Refused));
-            let held = when(&[("node/x", first), ("gone", 0)], vec![Change::Delete { key: "node/x".into() }, put("new", "5")]);
+            let held =
+                when(&[("node/x", first), ("gone", 0)], vec![Change::Delete { key: "node/x".into() }, put("new", "5")]);
             assert_eq!(etcd.write(&held).await, Ok(Written::Done(first + 1)));
             assert_eq!(etcd.keys("").await.unwrap(), owned(&["control/current", "new", "nodes"]));
             assert_eq!(etcd.keys("control/").await.unwrap(), owned(&["control/current"]));

@@ -7,7 +7,7 @@ use crate::support::etcd::Version;
 use crate::support::tool;
 
 /// Copies the data of a member that does not run.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     let output = tool::run("cp", &["-a", from.to_str().unwrap(), to.to_str().unwrap()], b"");
     assert!(output.status.success(), "{}", tool::shown(&output));

@@ -116,6 +116,11 @@ impl Etcd {
         self.members.iter().map(|member| member.url.clone()).collect()
     }
 
+    /// The folder with the data of a member.
+    pub(crate) fn data(&self, member: usize) -> PathBuf {
+        self.members[member].data.clone()
+    }
+
     /// Where members reach each other, as `--initial-advertise-peer-urls` has it of the first.
     pub(crate) fn peers(&self) -> String {
         let name = "--initial-advertise-peer-urls=";
