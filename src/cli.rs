@@ -16,6 +16,7 @@ mod connections;
 mod convert;
 mod demo;
 mod explain;
+mod fleet;
 mod health;
 mod init;
 mod load;
@@ -117,6 +118,12 @@ enum Verb {
         #[command(subcommand)]
         verb: ca::Verb,
     },
+    /// Several machines that share releases through etcd: publish, show, go back.
+    Fleet {
+        #[command(subcommand)]
+        // Boxed, since it is much larger than the other verbs' arguments.
+        verb: Box<fleet::Verb>,
+    },
     /// Show the main job on this machine, with nothing to install or to clean up.
     Demo {
         /// The port on 127.0.0.1 to listen on; 0 selects any free port.
@@ -187,6 +194,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),
         Verb::Ca { verb } => ca::ca(verb),
+        Verb::Fleet { verb } => fleet::fleet(*verb),
         Verb::Demo { port, tour } => demo::demo(port, tour),
         Verb::Policy { verb } => policy::policy(verb),
         Verb::Probe { what } => probe::probe(*what),

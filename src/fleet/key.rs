@@ -3,6 +3,8 @@
 //! Nodes watch what begins with [`CONTROL`] and their own registration, so that what an idle node costs does not grow with
 //! the fleet. Only who publishes watches all nodes.
 
+use super::part::PartName;
+
 /// What every node watches.
 pub const CONTROL: &str = "control/";
 
@@ -15,6 +17,15 @@ pub const PROPOSAL: &str = "control/proposal";
 /// Each registration of a node changes it, so that who commits knows that no node has come since it looked.
 pub const GENERATION: &str = "nodes-generation";
 
+/// The servers that are out of rotation on every node.
+pub const DRAINED: &str = "control/drained";
+
+/// The parts of releases.
+pub const PARTS: &str = "part/";
+
+/// Each removal of parts changes it, so that who has found a part knows that it is still there.
+pub const PARTS_GENERATION: &str = "parts-generation";
+
 /// The nodes that are alive.
 pub const NODES: &str = "node/";
 
@@ -26,6 +37,11 @@ pub const VETOES: &str = "veto/";
 
 /// All releases.
 pub const RELEASES: &str = "release/";
+
+/// One part of a release.
+pub fn part(name: &PartName) -> String {
+    format!("{PARTS}{}", name.0)
+}
 
 /// A node's registration. It goes with the node's lease.
 pub fn node(name: &str) -> String {

@@ -45,7 +45,7 @@ pub trait Machine {
     /// The transaction's result.
     fn written(&mut self, written: Written);
 
-    /// The build's result: why it cannot be served.
+    /// The build's result: why it cannot be served. Also after [`Action::Serve`], if what was built cannot be served any more.
     fn built(&mut self, root: &Root, result: Result<(), String>);
 
     /// What was to be served is served.

@@ -47,6 +47,11 @@ impl Parts {
         self.keys.first().map(|keys| keys.name(plain)).ok_or(SealError::NoSecret)
     }
 
+    /// Whether this is the content of that name.
+    pub fn is_of(&self, name: &PartName, plain: &[u8]) -> bool {
+        self.keys.iter().any(|keys| keys.name(plain) == *name)
+    }
+
     /// The content as it is stored under its name.
     pub fn close(&self, name: &PartName, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let keys = self.keys.first().ok_or(SealError::NoSecret)?;

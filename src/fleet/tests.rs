@@ -8,6 +8,7 @@ mod checks;
 mod etcd;
 mod faults;
 mod network;
+mod parts;
 mod world;
 
 use world::{Kind, World};

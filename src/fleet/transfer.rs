@@ -2,11 +2,14 @@
 //!
 //! Must not know: what files mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::etcd::{Etcd, Trouble};
-use crate::fleet::part::Parts;
+use crate::fleet::key;
+use crate::fleet::part::{PartName, Parts};
 use crate::fleet::record::Root;
+use crate::fleet::store::Revision;
+use crate::fleet::tree::{Leads, Reader, cut, leads};
 
 /// What an upload took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,8 +29,102 @@ pub enum TransferError {
 
 /// Puts files as a release. Looks from the root down: what is there has everything below it, so the cost follows what has
 /// changed.
+///
+/// Somebody may remove old parts at the same time, and says so first, in [`key::PARTS_GENERATION`]. So parts are only put
+/// while that has not changed since it was seen which of them are missing; otherwise it begins again.
 pub async fn put(etcd: &Etcd, parts: &Parts, files: &BTreeMap<String, Vec<u8>>) -> Result<(Root, Cost), TransferError> {
-    todo!("{etcd:?} {parts:?} {}", files.len())
+    let tree = Tree::new(parts, files)?;
+    let mut cost = Cost::default();
+    for _ in 0..ATTEMPTS {
+        let generation = generation(etcd).await?;
+        let missing = tree.missing(etcd).await?;
+        let are_put = tree.put(etcd, parts, generation, &missing, &mut cost).await?;
+        if are_put && self::generation(etcd).await? == generation {
+            return Ok((Root(tree.root.0), cost));
+        }
+    }
+    Err(TransferError::Release(format!("found old parts being removed during {ATTEMPTS} attempts to add new ones")))
+}
+
+async fn generation(etcd: &Etcd) -> Result<Revision, Trouble> {
+    let found = etcd.get(&[key::PARTS_GENERATION.to_owned()]).await?;
+    Ok(found.first().map_or(0, |entry| entry.revision))
+}
+
+/// A release that is cut into parts.
+struct Tree {
+    root: PartName,
+    content: HashMap<PartName, Vec<u8>>,
+    /// Each part once, children before parents.
+    order: Vec<PartName>,
+}
+
+impl Tree {
+    fn new(parts: &Parts, files: &BTreeMap<String, Vec<u8>>) -> Result<Self, TransferError> {
+        let (mut content, mut order) = (HashMap::new(), Vec::new());
+        let root = cut(files, |part| {
+            let name = parts.name(&part).map_err(|error| error.to_string())?;
+            if content.insert(name.clone(), part).is_none() {
+                order.push(name.clone());
+            }
+            Ok(name)
+        });
+        let root = root.map_err(|error| TransferError::Release(error.to_string()))?;
+        Ok(Self { root, content, order })
+    }
+
+    /// Level by level: what is below a list that exists is not asked for.
+    async fn missing(&self, etcd: &Etcd) -> Result<BTreeSet<PartName>, TransferError> {
+        let mut missing = BTreeSet::new();
+        let (mut lists, mut pieces) = (BTreeSet::from([self.root.clone()]), BTreeSet::new());
+        while !lists.is_empty() {
+            let absent = absent(etcd, lists).await?;
+            lists = BTreeSet::new();
+            for list in &absent {
+                match self.content.get(list).and_then(|content| leads(content)) {
+                    Some(Leads::ToLists(below)) => lists.extend(below),
+                    Some(Leads::ToPieces(below)) => pieces.extend(below),
+                    None => return Err(TransferError::Release(format!("found a part {} that is no list", list.0))),
+                }
+            }
+            missing.extend(absent);
+        }
+        missing.extend(absent(etcd, pieces).await?);
+        Ok(missing)
+    }
+
+    /// `false`: old parts are being removed.
+    async fn put(
+        &self,
+        etcd: &Etcd,
+        parts: &Parts,
+        generation: Revision,
+        missing: &BTreeSet<PartName>,
+        cost: &mut Cost,
+    ) -> Result<bool, TransferError> {
+        let order: Vec<&PartName> = self.order.iter().filter(|name| missing.contains(*name)).collect();
+        for some in order.chunks(AT_ONCE) {
+            let mut values = Vec::with_capacity(some.len());
+            for name in some {
+                let content = self.content.get(*name).map_or(&[][..], Vec::as_slice);
+                let sealed = parts.close(name, content).map_err(|error| TransferError::Release(error.to_string()))?;
+                values.push((key::part(name), sealed));
+            }
+            let bytes: usize = values.iter().map(|(_, sealed)| sealed.len()).sum();
+            if !etcd.put_while(&[(key::PARTS_GENERATION.to_owned(), generation)], values).await? {
+                return Ok(false);
+            }
+            cost.parts += some.len();
+            cost.bytes += bytes;
+        }
+        Ok(true)
+    }
+}
+
+async fn absent(etcd: &Etcd, names: BTreeSet<PartName>) -> Result<BTreeSet<PartName>, Trouble> {
+    let keys: Vec<String> = names.iter().map(key::part).collect();
+    let there: BTreeSet<String> = etcd.existing(&keys).await?.into_iter().collect();
+    Ok(names.into_iter().filter(|name| !there.contains(&key::part(name))).collect())
 }
 
 /// Fetches a release. `known` has parts that are here already, such as those of the release that is served.
@@ -37,5 +134,52 @@ pub async fn get(
     root: &Root,
     known: &(dyn Fn(&str) -> Option<Vec<u8>> + Sync),
 ) -> Result<BTreeMap<String, Vec<u8>>, TransferError> {
-    todo!("{etcd:?} {parts:?} {root:?} {}", known("").is_some())
+    let release = |error: &dyn std::fmt::Display| TransferError::Release(error.to_string());
+    let (mut reader, mut bytes) = (Reader::new(PartName(root.0.clone())), 0_u64);
+    loop {
+        let wanted: Vec<PartName> = reader.wanted().cloned().collect();
+        if wanted.is_empty() {
+            return reader.finish().map_err(|error| release(&error));
+        }
+        let mut absent = Vec::new();
+        for name in wanted {
+            match known(&name.0).filter(|content| parts.is_of(&name, content)) {
+                Some(content) => reader.take(&name, content).map_err(|error| release(&error))?,
+                None => absent.push(name),
+            }
+        }
+        for names in absent.chunks(AT_ONCE) {
+            for (name, content) in fetched(etcd, parts, names).await? {
+                bytes = bytes.saturating_add(content.len() as u64);
+                reader.take(&name, content).map_err(|error| release(&error))?;
+            }
+            // Lists lead to no more than is allowed together, and repeat nothing.
+            if bytes > MOST_BYTES {
+                return Err(release(&format!("found more than {MOST_BYTES} bytes, expected a smaller release")));
+            }
+        }
+    }
 }
+
+async fn fetched(etcd: &Etcd, parts: &Parts, names: &[PartName]) -> Result<Vec<(PartName, Vec<u8>)>, TransferError> {
+    let keys: Vec<String> = names.iter().map(key::part).collect();
+    let mut there: HashMap<String, Vec<u8>> = HashMap::new();
+    for entry in etcd.get(&keys).await? {
+        there.insert(entry.key, entry.value.unwrap_or_default());
+    }
+    let open = |name: &PartName| {
+        let error = |why: String| TransferError::Release(format!("{}: {why}", key::part(name)));
+        let sealed = there.get(&key::part(name)).ok_or_else(|| error("found nothing, expected a part".into()))?;
+        let content = parts.open(name, sealed).map_err(|reason| error(reason.to_string()))?;
+        Ok((name.clone(), content))
+    };
+    names.iter().map(open).collect()
+}
+
+/// Parts that are sealed, put or fetched together: 16 MiB at most.
+const AT_ONCE: usize = 64;
+
+/// A release has at most half of it.
+const MOST_BYTES: u64 = 2 << 30;
+
+const ATTEMPTS: u32 = 10;

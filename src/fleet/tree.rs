@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::part::PartName;
 use crate::tls::crypto::sha256;
 
+pub mod lists;
+
 /// A list. Its first entry names what the whole list begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -81,6 +83,21 @@ pub fn cut(
         below = above;
     }
     below.pop().map(|root| root.list).ok_or_else(|| TreeError::Part(String::new()))
+}
+
+/// What a list leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Leads {
+    ToLists(Vec<PartName>),
+    ToPieces(Vec<PartName>),
+}
+
+/// What this list leads to; `None` if it is no list.
+pub fn leads(content: &[u8]) -> Option<Leads> {
+    Some(match serde_json::from_slice(content).ok()? {
+        List::Files(files) => Leads::ToPieces(files.into_iter().flat_map(|file| file.pieces).collect()),
+        List::Lists(lists) => Leads::ToLists(lists.into_iter().map(|below| below.list).collect()),
+    })
 }
 
 fn text(list: &List) -> Result<Vec<u8>, TreeError> {

@@ -18,7 +18,7 @@ use crate::tls::certificate::source::folder;
 pub mod access;
 mod links;
 mod system;
-mod wants;
+pub mod wants;
 
 use access::Access;
 use links::{Leads, Links};

@@ -27,6 +27,7 @@ mod discovery;
 mod dns_updates;
 mod documents;
 mod ends;
+mod etcd;
 mod explain;
 mod fairness;
 mod fetched_lists;

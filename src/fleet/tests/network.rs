@@ -60,6 +60,7 @@ impl World {
                 let result = self.etcd.write(&transaction);
                 if let Some((Written::Done(_), entries)) = &result {
                     self.note_commit(&transaction);
+                    self.has_its_parts(&transaction);
                     self.notify(entries);
                 }
                 Reply::Written(result.map(|(written, _)| written))

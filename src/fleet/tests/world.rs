@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::etcd::Etcd;
+use crate::fleet::drained::Drained;
 use crate::fleet::machine::{Action, Machine};
 use crate::fleet::node::{Identity, Node};
 use crate::fleet::publisher::{Draft, Publisher};
@@ -38,6 +39,7 @@ pub(super) struct Host {
     pub(super) process: Option<Process>,
     /// What a node keeps across restarts.
     pub(super) kept: Option<Record>,
+    pub(super) drained: Drained,
     pub(super) lease: Option<Lease>,
     pub(super) watches: Vec<String>,
     pub(super) is_cut: bool,
@@ -134,6 +136,8 @@ pub(super) struct World {
     pub(super) committed: BTreeMap<String, Record>,
     published: u64,
     pub(super) old: Vec<(String, Vec<u8>)>,
+    /// All servers that were ever taken out or put back.
+    pub(super) drained: Drained,
 }
 
 /// Faults happen until then; afterwards everything has to come right. In milliseconds.
@@ -161,6 +165,7 @@ impl World {
             committed: BTreeMap::new(),
             published: 0,
             old: Vec::new(),
+            drained: Drained::default(),
         };
         for index in 0..nodes {
             world.hosts.push(Host::new(format!("n{index}")));
@@ -270,7 +275,8 @@ impl World {
         }
         let name = self.hosts[host].name.clone();
         let identity = Identity { machine: format!("machine of {name}"), name };
-        let node = Node::new(self.seal.clone(), identity, self.hosts[host].kept.clone());
+        let Host { kept, drained, .. } = &self.hosts[host];
+        let node = Node::new(self.seal.clone(), identity, kept.clone()).with_drained(drained.clone());
         self.hosts[host].process = Some(Process::Node(Box::new(node)));
         self.say(|| format!("n{host} starts"));
         self.step(host);
@@ -291,7 +297,9 @@ impl World {
             .then(|| Canary { root: root(self, "canary"), nodes: vec![random(self)] });
         let root = root(self, "root");
         let without = if !is_last && self.rng.u32(0..4) == 0 { vec![random(self)] } else { Vec::new() };
-        let draft = Draft { root, canary, without, by: format!("p{number}"), note: String::new() };
+        let roots = std::iter::once(&root).chain(canary.as_ref().map(|canary| &canary.root));
+        let parts = self.put_parts(roots);
+        let draft = Draft { root, canary, without, by: format!("p{number}"), note: String::new(), parts };
         let ahead = if is_last { 0 } else { self.rng.u64(0..200_000) };
         let patience = if is_last { 60_000 } else { self.rng.u64(1_000..40_000) };
         let publisher =
@@ -311,7 +319,10 @@ impl World {
     /// Lets a process do what it has to do next.
     pub(super) fn step(&mut self, host: usize) {
         let now = self.now + self.hosts[host].ahead;
-        let Some(process) = &mut self.hosts[host].process else { return };
+        let Host { process: Some(process), drained, .. } = &mut self.hosts[host] else { return };
+        if let Process::Node(node) = process {
+            *drained = node.drained().clone();
+        }
         let Some(action) = process.machine().next(now) else { return };
         self.say(|| format!("{} {action:?}", self.hosts[host].name));
         let watched = self.hosts[host].process.as_mut().unwrap().machine().watched();
@@ -322,7 +333,10 @@ impl World {
             }
             Action::Read => self.call(host, Call::Read(watched), 0),
             Action::Write(transaction) => self.call(host, Call::Write(transaction), 0),
-            Action::Restore(_, transaction) => self.call(host, Call::Write(transaction), 50),
+            Action::Restore(record, transaction) => {
+                self.put_parts(record.roots());
+                self.call(host, Call::Write(transaction), 50);
+            }
             Action::Build(root) => self.locally(host, 2_000, Done::Built(root)),
             Action::Serve(record) => {
                 self.may_be_served(&self.hosts[host], &record);
@@ -362,6 +376,7 @@ impl Host {
             name,
             process: None,
             kept: None,
+            drained: Drained::default(),
             lease: None,
             watches: Vec::new(),
             is_cut: false,

@@ -14,6 +14,7 @@ pub(crate) mod clients_pki;
 pub(crate) mod clock;
 pub(crate) mod dns;
 pub(crate) mod dovecot;
+pub(crate) mod etcd;
 pub(crate) mod exim;
 pub(crate) mod forge;
 pub(crate) mod haproxy;

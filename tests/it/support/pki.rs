@@ -43,6 +43,8 @@ pub(crate) struct Extra {
     pub(crate) common_name: Option<String>,
     /// For use by a client.
     pub(crate) client: bool,
+    /// For use by a server that is a client of others of its kind.
+    pub(crate) peer: bool,
 }
 
 impl Pki {
@@ -88,7 +90,10 @@ impl Pki {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         let usage =
             if extra.client { ExtendedKeyUsagePurpose::ClientAuth } else { ExtendedKeyUsagePurpose::ServerAuth };
-        params.extended_key_usages = vec![usage];
+        params.extended_key_usages = match extra.peer {
+            true => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
+            false => vec![usage],
+        };
         params.use_authority_key_identifier_extension = true;
         let (from, to) = extra.validity.unwrap_or((-1, 90));
         (params.not_before, params.not_after) = (in_days(from).into(), in_days(to).into());

@@ -1,0 +1,236 @@
+//! Changes of keys as they come.
+//!
+//! etcd reports the changes of each watched range in their order, but not those of several ranges among each other. So what
+//! it reports only rings a bell: then everything that was put since the last time is read, at one revision. What was deleted
+//! is taken from the reports. A watch whose connection ends, for whatever reason, is not resumed: the store may have been
+//! restored from a backup in between, and has to be read again.
+//!
+//! Must not know: what keys and values mean.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::call::Call;
+use super::client::Etcd;
+use super::lines::Lines;
+use super::message::{Event, Int, Streamed, WatchCreate, WatchRequest, WatchResponse};
+use super::refusal::{self, Verdict};
+use super::trouble::Trouble;
+use crate::fleet::store::{Entry, Revision};
+
+/// Changes, as they come.
+#[derive(Debug)]
+pub struct Watch {
+    changes: mpsc::Receiver<Result<Vec<Entry>, Trouble>>,
+    task: JoinHandle<()>,
+}
+
+impl Watch {
+    /// The next changes; waits for them. If the future is dropped, nothing is lost. After an error there is nothing more.
+    pub async fn next(&mut self) -> Result<Vec<Entry>, Trouble> {
+        let ended = || Err(Trouble::Restart("the watch has ended".into()));
+        self.changes.recv().await.unwrap_or_else(ended)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Etcd {
+    /// Watches keys (or prefixes) from after this revision.
+    pub async fn watch(&self, what: &[String], after: Revision) -> Result<Watch, Trouble> {
+        let mut failures = Vec::new();
+        for member in self.0.turns.order() {
+            match self.watching(member, what, after).await {
+                Ok(watching) => {
+                    self.0.turns.succeeded(member);
+                    let (sender, changes) = mpsc::channel(QUEUE);
+                    let task = tokio::spawn(watching.run(sender));
+                    return Ok(Watch { changes, task });
+                }
+                Err(Trouble::Unreachable(why)) => {
+                    self.0.turns.failed(member);
+                    failures.push(why);
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        Err(Trouble::Unreachable(failures.join("; ")))
+    }
+
+    async fn watching(&self, member: usize, what: &[String], after: Revision) -> Result<Watching, Trouble> {
+        match self.watching_once(member, what, after).await {
+            // etcd says the same of a token that has ended.
+            Err(Trouble::Refused(_)) if self.0.settings.user.is_some() => {
+                self.0.renew_token(member, self.to_watch()).await;
+                self.watching_once(member, what, after).await
+            }
+            result => result,
+        }
+    }
+
+    async fn watching_once(&self, member: usize, what: &[String], after: Revision) -> Result<Watching, Trouble> {
+        let call = self.to_watch();
+        let mut body = Vec::new();
+        for key in what {
+            let range = self.range(key);
+            let create_request = WatchCreate {
+                key: range.key,
+                range_end: range.range_end,
+                start_revision: Int(after + 1),
+                progress_notify: true,
+                fragment: true,
+            };
+            body.extend_from_slice(&self.0.written(&WatchRequest { create_request })?);
+        }
+        let what = what.to_vec();
+        let opening = async {
+            let lines = Lines::new(self.0.open(member, call, &body.into()).await?);
+            let mut watching = Watching {
+                etcd: self.clone(),
+                member,
+                what,
+                lines,
+                reached: after,
+                seen: BTreeMap::new(),
+                deleted: Vec::new(),
+                rings: false,
+                created: 0,
+            };
+            while watching.created < watching.what.len() {
+                let message = watching.lines.next().await;
+                watching.take(message)?;
+            }
+            Ok(watching)
+        };
+        timeout(call.limit, opening).await.unwrap_or_else(|_| {
+            Err(Trouble::Unreachable(self.0.words(member, call.what, "it has not begun to watch in time")))
+        })
+    }
+
+    fn to_watch(&self) -> Call {
+        let limit = self.0.settings.timeout;
+        Call { path: "/v3/watch", what: "watch", may_repeat: true, is_streamed: false, limit }
+    }
+}
+
+struct Watching {
+    etcd: Etcd,
+    member: usize,
+    what: Vec<String>,
+    lines: Lines,
+    /// All that was put up to here was passed on.
+    reached: Revision,
+    /// When keys were put that were passed on.
+    seen: BTreeMap<String, Revision>,
+    deleted: Vec<Entry>,
+    /// Whether something was put or deleted since.
+    rings: bool,
+    /// The ranges that are watched so far.
+    created: usize,
+}
+
+impl Watching {
+    async fn run(mut self, sender: mpsc::Sender<Result<Vec<Entry>, Trouble>>) {
+        loop {
+            let result = self.changes().await;
+            let is_over = result.is_err();
+            if sender.send(result).await.is_err() || is_over {
+                return;
+            }
+        }
+    }
+
+    async fn changes(&mut self) -> Result<Vec<Entry>, Trouble> {
+        let mut preferred = self.etcd.0.turns.preferred();
+        loop {
+            if self.rings || !self.deleted.is_empty() {
+                let changes = self.collected().await?;
+                if !changes.is_empty() {
+                    return Ok(changes);
+                }
+            }
+            if *preferred.borrow_and_update() != self.member {
+                // Renewals of the lease go to another member, since this one did not answer: so it would not be noticed if it
+                // reported nothing more.
+                let words = self.etcd.0.words(self.member, "be watched", "it has failed to answer lately");
+                return Err(Trouble::Unreachable(words));
+            }
+            tokio::select! {
+                message = self.lines.next() => self.take(message)?,
+                _ = preferred.changed() => {}
+            }
+            while let Some(message) = self.lines.buffered() {
+                self.take(message)?;
+            }
+        }
+    }
+
+    /// What was put is read, and what was deleted comes with it.
+    async fn collected(&mut self) -> Result<Vec<Entry>, Trouble> {
+        let mut changes = Vec::new();
+        if std::mem::take(&mut self.rings) {
+            let (revision, put) = self.etcd.changes(&self.what, self.reached).await?;
+            self.reached = self.reached.max(revision);
+            self.seen.extend(put.iter().map(|entry| (entry.key.clone(), entry.revision)));
+            changes = put;
+        }
+        let seen = &self.seen;
+        let is_news = |entry: &Entry| seen.get(&entry.key).is_none_or(|put| *put < entry.revision);
+        changes.extend(std::mem::take(&mut self.deleted).into_iter().filter(is_news));
+        changes.sort_by_key(|entry| entry.revision);
+        Ok(changes)
+    }
+
+    fn take(&mut self, message: Result<Streamed<WatchResponse>, String>) -> Result<(), Trouble> {
+        let words = |why: &str| self.etcd.0.words(self.member, "be watched", why);
+        let response = match message {
+            Ok(Streamed::Result(response)) => response,
+            Ok(Streamed::Error(error)) => {
+                return Err(match refusal::of(error.grpc_code, &error.message) {
+                    Verdict::Refused(why) | Verdict::Token(why) => Trouble::Refused(words(&why)),
+                    Verdict::Compacted(why) => Trouble::Restart(words(&why)),
+                    _ => Trouble::Unreachable(words(&error.message)),
+                });
+            }
+            Err(why) => return Err(Trouble::Unreachable(words(&why))),
+        };
+        self.etcd.0.history.cluster(&response.header).map_err(|why| Trouble::Restart(words(&why)))?;
+        if response.compact_revision.0 > 0 {
+            let why = format!(
+                "found it compacted up to the revision {}, expected at most {}",
+                response.compact_revision.0, self.reached
+            );
+            return Err(Trouble::Restart(words(&why)));
+        }
+        if response.canceled {
+            let why = if response.cancel_reason.is_empty() { "no reason given" } else { &response.cancel_reason };
+            let verdict = refusal::of(if why.contains("permission denied") { 7 } else { 0 }, why);
+            return Err(match verdict {
+                Verdict::Refused(why) | Verdict::Token(why) => Trouble::Refused(words(&why)),
+                _ => Trouble::Unreachable(words(why)),
+            });
+        }
+        self.created += usize::from(response.created);
+        response.events.into_iter().for_each(|event| self.event(event));
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event) {
+        let Some(key) = self.etcd.short(&event.kv.key.0) else { return };
+        let revision = event.kv.mod_revision.0;
+        self.rings |= revision > self.reached;
+        if event.kind == "DELETE" {
+            self.deleted.push(Entry { key, value: None, revision });
+        }
+    }
+}
+
+/// Reports that nobody has taken yet.
+const QUEUE: usize = 4;
