@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{self, opening, progress};
 use crate::fleet::record::{Record, Root};
+use crate::fleet::tickets::Ring;
 use crate::fleet::tree;
 use crate::member::secrets::Secrets;
 use crate::state::{Folder, Lock};
@@ -124,6 +125,17 @@ impl House {
         self.folder.write(Path::new(SERVING), &sealed).map_err(|error| error.to_string())
     }
 
+    /// Keeps the keys of session tickets.
+    pub(super) fn keep_tickets(&self, ring: &Ring) -> Result<(), String> {
+        self.folder.write(Path::new(TICKETS), ring.as_file().as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// The keys of session tickets; `None` where there are none.
+    pub(super) fn tickets(&self) -> Option<Ring> {
+        let bytes = self.folder.read(Path::new(TICKETS)).ok()??;
+        Ring::of_file(std::str::from_utf8(&bytes).ok()?)
+    }
+
     /// Keeps the files of a release, all or none of them.
     pub(super) fn keep(&self, root: &Root, files: &Files) -> Result<(), String> {
         let folder = Path::new(RELEASES).join(name(root)?);
@@ -172,6 +184,8 @@ const CONFIGURATION: &str = "tlsgate.toml";
 const RELEASES: &str = "releases";
 const SERVING: &str = "serving";
 const MACHINE: &str = "machine";
+/// Also known to `config::validate::fleet`.
+const TICKETS: &str = "tickets.keys";
 
 /// As which the record is sealed: what is from etcd does not open as that.
 const SEALED_AS: &str = "node/serving";
