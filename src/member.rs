@@ -14,6 +14,7 @@ use crate::config::validate::fleet::Fleet;
 use crate::fleet::record::Record;
 use crate::reload::control::Control;
 
+mod drains;
 mod hands;
 pub mod kept;
 mod run;
@@ -21,6 +22,7 @@ pub mod secrets;
 pub mod start;
 pub mod status;
 
+use drains::Drains;
 use run::{Plan, Task};
 use status::{Counts, Handle, Status};
 
@@ -60,7 +62,7 @@ impl Member {
         });
         let (plans, coming) = watch::channel(Plan { fleet, retries: 0 });
         let (running, stopped) = oneshot::channel();
-        let task = Task { control, board: board.clone(), serving: record };
+        let task = Task { control, board: board.clone(), serving: record, drains: Drains::default() };
         let take_part = move || {
             // What is fetched is opened and proved, and clients must not wait for it.
             background::step_back();

@@ -17,6 +17,7 @@ use crate::files;
 use crate::fleet::drive::drive;
 use crate::fleet::node::{Identity, Node};
 use crate::fleet::record::Record;
+use crate::member::drains::Drains;
 use crate::member::hands::Own;
 use crate::member::kept::House;
 use crate::member::secrets::{self, Secrets};
@@ -30,6 +31,7 @@ pub(super) struct Task {
     pub(super) board: Handle,
     /// What the process serves.
     pub(super) serving: Record,
+    pub(super) drains: Drains,
 }
 
 /// What is asked of the task.
@@ -99,7 +101,9 @@ async fn take_part(
     let fleet = Arc::clone(&means.fleet);
     let (Ok(state), Ok(machine)) = (fleet.directory(), house.machine()) else { return true };
     let identity = Identity { name: fleet.node.clone(), machine };
-    let mut node = Node::new(Arc::clone(&means.secrets.seal), identity, Some(task.serving.clone()));
+    let drained = house.drained(&means.secrets);
+    let node = Node::new(Arc::clone(&means.secrets.seal), identity, Some(task.serving.clone()));
+    let mut node = node.with_drained(drained.clone());
     let (spoils, spoiled) = mpsc::unbounded_channel();
     let retry = Arc::new(AtomicBool::new(false));
     let mut hands = Own {
@@ -115,6 +119,8 @@ async fn take_part(
         built: BTreeSet::new(),
         spoils,
         spoiled,
+        drained,
+        drains: std::mem::take(&mut task.drains),
         known: (None, None),
         retry: Arc::clone(&retry),
     };
@@ -127,7 +133,7 @@ async fn take_part(
         }
     };
     drive(&mut node, &etcd, &mut hands, stop).await;
-    task.serving = hands.serving.clone();
+    (task.serving, task.drains) = (hands.serving.clone(), std::mem::take(&mut hands.drains));
     if goes_on {
         hands.let_all_go().await;
     }
