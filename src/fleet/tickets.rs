@@ -147,9 +147,8 @@ mod tests {
     #[test]
     fn a_file_of_it_is_one_of_ticket_keys_and_leads_back() {
         let secret = || crate::tls::tickets::Secret::new().unwrap().to_base64();
-        let ring = (0..5).fold(Ring::turned(None, secret(), 1), |ring, at| {
-            Ring::turned(Some(&ring), secret(), 2 * at * ROTATION)
-        });
+        let ring = (0..5)
+            .fold(Ring::turned(None, secret(), 1), |ring, at| Ring::turned(Some(&ring), secret(), 2 * at * ROTATION));
         let text = ring.as_file();
         assert_eq!(Ring::of_file(&text).as_ref(), Some(&ring));
         assert_eq!(crate::tls::tickets::Secret::parse_all(&text).unwrap().len(), ring.keys.len());

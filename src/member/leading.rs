@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Duration, sleep};
 
-use crate::fleet::drive::Hands;
+use crate::etcd::Etcd;
+use crate::fleet::drive::{Hands, drive};
 use crate::fleet::leader::Leader;
 use crate::fleet::record::{Record, Root};
+use crate::fleet::seal::Seal;
 use crate::fleet::store::Revision;
 use crate::fleet::tickets::Ring;
 use crate::member::kept::House;
@@ -44,12 +46,12 @@ pub(super) fn channel() -> (watch::Sender<Option<Fence>>, Leading) {
 }
 
 /// A secret for a key of session tickets.
-pub(super) fn secret() -> Option<String> {
+fn secret() -> Option<String> {
     Secret::new().map(|secret| secret.to_base64())
 }
 
 /// Writes keys of session tickets as they come, and not on the thread that renews the lease; until there is nobody who sends any.
-pub(super) async fn keep(house: Arc<House>, mut rings: watch::Receiver<Option<Ring>>) {
+async fn keep(house: Arc<House>, mut rings: watch::Receiver<Option<Ring>>) {
     while rings.changed().await.is_ok() {
         let Some(ring) = rings.borrow_and_update().clone() else { continue };
         loop {
@@ -74,17 +76,44 @@ pub(super) async fn keep(house: Arc<House>, mut rings: watch::Receiver<Option<Ri
     }
 }
 
-/// The hands of a candidate.
-pub(super) struct Candidate {
+/// What a candidate needs.
+pub(super) struct Candidate<'a> {
+    pub(super) house: Arc<House>,
+    pub(super) seal: Arc<Seal>,
+    /// Of the node.
+    pub(super) name: String,
     pub(super) board: Handle,
-    pub(super) fence: watch::Sender<Option<Fence>>,
-    /// What is kept, or is to be.
-    pub(super) rings: watch::Sender<Option<Ring>>,
-    /// The last trouble that was logged.
-    pub(super) known: Option<String>,
+    pub(super) fence: &'a watch::Sender<Option<Fence>>,
 }
 
-impl Hands<Leader> for Candidate {
+/// Takes part until the sender of `over` is dropped.
+pub(super) async fn stand(candidate: Candidate<'_>, etcd: &Etcd, over: oneshot::Receiver<()>) {
+    let Candidate { house, seal, name, board, fence } = candidate;
+    let ring = house.tickets();
+    let (rings, coming) = watch::channel(ring.clone());
+    let mut machine = Leader::new(seal, name, ring, secret);
+    let leading = async {
+        let mut own = Own { board, fence, rings, known: None };
+        let over = async {
+            let _ = over.await;
+        };
+        drive(&mut machine, etcd, &mut own, over).await;
+        own.fence.send_replace(None);
+    };
+    tokio::join!(leading, keep(house, coming));
+}
+
+/// The hands of a candidate.
+struct Own<'a> {
+    board: Handle,
+    fence: &'a watch::Sender<Option<Fence>>,
+    /// What is kept, or is to be.
+    rings: watch::Sender<Option<Ring>>,
+    /// The last trouble that was logged.
+    known: Option<String>,
+}
+
+impl Hands<Leader> for Own<'_> {
     async fn build(&mut self, _root: &Root) -> Result<(), String> {
         Ok(())
     }

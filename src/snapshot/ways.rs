@@ -2,7 +2,7 @@
 //! sockets, how a route is taken.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use crate::config::validate::client_auth as asked;
 use crate::config::validate::listener::{self, Listener as Settings};
 use crate::config::validate::reference::Share;
 use crate::config::validate::route as written;
+use crate::files;
 use crate::labels::Labels;
 use crate::limit::portion::Portion;
 use crate::route::index::{self, Mode};
