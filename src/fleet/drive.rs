@@ -78,7 +78,12 @@ fn next<M: Machine>(machine: &mut M, link: &mut Link) -> Option<Action> {
         return Some(Action::Read);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    machine.next(u64::try_from(now).unwrap_or(u64::MAX))
+    let action = machine.next(u64::try_from(now).unwrap_or(u64::MAX));
+    if action.is_none() {
+        // What could not be written is not needed any more.
+        link.wrote();
+    }
+    action
 }
 
 /// What has become of an action.
