@@ -10,6 +10,7 @@
 
 pub mod drive;
 pub mod key;
+pub mod leader;
 pub mod machine;
 pub mod node;
 pub mod part;
@@ -17,6 +18,7 @@ pub mod publisher;
 pub mod record;
 pub mod seal;
 pub mod store;
+pub mod tickets;
 pub mod transfer;
 pub mod tree;
 

@@ -26,7 +26,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
-//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, weights, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words |
+//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, weights, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words, causes |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket unless it is asked to fetch lists | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state, sandbox, lists::attempt, lists::targets, lists::settings, lists::fetch |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
@@ -73,7 +73,7 @@
 //! | 3 | `convert` | configurations of HAProxy, nginx, stunnel and hitch → a configuration of tlsgate, and a list of what it lacks; pure | tls::certificate::name, tls::policy, tls::trust::clients, tls::wire, words |
 //! | 3 | `fleet::drive` | drives one machine of the fleet over etcd: its lease, what it reads, watches and writes | etcd, fleet |
 //! | 3 | `fleet::transfer` | releases ↔ etcd: what is missing is put, what is needed is fetched, all of it verified | etcd, fleet |
-//! | 3 | `etcd` | etcd over its JSON gateway: reads, transactions, leases, watches | fleet, tls::handshake::connect, tls::certificate::certified, tls::certificate::pem, tls::trust::servers, tls::stream, tls::record, files, net, gate |
+//! | 3 | `etcd` | etcd over its JSON gateway: reads, transactions, leases, watches | fleet, tls::handshake::connect, tls::certificate::certified, tls::certificate::pem, tls::trust::servers, tls::trust::roots, tls::stream, tls::record, files, net, gate, causes |
 //! | 3 | `fleet` | releases that several processes share through a store: who proposes, prepares, commits and follows them; pure | tls::crypto |
 //! | 3 | `authority` | a private authority in a folder: issues certificates, revokes them, signs lists | acme::settings, tls::encrypted, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, state, files, words |
 //! | 3 | `lists::keeper` | keeps lists of revoked certificates: fetches them in time, and keeps the last good ones; its own thread and runtime | lists::attempt, lists::targets, lists::kept, lists::memory, lists::fetch, lists::authorities, lists::schedule, lists::status, lists::settings, lists::trouble, lists::url, acme::clock, tls::trust::lists, tls::certificate::x509, tls::crypto, state, background, files |
@@ -82,8 +82,8 @@
 //! | 3 | `lists::authorities` | the files of CAs → their certificates, and where their lists are | tls::trust::lists, tls::certificate::x509, tls::certificate::pem, files |
 //! | 3 | `lists::kept` | what was fetched → a list that may take the place of the one that is kept; pure | tls::trust::lists, tls::certificate::x509, tls::certificate::pem |
 //! | 3 | `lists::memory` | what is remembered of lists across restarts | lists::fetch, lists::schedule, lists::url, tls::trust::lists, state |
-//! | 3 | `lists::fetch` | one list over HTTP: bounded in time, in size and in redirects | lists::connect, lists::settings, lists::trouble, lists::url |
-//! | 3 | `lists::connect` | the way to a server of lists: straight or through a proxy, with TLS or without | lists::settings, lists::url, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::certificate::pem, files, gate |
+//! | 3 | `lists::fetch` | one list over HTTP: bounded in time, in size and in redirects | lists::connect, lists::settings, lists::trouble, lists::url, causes |
+//! | 3 | `lists::connect` | the way to a server of lists: straight or through a proxy, with TLS or without | lists::settings, lists::url, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, gate, tls::trust::roots |
 //! | 3 | `lists::trouble` | why a list could not be fetched, in words | – |
 //! | 3 | `lists::schedule` | when a list is fetched next; pure | – |
 //! | 3 | `lists::status` | what is known of every list that is fetched, for who shows it | lists::url, words |
@@ -97,13 +97,13 @@
 //! | 3 | `acme::issued` | whether what an authority has issued can be served, and what is known of it | acme::schedule, acme::settings, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::certificate::name |
 //! | 3 | `acme::directory` | what an authority offers, and whether it fits what is asked of it | acme::http, acme::trouble, acme::settings |
 //! | 3 | `acme::memory` | what is remembered of certificates and accounts across restarts | acme::schedule, acme::status, acme::settings, tls::crypto, state |
-//! | 3 | `acme::http` | HTTPS requests to an authority, each with limits | acme::trouble, acme::answer, acme::settings, acme::clock, tls::trust::servers, tls::certificate::pem, tls::crypto, files |
-//! | 3 | `acme::trouble` | why something that an authority was asked for failed, in words | acme::answer |
+//! | 3 | `acme::http` | HTTPS requests to an authority, each with limits | acme::trouble, acme::answer, acme::settings, acme::clock, tls::trust::servers, tls::crypto, tls::trust::roots, causes |
+//! | 3 | `acme::trouble` | why something that an authority was asked for failed, in words | acme::answer, causes |
 //! | 3 | `acme::answer` | an authority's answer to one request | – |
 //! | 3 | `acme::schedule` | when a certificate is renewed, and when an attempt that failed is made again; pure | acme::status |
 //! | 3 | `acme::status` | what is known of every certificate and authority, for who shows it | acme::settings, words |
 //! | 3 | `acme::responder` | answers http-01, and redirects everything else to https; its own thread and runtime | tls::certificate::name, net |
-//! | 3 | `acme::check` | the check from here before an authority is asked to check; dns-persist-01's record | acme::lookup, acme::settings, tls::handshake::challenge, tls::certificate::name, tls::wire, tls::crypto |
+//! | 3 | `acme::check` | the check from here before an authority is asked to check; dns-persist-01's record | acme::lookup, acme::settings, tls::handshake::challenge, tls::certificate::name, tls::wire, tls::crypto, causes |
 //! | 3 | `acme::lookup` | look-ups for checks: TXT records, aliases, addresses, a zone's name servers | backend::discover |
 //! | 3 | `acme::publish` | publishes records in the DNS: by updates with a signature, or with a program | acme::settings, files, monitor, words |
 //! | 3 | `acme::reason` | why a certificate is revoked | words |
@@ -136,6 +136,7 @@
 //! | 2 | `tls::certificate::expiry` | when certificates expire, and whether that is soon | tls::certificate::inspect, tls::certificate::certified |
 //! | 2 | `tls::certificate::inspect` | DER → what is shown of any certificate | tls::certificate::certified, tls::certificate::x509, tls::crypto |
 //! | 2 | `tls::trust::clients` | clients' certificates: whether they are accepted, and their owners | tls::trust::lists, tls::trust::anchor, tls::certificate::x509, tls::certificate::name, tls::tickets, tls::wire, tls::crypto, words |
+//! | 2 | `tls::trust::roots` | whom to trust as a root: the certificates in a file, or the system's | tls::certificate::pem, files |
 //! | 2 | `tls::trust::servers` | which servers tlsgate trusts when it connects as a client | tls::trust::lists, tls::trust::anchor, tls::wire, tls::crypto |
 //! | 2 | `tls::trust::lists` | lists of revoked certificates: which CA signed each, whether it can be used, where lists are | tls::certificate::certified, tls::trust::anchor, tls::certificate::x509, tls::wire, tls::crypto, words |
 //! | 2 | `tls::certificate::certified` | the contents of PEM files → one certificate with its facts | tls::certificate::chain, tls::certificate::x509, tls::certificate::name, tls::crypto, tls::certificate::pem, tls::token |
@@ -177,6 +178,7 @@
 //! | 1 | `ja4` | JA4, the fingerprint of a TLS client, as a text; pure | – |
 //! | 1 | `net::proxy_protocol` | the PROXY protocol: bytes ↔ facts | net, words |
 //! | 1 | `net` | sockets, buffers, pipes, ways to close | – |
+//! | 1 | `causes` | an error with everything that caused it, in one line; pure | – |
 //! | 1 | `words` | enums that are written as words: each word is defined once, with its enum | – |
 //!
 //! The control plane (`config`) and the data plane (`proxy`, `relay`, `tls`, `net`) meet only in `snapshot`. A
@@ -195,6 +197,7 @@ pub mod allocator;
 pub mod authority;
 pub mod backend;
 pub mod background;
+pub mod causes;
 pub mod cli;
 pub mod config;
 pub mod convert;
