@@ -7,10 +7,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Semaphore, SetOnce};
 
-use crate::acme::keeper::Handle as Acme;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::{Config, admin as asked};
-use crate::lists::keeper::Handle as Lists;
 use crate::live::registry::Registry;
 use crate::net::address::Address;
 use crate::net::endpoint::Endpoint;
@@ -37,7 +35,7 @@ use change::audit::Audit;
 use change::folder;
 use connection::door::Door;
 use connection::permits::Permits;
-pub use known::Counted;
+pub use known::{Counted, Keepers};
 use known::{Known, Process};
 use page::session::Sessions;
 use probes::Probes;
@@ -105,9 +103,9 @@ impl Admin {
     }
 
     /// From now on, the server shows and changes this state.
-    pub fn ready(&self, control: Control, (acme, lists): (Acme, Lists), pressure: Arc<Pressure>, live: Arc<Registry>) {
+    pub fn ready(&self, control: Control, (acme, lists, fleet): Keepers, pressure: Arc<Pressure>, live: Arc<Registry>) {
         // An error would mean that it is already set, but a server starts once in a process.
-        let _ = self.known.process.set(Process { control, acme, lists, pressure, live });
+        let _ = self.known.process.set(Process { control, acme, lists, fleet, pressure, live });
     }
 
     /// The sockets that this process or its predecessor has bound, with the addresses as configured.

@@ -16,6 +16,7 @@ mod connections;
 mod convert;
 mod demo;
 mod explain;
+mod fleet;
 mod health;
 mod init;
 mod load;
@@ -46,8 +47,11 @@ enum Verb {
     /// Run the proxy until a signal ends it.
     Run {
         /// The configuration file; "-" is standard input.
-        #[arg(short, long, value_name = "FILE")]
-        config: PathBuf,
+        #[arg(short, long, value_name = "FILE", required_unless_present = "fleet")]
+        config: Option<PathBuf>,
+        /// What this machine has of its own as a node of a fleet; the configuration is what was published there.
+        #[arg(long, value_name = "FILE", conflicts_with = "config")]
+        fleet: Option<PathBuf>,
     },
     /// Keep the rights of the start for `run`, which starts it.
     #[command(hide = true)]
@@ -114,6 +118,12 @@ enum Verb {
         #[command(subcommand)]
         verb: ca::Verb,
     },
+    /// Several machines that share releases through etcd: publish, show, go back.
+    Fleet {
+        #[command(subcommand)]
+        // Boxed, since it is much larger than the other verbs' arguments.
+        verb: Box<fleet::Verb>,
+    },
     /// Show the main job on this machine, with nothing to install or to clean up.
     Demo {
         /// The port on 127.0.0.1 to listen on; 0 selects any free port.
@@ -166,7 +176,10 @@ pub fn main() -> ExitCode {
 
 fn run(verb: Verb) -> ExitCode {
     match verb {
-        Verb::Run { config } => run::run(&config),
+        Verb::Run { config, fleet } => match (config, fleet) {
+            (_, Some(fleet)) => run::run(run::From::Fleet(fleet)),
+            (config, None) => run::run(run::From::File(config.unwrap_or_default())),
+        },
         Verb::Monitor => monitor::monitor(),
         Verb::Check { config, strict, fetch, format } => {
             check::check(&config, check::How { strict, fetch, json: format == Output::Json })
@@ -181,6 +194,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Explain(question) => explain::explain(question),
         Verb::Cert { verb } => cert::cert(verb),
         Verb::Ca { verb } => ca::ca(verb),
+        Verb::Fleet { verb } => fleet::fleet(*verb),
         Verb::Demo { port, tour } => demo::demo(port, tour),
         Verb::Policy { verb } => policy::policy(verb),
         Verb::Probe { what } => probe::probe(*what),

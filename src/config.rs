@@ -13,9 +13,12 @@ pub mod values;
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use located::ConfigError;
-use validate::Config;
+use toml::de::DeTable;
+use validate::fleet::Machine;
+use validate::{Config, Folders};
 
 use crate::files;
 
@@ -41,10 +44,46 @@ fn text(path: &Path, read: fn(&Path, u64) -> io::Result<String>) -> Result<Strin
     })
 }
 
+/// What this machine of a fleet has of its own, from a regular file.
+pub fn load_machine(path: &Path) -> Result<Machine, Vec<ConfigError>> {
+    let text = text(path, files::read_text).map_err(|mut errors| {
+        errors.iter_mut().for_each(|error| error.message = format!("{}: {}", path.display(), error.message));
+        errors
+    })?;
+    Machine::parse(&text, path)
+}
+
+/// Whether a file is what a machine of a fleet has of its own, and not a configuration.
+pub fn is_of_machine(path: &Path) -> bool {
+    text(path, files::read_text).is_ok_and(|text| DeTable::parse_recoverable(&text).0.get_ref().contains_key("fleet"))
+}
+
+/// The configuration of a release, at `path`, as this machine of the fleet serves it.
+pub fn load_release(machine: &Machine, path: &Path) -> Result<Config, Vec<ConfigError>> {
+    parse_release(machine, &text(path, files::read_text)?, path.parent().unwrap_or(Path::new("")))
+}
+
 /// The same for a text whose relative paths start from `folder`.
 pub fn parse(text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
+    let (file, errors) = file::File::decode(text)?;
+    validated(file, errors, Folders { configuration: folder, machine: folder })
+}
+
+/// The same for the text of a release.
+pub fn parse_release(machine: &Machine, text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let (file, mut errors) = file::File::decode(text)?;
-    let validated = validate::validate(file, folder);
+    let file = machine.over(file, &mut errors);
+    let mut config = validated(file, errors, Folders { configuration: folder, machine: &machine.folder })?;
+    for listener in &mut config.listeners {
+        if listener.tickets.keys.is_empty() {
+            listener.tickets.of_fleet = machine.fleet.tickets();
+        }
+    }
+    Ok(Config { fleet: Some(Arc::clone(&machine.fleet)), ..config })
+}
+
+fn validated(file: file::File, mut errors: Vec<ConfigError>, folders: Folders<'_>) -> Result<Config, Vec<ConfigError>> {
+    let validated = validate::validate(file, folders);
     let result = match validated {
         Ok(config) if errors.is_empty() => return Ok(config),
         Ok(_) => Vec::new(),

@@ -14,8 +14,10 @@ mod bounded;
 pub mod opening;
 pub mod pipe;
 pub mod progress;
+mod shown;
 
 use bounded::{read_to_end, text, too_large};
+pub use shown::shown;
 
 /// What was read from a file.
 #[derive(Debug)]

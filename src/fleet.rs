@@ -8,6 +8,7 @@
 //!
 //! Must not know: sockets, files, what a release contains; and all but those two: etcd, clocks.
 
+pub mod drained;
 pub mod drive;
 pub mod key;
 pub mod leader;
@@ -17,7 +18,9 @@ pub mod part;
 pub mod publisher;
 pub mod record;
 pub mod seal;
+pub mod secret;
 pub mod store;
+pub mod sweep;
 pub mod tickets;
 pub mod transfer;
 pub mod tree;

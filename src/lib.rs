@@ -26,21 +26,23 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
-//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, weights, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words, causes |
+//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, weights, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::fleet, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words, causes, member |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
+//! | 9 | `cli::fleet` | releases of a fleet: published, shown, taken back, removed | cli::check, cli::load, cli::answer, sandbox, config, fleet::drive, fleet::transfer, etcd, fleet, tls, files |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket unless it is asked to fetch lists | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state, sandbox, lists::attempt, lists::targets, lists::settings, lists::fetch |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, explain, starttls, tls, files, words |
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
-//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator, live, review, labels, lists::keeper, lists::status |
-//! | 7 | `admin` | health, state and changes over HTTP, a page for people, and a door for probes alone: opens both, answers requests; each has its own thread and runtime | admin::page, admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, observe::metrics, net, tls::handshake, pressure, gate, live, lists::keeper |
-//! | 7 | `admin::page` | the page at `/`: the state for people, and the forms of changes; who has signed in there | admin::request, acme::status, backend::condition, backend::pool, backend::server, config, observe::metrics, pressure, reload, route::ways, snapshot, tls, warning, live, live::call, observe::access, labels, limit, lists::status |
+//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator, live, review, labels, lists::keeper, lists::status, member |
+//! | 7 | `admin` | health, state and changes over HTTP, a page for people, and a door for probes alone: opens both, answers requests; each has its own thread and runtime | admin::page, admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, observe::metrics, net, tls::handshake, pressure, gate, live, lists::keeper, member |
+//! | 7 | `admin::page` | the page at `/`: the state for people, and the forms of changes; who has signed in there | admin::request, acme::status, backend::condition, backend::pool, backend::server, config, observe::metrics, pressure, reload, route::ways, snapshot, tls, warning, live, live::call, observe::access, labels, limit, lists::status, member |
 //! | 7 | `admin::change` | changes: certificates, servers, connections, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, route::split, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words, passphrase, live, live::call |
-//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, route::ways, snapshot, config, acme::status, backend::pool, tls, pressure, live, live::call, observe::access, lists::status |
+//! | 7 | `admin::view` | what is shown of the state | admin::request, admin::connection, explain, reload, route::ways, snapshot, config, acme::status, backend::pool, tls, pressure, live, live::call, observe::access, lists::status, member |
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, secured by TLS, closed if a peer stalls | limit, tls, net, gate |
 //! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls, labels, limit, ja4 |
+//! | 6 | `member` | this process as a node of a fleet: takes what is published, and keeps what it serves; its own thread and runtime | reload, snapshot, config, fleet::drive, fleet::transfer, etcd, fleet, backend::condition, tls::crypto, background, state, files, tls::tickets |
 //! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning, net, sandbox |
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background, files |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
@@ -63,8 +65,8 @@
 //! | 5 | `route::split` | which of several backends gets a connection, by weights that an operator can change | backend::pool, backend::balance, backend::condition, labels |
 //! | 5 | `sandbox` | what the process may use after its start: whom it becomes, files, system calls | config, backend::pool, rights, tls::certificate::source, observe::access, state, net, words |
 //! | 4 | `config` | file → `Config` | config::validate, config::file, config::located, files |
-//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels, lists::settings |
-//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels, ja4, lists::settings, lists::url |
+//! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels, lists::settings, files |
+//! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels, ja4, lists::settings, lists::url, etcd |
 //! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, passphrase, pressure, ja4 |
 //! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure, ja4 |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
@@ -144,7 +146,7 @@
 //! | 2 | `tls::trust::anchor` | trusted certificates → which of them may issue others, and which are trusted themselves | tls::certificate::x509 |
 //! | 2 | `tls::certificate::x509` | one certificate in DER → its parts and its issuer | tls::crypto |
 //! | 2 | `tls::encrypted` | private keys encrypted with a passphrase ↔ private keys | tls::certificate::pem, tls::crypto |
-//! | 2 | `tls::certificate::place` | where a private key is: in a file, or in a token | tls::token::uri |
+//! | 2 | `tls::certificate::place` | where a private key is: in a file, or in a token | tls::token::uri, files |
 //! | 2 | `tls::token` | private keys in PKCS#11 tokens: found, proved, and used to sign on threads of their own | tls::token::uri, tls::crypto, passphrase, files |
 //! | 2 | `tls::token::uri` | `pkcs11:` URIs ↔ which private key is meant, and where its module and PIN are; pure | passphrase, words |
 //! | 2 | `tls::certificate::pem` | the bytes of a file → certificates, keys and revocation lists | – |
@@ -214,6 +216,7 @@ pub mod ldap;
 pub mod limit;
 pub mod lists;
 pub mod live;
+pub mod member;
 pub mod monitor;
 pub mod net;
 pub mod observe;

@@ -5,6 +5,7 @@
 //! meanwhile, and can give a reload up.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,13 +26,16 @@ pub mod build;
 mod changes;
 pub mod control;
 mod difference;
+mod held;
 pub mod job;
+pub mod releases;
 pub mod report;
 pub mod sockets;
 mod summary;
 pub mod watch;
 
-use build::{Basis, Origin, Ready};
+use build::{Basis, Origin, Ready, Release};
+use held::All;
 use job::{Job, LeftBehind};
 use report::Report;
 use sockets::Sockets;
@@ -48,11 +52,30 @@ pub enum Cause {
     Signal,
     /// A command, whose sender waits for the report.
     Command,
+    /// A release of the fleet, which was built before.
+    Release,
+}
+
+/// What is read and built for.
+#[derive(Debug, Clone)]
+pub enum Purpose {
+    /// To be put into force at once.
+    Reload(Cause),
+    /// To be held.
+    Prepare(Release),
+}
+
+/// What has ended.
+#[derive(Debug)]
+pub enum Finished {
+    Reloaded(Report),
+    /// The release with this configuration is held, or why not.
+    Prepared(PathBuf, Result<(), Vec<ConfigError>>),
 }
 
 /// The state that reloads change. Reloads run one after the other because this is not shared.
 #[derive(Debug)]
-pub struct Reloader<S> {
+pub struct Reloader<S: Sockets> {
     origin: Origin,
     /// In force.
     config: Arc<Config>,
@@ -70,6 +93,8 @@ pub struct Reloader<S> {
     confined: Option<Arc<Plan>>,
     builder: Builder,
     building: Option<Building>,
+    /// What could be served at once.
+    held: All<S::Prepared>,
     left_behind: LeftBehind,
 }
 
@@ -82,10 +107,10 @@ struct Builder {
     patience: Duration,
 }
 
-/// A reload under way.
+/// A reload under way, or what is to be held.
 #[derive(Debug)]
 struct Building {
-    cause: Cause,
+    purpose: Purpose,
     /// `Err` is why it could not begin.
     job: Result<Job<Outcome>, ConfigError>,
 }
@@ -135,6 +160,7 @@ impl<S: Sockets> Reloader<S> {
             confined: None,
             builder,
             building: None,
+            held: All::default(),
             left_behind,
         })
     }
@@ -148,12 +174,20 @@ impl<S: Sockets> Reloader<S> {
     /// Begins to read everything again; [`Self::finished`] waits for the result. A reload that is already under way is
     /// given up: it may have read a file before the change that caused this one.
     pub fn begin(&mut self, cause: Cause) {
+        self.start_building(Purpose::Reload(cause));
+    }
+
+    fn start_building(&mut self, purpose: Purpose) {
         self.give_up();
+        let (origin, trust) = match &purpose {
+            Purpose::Reload(cause) => (self.origin.clone(), cause.trust()),
+            Purpose::Prepare(release) => (Origin::Release(release.clone()), Cause::Release.trust()),
+        };
         let basis = Basis {
-            origin: self.origin.clone(),
+            origin,
             config: Arc::clone(&self.read),
             snapshot: self.current.load(),
-            trust: cause.trust(),
+            trust,
             confined: self.confined.clone(),
         };
         let Builder { build, patience } = self.builder.clone();
@@ -169,7 +203,7 @@ impl<S: Sockets> Reloader<S> {
                 message: format!("no thread can be started to read files: {error}"),
             })
         });
-        self.building = Some(Building { cause, job });
+        self.building = Some(Building { purpose, job });
     }
 
     /// Whether a reload has begun and is neither finished nor given up.
@@ -180,9 +214,18 @@ impl<S: Sockets> Reloader<S> {
     /// Waits for the reload that is under way, then swaps, or reports why not. Without one it waits forever. Dropping the
     /// future loses nothing: the wait can begin again.
     pub async fn finished(&mut self) -> Report {
+        loop {
+            if let Finished::Reloaded(report) = self.next().await {
+                return report;
+            }
+        }
+    }
+
+    /// The same, also for what is to be held.
+    pub async fn next(&mut self) -> Finished {
         // So that the caller can wait for this and other events alike.
         let Some(building) = &mut self.building else { return std::future::pending().await };
-        let cause = building.cause;
+        let purpose = building.purpose.clone();
         let result = match &mut building.job {
             Ok(job) => job.finished().await,
             Err(error) => Ok(Err(vec![error.clone()])),
@@ -190,20 +233,28 @@ impl<S: Sockets> Reloader<S> {
         match result {
             // Its thread has nothing more to do, and waits for no file: it is not one that was left behind.
             Ok(_) => self.building = None,
-            Err(_) => self.give_up(),
+            Err(_) => drop(self.give_up()),
         }
         let outcome = result.unwrap_or_else(|lost| Err(vec![lost.error()]));
-        match outcome.and_then(|ready| self.swap(ready)) {
-            Ok(changes) => self.succeeded(changes, cause),
-            Err(errors) => self.failed(errors, cause),
+        match purpose {
+            Purpose::Reload(cause) => Finished::Reloaded(match outcome.and_then(|ready| self.swap(ready)) {
+                Ok(changes) => self.succeeded(changes, cause),
+                Err(errors) => self.failed(errors, cause),
+            }),
+            Purpose::Prepare(release) => {
+                let file = release.file.clone();
+                Finished::Prepared(file, self.hold(release, outcome))
+            }
         }
     }
 
-    /// Abandons the reload that is under way, if there is one. It changes nothing.
-    pub fn give_up(&mut self) {
-        if let Some(Building { job: Ok(job), .. }) = self.building.take() {
+    /// Abandons what is under way, if there is something, and returns what it was for. It changes nothing.
+    pub fn give_up(&mut self) -> Option<Purpose> {
+        let Building { purpose, job } = self.building.take()?;
+        if let Ok(job) = job {
             self.left_behind.add(job);
         }
+        Some(purpose)
     }
 
     fn succeeded(&mut self, changes: Vec<Change>, cause: Cause) -> Report {
@@ -271,8 +322,11 @@ impl<S: Sockets> Reloader<S> {
     /// The files and folders in which a change may lead to another state.
     pub fn interests(&self) -> Interests {
         let mut interests = Interests::of(&self.config);
-        if let Origin::File(path) = &self.origin {
-            interests.files.insert(path.clone());
+        match &self.origin {
+            Origin::File(path) | Origin::Release(Release { machine: path, .. }) => {
+                interests.files.insert(path.clone());
+            }
+            Origin::Once(_) | Origin::Program => {}
         }
         interests
     }
@@ -287,15 +341,20 @@ impl<S: Sockets> Reloader<S> {
     }
 
     fn swap(&mut self, ready: Ready) -> Result<Vec<Change>, Vec<ConfigError>> {
-        let Ready { config, built, changes } = ready;
         // Binding can still fail; so it comes before anything is changed.
-        let prepared = self.sockets.prepare(&config)?;
+        let prepared = self.sockets.prepare(&ready.config)?;
+        Ok(self.put(ready, prepared))
+    }
+
+    /// Puts another state into force. Nothing of it can fail.
+    fn put(&mut self, ready: Ready, prepared: S::Prepared) -> Vec<Change> {
+        let Ready { config, built, changes } = ready;
         let (snapshot, known) = warn(built, &self.known);
         self.known = known;
         // After a success, the same error would be new again.
         self.refused.clear();
         let known = Arc::clone(&self.known);
-        // From here on nothing can fail. The snapshot comes first: a client that is accepted on a new socket must find its
+        // The snapshot comes first: a client that is accepted on a new socket must find its
         // listener.
         self.current.store(snapshot);
         self.sockets.commit(prepared);
@@ -311,7 +370,11 @@ impl<S: Sockets> Reloader<S> {
             status.warnings = known;
             status.addresses = addresses;
         });
-        Ok(changes)
+        // A state that differs in nothing is as good a basis as the one before.
+        if !changes.is_empty() {
+            self.held.all_stale();
+        }
+        changes
     }
 }
 
@@ -321,7 +384,7 @@ impl Cause {
     fn trust(self) -> Trust {
         match self {
             Self::Change => Trust::Stamps,
-            Self::Reread | Self::Signal | Self::Command => Trust::Bytes,
+            Self::Reread | Self::Signal | Self::Command | Self::Release => Trust::Bytes,
         }
     }
 
@@ -332,6 +395,7 @@ impl Cause {
             Self::Reread => "read again",
             Self::Signal => "SIGHUP",
             Self::Command => "asked to",
+            Self::Release => "a release of the fleet",
         }
     }
 }

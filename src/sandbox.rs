@@ -84,7 +84,7 @@ pub fn prepare(config: &Config, user: Option<&Ids>) -> Result<(), ConfigError> {
 
 /// Whether anything is kept there.
 fn uses_state(config: &Config) -> bool {
-    !config.acme.authorities.is_empty() || !config.crl.wanted.is_empty()
+    !config.acme.authorities.is_empty() || !config.crl.wanted.is_empty() || config.fleet.is_some()
 }
 
 /// Becomes that user, and gives up all that the process does not need. To be called before another thread is started.

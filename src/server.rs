@@ -19,6 +19,8 @@ use crate::config::validate::Config;
 use crate::gate::Gate;
 use crate::lists::keeper::{Handle as Lists, Keeper as ListKeeper};
 use crate::live::registry::Registry;
+use crate::member::status::Handle as Fleet;
+use crate::member::{Joining, Member};
 use crate::monitor::{self, Monitor};
 use crate::net::address::Address;
 use crate::net::endpoint::Endpoint;
@@ -39,16 +41,19 @@ use crate::snapshot::{Current, Snapshot};
 
 mod activated;
 mod descriptors;
+mod fleet;
 mod gauges;
 mod governor;
 mod handover;
 mod info;
 mod notify;
+mod releases;
 mod revocation;
 mod run;
 mod series;
 mod signals;
 mod sockets;
+mod wanted;
 mod watchdog;
 mod workforce;
 
@@ -110,6 +115,8 @@ pub struct Server {
     keeper: Option<Keeper>,
     /// The same.
     lists: Option<ListKeeper>,
+    /// The same; `None` also where it is not a node of a fleet.
+    member: Option<Member>,
     /// Ends the keeper that has been given up.
     giving_up: Option<JoinHandle<()>>,
     watch: Watch,
@@ -125,13 +132,12 @@ pub struct Server {
 
 impl Server {
     /// Builds, binds and starts to accept; warnings go to the log. While it reads files, `signals` can stop it. `monitor` binds
-    /// addresses and starts programs; without one, this process does it.
+    /// addresses and starts programs; without one, this process does it. `joining` is for a node of a fleet.
     pub fn start(
         origin: Origin,
         config: Config,
-        monitor: Option<Monitor>,
-        activated: Activated,
-        confined: Option<Arc<Plan>>,
+        joining: Option<Joining>,
+        (monitor, activated, confined): (Option<Monitor>, Activated, Option<Arc<Plan>>),
         signals: &mut Signals,
     ) -> Result<Self, StartError> {
         let Opened { mut inherited, activated, log, writer, metrics, workers, planned, heartbeats, pressure, live } =
@@ -159,7 +165,7 @@ impl Server {
         .map_err(StartError::Config)?
         .confined(confined);
         let parts = (admin.as_ref(), &upkeep, (&keeper, &lists), workers.handles.clone(), (pressure, live));
-        let (control, commands, (governor, review)) = serving(&mut reloader, parts)?;
+        let (control, commands, (governor, review, member)) = serving(&mut reloader, parts, joining)?;
         let status = notify::Status::ready(control.status.borrow().addresses.len());
         let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
         tracing::info!(pid = std::process::id(), "ready");
@@ -177,6 +183,7 @@ impl Server {
             review,
             keeper: Some(keeper),
             lists: Some(lists),
+            member,
             giving_up: None,
             watch,
             nudged,
@@ -247,7 +254,8 @@ fn keepers(
 fn serving(
     reloader: &mut Reloader<Sockets>,
     (admin, upkeep, (keeper, lists), workers, (pressure, live)): Parts<'_>,
-) -> Result<(Control, mpsc::Receiver<Command>, (Governor, Review)), StartError> {
+    joining: Option<Joining>,
+) -> Result<(Control, mpsc::Receiver<Command>, (Governor, Review, Option<Member>)), StartError> {
     // The predecessor serves until it receives this: after any error above, it simply goes on.
     reloader.sockets().accepting().map_err(StartError::Handover)?;
     admin.iter().for_each(|admin| admin.take_over());
@@ -257,10 +265,13 @@ fn serving(
     let (current, setting) = (Arc::clone(&control.current), reloader.config().bounds.memory);
     let review = Review::start(Arc::clone(&current), Arc::clone(&live)).map_err(StartError::Worker)?;
     let governor = Governor::start(Arc::clone(&pressure), current, workers, setting).map_err(StartError::Worker)?;
+    let member = joining.map(|joining| Member::start(joining, control.clone())).transpose();
+    let member = member.map_err(StartError::Worker)?;
     if let Some(admin) = admin {
-        admin.ready(control.clone(), (keeper.handle(), lists.handle()), pressure, live);
+        let keepers = (keeper.handle(), lists.handle(), member.as_ref().map(Member::handle));
+        admin.ready(control.clone(), keepers, pressure, live);
     }
-    Ok((control, commands, (governor, review)))
+    Ok((control, commands, (governor, review, member)))
 }
 
 /// What serves beside the listeners, and what it looks at.
@@ -333,9 +344,11 @@ fn reading<T: Send + 'static>(
 /// What the admin server shows of what is counted. The text has the counters, then the gauges.
 fn counted(metrics: &Arc<Metrics>, gates: Vec<Arc<Gate>>, pressure: Arc<Pressure>, log: &AccessLog) -> Counted {
     let (lost, counters, same) = (log.lost(), Arc::clone(metrics), Arc::clone(metrics));
-    let exposition = move |control: &Control, acme: &Acme, lists: &Lists| {
-        let gauges = gauges::text(control, (&acme.status(), &lists.status()), &gates, &pressure, &lost)
-            .unwrap_or_else(|error| format!("# {error}\n"));
+    let exposition = move |control: &Control, (acme, lists, fleet): (&Acme, &Lists, Option<&Fleet>)| {
+        let fleet = fleet.map(Fleet::status);
+        let gauges =
+            gauges::text(control, (&acme.status(), &lists.status(), fleet.as_deref()), &gates, &pressure, &lost)
+                .unwrap_or_else(|error| format!("# {error}\n"));
         counters.text() + &gauges
     };
     Counted { exposition: Box::new(exposition), totals: Box::new(move || same.totals()) }

@@ -72,14 +72,15 @@ impl Folder {
         write().map_err(|error| self.explained(file, "written", &error))
     }
 
-    /// Replaces a whole folder, with everything in it, by one that has these files. Whoever opens the folder finds the old
+    /// Replaces a whole folder, with everything in it, by one that has these files, of which each may be in a folder of its own.
+    /// Whoever opens the folder finds the old
     /// files in it or the new ones, never some of each; the old ones are removed then.
     pub fn replace(&self, folder: &Path, new: &[(&str, &[u8])]) -> io::Result<()> {
         let replace = || {
             let (above, name) = split(folder)?;
-            // A name with a slash would lead out of the folder.
-            if let Some((wrong, _)) = new.iter().find(|(name, _)| Path::new(name).file_name() != Some(OsStr::new(name)))
-            {
+            let is_plain = |name: &str| !name.is_empty() && name != "." && name != "..";
+            // Others would lead out of the folder.
+            if let Some((wrong, _)) = new.iter().find(|(path, _)| !path.split('/').all(is_plain)) {
                 return Err(improper(Path::new(wrong)));
             }
             whole::folder(&self.made(above)?, name, new)

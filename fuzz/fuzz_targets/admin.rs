@@ -114,7 +114,7 @@ fn started() -> SocketAddr {
     let listening = |_, endpoint: &tlsgate::net::endpoint::Endpoint| {
         Ok(vec![Listening::bind(endpoint.address().expect("an address"), 0o600)?])
     };
-    let counted = Counted { exposition: Box::new(|_, _, _| "# none\n".into()), totals: Box::new(Default::default) };
+    let counted = Counted { exposition: Box::new(|_, _| "# none\n".into()), totals: Box::new(Default::default) };
     let admin = Admin::open(&config.admin, listening, MOST_CONNECTIONS, counted);
     let admin = admin.expect("a socket").expect("an admin server");
     admin.ready(

@@ -78,6 +78,9 @@ async fn changed(shared: &Shared, caller: &Caller, process: Process, asked: &Ask
             let reason = "unexpected type of the body (expected Content-Type: application/json)";
             Answer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)
         }
+        Change::AddCertificate | Change::RemoveCertificate if control.status.borrow().config.fleet.is_some() => {
+            Answer::error(StatusCode::CONFLICT, OF_FLEET)
+        }
         Change::Renew => orders::renew(&acme, body).await,
         Change::Revoke => orders::revoke(&acme, body).await,
         Change::RollOver => orders::roll_over(&acme, body).await,
@@ -100,3 +103,7 @@ async fn changed(shared: &Shared, caller: &Caller, process: Process, asked: &Ask
         }
     }
 }
+
+/// The files of a release are the same on all nodes.
+const OF_FLEET: &str = "this is a node of a fleet, whose certificates are files of a release: change them where the \
+                        configuration is kept, and publish it (tlsgate fleet publish)";

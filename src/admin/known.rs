@@ -17,14 +17,18 @@ use crate::admin::request::guard;
 use crate::config::values::HostName;
 use crate::lists::keeper::Handle as Lists;
 use crate::live::registry::Registry;
+use crate::member::status::Handle as Fleet;
 use crate::observe::metrics::Totals;
 use crate::pressure::Pressure;
 use crate::reload::control::Control;
 
+/// Who does what by itself, each with what is known of that.
+pub type Keepers = (Acme, Lists, Option<Fleet>);
+
 /// What is counted, as it is when it is asked for.
 pub struct Counted {
     /// The metrics of a state in the text format of Prometheus.
-    pub exposition: Box<dyn Fn(&Control, &Acme, &Lists) -> String + Send + Sync>,
+    pub exposition: Box<dyn Fn(&Control, (&Acme, &Lists, Option<&Fleet>)) -> String + Send + Sync>,
     /// The connections of each listener.
     pub totals: Box<dyn Fn() -> HashMap<String, Totals> + Send + Sync>,
 }
@@ -35,6 +39,8 @@ pub(super) struct Process {
     pub(super) control: Control,
     pub(super) acme: Acme,
     pub(super) lists: Lists,
+    /// `None` where this is not a node of a fleet.
+    pub(super) fleet: Option<Fleet>,
     pub(super) pressure: Arc<Pressure>,
     /// The open connections.
     pub(super) live: Arc<Registry>,
@@ -68,8 +74,9 @@ impl Known {
     }
 
     /// The metrics of that state. It takes a while with many servers.
-    pub(super) fn exposition(&self, Process { control, acme, lists, .. }: &Process) -> Answer {
-        let text = (self.counted.exposition)(control, acme, lists) + &self.audit.metrics(&self.permits, &self.probes);
+    pub(super) fn exposition(&self, Process { control, acme, lists, fleet, .. }: &Process) -> Answer {
+        let text = (self.counted.exposition)(control, (acme, lists, fleet.as_ref()))
+            + &self.audit.metrics(&self.permits, &self.probes);
         Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
     }
 }

@@ -32,6 +32,7 @@ use crate::admin::request::guard::Refused;
 use crate::admin::request::paths::Page;
 use crate::admin::shared::Shared;
 use crate::admin::stepping;
+use crate::member::status::Handle;
 
 /// Answers a request for a page, or for what belongs to one; `page` may be the methods that are allowed there instead.
 pub(super) async fn answer(
@@ -109,15 +110,17 @@ async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Optio
         // Only now, since it is shown once: the page may be refused, or its client may go away, before its turn.
         let note = guest.cookie.as_ref().and_then(|cookie| all.sessions.take(cookie));
         let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note };
-        let Process { control, acme, lists, pressure, .. } = &process;
+        let Process { control, acme, lists, fleet, pressure, .. } = &process;
         let status = control.status.borrow().clone();
         let snapshot = control.current.load();
         let (acme, lists, totals) = (acme.status(), lists.status(), (known.counted.totals)());
+        let fleet = fleet.as_ref().map(Handle::status);
         let state = State {
             status: &status,
             snapshot: &snapshot,
             acme: &acme,
             lists: &lists,
+            fleet: fleet.as_deref(),
             pressure,
             totals: &totals,
             now: Timestamp::now(),

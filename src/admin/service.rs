@@ -22,8 +22,11 @@ use crate::admin::request::body::Wanted;
 use crate::admin::request::paths::{Change, Operation, Question, Routed, View, page, route};
 use crate::admin::request::{body, guard};
 use crate::admin::shared::Shared;
-use crate::admin::view::{acme as authorities, connections, explain, limits, listing, openapi, revocation, state};
+use crate::admin::view::{
+    acme as authorities, connections, explain, limits, listing, node, openapi, revocation, state,
+};
 use crate::config::shown;
+use crate::member::status::Handle;
 use crate::reload::control::Control;
 use crate::tls::handshake::Terminator;
 
@@ -151,7 +154,7 @@ async fn show(shared: &Shared, view: View) -> Answer {
 
 /// Renders a view. It may take a while, so it does not run on the thread that answers.
 fn rendered(known: &Known, process: &Process, view: View) -> Answer {
-    let Process { control, acme, lists, pressure, .. } = process;
+    let Process { control, acme, lists, fleet, pressure, .. } = process;
     let status = control.status.borrow().clone();
     let snapshot = control.current.load();
     match view {
@@ -165,6 +168,7 @@ fn rendered(known: &Known, process: &Process, view: View) -> Answer {
         View::Limits => Answer::ok(&limits::limits(status.config.bounds.memory, pressure)),
         View::Acme => Answer::ok(&authorities::acme(&acme.status())),
         View::Lists => Answer::ok(&revocation::lists(&lists.status())),
+        View::Fleet => Answer::ok(&node::fleet(fleet.as_ref().map(Handle::status).as_deref())),
     }
 }
 

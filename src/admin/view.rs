@@ -6,6 +6,7 @@ pub(super) mod errors;
 pub(super) mod explain;
 pub(super) mod limits;
 pub(super) mod listing;
+pub(super) mod node;
 pub(super) mod openapi;
 pub(super) mod renderings;
 pub(super) mod revocation;

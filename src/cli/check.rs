@@ -17,6 +17,7 @@ use crate::cli::answer::print::{say, visible};
 use crate::cli::load::reading;
 use crate::config;
 use crate::config::located::ConfigError;
+use crate::config::validate::Config;
 use crate::files;
 use crate::route::ways::Way;
 use crate::sandbox;
@@ -84,21 +85,12 @@ pub(super) fn check(path: &Path, How { strict, fetch, json }: How) -> ExitCode {
     let file = path.to_owned();
     let built = reading(move || {
         let config = config::load(&file)?;
-        // The server refuses these when it starts, not when it validates its configuration.
-        let token = config.admin.token_file.as_ref().map(token::read).transpose().err();
-        let log = config.log.access.refusal().map(|message| ConfigError {
-            path: "log: access".into(),
-            position: None,
-            message,
-        });
-        let mut errors: Vec<ConfigError> = token.into_iter().chain(log).collect();
         let directory = config.state.directory.as_ref();
-        errors.extend(directory.and_then(|folder| Some(folder.error(state::usable(&folder.value).err()?.to_string()))));
-        errors.extend(authority_files::faults(&config));
+        let state = directory.and_then(|folder| Some(folder.error(state::usable(&folder.value).err()?.to_string())));
         let again = Some(file.as_path()).filter(|file| !files::pipe::is_read_once(file));
         let process = sandbox::user(&config.process).and_then(|user| Foreseen::of(&config, user, again));
-        errors.extend(process.as_ref().err().cloned());
-        match Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now()) {
+        let errors: Vec<ConfigError> = state.into_iter().chain(process.as_ref().err().cloned()).collect();
+        match usable(&config) {
             Ok(built) if errors.is_empty() => {
                 let unknown = issuers::unknown(&config, &built.snapshot);
                 Ok((built, unknown, process.ok(), Arc::clone(&config.crl)))
@@ -134,6 +126,21 @@ pub(super) fn check(path: &Path, How { strict, fetch, json }: How) -> ExitCode {
         print(path, &report, strict);
     }
     if report.ok { ExitCode::SUCCESS } else { FAILED.into() }
+}
+
+/// Builds what a valid configuration names, without regard to the user and the folders of this machine.
+pub(super) fn usable(config: &Config) -> Result<Built, Vec<ConfigError>> {
+    // The server refuses these when it starts, not when it validates its configuration.
+    let token = config.admin.token_file.as_ref().map(token::read).transpose().err();
+    let log =
+        config.log.access.refusal().map(|message| ConfigError { path: "log: access".into(), position: None, message });
+    let mut errors: Vec<ConfigError> = token.into_iter().chain(log).collect();
+    errors.extend(authority_files::faults(config));
+    match Snapshot::build(config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now()) {
+        Ok(built) if errors.is_empty() => Ok(built),
+        Ok(_) => Err(errors),
+        Err(more) => Err([errors, more].concat()),
+    }
 }
 
 /// Everything that is wrong with the text of a configuration whose relative paths start from `folder`.

@@ -49,7 +49,7 @@ fn run(port: u16, tour: bool) -> Result<Ended, Box<dyn Error>> {
     let log = if tour { LOG } else { "stdout" };
     let text = configuration(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), backend, log);
     let config = config::parse(&text, folder.path()).map_err(|errors| joined(&errors))?;
-    let server = Server::start(Origin::Program, config, None, Activated::default(), None, &mut signals)?;
+    let server = Server::start(Origin::Program, config, None, (None, Activated::default(), None), &mut signals)?;
     let Some((_, Address::Tcp(address))) = server.addresses().pop() else {
         return Err("no address to listen on".into());
     };

@@ -9,7 +9,9 @@ use crate::cli::answer::exit::FAILED;
 use crate::cli::answer::print::complain;
 use crate::config;
 use crate::config::validate::Config;
+use crate::config::validate::fleet::Machine;
 use crate::files::opening;
+use crate::member::kept;
 use crate::monitor::{self, Allowed, Ids, Monitor, process};
 use crate::net::endpoint::Endpoint;
 use crate::rights;
@@ -54,8 +56,20 @@ pub(super) fn start(
 
 /// What the file names now. A pipe in its place is an error, since nobody would write into it.
 fn look_up(path: &Path) -> Result<Allowed, String> {
-    let read = config::load_file(path).map(|config| allowed(&config));
+    let read = match config::is_of_machine(path) {
+        true => config::load_machine(path).map(|machine| of_releases(&machine)),
+        false => config::load_file(path).map(|config| allowed(&config)),
+    };
     read.map_err(|errors| errors.first().map(ToString::to_string).unwrap_or_default())
+}
+
+/// What the releases of the fleet name that are on the disk: the next one is bound before it is served. The serving process
+/// has put them there, and can put others there: so only the programs of the start are run.
+fn of_releases(machine: &Machine) -> Allowed {
+    let files = machine.fleet.directory().map(|state| kept::configurations(&state.value)).unwrap_or_default();
+    let configs = files.iter().filter_map(|file| config::load_release(machine, file).ok());
+    let addresses = configs.flat_map(|config| allowed(&config).addresses).collect();
+    Allowed { addresses, ..Allowed::default() }
 }
 
 /// What a configuration names.

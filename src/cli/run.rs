@@ -1,6 +1,6 @@
 //! `tlsgate run`: starts the server and waits for its end. Must not know: how the server works.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -26,7 +26,21 @@ use crate::server::{Ended, Server, StartError};
 use crate::tls::certificate::source::Source;
 use crate::tls::token;
 
-pub(super) fn run(path: &Path) -> ExitCode {
+mod fleet;
+
+use fleet::Begun;
+
+/// Where the configuration is.
+#[derive(Debug, Clone)]
+pub(super) enum From {
+    File(PathBuf),
+    /// What this machine has of its own as a node of a fleet.
+    Fleet(PathBuf),
+}
+
+pub(super) fn run(from: From) -> ExitCode {
+    let (From::File(path) | From::Fleet(path)) = &from;
+    let path = path.as_path();
     // Before there is another thread: it changes the environment.
     let activated = match Activated::receive() {
         Ok(activated) => activated,
@@ -40,12 +54,16 @@ pub(super) fn run(path: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
-    let Loaded { origin, config, user, plan, risks, owners } = match load(path, &mut signals) {
+    let loaded = match &from {
+        From::File(path) => load(path.clone(), &mut signals),
+        From::Fleet(path) => fleet::begin(path, &mut signals).and_then(|begun| load_release(begun, &mut signals)),
+    };
+    let Loaded { origin, config, begun, user, plan, risks, owners } = match loaded {
         Ok(loaded) => loaded,
         Err(error) => return failed(path, &error),
     };
     // A process that can change what its successors obey would get back what it gives up.
-    let again = matches!(origin, Origin::File(_)) && (user.is_none() || risks.is_empty());
+    let again = matches!(origin, Origin::File(_) | Origin::Release(_)) && (user.is_none() || risks.is_empty());
     let monitor = match monitor::start(&config, again.then_some(path), user.as_ref(), &plan) {
         Ok(monitor) => monitor,
         Err(error) => {
@@ -72,7 +90,11 @@ pub(super) fn run(path: &Path) -> ExitCode {
         );
     }
     let confined = entered.restricts_files().then(|| Arc::new(plan));
-    let started = Server::start(origin, config, monitor, activated, confined, &mut signals);
+    let joining = match begun.map(|begun| begun.kept(&mut signals)).transpose() {
+        Ok(joining) => joining,
+        Err(error) => return failed(path, &error),
+    };
+    let started = Server::start(origin, config, joining, (monitor, activated, confined), &mut signals);
     let ended = started.map(|server| {
         sandbox::warn_of_root();
         server.run_until_signalled(signals)
@@ -88,6 +110,8 @@ pub(super) fn run(path: &Path) -> ExitCode {
 struct Loaded {
     origin: Origin,
     config: Config,
+    /// `None` where it is not a node of a fleet.
+    begun: Option<Begun>,
     /// Whom the process becomes.
     user: Option<Ids>,
     /// What it will be able to use.
@@ -98,27 +122,54 @@ struct Loaded {
     owners: Vec<String>,
 }
 
-fn load(path: &Path, signals: &mut Signals) -> Result<Loaded, StartError> {
-    let path = path.to_owned();
+fn load(path: PathBuf, signals: &mut Signals) -> Result<Loaded, StartError> {
     let work = move || {
         let config = config::load(&path)?;
-        // Here, since a system may ask a server for its users.
-        let user = sandbox::user(&config.process).map_err(|error| vec![error])?;
-        floor_is_kept(&config, user.as_ref()).map_err(|error| vec![error])?;
-        sandbox::prepare(&config, user.as_ref()).map_err(|error| vec![error])?;
-        modules_are_loaded(&config)?;
         // A pipe cannot be read again for a reload.
         let is_read_once = files::pipe::is_read_once(&path);
-        let file = Some(path.as_path()).filter(|_| !is_read_once);
-        let plan = Plan::of(&config, file);
-        let obeyed = risks::obeyed(&config, file);
-        let (risks, owners) = (risks::of_plan(&plan, &obeyed), risks::of_owners(&obeyed));
+        let file = (!is_read_once).then(|| path.clone());
         let origin = if is_read_once { Origin::Once(path) } else { Origin::File(path) };
-        Ok(Loaded { origin, config, user, plan, risks, owners })
+        loaded(config, origin, file.as_deref(), None)
     };
+    waited_for(work, signals)
+}
+
+/// The same for a release of a fleet.
+fn load_release(begun: Begun, signals: &mut Signals) -> Result<Loaded, StartError> {
+    let work = move || {
+        let config = begun.config()?;
+        let (origin, file) = (begun.origin(), begun.path().to_owned());
+        loaded(config, origin, Some(&file), Some(begun))
+    };
+    waited_for(work, signals)
+}
+
+/// Looks at what the start with a configuration needs. `file` is what can be read again.
+fn loaded(
+    config: Config,
+    origin: Origin,
+    file: Option<&Path>,
+    begun: Option<Begun>,
+) -> Result<Loaded, Vec<ConfigError>> {
+    // Here, since a system may ask a server for its users.
+    let user = sandbox::user(&config.process).map_err(|error| vec![error])?;
+    floor_is_kept(&config, user.as_ref()).map_err(|error| vec![error])?;
+    sandbox::prepare(&config, user.as_ref()).map_err(|error| vec![error])?;
+    modules_are_loaded(&config)?;
+    let plan = Plan::of(&config, file);
+    let obeyed = risks::obeyed(&config, file);
+    let (risks, owners) = (risks::of_plan(&plan, &obeyed), risks::of_owners(&obeyed));
+    Ok(Loaded { origin, config, begun, user, plan, risks, owners })
+}
+
+/// Does work that reads files, unless a signal comes first.
+fn waited_for<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Vec<ConfigError>> + Send + 'static,
+    signals: &mut Signals,
+) -> Result<T, StartError> {
     let mut job = Job::start("start", work).map_err(StartError::Worker)?;
     match signals.wait_for(&mut job) {
-        Some(loaded) => loaded.map_err(StartError::Lost)?.map_err(StartError::Config),
+        Some(done) => done.map_err(StartError::Lost)?.map_err(StartError::Config),
         None => Err(StartError::Stopped),
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::admin::request::token;
 use crate::causes;
 use crate::cli::load::{load, reading};
-use crate::config::located::{ConfigError, Located, Position};
+use crate::config::located::{ConfigError, Located, Position, Text};
 use crate::config::validate::admin::Admin;
 use crate::gate::{Gate, Pace};
 use crate::net::endpoint::Endpoint;
@@ -138,7 +138,7 @@ fn door(target: Target, purpose: Purpose) -> Result<Door, String> {
         return Err("the configuration has no admin server (expected listen in [admin])".into());
     };
     // Only for the type: an argument has no position in a file, and just the message of an error is shown.
-    let nowhere = Position { line: 1, column: 1 };
+    let nowhere = Position { text: Text::Configuration, line: 1, column: 1 };
     let named = target.token_file.map(|path| Located { value: path, at: nowhere, path: "--token-file".into() });
     // With a certificate the token is not needed, and the caller may not be permitted to read the configured file.
     let configured = admin.as_ref().and_then(|admin| admin.token_file.clone()).filter(|_| target.cert.is_none());

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 pub mod outline;
 mod places;
 
-use crate::config::located::{ConfigError, Located, Position};
+use crate::config::located::{ConfigError, Located, Position, Text};
 use crate::words::Words;
 use outline::{Key, Kind, Outline, Shape};
 use places::Places;
@@ -45,14 +45,14 @@ pub struct Faults<'i> {
 }
 
 impl<'i> Faults<'i> {
-    /// No faults yet; `text` is where offsets point into.
-    pub fn new(text: &'i str) -> Self {
-        Self { places: Places::new(text), errors: RefCell::default(), rehearsed: false }
+    /// No faults yet; `text` is where offsets point into, and `of` which text that is.
+    pub fn new(of: Text, text: &'i str) -> Self {
+        Self { places: Places::new(of, text), errors: RefCell::default(), rehearsed: false }
     }
 
     /// For [`Table::outline_of`].
     fn rehearsed() -> Self {
-        Self { rehearsed: true, ..Self::new("") }
+        Self { rehearsed: true, ..Self::new(Text::Configuration, "") }
     }
 
     /// Adds a fault of the key at `path`; `offset` is its byte in the text, if it has a place there.
@@ -69,6 +69,31 @@ impl<'i> Faults<'i> {
     fn position(&self, offset: usize) -> Position {
         self.places.at(offset)
     }
+}
+
+/// Reads a whole text. Returns what could be read, and an error for everything that could not. Where the text is not TOML,
+/// only that is reported, since errors that follow from it would mislead.
+pub fn document<R>(
+    of: Text,
+    text: &str,
+    read: impl FnOnce(&mut Table<'_>) -> R,
+) -> Result<(R, Vec<ConfigError>), Vec<ConfigError>> {
+    let faults = Faults::new(of, text);
+    // Recoverable, so that all errors of syntax are found and not only the first.
+    let (root, syntax) = DeTable::parse_recoverable(text);
+    for error in &syntax {
+        faults.add("", error.span().map(|span| span.start), format!("not valid TOML: {}", error.message()));
+    }
+    if !syntax.is_empty() {
+        return Err(faults.into_errors());
+    }
+    let result = {
+        let mut table = Table::new(&faults, root.get_ref(), 0, String::new());
+        let result = read(&mut table);
+        table.finish();
+        result
+    };
+    Ok((result, faults.into_errors()))
 }
 
 /// An entry of a table whose keys can have any name.

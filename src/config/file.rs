@@ -1,11 +1,9 @@
 //! The configuration as written, and every default. `config/reference.toml` lists the same, and a test compares them.
 //! Must not know: how keys depend on each other.
 
-use toml::de::DeTable;
-
 use crate::config::decode::outline::Outline;
-use crate::config::decode::{Faults, Table};
-use crate::config::located::ConfigError;
+use crate::config::decode::{self, Table};
+use crate::config::located::{ConfigError, Text};
 
 pub mod acme;
 pub mod admin;
@@ -14,6 +12,7 @@ pub mod backend_tls;
 pub mod bounds;
 pub mod client_auth;
 pub mod crl;
+pub mod fleet;
 pub mod health;
 pub mod keys;
 pub mod limits;
@@ -63,22 +62,7 @@ impl File {
     /// Reads the text. Returns what could be read, and an error for everything that could not. Where the text is not TOML,
     /// only that is reported, since errors that follow from it would mislead.
     pub fn decode(text: &str) -> Result<(Self, Vec<ConfigError>), Vec<ConfigError>> {
-        let faults = Faults::new(text);
-        // Recoverable, so that all errors of syntax are found and not only the first.
-        let (root, syntax) = DeTable::parse_recoverable(text);
-        for error in &syntax {
-            faults.add("", error.span().map(|span| span.start), format!("not valid TOML: {}", error.message()));
-        }
-        if !syntax.is_empty() {
-            return Err(faults.into_errors());
-        }
-        let file = {
-            let mut table = Table::new(&faults, root.get_ref(), 0, String::new());
-            let file = Self::read(&mut table);
-            table.finish();
-            file
-        };
-        Ok((file, faults.into_errors()))
+        decode::document(Text::Configuration, text, Self::read)
     }
 
     /// Every key that a file may have.

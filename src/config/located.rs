@@ -2,9 +2,29 @@
 
 use serde::Serialize;
 
+/// Which of the two texts a configuration can be from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Text {
+    /// The configuration's own.
+    #[default]
+    Configuration,
+    /// What a machine of a fleet has of its own.
+    Machine,
+}
+
+impl Text {
+    fn is_configuration(&self) -> bool {
+        *self == Self::Configuration
+    }
+}
+
 /// Line and column, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
+    /// The text in which they are counted.
+    #[serde(rename = "file", skip_serializing_if = "Text::is_configuration")]
+    pub text: Text,
     pub line: usize,
     pub column: usize,
 }
@@ -21,7 +41,11 @@ pub struct ConfigError {
 
 impl std::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(Position { line, column }) = self.position {
+        if let Some(Position { text, line, column }) = self.position {
+            // Errors of both can come together, and only one of them is the file that the reader has in mind.
+            if text == Text::Machine {
+                f.write_str("fleet.toml, ")?;
+            }
             write!(f, "line {line}, column {column}: ")?;
         }
         if !self.path.is_empty() {

@@ -48,6 +48,8 @@ pub fn config(config: &Config) -> Table {
         backends,
         policies,
         warnings: _,
+        // It is not a part of what is served.
+        fleet: _,
     } = config;
     let policies = policies.iter().map(|policy| (policy.name.to_string(), policy::table(policy))).collect();
     Table::default()

@@ -7,6 +7,7 @@ use crate::config::file::File;
 
 mod acme;
 mod admin;
+mod fleet;
 mod labels;
 mod many;
 mod policies;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::acme::settings::Settings as Acme;
 use crate::backend::discover::settings::Settings as Resolver;
 use crate::config::file::File;
-use crate::config::located::{ConfigError, Located};
+use crate::config::located::{ConfigError, Located, Position, Text};
 use crate::lists::settings::Settings as Crl;
 use crate::tls::policy::Policy;
 
@@ -18,6 +18,7 @@ pub mod backend_tls;
 pub mod bounds;
 pub mod client_auth;
 pub mod crl;
+pub mod fleet;
 pub mod health;
 pub mod keys;
 pub mod limits;
@@ -42,6 +43,7 @@ use acme::{Authorities, Files};
 use admin::Admin;
 use backend::Backend;
 use bounds::Bounds;
+use fleet::Fleet;
 use keys::Keys;
 use listener::{Listener, Listeners};
 use log::Log;
@@ -77,16 +79,39 @@ pub struct Config {
     pub policies: Vec<Arc<Policy>>,
     /// What is not wrong but should be known.
     pub warnings: Vec<String>,
+    /// `None` where the configuration is not that of a fleet.
+    pub fleet: Option<Arc<Fleet>>,
 }
 
-/// Validates; relative paths start from `folder`.
-pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
+/// From where relative paths start.
+#[derive(Debug, Clone, Copy)]
+pub struct Folders<'p> {
+    /// Those of the configuration itself.
+    pub configuration: &'p Path,
+    /// Those of what a machine of a fleet has of its own.
+    pub machine: &'p Path,
+}
+
+impl<'p> Folders<'p> {
+    /// For what is written there.
+    fn of(self, place: Position) -> &'p Path {
+        match place.text {
+            Text::Configuration => self.configuration,
+            Text::Machine => self.machine,
+        }
+    }
+}
+
+/// Validates.
+pub fn validate(file: File, folders: Folders<'_>) -> Result<Config, Vec<ConfigError>> {
+    let folder = folders.configuration;
     let File { admin, log, process, runtime, bounds, resolver, state, keys, crl, acme, listeners, backends, policies } =
         file;
     let mut errors = Vec::new();
     // Backends refer to policies by name, and listeners to both.
     let policies = Policies::validated(policies, &mut errors);
-    let state = state::validated(state, folder, &mut errors);
+    let of_state = state.directory.as_ref().map_or(folder, |directory| folders.of(directory.at));
+    let state = state::validated(state, of_state, &mut errors);
     let home = Home { folder, state: state.directory.as_ref().map(|directory| directory.value.as_path()) };
     let (crl, crl_ca) = crl::validated(crl, folder, home.state, &mut errors);
     let backends = backends.into_iter().filter_map(|one| backend::validated(one, home, &policies, &mut errors));
@@ -99,13 +124,15 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         });
     }
     let resolver = Arc::new(resolver::validated(resolver, &mut errors));
-    let process = process::validated(process, folder, &mut errors);
+    let of_process = folders.of(process.sandbox.at);
+    let process = process::validated(process, of_process, &mut errors);
     let keys = keys::validated(keys, folder, &mut errors);
     let authorities = Authorities::validated(acme, state.clone(), folder, &mut errors);
-    let known = admin::Known { home, policies: &policies, authorities: &authorities };
+    let of_admin = Home { folder: folders.of(admin.socket_mode.at), ..home };
+    let known = admin::Known { home: of_admin, policies: &policies, authorities: &authorities };
     let admin = admin::validated(admin, &known, &mut errors);
     let by_name = Backends::new(&backends);
-    let mut check = Listeners::new(home, &by_name, &policies, &authorities, &admin, errors);
+    let mut check = Listeners::new((home, folders), &by_name, &policies, &authorities, &admin, errors);
     let listeners: Vec<Listener> = listeners.into_iter().filter_map(|listener| check.listener(listener)).collect();
     let mut errors = check.errors;
     let crl = crl::with_wanted(crl, &listeners, &backends, &admin, &mut errors);
@@ -118,7 +145,8 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let acme::Kept { settings: acme, files: authority_files, state, warnings: more } = authorities.into_kept(&sources);
     warnings.extend(more);
     warnings.extend(admin.warnings());
-    let (log, runtime) = (log::validated(log, folder), runtime::validated(runtime));
+    let of_log = folders.of(log.access.at);
+    let (log, runtime) = (log::validated(log, of_log), runtime::validated(runtime));
     let bounds = bounds::validated(bounds);
     Ok(Config {
         admin,
@@ -137,6 +165,7 @@ pub fn validate(file: File, folder: &Path) -> Result<Config, Vec<ConfigError>> {
         backends,
         policies,
         warnings,
+        fleet: None,
     })
 }
 

@@ -16,6 +16,7 @@ use crate::words::words;
 pub mod backend_tls;
 pub mod bounds;
 pub mod certificates;
+pub mod fleet;
 pub mod health;
 pub mod labels;
 pub mod limits;

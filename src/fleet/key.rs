@@ -23,6 +23,9 @@ pub const TICKETS: &str = "control/tickets";
 /// Each registration of a node changes it, so that who commits knows that no node has come since it looked.
 pub const GENERATION: &str = "nodes-generation";
 
+/// The servers that are out of rotation on every node.
+pub const DRAINED: &str = "control/drained";
+
 /// The parts of releases.
 pub const PARTS: &str = "part/";
 

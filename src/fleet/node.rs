@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::drained::Drained;
 use super::key;
 use super::machine::{Action, Machine, Seen};
 use super::record::{Answer, Proposal, Record, Registration, Root, Served};
@@ -34,6 +35,7 @@ pub struct Node {
     ready: BTreeSet<Root>,
     /// What could not be built, for which attempt, and why.
     failed: BTreeMap<Root, (String, String)>,
+    drained: Drained,
     session: Option<Session>,
     doing: Option<Doing>,
 }
@@ -52,6 +54,8 @@ struct View {
     current: Seen<Record>,
     proposal: Seen<Proposal>,
     mine: Seen<Registration>,
+    drained: Seen<Drained>,
+    parts: Revision,
 }
 
 #[derive(Debug)]
@@ -68,7 +72,20 @@ impl Node {
     /// `serving`: what the process has taken from its own disk, and serves.
     pub fn new(seal: Arc<Seal>, identity: Identity, serving: Option<Record>) -> Self {
         let ready = serving.iter().map(|record| record.root_for(&identity.name).clone()).collect();
-        Self { seal, identity, serving, ready, failed: BTreeMap::new(), session: None, doing: None }
+        let (failed, drained) = (BTreeMap::new(), Drained::default());
+        Self { seal, identity, serving, ready, failed, drained, session: None, doing: None }
+    }
+
+    /// With what the process has kept of it.
+    #[must_use]
+    pub fn with_drained(mut self, drained: Drained) -> Self {
+        self.drained = drained;
+        self
+    }
+
+    /// The servers that are out of rotation, as far as the node knows.
+    pub fn drained(&self) -> &Drained {
+        &self.drained
     }
 
     /// The release that it serves.
@@ -105,6 +122,9 @@ impl Node {
         let view = self.view()?;
         if let Some(error) = view.current.error() {
             return Some(format!("{}: {error}", key::CURRENT));
+        }
+        if let Some(error) = view.drained.error() {
+            return Some(format!("{}: {error}", key::DRAINED));
         }
         if let Some(other) = self.taken(view) {
             return Some(format!("found the name {:?} in use by the machine {other}", self.identity.name));
@@ -156,6 +176,7 @@ impl Node {
         self.register(session, view)
             .or_else(|| self.follow(view))
             .or_else(|| self.restore(view))
+            .or_else(|| self.restore_drained(view))
             .or_else(|| self.prepare(session, view))
     }
 
@@ -205,8 +226,25 @@ impl Node {
         }
         let release = key::release(serving.number);
         let then = vec![self.put(key::CURRENT, serving, None)?, self.put(&release, serving, None)?];
-        let transaction = Transaction { when: vec![(key::CURRENT.into(), view.current.revision)], then };
+        // What is found to be there must still be there when the release counts.
+        let when = vec![(key::CURRENT.into(), view.current.revision), (key::PARTS_GENERATION.into(), view.parts)];
+        let transaction = Transaction { when, then };
         Some((Action::Restore(serving.clone(), transaction), Doing::Restoring))
+    }
+
+    fn restore_drained(&self, view: &View) -> Option<(Action, Doing)> {
+        let there = match &view.drained.value {
+            None => Drained::default(),
+            Some(Ok(there)) => there.clone(),
+            Some(Err(_)) => return None,
+        };
+        // What is there was merged into what the node knows when it was seen.
+        if there == self.drained {
+            return None;
+        }
+        let then = vec![self.put(key::DRAINED, &self.drained, None)?];
+        let when = vec![(key::DRAINED.into(), view.drained.revision)];
+        Some((Action::Write(Transaction { when, then }), Doing::Restoring))
     }
 
     /// Builds what is proposed, and answers.
@@ -264,7 +302,7 @@ impl Machine for Node {
     }
 
     fn watched(&self) -> Vec<String> {
-        vec![key::CONTROL.to_owned(), key::node(&self.identity.name)]
+        vec![key::CONTROL.to_owned(), key::PARTS_GENERATION.to_owned(), key::node(&self.identity.name)]
     }
 
     fn connected(&mut self, lease: Lease, entries: Vec<Entry>) {
@@ -286,6 +324,11 @@ impl Machine for Node {
         match entry.key.as_str() {
             key::CURRENT => view.current = Seen::new(&self.seal, &entry),
             key::PROPOSAL => view.proposal = Seen::new(&self.seal, &entry),
+            key::DRAINED => {
+                view.drained = Seen::new(&self.seal, &entry);
+                view.drained.good().into_iter().for_each(|there| self.drained.merge(there));
+            }
+            key::PARTS_GENERATION => view.parts = if entry.value.is_some() { entry.revision } else { 0 },
             other if other == name => view.mine = Seen::new(&self.seal, &entry),
             _ => {}
         }

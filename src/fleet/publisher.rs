@@ -23,6 +23,8 @@ pub struct Draft {
     pub without: Vec<String>,
     pub by: String,
     pub note: String,
+    /// Of [`key::PARTS_GENERATION`], before it was seen that all parts of the release are there.
+    pub parts: Revision,
 }
 
 /// How it ended.
@@ -52,6 +54,8 @@ pub enum Reason {
         "the proposal was gone before it was committed: the connection to the store was lost for too long, or it was withdrawn elsewhere"
     )]
     Gone,
+    #[error("parts of old releases were removed meanwhile, perhaps some that this one needs")]
+    Swept,
     #[error("{key}: {error}")]
     Unreadable { key: String, error: SealError },
 }
@@ -86,6 +90,7 @@ struct View {
     current: Seen<Record>,
     proposal: Seen<Proposal>,
     generation: Revision,
+    parts: Revision,
     veto: Revision,
     nodes: BTreeMap<String, Seen<Registration>>,
     answers: BTreeMap<String, Seen<Answer>>,
@@ -122,6 +127,19 @@ impl Publisher {
     /// How it ended. Its lease must not be kept alive after that: a proposal that was under way for long may arrive yet.
     pub fn end(&self) -> Option<&End> {
         self.end.as_ref()
+    }
+
+    /// What was proposed, until it has ended.
+    pub fn proposed(&self) -> Option<&Record> {
+        self.proposed.as_ref()
+    }
+
+    /// The nodes that it waits for.
+    pub fn waits_for(&self) -> impl Iterator<Item = &str> {
+        let view = self.session.as_ref().and_then(|session| session.view.as_ref());
+        let is_there = move |name: &str| view.is_some_and(|view| view.nodes.contains_key(name));
+        let asked = self.asked.iter().filter(|(_, is_ready)| !**is_ready).map(|(name, _)| name.as_str());
+        asked.filter(move |name| is_there(name))
     }
 
     fn put<T: serde::Serialize>(&self, key: &str, value: &T, lease: Option<Lease>) -> Option<Change> {
@@ -177,6 +195,9 @@ impl Publisher {
         if let Some(other) = view.proposal.good() {
             return self.withdrawn(Reason::Busy { by: other.record.by.clone() });
         }
+        if view.parts != self.draft.parts {
+            return self.withdrawn(Reason::Swept);
+        }
         if now >= self.deadline {
             return self.withdrawn(Reason::Late(Vec::new()));
         }
@@ -195,7 +216,11 @@ impl Publisher {
             note: self.draft.note.clone(),
         };
         let proposal = Proposal { record: record.clone(), without: self.draft.without.clone() };
-        let when = vec![(key::PROPOSAL.into(), 0), (key::CURRENT.into(), view.current.revision)];
+        let when = vec![
+            (key::PROPOSAL.into(), 0),
+            (key::CURRENT.into(), view.current.revision),
+            (key::PARTS_GENERATION.into(), view.parts),
+        ];
         // A refusal of the same proposal, which was lost and is made again, does not count.
         let then =
             vec![self.put(key::PROPOSAL, &proposal, Some(lease))?, Change::Delete { key: key::veto(&self.attempt) }];
@@ -296,7 +321,7 @@ impl Machine for Publisher {
     fn watched(&self) -> Vec<String> {
         let release = self.proposed.as_ref().map(|record| key::release(record.number));
         let attempt = [key::answers(&self.attempt), key::veto(&self.attempt)];
-        [key::CONTROL, key::NODES, key::GENERATION]
+        [key::CONTROL, key::NODES, key::GENERATION, key::PARTS_GENERATION]
             .map(String::from)
             .into_iter()
             .chain(attempt)
@@ -326,6 +351,7 @@ impl Machine for Publisher {
                 key::CURRENT => view.current = Seen::new(&self.seal, &entry),
                 key::PROPOSAL => view.proposal = Seen::new(&self.seal, &entry),
                 key::GENERATION => view.generation = revision,
+                key::PARTS_GENERATION => view.parts = revision,
                 _ => {}
             }
         }

@@ -52,6 +52,11 @@ impl Seal {
         let plain = plain.ok_or(SealError::Closed)?;
         serde_json::from_slice(&plain).map_err(|error| SealError::Unknown(error.to_string()))
     }
+
+    /// Whether the secret that seals now has sealed this, and not the other one.
+    pub fn is_of_first(&self, key: &str, sealed: &[u8]) -> bool {
+        self.ciphers.first().is_some_and(|cipher| cipher.open(sealed, key.as_bytes()).is_some())
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +92,7 @@ mod tests {
             (Err(SealError::Closed), Err(SealError::Closed))
         );
         assert_eq!(new.open("k", &of_both), Ok(2));
+        assert_eq!((both.is_of_first("k", &of_both), both.is_of_first("k", &of_old)), (true, false));
         assert_eq!(Seal::new(&[]).unwrap_err(), SealError::NoSecret);
     }
 }

@@ -9,6 +9,7 @@ mod etcd;
 mod event;
 mod faults;
 mod network;
+mod parts;
 mod world;
 
 use world::{Kind, World};

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::part::PartName;
 use crate::tls::crypto::sha256;
 
+pub mod lists;
+
 /// A list. Its first entry names what the whole list begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

@@ -157,6 +157,26 @@ impl Listening {
         }
     }
 
+    /// Lets nobody connect, and keeps the address, until [`Listening::resume`]. At a Unix socket, clients wait instead.
+    pub fn suspend(&self) -> Result<()> {
+        match self {
+            Self::Tcp(listener) => socket::suspend(listener, true),
+            Self::Unix { .. } => Ok(()),
+        }
+    }
+
+    /// Lets clients connect again.
+    pub fn resume(&self) -> Result<()> {
+        match self {
+            Self::Tcp(listener) => match socket::suspend(listener, false) {
+                // There was no filter (socket(7)).
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                other => other,
+            },
+            Self::Unix { .. } => Ok(()),
+        }
+    }
+
     /// Sets the permissions of a Unix socket that listens already.
     pub fn set_mode(&self, mode: u32) -> Result<()> {
         match self {

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -102,6 +102,13 @@ pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// Lets nobody connect to a listening socket, or everybody again. What comes meanwhile is dropped, as by a firewall: a client
+/// tries again after a second, and gets in then, or is refused if the socket was closed.
+pub(super) fn suspend(socket: &std::net::TcpListener, on: bool) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    if on { socket.attach_filter(&[DROP_ALL]) } else { socket.detach_filter() }
+}
+
 /// Registers the socket with the runtime in which this is called. If that fails, `socket` is dropped.
 #[expect(
     deprecated,
@@ -120,6 +127,9 @@ const KEEPALIVE_PROBES: u32 = 4;
 /// noticed after the same time whether bytes are on their way to it or not. Without it, unacknowledged bytes are sent
 /// again for a quarter of an hour or longer (tcp_retries2).
 const SILENCE: Duration = Duration::from_secs(60 + 4 * 15);
+
+/// A program of one instruction (BPF_RET with 0): no byte of a packet is passed on (socket(7), SO_ATTACH_FILTER).
+const DROP_ALL: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
 /// The kernel reduces it to net.core.somaxconn, which is 4096 by default.
 const BACKLOG: i32 = 4096;
@@ -154,6 +164,21 @@ mod tests {
             limit_silence(stream, true).unwrap();
             assert_eq!(socket.tcp_user_timeout().unwrap(), Some(SILENCE));
         }
+    }
+
+    #[test]
+    fn nobody_connects_to_a_suspended_socket_and_it_keeps_its_address() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        suspend(&listener, true).unwrap();
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.set_nonblocking(true).unwrap();
+        assert!(client.connect(&address.into()).is_err(), "it is under way");
+        assert!(listen(address).is_err(), "the address is taken");
+        assert!(listener.accept().is_err(), "nobody is there");
+        suspend(&listener, false).unwrap();
+        TcpStream::connect(address).unwrap();
+        assert!(listener.accept().is_ok());
     }
 
     #[test]

@@ -25,6 +25,17 @@ pub enum Origin {
     Once(PathBuf),
     /// Made by the program itself. Only its certificates can change.
     Program,
+    /// A release of a fleet, and what this machine has in place of some of it.
+    Release(Release),
+}
+
+/// The files of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// What this machine has of its own.
+    pub machine: PathBuf,
+    /// The configuration of the release, in the release's own folder. No other release has this path.
+    pub file: PathBuf,
 }
 
 /// What a build starts from.
@@ -64,6 +75,7 @@ impl Ready {
             // Not a pipe that has replaced the file: a reload must not wait for a writer.
             Origin::File(path) => config::load_file(path)?,
             Origin::Once(_) | Origin::Program => Config::clone(&before),
+            Origin::Release(Release { machine, file }) => config::load_release(&config::load_machine(machine)?, file)?,
         };
         // Each of its files would be an error otherwise, which does not tell what to do.
         let outside = confined.map_or_else(Vec::new, |plan| plan.missing(&config));

@@ -1,5 +1,6 @@
 //! The handle with which other parts of the process read the state and ask for changes. Must not know: how a reload works.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -26,6 +27,26 @@ pub struct Control {
 pub enum Command {
     Reload(oneshot::Sender<Arc<Report>>),
     Drain,
+    /// Build a release of the fleet and bind its addresses, without serving it.
+    Prepare {
+        file: PathBuf,
+        reply: oneshot::Sender<Result<(), Vec<ConfigError>>>,
+        spoiled: mpsc::UnboundedSender<Spoiled>,
+    },
+    /// Serve what was prepared.
+    Commit {
+        file: PathBuf,
+        reply: oneshot::Sender<Result<(), Vec<ConfigError>>>,
+    },
+    /// Let go of what was prepared.
+    LetGo(PathBuf),
+}
+
+/// A release that was prepared, and cannot be served any longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spoiled {
+    pub file: PathBuf,
+    pub errors: Vec<ConfigError>,
 }
 
 /// The state of the configuration.
@@ -65,6 +86,30 @@ impl Control {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Reload(reply)).await.map_err(|_| Stopping)?;
         answer.await.map_err(|_| Stopping)
+    }
+
+    /// Builds the release of the fleet whose configuration is this file, and binds its addresses. It is not served before
+    /// [`Self::commit`]. If it has to be built again in between, and cannot be, that is sent to `spoiled`.
+    pub async fn prepare(
+        &self,
+        file: &Path,
+        spoiled: mpsc::UnboundedSender<Spoiled>,
+    ) -> Result<Result<(), Vec<ConfigError>>, Stopping> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Prepare { file: file.to_owned(), reply, spoiled }).await.map_err(|_| Stopping)?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// Serves what was prepared. The errors are those because of which it is not held any longer.
+    pub async fn commit(&self, file: &Path) -> Result<Result<(), Vec<ConfigError>>, Stopping> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Commit { file: file.to_owned(), reply }).await.map_err(|_| Stopping)?;
+        answer.await.map_err(|_| Stopping)
+    }
+
+    /// Lets go of what was prepared.
+    pub async fn let_go(&self, file: &Path) -> Result<(), Stopping> {
+        self.commands.send(Command::LetGo(file.to_owned())).await.map_err(|_| Stopping)
     }
 
     /// Stops accepting and lets connections end, as SIGTERM does.

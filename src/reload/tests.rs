@@ -5,11 +5,13 @@ use std::sync::mpsc as std_mpsc;
 use super::*;
 use crate::files::progress;
 use crate::net::address::Address;
+use crate::reload::releases::Holding;
 
 /// Sockets that only count.
 #[derive(Default)]
 struct Counted {
     commits: usize,
+    held: usize,
 }
 
 impl Sockets for Counted {
@@ -17,6 +19,10 @@ impl Sockets for Counted {
 
     fn prepare(&mut self, _: &Config) -> Result<(), Vec<ConfigError>> {
         Ok(())
+    }
+
+    fn hold(&mut self, (): &()) {
+        self.held += 1;
     }
 
     fn commit(&mut self, (): ()) {
@@ -28,12 +34,15 @@ impl Sockets for Counted {
     }
 }
 
-fn config(idle: &str) -> Config {
-    let text = format!(
+fn text(idle: &str) -> String {
+    format!(
         "[[listener]]\nname = \"l\"\nlisten = \"127.0.0.1:0\"\nmode = \"passthrough\"\nbackend = \"b\"\n\
          idle_timeout = \"{idle}\"\n[backend.b]\nservers = [\"127.0.0.1:9\"]\n"
-    );
-    crate::config::parse(&text, Path::new("")).unwrap()
+    )
+}
+
+fn config(idle: &str) -> Config {
+    crate::config::parse(&text(idle), Path::new("")).unwrap()
 }
 
 /// A reloader that builds with `build`.
@@ -195,4 +204,121 @@ fn what_takes_effect_at_the_next_start_is_reported_once_and_what_is_in_force_sta
 /// As [`Ready::next`] finds them for a configuration that comes from a file.
 fn changes_of(basis: &Basis, ready: &Ready) -> Vec<summary::Change> {
     changes::between(&basis.config, &ready.config, &basis.snapshot, &ready.built.snapshot)
+}
+
+/// A machine of a fleet in a folder, and releases in others: their configurations by the idle timeout.
+struct Releases(tempfile::TempDir);
+
+impl Releases {
+    fn new() -> Self {
+        let releases = Self(tempfile::tempdir().unwrap());
+        releases.write("fleet.toml", "[fleet]\nnode = \"a\"\netcd = \"http://127.0.0.1:1\"\nsecret_file = \"key\"\n[state]\ndirectory = \"state\"\n");
+        releases
+    }
+
+    fn write(&self, name: &str, text: &str) -> std::path::PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn release(&self, name: &str, idle: &str) -> std::path::PathBuf {
+        self.write(&format!("{name}/tlsgate.toml"), &text(idle))
+    }
+
+    /// A reloader that serves the release `1`.
+    fn reloader(&self) -> Reloader<Counted> {
+        let file = self.release("1", "1m");
+        let machine = self.0.path().join("fleet.toml");
+        let config = crate::config::load_release(&crate::config::load_machine(&machine).unwrap(), &file).unwrap();
+        let origin = Origin::Release(Release { machine, file });
+        let first = Ready::first(config).unwrap();
+        Reloader::start(origin, first, |_| Counted::default()).unwrap()
+    }
+}
+
+fn prepared(reloader: &mut Reloader<Counted>, file: &Path) -> Result<(), Vec<ConfigError>> {
+    reloader.begin_to_prepare(file);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    match runtime.block_on(reloader.next()) {
+        Finished::Prepared(path, result) => {
+            assert_eq!(path, file);
+            result
+        }
+        Finished::Reloaded(report) => panic!("{report:?}"),
+    }
+}
+
+fn idle(reloader: &Reloader<Counted>) -> u64 {
+    reloader.config().listeners[0].handling.idle_timeout.as_secs()
+}
+
+#[test]
+fn what_is_prepared_is_served_by_one_commit_and_not_before() {
+    let releases = Releases::new();
+    let mut reloader = releases.reloader();
+    let second = releases.release("2", "2m");
+    let before = reloader.current.load();
+    prepared(&mut reloader, &second).unwrap();
+    assert!(Arc::ptr_eq(&before, &reloader.current.load()));
+    assert_eq!((idle(&reloader), reloader.holding(&second), reloader.sockets.held), (60, Holding::Ready, 1));
+    // From here on no file is needed.
+    std::fs::remove_dir_all(second.parent().unwrap()).unwrap();
+    assert!(matches!(reloader.commit(&second), Some(Report::Swapped(changes)) if changes.len() == 1));
+    assert_eq!((idle(&reloader), reloader.holding(&second), reloader.sockets.commits), (120, Holding::Nothing, 2));
+    assert!(reloader.commit(&second).is_none());
+    assert!(matches!(reloader.origin(), Origin::Release(Release { file, .. }) if *file == second));
+}
+
+#[test]
+fn what_is_let_go_or_wrong_changes_nothing() {
+    let releases = Releases::new();
+    let mut reloader = releases.reloader();
+    let (second, third) = (releases.release("2", "2m"), releases.release("3", "never"));
+    prepared(&mut reloader, &second).unwrap();
+    reloader.let_go(&second);
+    assert!(reloader.commit(&second).is_none());
+    let errors = prepared(&mut reloader, &third).unwrap_err();
+    assert!(errors[0].to_string().contains("idle_timeout: found \"never\""), "{errors:?}");
+    assert_eq!((idle(&reloader), reloader.holding(&third), reloader.sockets.commits), (60, Holding::Nothing, 1));
+    assert_eq!(reloader.status.borrow().failures, 0, "it was no reload");
+}
+
+#[test]
+fn a_reload_that_changes_something_makes_what_is_held_stale() {
+    let releases = Releases::new();
+    let mut reloader = releases.reloader();
+    let second = releases.release("2", "2m");
+    prepared(&mut reloader, &second).unwrap();
+    reloader.begin(Cause::Signal);
+    assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes.is_empty()));
+    assert_eq!(reloader.holding(&second), Holding::Ready, "nothing has changed");
+    releases.release("1", "90s");
+    reloader.begin(Cause::Signal);
+    assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes.len() == 1));
+    assert_eq!((reloader.holding(&second), reloader.stale()), (Holding::Stale, Some(&*second)));
+    // It is built again, upon what is in force now.
+    prepared(&mut reloader, &second).unwrap();
+    assert_eq!((reloader.holding(&second), reloader.stale()), (Holding::Ready, None));
+    // If that fails, it is held no longer.
+    releases.release("1", "80s");
+    reloader.begin(Cause::Signal);
+    finished(&mut reloader);
+    releases.write("fleet.toml", "[fleet]\n");
+    prepared(&mut reloader, &second).unwrap_err();
+    assert_eq!((reloader.holding(&second), idle(&reloader)), (Holding::Nothing, 80));
+}
+
+#[test]
+fn one_of_two_that_are_held_is_committed_and_the_other_is_stale() {
+    let releases = Releases::new();
+    let mut reloader = releases.reloader();
+    let (second, third) = (releases.release("2", "2m"), releases.release("3", "3m"));
+    prepared(&mut reloader, &second).unwrap();
+    prepared(&mut reloader, &third).unwrap();
+    reloader.commit(&third).unwrap();
+    assert_eq!((idle(&reloader), reloader.holding(&second)), (180, Holding::Stale));
+    reloader.let_all_go();
+    assert_eq!(reloader.stale(), None);
 }

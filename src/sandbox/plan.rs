@@ -18,7 +18,7 @@ use crate::tls::certificate::source::folder;
 pub mod access;
 mod links;
 mod system;
-mod wants;
+pub mod wants;
 
 use access::Access;
 use links::{Leads, Links};
@@ -62,7 +62,12 @@ impl Plan {
                 leads.end.iter().chain(leads.lasts.iter().filter(|folder| is_own(folder) && leads.lasts.len() > 1));
             found.for_each(|path| draft.place(path, access, None));
         }
-        Self { sources: Sources::of(config), ..draft.into_plan() }
+        let state = config.state.directory.as_ref().filter(|_| config.fleet.is_some());
+        let plan = Self { sources: Sources::of(config), ..draft.into_plan() };
+        // A first release is put there once the process has become who it will be.
+        let absent =
+            plan.absent.into_iter().filter(|(_, path)| state.is_none_or(|state| !path.starts_with(&state.value)));
+        Self { absent: absent.collect(), ..plan }
     }
 
     /// What is needed for the addresses from which backends are connected to.

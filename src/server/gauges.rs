@@ -11,9 +11,11 @@ use crate::acme;
 use crate::acme::status::State;
 use crate::gate::Gate;
 use crate::lists;
+use crate::member;
 use crate::observe::access::log::Lost;
 use crate::pressure::{self, Pressure};
 use crate::reload::control::Control;
+use crate::server;
 use crate::server::info;
 use crate::server::revocation;
 use crate::snapshot::Snapshot;
@@ -24,7 +26,7 @@ use crate::words::Words;
 /// These metrics in the text format of Prometheus, version 0.0.4, without series of what no longer exists.
 pub(super) fn text(
     control: &Control,
-    (acme, lists): (&acme::status::Status, &lists::status::Status),
+    (acme, lists, fleet): (&acme::status::Status, &lists::status::Status, Option<&member::status::Status>),
     gates: &[Arc<Gate>],
     pressure: &Pressure,
     lost: &Lost,
@@ -37,6 +39,7 @@ pub(super) fn text(
     limits(&registry, pressure)?;
     self::acme(&registry, acme)?;
     revocation::metrics(&registry, lists, control.current.load().list_files())?;
+    fleet.map_or(Ok(()), |fleet| server::fleet::metrics(&registry, fleet))?;
     let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
     dropped.with_label_values::<&str>(&[]).inc_by(lost.count());
     let mut families = registry.gather();

@@ -2,66 +2,37 @@
 //! are served.
 
 use std::io;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::admin::Admin;
+use crate::member::Member;
 use crate::monitor::Monitor;
-use crate::reload::Cause;
 use crate::reload::build::Origin;
 use crate::reload::control::Command;
+use crate::reload::releases::Holding;
 use crate::reload::report::Report;
+use crate::reload::{Cause, Finished, Purpose};
 use crate::server::handover::Successor;
+use crate::server::releases::Releases;
 use crate::server::series::Alive;
 use crate::server::signals::{Asked, Streams};
+use crate::server::wanted::{Waiting, Wanted};
 use crate::server::{Ended, Server, Signals, admin_name, follow, notify};
 
-/// The callers that wait for the report of a reload.
-type Waiting = Vec<oneshot::Sender<Arc<Report>>>;
-
-/// A reload that was requested and has not begun. All requests before it begins share it. Later requests wait for the next
-/// one, since the one that runs may already have read the files that they are about.
+/// What is to be done, one after the other.
 #[derive(Default)]
-struct Wanted {
-    cause: Option<Cause>,
+struct Work {
+    wanted: Wanted,
+    /// The callers that wait for the reload that is under way.
     waiting: Waiting,
-    /// When files that have changed are read. Until then, others may change with them.
-    settles: Option<Instant>,
-}
-
-impl Wanted {
-    fn ask(&mut self, cause: Cause) {
-        self.cause = self.cause.max(Some(cause));
-    }
-
-    /// Whether somebody has asked for it, and it is not only for a file that has changed.
-    fn is_asked_for(&self) -> bool {
-        self.cause >= Some(Cause::Signal)
-    }
-
-    fn file_has_changed(&mut self) {
-        // Certificate and key are two files: a short wait reads both at once. It is not extended by later changes, so that
-        // files that change all the time cannot delay a reload for ever.
-        self.settles.get_or_insert_with(|| Instant::now() + SETTLE);
-    }
-
-    /// Waits until it is time to read the files that have changed; for ever if none has.
-    async fn settled(&self) {
-        match self.settles {
-            Some(then) => sleep_until(then).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn take(&mut self) -> Option<(Cause, Waiting)> {
-        let cause = self.cause.take()?;
-        Some((cause, std::mem::take(&mut self.waiting)))
-    }
+    releases: Releases,
 }
 
 impl Server {
@@ -84,9 +55,9 @@ impl Server {
         self.workers.dismiss();
         let responder = self.reloader.sockets().responder();
         let (admin, upkeep, keeper, giving_up) = (self.admin, self.upkeep, self.keeper, self.giving_up);
-        let (governor, review, lists) = (self.governor, self.review, self.lists);
+        let (governor, review, lists, member) = (self.governor, self.review, self.lists, self.member);
         end(move || {
-            drop((responder, keeper, lists, admin, upkeep, governor, review));
+            drop((member, responder, keeper, lists, admin, upkeep, governor, review));
             // It only ends the keeper, and that has logged a panic.
             let _ = giving_up.map(JoinHandle::join);
         });
@@ -104,36 +75,29 @@ impl Server {
         let mut reread = interval_at(Instant::now() + REREAD, REREAD);
         // After the machine was suspended, one reload is enough, not one for each minute of that time.
         reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut wanted, mut waiting) = (Wanted::default(), Waiting::new());
+        let mut work = Work::default();
         self.follow();
         let mut lost = pin!(end_of(self.monitor.clone()));
         let mut is_lost = false;
         loop {
-            if !self.reloader.is_under_way()
-                && let Some((cause, callers)) = wanted.take()
-            {
-                self.reloader.begin(cause);
-                waiting = callers;
-            }
+            self.begin(&mut work);
             tokio::select! {
-                report = self.reloader.finished() => {
-                    self.reloaded(report, std::mem::take(&mut waiting), wanted.is_asked_for());
-                }
+                finished = self.reloader.next() => match finished {
+                    Finished::Reloaded(report) => {
+                        self.reloaded(report, std::mem::take(&mut work.waiting), work.wanted.is_asked_for());
+                    }
+                    Finished::Prepared(file, result) => work.releases.prepared(file, result),
+                },
                 // The sender lives as long as the process.
                 Ok(()) = moved.changed() => self.forget_what_is_gone(),
                 Some(command) = self.commands.recv() => match command {
                     Command::Drain => return Asked::Drain,
-                    Command::Reload(reply) => {
-                        wanted.waiting.push(reply);
-                        self.fetch_again();
-                        wanted.ask(Cause::Command);
-                        self.status.reloading();
-                    }
+                    command => self.command(command, &mut work),
                 },
                 asked = streams.next() => match asked {
                     Asked::Reload => {
                         self.fetch_again();
-                        wanted.ask(Cause::Signal);
+                        work.wanted.ask(Cause::Signal);
                         self.status.reloading();
                     }
                     Asked::ReopenLogs => self.reloader.sockets().reopen_log(),
@@ -143,17 +107,72 @@ impl Server {
                 Some(taken_over) = successors.recv() => if self.is_replaced(taken_over) {
                     return Asked::Drain;
                 },
-                Some(()) = self.nudged.recv() => wanted.file_has_changed(),
-                () = wanted.settled() => {
-                    wanted.settles = None;
-                    wanted.ask(Cause::Change);
+                Some(()) = self.nudged.recv() => work.wanted.file_has_changed(),
+                () = work.wanted.settled() => {
+                    work.wanted.settles = None;
+                    work.wanted.ask(Cause::Change);
                 }
-                _ = reread.tick() => wanted.ask(Cause::Reread),
+                _ = reread.tick() => work.wanted.ask(Cause::Reread),
                 error = &mut lost, if !is_lost => {
                     is_lost = true;
                     report_lost(error);
                 }
             }
+        }
+    }
+
+    /// Takes a command.
+    fn command(&mut self, command: Command, work: &mut Work) {
+        match command {
+            // It ends the loop, which has seen it.
+            Command::Drain => {}
+            Command::Reload(reply) => {
+                work.wanted.waiting.push(reply);
+                self.fetch_again();
+                work.wanted.ask(Cause::Command);
+                self.status.reloading();
+            }
+            Command::Prepare { file, reply, spoiled } => work.releases.ask(file, reply, spoiled),
+            Command::Commit { file, reply } => work.releases.commit(file, reply),
+            Command::LetGo(file) => {
+                work.releases.let_go(&file);
+                self.reloader.let_go(&file);
+            }
+        }
+    }
+
+    /// Commits what is to be committed, and begins what comes next.
+    fn begin(&mut self, work: &mut Work) {
+        if let Some(file) = work.releases.to_commit().map(Path::to_owned) {
+            match self.reloader.holding(&file) {
+                Holding::Ready => self.commit(&file, work),
+                // What it was built upon is in force no longer. It comes first now: all other nodes serve it already.
+                Holding::Stale if !self.reloader.is_under_way() => return self.reloader.begin_to_prepare(&file),
+                Holding::Stale => return,
+                Holding::Nothing => work.releases.committed(Err(Vec::new())),
+            }
+        }
+        if self.reloader.is_under_way() {
+            return;
+        }
+        if let Some((cause, callers)) = work.wanted.take() {
+            self.reloader.begin(cause);
+            work.waiting = callers;
+        } else if let Some(file) = work.releases.first().or_else(|| self.reloader.stale()).map(Path::to_owned) {
+            self.reloader.begin_to_prepare(&file);
+        }
+    }
+
+    /// Serves a release that is held.
+    fn commit(&mut self, file: &Path, work: &mut Work) {
+        // What is under way was begun upon the state that is replaced now. It is asked for again.
+        if let Some(Purpose::Reload(cause)) = self.reloader.give_up() {
+            work.wanted.ask(cause);
+            work.wanted.waiting.append(&mut work.waiting);
+        }
+        if let Some(report) = self.reloader.commit(file) {
+            self.reloaded(report, Waiting::new(), work.wanted.is_asked_for());
+            work.releases.committed(Ok(()));
         }
     }
 
@@ -168,18 +187,22 @@ impl Server {
         if let (Some(keeper), Some(lists)) = (&self.keeper, &self.lists) {
             follow((keeper, lists), self.reloader.config());
         }
+        if let (Some(member), Some(fleet)) = (&self.member, &self.reloader.config().fleet) {
+            member.follow(fleet);
+        }
     }
 
-    /// Whoever asks for a reload need not wait for lists whose servers have failed.
+    /// Whoever asks for a reload need not wait for lists whose servers have failed, nor for a release that was refused.
     fn fetch_again(&self) {
         self.lists.iter().for_each(|lists| lists.retry());
+        self.member.iter().for_each(Member::retry);
     }
 
     /// Orders no more certificates, fetches no more lists, and releases the folder of the state. Nobody waits for it: it may be about to write to a
     /// disk that does not answer.
     fn give_up_keepers(&mut self) {
-        let (Some(keeper), lists) = (self.keeper.take(), self.lists.take()) else { return };
-        let ending = thread::Builder::new().name("end".into()).spawn(move || drop((lists, keeper)));
+        let (Some(keeper), lists, member) = (self.keeper.take(), self.lists.take(), self.member.take()) else { return };
+        let ending = thread::Builder::new().name("end".into()).spawn(move || drop((member, lists, keeper)));
         // Without a thread, it was dropped here.
         self.giving_up = ending.ok();
     }
@@ -270,6 +293,7 @@ impl Server {
         let shown = humantime::format_duration(patience);
         tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
         // From now on no authority reaches this process; and a successor waits for the folder of the state.
+        self.reloader.let_all_go();
         self.give_up_keepers();
         self.reloader.give_up();
         self.reloader.draining();
@@ -336,43 +360,5 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the access log may take to write its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long after the first change of a file the files are read.
-const SETTLE: Duration = Duration::from_millis(150);
-
 /// How often everything is read again. Network file systems do not report changes that other machines make.
 const REREAD: Duration = Duration::from_secs(60);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_before_a_reload_begins_share_it_and_later_ones_get_the_next() {
-        let mut wanted = Wanted::default();
-        assert!(wanted.take().is_none());
-        let ask = |wanted: &mut Wanted| {
-            wanted.waiting.push(oneshot::channel().0);
-            wanted.ask(Cause::Command);
-        };
-        wanted.ask(Cause::Change);
-        ask(&mut wanted);
-        ask(&mut wanted);
-        wanted.ask(Cause::Reread);
-        let (cause, waiting) = wanted.take().unwrap();
-        assert_eq!((cause, waiting.len()), (Cause::Command, 2));
-        // The reload that runs now may have read everything already.
-        ask(&mut wanted);
-        let (cause, waiting) = wanted.take().unwrap();
-        assert_eq!((cause, waiting.len()), (Cause::Command, 1));
-        assert!(wanted.take().is_none());
-    }
-
-    #[test]
-    fn files_that_change_together_count_from_the_first_one() {
-        let mut wanted = Wanted::default();
-        wanted.file_has_changed();
-        let first = wanted.settles;
-        wanted.file_has_changed();
-        assert!(first.is_some() && wanted.settles == first);
-    }
-}

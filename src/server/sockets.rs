@@ -3,15 +3,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::acme::responder::{Responder, Tokens};
-use crate::acme::settings::Authority;
 use crate::backend::pool;
-use crate::config::located::{ConfigError, Located};
+use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::lists::keeper::MOST_AT_ONCE;
 use crate::monitor::{self, Monitor};
@@ -25,43 +24,9 @@ use crate::server::activated::Activated;
 use crate::server::descriptors::{self, Demand, Descriptors};
 use crate::server::handover::{Inherited, Name};
 
-/// Whose socket it is, and which one. A socket with the same key is kept in a reload.
-type Key = (Owner, Which);
+mod places;
 
-/// One socket of an endpoint as configured.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Which {
-    Bound(Address),
-    /// The one with that number of those with that name.
-    Activated(Arc<str>, usize),
-}
-
-/// Who accepts on a socket.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Owner {
-    /// The listener of that name.
-    Listener(Arc<str>),
-    /// The server for http-01, whichever authority it is for.
-    Http01,
-}
-
-impl std::fmt::Display for Owner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Listener(name) => name,
-            Self::Http01 => "http-01",
-        })
-    }
-}
-
-impl std::fmt::Display for Which {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Bound(address) => address.fmt(f),
-            Self::Activated(name, _) => Endpoint::Activated(Arc::clone(name)).fmt(f),
-        }
-    }
-}
+use places::{Key, Owner, Place, Which, name_of, places};
 
 /// Every worker accepts on every socket of a listener.
 // One queue for all workers: with SO_REUSEPORT each worker would have its own, and a connection in the queue of a worker
@@ -70,6 +35,8 @@ pub(super) struct Sockets {
     workers: Vec<Handle>,
     shared: Option<Shared>,
     bound: HashMap<Key, Bound>,
+    /// Sockets that are prepared and held.
+    held: HashMap<Key, Weak<Listening>>,
     inherited: Inherited,
     activated: Activated,
     /// The names of sockets that no key names, as they were last warned of.
@@ -83,14 +50,17 @@ pub(super) struct Sockets {
 }
 
 struct Bound {
-    socket: Listening,
+    /// Whoever has prepared another configuration with this socket has it, too.
+    socket: Arc<Listening>,
     /// The workers stop accepting when `true` is sent, or when this is dropped.
     stop: watch::Sender<bool>,
 }
 
 /// Sockets that are bound and do not accept yet.
 pub(super) struct Prepared {
-    fresh: Vec<(Key, Listening)>,
+    sockets: Vec<(Key, Arc<Listening>)>,
+    /// Those of them that nobody has accepted on.
+    fresh: HashSet<Key>,
     /// All sockets of the new configuration, each with its permissions in case it is a Unix socket.
     wanted: HashMap<Key, u32>,
     demand: Demand,
@@ -108,14 +78,14 @@ impl Sockets {
         tokens: Tokens,
         monitor: Option<Monitor>,
     ) -> Self {
-        let (bound, unused, responder) = (HashMap::new(), BTreeSet::new(), None);
+        let (bound, held, unused, responder) = (HashMap::new(), HashMap::new(), BTreeSet::new(), None);
         let shared = Some(shared);
-        Self { workers, shared, bound, inherited, activated, unused, descriptors, tokens, responder, monitor }
+        Self { workers, shared, bound, held, inherited, activated, unused, descriptors, tokens, responder, monitor }
     }
 
     /// The sockets that another process needs to take over, with their names.
     pub(super) fn to_hand_over(&self) -> Vec<(Name, &Listening)> {
-        let bound = self.bound.iter().filter_map(|(key, bound)| Some((name_of(key)?, &bound.socket)));
+        let bound = self.bound.iter().filter_map(|(key, bound)| Some((name_of(key)?, &*bound.socket)));
         bound.chain(self.activated.to_hand_over()).collect()
     }
 
@@ -150,7 +120,8 @@ impl Sockets {
         self.responder.take()
     }
 
-    fn start(&mut self, key: Key, socket: Listening) -> io::Result<()> {
+    fn start(&mut self, key: Key, socket: Arc<Listening>) -> io::Result<()> {
+        socket.resume()?;
         let (stop, stopped) = watch::channel(false);
         match &key.0 {
             Owner::Listener(name) => self.accept(name, &socket, &stopped)?,
@@ -221,74 +192,6 @@ fn used(config: &Config) -> BTreeSet<&str> {
     names.map(|name| &**name).collect()
 }
 
-/// The name under which it is handed over. `None` for one that is handed over whoever uses it.
-fn name_of((owner, which): &Key) -> Option<Name> {
-    let Which::Bound(address) = which else { return None };
-    Some(match owner {
-        Owner::Listener(name) => Name { listener: name.to_string(), address: address.to_string() },
-        // No listener has an empty name, and the admin server's addresses have no or another word in front.
-        Owner::Http01 => Name { listener: String::new(), address: format!("http-01 {address}") },
-    })
-}
-
-/// A socket as it is asked for.
-struct Place<'c> {
-    key: Key,
-    /// The permissions of a Unix socket.
-    mode: u32,
-    written: Written<'c>,
-}
-
-/// Where an address is written.
-enum Written<'c> {
-    Listener(&'c Located<Endpoint>),
-    Authority(&'c Authority),
-}
-
-impl Written<'_> {
-    fn error(&self, message: String) -> ConfigError {
-        match self {
-            Self::Listener(place) => place.error(message),
-            Self::Authority(authority) => {
-                ConfigError { path: format!("acme {:?}: http", authority.name), position: None, message }
-            }
-        }
-    }
-}
-
-/// Every socket of a configuration. Authorities may share one.
-fn places<'c>(config: &'c Config, activated: &Activated) -> Vec<Place<'c>> {
-    let of_listeners = config.listeners.iter().flat_map(|listener| {
-        let whiches = listener
-            .listen
-            .iter()
-            .flat_map(|place| which(&place.value, activated).map(move |which| (which, Written::Listener(place))));
-        whiches.map(move |(which, written)| Place {
-            key: (Owner::Listener(Arc::clone(&listener.name)), which),
-            mode: listener.socket_mode.0,
-            written,
-        })
-    });
-    let of_authorities = config.acme.authorities.iter().flat_map(|authority| {
-        let whiches = authority.http.iter().flat_map(|endpoint| which(endpoint, activated));
-        whiches.map(move |which| Place { key: (Owner::Http01, which), mode: 0, written: Written::Authority(authority) })
-    });
-    let mut seen = HashSet::new();
-    of_listeners.chain(of_authorities).filter(|place| seen.insert(place.key.clone())).collect()
-}
-
-/// The sockets of an endpoint: all that were passed with its name, or a first one that is missing.
-fn which(endpoint: &Endpoint, activated: &Activated) -> impl Iterator<Item = Which> + use<> {
-    let (bound, passed) = match endpoint {
-        Endpoint::Bound(address) => (Some(Which::Bound(address.clone())), None),
-        Endpoint::Activated(name) => (None, Some((Arc::clone(name), activated.count(name).max(1)))),
-    };
-    let passed = passed
-        .into_iter()
-        .flat_map(|(name, count)| (0..count).map(move |number| Which::Activated(Arc::clone(&name), number)));
-    bound.into_iter().chain(passed)
-}
-
 impl sockets::Sockets for Sockets {
     type Prepared = Prepared;
 
@@ -300,15 +203,19 @@ impl sockets::Sockets for Sockets {
         let given_up = self.bound.iter().filter(|(key, _)| !wanted.contains_key(key));
         let given_up: HashMap<&Address, &Listening> = given_up
             .filter_map(|((_, which), bound)| match which {
-                Which::Bound(address) if address.port() != Some(0) => Some((address, &bound.socket)),
+                Which::Bound(address) if address.port() != Some(0) => Some((address, &*bound.socket)),
                 _ => None,
             })
             .collect();
-        let (mut fresh, mut errors) = (Vec::new(), Vec::new());
+        self.held.retain(|_, socket| socket.strong_count() > 0);
+        let (mut sockets, mut fresh, mut errors) = (Vec::new(), HashSet::new(), Vec::new());
         for Place { key, mode, written } in places {
-            if self.bound.contains_key(&key) {
+            let there = self.bound.get(&key).map(|bound| Arc::clone(&bound.socket));
+            if let Some(socket) = there.or_else(|| self.held.get(&key).and_then(Weak::upgrade)) {
+                sockets.push((key, socket));
                 continue;
             }
+            let is_shared = matches!(&key.1, Which::Bound(address) if given_up.contains_key(address));
             let inherited = name_of(&key).and_then(|name| self.inherited.take(&name));
             let monitor = self.monitor.as_ref();
             let socket = match &key.1 {
@@ -320,15 +227,29 @@ impl sockets::Sockets for Sockets {
                 },
             };
             match socket {
-                Ok(socket) => fresh.push((key, socket)),
+                Ok(socket) => {
+                    if !is_shared && matches!(key.1, Which::Bound(_)) {
+                        fresh.insert(key.clone());
+                    }
+                    sockets.push((key, Arc::new(socket)));
+                }
                 Err(error) => errors.push(written.error(format!("cannot listen on {}: {error}", key.1))),
             }
         }
         if errors.is_empty() {
             let unused = self.activated.unused(&used(config));
-            Ok(Prepared { fresh, demand: demand(config, wanted.len()), wanted, unused })
+            Ok(Prepared { sockets, fresh, demand: demand(config, wanted.len()), wanted, unused })
         } else {
             Err(errors)
+        }
+    }
+
+    fn hold(&mut self, prepared: &Prepared) {
+        for (key, socket) in prepared.sockets.iter().filter(|(key, _)| prepared.fresh.contains(key)) {
+            if let Err(error) = socket.suspend() {
+                tracing::debug!(address = %key.1, %error, "clients can connect before the release is served");
+            }
+            self.held.insert(key.clone(), Arc::downgrade(socket));
         }
     }
 
@@ -341,7 +262,11 @@ impl sockets::Sockets for Sockets {
         if let Some(shared) = &self.shared {
             self.descriptors.share_out(prepared.demand, &shared.pressure);
         }
-        for (key, socket) in prepared.fresh {
+        let still: HashSet<Which> = prepared.wanted.keys().map(|(_, which)| which.clone()).collect();
+        for (key, socket) in prepared.sockets {
+            if self.bound.contains_key(&key) {
+                continue;
+            }
             let owner = key.0.clone();
             if let Err(error) = self.start(key, socket) {
                 tracing::error!(listener = %owner, %error, "cannot accept");
@@ -352,6 +277,11 @@ impl sockets::Sockets for Sockets {
             if mode.is_none() {
                 // It fails only if the workers are gone.
                 let _ = bound.stop.send(true);
+                // Who is prepared to serve another configuration holds it open; another listener may accept on it now.
+                let is_bound_here = matches!(key.1, Which::Bound(_)) && !still.contains(&key.1);
+                if is_bound_here && Arc::strong_count(&bound.socket) > 1 {
+                    let _ = bound.socket.suspend();
+                }
                 tracing::info!(listener = %key.0, address = %key.1, "no longer listening; open connections continue");
             }
             if let Some(Err(error)) = mode.map(|mode| bound.socket.set_mode(*mode)) {

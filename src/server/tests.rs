@@ -72,7 +72,8 @@ fn a_connection_that_panics_takes_nothing_else_with_it() {
     );
     let config = config::parse(&text, folder.path()).unwrap();
     let mut signals = Signals::listen().unwrap();
-    let server = Server::start(Origin::Program, config, None, Activated::default(), None, &mut signals).unwrap();
+    let server =
+        Server::start(Origin::Program, config, None, (None, Activated::default(), None), &mut signals).unwrap();
     let addresses = server.addresses();
     let address = |wanted: &str| match addresses.iter().find(|(name, _)| **name == *wanted) {
         Some((_, Address::Tcp(address))) => *address,

@@ -163,10 +163,14 @@ fn wrong(entry: &str, expected: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::located::Position;
+    use crate::config::located::{Position, Text};
 
     fn file(path: PathBuf) -> Located<PathBuf> {
-        Located { value: path, at: Position { line: 1, column: 1 }, path: "deny_file".to_owned() }
+        Located {
+            value: path,
+            at: Position { text: Text::Configuration, line: 1, column: 1 },
+            path: "deny_file".to_owned(),
+        }
     }
 
     #[test]

@@ -168,11 +168,28 @@ fn no_name_leads_out_of_the_folder() {
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}: {error}");
         }
     }
-    for name in ["", ".", "..", "a/b", "/x", "x/"] {
+    for name in ["", ".", "..", "a/../b", "a//b", "./a", "/x", "x/"] {
         folder.replace(Path::new("a"), &[(name, b"")]).unwrap_err();
     }
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     assert_eq!(fs::read_dir(root.path().join("state")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_folder_is_replaced_with_those_in_it() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Folder::open(&root.path().join("state")).unwrap();
+    let many: Vec<String> = (0..100).map(|number| format!("many/{}/{number}", number % 7)).collect();
+    for names in [vec!["a", "b/c", "b/d", "b/e/f"], many.iter().map(String::as_str).collect(), vec!["b"]] {
+        let files: Vec<(&str, &[u8])> = names.iter().map(|name| (*name, name.as_bytes())).collect();
+        folder.replace(Path::new("x/y"), &files).unwrap();
+        for name in &names {
+            let path = Path::new("x/y").join(name);
+            assert_eq!(folder.read(&path).unwrap().unwrap().as_slice(), name.as_bytes());
+        }
+    }
+    assert!(folder.read(Path::new("x/y/a")).unwrap().is_none());
+    assert_eq!(fs::read_dir(root.path().join("state/x")).unwrap().count(), 1);
 }
 
 #[test]

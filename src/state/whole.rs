@@ -7,9 +7,10 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, RenameFlags, fchmod, fsync, openat, renameat, renameat_with, statat, unlinkat,
+    AtFlags, Dir, Mode, OFlags, RenameFlags, fchmod, fsync, openat, renameat, renameat_with, statat, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -18,19 +19,16 @@ use crate::state::steps;
 /// Puts a file into its place.
 pub(super) fn file(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
     let hidden = Hidden::new(folder);
-    make(folder, &hidden.name, bytes)?;
+    make(folder, &hidden.name, bytes)?.sync_all()?;
     renameat(folder, &*hidden.name, folder, name)?;
     Ok(fsync(folder)?)
 }
 
-/// Puts a folder into its place, and removes what is there.
+/// Puts a folder into its place, and removes what is there. Names may lead into folders of it.
 pub(super) fn folder(above: &OwnedFd, name: &OsStr, files: &[(&str, &[u8])]) -> io::Result<()> {
     let hidden = Hidden::new(above);
     let new = steps::create(above, &*hidden.name)?;
-    for (name, bytes) in files {
-        make(&new, OsStr::new(name), bytes)?;
-    }
-    fsync(&new)?;
+    fill(&new, files)?;
     match renameat_with(above, &*hidden.name, above, name, RenameFlags::EXCHANGE) {
         // What was there has the hidden name now.
         Ok(()) => {}
@@ -40,6 +38,35 @@ pub(super) fn folder(above: &OwnedFd, name: &OsStr, files: &[(&str, &[u8])]) -> 
         Err(error) => return Err(error.into()),
     }
     Ok(fsync(above)?)
+}
+
+/// Writes files into a new folder; all of it is on the disk when it returns.
+fn fill(new: &OwnedFd, files: &[(&str, &[u8])]) -> io::Result<()> {
+    let is_large = files.len() > MANY;
+    let mut within: Option<(&str, OwnedFd)> = None;
+    for (path, bytes) in files {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        // Those of one folder come one after the other: each folder is entered once, and only one is open.
+        if within.as_ref().is_none_or(|(last, _)| *last != folder) {
+            if let Some((_, last)) = within.filter(|_| !is_large) {
+                fsync(last)?;
+            }
+            within = Some((folder, steps::make(new, Path::new(folder))?));
+        }
+        if let Some((_, folder)) = &within {
+            let file = make(folder, OsStr::new(name), bytes)?;
+            // To wait for the disk for each of thousands would take minutes.
+            if !is_large {
+                file.sync_all()?;
+            }
+        }
+    }
+    if is_large {
+        syncfs(new)?;
+    } else if let Some((_, last)) = within {
+        fsync(last)?;
+    }
+    Ok(fsync(new)?)
 }
 
 /// Removes a file, or a folder at once: its files are gone together.
@@ -99,14 +126,14 @@ fn in_two_steps(above: &OwnedFd, hidden: &OsStr, name: &OsStr) -> io::Result<()>
     remove_all(above, &aside, DEEPEST)
 }
 
-/// A new file of this user's, on the disk when it returns.
-fn make(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
+/// A new file of this user's, which is not on the disk yet.
+fn make(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(openat(folder, name, flags, PRIVATE)?);
     // The umask can remove permissions that are needed.
     fchmod(&file, PRIVATE)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    Ok(file)
 }
 
 /// Removes a file, a link, or a folder with everything in it.
@@ -180,12 +207,14 @@ const RANDOM: usize = 16;
 /// Levels of folders that are tidied and removed; no more are ever made.
 const DEEPEST: usize = 16;
 
+/// So many files are synchronised with the disk together, and with whatever else waits for it.
+const MANY: usize = 64;
+
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use super::*;
 

@@ -31,6 +31,7 @@ mod etcd;
 mod explain;
 mod fairness;
 mod fetched_lists;
+mod fleet;
 mod health;
 mod hello;
 mod host;

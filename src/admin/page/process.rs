@@ -31,10 +31,29 @@ pub(super) fn process(state: &State<'_>, viewer: &Viewer) -> Element {
                 .text(format!("generation {}, since ", number(status.generation)))
                 .add(ago(status.last_success, state.now)),
         ),
+        fact("Fleet", fleet(state)),
         fact("Last reload", el("span").add(result).text(" ").all(reload)),
         fact("Reloads", text(reloads)),
     ]);
     section("process", "Process and configuration").add(facts).all(warnings(state))
+}
+
+/// What it serves as a node of a fleet.
+fn fleet(state: &State<'_>) -> Element {
+    let Some(fleet) = state.fleet else { return el("span").text("not a node of one") };
+    let connected = match fleet.connected {
+        true => badge(Tone::Good, "connected"),
+        false => badge(Tone::Doubtful, "not connected"),
+    };
+    let release = &fleet.release;
+    let by =
+        if release.by.is_empty() { String::new() } else { format!(", published by {}", short(&release.by, LONGEST)) };
+    let note = if release.note.is_empty() { String::new() } else { format!(" ({})", short(&release.note, LONGEST)) };
+    el("span")
+        .text(format!("node {}: release {}{note}{by}, since ", fleet.node, number(release.number)))
+        .add(ago(fleet.since, state.now))
+        .text(" ")
+        .add(connected)
 }
 
 /// The warnings: what works, but should be known. Many of a kind are one.

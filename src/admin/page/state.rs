@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::acme::status::Status as Acme;
 use crate::admin::page::session::{Note, Signed};
 use crate::lists::status::Status as Lists;
+use crate::member::status::Status as Fleet;
 use crate::observe::metrics::Totals;
 use crate::pressure::Pressure;
 use crate::reload::control::Status;
@@ -21,6 +22,8 @@ pub(in crate::admin) struct State<'s> {
     pub(in crate::admin) snapshot: &'s Snapshot,
     pub(in crate::admin) acme: &'s Acme,
     pub(in crate::admin) lists: &'s Lists,
+    /// `None` where this is not a node of a fleet.
+    pub(in crate::admin) fleet: Option<&'s Fleet>,
     pub(in crate::admin) pressure: &'s Pressure,
     /// What was counted since the start, by listener.
     pub(in crate::admin) totals: &'s HashMap<String, Totals>,

@@ -13,12 +13,19 @@ use crate::snapshot::Listener;
 
 /// Everything that is wrong. `served` are all certificates, the one that ends first at the beginning.
 pub(super) fn troubles(state: &State<'_>, served: &[Served<'_>]) -> Vec<Trouble> {
-    let mut all: Vec<Trouble> =
-        [process(state), certificates(state, served), unfit(state), listeners(state), ordered(state), lists(state)]
-            .into_iter()
-            .flatten()
-            .flatten()
-            .collect();
+    let mut all: Vec<Trouble> = [
+        process(state),
+        fleet(state),
+        certificates(state, served),
+        unfit(state),
+        listeners(state),
+        ordered(state),
+        lists(state),
+    ]
+    .into_iter()
+    .flatten()
+    .flatten()
+    .collect();
     // Stable: what is equally bad stays in the order above.
     all.sort_by_key(|trouble| trouble.level);
     all
@@ -49,6 +56,17 @@ fn process(state: &State<'_>) -> Found {
         memory.map(|(level, title, memory)| single(level, title, memory)),
         (taken >= pressure.room.most()).then(crowded),
     ]
+}
+
+fn fleet(state: &State<'_>) -> Found {
+    let Some(fleet) = state.fleet else { return Vec::new() };
+    let away = |why: &String| {
+        single(Level::Warning, "the fleet's etcd does not answer; what is served goes on", Some(why.clone()))
+    };
+    let apart = |why: &String| {
+        single(Level::Error, "this node does not take part in its fleet as it should", Some(why.clone()))
+    };
+    vec![fleet.trouble.as_ref().map(apart), fleet.etcd_trouble.as_ref().map(away)]
 }
 
 fn certificates(state: &State<'_>, served: &[Served<'_>]) -> Found {

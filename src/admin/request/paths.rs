@@ -37,6 +37,7 @@ pub(in crate::admin) enum View {
     Limits,
     Acme,
     Lists,
+    Fleet,
 }
 
 /// What may change the state.
@@ -92,6 +93,7 @@ pub(in crate::admin) const ROUTES: &[(&str, Method, Operation)] = &[
     ("/api/v1/connections", Method::DELETE, Make(Change::CloseConnections)),
     ("/api/v1/acme", Method::GET, Show(View::Acme)),
     ("/api/v1/crl", Method::GET, Show(View::Lists)),
+    ("/api/v1/fleet", Method::GET, Show(View::Fleet)),
     ("/api/v1/explain", Method::GET, Ask(Question::Explain)),
     ("/api/v1/reload", Method::POST, Make(Change::Reload)),
     ("/api/v1/drain", Method::POST, Make(Change::Drain)),

@@ -1,12 +1,13 @@
 //! Offsets in a text → line and column. The text is counted once, so that a place costs the same wherever it is.
 //! Must not know: what the text means.
 
-use crate::config::located::Position;
+use crate::config::located::{Position, Text};
 
 /// Where lines begin in a text, and how many characters come before every block of it.
 #[derive(Debug)]
 pub(super) struct Places<'t> {
     text: &'t [u8],
+    of: Text,
     /// The offsets at which lines begin, in order. The first is 0.
     lines: Vec<usize>,
     /// The characters before each whole block: a long line does not have to be counted from its beginning.
@@ -17,7 +18,7 @@ pub(super) struct Places<'t> {
 }
 
 impl<'t> Places<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(super) fn new(of: Text, text: &'t str) -> Self {
         let text = text.as_bytes();
         let after = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(offset, _)| offset + 1);
         let blocks = text.chunks(BLOCK).scan(0, |before, block| {
@@ -27,6 +28,7 @@ impl<'t> Places<'t> {
         });
         Self {
             text,
+            of,
             lines: std::iter::once(0).chain(after).collect(),
             characters: blocks.collect(),
             #[cfg(test)]
@@ -39,7 +41,7 @@ impl<'t> Places<'t> {
         let offset = offset.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
-        Position { line, column: self.before(offset) - self.before(start) + 1 }
+        Position { text: self.of, line, column: self.before(offset) - self.before(start) + 1 }
     }
 
     /// How many characters begin before an offset.
@@ -82,7 +84,8 @@ mod tests {
     fn counted_from_the_beginning(text: &str, offset: usize) -> Position {
         let before = &text[..offset];
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Position { line: before.matches('\n').count() + 1, column: before[start..].chars().count() + 1 }
+        let (line, column) = (before.matches('\n').count() + 1, before[start..].chars().count() + 1);
+        Position { text: Text::Configuration, line, column }
     }
 
     #[test]
@@ -91,7 +94,7 @@ mod tests {
         let whole = "x".repeat(BLOCK);
         let texts = ["", "\n", "a", "a\n", "\n\n", "a = 1\r\nbä = \"ß\"\r\n", &long, &whole, &whole.repeat(2)];
         for text in texts {
-            let places = Places::new(text);
+            let places = Places::new(Text::Configuration, text);
             for offset in (0..=text.len()).filter(|offset| text.is_char_boundary(*offset)) {
                 assert_eq!(places.at(offset), counted_from_the_beginning(text, offset), "{offset} of {text:?}");
             }
@@ -103,7 +106,7 @@ mod tests {
     fn a_place_far_back_costs_no_more_than_one_in_front() {
         // Many lines, and everything in one line.
         for text in ["key = \"value\"\n".repeat(100_000), "\"value\", ".repeat(100_000)] {
-            let places = Places::new(&text);
+            let places = Places::new(Text::Configuration, &text);
             let before = places.counted();
             assert_eq!(before, text.len());
             for offset in (0..text.len()).step_by(7) {

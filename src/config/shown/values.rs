@@ -12,6 +12,7 @@ use crate::config::located::Located;
 use crate::config::shown::table::{Shown, Table};
 use crate::config::validate::reference::{BackendRef, Share};
 use crate::config::values::limits;
+use crate::files;
 use crate::labels::Labels;
 use crate::limit::rate::Rate;
 use crate::route::index;
@@ -23,7 +24,7 @@ pub fn time(time: Duration) -> String {
 }
 
 pub(super) fn path(path: &Path) -> String {
-    path.display().to_string()
+    files::shown(path)
 }
 
 pub(super) fn files(files: &[Located<PathBuf>]) -> Vec<String> {

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::config::file::listener::Listener as Written;
 use crate::config::located::{ConfigError, Located};
+use crate::config::validate::Folders;
 use crate::config::validate::acme::{Authorities, never_served};
 use crate::config::validate::admin::Admin;
 use crate::config::validate::client_auth::{self, ClientAuth};
@@ -110,11 +111,15 @@ pub struct Tickets {
     pub settings: tickets::Settings,
     /// Files of secrets that are shared with other machines; empty where tlsgate generates its own.
     pub keys: Vec<Located<PathBuf>>,
+    /// The file of those that the nodes of a fleet share, where there are no others. It is written by tlsgate, and may not be
+    /// there yet.
+    pub of_fleet: Option<PathBuf>,
 }
 
 /// Validates listeners one by one, and remembers the names and addresses that are taken.
 pub(super) struct Listeners<'a> {
     home: Home<'a>,
+    folders: Folders<'a>,
     backends: &'a Backends<'a>,
     policies: &'a Policies,
     authorities: &'a Authorities,
@@ -126,7 +131,7 @@ pub(super) struct Listeners<'a> {
 
 impl<'a> Listeners<'a> {
     pub(super) fn new(
-        home: Home<'a>,
+        (home, folders): (Home<'a>, Folders<'a>),
         backends: &'a Backends<'a>,
         policies: &'a Policies,
         authorities: &'a Authorities,
@@ -136,7 +141,7 @@ impl<'a> Listeners<'a> {
         // Port 0 is any free port, which the kernel chooses: it cannot be taken.
         let taken = authorities.endpoints().chain(admin.endpoints());
         let endpoints = taken.filter(|(endpoint, _)| !endpoint.is_any_port()).collect();
-        Self { home, backends, policies, authorities, names: HashSet::new(), endpoints, errors }
+        Self { home, folders, backends, policies, authorities, names: HashSet::new(), endpoints, errors }
     }
 
     pub(super) fn listener(&mut self, mut written: Written) -> Option<Listener> {
@@ -213,7 +218,11 @@ impl<'a> Listeners<'a> {
     fn endpoints(&mut self, written: &mut Written) -> Option<Vec<Located<Endpoint>>> {
         let (list, expected) = (written.listen.take(), "an IP address and a port, such as \"0.0.0.0:636\"");
         let list = present(list, "listen", expected, &written.here, &mut self.errors)?;
-        let list: Vec<_> = list.into_iter().map(|endpoint| paths::endpoint(endpoint, self.home.folder)).collect();
+        let resolved = |endpoint: Located<Endpoint>| {
+            let folder = self.folders.of(endpoint.at);
+            paths::endpoint(endpoint, folder)
+        };
+        let list: Vec<_> = list.into_iter().map(resolved).collect();
         for endpoint in list.iter().filter(|endpoint| !endpoint.value.is_any_port()) {
             if let Some(other) = self.endpoints.insert(endpoint.value.clone(), written.here.path.clone()) {
                 self.errors.push(endpoint.error(format!("{} is taken by {other} already", endpoint.value)));
@@ -288,6 +297,7 @@ impl<'a> Listeners<'a> {
             on: written.session_tickets.value,
             settings: tickets::Settings { lifetime, rotation: written.ticket_rotation.value },
             keys: paths::secrets(written.ticket_keys.take(), self.home.folder, &mut self.errors),
+            of_fleet: None,
         }
     }
 }

@@ -7,14 +7,14 @@ use crate::fleet::record::{Answer, Leading, Proposal, Record, Registration};
 use crate::fleet::store::{Change, Transaction};
 use crate::fleet::tickets::Ring;
 
-fn value_of<'t>(transaction: &'t Transaction, wanted: &str) -> Option<&'t [u8]> {
+pub(super) fn value_of<'t>(transaction: &'t Transaction, wanted: &str) -> Option<&'t [u8]> {
     transaction.then.iter().find_map(|change| match change {
         Change::Put { key, value, .. } if key == wanted => Some(value.as_slice()),
         _ => None,
     })
 }
 
-fn is_commit(transaction: &Transaction) -> bool {
+pub(super) fn is_commit(transaction: &Transaction) -> bool {
     value_of(transaction, key::CURRENT).is_some()
         && transaction.then.iter().any(|change| matches!(change, Change::Delete { key } if key == key::PROPOSAL))
 }
@@ -74,6 +74,7 @@ impl World {
             let kept = host.kept.as_ref().map(|record| record.stamp);
             assert!(kept <= current.as_ref().map(|record| record.stamp), "{} has more than the store", host.name);
         }
+        self.no_server_is_forgotten();
     }
 
     /// All serve what the store has, and that is the latest.

@@ -9,7 +9,7 @@ use crate::fleet::store::{Change, Transaction};
 impl World {
     pub(super) fn fault(&mut self) {
         let host = self.rng.usize(0..self.hosts.len());
-        match self.rng.u32(0..12) {
+        match self.rng.u32(0..14) {
             0..=2 if host < self.publishers => {
                 self.kill(host);
                 let wait = self.rng.u64(10..15_000);
@@ -28,6 +28,8 @@ impl World {
                 (self.publishers..self.hosts.len()).for_each(|host| self.kill(host));
             }
             8 => self.spoil(host),
+            9 => self.sweep(),
+            10 => self.drain(),
             _ if self.kind == Kind::Restored => self.back_up_or_restore(),
             _ if self.kind == Kind::Tampered => self.tamper(),
             _ => self.lose(host),

@@ -62,6 +62,7 @@ impl World {
                 if let Some((Written::Done(_), entries)) = &result {
                     self.note_commit(&transaction);
                     self.note_ring(host, &transaction);
+                    self.has_its_parts(&transaction);
                     self.notify(entries);
                 }
                 Reply::Written(result.map(|(written, _)| written))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::etcd::Etcd;
 use super::event::{Call, Done, Event};
+use crate::fleet::drained::Drained;
 use crate::fleet::leader::Leader;
 use crate::fleet::machine::{Action, Machine};
 use crate::fleet::node::{Identity, Node};
@@ -45,6 +46,7 @@ pub(super) struct Host {
     pub(super) kept: Option<Record>,
     /// What a candidate keeps across restarts.
     pub(super) ring: Option<Ring>,
+    pub(super) drained: Drained,
     pub(super) lease: Option<Lease>,
     pub(super) watches: Vec<String>,
     pub(super) is_cut: bool,
@@ -82,6 +84,8 @@ pub(super) struct World {
     pub(super) rings: BTreeMap<u64, Ring>,
     published: u64,
     pub(super) old: Vec<(String, Vec<u8>)>,
+    /// All servers that were ever taken out or put back.
+    pub(super) drained: Drained,
 }
 
 /// Faults happen until then; afterwards everything has to come right. In milliseconds.
@@ -111,6 +115,7 @@ impl World {
             rings: BTreeMap::new(),
             published: 0,
             old: Vec::new(),
+            drained: Drained::default(),
         };
         for index in 0..2 * nodes {
             let kind = if index < nodes { "n" } else { "l" };
@@ -231,13 +236,13 @@ impl World {
         }
         let name = self.hosts[host].name.clone();
         self.say(|| format!("{name} starts"));
-        let seal = self.seal.clone();
+        let (seal, Host { kept, ring, drained, .. }) = (self.seal.clone(), &self.hosts[host]);
         self.hosts[host].process = Some(if host < self.nodes {
             let identity = Identity { machine: format!("machine of {name}"), name };
-            Process::Node(Box::new(Node::new(seal, identity, self.hosts[host].kept.clone())))
+            Process::Node(Box::new(Node::new(seal, identity, kept.clone()).with_drained(drained.clone())))
         } else {
             let secret = || Some(fastrand::u64(..).to_string());
-            Process::Leader(Box::new(Leader::new(seal, name, self.hosts[host].ring.clone(), secret)))
+            Process::Leader(Box::new(Leader::new(seal, name, ring.clone(), secret)))
         });
         self.step(host);
         let life = self.hosts[host].life;
@@ -257,7 +262,9 @@ impl World {
             .then(|| Canary { root: root(self, "canary"), nodes: vec![random(self)] });
         let root = root(self, "root");
         let without = if !is_last && self.rng.u32(0..4) == 0 { vec![random(self)] } else { Vec::new() };
-        let draft = Draft { root, canary, without, by: format!("p{number}"), note: String::new() };
+        let roots = std::iter::once(&root).chain(canary.as_ref().map(|canary| &canary.root));
+        let parts = self.put_parts(roots);
+        let draft = Draft { root, canary, without, by: format!("p{number}"), note: String::new(), parts };
         let ahead = if is_last { 0 } else { self.rng.u64(0..200_000) };
         let patience = if is_last { 60_000 } else { self.rng.u64(1_000..40_000) };
         let publisher =
@@ -277,11 +284,15 @@ impl World {
     /// Lets a process do what it has to do next.
     pub(super) fn step(&mut self, host: usize) {
         let mut now = self.now + self.hosts[host].ahead;
-        let Host { process: Some(process), ring, .. } = &mut self.hosts[host] else { return };
-        if let Process::Leader(leader) = process {
-            // Its time is hours, and ends early enough for the last keys to arrive.
-            now = now.min(END - 10_000) * 2_000;
-            *ring = leader.ring().cloned();
+        let Host { process: Some(process), ring, drained, .. } = &mut self.hosts[host] else { return };
+        match process {
+            Process::Node(node) => *drained = node.drained().clone(),
+            Process::Leader(leader) => {
+                // Its time is hours, and ends early enough for the last keys to arrive.
+                now = now.min(END - 10_000) * 2_000;
+                *ring = leader.ring().cloned();
+            }
+            Process::Publisher(_) => {}
         }
         let Some(action) = process.machine().next(now) else { return };
         self.say(|| format!("{} {action:?}", self.hosts[host].name));
@@ -293,7 +304,10 @@ impl World {
             }
             Action::Read => self.call(host, Call::Read(watched), 0),
             Action::Write(transaction) => self.call(host, Call::Write(transaction), 0),
-            Action::Restore(_, transaction) => self.call(host, Call::Write(transaction), 50),
+            Action::Restore(record, transaction) => {
+                self.put_parts(record.roots());
+                self.call(host, Call::Write(transaction), 50);
+            }
             Action::Build(root) => self.locally(host, 2_000, Done::Built(root)),
             Action::Serve(record) => {
                 self.may_be_served(&self.hosts[host], &record);
@@ -334,6 +348,7 @@ impl Host {
             process: None,
             kept: None,
             ring: None,
+            drained: Drained::default(),
             lease: None,
             watches: Vec::new(),
             is_cut: false,

@@ -147,6 +147,7 @@ const FILES: &[c_long] = &[
     libc::SYS_statfs,
     libc::SYS_statx,
     libc::SYS_symlinkat,
+    libc::SYS_syncfs,
     libc::SYS_tee,
     libc::SYS_umask,
     libc::SYS_unlinkat,

@@ -12,16 +12,16 @@ use crate::tls::certificate::source::Source;
 
 /// A path that a key names.
 #[derive(Debug)]
-pub(super) struct Want {
-    pub(super) key: String,
-    pub(super) at: Option<Position>,
-    pub(super) path: PathBuf,
-    pub(super) need: Need,
+pub struct Want {
+    pub key: String,
+    pub at: Option<Position>,
+    pub path: PathBuf,
+    pub need: Need,
 }
 
 /// What is done with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
+pub enum Need {
     /// A file is read, and another one that takes its place.
     File,
     /// A file is read, or a folder with everything in it.
@@ -39,7 +39,7 @@ pub(super) enum Need {
 }
 
 /// All paths of a configuration, in its order.
-pub(super) fn of(config: &Config) -> Vec<Want> {
+pub fn of(config: &Config) -> Vec<Want> {
     let mut wants = Vec::new();
     admin(&config.admin, &mut wants);
     if let Target::File(path) = &config.log.access {
@@ -55,6 +55,8 @@ pub(super) fn of(config: &Config) -> Vec<Want> {
         wants.extend(named.map(|file| want(file, &file.value, Need::File)));
         wants.extend(files.tsig.iter().map(|tsig| want(tsig, &tsig.value.key_file, Need::File)));
     }
+    let of_fleet = config.fleet.iter().flat_map(|fleet| &fleet.files);
+    wants.extend(of_fleet.map(|file| want(file, &file.value, Need::File)));
     wants.extend(config.crl_ca.iter().map(|file| want(file, &file.value, Need::File)));
     listeners(config, &mut wants);
     backends(config, &mut wants);

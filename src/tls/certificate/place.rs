@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::tls::token::uri::{self, Uri};
 
 /// Where a private key is.
@@ -40,7 +41,7 @@ impl KeyPlace {
     /// The same as it is written in a configuration.
     pub fn written(&self) -> String {
         match self {
-            Self::File(path) => path.display().to_string(),
+            Self::File(path) => files::shown(path),
             Self::Token(key) => key.uri.written(),
         }
     }

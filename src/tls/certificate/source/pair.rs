@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::files;
 use crate::passphrase::Source as Passphrase;
 use crate::tls::certificate::name::Name;
 use crate::tls::certificate::place::KeyPlace;
@@ -61,7 +62,7 @@ impl Kind for Pair {
     fn shown(&self) -> Value {
         let Self { cert, key, chain, names, default, passphrase } = self;
         let mut shown = json!({
-            "cert": cert.display().to_string(),
+            "cert": files::shown(cert),
             "key": key.written(),
             "default": default,
         });
@@ -69,7 +70,7 @@ impl Kind for Pair {
             shown.insert("names".into(), names.iter().map(ToString::to_string).collect());
         }
         if let (Some(chain), Some(shown)) = (chain, shown.as_object_mut()) {
-            shown.insert("chain".into(), chain.display().to_string().into());
+            shown.insert("chain".into(), files::shown(chain).into());
         }
         if let (Some(passphrase), Some(shown)) = (passphrase, shown.as_object_mut()) {
             shown.insert("passphrase".into(), passphrase.to_string().into());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::files;
 use crate::files::progress;
 use crate::tls::certificate::source::folder;
 use crate::tls::certificate::source::kind::{Kind, Watched};
@@ -39,7 +40,7 @@ impl Kind for AtPath {
     }
 
     fn shown(&self) -> Value {
-        json!(self.0.display().to_string())
+        json!(files::shown(&self.0))
     }
 
     fn resolve(&mut self, folder: &Path) {

@@ -114,7 +114,7 @@ impl Files {
             let opened = unlocking.key(encrypted, file, origin.passphrase.as_ref());
             contents.keys.push(opened.map_err(|error| StoreError::Locked(file.clone(), error))?);
         }
-        let label = origin.cert.display().to_string();
+        let label = files::shown(&origin.cert);
         let built = Certificate::build(&label, contents.certificates, contents.keys, origin.names.clone());
         Ok((built.map_err(|error| StoreError::Certificate(what, error))?, warnings))
     }
@@ -134,7 +134,7 @@ fn in_token(
     certificates: Vec<CertificateDer<'static>>,
 ) -> Result<Certificate, CertificateError> {
     let place = token::Place::of(&key.uri, origin.passphrase.clone()).map_err(CertificateError::Token)?;
-    Certificate::build_in_token(&origin.cert.display().to_string(), certificates, place, origin.names.clone())
+    Certificate::build_in_token(&files::shown(&origin.cert), certificates, place, origin.names.clone())
 }
 
 struct File {

@@ -1,0 +1,185 @@
+//! Where a fleet is: `fleet.toml` → etcd, opened with the fleet's secrets. Must not know: what a verb does there.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::key;
+use crate::cli::load::reading;
+use crate::config::located::ConfigError;
+use crate::etcd::{Etcd, Settings};
+use crate::files;
+use crate::fleet::part::Parts;
+use crate::fleet::seal::Seal;
+use crate::fleet::store::{Change, Entry, Revision, Transaction};
+
+/// The file of every verb.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// The file that `run --fleet` takes, of which [fleet] counts.
+    #[arg(long, value_name = "FILE", default_value = "fleet.toml")]
+    fleet: PathBuf,
+}
+
+/// A fleet's store.
+pub(super) struct Store {
+    pub(super) etcd: Etcd,
+    pub(super) seal: Arc<Seal>,
+    pub(super) parts: Parts,
+    /// The file of the secrets, for messages.
+    secrets: PathBuf,
+}
+
+/// A value of the store.
+#[derive(Debug, Clone)]
+pub(super) struct Found<T> {
+    /// 0: it is absent.
+    pub(super) revision: Revision,
+    pub(super) value: Option<T>,
+}
+
+impl Place {
+    /// Reads the file and the secrets.
+    pub(super) fn open(&self) -> Result<Store, String> {
+        let path = self.fleet.clone();
+        let read = reading(move || settings(&path).map_err(|message| vec![in_file(&path, message)]));
+        let (settings, secrets, lines) = read.map_err(|errors| several(&errors))?;
+        let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_slice()).collect();
+        let unusable = |error| format!("{}: {error}", secrets.display());
+        let seal = Arc::new(Seal::new(&lines).map_err(unusable)?);
+        let parts = Parts::new(&lines).map_err(unusable)?;
+        let etcd = Etcd::new(&settings).map_err(|trouble| trouble.to_string())?;
+        Ok(Store { etcd, seal, parts, secrets })
+    }
+}
+
+impl Store {
+    /// Opens what is under a key.
+    pub(super) fn opened<T: DeserializeOwned>(&self, key: &str, sealed: &[u8]) -> Result<T, String> {
+        let secrets = self.secrets.display();
+        self.seal
+            .open(key, sealed)
+            .map_err(|error| format!("etcd's key {key}: {error} (the secrets of {secrets} were tried)"))
+    }
+
+    /// The value of one key.
+    pub(super) async fn one<T: DeserializeOwned>(&self, key: &str) -> Result<Found<T>, String> {
+        let (_, entries) = self.read(&[key]).await?;
+        let found =
+            entries.into_iter().find(|entry| entry.key == key).and_then(|entry| Some((entry.revision, entry.value?)));
+        let Some((revision, sealed)) = found else { return Ok(Found { revision: 0, value: None }) };
+        Ok(Found { revision, value: Some(self.opened(key, &sealed)?) })
+    }
+
+    /// All values under a prefix, by what follows it; those that cannot be opened with the reason.
+    pub(super) async fn all<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<(String, Result<T, String>)>, String> {
+        let (_, entries) = self.read(&[prefix]).await?;
+        let one = |entry: Entry| {
+            let name = entry.key.strip_prefix(prefix)?.to_owned();
+            Some((name, self.opened(&entry.key, &entry.value?)))
+        };
+        Ok(entries.into_iter().filter_map(one).collect())
+    }
+
+    /// The revision of the last change of a key; 0 if it is absent.
+    pub(super) async fn revision(&self, key: &str) -> Result<Revision, String> {
+        let (_, entries) = self.read(&[key]).await?;
+        Ok(entries.iter().find(|entry| entry.key == key && entry.value.is_some()).map_or(0, |entry| entry.revision))
+    }
+
+    /// Seals the value of a key with the first secret if the other one has sealed it. Nothing is done if it changes meanwhile.
+    pub(super) async fn reseal(&self, key: &str) -> Result<(), String> {
+        let (_, entries) = self.read(&[key]).await?;
+        let found = entries.into_iter().find(|entry| entry.key == key);
+        let Some((revision, sealed)) = found.and_then(|entry| Some((entry.revision, entry.value?))) else {
+            return Ok(());
+        };
+        if self.seal.is_of_first(key, &sealed) {
+            return Ok(());
+        }
+        let value: serde_json::Value = self.opened(key, &sealed)?;
+        let value = self.seal.close(key, &value).map_err(|error| error.to_string())?;
+        let change = Change::Put { key: key.to_owned(), value, lease: None };
+        let transaction = Transaction { when: vec![(key.to_owned(), revision)], then: vec![change] };
+        self.etcd.write(&transaction).await.map(|_| ()).map_err(|trouble| trouble.to_string())
+    }
+
+    async fn read(&self, what: &[&str]) -> Result<(Revision, Vec<Entry>), String> {
+        let what: Vec<String> = what.iter().map(|key| (*key).to_owned()).collect();
+        self.etcd.read(&what).await.map_err(|trouble| trouble.to_string())
+    }
+}
+
+/// Runs what a verb does in etcd.
+pub(super) fn wait_for<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| format!("cannot start: {error}"))?.block_on(work)
+}
+
+fn in_file(path: &Path, message: String) -> ConfigError {
+    ConfigError { path: path.display().to_string(), position: None, message }
+}
+
+pub(super) fn several(errors: &[ConfigError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
+}
+
+#[derive(Deserialize)]
+struct File {
+    fleet: Table,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(rename = "node")]
+    _node: Option<String>,
+    etcd: Vec<String>,
+    #[serde(default = "prefix")]
+    prefix: String,
+    ca: Option<PathBuf>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    username: Option<String>,
+    password_file: Option<PathBuf>,
+    secret_file: PathBuf,
+    #[serde(default = "timeout")]
+    timeout: String,
+}
+
+fn prefix() -> String {
+    "/tlsgate".into()
+}
+
+fn timeout() -> String {
+    "5s".into()
+}
+
+type Read = (Settings, PathBuf, Vec<Zeroizing<Vec<u8>>>);
+
+fn settings(path: &Path) -> Result<Read, String> {
+    let unreadable = |error: &std::io::Error| format!("cannot be read: {}", files::reason(error));
+    let text = files::read_text(path, files::LARGEST_CONFIGURATION).map_err(|error| unreadable(&error))?;
+    let File { fleet } = toml::from_str(&text).map_err(|error| error.to_string().trim_end().to_owned())?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let below = |file: PathBuf| folder.join(file);
+    let settings = Settings {
+        endpoints: fleet.etcd,
+        prefix: fleet.prefix.trim_end_matches('/').to_owned(),
+        ca: fleet.ca.map(below),
+        identity: fleet.cert.map(|cert| (below(cert.clone()), below(fleet.key.unwrap_or(cert)))),
+        user: fleet.username.zip(fleet.password_file).map(|(user, file)| (user, below(file))),
+        timeout: humantime::parse_duration(&fleet.timeout).unwrap_or(Duration::from_secs(5)),
+    };
+    let secrets = below(fleet.secret_file);
+    let lines = key::read(&secrets)?;
+    Ok((settings, secrets, lines))
+}

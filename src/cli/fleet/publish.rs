@@ -1,0 +1,229 @@
+//! `tlsgate fleet publish`: checks a configuration, puts its files into the store, and publishes them. Must not know: how nodes
+//! prepare a release.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::attempt::{self, Failure, How};
+use super::canary::{self, Verdict};
+use super::collect::{Collected, Files, collect};
+use super::place::{Place, Store, wait_for};
+use super::releases;
+use super::shown::{counted, names, release, release_json, short, who};
+use crate::cli::answer::exit::FAILED;
+use crate::cli::answer::form::{self, Output};
+use crate::cli::answer::print::{complain, say};
+use crate::cli::check;
+use crate::cli::load::reading;
+use crate::config;
+use crate::config::located::ConfigError;
+use crate::files;
+use crate::fleet::key;
+use crate::fleet::publisher::Draft;
+use crate::fleet::record::{Canary, Record, Registration, Root};
+use crate::fleet::transfer::{self, Cost};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Publish {
+    #[command(flatten)]
+    place: Place,
+    /// The configuration file; "-" is standard input.
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// Do not load what the configuration names, for one that names files by absolute paths that only nodes have. Each node
+    /// checks it in any case.
+    #[arg(long)]
+    no_check: bool,
+    /// At first only these nodes serve it; the others prepare it, and stay with what they have.
+    #[arg(long, value_name = "NODE", num_args = 1..)]
+    canary: Vec<String>,
+    /// For how long those nodes are watched before all others follow, or before they go back.
+    #[arg(long = "for", value_name = "TIME", default_value = "10m", requires = "canary", value_parser = attempt::duration)]
+    watch: Duration,
+    #[command(flatten)]
+    how: How,
+}
+
+pub(super) fn publish(what: &Publish) -> Result<ExitCode, String> {
+    let store = what.place.open()?;
+    let collected = prepared(&what.config, what.no_check)?;
+    for warning in &collected.warnings {
+        complain(&format!("warning: {warning}"));
+    }
+    let done = wait_for(async { Ok(published(&store, &collected.files, what).await) })?;
+    answer(done, &what.how)
+}
+
+/// Reports how it has ended.
+pub(super) fn answer(done: Result<Option<Record>, Failure>, how: &How) -> Result<ExitCode, String> {
+    match (done, how.format) {
+        (Ok(record), Output::Json) => {
+            let release = record.as_ref().map_or(Value::Null, release_json);
+            say(&form::json(&json!({ "published": record.is_some(), "release": release })));
+        }
+        (Ok(_), Output::Text) => {}
+        (Err(failure), Output::Json) => {
+            let shown = json!({ "published": false, "error": failure.reason, "node": failure.node });
+            say(&form::json(&shown));
+            return Ok(FAILED.into());
+        }
+        (Err(failure), Output::Text) => return Err(failure.reason),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks a configuration and collects what it names.
+fn prepared(path: &Path, no_check: bool) -> Result<Collected, String> {
+    let (named, path) = (path.display().to_string(), path.to_owned());
+    let read = reading(move || {
+        let is_read_once = files::pipe::is_read_once(&path);
+        let read = if is_read_once { files::pipe::read_once } else { files::read_text };
+        let text = read(&path, files::LARGEST_CONFIGURATION).map_err(|error| {
+            let message = format!("cannot be read: {}", files::reason(&error));
+            vec![ConfigError { path: String::new(), position: None, message }]
+        })?;
+        let folder = if is_read_once { Path::new("") } else { path.parent().unwrap_or(Path::new("")) };
+        let config = config::parse(&text, folder)?;
+        let mut warnings = Vec::new();
+        if !no_check {
+            let built = check::usable(&config)?;
+            let unusable = [built.unusable, built.unproved].concat();
+            if !unusable.is_empty() {
+                return Err(unusable);
+            }
+            warnings.extend(built.warnings.iter().chain(&built.failures).map(ToString::to_string));
+        }
+        // With the paths as they are written.
+        let written = config::parse(&text, Path::new(""))?;
+        let mut collected = collect(&text, &written, folder)?;
+        collected.warnings.splice(0..0, warnings);
+        Ok(collected)
+    });
+    let line = |error: &ConfigError| format!("{named}: {error}");
+    read.map_err(|errors: Vec<ConfigError>| errors.iter().map(line).collect::<Vec<_>>().join("\nerror: "))
+}
+
+/// `None`: the current release has these files already.
+async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Option<Record>, Failure> {
+    let how = &what.how;
+    // Whoever has another secret than the fleet finds out before anything is put there.
+    let current = releases::current(store).await?;
+    let note = how.note.clone().unwrap_or_default();
+    for _ in 0..ATTEMPTS {
+        let (root, generation) = put(store, files, how).await?;
+        if let Some(record) = current.as_ref().filter(|record| record.root == root && record.canary.is_none()) {
+            how.tell(&format!("{} has these files already, and nothing is published", release(record)));
+            return Ok(None);
+        }
+        let draft = Draft {
+            root,
+            canary: None,
+            without: how.without.clone(),
+            by: who(),
+            note: note.clone(),
+            parts: generation,
+        };
+        let done = match (what.canary.is_empty(), &current) {
+            (true, _) => attempt::propose(store, draft, how).await,
+            (false, Some(current)) => staged(store, draft, current, what).await,
+            (false, None) => {
+                return Err("found no release yet, expected one that the other nodes stay with".to_owned().into());
+            }
+        };
+        match done {
+            Err(failure) if failure.is_swept => {}
+            Err(failure) => return Err(failure),
+            Ok(record) => {
+                how.tell(&format!("{} is the current one", release(&record)));
+                attempt::settled(store, &record, how).await?;
+                // While the secret is changed: then nothing that counts is sealed with the old one.
+                store.reseal(key::DRAINED).await?;
+                return Ok(Some(record));
+            }
+        }
+    }
+    Err("nothing has changed: old releases are being removed at the same time, again and again".to_owned().into())
+}
+
+/// Puts the files into the store. Returns the root, and the generation of parts from before.
+async fn put(store: &Store, files: &Files, how: &How) -> Result<(Root, i64), Failure> {
+    let generation = store.revision(key::PARTS_GENERATION).await?;
+    let put = tokio::select! {
+        put = transfer::put(&store.etcd, &store.parts, &files.0) => put,
+        () = attempt::interrupted() => return Err("nothing has changed: interrupted".to_owned().into()),
+    };
+    let (root, Cost { parts, bytes }) = put.map_err(|error| format!("nothing has changed: {error}"))?;
+    let (count, all) = (files.0.len(), files.0.values().map(Vec::len).sum::<usize>());
+    how.tell(&format!(
+        "{} with {all} bytes, root {}…: {} with {bytes} bytes put into etcd",
+        counted(count, "file"),
+        short(&root),
+        counted(parts, "part")
+    ));
+    Ok((root, generation))
+}
+
+/// Publishes for some nodes, watches them, and then for all, or nobody.
+async fn staged(store: &Store, draft: Draft, current: &Record, what: &Publish) -> Result<Record, Failure> {
+    let how = &what.how;
+    let nodes = store.all::<Registration>(key::NODES).await?;
+    if let Some(unknown) = what.canary.iter().find(|name| !nodes.iter().any(|(node, _)| node == *name)) {
+        let there = names(nodes.iter().map(|(name, _)| name.as_str()));
+        return Err(format!(
+            "nothing has changed: found {unknown:?} as a canary, expected nodes that are connected ({there})"
+        )
+        .into());
+    }
+    let canary = Canary { root: draft.root.clone(), nodes: what.canary.clone() };
+    let first = Draft { root: current.root.clone(), canary: Some(canary), ..draft.clone() };
+    let record = attempt::propose(store, first, how).await?;
+    how.tell(&format!(
+        "{} is served by {}, which are watched",
+        release(&record),
+        names(what.canary.iter().map(String::as_str))
+    ));
+    let why = match canary::watch(store, &record, what.watch).await {
+        Verdict::Good => {
+            let all = fresh(store, draft).await?;
+            return attempt::propose(store, all, how).await.map_err(|failure| stuck(failure, &record));
+        }
+        Verdict::Overtaken(other) => {
+            return Err(format!("canary: {} was published meanwhile, and it counts", release(&other)).into());
+        }
+        Verdict::Bad(why) => why,
+    };
+    how.tell(&format!("canary: {why}; going back"));
+    let note = format!("back from the canary of release {}: {why}", record.number);
+    let back = fresh(store, Draft { root: current.root.clone(), note, ..draft }).await?;
+    match attempt::propose(store, back, how).await {
+        Ok(back) => Err(format!(
+            "canary: {why}; release {} has the files of release {} again, on every node",
+            back.number, current.number
+        )
+        .into()),
+        Err(failure) => {
+            Err(stuck(Failure { reason: format!("{why}; going back: {}", failure.reason), ..failure }, &record))
+        }
+    }
+}
+
+/// What the current release needs is never removed, whatever was meanwhile: so a draft of that counts from now on.
+async fn fresh(store: &Store, draft: Draft) -> Result<Draft, Failure> {
+    Ok(Draft { parts: store.revision(key::PARTS_GENERATION).await?, ..draft })
+}
+
+/// The canary stays as it is.
+fn stuck(failure: Failure, record: &Record) -> Failure {
+    let reason = format!(
+        "{}; the canary nodes stay with release {} until another one is published",
+        failure.reason, record.number
+    );
+    Failure { reason, is_swept: false, ..failure }
+}
+
+/// How often parts are put again that others have removed.
+const ATTEMPTS: usize = 5;

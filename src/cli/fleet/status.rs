@@ -1,0 +1,84 @@
+//! `tlsgate fleet status`: etcd's members, the release, what is proposed, and each node. Must not know: how they are stored.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::place::{Place, Store, wait_for};
+use super::releases;
+use crate::cli::answer::exit::FAILED;
+use crate::cli::answer::form::{self, Output};
+use crate::cli::answer::print::say;
+use crate::etcd::Member;
+use crate::fleet::key;
+use crate::fleet::record::Proposal;
+
+mod judged;
+mod seen;
+mod view;
+
+use seen::Seen;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Status {
+    #[command(flatten)]
+    place: Place,
+    /// Nodes that must be connected: one that is not is reported, and the exit code is 1. etcd does not know of a node that
+    /// is gone.
+    #[arg(long, value_name = "NODE", num_args = 1..)]
+    expect: Vec<String>,
+    /// The format of the output.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    format: Output,
+}
+
+pub(super) fn status(what: &Status) -> Result<ExitCode, String> {
+    let store = what.place.open()?;
+    let seen = wait_for(async {
+        let members = store.etcd.members().await;
+        match read(&store, members).await {
+            Ok(seen) => Ok(Ok(seen)),
+            Err((members, error)) => Ok(Err((members, error))),
+        }
+    })?;
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err((members, error)) => {
+            // Why it cannot be read is seen from its members, perhaps.
+            if what.format == Output::Text {
+                say(&view::members(&members));
+            }
+            return Err(error);
+        }
+    };
+    let faults = judged::faults(&seen, &what.expect);
+    match what.format {
+        Output::Text => say(&view::text(&seen, &faults)),
+        Output::Json => say(&form::json(&view::json(&seen, &faults))),
+    }
+    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { FAILED.into() })
+}
+
+async fn read(store: &Store, members: Vec<Member>) -> Result<Seen, (Vec<Member>, String)> {
+    let rest = async {
+        let current = releases::current(store).await?;
+        let proposal = store.one::<Proposal>(key::PROPOSAL).await?.value;
+        let nodes = store.all(key::NODES).await?;
+        let answers = match &proposal {
+            Some(proposal) => store.all(&key::answers(&proposal.record.attempt)).await?,
+            None => Vec::new(),
+        };
+        let drained = store.one(key::DRAINED).await?.value.unwrap_or_default();
+        let is_old = match &current {
+            Some(record) => releases::is_of_old_secret(store, &record.root).await?,
+            None => false,
+        };
+        Ok((current, proposal, nodes, answers, drained, is_old))
+    };
+    match rest.await {
+        Ok((current, proposal, nodes, answers, drained, is_of_old_secret)) => {
+            Ok(Seen { members, current, proposal, nodes, answers, drained, is_of_old_secret })
+        }
+        Err(error) => Err((members, error)),
+    }
+}

@@ -1,0 +1,112 @@
+//! The start of a node of a fleet, as far as it differs: what the configuration is, and where it is kept. Must not know: how it is
+//! served, how a release gets here.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+
+use crate::cli::answer::print::complain;
+use crate::config;
+use crate::config::located::ConfigError;
+use crate::config::validate::Config;
+use crate::config::validate::fleet::Machine;
+use crate::member::Joining;
+use crate::member::secrets::{self, Secrets};
+use crate::member::start::First;
+use crate::reload::build::{Origin, Release};
+use crate::reload::job::Job;
+use crate::server::{Signals, StartError};
+
+/// A node that has found what it serves.
+#[derive(Debug)]
+pub(super) struct Begun {
+    machine: Machine,
+    secrets: Secrets,
+    first: First,
+}
+
+/// Finds the release to start with. Without one on the disk, it waits for etcd, until a signal ends that.
+pub(super) fn begin(path: &Path, signals: &mut Signals) -> Result<Begun, StartError> {
+    let (machine, secrets, kept) = kept(path.to_owned(), signals)?;
+    let first = match kept {
+        Some(first) => first,
+        None => awaited(&machine, &secrets, signals)?,
+    };
+    Ok(Begun { machine, secrets, first })
+}
+
+type Kept = (Machine, Secrets, Option<First>);
+
+fn kept(path: PathBuf, signals: &mut Signals) -> Result<Kept, StartError> {
+    let work = move || {
+        let machine = config::load_machine(&path)?;
+        let fleet = &machine.fleet;
+        fleet.directory().map_err(|error| vec![error])?;
+        let secrets = secrets::read(&fleet.secret_file).map_err(|error| vec![error])?;
+        // What cannot be used is fetched again.
+        let kept = First::kept(fleet, &secrets).unwrap_or_else(|reason| {
+            complain(&format!("the release on the disk is not used: {reason}"));
+            None
+        });
+        Ok((machine, secrets, kept))
+    };
+    super::waited_for(work, signals)
+}
+
+fn awaited(machine: &Machine, secrets: &Secrets, signals: &mut Signals) -> Result<First, StartError> {
+    let (fleet, secrets) = (machine.fleet.clone(), secrets.clone());
+    complain("no release is on the disk: it has to come from the fleet");
+    let work = move || {
+        let (send, receive) = mpsc::channel();
+        // On a thread of its own, since a job may not be at one file for long, and this one may wait for days.
+        let wait = move || {
+            let report = |reason: &str| complain(&format!("waiting for a release of the fleet: {reason}"));
+            let _ = send.send(First::awaited(&fleet, &secrets, report));
+        };
+        let thread = thread::Builder::new().name("first".into()).spawn(wait);
+        let failed = |message: String| vec![ConfigError { path: "fleet".into(), position: None, message }];
+        let thread = thread.map_err(|error| failed(format!("cannot start a thread: {error}")))?;
+        let first = receive.recv().unwrap_or_else(|_| Err("it ended without a result".into()));
+        let _ = thread.join();
+        first.map_err(failed)
+    };
+    let mut job = Job::start("awaited", work).map_err(StartError::Worker)?;
+    match signals.wait_for(&mut job) {
+        Some(first) => first.map_err(StartError::Lost)?.map_err(StartError::Config),
+        None => Err(StartError::Stopped),
+    }
+}
+
+impl Begun {
+    /// The file of the machine.
+    pub(super) fn path(&self) -> &Path {
+        &self.machine.fleet.path
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin::Release(Release { machine: self.path().to_owned(), file: self.first.file.clone() })
+    }
+
+    /// The configuration of the release, as this machine serves it.
+    pub(super) fn config(&self) -> Result<Config, Vec<ConfigError>> {
+        match self.first.text()? {
+            Some(text) => {
+                let folder = self.first.file.parent().unwrap_or(Path::new(""));
+                config::parse_release(&self.machine, text, folder)
+            }
+            None => config::load_release(&self.machine, &self.first.file),
+        }
+    }
+
+    /// Puts what was fetched on the disk. To be called when the process has become who it will be.
+    pub(super) fn kept(self, signals: &mut Signals) -> Result<Joining, StartError> {
+        let Self { machine, secrets, mut first } = self;
+        let work = move || {
+            let kept = first.keep(&machine.fleet, &secrets);
+            let failed = |message| vec![ConfigError { path: "state: directory".into(), position: None, message }];
+            kept.map_err(failed)?;
+            Ok(Joining { fleet: machine.fleet, record: first.record })
+        };
+        super::waited_for(work, signals)
+    }
+}

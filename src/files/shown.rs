@@ -1,0 +1,37 @@
+//! Paths as people see them, and labels of metrics have them. Must not know: what the files contain.
+
+use std::path::Path;
+
+/// A path. Of a file of a release of a fleet, it is the path in the release: the folder of each release has another name, and
+/// what is the same in two of them would seem to be another file.
+pub fn shown(path: &Path) -> String {
+    let names: Vec<_> = path.iter().collect();
+    let is_root = |name: &str| name.len() == ROOT && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let of_release = names.windows(3).position(|names| match names {
+        [above, folder, root] => *above == "fleet" && *folder == "releases" && root.to_str().is_some_and(is_root),
+        _ => false,
+    });
+    let below = of_release.and_then(|at| names.get(at + 3..)).filter(|below| !below.is_empty());
+    match below {
+        Some(below) => below.iter().collect::<std::path::PathBuf>().display().to_string(),
+        None => path.display().to_string(),
+    }
+}
+
+/// Digits of the name of a release.
+const ROOT: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_a_release_is_shown_as_it_is_named_there() {
+        let root = "0123456789abcdef".repeat(4);
+        let shown = |path: &str| shown(Path::new(path));
+        assert_eq!(shown(&format!("/var/lib/tlsgate/fleet/releases/{root}/certs/a.crt")), "certs/a.crt");
+        for other in ["/etc/a.crt", "a", &format!("/fleet/releases/{root}"), "/fleet/releases/x/a"] {
+            assert_eq!(shown(other), other);
+        }
+    }
+}

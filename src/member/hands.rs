@@ -1,0 +1,345 @@
+//! What a node does outside the store: fetches releases, has them built, bound and served, and keeps the one that is served.
+//!
+//! Must not know: when that is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use crate::config::located::{ConfigError, Position, Text};
+use crate::etcd::Etcd;
+use crate::fleet::drained::Drained;
+use crate::fleet::drive::Hands;
+use crate::fleet::node::Node;
+use crate::fleet::record::{Record, Root};
+use crate::fleet::{transfer, tree};
+use crate::member::drains::Drains;
+use crate::member::kept::{self, Files, House};
+use crate::member::secrets::Secrets;
+use crate::member::status::{Handle, Refused};
+use crate::reload::control::{Control, Spoiled};
+
+/// The hands of this process.
+pub(super) struct Own {
+    pub(super) state: PathBuf,
+    pub(super) house: Arc<House>,
+    pub(super) secrets: Secrets,
+    pub(super) etcd: Etcd,
+    pub(super) node: String,
+    pub(super) control: Control,
+    pub(super) board: Handle,
+    /// What is served now.
+    pub(super) serving: Record,
+    /// What was served before: its folder stays, so that a way back costs nothing.
+    pub(super) before: Option<Root>,
+    /// What was built and is held.
+    pub(super) built: BTreeSet<Root>,
+    pub(super) spoils: mpsc::UnboundedSender<Spoiled>,
+    pub(super) spoiled: mpsc::UnboundedReceiver<Spoiled>,
+    /// The servers that are out of rotation on all nodes, as they are on the disk.
+    pub(super) drained: Drained,
+    pub(super) drains: Drains,
+    /// The last trouble that was logged.
+    pub(super) known: (Option<String>, Option<String>),
+    /// Somebody has asked to try again.
+    pub(super) retry: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Hands<Node> for Own {
+    async fn build(&mut self, root: &Root) -> Result<(), String> {
+        let built = self.prepare(root).await;
+        match &built {
+            Ok(()) => {
+                tracing::info!(release = %short(root), "a release of the fleet is prepared");
+                self.built.insert(root.clone());
+                self.board.note(|status| status.counts.prepared += 1);
+            }
+            Err(reason) => {
+                tracing::error!(release = %short(root), %reason, "a release of the fleet is refused, everything stays as it is");
+                self.note_refused(root, reason);
+            }
+        }
+        built
+    }
+
+    async fn serve(&mut self, record: &Record) -> Result<(), String> {
+        let served = self.put_into_force(record).await;
+        match &served {
+            Ok(()) => {
+                let (number, by, note) = (record.number, &record.by, &record.note);
+                tracing::info!(release = number, root = %short(record.root_for(&self.node)), %by, %note, "a release of the fleet is served");
+                self.board.note(|status| {
+                    status.counts.served += 1;
+                    status.release = record.clone();
+                    status.since = Timestamp::now();
+                });
+            }
+            Err(reason) => {
+                tracing::error!(release = record.number, %reason, "a release of the fleet cannot be served, everything stays as it is");
+                self.board.note(|status| status.counts.failed += 1);
+            }
+        }
+        served
+    }
+
+    async fn forget(&mut self, root: &Root) {
+        self.built.remove(root);
+        if root != self.serving.root_for(&self.node) {
+            // The process is ending if this fails.
+            let _ = self.control.let_go(&kept::configuration(&self.state, root)).await;
+            tracing::info!(release = %short(root), "a release of the fleet is not needed any longer");
+        }
+        self.clear().await;
+    }
+
+    async fn restore(&mut self, record: &Record) -> Result<(), String> {
+        tracing::warn!(release = record.number, "etcd has an older release than this node serves: it is put back");
+        let roots: BTreeSet<Root> = record.roots().cloned().collect();
+        for root in roots {
+            let files = self.kept(&root).await?;
+            let (put, _) =
+                transfer::put(&self.etcd, &self.secrets.parts, &files).await.map_err(|error| error.to_string())?;
+            if put != root {
+                return Err(format!(
+                    "release {} was published with another secret of the fleet than the one that seals now: publish it again",
+                    record.number
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn seen(&mut self, machine: &mut Node, trouble: Option<&str>) -> bool {
+        while let Ok(Spoiled { file, errors }) = self.spoiled.try_recv() {
+            self.spoil(machine, &file, &errors);
+        }
+        if self.retry.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            machine.retry();
+        }
+        self.drain(machine.drained());
+        let now = (trouble.map(str::to_owned), machine.trouble());
+        self.log(&now);
+        let connected = machine.is_connected();
+        let status = self.board.status();
+        if (status.connected, &status.etcd_trouble, &status.trouble) != (connected, &now.0, &now.1) {
+            self.board.note(|status| {
+                status.connected = connected;
+                (status.etcd_trouble, status.trouble) = now.clone();
+            });
+        }
+        self.known = now;
+        true
+    }
+}
+
+impl Own {
+    /// Fetches a release unless it is here, and has it built and bound.
+    async fn prepare(&mut self, root: &Root) -> Result<(), String> {
+        // Whoever changes the folder between this and the build is the owner of the process.
+        if self.kept(root).await.is_err() {
+            let files = self.fetched(root).await?;
+            let (house, kept_as) = (Arc::clone(&self.house), root.clone());
+            aside(move || house.keep(&kept_as, &files)).await?;
+        }
+        self.hold(root).await
+    }
+
+    /// Has it built and bound.
+    async fn hold(&mut self, root: &Root) -> Result<(), String> {
+        let file = kept::configuration(&self.state, root);
+        let prepared = self.control.prepare(&file, self.spoils.clone()).await;
+        prepared.map_err(|stopping| stopping.to_string())?.map_err(|errors| reason(&errors))
+    }
+
+    /// The files of a release that is on the disk.
+    async fn kept(&self, root: &Root) -> Result<Files, String> {
+        let (state, root, secrets) = (self.state.clone(), root.clone(), self.secrets.clone());
+        aside(move || kept::release(&state, &root, &secrets)).await
+    }
+
+    async fn fetched(&self, root: &Root) -> Result<Files, String> {
+        // What has not changed since is here already.
+        let here = self.kept(self.serving.root_for(&self.node)).await.unwrap_or_default();
+        let parts = Arc::clone(&self.secrets.parts);
+        let known = aside(move || {
+            let mut known = BTreeMap::new();
+            let cut = tree::cut(&here, |part| {
+                let name = parts.name(&part).map_err(|error| error.to_string())?;
+                known.insert(name.0.clone(), part);
+                Ok(name)
+            });
+            cut.map(|_| known).map_err(|error| error.to_string())
+        });
+        let known = known.await.unwrap_or_default();
+        let look = |name: &str| known.get(name).cloned();
+        let files = transfer::get(&self.etcd, &self.secrets.parts, root, &look).await;
+        files.map_err(|error| error.to_string())
+    }
+
+    async fn put_into_force(&mut self, record: &Record) -> Result<(), String> {
+        let root = record.root_for(&self.node).clone();
+        let last = self.serving.root_for(&self.node).clone();
+        // Before it is served: a process that is killed in between starts with what all others serve.
+        self.remember(record).await?;
+        if root != last {
+            if let Err(reason) = self.commit(&root).await {
+                self.remember(&self.serving).await?;
+                return Err(reason);
+            }
+            self.built.remove(&root);
+            self.before = Some(last);
+        }
+        self.serving = record.clone();
+        self.clear().await;
+        Ok(())
+    }
+
+    async fn commit(&mut self, root: &Root) -> Result<(), String> {
+        let file = kept::configuration(&self.state, root);
+        let committed = self.control.commit(&file).await.map_err(|stopping| stopping.to_string())?;
+        match committed {
+            Ok(()) => Ok(()),
+            // What was served before was not held, and is built in a moment.
+            Err(errors) if errors.is_empty() => {
+                self.prepare(root).await?;
+                let again = self.control.commit(&file).await.map_err(|stopping| stopping.to_string())?;
+                again.map_err(|errors| reason(&errors))
+            }
+            Err(errors) => Err(reason(&errors)),
+        }
+    }
+
+    async fn remember(&self, record: &Record) -> Result<(), String> {
+        let (house, record, secrets) = (Arc::clone(&self.house), record.clone(), self.secrets.clone());
+        aside(move || house.serve(&record, &secrets)).await
+    }
+
+    /// Removes the folders of releases that are not needed.
+    async fn clear(&self) {
+        let needed = self.serving.roots().chain(&self.before).chain(&self.built).cloned().collect();
+        let house = Arc::clone(&self.house);
+        let _ = aside(move || {
+            house.clear(&needed);
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Lets go of all that is held.
+    pub(super) async fn let_all_go(&mut self) {
+        for root in std::mem::take(&mut self.built) {
+            let _ = self.control.let_go(&kept::configuration(&self.state, &root)).await;
+        }
+    }
+
+    fn spoil(&mut self, machine: &mut Node, file: &Path, errors: &[ConfigError]) {
+        let root = self.built.iter().find(|root| kept::configuration(&self.state, root) == file).cloned();
+        let Some(root) = root else { return };
+        let reason = reason(errors);
+        tracing::error!(release = %short(&root), %reason, "a release that was prepared cannot be served any longer");
+        self.built.remove(&root);
+        self.note_refused(&root, &reason);
+        machine.spoiled(&root, reason);
+    }
+
+    /// Takes servers out of rotation, and puts them back, as on all nodes.
+    fn drain(&mut self, drained: &Drained) {
+        self.drains.apply(drained, &self.control.current.load());
+        if self.drained != *drained {
+            self.drained = drained.clone();
+            let (house, drained, secrets) = (Arc::clone(&self.house), drained.clone(), self.secrets.clone());
+            // Nobody waits for it: etcd has it, too.
+            drop(spawn_blocking(move || {
+                if let Err(error) = house.keep_drained(&drained, &secrets) {
+                    tracing::warn!(%error, "which servers are out of rotation on all nodes cannot be kept");
+                }
+            }));
+        }
+    }
+
+    fn note_refused(&self, root: &Root, reason: &str) {
+        let refused = Refused { root: root.0.clone(), reason: reason.to_owned(), at: Timestamp::now() };
+        self.board.note(|status| {
+            status.counts.refused += 1;
+            status.refused = Some(refused.clone());
+        });
+    }
+
+    /// Logs what has changed.
+    fn log(&self, (etcd, own): &(Option<String>, Option<String>)) {
+        match (&self.known.0, etcd) {
+            (before, Some(reason)) if before.as_ref() != Some(reason) => {
+                tracing::warn!(%reason, "the fleet's etcd does not answer as it should; what is served goes on");
+            }
+            (Some(_), None) => tracing::info!("the fleet's etcd answers again"),
+            _ => {}
+        }
+        match (&self.known.1, own) {
+            (before, Some(reason)) if before.as_ref() != Some(reason) => {
+                tracing::error!(%reason, "this node does not take part in the fleet as it should");
+            }
+            (Some(_), None) => tracing::info!("this node takes part in the fleet as it should again"),
+            _ => {}
+        }
+    }
+}
+
+/// Errors as one text, for those who read them on another machine: each with its file.
+fn reason(errors: &[ConfigError]) -> String {
+    let mut text = String::new();
+    for error in errors.iter().take(MOST_ERRORS) {
+        let separator = if text.is_empty() { "" } else { "; " };
+        let file = match error.position {
+            Some(Position { text: Text::Machine, .. }) => "",
+            _ => "tlsgate.toml: ",
+        };
+        // A String takes everything.
+        let _ = write!(text, "{separator}{file}{error}");
+    }
+    match errors.len().saturating_sub(MOST_ERRORS) {
+        0 => text,
+        more => format!("{text}; and {more} more"),
+    }
+}
+
+/// For people: enough to tell one release from another.
+pub(super) fn short(root: &Root) -> &str {
+    root.0.get(..SHOWN).unwrap_or(&root.0)
+}
+
+/// Does work that waits for a disk on another thread: the lease has to be renewed meanwhile.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+/// In an answer, which all that publish read.
+const MOST_ERRORS: usize = 8;
+
+/// Digits of a release's root.
+const SHOWN: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_says_in_which_file_it_is() {
+        let error = |text| ConfigError {
+            path: "listener \"x\"".into(),
+            position: Some(Position { text, line: 3, column: 1 }),
+            message: "cannot listen".into(),
+        };
+        let both = [error(Text::Configuration), error(Text::Machine)];
+        assert_eq!(
+            reason(&both),
+            "tlsgate.toml: line 3, column 1: listener \"x\": cannot listen; fleet.toml, line 3, column 1: listener \"x\": cannot listen"
+        );
+        let many: Vec<_> = (0..20).map(|_| error(Text::Machine)).collect();
+        assert!(reason(&many).ends_with("; and 12 more"));
+    }
+}

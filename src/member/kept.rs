@@ -1,0 +1,209 @@
+//! What a node keeps on its disk: the release that it serves, the sealed record of it, and who this machine is. What is read
+//! is proved: a folder that was changed is not used.
+//!
+//! Must not know: etcd, who serves what is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::files::{self, opening, progress};
+use crate::fleet::drained::Drained;
+use crate::fleet::record::{Record, Root};
+use crate::fleet::tickets::Ring;
+use crate::fleet::tree;
+use crate::member::secrets::Secrets;
+use crate::state::{Folder, Lock};
+use crate::tls::crypto::random;
+
+/// Files by their paths below the folder of the release.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// The folder, locked.
+#[derive(Debug)]
+pub(super) struct House {
+    folder: Folder,
+    _lock: Lock,
+}
+
+/// The configuration of a release, as it is kept below the folder of the state.
+pub fn configuration(state: &Path, root: &Root) -> PathBuf {
+    folder_of(state).join(RELEASES).join(&root.0).join(CONFIGURATION)
+}
+
+/// The configurations of all releases that are kept.
+pub fn configurations(state: &Path) -> Vec<PathBuf> {
+    let folders = opening::list(&folder_of(state).join(RELEASES)).unwrap_or_default();
+    let kept = folders.into_iter().filter(|entry| entry.is_folder && entry.name.len() == 64);
+    kept.map(|entry| entry.path.join(CONFIGURATION)).collect()
+}
+
+/// The record of the release that was served last. `None` where there is none.
+pub fn record(state: &Path, secrets: &Secrets) -> Result<Option<Record>, String> {
+    let path = folder_of(state).join(SERVING);
+    let sealed = match files::read(&path, files::LARGEST_SECRET) {
+        Ok(contents) => contents.bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{}: {}", path.display(), files::reason(&error))),
+    };
+    let record = secrets.seal.open(SEALED_AS, &sealed);
+    record.map(Some).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The files of a release, if they are those that its root names.
+pub fn release(state: &Path, root: &Root, secrets: &Secrets) -> Result<Files, String> {
+    let top = folder_of(state).join(RELEASES).join(name(root)?);
+    let mut files = Files::new();
+    collect(&top, &top, &mut files, DEEPEST)?;
+    prove(&files, root, secrets).map_err(|found| format!("{}: {found}", top.display()))?;
+    Ok(files)
+}
+
+/// Whether these are the files that the root names.
+pub(super) fn prove(files: &Files, root: &Root, secrets: &Secrets) -> Result<(), String> {
+    for parts in secrets.each.iter() {
+        let found = tree::cut(files, |part| parts.name(&part).map_err(|error| error.to_string()));
+        if found.map_err(|error| error.to_string())?.0 == root.0 {
+            return Ok(());
+        }
+    }
+    Err(format!("found files that are not those of the release, or a release of another fleet (expected {})", root.0))
+}
+
+fn collect(top: &Path, folder: &Path, files: &mut Files, depth: usize) -> Result<(), String> {
+    let unreadable = |path: &Path, error: &io::Error| format!("{}: {}", path.display(), files::reason(error));
+    for entry in opening::list(folder).map_err(|error| unreadable(folder, &error))? {
+        if entry.is_link || (entry.is_folder && depth == 0) {
+            return Err(format!("{}: found a link, or too many folders in each other", entry.path.display()));
+        }
+        if entry.is_folder {
+            collect(top, &entry.path, files, depth - 1)?;
+            continue;
+        }
+        let below = entry.path.strip_prefix(top).ok().and_then(Path::to_str);
+        let below =
+            below.ok_or_else(|| format!("{}: found a name that is not UTF-8", entry.path.display()))?.to_owned();
+        let mut contents =
+            files::read(&entry.path, files::LARGEST_LIST).map_err(|error| unreadable(&entry.path, &error))?;
+        files.insert(below, std::mem::take(&mut *contents.bytes));
+    }
+    Ok(())
+}
+
+impl House {
+    /// Opens and locks the folder, and makes it if there is none. The error is why not.
+    pub(super) fn open(state: &Path) -> Result<Self, String> {
+        let folder = Folder::open(&folder_of(state)).map_err(|error| error.to_string())?;
+        let Some(lock) = folder.lock().map_err(|error| error.to_string())? else {
+            let of = folder.holder().map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            return Err(format!("{} is locked by another process{of}", folder.path().display()));
+        };
+        folder.tidy().map_err(|error| error.to_string())?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// Who this machine is, across restarts.
+    pub(super) fn machine(&self) -> Result<String, String> {
+        let path = Path::new(MACHINE);
+        let is_id = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let there = self.folder.read(path).map_err(|error| error.to_string())?;
+        if let Some(id) = there.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()).filter(|text| is_id(text)) {
+            return Ok(id);
+        }
+        let mut bytes = [0; 16];
+        if !random(&mut bytes) {
+            return Err("the system provides no random bytes".into());
+        }
+        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.folder.write(path, id.as_bytes()).map_err(|error| error.to_string())?;
+        Ok(id)
+    }
+
+    /// Keeps the record of what is served.
+    pub(super) fn serve(&self, record: &Record, secrets: &Secrets) -> Result<(), String> {
+        let sealed = secrets.seal.close(SEALED_AS, record).map_err(|error| error.to_string())?;
+        self.folder.write(Path::new(SERVING), &sealed).map_err(|error| error.to_string())
+    }
+
+    /// Keeps the keys of session tickets.
+    pub(super) fn keep_tickets(&self, ring: &Ring) -> Result<(), String> {
+        self.folder.write(Path::new(TICKETS), ring.as_file().as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// The keys of session tickets; `None` where there are none.
+    pub(super) fn tickets(&self) -> Option<Ring> {
+        let bytes = self.folder.read(Path::new(TICKETS)).ok()??;
+        Ring::of_file(std::str::from_utf8(&bytes).ok()?)
+    }
+
+    /// The servers that are out of rotation on all nodes, as they were known last. What cannot be read comes from etcd again.
+    pub(super) fn drained(&self, secrets: &Secrets) -> Drained {
+        let sealed = self.folder.read(Path::new(DRAINED)).ok().flatten();
+        sealed.and_then(|sealed| secrets.seal.open(DRAINED_AS, &sealed).ok()).unwrap_or_default()
+    }
+
+    /// Keeps them.
+    pub(super) fn keep_drained(&self, drained: &Drained, secrets: &Secrets) -> Result<(), String> {
+        let sealed = secrets.seal.close(DRAINED_AS, drained).map_err(|error| error.to_string())?;
+        self.folder.write(Path::new(DRAINED), &sealed).map_err(|error| error.to_string())
+    }
+
+    /// Keeps the files of a release, all or none of them.
+    pub(super) fn keep(&self, root: &Root, files: &Files) -> Result<(), String> {
+        let folder = Path::new(RELEASES).join(name(root)?);
+        if let Some(deep) = files.keys().find(|path| path.matches('/').count() >= DEEPEST) {
+            return Err(format!("found {deep:?}, expected at most {DEEPEST} folders in each other"));
+        }
+        let files: Vec<(&str, &[u8])> =
+            files.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
+        self.folder.replace(&folder, &files).map_err(|error| error.to_string())
+    }
+
+    /// Removes all releases but these.
+    pub(super) fn clear(&self, needed: &BTreeSet<Root>) {
+        let releases = self.folder.path().join(RELEASES);
+        if progress::begin(&releases).is_err() {
+            return;
+        }
+        for entry in fs::read_dir(&releases).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+            if needed.iter().all(|root| root.0 != name)
+                && let Err(error) = self.folder.remove(&Path::new(RELEASES).join(name))
+            {
+                tracing::warn!(%error, "a release that is not needed any longer cannot be removed");
+            }
+        }
+    }
+}
+
+/// The name of a release's folder: 64 hexadecimal digits, and so never a path that leads elsewhere.
+fn name(root: &Root) -> Result<&str, String> {
+    let is_name = root.0.len() == 64 && root.0.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_name {
+        Ok(&root.0)
+    } else {
+        Err(format!("found {:?}, expected the 64 hexadecimal digits of a release", root.0))
+    }
+}
+
+/// What a node keeps in the folder of the state.
+fn folder_of(state: &Path) -> PathBuf {
+    state.join("fleet")
+}
+
+const CONFIGURATION: &str = "tlsgate.toml";
+const RELEASES: &str = "releases";
+const SERVING: &str = "serving";
+const MACHINE: &str = "machine";
+/// Also known to `config::validate::fleet`.
+const TICKETS: &str = "tickets.keys";
+const DRAINED: &str = "drained";
+
+/// As which the record is sealed: what is from etcd does not open as that.
+const SEALED_AS: &str = "node/serving";
+const DRAINED_AS: &str = "node/drained";
+
+/// Levels of folders in a release.
+const DEEPEST: usize = 12;

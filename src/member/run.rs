@@ -1,0 +1,216 @@
+//! The task of a node: waits until the folder is its own, then takes part in the fleet, and begins again where what it was set
+//! to has changed. Must not know: what it does as a part of the fleet.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+use crate::config::validate::fleet::Fleet;
+use crate::etcd::Etcd;
+use crate::files;
+use crate::fleet::drive::drive;
+use crate::fleet::node::{Identity, Node};
+use crate::fleet::record::Record;
+use crate::member::drains::Drains;
+use crate::member::hands::Own;
+use crate::member::kept::House;
+use crate::member::leading::{self, Candidate, Fence};
+use crate::member::secrets::{self, Secrets};
+use crate::member::status::Handle;
+use crate::reload::control::Control;
+use crate::tls::crypto::sha256;
+
+/// What the task is given at its start.
+pub(super) struct Task {
+    pub(super) control: Control,
+    pub(super) board: Handle,
+    /// What the process serves.
+    pub(super) serving: Record,
+    /// Tells whether this node leads.
+    pub(super) fence: watch::Sender<Option<Fence>>,
+    pub(super) drains: Drains,
+}
+
+/// What is asked of the task.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) fleet: Arc<Fleet>,
+    /// How often somebody has asked to try again.
+    pub(super) retries: u64,
+}
+
+/// What it takes part with. Another one means to begin again.
+#[derive(PartialEq)]
+struct Means {
+    fleet: Arc<Fleet>,
+    secrets: Secrets,
+    /// Of the files for etcd.
+    files: [u8; 32],
+}
+
+/// Runs until the sender of `stopped` is dropped.
+pub(super) async fn run(mut task: Task, mut plans: watch::Receiver<Plan>, mut stopped: oneshot::Receiver<()>) {
+    let mut house = None;
+    loop {
+        let fleet = Arc::clone(&plans.borrow_and_update().fleet);
+        let begun = begin(&mut house, &fleet)
+            .and_then(|(house, means)| Ok((Etcd::new(&fleet.etcd).map_err(|error| error.to_string())?, house, means)));
+        match begun {
+            Ok((etcd, house, means)) => {
+                if !take_part(&mut task, (etcd, house, means), &mut plans, &mut stopped).await {
+                    return;
+                }
+            }
+            Err(reason) => {
+                note(&task.board, reason);
+                tokio::select! {
+                    _ = &mut stopped => return,
+                    changed = plans.changed() => if changed.is_err() { return },
+                    // The process before this one, from which it takes over, has the folder yet.
+                    () = sleep(AGAIN) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Opens what it takes to take part.
+fn begin(house: &mut Option<(PathBuf, Arc<House>)>, fleet: &Arc<Fleet>) -> Result<(Arc<House>, Means), String> {
+    let state = fleet.directory().map_err(|error| error.to_string())?.value.clone();
+    let opened = match house.take().filter(|(path, _)| *path == state) {
+        Some(same) => same,
+        None => {
+            let opened = House::open(&state)?;
+            (state, Arc::new(opened))
+        }
+    };
+    let means = Means::read(fleet)?;
+    Ok((Arc::clone(&house.insert(opened).1), means))
+}
+
+/// Takes part until it has to begin again (`true`), or to end.
+async fn take_part(
+    task: &mut Task,
+    (etcd, house, means): (Etcd, Arc<House>, Means),
+    plans: &mut watch::Receiver<Plan>,
+    stopped: &mut oneshot::Receiver<()>,
+) -> bool {
+    let fleet = Arc::clone(&means.fleet);
+    let (Ok(state), Ok(machine)) = (fleet.directory(), house.machine()) else { return true };
+    let identity = Identity { name: fleet.node.clone(), machine };
+    let drained = house.drained(&means.secrets);
+    let node = Node::new(Arc::clone(&means.secrets.seal), identity, Some(task.serving.clone()));
+    let mut node = node.with_drained(drained.clone());
+    let (spoils, spoiled) = mpsc::unbounded_channel();
+    let retry = Arc::new(AtomicBool::new(false));
+    let mut hands = Own {
+        state: state.value.clone(),
+        house,
+        secrets: means.secrets.clone(),
+        etcd: etcd.clone(),
+        node: fleet.node.clone(),
+        control: task.control.clone(),
+        board: task.board.clone(),
+        serving: task.serving.clone(),
+        before: None,
+        built: BTreeSet::new(),
+        spoils,
+        spoiled,
+        drained,
+        drains: std::mem::take(&mut task.drains),
+        known: (None, None),
+        retry: Arc::clone(&retry),
+    };
+    let candidate = Candidate {
+        house: Arc::clone(&hands.house),
+        seal: Arc::clone(&means.secrets.seal),
+        name: fleet.node.clone(),
+        board: task.board.clone(),
+        fence: &task.fence,
+    };
+    let mut goes_on = true;
+    let stop = async {
+        let mut changed = pin!(changed(plans, &means, &retry));
+        tokio::select! {
+            _ = stopped => goes_on = false,
+            is_there = &mut changed => goes_on = is_there,
+        }
+    };
+    let (is_over, over) = oneshot::channel::<()>();
+    let node = async {
+        drive(&mut node, &etcd, &mut hands, stop).await;
+        drop(is_over);
+    };
+    tokio::join!(node, leading::stand(candidate, &etcd, over));
+    (task.serving, task.drains) = (hands.serving.clone(), std::mem::take(&mut hands.drains));
+    if goes_on {
+        hands.let_all_go().await;
+    }
+    task.board.note(|status| status.connected = false);
+    goes_on
+}
+
+/// Waits until it has to begin again; `false` where nobody asks any longer.
+async fn changed(plans: &mut watch::Receiver<Plan>, means: &Means, retry: &AtomicBool) -> bool {
+    let mut retries = plans.borrow().retries;
+    loop {
+        if plans.changed().await.is_err() {
+            return false;
+        }
+        let plan = plans.borrow_and_update().clone();
+        let asked = plan.retries != retries;
+        retries = plan.retries;
+        if plan.fleet != means.fleet {
+            return true;
+        }
+        // Files are looked at where somebody has asked for that.
+        match asked.then(|| Means::read(&plan.fleet)) {
+            Some(Ok(now)) if now != *means => return true,
+            Some(Err(reason)) => {
+                tracing::error!(%reason, "the node goes on with what it has read before");
+            }
+            Some(Ok(_)) => retry.store(true, Ordering::Relaxed),
+            None => {}
+        }
+    }
+}
+
+impl Means {
+    fn read(fleet: &Arc<Fleet>) -> Result<Self, String> {
+        let secrets = secrets::read(&fleet.secret_file).map_err(|error| error.to_string())?;
+        if secrets.exposed {
+            tracing::warn!(
+                "{}: {}: every user of this machine can read the fleet's secret (expected mode 0640 or less)",
+                fleet.secret_file.path,
+                fleet.secret_file.value.display()
+            );
+        }
+        let mut all = Vec::new();
+        for file in &fleet.files {
+            let read = files::read(&file.value, files::LARGEST_CERTIFICATES);
+            let read = read.map_err(|error| file.error(format!("{}: {}", file.value.display(), files::reason(&error))));
+            all.extend(sha256(&read.map_err(|error| error.to_string())?.bytes));
+        }
+        Ok(Self { fleet: Arc::clone(fleet), secrets, files: sha256(&all) })
+    }
+}
+
+/// Notes why it does not take part; logs it once.
+fn note(board: &Handle, reason: String) {
+    if board.status().trouble.as_ref() != Some(&reason) {
+        tracing::warn!(%reason, "this node does not take part in the fleet yet; what is served goes on");
+        board.note(|status| {
+            status.connected = false;
+            status.trouble = Some(reason.clone());
+        });
+    }
+}
+
+/// How long it waits for the folder.
+const AGAIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,3 @@
+//! Many machines that share releases through etcd.
+
+mod verbs;

@@ -1,0 +1,134 @@
+//! A node that is played: it takes part in the fleet by the real machine over real etcd, and builds and serves nothing.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tlsgate::etcd::{Etcd, Settings};
+use tlsgate::fleet::drive::{Hands, drive};
+use tlsgate::fleet::node::{Identity, Node};
+use tlsgate::fleet::record::{Record, Root};
+use tlsgate::fleet::seal::Seal;
+use tokio::sync::Notify;
+
+use super::{Fleet, read};
+use crate::support::procfs::eventually;
+
+/// What it does with a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    Ready,
+    Refuses(String),
+    /// Says nothing.
+    Silent,
+}
+
+#[derive(Debug)]
+struct Shared {
+    part: Part,
+    is_connected: bool,
+    serving: Option<Record>,
+    drained: Vec<String>,
+}
+
+/// Dropping it ends it, and its lease.
+pub(super) struct Played {
+    shared: Arc<Mutex<Shared>>,
+    stop: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+    ended: Receiver<()>,
+}
+
+struct Player(Arc<Mutex<Shared>>);
+
+impl Hands<Node> for Player {
+    async fn build(&mut self, _: &Root) -> Result<(), String> {
+        let part = self.0.lock().unwrap().part.clone();
+        match part {
+            Part::Ready => Ok(()),
+            Part::Refuses(reason) => Err(reason),
+            Part::Silent => std::future::pending().await,
+        }
+    }
+
+    async fn serve(&mut self, _: &Record) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn forget(&mut self, _: &Root) {}
+
+    async fn restore(&mut self, _: &Record) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn seen(&mut self, node: &mut Node, _: Option<&str>) -> bool {
+        let mut shared = self.0.lock().unwrap();
+        shared.is_connected = node.is_connected();
+        shared.serving = node.serving().cloned();
+        let out = node.drained().all().filter(|one| one.is_drained);
+        shared.drained = out.map(|one| format!("{}/{}", one.backend, one.server)).collect();
+        true
+    }
+}
+
+impl Played {
+    /// Returns when it is registered.
+    pub(super) fn new(fleet: &Fleet, name: &str, part: Part) -> Self {
+        let shared = Shared { part, is_connected: false, serving: None, drained: Vec::new() };
+        let (shared, stop) = (Arc::new(Mutex::new(shared)), Arc::new(Notify::new()));
+        let settings = Settings {
+            endpoints: fleet.store.urls(),
+            prefix: "/tlsgate/test".into(),
+            ca: None,
+            identity: None,
+            user: None,
+            timeout: Duration::from_secs(5),
+        };
+        let secret = read(&fleet.path("fleet.key"));
+        let secrets: Vec<Vec<u8>> = secret.lines().map(decoded).collect();
+        let secrets: Vec<&[u8]> = secrets.iter().map(Vec::as_slice).collect();
+        let seal = Arc::new(Seal::new(&secrets).unwrap());
+        let identity = Identity { name: name.into(), machine: format!("machine of {name}") };
+        let (mut player, stopped) = (Player(Arc::clone(&shared)), Arc::clone(&stop));
+        let (end, ended) = channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let etcd = Etcd::new(&settings).unwrap();
+                drive(&mut Node::new(seal, identity, None), &etcd, &mut player, stopped.notified()).await;
+            });
+            drop(end);
+        });
+        let played = Self { shared, stop, thread: Some(thread), ended };
+        eventually("it is registered", || played.shared.lock().unwrap().is_connected.then_some(()));
+        played
+    }
+
+    pub(super) fn plays(&self, part: Part) {
+        self.shared.lock().unwrap().part = part;
+    }
+
+    /// The number of the release that it serves.
+    pub(super) fn serves(&self) -> Option<u64> {
+        self.shared.lock().unwrap().serving.as_ref().map(|record| record.number)
+    }
+
+    pub(super) fn drained(&self) -> Vec<String> {
+        self.shared.lock().unwrap().drained.clone()
+    }
+}
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+        let _ = self.ended.recv_timeout(Duration::from_secs(30));
+        if let Some(thread) = self.thread.take().filter(JoinHandle::is_finished) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn decoded(line: &str) -> Vec<u8> {
+    line.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}

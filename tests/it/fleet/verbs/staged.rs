@@ -1,0 +1,46 @@
+//! Canaries: some nodes serve a release first.
+
+use super::node::{Part, Played};
+use super::*;
+use crate::support::procfs::eventually;
+
+fn serves(node: &Played, number: u64) {
+    eventually("it serves", || (node.serves() == Some(number)).then_some(()));
+}
+
+#[test]
+fn a_canary_that_stays_well_is_followed_by_all() {
+    let fleet = Fleet::new();
+    let nodes = ["n0", "n1"].map(|name| Played::new(&fleet, name, Part::Ready));
+    let error = fleet.refuses(&["publish", "-c", "gate/tlsgate.toml", "--canary", "n0"]);
+    assert!(error.contains("found no release yet"), "{error}");
+    fleet.publish();
+    fleet.configure("max_connections = 5");
+    let error = fleet.refuses(&["publish", "-c", "gate/tlsgate.toml", "--canary", "n7"]);
+    assert!(error.contains("found \"n7\" as a canary, expected nodes that are connected (n0, n1)"), "{error}");
+    let told = fleet.does(&["publish", "-c", "gate/tlsgate.toml", "--canary", "n0", "--for", "1s"]);
+    assert!(told.contains("is served by n0, which are watched") && told.contains("release 3 since"), "{told}");
+    nodes.iter().for_each(|node| serves(node, 3));
+    let history = fleet.json(&["history"]);
+    assert_eq!(history["releases"][1]["canary"]["nodes"], serde_json::json!(["n0"]));
+    assert_eq!(history["releases"][1]["canary"]["root"], history["releases"][0]["root"]);
+    assert_eq!(history["releases"][1]["root"], history["releases"][2]["root"]);
+}
+
+#[test]
+fn a_canary_that_dies_brings_all_back() {
+    let fleet = Fleet::new();
+    let [canary, other] = ["n0", "n1"].map(|name| Played::new(&fleet, name, Part::Ready));
+    fleet.publish();
+    fleet.configure("max_connections = 5");
+    let publish = fleet.start(&["publish", "-c", "gate/tlsgate.toml", "--canary", "n0", "--for", "1h"]);
+    serves(&canary, 2);
+    serves(&other, 2);
+    drop(canary);
+    let output = publish.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("canary: node \"n0\" is gone; release 3 has the files of release 1 again"), "{error}");
+    serves(&other, 3);
+    assert!(fleet.does(&["diff", "1", "3"]).contains("the same files"));
+}
