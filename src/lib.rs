@@ -28,7 +28,7 @@
 //! | 10 | `main` | exit codes | cli |
 //! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, weights, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::fleet, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words, causes, member |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
-//! | 9 | `cli::fleet` | releases of a fleet: published, shown, taken back, removed | cli::check, cli::load, cli::answer, sandbox, config, fleet::drive, fleet::transfer, etcd, fleet, tls, files |
+//! | 9 | `cli::fleet` | releases of a fleet: published, shown, taken back, removed | cli::check, cli::load, cli::answer, sandbox, config, fleet::drive, fleet::transfer, etcd, fleet, tls, files, member |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket unless it is asked to fetch lists | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state, sandbox, lists::attempt, lists::targets, lists::settings, lists::fetch |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, explain, starttls, tls, files, words |
