@@ -31,7 +31,13 @@ impl Drains {
             }
             let state = if one.is_drained { State::Drain } else { State::Ready };
             if member.server.set_state(state) != state {
-                tracing::info!(backend = one.backend, server = one.server, state = state.word(), by = one.by, "changed on all nodes of the fleet");
+                tracing::info!(
+                    backend = one.backend,
+                    server = one.server,
+                    state = state.word(),
+                    by = one.by,
+                    "changed on all nodes of the fleet"
+                );
             }
         }
     }

@@ -35,6 +35,15 @@ pub(super) fn begin(path: &Path, signals: &mut Signals) -> Result<Begun, StartEr
     Ok(Begun { machine, secrets, first })
 }
 
+/// Reports what is wrong, with the file that it is about.
+pub(super) fn complain_of(path: &Path, error: &str) {
+    match error.strip_prefix("fleet.toml, ") {
+        Some(error) => complain(&format!("{}: {error}", path.display())),
+        None if error.starts_with("line ") => complain(&format!("tlsgate.toml of the release: {error}")),
+        None => complain(&format!("{}: {error}", path.display())),
+    }
+}
+
 type Kept = (Machine, Secrets, Option<First>);
 
 fn kept(path: PathBuf, signals: &mut Signals) -> Result<Kept, StartError> {
