@@ -15,7 +15,6 @@ use crate::files;
 use crate::monitor::successor;
 use crate::observe::log;
 use crate::reload::build::Origin;
-use crate::reload::job::Job;
 use crate::rights::ids::Ids;
 use crate::sandbox;
 use crate::sandbox::floor::Floor;
@@ -27,8 +26,10 @@ use crate::tls::certificate::source::Source;
 use crate::tls::token;
 
 mod fleet;
+mod waiting;
 
 use fleet::Begun;
+use waiting::waited_for;
 
 /// Where the configuration is.
 #[derive(Debug, Clone)]
@@ -160,18 +161,6 @@ fn loaded(
     let obeyed = risks::obeyed(&config, file);
     let (risks, owners) = (risks::of_plan(&plan, &obeyed), risks::of_owners(&obeyed));
     Ok(Loaded { origin, config, begun, user, plan, risks, owners })
-}
-
-/// Does work that reads files, unless a signal comes first.
-fn waited_for<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Vec<ConfigError>> + Send + 'static,
-    signals: &mut Signals,
-) -> Result<T, StartError> {
-    let mut job = Job::start("start", work).map_err(StartError::Worker)?;
-    match signals.wait_for(&mut job) {
-        Some(done) => done.map_err(StartError::Lost)?.map_err(StartError::Config),
-        None => Err(StartError::Stopped),
-    }
 }
 
 /// Loads the modules of tokens: a process that has given up its rights can load none.

@@ -95,7 +95,13 @@ impl Scene {
     }
 
     fn node_with(&self, name: &str, more: &str) -> Node {
-        let file = self.machine(name, more);
+        self.machine(name, more);
+        self.start(name)
+    }
+
+    /// Starts a machine with the file that it has.
+    fn start(&self, name: &str) -> Node {
+        let file = self.path(&format!("{name}/fleet.toml"));
         let proxy = Proxy::spawn(run(&file), 1).unwrap_or_else(|log| panic!("{name} did not start:\n{log}"));
         Node { proxy, folder: self.path(name) }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use super::Scene;
-use crate::sandbox::is_root;
+use crate::sandbox::{give, is_root};
 
 #[test]
 fn a_node_keeps_releases_as_its_user_and_binds_as_root_what_they_name() {
@@ -17,10 +17,18 @@ fn a_node_keeps_releases_as_its_user_and_binds_as_root_what_they_name() {
     // Addresses of this test's own, since the ports are not.
     let [first, second] = [443, 444].map(|port| format!("127.{}.{}.9:{port}", id[2].max(1), id[3]));
     scene.publishes();
-    let more = format!("[process]\nuser = \"nobody\"\n[listen]\nmain = \"{first}\"\n");
-    fs::create_dir(scene.path("a")).unwrap();
-    let node = scene.node_with("a", &more);
+    // A secret that only root can read is of no use to the user.
+    let file = scene.machine("a", "[process]\nuser = \"nobody\"\n");
     fs::set_permissions(scene.path("a"), fs::Permissions::from_mode(0o755)).unwrap();
+    give(&file);
+    let output = super::run(&file).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("fleet.key: not readable for this user"), "{text}");
+    give(&scene.path("fleet.key"));
+    let more = format!("[process]\nuser = \"nobody\"\n[listen]\nmain = \"{first}\"\n");
+    scene.machine("a", &more);
+    give(&scene.path("a/fleet.toml"));
+    let node = scene.start("a");
     assert!(scene.serves(first.parse().unwrap(), "a.test"));
     node.is_connected();
     for file in ["fleet", "fleet/serving", "fleet/releases", "fleet/machine"] {
